@@ -1,0 +1,129 @@
+"""What every service is given: no module of localcloud keeps state of its own.
+
+The protocols here are the seams between services; their one implementation is named beside each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from localcloud.core.database import Database
+from localcloud.core.settings import Settings
+
+if TYPE_CHECKING:
+    from localcloud.arm.registry import TypeRegistry
+    from localcloud.arm.store import ResourceStore
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who a token speaks for. `object_id` is what role assignments name; `app_id` is the client id."""
+
+    object_id: str
+    app_id: str
+    tenant_id: str
+    display_name: str
+    kind: str = "ServicePrincipal"
+
+
+class Identities(Protocol):
+    """Entra's directory and token service: localcloud.entra.directory.Directory."""
+
+    def create_principal(self, display_name: str, *, secret: str | None = None, kind: str = "ServicePrincipal") -> Principal:
+        """Make a service principal (a managed identity has no secret)."""
+        ...
+
+    def delete_principal(self, object_id: str) -> None: ...
+
+    def by_object_id(self, object_id: str) -> Principal | None: ...
+
+    def by_app_id(self, app_id: str) -> Principal | None: ...
+
+    def issue_token(self, principal: Principal, audience: str, *, lifetime_seconds: int = 3600) -> str:
+        """A signed JWT whose `aud` is `audience`."""
+        ...
+
+    def authenticate(self, authorization: str | None, audiences: frozenset[str]) -> Principal:
+        """Check a `Bearer …` header. Raises ServiceError 401 (InvalidAuthenticationToken and its kin) when it does not hold."""
+        ...
+
+    def grant_workload(self, app_ids: Mapping[str, str] | None, default_app_id: str) -> str:
+        """A secret for MSI_SECRET: whoever holds it may ask the identity endpoint for tokens of `default_app_id`
+        (and of the client ids that are values of `app_ids`)."""
+        ...
+
+    def revoke_workload(self, secret: str) -> None: ...
+
+
+class Authorizer(Protocol):
+    """Role-based access control over the role assignments in the ARM store: localcloud.arm.authorization.Authorization."""
+
+    def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
+        """`action` such as Microsoft.Storage/storageAccounts/write; `scope` an ARM id; `data` for dataActions."""
+        ...
+
+
+class BlobStorage(Protocol):
+    """Azurite behind the storage front: localcloud.storage.fabric.StorageFabric. Server-side access, no role check:
+    callers act for a service of Azure, and check the principal themselves where Azure would."""
+
+    def blob_url(self, account: str, container: str = "", blob: str = "") -> str:
+        """The public address: https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
+        ...
+
+    def sas_url(self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24) -> str:
+        """The public address with a service SAS, as Azure ML hands out for uploads and logs."""
+        ...
+
+    def service_client(self, account: str) -> Any:
+        """A synchronous azure.storage.blob.BlobServiceClient straight on Azurite, with the account's key."""
+        ...
+
+
+class Tasks:
+    """Background work of the gateway: jobs, notebook runs. Cancelled and awaited at shutdown; a failure is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            import logging
+
+            logging.getLogger("localcloud.tasks").error("task %s failed", task.get_name(), exc_info=task.exception())
+
+    async def close(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Context:
+    """Everything a service may use. `hooks_*` are run by the gateway around its life."""
+
+    settings: Settings
+    database: Database
+    identities: Identities
+    authorizer: Authorizer
+    storage: BlobStorage
+    resources: ResourceStore
+    """ARM's generic store: get(id), put(resource), delete(id), children(id, type)."""
+    types: TypeRegistry
+    """ARM's registered resource types."""
+    tasks: Tasks = field(default_factory=Tasks)
+    on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

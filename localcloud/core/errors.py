@@ -1,0 +1,32 @@
+"""The errors that cross a service's border. Each service renders a ServiceError in its own wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class LocalcloudError(Exception):
+    """Anything that localcloud reports to the person who runs it; the CLI prints its text and exits 1."""
+
+
+class ConfigurationError(LocalcloudError):
+    """A setting, port or file of the machine is not usable; the text names it and says what is right."""
+
+
+class ServiceError(Exception):
+    """A refusal that a client sees: HTTP status, the service's own error code, and the message Azure gives.
+
+    `headers` are added to the answer, for instance Retry-After or WWW-Authenticate.
+    """
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+def not_emulated(operation: str) -> ServiceError:
+    """What localcloud does not emulate says so, naming the operation (method, path or type, api-version)."""
+    return ServiceError(501, "NotImplemented", f"localcloud does not emulate {operation}.")

@@ -1,0 +1,71 @@
+# Every verb of the project. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+DATA ?= data/diabetes.csv
+STACK ?= local
+BIN := .venv/bin
+PYTHON_BIN := $(BIN)/python
+CODE := __main__.py contract infra mlops notebooks policy localcloud data benchmarks tests
+ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
+
+.PHONY: help up run test test-fast lint format status logs env down destroy clean benchmark lock tools
+
+help: ## list the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/installed: requirements.txt tools/venv.sh
+	@tools/venv.sh
+
+tools: .venv/installed
+	@$(PYTHON_BIN) -m localcloud.engine
+
+up: tools ## from clone to registered model on this machine: make up [DATA=my.csv]
+	@$(PYTHON_BIN) -m localcloud start
+	@$(ENTER); \
+	pulumi stack select $(STACK) --create >/dev/null; \
+	pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink; \
+	python -m mlops up --stack $(STACK) --data "$(DATA)"
+
+run: ## train again, even if nothing changed
+	@$(ENTER); python -m mlops run --stack $(STACK) --data "$(DATA)"
+
+test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
+	@$(PYTHON_BIN) -m pytest
+
+lint: .venv/installed ## ruff, strict types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/installed ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+status: .venv/installed ## is localcloud running, and what did the last pipeline run do
+	@$(PYTHON_BIN) -m localcloud status
+	@$(ENTER); python -m mlops status --stack $(STACK)
+
+logs: .venv/installed ## follow localcloud's logs (Ctrl-C ends it)
+	@$(PYTHON_BIN) -m localcloud logs --follow
+
+env: .venv/installed ## variables for a shell: eval "$(make env)"
+	@$(PYTHON_BIN) -m localcloud env
+
+down: .venv/installed ## stop localcloud, keep everything
+	@$(PYTHON_BIN) -m localcloud stop
+
+destroy: .venv/installed ## pulumi destroy: delete the stack's resources
+	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink
+
+clean: ## forget everything: localcloud's state, its stacks and data
+	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi
+
+benchmark: tools ## ratios against floors measured in the same run
+	@$(PYTHON_BIN) -m benchmarks
+
+lock: .venv/installed ## resolve requirements.in into requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Make .venv hold exactly what requirements.txt locks. Needs Python 3.11 to 3.13 with its venv module, nothing else.
+set -eu
+cd "$(dirname "$0")/.."
+
+supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+python=
+for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
+    if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c "$supported" >/dev/null 2>&1; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    echo "dataopsml needs Python 3.11, 3.12 or 3.13; found: $(python3 --version 2>&1 || echo none)." >&2
+    echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make up PYTHON=/path/to/python3.12" >&2
+    exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    echo "$python has no venv module. Install it: Debian, Ubuntu: apt-get install python3-venv; Fedora: python3-pip." >&2
+    exit 1
+fi
+
+if ! .venv/bin/python -c "$supported" >/dev/null 2>&1; then
+    echo "Creating .venv with $("$python" --version)"
+    rm -rf .venv
+    "$python" -m venv .venv
+fi
+
+# uv installs the rest; pip fetches just uv, by the hashes in the lock.
+uv_lines=.venv/uv-requirement.txt
+awk '/^uv==/ {keep = 1} keep {print} keep && !/\\$/ {exit}' requirements.txt > "$uv_lines"
+wanted=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$uv_lines")
+if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$wanted" ]; then
+    echo "Installing uv $wanted"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_lines"
+fi
+echo "Installing the locked packages into .venv (about 1.8 GB; the first time takes a few minutes)"
+.venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.txt
+touch .venv/installed

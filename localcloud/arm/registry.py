@@ -1,0 +1,152 @@
+"""What localcloud knows of each resource type: versions, names, rules, hooks. Services register theirs here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from localcloud.arm.store import Resource
+from localcloud.core.errors import ServiceError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from localcloud.core.context import Context, Principal
+
+Json = dict[str, Any]
+
+LOCATIONS: Mapping[str, str] = {
+    "eastus": "East US", "eastus2": "East US 2", "westus": "West US", "westus2": "West US 2", "westus3": "West US 3",
+    "centralus": "Central US", "northcentralus": "North Central US", "southcentralus": "South Central US",
+    "westcentralus": "West Central US", "canadacentral": "Canada Central", "canadaeast": "Canada East",
+    "brazilsouth": "Brazil South", "northeurope": "North Europe", "westeurope": "West Europe", "uksouth": "UK South",
+    "ukwest": "UK West", "francecentral": "France Central", "germanywestcentral": "Germany West Central",
+    "switzerlandnorth": "Switzerland North", "norwayeast": "Norway East", "swedencentral": "Sweden Central",
+    "polandcentral": "Poland Central", "italynorth": "Italy North", "spaincentral": "Spain Central",
+    "southafricanorth": "South Africa North", "uaenorth": "UAE North", "israelcentral": "Israel Central",
+    "centralindia": "Central India", "southindia": "South India", "eastasia": "East Asia",
+    "southeastasia": "Southeast Asia", "japaneast": "Japan East", "japanwest": "Japan West",
+    "koreacentral": "Korea Central", "australiaeast": "Australia East", "australiasoutheast": "Australia Southeast",
+    "qatarcentral": "Qatar Central", "mexicocentral": "Mexico Central",
+}  # fmt: skip
+"""Region name to display name, of public Azure."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The request behind a hook: who asks, in which version, and by which public address of ARM."""
+
+    principal: Principal
+    api_version: str
+    base_url: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Complete = Callable[["Context", Resource, Resource | None], None]
+"""Check and finish a body before it is stored: defaults, read-only properties. `existing` is None on create.
+Raises ServiceError to refuse. Changes `resource` in place; has no other effect."""
+OnPut = Callable[["Context", Resource, Resource | None, Call], Awaitable[None]]
+"""Make it real (a container, a principal …). A ServiceError fails the request, or the operation when long-running."""
+OnDelete = Callable[["Context", Resource, Call], Awaitable[None]]
+Read = Callable[["Context", str], Awaitable[Resource | None]]
+"""For types that are a view of something else: the resource of an id, instead of the store's."""
+ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
+"""For views and for types with filters of their own: the resources in a parent id, instead of the store's.
+`call.query` has the request's filters."""
+Render = Callable[["Context", Resource], Json]
+Action = Callable[["Context", Resource, Json, Call], Awaitable["Json | Response | None"]]
+"""A POST below a resource: body in, JSON out (None for 200 without a body, or a Response for full control)."""
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """`pattern` must match the whole name. `message` may use {name}. `unique`: once in all of Azure."""
+
+    pattern: str
+    message: str
+    code: str = "InvalidResourceName"
+    unique: bool = False
+
+    def check(self, name: str) -> None:
+        """Raises ServiceError 400 with the type's own code."""
+        if re.fullmatch(self.pattern, name) is None:
+            raise ServiceError(400, self.code, self.message.format(name=name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """One type. Property paths are dotted and relative to the body: "properties.tenantId", "sku.name", "kind"."""
+
+    type: str
+    """"Microsoft.Storage/storageAccounts", nested "Microsoft.Storage/storageAccounts/blobServices/containers"."""
+    api_versions: tuple[str, ...]
+    name: NameRule | None = None
+    tracked: bool = False
+    """Tracked resources have a location and tags and are in the resource group's list; proxy resources do not."""
+    locations: tuple[str, ...] = tuple(LOCATIONS)
+    parent_required: bool = True
+    """False for singletons' children and extensions whose parent is not kept in the store (blobServices/default)."""
+    extension: bool = False
+    """Stands on any scope: {scope}/providers/TYPE/NAME."""
+    required: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
+    write_only: tuple[str, ...] = ()
+    """Stored in `private["writeOnly"]` by path and never shown."""
+    complete: Complete | None = None
+    on_put: OnPut | None = None
+    on_delete: OnDelete | None = None
+    read: Read | None = None
+    list_in: ListIn | None = None
+    render: Render | None = None
+    long_running: frozenset[Literal["put", "delete"]] = frozenset()
+    """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After."""
+    provisioning_state: bool = True
+    """Whether the type has properties.provisioningState."""
+    allow_put: bool = True
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    """By name ("listKeys"); the permission asked for is TYPE/NAME/action."""
+    patchable: bool = True
+
+    @property
+    def namespace(self) -> str:
+        return self.type.split("/", 1)[0]
+
+    @property
+    def short(self) -> str:
+        """Without the namespace: storageAccounts/blobServices."""
+        return self.type.split("/", 1)[1]
+
+    @property
+    def parent_type(self) -> str | None:
+        """The type that holds it, for nested types."""
+        return self.type.rsplit("/", 1)[0] if self.type.count("/") > 1 else None
+
+
+class TypeRegistry:
+    """Types by name, in any letter case."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, ResourceType] = {}
+
+    def register(self, *types: ResourceType) -> None:
+        """Raises ValueError when a type is already there."""
+        for type_ in types:
+            if type_.type.lower() in self._types:
+                raise ValueError(f"resource type {type_.type} is registered twice")
+            self._types[type_.type.lower()] = type_
+
+    def get(self, type_: str) -> ResourceType | None:
+        return self._types.get(type_.lower())
+
+    def namespaces(self) -> dict[str, list[ResourceType]]:
+        """Types by resource provider, in the order they were registered."""
+        result: dict[str, list[ResourceType]] = {}
+        for type_ in self._types.values():
+            result.setdefault(type_.namespace, []).append(type_)
+        return result
+
+    def in_namespace(self, namespace: str) -> list[ResourceType]:
+        return [type_ for type_ in self._types.values() if type_.namespace.lower() == namespace.lower()]

@@ -1,0 +1,174 @@
+"""Where ARM keeps resources: one row each in SQLite, found by id, type, scope or parent."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from localcloud.arm import ids
+from localcloud.core.database import Database
+
+Json = dict[str, Any]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS arm_resources (
+    id_key TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    type_key TEXT NOT NULL,
+    parent_key TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    body TEXT NOT NULL,
+    private TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS arm_resources_type ON arm_resources (type_key, name_key);
+CREATE INDEX IF NOT EXISTS arm_resources_parent ON arm_resources (parent_key);
+"""
+
+
+def now() -> str:
+    """The time as ARM writes it: 2026-11-24T11:30:00.1234560Z."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+
+
+@dataclass
+class Resource:
+    """One resource as ARM shows it. `extra` holds other top-level fields (zones, plan, managedBy, etag …);
+    `private` is never shown: keys and internal marks."""
+
+    id: str
+    type: str
+    name: str
+    location: str | None = None
+    tags: dict[str, str] | None = None
+    sku: Json | None = None
+    kind: str | None = None
+    identity: Json | None = None
+    properties: Json = field(default_factory=dict)
+    system_data: Json | None = None
+    extra: Json = field(default_factory=dict)
+    private: Json = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """The body of a GET. Fields that the resource does not have are left out."""
+        body: Json = {"id": self.id, "name": self.name, "type": self.type}
+        for key in ("location", "tags", "sku", "kind", "identity"):
+            value = getattr(self, key)
+            if value is not None:
+                body[key] = value
+        body.update(self.extra)
+        body["properties"] = self.properties
+        if self.system_data is not None:
+            body["systemData"] = self.system_data
+        return copy.deepcopy(body)
+
+    @classmethod
+    def from_json(cls, body: Json, private: Json | None = None) -> Resource:
+        """The inverse of to_json. `body` is copied."""
+        known = {"id", "name", "type", "location", "tags", "sku", "kind", "identity", "properties", "systemData"}
+        body = copy.deepcopy(body)
+        return cls(
+            id=body["id"],
+            type=body["type"],
+            name=body["name"],
+            location=body.get("location"),
+            tags=body.get("tags"),
+            sku=body.get("sku"),
+            kind=body.get("kind"),
+            identity=body.get("identity"),
+            properties=body.get("properties") or {},
+            system_data=body.get("systemData"),
+            extra={key: value for key, value in body.items() if key not in known},
+            private=copy.deepcopy(private or {}),
+        )
+
+    @property
+    def state(self) -> str:
+        """properties.provisioningState; resources without one are ready."""
+        return str(self.properties.get("provisioningState", "Succeeded"))
+
+    def copy(self) -> Resource:
+        return copy.deepcopy(self)
+
+
+class ResourceStore:
+    """Every method takes ids in any letter case. A returned Resource is the caller's own copy: `put` keeps changes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.script(_SCHEMA)
+
+    def get(self, id_: str) -> Resource | None:
+        row = self._database.one("SELECT body, private FROM arm_resources WHERE id_key = ?", (_key(id_),))
+        return None if row is None else _resource(row)
+
+    def put(self, resource: Resource) -> None:
+        """Create or replace. The id keeps the letter case it was created with."""
+        parsed = ids.parse(resource.id)
+        if parsed is None:
+            raise ValueError(f"{resource.id!r} is not a resource id")
+        self._database.execute(
+            "INSERT INTO arm_resources (id_key, id, type_key, parent_key, name_key, body, private)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id_key) DO UPDATE SET body = excluded.body, private = excluded.private",
+            (
+                parsed.key,
+                parsed.text,
+                parsed.type.lower(),
+                _key(parsed.parent),
+                parsed.name.lower(),
+                json.dumps(resource.to_json()),
+                json.dumps(resource.private),
+            ),
+        )
+
+    def delete(self, id_: str) -> bool:
+        """Forget one resource; what is below it stays (see `below`). True when it was there."""
+        return self._database.execute("DELETE FROM arm_resources WHERE id_key = ?", (_key(id_),)) > 0
+
+    def children(self, id_: str, type_: str | None = None) -> list[Resource]:
+        """The resources directly in `id_`, of the full type `type_` if given, by name."""
+        if type_ is None:
+            rows = self._database.query(
+                "SELECT body, private FROM arm_resources WHERE parent_key = ? ORDER BY id_key", (_key(id_),)
+            )
+        else:
+            rows = self._database.query(
+                "SELECT body, private FROM arm_resources WHERE parent_key = ? AND type_key = ? ORDER BY id_key",
+                (_key(id_), type_.lower()),
+            )
+        return [_resource(row) for row in rows]
+
+    def list(self, type_: str | None = None, scope: str = "") -> list[Resource]:
+        """Everything of a full type (any when None) anywhere below `scope` (an id; empty for everywhere)."""
+        clauses, values = ["1"], []
+        if type_ is not None:
+            clauses.append("type_key = ?")
+            values.append(type_.lower())
+        if scope.strip("/"):
+            # '0' follows '/' in ASCII: the range is exactly the ids that start with scope + '/'.
+            clauses.append("id_key > ? AND id_key < ?")
+            values += [_key(scope) + "/", _key(scope) + "0"]
+        sql = f"SELECT body, private FROM arm_resources WHERE {' AND '.join(clauses)} ORDER BY id_key"  # noqa: S608
+        return [_resource(row) for row in self._database.query(sql, values)]
+
+    def below(self, id_: str) -> list[Resource]:
+        """All descendants and extensions of `id_`, deepest first: the order in which to delete them."""
+        return sorted(self.list(scope=id_), key=lambda resource: resource.id.count("/"), reverse=True)
+
+    def named(self, type_: str, name: str) -> Resource | None:
+        """The resource of a globally unique name (storage account, vault, registry), wherever it is."""
+        row = self._database.one(
+            "SELECT body, private FROM arm_resources WHERE type_key = ? AND name_key = ?", (type_.lower(), name.lower())
+        )
+        return None if row is None else _resource(row)
+
+
+def _key(id_: str) -> str:
+    return "/" + id_.strip("/").lower()
+
+
+def _resource(row: Any) -> Resource:
+    return Resource.from_json(json.loads(row["body"]), json.loads(row["private"]))

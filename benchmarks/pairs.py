@@ -1,0 +1,45 @@
+"""Measure a job and its floor in turn (A B A B …), so that a machine that drifts bends both alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds of each counted pair, and the aim for job ÷ floor."""
+
+    name: str
+    floor_name: str
+    aim: float
+    job: list[float]
+    floor: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        return [a / b for a, b in zip(self.job, self.floor, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the pairs' ratios."""
+        return statistics.median(self.ratios)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(
+    name: str, job: Callable[[], object], floor_name: str, floor: Callable[[], object], *, aim: float, pairs: int
+) -> Comparison:
+    """Run `pairs` counted pairs after one that is not counted."""
+    job()
+    floor()
+    measured = [(seconds(job), seconds(floor)) for _ in range(pairs)]
+    return Comparison(name, floor_name, aim, [a for a, _ in measured], [b for _, b in measured])

@@ -1,0 +1,104 @@
+"""A user's machine: the verbs of the Makefile against a localcloud of the tests' own, with nothing of the user's touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_FIRST, _LAST, _PORTS = 20100, 29000, 5
+_EXPORT = re.compile(r"^export (\w+)='(.*)'$")
+
+# What a developer's shell may carry and a test must not inherit.
+_FOREIGN = ("ARM_", "AZURE_", "AZUREML_", "DATABRICKS_", "MLFLOW_", "PULUMI_")
+
+
+def free_ports() -> int:
+    """The first of five consecutive ports on which nothing listens."""
+    for base in range(_FIRST, _LAST, _PORTS):
+        sockets = [socket.socket() for _ in range(_PORTS)]
+        try:
+            for offset, candidate in enumerate(sockets):
+                candidate.bind(("127.0.0.1", base + offset))
+        except OSError:
+            continue
+        finally:
+            for candidate in sockets:
+                candidate.close()
+        return base
+    raise RuntimeError(f"no {_PORTS} consecutive free ports between {_FIRST} and {_LAST}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: exit code and its two streams as one text, as a user sees them."""
+
+    code: int
+    text: str
+
+
+@dataclass
+class Machine:
+    """One user's machine: where its localcloud lives and how to give it a command."""
+
+    home: Path
+    port: int
+    overrides: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+        return clean | {"LOCALCLOUD_HOME": str(self.home), "LOCALCLOUD_PORT": str(self.port)} | self.overrides
+
+    def run(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            env=self.environment | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout)
+
+    def make(self, *words: str, timeout: float = 600) -> Result:
+        """`make VERB VARIABLE=…` as a user types it."""
+        return self.run("make", *words, timeout=timeout)
+
+    def shell_environment(self) -> dict[str, str]:
+        """The variables that `eval "$(make env)"` sets."""
+        printed = self.make("env")
+        assert printed.code == 0, printed.text
+        return {match[1]: match[2] for line in printed.text.splitlines() if (match := _EXPORT.match(line))}
+
+    def in_shell(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
+        """A command in a shell that evaluated `make env`."""
+        return self.run(*argv, env=self.shell_environment() | dict(env or {}), timeout=timeout)
+
+    def python(self, code: str, env: Mapping[str, str] | None = None) -> Result:
+        """A user's own script in such a shell."""
+        return self.in_shell(sys.executable, "-c", code, env=env)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    home = tmp_path_factory.mktemp("machine") / "localcloud"
+    made = Machine(home=home, port=free_ports())
+    yield made
+    logs = home / "logs"
+    made.make("down")
+    if logs.exists() and (kept := os.environ.get("DATAOPSML_KEEP_LOGS")):
+        shutil.copytree(logs, Path(kept) / home.parent.name, dirs_exist_ok=True)
+    made.make("clean")

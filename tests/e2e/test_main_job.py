@@ -1,0 +1,179 @@
+"""From nothing to a registered model and back to nothing, by the verbs that a user types, in the order they type them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Machine
+
+pytestmark = pytest.mark.e2e
+DATA = ROOT / "data" / "diabetes.csv"
+STEPS = ("feature_engineering", "train", "evaluate", "register")
+
+_REGISTERED = """
+import os
+from azure.ai.ml import MLClient
+from azure.identity import DefaultAzureCredential
+from contract.outputs import PlatformOutputs
+import json, subprocess
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+client = MLClient(DefaultAzureCredential(), outputs["subscription_id"], outputs["resource_group"], outputs["workspace_name"])
+print("versions", sorted(int(m.version) for m in client.models.list(name="diabetes")))
+"""
+
+
+def registered_versions(machine: Machine) -> list[int]:
+    """Ask the vendor's client, not ours, which versions of the model there are."""
+    asked = machine.python(_REGISTERED)
+    assert asked.code == 0, asked.text
+    found = re.search(r"^versions \[(.*)\]$", asked.text, re.MULTILINE)
+    assert found, asked.text
+    return [int(version) for version in found[1].split(",") if version.strip()]
+
+
+def test_up_goes_from_nothing_to_a_registered_model(machine: Machine) -> None:
+    up = machine.make("up", timeout=1500)
+
+    assert up.code == 0, up.text
+    for step in STEPS:
+        assert re.search(rf"{step}\b.*Completed", up.text), f"the table does not show {step} as Completed:\n{up.text}"
+    assert registered_versions(machine) == [1]
+
+
+def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
+    again = machine.make("up")
+
+    assert again.code == 0, again.text
+    assert re.search(r"\d+ unchanged", again.text), again.text
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.text), again.text
+    assert "othing changed" in again.text
+    assert registered_versions(machine) == [1]
+
+
+def test_state_holds_no_secret_in_the_clear(machine: Machine) -> None:
+    exported = machine.in_shell("pulumi", "stack", "export", "--stack", "local")
+    assert exported.code == 0, exported.text
+    state = json.loads(exported.text[exported.text.index("{") :])
+    text = json.dumps(state)
+
+    secret = machine.shell_environment()["AZURE_CLIENT_SECRET"]
+    assert secret not in text
+    assert not re.search(r"AccountKey=|SharedAccessSignature|\bsig=|eyJ[\w-]{20,}\.eyJ", text), "a key, SAS or token in state"
+    for resource in state["deployment"]["resources"]:
+        for name, value in (resource.get("outputs") or {}).items():
+            if re.search(r"(?i)(password|secret|token|primaryKey|sharedKey|connectionString|instrumentationKey)$", name):
+                assert not isinstance(value, str) or not value, f"{resource['urn']} keeps {name} in the clear"
+
+
+def test_the_engine_s_own_verbs_work_in_the_shell(machine: Machine) -> None:
+    preview = machine.in_shell("pulumi", "preview", "--stack", "local", "--expect-no-changes")
+    assert preview.code == 0, preview.text
+    refresh = machine.in_shell("pulumi", "refresh", "--stack", "local", "--yes", "--expect-no-changes", "--skip-preview")
+    assert refresh.code == 0, refresh.text
+    outputs = machine.in_shell("pulumi", "stack", "output", "--stack", "local", "--json")
+    assert outputs.code == 0, outputs.text
+    assert json.loads(outputs.text)["workspace_name"].startswith("aml-")
+
+
+def test_other_data_train_another_model(machine: Machine, tmp_path: Path) -> None:
+    rows = list(csv.reader(DATA.open(encoding="utf-8")))
+    other = tmp_path / "mine.csv"
+    with other.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([rows[0], *rows[1:300]])
+
+    up = machine.make("up", f"DATA={other}")
+
+    assert up.code == 0, up.text
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", up.text), up.text
+    assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
+
+
+def _broken(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / f"{name}.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _with_text_in_a_number() -> str:
+    lines = DATA.read_text(encoding="utf-8").splitlines()
+    lines[5] = ",".join(["abc", *lines[5].split(",")[1:]])
+    return "\n".join(lines) + "\n"
+
+
+def _with_a_wrong_column() -> str:
+    header, *lines = DATA.read_text(encoding="utf-8").splitlines()
+    return "\n".join([header.replace(header.split(",")[2], "colour"), *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("wrong-column", _with_a_wrong_column(), "colour"),
+        ("text-in-a-number", _with_text_in_a_number(), "abc"),
+        ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "row"),
+    ],
+)
+def test_broken_data_fail_in_the_notebook_and_keep_the_model(
+    machine: Machine, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    before = registered_versions(machine)
+
+    up = machine.make("up", f"DATA={_broken(tmp_path, name, text)}")
+
+    assert up.code != 0, up.text
+    assert re.search(r"feature_engineering\b.*Failed", up.text), up.text
+    assert said in up.text, f"the notebook's own error should name {said!r}:\n{up.text}"
+    assert "Traceback" not in up.text.split("feature_engineering")[0]
+    assert registered_versions(machine) == before
+
+
+def test_a_missing_data_file_is_named_before_anything_is_run(machine: Machine) -> None:
+    up = machine.make("up", "DATA=no/such/file.csv")
+
+    assert up.code != 0
+    assert "no/such/file.csv" in up.text
+    assert "Traceback" not in up.text
+
+
+def test_stop_and_start_lose_nothing(machine: Machine) -> None:
+    before = registered_versions(machine)
+    assert machine.make("down").code == 0
+    stopped = machine.make("status")
+    assert stopped.code != 0, "status must say with its exit code that localcloud is down"
+
+    up = machine.make("up")
+
+    assert up.code == 0, up.text
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", up.text), up.text
+    assert set(before) <= set(registered_versions(machine))
+
+
+def test_wrong_credentials_are_refused_by_name(machine: Machine) -> None:
+    status = machine.in_shell(
+        str(ROOT / ".venv/bin/python"), "-m", "mlops", "up", "--stack", "local",
+        env={"AZURE_CLIENT_SECRET": "wrong"},
+    )
+
+    assert status.code != 0
+    assert "AADSTS7000215" in status.text or "credential" in status.text.lower(), status.text
+    assert "Traceback" not in status.text
+
+
+def test_destroy_leaves_nothing_behind(machine: Machine) -> None:
+    destroyed = machine.make("destroy")
+
+    assert destroyed.code == 0, destroyed.text
+    exported = machine.in_shell("pulumi", "stack", "export", "--stack", "local")
+    state = json.loads(exported.text[exported.text.index("{") :])
+    assert not state["deployment"].get("resources"), "resources are left in state"
+
+
+def test_up_after_destroy_works_again(machine: Machine) -> None:
+    up = machine.make("up", timeout=900)
+
+    assert up.code == 0, up.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,16 +60,20 @@ ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
 Render = Callable[["Context", Resource], Json]
 Action = Callable[["Context", Resource, Json, Call], Awaitable["Json | Response | None"]]
 """A POST below a resource: body in, JSON out (None for 200 without a body, or a Response for full control)."""
+RouteHandler = Callable[["Context", Mapping[str, str], Json, Call], Awaitable["Json | Response | None"]]
+"""A ProviderRoute's: the template's parameters, the body ({} when there is none), the call."""
 
 
 @dataclass(frozen=True)
 class NameRule:
-    """`pattern` must match the whole name. `message` may use {name}. `unique`: once in all of Azure."""
+    """`pattern` must match the whole name. Messages may use {name}. `unique`: once in all of Azure, of this type."""
 
     pattern: str
     message: str
     code: str = "InvalidResourceName"
     unique: bool = False
+    taken_code: str = "NameUnavailable"
+    taken_message: str = "The name '{name}' is already in use."
 
     def check(self, name: str) -> None:
         """Raises ServiceError 400 with the type's own code."""
@@ -103,6 +108,9 @@ class ResourceType:
     render: Render | None = None
     long_running: frozenset[Literal["put", "delete"]] = frozenset()
     """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After."""
+    create_status: int = 201
+    """Of a PUT that creates: 201, 200, or 202 (no body, poll Location). Clients accept only their provider's own."""
+    update_status: int = 200
     provisioning_state: bool = True
     """Whether the type has properties.provisioningState."""
     allow_put: bool = True
@@ -125,11 +133,50 @@ class ResourceType:
         return self.type.rsplit("/", 1)[0] if self.type.count("/") > 1 else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProviderRoute:
+    """An operation that is not on a resource in the store: "checkNameAvailability", "deletedVaults", an upload to a
+    version that does not exist yet. Checked before the resource types.
+
+    `template` is a full path, "/subscriptions/{subscription}/providers/Microsoft.KeyVault/checkNameAvailability";
+    {name} matches one segment. `permission` is the action that the caller needs at that path; None asks for sign-in only.
+    """
+
+    method: str
+    template: str
+    permission: str | None
+    handler: RouteHandler
+
+    def match(self, path: str) -> dict[str, str] | None:
+        found = _template(self.template).fullmatch(path)
+        return None if found is None else found.groupdict()
+
+
+@functools.cache
+def _template(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    pattern = "".join(f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
+    return re.compile(pattern + "/?", re.IGNORECASE)
+
+
 class TypeRegistry:
-    """Types by name, in any letter case."""
+    """Types by name, in any letter case, and provider routes in order."""
 
     def __init__(self) -> None:
         self._types: dict[str, ResourceType] = {}
+        self._routes: dict[str, list[ProviderRoute]] = {}
+
+    def register_routes(self, *routes: ProviderRoute) -> None:
+        for route in routes:
+            self._routes.setdefault(route.method.upper(), []).append(route)
+
+    def match_route(self, method: str, path: str) -> tuple[ProviderRoute, dict[str, str]] | None:
+        """The first provider route for a path, with the template's parameters."""
+        for route in self._routes.get(method.upper(), ()):
+            parameters = route.match(path)
+            if parameters is not None:
+                return route, parameters
+        return None
 
     def register(self, *types: ResourceType) -> None:
         """Raises ValueError when a type is already there."""

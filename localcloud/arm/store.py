@@ -12,6 +12,7 @@ from localcloud.arm import ids
 from localcloud.core.database import Database
 
 Json = dict[str, Any]
+Resources = list["Resource"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS arm_resources (
@@ -128,7 +129,7 @@ class ResourceStore:
         """Forget one resource; what is below it stays (see `below`). True when it was there."""
         return self._database.execute("DELETE FROM arm_resources WHERE id_key = ?", (_key(id_),)) > 0
 
-    def children(self, id_: str, type_: str | None = None) -> list[Resource]:
+    def children(self, id_: str, type_: str | None = None) -> Resources:
         """The resources directly in `id_`, of the full type `type_` if given, by name."""
         if type_ is None:
             rows = self._database.query(
@@ -141,7 +142,7 @@ class ResourceStore:
             )
         return [_resource(row) for row in rows]
 
-    def list(self, type_: str | None = None, scope: str = "") -> list[Resource]:
+    def list(self, type_: str | None = None, scope: str = "") -> Resources:
         """Everything of a full type (any when None) anywhere below `scope` (an id; empty for everywhere)."""
         clauses, values = ["1"], []
         if type_ is not None:
@@ -154,7 +155,7 @@ class ResourceStore:
         sql = f"SELECT body, private FROM arm_resources WHERE {' AND '.join(clauses)} ORDER BY id_key"  # noqa: S608
         return [_resource(row) for row in self._database.query(sql, values)]
 
-    def below(self, id_: str) -> list[Resource]:
+    def below(self, id_: str) -> Resources:
         """All descendants and extensions of `id_`, deepest first: the order in which to delete them."""
         return sorted(self.list(scope=id_), key=lambda resource: resource.id.count("/"), reverse=True)
 

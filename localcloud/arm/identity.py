@@ -77,8 +77,8 @@ def _user_assigned(ctx: Context, resource: Resource) -> Json:
             raise ServiceError(
                 400,
                 "FailedIdentityOperation",
-                f"Identity operation for resource '{resource.id}' failed with error 'Failed to perform resource identity "
-                f"operation. The user assigned identity '{id_}' was not found.'.",
+                f"Identity operation for resource '{resource.id}' failed with error 'Failed to perform resource "
+                f"identity operation. The user assigned identity '{id_}' was not found.'.",
             )
         result[id_] = {"principalId": found.properties["principalId"], "clientId": found.properties["clientId"]}
     return result

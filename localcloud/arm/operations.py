@@ -76,7 +76,10 @@ class Operations:
     def start(
         self, kind: str, resource_id: str, work: Callable[[], Awaitable[None]], *, client: str, api_version: str
     ) -> Operation:
-        """Run `work` in the background after the configured duration. A ServiceError of it becomes the operation's error."""
+        """Run `work` in the background after the configured duration.
+
+        A ServiceError of it becomes the operation's error.
+        """
         id_ = str(uuid.uuid4())
         self._ctx.database.execute(
             "INSERT INTO arm_operations (id, kind, resource_id, status, started, client, api_version)"
@@ -153,7 +156,9 @@ class Operations:
             raise ServiceError(404, "NotFound", f"The operation '{id_}' was not found.")
         return operation
 
-    def headers(self, operation: Operation, base_url: str, subscription: str, namespace: str, location: str) -> dict[str, str]:
+    def headers(
+        self, operation: Operation, base_url: str, subscription: str, namespace: str, location: str
+    ) -> dict[str, str]:
         """Where to poll. Resource groups give a Location only, as in Azure: pass an empty namespace."""
         suffix = f"{operation.id}?api-version={operation.api_version}"
         retry = {"Retry-After": str(max(1, min(15, round(duration()))))}

@@ -139,13 +139,16 @@ class ProviderRoute:
     version that does not exist yet. Checked before the resource types.
 
     `template` is a full path, "/subscriptions/{subscription}/providers/Microsoft.KeyVault/checkNameAvailability";
-    {name} matches one segment. `permission` is the action that the caller needs at that path; None asks for sign-in only.
+    {name} matches one segment and {name...} any number (with its leading slash, or nothing). `permission` is the action
+    that the caller needs at that path; None asks for a valid sign-in only.
     """
 
     method: str
     template: str
     permission: str | None
     handler: RouteHandler
+    api_versions: tuple[str, ...] = ()
+    """Empty: any is accepted, but one must be given."""
 
     def match(self, path: str) -> dict[str, str] | None:
         found = _template(self.template).fullmatch(path)
@@ -154,9 +157,13 @@ class ProviderRoute:
 
 @functools.cache
 def _template(template: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", template)
-    pattern = "".join(f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
+    parts = re.split(r"\{(\w+(?:\.\.\.)?)\}", template)
+    pattern = "".join(_group(part) if index % 2 else re.escape(part) for index, part in enumerate(parts))
     return re.compile(pattern + "/?", re.IGNORECASE)
+
+
+def _group(name: str) -> str:
+    return f"(?P<{name[:-3]}>(?:/[^/]+)*?)" if name.endswith("...") else f"(?P<{name}>[^/]+)"
 
 
 class TypeRegistry:

@@ -1,0 +1,254 @@
+"""Microsoft.Authorization: role assignments and who may do what by them; locks.
+
+An assignment at a scope holds for everything below it. A principal is matched by object id.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.arm import ids, rules
+from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.roles import BUILT_IN, BY_NAME, ROLE_DEFINITION_TYPE, Role, role_of
+from localcloud.arm.store import Resource, ResourceStore, now
+from localcloud.arm.wire import page
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
+
+Json = dict[str, Any]
+
+ROLE_ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
+_GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
+
+class Authorization:
+    """Implements core.context.Authorizer over the role assignments in the store."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+
+    def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
+        return any(
+            role.grants(action, data=data) for at, role in self._assignments(principal.object_id) if covers(at, scope)
+        )
+
+    def _assignments(self, object_id: str) -> list[tuple[str, Role]]:
+        result = []
+        for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
+            if one.properties["principalId"].lower() == object_id.lower():
+                role = role_of(one.properties["roleDefinitionId"])
+                if role is not None:
+                    result.append((one.properties["scope"], role))
+        return result
+
+    def assign(self, principal: Principal, role_name: str, scope: str) -> None:
+        """Give a built-in role at a scope, once; for what localcloud itself sets up."""
+        role = BY_NAME[role_name]
+        name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{principal.object_id}|{role.id}"))
+        resource = _assignment(scope, name, principal, role)
+        if self._store.get(resource.id) is None:
+            self._store.put(resource)
+
+
+def covers(at: str, scope: str) -> bool:
+    """Whether an assignment at `at` holds at `scope`: the same, or above it."""
+    above, below = at.strip("/").lower(), scope.strip("/").lower()
+    return above in {"", below} or below.startswith(above + "/")
+
+
+def _assignment(scope: str, name: str, principal: Principal, role: Role) -> Resource:
+    at = "/" + scope.strip("/")
+    stamp = now()
+    return Resource(
+        id=f"{at}/providers/{ROLE_ASSIGNMENT_TYPE}/{name}",
+        type=ROLE_ASSIGNMENT_TYPE,
+        name=name,
+        properties={
+            "roleDefinitionId": f"/subscriptions/{SUBSCRIPTION_ID}/providers/{ROLE_DEFINITION_TYPE}/{role.id}",
+            "principalId": principal.object_id,
+            "principalType": principal.kind,
+            "scope": at,
+            "condition": None,
+            "conditionVersion": None,
+            "createdOn": stamp,
+            "updatedOn": stamp,
+            "createdBy": None,
+            "updatedBy": None,
+            "delegatedManagedIdentityResourceId": None,
+            "description": None,
+        },
+    )
+
+
+def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    """Raises 400 InvalidRoleAssignmentId/RoleDefinitionDoesNotExist/PrincipalNotFound, 409 RoleAssignmentExists."""
+    rid = ids.parse(resource.id)
+    if rid is None:
+        raise ValueError(f"{resource.id!r} is not a resource id")
+    given = resource.properties
+    role = role_of(str(given.get("roleDefinitionId") or ""))
+    if role is None:
+        wanted = str(given.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
+        raise ServiceError(
+            400,
+            "RoleDefinitionDoesNotExist",
+            f"The specified role definition with ID '{wanted}' does not exist.",
+        )
+    object_id = str(given.get("principalId") or "")
+    if re.fullmatch(_GUID, object_id) is None:
+        raise ServiceError(400, "InvalidPrincipalId", "A valid principal ID must be provided for role assignment.")
+    principal = ctx.identities.by_object_id(object_id)
+    if principal is None:
+        raise ServiceError(
+            400,
+            "PrincipalNotFound",
+            f"Principal {object_id.replace('-', '')} does not exist in the directory {TENANT_ID}. Check that you have "
+            "the correct principal ID. If you are creating this principal and then immediately assigning a role, this "
+            "error might be related to a replication delay. In this case, set the role assignment principalType "
+            "property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
+        )
+    kind = given.get("principalType") or principal.kind
+    if kind != principal.kind:
+        raise ServiceError(
+            400,
+            "UnmatchedPrincipalType",
+            f"The PrincipalId '{object_id.replace('-', '')}' has type '{principal.kind}', which is different from "
+            f"specified PrincipalType '{kind}'.",
+        )
+    fresh = _assignment(rid.parent, rid.name, principal, role)
+    if existing is not None:
+        same = all(existing.properties[key] == fresh.properties[key] for key in ("roleDefinitionId", "principalId"))
+        if not same:
+            raise ServiceError(
+                400,
+                "RoleAssignmentUpdateNotPermitted",
+                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
+            )
+        fresh.properties |= {key: existing.properties[key] for key in ("createdOn", "createdBy")}
+    else:
+        _refuse_duplicate(ctx, fresh)
+        fresh.properties["createdBy"] = (resource.system_data or {}).get("createdBy")
+    fresh.properties["updatedBy"] = (resource.system_data or {}).get("lastModifiedBy")
+    for key in ("condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"):
+        fresh.properties[key] = given.get(key)
+    resource.properties = fresh.properties
+    resource.system_data = None
+
+
+def _refuse_duplicate(ctx: Context, fresh: Resource) -> None:
+    for other in ctx.resources.children(fresh.properties["scope"], ROLE_ASSIGNMENT_TYPE):
+        if all(other.properties[key] == fresh.properties[key] for key in ("roleDefinitionId", "principalId")):
+            raise ServiceError(
+                409,
+                "RoleAssignmentExists",
+                f"The role assignment already exists. The ID of the existing role assignment is "
+                f"{other.name.replace('-', '')}.",
+            )
+
+
+async def _list_assignments(ctx: Context, scope: str, call: Call) -> list[Resource]:
+    """Those at, above and below the scope; $filter atScope() leaves out what is below, principalId eq keeps one's."""
+    text = call.query.get("$filter", "")
+    at_scope = "atscope()" in text.lower()
+    principal = re.search(r"(?:principalId|assignedTo)\s*(?:eq\s*|\()'([^']+)'", text, re.IGNORECASE)
+    unknown = re.sub(
+        r"atScope\(\)|principalId\s*eq\s*'[^']*'|assignedTo\('[^']*'\)|\band\b|\s", "", text, flags=re.IGNORECASE
+    )
+    if unknown:
+        raise ServiceError(400, "UnsupportedQuery", f"The filter '{text}' is not supported.")
+    result = []
+    for one in ctx.resources.list(ROLE_ASSIGNMENT_TYPE):
+        where = one.properties["scope"]
+        here = covers(where, scope) or (not at_scope and covers(scope, where))
+        if here and (principal is None or one.properties["principalId"].lower() == principal[1].lower()):
+            result.append(one)
+    return result
+
+
+async def _roles(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    text = call.query.get("$filter", "")
+    name = re.search(r"roleName\s+eq\s+'([^']+)'", text, re.IGNORECASE)
+    scope = _subscription_scope(parameters)
+    found = [role.to_json(scope) for role in BUILT_IN if name is None or role.name.lower() == name[1].lower()]
+    return page(found, call.query, f"{call.base_url}{scope}/providers/Microsoft.Authorization/roleDefinitions")
+
+
+async def _role(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    role = role_of(parameters["role"])
+    if role is None:
+        raise ServiceError(
+            404,
+            "RoleDefinitionDoesNotExist",
+            f"The specified role definition with ID '{parameters['role']}' does not exist.",
+        )
+    return role.to_json(_subscription_scope(parameters))
+
+
+def _subscription_scope(parameters: Mapping[str, str]) -> str:
+    scope = parameters.get("scope", "")
+    parts = scope.strip("/").split("/")
+    return f"/subscriptions/{parts[1]}" if len(parts) > 1 and parts[0].lower() == "subscriptions" else ""
+
+
+def _complete_lock(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    if resource.properties.get("level") not in {"CanNotDelete", "ReadOnly"}:
+        raise ServiceError(
+            400,
+            "InvalidLockLevel",
+            f"The lock level '{resource.properties.get('level')}' is not valid. Use 'CanNotDelete' or 'ReadOnly'.",
+        )
+
+
+def register(ctx: Context) -> None:
+    """Role assignments and locks as types, role definitions as routes."""
+    ctx.types.register(
+        ResourceType(
+            type=ROLE_ASSIGNMENT_TYPE,
+            api_versions=(
+                "2015-07-01",
+                "2017-10-01-preview",
+                "2018-01-01-preview",
+                "2018-09-01-preview",
+                "2020-03-01-preview",
+                "2020-04-01-preview",
+                "2020-08-01-preview",
+                "2020-10-01-preview",
+                "2022-04-01",
+            ),
+            name=NameRule(
+                _GUID,
+                "The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
+                "InvalidRoleAssignmentId",
+            ),
+            extension=True,
+            required=("properties.roleDefinitionId", "properties.principalId"),
+            complete=_complete_assignment,
+            list_in=_list_assignments,
+            provisioning_state=False,
+            patchable=False,
+        ),
+        ResourceType(
+            type=rules.LOCK_TYPE,
+            api_versions=("2015-01-01", "2016-09-01", "2017-04-01", "2020-05-01"),
+            name=NameRule(
+                r"[A-Za-z0-9._()-]{1,90}", "The lock name '{name}' is not valid: 1 to 90 of A-Z a-z 0-9 . _ - ( )."
+            ),
+            extension=True,
+            required=("properties.level",),
+            complete=_complete_lock,
+            provisioning_state=False,
+        ),
+    )
+    read = "Microsoft.Authorization/roleDefinitions/read"
+    template = "{scope...}/providers/Microsoft.Authorization/roleDefinitions"
+    versions = ("2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview")
+    ctx.types.register_routes(
+        ProviderRoute(method="GET", template=template, permission=read, handler=_roles, api_versions=versions),
+        ProviderRoute(
+            method="GET", template=template + "/{role}", permission=read, handler=_role, api_versions=versions
+        ),
+    )

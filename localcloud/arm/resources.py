@@ -1,0 +1,323 @@
+"""The life of any resource: PUT, PATCH, GET, DELETE, lists and actions, by the rules of its type."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from localcloud.arm import identity, ids, rules
+from localcloud.arm.ids import ResourceId
+from localcloud.arm.operations import Operation, Operations
+from localcloud.arm.registry import Call, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.arm.wire import JsonResponse, page
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+Json = dict[str, Any]
+
+_READ_ONLY = {"id", "name", "type", "systemData"}
+_log = logging.getLogger("localcloud.arm")
+
+
+class Resources:
+    """Handlers over one context. Raised ServiceErrors are rendered by the routes."""
+
+    def __init__(self, ctx: Context, operations: Operations) -> None:
+        self._ctx = ctx
+        self._operations = operations
+
+    def type_of(self, rid: ResourceId, method: str) -> ResourceType:
+        """The registered type. Raises ServiceError 501 for types that localcloud does not have."""
+        type_ = self._ctx.types.get(rid.type)
+        if type_ is None:
+            raise not_emulated(f"resource type {rid.type} ({method} {rid.text})")
+        return type_
+
+    async def find(self, id_: str) -> Resource | None:
+        """The resource as its type's view or the store has it."""
+        rid = ids.parse(id_)
+        type_ = None if rid is None else self._ctx.types.get(rid.type)
+        if type_ is not None and type_.read is not None:
+            return await type_.read(self._ctx, id_)
+        return self._ctx.resources.get(id_)
+
+    def render(self, resource: Resource) -> Json:
+        type_ = self._ctx.types.get(resource.type)
+        return resource.to_json() if type_ is None or type_.render is None else type_.render(self._ctx, resource)
+
+    async def get(self, rid: ResourceId, call: Call) -> Response:
+        type_ = self.type_of(rid, "GET")
+        rules.check_version(type_, call.api_version)
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.text)
+        rules.check_group(self._ctx, rid)
+        found = await self.find(rid.text)
+        if found is None:
+            await self._check_parent(type_, rid)
+            raise rules.not_found(rid)
+        return JsonResponse(self.render(found))
+
+    async def head(self, rid: ResourceId, call: Call) -> Response:
+        """204 when it exists, 404 when not, no body either way."""
+        type_ = self.type_of(rid, "HEAD")
+        rules.check_version(type_, call.api_version)
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.text)
+        return Response(status_code=404 if await self.find(rid.text) is None else 204)
+
+    async def put(self, rid: ResourceId, body: Json, call: Call, *, patch: bool = False) -> Response:
+        """Create or replace; with `patch`, merge into what is there. Answers as the type's clients expect."""
+        verb = "PATCH" if patch else "PUT"
+        type_ = self.type_of(rid, verb)
+        rules.check_version(type_, call.api_version, str(body.get("location") or ""))
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/write", rid.text)
+        if rid.type != ids.RESOURCE_GROUP_TYPE:
+            rules.check_group(self._ctx, rid)
+        existing = await self.find(rid.text)
+        if (patch and not type_.patchable) or (not patch and not type_.allow_put):
+            raise not_emulated(f"{verb} of {type_.type} with api-version {call.api_version} ({rid.text})")
+        await self._check_parent(type_, rid)
+        if patch and existing is None:
+            raise rules.not_found(rid)
+        rules.check_locks(self._ctx, rid.text, "write")
+        if existing is not None and existing.state in {"Deleting", "Creating"}:
+            raise ServiceError(
+                409,
+                "AnotherOperationInProgress",
+                f"Another operation on '{existing.id}' is in progress (provisioningState {existing.state}). "
+                "Retry later.",
+                {"Retry-After": "1"},
+            )
+        if existing is None:
+            rules.check_name(self._ctx, type_, rid)
+        elif patch:
+            body = _merged(existing, body)
+        resource = self._build(type_, rid, body, existing, call)
+        return await self._save(type_, rid, resource, existing, call)
+
+    def _build(
+        self, type_: ResourceType, rid: ResourceId, body: Json, existing: Resource | None, call: Call
+    ) -> Resource:
+        location = rules.check_location(type_, rid, body.get("location"), existing)
+        rules.check_body(type_, body, existing)
+        secrets = dict(existing.private.get("writeOnly", {})) if existing is not None else {}
+        for path in type_.write_only:
+            value = rules.value_at(body, path)
+            if value is not None:
+                secrets[path] = value
+                _remove(body, path)
+        stamp = now()
+        who = {"By": call.principal.app_id, "ByType": "Application"}
+        created = (existing.system_data if existing is not None else None) or {
+            "createdBy": who["By"],
+            "createdByType": who["ByType"],
+            "createdAt": stamp,
+        }
+        shown = rid if existing is None else ids.parse(existing.id) or rid
+        resource = Resource.from_json(
+            {k: v for k, v in body.items() if k not in _READ_ONLY}
+            | {"id": shown.text, "name": shown.name, "type": type_.type},
+            existing.private if existing is not None else None,
+        )
+        resource.location = location
+        if type_.tracked:
+            resource.tags = dict(resource.tags or {})
+            _check_tags(resource)
+        resource.system_data = created | {
+            "lastModifiedBy": who["By"],
+            "lastModifiedByType": who["ByType"],
+            "lastModifiedAt": stamp,
+        }
+        if secrets:
+            resource.private["writeOnly"] = secrets
+        if type_.complete is not None:
+            type_.complete(self._ctx, resource, existing)
+        identity.complete(self._ctx, resource, existing)
+        return resource
+
+    async def _save(
+        self, type_: ResourceType, rid: ResourceId, resource: Resource, existing: Resource | None, call: Call
+    ) -> Response:
+        status = type_.create_status if existing is None else type_.update_status
+        if "put" not in type_.long_running:
+            if type_.provisioning_state:
+                resource.properties["provisioningState"] = "Succeeded"
+            if type_.on_put is not None:
+                await type_.on_put(self._ctx, resource, existing, call)
+            if type_.read is None:
+                self._ctx.resources.put(resource)
+            return JsonResponse(self.render(await self.find(resource.id) or resource), status)
+        resource.properties["provisioningState"] = "Creating" if existing is None else "Updating"
+        self._ctx.resources.put(resource)
+        operation = self._operations.start(
+            "put",
+            resource.id,
+            lambda: self._finish_put(resource.id, existing, call),
+            client=call.principal.object_id,
+            api_version=call.api_version,
+        )
+        headers = self._operations.headers(
+            operation, call.base_url, rid.subscription, type_.namespace, resource.location or ""
+        )
+        return JsonResponse(None if status == 202 else self.render(resource), status, headers)
+
+    async def _finish_put(self, id_: str, existing: Resource | None, call: Call) -> None:
+        resource = self._ctx.resources.get(id_)
+        if resource is None:
+            raise ServiceError(404, "ResourceNotFound", f"'{id_}' was deleted while it was being created.")
+        type_ = self._ctx.types.get(resource.type)
+        try:
+            if type_ is not None and type_.on_put is not None:
+                await type_.on_put(self._ctx, resource, existing, call)
+        except Exception:
+            resource.properties["provisioningState"] = "Failed"
+            self._ctx.resources.put(resource)
+            raise
+        resource.properties["provisioningState"] = "Succeeded"
+        self._ctx.resources.put(resource)
+
+    async def delete(self, rid: ResourceId, call: Call) -> Response:
+        type_ = self.type_of(rid, "DELETE")
+        rules.check_version(type_, call.api_version)
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/delete", rid.text)
+        rules.check_group(self._ctx, rid)
+        found = await self.find(rid.text)
+        if found is None:
+            return Response(status_code=204)
+        rules.check_locks(self._ctx, rid.text, "delete")
+        if "delete" not in type_.long_running:
+            body = self.render(found)
+            await self.remove(found, call)
+            # Role assignments and other extensions answer with what they deleted; other providers with nothing.
+            return JsonResponse(body) if type_.extension else Response(status_code=200)
+        return await self.start_delete(found, type_, "delete", call)
+
+    async def start_delete(self, found: Resource, type_: ResourceType, kind: str, call: Call) -> Response:
+        """202 and an operation; the resource shows provisioningState Deleting until it is gone."""
+        rid = ids.parse(found.id)
+        if rid is None:
+            raise ValueError(f"{found.id!r} is not a resource id")
+        if type_.read is None:
+            found.properties["provisioningState"] = "Deleting"
+            self._ctx.resources.put(found)
+        operation = self._operations.start(
+            kind,
+            found.id,
+            lambda: self.remove(found, call),
+            client=call.principal.object_id,
+            api_version=call.api_version,
+        )
+        namespace = "" if kind == "deleteGroup" else type_.namespace
+        headers = self._operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
+        return Response(status_code=202, headers=headers)
+
+    async def remove(self, resource: Resource, call: Call) -> None:
+        """Delete a resource and all that is below it, deepest first, by each one's own on_delete."""
+        for one in [*self._ctx.resources.below(resource.id), resource]:
+            type_ = self._ctx.types.get(one.type)
+            if type_ is not None and type_.on_delete is not None:
+                await type_.on_delete(self._ctx, one, call)
+            identity.forget(self._ctx, one)
+            self._ctx.resources.delete(one.id)
+
+    async def list_in(self, rid: ResourceId, call: Call) -> Response:
+        """A collection; `rid` is that of any member (".../containers/x")."""
+        type_ = self.type_of(rid, "GET")
+        rules.check_version(type_, call.api_version)
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.parent)
+        rules.check_group(self._ctx, rid)
+        await self._check_parent(type_, rid)
+        if type_.list_in is not None:
+            found = await type_.list_in(self._ctx, rid.parent, call)
+        elif rid.resource_group or type_.extension:
+            found = self._ctx.resources.children(rid.parent, type_.type)
+        else:
+            found = self._ctx.resources.list(type_.type, rid.parent)
+        url = f"{call.base_url}{rid.text.rsplit('/', 1)[0]}"
+        return JsonResponse(page([self.render(one) for one in found], call.query, url))
+
+    async def action(self, rid: ResourceId, name: str, body: Json, call: Call) -> Response:
+        """POST {id}/{name}. Raises ServiceError 404 for a missing resource, 501 for an unknown action."""
+        type_ = self.type_of(rid, "POST")
+        rules.check_version(type_, call.api_version)
+        known = {action.lower(): action for action in type_.actions}
+        if name.lower() not in known:
+            raise not_emulated(f"POST {rid.text}/{name} with api-version {call.api_version}")
+        action = known[name.lower()]
+        rules.authorize(self._ctx, call.principal, f"{type_.type}/{action}/action", rid.text)
+        rules.check_group(self._ctx, rid)
+        found = await self.find(rid.text)
+        if found is None:
+            raise rules.not_found(rid)
+        answer = await type_.actions[action](self._ctx, found, body, call)
+        return answer if isinstance(answer, Response) else JsonResponse(answer)
+
+    async def _check_parent(self, type_: ResourceType, rid: ResourceId) -> None:
+        parent = ids.parse(rid.parent)
+        if parent is None or not type_.parent_required or self._ctx.types.get(parent.type) is None:
+            return
+        if await self.find(parent.text) is None:
+            raise rules.parent_missing(rid)
+
+    def restart(self, operation: Operation) -> Callable[[], Awaitable[None]]:
+        """The work of an operation that a stopped process left, done again by the one who asked."""
+        principal = self._ctx.identities.by_object_id(operation.client)
+        resource = self._ctx.resources.get(operation.resource_id)
+
+        async def work() -> None:
+            if principal is None:
+                raise ServiceError(409, "OperationAborted", "localcloud was restarted and the client no longer exists.")
+            call = Call(principal, operation.api_version, self._ctx.settings.gateway_url)
+            if operation.kind == "put":
+                await self._finish_put(operation.resource_id, None, call)
+            elif resource is not None:
+                await self.remove(resource, call)
+
+        return work
+
+
+def _merged(existing: Resource, body: Json) -> Json:
+    """JSON merge patch (RFC 7396), except that tags are replaced as a whole, as Azure does."""
+    merged = _merge(existing.to_json(), {k: v for k, v in body.items() if k != "tags"})
+    if body.get("tags") is not None:
+        merged["tags"] = body["tags"]
+    if body.get("location") is None:
+        merged["location"] = existing.location
+    return merged
+
+
+def _merge(target: Json, patch: Json) -> Json:
+    result = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _merge(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _remove(body: Json, path: str) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        body = body[part]
+    body.pop(last, None)
+
+
+def _check_tags(resource: Resource) -> None:
+    """At most 50 tags (15 on storage accounts in platform documentation), names to 512, values to 256 characters."""
+    tags = resource.tags or {}
+    if len(tags) > 50:
+        raise ServiceError(
+            400, "InvalidTagCount", f"The resource has {len(tags)} tags. The maximum number of tags allowed is '50'."
+        )
+    for name, value in tags.items():
+        if len(name) > 512 or not isinstance(value, str) or len(value) > 256:
+            raise ServiceError(
+                400,
+                "InvalidTagNameOrValue",
+                f"Tag '{name[:80]}' is invalid: names have at most 512 characters, values are text of at most 256.",
+            )

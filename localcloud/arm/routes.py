@@ -1,0 +1,157 @@
+"""ARM's front door: sign-in, api-version, and which handler a path belongs to.
+
+Paths are matched case-insensitively, as Azure does: provider routes first, then resource ids, collections and actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm import ids, metadata, rules
+from localcloud.arm.operations import Operations, status_response
+from localcloud.arm.registry import Call, ProviderRoute
+from localcloud.arm.resources import Resources
+from localcloud.arm.wire import JsonResponse, error_response, read_body, stamp
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
+
+
+class Arm:
+    """The request handler of management.azure.com."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.operations = Operations(ctx)
+        self.resources = Resources(ctx, self.operations)
+        gateway = ctx.settings.gateway_url
+        hosts = (
+            "https://management.azure.com", "https://management.core.windows.net", gateway,
+            gateway.replace("localhost", "127.0.0.1"),
+        )  # fmt: skip
+        self._audiences = frozenset(host + end for host in hosts for end in ("", "/"))
+        ctx.on_start.append(self._start)
+
+    async def _start(self) -> None:
+        self.operations.resume(self.resources.restart)
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            response = await self._answer(request)
+        except ServiceError as error:
+            response = error_response(error)
+        return stamp(request, response)
+
+    async def _answer(self, request: Request) -> Response:
+        principal = self._ctx.identities.authenticate(request.headers.get("authorization"), self._audiences)
+        version = rules.api_version(request.query_params)
+        host = request.headers.get("host", request.url.netloc)
+        call = Call(
+            principal, version, f"{request.url.scheme}://{host}", dict(request.query_params), dict(request.headers)
+        )
+        path = "/" + request.url.path.strip("/")
+        parts = path.split("/")
+        if parts[1].lower() == "subscriptions" and len(parts) > 2:
+            rules.check_subscription(parts[2])
+        special = await self._operation(parts, call)
+        if special is not None:
+            return special
+        matched = self._ctx.types.match_route(request.method, path)
+        if matched is not None:
+            return await self._provider_route(request, path, *matched, call)
+        return await self._resource(request, path, call)
+
+    async def _provider_route(
+        self, request: Request, path: str, route: ProviderRoute, parameters: dict[str, str], call: Call
+    ) -> Response:
+        if route.api_versions and call.api_version not in route.api_versions:
+            raise ServiceError(
+                400,
+                "InvalidApiVersionParameter",
+                f"The api-version '{call.api_version}' is invalid. The supported versions are "
+                f"'{', '.join(reversed(route.api_versions))}'.",
+            )
+        if route.permission is not None:
+            rules.authorize(self._ctx, call.principal, route.permission, path)
+        answer = await route.handler(self._ctx, parameters, await read_body(request), call)
+        return answer if isinstance(answer, Response) else JsonResponse(answer)
+
+    async def _resource(self, request: Request, path: str, call: Call) -> Response:
+        method = request.method
+        rid = ids.parse(path)
+        if rid is not None:
+            # A path with an even tail is a resource, except a POST, whose tail is an action of a singleton.
+            if method == "GET":
+                return await self.resources.get(rid, call)
+            if method == "HEAD":
+                return await self.resources.head(rid, call)
+            if method == "DELETE":
+                return await self._delete(rid, call)
+            if method in {"PUT", "PATCH"}:
+                return await self.resources.put(rid, await read_body(request), call, patch=method == "PATCH")
+        elif method == "GET":
+            member = ids.parse(path + "/_")
+            if member is not None:
+                return await self.resources.list_in(member, call)
+        elif method == "POST":
+            above, _, name = path.rpartition("/")
+            owner = ids.parse(above)
+            if owner is not None:
+                return await self.resources.action(owner, name, await read_body(request), call)
+        raise not_emulated(f"{method} {path} with api-version {call.api_version}")
+
+    async def _delete(self, rid: ids.ResourceId, call: Call) -> Response:
+        if rid.type != ids.RESOURCE_GROUP_TYPE:
+            return await self.resources.delete(rid, call)
+        type_ = self.resources.type_of(rid, "DELETE")
+        rules.check_version(type_, call.api_version)
+        rules.authorize(self._ctx, call.principal, "Microsoft.Resources/subscriptions/resourceGroups/delete", rid.text)
+        group = rules.check_group(self._ctx, rid)
+        if group is None:
+            raise rules.not_found(rid)
+        rules.check_locks(self._ctx, rid.text, "delete")
+        return await self.resources.start_delete(group, type_, "deleteGroup", call)
+
+    async def _operation(self, parts: list[str], call: Call) -> Response | None:
+        """…/operationStatuses/ID (always 200, status in the body) and …/operationResults/ID (202 until it is done)."""
+        if len(parts) < 5:
+            return None
+        kind = parts[-2].lower()
+        if kind not in {"operationstatuses", "operationresults"}:
+            return None
+        operation = await self.operations.wait(parts[-1])
+        if kind == "operationstatuses":
+            return status_response(operation, "/".join(parts))
+        if operation.status == "InProgress":
+            return Response(
+                status_code=202,
+                headers={
+                    "Location": f"{call.base_url}{'/'.join(parts)}?api-version={call.api_version}",
+                    "Retry-After": "1",
+                },
+            )
+        if operation.error is not None:
+            raise ServiceError(operation.error_status or 500, operation.error["code"], operation.error["message"])
+        found = await self.resources.find(operation.resource_id)
+        # A deletion's result is nothing: 200 for a resource group, 204 for the rest, as their clients accept.
+        if operation.kind != "put" or found is None:
+            return Response(status_code=200 if operation.kind == "deleteGroup" else 204)
+        return JsonResponse(self.resources.render(found))
+
+
+def build_routes(ctx: Context) -> list[BaseRoute]:
+    """Everything of ARM on management.azure.com and on localhost."""
+    arm: Callable[[Request], object] = Arm(ctx).__call__
+    return [
+        Route("/metadata/endpoints", metadata.endpoints, methods=["GET"]),
+        Route("/tenants", arm, methods=METHODS),
+        Route("/subscriptions", arm, methods=METHODS),
+        Route("/subscriptions/{path:path}", arm, methods=METHODS),
+        Route("/providers", arm, methods=METHODS),
+        Route("/providers/{path:path}", arm, methods=METHODS),
+    ]

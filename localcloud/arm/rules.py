@@ -1,0 +1,223 @@
+"""What ARM checks before a resource provider sees a request: versions, scopes, names, locations, locks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.arm import ids
+from localcloud.arm.ids import ResourceId
+from localcloud.arm.registry import LOCATIONS, ResourceType
+from localcloud.arm.store import Resource
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import SUBSCRIPTION_ID
+
+if TYPE_CHECKING:
+    from localcloud.core.context import Context, Principal
+
+Json = dict[str, Any]
+
+LOCK_TYPE = "Microsoft.Authorization/locks"
+
+
+def api_version(query: Mapping[str, str]) -> str:
+    """The request's api-version. Raises ServiceError 400 MissingApiVersionParameter."""
+    for key, value in query.items():
+        if key.lower() == "api-version" and value:
+            return value
+    raise ServiceError(
+        400,
+        "MissingApiVersionParameter",
+        "The api-version query parameter (?api-version=) is required for all requests.",
+    )
+
+
+def check_version(type_: ResourceType, version: str, location: str = "") -> None:
+    """Raises ServiceError 400 as ARM does for a version that a type does not have, listing those that it has."""
+    if version.lower() in type_.api_versions:
+        return
+    supported = ", ".join(reversed(type_.api_versions))
+    if type_.namespace == "Microsoft.Resources":
+        raise ServiceError(
+            400,
+            "InvalidApiVersionParameter",
+            f"The api-version '{version}' is invalid. The supported versions are '{supported}'.",
+        )
+    raise ServiceError(
+        400,
+        "NoRegisteredProviderFound",
+        f"No registered resource provider found for location '{location or 'westeurope'}' and API version '{version}' "
+        f"for type '{type_.short}'. The supported api-versions are '{supported}'. The supported locations are "
+        f"'{', '.join(type_.locations)}'.",
+    )
+
+
+def authorize(ctx: Context, principal: Principal, action: str, scope: str) -> None:
+    """Raises ServiceError 403 AuthorizationFailed in Azure's words."""
+    if ctx.authorizer.allows(principal, action, scope):
+        return
+    raise ServiceError(
+        403,
+        "AuthorizationFailed",
+        f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization to "
+        f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, "
+        "please refresh your credentials.",
+    )
+
+
+def check_subscription(subscription: str) -> None:
+    """Raises ServiceError 404 SubscriptionNotFound for any but localcloud's own."""
+    if subscription.lower() != SUBSCRIPTION_ID:
+        raise ServiceError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def check_group(ctx: Context, rid: ResourceId) -> Resource | None:
+    """The resource group of an id. Raises ServiceError 404 ResourceGroupNotFound."""
+    if not rid.resource_group:
+        return None
+    group = ctx.resources.get(f"/subscriptions/{rid.subscription}/resourceGroups/{rid.resource_group}")
+    if group is None:
+        raise ServiceError(404, "ResourceGroupNotFound", f"Resource group '{rid.resource_group}' could not be found.")
+    return group
+
+
+def parent_missing(rid: ResourceId) -> ServiceError:
+    parent = ids.parse(rid.parent)
+    shown = rid.parent if parent is None else f"{parent.type}/{parent.name}"
+    return ServiceError(
+        404,
+        "ParentResourceNotFound",
+        "Failed to perform 'write' on resource(s) of type '"
+        f"{rid.type.split('/', 1)[1]}', because the parent resource '{shown}' could not be found."
+        if rid.extension
+        else f"Can not perform requested operation on nested resource. Parent resource '{shown}' not found.",
+    )
+
+
+def not_found(rid: ResourceId) -> ServiceError:
+    if rid.type == ids.RESOURCE_GROUP_TYPE:
+        return ServiceError(404, "ResourceGroupNotFound", f"Resource group '{rid.name}' could not be found.")
+    return ServiceError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{rid.type}/{rid.name}' under resource group '{rid.resource_group or '<null>'}' was not found. "
+        "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def check_name(ctx: Context, type_: ResourceType, rid: ResourceId) -> None:
+    """The name rule of a new resource, and that no other holds a globally unique name."""
+    if type_.name is None:
+        return
+    type_.name.check(rid.name)
+    if type_.name.unique:
+        other = ctx.resources.named(type_.type, rid.name)
+        if other is not None and other.id.lower() != rid.key:
+            raise ServiceError(409, type_.name.taken_code, type_.name.taken_message.format(name=rid.name))
+
+
+def check_location(type_: ResourceType, rid: ResourceId, given: object, existing: Resource | None) -> str | None:
+    """The normalised location of a tracked resource ("West Europe" is westeurope).
+
+    Raises ServiceError 400 LocationRequired or LocationNotAvailableForResourceType, 409 InvalidResourceLocation.
+    """
+    if not type_.tracked:
+        return None if given is None else str(given)
+    if not isinstance(given, str) or not given.strip():
+        if existing is not None:
+            return existing.location
+        raise ServiceError(400, "LocationRequired", "The location property is required for this definition.")
+    location = given.replace(" ", "").lower()
+    if location not in type_.locations:
+        available = ",".join(name for name in type_.locations if name in LOCATIONS)
+        raise ServiceError(
+            400,
+            "LocationNotAvailableForResourceType",
+            f"The provided location '{given}' is not available for resource type '{type_.type}'. List of available "
+            f"regions for the resource type is '{available}'.",
+        )
+    if existing is not None and existing.location is not None and location != existing.location:
+        if rid.type == ids.RESOURCE_GROUP_TYPE:
+            raise ServiceError(
+                409,
+                "InvalidResourceGroupLocation",
+                f"Invalid resource group location '{location}'. The Resource group already exists in location "
+                f"'{existing.location}'.",
+            )
+        raise ServiceError(
+            409,
+            "InvalidResourceLocation",
+            f"The resource '{rid.name}' already exists in location '{existing.location}' in resource group "
+            f"'{rid.resource_group}'. A resource with the same name cannot be created in location '{location}'. "
+            "Please select a new resource name.",
+        )
+    return location
+
+
+def value_at(body: Json, path: str) -> Any:
+    """The value at a dotted path, None when any part is missing."""
+    value: Any = body
+    for part in path.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def check_body(type_: ResourceType, body: Json, existing: Resource | None) -> None:
+    """Required and immutable properties.
+
+    Raises ServiceError 400 InvalidRequestContent, 409 PropertyChangeNotAllowed.
+    """
+    for path in type_.required:
+        if value_at(body, path) is None:
+            raise ServiceError(
+                400,
+                "InvalidRequestContent",
+                f"The request content was invalid and could not be deserialized: 'Required property '{path}' not found "
+                "in JSON.'.",
+            )
+    if existing is None:
+        return
+    before = existing.to_json()
+    for path in type_.immutable:
+        old, new = value_at(before, path), value_at(body, path)
+        if new is not None and not _same(old, new):
+            raise ServiceError(
+                409,
+                "PropertyChangeNotAllowed",
+                f"Changing property '{path.removeprefix('properties.')}' of '{existing.id}' is not allowed "
+                f"(from {old!r} to {new!r}).",
+            )
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Ids and enumerations compare case-insensitively; objects by what the new one names."""
+    if isinstance(old, str) and isinstance(new, str):
+        return old.lower() == new.lower()
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(_same(old.get(key), value) for key, value in new.items())
+    return bool(old == new)
+
+
+def check_locks(ctx: Context, id_: str, operation: str) -> None:
+    """Locks at, above and (for a delete) below an id. Raises ServiceError 409 ScopeLocked."""
+    scope = id_.lower()
+    holding = []
+    for lock in ctx.resources.list(LOCK_TYPE):
+        parsed = ids.parse(lock.id)
+        if parsed is None or scope == parsed.key:
+            continue
+        at = parsed.parent.lower()
+        above = scope == at or scope.startswith(at + "/")
+        below = operation == "delete" and at.startswith(scope + "/")
+        level = str(lock.properties.get("level", "")).lower()
+        if (above or below) and (operation == "delete" or level == "readonly"):
+            holding.append(parsed.parent)
+    if holding:
+        raise ServiceError(
+            409,
+            "ScopeLocked",
+            f"The scope '{id_}' cannot perform {operation} operation because following scope(s) are locked: "
+            f"'{','.join(sorted(set(holding)))}'. Please remove the lock and try again.",
+        )

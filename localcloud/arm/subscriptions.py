@@ -1,0 +1,196 @@
+"""Tenants, subscriptions, locations, resource providers and the flat list of resources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.arm.registry import LOCATIONS, Call, ProviderRoute
+from localcloud.arm.wire import page
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
+
+Json = dict[str, Any]
+
+_VERSIONS = (
+    "2014-04-01", "2015-01-01", "2015-11-01", "2016-02-01", "2016-06-01", "2016-07-01", "2016-09-01", "2017-05-10",
+    "2018-02-01", "2018-05-01", "2018-06-01", "2019-03-01", "2019-05-01", "2019-05-10", "2019-06-01", "2019-07-01",
+    "2019-08-01", "2019-10-01", "2019-11-01", "2020-01-01", "2020-05-01", "2020-06-01", "2020-08-01", "2020-10-01",
+    "2021-01-01", "2021-04-01", "2022-09-01", "2022-12-01", "2023-07-01", "2024-03-01", "2024-07-01", "2024-11-01",
+    "2025-03-01", "2025-04-01",
+)  # fmt: skip
+"""Of Microsoft.Resources (azure-mgmt-resource and azure-mgmt-resource-subscriptions)."""
+
+
+def subscription() -> Json:
+    return {
+        "id": f"/subscriptions/{SUBSCRIPTION_ID}",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+        "subscriptionId": SUBSCRIPTION_ID,
+        "tenantId": TENANT_ID,
+        "displayName": "localcloud",
+        "state": "Enabled",
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+    }
+
+
+async def _tenants(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return {
+        "value": [
+            {
+                "id": f"/tenants/{TENANT_ID}",
+                "tenantId": TENANT_ID,
+                "tenantCategory": "Home",
+                "displayName": "localcloud",
+                "countryCode": "US",
+                "defaultDomain": "localcloud.onmicrosoft.com",
+                "domains": ["localcloud.onmicrosoft.com"],
+            }
+        ]
+    }
+
+
+async def _subscriptions(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return {"value": [subscription()], "count": {"type": "Total", "value": 1}}
+
+
+async def _subscription(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return subscription()
+
+
+async def _locations(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return {
+        "value": [
+            {
+                "id": f"/subscriptions/{SUBSCRIPTION_ID}/locations/{name}",
+                "name": name,
+                "type": "Region",
+                "displayName": shown,
+                "regionalDisplayName": shown,
+                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+            }
+            for name, shown in LOCATIONS.items()
+        ]
+    }
+
+
+def _provider(ctx: Context, namespace: str) -> Json:
+    types = ctx.types.in_namespace(namespace)
+    return {
+        "id": f"/subscriptions/{SUBSCRIPTION_ID}/providers/{types[0].namespace}",
+        "namespace": types[0].namespace,
+        "registrationPolicy": "RegistrationRequired",
+        "registrationState": "Registered",
+        "resourceTypes": [
+            {
+                "resourceType": type_.short,
+                "locations": [LOCATIONS.get(name, name) for name in type_.locations],
+                "apiVersions": list(reversed(type_.api_versions)),
+                "capabilities": "SupportsTags, SupportsLocation" if type_.tracked else "None",
+            }
+            for type_ in types
+        ],
+    }
+
+
+async def _providers(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return {"value": [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]}
+
+
+async def _one_provider(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Also answers register: every provider that localcloud has is registered from the start."""
+    namespace = parameters["namespace"]
+    if not ctx.types.in_namespace(namespace):
+        raise ServiceError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+    return _provider(ctx, namespace)
+
+
+_CONDITION = re.compile(
+    r"\s*(resourceType|name|location|tagName|tagValue|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE
+)
+
+
+async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Tracked resources, without their properties, as ARM's cache has them."""
+    scope = f"/subscriptions/{SUBSCRIPTION_ID}"
+    if "group" in parameters:
+        scope += f"/resourceGroups/{parameters['group']}"
+        if ctx.resources.get(scope) is None:
+            raise ServiceError(
+                404, "ResourceGroupNotFound", f"Resource group '{parameters['group']}' could not be found."
+            )
+    found = []
+    for resource in ctx.resources.list(scope=scope):
+        type_ = ctx.types.get(resource.type)
+        if type_ is not None and type_.tracked and type_.short != "resourceGroups":
+            shown = resource.to_json()
+            keep = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy")
+            found.append({key: shown[key] for key in keep if key in shown})
+    filtered = _filtered(found, call.query.get("$filter", ""))
+    return page(filtered, call.query, f"{call.base_url}{scope}/resources")
+
+
+def _filtered(items: list[Json], text: str) -> list[Json]:
+    if not text.strip():
+        return items
+    wanted: dict[str, str] = {}
+    for part in re.split(r"\band\b", text, flags=re.IGNORECASE):
+        match = _CONDITION.fullmatch(part)
+        if match is None:
+            raise ServiceError(
+                400,
+                "InvalidFilterInQueryString",
+                f"Invalid $filter '{text}' specified in the query string. localcloud knows resourceType, name, "
+                "location, resourceGroup, tagName and tagValue, with eq and and.",
+            )
+        wanted[match[1].lower()] = match[2]
+
+    def holds(item: Json) -> bool:
+        tags = item.get("tags") or {}
+        actual = {
+            "resourcetype": item["type"],
+            "name": item["name"],
+            "location": item.get("location", ""),
+            "resourcegroup": item["id"].split("/")[4] if item["id"].count("/") > 4 else "",
+        }
+        for key, value in wanted.items():
+            if key == "tagname":
+                if value not in tags or ("tagvalue" in wanted and tags[value] != wanted["tagvalue"]):
+                    return False
+            elif key != "tagvalue" and actual[key].lower() != value.lower():
+                return False
+        return True
+
+    return [item for item in items if holds(item)]
+
+
+def register(ctx: Context) -> None:
+    """The routes above resource groups."""
+    one = "/subscriptions/{subscription}"
+    read = "Microsoft.Resources/subscriptions/"
+    routes = (
+        ("GET", "/tenants", None, _tenants),
+        ("GET", "/subscriptions", None, _subscriptions),
+        ("GET", one, f"{read}read", _subscription),
+        ("GET", f"{one}/locations", f"{read}locations/read", _locations),
+        ("GET", f"{one}/providers", f"{read}providers/read", _providers),
+        ("GET", f"{one}/providers/{{namespace}}", f"{read}providers/read", _one_provider),
+        ("POST", f"{one}/providers/{{namespace}}/register", f"{read}providers/read", _one_provider),
+        ("GET", f"{one}/resources", f"{read}resources/read", _resources),
+        ("GET", f"{one}/resourceGroups/{{group}}/resources", f"{read}resourceGroups/resources/read", _resources),
+    )
+    ctx.types.register_routes(
+        *(
+            ProviderRoute(
+                method=method, template=template, permission=permission, handler=handler, api_versions=_VERSIONS
+            )
+            for method, template, permission, handler in routes
+        )
+    )

@@ -1,0 +1,50 @@
+"""`python -m localcloud.engine`: install what the machine lacks and print where each tool is. Exit code 1 on failure."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from localcloud.core.errors import LocalcloudError
+from localcloud.core.settings import load_settings
+from localcloud.engine.toolchain import Toolchain, ensure, find
+
+
+def main() -> int:
+    started = time.monotonic()
+    try:
+        settings = load_settings()
+        if known := find(settings):
+            # The usual case in front of every verb: say nothing but that.
+            sys.stdout.write(f"Tools: all there ({', '.join(f'{n} {o}' for n, o in known.origins.items())})\n")
+            return 0
+        _print_table(ensure(settings), time.monotonic() - started)
+    except LocalcloudError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped. What was finished is kept; run it again to go on.\n")
+        return 130
+    return 0
+
+
+def _print_table(toolchain: Toolchain, seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    places = {
+        "Pulumi CLI": toolchain.pulumi,
+        "Python language host": toolchain.pulumi.resolve().parent / "pulumi-language-python",
+        "Java": toolchain.java_home,
+        "Node.js": toolchain.node,
+        "Azurite": toolchain.azurite_blob[-1],
+        "ABFS driver": toolchain.abfs_jars[0],
+    }
+    table = Table("tool", "from", "where", title=f"Tools ready in {seconds:.1f} s", title_justify="left")
+    for tool, origin in toolchain.origins.items():
+        table.add_row(tool, origin, str(places[tool]))
+    Console(soft_wrap=True).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

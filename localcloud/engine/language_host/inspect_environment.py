@@ -1,0 +1,70 @@
+"""What a Python environment holds, as JSON: run as a script in that environment, or imported when it is our own.
+
+python inspect_environment.py plugins        resource plugins that the installed Pulumi SDKs ask for
+python inspect_environment.py dependencies   what was asked for: distributions that no other one requires
+python inspect_environment.py all            every distribution
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+from pathlib import Path
+
+
+def plugins() -> list[dict[str, str]]:
+    """Name, version ("v" and semver) and server of each resource plugin, by the SDKs' pulumi-plugin.json files."""
+    found: dict[str, dict[str, str]] = {}
+    for site in sys.path:
+        for file in sorted(Path(site or ".").glob("pulumi_*/pulumi-plugin.json")):
+            data = json.loads(file.read_text())
+            if not data.get("resource"):
+                continue
+            package = file.parent.name
+            version = data.get("version") or semver(importlib.metadata.version(package.replace("_", "-")))
+            name = data.get("name") or package.removeprefix("pulumi_").replace("_", "-")
+            found.setdefault(
+                name, {"name": name, "version": "v" + version.removeprefix("v"), "server": data.get("server", "")}
+            )
+    return list(found.values())
+
+
+def distributions(*, transitive: bool) -> list[dict[str, str]]:
+    """Name and version of the installed distributions; without `transitive` only those that no other one requires."""
+    installed = {_normal(each.metadata["Name"]): each for each in importlib.metadata.distributions()}
+    required: set[str] = set()
+    if not transitive:
+        for each in installed.values():
+            for line in each.requires or []:
+                if name := re.match(r"[\w.-]+", line):
+                    required.add(_normal(name.group()))
+    return [
+        {"name": each.metadata["Name"], "version": each.version}
+        for name, each in sorted(installed.items())
+        if name not in required
+    ]
+
+
+def semver(version: str) -> str:
+    """A Python version as the engine writes it: "1.2" is "1.2.0", "1.2.3a4" is "1.2.3-alpha.4"."""
+    match = re.match(r"(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?", version)
+    if not match:
+        raise ValueError(f"{version!r} is not a version that a plugin can have; expected one such as 3.29.0")
+    numbers = (match.group(1).split(".") + ["0", "0"])[:3]
+    stage = {"a": "alpha", "b": "beta", "rc": "rc"}.get(match.group(2) or "")
+    return ".".join(numbers) + (f"-{stage}.{match.group(3)}" if stage else "")
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def main(what: str) -> None:
+    answer = plugins() if what == "plugins" else distributions(transitive=what == "all")
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,99 @@
+"""Runs one Pulumi program: a script for the program's own Python, which needs the `pulumi` SDK and nothing of ours.
+
+    python run_program.py '{"project": ..., "stack": ..., "monitor": ..., "engine": ..., "program": ..., ...}'
+
+Configuration comes in PULUMI_CONFIG and PULUMI_CONFIG_SECRET_KEYS, as the SDK reads it. Exit codes: 0 the program
+ended well; 32 it failed and the engine was told why, as a diagnostic; 1 anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+REPORTED = 32
+"""The engine's agreed exit code for a failure that was already shown."""
+
+
+def main(request: dict[str, Any]) -> int:
+    # Beside this script lie modules that a program must not find before its own.
+    sys.path[0] = ""
+    try:
+        import pulumi
+        import pulumi.runtime
+    except ImportError:
+        traceback.print_exc()
+        sys.stderr.write(
+            f"The Pulumi SDK is not installed in {sys.executable}. Install the project's requirements, "
+            "or name the right environment in the 'virtualenv' option of Pulumi.yaml.\n"
+        )
+        return 1
+    pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
+    pulumi.runtime.configure(
+        pulumi.runtime.Settings(
+            project=request["project"],
+            stack=request["stack"],
+            parallel=request["parallel"],
+            engine=request["engine"],
+            monitor=request["monitor"],
+            dry_run=request["dry_run"],
+            organization=request["organization"],
+            root_directory=request["root_directory"],
+        )
+    )
+    program = os.path.abspath(request["program"])  # noqa: PTH100 - as the traceback of the program spells it
+    sys.argv = [program, *request["args"]]
+    if request["pwd"]:
+        os.chdir(request["pwd"])
+    # Futures that nobody awaited are usual when a program fails half way; asyncio's warnings about them only hide
+    # the failure itself.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    executor = ThreadPoolExecutor(max_workers=max(request["parallel"], 1) * 4)
+    loop.set_default_executor(executor)
+    try:
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(program)))
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+        return REPORTED
+    except Exception:
+        pulumi.log.error("Program failed with an unhandled exception:\n" + _own_traceback(program))
+        return REPORTED
+    finally:
+        executor.shutdown(wait=True)
+        loop.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _run(program: str) -> None:
+    """Run the program's file, or its folder's __main__.py."""
+    if os.path.isdir(program) and not os.path.exists(os.path.join(program, "__main__.py")):  # noqa: PTH112, PTH110, PTH118
+        import pulumi
+
+        raise pulumi.RunError(f"There is no program to run: {program} has no __main__.py.")
+    runpy.run_path(program, run_name="__main__")
+
+
+def _own_traceback(program: str) -> str:
+    """The current traceback from the program's first line on: the frames of this script and the SDK tell nothing."""
+    _, error, frames = sys.exc_info()
+    entries = traceback.extract_tb(frames)
+    main_file = program if program.endswith(".py") else os.path.join(program, "__main__.py")  # noqa: PTH118
+    first = next((i for i, entry in enumerate(entries) if os.path.abspath(entry.filename) == main_file), 0)  # noqa: PTH100
+    assert error is not None
+    lines = traceback.format_list(entries[first:]) + traceback.format_exception_only(error)
+    return "Traceback (most recent call last):\n" + "".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -1,0 +1,60 @@
+"""The language host's process: `pulumi-language-python [flags] ENGINE_ADDRESS`.
+
+Prints its port, serves until SIGINT or SIGTERM, or until the engine is gone, and then ends without a word: the engine
+shows whatever a plugin writes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from concurrent import futures
+
+import grpc
+
+from localcloud.engine.language_host.processes import Processes
+from localcloud.engine.language_host.protocol import language_pb2_grpc
+from localcloud.engine.language_host.servicer import LanguageHost
+from localcloud.engine.versions import PULUMI
+
+_MAX_MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit
+_ORPHAN_CHECK_SECONDS = 2.0
+
+
+def main(arguments: list[str]) -> None:
+    if "--version" in arguments or "-version" in arguments:
+        sys.stdout.write(f"{PULUMI}\n")
+        return
+    # The engine's flags (-v=9, --tracing=...) come before its address.
+    addresses = [each for each in arguments if not each.startswith("-")]
+    processes = Processes()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=16),
+        options=[
+            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+        ],
+    )
+    host = LanguageHost(addresses[-1] if addresses else "", processes)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    engine = os.getppid()
+    while not stop.wait(_ORPHAN_CHECK_SECONDS):
+        if os.getppid() != engine:
+            break
+    processes.end_all()
+    server.stop(grace=None)
+    # Threads of a half-done call must not hold the process back, and there is nothing left to flush or close.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

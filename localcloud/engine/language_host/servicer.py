@@ -1,0 +1,183 @@
+"""The calls of `pulumirpc.LanguageRuntime`: translation only; what they decide is in the modules beside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2, json_format
+
+from localcloud.engine.language_host import inspect_environment
+from localcloud.engine.language_host.install_dependencies import install_steps
+from localcloud.engine.language_host.options import OptionsError, PythonOptions
+from localcloud.engine.language_host.processes import Chunk, Processes, output
+from localcloud.engine.language_host.protocol import language_pb2, language_pb2_grpc, plugin_pb2
+from localcloud.engine.language_host.run_program import REPORTED
+from localcloud.engine.versions import PULUMI
+
+_HERE = Path(__file__).parent
+_RUN_PROGRAM = str(_HERE / "run_program.py")
+_INSPECT = str(_HERE / "inspect_environment.py")
+
+
+class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[misc]  # generated code has no types
+    """One host serves one engine. Blocking calls run in the server's threads."""
+
+    def __init__(self, engine_address: str, processes: Processes) -> None:
+        self._engine_address = engine_address
+        self._processes = processes
+
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._engine_address = request.engine_address
+        return language_pb2.LanguageHandshakeResponse()
+
+    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return plugin_pb2.PluginInfo(version=PULUMI)
+
+    def GetRequiredPackages(self, request: Any, context: grpc.ServicerContext) -> Any:
+        found = self._inspect(request.info, "plugins", context)
+        packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in found]
+        return language_pb2.GetRequiredPackagesResponse(packages=packages)
+
+    def GetRequiredPlugins(self, request: Any, context: grpc.ServicerContext) -> Any:
+        found = self._inspect(request.info, "plugins", context)
+        plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in found]
+        return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
+
+    def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
+        what = "all" if request.transitiveDependencies else "dependencies"
+        found = self._inspect(request.info, what, context)
+        dependencies = [language_pb2.DependencyInfo(**each) for each in found]
+        return language_pb2.GetProgramDependenciesResponse(dependencies=dependencies)
+
+    def About(self, request: Any, context: grpc.ServicerContext) -> Any:
+        options = _options(request.info, context)
+        python = _python(options, context)
+        version = subprocess.run([python, "-V"], capture_output=True, text=True, check=False).stdout
+        return language_pb2.AboutResponse(
+            executable=str(python),
+            version=version.removeprefix("Python ").strip(),
+            metadata={"toolchain": options.toolchain, "typechecker": options.typechecker or "none"},
+        )
+
+    def RuntimeOptionsPrompts(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return language_pb2.RuntimeOptionsResponse()
+
+    def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._processes.end_all()
+        return empty_pb2.Empty()
+
+    def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Run the program to its end. Its output goes to our own streams, which the engine shows."""
+        options = _options(request.info, context)
+        python = _python(options, context)
+        environment = {
+            **options.environment(),
+            "PULUMI_CONFIG": json.dumps(dict(request.config)),
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+        }
+        if options.typechecker and (problems := self._check_types(options, python, request.info)):
+            return language_pb2.RunResponse(error=problems)
+        # The engine names the entry point relative to the program's folder, and "." for the folder itself.
+        program = Path(request.info.program_directory, request.info.entry_point or ".")
+        arguments = {
+            "project": request.project,
+            "stack": request.stack,
+            "organization": request.organization,
+            "root_directory": request.info.root_directory,
+            "monitor": request.monitor_address,
+            "engine": self._engine_address,
+            "dry_run": request.dryRun,
+            "parallel": request.parallel,
+            "pwd": request.pwd,
+            "program": str(program.resolve()),
+            "args": list(request.args),
+        }
+        command = [str(python), _RUN_PROGRAM, json.dumps(arguments)]
+        with self._processes.started(command, cwd=request.pwd, env=environment, piped=False) as process:
+            context.add_callback(process.terminate)  # the engine hung up
+            code = process.wait()
+        if code == 0:
+            return language_pb2.RunResponse()
+        if code == REPORTED:
+            return language_pb2.RunResponse(bail=True)
+        ending = f"was ended by signal {-code}" if code < 0 else f"exited with non-zero exit code: {code}"
+        return language_pb2.RunResponse(error=f"program {ending}")
+
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Run a plugin written in Python, or a policy pack (kind `analyzer`), streaming its output to the engine."""
+        options = _options(request.info, context)
+        python = str(_python(options, context))
+        folder = request.info.program_directory
+        if request.kind == "analyzer":
+            # The SDK's runner takes the pack last, and packs have always run in their own folder.
+            command = [python, "-u", "-m", "pulumi.policy", *request.args, folder]
+            cwd = folder
+        else:
+            command = [python, "-u", folder, *request.args]
+            cwd = request.pwd
+        environment = {**options.environment(), **dict(pair.split("=", 1) for pair in request.env if "=" in pair)}
+        with self._processes.started(command, cwd=cwd, env=environment, piped=True) as process:
+            context.add_callback(process.terminate)
+            for chunk in output(process):
+                yield language_pb2.RunPluginResponse(**_named(chunk))
+            yield language_pb2.RunPluginResponse(exitcode=process.wait())
+
+    def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        options = _options(request.info, context)
+        for command in install_steps(options, Path(request.info.program_directory)):
+            yield language_pb2.InstallDependenciesResponse(stdout=f"$ {' '.join(command)}\n".encode())
+            with self._processes.started(command, cwd=request.info.program_directory, env={}, piped=True) as process:
+                context.add_callback(process.terminate)
+                for chunk in output(process):
+                    yield language_pb2.InstallDependenciesResponse(**_named(chunk))
+                if code := process.wait():
+                    context.abort(grpc.StatusCode.UNKNOWN, f"`{' '.join(command)}` ended with exit code {code}")
+
+    def _inspect(self, info: Any, what: str, context: grpc.ServicerContext) -> list[dict[str, str]]:
+        """Ask the program's environment; without a new process when that is our own."""
+        python = _python(_options(info, context), context)
+        if python == Path(sys.executable):
+            if what == "plugins":
+                return inspect_environment.plugins()
+            return inspect_environment.distributions(transitive=what == "all")
+        done = subprocess.run([python, _INSPECT, what], capture_output=True, text=True, check=False)
+        if done.returncode:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{python} cannot list its packages: {done.stderr.strip()}")
+        found: list[dict[str, str]] = json.loads(done.stdout)
+        return found
+
+    def _check_types(self, options: PythonOptions, python: Path, info: Any) -> str | None:
+        """What the type checker of the options finds wrong, None if nothing."""
+        command = [str(python), "-m", str(options.typechecker)]
+        if options.typechecker == "mypy" and options.virtualenv and options.virtualenv.is_relative_to(options.root):
+            command += ["--exclude", str(options.virtualenv.relative_to(options.root))]
+        done = subprocess.run(
+            [*command, info.program_directory], cwd=info.program_directory, capture_output=True, text=True, check=False
+        )
+        return f"{options.typechecker} failed:\n{done.stdout}{done.stderr}" if done.returncode else None
+
+
+def _options(info: Any, context: grpc.ServicerContext) -> PythonOptions:
+    try:
+        return PythonOptions.parse(info.root_directory, json_format.MessageToDict(info.options))
+    except OptionsError as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        raise AssertionError("abort raises") from error
+
+
+def _python(options: PythonOptions, context: grpc.ServicerContext) -> Path:
+    try:
+        return options.python()
+    except OptionsError as error:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        raise AssertionError("abort raises") from error
+
+
+def _named(chunk: Chunk) -> dict[str, bytes]:
+    return {chunk[0]: chunk[1]}

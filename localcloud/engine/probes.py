@@ -1,0 +1,132 @@
+"""Which usable tools the machine itself has: programs on PATH (and JAVA_HOME), asked for their version.
+
+Each probe starts the program, 10 to 200 ms; `toolchain.find` remembers the answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.engine.versions import (
+    JAVA_MAXIMUM,
+    JAVA_MINIMUM,
+    NODE_MINIMUM,
+    PULUMI_MINIMUM,
+    go_minimum,
+    parse_version,
+)
+
+OWN_BIN_MARK = ".localcloud-engine"
+"""A file of this name marks a folder of launchers made by `pulumi_home`: what it holds is not the machine's own."""
+
+_PROBE_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A usable program of the machine: its real path and its version as it printed it."""
+
+    path: Path
+    version: str
+
+
+def machine_path() -> str:
+    """PATH without the folders that `make env` put there, so that our own launchers are not taken for the machine's."""
+    entries = os.environ.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if entry and not (Path(entry) / OWN_BIN_MARK).exists())
+
+
+def find_pulumi() -> Found | None:
+    """A Pulumi CLI of at least PULUMI_MINIMUM. Its language host may be missing: see `has_language_host`."""
+    for path in _programs("pulumi"):
+        version = _answer([path, "version"])
+        if version and parse_version(version) >= PULUMI_MINIMUM:
+            return Found(path, version.strip().removeprefix("v"))
+    return None
+
+
+def has_language_host(pulumi: Path) -> bool:
+    """Whether the official Python language host lies beside this CLI, where the engine looks for it."""
+    return os.access(pulumi.parent / "pulumi-language-python", os.X_OK)
+
+
+def find_java() -> Found | None:
+    """A Java of a release that Spark 4.0 supports; `path` is its home. JAVA_HOME is asked before PATH."""
+    candidates = [*_java_home_programs(), *_programs("java")]
+    for path in candidates:
+        answer = _answer([path, "-XshowSettings:properties", "-version"]) or ""
+        properties = dict(
+            (key.strip(), value.strip()) for key, sign, value in (x.partition("=") for x in answer.splitlines()) if sign
+        )
+        version = parse_version(properties.get("java.version", ""))
+        home = properties.get("java.home", "")
+        if home and JAVA_MINIMUM <= version[:1] <= JAVA_MAXIMUM and (Path(home) / "bin" / "java").is_file():
+            return Found(Path(home), properties["java.version"])
+    return None
+
+
+def find_node() -> Found | None:
+    """Node of at least NODE_MINIMUM; `path` is the program itself, whatever shim PATH has."""
+    for path in _programs("node"):
+        answer = _answer([path, "-p", "JSON.stringify([process.versions.node, process.execPath])"])
+        if answer:
+            version, program = json.loads(answer)
+            if parse_version(version) >= NODE_MINIMUM:
+                return Found(Path(program), version)
+    return None
+
+
+def find_npm() -> Path | None:
+    """npm on PATH (some distributions package it apart from Node)."""
+    return next(_programs("npm"), None)
+
+
+def find_go() -> Found | None:
+    """Go of at least the release that pulumi_cli/go.mod asks for."""
+    for path in _programs("go"):
+        version = _answer([path, "env", "GOVERSION"])
+        if version and parse_version(version) >= go_minimum():
+            return Found(path, version.strip().removeprefix("go"))
+    return None
+
+
+def _java_home_programs() -> list[Path]:
+    home = os.environ.get("JAVA_HOME")
+    program = Path(home) / "bin" / "java" if home else None
+    return [program] if program and program.is_file() else []
+
+
+def _programs(name: str) -> Iterator[Path]:
+    """Every program of that name on the machine's PATH, in its order, by real path and each once."""
+    seen: set[Path] = set()
+    for folder in machine_path().split(os.pathsep):
+        found = shutil.which(name, path=folder)
+        # A version manager's shim decides by the name it is called by, so the link itself is what is run.
+        if found and (path := Path(found).absolute()) not in seen:
+            seen.add(path)
+            yield path
+
+
+def _answer(command: list[str | Path]) -> str | None:
+    """What the program prints, or None when it does not run or fails: then it is not a usable one."""
+    try:
+        # GOTOOLCHAIN: Go would otherwise answer with (and download) the release that a go.mod around asks for.
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            env={**os.environ, "GOTOOLCHAIN": "local", "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

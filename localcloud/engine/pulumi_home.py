@@ -1,0 +1,105 @@
+"""PULUMI_HOME of one localcloud: its plugins and credentials, apart from the user's own ~/.pulumi.
+
+    <home>/pulumi/                                             PULUMI_HOME
+    <home>/pulumi/plugins/resource-NAME-vVERSION/              launchers of `localcloud.plugins.*`
+    <home>/pulumi/bin/                                         goes on PATH: pulumi, pulumi-language-python
+
+The launchers start the Python that prepared them, with this checkout on its path. The engine takes a plugin folder's
+executable as it is, and the language host that lies beside the real `pulumi` file without a warning; hence the CLI is
+hard-linked into `bin` rather than put on PATH from the cache.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.core.errors import LocalcloudError
+from localcloud.core.settings import Settings
+from localcloud.engine.probes import OWN_BIN_MARK, has_language_host
+from localcloud.engine.pulumi_build import link
+from localcloud.engine.versions import CHECKOUT, PROVIDERS
+
+# Unbuffered: the engine waits for the port that a plugin prints first.
+_LAUNCHER = """#!/bin/sh
+exec {python} -u -c {start} "$@"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulumiHome:
+    """`home` is PULUMI_HOME; `pulumi` the CLI to run; `path_entries` the folders to put before PATH."""
+
+    home: Path
+    pulumi: Path
+    path_entries: list[Path]
+
+
+def pulumi_home(settings: Settings) -> Path:
+    return settings.home / "pulumi"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables of a shell or process that runs `pulumi` against this localcloud's home.
+
+    The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
+    """
+    return {
+        "PULUMI_HOME": str(pulumi_home(settings)),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+
+
+def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
+    """Write the launchers of this home for the CLI `pulumi` (the machine's or the cache's) and say where all is.
+
+    A machine's CLI with its official language host beside it is used where it is; otherwise ours joins it in `bin`.
+    Raises LocalcloudError when a provider's SDK is not installed.
+    """
+    home = pulumi_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    _write_provider_launchers(home / "plugins")
+    bin_folder = home / "bin"
+    real = pulumi.resolve()
+    if has_language_host(real):
+        shutil.rmtree(bin_folder, ignore_errors=True)
+        return PulumiHome(home=home, pulumi=pulumi, path_entries=[])
+    bin_folder.mkdir(exist_ok=True)
+    (bin_folder / OWN_BIN_MARK).touch()
+    link(real, bin_folder / "pulumi")
+    _write_launcher(bin_folder / "pulumi-language-python", "localcloud.engine.language_host.server")
+    return PulumiHome(home=home, pulumi=bin_folder / "pulumi", path_entries=[bin_folder])
+
+
+def _write_provider_launchers(plugins: Path) -> None:
+    for distribution, provider in PROVIDERS.items():
+        try:
+            version = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise LocalcloudError(f"{distribution} is not installed in {sys.prefix}: run `make tools`.") from error
+        wanted = f"resource-{provider}-v{version}"
+        if plugins.is_dir():
+            for other in plugins.iterdir():
+                if other.name.startswith(f"resource-{provider}-v") and other.name != wanted:
+                    shutil.rmtree(other)
+        folder = plugins / wanted
+        folder.mkdir(parents=True, exist_ok=True)
+        module = f"localcloud.plugins.{provider.replace('-', '_')}"
+        _write_launcher(folder / f"pulumi-resource-{provider}", module)
+
+
+def _write_launcher(file: Path, module: str) -> None:
+    """`python -m module`, from any working folder, without a PYTHONPATH that programs started by it would inherit."""
+    start = (
+        f"import sys, runpy; sys.path[0] = {str(CHECKOUT)!r}; "
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    fresh = file.with_name(f".{file.name}")
+    fresh.write_text(_LAUNCHER.format(python=shlex.quote(sys.executable), start=shlex.quote(start)))
+    fresh.chmod(0o755)
+    fresh.replace(file)

@@ -98,6 +98,8 @@ class ResourceType:
     """Stands on any scope: {scope}/providers/TYPE/NAME."""
     required: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    immutable_code: str = "PropertyChangeNotAllowed"
+    immutable_message: str = "Changing property '{property}' is not allowed."
     write_only: tuple[str, ...] = ()
     """Stored in `private["writeOnly"]` by path and never shown."""
     complete: Complete | None = None
@@ -106,8 +108,8 @@ class ResourceType:
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None
-    long_running: frozenset[Literal["put", "delete"]] = frozenset()
-    """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After."""
+    long_running: frozenset[Literal["put", "create", "delete"]] = frozenset()
+    """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After. "create" is a "put" that creates."""
     create_status: int = 201
     """Of a PUT that creates: 201, 200, or 202 (no body, poll Location). Clients accept only their provider's own."""
     update_status: int = 200
@@ -121,6 +123,13 @@ class ResourceType:
     @property
     def namespace(self) -> str:
         return self.type.split("/", 1)[0]
+
+    @property
+    def permission(self) -> str:
+        """What actions on it begin with. Resource groups are named below their subscription there."""
+        if self.type == "Microsoft.Resources/resourceGroups":
+            return "Microsoft.Resources/subscriptions/resourceGroups"
+        return self.type
 
     @property
     def short(self) -> str:

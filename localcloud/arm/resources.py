@@ -52,7 +52,7 @@ class Resources:
     async def get(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "GET")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.text)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:
@@ -64,7 +64,7 @@ class Resources:
         """204 when it exists, 404 when not, no body either way."""
         type_ = self.type_of(rid, "HEAD")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.text)
         return Response(status_code=404 if await self.find(rid.text) is None else 204)
 
     async def put(self, rid: ResourceId, body: Json, call: Call, *, patch: bool = False) -> Response:
@@ -72,7 +72,7 @@ class Resources:
         verb = "PATCH" if patch else "PUT"
         type_ = self.type_of(rid, verb)
         rules.check_version(type_, call.api_version, str(body.get("location") or ""))
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/write", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text)
         if rid.type != ids.RESOURCE_GROUP_TYPE:
             rules.check_group(self._ctx, rid)
         existing = await self.find(rid.text)
@@ -130,6 +130,7 @@ class Resources:
             "lastModifiedByType": who["ByType"],
             "lastModifiedAt": stamp,
         }
+        resource.private["apiVersion"] = call.api_version
         if secrets:
             resource.private["writeOnly"] = secrets
         if type_.complete is not None:
@@ -141,11 +142,17 @@ class Resources:
         self, type_: ResourceType, rid: ResourceId, resource: Resource, existing: Resource | None, call: Call
     ) -> Response:
         status = type_.create_status if existing is None else type_.update_status
-        if "put" not in type_.long_running:
+        waits = "put" in type_.long_running or (existing is None and "create" in type_.long_running)
+        if not waits:
             if type_.provisioning_state:
                 resource.properties["provisioningState"] = "Succeeded"
             if type_.on_put is not None:
-                await type_.on_put(self._ctx, resource, existing, call)
+                try:
+                    await type_.on_put(self._ctx, resource, existing, call)
+                except ServiceError:
+                    if existing is None:
+                        identity.forget(self._ctx, resource)
+                    raise
             if type_.read is None:
                 self._ctx.resources.put(resource)
             return JsonResponse(self.render(await self.find(resource.id) or resource), status)
@@ -181,7 +188,7 @@ class Resources:
     async def delete(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "DELETE")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/delete", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:
@@ -226,12 +233,13 @@ class Resources:
         """A collection; `rid` is that of any member (".../containers/x")."""
         type_ = self.type_of(rid, "GET")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/read", rid.parent)
-        rules.check_group(self._ctx, rid)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.parent)
+        if rid.type != ids.RESOURCE_GROUP_TYPE:
+            rules.check_group(self._ctx, rid)
         await self._check_parent(type_, rid)
         if type_.list_in is not None:
             found = await type_.list_in(self._ctx, rid.parent, call)
-        elif rid.resource_group or type_.extension:
+        elif type_.extension or (rid.resource_group and rid.type != ids.RESOURCE_GROUP_TYPE):
             found = self._ctx.resources.children(rid.parent, type_.type)
         else:
             found = self._ctx.resources.list(type_.type, rid.parent)
@@ -246,7 +254,7 @@ class Resources:
         if name.lower() not in known:
             raise not_emulated(f"POST {rid.text}/{name} with api-version {call.api_version}")
         action = known[name.lower()]
-        rules.authorize(self._ctx, call.principal, f"{type_.type}/{action}/action", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/{action}/action", rid.text)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:

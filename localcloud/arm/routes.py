@@ -110,7 +110,7 @@ class Arm:
             return await self.resources.delete(rid, call)
         type_ = self.resources.type_of(rid, "DELETE")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, "Microsoft.Resources/subscriptions/resourceGroups/delete", rid.text)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text)
         group = rules.check_group(self._ctx, rid)
         if group is None:
             raise rules.not_found(rid)

@@ -183,12 +183,8 @@ def check_body(type_: ResourceType, body: Json, existing: Resource | None) -> No
     for path in type_.immutable:
         old, new = value_at(before, path), value_at(body, path)
         if new is not None and not _same(old, new):
-            raise ServiceError(
-                409,
-                "PropertyChangeNotAllowed",
-                f"Changing property '{path.removeprefix('properties.')}' of '{existing.id}' is not allowed "
-                f"(from {old!r} to {new!r}).",
-            )
+            message = type_.immutable_message.format(property=path.removeprefix("properties."))
+            raise ServiceError(409, type_.immutable_code, f"{message} '{existing.id}' has {old!r}, not {new!r}.")
 
 
 def _same(old: Any, new: Any) -> bool:

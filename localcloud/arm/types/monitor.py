@@ -1,0 +1,154 @@
+"""Log Analytics workspaces, Application Insights components, diagnostic settings."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+Json = dict[str, Any]
+
+WORKSPACE = "Microsoft.OperationalInsights/workspaces"
+COMPONENT = "Microsoft.Insights/components"
+_SKUS = ("Free", "Standard", "Premium", "PerNode", "PerGB2018", "Standalone", "CapacityReservation", "LACluster")
+
+
+def _complete_workspace(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    sku = (properties.get("sku") or {}).get("name") or "PerGB2018"
+    names = {name.lower(): name for name in _SKUS}
+    if str(sku).lower() not in names:
+        raise ServiceError(
+            400, "InvalidParameter", f"The value '{sku}' of sku.name is not valid: use one of {', '.join(_SKUS)}."
+        )
+    days = properties.setdefault("retentionInDays", 30)
+    if not isinstance(days, int) or not (days == 7 or 30 <= days <= 730):
+        raise ServiceError(
+            400,
+            "InvalidParameter",
+            f"'RetentionInDays' property doesn't match the SKU limits: {days} is not between 30 and 730.",
+        )
+    created = existing.properties["createdDate"] if existing is not None else now()
+    properties["sku"] = {"name": names[str(sku).lower()], "lastSkuUpdate": created}
+    properties["customerId"] = existing.properties["customerId"] if existing is not None else str(uuid.uuid4())
+    features: Json = {"legacy": 0, "searchVersion": 1, "enableLogAccessUsingOnlyResourcePermissions": True}
+    properties["features"] = features | (properties.get("features") or {})
+    properties.setdefault("workspaceCapping", {"dailyQuotaGb": -1.0, "dataIngestionStatus": "RespectQuota"})
+    properties.setdefault("publicNetworkAccessForIngestion", "Enabled")
+    properties.setdefault("publicNetworkAccessForQuery", "Enabled")
+    properties["createdDate"] = created
+    properties["modifiedDate"] = now()
+    if existing is None:
+        resource.private["keys"] = [base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2)]
+
+
+async def _shared_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    first, second = resource.private["keys"]
+    return {"primarySharedKey": first, "secondarySharedKey": second}
+
+
+def _complete_component(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    linked = properties.get("WorkspaceResourceId")
+    if linked is not None and ctx.resources.get(str(linked)) is None:
+        raise ServiceError(
+            400,
+            "LinkedResourceNotFound",
+            f"The linked Log Analytics workspace '{linked}' of component '{resource.name}' was not found.",
+        )
+    kept = existing.properties if existing is not None else {}
+    key = kept.get("InstrumentationKey") or str(uuid.uuid4())
+    app = kept.get("AppId") or str(uuid.uuid4())
+    region = resource.location
+    properties.setdefault("Application_Type", "web")
+    properties.setdefault("Flow_Type", "Bluefield")
+    properties.setdefault("Request_Source", "rest")
+    properties.setdefault("RetentionInDays", 90)
+    properties.setdefault("IngestionMode", "LogAnalytics" if linked else "ApplicationInsights")
+    properties.setdefault("publicNetworkAccessForIngestion", "Enabled")
+    properties.setdefault("publicNetworkAccessForQuery", "Enabled")
+    properties |= {
+        "ApplicationId": resource.name,
+        "AppId": app,
+        "Name": resource.name,
+        "InstrumentationKey": key,
+        "ConnectionString": f"InstrumentationKey={key};IngestionEndpoint=https://{region}-0.in.applicationinsights.azure.com/;"
+        f"LiveEndpoint=https://{region}.livediagnostics.monitor.azure.com/;ApplicationId={app}",
+        "CreationDate": kept.get("CreationDate") or now(),
+        "TenantId": resource.id.split("/")[2],
+    }
+    resource.properties = properties
+
+
+def _complete_setting(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    """At least one target, and a workspace that exists. Raises 400 BadRequest."""
+    properties = resource.properties
+    targets = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
+    if not any(properties.get(target) for target in targets):
+        raise ServiceError(
+            400,
+            "BadRequest",
+            "At least one data sink needs to be specified: workspaceId, storageAccountId or an event hub.",
+        )
+    workspace = properties.get("workspaceId")
+    if workspace and ctx.resources.get(str(workspace)) is None:
+        raise ServiceError(404, "ResourceNotFound", f"The Log Analytics workspace '{workspace}' was not found.")
+    if not properties.get("logs") and not properties.get("metrics"):
+        raise ServiceError(400, "BadRequest", "At least one of logs and metrics needs to be specified.")
+    properties.setdefault("logs", [])
+    properties.setdefault("metrics", [])
+    resource.system_data = None
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=WORKSPACE,
+            api_versions=(
+                "2015-11-01-preview", "2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01",
+                "2021-12-01-preview", "2022-10-01", "2023-09-01", "2025-02-01", "2025-07-01",
+            ),
+            name=NameRule(
+                r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+                "The workspace name '{name}' is invalid: use 4 to 63 letters, digits and hyphens, starting and ending "
+                "with "
+                "a letter or digit.",
+                "InvalidWorkspaceName",
+            ),
+            tracked=True,
+            complete=_complete_workspace,
+            long_running=frozenset({"create", "delete"}),
+            actions={"sharedKeys": _shared_keys},
+        ),
+        ResourceType(
+            type=COMPONENT,
+            api_versions=("2014-04-01", "2015-05-01", "2018-05-01-preview", "2020-02-02-preview", "2020-02-02"),
+            name=NameRule(
+                r"(?=.{1,260}$)[^%&\\?/]*[^%&\\?/. ]",
+                "The component name '{name}' is invalid: up to 260 characters, without % & \\ ? /, not ending in a "
+                "space or "
+                "period.",
+            ),
+            tracked=True,
+            required=("kind",),
+            complete=_complete_component,
+            create_status=200,
+        ),
+        ResourceType(
+            type="Microsoft.Insights/diagnosticSettings",
+            api_versions=("2015-07-01", "2016-09-01", "2017-05-01-preview", "2021-05-01-preview"),
+            name=NameRule(
+                r"[^*#&+:<>?\\/%|]{1,260}", "The diagnostic setting name '{name}' is invalid: 1 to 260 characters, no * # & + : < > ? /"
+            ),
+            extension=True,
+            complete=_complete_setting,
+            create_status=200,
+            provisioning_state=False,
+        ),
+    )  # fmt: skip

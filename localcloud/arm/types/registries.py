@@ -1,0 +1,120 @@
+"""Microsoft.ContainerRegistry/registries."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+Json = dict[str, Any]
+
+REGISTRY = "Microsoft.ContainerRegistry/registries"
+_VERSIONS = (
+    "2017-03-01", "2017-10-01", "2019-05-01", "2019-12-01-preview", "2020-11-01-preview", "2021-06-01-preview",
+    "2021-08-01-preview", "2021-09-01", "2021-12-01-preview", "2022-02-01-preview", "2022-12-01", "2023-01-01-preview",
+    "2023-06-01-preview", "2023-07-01", "2023-08-01-preview", "2023-11-01-preview", "2024-11-01-preview",
+    "2025-03-01-preview", "2025-04-01", "2025-05-01-preview", "2025-06-01-preview", "2025-11-01", "2026-01-01-preview",
+    "2026-03-01-preview",
+)  # fmt: skip
+_NAME = NameRule(
+    r"[A-Za-z0-9]{5,50}",
+    "The registry name '{name}' is invalid. Registry names must be 5 to 50 alphanumeric characters.",
+    "InvalidResourceName",
+    unique=True,
+    taken_code="AlreadyInUse",
+    taken_message="The registry DNS name {name}.azurecr.io is already in use. You can check if the name is already claimed "
+    "using following API: https://docs.microsoft.com/en-us/rest/api/containerregistry/registries/checknameavailability",
+)
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    tiers = {"basic": "Basic", "standard": "Standard", "premium": "Premium"}
+    name = str((resource.sku or {}).get("name"))
+    if name.lower() not in tiers:
+        raise ServiceError(400, "InvalidSku", f"The SKU '{name}' is not valid: use Basic, Standard or Premium.")
+    tier = tiers[name.lower()]
+    resource.sku = {"name": tier, "tier": tier}
+    properties = resource.properties
+    if tier != "Premium" and properties.get("publicNetworkAccess") == "Disabled":
+        raise ServiceError(
+            400,
+            "CannotDisablePublicNetworkAccess",
+            f"Public network access can be disabled on the Premium SKU only; the registry '{resource.name}' is {tier}.",
+        )
+    defaults: Json = {
+        "adminUserEnabled": False,
+        "anonymousPullEnabled": False,
+        "publicNetworkAccess": "Enabled",
+        "networkRuleBypassOptions": "AzureServices",
+        "zoneRedundancy": "Disabled",
+        "dataEndpointEnabled": False,
+        "dataEndpointHostNames": [],
+        "encryption": {"status": "disabled"},
+        "privateEndpointConnections": [],
+    }
+    for key, value in defaults.items():
+        if properties.get(key) is None:
+            properties[key] = value
+    properties["loginServer"] = f"{resource.name.lower()}.azurecr.io"
+    properties["creationDate"] = existing.properties["creationDate"] if existing is not None else now()
+    if existing is None:
+        resource.private["passwords"] = [secrets.token_urlsafe(32), secrets.token_urlsafe(32)]
+
+
+async def _credentials(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    if not resource.properties["adminUserEnabled"]:
+        raise ServiceError(
+            400,
+            "UnAuthorizedForCredentialOperations",
+            f"Cannot perform credential operations for {resource.id} as admin user is disabled. Kindly enable admin "
+            "user as "
+            "per docs: "
+            "https://docs.microsoft.com/en-us/azure/container-registry/container-registry-authentication#admin-account",
+        )
+    names = ("password", "password2")
+    return {
+        "username": resource.name,
+        "passwords": [
+            {"name": name, "value": value} for name, value in zip(names, resource.private["passwords"], strict=True)
+        ],
+    }
+
+
+async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    name = str(body.get("name") or "")
+    try:
+        _NAME.check(name)
+    except ServiceError as error:
+        return {"nameAvailable": False, "reason": "Invalid", "message": error.message}
+    if ctx.resources.named(REGISTRY, name) is not None:
+        return {"nameAvailable": False, "reason": "AlreadyExists", "message": f"The registry {name} is already in use."}
+    return {"nameAvailable": True}
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=REGISTRY,
+            api_versions=_VERSIONS,
+            name=_NAME,
+            tracked=True,
+            required=("sku.name",),
+            complete=_complete,
+            long_running=frozenset({"create", "delete"}),
+            actions={"listCredentials": _credentials},
+        )
+    )
+    ctx.types.register_routes(
+        ProviderRoute(
+            method="POST",
+            template="/subscriptions/{subscription}/providers/Microsoft.ContainerRegistry/checkNameAvailability",
+            permission="Microsoft.ContainerRegistry/checkNameAvailability/read",
+            handler=_check_name,
+            api_versions=_VERSIONS,
+        )
+    )

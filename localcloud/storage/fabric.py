@@ -1,0 +1,162 @@
+"""Azurite as the store of every storage account: its accounts file, its command line, and server-side clients of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import (
+    BlobSasPermissions,
+    BlobServiceClient,
+    ContainerSasPermissions,
+    generate_blob_sas,
+    generate_container_sas,
+)
+
+from localcloud.core.settings import Settings
+
+if TYPE_CHECKING:
+    from localcloud.arm.store import ResourceStore
+    from localcloud.core.context import Context
+
+_ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
+
+
+class StorageFabric:
+    """Implements core.context.BlobStorage. Keys live with the account's resource; Azurite gets a copy in a file."""
+
+    def __init__(self, settings: Settings, resources: ResourceStore) -> None:
+        self._settings = settings
+        self._resources = resources
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], BlobServiceClient] = {}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        keys = {one.name: one.private["keys"] for one in resources.list(_ACCOUNT_TYPE)}
+        self._write(keys)
+
+    @property
+    def folder(self) -> Path:
+        """Azurite's data, and its accounts file."""
+        return self._settings.home / "azurite"
+
+    @property
+    def accounts_file(self) -> Path:
+        return self.folder / "accounts.json"
+
+    def command(self, node: str, package: Path) -> list[str]:
+        """How to start Azurite: `package` is the folder of the npm package azurite."""
+        return [
+            node, str(Path(__file__).with_name("accounts.js")), str(package), str(self.accounts_file),
+            "--blobHost", "127.0.0.1", "--blobPort", str(self._settings.azurite_port),
+            "--location", str(self.folder), "--silent", "--skipApiVersionCheck", "--disableTelemetry",
+        ]  # fmt: skip
+
+    def keys(self, account: str) -> list[str] | None:
+        """The account's two keys, None when there is no such account."""
+        found = self._resources.named(_ACCOUNT_TYPE, account)
+        return None if found is None else list(found.private["keys"])
+
+    def set_account(self, account: str, keys: list[str]) -> None:
+        """Let Azurite know an account, or its new keys, at once."""
+        with self._lock:
+            known = json.loads(self.accounts_file.read_text())
+            known[account] = keys
+            self._write(known)
+
+    def drop_account(self, account: str) -> None:
+        """Delete an account's containers and forget its keys."""
+        for container in self.containers(account):
+            self.delete_container(account, container.name)
+        with self._lock:
+            known = json.loads(self.accounts_file.read_text())
+            known.pop(account, None)
+            self._write(known)
+
+    def _write(self, accounts: dict[str, list[str]]) -> None:
+        new = self.accounts_file.with_suffix(".new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(accounts, stream)
+        new.replace(self.accounts_file)
+
+    def blob_url(self, account: str, container: str = "", blob: str = "") -> str:
+        path = "/".join(part for part in (container, blob) if part)
+        return f"https://{account}.blob.core.windows.net/{path}"
+
+    def sas_url(
+        self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24
+    ) -> str:
+        """`permissions` are SAS letters (racwdl…). The signature is by the account's first key.
+
+        A SAS that localcloud's own services hand out works although shared keys are off for clients, as the
+        user-delegation SAS that Azure would hand out does: it carries sv and a marker that the front knows.
+        """
+        key = self._first_key(account)
+        now = datetime.now(UTC)
+        start, end = now - timedelta(minutes=5), now + timedelta(hours=hours)
+        if blob:
+            token = generate_blob_sas(
+                account, container, blob, account_key=key, start=start, expiry=end,
+                permission=BlobSasPermissions.from_string(permissions.replace("l", "")), protocol="https",
+            )  # fmt: skip
+        else:
+            token = generate_container_sas(
+                account, container, account_key=key, start=start, expiry=end,
+                permission=ContainerSasPermissions.from_string(permissions), protocol="https",
+            )  # fmt: skip
+        return f"{self.blob_url(account, container, blob)}?{token}"
+
+    def service_client(self, account: str) -> BlobServiceClient:
+        """Raises KeyError when there is no such account."""
+        key = self._first_key(account)
+        client = self._clients.get((account, key))
+        if client is None:
+            client = BlobServiceClient(
+                f"http://127.0.0.1:{self._settings.azurite_port}/{account}",
+                credential={"account_name": account, "account_key": key},
+            )
+            self._clients[account, key] = client
+        return client
+
+    def _first_key(self, account: str) -> str:
+        keys = self.keys(account)
+        if keys is None:
+            raise KeyError(f"no storage account {account!r}")
+        return keys[0]
+
+    def containers(self, account: str, prefix: str = "") -> list[Any]:
+        """azure.storage.blob.ContainerProperties of all containers."""
+        return list(
+            self.service_client(account).list_containers(name_starts_with=prefix or None, include_metadata=True)
+        )
+
+    def container_properties(self, account: str, container: str) -> Any | None:
+        try:
+            return self.service_client(account).get_container_client(container).get_container_properties()
+        except ResourceNotFoundError:
+            return None
+
+    def put_container(self, account: str, container: str, access: str | None, metadata: dict[str, str]) -> None:
+        """Create it, or set metadata and public access ("blob", "container" or None) of what is there."""
+        client = self.service_client(account).get_container_client(container)
+        try:
+            client.create_container(metadata=metadata, public_access=access)
+        except ResourceExistsError:
+            client.set_container_metadata(metadata)
+            client.set_container_access_policy({}, public_access=access)
+
+    def delete_container(self, account: str, container: str) -> None:
+        try:
+            self.service_client(account).delete_container(container)
+        except ResourceNotFoundError:
+            return
+
+
+def fabric_of(ctx: Context) -> StorageFabric:
+    """The context's storage as what it is, for ARM's storage types."""
+    return cast(StorageFabric, ctx.storage)

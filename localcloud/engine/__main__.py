@@ -1,4 +1,4 @@
-"""`python -m localcloud.engine`: install what the machine lacks and print where each tool is. Exit code 1 on failure."""
+"""`python -m localcloud.engine`: install what the machine lacks, print where each tool is; exit code 1 on failure."""
 
 from __future__ import annotations
 

@@ -7,10 +7,13 @@ the retired WASB driver only (found by running with fewer and fewer jars, over H
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import ssl
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,8 +57,8 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
         scratch.mkdir()
         module = scratch / "ivy.xml"
         module.write_text(_IVY_MODULE)
-        java = [java_home / "bin" / "java", *_network_properties(scratch), "-jar", _ivy_jar()]
-        arguments = ["-ivy", module, "-cache", scratch / "cache", "-types", "jar"]
+        java: list[str | Path] = [java_home / "bin" / "java", *_network_properties(scratch), "-jar", _ivy_jar()]
+        arguments: list[str | Path] = ["-ivy", module, "-cache", scratch / "cache", "-types", "jar"]
         run(_TITLE, [*java, *arguments, "-retrieve", f"{folder}/[artifact]-[revision].[ext]"])
         for name, expected in _SHA256.items():
             jar = folder / name
@@ -109,6 +112,10 @@ def _write_truststore(roots: Path, store: Path) -> None:
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
     from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
-    certificates = x509.load_pem_x509_certificates(roots.read_bytes())
-    entries = [PKCS12Certificate(certificate, str(index).encode()) for index, certificate in enumerate(certificates)]
+    entries: list[PKCS12Certificate] = []
+    for block in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", roots.read_bytes(), re.DOTALL):
+        # Some roots in use break a rule of RFC 5280 (a negative serial number): one that cannot be read is left out.
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore")
+            entries.append(PKCS12Certificate(x509.load_pem_x509_certificate(block), str(len(entries)).encode()))
     store.write_bytes(serialize_java_truststore(entries, BestAvailableEncryption(_STORE_PASSWORD.encode())))

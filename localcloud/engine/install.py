@@ -41,7 +41,8 @@ def install(cache: Path, key: str, make: Callable[[Path], None]) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LocalcloudError(
-            f"The tool cache {cache} cannot be created ({error.strerror}). Set DATAOPSML_CACHE to a folder you can write to."
+            f"The tool cache {cache} cannot be created ({error.strerror}). "
+            "Set DATAOPSML_CACHE to a folder that you can write to."
         ) from error
     with (cache / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends
@@ -93,6 +94,7 @@ def run(
     if process.returncode:
         tail = "".join(deque(lines, maxlen=_LAST_LINES)).rstrip() or "(it printed nothing)"
         raise LocalcloudError(
-            f"{tool} could not be installed: `{shown}` ended with exit code {process.returncode}. Its last lines:\n{tail}"
+            f"{tool} could not be installed: `{shown}` ended with exit code {process.returncode}. "
+            f"Its last lines:\n{tail}"
         )
     return "".join(lines)

@@ -62,7 +62,7 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
                 advance(min(compiled, total), total)
 
             flags = f"-s -w -X {_VERSION_VARIABLE}={PULUMI}"
-            build = [go, "build", "-v", "-ldflags", flags, "-o", folder / "pulumi", _PACKAGE]
+            build: list[str | Path] = [go, "build", "-v", "-ldflags", flags, "-o", folder / "pulumi", _PACKAGE]
             run(_TITLE, build, cwd=_MODULE, env=environment, on_line=count)
             # A CLI that does not start must not enter the cache.
             run(_TITLE, [folder / "pulumi", "version"], env={"PULUMI_SKIP_UPDATE_CHECK": "true"})

@@ -20,7 +20,7 @@ from localcloud.core.settings import Settings
 from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build
 from localcloud.engine.progress import ConsoleProgress, Progress
 from localcloud.engine.pulumi_home import prepare, pulumi_home
-from localcloud.engine.versions import ENGINE
+from localcloud.engine.versions import ENGINE, HADOOP_AZURE, PULUMI
 from localcloud.engine.wheels import ensure_wheel
 
 _STAMP = "toolchain.json"
@@ -91,7 +91,7 @@ def _install(settings: Settings, progress: Progress) -> Toolchain:
             "Java": java_origin,
             "Node.js": node_origin,
             "Azurite": f"cache {azurite_install.azurite_version()}",
-            "ABFS driver": f"cache {abfs.HADOOP_AZURE}",
+            "ABFS driver": f"cache {HADOOP_AZURE}",
         },
     )
     launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
@@ -110,7 +110,7 @@ def _install(settings: Settings, progress: Progress) -> Toolchain:
 def _pulumi(cache: Path, progress: Progress) -> tuple[Path, str]:
     if found := probes.find_pulumi():
         return found.path, f"PATH {found.version}"
-    return pulumi_build.ensure_pulumi(cache, progress), f"cache {pulumi_build.PULUMI}"
+    return pulumi_build.ensure_pulumi(cache, progress), f"cache {PULUMI}"
 
 
 def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]:
@@ -161,7 +161,7 @@ def _provider_metadata() -> list[Path]:
 
 def _mtime(file: Path | str) -> int:
     try:
-        return os.stat(file).st_mtime_ns
+        return Path(file).stat().st_mtime_ns
     except OSError:
         return 0
 

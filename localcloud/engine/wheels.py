@@ -47,10 +47,20 @@ def ensure_wheel(
     title = f"{_TITLES[name]} {pinned(name)}"
 
     def make(folder: Path) -> None:
+        uv: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--python",
+            sys.executable,
+            "--target",
+            folder,
+        ]
         run(
             title,
-            [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, "--target", folder]
-            + ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", requirements],
+            [*uv, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", requirements],
         )
         program = folder / _EXECUTABLES[name]
         if not program.is_file():

@@ -52,7 +52,7 @@ def semver(version: str) -> str:
     match = re.match(r"(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?", version)
     if not match:
         raise ValueError(f"{version!r} is not a version that a plugin can have; expected one such as 3.29.0")
-    numbers = (match.group(1).split(".") + ["0", "0"])[:3]
+    numbers = [*match.group(1).split("."), "0", "0"][:3]
     stage = {"a": "alpha", "b": "beta", "rc": "rc"}.get(match.group(2) or "")
     return ".".join(numbers) + (f"-{stage}.{match.group(3)}" if stage else "")
 

@@ -21,7 +21,7 @@ class OptionsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PythonOptions:
-    """`virtualenv` is absolute, None for the ambient Python; `root` is the folder of Pulumi.yaml or PulumiPolicy.yaml."""
+    """`virtualenv` is absolute, None for the ambient Python; `root` is the folder of the project file."""
 
     root: Path
     virtualenv: Path | None
@@ -82,6 +82,6 @@ class PythonOptions:
             )
         except (OSError, subprocess.CalledProcessError) as error:
             raise OptionsError(
-                f"The option runtime.options.toolchain is 'poetry', but `poetry env info` failed in {self.root}: {error}."
+                f"runtime.options.toolchain is 'poetry', but `poetry env info` failed in {self.root}: {error}."
             ) from error
         return Path(answer.stdout.strip())

@@ -1,0 +1,108 @@
+"""Who may enter a workspace, and in which role.
+
+An Entra token for Azure Databricks is needed. Contributors and Owners of the workspace's ARM resource (they hold
+Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action) come in as workspace admins and are added on first use,
+as Azure does; all others must have been added by SCIM and be active.
+Source: learn.microsoft.com "Get Microsoft Entra ID tokens for service principals".
+"""
+
+from __future__ import annotations
+
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.databricks import errors, tree
+from localcloud.databricks.call import Caller, Workspace
+from localcloud.databricks.store import Documents, Json
+
+APPLICATION_ID = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
+"""The AzureDatabricks application, the same in every tenant."""
+AUDIENCES = frozenset({APPLICATION_ID, f"{APPLICATION_ID}/", f"api://{APPLICATION_ID}"})
+ADMIN_ACTION = "Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action"
+ENTITLEMENTS = ("workspace-access", "databricks-sql-access", "allow-cluster-create", "allow-instance-pool-create")
+
+
+def find_workspace(context: Context, host: str) -> Workspace:
+    """The workspace that answers at `host`. Raises ServiceError 404 when no ARM resource has that workspaceUrl."""
+    for resource in context.resources.list("Microsoft.Databricks/workspaces"):
+        if str(resource.properties.get("workspaceUrl", "")).lower() == host.lower():
+            number = str(resource.properties["workspaceId"])
+            # A workspace deleted and made again is a new one, even where its number is derived from its name.
+            key = f"{number}@{(resource.system_data or {}).get('createdAt', '')}"
+            return Workspace(number, host, resource.id, resource.name, Documents(context.database, key))
+    known = sorted(
+        str(r.properties.get("workspaceUrl")) for r in context.resources.list("Microsoft.Databricks/workspaces")
+    )
+    raise ServiceError(
+        404,
+        "ENDPOINT_NOT_FOUND",
+        f"No Azure Databricks workspace has the address {host}; there is {', '.join(known) or 'none at all'}.",
+    )
+
+
+def enter(context: Context, workspace: Workspace, authorization: str | None) -> Caller:
+    """Authenticate the request. Raises UNAUTHENTICATED (401) or PERMISSION_DENIED (403)."""
+    if not authorization:
+        raise errors.unauthenticated("Credential was not sent or was of an unsupported type for this API.")
+    try:
+        principal = context.identities.authenticate(authorization, AUDIENCES)
+    except ServiceError as error:
+        raise errors.unauthenticated(f"Invalid access token: {error.message}") from error
+    tree.ensure_roots(workspace.documents)
+    document = find_principal(workspace.documents, principal.app_id)
+    if document is None or "admins" not in document["groups"]:
+        if context.authorizer.allows(principal, ADMIN_ACTION, workspace.resource_id):
+            document = _add_admin(workspace.documents, principal, document)
+        elif document is None:
+            raise errors.permission_denied(
+                f"User not authorized: service principal {principal.app_id} ({principal.display_name}) is not in workspace"
+                f" {workspace.name}. Add it as a service principal, or make it Contributor on {workspace.resource_id}."
+            )
+    if not document.get("active", True):
+        raise errors.permission_denied(
+            f"Service principal {principal.app_id} is deactivated in workspace {workspace.name}."
+        )
+    return caller_of(document, principal)
+
+
+def caller_of(document: Json, principal: Principal) -> Caller:
+    groups = frozenset([*document["groups"], "users"])
+    return Caller(
+        principal=principal,
+        id=document["id"],
+        name=document["applicationId"],
+        display_name=document["displayName"],
+        is_admin="admins" in groups,
+        entitlements=frozenset(document["entitlements"]),
+        groups=groups,
+    )
+
+
+def find_principal(documents: Documents, application_id: str) -> Json | None:
+    for document in documents.list("principal"):
+        if document["applicationId"].lower() == application_id.lower():
+            return document
+    return None
+
+
+def new_principal(documents: Documents, application_id: str, display_name: str) -> Json:
+    """A service principal as the workspace keeps it; it gets its home folder, as Databricks gives it one."""
+    document: Json = {
+        "id": str(documents.next_id()),
+        "applicationId": application_id,
+        "displayName": display_name,
+        "active": True,
+        "entitlements": [],
+        "groups": [],
+        "roles": [],
+    }
+    documents.put("principal", document["id"], document)
+    tree.ensure_home(documents, application_id)
+    return document
+
+
+def _add_admin(documents: Documents, principal: Principal, document: Json | None) -> Json:
+    document = document or new_principal(documents, principal.app_id, principal.display_name)
+    document["groups"] = sorted({*document["groups"], "admins"})
+    document["entitlements"] = sorted({*document["entitlements"], *ENTITLEMENTS})
+    documents.put("principal", document["id"], document)
+    return document

@@ -1,0 +1,120 @@
+"""What a handler is given: the workspace that was addressed, who asks, and the parsed request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.databricks import errors
+from localcloud.databricks.store import Documents, Json
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from localcloud.databricks.runner import Runner
+    from localcloud.databricks.warm import WarmDrivers
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One Microsoft.Databricks/workspaces resource. `id` is the number Azure Databricks gives it (its "org id")."""
+
+    id: str
+    host: str
+    resource_id: str
+    name: str
+    documents: Documents
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A service principal known to the workspace. `name` is its application id, as in creator_user_name."""
+
+    principal: Principal
+    id: str
+    name: str
+    display_name: str
+    is_admin: bool
+    entitlements: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def names(self) -> frozenset[str]:
+        """The ACL keys that speak of this caller."""
+        return frozenset({f"service_principal_name:{self.name}", *(f"group_name:{group}" for group in self.groups)})
+
+
+@dataclass
+class Services:
+    """The parts of the Databricks service that live as long as the gateway."""
+
+    context: Context
+    runner: Runner
+    warm: WarmDrivers
+
+
+@dataclass
+class Call:
+    """One request. `parameters` are the query's and the JSON body's fields together; `path` those of the route."""
+
+    services: Services
+    workspace: Workspace
+    caller: Caller
+    parameters: Json
+    path: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    version: str = "2.0"
+
+    @property
+    def documents(self) -> Documents:
+        return self.workspace.documents
+
+    def text(self, name: str) -> str:
+        """A required string. Raises INVALID_PARAMETER_VALUE when it is missing or empty."""
+        value = self.parameters.get(name)
+        if value is None or value == "":
+            raise errors.invalid(f"Missing required field: {name}")
+        if not isinstance(value, str):
+            raise errors.malformed(f"Could not parse request object: Expected '{name}' to be a string, got {value!r}.")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        value = self.parameters.get(name)
+        return None if value is None or value == "" else str(value)
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """An integer of the query (text) or body. Raises INVALID_PARAMETER_VALUE."""
+        value = self.parameters.get(name)
+        if value is None:
+            if default is None:
+                raise errors.invalid(f"Missing required field: {name}")
+            return default
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise errors.invalid(f"Field '{name}' must be an integer, got {value!r}.") from None
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.parameters.get(name, default)
+        return value if isinstance(value, bool) else str(value).lower() == "true"
+
+    def require_admin(self, what: str) -> None:
+        if not self.caller.is_admin:
+            raise errors.permission_denied(f"Only workspace admins can {what}; {self.caller.name} is not one.")
+
+
+Handler = Callable[[Call], "Json | Response | Coroutine[Any, Any, Json | Response]"]
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def check_unknown(body: Json, known: frozenset[str], what: str) -> None:
+    """Refuse fields that would be dropped in silence: a 501 that names them."""
+    unknown = sorted(set(body) - known)
+    if unknown:
+        raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {what} with {', '.join(unknown)}.")

@@ -1,0 +1,84 @@
+"""What Databricks itself defines: runtimes and Azure node types. Sources: its release notes and the Azure VM sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+
+SPARK_VERSIONS: Mapping[str, str] = {
+    "17.3.x-scala2.13": "17.3 LTS (includes Apache Spark 4.0.0, Scala 2.13)",
+    "17.3.x-photon-scala2.13": "17.3 LTS Photon (includes Apache Spark 4.0.0, Scala 2.13)",
+    "17.3.x-cpu-ml-scala2.13": "17.3 LTS ML (includes Apache Spark 4.0.0, Scala 2.13)",
+    "16.4.x-scala2.13": "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.13)",
+    "16.4.x-scala2.12": "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.12)",
+    "15.4.x-scala2.12": "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
+}
+RUNNABLE = "17.3."
+"""Runs need a runtime whose Spark is the installed pyspark's, 4.0."""
+
+
+@dataclass(frozen=True)
+class NodeType:
+    cores: float
+    memory_mb: int
+    category: str
+    description: str
+
+
+def _family(names: Mapping[str, tuple[int, int]], category: str) -> dict[str, NodeType]:
+    return {name: NodeType(cores, gib * 1024, category, name) for name, (cores, gib) in names.items()}
+
+
+NODE_TYPES: Mapping[str, NodeType] = {
+    **_family(
+        {
+            "Standard_DS3_v2": (4, 14), "Standard_DS4_v2": (8, 28), "Standard_DS5_v2": (16, 56),
+            "Standard_D4ds_v5": (4, 16), "Standard_D8ds_v5": (8, 32), "Standard_D16ds_v5": (16, 64),
+            "Standard_D4ads_v5": (4, 16), "Standard_D8ads_v5": (8, 32), "Standard_D4s_v3": (4, 16),
+            "Standard_D8s_v3": (8, 32), "Standard_D4d_v4": (4, 16), "Standard_D8d_v4": (8, 32),
+        },
+        "General Purpose",
+    ),
+    **_family(
+        {
+            "Standard_E4ds_v5": (4, 32), "Standard_E8ds_v5": (8, 64), "Standard_E4d_v4": (4, 32),
+            "Standard_E8d_v4": (8, 64), "Standard_DS12_v2": (4, 28), "Standard_DS13_v2": (8, 56),
+        },
+        "Memory Optimized",
+    ),
+    **_family({"Standard_L4s": (4, 32), "Standard_L8s_v3": (8, 64)}, "Storage Optimized"),
+    **_family({"Standard_F4s": (4, 8), "Standard_F8s_v2": (8, 16)}, "Compute Optimized"),
+}  # fmt: skip
+
+
+def spark_versions(call: Call) -> Json:
+    return {"versions": [{"key": key, "name": name} for key, name in SPARK_VERSIONS.items()]}
+
+
+def node_types(call: Call) -> Json:
+    return {
+        "node_types": [
+            {
+                "node_type_id": name,
+                "instance_type_id": name,
+                "memory_mb": node.memory_mb,
+                "num_cores": node.cores,
+                "num_gpus": 0,
+                "description": node.description,
+                "category": node.category,
+                "is_deprecated": False,
+                "is_hidden": False,
+                "is_io_cache_enabled": "ds" in name.lower() or "_L" in name,
+                "photon_driver_capable": True,
+                "photon_worker_capable": True,
+                "support_port_forwarding": True,
+                "support_cluster_tags": True,
+                "display_order": order,
+                "node_info": {"status": [], "available_core_quota": 350, "total_core_quota": 350},
+            }
+            for order, (name, node) in enumerate(NODE_TYPES.items())
+        ]
+    }

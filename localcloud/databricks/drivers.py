@@ -1,0 +1,121 @@
+"""One Spark driver process, seen from the gateway. It takes one run; killing it kills its whole process group."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from localcloud.core.errors import ServiceError
+from localcloud.databricks import launch
+from localcloud.databricks.store import Json
+
+_log = logging.getLogger("localcloud.databricks")
+_LINE_LIMIT = 64 * 1024 * 1024
+_TAIL = 4000
+
+OnCall = Callable[[str, dict[str, str]], Any]
+"""Answers what a notebook asks of its workspace (method, arguments). Raises ServiceError to refuse."""
+
+
+class DriverProcess:
+    """Started by `start`. `folder` is its own: launch file, log, scratch space."""
+
+    def __init__(self, process: asyncio.subprocess.Process, events: asyncio.StreamReader, folder: Path) -> None:
+        self._process = process
+        self._events = events
+        self.folder = folder
+        self.started_at = time.monotonic()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ready_task = asyncio.create_task(self._wait_ready(), name=f"driver {process.pid} ready")
+
+    @classmethod
+    async def start(
+        cls, conf: dict[str, str], environment: dict[str, str], folder: Path, *, warm_up: bool
+    ) -> DriverProcess:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "launch.json"
+        file.write_text(json.dumps(launch.describe(conf, warm_up=warm_up)))
+        read_end, write_end = os.pipe()
+        try:
+            with (folder / "driver.log").open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "localcloud.databricks.runtime.driver", str(file), str(write_end),
+                    stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, pass_fds=(write_end,), cwd=launch.ROOT,
+                    env=environment, start_new_session=True,
+                )  # fmt: skip
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
+        )
+        return cls(process, reader, folder)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def run(self, assignment: Json, on_call: OnCall, on_started: Callable[[], None]) -> Json:
+        """Give it its run. The outcome: {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value", "error", "error_trace"}."""
+        await asyncio.shield(self.ready)
+        self._send({"run": assignment})
+        while (event := await self._next()) is not None:
+            if "result" in event:
+                return event
+            if "started" in event:
+                on_started()
+            elif "call" in event:
+                try:
+                    self._send({"reply": event["call"], "value": on_call(event["method"], event["arguments"])})
+                except ServiceError as error:
+                    self._send({"reply": event["call"], "error": f"{error.code}: {error.message}"})
+        return {"result": "INTERNAL_ERROR", "error": f"The Spark driver has stopped unexpectedly. {self.log_tail()}"}
+
+    async def kill(self) -> None:
+        """End the process group at once and reap it. Safe to repeat."""
+        if self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                _log.debug("driver %s had already ended", self._process.pid)
+        self._ready_task.cancel()
+        await self._process.wait()
+
+    def log_tail(self) -> str:
+        try:
+            return (self.folder / "driver.log").read_text(errors="replace")[-_TAIL:]
+        except FileNotFoundError:
+            return ""
+
+    async def _wait_ready(self) -> None:
+        event = await self._next()
+        if event is None:
+            self.ready.set_exception(RuntimeError(f"The Spark driver did not start. {self.log_tail()}"))
+            self.ready.exception()  # it may be nobody's yet; a warm driver that failed is only logged
+            _log.error("driver %s did not start; see %s", self.pid, self.folder / "driver.log")
+        else:
+            _log.info("driver %s is ready after %s s", self.pid, event.get("seconds"))
+            self.ready.set_result(None)
+
+    async def _next(self) -> Json | None:
+        line = await self._events.readline()
+        return json.loads(line) if line else None
+
+    def _send(self, message: Json) -> None:
+        assert self._process.stdin is not None, "started with a pipe"
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")

@@ -1,0 +1,107 @@
+"""How a driver is started: its JVM, class path, cluster defaults, environment; and the storage options of a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.core.context import Context
+from localcloud.core.errors import ConfigurationError
+from localcloud.core.settings import TENANT_ID, Settings
+from localcloud.databricks.store import Json
+from localcloud.engine import toolchain
+
+ROOT = Path(__file__).resolve().parents[2]
+DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
+"""The driver JVM's heap, as -Xmx takes it."""
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER")
+
+
+@dataclass(frozen=True)
+class SparkTools:
+    """What the machine gives: a Java home (17 or 21) and the jars of the ABFS driver."""
+
+    java_home: Path
+    jars: tuple[Path, ...]
+
+
+def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
+    """The cluster's own defaults, before any spark_conf. Keys and values of Spark."""
+    java = [
+        f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={settings.proxy_port}",
+        "-Dhttp.nonProxyHosts=localhost|127.*",
+        f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}",
+        "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
+        "-Duser.timezone=UTC",
+    ]
+    return {
+        "spark.master": "local[*]",
+        "spark.driver.memory": DRIVER_MEMORY,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": ":".join(map(str, tools.jars)),
+        "spark.driver.extraJavaOptions": " ".join(java),
+        "spark.ui.enabled": "false",  # the run page is localcloud's
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "Etc/UTC",
+        "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.local.dir": str(folder / "local"),
+        "spark.hadoop.fs.abfss.impl.disable.cache": "true",
+        **{f"spark.hadoop.{key}": value for key, value in _BLOB_ENDPOINT.items()},
+    }
+
+
+_BLOB_ENDPOINT = {
+    # The storage accounts are Azurite's, which has the Blob protocol alone.
+    "fs.azure.account.hns.enabled": "false",
+    "fs.azure.fns.account.service.type": "BLOB",
+    "fs.azure.ingress.service.type": "BLOB",
+    "fs.azure.networking.library": "JDK_HTTP_URL_CONNECTION",
+}
+
+
+def storage_conf(settings: Settings, application_id: str, secret: str) -> dict[str, str]:
+    """ABFS as the run's identity, by the managed identity endpoint that `secret` (of grant_workload) opens."""
+    endpoint = f"http://127.0.0.1:{settings.identity_port}/msi/{secret}/token"
+    return {
+        "spark.hadoop.fs.azure.account.auth.type": "OAuth",
+        "spark.hadoop.fs.azure.account.oauth.provider.type": "org.apache.hadoop.fs.azurebfs.oauth2.MsiTokenProvider",
+        "spark.hadoop.fs.azure.account.oauth2.msi.endpoint": endpoint,
+        "spark.hadoop.fs.azure.account.oauth2.msi.tenant": TENANT_ID,
+        "spark.hadoop.fs.azure.account.oauth2.client.id": application_id,
+    }
+
+
+def environment(settings: Settings, tools: SparkTools) -> dict[str, str]:
+    """Of the gateway's own variables only harmless ones: a notebook is not given what the gateway was."""
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    bundle = str(settings.tls / "bundle.pem")
+    return kept | {
+        "JAVA_HOME": str(tools.java_home),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYTHONUNBUFFERED": "1",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "TZ": "UTC",
+        "DATABRICKS_RUNTIME_VERSION": "17.3",
+        "HTTPS_PROXY": f"http://127.0.0.1:{settings.proxy_port}",
+        "NO_PROXY": "localhost,127.0.0.1",
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+    }
+
+
+def find_tools(context: Context) -> SparkTools:
+    """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
+    found = toolchain.find(context.settings)
+    if found is None:
+        raise ConfigurationError("Java or the ABFS driver is not installed: run `make tools`.")
+    return SparkTools(found.java_home, tuple(found.abfs_jars))
+
+
+def describe(launch: dict[str, str], *, warm_up: bool) -> Json:
+    """The driver's launch file."""
+    return {"conf": launch, "warm_up": warm_up}

@@ -1,0 +1,272 @@
+"""Which handler answers which call; the one place where requests are parsed and refusals rendered."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.settings import TENANT_ID
+from localcloud.databricks import (
+    access,
+    catalog,
+    clusters,
+    errors,
+    jobs_api,
+    page,
+    permissions,
+    policies,
+    pools,
+    runs_api,
+    scim,
+    secrets_api,
+    workspace_api,
+)  # fmt: skip
+from localcloud.databricks.call import Call, Handler, Services
+from localcloud.databricks.store import Documents, Json, find_everywhere
+
+_log = logging.getLogger("localcloud.databricks")
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+_SCIM = "preview/scim/v2"
+
+# Method and path below /api/2.x; {name} is one path segment. Versions are those that Databricks publishes.
+_CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
+    ("POST", "workspace/import"): ("2.0", workspace_api.import_),
+    ("GET", "workspace/export"): ("2.0", workspace_api.export),
+    ("GET", "workspace/get-status"): ("2.0", workspace_api.get_status),
+    ("GET", "workspace/list"): ("2.0", workspace_api.list_),
+    ("POST", "workspace/mkdirs"): ("2.0", workspace_api.mkdirs),
+    ("POST", "workspace/delete"): ("2.0", workspace_api.delete),
+    ("POST", "instance-pools/create"): ("2.0", pools.create),
+    ("POST", "instance-pools/edit"): ("2.0", pools.edit),
+    ("GET", "instance-pools/get"): ("2.0", pools.get),
+    ("GET", "instance-pools/list"): ("2.0", pools.list_),
+    ("POST", "instance-pools/delete"): ("2.0", pools.delete),
+    ("POST", "policies/clusters/create"): ("2.0", policies.create),
+    ("POST", "policies/clusters/edit"): ("2.0", policies.edit),
+    ("GET", "policies/clusters/get"): ("2.0", policies.get),
+    ("GET", "policies/clusters/list"): ("2.0", policies.list_),
+    ("POST", "policies/clusters/delete"): ("2.0", policies.delete),
+    ("GET", "policy-families"): ("2.0", policies.families),
+    ("GET", "clusters/spark-versions"): ("2.0 2.1", catalog.spark_versions),
+    ("GET", "clusters/list-node-types"): ("2.0 2.1", catalog.node_types),
+    ("POST", "clusters/create"): ("2.0 2.1", clusters.create),
+    ("GET", "clusters/get"): ("2.0 2.1", clusters.get),
+    ("GET", "clusters/list"): ("2.0 2.1", clusters.list_),
+    ("POST", "jobs/create"): ("2.0 2.1 2.2", jobs_api.create),
+    ("GET", "jobs/get"): ("2.0 2.1 2.2", jobs_api.get),
+    ("GET", "jobs/list"): ("2.0 2.1 2.2", jobs_api.list_),
+    ("POST", "jobs/reset"): ("2.0 2.1 2.2", jobs_api.reset),
+    ("POST", "jobs/update"): ("2.0 2.1 2.2", jobs_api.update),
+    ("POST", "jobs/delete"): ("2.0 2.1 2.2", jobs_api.delete),
+    ("POST", "jobs/run-now"): ("2.0 2.1 2.2", jobs_api.run_now),
+    ("POST", "jobs/runs/submit"): ("2.0 2.1 2.2", runs_api.submit),
+    ("GET", "jobs/runs/get"): ("2.0 2.1 2.2", runs_api.get),
+    ("GET", "jobs/runs/get-output"): ("2.0 2.1 2.2", runs_api.get_output),
+    ("GET", "jobs/runs/list"): ("2.0 2.1 2.2", runs_api.list_),
+    ("POST", "jobs/runs/cancel"): ("2.0 2.1 2.2", runs_api.cancel),
+    ("POST", "jobs/runs/cancel-all"): ("2.0 2.1 2.2", runs_api.cancel_all),
+    ("POST", "jobs/runs/delete"): ("2.0 2.1 2.2", runs_api.delete),
+    ("POST", "secrets/scopes/create"): ("2.0", secrets_api.create_scope),
+    ("GET", "secrets/scopes/list"): ("2.0", secrets_api.list_scopes),
+    ("POST", "secrets/scopes/delete"): ("2.0", secrets_api.delete_scope),
+    ("POST", "secrets/put"): ("2.0", secrets_api.put),
+    ("GET", "secrets/get"): ("2.0", secrets_api.get),
+    ("GET", "secrets/list"): ("2.0", secrets_api.list_),
+    ("POST", "secrets/delete"): ("2.0", secrets_api.delete),
+    ("POST", "secrets/acls/put"): ("2.0", secrets_api.put_acl),
+    ("GET", "secrets/acls/get"): ("2.0", secrets_api.get_acl),
+    ("GET", "secrets/acls/list"): ("2.0", secrets_api.list_acls),
+    ("POST", "secrets/acls/delete"): ("2.0", secrets_api.delete_acl),
+    ("GET", "permissions/{type}/{id}"): ("2.0", permissions.get),
+    ("PUT", "permissions/{type}/{id}"): ("2.0", permissions.set_),
+    ("PATCH", "permissions/{type}/{id}"): ("2.0", permissions.update),
+    ("GET", "permissions/{type}/{id}/permissionLevels"): ("2.0", permissions.levels),
+    ("GET", f"{_SCIM}/Me"): ("2.0", scim.me),
+    ("GET", f"{_SCIM}/ServicePrincipals"): ("2.0", scim.list_principals),
+    ("POST", f"{_SCIM}/ServicePrincipals"): ("2.0", scim.create_principal),
+    ("GET", f"{_SCIM}/ServicePrincipals/{{id}}"): ("2.0", scim.get_principal),
+    ("PUT", f"{_SCIM}/ServicePrincipals/{{id}}"): ("2.0", scim.replace_principal),
+    ("PATCH", f"{_SCIM}/ServicePrincipals/{{id}}"): ("2.0", scim.patch_principal),
+    ("DELETE", f"{_SCIM}/ServicePrincipals/{{id}}"): ("2.0", scim.delete_principal),
+    ("GET", f"{_SCIM}/Users"): ("2.0", scim.list_users),
+    ("POST", f"{_SCIM}/Users"): ("2.0", scim.create_user),
+    ("GET", f"{_SCIM}/Users/{{id}}"): ("2.0", scim.get_user),
+    ("DELETE", f"{_SCIM}/Users/{{id}}"): ("2.0", scim.delete_user),
+    ("GET", f"{_SCIM}/Groups"): ("2.0", scim.list_groups),
+    ("POST", f"{_SCIM}/Groups"): ("2.0", scim.create_group),
+    ("GET", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.get_group),
+    ("PATCH", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.patch_group),
+    ("DELETE", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.delete_group),
+}
+_CREATED = {("POST", f"{_SCIM}/{name}") for name in ("ServicePrincipals", "Users", "Groups")}
+_NO_CONTENT = {("DELETE", f"{_SCIM}/{name}/{{id}}") for name in ("ServicePrincipals", "Users", "Groups")}
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    method: str
+    path: str
+    expression: re.Pattern[str]
+    versions: frozenset[str]
+    handler: Handler
+
+
+_PATTERNS = [
+    _Pattern(
+        method, path, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)), frozenset(versions.split()), handler
+    )
+    for (method, path), (versions, handler) in _CALLS.items()
+]
+
+
+def build_routes(services: Services) -> list[BaseRoute]:
+    """The routes of *.azuredatabricks.net."""
+
+    async def api(request: Request) -> Response:
+        try:
+            return await _answer(services, request)
+        except ServiceError as error:
+            return _refusal(error)
+
+    async def discovery(request: Request) -> Response:
+        """What databricks-sdk asks of a host before it signs in."""
+        try:
+            workspace = access.find_workspace(services.context, _host(request))
+        except ServiceError as error:
+            return _refusal(error)
+        base = f"https://{workspace.host}/oidc"
+        if request.url.path == "/.well-known/databricks-config":
+            return JSONResponse({"oidc_endpoint": base, "workspace_id": workspace.id, "cloud": "Azure"})
+        return JSONResponse(
+            {
+                "issuer": base,
+                "authorization_endpoint": f"{base}/v1/authorize",
+                "token_endpoint": f"{base}/v1/token",
+                "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+                "response_types_supported": ["code"],
+            }
+        )
+
+    async def sign_in(request: Request) -> Response:
+        """SDKs read the tenant off this redirect when they are not told."""
+        return RedirectResponse(f"https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize", status_code=302)
+
+    async def run_page(request: Request) -> Response:
+        return _page(services, request.path_params["run_id"])
+
+    return [
+        Route("/.well-known/databricks-config", discovery),
+        Route("/oidc/.well-known/oauth-authorization-server", discovery),
+        Route("/oidc/.well-known/openid-configuration", discovery),
+        Route("/aad/auth", sign_in),
+        Route("/jobs/runs/{run_id:int}", run_page),
+        Route("/{path:path}", api, methods=_METHODS),
+    ]
+
+
+def build_local_routes(services: Services) -> list[BaseRoute]:
+    """The run page on localhost, for browsers that know nothing of the proxy."""
+
+    async def run_page(request: Request) -> Response:
+        return _page(services, request.path_params["run_id"])
+
+    return [Route("/_localcloud/databricks/runs/{run_id:int}", run_page)]
+
+
+async def _answer(services: Services, request: Request) -> Response:
+    workspace = access.find_workspace(services.context, _host(request))
+    match = re.fullmatch(r"/api/(2\.\d)/(.+?)/?", request.url.path)
+    caller = access.enter(services.context, workspace, request.headers.get("authorization"))
+    found, values = _find(request.method, *(match.groups() if match else ("", "")))
+    if found is None or match is None:
+        raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")
+    parameters, files = await _parameters(request)
+    call = Call(services, workspace, caller, parameters, values, files, match.group(1))
+    answer = found.handler(call)
+    if inspect.isawaitable(answer):
+        answer = await answer
+    headers = {"X-Databricks-Org-Id": workspace.id}
+    key = (found.method, found.path)
+    if key in _NO_CONTENT:
+        return Response(status_code=204, headers=headers)
+    if isinstance(answer, Response):
+        return answer
+    return JSONResponse(answer, status_code=201 if key in _CREATED else 200, headers=headers)
+
+
+def _find(method: str, version: str, path: str) -> tuple[_Pattern | None, dict[str, str]]:
+    for pattern in _PATTERNS:
+        if pattern.method == method and version in pattern.versions:
+            match = pattern.expression.fullmatch(path)
+            if match is not None:
+                return pattern, match.groupdict()
+    return None, {}
+
+
+async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
+    """Query and JSON body (or form) as one; files of a multipart body apart. Raises MALFORMED_REQUEST."""
+    parameters: dict[str, Any] = dict(request.query_params)
+    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    files: dict[str, bytes] = {}
+    if kind == "multipart/form-data":
+        async with request.form() as form:
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    files[name] = await value.read()
+                elif name == "content":
+                    files[name] = value.encode()
+                else:
+                    parameters[name] = value
+        return parameters, files
+    content = await request.body()
+    if content:
+        try:
+            body = json.loads(content)
+        except ValueError as error:
+            raise errors.malformed(f"Invalid JSON given in the body of the request - {error}") from None
+        if not isinstance(body, dict):
+            raise errors.malformed("Invalid JSON given in the body of the request - expected a map")
+        parameters.update(body)
+    return parameters, files
+
+
+def _refusal(error: ServiceError) -> Response:
+    if isinstance(error, errors.ScimError):
+        body: Json = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "detail": error.message,
+            "status": str(error.status),
+        }
+        if error.scim_type is not None:
+            body["scimType"] = error.scim_type
+    else:
+        code = "NOT_IMPLEMENTED" if error.code == "NotImplemented" else error.code
+        body = {"error_code": code, "message": error.message}
+    return JSONResponse(body, status_code=error.status, headers=error.headers)
+
+
+def _host(request: Request) -> str:
+    return request.headers.get("host", "").rsplit(":", 1)[0]
+
+
+def _page(services: Services, run_id: int) -> Response:
+    database = services.context.database
+    found = find_everywhere(database, "task-run", str(run_id)) or find_everywhere(database, "run", str(run_id))
+    located = None if found is None else runs_api.lookup(Documents(database, found[0]), run_id)
+    if located is None:
+        return HTMLResponse(
+            f"<!doctype html><title>No such run</title><p>Run {run_id} does not exist.</p>", status_code=404
+        )
+    run, task = located
+    return HTMLResponse(page.render(services.context.settings, run, task))

@@ -1,0 +1,257 @@
+"""Executes runs: task after task as their dependencies allow, each on a driver of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.databricks import launch, permissions, run_states, secrets_api, tree
+from localcloud.databricks.access import caller_of, find_principal
+from localcloud.databricks.call import Caller, Workspace, now_ms
+from localcloud.databricks.drivers import DriverProcess
+from localcloud.databricks.run_states import Outcome
+from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.warm import WarmDrivers
+
+_log = logging.getLogger("localcloud.databricks")
+
+
+@dataclass
+class _Active:
+    """A run that is not over. `stopped` has the outcome that a cancel or a timeout wants."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: Outcome | None = None
+
+
+class Runner:
+    def __init__(self, context: Context, warm: WarmDrivers) -> None:
+        self._context = context
+        self._warm = warm
+        self._active: dict[int, _Active] = {}
+
+    def recover(self) -> None:
+        """Runs that the last gateway left unfinished have lost their drivers."""
+        lost = Outcome.internal_error("localcloud was stopped while the run was active.")
+        for workspace in workspaces_with(self._context.database, "run"):
+            documents = Documents(self._context.database, workspace)
+            for run in documents.list("run"):
+                if not run_states.is_over(run):
+                    for task in run["tasks"]:
+                        if not run_states.is_over(task):
+                            run_states.finish(task, lost)
+                    run_states.finish(run, lost)
+                    documents.put("run", str(run["run_id"]), run)
+
+    def start(self, workspace: Workspace, run: Json) -> None:
+        self._active[run["run_id"]] = _Active()
+        self._context.tasks.start(self._execute(workspace, run), f"databricks run {run['run_id']}")
+
+    def cancel(self, run_id: int) -> None:
+        """Ask an active run to end as CANCELED; a finished one stays as it is."""
+        active = self._active.get(run_id)
+        if active is not None and active.stopped is None:
+            active.stopped = Outcome.canceled()
+            active.stop.set()
+
+    async def _execute(self, workspace: Workspace, run: Json) -> None:
+        active = self._active[run["run_id"]]
+        save = lambda: workspace.documents.put("run", str(run["run_id"]), run)  # noqa: E731
+        timeout = run["_"]["timeout_seconds"]
+        timer = asyncio.get_running_loop().call_later(timeout, _time_out, active) if timeout else None
+        try:
+            await self._tasks(workspace, run, active, save)
+            run_states.finish(run, run_states.combine(run["tasks"], active.stopped))
+        except asyncio.CancelledError:
+            raise  # the gateway stops: recover() will say so
+        except Exception as error:
+            _log.exception("run %s", run["run_id"])
+            run_states.finish(run, Outcome.internal_error(f"{type(error).__name__}: {error}"))
+        finally:
+            if timer is not None:
+                timer.cancel()
+            save()
+            del self._active[run["run_id"]]
+
+    async def _tasks(self, workspace: Workspace, run: Json, active: _Active, save: Callable[[], None]) -> None:
+        waiting = {task["task_key"]: task for task in run["tasks"]}
+        done: dict[str, Json] = {}
+        working: dict[asyncio.Task[None], Json] = {}
+        try:
+            while waiting or working:
+                for key, task in list(waiting.items()):
+                    needed = [item["task_key"] for item in task.get("depends_on", [])]
+                    if not all(name in done for name in needed):
+                        continue
+                    del waiting[key]
+                    skip = active.stopped or run_states.upstream(task, [done[name] for name in needed])
+                    if skip is not None:
+                        run_states.finish(task, skip)
+                        done[key] = task
+                        continue
+                    if task["state"]["life_cycle_state"] == "BLOCKED":
+                        run_states.move(task, "PENDING")
+                    job = self._task(workspace, run, task, active, save)
+                    working[asyncio.create_task(job, name=f"run {task['run_id']}")] = task
+                save()
+                if working:
+                    finished, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                    for item in finished:
+                        task = working.pop(item)
+                        item.result()
+                        done[task["task_key"]] = task
+        finally:
+            for item in working:
+                item.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    async def _task(
+        self, workspace: Workspace, run: Json, task: Json, active: _Active, save: Callable[[], None]
+    ) -> None:
+        """Run one task to its end; only the gateway's stop raises."""
+        work = asyncio.create_task(self._notebook(workspace, run, task, save))
+        stop = asyncio.create_task(active.stop.wait())
+        limit = task["_"].get("timeout_seconds") or None
+        try:
+            await asyncio.wait({work, stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                outcome = work.result()
+            else:
+                outcome = active.stopped or Outcome.timed_out()
+                run_states.move(task, "TERMINATING", outcome.message)
+                save()
+        finally:
+            for item in (work, stop):
+                item.cancel()
+            await asyncio.gather(work, stop, return_exceptions=True)
+        run_states.finish(task, outcome)
+        cluster_id = task["cluster_instance"]["cluster_id"]
+        cluster = workspace.documents.get("cluster", cluster_id)
+        if cluster is not None:
+            workspace.documents.put(
+                "cluster", cluster_id, cluster | {"state": "TERMINATED", "terminated_time": now_ms()}
+            )
+        save()
+
+    async def _notebook(self, workspace: Workspace, run: Json, task: Json, save: Callable[[], None]) -> Outcome:
+        documents, private = workspace.documents, task["_"]
+        identity = find_principal(documents, private["run_as"])
+        principal = None if identity is None else self._context.identities.by_app_id(private["run_as"])
+        if identity is None or principal is None:
+            return Outcome.internal_error(
+                f"Service principal {private['run_as']} is no longer in the workspace.", "UNAUTHORIZED_ERROR"
+            )
+        caller = caller_of(identity, principal)
+        path = tree.normalize(task["notebook_task"]["notebook_path"])
+        notebook = tree.find(documents, path)
+        if (
+            notebook is None
+            or notebook["object_type"] != "NOTEBOOK"
+            or not permissions.allows(documents, caller, "notebooks", str(notebook["object_id"]), "CAN_READ")
+        ):
+            return Outcome.internal_error(
+                f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run this job,'
+                f" {caller.display_name} ({caller.name}), lacks the required permissions.",
+                "RESOURCE_NOT_FOUND",
+            )
+        pool_id, instances = private["pool_id"], private["instances"]
+        if pool_id is None:
+            return await self._on_driver(workspace, run, task, caller, principal, save, await self._warm.cold())
+        pool = documents.get("pool", pool_id)
+        try:
+            self._warm.occupy(documents.workspace, pool_id, instances, (pool or {}).get("max_capacity"))
+        except ServiceError as error:
+            return Outcome.internal_error(
+                f"Cluster could not be launched: {error.code}: {error.message}", "CLUSTER_ERROR"
+            )
+        try:
+            driver = (
+                await self._warm.take(documents.workspace, pool_id, private["spark_version"]) or await self._warm.cold()
+            )
+            return await self._on_driver(workspace, run, task, caller, principal, save, driver)
+        finally:
+            self._warm.release(documents.workspace, pool_id, instances)
+
+    async def _on_driver(
+        self, workspace: Workspace, run: Json, task: Json, caller: Caller, principal: Principal,
+        save: Callable[[], None], driver: DriverProcess,
+    ) -> Outcome:  # fmt: skip
+        settings, documents, private = self._context.settings, workspace.documents, task["_"]
+        folder = settings.runs / f"databricks-{task['run_id']}"
+        folder.mkdir(parents=True, exist_ok=True)
+        secret = self._context.identities.grant_workload(None, principal.app_id)
+        try:
+            readable = permissions.readable(documents, caller)
+            await asyncio.to_thread(tree.materialize, documents, folder / "Workspace", readable)
+            notebooks = {
+                item["path"]: item["language"]
+                for item in documents.list("object")
+                if item["object_type"] == "NOTEBOOK" and readable(item)
+            }
+            assignment: Json = {
+                "notebook_path": tree.normalize(task["notebook_task"]["notebook_path"]),
+                "parameters": task["notebook_task"].get("base_parameters") or {},
+                "tree": str(folder / "Workspace"),
+                "notebooks": notebooks,
+                "output": str(folder / "output.jsonl"),
+                "conf": {**launch.storage_conf(settings, principal.app_id, secret), **private["spark_conf"]},
+                "environment": private["environment"],
+                "context": {
+                    "browserHostName": workspace.host,
+                    "apiUrl": f"https://{workspace.host}",
+                    "workspaceId": workspace.id,
+                    "clusterId": task["cluster_instance"]["cluster_id"],
+                    "jobId": str(run["job_id"]),
+                    "currentRunId": str(task["run_id"]),
+                    "userName": caller.name,
+                },
+            }
+
+            def started() -> None:
+                run_states.move(task, "RUNNING", "In run")
+                if run["state"]["life_cycle_state"] == "PENDING":
+                    run_states.move(run, "RUNNING")
+                save()
+
+            try:
+                event = await driver.run(assignment, _Workspace(documents, caller).answer, started)
+            except RuntimeError as error:
+                return Outcome.internal_error(str(error), "DRIVER_ERROR")
+            return Outcome.of_driver(event)
+        finally:
+            self._context.identities.revoke_workload(secret)
+            await driver.kill()
+            log = driver.folder / "driver.log"
+            if log.exists():
+                shutil.copyfile(log, folder / "driver.log")
+            await asyncio.to_thread(shutil.rmtree, driver.folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder / "Workspace", ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    """What a notebook may ask its workspace for, as the run's identity."""
+
+    documents: Documents
+    caller: Caller
+
+    def answer(self, method: str, arguments: dict[str, str]) -> Any:
+        if method == "secrets.get":
+            return secrets_api.read(self.documents, self.caller, arguments["scope"], arguments["key"])
+        if method == "secrets.list":
+            return secrets_api.listed(self.documents, self.caller, arguments["scope"])
+        if method == "secrets.scopes":
+            return secrets_api.visible_scopes(self.documents, self.caller)
+        raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {method}.")
+
+
+def _time_out(active: _Active) -> None:
+    if active.stopped is None:
+        active.stopped = Outcome.timed_out()
+        active.stop.set()

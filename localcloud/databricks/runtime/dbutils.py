@@ -1,0 +1,187 @@
+"""`dbutils` as notebooks know it: widgets, notebook, secrets, fs. Utilities of the platform's UI say that they are absent.
+
+Source: docs.databricks.com "Databricks Utilities (dbutils) reference".
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+from localcloud.databricks.runtime.output import Output
+
+
+class NotebookExit(BaseException):
+    """dbutils.notebook.exit(value)."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+class NotEmulatedError(NotImplementedError):
+    """A part of the Databricks runtime that localcloud does not have."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"localcloud does not emulate {what}.")
+
+
+class InputWidgetNotDefined(Exception):
+    """widgets.get of a name that is neither a widget nor a parameter of the run."""
+
+
+class SecretError(Exception):
+    """The scope or secret is not there, or the run's identity may not read it."""
+
+
+class Host(Protocol):
+    """What dbutils needs of the driver and the gateway behind it."""
+
+    output: Output
+    spark: Any
+
+    def call(self, method: str, arguments: dict[str, str]) -> Any:
+        """Ask the workspace, as the run's identity. Raises SecretError with its message."""
+        ...
+
+    def run_notebook(self, path: str, timeout_seconds: int, arguments: dict[str, str], caller: str) -> str: ...
+
+
+class Widgets:
+    """Parameters of the run win over defaults, as in a job."""
+
+    def __init__(self, parameters: dict[str, str]) -> None:
+        self._parameters = dict(parameters)
+        self._values: dict[str, str] = {}
+
+    def text(self, name: str, defaultValue: str, label: str | None = None) -> None:
+        self._values[name] = self._parameters.get(name, str(defaultValue))
+
+    def dropdown(self, name: str, defaultValue: str, choices: list[str], label: str | None = None) -> None:
+        if defaultValue not in choices:
+            raise ValueError(f"Default value {defaultValue!r} of widget {name} must be one of its choices {choices}.")
+        self.text(name, defaultValue, label)
+
+    def combobox(self, name: str, defaultValue: str, choices: list[str], label: str | None = None) -> None:
+        self.text(name, defaultValue, label)
+
+    def multiselect(self, name: str, defaultValue: str, choices: list[str], label: str | None = None) -> None:
+        self.dropdown(name, defaultValue, choices, label)
+
+    def get(self, name: str) -> str:
+        if name in self._values:
+            return self._values[name]
+        if name in self._parameters:
+            return self._parameters[name]
+        raise InputWidgetNotDefined(f"No input widget named {name} is defined")
+
+    def getAll(self) -> dict[str, str]:
+        return {**self._parameters, **self._values}
+
+    def getArgument(self, name: str, defaultValue: str = "") -> str:
+        return self.getAll().get(name, defaultValue)
+
+    def remove(self, name: str) -> None:
+        self._values.pop(name, None)
+
+    def removeAll(self) -> None:
+        self._values.clear()
+
+
+@dataclass(frozen=True)
+class NotebookContext:
+    """The part of the notebook's context that has a meaning here. Its fields are read by call, as on Databricks."""
+
+    values: dict[str, str]
+
+    def __getattr__(self, name: str) -> Callable[[], Any]:
+        if name.startswith("_") or name not in self.values:
+            raise AttributeError(f"the notebook context has {', '.join(self.values)}, not {name}")
+        return lambda: _Option(self.values[name])
+
+
+@dataclass(frozen=True)
+class _Option:
+    value: str
+
+    def get(self) -> str:
+        return self.value
+
+    def getOrElse(self, default: Any) -> str:
+        return self.value
+
+
+class Notebook:
+    def __init__(self, host: Host, path: str, context: dict[str, str]) -> None:
+        self._host, self._path, self._context = host, path, context
+
+    def exit(self, value: Any = "") -> NoReturn:
+        raise NotebookExit(str(value))
+
+    def run(self, path: str, timeout_seconds: int = 0, arguments: dict[str, Any] | None = None) -> str:
+        """Run a notebook in this driver, in a namespace of its own; returns what it exits with."""
+        texts = {str(key): str(value) for key, value in (arguments or {}).items()}
+        return self._host.run_notebook(path, timeout_seconds, texts, self._path)
+
+    def getContext(self) -> NotebookContext:
+        return NotebookContext(self._context)
+
+
+class Secrets:
+    """Every value that is read is shown as [REDACTED] in the run's output."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def get(self, scope: str, key: str) -> str:
+        return self.getBytes(scope, key).decode()
+
+    def getBytes(self, scope: str, key: str) -> bytes:
+        value = base64.b64decode(self._host.call("secrets.get", {"scope": scope, "key": key}))
+        self._host.output.hide(value.decode(errors="replace"))
+        return value
+
+    def list(self, scope: str) -> list[SecretMetadata]:
+        return [SecretMetadata(item["key"]) for item in self._host.call("secrets.list", {"scope": scope})]
+
+    def listScopes(self) -> list[SecretScope]:
+        return [SecretScope(item["name"]) for item in self._host.call("secrets.scopes", {})]
+
+
+@dataclass(frozen=True)
+class SecretMetadata:
+    key: str
+
+
+@dataclass(frozen=True)
+class SecretScope:
+    name: str
+
+    def getName(self) -> str:
+        return self.name
+
+
+class _Absent:
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NotEmulatedError(f"{self._what}.{name}")
+
+
+class DBUtils:
+    """One a notebook."""
+
+    def __init__(self, host: Host, path: str, parameters: dict[str, str], context: dict[str, str]) -> None:
+        from localcloud.databricks.runtime.filesystem import FileSystem
+
+        self.widgets = Widgets(parameters)
+        self.notebook = Notebook(host, path, context)
+        self.secrets = Secrets(host)
+        self.fs = FileSystem(host)
+        self.library = _Absent("dbutils.library (clusters have the packages of the project's environment)")
+        self.jobs = _Absent("dbutils.jobs")
+        self.data = _Absent("dbutils.data")
+        self.credentials = _Absent("dbutils.credentials")

@@ -1,0 +1,128 @@
+"""A driver process: starts Spark, says that it is ready, waits for one run, runs it, says how it ended, exits.
+
+    python -m localcloud.databricks.runtime.driver LAUNCH.json EVENTS_FD
+
+Standard input brings JSON lines: {"run": {...}} once, then {"reply": id, "value"|"error": ...} to its calls. At end of
+file the gateway is gone, and the whole process group ends. Events go to the file descriptor, a JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from localcloud.databricks.runtime import session
+from localcloud.databricks.runtime.dbutils import SecretError
+from localcloud.databricks.runtime.execution import Notebooks, describe
+from localcloud.databricks.runtime.output import Output, Stream
+
+MAX_RESULT = 5 * 1024 * 1024
+"""get-output gives the first 5 MB of dbutils.notebook.exit's value (Jobs API reference)."""
+
+
+class Gateway:
+    """The two pipes to the gateway."""
+
+    def __init__(self, events: int) -> None:
+        self._events = os.fdopen(events, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._runs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._replies: dict[int, queue.Queue[dict[str, Any]]] = {}
+        self._calls = 0
+        threading.Thread(target=self._listen, name="gateway", daemon=True).start()
+
+    def send(self, **event: Any) -> None:
+        with self._lock:
+            self._events.write(json.dumps(event) + "\n")
+            self._events.flush()
+
+    def next_run(self) -> dict[str, Any]:
+        return self._runs.get()
+
+    def call(self, method: str, arguments: dict[str, str]) -> Any:
+        with self._lock:
+            self._calls += 1
+            number = self._calls
+        replies = self._replies[number] = queue.Queue(1)
+        self.send(call=number, method=method, arguments=arguments)
+        reply = replies.get()
+        if "error" in reply:
+            raise SecretError(reply["error"])
+        return reply["value"]
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            message = json.loads(line)
+            if "run" in message:
+                self._runs.put(message["run"])
+            else:
+                self._replies.pop(message["reply"]).put(message)
+        # The gateway closed the pipe or died: nobody waits for this run, and no JVM may be left behind.
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+class Driver:
+    """`Host` of the run's dbutils."""
+
+    def __init__(self, gateway: Gateway, spark: Any, assignment: dict[str, Any]) -> None:
+        self._gateway = gateway
+        self.spark = spark
+        self.output = Output(Path(assignment["output"]))
+        self._path: str = assignment["notebook_path"]
+        self._parameters: dict[str, str] = assignment["parameters"]
+        self._notebooks = Notebooks(self, Path(assignment["tree"]), assignment["notebooks"], assignment["context"])
+
+    def call(self, method: str, arguments: dict[str, str]) -> Any:
+        return self._gateway.call(method, arguments)
+
+    def run_notebook(self, path: str, timeout_seconds: int, arguments: dict[str, str], caller: str) -> str:
+        return self._notebooks.run_child(path, timeout_seconds, arguments, caller)
+
+    def run(self) -> dict[str, Any]:
+        """The run's outcome, as the gateway records it."""
+        sys.stdout, sys.stderr = Stream(self.output), Stream(self.output)
+        try:
+            value = self._notebooks.run(self._path, self._parameters)
+        except BaseException as error:
+            failure = describe(error)
+            self.output.add("error", failure.trace)
+            redact = self.output.redact
+            return {"result": "FAILED", "error": redact(failure.error), "error_trace": redact(failure.trace)}
+        finally:
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        if value is None:
+            return {"result": "SUCCESS"}
+        return {"result": "SUCCESS", "value": value[:MAX_RESULT], "truncated": len(value) > MAX_RESULT}
+
+
+def main(launch_file: str, events: str) -> None:
+    launch: dict[str, Any] = json.loads(Path(launch_file).read_text())
+    gateway = Gateway(int(events))
+    sys.dont_write_bytecode = True
+    started = time.monotonic()
+    spark = session.start(launch["conf"])
+    if launch["warm_up"]:
+        session.warm_up(spark)
+    gateway.send(ready=True, seconds=round(time.monotonic() - started, 3))
+    assignment = gateway.next_run()
+    os.environ.update(assignment["environment"])
+    try:
+        spark = session.fit(spark, launch["conf"], assignment["conf"])
+    except Exception as error:
+        gateway.send(result="INTERNAL_ERROR", error=f"The cluster could not start with its spark_conf: {error}")
+    else:
+        gateway.send(started=True)
+        gateway.send(**Driver(gateway, spark, assignment).run())
+    # The notebook's own threads, and Spark's orderly end, are of no use to anyone: the run is over and recorded.
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

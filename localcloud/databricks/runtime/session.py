@@ -1,0 +1,55 @@
+"""The Spark of a driver: started with a cluster's defaults while idle, then fitted to the run it is given."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_FREE = ("spark.hadoop.", "spark.databricks.")
+"""Prefixes that need no new context: Hadoop's options are set on it, Databricks' own mean nothing to Spark."""
+
+
+def start(conf: dict[str, str]) -> Any:
+    """A new SparkSession (and, the first time, its JVM)."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("Databricks Shell")
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel(conf.get("spark.log.level", "WARN"))
+    return session
+
+
+def warm_up(spark: Any) -> None:
+    """Do once what nearly every notebook does, on a few rows, so that classes are loaded before the run comes."""
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / "rows.csv"
+        csv.write_text("a,b\n1,2\n3,\n")
+        rows = spark.read.csv(csv.as_uri(), header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
+        rows.dropna().write.parquet((Path(folder) / "rows.parquet").as_uri())
+        rows.groupBy("a").count().collect()
+    spark._jvm.java.lang.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlobFileSystem")
+
+
+def fit(spark: Any, started_with: dict[str, str], conf: dict[str, str]) -> Any:
+    """The session for a run's spark_conf. Options that only a new context takes make one, in the same JVM."""
+    static = {
+        key: value
+        for key, value in conf.items()
+        if not key.startswith(_FREE) and started_with.get(key) != value and not spark.conf.isModifiable(key)
+    }
+    if any(key.startswith("spark.") for key in static):
+        spark.stop()
+        spark = start({**started_with, **conf})
+    hadoop = spark._jsc.hadoopConfiguration()
+    for key, value in conf.items():
+        if key.startswith("spark.hadoop."):
+            hadoop.set(key.removeprefix("spark.hadoop."), value)
+        elif key.startswith("fs."):
+            hadoop.set(key, value)
+            spark.conf.set(key, value)
+        elif key not in static:
+            spark.conf.set(key, value)
+    return spark

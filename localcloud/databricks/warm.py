@@ -1,0 +1,177 @@
+"""Instance pools' idle instances: Spark drivers that are up and wait for a run.
+
+A pool keeps `min_idle_instances` always. After a run, its instance returns to the pool: a fresh driver takes its place
+and stays `idle_instance_autotermination_minutes`. Starting one takes seconds of both cores, so it waits for a quiet
+moment of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import psutil
+
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.databricks import launch
+from localcloud.databricks.call import Workspace
+from localcloud.databricks.catalog import RUNNABLE
+from localcloud.databricks.drivers import DriverProcess
+from localcloud.databricks.store import Documents, Json, workspaces_with
+
+_log = logging.getLogger("localcloud.databricks")
+_QUIET_PERCENT = 40
+_QUIET_PATIENCE = 120
+"""Seconds after which a driver is started on a busy machine too."""
+_MEMORY_NEEDED = 1536 * 1024 * 1024
+
+
+@dataclass
+class _Idle:
+    driver: DriverProcess
+    spark_version: str
+    expires: float | None
+
+
+@dataclass
+class _Pool:
+    idle: list[_Idle] = field(default_factory=list)
+    used: int = 0
+    filling: asyncio.Task[None] | None = None
+
+
+Key = tuple[str, str]
+
+
+class WarmDrivers:
+    """All pools of all workspaces."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pools: dict[Key, _Pool] = {}
+        self._closed = False
+
+    async def start(self) -> None:
+        """Fill the pools that keep idle instances always."""
+        for workspace in workspaces_with(self._context.database, "pool"):
+            for pool in Documents(self._context.database, workspace).list("pool"):
+                self._refill((workspace, pool["instance_pool_id"]), pool, extra=0)
+        self._context.tasks.start(self._expire(), "databricks idle instances")
+
+    async def close(self) -> None:
+        self._closed = True
+        for pool in self._pools.values():
+            if pool.filling is not None:
+                pool.filling.cancel()
+            for item in pool.idle:
+                await self._end(item.driver)
+        self._pools.clear()
+
+    async def cold(self) -> DriverProcess:
+        """A driver for one run, started now, without rehearsal."""
+        return await self._launch(warm_up=False)
+
+    async def take(self, workspace: str, pool_id: str, spark_version: str) -> DriverProcess | None:
+        """An idle instance with this runtime, ready or nearly; None when there is none."""
+        pool = self._pools.setdefault((workspace, pool_id), _Pool())
+        usable = [item for item in pool.idle if item.spark_version == spark_version and item.driver.alive]
+        if not usable:
+            return None
+        chosen = next((item for item in usable if item.driver.ready.done()), usable[0])
+        pool.idle.remove(chosen)
+        return chosen.driver
+
+    def occupy(self, workspace: str, pool_id: str, instances: int, capacity: int | None) -> None:
+        """Raises ServiceError INSTANCE_POOL_MAX_CAPACITY_FAILURE when the pool has no room for so many."""
+        pool = self._pools.setdefault((workspace, pool_id), _Pool())
+        if capacity is not None and pool.used + instances > capacity:
+            raise ServiceError(
+                400,
+                "INSTANCE_POOL_MAX_CAPACITY_FAILURE",
+                f"Instance pool {pool_id} has reached its max_capacity of {capacity}: {pool.used} in use, {instances} asked for.",
+            )
+        pool.used += instances
+
+    def release(self, workspace: str, pool_id: str, instances: int) -> None:
+        """A run's instances return to the pool and stay idle for a while."""
+        pool = self._pools.setdefault((workspace, pool_id), _Pool())
+        pool.used -= instances
+        document = Documents(self._context.database, workspace).get("pool", pool_id)
+        if document is not None:
+            self._refill((workspace, pool_id), document, extra=1)
+
+    def pool_changed(self, workspace: Workspace, pool: Json) -> None:
+        self._refill((workspace.documents.workspace, pool["instance_pool_id"]), pool, extra=0)
+
+    def pool_deleted(self, workspace: Workspace, pool_id: str) -> None:
+        pool = self._pools.pop((workspace.documents.workspace, pool_id), None)
+        if pool is not None:
+            if pool.filling is not None:
+                pool.filling.cancel()
+            for item in pool.idle:
+                self._context.tasks.start(self._end(item.driver), f"end driver {item.driver.pid}")
+
+    def counts(self, workspace: Workspace, pool_id: str) -> tuple[int, int]:
+        """(idle, used)."""
+        pool = self._pools.get((workspace.documents.workspace, pool_id), _Pool())
+        return len(pool.idle), pool.used
+
+    def _refill(self, key: Key, document: Json, *, extra: int) -> None:
+        pool = self._pools.setdefault(key, _Pool())
+        versions = document.get("preloaded_spark_versions") or []
+        version = str(versions[0]) if versions else "17.3.x-scala2.13"
+        minutes = int(document["idle_instance_autotermination_minutes"])
+        wanted = max(int(document["min_idle_instances"]), extra if minutes > 0 else 0)
+        # One fresh driver at a time is all that one machine wants, however many a real pool would keep.
+        wanted = min(wanted, 1)
+        if self._closed or pool.filling is not None or len(pool.idle) >= wanted or not version.startswith(RUNNABLE):
+            return
+        pool.filling = self._context.tasks.start(
+            self._fill(key, version, minutes, keep=int(document["min_idle_instances"]) > 0), f"fill pool {key[1]}"
+        )
+
+    async def _fill(self, key: Key, version: str, minutes: int, *, keep: bool) -> None:
+        pool = self._pools[key]
+        try:
+            await _quiet()
+            if psutil.virtual_memory().available < _MEMORY_NEEDED:
+                _log.warning("pool %s gets no idle instance: less than 1.5 GB of memory is free", key[1])
+                return
+            driver = await self._launch(warm_up=True)
+            pool.idle.append(_Idle(driver, version, None if keep else time.monotonic() + 60 * minutes))
+        finally:
+            pool.filling = None
+
+    async def _launch(self, *, warm_up: bool) -> DriverProcess:
+        settings = self._context.settings
+        tools = launch.find_tools(self._context)
+        folder = settings.home / "drivers" / uuid.uuid4().hex[:12]
+        conf = launch.launch_conf(settings, tools, folder)
+        return await DriverProcess.start(conf, launch.environment(settings, tools), folder, warm_up=warm_up)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(5)
+            for pool in list(self._pools.values()):
+                for item in list(pool.idle):
+                    if not item.driver.alive or (item.expires is not None and item.expires < time.monotonic()):
+                        pool.idle.remove(item)
+                        await self._end(item.driver)
+
+    async def _end(self, driver: DriverProcess) -> None:
+        await driver.kill()
+        await asyncio.to_thread(shutil.rmtree, driver.folder, ignore_errors=True)
+
+
+async def _quiet() -> None:
+    psutil.cpu_percent(None)
+    deadline = time.monotonic() + _QUIET_PATIENCE
+    while time.monotonic() < deadline:
+        await asyncio.sleep(1.5)
+        if psutil.cpu_percent(None) < _QUIET_PERCENT:
+            return

@@ -1,0 +1,153 @@
+"""/api/2.0/workspace: import, export, get-status, list, mkdirs, delete."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from starlette.responses import Response
+
+from localcloud.core.errors import not_emulated
+from localcloud.databricks import errors, permissions, tree
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+
+_LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
+
+
+def import_(call: Call) -> Json:
+    """JSON with base64 `content`, or multipart with the bytes (the SDK's `upload`)."""
+    path = tree.normalize(call.text("path"))
+    tree.check_name(path)
+    format_ = call.optional_text("format") or "SOURCE"
+    content = _content(call)
+    language = call.optional_text("language")
+    if language is not None and language not in _LANGUAGES:
+        raise errors.invalid(f"Language {language} is not supported; choose one of {', '.join(_LANGUAGES)}.")
+    if format_ == "SOURCE":
+        if language is None:
+            raise errors.invalid("Missing required fields: language. It is needed to import format SOURCE.")
+        type_ = "NOTEBOOK"
+    elif format_ == "AUTO":
+        # A recognised extension with a notebook header makes a notebook, whose name has no extension.
+        suffix = "." + path.rsplit(".", 1)[-1].lower() if "." in path.rsplit("/", 1)[-1] else ""
+        detected = tree.detect_language(content)
+        if suffix in tree.EXTENSIONS and detected == tree.EXTENSIONS[suffix]:
+            type_, language, path = "NOTEBOOK", detected, path[: -len(suffix)]
+        else:
+            type_, language = "FILE", None
+    elif format_ == "RAW":
+        type_, language = "FILE", None
+    elif format_ in ("HTML", "JUPYTER", "DBC", "R_MARKDOWN"):
+        raise not_emulated(f"workspace/import of format {format_} (of SOURCE, AUTO and RAW it does)")
+    else:
+        raise errors.invalid(f"Unsupported format {format_}; choose one of SOURCE, AUTO, RAW, JUPYTER, HTML, DBC.")
+    existing = tree.find(call.documents, path)
+    target = existing or next(iter(tree.ancestors(call.documents, path)))
+    _require(call, target, "CAN_EDIT" if existing else "CAN_MANAGE")
+    tree.write(
+        call.documents,
+        path,
+        content,
+        type_=type_,
+        language=language,
+        overwrite=call.flag("overwrite"),
+        creator=call.caller.name,
+    )
+    return {}
+
+
+def export(call: Call) -> Json | Response:
+    path = tree.normalize(call.text("path"))
+    item = _readable(call, path)
+    format_ = call.optional_text("format") or "SOURCE"
+    if item["object_type"] == "DIRECTORY" or format_ not in ("SOURCE", "AUTO", "RAW"):
+        raise not_emulated(
+            f"workspace/export of a {item['object_type']} as {format_} (notebooks and files as SOURCE it does)"
+        )
+    if item["object_type"] == "FILE" and format_ == "SOURCE":
+        raise errors.bad_request(f"Path ({path}) is a file: export it in format AUTO.")
+    content = call.documents.content(item["object_id"])
+    if call.flag("direct_download"):
+        return Response(content, media_type="application/octet-stream")
+    types = {"PYTHON": "py", "SQL": "sql", "SCALA": "scala", "R": "r"}
+    return {"content": base64.b64encode(content).decode(), "file_type": types.get(item.get("language", ""), "file")}
+
+
+def get_status(call: Call) -> Json:
+    return _render(_readable(call, tree.normalize(call.text("path"))))
+
+
+def list_(call: Call) -> Json:
+    """A folder's children, or the object itself. Callers see what they can read."""
+    path = tree.normalize(call.text("path"))
+    item = tree.require(call.documents, path)
+    found = tree.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]
+    since = call.number("notebooks_modified_after", 0)
+    listed = [_render(each) for each in found if _can_see(call, each) and each["modified_at"] >= since]
+    return {"objects": listed} if listed else {}
+
+
+def mkdirs(call: Call) -> Json:
+    path = tree.normalize(call.text("path"))
+    item = tree.find(call.documents, path)
+    if item is None or item["object_type"] != "DIRECTORY":
+        if item is None:
+            _require(call, next(iter(tree.ancestors(call.documents, path))), "CAN_MANAGE")
+        tree.make_directories(call.documents, path, call.caller.name)
+    return {}
+
+
+def delete(call: Call) -> Json:
+    path = tree.normalize(call.text("path"))
+    _require(call, tree.require(call.documents, path), "CAN_MANAGE")
+    tree.remove(call.documents, path, call.flag("recursive"))
+    return {}
+
+
+def _content(call: Call) -> bytes:
+    if "content" in call.files:
+        return call.files["content"]
+    text = call.parameters.get("content")
+    if text is None:
+        return b""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise errors.invalid("Field 'content' is not valid base64.") from None
+
+
+def _can_see(call: Call, item: Json) -> bool:
+    return item["path"] in tree.ROOTS or permissions.allows(
+        call.documents, call.caller, tree.acl_type(item), str(item["object_id"]), "CAN_READ"
+    )
+
+
+def _readable(call: Call, path: str) -> Json:
+    item = tree.find(call.documents, path)
+    if item is None or not _can_see(call, item):
+        # Databricks does not tell the two apart, lest names leak.
+        raise errors.missing(f"Path ({path}) doesn't exist.")
+    return item
+
+
+def _require(call: Call, item: Json, level: str) -> None:
+    permissions.require(
+        call.documents, call.caller, tree.acl_type(item), str(item["object_id"]), level, f"{item['path']}"
+    )
+
+
+def _render(item: Json) -> Json:
+    result: Json = {
+        "object_type": item["object_type"],
+        "path": item["path"],
+        "object_id": item["object_id"],
+        "resource_id": str(item["object_id"]),
+    }
+    if item["object_type"] != "DIRECTORY":
+        result |= {"created_at": item["created_at"], "modified_at": item["modified_at"]}
+    if "language" in item:
+        result["language"] = item["language"]
+    if item["object_type"] == "FILE":
+        result["size"] = item["size"]
+    return result

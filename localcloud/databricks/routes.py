@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -23,6 +22,7 @@ from localcloud.databricks import (
     clusters,
     errors,
     jobs_api,
+    multipart,
     page,
     permissions,
     policies,
@@ -218,18 +218,10 @@ async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
     """Query and JSON body (or form) as one; files of a multipart body apart. Raises MALFORMED_REQUEST."""
     parameters: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").split(";")[0].strip()
-    files: dict[str, bytes] = {}
-    if kind == "multipart/form-data":
-        async with request.form() as form:
-            for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    files[name] = await value.read()
-                elif name == "content":
-                    files[name] = value.encode()
-                else:
-                    parameters[name] = value
-        return parameters, files
     content = await request.body()
+    if kind == "multipart/form-data":
+        fields, files = multipart.parse(request.headers["content-type"], content)
+        return parameters | fields, files
     if content:
         try:
             body = json.loads(content)
@@ -238,7 +230,7 @@ async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
         if not isinstance(body, dict):
             raise errors.malformed("Invalid JSON given in the body of the request - expected a map")
         parameters.update(body)
-    return parameters, files
+    return parameters, {}
 
 
 def _refusal(error: ServiceError) -> Response:

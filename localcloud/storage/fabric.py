@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import (
     BlobSasPermissions,
     BlobServiceClient,
     ContainerSasPermissions,
+    UserDelegationKey,
     generate_blob_sas,
     generate_container_sas,
 )
 
-from localcloud.core.settings import Settings
+from localcloud.core.settings import TENANT_ID, Settings
+from localcloud.storage import delegation
 
 if TYPE_CHECKING:
     from localcloud.arm.store import ResourceStore
@@ -36,8 +40,8 @@ class StorageFabric:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], BlobServiceClient] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        keys = {one.name: one.private["keys"] for one in resources.list(_ACCOUNT_TYPE)}
-        self._write(keys)
+        self.secret = self._known().get("secret") or secrets.token_hex(32)
+        self._write({one.name: one.private["keys"] for one in resources.list(_ACCOUNT_TYPE)})
 
     @property
     def folder(self) -> Path:
@@ -51,7 +55,7 @@ class StorageFabric:
     def command(self, node: str, package: Path) -> list[str]:
         """How to start Azurite: `package` is the folder of the npm package azurite."""
         return [
-            node, str(Path(__file__).with_name("accounts.js")), str(package), str(self.accounts_file),
+            node, str(Path(__file__).with_name("azurite.js")), str(package), str(self.accounts_file),
             "--blobHost", "127.0.0.1", "--blobPort", str(self._settings.azurite_port),
             "--location", str(self.folder), "--silent", "--skipApiVersionCheck", "--disableTelemetry",
         ]  # fmt: skip
@@ -64,24 +68,24 @@ class StorageFabric:
     def set_account(self, account: str, keys: list[str]) -> None:
         """Let Azurite know an account, or its new keys, at once."""
         with self._lock:
-            known = json.loads(self.accounts_file.read_text())
-            known[account] = keys
-            self._write(known)
+            self._write(self._known()["accounts"] | {account: keys})
 
     def drop_account(self, account: str) -> None:
         """Delete an account's containers and forget its keys."""
         for container in self.containers(account):
             self.delete_container(account, container.name)
         with self._lock:
-            known = json.loads(self.accounts_file.read_text())
-            known.pop(account, None)
-            self._write(known)
+            self._write({name: keys for name, keys in self._known()["accounts"].items() if name != account})
+
+    def _known(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.accounts_file.read_text()) if self.accounts_file.exists() else {}
+        return content
 
     def _write(self, accounts: dict[str, list[str]]) -> None:
         new = self.accounts_file.with_suffix(".new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
-            json.dump(accounts, stream)
+            json.dump({"secret": self.secret, "accounts": accounts}, stream)
         new.replace(self.accounts_file)
 
     def blob_url(self, account: str, container: str = "", blob: str = "") -> str:
@@ -91,25 +95,32 @@ class StorageFabric:
     def sas_url(
         self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24
     ) -> str:
-        """`permissions` are SAS letters (racwdl…). The signature is by the account's first key.
+        """`permissions` are SAS letters (racwdl…).
 
-        A SAS that localcloud's own services hand out works although shared keys are off for clients, as the
-        user-delegation SAS that Azure would hand out does: it carries sv and a marker that the front knows.
+        It is a user delegation SAS, so that it holds where shared keys are off; it asks for no role of the delegator.
         """
-        key = self._first_key(account)
+        if self.keys(account) is None:
+            raise KeyError(f"no storage account {account!r}")
         now = datetime.now(UTC)
         start, end = now - timedelta(minutes=5), now + timedelta(hours=hours)
+        key = UserDelegationKey()  # type: ignore[no-untyped-call]
+        key.signed_oid, key.signed_tid, key.signed_service = delegation.SERVICE_OBJECT_ID, TENANT_ID, "b"
+        key.signed_start, key.signed_expiry = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
+        key.signed_version = delegation.KEY_VERSION
+        key.value = delegation.key_value(
+            self.secret, delegation.SERVICE_OBJECT_ID, key.signed_start, key.signed_expiry, key.signed_version
+        )
         if blob:
             token = generate_blob_sas(
-                account, container, blob, account_key=key, start=start, expiry=end,
-                permission=BlobSasPermissions.from_string(permissions.replace("l", "")), protocol="https",
+                account, container, blob, user_delegation_key=key, start=start, expiry=end, protocol="https",
+                permission=BlobSasPermissions.from_string(permissions.replace("l", "")),
             )  # fmt: skip
         else:
             token = generate_container_sas(
-                account, container, account_key=key, start=start, expiry=end,
-                permission=ContainerSasPermissions.from_string(permissions), protocol="https",
+                account, container, user_delegation_key=key, start=start, expiry=end, protocol="https",
+                permission=ContainerSasPermissions.from_string(permissions),
             )  # fmt: skip
-        return f"{self.blob_url(account, container, blob)}?{token}"
+        return f"{self.blob_url(account, container, quote(blob, safe='/~'))}?{token}"
 
     def service_client(self, account: str) -> BlobServiceClient:
         """Raises KeyError when there is no such account."""

@@ -1,0 +1,58 @@
+"""User delegation keys: what `Get User Delegation Key` answers, and SAS that localcloud's own services hand out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localcloud.core.context import Principal
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import TENANT_ID
+
+if TYPE_CHECKING:
+    from localcloud.storage.fabric import StorageFabric
+
+SERVICE_OBJECT_ID = "00000000-0000-0000-0000-00000000c10d"
+"""The object id in SAS that localcloud's services (Azure ML) hand out: not a principal, and no role is asked for."""
+KEY_VERSION = "2025-11-05"
+
+
+def key_value(secret: str, object_id: str, start: str, expiry: str, version: str) -> str:
+    """The key, in base64. azurite.js derives the same."""
+    text = "\n".join([object_id, TENANT_ID, start, expiry, "b", version])
+    return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()
+
+
+async def key_response(fabric: StorageFabric, principal: Principal, request: Request) -> Response:
+    """POST /?restype=service&comp=userdelegationkey. Raises ServiceError 400 when Start or Expiry is missing."""
+    body = (await request.body()).decode("utf-8", "replace")
+    times = {name: re.search(rf"<{name}>([^<]+)</{name}>", body) for name in ("Start", "Expiry")}
+    start, expiry = times["Start"], times["Expiry"]
+    if expiry is None:
+        raise ServiceError(
+            400, "InvalidXmlDocument", "XML specified is not syntactically valid: KeyInfo has no Expiry."
+        )
+    begin = start[1] if start is not None else expiry[1]
+    value = key_value(fabric.secret, principal.object_id, begin, expiry[1], KEY_VERSION)
+    fields = {
+        "SignedOid": principal.object_id,
+        "SignedTid": TENANT_ID,
+        "SignedStart": begin,
+        "SignedExpiry": expiry[1],
+        "SignedService": "b",
+        "SignedVersion": KEY_VERSION,
+        "Value": value,
+    }
+    inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in fields.items())
+    return Response(
+        f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{inner}</UserDelegationKey>',
+        media_type="application/xml",
+        headers={"x-ms-version": KEY_VERSION},
+    )

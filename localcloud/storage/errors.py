@@ -1,0 +1,102 @@
+"""The blob service's errors: XML with x-ms-error-code, as Azure writes them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import TENANT_ID
+
+CHALLENGE = (
+    f"Bearer authorization_uri=https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize "
+    "resource_id=https://storage.azure.com"
+)
+
+
+def permission_mismatch() -> ServiceError:
+    """The signed-in principal lacks the role."""
+    return ServiceError(
+        403,
+        "AuthorizationPermissionMismatch",
+        "This request is not authorized to perform this operation using this permission.",
+    )
+
+
+def network_refused() -> ServiceError:
+    """The account's network rules keep the client out."""
+    return ServiceError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
+
+
+def key_refused() -> ServiceError:
+    """allowSharedKeyAccess is false: no Shared Key, no account or service SAS."""
+    return ServiceError(
+        403,
+        "KeyBasedAuthenticationNotPermitted",
+        "Key based authentication is not permitted on this storage account.",
+    )
+
+
+def authentication_failed(detail: str) -> ServiceError:
+    """A signature that does not hold."""
+    return ServiceError(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "
+        f"including the signature. {detail}",
+    )
+
+
+def not_signed_in(*, public: bool, challenge: bool) -> ServiceError:
+    """No credentials. `public`: the account allows anonymous reads; `challenge`: the client's version knows Bearer."""
+    if challenge:
+        return ServiceError(
+            401,
+            "NoAuthenticationInformation",
+            "Server failed to authenticate the request. Please refer to the information in the www-authenticate "
+            "header.",
+            {"WWW-Authenticate": CHALLENGE},
+        )
+    if not public:
+        return ServiceError(409, "PublicAccessNotPermitted", "Public access is not permitted on this storage account.")
+    return ServiceError(404, "ResourceNotFound", "The specified resource does not exist.")
+
+
+def bad_token(detail: str) -> ServiceError:
+    return ServiceError(
+        401,
+        "InvalidAuthenticationInfo",
+        "Server failed to authenticate the request. Please refer to the information in the www-authenticate header. "
+        f"{detail}",
+        {"WWW-Authenticate": CHALLENGE},
+    )
+
+
+def no_account(account: str, host: str) -> ServiceError:
+    """On Azure the client would not get this far. 400, so that no client takes it for a missing blob or retries."""
+    return ServiceError(
+        400,
+        "AccountDoesNotExist",
+        f"There is no storage account '{account}' in localcloud; on Azure the name '{host}' would not resolve.",
+    )
+
+
+def xml_response(error: ServiceError, *, head: bool = False) -> Response:
+    request_id = str(uuid.uuid4())
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    body = (
+        '\ufeff<?xml version="1.0" encoding="utf-8"?>'
+        f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}\n"
+        f"RequestId:{request_id}\nTime:{stamp}</Message></Error>"
+    )
+    headers = {
+        "x-ms-error-code": error.code,
+        "x-ms-request-id": request_id,
+        "x-ms-version": "2025-11-05",
+        "Content-Type": "application/xml",
+        **error.headers,
+    }
+    return Response(b"" if head else body.encode(), error.status, headers)

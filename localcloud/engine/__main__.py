@@ -30,7 +30,7 @@ def main() -> int:
 
 def _print_table(toolchain: Toolchain, seconds: float) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     places = {
         "Pulumi CLI": toolchain.pulumi,
@@ -40,10 +40,10 @@ def _print_table(toolchain: Toolchain, seconds: float) -> None:
         "Azurite": toolchain.azurite_blob[-1],
         "ABFS driver": toolchain.abfs_jars[0],
     }
-    table = Table("tool", "from", "where", title=f"Tools ready in {seconds:.1f} s", title_justify="left")
+    table = Table("tool", "from", Column("where", overflow="fold"), title=f"Tools ready in {seconds:.1f} s")
     for tool, origin in toolchain.origins.items():
         table.add_row(tool, origin, str(places[tool]))
-    Console(soft_wrap=True).print(table)
+    Console().print(table)
 
 
 if __name__ == "__main__":

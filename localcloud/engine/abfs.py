@@ -13,6 +13,7 @@ import importlib.util
 import os
 import re
 import ssl
+import tempfile
 import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,13 +54,8 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
         return found
 
     def make(folder: Path) -> None:
-        scratch = folder / "ivy"
-        scratch.mkdir()
-        module = scratch / "ivy.xml"
-        module.write_text(_IVY_MODULE)
-        java: list[str | Path] = [java_home / "bin" / "java", *_network_properties(scratch), "-jar", _ivy_jar()]
-        arguments: list[str | Path] = ["-ivy", module, "-cache", scratch / "cache", "-types", "jar"]
-        run(_TITLE, [*java, *arguments, "-retrieve", f"{folder}/[artifact]-[revision].[ext]"])
+        with tempfile.TemporaryDirectory() as scratch:
+            fetch(folder, Path(scratch))
         for name, expected in _SHA256.items():
             jar = folder / name
             actual = hashlib.sha256(jar.read_bytes()).hexdigest() if jar.is_file() else "missing"
@@ -68,6 +64,13 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
                     f"{_TITLE} could not be installed: {name} has SHA-256 {actual}, not {expected}. "
                     "The repository or proxy that Maven artifacts come from serves another file."
                 )
+
+    def fetch(folder: Path, scratch: Path) -> None:
+        module = scratch / "ivy.xml"
+        module.write_text(_IVY_MODULE)
+        java: list[str | Path] = [java_home / "bin" / "java", *_network_properties(scratch), "-jar", _ivy_jar()]
+        arguments: list[str | Path] = ["-ivy", module, "-cache", scratch / "cache", "-types", "jar"]
+        run(_TITLE, [*java, *arguments, "-retrieve", f"{folder}/[artifact]-[revision].[ext]"])
 
     with progress.task(f"Installing {_TITLE}"):
         install(cache, _KEY, make)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.engine.places import machine_path
 from localcloud.engine.versions import (
     JAVA_MAXIMUM,
     JAVA_MINIMUM,
@@ -21,9 +22,6 @@ from localcloud.engine.versions import (
     go_minimum,
     parse_version,
 )
-
-OWN_BIN_MARK = ".localcloud-engine"
-"""A file of this name marks a folder of launchers made by `pulumi_home`: what it holds is not the machine's own."""
 
 _PROBE_SECONDS = 20
 
@@ -34,12 +32,6 @@ class Found:
 
     path: Path
     version: str
-
-
-def machine_path() -> str:
-    """PATH without the folders that `make env` put there, so that our own launchers are not taken for the machine's."""
-    entries = os.environ.get("PATH", "").split(os.pathsep)
-    return os.pathsep.join(entry for entry in entries if entry and not (Path(entry) / OWN_BIN_MARK).exists())
 
 
 def find_pulumi() -> Found | None:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
-from localcloud.engine.probes import OWN_BIN_MARK, has_language_host
+from localcloud.engine.places import OWN_BIN_MARK, pulumi_home_of
+from localcloud.engine.probes import has_language_host
 from localcloud.engine.pulumi_build import link
 from localcloud.engine.versions import CHECKOUT, PROVIDERS
 
@@ -39,17 +40,13 @@ class PulumiHome:
     path_entries: list[Path]
 
 
-def pulumi_home(settings: Settings) -> Path:
-    return settings.home / "pulumi"
-
-
 def environment(settings: Settings) -> dict[str, str]:
     """The variables of a shell or process that runs `pulumi` against this localcloud's home.
 
     The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
     """
     return {
-        "PULUMI_HOME": str(pulumi_home(settings)),
+        "PULUMI_HOME": str(pulumi_home_of(settings)),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
@@ -61,7 +58,7 @@ def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
     A machine's CLI with its official language host beside it is used where it is; otherwise ours joins it in `bin`.
     Raises LocalcloudError when a provider's SDK is not installed.
     """
-    home = pulumi_home(settings)
+    home = pulumi_home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
     _write_provider_launchers(home / "plugins")
     bin_folder = home / "bin"
@@ -85,7 +82,8 @@ def _write_provider_launchers(plugins: Path) -> None:
         wanted = f"resource-{provider}-v{version}"
         if plugins.is_dir():
             for other in plugins.iterdir():
-                if other.name.startswith(f"resource-{provider}-v") and other.name != wanted:
+                # The engine keeps files such as resource-NAME-vVERSION.lastused beside the folders.
+                if other.is_dir() and other.name.startswith(f"resource-{provider}-v") and other.name != wanted:
                     shutil.rmtree(other)
         folder = plugins / wanted
         folder.mkdir(parents=True, exist_ok=True)

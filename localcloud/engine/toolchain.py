@@ -11,17 +11,16 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localcloud.core.settings import Settings
-from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build
-from localcloud.engine.progress import ConsoleProgress, Progress
-from localcloud.engine.pulumi_home import prepare, pulumi_home
-from localcloud.engine.versions import ENGINE, HADOOP_AZURE, PULUMI
-from localcloud.engine.wheels import ensure_wheel
+from localcloud.engine.places import machine_path, pulumi_home_of
+from localcloud.engine.versions import ENGINE
+
+if TYPE_CHECKING:
+    from localcloud.engine.progress import Progress
 
 _STAMP = "toolchain.json"
 
@@ -43,7 +42,7 @@ class Toolchain:
 def find(settings: Settings) -> Toolchain | None:
     """The toolchain if all of it is there, without installing anything; None if something is missing or changed."""
     try:
-        stamp = json.loads((pulumi_home(settings) / _STAMP).read_text())
+        stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
         if stamp["signature"] != _signature() or any(_mtime(file) != time for file, time in stamp["files"].items()):
             return None
         return _from_json(stamp["toolchain"])
@@ -59,81 +58,22 @@ def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
     """
     if found := find(settings):
         return found
-    if progress is not None:
-        return _install(settings, progress)
-    with ConsoleProgress() as console:
-        return _install(settings, console)
+    from localcloud.engine.provision import provision  # what installs is not needed to find
+
+    return provision(settings, progress)
 
 
-def _install(settings: Settings, progress: Progress) -> Toolchain:
-    cache = settings.cache
-    # The build of the CLI takes minutes of processor time, the rest is mostly waiting for downloads.
-    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="install") as pool:
-        pulumi_job = pool.submit(_pulumi, cache, progress)
-        node_job = pool.submit(_node_and_azurite, cache, progress)
-        java_job = pool.submit(_java_and_jars, cache, progress)
-        _raise_first([pulumi_job, node_job, java_job])
-    pulumi, pulumi_origin = pulumi_job.result()
-    node, azurite, node_origin = node_job.result()
-    java_home, jars, java_origin = java_job.result()
-    home = prepare(settings, pulumi)
-    toolchain = Toolchain(
-        pulumi=home.pulumi,
-        java_home=java_home,
-        node=node,
-        azurite_blob=[str(node), str(azurite)],
-        abfs_jars=jars,
-        pulumi_home=home.home,
-        path_entries=home.path_entries,
-        origins={
-            "Pulumi CLI": pulumi_origin,
-            "Python language host": "PATH" if not home.path_entries else "localcloud",
-            "Java": java_origin,
-            "Node.js": node_origin,
-            "Azurite": f"cache {azurite_install.azurite_version()}",
-            "ABFS driver": f"cache {HADOOP_AZURE}",
-        },
-    )
-    launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
-    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, *launchers, Path(sys.executable)]
+def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:
+    """Let `find` answer with this toolchain for as long as none of `files` changes."""
     stamp = {
         "signature": _signature(),
         "files": {str(file): _mtime(file) for file in files},
         "toolchain": _to_json(toolchain),
     }
-    fresh = home.home / f"{_STAMP}.{os.getpid()}"
+    home = pulumi_home_of(settings)
+    fresh = home / f"{_STAMP}.{os.getpid()}"
     fresh.write_text(json.dumps(stamp, indent=1))
-    fresh.replace(home.home / _STAMP)
-    return toolchain
-
-
-def _pulumi(cache: Path, progress: Progress) -> tuple[Path, str]:
-    if found := probes.find_pulumi():
-        return found.path, f"PATH {found.version}"
-    return pulumi_build.ensure_pulumi(cache, progress), f"cache {PULUMI}"
-
-
-def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]:
-    if found := probes.find_node():
-        node, origin = found.path, f"PATH {found.version}"
-    else:
-        node, origin = ensure_wheel(cache, "node", progress), "cache (wheel)"
-    return node, azurite_install.ensure_azurite(cache, node, progress), origin
-
-
-def _java_and_jars(cache: Path, progress: Progress) -> tuple[Path, list[Path], str]:
-    if found := probes.find_java():
-        java_home, origin = found.path, f"PATH {found.version}"
-    else:
-        java_home, origin = java_runtime.ensure_java(cache, progress), "cache (wheel)"
-    return java_home, abfs.ensure_jars(cache, java_home, progress), origin
-
-
-def _raise_first(jobs: Iterable[Future[Any]]) -> None:
-    """Wait for all: a tool that was nearly done is worth keeping when another fails."""
-    errors = [error for job in jobs if (error := job.exception()) is not None]
-    if errors:
-        raise errors[0]
+    fresh.replace(home / _STAMP)
 
 
 def _signature() -> str:
@@ -148,7 +88,7 @@ def _signature() -> str:
         ENGINE / "requirements" / "node.txt",
         *_provider_metadata(),
     ]
-    parts = [probes.machine_path(), os.environ.get("JAVA_HOME", ""), sys.executable, str(ENGINE)]
+    parts = [machine_path(), os.environ.get("JAVA_HOME", ""), sys.executable, str(ENGINE)]
     parts += [f"{file}:{_mtime(file)}" for file in pins]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

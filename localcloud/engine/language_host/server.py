@@ -12,10 +12,8 @@ import sys
 import threading
 from concurrent import futures
 
-import grpc
-
 from localcloud.engine.language_host.processes import Processes
-from localcloud.engine.language_host.protocol import language_pb2_grpc
+from localcloud.engine.language_host.protocol import grpc, language_pb2_grpc
 from localcloud.engine.language_host.servicer import LanguageHost
 from localcloud.engine.versions import PULUMI
 

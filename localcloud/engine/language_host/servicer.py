@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
-from google.protobuf import empty_pb2, json_format
-
 from localcloud.engine.language_host import inspect_environment
 from localcloud.engine.language_host.install_dependencies import install_steps
 from localcloud.engine.language_host.options import OptionsError, PythonOptions
 from localcloud.engine.language_host.processes import Chunk, Processes, output
-from localcloud.engine.language_host.protocol import language_pb2, language_pb2_grpc, plugin_pb2
+from localcloud.engine.language_host.protocol import (
+    empty_pb2,
+    grpc,
+    json_format,
+    language_pb2,
+    language_pb2_grpc,
+    plugin_pb2,
+)
 from localcloud.engine.language_host.run_program import REPORTED
 from localcloud.engine.versions import PULUMI
 
@@ -32,30 +36,30 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         self._engine_address = engine_address
         self._processes = processes
 
-    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def Handshake(self, request: Any, context: Any) -> Any:
         self._engine_address = request.engine_address
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=PULUMI)
 
-    def GetRequiredPackages(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:
         found = self._inspect(request.info, "plugins", context)
         packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in found]
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
-    def GetRequiredPlugins(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
         found = self._inspect(request.info, "plugins", context)
         plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in found]
         return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 
-    def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         what = "all" if request.transitiveDependencies else "dependencies"
         found = self._inspect(request.info, what, context)
         dependencies = [language_pb2.DependencyInfo(**each) for each in found]
         return language_pb2.GetProgramDependenciesResponse(dependencies=dependencies)
 
-    def About(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def About(self, request: Any, context: Any) -> Any:
         options = _options(request.info, context)
         python = _python(options, context)
         version = subprocess.run([python, "-V"], capture_output=True, text=True, check=False).stdout
@@ -65,14 +69,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
             metadata={"toolchain": options.toolchain, "typechecker": options.typechecker or "none"},
         )
 
-    def RuntimeOptionsPrompts(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
         return language_pb2.RuntimeOptionsResponse()
 
-    def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def Cancel(self, request: Any, context: Any) -> Any:
         self._processes.end_all()
         return empty_pb2.Empty()
 
-    def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def Run(self, request: Any, context: Any) -> Any:
         """Run the program to its end. Its output goes to our own streams, which the engine shows."""
         options = _options(request.info, context)
         python = _python(options, context)
@@ -109,7 +113,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         ending = f"was ended by signal {-code}" if code < 0 else f"exited with non-zero exit code: {code}"
         return language_pb2.RunResponse(error=f"program {ending}")
 
-    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Run a plugin written in Python, or a policy pack (kind `analyzer`), streaming its output to the engine."""
         options = _options(request.info, context)
         python = str(_python(options, context))
@@ -128,7 +132,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
                 yield language_pb2.RunPluginResponse(**_named(chunk))
             yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
-    def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
         options = _options(request.info, context)
         for command in install_steps(options, Path(request.info.program_directory)):
             yield language_pb2.InstallDependenciesResponse(stdout=f"$ {' '.join(command)}\n".encode())
@@ -139,7 +143,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
                 if code := process.wait():
                     context.abort(grpc.StatusCode.UNKNOWN, f"`{' '.join(command)}` ended with exit code {code}")
 
-    def _inspect(self, info: Any, what: str, context: grpc.ServicerContext) -> list[dict[str, str]]:
+    def _inspect(self, info: Any, what: str, context: Any) -> list[dict[str, str]]:
         """Ask the program's environment; without a new process when that is our own."""
         python = _python(_options(info, context), context)
         if python == Path(sys.executable):
@@ -163,7 +167,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         return f"{options.typechecker} failed:\n{done.stdout}{done.stderr}" if done.returncode else None
 
 
-def _options(info: Any, context: grpc.ServicerContext) -> PythonOptions:
+def _options(info: Any, context: Any) -> PythonOptions:
     try:
         return PythonOptions.parse(info.root_directory, json_format.MessageToDict(info.options))
     except OptionsError as error:
@@ -171,7 +175,7 @@ def _options(info: Any, context: grpc.ServicerContext) -> PythonOptions:
         raise AssertionError("abort raises") from error
 
 
-def _python(options: PythonOptions, context: grpc.ServicerContext) -> Path:
+def _python(options: PythonOptions, context: Any) -> Path:
     try:
         return options.python()
     except OptionsError as error:

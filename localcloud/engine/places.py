@@ -1,0 +1,22 @@
+"""Where things lie that more than one module must agree on. Imports little: `find` is part of every verb."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localcloud.core.settings import Settings
+
+OWN_BIN_MARK = ".localcloud-engine"
+"""A file of this name marks a folder of launchers made by `pulumi_home`: what it holds is not the machine's own."""
+
+
+def pulumi_home_of(settings: Settings) -> Path:
+    """PULUMI_HOME of this localcloud."""
+    return settings.home / "pulumi"
+
+
+def machine_path() -> str:
+    """PATH without the folders that `make env` put there, so that our own launchers are not taken for the machine's."""
+    entries = os.environ.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if entry and not Path(entry, OWN_BIN_MARK).exists())

@@ -1,0 +1,89 @@
+"""Takes each tool from the machine, else from the cache, else installs it: what `toolchain.ensure` does when needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from localcloud.core.settings import Settings
+from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build
+from localcloud.engine.progress import ConsoleProgress, Progress
+from localcloud.engine.pulumi_home import prepare
+from localcloud.engine.toolchain import Toolchain, write_stamp
+from localcloud.engine.versions import HADOOP_AZURE, PULUMI
+from localcloud.engine.wheels import ensure_wheel
+
+
+def provision(settings: Settings, progress: Progress | None) -> Toolchain:
+    """See `toolchain.ensure`; without `progress`, long tasks show on the console."""
+    if progress is not None:
+        return _provision(settings, progress)
+    with ConsoleProgress() as console:
+        return _provision(settings, console)
+
+
+def _provision(settings: Settings, progress: Progress) -> Toolchain:
+    cache = settings.cache
+    # The build of the CLI takes minutes of processor time, the rest is mostly waiting for downloads.
+    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="install") as pool:
+        pulumi_job = pool.submit(_pulumi, cache, progress)
+        node_job = pool.submit(_node_and_azurite, cache, progress)
+        java_job = pool.submit(_java_and_jars, cache, progress)
+        _raise_first([pulumi_job, node_job, java_job])
+    pulumi, pulumi_origin = pulumi_job.result()
+    node, azurite, node_origin = node_job.result()
+    java_home, jars, java_origin = java_job.result()
+    home = prepare(settings, pulumi)
+    toolchain = Toolchain(
+        pulumi=home.pulumi,
+        java_home=java_home,
+        node=node,
+        azurite_blob=[str(node), str(azurite)],
+        abfs_jars=jars,
+        pulumi_home=home.home,
+        path_entries=home.path_entries,
+        origins={
+            "Pulumi CLI": pulumi_origin,
+            "Python language host": "PATH" if not home.path_entries else "localcloud",
+            "Java": java_origin,
+            "Node.js": node_origin,
+            "Azurite": f"cache {azurite_install.azurite_version()}",
+            "ABFS driver": f"cache {HADOOP_AZURE}",
+        },
+    )
+    launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
+    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, *launchers, Path(sys.executable)]
+    write_stamp(settings, toolchain, files)
+    return toolchain
+
+
+def _pulumi(cache: Path, progress: Progress) -> tuple[Path, str]:
+    if found := probes.find_pulumi():
+        return found.path, f"PATH {found.version}"
+    return pulumi_build.ensure_pulumi(cache, progress), f"cache {PULUMI}"
+
+
+def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]:
+    if found := probes.find_node():
+        node, origin = found.path, f"PATH {found.version}"
+    else:
+        node, origin = ensure_wheel(cache, "node", progress), "cache (wheel)"
+    return node, azurite_install.ensure_azurite(cache, node, progress), origin
+
+
+def _java_and_jars(cache: Path, progress: Progress) -> tuple[Path, list[Path], str]:
+    if found := probes.find_java():
+        java_home, origin = found.path, f"PATH {found.version}"
+    else:
+        java_home, origin = java_runtime.ensure_java(cache, progress), "cache (wheel)"
+    return java_home, abfs.ensure_jars(cache, java_home, progress), origin
+
+
+def _raise_first(jobs: Iterable[Future[Any]]) -> None:
+    """Wait for all: a tool that was nearly done is worth keeping when another fails."""
+    errors = [error for job in jobs if (error := job.exception()) is not None]
+    if errors:
+        raise errors[0]

@@ -54,8 +54,9 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
             document = _add_admin(workspace.documents, principal, document)
         elif document is None:
             raise errors.permission_denied(
-                f"User not authorized: service principal {principal.app_id} ({principal.display_name}) is not in workspace"
-                f" {workspace.name}. Add it as a service principal, or make it Contributor on {workspace.resource_id}."
+                f"User not authorized: service principal {principal.app_id} ({principal.display_name}) is not in"
+                f" workspace {workspace.name}. Add it as a service principal, or make it Contributor on"
+                f" {workspace.resource_id}."
             )
     if not document.get("active", True):
         raise errors.permission_denied(
@@ -78,7 +79,7 @@ def caller_of(document: Json, principal: Principal) -> Caller:
 
 
 def find_principal(documents: Documents, application_id: str) -> Json | None:
-    for document in documents.list("principal"):
+    for document in documents.all("principal"):
         if document["applicationId"].lower() == application_id.lower():
             return document
     return None

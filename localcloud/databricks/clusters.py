@@ -70,7 +70,8 @@ def resolve(call: Call, requested: Any) -> ClusterSpec:
         )
     elif not call.caller.is_admin and "allow-cluster-create" not in call.caller.entitlements:
         raise errors.permission_denied(
-            f"{call.caller.name} is not authorized to create clusters without a cluster policy. Please contact your administrator."
+            f"{call.caller.name} is not authorized to create clusters without a cluster policy."
+            " Please contact your administrator."
         )
     version = cluster.get("spark_version")
     if not version:
@@ -100,7 +101,7 @@ def get(call: Call) -> Json:
 
 
 def list_(call: Call) -> Json:
-    return {"clusters": [item for item in call.documents.list("cluster") if item["state"] != "TERMINATED"]}
+    return {"clusters": [item for item in call.documents.all("cluster") if item["state"] != "TERMINATED"]}
 
 
 def _pool(call: Call, cluster: Json) -> str | None:
@@ -158,9 +159,9 @@ def _check_workers(cluster: Json) -> None:
         raise ServiceError(
             400,
             "INVALID_PARAMETER_VALUE",
-            "NumWorkers could be 0 only for SingleNode clusters. Set spark_conf spark.databricks.cluster.profile=singleNode,"
-            " spark.master=local[*] and custom_tags ResourceClass=SingleNode; see"
-            " https://docs.databricks.com/clusters/single-node.html for more details.",
+            "NumWorkers could be 0 only for SingleNode clusters. Set spark_conf"
+            " spark.databricks.cluster.profile=singleNode, spark.master=local[*] and custom_tags"
+            " ResourceClass=SingleNode; see https://docs.databricks.com/clusters/single-node.html for more details.",
         )
 
 

@@ -40,9 +40,8 @@ class DriverProcess:
     async def start(
         cls, conf: dict[str, str], environment: dict[str, str], folder: Path, *, warm_up: bool
     ) -> DriverProcess:
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / "launch.json"
-        file.write_text(json.dumps(launch.describe(conf, warm_up=warm_up)))
+        launch.write(file, conf, warm_up=warm_up)
         read_end, write_end = os.pipe()
         try:
             with (folder / "driver.log").open("ab") as log:
@@ -71,7 +70,10 @@ class DriverProcess:
         return self._process.returncode is None
 
     async def run(self, assignment: Json, on_call: OnCall, on_started: Callable[[], None]) -> Json:
-        """Give it its run. The outcome: {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value", "error", "error_trace"}."""
+        """Give it its run; returns {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value" | "error", "error_trace"}.
+
+        Raises RuntimeError when the driver did not start.
+        """
         await asyncio.shield(self.ready)
         self._send({"run": assignment})
         while (event := await self._next()) is not None:

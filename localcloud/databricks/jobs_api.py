@@ -45,7 +45,7 @@ def list_(call: Call) -> Json:
     name = call.optional_text("name")
     found = [
         job
-        for job in call.documents.list("job")
+        for job in call.documents.all("job")
         if permissions.allows(call.documents, call.caller, "jobs", str(job["job_id"]), "CAN_VIEW")
         and (name is None or job["settings"]["name"].lower() == name.lower())
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from pathlib import Path
 from localcloud.core.context import Context
 from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import TENANT_ID, Settings
-from localcloud.databricks.store import Json
 from localcloud.engine import toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +102,7 @@ def find_tools(context: Context) -> SparkTools:
     return SparkTools(found.java_home, tuple(found.abfs_jars))
 
 
-def describe(launch: dict[str, str], *, warm_up: bool) -> Json:
-    """The driver's launch file."""
-    return {"conf": launch, "warm_up": warm_up}
+def write(file: Path, conf: dict[str, str], *, warm_up: bool) -> None:
+    """The driver's launch file, in a folder of its own."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"conf": conf, "warm_up": warm_up}))

@@ -17,6 +17,7 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1b1f;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;border-bottom:1px solid #ddd}
+iframe{width:100%;height:20rem;border:1px solid #ddd}
 pre{background:#f5f5f7;padding:.7rem;overflow:auto;white-space:pre-wrap}pre.error{background:#fdecea}
 .SUCCESS{color:#1a7f37}.FAILED,.TIMEDOUT,.INTERNAL_ERROR{color:#b3261e}
 @media(prefers-color-scheme:dark){body{color:#e6e6e9;background:#1b1b1f}pre{background:#2a2a30}pre.error{background:#4a2420}
@@ -113,7 +114,7 @@ def _item(item: Json) -> str:
         return f"{label}<table><tr>{head}</tr>{rows}</table>"
     if item["kind"] == "html":
         # A notebook's HTML is untrusted here: in a frame without scripts or the page's origin.
-        return f"{label}<iframe sandbox srcdoc=\"{escape(item['data'], quote=True)}\" style='width:100%;height:20rem'></iframe>"
+        return f"{label}<iframe sandbox srcdoc='{escape(item['data'])}'></iframe>"
     return f"{label}<pre>{escape(item['data'])}</pre>"
 
 

@@ -78,7 +78,8 @@ def require(documents: Documents, caller: Caller, type_: str, id_: str, level: s
     """Raises PERMISSION_DENIED that names the caller, the level and the object."""
     if not allows(documents, caller, type_, id_, level):
         raise errors.permission_denied(
-            f"{caller.name} does not have {level} permission on {what}. Please contact the owner or an administrator for access."
+            f"{caller.name} does not have {level} permission on {what}."
+            " Please contact the owner or an administrator for access."
         )
 
 
@@ -176,7 +177,8 @@ def _requested(call: Call, securable: Securable) -> dict[str, str]:
         level = entry.get("permission_level")
         if level not in securable.levels:
             raise errors.invalid(
-                f"Permission level {level} is not supported for a {securable.noun}; choose one of {', '.join(securable.levels)}."
+                f"Permission level {level} is not supported for a {securable.noun};"
+                f" choose one of {', '.join(securable.levels)}."
             )
         _check_principal(call.documents, field, name)
         if (field, name) == ("group_name", "admins") and level != list(securable.levels)[-1]:
@@ -189,9 +191,9 @@ def _check_principal(documents: Documents, field: str, name: str) -> None:
     if field == "service_principal_name":
         known = find_principal(documents, name) is not None
     elif field == "group_name":
-        known = name in {"admins", "users"} or any(g["displayName"] == name for g in documents.list("group"))
+        known = name in {"admins", "users"} or any(g["displayName"] == name for g in documents.all("group"))
     else:
-        known = any(user["userName"] == name for user in documents.list("user"))
+        known = any(user["userName"] == name for user in documents.all("user"))
     if not known:
         raise errors.missing(f"Principal: {field.removesuffix('_name').replace('_', ' ')} {name} does not exist.")
 

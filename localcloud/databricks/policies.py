@@ -44,7 +44,7 @@ def get(call: Call) -> Json:
 def list_(call: Call) -> Json:
     visible = [
         policy
-        for policy in call.documents.list("policy")
+        for policy in call.documents.all("policy")
         if permissions.allows(call.documents, call.caller, "cluster-policies", policy["policy_id"], "CAN_USE")
     ]
     visible.sort(key=lambda policy: policy["name"], reverse=call.optional_text("sort_order") == "DESC")
@@ -77,7 +77,7 @@ def _checked(call: Call, policy_id: str | None) -> Json:
     name = call.text("name")
     if not 1 <= len(name) <= 100:
         raise errors.invalid(f"Policy name {name!r} must have 1 to 100 characters.")
-    for other in call.documents.list("policy"):
+    for other in call.documents.all("policy"):
         if other["name"] == name and other["policy_id"] != policy_id:
             raise errors.invalid(f"Cluster policy name {name} is already used by policy {other['policy_id']}.")
     policy_rules.parse(call.text("definition"))

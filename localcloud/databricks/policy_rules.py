@@ -45,7 +45,8 @@ def parse(definition: str) -> list[Rule]:
     for path, rule in body.items():
         if not isinstance(rule, dict) or rule.get("type") not in _TYPES:
             raise errors.invalid(
-                f"Policy definition of {path} must be an object whose type is one of {', '.join(sorted(_TYPES))}, got {rule!r}."
+                f"Policy definition of {path} must be an object whose type is one of {', '.join(sorted(_TYPES))},"
+                f" got {rule!r}."
             )
         needed = {"fixed": "value", "allowlist": "values", "blocklist": "values", "regex": "pattern"}.get(rule["type"])
         if needed is not None and needed not in rule:
@@ -83,7 +84,12 @@ def apply(rules: list[Rule], cluster: Json, *, cluster_type: str, defaults: bool
             if defaults and "defaultValue" in rule.body:
                 _set(cluster, rule.path, rule.body["defaultValue"])
                 value = rule.body["defaultValue"]
-            elif rule.type == "forbidden" or rule.body.get("isOptional") or rule.type == "unlimited" or rule.type == "blocklist":
+            elif (
+                rule.type == "forbidden"
+                or rule.body.get("isOptional")
+                or rule.type == "unlimited"
+                or rule.type == "blocklist"
+            ):
                 continue
             else:
                 problems.append(f"Validation failed for {_label(rule.path)} must be present")

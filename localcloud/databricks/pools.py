@@ -71,7 +71,7 @@ def get(call: Call) -> Json:
 def list_(call: Call) -> Json:
     visible = [
         _render(call, pool)
-        for pool in call.documents.list("pool")
+        for pool in call.documents.all("pool")
         if permissions.allows(call.documents, call.caller, "instance-pools", pool["instance_pool_id"], "CAN_ATTACH_TO")
     ]
     return {"instance_pools": visible} if visible else {}
@@ -97,7 +97,7 @@ def _require(call: Call, pool_id: str, level: str) -> Json:
 def _check_name(call: Call, name: str, pool_id: str | None) -> None:
     if not 1 <= len(name) <= 100:
         raise errors.invalid(f"Instance pool name {name!r} must have 1 to 100 characters.")
-    for other in call.documents.list("pool"):
+    for other in call.documents.all("pool"):
         if other["instance_pool_name"] == name and other["instance_pool_id"] != pool_id:
             raise errors.invalid(f"Instance pool name {name} is already used by pool {other['instance_pool_id']}.")
 
@@ -140,6 +140,5 @@ def _count(body: Json, name: str, default: int, least: int) -> int:
 
 
 def _render(call: Call, pool: Json) -> Json:
-    idle, used = call.services.warm.counts(call.workspace, pool["instance_pool_id"])
-    stats = {"used_count": used, "idle_count": idle, "pending_used_count": 0, "pending_idle_count": 0}
+    stats = call.services.warm.counts(call.workspace, pool["instance_pool_id"])
     return {key: value for key, value in pool.items() if key != "creator"} | {"stats": stats, "status": {}}

@@ -87,8 +87,11 @@ def finish(run: Json, outcome: Outcome) -> None:
         "termination_details": {"code": outcome.code, "type": outcome.type, "message": outcome.message},
     }
     run["_"]["output"] = {
-        "value": outcome.value, "truncated": outcome.truncated, "error": outcome.error, "error_trace": outcome.error_trace,
-    }  # fmt: skip
+        "value": outcome.value,
+        "truncated": outcome.truncated,
+        "error": outcome.error,
+        "error_trace": outcome.error_trace,
+    }
 
 
 def is_over(run: Json) -> bool:

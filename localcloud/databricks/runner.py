@@ -41,7 +41,7 @@ class Runner:
         lost = Outcome.internal_error("localcloud was stopped while the run was active.")
         for workspace in workspaces_with(self._context.database, "run"):
             documents = Documents(self._context.database, workspace)
-            for run in documents.list("run"):
+            for run in documents.all("run"):
                 if not run_states.is_over(run):
                     for task in run["tasks"]:
                         if not run_states.is_over(task):
@@ -62,7 +62,10 @@ class Runner:
 
     async def _execute(self, workspace: Workspace, run: Json) -> None:
         active = self._active[run["run_id"]]
-        save = lambda: workspace.documents.put("run", str(run["run_id"]), run)  # noqa: E731
+
+        def save() -> None:
+            workspace.documents.put("run", str(run["run_id"]), run)
+
         timeout = run["_"]["timeout_seconds"]
         timer = asyncio.get_running_loop().call_later(timeout, _time_out, active) if timeout else None
         try:
@@ -156,8 +159,8 @@ class Runner:
             or not permissions.allows(documents, caller, "notebooks", str(notebook["object_id"]), "CAN_READ")
         ):
             return Outcome.internal_error(
-                f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run this job,'
-                f" {caller.display_name} ({caller.name}), lacks the required permissions.",
+                f'Unable to access the notebook "{path}". Either it does not exist, or the identity used to run this'
+                f" job, {caller.display_name} ({caller.name}), lacks the required permissions.",
                 "RESOURCE_NOT_FOUND",
             )
         pool_id, instances = private["pool_id"], private["instances"]
@@ -191,7 +194,7 @@ class Runner:
             await asyncio.to_thread(tree.materialize, documents, folder / "Workspace", readable)
             notebooks = {
                 item["path"]: item["language"]
-                for item in documents.list("object")
+                for item in documents.all("object")
                 if item["object_type"] == "NOTEBOOK" and readable(item)
             }
             assignment: Json = {

@@ -21,9 +21,9 @@ _SUBMIT = frozenset(
 )  # fmt: skip
 _TASK = frozenset(
     {
-        "task_key", "depends_on", "description", "notebook_task", "new_cluster", "existing_cluster_id", "job_cluster_key",
-        "timeout_seconds", "run_if", "email_notifications", "notification_settings", "max_retries", "retry_on_timeout",
-        "min_retry_interval_millis",
+        "task_key", "depends_on", "description", "notebook_task", "new_cluster", "existing_cluster_id",
+        "job_cluster_key", "timeout_seconds", "run_if", "email_notifications", "notification_settings", "max_retries",
+        "retry_on_timeout", "min_retry_interval_millis",
     }
 )  # fmt: skip
 _OTHER_TASKS = re.compile(r"\w+_task$|^libraries$|^environment_key$")
@@ -132,7 +132,7 @@ def list_(call: Call) -> Json:
     after, before = call.number("start_time_from", 0), call.number("start_time_to", 2**62)
     found = [
         run
-        for run in reversed(call.documents.list("run"))
+        for run in reversed(call.documents.all("run"))
         if _visible(call, run)
         and not (active and run_states.is_over(run))
         and not (completed and not run_states.is_over(run))
@@ -166,7 +166,7 @@ def cancel_all(call: Call) -> Json:
     job_id = call.optional_text("job_id")
     if job_id is None and not call.flag("all_queued_runs"):
         raise errors.invalid("Missing required field: job_id")
-    for run in call.documents.list("run"):
+    for run in call.documents.all("run"):
         if (job_id is None or str(run["job_id"]) == job_id) and _visible(call, run):
             call.services.runner.cancel(run["run_id"])
     return {}

@@ -1,4 +1,4 @@
-"""/api/2.0/preview/scim/v2: Me, ServicePrincipals, Users and Groups of one workspace (RFC 7644 as Databricks has it)."""
+"""/api/2.0/preview/scim/v2: Me, ServicePrincipals, Users and Groups of a workspace (RFC 7644 as Databricks has it)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def get_principal(call: Call) -> Json:
 
 
 def list_principals(call: Call) -> Json:
-    return _listed(call, [_principal(item) for item in call.documents.list("principal")])
+    return _listed(call, [_principal(item) for item in call.documents.all("principal")])
 
 
 def replace_principal(call: Call) -> Json:
@@ -76,7 +76,7 @@ def delete_principal(call: Call) -> Json:
 def create_user(call: Call) -> Json:
     call.require_admin("add users")
     name = call.text("userName")
-    if any(user["userName"].lower() == name.lower() for user in call.documents.list("user")):
+    if any(user["userName"].lower() == name.lower() for user in call.documents.all("user")):
         raise ScimError(409, f"User with username {name} already exists.", "uniqueness")
     user: Json = {
         "schemas": [_SCHEMA + "User"],
@@ -99,7 +99,7 @@ def get_user(call: Call) -> Json:
 
 
 def list_users(call: Call) -> Json:
-    return _listed(call, call.documents.list("user"))
+    return _listed(call, call.documents.all("user"))
 
 
 def delete_user(call: Call) -> Json:
@@ -150,7 +150,7 @@ def delete_group(call: Call) -> Json:
     group = _require_group(call)
     if group["displayName"] in _BUILT_IN_GROUPS:
         raise ScimError(400, f"Group {group['displayName']} cannot be deleted.")
-    for document in call.documents.list("principal"):
+    for document in call.documents.all("principal"):
         _join(call.documents, document["id"], group["displayName"], joined=False)
     call.documents.delete("group", group["id"])
     _forget(call.documents, f"group_name:{group['displayName']}")
@@ -239,7 +239,7 @@ def _principal(document: Json) -> Json:
 
 
 def _groups(documents: Documents) -> list[Json]:
-    groups = documents.list("group")
+    groups = documents.all("group")
     present = {group["displayName"] for group in groups}
     for name in _BUILT_IN_GROUPS:
         if name not in present:
@@ -259,7 +259,7 @@ def _require_group(call: Call) -> Json:
 def _group(documents: Documents, group: Json) -> Json:
     members = [
         {"value": document["id"], "display": document["displayName"], "$ref": f"ServicePrincipals/{document['id']}"}
-        for document in documents.list("principal")
+        for document in documents.all("principal")
         if group["displayName"] == "users" or group["displayName"] in document["groups"]
     ]
     return {"schemas": [_SCHEMA + "Group"], **group, "members": members, "meta": {"resourceType": "WorkspaceGroup"}}

@@ -1,4 +1,4 @@
-"""/api/2.0/secrets: scopes, secrets and their access lists. Values are never logged; only their owner scope shows them."""
+"""/api/2.0/secrets: scopes, secrets and their access lists. Values are never logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def create_scope(call: Call) -> Json:
     backend = call.optional_text("scope_backend_type") or "DATABRICKS"
     if call.documents.get("scope", name) is not None:
         raise errors.exists(f"Scope {name} already exists!")
-    if len(call.documents.list("scope")) >= _MAX_SCOPES:
+    if len(call.documents.all("scope")) >= _MAX_SCOPES:
         raise ServiceError(
             400, "RESOURCE_LIMIT_EXCEEDED", f"The workspace has its maximum of {_MAX_SCOPES} secret scopes."
         )
@@ -55,7 +55,7 @@ def list_scopes(call: Call) -> Json:
 
 
 def visible_scopes(documents: Documents, caller: Caller) -> list[Json]:
-    return [scope for scope in documents.list("scope") if _level(documents, caller, scope["name"]) >= 0]
+    return [scope for scope in documents.all("scope") if _level(documents, caller, scope["name"]) >= 0]
 
 
 def delete_scope(call: Call) -> Json:
@@ -77,7 +77,7 @@ def put(call: Call) -> Json:
     text, encoded = call.parameters.get("string_value"), call.parameters.get("bytes_value")
     if (text is None) == (encoded is None):
         raise errors.invalid("Give exactly one of string_value and bytes_value.")
-    value = text.encode() if text is not None else base64.b64decode(encoded)
+    value = str(text).encode() if text is not None else base64.b64decode(str(encoded))
     if len(value) > _MAX_VALUE:
         raise errors.invalid(f"The value of {key} has {len(value)} bytes; a secret has at most {_MAX_VALUE}.")
     stored = {"key": key, "value": base64.b64encode(value).decode(), "last_updated_timestamp": now_ms()}
@@ -126,8 +126,8 @@ def put_acl(call: Call) -> Json:
     principal, level = call.text("principal"), call.text("permission")
     if level not in _LEVELS:
         raise errors.invalid(f"permission must be one of {', '.join(_LEVELS)}, got {level}.")
-    groups = {"users", "admins", *(group["displayName"] for group in call.documents.list("group"))}
-    users = {user["userName"] for user in call.documents.list("user")}
+    groups = {"users", "admins", *(group["displayName"] for group in call.documents.all("group"))}
+    users = {user["userName"] for user in call.documents.all("user")}
     if principal not in groups | users and find_principal(call.documents, principal) is None:
         raise errors.missing(f"User or Group {principal} does not exist.")
     _put_acl(call.documents, scope["name"], principal, level)

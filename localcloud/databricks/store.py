@@ -70,7 +70,7 @@ class Documents:
             )
         )
 
-    def list(self, kind: str) -> list[Json]:
+    def all(self, kind: str) -> list[Json]:
         """All documents of a kind, by key."""
         rows = self.database.query(
             "SELECT body FROM databricks_documents WHERE workspace = ? AND kind = ? ORDER BY key",

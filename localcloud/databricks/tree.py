@@ -129,7 +129,8 @@ def write(
             raise errors.exists(f"{path} already exists. Please pass overwrite as true to overwrite it.")
         if existing["object_type"] != type_:
             raise errors.invalid(
-                f"Cannot overwrite the asset at {path} due to type mismatch (asked: {type_}, actual: {existing['object_type']})"
+                f"Cannot overwrite the asset at {path} due to type mismatch"
+                f" (asked: {type_}, actual: {existing['object_type']})"
             )
     with documents.database.transaction():
         item = existing or _new(documents, path, type_, creator=creator)
@@ -171,7 +172,7 @@ def detect_language(content: bytes) -> str | None:
 def materialize(documents: Documents, folder: Path, readable: Callable[[Json], bool]) -> None:
     """Write what is readable below `folder`, as clusters see it at /Workspace. Notebooks have no extension there."""
     folder.mkdir(parents=True, exist_ok=True)
-    for item in documents.list("object"):
+    for item in documents.all("object"):
         if not readable(item):
             continue
         target = folder / item["path"].lstrip("/")

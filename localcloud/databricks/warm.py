@@ -59,7 +59,7 @@ class WarmDrivers:
     async def start(self) -> None:
         """Fill the pools that keep idle instances always."""
         for workspace in workspaces_with(self._context.database, "pool"):
-            for pool in Documents(self._context.database, workspace).list("pool"):
+            for pool in Documents(self._context.database, workspace).all("pool"):
                 self._refill((workspace, pool["instance_pool_id"]), pool, extra=0)
         self._context.tasks.start(self._expire(), "databricks idle instances")
 
@@ -93,7 +93,8 @@ class WarmDrivers:
             raise ServiceError(
                 400,
                 "INSTANCE_POOL_MAX_CAPACITY_FAILURE",
-                f"Instance pool {pool_id} has reached its max_capacity of {capacity}: {pool.used} in use, {instances} asked for.",
+                f"Instance pool {pool_id} has reached its max_capacity of {capacity}:"
+                f" {pool.used} in use, {instances} asked for.",
             )
         pool.used += instances
 
@@ -116,10 +117,12 @@ class WarmDrivers:
             for item in pool.idle:
                 self._context.tasks.start(self._end(item.driver), f"end driver {item.driver.pid}")
 
-    def counts(self, workspace: Workspace, pool_id: str) -> tuple[int, int]:
-        """(idle, used)."""
+    def counts(self, workspace: Workspace, pool_id: str) -> Json:
+        """The pool's `stats`. An instance that still starts is pending."""
         pool = self._pools.get((workspace.documents.workspace, pool_id), _Pool())
-        return len(pool.idle), pool.used
+        ready = sum(item.driver.ready.done() for item in pool.idle)
+        starting = len(pool.idle) - ready + (pool.filling is not None)
+        return {"used_count": pool.used, "idle_count": ready, "pending_used_count": 0, "pending_idle_count": starting}
 
     def _refill(self, key: Key, document: Json, *, extra: int) -> None:
         pool = self._pools.setdefault(key, _Pool())

@@ -1,4 +1,4 @@
-"""`dbutils` as notebooks know it: widgets, notebook, secrets, fs. Utilities of the platform's UI say that they are absent.
+"""`dbutils` as notebooks know it: widgets, notebook, secrets, fs. Other utilities say that they are absent.
 
 Source: docs.databricks.com "Databricks Utilities (dbutils) reference".
 """
@@ -6,7 +6,7 @@ Source: docs.databricks.com "Databricks Utilities (dbutils) reference".
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -143,10 +143,10 @@ class Secrets:
         self._host.output.hide(value.decode(errors="replace"))
         return value
 
-    def list(self, scope: str) -> list[SecretMetadata]:
+    def list(self, scope: str) -> Sequence[SecretMetadata]:
         return [SecretMetadata(item["key"]) for item in self._host.call("secrets.list", {"scope": scope})]
 
-    def listScopes(self) -> list[SecretScope]:
+    def listScopes(self) -> Sequence[SecretScope]:
         return [SecretScope(item["name"]) for item in self._host.call("secrets.scopes", {})]
 
 

@@ -103,6 +103,12 @@ class Driver:
 
 
 def main(launch_file: str, events: str) -> None:
+    """Raises SystemExit when the process is not the leader of its own group, which it kills at the end."""
+    if os.getpgid(0) != os.getpid():
+        raise SystemExit("a driver must be started in a session of its own")
+    # Notebooks see the packages of the environment, not the project that `-m` put on the path.
+    sys.path.remove(str(Path.cwd()))
+    os.chdir(Path(launch_file).parent)
     launch: dict[str, Any] = json.loads(Path(launch_file).read_text())
     gateway = Gateway(int(events))
     sys.dont_write_bytecode = True

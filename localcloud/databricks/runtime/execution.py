@@ -81,7 +81,8 @@ class Notebooks:
         return None
 
     def run_child(self, path: str, timeout_seconds: int, arguments: dict[str, str], caller: str) -> str:
-        """dbutils.notebook.run. Raises WorkflowException when it fails or takes longer than `timeout_seconds` (0: no limit)."""
+        """dbutils.notebook.run. Raises WorkflowException when it fails or takes longer than
+        `timeout_seconds` (0: no limit)."""
         target = source.resolve(path, caller)
         self._require(target)
         if self.depth >= _MAX_DEPTH:
@@ -154,7 +155,7 @@ class Notebooks:
                 self.output.cell = cell.number
             elif magic == "pip":
                 raise NotEmulatedError(
-                    f"%pip ({path}, cell {cell.number}): the notebook runs with the packages of the project's environment"
+                    f"%pip ({path}, cell {cell.number}): notebooks run with the packages of the project's environment"
                 )
             else:
                 raise NotEmulatedError(f"the magic %{magic} ({path}, cell {cell.number})")

@@ -1,6 +1,7 @@
 """A run's output: one JSON line an item, with secrets redacted. The run page shows it.
 
-Items: {"cell": n, "kind": "text" | "html" | "error", "data": str}, {"kind": "table", "columns": [...], "rows": [[...]]}.
+Items: {"cell": n, "kind": "text" | "html" | "error", "data": str} and
+{"cell": n, "kind": "table", "columns": [...], "rows": [[...]]}.
 """
 
 from __future__ import annotations

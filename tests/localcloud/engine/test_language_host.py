@@ -39,6 +39,14 @@ pulumi.export("python", sys.executable)
 pulumi.export("arguments", sys.argv[1:])
 """
 
+BROKEN = """import pulumi
+
+def broken():
+    raise ValueError("the colour mauve is not known")
+
+broken()
+"""
+
 POLICY = """
 from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
 

@@ -2,10 +2,11 @@
 //   node azurite.js AZURITE_PACKAGE_FOLDER ACCOUNTS_FILE [azurite-blob arguments]
 // ACCOUNTS_FILE is JSON: {"secret": "hex", "accounts": {"name": ["key1 in base64", "key2 in base64"]}}. It is replaced
 // atomically and read again when it changed, so that a new storage account needs no restart: Azurite itself takes accounts
-// from an environment variable, at start. Three things more differ from Azurite's own command:
+// from an environment variable, at start. Four things more differ from Azurite's own command:
 //   1. a request with the secret in x-localcloud-front comes from the storage front, which has done the authorization;
 //   2. user delegation keys are derived from the secret, not from the constant in Azurite's source;
-//   3. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold.
+//   3. user delegation SAS of versions that Azurite does not know yet are understood;
+//   4. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold.
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
@@ -54,6 +55,18 @@ azurite("blob/utils/utils").getUserDelegationKeyValue = (...parts) => {
   const [objectId, tenantId, start, expiry, version] = parts;
   const text = [objectId, tenantId, start, expiry, "b", version].join("\n");
   return crypto.createHmac("sha256", secret).update(text, "utf8").digest("base64");
+};
+
+// Since 2026-04-06 what is signed has two lines more, for headers and query parameters that the SAS asks for (none here).
+const signatures = azurite("blob/authentication/IBlobSASSignatureValues");
+const signOlder = signatures.generateBlobSASSignatureWithUDK;
+signatures.generateBlobSASSignatureWithUDK = (values, resource, account, key) => {
+  const [signature, text] = signOlder(values, resource, account, key);
+  if (values.version < "2026-04-06") return [signature, text];
+  const lines = text.split("\n");
+  lines.splice(-5, 0, "", "");
+  const newer = lines.join("\n");
+  return [crypto.createHmac("sha256", key).update(newer, "utf8").digest("base64"), newer];
 };
 
 azurite("blob/generated/ExpressRequestAdapter").default.prototype.getProtocol = () => "https";

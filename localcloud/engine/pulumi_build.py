@@ -48,6 +48,8 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
+    if not found_go:
+        environment["GOROOT"] = ""  # an older Go's, were it set, is not the wheel's
 
     def make(folder: Path) -> None:
         with progress.task(f"Downloading the sources of {_TITLE}"):

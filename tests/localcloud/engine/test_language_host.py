@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
 import psutil
 import pytest
 
@@ -236,8 +236,7 @@ def host(toolchain: Toolchain) -> subprocess.Popen[str]:
 def test_the_host_alone_serves_and_ends_without_a_word(host: subprocess.Popen[str], number: signal.Signals) -> None:
     assert host.stdout is not None
     port = int(host.stdout.readline())
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        grpc.channel_ready_future(channel).result(10)
+    socket.create_connection(("127.0.0.1", port), timeout=10).close()
     host.send_signal(number)
     out, err = host.communicate(timeout=10)
     assert (host.returncode, out, err) == (0, "", "")

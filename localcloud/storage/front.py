@@ -24,8 +24,8 @@ from localcloud.storage.operations import Target, need_of, target_of
 _ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 _HOP_BY_HOP = frozenset(
     {
-        "connection", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-        "trailer", "transfer-encoding", "upgrade",
+        "connection", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+        "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
 _CHALLENGE_SINCE = "2019-12-12"
@@ -222,7 +222,7 @@ class StorageFront:
             await answer.aclose()
 
     def _copy_source(self, source: str, account: str, principal: Principal | None) -> str:
-        """A copy's source as Azurite knows it. A source in another account needs its own SAS, or the principal's role."""
+        """A copy's source as Azurite knows it. One in another account needs its own SAS, or the principal's role."""
         parts = urlsplit(source)
         name, _, service = (parts.hostname or "").partition(".")
         if not service.startswith("blob."):

@@ -13,6 +13,7 @@ from localcloud.arm.store import Resource, now
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import SUBSCRIPTION_ID
+from localcloud.keyvault.store import SecretStore
 
 Json = dict[str, Any]
 
@@ -27,13 +28,12 @@ _VERSIONS = (
 _NAME = NameRule(
     r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])*",
     "The vault name '{name}' is invalid. A vault's name must be between 3-24 alphanumeric characters. The name must "
-    "begin "
-    "with a letter, end with a letter or digit, and not contain consecutive hyphens.",
+    "begin with a letter, end with a letter or digit, and not contain consecutive hyphens.",
     "VaultNameNotValid",
     unique=True,
     taken_code="VaultAlreadyExists",
-    taken_message="The vault name '{name}' is already in use. Vault names are globally unique so it is possible that the "
-    "name is already taken.",
+    taken_message="The vault name '{name}' is already in use. Vault names are globally unique so it is possible that "
+    "the name is already taken.",
 )
 
 
@@ -49,8 +49,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         _refuse_deleted_name(ctx, resource.name)
     if properties.get("enablePurgeProtection") is False:
         raise _bad_request(
-            'The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an '
-            "irreversible action."
+            'The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is '
+            "an irreversible action."
         )
     if properties.get("enableSoftDelete") is False:
         raise _bad_request(
@@ -98,7 +98,8 @@ def _refuse_deleted_name(ctx: Context, name: str) -> None:
 
 
 def _deleted_id(location: str, name: str) -> str:
-    return f"/subscriptions/{SUBSCRIPTION_ID}/providers/{DELETED_VAULT.split('/')[0]}/locations/{location}/deletedVaults/{name}"
+    root = f"/subscriptions/{SUBSCRIPTION_ID}/providers/Microsoft.KeyVault"
+    return f"{root}/locations/{location}/deletedVaults/{name}"
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -170,7 +171,7 @@ async def _purge(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
             f"{found.properties['scheduledPurgeDate']}.",
         )
     ctx.resources.delete(found.id)
-    ctx.database.execute("DELETE FROM keyvault_secrets WHERE vault = ?", (found.name.lower(),))
+    SecretStore(ctx.database).purge(found.name)
     return Response(status_code=200)
 
 

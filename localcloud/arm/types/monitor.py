@@ -144,7 +144,8 @@ def register(ctx: Context) -> None:
             type="Microsoft.Insights/diagnosticSettings",
             api_versions=("2015-07-01", "2016-09-01", "2017-05-01-preview", "2021-05-01-preview"),
             name=NameRule(
-                r"[^*#&+:<>?\\/%|]{1,260}", "The diagnostic setting name '{name}' is invalid: 1 to 260 characters, no * # & + : < > ? /"
+                r"[^*#&+:<>?\\/%|]{1,260}",
+                "The diagnostic setting name '{name}' is invalid: 1 to 260 characters, none of * # & + : < > ? / %",
             ),
             extension=True,
             complete=_complete_setting,

@@ -27,8 +27,9 @@ _NAME = NameRule(
     "InvalidResourceName",
     unique=True,
     taken_code="AlreadyInUse",
-    taken_message="The registry DNS name {name}.azurecr.io is already in use. You can check if the name is already claimed "
-    "using following API: https://docs.microsoft.com/en-us/rest/api/containerregistry/registries/checknameavailability",
+    taken_message="The registry DNS name {name}.azurecr.io is already in use. You can check if the name is already "
+    "claimed using following API: "
+    "https://docs.microsoft.com/en-us/rest/api/containerregistry/registries/checknameavailability",
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
 from localcloud.core.errors import LocalcloudError
-from localcloud.core.settings import load_settings
+from localcloud.core.settings import Settings, load_settings
 from localcloud.engine.toolchain import Toolchain, ensure, find
 
 
@@ -18,6 +19,7 @@ def main() -> int:
             # The usual case in front of every verb: say nothing but that.
             sys.stdout.write(f"Tools: all there ({', '.join(f'{n} {o}' for n, o in known.origins.items())})\n")
             return 0
+        leave_own_proxy(settings)
         _print_table(ensure(settings), time.monotonic() - started)
     except LocalcloudError as error:
         sys.stderr.write(f"{error}\n")
@@ -26,6 +28,14 @@ def main() -> int:
         sys.stderr.write("Stopped. What was finished is kept; run it again to go on.\n")
         return 130
     return 0
+
+
+def leave_own_proxy(settings: Settings) -> None:
+    """Forget the proxy that `make env` set for this shell: installs must work while localcloud is stopped."""
+    own = {f"http://{host}:{settings.proxy_port}" for host in ("127.0.0.1", "localhost")}
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        if os.environ.get(name, "").rstrip("/") in own:
+            del os.environ[name]
 
 
 def _print_table(toolchain: Toolchain, seconds: float) -> None:

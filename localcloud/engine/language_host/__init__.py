@@ -7,5 +7,6 @@ The engine starts it for every operation that runs a program or a policy pack an
 - `options`: which Python a program asks for (`virtualenv`, `toolchain`);
 - `inspect_environment`, `run_program`: scripts that run in that Python, which need not know localcloud;
 - `processes`: starting, streaming and ending them;
+- `policy_pack`: what a policy pack needs to know before it starts;
 - `servicer` and `server`: the calls themselves, and the process.
 """

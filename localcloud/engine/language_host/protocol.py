@@ -35,6 +35,7 @@ def _import_all() -> Iterator[Any]:
         "grpc",
         "google.protobuf.empty_pb2",
         "google.protobuf.json_format",
+        "pulumi.runtime.proto.analyzer_pb2",
         "pulumi.runtime.proto.language_pb2",
         "pulumi.runtime.proto.language_pb2_grpc",
         "pulumi.runtime.proto.plugin_pb2",
@@ -42,4 +43,4 @@ def _import_all() -> Iterator[Any]:
         yield importlib.import_module(module)
 
 
-grpc, empty_pb2, json_format, language_pb2, language_pb2_grpc, plugin_pb2 = _import_all()
+grpc, empty_pb2, json_format, analyzer_pb2, language_pb2, language_pb2_grpc, plugin_pb2 = _import_all()

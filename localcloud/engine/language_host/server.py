@@ -12,12 +12,12 @@ import sys
 import threading
 from concurrent import futures
 
+from localcloud.engine.language_host.policy_pack import MESSAGE_SIZES
 from localcloud.engine.language_host.processes import Processes
 from localcloud.engine.language_host.protocol import grpc, language_pb2_grpc
 from localcloud.engine.language_host.servicer import LanguageHost
 from localcloud.engine.versions import PULUMI
 
-_MAX_MESSAGE_BYTES = 400 * 1024 * 1024  # the engine's own limit
 _ORPHAN_CHECK_SECONDS = 2.0
 
 
@@ -33,10 +33,7 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=16),
-        options=[
-            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-        ],
+        options=MESSAGE_SIZES,
     )
     host = LanguageHost(addresses[-1] if addresses else "", processes)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)

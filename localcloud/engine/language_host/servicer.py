@@ -12,6 +12,7 @@ from typing import Any
 from localcloud.engine.language_host import inspect_environment
 from localcloud.engine.language_host.install_dependencies import install_steps
 from localcloud.engine.language_host.options import OptionsError, PythonOptions
+from localcloud.engine.language_host.policy_pack import PolicyPackProxy
 from localcloud.engine.language_host.processes import Chunk, Processes, output
 from localcloud.engine.language_host.protocol import (
     empty_pb2,
@@ -118,19 +119,42 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         options = _options(request.info, context)
         python = str(_python(options, context))
         folder = request.info.program_directory
+        environment = {**options.environment(), **dict(pair.split("=", 1) for pair in request.env if "=" in pair)}
         if request.kind == "analyzer":
             # The SDK's runner takes the pack last, and packs have always run in their own folder.
             command = [python, "-u", "-m", "pulumi.policy", *request.args, folder]
-            cwd = folder
-        else:
-            command = [python, "-u", folder, *request.args]
-            cwd = request.pwd
-        environment = {**options.environment(), **dict(pair.split("=", 1) for pair in request.env if "=" in pair)}
-        with self._processes.started(command, cwd=cwd, env=environment, piped=True) as process:
+            yield from self._run_policy_pack(command, folder, environment, context)
+            return
+        command = [python, "-u", folder, *request.args]
+        with self._processes.started(command, cwd=request.pwd, env=environment, piped=True) as process:
             context.add_callback(process.terminate)
             for chunk in output(process):
                 yield language_pb2.RunPluginResponse(**_named(chunk))
             yield language_pb2.RunPluginResponse(exitcode=process.wait())
+
+    def _run_policy_pack(
+        self, command: list[str], folder: str, environment: dict[str, str], context: Any
+    ) -> Iterator[Any]:
+        proxy = PolicyPackProxy()
+        context.add_callback(proxy.close)
+        try:
+            yield language_pb2.RunPluginResponse(stdout=f"{proxy.port}\n".encode())
+            environment |= proxy.environment()
+            if not context.is_active():
+                return  # the engine left before it named a stack
+            with self._processes.started(command, cwd=folder, env=environment, piped=True) as process:
+                context.add_callback(process.terminate)
+                attached = False
+                for stream, text in output(process):
+                    if stream == "stdout" and not attached and text.strip().isdigit():
+                        proxy.attach(int(text))
+                        attached = True
+                    else:
+                        yield language_pb2.RunPluginResponse(**_named((stream, text)))
+                proxy.close()
+                yield language_pb2.RunPluginResponse(exitcode=process.wait())
+        finally:
+            proxy.close()
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
         options = _options(request.info, context)

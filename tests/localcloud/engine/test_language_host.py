@@ -48,11 +48,13 @@ broken()
 """
 
 POLICY = """
+import pulumi
 from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
 
 def no_inner(args, report):
     if args.name == "inner":
-        report("parts named inner are not allowed")
+        greeting = pulumi.Config("tiny").require("greeting")
+        report(f"parts named inner are not allowed in {pulumi.get_stack()} ({greeting})")
 
 PolicyPack("pack", [ResourceValidationPolicy(
     name="no-inner", description="No inner parts.", enforcement_level=EnforcementLevel.MANDATORY, validate=no_inner)])
@@ -140,10 +142,15 @@ def test_a_violated_mandatory_policy_stops_the_preview(
 
     assert preview.returncode != 0
     assert "[mandatory]" in preview.stdout and "no-inner" in preview.stdout
-    assert "parts named inner are not allowed" in preview.stdout
+    assert "parts named inner are not allowed in one (good day)" in preview.stdout, "a pack knows its stack"
 
     (pack / "__main__.py").write_text(POLICY.replace('"inner"', '"absent"'))
     assert pulumi(folder, "preview", "--policy-pack", str(pack)).returncode == 0
+
+    (pack / "__main__.py").write_text("raise ValueError('this pack is broken')\n")
+    broken = pulumi(folder, "preview", "--policy-pack", str(pack))
+    assert broken.returncode != 0
+    assert "ValueError: this pack is broken" in broken.stdout + broken.stderr
 
 
 def test_the_virtualenv_option_names_the_python_that_runs(
@@ -201,12 +208,12 @@ def test_ctrl_c_ends_the_program_and_the_host_quietly(
     child = int((folder / "pid").read_text())
     assert psutil.pid_exists(child)
 
-    os.kill(update.pid, signal.SIGINT)
+    os.killpg(update.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
     started = time.monotonic()
     try:
         update.wait(20)
     except subprocess.TimeoutExpired:
-        os.kill(update.pid, signal.SIGINT)  # a person's second Ctrl-C: end at once
+        os.killpg(update.pid, signal.SIGINT)  # a person's second Ctrl-C: end at once
         update.wait(20)
     reader.join(10)
     update.stdout.close()

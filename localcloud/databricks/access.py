@@ -8,6 +8,7 @@ Source: learn.microsoft.com "Get Microsoft Entra ID tokens for service principal
 
 from __future__ import annotations
 
+from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.databricks import errors, tree
@@ -17,25 +18,33 @@ from localcloud.databricks.store import Documents, Json
 APPLICATION_ID = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 """The AzureDatabricks application, the same in every tenant."""
 AUDIENCES = frozenset({APPLICATION_ID, f"{APPLICATION_ID}/", f"api://{APPLICATION_ID}"})
+WORKSPACE_TYPE = "Microsoft.Databricks/workspaces"
 ADMIN_ACTION = "Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action"
 ENTITLEMENTS = ("workspace-access", "databricks-sql-access", "allow-cluster-create", "allow-instance-pool-create")
 
 
+def workspace_of(context: Context, resource: Resource) -> Workspace:
+    number = str(resource.properties["workspaceId"])
+    # Its number follows from its name: a workspace that was deleted and made again has the same, but is a new one.
+    key = f"{number}@{resource.properties.get('createdDateTime', '')}"
+    host = str(resource.properties["workspaceUrl"])
+    return Workspace(number, host, resource.id, resource.name, Documents(context.database, key))
+
+
+def all_workspaces(context: Context) -> list[Workspace]:
+    found = context.resources.list(WORKSPACE_TYPE)
+    return [workspace_of(context, item) for item in found if "workspaceUrl" in item.properties]
+
+
 def find_workspace(context: Context, host: str) -> Workspace:
     """The workspace that answers at `host`. Raises ServiceError 404 when no ARM resource has that workspaceUrl."""
-    for resource in context.resources.list("Microsoft.Databricks/workspaces"):
-        if str(resource.properties.get("workspaceUrl", "")).lower() == host.lower():
-            number = str(resource.properties["workspaceId"])
-            # A workspace deleted and made again is a new one, even where its number is derived from its name.
-            key = f"{number}@{(resource.system_data or {}).get('createdAt', '')}"
-            return Workspace(number, host, resource.id, resource.name, Documents(context.database, key))
-    known = sorted(
-        str(r.properties.get("workspaceUrl")) for r in context.resources.list("Microsoft.Databricks/workspaces")
-    )
+    workspaces = all_workspaces(context)
+    for workspace in workspaces:
+        if workspace.host.lower() == host.lower():
+            return workspace
+    known = ", ".join(sorted(workspace.host for workspace in workspaces)) or "none at all"
     raise ServiceError(
-        404,
-        "ENDPOINT_NOT_FOUND",
-        f"No Azure Databricks workspace has the address {host}; there is {', '.join(known) or 'none at all'}.",
+        404, "ENDPOINT_NOT_FOUND", f"No Azure Databricks workspace has the address {host}; there is {known}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,13 @@ class Documents:
         self.database.execute(
             "DELETE FROM databricks_contents WHERE workspace = ? AND object_id = ?", (self.workspace, object_id)
         )
+
+
+def forget_workspaces(database: Database, kept: Collection[str]) -> None:
+    """Delete everything of workspaces other than `kept`: they were deleted in ARM."""
+    marks = ", ".join("?" * len(kept)) or "''"
+    for table in ("databricks_documents", "databricks_contents"):
+        database.execute(f"DELETE FROM {table} WHERE workspace NOT IN ({marks})", list(kept))  # noqa: S608
 
 
 def find_everywhere(database: Database, kind: str, key: str) -> tuple[str, Json] | None:

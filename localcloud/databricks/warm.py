@@ -18,7 +18,7 @@ import psutil
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-from localcloud.databricks import launch
+from localcloud.databricks import access, launch
 from localcloud.databricks.call import Workspace
 from localcloud.databricks.catalog import RUNNABLE
 from localcloud.databricks.drivers import DriverProcess
@@ -160,9 +160,11 @@ class WarmDrivers:
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(5)
-            for pool in list(self._pools.values()):
+            live = {workspace.documents.workspace for workspace in access.all_workspaces(self._context)}
+            for key, pool in list(self._pools.items()):
                 for item in list(pool.idle):
-                    if not item.driver.alive or (item.expires is not None and item.expires < time.monotonic()):
+                    gone = key[0] not in live or not item.driver.alive
+                    if gone or (item.expires is not None and item.expires < time.monotonic()):
                         pool.idle.remove(item)
                         await self._end(item.driver)
 

@@ -65,8 +65,6 @@ def export(call: Call) -> Json | Response:
         raise not_emulated(
             f"workspace/export of a {item['object_type']} as {format_} (notebooks and files as SOURCE it does)"
         )
-    if item["object_type"] == "FILE" and format_ == "SOURCE":
-        raise errors.bad_request(f"Path ({path}) is a file: export it in format AUTO.")
     content = call.documents.content(item["object_id"])
     if call.flag("direct_download"):
         return Response(content, media_type="application/octet-stream")

@@ -78,7 +78,7 @@ class Resources:
         existing = await self.find(rid.text)
         if (patch and not type_.patchable) or (not patch and not type_.allow_put):
             raise not_emulated(f"{verb} of {type_.type} with api-version {call.api_version} ({rid.text})")
-        await self._check_parent(type_, rid)
+        await self._check_parent(type_, rid, "write")
         if patch and existing is None:
             raise rules.not_found(rid)
         rules.check_locks(self._ctx, rid.text, "write")
@@ -262,12 +262,12 @@ class Resources:
         answer = await type_.actions[action](self._ctx, found, body, call)
         return answer if isinstance(answer, Response) else JsonResponse(answer)
 
-    async def _check_parent(self, type_: ResourceType, rid: ResourceId) -> None:
+    async def _check_parent(self, type_: ResourceType, rid: ResourceId, verb: str = "read") -> None:
         parent = ids.parse(rid.parent)
         if parent is None or not type_.parent_required or self._ctx.types.get(parent.type) is None:
             return
         if await self.find(parent.text) is None:
-            raise rules.parent_missing(rid)
+            raise rules.parent_missing(rid, verb)
 
     def restart(self, operation: Operation) -> Callable[[], Awaitable[None]]:
         """The work of an operation that a stopped process left, done again by the one who asked."""

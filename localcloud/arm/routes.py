@@ -5,6 +5,7 @@ Paths are matched case-insensitively, as Azure does: provider routes first, then
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from localcloud.arm.wire import JsonResponse, error_response, read_body, stamp
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 
+_log = logging.getLogger("localcloud.arm")
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 
 
@@ -45,6 +47,9 @@ class Arm:
             response = await self._answer(request)
         except ServiceError as error:
             response = error_response(error)
+        except Exception as error:
+            _log.exception("%s %s failed", request.method, request.url.path)
+            response = error_response(ServiceError(500, "InternalServerError", f"localcloud failed: {error!r}"))
         return stamp(request, response)
 
     async def _answer(self, request: Request) -> Response:

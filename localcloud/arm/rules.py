@@ -81,8 +81,11 @@ def check_group(ctx: Context, rid: ResourceId) -> Resource | None:
     return group
 
 
-def parent_missing(rid: ResourceId) -> ServiceError:
+def parent_missing(rid: ResourceId, verb: str = "read") -> ServiceError:
+    """`verb` is "write" for a PUT on an extension of something that does not exist."""
     parent = ids.parse(rid.parent)
+    if parent is not None and rid.extension and verb == "read":
+        return not_found(parent)
     shown = rid.parent if parent is None else f"{parent.type}/{parent.name}"
     return ServiceError(
         404,

@@ -61,7 +61,8 @@ class Vaults:
         async def endpoint(request: Request) -> Response:
             try:
                 call = self._enter(request, action)
-                return JsonResponse(await handler(call), 200)
+                answer = await handler(call)
+                return JsonResponse(answer, 200 if answer is not None else 204)
             except ServiceError as error:
                 return _error_response(error)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import (
     BlobSasPermissions,
     BlobServiceClient,
@@ -149,8 +149,10 @@ class StorageFabric:
     def container_properties(self, account: str, container: str) -> Any | None:
         try:
             return self.service_client(account).get_container_client(container).get_container_properties()
-        except ResourceNotFoundError:
-            return None
+        except HttpResponseError as error:
+            if error.status_code in {400, 404}:  # a name that no container can have is of none
+                return None
+            raise
 
     def put_container(self, account: str, container: str, access: str | None, metadata: dict[str, str]) -> None:
         """Create it, or set metadata and public access ("blob", "container" or None) of what is there."""

@@ -6,6 +6,7 @@ account's setting); Azurite then checks a SAS's own signature and permissions, a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,6 +22,7 @@ from localcloud.storage import delegation, errors, sharedkey
 from localcloud.storage.fabric import StorageFabric, fabric_of
 from localcloud.storage.operations import Target, need_of, target_of
 
+_log = logging.getLogger("localcloud.storage")
 _ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 _HOP_BY_HOP = frozenset(
     {
@@ -54,9 +56,14 @@ class StorageFront:
             response = await self._answer(request)
         except ServiceError as error:
             response = errors.xml_response(error, head=request.method == "HEAD")
-        except httpx.ConnectError:
+        except httpx.TransportError as error:
+            # Azurite is starting, or went away in the middle: clients retry a 503, as they do on Azure.
+            _log.warning("%s %s: Azurite: %r", request.method, request.url.path, error)
             response = errors.xml_response(
-                ServiceError(503, "ServerBusy", "The storage emulator is not running yet.", {"Retry-After": "1"})
+                ServiceError(
+                    503, "ServerBusy", f"The storage emulator does not answer: {error!r}", {"Retry-After": "1"}
+                ),
+                head=request.method == "HEAD",
             )
         await response(scope, receive, send)
 

@@ -1,0 +1,87 @@
+"""What a subscription has before its first stack: the state account and its container, as ordinary ARM resources."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from azure.core.exceptions import AzureError
+
+from localcloud.arm import ids
+from localcloud.arm.authorization import Authorization
+from localcloud.arm.registry import Call
+from localcloud.arm.resources import Resources
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import LocalcloudError
+from localcloud.core.settings import STATE_CONTAINER, STATE_RESOURCE_GROUP, STATE_STORAGE_ACCOUNT, SUBSCRIPTION_ID
+from localcloud.storage.fabric import fabric_of
+
+_LOCATION = "westeurope"
+_AZURITE_SECONDS = 60
+
+
+async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) -> None:
+    """Give the deployer its roles; create what is missing. Does nothing when all is there.
+
+    Waits for Azurite. Raises LocalcloudError when that does not answer within a minute.
+    """
+    subscription = f"/subscriptions/{SUBSCRIPTION_ID}"
+    group = f"{subscription}/resourceGroups/{STATE_RESOURCE_GROUP}"
+    account = ids.in_group(
+        SUBSCRIPTION_ID, STATE_RESOURCE_GROUP, "Microsoft.Storage/storageAccounts", STATE_STORAGE_ACCOUNT
+    )
+    authorization = Authorization(ctx.resources)
+    for role in ("Contributor", "Role Based Access Control Administrator"):
+        authorization.assign(deployer, role, subscription)
+    authorization.assign(deployer, "Storage Blob Data Contributor", account)
+    if ctx.resources.get(group) is None:
+        await _put(ctx, resources, deployer, group, "2024-03-01", {"location": _LOCATION})
+    if ctx.resources.get(account) is None:
+        body = {
+            "location": _LOCATION,
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_LRS"},
+            "properties": {
+                "allowSharedKeyAccess": False,
+                "allowBlobPublicAccess": False,
+                "minimumTlsVersion": "TLS1_2",
+            },
+        }
+        await _put(ctx, resources, deployer, account, "2024-01-01", body)
+        await _settled(ctx, account)
+        versioning = {"properties": {"isVersioningEnabled": True}}
+        await _put(ctx, resources, deployer, f"{account}/blobServices/default", "2024-01-01", versioning)
+    await _azurite_answers(ctx)
+    container = f"{account}/blobServices/default/containers/{STATE_CONTAINER}"
+    if await resources.find(container) is None:
+        await _put(ctx, resources, deployer, container, "2024-01-01", {"properties": {}})
+
+
+async def _put(
+    ctx: Context, resources: Resources, deployer: Principal, id_: str, version: str, body: dict[str, object]
+) -> None:
+    rid = ids.parse(id_)
+    if rid is None:
+        raise ValueError(f"{id_!r} is not a resource id")
+    await resources.put(rid, body, Call(deployer, version, ctx.settings.gateway_url))
+
+
+async def _settled(ctx: Context, id_: str) -> None:
+    """Until a long-running creation is over; it takes LOCALCLOUD_OPERATION_SECONDS."""
+    while (found := ctx.resources.get(id_)) is not None and found.state in {"Creating", "Updating"}:
+        await asyncio.sleep(0.01)
+
+
+async def _azurite_answers(ctx: Context) -> None:
+    deadline = time.monotonic() + _AZURITE_SECONDS
+    while True:
+        try:
+            await asyncio.to_thread(fabric_of(ctx).containers, STATE_STORAGE_ACCOUNT)
+        except AzureError as error:
+            if time.monotonic() > deadline:
+                raise LocalcloudError(
+                    f"Azurite does not answer on 127.0.0.1:{ctx.settings.azurite_port}: see {ctx.settings.logs}/azurite.log."
+                ) from error
+            await asyncio.sleep(0.05)
+        else:
+            return

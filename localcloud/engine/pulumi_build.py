@@ -1,6 +1,7 @@
 """The Pulumi CLI, built from Go modules where the machine has none: `pulumi_cli/go.mod` and go.sum pin every source.
 
-Measured on two cores: 30 s for the modules, 4 minutes to compile, 115 MB. CGO is off, so no C compiler is needed.
+Measured on two cores: 15 to 30 s for the modules, under 4 minutes to compile, 115 MB. It takes 2.5 GB of disk on the
+way, which is given back, as is Go's wheel where that was needed. CGO is off, so no C compiler is needed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from localcloud.engine.install import digest, install, platform_tag, run
 from localcloud.engine.probes import find_go
 from localcloud.engine.progress import Progress
 from localcloud.engine.versions import ENGINE, PULUMI
-from localcloud.engine.wheels import ensure_wheel
+from localcloud.engine.wheels import ensure_wheel, wheel_key
 
 _MODULE = ENGINE / "pulumi_cli"
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -71,6 +72,7 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
 
     home = install(cache, build_key(), make)
     shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(cache / wheel_key("go"), ignore_errors=True)
     return home / "pulumi"
 
 

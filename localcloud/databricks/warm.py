@@ -13,12 +13,13 @@ import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-from localcloud.databricks import access, launch
+from localcloud.databricks import access, drivers, launch
 from localcloud.databricks.call import Workspace
 from localcloud.databricks.catalog import RUNNABLE
 from localcloud.databricks.drivers import DriverProcess
@@ -55,6 +56,8 @@ class WarmDrivers:
         self._context = context
         self._pools: dict[Key, _Pool] = {}
         self._closed = False
+        self._archiving = False
+        self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
         """Fill the pools that keep idle instances always."""
@@ -62,6 +65,37 @@ class WarmDrivers:
             for pool in Documents(self._context.database, workspace).all("pool"):
                 self._refill((workspace, pool["instance_pool_id"]), pool, extra=0)
         self._context.tasks.start(self._expire(), "databricks idle instances")
+
+    def archive_classes(self) -> None:
+        """Once on a machine: record the classes that Spark loads, so that later drivers start faster."""
+        if self._archiving or self._closed:
+            return
+        self._archiving = True
+        self._context.tasks.start(self._archive(), "archive Spark's classes")
+
+    async def _archive(self) -> None:
+        settings, tools = self._context.settings, launch.find_tools(self._context)
+        archive = launch.archive_file(settings, tools)
+        if archive.exists():
+            return
+        async with self._one_at_a_time:
+            if await _quiet():
+                await self._rehearse(archive)
+
+    async def _rehearse(self, archive: Path) -> None:
+        settings, tools = self._context.settings, launch.find_tools(self._context)
+        folder = settings.home / "drivers" / "rehearsal"
+        fresh = archive.with_suffix(f".{uuid.uuid4().hex[:8]}")
+        conf = launch.launch_conf(settings, tools, folder)
+        conf["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={fresh}"
+        try:
+            await asyncio.to_thread(archive.parent.mkdir, parents=True, exist_ok=True)
+            if await drivers.rehearse(conf, launch.environment(settings, tools), folder) == 0:
+                await asyncio.to_thread(fresh.replace, archive)
+                _log.info("Spark's classes are archived in %s", archive)
+        finally:
+            await asyncio.to_thread(fresh.unlink, missing_ok=True)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
         self._closed = True
@@ -105,6 +139,7 @@ class WarmDrivers:
         document = Documents(self._context.database, workspace).get("pool", pool_id)
         if document is not None:
             self._refill((workspace, pool_id), document, extra=1)
+        self.archive_classes()
 
     def pool_changed(self, workspace: Workspace, pool: Json) -> None:
         self._refill((workspace.documents.workspace, pool["instance_pool_id"]), pool, extra=0)
@@ -121,7 +156,7 @@ class WarmDrivers:
         """The pool's `stats`. An instance that still starts is pending."""
         pool = self._pools.get((workspace.documents.workspace, pool_id), _Pool())
         ready = sum(item.driver.ready.done() for item in pool.idle)
-        starting = len(pool.idle) - ready + (pool.filling is not None)
+        starting = max(len(pool.idle) - ready, int(pool.filling is not None))
         return {"used_count": pool.used, "idle_count": ready, "pending_used_count": 0, "pending_idle_count": starting}
 
     def _refill(self, key: Key, document: Json, *, extra: int) -> None:
@@ -141,12 +176,14 @@ class WarmDrivers:
     async def _fill(self, key: Key, version: str, minutes: int, *, keep: bool) -> None:
         pool = self._pools[key]
         try:
-            await _quiet()
-            if psutil.virtual_memory().available < _MEMORY_NEEDED:
-                _log.warning("pool %s gets no idle instance: less than 1.5 GB of memory is free", key[1])
-                return
-            driver = await self._launch(warm_up=True)
-            pool.idle.append(_Idle(driver, version, None if keep else time.monotonic() + 60 * minutes))
+            async with self._one_at_a_time:
+                await _quiet()  # or not: a pool that should be filled is filled in the end
+                if psutil.virtual_memory().available < _MEMORY_NEEDED:
+                    _log.warning("pool %s gets no idle instance: less than 1.5 GB of memory is free", key[1])
+                    return
+                driver = await self._launch(warm_up=True)
+                pool.idle.append(_Idle(driver, version, None if keep else time.monotonic() + 60 * minutes))
+                await asyncio.wait({driver.ready})
         finally:
             pool.filling = None
 
@@ -173,10 +210,12 @@ class WarmDrivers:
         await asyncio.to_thread(shutil.rmtree, driver.folder, ignore_errors=True)
 
 
-async def _quiet() -> None:
+async def _quiet() -> bool:
+    """Wait for a moment in which the machine has little to do; False when there was none for two minutes."""
     psutil.cpu_percent(None)
     deadline = time.monotonic() + _QUIET_PATIENCE
     while time.monotonic() < deadline:
         await asyncio.sleep(1.5)
         if psutil.cpu_percent(None) < _QUIET_PERCENT:
-            return
+            return True
+    return False

@@ -30,6 +30,10 @@ def warm_up(spark: Any) -> None:
         rows = spark.read.csv(csv.as_uri(), header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
         rows.dropna().write.parquet((Path(folder) / "rows.parquet").as_uri())
         rows.groupBy("a").count().collect()
+        spark.createDataFrame([(1, 2.0)], "a INT, b DOUBLE").createOrReplaceTempView("warm_up")
+        spark.sql("SELECT count(*) FROM warm_up").collect()
+        spark.catalog.dropTempView("warm_up")
+        spark.read.parquet((Path(folder) / "rows.parquet").as_uri()).count()
     spark._jvm.java.lang.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlobFileSystem")
 
 

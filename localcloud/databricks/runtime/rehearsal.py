@@ -1,0 +1,28 @@
+"""Starts Spark, warms it up and stops it in order, so that its JVM can write what it was told to write at exit.
+
+python -m localcloud.databricks.runtime.rehearsal LAUNCH.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from localcloud.databricks.runtime import session
+
+
+def main(launch_file: str) -> int:
+    """The JVM's exit code."""
+    conf = json.loads(Path(launch_file).read_text())["conf"]
+    spark = session.start(conf)
+    session.warm_up(spark)
+    gateway = spark.sparkContext._gateway
+    spark.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # the JVM ends when this pipe does
+    return int(gateway.proc.wait())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

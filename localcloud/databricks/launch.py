@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from localcloud.core.context import Context
 from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import TENANT_ID, Settings
-from localcloud.engine import toolchain
+from localcloud.engine import abfs, java_runtime, probes, toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
@@ -116,12 +115,19 @@ def environment(settings: Settings, tools: SparkTools) -> dict[str, str]:
     }
 
 
-def find_tools(context: Context) -> SparkTools:
+def find_tools(settings: Settings) -> SparkTools:
     """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
-    found = toolchain.find(context.settings)
-    if found is None:
-        raise ConfigurationError("Java or the ABFS driver is not installed: run `make tools`.")
-    return SparkTools(found.java_home, tuple(found.abfs_jars))
+    found = toolchain.find(settings)
+    if found is not None:
+        return SparkTools(found.java_home, tuple(found.abfs_jars))
+    # Another tool may be missing or changed, which is none of Spark's business.
+    java = probes.find_java()
+    java_home = java.path if java is not None else java_runtime.installed_java(settings.cache)
+    jars = abfs.installed_jars(settings.cache)
+    if java_home is None or jars is None:
+        what = "Java 17 or 21" if java_home is None else "the ABFS driver"
+        raise ConfigurationError(f"{what} is not installed in {settings.cache}: run `make tools`.")
+    return SparkTools(java_home, tuple(jars))
 
 
 def write(file: Path, conf: dict[str, str], *, warm_up: bool) -> None:

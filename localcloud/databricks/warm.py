@@ -57,6 +57,7 @@ class WarmDrivers:
         self._pools: dict[Key, _Pool] = {}
         self._closed = False
         self._archiving = False
+        self._found: launch.SparkTools | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
@@ -74,7 +75,7 @@ class WarmDrivers:
         self._context.tasks.start(self._archive(), "archive Spark's classes")
 
     async def _archive(self) -> None:
-        settings, tools = self._context.settings, launch.find_tools(self._context)
+        settings, tools = self._context.settings, await self._tools()
         archive = launch.archive_file(settings, tools)
         if archive.exists():
             return
@@ -83,16 +84,19 @@ class WarmDrivers:
                 await self._rehearse(archive)
 
     async def _rehearse(self, archive: Path) -> None:
-        settings, tools = self._context.settings, launch.find_tools(self._context)
+        settings, tools = self._context.settings, await self._tools()
         folder = settings.home / "drivers" / "rehearsal"
         fresh = archive.with_suffix(f".{uuid.uuid4().hex[:8]}")
         conf = launch.launch_conf(settings, tools, folder)
         conf["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={fresh}"
         try:
             await asyncio.to_thread(archive.parent.mkdir, parents=True, exist_ok=True)
-            if await drivers.rehearse(conf, launch.environment(settings, tools), folder) == 0:
+            code = await drivers.rehearse(conf, launch.environment(settings, tools), folder)
+            if code == 0 and fresh.exists():
                 await asyncio.to_thread(fresh.replace, archive)
                 _log.info("Spark's classes are archived in %s", archive)
+            else:
+                _log.warning("Spark's classes could not be archived (exit code %s): drivers start without", code)
         finally:
             await asyncio.to_thread(fresh.unlink, missing_ok=True)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -189,10 +193,16 @@ class WarmDrivers:
 
     async def _launch(self, *, warm_up: bool) -> DriverProcess:
         settings = self._context.settings
-        tools = launch.find_tools(self._context)
+        tools = await self._tools()
         folder = settings.home / "drivers" / uuid.uuid4().hex[:12]
         conf = launch.launch_conf(settings, tools, folder)
         return await DriverProcess.start(conf, launch.environment(settings, tools), folder, warm_up=warm_up)
+
+    async def _tools(self) -> launch.SparkTools:
+        """Found once: looking for Java runs it."""
+        if self._found is None:
+            self._found = await asyncio.to_thread(launch.find_tools, self._context.settings)
+        return self._found
 
     async def _expire(self) -> None:
         while True:

@@ -1,0 +1,26 @@
+"""Azure Databricks as a service of the gateway: its routes, and what lives as long as the gateway does."""
+
+from __future__ import annotations
+
+from localcloud.core.context import Context
+from localcloud.databricks import access, store
+from localcloud.databricks.call import Services
+from localcloud.databricks.runner import Runner
+from localcloud.databricks.warm import WarmDrivers
+
+
+def create(context: Context) -> Services:
+    """Make the tables and hook into the gateway's start and stop."""
+    store.create_schema(context.database)
+    warm = WarmDrivers(context)
+    runner = Runner(context, warm)
+
+    async def start() -> None:
+        live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}
+        store.forget_workspaces(context.database, live)
+        runner.recover()
+        await warm.start()
+
+    context.on_start.append(start)
+    context.on_stop.append(warm.close)
+    return Services(context, runner, warm)

@@ -24,7 +24,7 @@ def string_to_sign(method: str, account: str, raw_path: str, query: str, headers
     if "x-ms-date" in headers:
         values[5] = ""
     special = sorted((name, value) for name, value in headers.items() if name.startswith("x-ms-"))
-    canonical = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in special)
+    canonical = "".join(f"{name}:{value.strip()}\n" for name, value in special)
     return "\n".join([method.upper(), *values, canonical]) + _resource(account, raw_path, query)
 
 

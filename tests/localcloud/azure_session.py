@@ -1,0 +1,117 @@
+"""What the tests of localcloud's services share: a signed-in caller of a running localcloud, by real Azure clients."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from azure.identity import ClientSecretCredential
+
+from localcloud.core.settings import SUBSCRIPTION_ID
+
+Json = dict[str, Any]
+
+ROLES = {
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
+}
+
+
+@dataclass(frozen=True)
+class AzureSession:
+    """The deployer, as a shell after `eval "$(make env)"` has it."""
+
+    credential: ClientSecretCredential
+    subscription_id: str
+    tenant_id: str
+    object_id: str
+
+    @property
+    def subscription(self) -> str:
+        return f"/subscriptions/{self.subscription_id}"
+
+    def arm(self, method: str, path: str, version: str, body: Json | None = None, **query: str) -> requests.Response:
+        """A plain request to management.azure.com, for what the clients hide: status, headers, error bodies."""
+        token = self.credential.get_token("https://management.azure.com/.default").token
+        return requests.request(
+            method,
+            f"https://management.azure.com{path}",
+            params={"api-version": version, **query} if version else query,
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+
+    def put(self, path: str, version: str, body: Json) -> Json:
+        """PUT and wait until it is done; the resource as GET shows it."""
+        answer = self.arm("PUT", path, version, body)
+        assert answer.status_code in {200, 201, 202}, answer.text
+        if "Location" in answer.headers:
+            self.finish(answer)
+        shown: Json = self.arm("GET", path, version).json()
+        return shown
+
+    def finish(self, answer: requests.Response) -> requests.Response:
+        """Follow Location until it no longer answers 202."""
+        token = self.credential.get_token("https://management.azure.com/.default").token
+        while answer.status_code in {201, 202} and "Location" in answer.headers:
+            answer = requests.get(answer.headers["Location"], headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        assert answer.status_code in {200, 204}, answer.text
+        return answer
+
+    def assign(self, scope: str, role: str, object_id: str) -> str:
+        """Give a role by name at a scope; the assignment's id."""
+        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+        definition = f"{self.subscription}/providers/Microsoft.Authorization/roleDefinitions/{ROLES[role]}"
+        body = {
+            "properties": {
+                "principalId": object_id,
+                "roleDefinitionId": definition,
+                "principalType": "ServicePrincipal",
+            }
+        }
+        return str(self.put(path, "2022-04-01", body)["id"])
+
+
+def error_of(answer: requests.Response) -> tuple[int, str, str]:
+    """(status, code, message) of ARM's envelope."""
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error["message"]
+
+
+@pytest.fixture(scope="session")
+def azure(cloud: Any) -> Iterator[AzureSession]:
+    """The deployer's session, with the environment that `make env` prints."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.environment.items():
+            patch.setenv(name, value)
+        credential = ClientSecretCredential(
+            os.environ["AZURE_TENANT_ID"], os.environ["AZURE_CLIENT_ID"], os.environ["AZURE_CLIENT_SECRET"]
+        )
+        token = credential.get_token("https://management.azure.com/.default").token
+        claims = jwt.decode(token, options={"verify_signature": False})
+        yield AzureSession(credential, SUBSCRIPTION_ID, claims["tid"], claims["oid"])
+
+
+@pytest.fixture
+def group(azure: AzureSession) -> Iterator[str]:
+    """The id of a resource group of the test's own, deleted afterwards with all that is in it."""
+    id_ = f"{azure.subscription}/resourceGroups/rg-{uuid.uuid4().hex[:10]}"
+    azure.put(id_, "2024-03-01", {"location": "westeurope"})
+    yield id_
+    answer = azure.arm("DELETE", id_, "2024-03-01")
+    if answer.status_code == 202:
+        azure.finish(answer)
+
+
+def unique(prefix: str) -> str:
+    """A name that nothing else has, of lowercase letters and digits."""
+    return prefix + uuid.uuid4().hex[:10]

@@ -1,0 +1,168 @@
+"""Blob storage by azure-storage-blob: who gets in, and that data comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
+
+from tests.localcloud.azure_session import AzureSession, error_of, unique
+
+_MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def account(azure: AzureSession, group: str) -> Iterator[str]:
+    """The id of a storage account without shared keys, with the container `data`; nobody has a data role yet."""
+    id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    azure.put(id_, "2024-01-01", {**body, "properties": {"allowSharedKeyAccess": False}})
+    azure.put(f"{id_}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
+    yield id_
+
+
+def _url(account: str) -> str:
+    return f"https://{account.rsplit('/', 1)[-1]}.blob.core.windows.net"
+
+
+def _data(azure: AzureSession, account: str) -> ContainerClient:
+    return BlobServiceClient(_url(account), credential=azure.credential).get_container_client("data")
+
+
+def test_without_a_role_contributor_reads_no_data_and_with_it_does(azure: AzureSession, account: str) -> None:
+    data = _data(azure, account)
+    with pytest.raises(HttpResponseError) as caught:
+        data.upload_blob("a.txt", b"1")
+    assert (caught.value.status_code, caught.value.error_code) == (403, "AuthorizationPermissionMismatch")
+    assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    data.upload_blob("a folder/ä b+c.txt", b"hello", overwrite=True)
+    assert data.download_blob("a folder/ä b+c.txt").readall() == b"hello"
+    assert [blob.name for blob in data.list_blobs()] == ["a folder/ä b+c.txt"]
+    assert azure.arm("DELETE", assignment, "2022-04-01").status_code == 200
+    with pytest.raises(HttpResponseError, match="not authorized to perform this operation using this permission"):
+        data.download_blob("a folder/ä b+c.txt")
+
+
+def test_a_readers_role_on_one_container_is_for_reading_that_one(azure: AzureSession, account: str) -> None:
+    container = f"{account}/blobServices/default/containers"
+    azure.put(f"{container}/other", "2024-01-01", {"properties": {}})
+    azure.assign(f"{container}/data", "Storage Blob Data Reader", azure.object_id)
+    assert list(_data(azure, account).list_blobs()) == []
+    with pytest.raises(HttpResponseError) as write:
+        _data(azure, account).upload_blob("x", b"1")
+    assert write.value.error_code == "AuthorizationPermissionMismatch"
+    with pytest.raises(HttpResponseError) as other:
+        list(BlobServiceClient(_url(account), credential=azure.credential).get_container_client("other").list_blobs())
+    assert other.value.error_code == "AuthorizationPermissionMismatch"
+
+
+def test_megabytes_stream_through_unchanged(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    content = os.urandom(9 * _MEGABYTE)
+    service = BlobServiceClient(
+        _url(account), credential=azure.credential, max_block_size=_MEGABYTE, max_single_put_size=_MEGABYTE
+    )
+    data = service.get_container_client("data")
+    data.upload_blob("big", content)
+    assert data.download_blob("big").readall() == content
+    copy = data.get_blob_client("copy")
+    copy.start_copy_from_url(f"{_url(account)}/data/big")
+    assert copy.download_blob(offset=5, length=7).readall() == content[5:12]
+
+
+def test_shared_keys_work_only_where_they_are_allowed(azure: AzureSession, account: str) -> None:
+    keys = azure.arm("POST", f"{account}/listKeys", "2024-01-01").json()["keys"]
+    name = account.rsplit("/", 1)[-1]
+    data = BlobServiceClient(_url(account), credential=keys[1]["value"]).get_container_client("data")
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    token = generate_blob_sas(
+        name, "data", "a", account_key=keys[0]["value"], expiry=soon, permission=BlobSasPermissions(read=True)
+    )
+    for refused in (
+        lambda: data.upload_blob("a", b"1"),
+        BlobClient.from_blob_url(f"{_url(account)}/data/a?{token}").download_blob,
+    ):
+        with pytest.raises(HttpResponseError) as caught:
+            refused()
+        assert (caught.value.status_code, caught.value.error_code) == (403, "KeyBasedAuthenticationNotPermitted")
+    assert azure.arm("PATCH", account, "2024-01-01", {"properties": {"allowSharedKeyAccess": True}}).status_code == 200
+    data.upload_blob("a", b"1", metadata={"one": "two  three"})
+    assert BlobClient.from_blob_url(f"{_url(account)}/data/a?{token}").download_blob().readall() == b"1"
+    wrong = BlobServiceClient(_url(account), credential="YWJj").get_container_client("data")
+    with pytest.raises(HttpResponseError) as caught:
+        wrong.download_blob("a")
+    assert caught.value.error_code == "AuthenticationFailed"
+    azure.arm("POST", f"{account}/regenerateKey", "2024-01-01", {"keyName": "key2"})
+    with pytest.raises(HttpResponseError):
+        data.download_blob("a")
+
+
+def test_a_user_delegation_sas_goes_as_far_as_its_principals_role(azure: AzureSession, account: str) -> None:
+    assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    _data(azure, account).upload_blob("a", b"1")
+    service = BlobServiceClient(_url(account), credential=azure.credential)
+    now = datetime.now(UTC)
+    key = service.get_user_delegation_key(now - timedelta(minutes=1), now + timedelta(hours=1))
+    token = generate_blob_sas(
+        str(service.account_name),
+        "data",
+        "a",
+        user_delegation_key=key,
+        expiry=now + timedelta(hours=1),
+        permission=BlobSasPermissions(read=True),
+    )
+    blob = BlobClient.from_blob_url(f"{_url(account)}/data/a?{token}")
+    assert blob.download_blob().readall() == b"1"
+    with pytest.raises(HttpResponseError) as write:
+        blob.upload_blob(b"2", overwrite=True)
+    assert write.value.status_code == 403, "the SAS is for reading"
+    azure.arm("DELETE", assignment, "2022-04-01")
+    with pytest.raises(HttpResponseError) as caught:
+        blob.download_blob()
+    assert caught.value.error_code == "AuthorizationPermissionMismatch"
+
+
+def test_containers_made_on_either_side_show_on_both(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    service = BlobServiceClient(_url(account), credential=azure.credential)
+    service.create_container("from-data")
+    path = f"{account}/blobServices/default/containers"
+    assert [one["name"] for one in azure.arm("GET", path, "2024-01-01").json()["value"]] == ["data", "from-data"]
+    assert azure.arm("DELETE", f"{path}/data", "2024-01-01").status_code == 200
+    assert [one.name for one in service.list_containers()] == ["from-data"]
+    invalid = azure.arm("PUT", f"{path}/two--hyphens", "2024-01-01", {"properties": {}})
+    assert error_of(invalid)[:2] == (400, "ContainerInvalidName")
+
+
+def test_anonymous_and_unknown_are_told_apart(azure: AzureSession, account: str) -> None:
+    with pytest.raises(HttpResponseError) as anonymous:
+        BlobServiceClient(_url(account)).get_container_client("data").download_blob("a")
+    assert (anonymous.value.status_code, anonymous.value.error_code) == (401, "NoAuthenticationInformation")
+    with pytest.raises(HttpResponseError) as nowhere:
+        BlobServiceClient("https://stnowhere.blob.core.windows.net", credential=azure.credential).get_container_client(
+            "x"
+        ).exists()
+    assert nowhere.value.error_code == "AccountDoesNotExist"
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    with pytest.raises(ResourceNotFoundError) as missing:
+        _data(azure, account).download_blob("nope")
+    assert missing.value.error_code == "BlobNotFound"
+
+
+def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    azure.arm("PATCH", account, "2024-01-01", {"properties": {"networkAcls": {"defaultAction": "Deny"}}})
+    with pytest.raises(HttpResponseError) as caught:
+        _data(azure, account).download_blob("a")
+    assert (caught.value.status_code, caught.value.error_code) == (403, "AuthorizationFailure")
+
+
+def test_data_lake_paths_are_not_emulated(azure: AzureSession, account: str) -> None:
+    dfs = BlobServiceClient(_url(account).replace(".blob.", ".dfs."), credential=azure.credential)
+    with pytest.raises(HttpResponseError) as caught:
+        dfs.get_container_client("data").download_blob("a")
+    assert caught.value.status_code == 501

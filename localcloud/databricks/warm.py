@@ -77,8 +77,9 @@ class WarmDrivers:
     async def _archive(self) -> None:
         settings, tools = self._context.settings, await self._tools()
         archive = launch.archive_file(settings, tools)
-        if archive.exists():
-            return
+        base = tools.java_home / "lib" / "server" / "classes.jsa"
+        if archive.exists() or not base.exists():
+            return  # a Java without an archive of its own classes (wheels leave it out) cannot add to it
         async with self._one_at_a_time:
             if await _quiet():
                 await self._rehearse(archive)

@@ -1,0 +1,102 @@
+"""Notebooks, files and folders through the real client."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    NotFound,
+    NotImplemented,
+    PermissionDenied,
+    ResourceAlreadyExists,
+    ResourceDoesNotExist,
+    Unauthenticated,
+)  # fmt: skip
+from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
+
+SOURCE = b"# Databricks notebook source\nprint(1)\n"
+
+
+def test_a_notebook_goes_in_and_out_unchanged(admin: WorkspaceClient, folder: str) -> None:
+    content = base64.b64encode(SOURCE).decode()
+    path = f"{folder}/a"
+    admin.workspace.import_(path, content=content, format=ImportFormat.SOURCE, language=Language.PYTHON)
+    status = admin.workspace.get_status(path)
+    assert (status.object_type, status.language, status.path) == (ObjectType.NOTEBOOK, Language.PYTHON, path)
+    assert admin.workspace.export(path, format=ExportFormat.SOURCE).content == content
+    assert admin.workspace.download(path).read() == SOURCE
+    with pytest.raises(ResourceAlreadyExists, match="Please pass overwrite as true"):
+        admin.workspace.import_(path, content=content, format=ImportFormat.SOURCE, language=Language.PYTHON)
+    admin.workspace.import_(
+        path, content=base64.b64encode(b"x = 2\n").decode(), format=ImportFormat.SOURCE, language=Language.PYTHON,
+        overwrite=True,
+    )  # fmt: skip
+    assert admin.workspace.download(path).read() == b"x = 2\n"
+    assert admin.workspace.get_status(path).object_id == status.object_id, "overwriting keeps the object and its ACL"
+
+
+def test_auto_tells_notebooks_from_files_by_extension_and_header(admin: WorkspaceClient, folder: str) -> None:
+    admin.workspace.mkdirs(f"{folder}/lib")
+    binary = bytes(range(256)) * 40 + b"\r\n--x\r\n"
+    admin.workspace.upload(f"{folder}/nb.py", SOURCE, format=ImportFormat.AUTO)
+    admin.workspace.upload(f"{folder}/lib/m.py", b"x = 1\n", format=ImportFormat.AUTO)
+    admin.workspace.upload(f"{folder}/lib/data.bin", binary, format=ImportFormat.RAW)
+    found = {item.path: item.object_type for item in admin.workspace.list(folder, recursive=True)}
+    assert found == {
+        f"{folder}/nb": ObjectType.NOTEBOOK,
+        f"{folder}/lib/m.py": ObjectType.FILE,
+        f"{folder}/lib/data.bin": ObjectType.FILE,
+    }
+    assert admin.workspace.download(f"{folder}/lib/data.bin").read() == binary
+    assert admin.workspace.get_status(f"/Workspace{folder}/lib/m.py").path == f"{folder}/lib/m.py"
+
+
+def test_refusals_name_the_path_and_the_reason(admin: WorkspaceClient, folder: str) -> None:
+    with pytest.raises(ResourceDoesNotExist, match=f"The parent folder \\({folder}/no\\) does not exist"):
+        admin.workspace.upload(f"{folder}/no/x.py", SOURCE, format=ImportFormat.AUTO)
+    with pytest.raises(ResourceDoesNotExist, match="doesn't exist"):
+        admin.workspace.get_status(f"{folder}/no")
+    with pytest.raises(InvalidParameterValue, match="language"):
+        admin.workspace.import_(f"{folder}/x", content="", format=ImportFormat.SOURCE)
+    with pytest.raises(InvalidParameterValue, match="not valid base64"):
+        admin.workspace.import_(f"{folder}/x", content="%", format=ImportFormat.AUTO)
+    with pytest.raises(InvalidParameterValue, match="doesn't start with '/'"):
+        admin.workspace.mkdirs("Shared/x")
+    with pytest.raises(NotImplemented, match="workspace/import of format JUPYTER"):
+        admin.workspace.import_(f"{folder}/x", content="", format=ImportFormat.JUPYTER)
+    with pytest.raises(NotImplemented, match=r"GET /api/2.0/dbfs/list"):
+        admin.api_client.do("GET", "/api/2.0/dbfs/list", query={"path": "/"})
+
+
+def test_folders_are_deleted_with_their_contents_only_on_request(admin: WorkspaceClient, folder: str) -> None:
+    admin.workspace.mkdirs(f"{folder}/a/b")
+    with pytest.raises(BadRequest, match="is not empty"):
+        admin.workspace.delete(f"{folder}/a")
+    admin.workspace.delete(f"{folder}/a", recursive=True)
+    with pytest.raises(NotFound):
+        admin.workspace.list(f"{folder}/a").__next__()
+
+
+def test_strangers_and_bad_tokens_are_kept_out(admin: WorkspaceClient, stranger: WorkspaceClient) -> None:
+    with pytest.raises(PermissionDenied, match=r"is not in workspace dbw-test\. Add it as a service principal"):
+        stranger.current_user.me()
+    bad = WorkspaceClient(host=admin.config.host, token="no-such-token", auth_type="pat")
+    with pytest.raises(Unauthenticated, match="Invalid access token"):
+        bad.current_user.me()
+
+
+def test_private_folders_are_closed_and_shared_ones_open(
+    admin: WorkspaceClient, member: WorkspaceClient, folder: str
+) -> None:
+    home = f"/Users/{admin.current_user.me().user_name}"
+    admin.workspace.upload(f"{home}/secret.py", SOURCE, format=ImportFormat.AUTO, overwrite=True)
+    with pytest.raises(ResourceDoesNotExist):
+        member.workspace.get_status(f"{home}/secret")
+    with pytest.raises(PermissionDenied, match="CAN_MANAGE"):
+        member.workspace.upload(f"{home}/mine.py", SOURCE, format=ImportFormat.AUTO)
+    member.workspace.upload(f"{folder}/mine.py", SOURCE, format=ImportFormat.AUTO)  # /Shared is everyone's
+    assert admin.workspace.get_status(f"{folder}/mine").object_type == ObjectType.NOTEBOOK

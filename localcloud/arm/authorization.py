@@ -30,20 +30,26 @@ class Authorization:
 
     def __init__(self, store: ResourceStore) -> None:
         self._store = store
+        self._cached_at = -1
+        self._by_principal: dict[str, list[tuple[str, Role]]] = {}
 
     def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
         return any(
-            role.grants(action, data=data) for at, role in self._assignments(principal.object_id) if covers(at, scope)
+            covers(at, scope) and role.grants(action, data=data)
+            for at, role in self._assignments().get(principal.object_id.lower(), ())
         )
 
-    def _assignments(self, object_id: str) -> list[tuple[str, Role]]:
-        result = []
-        for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
-            if one.properties["principalId"].lower() == object_id.lower():
+    def _assignments(self) -> dict[str, list[tuple[str, Role]]]:
+        """(scope, role) by object id; every request of every service asks for it."""
+        changes = self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()]
+        if changes != self._cached_at:
+            found: dict[str, list[tuple[str, Role]]] = {}
+            for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
                 role = role_of(one.properties["roleDefinitionId"])
                 if role is not None:
-                    result.append((one.properties["scope"], role))
-        return result
+                    found.setdefault(one.properties["principalId"].lower(), []).append((one.properties["scope"], role))
+            self._by_principal, self._cached_at = found, changes
+        return self._by_principal
 
     def assign(self, principal: Principal, role_name: str, scope: str) -> None:
         """Give a built-in role at a scope, once; for what localcloud itself sets up."""

@@ -149,14 +149,11 @@ class Arm:
         return JsonResponse(self.resources.render(found))
 
 
-def build_routes(ctx: Context) -> list[BaseRoute]:
+def routes_of(arm: Arm) -> list[BaseRoute]:
     """Everything of ARM on management.azure.com and on localhost."""
-    arm: Callable[[Request], object] = Arm(ctx).__call__
+    endpoint: Callable[[Request], object] = arm.__call__
+    paths = ("/tenants", "/subscriptions", "/subscriptions/{path:path}", "/providers", "/providers/{path:path}")
     return [
         Route("/metadata/endpoints", metadata.endpoints, methods=["GET"]),
-        Route("/tenants", arm, methods=METHODS),
-        Route("/subscriptions", arm, methods=METHODS),
-        Route("/subscriptions/{path:path}", arm, methods=METHODS),
-        Route("/providers", arm, methods=METHODS),
-        Route("/providers/{path:path}", arm, methods=METHODS),
+        *(Route(path, endpoint, methods=METHODS) for path in paths),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +100,8 @@ class ResourceStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changes: Counter[str] = Counter()
+        """How often something of a type (in lower case) was put or deleted by this process: for caches of a type."""
         database.script(_SCHEMA)
 
     def get(self, id_: str) -> Resource | None:
@@ -110,6 +113,7 @@ class ResourceStore:
         parsed = ids.parse(resource.id)
         if parsed is None:
             raise ValueError(f"{resource.id!r} is not a resource id")
+        self.changes[parsed.type.lower()] += 1
         self._database.execute(
             "INSERT INTO arm_resources (id_key, id, type_key, parent_key, name_key, body, private)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -127,6 +131,9 @@ class ResourceStore:
 
     def delete(self, id_: str) -> bool:
         """Forget one resource; what is below it stays (see `below`). True when it was there."""
+        parsed = ids.parse(id_)
+        if parsed is not None:
+            self.changes[parsed.type.lower()] += 1
         return self._database.execute("DELETE FROM arm_resources WHERE id_key = ?", (_key(id_),)) > 0
 
     def children(self, id_: str, type_: str | None = None) -> Resources:

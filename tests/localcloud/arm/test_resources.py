@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
@@ -13,8 +15,8 @@ from azure.mgmt.storage import StorageManagementClient
 
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 
-LOCATION = {"location": "westeurope"}
-ACCOUNT = {**LOCATION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+LOCATION: Any = {"location": "westeurope"}
+ACCOUNT: Any = {**LOCATION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
 
 VERSIONS = {
     "Microsoft.Storage": "2024-01-01",
@@ -29,7 +31,7 @@ def _name(group: str) -> str:
     return group.rsplit("/", 1)[-1]
 
 
-def _vault(azure: AzureSession) -> dict[str, object]:
+def _vault(azure: AzureSession) -> Any:
     properties = {
         "tenantId": azure.tenant_id,
         "sku": {"family": "A", "name": "standard"},
@@ -73,7 +75,7 @@ def test_creating_a_storage_account_is_an_operation(azure: AzureSession, group: 
 def test_a_database_workspace_needs_its_compute_mode_and_keeps_it(azure: AzureSession, group: str) -> None:
     client = AzureDatabricksManagementClient(azure.credential, azure.subscription_id)
     managed = f"{azure.subscription}/resourceGroups/{unique('dbw-managed-')}"
-    body = {**LOCATION, "sku": {"name": "premium"}, "properties": {"managedResourceGroupId": managed}}
+    body: Any = {**LOCATION, "sku": {"name": "premium"}, "properties": {"managedResourceGroupId": managed}}
     with pytest.raises(HttpResponseError, match="computeMode"):
         client.workspaces.begin_create_or_update(_name(group), "dbw", body)
     body["properties"] = {"managedResourceGroupId": managed, "computeMode": "Hybrid"}
@@ -113,9 +115,10 @@ def test_an_identity_has_a_principal_that_can_be_given_a_role(azure: AzureSessio
 def test_a_system_assigned_identity_comes_and_goes(azure: AzureSession, group: str) -> None:
     client = ContainerRegistryManagementClient(azure.credential, azure.subscription_id)
     name = unique("acr")
-    body = {**LOCATION, "sku": {"name": "Basic"}, "identity": {"type": "SystemAssigned"}}
+    body: Any = {**LOCATION, "sku": {"name": "Basic"}, "identity": {"type": "SystemAssigned"}}
     made = client.registries.begin_create(_name(group), name, body).result()
-    assert made.login_server == f"{name}.azurecr.io" and made.identity.principal_id
+    assert made.login_server == f"{name}.azurecr.io" and made.identity is not None
+    assert made.identity.principal_id
     body["identity"] = {"type": "None"}
     path = f"{group}/providers/Microsoft.ContainerRegistry/registries/{name}"
     assert "principalId" not in azure.put(path, "2023-07-01", body)["identity"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -13,6 +14,11 @@ from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 
 _MEGABYTE = 1 << 20
+
+
+def code_of(error: HttpResponseError) -> Any:
+    """x-ms-error-code, which azure-storage-blob adds to azure-core's error: text, or an enumeration that equals it."""
+    return vars(error)["error_code"]
 
 
 @pytest.fixture
@@ -37,7 +43,7 @@ def test_without_a_role_contributor_reads_no_data_and_with_it_does(azure: AzureS
     data = _data(azure, account)
     with pytest.raises(HttpResponseError) as caught:
         data.upload_blob("a.txt", b"1")
-    assert (caught.value.status_code, caught.value.error_code) == (403, "AuthorizationPermissionMismatch")
+    assert (caught.value.status_code, code_of(caught.value)) == (403, "AuthorizationPermissionMismatch")
     assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     data.upload_blob("a folder/ä b+c.txt", b"hello", overwrite=True)
     assert data.download_blob("a folder/ä b+c.txt").readall() == b"hello"
@@ -54,10 +60,10 @@ def test_a_readers_role_on_one_container_is_for_reading_that_one(azure: AzureSes
     assert list(_data(azure, account).list_blobs()) == []
     with pytest.raises(HttpResponseError) as write:
         _data(azure, account).upload_blob("x", b"1")
-    assert write.value.error_code == "AuthorizationPermissionMismatch"
+    assert code_of(write.value) == "AuthorizationPermissionMismatch"
     with pytest.raises(HttpResponseError) as other:
         list(BlobServiceClient(_url(account), credential=azure.credential).get_container_client("other").list_blobs())
-    assert other.value.error_code == "AuthorizationPermissionMismatch"
+    assert code_of(other.value) == "AuthorizationPermissionMismatch"
 
 
 def test_megabytes_stream_through_unchanged(azure: AzureSession, account: str) -> None:
@@ -88,14 +94,14 @@ def test_shared_keys_work_only_where_they_are_allowed(azure: AzureSession, accou
     ):
         with pytest.raises(HttpResponseError) as caught:
             refused()
-        assert (caught.value.status_code, caught.value.error_code) == (403, "KeyBasedAuthenticationNotPermitted")
+        assert (caught.value.status_code, code_of(caught.value)) == (403, "KeyBasedAuthenticationNotPermitted")
     assert azure.arm("PATCH", account, "2024-01-01", {"properties": {"allowSharedKeyAccess": True}}).status_code == 200
     data.upload_blob("a", b"1", metadata={"one": "two  three"})
     assert BlobClient.from_blob_url(f"{_url(account)}/data/a?{token}").download_blob().readall() == b"1"
     wrong = BlobServiceClient(_url(account), credential="YWJj").get_container_client("data")
     with pytest.raises(HttpResponseError) as caught:
         wrong.download_blob("a")
-    assert caught.value.error_code == "AuthenticationFailed"
+    assert code_of(caught.value) == "AuthenticationFailed"
     azure.arm("POST", f"{account}/regenerateKey", "2024-01-01", {"keyName": "key2"})
     with pytest.raises(HttpResponseError):
         data.download_blob("a")
@@ -123,7 +129,7 @@ def test_a_user_delegation_sas_goes_as_far_as_its_principals_role(azure: AzureSe
     azure.arm("DELETE", assignment, "2022-04-01")
     with pytest.raises(HttpResponseError) as caught:
         blob.download_blob()
-    assert caught.value.error_code == "AuthorizationPermissionMismatch"
+    assert code_of(caught.value) == "AuthorizationPermissionMismatch"
 
 
 def test_containers_made_on_either_side_show_on_both(azure: AzureSession, account: str) -> None:
@@ -141,16 +147,16 @@ def test_containers_made_on_either_side_show_on_both(azure: AzureSession, accoun
 def test_anonymous_and_unknown_are_told_apart(azure: AzureSession, account: str) -> None:
     with pytest.raises(HttpResponseError) as anonymous:
         BlobServiceClient(_url(account)).get_container_client("data").download_blob("a")
-    assert (anonymous.value.status_code, anonymous.value.error_code) == (401, "NoAuthenticationInformation")
+    assert (anonymous.value.status_code, code_of(anonymous.value)) == (401, "NoAuthenticationInformation")
     with pytest.raises(HttpResponseError) as nowhere:
         BlobServiceClient("https://stnowhere.blob.core.windows.net", credential=azure.credential).get_container_client(
             "x"
         ).exists()
-    assert nowhere.value.error_code == "AccountDoesNotExist"
+    assert code_of(nowhere.value) == "AccountDoesNotExist"
     azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     with pytest.raises(ResourceNotFoundError) as missing:
         _data(azure, account).download_blob("nope")
-    assert missing.value.error_code == "BlobNotFound"
+    assert code_of(missing.value) == "BlobNotFound"
 
 
 def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account: str) -> None:
@@ -158,7 +164,7 @@ def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account:
     azure.arm("PATCH", account, "2024-01-01", {"properties": {"networkAcls": {"defaultAction": "Deny"}}})
     with pytest.raises(HttpResponseError) as caught:
         _data(azure, account).download_blob("a")
-    assert (caught.value.status_code, caught.value.error_code) == (403, "AuthorizationFailure")
+    assert (caught.value.status_code, code_of(caught.value)) == (403, "AuthorizationFailure")
 
 
 def test_data_lake_paths_are_not_emulated(azure: AzureSession, account: str) -> None:

@@ -1,0 +1,52 @@
+"""ARM as a part of localcloud: what its context needs first, its routes, and what a new subscription starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+
+from localcloud.arm.authorization import Authorization
+from localcloud.arm.registry import TypeRegistry
+from localcloud.arm.routes import Arm, routes_of
+from localcloud.arm.store import ResourceStore
+from localcloud.arm.types import register_all
+from localcloud.core.context import Context, Principal
+from localcloud.core.database import Database
+from localcloud.core.settings import Settings
+from localcloud.storage.bootstrap import ensure_state
+from localcloud.storage.fabric import StorageFabric
+
+
+@dataclass(frozen=True)
+class ArmParts:
+    """Members of the Context: resources, types, authorizer, storage."""
+
+    resources: ResourceStore
+    types: TypeRegistry
+    authorizer: Authorization
+    storage: StorageFabric
+
+
+def parts(settings: Settings, database: Database) -> ArmParts:
+    """What Context wants from ARM and storage, before there is a Context. Writes Azurite's accounts file."""
+    resources = ResourceStore(database)
+    return ArmParts(resources, TypeRegistry(), Authorization(resources), StorageFabric(settings, resources))
+
+
+@dataclass(frozen=True)
+class ArmService:
+    ctx: Context
+    arm: Arm
+    routes: list[BaseRoute]
+
+    async def prepare(self, deployer: Principal) -> None:
+        """Once the gateway's children run: the deployer's roles and the state account. Idempotent."""
+        await ensure_state(self.ctx, self.arm.resources, deployer)
+
+
+def create(ctx: Context) -> ArmService:
+    """Register ARM's own types and make its routes. Other services may register theirs before or after."""
+    register_all(ctx)
+    arm = Arm(ctx)
+    return ArmService(ctx, arm, routes_of(arm))

@@ -79,7 +79,7 @@ class StorageFront:
         if account is None or account.state != "Succeeded":
             raise errors.no_account(account_name, host)
         self._check_network(account, request)
-        query = {name.lower(): value for name, value in parse_qsl(request.url.query, keep_blank_values=True)}
+        query = _query_of(request.url.query)
         raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
         target = target_of(unquote(raw_path), query)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
@@ -191,6 +191,7 @@ class StorageFront:
         trusted: bool,
         principal: Principal | None,
     ) -> Response:
+        headers.pop("x-localcloud-front", None)
         if trusted:
             headers.pop("authorization", None)
             headers["x-localcloud-front"] = self._fabric.secret
@@ -247,6 +248,21 @@ class StorageFront:
                 sas = self._fabric.sas_url(name, target.container, target.blob, permissions="r", hours=1)
                 query = "&".join(part for part in (query, sas.partition("?")[2]) if part)
         return f"{self._azurite}/{name}{parts.path}" + (f"?{query}" if query else "")
+
+
+def _query_of(text: str) -> dict[str, str]:
+    """Parameters by lower-case name. A repeated one is refused: the front and Azurite could take different ones."""
+    pairs = [(name.lower(), value) for name, value in parse_qsl(text, keep_blank_values=True)]
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        repeated = sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1})
+        raise ServiceError(
+            400,
+            "InvalidQueryParameterValue",
+            f"Value for one of the query parameters specified in the request URI is invalid: {', '.join(repeated)} is "
+            "given more than once.",
+        )
+    return query
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

@@ -181,3 +181,36 @@ def test_lists_come_in_pages(azure: AzureSession, group: str) -> None:
     assert [one["name"] for one in first["value"]] == ["id-0", "id-1"] and first["nextLink"].startswith("https://")
     client = ManagedServiceIdentityClient(azure.credential, azure.subscription_id)
     assert len(list(client.user_assigned_identities.list_by_resource_group(_name(group)))) == 3
+
+
+def test_a_lock_refuses_deletion_until_it_is_gone(azure: AzureSession, group: str) -> None:
+    azure.assign(group, "Owner", azure.object_id)
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-kept"
+    azure.put(identity, "2023-01-31", LOCATION)
+    lock = f"{identity}/providers/Microsoft.Authorization/locks/keep"
+    azure.put(lock, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
+    for path, version in ((identity, "2023-01-31"), (group, "2024-03-01")):
+        status, code, message = error_of(azure.arm("DELETE", path, version))
+        assert (status, code) == (409, "ScopeLocked")
+        assert identity in message, "the message names the locked scope"
+    assert azure.arm("DELETE", lock, "2020-05-01").status_code == 200
+    assert azure.arm("DELETE", identity, "2023-01-31").status_code == 200
+
+
+def test_monitoring_hangs_together(azure: AzureSession, group: str) -> None:
+    workspace = f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-one"
+    component = f"{group}/providers/Microsoft.Insights/components/appi-one"
+    setting = f"{component}/providers/Microsoft.Insights/diagnosticSettings/to-log"
+    body: Any = {**LOCATION, "kind": "web", "properties": {"WorkspaceResourceId": workspace}}
+    early = azure.arm("PUT", component, "2020-02-02", body)
+    assert error_of(early)[:2] == (400, "LinkedResourceNotFound")
+    shown = azure.put(workspace, "2023-09-01", LOCATION)
+    assert shown["properties"]["customerId"] and "primarySharedKey" not in str(shown), "keys are asked for by an action"
+    keys = azure.arm("POST", f"{workspace}/sharedKeys", "2020-08-01").json()
+    assert keys["primarySharedKey"] != keys["secondarySharedKey"]
+    made = azure.put(component, "2020-02-02", body)["properties"]
+    assert made["ConnectionString"].startswith(f"InstrumentationKey={made['InstrumentationKey']};")
+    logs = {"workspaceId": workspace, "logs": [{"categoryGroup": "allLogs", "enabled": True}]}
+    assert azure.put(setting, "2021-05-01-preview", {"properties": logs})["id"] == setting
+    nowhere = azure.arm("PUT", setting, "2021-05-01-preview", {"properties": {"logs": logs["logs"]}})
+    assert error_of(nowhere)[:2] == (400, "BadRequest")

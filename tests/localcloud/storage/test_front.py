@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
 
@@ -172,3 +173,9 @@ def test_data_lake_paths_are_not_emulated(azure: AzureSession, account: str) -> 
     with pytest.raises(HttpResponseError) as caught:
         dfs.get_container_client("data").download_blob("a")
     assert caught.value.status_code == 501
+
+
+def test_a_parameter_given_twice_is_refused(azure: AzureSession, account: str) -> None:
+    answer = requests.get(f"{_url(account)}/data/a?sig=a&skoid=b&skoid=c", timeout=30)
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidQueryParameterValue")
+    assert "skoid is given more than once" in answer.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,13 +34,13 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
     java = [
         f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={settings.proxy_port}",
         "-Dhttp.nonProxyHosts=localhost|127.*",
-        f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}",
+        shlex.quote(f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}"),
         "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
         "-Duser.timezone=UTC",
     ]
     archive = archive_file(settings, tools)
     if archive.exists():
-        java.append(f"-XX:SharedArchiveFile={archive}")
+        java.append(shlex.quote(f"-XX:SharedArchiveFile={archive}"))
     return {
         "spark.master": "local[*]",
         "spark.driver.memory": DRIVER_MEMORY,

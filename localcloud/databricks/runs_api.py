@@ -39,6 +39,8 @@ def submit(call: Call) -> Json:
             raise errors.invalid(f"idempotency_token must have at most {_MAX_TOKEN} characters, got {len(token)}.")
         known = call.documents.get("token", token)
         if known is not None:
+            if call.documents.get("run", str(known["run_id"])) is None:
+                raise errors.invalid(f"The run {known['run_id']} of idempotency_token {token} was deleted.")
             return {"run_id": known["run_id"]}
     check_unknown(body, _SUBMIT, "jobs/runs/submit")
     run_as = run_identity(call, body.get("run_as"))

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+
 from localcloud.core.context import Context
 from localcloud.databricks import access, store
 from localcloud.databricks.call import Services
+from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.runner import Runner
 from localcloud.databricks.warm import WarmDrivers
 
 
-def create(context: Context) -> Services:
+@dataclass(frozen=True)
+class DatabricksService:
+    """`routes` answer at *.azuredatabricks.net; `local_routes` at localhost, below /_localcloud/databricks."""
+
+    routes: list[BaseRoute]
+    local_routes: list[BaseRoute]
+
+
+def build(context: Context) -> DatabricksService:
     """Make the tables and hook into the gateway's start and stop."""
     store.create_schema(context.database)
     warm = WarmDrivers(context)
     runner = Runner(context, warm)
+    services = Services(context, runner, warm)
 
     async def start() -> None:
         live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}
@@ -23,4 +37,4 @@ def create(context: Context) -> Services:
 
     context.on_start.append(start)
     context.on_stop.append(warm.close)
-    return Services(context, runner, warm)
+    return DatabricksService(build_routes(services), build_local_routes(services))

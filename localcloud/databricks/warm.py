@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import shutil
 import time
 import uuid
@@ -89,7 +90,7 @@ class WarmDrivers:
         folder = settings.home / "drivers" / "rehearsal"
         fresh = archive.with_suffix(f".{uuid.uuid4().hex[:8]}")
         conf = launch.launch_conf(settings, tools, folder)
-        conf["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={fresh}"
+        conf["spark.driver.extraJavaOptions"] += " " + shlex.quote(f"-XX:ArchiveClassesAtExit={fresh}")
         try:
             await asyncio.to_thread(archive.parent.mkdir, parents=True, exist_ok=True)
             code = await drivers.rehearse(conf, launch.environment(settings, tools), folder)

@@ -25,7 +25,9 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID, Settings, load_settings
-from localcloud.databricks import routes, service
+from localcloud.databricks import service
+from tests.localcloud.azure_session import azure as azure
+from tests.localcloud.azure_session import group as group
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-test"
 
@@ -77,7 +79,7 @@ def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directo
         settings=settings, database=database, identities=directory, authorizer=authorization,  # type: ignore[arg-type]
         storage=None, resources=store, types=TypeRegistry(),  # type: ignore[arg-type]
     )  # fmt: skip
-    services = service.create(context)
+    databricks = service.build(context)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -88,7 +90,7 @@ def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directo
         for hook in context.on_stop:
             await hook()
 
-    app = Starlette(routes=[*routes.build_local_routes(services), *routes.build_routes(services)], lifespan=lifespan)
+    app = Starlette(routes=[*databricks.local_routes, *databricks.routes], lifespan=lifespan)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=asyncio.run, args=(server.serve(),), name="databricks")
     thread.start()

@@ -29,6 +29,7 @@ MAIN = b"""# Databricks notebook source
 # COMMAND ----------
 
 import json
+import os
 
 from lib.rows import clean
 
@@ -53,6 +54,12 @@ if dbutils.widgets.get("mode") == "fail":
 
 # COMMAND ----------
 
+folder = "file:" + os.getcwd() + "/files"
+dbutils.fs.mkdirs(folder)
+dbutils.fs.put(folder + "/a.txt", "hello world")
+dbutils.fs.cp(folder + "/a.txt", folder + "/b.txt")
+dbutils.fs.rm(folder + "/a.txt")
+(file,) = dbutils.fs.ls(folder)
 child = dbutils.notebook.run("./child", 60, {"x": 20})
 dbutils.notebook.exit(json.dumps({
     "left": _sqldf.collect()[0]["left"],
@@ -60,7 +67,8 @@ dbutils.notebook.exit(json.dumps({
     "child": int(child),
     "secret_length": len(secret),
     "conf": spark.conf.get("spark.sql.shuffle.partitions"),
-    "variable": __import__("os").environ["TEAM"],
+    "variable": os.environ["TEAM"],
+    "file": [file.name, file.size, dbutils.fs.head(folder + "/b.txt", 5)],
     "notebook": dbutils.notebook.getContext().notebookPath().get(),
 }))
 
@@ -192,6 +200,7 @@ def test_a_notebook_runs_and_its_failure_is_its_own(
         "secret_length": 15,
         "conf": "3",
         "variable": "ml",
+        "file": ["b.txt", 11, "hello"],
         "notebook": f"{notebooks}/main",
     }
     failed = admin.jobs.get_run_output(bad.run_id or 0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -188,6 +190,10 @@ class Runner:
         settings, documents, private = self._context.settings, workspace.documents, task["_"]
         folder = settings.runs / f"databricks-{task['run_id']}"
         folder.mkdir(parents=True, exist_ok=True)
+
+        def resolve(values: dict[str, str]) -> dict[str, str]:
+            return {key: _resolve(documents, caller, value) for key, value in values.items()}
+
         secret = self._context.identities.grant_workload(None, principal.app_id)
         try:
             readable = permissions.readable(documents, caller)
@@ -203,8 +209,8 @@ class Runner:
                 "tree": str(folder / "Workspace"),
                 "notebooks": notebooks,
                 "output": str(folder / "output.jsonl"),
-                "conf": {**launch.storage_conf(settings, principal.app_id, secret), **private["spark_conf"]},
-                "environment": private["environment"],
+                "conf": {**launch.storage_conf(settings, principal.app_id, secret), **resolve(private["spark_conf"])},
+                "environment": resolve(private["environment"]),
                 "context": {
                     "browserHostName": workspace.host,
                     "apiUrl": f"https://{workspace.host}",
@@ -227,6 +233,8 @@ class Runner:
             except RuntimeError as error:
                 return Outcome.internal_error(str(error), "DRIVER_ERROR")
             return Outcome.of_driver(event)
+        except ServiceError as error:  # a secret that its configuration names
+            return Outcome.internal_error(f"Cluster could not be launched: {error.message}", "INVALID_CLUSTER_REQUEST")
         finally:
             self._context.identities.revoke_workload(secret)
             await driver.kill()
@@ -252,6 +260,14 @@ class _Workspace:
         if method == "secrets.scopes":
             return secrets_api.visible_scopes(self.documents, self.caller)
         raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {method}.")
+
+
+def _resolve(documents: Documents, caller: Caller, value: str) -> str:
+    """`{{secrets/SCOPE/KEY}}` in spark_conf and spark_env_vars stands for the secret."""
+    match = re.fullmatch(r"\{\{secrets/([^/{}]+)/([^/{}]+)\}\}", value.strip())
+    if match is None:
+        return value
+    return base64.b64decode(secrets_api.read(documents, caller, match.group(1), match.group(2))).decode()
 
 
 def _time_out(active: _Active) -> None:

@@ -66,6 +66,7 @@ dbutils.notebook.exit(json.dumps({
     "from_run": FROM_RUN,
     "child": int(child),
     "secret_length": len(secret),
+    "same_by_variable": os.environ["FROM_SCOPE"] == secret,
     "conf": spark.conf.get("spark.sql.shuffle.partitions"),
     "variable": os.environ["TEAM"],
     "file": [file.name, file.size, dbutils.fs.head(folder + "/b.txt", 5)],
@@ -131,6 +132,8 @@ def scope(admin: WorkspaceClient) -> Iterator[str]:
 
 
 def task(path: str, policy: str, key: str = "main", *, after: str | None = None, **parameters: str) -> jobs.SubmitTask:
+    scope = parameters.get("scope")
+    secret = {"FROM_SCOPE": f"{{{{secrets/{scope}/key}}}}"} if scope else {}
     return jobs.SubmitTask(
         task_key=key,
         notebook_task=jobs.NotebookTask(path, base_parameters=parameters),
@@ -138,7 +141,7 @@ def task(path: str, policy: str, key: str = "main", *, after: str | None = None,
             policy_id=policy,
             spark_version=RUNTIME,
             spark_conf={"spark.sql.shuffle.partitions": "3"},
-            spark_env_vars={"TEAM": "ml"},
+            spark_env_vars={"TEAM": "ml", **secret},
         ),
         depends_on=[jobs.TaskDependency(after)] if after else None,
     )
@@ -198,6 +201,7 @@ def test_a_notebook_runs_and_its_failure_is_its_own(
         "from_run": "shared namespace",
         "child": 21,
         "secret_length": 15,
+        "same_by_variable": True,
         "conf": "3",
         "variable": "ml",
         "file": ["b.txt", 11, "hello"],

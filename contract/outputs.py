@@ -1,0 +1,66 @@
+"""The contract between the stack and what is shipped on it: every stack output, typed, with one line of meaning.
+
+`__main__.py` exports exactly these; `mlops` reads them with `read_outputs`. None of them is a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+_Text = Annotated[str, StringConstraints(min_length=1)]
+_ArmId = Annotated[str, StringConstraints(pattern=r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/.+$")]
+_Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+_Https = Annotated[str, StringConstraints(pattern=r"^https://[^/]+/?$")]
+
+
+class OutputsError(Exception):
+    """Stack outputs are missing or malformed; the text names the stack and every such output."""
+
+
+class PlatformOutputs(BaseModel):
+    """One stack's outputs. Field names are the output names."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    environment: _Text = Field(description="Environment of the stack: local, dev, staging, prod.")
+    location: _Text = Field(description="Azure region of the resource group, such as westeurope.")
+    tenant_id: _Guid = Field(description="Entra tenant of the subscription.")
+    subscription_id: _Guid = Field(description="Azure subscription.")
+    resource_group: _Text = Field(description="Resource group that holds the platform.")
+    workspace_name: _Text = Field(description="Azure Machine Learning workspace.")
+    compute_name: _Text = Field(description="AmlCompute cluster that runs the pipeline's steps.")
+    identity_id: _ArmId = Field(description="ARM id of the pipeline's user-assigned identity.")
+    identity_client_id: _Guid = Field(description="Client id of the pipeline's user-assigned identity.")
+    training_account: _Text = Field(description="Storage account of the training data.")
+    training_container: _Text = Field(description="Blob container of the training data.")
+    training_datastore: _Text = Field(description="Azure ML datastore over that container.")
+    container_registry: _Text = Field(description="Login server of the container registry.")
+    key_vault_uri: _Https = Field(description="URI of the Key Vault.")
+    databricks_workspace_id: _ArmId = Field(description="ARM id of the Databricks workspace.")
+    databricks_host: _Https = Field(description="URL of the Databricks workspace, with https://.")
+    instance_pool_id: _Text = Field(description="Databricks instance pool of the notebook runs.")
+    cluster_policy_id: _Text = Field(description="Databricks cluster policy of the notebook runs.")
+    spark_version: _Text = Field(description="Databricks runtime key, such as 17.3.x-scala2.13.")
+    notebook_folder: _Text = Field(description="Databricks workspace folder that published notebooks go to.")
+    batch_endpoint: _Text = Field(description="Azure ML batch endpoint that invokes the published pipeline.")
+    model_registry: str | None = Field(None, description="Azure ML registry shared by the stacks, where there is one.")
+
+
+def read_outputs(values: Mapping[str, Any], stack: str) -> PlatformOutputs:
+    """Validate what `pulumi stack output --json` printed.
+
+    Raises OutputsError that names the stack and every missing or malformed output, and says what to do.
+    """
+    try:
+        return PlatformOutputs.model_validate(values)
+    except ValidationError as error:
+        lines = [f"Stack {stack} does not have the outputs that the code needs:"]
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            what = "is missing" if problem["type"] == "missing" else f"is {problem['input']!r}: {problem['msg']}"
+            lines.append(f"  {name} {what}")
+        lines.append(f"Bring it up to date with `pulumi up --stack {stack}`.")
+        raise OutputsError("\n".join(lines)) from error

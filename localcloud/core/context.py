@@ -34,7 +34,9 @@ class Principal:
 class Identities(Protocol):
     """Entra's directory and token service: localcloud.entra.directory.Directory."""
 
-    def create_principal(self, display_name: str, *, secret: str | None = None, kind: str = "ServicePrincipal") -> Principal:
+    def create_principal(
+        self, display_name: str, *, secret: str | None = None, kind: str = "ServicePrincipal"
+    ) -> Principal:
         """Make a service principal (a managed identity has no secret)."""
         ...
 
@@ -49,7 +51,7 @@ class Identities(Protocol):
         ...
 
     def authenticate(self, authorization: str | None, audiences: frozenset[str]) -> Principal:
-        """Check a `Bearer …` header. Raises ServiceError 401 (InvalidAuthenticationToken and its kin) when it does not hold."""
+        """Check a `Bearer …` header. Raises ServiceError 401 (InvalidAuthenticationToken and its kin) where it fails."""
         ...
 
     def grant_workload(self, app_ids: Mapping[str, str] | None, default_app_id: str) -> str:
@@ -61,7 +63,7 @@ class Identities(Protocol):
 
 
 class Authorizer(Protocol):
-    """Role-based access control over the role assignments in the ARM store: localcloud.arm.authorization.Authorization."""
+    """Access control over the role assignments in the ARM store: localcloud.arm.authorization.Authorization."""
 
     def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
         """`action` such as Microsoft.Storage/storageAccounts/write; `scope` an ARM id; `data` for dataActions."""
@@ -76,7 +78,9 @@ class BlobStorage(Protocol):
         """The public address: https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
         ...
 
-    def sas_url(self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24) -> str:
+    def sas_url(
+        self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24
+    ) -> str:
         """The public address with a service SAS, as Azure ML hands out for uploads and logs."""
         ...
 

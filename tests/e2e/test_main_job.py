@@ -1,4 +1,4 @@
-"""From nothing to a registered model and back to nothing, by the verbs that a user types, in the order they type them."""
+"""From nothing to a registered model and back to nothing, by the verbs that a user types, in their order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from azure.identity import DefaultAzureCredential
 from contract.outputs import PlatformOutputs
 import json, subprocess
 outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
-client = MLClient(DefaultAzureCredential(), outputs["subscription_id"], outputs["resource_group"], outputs["workspace_name"])
+names = (outputs[name] for name in ("subscription_id", "resource_group", "workspace_name"))
+client = MLClient(DefaultAzureCredential(), *names)
 print("versions", sorted(int(m.version) for m in client.models.list(name="diabetes")))
 """
 
@@ -63,17 +64,23 @@ def test_state_holds_no_secret_in_the_clear(machine: Machine) -> None:
 
     secret = machine.shell_environment()["AZURE_CLIENT_SECRET"]
     assert secret not in text
-    assert not re.search(r"AccountKey=|SharedAccessSignature|\bsig=|eyJ[\w-]{20,}\.eyJ", text), "a key, SAS or token in state"
+    assert not re.search(r"AccountKey=|SharedAccessSignature|\bsig=|eyJ[\w-]{20,}\.eyJ", text), (
+        "a key, SAS or token in state"
+    )
     for resource in state["deployment"]["resources"]:
         for name, value in (resource.get("outputs") or {}).items():
-            if re.search(r"(?i)(password|secret|token|primaryKey|sharedKey|connectionString|instrumentationKey)$", name):
+            if re.search(
+                r"(?i)(password|secret|token|primaryKey|sharedKey|connectionString|instrumentationKey)$", name
+            ):
                 assert not isinstance(value, str) or not value, f"{resource['urn']} keeps {name} in the clear"
 
 
 def test_the_engine_s_own_verbs_work_in_the_shell(machine: Machine) -> None:
     preview = machine.in_shell("pulumi", "preview", "--stack", "local", "--expect-no-changes")
     assert preview.code == 0, preview.text
-    refresh = machine.in_shell("pulumi", "refresh", "--stack", "local", "--yes", "--expect-no-changes", "--skip-preview")
+    refresh = machine.in_shell(
+        "pulumi", "refresh", "--stack", "local", "--yes", "--expect-no-changes", "--skip-preview"
+    )
     assert refresh.code == 0, refresh.text
     outputs = machine.in_shell("pulumi", "stack", "output", "--stack", "local", "--json")
     assert outputs.code == 0, outputs.text
@@ -155,7 +162,12 @@ def test_stop_and_start_lose_nothing(machine: Machine) -> None:
 
 def test_wrong_credentials_are_refused_by_name(machine: Machine) -> None:
     status = machine.in_shell(
-        str(ROOT / ".venv/bin/python"), "-m", "mlops", "up", "--stack", "local",
+        str(ROOT / ".venv/bin/python"),
+        "-m",
+        "mlops",
+        "up",
+        "--stack",
+        "local",
         env={"AZURE_CLIENT_SECRET": "wrong"},
     )
 

@@ -51,7 +51,7 @@ class Identities(Protocol):
         ...
 
     def authenticate(self, authorization: str | None, audiences: frozenset[str]) -> Principal:
-        """Check a `Bearer …` header. Raises ServiceError 401 (InvalidAuthenticationToken and its kin) where it fails."""
+        """Check a `Bearer …` header. Raises ServiceError 401 (InvalidAuthenticationToken or its kin) if not valid."""
         ...
 
     def grant_workload(self, app_ids: Mapping[str, str] | None, default_app_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A user's machine: the verbs of the Makefile against a localcloud of the tests' own; nothing of the user's is touched."""
+"""A user's machine: the verbs of the Makefile against a localcloud of the tests' own; the user's is not touched."""
 
 from __future__ import annotations
 

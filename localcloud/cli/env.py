@@ -1,0 +1,68 @@
+"""What a shell needs so that Azure's own clients find this localcloud. Works while it is stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from localcloud.core.settings import (
+    STATE_CONTAINER,
+    STATE_STORAGE_ACCOUNT,
+    SUBSCRIPTION_ID,
+    TENANT_ID,
+    Settings,
+)
+from localcloud.engine import pulumi_home, toolchain
+from localcloud.engine.places import machine_path
+from localcloud.gateway import deployer
+
+_METADATA_VERSION = "2020-09-01"
+_NOT_PROXIED = "localhost,127.0.0.1,::1"
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The variables by name. Raises LocalcloudError when this localcloud was never started."""
+    credentials = deployer.read(settings)
+    bundle = str(settings.tls / "bundle.pem")
+    proxy = f"http://127.0.0.1:{settings.proxy_port}"
+    tools = toolchain.find(settings)
+    entries = [] if tools is None else [str(entry) for entry in tools.path_entries]
+    own_bin = str(Path(sys.executable).parent)
+    rest = [entry for entry in machine_path().split(os.pathsep) if entry != own_bin]
+    result = {
+        "ARM_CLOUD_METADATA_URL": f"{settings.gateway_url}/metadata/endpoints?api-version={_METADATA_VERSION}",
+        "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com",
+        "AZURE_TENANT_ID": TENANT_ID,
+        "AZURE_CLIENT_ID": credentials.client_id,
+        "AZURE_CLIENT_SECRET": credentials.client_secret,
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "ARM_TENANT_ID": TENANT_ID,
+        "ARM_CLIENT_ID": credentials.client_id,
+        "ARM_CLIENT_SECRET": credentials.client_secret,
+        "ARM_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": _NOT_PROXIED,
+        "no_proxy": _NOT_PROXIED,
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
+        "PULUMI_BACKEND_URL": f"azblob://{STATE_CONTAINER}?storage_account={STATE_STORAGE_ACCOUNT}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(deployer.passphrase_file(settings)),
+        **pulumi_home.environment(settings),
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "LOCALCLOUD_HOME": str(settings.home),
+        "LOCALCLOUD_PORT": str(settings.port),
+        "PATH": os.pathsep.join([*entries, own_bin, *rest]),
+    }
+    if tools is not None:
+        result["JAVA_HOME"] = str(tools.java_home)
+    return result
+
+
+def exports(settings: Settings) -> str:
+    """`export NAME='value'` lines for any POSIX shell."""
+    quoted = ((name, value.replace("'", "'\\''")) for name, value in variables(settings).items())
+    return "".join(f"export {name}='{value}'\n" for name, value in quoted)

@@ -1,0 +1,83 @@
+"""Workload identity federation: a token of another issuer stands for a secret, where a federated credential says so.
+
+The outer token's signature is checked against the keys that its issuer publishes, as Entra does.
+Source: learn.microsoft.com "Workload identity federation", and the AADSTS7002xx error codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+
+from localcloud.arm.identity import USER_ASSIGNED
+from localcloud.arm.store import ResourceStore
+from localcloud.core.context import Principal
+
+_CREDENTIALS = f"{USER_ASSIGNED}/federatedIdentityCredentials"
+
+
+class FederationError(Exception):
+    """An assertion that Entra would refuse; `number` is the AADSTS number."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+class Federation:
+    """Checks client assertions against the federated credentials of user-assigned identities."""
+
+    def __init__(self, resources: ResourceStore) -> None:
+        self._resources = resources
+
+    def check(self, principal: Principal, assertion: str) -> None:
+        """Raises FederationError when `assertion` may not stand for the principal's secret."""
+        try:
+            claims: dict[str, Any] = jwt.decode(assertion, options={"verify_signature": False})
+        except jwt.InvalidTokenError as error:
+            raise FederationError(
+                50027, f"JWT token is invalid or malformed: the client assertion is not a JWT ({error})."
+            ) from error
+        issuer, subject = str(claims.get("iss", "")), str(claims.get("sub", ""))
+        credentials = [
+            one.properties
+            for identity in self._resources.list(USER_ASSIGNED)
+            if identity.properties.get("principalId") == principal.object_id
+            for one in self._resources.children(identity.id, _CREDENTIALS)
+        ]
+        if not credentials:
+            raise FederationError(
+                70025,
+                f"The client '{principal.app_id}'({principal.display_name}) has no configured federated identity "
+                "credentials.",
+            )
+        same = [one for one in credentials if one["issuer"] == issuer and one["subject"] == subject]
+        if not same:
+            raise FederationError(
+                700213,
+                f"No matching federated identity record found for presented assertion subject '{subject}' and issuer "
+                f"'{issuer}'. Check your federated identity credential Subject, Audience and Issuer against the "
+                "presented assertion.",
+            )
+        self._verify(assertion, issuer, list(same[0]["audiences"]))
+
+    @staticmethod
+    def _verify(assertion: str, issuer: str, audiences: list[str]) -> None:
+        try:
+            key = jwt.PyJWKClient(f"{issuer.rstrip('/')}/.well-known/jwks", timeout=10).get_signing_key_from_jwt(
+                assertion
+            )
+            jwt.decode(assertion, key.key, algorithms=["RS256"], audience=audiences, issuer=issuer, leeway=60)
+        except jwt.InvalidAudienceError as error:
+            raise FederationError(
+                700212, "No matching federated identity record found for the presented assertion audience."
+            ) from error
+        except jwt.PyJWKClientError as error:
+            raise FederationError(
+                50166, f"Request to External OIDC endpoint failed: keys of '{issuer}' cannot be read ({error})."
+            ) from error
+        except jwt.InvalidTokenError as error:
+            raise FederationError(
+                700211, f"The presented assertion of issuer '{issuer}' does not verify: {error}."
+            ) from error

@@ -1,0 +1,38 @@
+"""Entra as a part of localcloud: its routes on login.microsoftonline.com, and Graph's on graph.microsoft.com."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm.store import ResourceStore
+from localcloud.entra import discovery
+from localcloud.entra.directory import Directory
+from localcloud.entra.federation import Federation
+from localcloud.entra.graph import Graph
+from localcloud.entra.tokens import TokenEndpoint
+
+
+@dataclass(frozen=True)
+class EntraService:
+    routes: list[BaseRoute]
+    graph_routes: list[BaseRoute]
+
+
+def build(directory: Directory, resources: ResourceStore) -> EntraService:
+    """`resources` has the federated credentials of managed identities."""
+    token = TokenEndpoint(directory, Federation(resources))
+    keys = discovery.Keys(directory)
+    well_known = ".well-known/openid-configuration"
+    routes: list[BaseRoute] = [
+        Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
+        Route("/{tenant}/oauth2/token", token, methods=["POST"]),
+        Route(f"/{{tenant}}/v2.0/{well_known}", discovery.configuration),
+        Route(f"/{{tenant}}/{well_known}", discovery.configuration),
+        Route("/{tenant}/discovery/instance", discovery.instances),
+        Route("/{tenant}/discovery/v2.0/keys", keys),
+        Route("/{tenant}/discovery/keys", keys),
+    ]
+    methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+    return EntraService(routes, [Route("/{path:path}", Graph(directory), methods=methods)])

@@ -1,0 +1,162 @@
+"""The token endpoints: client credentials by secret or federated assertion, in the v1 and v2 forms.
+
+Errors are Entra's: HTTP status, `error` and an AADSTS number, as MSAL and azidentity print them.
+Source: learn.microsoft.com "Microsoft identity platform and the OAuth 2.0 client credentials flow" and
+"Microsoft Entra authentication and authorization error codes".
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from localcloud.core.context import Principal
+from localcloud.core.settings import TENANT_ID
+from localcloud.entra.directory import Directory
+from localcloud.entra.federation import Federation, FederationError
+
+Json = dict[str, Any]
+LIFETIME_SECONDS = 3600
+_TENANTS = frozenset({TENANT_ID, "organizations", "common"})
+
+
+class TokenError(Exception):
+    """A refusal: status, OAuth error, AADSTS number, text."""
+
+    def __init__(self, status: int, error: str, number: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.error, self.number, self.text = status, error, number, text
+
+    def response(self) -> Response:
+        trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        described = f"AADSTS{self.number}: {self.text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
+        body = {
+            "error": self.error, "error_description": described, "error_codes": [self.number], "timestamp": now,
+            "trace_id": trace, "correlation_id": correlation,
+            "error_uri": f"https://login.microsoftonline.com/error?code={self.number}",
+        }  # fmt: skip
+        return JSONResponse(body, self.status, {"Cache-Control": "no-store"})
+
+
+class TokenEndpoint:
+    """POST /{tenant}/oauth2/v2.0/token and /{tenant}/oauth2/token."""
+
+    def __init__(self, directory: Directory, federation: Federation) -> None:
+        self._directory = directory
+        self._federation = federation
+
+    async def __call__(self, request: Request) -> Response:
+        form = {key: values[-1] for key, values in parse_qs((await request.body()).decode()).items()}
+        v2 = "/v2.0/" in request.url.path
+        try:
+            check_tenant(request.path_params["tenant"])
+            principal = self._principal(form)
+            audience = _audience_v2(form) if v2 else _audience_v1(form)
+        except TokenError as error:
+            return error.response()
+        token = self._directory.issue_token(principal, audience, lifetime_seconds=LIFETIME_SECONDS)
+        if v2:
+            answer: Json = {
+                "token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "ext_expires_in": LIFETIME_SECONDS,
+                "access_token": token,
+            }  # fmt: skip
+        else:
+            now = int(time.time())
+            answer = {
+                "token_type": "Bearer", "expires_in": str(LIFETIME_SECONDS), "ext_expires_in": str(LIFETIME_SECONDS),
+                "expires_on": str(now + LIFETIME_SECONDS), "not_before": str(now), "resource": audience,
+                "access_token": token,
+            }  # fmt: skip
+        return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+    def _principal(self, form: Mapping[str, str]) -> Principal:
+        grant = _needed(form, "grant_type")
+        if grant != "client_credentials":
+            raise TokenError(
+                400,
+                "unsupported_grant_type",
+                70003,
+                f"The app requested an unsupported grant type '{grant}'. localcloud signs in with client_credentials.",
+            )
+        client = _needed(form, "client_id")
+        principal = self._directory.by_app_id(client)
+        if principal is None:
+            raise TokenError(
+                400,
+                "unauthorized_client",
+                700016,
+                f"Application with identifier '{client}' was not found in the directory '{TENANT_ID}'. This can happen "
+                "if the application has not been installed by the administrator of the tenant or consented to by any "
+                "user in the tenant. You may have sent your authentication request to the wrong tenant.",
+            )
+        if "client_assertion" in form:
+            try:
+                self._federation.check(principal, form["client_assertion"])
+            except FederationError as error:
+                raise TokenError(401, "invalid_client", error.number, str(error)) from error
+            return principal
+        if "client_secret" not in form:
+            raise TokenError(
+                401,
+                "invalid_client",
+                7000218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            )
+        if not self._directory.has_secret(client, form["client_secret"]):
+            raise TokenError(
+                401,
+                "invalid_client",
+                7000215,
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
+                f"value, not the client secret ID, for a secret added to app '{client}'.",
+            )
+        return principal
+
+
+def check_tenant(tenant: str) -> None:
+    """Raises TokenError AADSTS90002 for a tenant that is not ours."""
+    if tenant.lower() not in _TENANTS:
+        raise TokenError(
+            400,
+            "invalid_request",
+            90002,
+            f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
+            "correct cloud. Check with your subscription administrator, this may happen if there are no active "
+            "subscriptions for the tenant.",
+        )
+
+
+def _needed(form: Mapping[str, str], name: str) -> str:
+    if not form.get(name):
+        raise TokenError(
+            400, "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
+        )
+    return form[name]
+
+
+def _audience_v2(form: Mapping[str, str]) -> str:
+    """`https://vault.azure.net/.default` is for `https://vault.azure.net`; two slashes keep one, as in Entra."""
+    scopes = [scope for scope in _needed(form, "scope").split() if scope not in {"openid", "profile", "offline_access"}]
+    if len(scopes) != 1 or not scopes[0].endswith("/.default"):
+        raise TokenError(
+            400,
+            "invalid_scope",
+            1002012,
+            f"The provided value for scope {form['scope']} is not valid. Client credential flows must have a scope "
+            "value with /.default suffixed to the resource identifier (application ID URI).",
+        )
+    return scopes[0].removesuffix("/.default")
+
+
+def _audience_v1(form: Mapping[str, str]) -> str:
+    if form.get("resource"):
+        return form["resource"]
+    return _audience_v2(form) if form.get("scope") else _needed(form, "resource")

@@ -1,0 +1,1 @@
+"""The one process that listens: TLS gateway, CONNECT proxy, identity endpoint, and the children it supervises."""

@@ -1,0 +1,66 @@
+"""The gateway's ASGI application: Host header to service, request log, faults, and the answer when all else fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from localcloud.gateway.faults import Faults
+from localcloud.gateway.hosts import Service, service_of
+
+_requests = logging.getLogger("localcloud.requests")
+_log = logging.getLogger("localcloud.gateway")
+
+
+class Gateway:
+    """Told apart by the Host header, as the host names would be by DNS."""
+
+    def __init__(self, routers: Mapping[Service, Router], faults: Faults) -> None:
+        self._routers = routers
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        started = time.perf_counter()
+        host = Headers(scope=scope).get("host", "")
+        status = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._serve(scope, host, receive, counted)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            _log.exception("%s https://%s%s failed", scope["method"], host, scope["path"])
+            if status:
+                raise
+            message = f"localcloud failed: {error!r}. Its log has the details (make logs)."
+            body = {"error": {"code": "InternalServerError", "message": message}, "message": message}
+            await JSONResponse(body, 500, {"x-ms-request-id": str(uuid.uuid4())})(scope, receive, counted)
+        finally:
+            # Queries may hold signatures: only the path is logged.
+            took = (time.perf_counter() - started) * 1000
+            _requests.info("%s https://%s%s %s %.1f ms", scope["method"], host, scope["path"], status, took)
+
+    async def _serve(self, scope: Scope, host: str, receive: Receive, send: Send) -> None:
+        service = service_of(host)
+        if service is None:
+            message = f"localcloud has no service at host {host!r}."
+            await JSONResponse({"error": {"code": "UnknownHost", "message": message}}, 404)(scope, receive, send)
+            return
+        if await self._faults.answer(scope, host.rsplit(":", 1)[0], receive, send):
+            return
+        await self._routers[service](scope, receive, send)

@@ -1,0 +1,65 @@
+"""Which Azure host names localcloud answers for, and which service each belongs to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Service(StrEnum):
+    LOCAL = "localhost"
+    ARM = "arm"
+    ENTRA = "entra"
+    GRAPH = "graph"
+    STORAGE = "storage"
+    KEY_VAULT = "keyvault"
+    DATABRICKS = "databricks"
+    AZURE_ML = "azureml"
+    SCORING = "scoring"
+
+
+_EXACT = {
+    "localhost": Service.LOCAL,
+    "127.0.0.1": Service.LOCAL,
+    "management.azure.com": Service.ARM,
+    "management.core.windows.net": Service.ARM,
+    "login.microsoftonline.com": Service.ENTRA,
+    "login.windows.net": Service.ENTRA,
+    "login.microsoft.com": Service.ENTRA,
+    "sts.windows.net": Service.ENTRA,
+    "graph.microsoft.com": Service.GRAPH,
+}
+_SUFFIXES = {
+    ".blob.core.windows.net": Service.STORAGE,
+    ".dfs.core.windows.net": Service.STORAGE,
+    ".vault.azure.net": Service.KEY_VAULT,
+    ".azuredatabricks.net": Service.DATABRICKS,
+    ".api.azureml.ms": Service.AZURE_ML,
+    ".inference.ml.azure.com": Service.SCORING,
+}
+
+_REGIONS_WITH_SCORING = (
+    "eastus", "eastus2", "westus", "westus2", "westus3", "centralus", "northcentralus", "southcentralus",
+    "westcentralus", "canadacentral", "canadaeast", "brazilsouth", "northeurope", "westeurope", "uksouth", "ukwest",
+    "francecentral", "germanywestcentral", "switzerlandnorth", "norwayeast", "swedencentral", "polandcentral",
+    "italynorth", "spaincentral", "southafricanorth", "uaenorth", "israelcentral", "centralindia", "southindia",
+    "eastasia", "southeastasia", "japaneast", "japanwest", "koreacentral", "australiaeast", "australiasoutheast",
+    "qatarcentral", "mexicocentral",
+)  # fmt: skip
+
+AZURE_NAMES: tuple[str, ...] = (
+    *_EXACT,
+    *(f"*{suffix}" for suffix in _SUFFIXES),
+    # adb-123.4.azuredatabricks.net and ENDPOINT.REGION.inference.ml.azure.com have two labels before the suffix, and
+    # a wildcard stands for one.
+    *(f"*.{number}.azuredatabricks.net" for number in range(20)),
+    *(f"*.{region}.inference.ml.azure.com" for region in _REGIONS_WITH_SCORING),
+)
+"""The names of the gateway's certificate."""
+
+
+def service_of(host: str) -> Service | None:
+    """The service of a Host header or CONNECT target (with or without port), None for a host that is not ours."""
+    name = host.rsplit(":", 1)[0].strip("[]").lower().rstrip(".")
+    if name in _EXACT:
+        return _EXACT[name]
+    return next((service for suffix, service in _SUFFIXES.items() if name.endswith(suffix)), None)

@@ -1,0 +1,134 @@
+"""`serve`: everything of one localcloud in one process and two children, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+
+from localcloud.core.errors import LocalcloudError
+from localcloud.core.settings import Settings
+from localcloud.engine import toolchain
+from localcloud.gateway import children, deployer, services, tls
+from localcloud.gateway.app import Gateway
+from localcloud.gateway.faults import Faults
+from localcloud.gateway.instance import fingerprint, state_file
+from localcloud.gateway.proxy import ConnectProxy
+
+_log = logging.getLogger("localcloud.gateway")
+_GRACE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """Signals are this process's own business: there are two servers in it."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def run(settings: Settings) -> None:
+    """Serve in the foreground. Raises LocalcloudError when a tool is missing."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("azure", "httpx", "httpcore", "uvicorn.error", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tools = toolchain.find(settings)
+    if tools is None:
+        raise LocalcloudError("The tools are not installed: run `make tools`.")
+    started = time.monotonic()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.logs.mkdir(exist_ok=True)
+    server_pem = tls.ensure(settings)
+    faults = Faults.from_environment()
+    built = services.build(settings, faults)
+    principal = deployer.ensure(settings, built.directory)
+    supervised = children.make(settings, tools, built.storage)
+    gateway = _server(Gateway(built.routers, faults), settings.gateway_port)
+    gateway.config.load()
+    gateway.config.ssl = tls.server_context(server_pem)
+    identity = _server(built.identity_app, settings.identity_port)
+    proxy = ConnectProxy(settings)
+    context = built.context
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        supervised.start()
+        await proxy.start()
+        await built.arm.prepare(principal)
+        for hook in context.on_start:
+            await hook()
+        tasks = [loop.create_task(gateway.serve()), loop.create_task(identity.serve())]
+        await _accepting((gateway, identity), tasks)
+        _write_state(settings, supervised)
+        _log.info("localcloud is ready at %s after %.1f s", settings.gateway_url, time.monotonic() - started)
+        await _until(stop, tasks)
+    finally:
+        _log.info("localcloud stops")
+        state_file(settings).unlink(missing_ok=True)
+        await _close(built.context.tasks.close)
+        for hook in reversed(context.on_stop):
+            await _close(hook)
+        gateway.should_exit = identity.should_exit = True
+        await asyncio.wait(tasks, timeout=_GRACE_SECONDS) if tasks else None
+        await _close(proxy.close)
+        await _close(supervised.close)
+        context.database.close()
+
+
+def _server(app: Any, port: int) -> _Server:
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, http="httptools", lifespan="off", access_log=False, log_config=None,
+        server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75, backlog=512,
+    )  # fmt: skip
+    return _Server(config)
+
+
+async def _accepting(servers: tuple[_Server, ...], tasks: list[asyncio.Task[None]]) -> None:
+    while not all(server.started for server in servers):
+        for task in tasks:
+            if task.done():
+                task.result()
+                raise LocalcloudError("the gateway ended before it was ready")
+        await asyncio.sleep(0.01)
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    waiting = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done - {waiting}:
+        task.result()
+
+
+async def _close(close: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await close()
+    except Exception:
+        _log.exception("stopping failed")
+
+
+def _write_state(settings: Settings, supervised: children.Children) -> None:
+    """Who serves this home: `start` and `status` read it."""
+    state = {
+        "pid": os.getpid(), "port": settings.port, "fingerprint": fingerprint(), "started": time.time(),
+        "children": supervised.states(),
+    }  # fmt: skip
+    deployer.write_private(state_file(settings), json.dumps(state))

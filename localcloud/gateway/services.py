@@ -1,0 +1,96 @@
+"""All services of one localcloud, put together: who is given what, and which host name leads to which routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from localcloud.arm import service as arm_service
+from localcloud.azureml import service as azureml_service
+from localcloud.core.context import Context
+from localcloud.core.database import Database
+from localcloud.core.errors import not_emulated
+from localcloud.core.settings import Settings
+from localcloud.databricks import service as databricks_service
+from localcloud.entra import identity_endpoint
+from localcloud.entra import service as entra_service
+from localcloud.entra.directory import Directory
+from localcloud.gateway.faults import FaultRoute, Faults
+from localcloud.gateway.hosts import Service
+from localcloud.keyvault import routes as keyvault_routes
+from localcloud.storage import routes as storage_routes
+from localcloud.storage.fabric import StorageFabric
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the gateway serves."""
+
+    context: Context
+    directory: Directory
+    arm: arm_service.ArmService
+    storage: StorageFabric
+    routers: dict[Service, Router]
+    identity_app: Starlette
+
+
+def build(settings: Settings, faults: Faults) -> Services:
+    """Open the database and make every service. Starts nothing."""
+    database = Database(settings.database)
+    parts = arm_service.parts(settings, database)
+    directory = Directory(database)
+    context = Context(
+        settings=settings, database=database, identities=directory, authorizer=parts.authorizer,
+        storage=parts.storage, resources=parts.resources, types=parts.types,
+    )  # fmt: skip
+    arm = arm_service.create(context)
+    databricks = databricks_service.build(context)
+    azureml = azureml_service.build(context)
+    entra = entra_service.build(directory, parts.resources)
+    local: list[BaseRoute] = [
+        Route("/_localcloud/ready", _ready),
+        Route(
+            "/_localcloud/faults",
+            FaultRoute(faults, directory, _arm_audiences(settings)),
+            methods=["GET", "POST", "DELETE"],
+        ),
+        *databricks.local_routes,
+        *azureml.local_routes,
+        *entra.routes,
+        *arm.routes,
+    ]
+    routes: dict[Service, list[BaseRoute]] = {
+        Service.LOCAL: local,
+        Service.ARM: arm.routes,
+        Service.ENTRA: entra.routes,
+        Service.GRAPH: entra.graph_routes,
+        Service.STORAGE: storage_routes.build_routes(context),
+        Service.KEY_VAULT: keyvault_routes.build_routes(context),
+        Service.DATABRICKS: databricks.routes,
+        Service.AZURE_ML: azureml.routes,
+        Service.SCORING: azureml.scoring_routes,
+    }
+    routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}
+    return Services(context, directory, arm, parts.storage, routers, identity_endpoint.build(directory))
+
+
+def _arm_audiences(settings: Settings) -> frozenset[str]:
+    hosts = ("https://management.azure.com", "https://management.core.windows.net", settings.gateway_url)
+    return frozenset(host + end for host in hosts for end in ("", "/"))
+
+
+async def _ready(request: Request) -> Response:
+    return JSONResponse({"status": "ready"})
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    """No route of the service takes this path: say which operation is not emulated."""
+    request = Request(scope)
+    error = not_emulated(f"{request.method} https://{request.headers.get('host', '')}{request.url.path}")
+    body = {"error": {"code": error.code, "message": error.message}, "error_code": error.code, "message": error.message}
+    await JSONResponse(body, error.status)(scope, receive, send)

@@ -1,0 +1,73 @@
+"""One running localcloud for all tests of its services: a home, ports and principals of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from localcloud.cli.env import variables
+from localcloud.core.settings import Settings, load_settings
+from localcloud.engine import toolchain
+from tests.localcloud.azure_session import azure as azure
+from tests.localcloud.azure_session import group as group
+
+ROOT = Path(__file__).resolve().parents[2]
+_FIRST, _LAST, _PORTS = 29100, 32000, 5
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """`environment` is what `make env` prints."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def command(self, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """`python -m localcloud WORDS` against this one."""
+        own = {
+            "LOCALCLOUD_HOME": str(self.settings.home),
+            "LOCALCLOUD_PORT": str(self.settings.port),
+            "DATAOPSML_CACHE": str(self.settings.cache),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "localcloud", *words], cwd=ROOT, env={**os.environ, **own, **extra},
+            capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+
+
+def free_port() -> int:
+    """The first of five ports in a row that nothing listens on."""
+    for first in range(_FIRST, _LAST, _PORTS):
+        sockets = [socket.socket() for _ in range(_PORTS)]
+        try:
+            for offset, one in enumerate(sockets):
+                one.bind(("127.0.0.1", first + offset))
+        except OSError:
+            continue
+        finally:
+            for one in sockets:
+                one.close()
+        return first
+    raise RuntimeError(f"no {_PORTS} free ports in a row between {_FIRST} and {_LAST}")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Started once per test run, by the command that users start it with."""
+    settings = Settings(home=tmp_path_factory.mktemp("cloud") / "home", port=free_port(), cache=load_settings().cache)
+    toolchain.ensure(settings)
+    made = Cloud(settings, {})
+    started = made.command("start")
+    try:
+        assert started.returncode == 0, started.stderr + started.stdout
+        made.environment.update(variables(settings))
+        yield made
+    finally:
+        made.command("stop")

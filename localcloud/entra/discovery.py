@@ -70,5 +70,5 @@ class Keys:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         return JSONResponse(self._directory.jwks())

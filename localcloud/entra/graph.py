@@ -23,7 +23,7 @@ class Graph:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         try:
             self._directory.authenticate(request.headers.get("authorization"), _AUDIENCES)
             return JSONResponse(self._answer(request))

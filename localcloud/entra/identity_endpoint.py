@@ -28,7 +28,7 @@ class IdentityEndpoint:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         secret = request.path_params.get("secret") or request.headers.get("secret", "")
         granted = self._directory.workload(secret)
         if granted is None:
@@ -62,4 +62,4 @@ def _refuse(status: int, error: str, description: str) -> Response:
 def build(directory: Directory) -> Starlette:
     """The application of the identity port."""
     endpoint = IdentityEndpoint(directory)
-    return Starlette(routes=[Route("/msi/token", endpoint), Route("/msi/{secret}/token", endpoint)])
+    return Starlette(routes=[Route("/msi/token", endpoint.answer), Route("/msi/{secret}/token", endpoint.answer)])

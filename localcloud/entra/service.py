@@ -26,13 +26,13 @@ def build(directory: Directory, resources: ResourceStore) -> EntraService:
     keys = discovery.Keys(directory)
     well_known = ".well-known/openid-configuration"
     routes: list[BaseRoute] = [
-        Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
-        Route("/{tenant}/oauth2/token", token, methods=["POST"]),
+        Route("/{tenant}/oauth2/v2.0/token", token.answer, methods=["POST"]),
+        Route("/{tenant}/oauth2/token", token.answer, methods=["POST"]),
         Route(f"/{{tenant}}/v2.0/{well_known}", discovery.configuration),
         Route(f"/{{tenant}}/{well_known}", discovery.configuration),
         Route("/{tenant}/discovery/instance", discovery.instances),
-        Route("/{tenant}/discovery/v2.0/keys", keys),
-        Route("/{tenant}/discovery/keys", keys),
+        Route("/{tenant}/discovery/v2.0/keys", keys.answer),
+        Route("/{tenant}/discovery/keys", keys.answer),
     ]
     methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
-    return EntraService(routes, [Route("/{path:path}", Graph(directory), methods=methods)])
+    return EntraService(routes, [Route("/{path:path}", Graph(directory).answer, methods=methods)])

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -53,12 +54,12 @@ class TokenEndpoint:
         self._directory = directory
         self._federation = federation
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         form = {key: values[-1] for key, values in parse_qs((await request.body()).decode()).items()}
         v2 = "/v2.0/" in request.url.path
         try:
             check_tenant(request.path_params["tenant"])
-            principal = self._principal(form)
+            principal = await run_in_threadpool(self._principal, form)  # an issuer may be asked for its keys
             audience = _audience_v2(form) if v2 else _audience_v1(form)
         except TokenError as error:
             return error.response()

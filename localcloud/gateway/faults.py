@@ -104,7 +104,7 @@ class FaultRoute:
     def __init__(self, faults: Faults, identities: Identities, audiences: frozenset[str]) -> None:
         self._faults, self._identities, self._audiences = faults, identities, audiences
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         try:
             self._identities.authenticate(request.headers.get("authorization"), self._audiences)
             if request.method == "POST":

@@ -56,7 +56,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Route("/_localcloud/ready", _ready),
         Route(
             "/_localcloud/faults",
-            FaultRoute(faults, directory, _arm_audiences(settings)),
+            FaultRoute(faults, directory, _arm_audiences(settings)).answer,
             methods=["GET", "POST", "DELETE"],
         ),
         *databricks.local_routes,

@@ -68,7 +68,6 @@ def _shown(principal: Principal) -> Json:
         "id": principal.object_id,
         "appId": principal.app_id,
         "displayName": principal.display_name,
-        "servicePrincipalType": "Application" if principal.kind == "Application" else "ManagedIdentity",
         "accountEnabled": True,
         "appOwnerOrganizationId": principal.tenant_id,
     }

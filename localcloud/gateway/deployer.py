@@ -48,7 +48,7 @@ def ensure(settings: Settings, directory: Directory) -> Principal:
                 directory.set_secret(known.object_id, known.client_secret)
             return principal
     secret = secrets.token_urlsafe(32)
-    principal = directory.create_principal(DISPLAY_NAME, secret=secret, kind="Application")
+    principal = directory.create_principal(DISPLAY_NAME, secret=secret)
     kept = {"object_id": principal.object_id, "client_id": principal.app_id, "client_secret": secret}
     write_private(credentials_file(settings), json.dumps(kept))
     return principal

@@ -1,0 +1,1 @@
+"""MLflow behind Azure ML: the tracking server of each workspace, and models as ARM shows them."""

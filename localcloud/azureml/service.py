@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import importlib.util
+from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
 
+from localcloud.azureml import (
+    assets,
+    compute,
+    datastores,
+    discovery,
+    endpoints,
+    invoke,
+    uploads,
+    workspaces,
+)
 from localcloud.core.context import Context
 
 
@@ -13,11 +24,20 @@ from localcloud.core.context import Context
 class AzureMLService:
     """`routes` for *.api.azureml.ms, `scoring_routes` for *.inference.ml.azure.com, `local_routes` for localhost."""
 
-    routes: list[BaseRoute] = field(default_factory=list)
-    scoring_routes: list[BaseRoute] = field(default_factory=list)
-    local_routes: list[BaseRoute] = field(default_factory=list)
+    routes: list[BaseRoute]
+    scoring_routes: list[BaseRoute]
+    local_routes: list[BaseRoute]
 
 
 def build(ctx: Context) -> AzureMLService:
     """Register the resource types and make the routes."""
-    return AzureMLService()
+    for module in (workspaces, datastores, assets, uploads, compute, endpoints):
+        module.register(ctx)
+    routes, local = discovery.build_routes(), []
+    for name in ("jobs", "mlflow"):
+        if importlib.util.find_spec(f"localcloud.azureml.{name}") is None:
+            continue
+        part = importlib.import_module(f"localcloud.azureml.{name}.service").build(ctx)
+        routes += part.routes
+        local += part.local_routes
+    return AzureMLService(routes, invoke.build_routes(ctx), local)

@@ -1,0 +1,154 @@
+"""Versioned assets of a workspace: codes, data, environments, components.
+
+A container holds versions; it comes into being with its first version. A version's content never changes: a PUT with
+other content is refused, one with other tags, description or archive mark is an update.
+(Models are in localcloud.azureml.mlflow, where their registry is.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.azureml import specs
+from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error
+from localcloud.core.context import Context
+
+Json = dict[str, Any]
+
+KINDS = ("codes", "data", "environments", "components")
+_MUTABLE = {"description", "tags", "isArchived", "properties", "stage", "autoRebuild", "provisioningState"}
+_NAME = NameRule(
+    r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}",
+    "Asset name '{name}' is invalid: use letters, digits, '-', '_' and '.', at most 255, beginning with a letter or "
+    "digit.",
+    "UserError",
+)
+_VERSION = NameRule(
+    r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}",
+    "Asset version '{name}' is invalid: use letters, digits, '-', '_' and '.', at most 255.",
+    "UserError",
+)
+
+
+def content(properties: Mapping[str, Any]) -> Json:
+    """What of a version must never change."""
+    return {key: value for key, value in properties.items() if key not in _MUTABLE and value is not None}
+
+
+def _complete_version(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    kind = resource.type.split("/")[-2]
+    properties.setdefault("isArchived", False)
+    properties.setdefault("isAnonymous", False)
+    for name in ("tags", "properties"):
+        properties[name] = dict(properties.get(name) or {})
+    specs.complete(ctx, resource, kind)
+    if existing is not None and _changed(existing.properties, properties):
+        parts = resource.id.split("/")
+        raise user_error(
+            f"The {kind.rstrip('s')} '{parts[-3]}' with version '{resource.name}' already exists and its content is "
+            "different: a registered version cannot be changed. Register a new version.",
+            409,
+            "Conflict",
+        )
+
+
+def _changed(before: Json, after: Json) -> bool:
+    return json.dumps(content(before), sort_keys=True) != json.dumps(content(after), sort_keys=True)
+
+
+async def _put_version(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    """The container appears, or shows its newest version."""
+    container_id = resource.id.rsplit("/versions/", 1)[0]
+    container = ctx.resources.get(container_id) or Resource(
+        id=container_id,
+        type=resource.type.rsplit("/", 1)[0],
+        name=container_id.rsplit("/", 1)[-1],
+        properties={"description": None, "tags": {}, "properties": {}, "isArchived": False},
+        system_data={"createdAt": now(), "createdByType": "Application", "createdBy": call.principal.app_id},
+    )
+    if "dataType" in resource.properties:
+        container.properties.setdefault("dataType", resource.properties["dataType"])
+    if existing is None and not resource.properties["isAnonymous"]:
+        container.properties["latestVersion"] = resource.name
+        container.properties["nextVersion"] = str(int(resource.name) + 1) if resource.name.isdigit() else None
+    container.properties["provisioningState"] = "Succeeded"
+    ctx.resources.put(container)
+
+
+async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    """Newest first by $orderBy=createdtime desc; filters hash and hashVersion (codes), tags, listViewType."""
+    kind = parent.rstrip("/").rsplit("/", 2)[1]
+    found = filtered(ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions"), call.query)
+    if wanted := call.query.get("hash"):
+        found = [one for one in found if (one.properties["properties"] or {}).get("hash_sha256") == wanted]
+    return found
+
+
+async def _list_containers(ctx: Context, parent: str, call: Call, kind: str) -> list[Resource]:
+    found = filtered(ctx.resources.children(parent, f"{WORKSPACE}/{kind}"), call.query)
+    return [one for one in found if "latestVersion" in one.properties]  # anonymous assets are not listed
+
+
+def filtered(found: list[Resource], query: Mapping[str, str]) -> list[Resource]:
+    """listViewType (ActiveOnly by default), tags ("a,b=c"), order: newest first when asked for."""
+    view = query.get("listViewType", "ActiveOnly")
+    if view != "All":
+        archived = view == "ArchivedOnly"
+        found = [one for one in found if bool(one.properties.get("isArchived")) == archived]
+    for wanted in filter(None, query.get("tags", "").split(",")):
+        key, _, value = wanted.partition("=")
+        found = [one for one in found if _tagged(one.properties.get("tags") or {}, key, value)]
+    order = (query.get("$orderBy") or query.get("$orderby") or query.get("orderBy") or "").lower()
+    if order.startswith(("createdtime", "createdat", "modifiedtime", "updatetime")):
+        moment = "lastModifiedAt" if order.startswith(("modified", "update")) else "createdAt"
+        found = sorted(found, key=lambda one: str((one.system_data or {}).get(moment, "")), reverse="desc" in order)
+    return found
+
+
+def _tagged(tags: Mapping[str, str], key: str, value: str) -> bool:
+    return key in tags and (not value or tags[key] == value)
+
+
+def _complete_container(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    before = existing.properties if existing is not None else {}
+    for name in ("latestVersion", "nextVersion"):
+        if name in before:
+            resource.properties[name] = before[name]
+    resource.properties.setdefault("isArchived", False)
+    for name in ("tags", "properties"):
+        resource.properties[name] = dict(resource.properties.get(name) or {})
+
+
+def register(ctx: Context) -> None:
+    for kind in KINDS:
+        ctx.types.register(
+            ResourceType(
+                type=f"{WORKSPACE}/{kind}",
+                api_versions=ASSET_VERSIONS,
+                name=_NAME,
+                complete=_complete_container,
+                list_in=_lister(kind),
+            ),
+            ResourceType(
+                type=f"{WORKSPACE}/{kind}/versions",
+                api_versions=ASSET_VERSIONS,
+                name=_VERSION,
+                parent_required=False,
+                required=("properties",),
+                complete=_complete_version,
+                on_put=_put_version,
+                list_in=_list_versions,
+            ),
+        )
+
+
+def _lister(kind: str) -> Any:
+    async def list_in(ctx: Context, parent: str, call: Call) -> list[Resource]:
+        return await _list_containers(ctx, parent, call, kind)
+
+    return list_in

@@ -1,0 +1,117 @@
+"""Datastores: named places in storage accounts. The workspace's own are made with it, in its storage account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
+from localcloud.core.context import Context
+from localcloud.storage.fabric import fabric_of
+
+Json = dict[str, Any]
+
+TYPE = f"{WORKSPACE}/datastores"
+_SECRETS = {
+    "AccountKey": "key", "Sas": "sasToken", "ServicePrincipal": "clientSecret", "Certificate": "certificate",
+}  # fmt: skip
+_TYPES = {
+    "AzureBlob": ("accountName", "containerName"),
+    "AzureDataLakeGen2": ("accountName", "filesystem"),
+}
+
+
+def ensure_system_datastores(ctx: Context, workspace: Resource) -> None:
+    """workspaceblobstore (the default) and workspaceartifactstore, with their containers. Idempotent; blocking."""
+    account = str(workspace.properties["storageAccount"]).rsplit("/", 1)[-1]
+    for name, container in (
+        ("workspaceblobstore", f"azureml-blobstore-{workspace.properties['workspaceId']}"),
+        ("workspaceartifactstore", "azureml"),
+    ):
+        if ctx.resources.get(f"{workspace.id}/datastores/{name}") is None:
+            fabric_of(ctx).put_container(account, container, None, {})
+            ctx.resources.put(_system(workspace, name, account, container))
+
+
+def _system(workspace: Resource, name: str, account: str, container: str) -> Resource:
+    parts = workspace.id.split("/")
+    return Resource(
+        id=f"{workspace.id}/datastores/{name}",
+        type=TYPE,
+        name=name,
+        properties={
+            "description": None, "tags": {}, "properties": {}, "isDefault": name == "workspaceblobstore",
+            "credentials": {"credentialsType": "None"}, "datastoreType": "AzureBlob", "accountName": account,
+            "containerName": container, "endpoint": "core.windows.net", "protocol": "https",
+            "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
+            "subscriptionId": parts[2], "resourceGroup": parts[4],
+        },
+        system_data={"createdAt": now(), "createdBy": "Service Principal", "createdByType": "Application"},
+    )  # fmt: skip
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    kind = properties.get("datastoreType")
+    if kind not in _TYPES:
+        raise user_error(f"datastoreType '{kind}' is not supported: use {' or '.join(_TYPES)}.")
+    for name in _TYPES[kind]:
+        if not properties.get(name):
+            raise user_error(f"The property '{name}' of datastore '{resource.name}' is required.")
+    credentials = properties.get("credentials") or {"credentialsType": "None"}
+    form = credentials.get("credentialsType")
+    if form not in {"None", *_SECRETS}:
+        raise user_error(f"credentialsType '{form}' is not valid: use None, {', '.join(_SECRETS)}.")
+    secrets = credentials.pop("secrets", None)
+    if secrets:
+        resource.private["secrets"] = secrets
+    properties["credentials"] = credentials
+    properties.setdefault("endpoint", "core.windows.net")
+    properties.setdefault("protocol", "https")
+    properties["isDefault"] = bool(existing.properties.get("isDefault")) if existing is not None else False
+    properties.setdefault("tags", {})
+    properties.setdefault("properties", {})
+    properties.setdefault("serviceDataAccessAuthIdentity", "None")
+    parts = resource.id.split("/")
+    properties.setdefault("subscriptionId", parts[2])
+    properties.setdefault("resourceGroup", parts[4])
+
+
+async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    """Filters: isDefault, names (comma-separated), searchText."""
+    workspace_of(ctx, parent)
+    found = ctx.resources.children(parent, TYPE)
+    if "isDefault" in call.query:
+        wanted = call.query["isDefault"].lower() == "true"
+        found = [one for one in found if bool(one.properties.get("isDefault")) == wanted]
+    if names := call.query.get("names"):
+        found = [one for one in found if one.name in names.split(",")]
+    if text := call.query.get("searchText"):
+        found = [one for one in found if text.lower() in one.name.lower()]
+    return found
+
+
+async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    kind = str(resource.properties["credentials"]["credentialsType"])
+    secrets = resource.private.get("secrets")
+    if kind == "None" or not secrets:
+        raise user_error(f"The datastore '{resource.name}' has no credentials: access is by identity.")
+    return {"secretsType": kind, **{key: value for key, value in secrets.items() if key != "secretsType"}}
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=TYPE,
+            api_versions=ASSET_VERSIONS,
+            name=NameRule(
+                r"[a-zA-Z0-9_]{1,255}", "The datastore name '{name}' is invalid: use letters, digits and underscores."
+            ),
+            required=("properties",),
+            complete=_complete,
+            list_in=_list,
+            actions={"listSecrets": _list_secrets},
+            provisioning_state=False,
+        )
+    )

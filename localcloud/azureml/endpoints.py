@@ -1,0 +1,129 @@
+"""Batch endpoints and their pipeline-component deployments."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+Json = dict[str, Any]
+
+ENDPOINT = f"{WORKSPACE}/batchEndpoints"
+DEPLOYMENT = f"{ENDPOINT}/deployments"
+_VERSIONS = tuple(version for version in API_VERSIONS if version >= "2022-02-01-preview")
+_NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
+
+
+def _complete_endpoint(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    mode = properties.get("authMode")
+    if str(mode).lower() != "aadtoken":
+        raise user_error(f"authMode '{mode}' is not valid for a batch endpoint: use AADToken.")
+    properties["authMode"] = "AADToken"
+    defaults = properties.get("defaults") or {}
+    wanted = defaults.get("deploymentName")
+    if wanted and ctx.resources.get(f"{resource.id}/deployments/{wanted}") is None:
+        raise user_error(f"The default deployment '{wanted}' of endpoint '{resource.name}' does not exist.")
+    properties["defaults"] = defaults
+    if existing is None:
+        _check_unique(ctx, resource)
+    region = resource.location or workspace_of(ctx, resource.id).location
+    properties["scoringUri"] = f"https://{resource.name}.{region}.inference.ml.azure.com/jobs"
+    properties["swaggerUri"] = f"https://{resource.name}.{region}.inference.ml.azure.com/openapi/jobs.json"
+    properties.setdefault("properties", {})
+    properties.pop("keys", None)
+
+
+def _check_unique(ctx: Context, resource: Resource) -> None:
+    """Endpoint names are unique in a region: they are host names."""
+    for other in ctx.resources.list(ENDPOINT):
+        same = other.name.lower() == resource.name.lower() and other.location == resource.location
+        if same and other.id.lower() != resource.id.lower():
+            raise user_error(
+                f"There already exists an endpoint with this name: {resource.name}. Endpoint names must be unique "
+                f"within a region ({resource.location}).",
+                409,
+                "Conflict",
+            )
+
+
+def _complete_deployment(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    configuration = properties.get("deploymentConfiguration")
+    if not isinstance(configuration, dict):
+        raise not_emulated("batch deployments of a model: localcloud has pipeline-component deployments")
+    kind = configuration.get("deploymentConfigurationType")
+    if kind != "PipelineComponent":
+        raise user_error(f"deploymentConfigurationType '{kind}' is not valid: use PipelineComponent.")
+    workspace = workspace_of(ctx, resource.id)
+    asset = str((configuration.get("componentId") or {}).get("assetId") or "")
+    component = paths.resolve_asset(ctx, workspace, asset, "components")
+    if component.properties["componentSpec"].get("type") != "pipeline":
+        raise user_error(f"The component '{asset}' is not a pipeline component.")
+    settings = configuration.get("settings") or {}
+    compute = settings.get("default_compute")
+    if compute:
+        name = str(compute).removeprefix("azureml:").rsplit("/", 1)[-1]
+        if name != "serverless" and ctx.resources.get(f"{workspace.id}/computes/{name}") is None:
+            raise user_error(f"The compute '{name}' of the deployment does not exist in workspace '{workspace.name}'.")
+    properties.setdefault("properties", {})
+
+
+async def _on_put_deployment(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    """The first deployment becomes the default, as the service does it for batch endpoints."""
+    endpoint = ctx.resources.get(resource.id.rsplit("/deployments/", 1)[0])
+    if endpoint is not None and not endpoint.properties["defaults"].get("deploymentName"):
+        endpoint.properties["defaults"]["deploymentName"] = resource.name
+        ctx.resources.put(endpoint)
+
+
+async def _on_delete_deployment(ctx: Context, resource: Resource, call: Call) -> None:
+    endpoint = ctx.resources.get(resource.id.rsplit("/deployments/", 1)[0])
+    if endpoint is None or endpoint.state == "Deleting":
+        return
+    if endpoint.properties["defaults"].get("deploymentName") == resource.name:
+        raise ServiceError(
+            400,
+            "UserError",
+            f"Deployment '{resource.name}' is the default deployment of endpoint '{endpoint.name}': make another one "
+            "the default before you delete it.",
+        )
+
+
+async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    raise user_error("Keys are not supported for endpoints with authMode AADToken.")
+
+
+def register(ctx: Context) -> None:
+    message = (
+        "The name '{name}' is invalid: use 3 to 32 letters, digits and hyphens, beginning with a letter and not ending "
+        "with a hyphen."
+    )
+    ctx.types.register(
+        ResourceType(
+            type=ENDPOINT,
+            api_versions=_VERSIONS,
+            name=NameRule(_NAME.pattern, message, "UserError"),
+            tracked=True,
+            required=("properties.authMode",),
+            complete=_complete_endpoint,
+            actions={"listKeys": _list_keys},
+            long_running=frozenset({"put", "delete"}),
+        ),
+        ResourceType(
+            type=DEPLOYMENT,
+            api_versions=_VERSIONS,
+            name=NameRule(_NAME.pattern, message, "UserError"),
+            tracked=True,
+            complete=_complete_deployment,
+            on_put=_on_put_deployment,
+            on_delete=_on_delete_deployment,
+            long_running=frozenset({"put", "delete"}),
+        ),
+    )

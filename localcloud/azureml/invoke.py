@@ -1,0 +1,137 @@
+"""Invoking a batch endpoint: POST https://ENDPOINT.REGION.inference.ml.azure.com/jobs makes a pipeline job.
+
+Source: azure-ai-ml `_batch_endpoint_operations.py` (what it sends and reads), learn.microsoft.com "Batch scoring REST".
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import uuid
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.common import user_error, workspace_of
+from localcloud.azureml.endpoints import ENDPOINT
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+
+Json = dict[str, Any]
+
+_AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
+_ACTION = f"{ENDPOINT}/score/action"
+
+
+class Invoke:
+    """The scoring host of every batch endpoint."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            principal = self._ctx.identities.authenticate(request.headers.get("authorization"), _AUDIENCES)
+            endpoint = self._endpoint(request.headers.get("host", ""))
+            self._authorize(principal, endpoint)
+            body = _body(await request.body())
+            job = await self._submit(endpoint, request.headers.get("azureml-model-deployment"), body, principal)
+        except ServiceError as error:
+            shown = {"error": {"code": error.code, "message": error.message}}
+            return JSONResponse(shown, error.status, dict(error.headers))
+        return JSONResponse({"id": job.id, "name": job.name, "type": job.type, "properties": job.properties}, 202)
+
+    def _endpoint(self, host: str) -> Resource:
+        name, region = host.split(".")[:2]
+        for one in self._ctx.resources.list(ENDPOINT):
+            if one.name.lower() == name.lower() and (one.location or "").lower() == region.lower():
+                return one
+        raise user_error(f"There is no batch endpoint '{name}' in region '{region}'.", 404, "NotFound")
+
+    def _authorize(self, principal: Principal, endpoint: Resource) -> None:
+        if not self._ctx.authorizer.allows(principal, _ACTION, endpoint.id):
+            raise ServiceError(
+                403,
+                "AuthorizationFailed",
+                f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization "
+                f"to perform action '{_ACTION}' over scope '{endpoint.id}'.",
+            )
+
+    async def _submit(self, endpoint: Resource, wanted: str | None, body: Json, principal: Principal) -> Resource:
+        from localcloud.azureml.jobs.submit import submit
+
+        name = wanted or endpoint.properties["defaults"].get("deploymentName")
+        if not name:
+            raise user_error(f"Endpoint '{endpoint.name}' has no default deployment: name one.")
+        deployment = self._ctx.resources.get(f"{endpoint.id}/deployments/{name}")
+        if deployment is None:
+            raise user_error(f"Endpoint '{endpoint.name}' has no deployment '{name}'.", 404, "NotFound")
+        workspace = workspace_of(self._ctx, endpoint.id)
+        job = pipeline_job(self._ctx, workspace, endpoint, deployment, body)
+        return await submit(self._ctx, workspace, f"batchjob-{uuid.uuid4()}", job, principal)
+
+
+def _body(raw: bytes) -> Json:
+    try:
+        body = json.loads(raw or b"{}")
+    except ValueError as error:
+        raise user_error(f"The request body is not JSON: {error}.") from error
+    properties = body.get("properties") if isinstance(body, dict) else None
+    if not isinstance(properties, dict):
+        raise user_error("The request body needs an object 'properties'.")
+    return properties
+
+
+def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployment: Resource, asked: Json) -> Json:
+    """ARM's JobBase of a run of the deployment's pipeline component.
+
+    Raises ServiceError 400 for inputs that the component does not have or needs.
+    """
+    configuration = deployment.properties["deploymentConfiguration"]
+    asset = str(configuration["componentId"]["assetId"])
+    component = paths.resolve_asset(ctx, workspace, asset, "components")
+    spec = component.properties["componentSpec"]
+    ports = spec.get("inputs") or {}
+    given = asked.get("inputData") or {}
+    if unknown := set(given) - set(ports):
+        known = ", ".join(sorted(ports)) or "none"
+        raise user_error(f"Unknown inputs: {', '.join(sorted(unknown))}. The pipeline's inputs are: {known}.")
+    inputs = {}
+    for name, port in ports.items():
+        if name in given:
+            inputs[name] = copy.deepcopy(given[name])
+        elif port.get("default") is not None:
+            inputs[name] = {"jobInputType": "literal", "value": str(port["default"])}
+        elif not port.get("optional"):
+            raise user_error(f"The required input '{name}' of the pipeline is missing.")
+    settings = {**(spec.get("settings") or {}), **(configuration.get("settings") or {})}
+    properties = asked.get("properties") or {}
+    return {
+        "properties": {
+            "jobType": "Pipeline",
+            "displayName": asked.get("displayName") or component.properties.get("displayName") or spec.get("name"),
+            "experimentName": asked.get("experimentName") or endpoint.name,
+            "description": asked.get("description"),
+            "tags": {**(configuration.get("tags") or {}), **(asked.get("tags") or {})},
+            "properties": {
+                **properties,
+                "azureml.endpointname": endpoint.name,
+                "azureml.deploymentname": deployment.name,
+                "azureml.pipelineComponent": asset,
+            },
+            "settings": settings,
+            "inputs": inputs,
+            "outputs": asked.get("outputData") or {},
+            "jobs": copy.deepcopy(spec["jobs"]),
+            "componentId": None,
+            "isArchived": False,
+        }
+    }
+
+
+def build_routes(ctx: Context) -> list[BaseRoute]:
+    return [Route("/jobs", Invoke(ctx).answer, methods=["POST"])]

@@ -1,0 +1,77 @@
+"""What Azure ML checks in the content of an asset version before it registers it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.common import user_error, workspace_of
+from localcloud.core.context import Context
+
+Json = dict[str, Any]
+
+PRIMITIVES = ("string", "integer", "number", "boolean", "enum")
+DATA = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path", "AnyDirectory")
+_PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][\w.]*)\s*\}\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def complete(ctx: Context, resource: Resource, kind: str) -> None:
+    """Raises ServiceError 400 (UserError) that names what is wrong."""
+    properties = resource.properties
+    if kind == "codes" and not properties.get("codeUri"):
+        raise user_error(f"The property 'codeUri' of code '{resource.id.split('/')[-3]}' is required.")
+    if kind == "data":
+        _check_data(resource)
+    if kind == "environments" and not (properties.get("image") or properties.get("build")):
+        raise user_error("An environment needs an 'image' or a 'build'.")
+    if kind == "components":
+        _check_component(ctx, resource)
+
+
+def _check_data(resource: Resource) -> None:
+    kind = resource.properties.get("dataType")
+    if kind not in {"uri_file", "uri_folder", "mltable"}:
+        raise user_error(f"dataType '{kind}' is not valid: use uri_file, uri_folder or mltable.")
+    if not resource.properties.get("dataUri"):
+        raise user_error(f"The property 'dataUri' of data '{resource.id.split('/')[-3]}' is required.")
+
+
+def _check_component(ctx: Context, resource: Resource) -> None:
+    spec = resource.properties.get("componentSpec")
+    if not isinstance(spec, dict):
+        raise user_error("The property 'componentSpec' of a component is required and must be an object.")
+    kind = spec.get("type", "command")
+    if kind not in {"command", "pipeline"}:
+        raise user_error(f"Components of type '{kind}' are not emulated: localcloud runs command and pipeline.", 501)
+    inputs, outputs = spec.get("inputs") or {}, spec.get("outputs") or {}
+    for name, port in [*inputs.items(), *outputs.items()]:
+        _check_port(name, port, output=name in outputs and port is outputs[name])
+    if kind == "pipeline":
+        if not spec.get("jobs"):
+            raise user_error("A pipeline component needs at least one job.")
+        return
+    if not spec.get("command"):
+        raise user_error("The property 'command' of a command component is required.")
+    for side, name in _PLACEHOLDER.findall(str(spec["command"])):
+        if name not in (inputs if side == "inputs" else outputs):
+            raise user_error(f"The command refers to '${{{{{side}.{name}}}}}', but there is no such {side[:-1]}.")
+    workspace = workspace_of(ctx, resource.id)
+    environment = spec.get("environment")
+    if not environment:
+        raise user_error("The property 'environment' of a command component is required.")
+    if isinstance(environment, str):
+        paths.resolve_asset(ctx, workspace, environment, "environments")
+    if spec.get("code"):
+        paths.resolve_asset(ctx, workspace, str(spec["code"]), "codes")
+
+
+def _check_port(name: str, port: Any, *, output: bool) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise user_error(f"'{name}' is not a valid name of an input or output: use letters, digits and underscores.")
+    kind = port.get("type") if isinstance(port, dict) else None
+    kinds = [kind] if not isinstance(kind, list) else kind
+    if any(one not in DATA and (output or one not in PRIMITIVES) for one in kinds):
+        raise user_error(f"'{kind}' is not a type that '{name}' can have: use {', '.join((*PRIMITIVES, *DATA[:5]))}.")

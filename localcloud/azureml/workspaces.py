@@ -1,0 +1,147 @@
+"""Microsoft.MachineLearningServices/workspaces: what they are made of, their datastores, and soft delete.
+
+A deleted workspace holds its name for 14 days unless it is deleted with forceToPurge=true, as in Azure
+(learn.microsoft.com "Recover workspace data while soft deleted").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource, now
+from localcloud.azureml import datastores
+from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import TENANT_ID
+
+Json = dict[str, Any]
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS azureml_deleted_workspaces (id_key TEXT PRIMARY KEY, deleted TEXT NOT NULL);"
+_LINKED = {
+    "storageAccount": "Microsoft.Storage/storageAccounts",
+    "keyVault": "Microsoft.KeyVault/vaults",
+    "applicationInsights": "Microsoft.Insights/components",
+    "containerRegistry": "Microsoft.ContainerRegistry/registries",
+}
+_REQUIRED = ("storageAccount", "keyVault")
+_AUTH_MODES = ("AccessKey", "Identity", "UserDelegationSAS")
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    before = existing.properties if existing is not None else {}
+    if existing is None:
+        _check_not_deleted(ctx, resource.id)
+    for name in _REQUIRED:
+        if not properties.get(name):
+            raise user_error(f"Missing dependent resources in workspace json: {name}.", code="ValidationError")
+    for name, type_ in _LINKED.items():
+        _check_linked(ctx, name, type_, properties.get(name))
+    mode = properties.setdefault("systemDatastoresAuthMode", before.get("systemDatastoresAuthMode") or "AccessKey")
+    if str(mode).lower() not in {one.lower() for one in _AUTH_MODES}:
+        raise user_error(
+            f"systemDatastoresAuthMode '{mode}' is not valid: use {', '.join(_AUTH_MODES)}.", code="ValidationError"
+        )
+    account = ctx.resources.get(str(properties["storageAccount"]))
+    if account is not None and account.properties.get("isHnsEnabled"):
+        raise user_error(
+            f"The storage account '{account.name}' has a hierarchical namespace, which a workspace's default storage "
+            "account cannot have.",
+            code="ValidationError",
+        )
+    if not resource.identity:
+        raise user_error("Workspace identity is required: use SystemAssigned or UserAssigned.", code="ValidationError")
+    resource.sku = resource.sku or {"name": "Basic", "tier": "Basic"}
+    resource.kind = resource.kind or "Default"
+    region = resource.location or ""
+    properties["workspaceId"] = before.get("workspaceId") or str(uuid.uuid4())
+    properties["creationTime"] = before.get("creationTime") or now()
+    properties["discoveryUrl"] = f"https://{region}.api.azureml.ms/discovery"
+    properties["mlFlowTrackingUri"] = f"azureml://{region}.api.azureml.ms/mlflow/v1.0{resource.id}"
+    properties["tenantId"] = TENANT_ID
+    properties["storageHnsEnabled"] = False
+    for name, default in (
+        ("friendlyName", resource.name), ("hbiWorkspace", False), ("publicNetworkAccess", "Enabled"),
+        ("v1LegacyMode", False), ("enableDataIsolation", False), ("privateEndpointConnections", []),
+        ("allowPublicAccessWhenBehindVnet", False), ("description", ""), ("privateLinkCount", 0),
+        ("managedNetwork", {"isolationMode": "Disabled"}),
+    ):  # fmt: skip
+        if properties.get(name) is None:
+            properties[name] = default
+    resource.system_data = resource.system_data
+
+
+def _check_linked(ctx: Context, name: str, type_: str, id_: Any) -> None:
+    if not id_:
+        return
+    found = ctx.resources.get(str(id_))
+    if found is None or found.type.lower() != type_.lower():
+        raise user_error(f"The {name} '{id_}' of the workspace does not exist or is not a {type_}.", code="BadRequest")
+
+
+def _check_not_deleted(ctx: Context, id_: str) -> None:
+    row = ctx.database.one("SELECT deleted FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),))
+    if row is not None:
+        raise ServiceError(
+            400, "BadRequest", "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"
+        )
+
+
+async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    await asyncio.to_thread(datastores.ensure_system_datastores, ctx, resource)
+
+
+async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
+    if call.query.get("forceToPurge", "").lower() == "true":
+        return
+    ctx.database.execute(
+        "INSERT OR REPLACE INTO azureml_deleted_workspaces VALUES (?, ?)", (resource.id.lower(), now())
+    )
+
+
+async def purge_deleted(ctx: Context, id_: str) -> bool:
+    """Forget a soft-deleted workspace; False when there is none."""
+    return ctx.database.execute("DELETE FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),)) > 0
+
+
+async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    """The account's key only where shared keys may be used: with Identity there is nothing to hand out."""
+    account = ctx.resources.get(str(resource.properties["storageAccount"]))
+    keys = account.private.get("keys") if account is not None else None
+    shared = account is not None and account.properties.get("allowSharedKeyAccess") is not False
+    return {
+        "userStorageKey": keys[0] if keys and shared else None,
+        "userStorageResourceId": resource.properties["storageAccount"],
+        "appInsightsInstrumentationKey": None,
+        "containerRegistryCredentials": None,
+        "notebookAccessKeys": None,
+    }
+
+
+def register(ctx: Context) -> None:
+    ctx.database.script(_SCHEMA)
+    ctx.types.register(
+        ResourceType(
+            type=WORKSPACE,
+            api_versions=API_VERSIONS,
+            name=NameRule(
+                r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}",
+                "The workspace name '{name}' is invalid: use 3 to 33 letters, digits, hyphens and underscores, "
+                "starting with a letter or digit.",
+                "ValidationError",
+            ),
+            tracked=True,
+            immutable=("properties.storageAccount", "properties.keyVault", "properties.hbiWorkspace"),
+            immutable_code="BadRequest",
+            immutable_message="The property '{property}' of a workspace cannot be changed.",
+            complete=_complete,
+            on_put=_on_put,
+            on_delete=_on_delete,
+            long_running=frozenset({"put", "delete"}),
+            actions={"listKeys": _list_keys},
+        )
+    )

@@ -52,6 +52,8 @@ Raises ServiceError to refuse. Changes `resource` in place; has no other effect.
 OnPut = Callable[["Context", Resource, Resource | None, Call], Awaitable[None]]
 """Make it real (a container, a principal …). A ServiceError fails the request, or the operation when long-running."""
 OnDelete = Callable[["Context", Resource, Call], Awaitable[None]]
+CheckDelete = Callable[["Context", Resource], None]
+"""Raises ServiceError when something still uses the resource. Not asked when its resource group goes as a whole."""
 Read = Callable[["Context", str], Awaitable[Resource | None]]
 """For types that are a view of something else: the resource of an id, instead of the store's."""
 ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
@@ -105,6 +107,7 @@ class ResourceType:
     complete: Complete | None = None
     on_put: OnPut | None = None
     on_delete: OnDelete | None = None
+    check_delete: CheckDelete | None = None
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None
@@ -203,6 +206,10 @@ class TypeRegistry:
 
     def get(self, type_: str) -> ResourceType | None:
         return self._types.get(type_.lower())
+
+    def all(self) -> list[ResourceType]:
+        """In the order they were registered."""
+        return list(self._types.values())
 
     def namespaces(self) -> dict[str, list[ResourceType]]:
         """Types by resource provider, in the order they were registered."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from localcloud.arm import identity, ids, rules
+from localcloud.arm import identity, ids, private_link, rules
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.operations import Operation, Operations
 from localcloud.arm.registry import Call, ResourceType
@@ -47,7 +47,9 @@ class Resources:
 
     def render(self, resource: Resource) -> Json:
         type_ = self._ctx.types.get(resource.type)
-        return resource.to_json() if type_ is None or type_.render is None else type_.render(self._ctx, resource)
+        body = resource.to_json() if type_ is None or type_.render is None else type_.render(self._ctx, resource)
+        private_link.show_connections(self._ctx, resource, body)
+        return body
 
     async def get(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "GET")
@@ -194,6 +196,8 @@ class Resources:
         if found is None:
             return Response(status_code=204)
         rules.check_locks(self._ctx, rid.text, "delete")
+        if type_.check_delete is not None:
+            type_.check_delete(self._ctx, found)
         if "delete" not in type_.long_running:
             body = self.render(found)
             await self.remove(found, call)
@@ -256,6 +260,7 @@ class Resources:
         action = known[name.lower()]
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/{action}/action", rid.text)
         rules.check_group(self._ctx, rid)
+        rules.check_locks(self._ctx, rid.text, "action")
         found = await self.find(rid.text)
         if found is None:
             raise rules.not_found(rid)

@@ -191,12 +191,12 @@ def check_body(type_: ResourceType, body: Json, existing: Resource | None) -> No
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Ids and enumerations compare case-insensitively; objects by what the new one names."""
+    """Ids and enumerations compare case-insensitively; objects by what the new one names; a switch is off unset."""
     if isinstance(old, str) and isinstance(new, str):
         return old.lower() == new.lower()
     if isinstance(old, dict) and isinstance(new, dict):
         return all(_same(old.get(key), value) for key, value in new.items())
-    return bool(old == new)
+    return bool(old == new) or (old is None and new is False)
 
 
 def check_locks(ctx: Context, id_: str, operation: str) -> None:

@@ -1,14 +1,36 @@
-"""One module per resource provider; each registers its types."""
+"""One module per resource provider or part of one; each registers its types."""
 
 from __future__ import annotations
 
 from localcloud.arm import authorization, subscriptions
-from localcloud.arm.types import databricks, identities, keyvault, monitor, registries, resource_groups, storage
+from localcloud.arm.types import (
+    alerts,
+    budgets,
+    databricks,
+    dns_zone_groups,
+    gateways,
+    identities,
+    keyvault,
+    monitor,
+    private_dns,
+    private_endpoints,
+    registries,
+    resource_groups,
+    security_groups,
+    storage,
+    virtual_networks,
+)
 from localcloud.core.context import Context
+
+_MODULES = (
+    resource_groups, authorization, storage, keyvault, monitor, registries, identities, databricks, gateways,
+    security_groups, virtual_networks, private_dns, private_endpoints,
+    dns_zone_groups, alerts, budgets,
+)  # fmt: skip
 
 
 def register_all(ctx: Context) -> None:
     """Everything that ARM itself brings. Microsoft.MachineLearningServices is registered by localcloud.azureml."""
     subscriptions.register(ctx)
-    for module in (resource_groups, authorization, storage, keyvault, monitor, registries, identities, databricks):
+    for module in _MODULES:
         module.register(ctx)

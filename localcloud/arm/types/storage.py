@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.arm import ids
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
+from localcloud.arm.types import storage_rules
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.storage.fabric import fabric_of
@@ -81,6 +82,11 @@ def _complete_account(ctx: Context, resource: Resource, existing: Resource | Non
     resource.sku = {"name": sku["name"], "tier": "Premium" if str(sku["name"]).startswith("Premium") else "Standard"}
     acls: Json = {"bypass": "AzureServices", "virtualNetworkRules": [], "ipRules": [], "defaultAction": "Allow"}
     properties["networkAcls"] = acls | (properties.get("networkAcls") or {})
+    storage_rules.check_network(ctx, properties["networkAcls"])
+    if properties.get("publicNetworkAccess") not in {None, "Enabled", "Disabled", "SecuredByPerimeter"}:
+        raise storage_rules.invalid(
+            "publicNetworkAccess", f" Got {properties['publicNetworkAccess']!r}; use Enabled or Disabled."
+        )
     defaults: Json = {
         "minimumTlsVersion": "TLS1_0",
         "allowBlobPublicAccess": False,
@@ -171,15 +177,7 @@ async def _list_services(ctx: Context, parent: str, call: Call) -> list[Resource
 def _complete_service(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     resource.properties.setdefault("cors", {"corsRules": []})
     resource.properties.setdefault("deleteRetentionPolicy", {"allowPermanentDelete": False, "enabled": False})
-    for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
-        policy = resource.properties.get(name) or {}
-        days = policy.get("days")
-        if policy.get("enabled") and (not isinstance(days, int) or not 1 <= days <= 365):
-            raise ServiceError(
-                400,
-                "InvalidXmlNodeValue",
-                f"The value for one of the properties is not valid: {name}.days is {days!r}, use 1 to 365.",
-            )
+    storage_rules.check_blob_service(_account_of(ctx, resource.id), resource.properties)
     resource.system_data = None
 
 
@@ -279,7 +277,12 @@ def register(ctx: Context) -> None:
             name=_NAME,
             tracked=True,
             required=("sku.name", "kind"),
-            immutable=("kind", "properties.isHnsEnabled", "properties.isNfsV3Enabled"),
+            immutable=(
+                "kind",
+                "properties.isHnsEnabled",
+                "properties.isNfsV3Enabled",
+                "properties.encryption.requireInfrastructureEncryption",
+            ),
             immutable_code="AccountPropertyCannotBeUpdated",
             immutable_message="The property '{property}' was specified in the input, but it cannot be updated.",
             complete=_complete_account,
@@ -322,6 +325,7 @@ def register(ctx: Context) -> None:
             api_versions=tuple(version for version in _STABLE if version not in {"2018-02-01", "2018-07-01"}),
             name=NameRule("default", "The management policy is named 'default', not '{name}'."),
             required=("properties.policy",),
+            complete=storage_rules.complete_policy,
             create_status=200,
             provisioning_state=False,
         ),

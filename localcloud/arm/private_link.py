@@ -1,0 +1,122 @@
+"""Who reaches a service that keeps the internet out: private endpoints, their DNS, and firewall rules.
+
+On Azure a private path takes three things: an approved private endpoint for the sub-resource, a private DNS zone of
+the right name with its record, and a link of that zone to the network of the caller. localcloud's callers stand in the
+network of the endpoint (docs/adr/0010): with all three they are inside, without any one of them they come from the
+internet, with the address `client_address()`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from localcloud.arm.store import Resource
+from localcloud.core.context import Context
+from localcloud.core.errors import ConfigurationError
+
+CONNECTIONS = "privateEndpointConnections"
+VARIABLE = "LOCALCLOUD_CLIENT_ADDRESS"
+_DEFAULT_ADDRESS = "203.0.113.10"
+"""Of TEST-NET-3 (RFC 5737): public to every firewall, and nobody's."""
+_ENDPOINT = "Microsoft.Network/privateEndpoints"
+_ZONE_GROUP = f"{_ENDPOINT}/privateDnsZoneGroups"
+_LINK = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
+
+
+@dataclass(frozen=True)
+class SubResource:
+    """A group id of a target type, and the private DNS zones that its names resolve in."""
+
+    group: str
+    zones: tuple[str, ...]
+
+
+# learn.microsoft.com/azure/private-link/private-endpoint-overview and private-endpoint-dns (public Azure).
+SUB_RESOURCES: dict[str, tuple[SubResource, ...]] = {
+    "microsoft.storage/storageaccounts": tuple(
+        SubResource(kind, (f"privatelink.{kind}.core.windows.net",))
+        for kind in ("blob", "dfs", "file", "queue", "table", "web")
+    ),
+    "microsoft.keyvault/vaults": (SubResource("vault", ("privatelink.vaultcore.azure.net",)),),
+    "microsoft.containerregistry/registries": (SubResource("registry", ("privatelink.azurecr.io",)),),
+    "microsoft.machinelearningservices/workspaces": (
+        SubResource("amlworkspace", ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net")),
+    ),
+    "microsoft.machinelearningservices/registries": (SubResource("amlregistry", ("privatelink.api.azureml.ms",)),),
+    "microsoft.databricks/workspaces": (
+        SubResource("databricks_ui_api", ("privatelink.azuredatabricks.net",)),
+        SubResource("browser_authentication", ("privatelink.azuredatabricks.net",)),
+    ),
+}
+
+
+def client_address() -> str:
+    """LOCALCLOUD_CLIENT_ADDRESS: the public address that firewalls see localcloud's callers come from.
+
+    Raises ConfigurationError when it is not an IPv4 address.
+    """
+    text = os.environ.get(VARIABLE) or _DEFAULT_ADDRESS
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise ConfigurationError(f"{VARIABLE} is {text!r}: give one IPv4 address, such as 198.51.100.7.") from error
+
+
+def in_rules(address: str, rules: Iterable[object]) -> bool:
+    """Whether one of a firewall's rules ([{"value": "203.0.113.0/24"}]) holds the address."""
+    own = ipaddress.ip_address(address)
+    values = (str(rule.get("value") or "") for rule in rules if isinstance(rule, dict))
+    return any(own in ipaddress.ip_network(value, strict=False) for value in values if value)
+
+
+def is_private(ctx: Context, target: Resource, group: str) -> bool:
+    """Whether callers reach a sub-resource of `target` through an approved private endpoint, names included."""
+    zones = next((one.zones for one in SUB_RESOURCES[target.type.lower()] if one.group == group), ())
+    return any(
+        _approved(connection, group) and _resolves(ctx, connection, zones)
+        for connection in ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}")
+    )
+
+
+def show_connections(ctx: Context, target: Resource, body: dict[str, Any]) -> None:
+    """Put a target's connections into its body, as every service with private link shows them."""
+    if target.type.lower() in SUB_RESOURCES and isinstance(body.get("properties"), dict):
+        found = ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}")
+        body["properties"][CONNECTIONS] = [one.to_json() for one in found]
+
+
+def _approved(connection: Resource, group: str) -> bool:
+    state = connection.properties["privateLinkServiceConnectionState"]["status"]
+    return state == "Approved" and group in connection.properties["groupIds"]
+
+
+def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> bool:
+    endpoint = ctx.resources.get(connection.properties["privateEndpoint"]["id"])
+    if endpoint is None:
+        return False
+    network = endpoint.properties["subnet"]["id"].rsplit("/", 2)[0].lower()
+    found = set()
+    for group in ctx.resources.children(endpoint.id, _ZONE_GROUP):
+        for config in group.properties.get("privateDnsZoneConfigs") or []:
+            zone = str(config["properties"]["privateDnsZoneId"])
+            links = ctx.resources.children(zone, _LINK)
+            if any(str(link.properties["virtualNetwork"]["id"]).lower() == network for link in links):
+                found.add(zone.rsplit("/", 1)[-1].lower())
+    return set(zones) <= found
+
+
+def refused(ctx: Context, target: Resource, group: str) -> bool:
+    """Whether the target's public access and firewall keep localcloud's callers out.
+
+    Services write their own errors; this decides for those that have publicNetworkAccess and networkAcls.
+    """
+    acls = target.properties.get("networkAcls") or {}
+    disabled = str(target.properties.get("publicNetworkAccess", "")).lower() == "disabled"
+    closed = disabled or acls.get("defaultAction") == "Deny"
+    if not closed or is_private(ctx, target, group):
+        return False
+    return disabled or not in_rules(client_address(), acls.get("ipRules") or [])

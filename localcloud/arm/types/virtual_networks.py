@@ -1,0 +1,320 @@
+"""Microsoft.Network/virtualNetworks and their subnets.
+
+Error codes and texts: MicrosoftDocs/azure-docs (common-deployment-errors), hashicorp/terraform-provider-azurerm and
+Azure/azure-cli issue threads that quote the service.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from localcloud.arm.registry import Call, ResourceType
+from localcloud.arm.store import Resource
+from localcloud.arm.types import addresses
+from localcloud.arm.types.gateways import NAT_GATEWAY, ROUTE_TABLE
+from localcloud.arm.types.network_common import (
+    NAME,
+    VERSIONS,
+    bad_request,
+    etag,
+    inline_children,
+    reference,
+    refers_to,
+    shown,
+    sync_children,
+)
+from localcloud.arm.types.security_groups import SECURITY_GROUP
+from localcloud.core.context import Context
+
+Json = dict[str, Any]
+
+VIRTUAL_NETWORK = "Microsoft.Network/virtualNetworks"
+SUBNET = f"{VIRTUAL_NETWORK}/subnets"
+NETWORK_INTERFACE = "Microsoft.Network/networkInterfaces"
+PRIVATE_ENDPOINT = "Microsoft.Network/privateEndpoints"
+DATABRICKS = "Microsoft.Databricks/workspaces"
+_DELEGATIONS = (
+    "Microsoft.Databricks/workspaces", "Microsoft.Web/serverFarms", "Microsoft.ContainerInstance/containerGroups",
+    "Microsoft.Netapp/volumes", "Microsoft.Sql/managedInstances", "Microsoft.Batch/batchAccounts",
+    "Microsoft.MachineLearningServices/workspaces", "Microsoft.App/environments",
+    "Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.DBforMySQL/flexibleServers",
+    "Microsoft.Network/dnsResolvers", "Microsoft.DevOpsInfrastructure/pools",
+)  # fmt: skip
+_REFERENCES = {"networkSecurityGroup": SECURITY_GROUP, "natGateway": NAT_GATEWAY, "routeTable": ROUTE_TABLE}
+_SMALLEST_IPV4 = 29
+"""A /29 leaves three usable addresses: Azure keeps five of every subnet."""
+
+
+def prefixes_of(subnet: Resource) -> list[addresses.Network]:
+    given = subnet.properties.get("addressPrefixes") or [subnet.properties.get("addressPrefix")]
+    return [addresses.prefix(text, subnet.id) for text in given if text]
+
+
+def network_of(ctx: Context, subnet_id: str) -> Resource | None:
+    """The virtual network that a subnet's id names."""
+    return ctx.resources.get(subnet_id.rsplit("/", 2)[0])
+
+
+def users_of_subnet(ctx: Context, subnet_id: str) -> list[str]:
+    """Ids of what stands in a subnet: network interfaces, Databricks workspaces, compute clusters."""
+    wanted = subnet_id.lower()
+    found = [
+        configuration["id"]
+        for nic in ctx.resources.list(NETWORK_INTERFACE)
+        for configuration in nic.properties.get("ipConfigurations") or []
+        if refers_to(configuration["properties"].get("subnet"), wanted)
+    ]
+    for workspace in ctx.resources.list(DATABRICKS):
+        if wanted in {id_.lower() for id_ in databricks_subnets(workspace)}:
+            found.append(workspace.id)
+    for compute in ctx.resources.list("Microsoft.MachineLearningServices/workspaces/computes"):
+        if refers_to((compute.properties.get("properties") or {}).get("subnet"), wanted):
+            found.append(compute.id)
+    return found
+
+
+def databricks_subnets(workspace: Resource) -> list[str]:
+    """Ids of the two subnets of a workspace in its own network; empty without VNet injection."""
+    parameters = workspace.properties.get("parameters") or {}
+    names = ("customVirtualNetworkId", "customPublicSubnetName", "customPrivateSubnetName")
+    network, *subnets = (str((parameters.get(name) or {}).get("value") or "") for name in names)
+    return [f"{network}/subnets/{name}" for name in subnets if network and name]
+
+
+def _spaces(network: Resource) -> list[addresses.Network]:
+    space = network.properties.get("addressSpace") or {}
+    return [addresses.prefix(text, network.id) for text in space.get("addressPrefixes") or []]
+
+
+def _complete_network(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    """Raises 400 for prefixes and subnets that do not fit. Subnets that the body does not mention stay."""
+    properties = resource.properties
+    spaces = _spaces(resource)
+    if not spaces and not properties.get("addressSpace", {}).get("ipamPoolPrefixAllocations"):
+        raise bad_request(
+            "InvalidRequestFormat", f"Virtual network {resource.name} needs at least one prefix in addressSpace."
+        )
+    for index, space in enumerate(spaces):
+        if overlap := addresses.overlapping([space], spaces[:index]):
+            raise bad_request(
+                "VnetAddressPrefixesOverlap",
+                f"Address prefixes {overlap[0]} and {overlap[1]} of virtual network {resource.id} overlap.",
+            )
+    inline = inline_children(resource, "subnets", SUBNET)
+    present = ctx.resources.children(resource.id, SUBNET)
+    if inline is not None:
+        for index, subnet in enumerate(inline):
+            before = next((one for one in present if one.name.lower() == subnet.name.lower()), None)
+            _check_subnet(ctx, subnet, before, spaces, inline[:index], resource.location)
+        names = {one.name.lower() for one in inline}
+        for gone in (one for one in present if one.name.lower() not in names):
+            check_unused(ctx, gone)
+        resource.private["subnets"] = [{"name": one.name, "properties": one.properties} for one in inline]
+    else:
+        for subnet in present:
+            _check_place(subnet, spaces, [])
+    properties.setdefault("enableDdosProtection", False)
+    properties["virtualNetworkPeerings"] = []
+    properties["resourceGuid"] = existing.properties["resourceGuid"] if existing is not None else str(uuid.uuid4())
+    resource.system_data = None
+
+
+async def _put_network(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    bodies = resource.private.pop("subnets", None)
+    if bodies is not None:
+        sync_children(ctx, resource, SUBNET, "subnets", bodies)
+
+
+def _render_network(ctx: Context, resource: Resource) -> Json:
+    body = resource.to_json()
+    body["etag"] = etag(resource)
+    subnets = [_render_subnet(ctx, one) for one in ctx.resources.children(resource.id, SUBNET)]
+    body["properties"]["subnets"] = subnets
+    return body
+
+
+def _check_network_unused(ctx: Context, resource: Resource) -> None:
+    for subnet in ctx.resources.children(resource.id, SUBNET):
+        check_unused(ctx, subnet)
+
+
+def _complete_subnet(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    network = network_of(ctx, resource.id)
+    if network is None:
+        raise ValueError(f"{resource.id!r} has no virtual network")
+    others = [one for one in ctx.resources.children(network.id, SUBNET) if one.id.lower() != resource.id.lower()]
+    _check_subnet(ctx, resource, existing, _spaces(network), others, network.location)
+    resource.system_data = None
+
+
+def _check_subnet(
+    ctx: Context,
+    subnet: Resource,
+    before: Resource | None,
+    spaces: Sequence[addresses.Network],
+    others: Sequence[Resource],
+    location: str | None,
+) -> None:
+    """Everything about one subnet; sets the defaults of what its body leaves out."""
+    properties = subnet.properties
+    if not properties.get("addressPrefix") and not properties.get("addressPrefixes"):
+        raise bad_request("NoAddressPrefixOrPoolProvided", f"No address prefix or pool for subnet {subnet.id}.")
+    _check_place(subnet, spaces, others)
+    for key, type_ in (
+        ("networkSecurityGroup", SECURITY_GROUP),
+        ("natGateway", NAT_GATEWAY),
+        ("routeTable", ROUTE_TABLE),
+    ):
+        found = reference(ctx, subnet, properties.get(key), type_)
+        if found is not None:
+            if found.location != location:
+                raise bad_request(
+                    "InvalidResourceReference",
+                    f"Resource {found.id} referenced by resource {subnet.id} is in region {found.location}, the "
+                    f"virtual network in {location}. Please make sure that both resources are in the same region.",
+                )
+            properties[key] = {"id": found.id}
+        else:
+            properties.pop(key, None)
+    properties["delegations"] = _delegations(subnet)
+    _check_change(ctx, subnet, before)
+    properties.setdefault("privateEndpointNetworkPolicies", "Disabled")
+    properties.setdefault("privateLinkServiceNetworkPolicies", "Enabled")
+    for service in properties.get("serviceEndpoints") or []:
+        service["provisioningState"] = "Succeeded"
+    for key in ("ipConfigurations", "privateEndpoints", "purpose"):
+        properties.pop(key, None)
+
+
+def _check_place(subnet: Resource, spaces: Sequence[addresses.Network], others: Sequence[Resource]) -> None:
+    """Raises 400 NetcfgSubnetRangeOutsideVnet, NetcfgSubnetRangesOverlap, NetcfgInvalidSubnet."""
+    network = subnet.id.split("/")[8]
+    own = prefixes_of(subnet)
+    if not all(addresses.inside(one, spaces) for one in own):
+        raise bad_request(
+            "NetcfgSubnetRangeOutsideVnet",
+            f"Subnet '{subnet.name}' is not valid because its IP address range is outside the IP address range of "
+            f"virtual network '{network}'.",
+        )
+    for other in others:
+        if addresses.overlapping(own, prefixes_of(other)):
+            raise bad_request(
+                "NetcfgSubnetRangesOverlap",
+                f"Subnet '{subnet.name}' is not valid because its IP address range overlaps with that of an existing "
+                f"subnet in virtual network '{network}'.",
+            )
+    if any(one.version == 4 and one.prefixlen > _SMALLEST_IPV4 for one in own):
+        raise bad_request("NetcfgInvalidSubnet", f"Subnet '{subnet.name}' is not valid in virtual network '{network}'.")
+
+
+def _delegations(subnet: Resource) -> list[Json]:
+    result = []
+    for given in subnet.properties.get("delegations") or []:
+        id_ = f"{subnet.id}/delegations/{given.get('name')}"
+        service = str((given.get("properties") or {}).get("serviceName") or "")
+        known = {name.lower(): name for name in _DELEGATIONS}
+        if service.lower() not in known:
+            raise bad_request(
+                "InvalidServiceNameOnDelegation",
+                f"The service name {service} specified on delegation {id_} is not valid. Valid value(s) are: "
+                f"{','.join(_DELEGATIONS)}.",
+            )
+        result.append(
+            {
+                "name": given.get("name"),
+                "id": id_,
+                "properties": {
+                    "provisioningState": "Succeeded",
+                    "serviceName": known[service.lower()],
+                    "actions": ["Microsoft.Network/virtualNetworks/subnets/join/action"],
+                },
+                "type": f"{SUBNET}/delegations",
+            }
+        )
+    if len(result) > 1:
+        raise bad_request("SubnetCannotHaveMultipleDelegations", f"Subnet {subnet.id} has more than one delegation.")
+    return result
+
+
+def services_of(subnet: Resource) -> list[str]:
+    """Names of the services that a subnet is delegated to."""
+    return [one["properties"]["serviceName"] for one in subnet.properties.get("delegations") or []]
+
+
+def _check_change(ctx: Context, subnet: Resource, before: Resource | None) -> None:
+    """What cannot change under something that stands in the subnet."""
+    if before is None:
+        return
+    users = users_of_subnet(ctx, subnet.id)
+    if not users:
+        return
+    if prefixes_of(before) != prefixes_of(subnet):
+        raise bad_request(
+            "InUseSubnetCannotBeUpdated", f"Subnet {subnet.name} is in use and cannot be updated: {users[0]} is in it."
+        )
+    if services_of(before) != services_of(subnet):
+        raise bad_request(
+            "SubnetDelegationsCannotChangeWhenSubnetUsedByResource",
+            f"Delegations of subnet {subnet.id} cannot be changed from [{', '.join(services_of(before))}] to "
+            f"[{', '.join(services_of(subnet))}] because it is being used by the resource {users[0]}.",
+        )
+    injected = any(DATABRICKS.lower() in one.lower() for one in users)
+    if injected and before.properties.get("networkSecurityGroup") and not subnet.properties.get("networkSecurityGroup"):
+        raise bad_request(
+            "NetworkSecurityGroupCannotBeRemovedDueToNipOnSubnet",
+            f"Network security group of subnet {subnet.id} cannot be removed: a network intent policy of {users[0]} "
+            "needs it.",
+        )
+
+
+def check_unused(ctx: Context, subnet: Resource) -> None:
+    """Raises 400 InUseSubnetCannotBeDeleted."""
+    users = users_of_subnet(ctx, subnet.id)
+    if users:
+        raise bad_request(
+            "InUseSubnetCannotBeDeleted",
+            f"Subnet {subnet.name} is in use by {', '.join(users)} and cannot be deleted. In order to delete the "
+            "subnet, delete all the resources within the subnet. See aka.ms/deletesubnet.",
+        )
+
+
+def _render_subnet(ctx: Context, resource: Resource) -> Json:
+    body = shown(resource)
+    endpoints = [
+        one for one in ctx.resources.list(PRIVATE_ENDPOINT) if refers_to(one.properties["subnet"], resource.id)
+    ]
+    if endpoints:
+        body["properties"]["privateEndpoints"] = [{"id": one.id} for one in endpoints]
+        body["properties"]["purpose"] = "PrivateEndpoints"
+    configurations = [one for one in users_of_subnet(ctx, resource.id) if "/ipConfigurations/" in one]
+    if configurations:
+        body["properties"]["ipConfigurations"] = [{"id": one} for one in configurations]
+    return body
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=VIRTUAL_NETWORK,
+            api_versions=VERSIONS,
+            name=NAME,
+            tracked=True,
+            required=("properties.addressSpace",),
+            complete=_complete_network,
+            on_put=_put_network,
+            check_delete=_check_network_unused,
+            render=_render_network,
+            long_running=frozenset({"put", "delete"}),
+        ),
+        ResourceType(
+            type=SUBNET,
+            api_versions=VERSIONS,
+            name=NAME,
+            complete=_complete_subnet,
+            check_delete=check_unused,
+            render=_render_subnet,
+            long_running=frozenset({"put", "delete"}),
+        ),
+    )

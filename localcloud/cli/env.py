@@ -28,8 +28,6 @@ def variables(settings: Settings) -> dict[str, str]:
     proxy = f"http://127.0.0.1:{settings.proxy_port}"
     tools = toolchain.find(settings)
     entries = [] if tools is None else [str(entry) for entry in tools.path_entries]
-    own_bin = str(Path(sys.executable).parent)
-    rest = [entry for entry in machine_path().split(os.pathsep) if entry != own_bin]
     result = {
         "ARM_CLOUD_METADATA_URL": f"{settings.gateway_url}/metadata/endpoints?api-version={_METADATA_VERSION}",
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com",
@@ -55,7 +53,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "LOCALCLOUD_HOME": str(settings.home),
         "LOCALCLOUD_PORT": str(settings.port),
-        "PATH": os.pathsep.join([*entries, own_bin, *rest]),
+        "PATH": os.pathsep.join([*entries, str(Path(sys.executable).parent), machine_path()]),
     }
     if tools is not None:
         result["JAVA_HOME"] = str(tools.java_home)

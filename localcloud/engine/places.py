@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from localcloud.core.settings import Settings
@@ -17,6 +18,10 @@ def pulumi_home_of(settings: Settings) -> Path:
 
 
 def machine_path() -> str:
-    """PATH without the folders that `make env` put there, so that our own launchers are not taken for the machine's."""
-    entries = os.environ.get("PATH", "").split(os.pathsep)
-    return os.pathsep.join(entry for entry in entries if entry and not Path(entry, OWN_BIN_MARK).exists())
+    """PATH without the folders that `make env` put there: our launchers, and the folder of this Python.
+
+    So our own tools are not taken for the machine's, and a shell sees the same PATH before and after `make env`.
+    """
+    own = Path(sys.executable).parent
+    entries = (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)
+    return os.pathsep.join(str(entry) for entry in entries if entry != own and not (entry / OWN_BIN_MARK).exists())

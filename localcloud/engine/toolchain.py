@@ -43,9 +43,9 @@ def find(settings: Settings) -> Toolchain | None:
     """The toolchain if all of it is there, without installing anything; None if something is missing or changed."""
     try:
         stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
-        if stamp["signature"] != _signature() or any(_mtime(file) != time for file, time in stamp["files"].items()):
-            return None
-        return _from_json(stamp["toolchain"])
+        known = _from_json(stamp["toolchain"])
+        same = all(_mtime(file) == time for file, time in stamp["files"].items())
+        return known if same and stamp["signature"] == _signature(known.java_home) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no stamp, or one of another version of this module
 
@@ -66,7 +66,7 @@ def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
 def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:
     """Let `find` answer with this toolchain for as long as none of `files` changes."""
     stamp = {
-        "signature": _signature(),
+        "signature": _signature(toolchain.java_home),
         "files": {str(file): _mtime(file) for file in files},
         "toolchain": _to_json(toolchain),
     }
@@ -76,8 +76,12 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
     fresh.replace(home / _STAMP)
 
 
-def _signature() -> str:
-    """Changes with everything that could make another tool the right one."""
+def _signature(java_home: Path) -> str:
+    """Changes with everything that could make another tool the right one.
+
+    A JAVA_HOME that names the Java found already changes nothing: `make env` sets it.
+    """
+    java = os.environ.get("JAVA_HOME", "")
     pins = [
         ENGINE / "versions.py",
         ENGINE / "abfs.py",
@@ -88,7 +92,7 @@ def _signature() -> str:
         ENGINE / "requirements" / "node.txt",
         *_provider_metadata(),
     ]
-    parts = [machine_path(), os.environ.get("JAVA_HOME", ""), sys.executable, str(ENGINE)]
+    parts = [machine_path(), "" if java == str(java_home) else java, sys.executable, str(ENGINE)]
     parts += [f"{file}:{_mtime(file)}" for file in pins]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""https://ACCOUNT.blob.core.windows.net: who may do what, then on to Azurite. Bodies stream both ways, never kept.
+"""https://ACCOUNT.blob.core.windows.net: who may do what, then on to Azurite. Blobs stream both ways, never kept.
 
 Authorization is decided here (bearer tokens by role, Shared Key by signature and the account's setting, SAS by the
 account's setting); Azurite then checks a SAS's own signature and permissions, and takes the rest on the front's word.
@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.storage import delegation, errors, sharedkey
+from localcloud.storage import delegation, errors, listing, sharedkey
 from localcloud.storage.fabric import StorageFabric, fabric_of
 from localcloud.storage.operations import Target, need_of, target_of
 
@@ -207,27 +207,17 @@ class StorageFront:
         if not has_body and request.method in {"PUT", "POST"}:
             upstream.headers["content-length"] = "0"
         answer = await self._client.send(upstream, stream=True)
-        kept = [(n, v) for n, v in answer.headers.raw if n.decode().lower() not in _HOP_BY_HOP]
-        listing = request.method == "GET" and query.get("comp") == "list"
-        if listing:
-            kept = [(name, value) for name, value in kept if name.lower() != b"content-length"]
-        stream = self._stream(answer, account if listing else "")
-        response = StreamingResponse(stream, status_code=answer.status_code)
-        response.raw_headers = [(name.lower(), value) for name, value in kept]
+        kept = [(n.lower(), v) for n, v in answer.headers.raw if n.decode().lower() not in _HOP_BY_HOP]
+        if request.method == "GET" and query.get("comp") == "list":
+            body = b"".join([chunk async for chunk in _stream(answer)])
+            body = listing.rewritten(body, f"{self._azurite}/{account}", self._fabric.blob_url(account))
+            kept = [(name, value) for name, value in kept if name != b"content-length"]
+            kept.append((b"content-length", str(len(body)).encode()))
+            response: Response = Response(body, answer.status_code)
+        else:
+            response = StreamingResponse(_stream(answer), answer.status_code)
+        response.raw_headers = kept
         return response
-
-    async def _stream(self, answer: httpx.Response, account: str) -> AsyncIterator[bytes]:
-        """The answer's bytes; in a list, the first of them name the endpoint as the client knows it."""
-        try:
-            async for chunk in answer.aiter_raw():
-                if account:
-                    inner, outer = f"{self._azurite}/{account}", f"https://{account}.blob.core.windows.net/"
-                    chunk = chunk.replace(f'"{inner}/"'.encode(), f'"{outer}"'.encode())
-                    chunk = chunk.replace(f'"{inner}"'.encode(), f'"{outer}"'.encode())
-                    account = ""
-                yield chunk
-        finally:
-            await answer.aclose()
 
     def _copy_source(self, source: str, account: str, principal: Principal | None) -> str:
         """A copy's source as Azurite knows it. One in another account needs its own SAS, or the principal's role."""
@@ -263,6 +253,15 @@ def _query_of(text: str) -> dict[str, str]:
             "given more than once.",
         )
     return query
+
+
+async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """The answer's bytes as they come; Azurite is let go of when the client goes away."""
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

@@ -28,7 +28,7 @@ def test_a_token_of_another_audience_is_refused(azure: AzureSession) -> None:
         headers={"Authorization": f"Bearer {token}"},
         timeout=30,
     )
-    assert error_of(answer)[:2] == (401, "InvalidAuthenticationToken")
+    assert error_of(answer)[:2] == (401, "InvalidAuthenticationTokenAudience")
 
 
 def test_the_api_version_must_be_given(azure: AzureSession) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -79,6 +80,25 @@ def test_megabytes_stream_through_unchanged(azure: AzureSession, account: str) -
     copy = data.get_blob_client("copy")
     copy.start_copy_from_url(f"{_url(account)}/data/big")
     assert copy.download_blob(offset=5, length=7).readall() == content[5:12]
+
+
+def test_prefixes_and_blobs_are_listed_in_the_order_of_their_names(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    data = _data(azure, account)
+    for name in ("b/2&3/x", "b", "a.txt", "b/1", "b-c", "z"):
+        data.upload_blob(name, b"1")
+    token = azure.credential.get_token("https://storage.azure.com/.default").token
+    answer = requests.get(
+        f"{_url(account)}/data?restype=container&comp=list&delimiter=/",
+        headers={"Authorization": f"Bearer {token}", "x-ms-version": "2024-11-04"},
+        timeout=30,
+    )
+    root = ElementTree.fromstring(answer.content)  # noqa: S314 -- our own answer
+    assert root.attrib["ServiceEndpoint"] == f"{_url(account)}/"
+    assert [(entry.tag, entry.findtext("Name")) for entry in root.iterfind("Blobs/*")] == [
+        ("Blob", "a.txt"), ("Blob", "b"), ("Blob", "b-c"), ("BlobPrefix", "b/"), ("Blob", "z")
+    ], "ABFS knows a folder's marker and its prefix for one by this order"  # fmt: skip
+    assert {blob.name for blob in data.walk_blobs("b/")} == {"b/1", "b/2&3/"}
 
 
 def test_shared_keys_work_only_where_they_are_allowed(azure: AzureSession, account: str) -> None:

@@ -74,7 +74,7 @@ def test_the_installed_providers_are_what_a_program_needs() -> None:
     answer = subprocess.run([sys.executable, script, "plugins"], capture_output=True, text=True, check=True)
     found = json.loads(answer.stdout)
     assert found == inspect_environment.plugins(), "asked from outside or inside, an environment says the same"
-    assert {each["name"] for each in found} == {"azure-native", "databricks"}
+    assert {each["name"] for each in found} >= {"azure-native", "databricks"}
     assert all(each["version"].startswith("v") for each in found)
 
 

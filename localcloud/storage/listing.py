@@ -1,0 +1,30 @@
+"""Lists of blobs and containers as Azure writes them, where Azurite's differ."""
+
+from __future__ import annotations
+
+import re
+from xml.sax.saxutils import unescape
+
+_ENTRY = re.compile(rb"<(BlobPrefix|Blob)>.*?</\1>", re.DOTALL)
+_NAME = re.compile(rb"<Name[^>]*>(.*?)</Name>", re.DOTALL)
+
+
+def rewritten(body: bytes, inner: str, outer: str) -> bytes:
+    """The list with the endpoint that the client knows, and its entries in the order of their names.
+
+    Azurite writes all prefixes before all blobs. ABFS relies on Azure's order to tell that a folder's marker blob and
+    its prefix are one: Hadoop 3.4 `ListUtils.getUniqueListResult`.
+    """
+    for written in (f'"{inner}/"', f'"{inner}"'):
+        body = body.replace(written.encode(), f'"{outer}"'.encode(), 1)
+    head, opened, rest = body.partition(b"<Blobs>")
+    inside, closed, tail = rest.rpartition(b"</Blobs>")
+    if b"<BlobPrefix>" not in inside:
+        return body
+    entries = sorted((match[0] for match in _ENTRY.finditer(inside)), key=_name)
+    return b"".join([head, opened, *entries, closed, tail])
+
+
+def _name(entry: bytes) -> str:
+    found = _NAME.search(entry)
+    return unescape(found[1].decode()) if found else ""

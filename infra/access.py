@@ -1,0 +1,84 @@
+"""Every role that the stack gives, and to whom: what an identity may do is read here, and nowhere else.
+
+Each role is given on one resource, never on the resource group. The deploying identity itself needs Contributor and
+Role Based Access Control Administrator, not Owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.roles import Assigner, Grantee, Role, Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scopes:
+    """The resources that roles are given on."""
+
+    workspace_storage: Scope
+    training_container: Scope
+    key_vault: Scope
+    registry: Scope
+    application_insights: Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceAccessArgs:
+    """`operators` upload data and code; `workspace` is the ML workspace's own identity."""
+
+    assigner: Assigner
+    scopes: Scopes
+    pipeline: Grantee
+    workspace: Grantee
+    operators: Sequence[Grantee]
+
+
+class ResourceAccess(pulumi.ComponentResource):
+    """What has to be granted before the ML workspace is made."""
+
+    def __init__(self, name: str, args: ResourceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:access:ResourceAccess", name, None, opts)
+        scopes = args.scopes
+        grants: list[tuple[Grantee, Role, Scope]] = [
+            (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container),
+            # Azure ML keeps code, logs and outputs in containers that it makes itself: the account is the scope.
+            (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
+            (args.pipeline, Role.ACR_PULL, scopes.registry),
+            (args.pipeline, Role.KEY_VAULT_SECRETS_USER, scopes.key_vault),
+            # learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication lists what a
+            # workspace needs when it brings its own identity.
+            (args.workspace, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
+            (args.workspace, Role.CONTRIBUTOR, scopes.workspace_storage),
+            (args.workspace, Role.CONTRIBUTOR, scopes.key_vault),
+            (args.workspace, Role.KEY_VAULT_ADMINISTRATOR, scopes.key_vault),
+            (args.workspace, Role.CONTRIBUTOR, scopes.registry),
+            (args.workspace, Role.CONTRIBUTOR, scopes.application_insights),
+        ]
+        for operator in args.operators:
+            grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container))
+            grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage))
+        self.assignments: list[pulumi.Resource] = [
+            args.assigner.assign(self, role, grantee, scope) for grantee, role, scope in grants
+        ]
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceAccessArgs:
+    """`workspace` is the Azure ML workspace."""
+
+    assigner: Assigner
+    workspace: Scope
+    pipeline: Grantee
+
+
+class WorkspaceAccess(pulumi.ComponentResource):
+    """The pipeline's identity runs jobs and registers models in the ML workspace, and cannot change the workspace."""
+
+    def __init__(self, name: str, args: WorkspaceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:access:WorkspaceAccess", name, None, opts)
+        args.assigner.assign(self, Role.ML_DATA_SCIENTIST, args.pipeline, args.workspace)
+        self.register_outputs({})

@@ -1,0 +1,51 @@
+"""The two identities of the platform: the pipeline's, which jobs run as, and the ML workspace's own.
+
+What they may do is decided where the resources are: infra.access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import managedidentity
+
+from infra.naming import Names
+from infra.placement import Placement
+from infra.roles import Grantee
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentitiesArgs:
+    names: Names
+    placement: Placement
+
+
+class Identities(pulumi.ComponentResource):
+    """User-assigned, so that roles can be given before what uses them exists."""
+
+    pipeline_id: pulumi.Output[str]
+    pipeline_client_id: pulumi.Output[str]
+    workspace_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:identity:Identities", name, None, opts)
+        self._place = args.placement
+        pipeline = self._identity(f"{name}-pipeline", args.names.pipeline_identity)
+        workspace = self._identity(f"{name}-workspace", args.names.workspace_identity)
+        self.pipeline_id = pipeline.id
+        self.pipeline_client_id = pipeline.client_id
+        self.workspace_id = workspace.id
+        self.pipeline = Grantee(label="pipeline", principal_id=pipeline.principal_id)
+        self.workspace = Grantee(label="workspace", principal_id=workspace.principal_id)
+        self.register_outputs({"pipeline_id": self.pipeline_id, "workspace_id": self.workspace_id})
+
+    def _identity(self, name: str, resource_name: str) -> managedidentity.UserAssignedIdentity:
+        return managedidentity.UserAssignedIdentity(
+            name,
+            resource_name_=resource_name,
+            resource_group_name=self._place.resource_group_name,
+            location=self._place.location,
+            tags=self._place.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

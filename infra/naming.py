@@ -1,0 +1,126 @@
+"""Names of everything the stack makes: pure functions of the base name and the environment.
+
+The scheme is the sample's: a short prefix for the type, the base name, the environment. Limits are Azure's
+(learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules); the longest base name and
+environment stay within all of them, which the tests prove for every combination.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+
+BASE_NAME_MAX = 10  # "st" + base + environment + "tr" has to fit into a storage account's 24 characters
+ENVIRONMENT_MAX = 10  # for the same reason
+BASE_NAME = re.compile(rf"[a-z0-9]{{1,{BASE_NAME_MAX}}}")
+ENVIRONMENT = re.compile(rf"[a-z][a-z0-9]{{1,{ENVIRONMENT_MAX - 1}}}")
+
+_ENDPOINT_SUFFIX = 5  # hexadecimal digits; "bep-" + base + environment + suffix and hyphens fit into 32 characters
+_ROLE_ASSIGNMENTS = uuid.UUID("2d6f4b0e-6f0b-5a53-9c37-3f0f4f9a4a7d")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Raises ValueError for a base name or environment from which no valid names can be made."""
+
+    base: str
+    environment: str
+
+    def __post_init__(self) -> None:
+        if not BASE_NAME.fullmatch(self.base):
+            raise ValueError(f"{self.base!r} must be 1 to {BASE_NAME_MAX} lowercase letters and digits")
+        if not ENVIRONMENT.fullmatch(self.environment):
+            raise ValueError(
+                f"{self.environment!r} must be 2 to {ENVIRONMENT_MAX} lowercase letters and digits, a letter first"
+            )
+
+    def _dashed(self, prefix: str, suffix: str = "") -> str:
+        return "-".join(filter(None, (prefix, self.base, self.environment, suffix)))
+
+    @property
+    def resource_group(self) -> str:
+        return self._dashed("rg")
+
+    @property
+    def databricks_managed_group(self) -> str:
+        """Azure Databricks makes and owns this group."""
+        return self._dashed("rg", "dbw")
+
+    @property
+    def workspace(self) -> str:
+        return self._dashed("aml")
+
+    @property
+    def container_registry(self) -> str:
+        return f"acr{self.base}{self.environment}"
+
+    @property
+    def key_vault(self) -> str:
+        return self._dashed("kv")
+
+    @property
+    def workspace_storage(self) -> str:
+        return f"st{self.base}{self.environment}"
+
+    @property
+    def training_storage(self) -> str:
+        return f"st{self.base}{self.environment}tr"
+
+    @property
+    def log_workspace(self) -> str:
+        return self._dashed("log")
+
+    @property
+    def application_insights(self) -> str:
+        return self._dashed("appi")
+
+    @property
+    def databricks(self) -> str:
+        return self._dashed("dbw")
+
+    @property
+    def access_connector(self) -> str:
+        return self._dashed("dbac")
+
+    @property
+    def pipeline_identity(self) -> str:
+        return self._dashed("id", "pipeline")
+
+    @property
+    def workspace_identity(self) -> str:
+        return self._dashed("id", "aml")
+
+    @property
+    def compute(self) -> str:
+        """Unique in its workspace only; at most 16 characters."""
+        return f"cpu-{self.environment}"
+
+    @property
+    def action_group(self) -> str:
+        return self._dashed("ag")
+
+    @property
+    def budget(self) -> str:
+        return self._dashed("budget")
+
+    @property
+    def network(self) -> str:
+        return self._dashed("vnet")
+
+    def of_network(self, kind: str, what: str = "") -> str:
+        """A part of the network: kind such as nsg, nat, pip, pe."""
+        return self._dashed(kind, what)
+
+    def batch_endpoint(self, subscription_id: str) -> str:
+        """Unique in a region, across customers: a digest of the subscription sets two of the same name apart."""
+        digest = hashlib.sha256(subscription_id.lower().encode()).hexdigest()[:_ENDPOINT_SUFFIX]
+        return self._dashed("bep", digest)
+
+    def role_assignment(self, subscription_id: str, *parts: str) -> str:
+        """A GUID that stays the same for the same identity, role and scope, given by their logical names.
+
+        Names of role assignments are unique in a tenant, and principal ids are unknown before the first deployment.
+        """
+        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join((subscription_id.lower(), self._dashed("stack"), *parts))))

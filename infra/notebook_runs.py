@@ -1,0 +1,113 @@
+"""What notebook runs need in the Databricks workspace: a pool, a policy, a folder, and the pipeline's identity.
+
+The identity is a plain service principal: it may attach to this pool, use this policy and read this folder. Notebooks
+themselves are uploaded by `mlops`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.databricks_sdk import databricks
+from infra.placement import Placement
+from infra.settings import DatabricksSettings
+
+POOL_NAME = "azureml_training"
+NOTEBOOK_FOLDER = "/Shared/AzureMLDeployed"
+_AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_WITH_FALLBACK_AZURE"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookRunsArgs:
+    """`host` and `workspace_id` are the Databricks workspace's; `client_id` is the pipeline identity's."""
+
+    placement: Placement
+    settings: DatabricksSettings
+    host: pulumi.Input[str]
+    workspace_id: pulumi.Input[str]
+    client_id: pulumi.Input[str]
+    identity_name: str
+
+
+def policy_definition(settings: DatabricksSettings, pool_id: str) -> str:
+    """The cluster policy as Databricks takes it: job clusters only, so none is left running when a run has ended."""
+    rules: dict[str, dict[str, Any]] = {
+        "cluster_type": {"type": "fixed", "value": "job"},
+        "instance_pool_id": {"type": "fixed", "value": pool_id},
+        "driver_instance_pool_id": {"type": "fixed", "value": pool_id},
+        "spark_version": {"type": "fixed", "value": settings.spark_version},
+        "data_security_mode": {"type": "fixed", "value": "SINGLE_USER"},
+        "num_workers": {"type": "range", "minValue": 0, "maxValue": settings.max_workers, "isOptional": True},
+        "autoscale.max_workers": {"type": "range", "maxValue": max(settings.max_workers, 1), "isOptional": True},
+        "init_scripts.*.workspace.destination": {"type": "forbidden"},
+    }
+    return json.dumps(rules, sort_keys=True)
+
+
+class NotebookRuns(pulumi.ComponentResource):
+    """The pool, the policy and the folder, with their permissions."""
+
+    pool_id: pulumi.Output[str]
+    policy_id: pulumi.Output[str]
+    folder: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NotebookRunsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:databricks:NotebookRuns", name, None, opts)
+        settings = args.settings
+        self.provider = databricks.Provider(
+            f"{name}-provider",
+            host=args.host,
+            azure_workspace_resource_id=args.workspace_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
+        pool = databricks.InstancePool(
+            f"{name}-pool",
+            instance_pool_name=POOL_NAME,
+            node_type_id=settings.node_type,
+            min_idle_instances=0,
+            max_capacity=settings.pool_capacity,
+            idle_instance_autotermination_minutes=settings.pool_idle_minutes,
+            preloaded_spark_versions=[settings.spark_version],
+            azure_attributes=databricks.InstancePoolAzureAttributesArgs(
+                availability=_AVAILABILITY[settings.availability]
+            ),
+            custom_tags=args.placement.tags,
+            opts=self._child,
+        )
+        policy = databricks.ClusterPolicy(
+            f"{name}-policy",
+            name=POOL_NAME,
+            description="Runs of the pipeline's notebooks, on the pool of the same name.",
+            definition=pool.id.apply(lambda pool_id: policy_definition(settings, pool_id)),
+            opts=self._child,
+        )
+        folder = databricks.Directory(f"{name}-folder", path=NOTEBOOK_FOLDER, delete_recursive=True, opts=self._child)
+        principal = databricks.ServicePrincipal(
+            f"{name}-identity",
+            application_id=args.client_id,
+            display_name=args.identity_name,
+            opts=self._child,
+        )
+        self._client_id = principal.application_id
+        self._permit(f"{name}-pool-use", "CAN_ATTACH_TO", instance_pool_id=pool.id)
+        self._permit(f"{name}-policy-use", "CAN_USE", cluster_policy_id=policy.id)
+        self._permit(f"{name}-folder-read", "CAN_READ", directory_path=folder.path)
+        self.pool_id = pool.id
+        self.policy_id = policy.id
+        self.folder = folder.path
+        self.register_outputs({"pool_id": self.pool_id, "policy_id": self.policy_id})
+
+    def _permit(self, name: str, level: str, **target: pulumi.Input[str]) -> None:
+        databricks.Permissions(
+            name,
+            access_controls=[
+                databricks.PermissionsAccessControlArgs(service_principal_name=self._client_id, permission_level=level)
+            ],
+            opts=self._child,
+            **target,
+        )

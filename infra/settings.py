@@ -1,0 +1,359 @@
+"""Every choice that a stack makes, as one model: what `Pulumi.<stack>.yaml` may say, with defaults and limits.
+
+Values only; reading them and reporting what is wrong is infra.configuration's. The environment is the stack's name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from infra.naming import BASE_NAME, BASE_NAME_MAX, ENVIRONMENT, ENVIRONMENT_MAX
+from infra.regions import REGIONS
+
+_LARGEST_BASE_TAGS = 5  # project, environment, managed_by, owner, cost_center
+_STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 50
+_SUBNET_MIN_PREFIX = 26  # Azure Databricks refuses smaller subnets
+_ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
+
+
+def _base_name(value: str) -> str:
+    if not BASE_NAME.fullmatch(value):
+        raise ValueError(f"must be 1 to {BASE_NAME_MAX} lowercase letters and digits")
+    return value
+
+
+def _environment(value: str) -> str:
+    if not ENVIRONMENT.fullmatch(value):
+        raise ValueError(
+            f"the stack's name must be 2 to {ENVIRONMENT_MAX} lowercase letters and digits, a letter first"
+        )
+    return value
+
+
+def _region(value: str) -> str:
+    if value not in REGIONS:
+        near = [region for region in sorted(REGIONS) if region == value.lower().replace(" ", "")]
+        raise ValueError("is not an Azure region" + (f"; write {near[0]}" if near else ""))
+    return value
+
+
+def _address(value: str) -> str:
+    """An IPv4 address or range that is not private: what Azure's firewalls take."""
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"must be a public IPv4 address or range ({error})") from None
+    if network.is_private:
+        raise ValueError("is a private range, which Azure's firewalls refuse")
+    return value
+
+
+def _range(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"must be an IPv4 range ({error})") from None
+    if not network.is_private:
+        raise ValueError("must be a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return value
+
+
+def _subnet(value: str) -> str:
+    if ipaddress.IPv4Network(_range(value)).prefixlen > _SUBNET_MIN_PREFIX:
+        raise ValueError(f"must be /{_SUBNET_MIN_PREFIX} or larger")
+    return value
+
+
+BaseName = Annotated[str, AfterValidator(_base_name)]
+Environment = Annotated[str, AfterValidator(_environment)]
+Region = Annotated[str, AfterValidator(_region)]
+PublicAddress = Annotated[str, AfterValidator(_address)]
+PrivateRange = Annotated[str, AfterValidator(_range)]
+DatabricksSubnet = Annotated[str, AfterValidator(_subnet)]
+VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Za-z0-9_]+$")]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$")]
+TagValue = Annotated[str, Field(min_length=1, max_length=256)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Section(BaseModel):
+    """Unknown fields are refused, and a number in quotes is not a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NetworkSettings(_Section):
+    """Who may reach the platform, and over which network."""
+
+    profile: Literal["public", "restricted", "private"] = Field(
+        "public",
+        description="public: reachable from the internet with an Entra sign-in. restricted: from `allowed_ips` and the "
+        "platform's own network only. private: through private endpoints only.",
+        examples=["private"],
+    )
+    allowed_ips: list[PublicAddress] = Field(
+        [],
+        description="Public IPv4 addresses or ranges from which people and agents may come, with profile restricted.",
+        examples=[["203.0.113.0/24"]],
+        max_length=100,
+    )
+    address_space: PrivateRange = Field(
+        "10.20.0.0/22", description="Range of the virtual network (restricted, private).", examples=["10.20.0.0/22"]
+    )
+    databricks_host_subnet: DatabricksSubnet = Field(
+        "10.20.0.0/24", description="Subnet of the Databricks clusters' hosts.", examples=["10.20.0.0/24"]
+    )
+    databricks_container_subnet: DatabricksSubnet = Field(
+        "10.20.1.0/24", description="Subnet of the Databricks clusters' containers.", examples=["10.20.1.0/24"]
+    )
+    endpoint_subnet: PrivateRange = Field(
+        "10.20.2.0/24", description="Subnet of the private endpoints (private).", examples=["10.20.2.0/24"]
+    )
+    dns_zone_group: Annotated[str, Field(pattern=_ARM_GROUP)] | None = Field(
+        None,
+        description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
+        "makes its own (private).",
+        examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
+    )
+
+    @field_validator("allowed_ips")
+    @classmethod
+    def _allowed_ips_fit_the_profile(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        profile = info.data.get("profile")
+        if profile == "restricted" and not value:
+            raise ValueError("must name at least one address when network.profile is restricted")
+        if profile in {"public", "private"} and value:
+            raise ValueError(f"has no effect when network.profile is {profile}")
+        return value
+
+    @field_validator("databricks_host_subnet", "databricks_container_subnet", "endpoint_subnet")
+    @classmethod
+    def _subnets_fit(cls, value: str, info: ValidationInfo) -> str:
+        subnet = ipaddress.IPv4Network(value)
+        space = info.data.get("address_space")
+        if space is not None and not subnet.subnet_of(ipaddress.IPv4Network(space)):
+            raise ValueError(f"must lie within network.address_space, {space}")
+        for other in ("databricks_host_subnet", "databricks_container_subnet"):
+            taken = info.data.get(other)
+            if taken is not None and subnet.overlaps(ipaddress.IPv4Network(taken)):
+                raise ValueError(f"must not overlap network.{other}, {taken}")
+        return value
+
+
+class ComputeSettings(_Section):
+    """The AmlCompute cluster that runs the pipeline's steps. It scales to zero."""
+
+    vm_size: VmSize = Field("Standard_DS3_v2", description="Size of the nodes.", examples=["Standard_DS3_v2"])
+    max_nodes: int = Field(2, ge=1, le=100, description="Most nodes at a time.", examples=[2])
+    priority: Literal["dedicated", "low_priority"] = Field(
+        "dedicated", description="low_priority is cheaper and may be taken away.", examples=["dedicated"]
+    )
+    idle_seconds: int = Field(
+        120, ge=60, le=86_400, description="A node without work is given back after so many seconds.", examples=[120]
+    )
+
+
+class DatabricksSettings(_Section):
+    """The instance pool and the cluster policy of the notebook runs."""
+
+    spark_version: Annotated[str, Field(pattern=r"^\d+\.(\d+|x)\.x(-[a-z0-9]+)*-scala2\.1[23]$")] = Field(
+        "17.3.x-scala2.13",
+        description="Runtime of the runs, preloaded on the pool. The tests run the same Spark.",
+        examples=["17.3.x-scala2.13"],
+    )
+    node_type: VmSize = Field(
+        "Standard_DS3_v2", description="Size of the pool's instances.", examples=["Standard_DS3_v2"]
+    )
+    pool_idle_minutes: int = Field(
+        10, ge=0, le=10_000, description="An idle instance is given back after so many minutes.", examples=[10]
+    )
+    pool_capacity: int = Field(4, ge=1, le=500, description="Most instances at a time.", examples=[4])
+    max_workers: int = Field(
+        2, ge=0, le=499, description="Most workers of one run; the driver takes one instance more.", examples=[2]
+    )
+    availability: Literal["on_demand", "spot"] = Field(
+        "on_demand", description="spot is cheaper and may be taken away.", examples=["on_demand"]
+    )
+
+    @field_validator("max_workers")
+    @classmethod
+    def _a_run_fits_the_pool(cls, value: int, info: ValidationInfo) -> int:
+        capacity = info.data.get("pool_capacity")
+        if capacity is not None and value >= capacity:
+            raise ValueError(
+                f"must be less than databricks.pool_capacity, {capacity}: the driver needs an instance too"
+            )
+        return value
+
+
+class TrainingDataSettings(_Section):
+    """The storage account of the training data."""
+
+    replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field(
+        "ZRS",
+        description="Copies: LRS one building, ZRS one region, GRS and GZRS another region too.",
+        examples=["ZRS"],
+    )
+    soft_delete_days: int = Field(
+        7, ge=1, le=365, description="Deleted blobs and containers can be restored for so many days.", examples=[30]
+    )
+    old_version_days: int = Field(
+        30, ge=1, le=3_650, description="Replaced versions of a blob are deleted after so many days.", examples=[90]
+    )
+    cool_after_days: int | None = Field(
+        None, ge=1, le=3_650, description="Blobs unchanged for so many days move to the cool tier.", examples=[90]
+    )
+
+
+class KeyVaultSettings(_Section):
+    """The Key Vault of the workspace."""
+
+    soft_delete_days: int = Field(
+        90, ge=7, le=90, description="A deleted vault holds its name for so many days.", examples=[90]
+    )
+    purge_protection: bool = Field(
+        True,
+        description="Nobody can delete the vault for good before those days are over. It can never be undone.",
+        examples=[True],
+    )
+
+
+class MonitoringSettings(_Section):
+    """Logs, and who is told when something fails."""
+
+    retention_days: int = Field(30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
+    alert_emails: list[Email] = Field(
+        [], description="Who is told of failed runs and of the budget.", examples=[["mlops@example.com"]], max_length=20
+    )
+
+
+class BudgetSettings(_Section):
+    """Cost of the resource group, watched by the month."""
+
+    monthly_amount: int = Field(
+        0, ge=0, le=10_000_000, description="In the billing currency; 0 makes no budget.", examples=[500]
+    )
+    start: Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])-01$")] = Field(
+        "2026-01-01", description="First day that counts: the first of a month.", examples=["2026-01-01"]
+    )
+    warn_percent: int = Field(
+        80, ge=1, le=100, description="Share of the amount at which people are told.", examples=[80]
+    )
+
+
+class ProtectionSettings(_Section):
+    """Against deleting what holds data."""
+
+    lock: bool = Field(False, description="A CanNotDelete lock on what holds data.", examples=[True])
+    protect: bool = Field(False, description="Pulumi refuses to delete what holds data.", examples=[True])
+
+
+class UnityCatalogSettings(_Section):
+    """Access to the training data by Unity Catalog, where the Databricks workspace has a metastore."""
+
+    enabled: bool = Field(
+        False, description="Make credential, external location, catalog, schema and grants.", examples=[True]
+    )
+    catalog: Identifier = Field("dataopsml", description="Catalog of the platform.", examples=["dataopsml"])
+    schema_name: Identifier = Field("training", description="Schema of the training data.", examples=["training"])
+
+
+class ModelRegistrySettings(_Section):
+    """The Azure ML registry that carries models from one environment to the next."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")] | None = Field(
+        None, description="Name of the registry; without it there is none.", examples=["mlr-dataops"]
+    )
+    create: bool = Field(False, description="This stack makes the registry; the others name it.", examples=[True])
+    resource_group: Annotated[str, Field(pattern=r"^[\w().-]{1,89}[\w()-]$")] | None = Field(
+        None, description="Resource group of a registry that another stack made.", examples=["rg-dataops-staging"]
+    )
+
+    @field_validator("create")
+    @classmethod
+    def _a_registry_has_a_name(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("name") is None:
+            raise ValueError("needs model_registry.name")
+        return value
+
+    @field_validator("resource_group")
+    @classmethod
+    def _a_foreign_registry_has_a_group(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("create"):
+            raise ValueError(
+                "must not be set when model_registry.create is true: the registry lies in the stack's group"
+            )
+        return value
+
+
+class Operator(_Section):
+    """One identity that ships data and models."""
+
+    object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
+    type: Literal["User", "Group", "ServicePrincipal"] = Field(description="What it is.", examples=["ServicePrincipal"])
+
+
+class AccessSettings(_Section):
+    """Who, besides the pipeline's identity, may write to the storage accounts."""
+
+    operators: list[Operator] = Field(
+        [],
+        description="Identities that upload data and code. Empty: the one that deploys the stack.",
+        examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
+        max_length=20,
+    )
+
+
+class Settings(_Section):
+    """One stack's settings."""
+
+    environment: Environment = Field(description="The stack's name.", examples=["dev"])
+    base_name: BaseName = Field(
+        description="Part of every name; with the environment it must be free in all of Azure.", examples=["dataops"]
+    )
+    location: Region = Field(description="Azure region.", examples=["westeurope"])
+    owner: Email = Field(
+        description="Who answers for the platform; a tag on every resource.", examples=["mlops@example.com"]
+    )
+    cost_center: TagValue = Field(description="Who pays; a tag on every resource.", examples=["research-42"])
+    tags: dict[TagName, TagValue] = Field(
+        {}, description="More tags for every resource.", examples=[{"data_classification": "internal"}]
+    )
+    network: NetworkSettings = NetworkSettings()
+    compute: ComputeSettings = ComputeSettings()
+    databricks: DatabricksSettings = DatabricksSettings()
+    training_data: TrainingDataSettings = TrainingDataSettings()
+    key_vault: KeyVaultSettings = KeyVaultSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    budget: BudgetSettings = BudgetSettings()
+    protection: ProtectionSettings = ProtectionSettings()
+    unity_catalog: UnityCatalogSettings = UnityCatalogSettings()
+    model_registry: ModelRegistrySettings = ModelRegistrySettings()
+    access: AccessSettings = AccessSettings()
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_leave_room(cls, value: dict[str, str]) -> dict[str, str]:
+        most = _STORAGE_TAGS_MAX - _LARGEST_BASE_TAGS
+        if len(value) > most:
+            raise ValueError(f"has {len(value)} tags; a storage account takes {most} besides the platform's own")
+        own = sorted(set(value) & {"project", "environment", "managed_by", "owner", "cost_center"})
+        if own:
+            raise ValueError(f"must not set {', '.join(own)}: the platform does")
+        return value
+
+    def all_tags(self, project: str) -> dict[str, Any]:
+        """The tags of every resource that takes tags."""
+        return {
+            **self.tags,
+            "project": project,
+            "environment": self.environment,
+            "managed_by": "pulumi",
+            "owner": self.owner,
+            "cost_center": self.cost_center,
+        }

@@ -1,0 +1,99 @@
+"""The two storage accounts: the ML workspace's own, and the training data's.
+
+They are apart because the workspace's must not have a hierarchical namespace and holds code and logs, while the
+training data outlives them. Neither has keys: every access is by an Entra identity with a role.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import storage
+
+from infra.naming import Names
+from infra.placement import Placement
+from infra.settings import TrainingDataSettings
+
+TRAINING_CONTAINER = "trainingdata"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageArgs:
+    """`protect`: Pulumi refuses to delete the accounts."""
+
+    names: Names
+    placement: Placement
+    training_data: TrainingDataSettings
+    protect: bool
+
+
+class Storage(pulumi.ComponentResource):
+    """Both accounts, with versions and soft delete, and the container of the training data."""
+
+    workspace_account_id: pulumi.Output[str]
+    training_account_id: pulumi.Output[str]
+    training_account_name: pulumi.Output[str]
+    training_container_id: pulumi.Output[str]
+    training_container_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:storage:Storage", name, None, opts)
+        self._args = args
+        workspace = self._account(f"{name}-workspace", args.names.workspace_storage, "LRS")
+        self._blob_service(f"{name}-workspace", workspace)
+        training = self._account(f"{name}-training", args.names.training_storage, args.training_data.replication)
+        service = self._blob_service(f"{name}-training", training)
+        container = storage.BlobContainer(
+            f"{name}-trainingdata",
+            container_name=TRAINING_CONTAINER,
+            account_name=training.name,
+            resource_group_name=args.placement.resource_group_name,
+            public_access=storage.PublicAccess.NONE,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service], protect=args.protect),
+        )
+        self.workspace_account_id = workspace.id
+        self.training_account_id = training.id
+        self.training_account_name = training.name
+        self.training_container_id = container.id
+        self.training_container_name = container.name
+        self.register_outputs(
+            {
+                "workspace_account_id": self.workspace_account_id,
+                "training_account_id": self.training_account_id,
+                "training_container_id": self.training_container_id,
+            }
+        )
+
+    def _account(self, name: str, account_name: str, replication: str) -> storage.StorageAccount:
+        place = self._args.placement
+        return storage.StorageAccount(
+            name,
+            account_name=account_name,
+            resource_group_name=place.resource_group_name,
+            location=place.location,
+            kind=storage.Kind.STORAGE_V2,
+            sku=storage.SkuArgs(name=f"Standard_{replication}"),
+            allow_shared_key_access=False,
+            default_to_o_auth_authentication=True,
+            allow_blob_public_access=False,
+            allow_cross_tenant_replication=False,
+            is_local_user_enabled=False,
+            minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+            enable_https_traffic_only=True,
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+
+    def _blob_service(self, name: str, account: storage.StorageAccount) -> storage.BlobServiceProperties:
+        retention = storage.DeleteRetentionPolicyArgs(enabled=True, days=self._args.training_data.soft_delete_days)
+        return storage.BlobServiceProperties(
+            f"{name}-blobs",
+            blob_services_name="default",
+            account_name=account.name,
+            resource_group_name=self._args.placement.resource_group_name,
+            is_versioning_enabled=True,
+            delete_retention_policy=retention,
+            container_delete_retention_policy=retention,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -1,6 +1,7 @@
 """The identity that people and pipelines on this machine deploy with, and the passphrase of local stacks.
 
-Both are random, made once, and kept in files that only the user can read.
+The credentials are random, made once, and kept in a file that only the user can read. The passphrase is no secret:
+Pulumi.local.yaml carries the salt that was made with it (docs/adr/0009-the-local-passphrase.md).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from localcloud.core.settings import Settings
 from localcloud.entra.directory import Directory
 
 DISPLAY_NAME = "dataopsml-deployer"
+LOCAL_PASSPHRASE = "localcloud"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def passphrase_file(settings: Settings) -> Path:
 def ensure(settings: Settings, directory: Directory) -> Principal:
     """Make what is missing; the deployer's principal."""
     if not passphrase_file(settings).exists():
-        write_private(passphrase_file(settings), secrets.token_urlsafe(32))
+        write_private(passphrase_file(settings), LOCAL_PASSPHRASE)
     if credentials_file(settings).exists():
         known = read(settings)
         principal = directory.by_object_id(known.object_id)

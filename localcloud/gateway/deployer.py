@@ -18,7 +18,7 @@ from localcloud.core.settings import Settings
 from localcloud.entra.directory import Directory
 
 DISPLAY_NAME = "dataopsml-deployer"
-LOCAL_PASSPHRASE = "localcloud"
+LOCAL_PASSPHRASE = "localcloud"  # noqa: S105 - no secret, as said above
 
 
 @dataclass(frozen=True)

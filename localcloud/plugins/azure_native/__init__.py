@@ -1,0 +1,1 @@
+"""The azure-native provider: Pulumi resources as ARM requests, by a table of types."""

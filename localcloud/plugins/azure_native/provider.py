@@ -1,0 +1,177 @@
+"""Check, diff, create, read, update and delete of every type in the table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import threading
+import uuid
+from typing import Any
+
+from pulumi.provider.experimental.provider import (
+    CheckFailure,
+    CheckRequest,
+    CheckResponse,
+    ConfigureRequest,
+    ConfigureResponse,
+    CreateRequest,
+    CreateResponse,
+    DeleteRequest,
+    DiffRequest,
+    DiffResponse,
+    InvokeRequest,
+    InvokeResponse,
+    Provider,
+    ReadRequest,
+    ReadResponse,
+    UpdateRequest,
+    UpdateResponse,
+)
+
+from localcloud.plugins import diffing
+from localcloud.plugins.azure_native import invokes, shape, sign_in
+from localcloud.plugins.azure_native.arm import Arm
+from localcloud.plugins.azure_native.types import AzureType, find
+from localcloud.plugins.serving import PluginError
+from localcloud.plugins.values import Plain, has_unknown, plain_map, reveal, value_map
+
+_ENDPOINT = "https://management.azure.com"
+
+
+class AzureNative(Provider):
+    """Holds a client and nothing else."""
+
+    def __init__(self) -> None:
+        self._settings = sign_in.settings({})
+        self._arm: Arm | None = None
+        self._lock = threading.Lock()
+
+    async def check_config(self, request: CheckRequest) -> CheckResponse:
+        return CheckResponse(inputs=request.new_inputs)
+
+    async def diff_config(self, request: DiffRequest) -> DiffResponse:
+        return DiffResponse(changes=False)
+
+    async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
+        given = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
+        given |= {key: str(value) for key, value in reveal(plain_map(request.args)).items() if isinstance(value, str)}
+        self._settings = sign_in.settings(given)
+        return ConfigureResponse(accept_secrets=True, supports_preview=True)
+
+    async def cancel(self) -> None:
+        if self._arm is not None:
+            self._arm.stop()
+
+    async def check(self, request: CheckRequest) -> CheckResponse:
+        """Fill in the name when it is left out; refuse what has no place in the resource's path."""
+        type_, _ = _type(request.type)
+        inputs = plain_map(request.new_inputs)
+        old = plain_map(request.old_inputs)
+        if type_.name and not inputs.get(type_.name) and type_.name not in type_.fixed:
+            inputs[type_.name] = old.get(type_.name) or _name(type_, request.name, request.random_seed)
+        failures = [
+            CheckFailure(name, f"missing required property '{name}'")
+            for name in type_.parameters
+            if name != "subscriptionId" and name not in type_.fixed and inputs.get(name) in (None, "")
+        ]
+        return CheckResponse(inputs=value_map(inputs), failures=failures)
+
+    async def diff(self, request: DiffRequest) -> DiffResponse:
+        type_, _ = _type(request.type)
+        old = plain_map(request.old_state)
+        before = old.get(shape.INPUTS)
+        if not isinstance(before, dict):
+            before = {key: value for key, value in old.items() if key != shape.INPUTS}
+        return diffing.diff(before, plain_map(request.new_inputs), type_.replacing, delete_first=True)
+
+    async def create(self, request: CreateRequest) -> CreateResponse:
+        type_, version = _type(request.type)
+        inputs = plain_map(request.properties)
+        if request.preview:
+            return CreateResponse(properties=value_map(inputs | {"azureApiVersion": version}))
+        return await asyncio.to_thread(self._create, type_, version, inputs)
+
+    def _create(self, type_: AzureType, version: str, inputs: Plain) -> CreateResponse:
+        arm, plain = self._client(), reveal(inputs)
+        path = shape.path_of(type_, plain, self._subscription(plain))
+        if not type_.always_there and arm.get(path, version) is not None:
+            raise PluginError(f"cannot create already existing resource '{path}'")
+        answer = arm.put(path, version, shape.body_of(type_, plain))
+        outputs = shape.outputs_of(type_, answer, inputs, version)
+        return CreateResponse(resource_id=str(answer.get("id") or path), properties=value_map(outputs))
+
+    async def update(self, request: UpdateRequest) -> UpdateResponse:
+        type_, version = _type(request.type)
+        inputs = plain_map(request.news)
+        if request.preview:
+            known = {**plain_map(request.olds), **inputs, shape.INPUTS: inputs}
+            return UpdateResponse(properties=value_map(known))
+
+        def work() -> UpdateResponse:
+            answer = self._client().put(request.resource_id, version, shape.body_of(type_, reveal(inputs)))
+            return UpdateResponse(properties=value_map(shape.outputs_of(type_, answer, inputs, version)))
+
+        return await asyncio.to_thread(work)
+
+    async def read(self, request: ReadRequest) -> ReadResponse:
+        type_, version = _type(request.type)
+        answer = await asyncio.to_thread(lambda: self._client().get(request.resource_id, version))
+        if answer is None:
+            return ReadResponse()
+        state = plain_map(request.properties)
+        before = state.get(shape.INPUTS) or plain_map(request.inputs)
+        outputs = shape.outputs_of(type_, answer, {}, version)
+        if before:
+            seen = {**outputs, **shape.path_inputs(type_, request.resource_id)}
+            inputs = {key: shape.projected(value, seen.get(key)) for key, value in before.items()}
+        else:
+            inputs = shape.imported(type_, request.resource_id, outputs)
+        outputs[shape.INPUTS] = inputs
+        return ReadResponse(
+            resource_id=str(answer.get("id") or request.resource_id),
+            properties=value_map(outputs),
+            inputs=value_map(inputs),
+        )
+
+    async def delete(self, request: DeleteRequest) -> None:
+        type_, version = _type(request.type)
+        if not type_.always_there:
+            await asyncio.to_thread(self._client().delete, request.resource_id, version, dict(type_.query))
+
+    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
+        arguments = plain_map(request.args)
+        if has_unknown(arguments):
+            raise PluginError(f"{request.tok} needs arguments that are known")
+        answer = await asyncio.to_thread(
+            invokes.call, request.tok, reveal(arguments), self._settings, self._client, _credential_of(self._settings)
+        )
+        return InvokeResponse(return_value=value_map(answer))
+
+    def _client(self) -> Arm:
+        with self._lock:
+            if self._arm is None:
+                self._arm = Arm(os.environ.get("ARM_ENDPOINT") or _ENDPOINT, sign_in.credential(self._settings))
+            return self._arm
+
+    def _subscription(self, inputs: Plain) -> str:
+        return str(inputs.get("subscriptionId") or sign_in.subscription(self._settings))
+
+
+def _credential_of(settings: dict[str, str]) -> Any:
+    return lambda: sign_in.credential(settings)
+
+
+def _type(token: str) -> tuple[AzureType, str]:
+    try:
+        return find(token)
+    except (KeyError, ValueError) as error:
+        raise PluginError(f"the resource type '{token}' is not in this provider's table") from error
+
+
+def _name(type_: AzureType, logical: str, seed: bytes) -> str:
+    """As azure-native: the logical name and eight random hex digits, or a GUID."""
+    source = random.Random(seed)  # noqa: S311
+    if type_.guid:
+        return str(uuid.UUID(int=source.getrandbits(128), version=4))
+    return f"{logical}{source.getrandbits(32):08x}"

@@ -1,0 +1,139 @@
+"""Inputs to ARM's path and body, and ARM's answer to outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.plugins.azure_native.types import AzureType
+from localcloud.plugins.serving import PluginError
+from localcloud.plugins.values import Plain, Secret
+
+_SECRET = re.compile(
+    r"(?i)(password|secret|token|primaryKey|secondaryKey|sharedKey|connectionString|instrumentationKey|accountKey)$"
+)
+_NOT_INPUTS = frozenset({"id", "type", "name", "systemData", "etag", "azureApiVersion"})
+INPUTS = "__inputs"
+"""The output under which the last inputs are kept, to compare with: what the service answers differs in form."""
+
+
+def path_of(type_: AzureType, inputs: Mapping[str, Any], subscription: str) -> str:
+    """The resource's id. Raises PluginError that names a missing part."""
+    values = {**type_.fixed, "subscriptionId": subscription, **{key: value for key, value in inputs.items() if value}}
+    missing = [name for name in type_.parameters if not values.get(name)]
+    if missing:
+        raise PluginError(f"missing required property '{missing[0]}'")
+    return type_.template.format(**{name: str(values[name]).strip("/") for name in type_.parameters})
+
+
+def body_of(type_: AzureType, inputs: Mapping[str, Any]) -> Plain:
+    """ARM's body. Inputs of the path are not part of it."""
+    body: Plain = {}
+    properties: Plain = {}
+    for key, value in inputs.items():
+        if key in type_.parameters or value is None:
+            continue
+        target = properties if type_.flat and key not in type_.top else body
+        target[type_.renames.get(key, key)] = _renamed(value, type_.renames)
+    if type_.flat and (properties or "properties" not in body):
+        body["properties"] = properties
+    identity = body.get("identity")
+    if isinstance(identity, dict) and isinstance(identity.get("userAssignedIdentities"), list):
+        # A list of ids in Pulumi, an object of ids in ARM.
+        body["identity"] = identity | {
+            "userAssignedIdentities": {id_: {} for id_ in identity["userAssignedIdentities"]}
+        }
+    return body
+
+
+def _renamed(value: Any, renames: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {renames.get(key, key): _renamed(item, renames) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, renames) for item in value]
+    return value
+
+
+def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
+    """The resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
+    back = {new: old for old, new in type_.renames.items() if new not in {"id", "value"}}
+    outputs: Plain = {}
+    for key, value in answer.items():
+        if key == "properties" and type_.flat and isinstance(value, dict):
+            outputs |= {back.get(name, name): item for name, item in value.items()}
+        else:
+            outputs[back.get(key, key)] = value
+    outputs = {key: _marked(key, value) for key, value in outputs.items() if key != "id"}
+    return outputs | {"azureApiVersion": version, INPUTS: inputs}
+
+
+def _marked(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _marked(name, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(key, item) for item in value]
+    return Secret(value) if isinstance(value, str) and value and _SECRET.search(key) else value
+
+
+def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
+    """Inputs for a resource that the program did not make: all of its settable state, and the parts of its id."""
+    inputs = {key: value for key, value in outputs.items() if key not in _NOT_INPUTS and key != INPUTS}
+    for name in ("provisioningState", "creationTime", "primaryEndpoints"):
+        inputs.pop(name, None)
+    identity = inputs.get("identity")
+    if isinstance(identity, dict) and isinstance(identity.get("userAssignedIdentities"), dict):
+        inputs["identity"] = {
+            "type": identity["type"], "userAssignedIdentities": sorted(identity["userAssignedIdentities"]),
+        }  # fmt: skip
+    return inputs | path_inputs(type_, id_)
+
+
+def path_inputs(type_: AzureType, id_: str) -> Plain:
+    """The path's inputs, read from an id. Raises PluginError when it is not of this type."""
+    pattern = re.escape(type_.template).replace(r"\{", "{").replace(r"\}", "}")
+    for name in type_.parameters:
+        part = ".+" if name in {"scope", "resourceUri"} else "[^/]+"
+        pattern = pattern.replace(f"{{{name}}}", f"(?P<{name}>{part})", 1)
+    match = re.fullmatch(pattern, id_, re.IGNORECASE)
+    if match is None:
+        raise PluginError(f"'{id_}' is not an id of the form {type_.template}")
+    found = {name: value for name, value in match.groupdict().items() if value is not None}
+    found.pop("subscriptionId", None)
+    for name in ("scope", "resourceUri"):
+        if name in found:
+            found[name] = "/" + found[name].lstrip("/")
+    return dict(found)
+
+
+def projected(old: Any, seen: Any) -> Any:
+    """Old inputs with what the service now shows where it really differs: case and added defaults are no drift."""
+    if isinstance(old, Secret) or seen is None:
+        return old
+    if isinstance(seen, Secret):
+        return projected(old, seen.value)
+    if isinstance(old, dict) and isinstance(seen, dict):
+        return {key: projected(value, seen.get(key)) for key, value in old.items()}
+    if isinstance(old, list):
+        if isinstance(seen, dict):  # userAssignedIdentities
+            seen = list(seen)
+        if isinstance(seen, list) and len(seen) == len(old):
+            return _matched(old, seen)
+        return seen
+    if isinstance(old, str) and isinstance(seen, str):
+        return old if _plain(old) == _plain(seen) else seen
+    if isinstance(old, str) and isinstance(seen, (int, float)) and str(seen) == old:
+        return old
+    return old if old == seen else seen
+
+
+def _matched(old: list[Any], seen: list[Any]) -> list[Any]:
+    """Element by element; scalars in whatever order the service keeps them."""
+    if all(isinstance(one, str) for one in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
+        return old
+    return [projected(one, other) for one, other in zip(old, seen, strict=True)]
+
+
+def _plain(text: str) -> str:
+    """Ids in any letter case, locations as display or canonical name."""
+    return text.lower().replace(" ", "").rstrip("/")

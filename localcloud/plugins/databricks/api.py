@@ -1,0 +1,63 @@
+"""REST requests through databricks-sdk's client: its sign-in, its retries, its errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.plugins.serving import PluginError
+
+if TYPE_CHECKING:
+    from databricks.sdk.core import ApiClient
+
+_MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
+
+
+class Api:
+    """Signs in at the first request, so that a provider may be configured before its workspace exists."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = dict(settings)
+        self._client: ApiClient | None = None
+        self._lock = threading.Lock()
+
+    def call(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
+        """`body` and `query` as keyword arguments. Raises PluginError with the service's code and message."""
+        from databricks.sdk.errors import DatabricksError
+
+        try:
+            answer = self._connected().do(method, path, **parts)
+        except DatabricksError as error:
+            raise PluginError(f"{error.error_code or type(error).__name__}: {error}") from error
+        except (ValueError, OSError) as error:
+            raise PluginError(
+                f"cannot reach Databricks at {self._settings.get('host') or 'no host'}: {error}"
+            ) from error
+        return answer if isinstance(answer, dict) else {}
+
+    def find(self, method: str, path: str, **parts: Any) -> dict[str, Any] | None:
+        """Like `call`, with None for what does not exist."""
+        from databricks.sdk.errors import DatabricksError, NotFound
+
+        try:
+            answer = self._connected().do(method, path, **parts)
+        except NotFound:
+            return None
+        except DatabricksError as error:
+            if error.error_code in _MISSING:
+                return None
+            raise PluginError(f"{error.error_code or type(error).__name__}: {error}") from error
+        except (ValueError, OSError) as error:
+            raise PluginError(
+                f"cannot reach Databricks at {self._settings.get('host') or 'no host'}: {error}"
+            ) from error
+        return answer if isinstance(answer, dict) else {}
+
+    def _connected(self) -> ApiClient:
+        with self._lock:
+            if self._client is None:
+                from databricks.sdk.core import ApiClient, Config
+
+                self._client = ApiClient(Config(product="pulumi-databricks", product_version="1.0.0", **self._settings))
+            return self._client

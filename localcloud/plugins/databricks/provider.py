@@ -1,0 +1,138 @@
+"""Check, diff, create, read, update and delete of every resource class."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pulumi.provider.experimental.provider import (
+    CheckFailure,
+    CheckRequest,
+    CheckResponse,
+    ConfigureRequest,
+    ConfigureResponse,
+    CreateRequest,
+    CreateResponse,
+    DeleteRequest,
+    DiffRequest,
+    DiffResponse,
+    InvokeRequest,
+    InvokeResponse,
+    Provider,
+    ReadRequest,
+    ReadResponse,
+    UpdateRequest,
+    UpdateResponse,
+)
+
+from localcloud.plugins import diffing
+from localcloud.plugins.azure_native.shape import INPUTS, projected
+from localcloud.plugins.databricks.api import Api
+from localcloud.plugins.databricks.names import snake
+from localcloud.plugins.databricks.resources import RESOURCES, Resource, invoke
+from localcloud.plugins.serving import PluginError
+from localcloud.plugins.values import UNKNOWN, Plain, plain_map, reveal, value_map
+
+_SETTINGS = (
+    "host", "authType", "azureWorkspaceResourceId", "azureTenantId", "azureClientId", "azureClientSecret",
+    "azureEnvironment", "token", "configFile", "profile",
+)  # fmt: skip
+
+
+class Databricks(Provider):
+    """Holds a client and nothing else."""
+
+    def __init__(self) -> None:
+        self._api = Api({})
+
+    async def check_config(self, request: CheckRequest) -> CheckResponse:
+        return CheckResponse(inputs=request.new_inputs)
+
+    async def diff_config(self, request: DiffRequest) -> DiffResponse:
+        """Another host is another workspace, but its resources say so themselves: they are not found there."""
+        return DiffResponse(changes=False)
+
+    async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
+        given: dict[str, Any] = reveal(plain_map(request.args))
+        known = {key: value for key, value in given.items() if key in _SETTINGS and value and value is not UNKNOWN}
+        self._api = Api(snake(known))
+        return ConfigureResponse(accept_secrets=True, supports_preview=True)
+
+    async def cancel(self) -> None:
+        """Requests are short: the engine waits for those under way."""
+
+    async def check(self, request: CheckRequest) -> CheckResponse:
+        kind, inputs = _kind(request.type), plain_map(request.new_inputs)
+        failures = [
+            CheckFailure(name, f"missing required property '{name}'")
+            for name in kind.required
+            if inputs.get(name) is None
+        ]
+        return CheckResponse(inputs=value_map(inputs), failures=failures)
+
+    async def diff(self, request: DiffRequest) -> DiffResponse:
+        kind, old = _kind(request.type), plain_map(request.old_state)
+        before = old.get(INPUTS)
+        if not isinstance(before, dict):
+            before = {key: value for key, value in old.items() if key != INPUTS}
+
+        def replaces(path: str) -> bool:
+            return path.split(".", 1)[0].split("[", 1)[0] in kind.replaces
+
+        return diffing.diff(before, plain_map(request.new_inputs), replaces, delete_first=True)
+
+    async def create(self, request: CreateRequest) -> CreateResponse:
+        kind, inputs = _kind(request.type), plain_map(request.properties)
+        if request.preview:
+            return CreateResponse(properties=value_map(inputs))
+
+        def work() -> CreateResponse:
+            id_ = kind.create(self._api, reveal(inputs))
+            return CreateResponse(resource_id=id_, properties=value_map(_state(kind, self._api, id_, inputs)))
+
+        return await asyncio.to_thread(work)
+
+    async def update(self, request: UpdateRequest) -> UpdateResponse:
+        kind, inputs = _kind(request.type), plain_map(request.news)
+        if request.preview:
+            return UpdateResponse(properties=value_map({**plain_map(request.olds), **inputs, INPUTS: inputs}))
+
+        def work() -> UpdateResponse:
+            kind.update(self._api, request.resource_id, reveal(inputs))
+            return UpdateResponse(properties=value_map(_state(kind, self._api, request.resource_id, inputs)))
+
+        return await asyncio.to_thread(work)
+
+    async def read(self, request: ReadRequest) -> ReadResponse:
+        kind = _kind(request.type)
+        found = await asyncio.to_thread(kind.read, self._api, request.resource_id)
+        if found is None:
+            return ReadResponse()
+        before = plain_map(request.properties).get(INPUTS) or plain_map(request.inputs)
+        if before:
+            inputs = {key: projected(value, found.get(key)) for key, value in before.items()}
+        else:
+            inputs = kind.imported(found)
+        outputs = {**inputs, **found, INPUTS: inputs}
+        return ReadResponse(request.resource_id, value_map(outputs), value_map(inputs))
+
+    async def delete(self, request: DeleteRequest) -> None:
+        kind = _kind(request.type)
+        await asyncio.to_thread(kind.delete, self._api, request.resource_id, reveal(plain_map(request.properties)))
+
+    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
+        return InvokeResponse(return_value=value_map(await asyncio.to_thread(invoke, self._api, request.tok)))
+
+
+def _kind(token: str) -> Resource:
+    if token not in RESOURCES:
+        raise PluginError(f"the resource type '{token}' is not in this provider's table")
+    return RESOURCES[token]
+
+
+def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:
+    """What the service shows, over the inputs. Raises PluginError when it does not show it."""
+    found = kind.read(api, id_)
+    if found is None:
+        raise PluginError(f"'{id_}' was created, but the service does not show it")
+    return {**inputs, **found, INPUTS: inputs}

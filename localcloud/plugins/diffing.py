@@ -1,0 +1,64 @@
+"""What differs between a resource's old and new inputs, and which differences need a new resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
+
+from localcloud.plugins.values import UNKNOWN, Plain, has_unknown, reveal
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def diff(old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool) -> DiffResponse:
+    """`replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource.
+
+    `delete_first`: a replacement has the old one's name, so the old one must go first.
+    """
+    found: dict[str, PropertyDiffKind] = {}
+    _compare("", reveal(old), reveal(new), found)
+    detailed: dict[str, PropertyDiff] = {}
+    replacing: list[str] = []
+    for path, kind in found.items():
+        if replaces(_INDEX.sub("[]", path)):
+            replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
+            kind = _REPLACE[kind]
+        detailed[path] = PropertyDiff(kind, input_diff=True)
+    return DiffResponse(
+        changes=bool(found),
+        replaces=sorted(set(replacing)),
+        detailed_diff=detailed,
+        diffs=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in found}),
+        delete_before_replace=bool(replacing) and delete_first,
+    )
+
+
+_REPLACE = {
+    PropertyDiffKind.ADD: PropertyDiffKind.ADD_REPLACE,
+    PropertyDiffKind.DELETE: PropertyDiffKind.DELETE_REPLACE,
+    PropertyDiffKind.UPDATE: PropertyDiffKind.UPDATE_REPLACE,
+}
+
+
+def _compare(path: str, old: Any, new: Any, found: dict[str, PropertyDiffKind]) -> None:
+    if new is UNKNOWN:
+        found[path] = PropertyDiffKind.UPDATE
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{path}.{key}" if path else key
+            if key not in new or (new[key] is None and old.get(key) is not None):
+                if old[key] is not None:
+                    found[inner] = PropertyDiffKind.DELETE
+            elif key not in old or old[key] is None:
+                if new[key] is not None:
+                    found[inner] = PropertyDiffKind.ADD
+            else:
+                _compare(inner, old[key], new[key], found)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
+            _compare(f"{path}[{index}]", *pair, found)
+    elif old != new or has_unknown(new):
+        found[path] = PropertyDiffKind.UPDATE

@@ -1,0 +1,89 @@
+"""A provider as a plugin process: gRPC on the loopback, errors as one message, a quiet end on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import grpc.aio  # type: ignore[import-untyped]
+from pulumi.provider.experimental.provider import Provider
+from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+
+class PluginError(Exception):
+    """Anything the user is told: what was asked, what came back."""
+
+
+class _Servicer(ProviderServicer):
+    """The SDK's servicer, without a Python traceback in front of users for errors that are theirs to mend."""
+
+    async def Handshake(self, request: Any, context: Any) -> Any:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
+
+    async def Attach(self, request: Any, context: Any) -> Any:
+        from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+
+        return empty_pb2.Empty()
+
+
+def _clean(name: str) -> Any:
+    inherited = getattr(ProviderServicer, name)
+
+    async def method(self: _Servicer, request: Any, context: Any) -> Any:
+        try:
+            return await inherited(self, request, context)
+        except Exception as error:
+            # The SDK raises a new exception with the traceback in its text from within its handler of the first one.
+            cause = error if isinstance(error, PluginError) else error.__context__
+            if not isinstance(cause, PluginError):
+                raise
+            await context.abort(grpc.StatusCode.UNKNOWN, str(cause))
+
+    return method
+
+
+for _name in (
+    "Check",
+    "Diff",
+    "Create",
+    "Read",
+    "Update",
+    "Delete",
+    "Invoke",
+    "Configure",
+    "CheckConfig",
+    "DiffConfig",
+):
+    setattr(_Servicer, _name, _clean(_name))
+
+
+def serve(provider: Provider, version: str) -> None:
+    """Print the port, then answer the engine until it ends us."""
+    asyncio.run(_serve(provider, version))
+    # Threads of requests that nobody waits for any more must not hold the process.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+async def _serve(provider: Provider, version: str) -> None:
+    engine = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    servicer = _Servicer(sys.argv[1:], version, provider, engine_address=engine)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # A Ctrl-C reaches the whole process group; the engine then cancels and kills its plugins in its own time.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    await server.stop(None)

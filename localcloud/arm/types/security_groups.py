@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 SECURITY_GROUP = "Microsoft.Network/networkSecurityGroups"
 RULE = f"{SECURITY_GROUP}/securityRules"
+DEFAULT_RULE = f"{SECURITY_GROUP}/defaultSecurityRules"
 _SUBNET = "Microsoft.Network/virtualNetworks/subnets"
 _LOWEST, _HIGHEST = 100, 4096
 _CHOICES = {
@@ -116,25 +117,41 @@ def subnets_of(ctx: Context, group: Resource) -> list[str]:
     ]
 
 
-def _render(ctx: Context, resource: Resource) -> Json:
-    body = resource.to_json()
-    body["etag"] = etag(resource)
-    properties = body["properties"]
-    properties["securityRules"] = [shown(one) for one in ctx.resources.children(resource.id, RULE)]
-    properties["defaultSecurityRules"] = [
-        {
-            "name": name,
-            "id": f"{resource.id}/defaultSecurityRules/{name}",
-            "type": f"{SECURITY_GROUP}/defaultSecurityRules",
-            "properties": {
+def _default_rules(group_id: str) -> list[Resource]:
+    """The six rules that every group has, behind its own."""
+    return [
+        Resource(
+            id=f"{group_id}/defaultSecurityRules/{name}",
+            type=DEFAULT_RULE,
+            name=name,
+            properties={
                 "provisioningState": "Succeeded", "protocol": "*", "sourcePortRange": "*",
                 "destinationPortRange": "*", "sourceAddressPrefix": source, "destinationAddressPrefix": destination,
                 "access": access, "priority": priority, "direction": direction, "sourcePortRanges": [],
                 "destinationPortRanges": [], "sourceAddressPrefixes": [], "destinationAddressPrefixes": [],
             },
-        }
+        )
         for name, source, destination, access, priority, direction in _DEFAULTS
     ]  # fmt: skip
+
+
+async def _list_default_rules(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    return _default_rules(parent)
+
+
+async def _read_default_rule(ctx: Context, id_: str) -> Resource | None:
+    group, _, name = id_.rsplit("/", 2)
+    found = ctx.resources.get(group)
+    rules = [] if found is None else _default_rules(found.id)
+    return next((one for one in rules if one.name.lower() == name.lower()), None)
+
+
+def _render(ctx: Context, resource: Resource) -> Json:
+    body = resource.to_json()
+    body["etag"] = etag(resource)
+    properties = body["properties"]
+    properties["securityRules"] = [shown(one) for one in ctx.resources.children(resource.id, RULE)]
+    properties["defaultSecurityRules"] = [shown(one) for one in _default_rules(resource.id)]
     subnets = subnets_of(ctx, resource)
     if subnets:
         properties["subnets"] = [{"id": id_} for id_ in subnets]
@@ -182,5 +199,14 @@ def register(ctx: Context) -> None:
             complete=_complete_rule,
             render=_render_rule,
             long_running=frozenset({"put", "delete"}),
+        ),
+        ResourceType(
+            type=DEFAULT_RULE,
+            api_versions=VERSIONS,
+            read=_read_default_rule,
+            list_in=_list_default_rules,
+            render=_render_rule,
+            allow_put=False,
+            patchable=False,
         ),
     )

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from localcloud.cli.stop import stop_process
-from localcloud.core.errors import ConfigurationError, LocalcloudError
+from localcloud.cli.stop import stop_all, stop_process
+from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
-from localcloud.gateway import instance
+from localcloud.engine import toolchain
+from localcloud.gateway import instance, ports
 
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 120
 _TAIL_LINES = 15
+_LOG_BYTES = 20 * 1024 * 1024
 
 
 def start(settings: Settings) -> None:
@@ -26,23 +30,39 @@ def start(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
     (settings.home / ".gitignore").write_text("*\n")
-    with FileLock(settings.home / "start.lock"):
+    with _alone(settings):
         found = instance.running(settings)
         if found is not None and found.fingerprint == instance.fingerprint() and found.port == settings.port:
             _say(f"localcloud runs at {settings.gateway_url} (process {found.pid}).")
             return
         if found is not None:
             _say("localcloud runs other code or ports: it starts again.")
-        leftover = instance.starting(settings)
-        if leftover is not None:
-            stop_process(leftover)
-        _check_ports(settings)
+        stop_all(settings)
+        toolchain.ensure(settings)
+        ports.check(settings)
         _spawn(settings)
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the lock of this home; say so when another start has it."""
+    lock = FileLock(settings.home / "start.lock")
+    try:
+        lock.acquire(timeout=0.5)
+    except Timeout:
+        _say("Another start of this localcloud is under way: waiting for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _spawn(settings: Settings) -> None:
     settings.logs.mkdir(exist_ok=True)
     log = settings.logs / "gateway.log"
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
     began = time.monotonic()
     environment = {**os.environ, "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port)}
     environment["DATAOPSML_CACHE"] = str(settings.cache)
@@ -52,7 +72,7 @@ def _spawn(settings: Settings) -> None:
             [sys.executable, "-m", "localcloud", "serve"],
             cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    instance.pid_file(settings).write_text(str(process.pid))
+    instance.write_mark(instance.gateway_mark(settings), process.pid)
     told = 0.0
     while instance.running(settings) is None:
         if process.poll() is not None:
@@ -66,47 +86,6 @@ def _spawn(settings: Settings) -> None:
             _say(f"localcloud starts (gateway, Azurite, MLflow): {took:.0f} s so far")
         time.sleep(0.05)
     _say(f"localcloud is ready at {settings.gateway_url} after {time.monotonic() - began:.1f} s.")
-
-
-def _check_ports(settings: Settings) -> None:
-    names = {
-        settings.gateway_port: "gateway", settings.proxy_port: "proxy", settings.azurite_port: "Azurite",
-        settings.mlflow_port: "MLflow", settings.identity_port: "identity endpoint",
-    }  # fmt: skip
-    taken = sorted(port for port in names if _listens(port))
-    if not taken:
-        return
-    holders = _holders(set(taken))
-    lines = [f"  {port} (for the {names[port]}) by {holders.get(port, 'another user’s process')}" for port in taken]
-    raise ConfigurationError(
-        f"localcloud cannot start: {'a port is' if len(taken) == 1 else 'ports are'} in use:\n"
-        + "\n".join(lines)
-        + "\nStop what holds them, or choose five other ports in a row: LOCALCLOUD_PORT=9900 make up."
-    )
-
-
-def _listens(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def _holders(ports: set[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for process in psutil.process_iter(["pid", "name"]):
-        try:
-            for connection in process.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports:
-                    found[connection.laddr.port] = f"process {process.pid} ({process.info['name']})"
-        except psutil.Error:
-            continue  # it ended, or is another user's
-    return found
 
 
 def _tail(log: Path, offset: int) -> str:

@@ -16,14 +16,23 @@ _GRACE_SECONDS = 30
 
 def stop(settings: Settings) -> None:
     """Stop the gateway of this home and all that it started. Not an error when it does not run."""
-    process = instance.starting(settings)
-    if process is None:
+    if not stop_all(settings):
         sys.stdout.write("localcloud does not run.\n")
         return
-    stop_process(process)
-    instance.pid_file(settings).unlink(missing_ok=True)
-    instance.state_file(settings).unlink(missing_ok=True)
     sys.stdout.write(f"localcloud is stopped. Everything is kept in {settings.home}.\n")
+
+
+def stop_all(settings: Settings) -> bool:
+    """The gateway, if there is one, and what a killed one left; False when there was nothing to stop."""
+    gateway = instance.gateway(settings)
+    if gateway is not None:
+        stop_process(gateway)
+    leftovers = instance.leftovers(settings)
+    for child in leftovers:
+        stop_process(child)
+    for file in (instance.gateway_mark(settings), instance.state_file(settings)):
+        file.unlink(missing_ok=True)
+    return gateway is not None or bool(leftovers)
 
 
 def stop_process(process: psutil.Process) -> None:
@@ -51,11 +60,12 @@ def clean(settings: Settings) -> None:
     if not settings.home.exists():
         sys.stdout.write(f"There is nothing in {settings.home}.\n")
         return
-    known = {"localcloud.db", "pulumi", "start.lock", "logs"}
     content = {entry.name for entry in settings.home.iterdir()}
-    if content and not content & known:
-        raise LocalcloudError(f"{settings.home} does not look like a localcloud home: delete it yourself if it is one.")
-    if instance.starting(settings) is not None:
-        stop(settings)
+    # The first is made by `start`; before that, only the engine wrote its launchers.
+    if "start.lock" not in content and not content <= {"pulumi"}:
+        raise LocalcloudError(
+            f"{settings.home} does not look like a localcloud home (LOCALCLOUD_HOME): nothing was deleted."
+        )
+    stop_all(settings)
     shutil.rmtree(settings.home)
     sys.stdout.write(f"Deleted {settings.home}.\n")

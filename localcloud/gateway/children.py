@@ -9,19 +9,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine.toolchain import Toolchain
+from localcloud.gateway import instance
 from localcloud.storage.fabric import StorageFabric
 
 _log = logging.getLogger("localcloud.children")
 _STOP_SECONDS = 10
 _BACK_OFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
 _STEADY_SECONDS = 60
+_GIVE_UP_RESTARTS = 3
+_LOG_LINES = 12
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "TZ")
 
 
@@ -37,6 +41,8 @@ class Child:
     name: str
     argv: list[str]
     log: Path
+    mark: Path
+    """Names the running process, for a `start` or `stop` after a gateway that was killed."""
     environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
@@ -51,6 +57,7 @@ class Child:
                     *self.argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                     env=self.environment, start_new_session=True,
                 )  # fmt: skip
+            instance.write_mark(self.mark, self.process.pid)
             code = await self.process.wait()
             attempt = 0 if time.monotonic() - started > _STEADY_SECONDS else attempt + 1
             pause = _BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)]
@@ -60,6 +67,7 @@ class Child:
 
     async def stop(self) -> None:
         """SIGTERM to its process group, SIGKILL after ten seconds."""
+        self.mark.unlink(missing_ok=True)
         if self.process is None or self.process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -73,15 +81,34 @@ class Child:
 
 
 class Children:
-    """All of them."""
+    """All of them. `health` is the address at which MLflow says that it is ready."""
 
-    def __init__(self, children: list[Child]) -> None:
+    def __init__(self, children: list[Child], health: str) -> None:
         self._children = children
+        self._health = health
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(child.run(), name=child.name) for child in self._children]
+
+    async def ready(self) -> None:
+        """Return when MLflow answers (Azurite answered ARM's first requests).
+
+        Raises LocalcloudError with the end of its log when one of them does not come up.
+        """
+        # The gateway's own environment may name a proxy, which is not for the loopback interface.
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            while True:
+                for child in self._children:
+                    if child.restarts >= _GIVE_UP_RESTARTS:
+                        raise LocalcloudError(f"{child.name} does not start:\n{_tail(child.log)}")
+                try:
+                    if (await client.get(self._health)).is_success:
+                        return
+                except httpx.TransportError as error:
+                    _log.debug("MLflow is not ready: %r", error)
+                await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -89,38 +116,32 @@ class Children:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(child.stop() for child in self._children))
 
-    def states(self) -> list[Mapping[str, object]]:
-        """Name, process id and restarts of each."""
-        return [
-            {"name": child.name, "pid": child.process.pid if child.process else None, "restarts": child.restarts}
-            for child in self._children
-        ]
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
 
 def make(settings: Settings, tools: Toolchain, storage: StorageFabric) -> Children:
-    """Azurite over the storage fabric's folder; MLflow with SQLite and artifacts in the home."""
-    mlflow = settings.home / "mlflow"
-    mlflow.mkdir(parents=True, exist_ok=True)
+    """Azurite over the storage fabric's folder; MLflow with SQLite in the home and its artifacts in Azurite."""
     package = azurite_package(tools)
     server = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(settings.mlflow_port),
-        "--workers", "1", "--backend-store-uri", f"sqlite:///{mlflow / 'mlflow.db'}",
-        "--artifacts-destination", str(mlflow / "artifacts"), "--enable-workspaces",
+        sys.executable, "-m", "localcloud.azureml.mlflow.server", "--home", str(settings.home),
+        "--port", str(settings.mlflow_port), "--azurite-port", str(settings.azurite_port),
     ]  # fmt: skip
     quiet = {
         "PYTHONUNBUFFERED": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "NODE_ENV": "production",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     environment = base_environment() | quiet
-    return Children(
-        [
-            Child("azurite", storage.command(str(tools.node), package), settings.logs / "azurite.log", environment),
-            Child("mlflow", server, settings.logs / "mlflow.log", environment),
-        ]
-    )
+    marks = instance.children_folder(settings)
+    marks.mkdir(parents=True, exist_ok=True)
+    commands = {"azurite": storage.command(str(tools.node), package), "mlflow": server}
+    children = [
+        Child(name, argv, settings.logs / f"{name}.log", marks / f"{name}.pid", environment)
+        for name, argv in commands.items()
+    ]
+    return Children(children, f"{settings.mlflow_url}/health")
 
 
 def azurite_package(tools: Toolchain) -> Path:

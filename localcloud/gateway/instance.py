@@ -1,9 +1,11 @@
-"""The running localcloud of a home, as seen from outside: its state file, its process, and the code it runs."""
+"""The running localcloud of a home, as seen from outside: its files, its processes, and the code it runs."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import psutil
 from localcloud.core.settings import Settings
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_NOT_SERVED = {"plugins", "language_host", "__pycache__"}
+"""Folders whose code other processes run."""
 
 
 @dataclass(frozen=True)
@@ -29,45 +33,68 @@ def state_file(settings: Settings) -> Path:
     return settings.home / "running.json"
 
 
-def pid_file(settings: Settings) -> Path:
-    """Exists from the moment a gateway is being started."""
+def gateway_mark(settings: Settings) -> Path:
+    """Names the gateway's process from the moment it is being started."""
     return settings.home / "gateway.pid"
+
+
+def children_folder(settings: Settings) -> Path:
+    """Holds a mark for each supervised process."""
+    return settings.home / "children"
+
+
+def write_mark(mark: Path, pid: int) -> None:
+    """A mark is a process id and when that process began, because process ids are used again."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once
+        fresh = mark.with_suffix(f".{os.getpid()}")
+        fresh.write_text(f"{pid} {psutil.Process(pid).create_time()}")
+        fresh.replace(mark)
+
+
+def marked(mark: Path) -> psutil.Process | None:
+    """The process that a mark names, None when it has ended."""
+    try:
+        words = mark.read_text().split()
+        if len(words) == 1:  # TEMPORARY: marks of gateways started before this format
+            old = psutil.Process(int(words[0]))
+            return old if "serve" in old.cmdline() else None
+        pid, created = words
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(created)) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if same else None
 
 
 def running(settings: Settings) -> Instance | None:
     """The ready localcloud of this home; None when there is none (a killed one leaves its file, which is ignored)."""
+    process = gateway(settings)
     try:
         state = json.loads(state_file(settings).read_text())
-        if process_of(int(state["pid"])) is None:
+        if process is None or process.pid != int(state["pid"]):
             return None
         return Instance(int(state["pid"]), int(state["port"]), str(state["fingerprint"]), float(state["started"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def process_of(pid: int) -> psutil.Process | None:
-    """The process if it is a gateway: process ids are used again."""
-    try:
-        process = psutil.Process(pid)
-        words = process.cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-    return process if "localcloud" in words and "serve" in words else None
+def gateway(settings: Settings) -> psutil.Process | None:
+    """The gateway's process of this home, ready or not."""
+    return marked(gateway_mark(settings))
 
 
-def starting(settings: Settings) -> psutil.Process | None:
-    """A gateway process of this home, ready or not."""
-    try:
-        return process_of(int(pid_file(settings).read_text()))
-    except (OSError, ValueError):
-        return None
+def leftovers(settings: Settings) -> list[psutil.Process]:
+    """Children of a gateway, which outlive one that was killed."""
+    found = (marked(mark) for mark in children_folder(settings).glob("*.pid"))
+    return [process for process in found if process is not None]
 
 
 def fingerprint() -> str:
-    """Changes when a file of localcloud does: a running gateway of other code is started again."""
+    """Changes when localcloud's code or the locked packages do: a gateway of other code is started again."""
     digest = hashlib.sha256()
-    for file in sorted(_PACKAGE.rglob("*")):
-        if file.suffix in {".py", ".js", ".json"} and "plugins" not in file.parts and "__pycache__" not in file.parts:
+    files = [file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"}]
+    for file in sorted([*files, _PACKAGE.parent / "requirements.txt"]):
+        if not _NOT_SERVED & set(file.parts):
             stat = file.stat()
             digest.update(f"{file}:{stat.st_mtime_ns}:{stat.st_size}\n".encode())
     return digest.hexdigest()[:16]

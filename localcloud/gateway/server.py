@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import uvicorn
@@ -17,10 +17,10 @@ import uvicorn
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine import toolchain
-from localcloud.gateway import children, deployer, services, tls
+from localcloud.gateway import children, deployer, ports, services, tls
 from localcloud.gateway.app import Gateway
 from localcloud.gateway.faults import Faults
-from localcloud.gateway.instance import fingerprint, state_file
+from localcloud.gateway.instance import fingerprint, gateway_mark, state_file, write_mark
 from localcloud.gateway.proxy import ConnectProxy
 
 _log = logging.getLogger("localcloud.gateway")
@@ -39,14 +39,16 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serve in the foreground. Raises LocalcloudError when a tool is missing."""
+    """Serve in the foreground. Raises LocalcloudError when a tool is missing or a port in use."""
+    code = fingerprint()  # before the services are imported on demand: what runs is not newer than this
+    ports.check(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("azure", "httpx", "httpcore", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, code))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, code: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,6 +59,7 @@ async def _serve(settings: Settings) -> None:
     started = time.monotonic()
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.logs.mkdir(exist_ok=True)
+    write_mark(gateway_mark(settings), os.getpid())
     server_pem = tls.ensure(settings)
     faults = Faults.from_environment()
     built = services.build(settings, faults)
@@ -77,9 +80,10 @@ async def _serve(settings: Settings) -> None:
             await hook()
         tasks = [loop.create_task(gateway.serve()), loop.create_task(identity.serve())]
         await _accepting((gateway, identity), tasks)
-        _write_state(settings, supervised)
-        _log.info("localcloud is ready at %s after %.1f s", settings.gateway_url, time.monotonic() - started)
-        await _until(stop, tasks)
+        if await _unless(stop, supervised.ready()):
+            _write_state(settings, code)
+            _log.info("localcloud is ready at %s after %.1f s", settings.gateway_url, time.monotonic() - started)
+            await _until(stop, tasks)
     finally:
         _log.info("localcloud stops")
         state_file(settings).unlink(missing_ok=True)
@@ -110,6 +114,18 @@ async def _accepting(servers: tuple[_Server, ...], tasks: list[asyncio.Task[None
         await asyncio.sleep(0.01)
 
 
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`; False when a signal came first."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        working.cancel()
+        return False
+    working.result()
+    return True
+
+
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
     waiting = asyncio.ensure_future(stop.wait())
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -125,10 +141,7 @@ async def _close(close: Callable[[], Awaitable[None]]) -> None:
         _log.exception("stopping failed")
 
 
-def _write_state(settings: Settings, supervised: children.Children) -> None:
+def _write_state(settings: Settings, code: str) -> None:
     """Who serves this home: `start` and `status` read it."""
-    state = {
-        "pid": os.getpid(), "port": settings.port, "fingerprint": fingerprint(), "started": time.time(),
-        "children": supervised.states(),
-    }  # fmt: skip
+    state = {"pid": os.getpid(), "port": settings.port, "fingerprint": code, "started": time.time()}
     deployer.write_private(state_file(settings), json.dumps(state))

@@ -1,0 +1,69 @@
+"""The five ports of a localcloud, and who else has them."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from localcloud.core.errors import ConfigurationError
+from localcloud.core.settings import Settings
+
+
+def names(settings: Settings) -> dict[int, str]:
+    """What each port is for."""
+    return {
+        settings.gateway_port: "the gateway", settings.proxy_port: "the proxy", settings.azurite_port: "Azurite",
+        settings.mlflow_port: "MLflow", settings.identity_port: "the identity endpoint",
+    }  # fmt: skip
+
+
+def check(settings: Settings) -> None:
+    """Raises ConfigurationError naming each port in use, the process that holds it, and how to choose others."""
+    wanted = names(settings)
+    taken = [port for port in wanted if _in_use(port)]
+    if not taken:
+        return
+    holders = _holders(set(taken))
+    lines = [f"  {port} (for {wanted[port]}) by {holders.get(port, 'a process of another user')}" for port in taken]
+    raise ConfigurationError(
+        "\n".join(
+            [
+                f"localcloud cannot start: {'a port is' if len(taken) == 1 else 'ports are'} in use:",
+                *lines,
+                "Stop what holds them, or choose the first of five other ports in a row with LOCALCLOUD_PORT, such as "
+                f"LOCALCLOUD_PORT={_suggestion(settings.port)}.",
+            ]
+        )
+    )
+
+
+def _suggestion(port: int) -> int:
+    """The first of five free ports after `port`, which is what the message proposes."""
+    for first in range(port + 100, 65000, 100):
+        if not any(_in_use(first + offset) for offset in range(5)):
+            return first
+    return port + 100
+
+
+def _in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: connections that are closing down do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _holders(ports: set[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for process in psutil.process_iter(["pid", "name"]):
+        try:
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports:
+                    found[connection.laddr.port] = f"process {process.pid} ({process.info['name']})"
+        except psutil.Error:
+            continue  # it ended, or is another user's
+    return found

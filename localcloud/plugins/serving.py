@@ -23,6 +23,9 @@ class PluginError(Exception):
 class _Servicer(ProviderServicer):
     """The SDK's servicer, without a Python traceback in front of users for errors that are theirs to mend."""
 
+    under_way = 0
+    """Requests that are being answered."""
+
     async def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
 
@@ -36,6 +39,7 @@ def _clean(name: str) -> Any:
     inherited = getattr(ProviderServicer, name)
 
     async def method(self: _Servicer, request: Any, context: Any) -> Any:
+        self.under_way += 1
         try:
             return await inherited(self, request, context)
         except Exception as error:
@@ -44,6 +48,8 @@ def _clean(name: str) -> Any:
             if not isinstance(cause, PluginError):
                 raise
             await context.abort(grpc.StatusCode.UNKNOWN, str(cause))
+        finally:
+            self.under_way -= 1
 
     return method
 
@@ -82,8 +88,9 @@ async def _serve(provider: Provider, version: str) -> None:
     sys.stdout.flush()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # A Ctrl-C reaches the whole process group; the engine then cancels and kills its plugins in its own time.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    # The engine ends a plugin that has nothing to do by SIGINT. A user's Ctrl-C reaches the whole process group: then a
+    # request that is under way goes on, and the engine cancels it in its own time.
+    loop.add_signal_handler(signal.SIGINT, lambda: None if servicer.under_way else stop.set())
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
     await server.stop(None)

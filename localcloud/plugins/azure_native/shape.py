@@ -98,7 +98,7 @@ def path_inputs(type_: AzureType, id_: str) -> Plain:
     match = re.fullmatch(pattern, id_, re.IGNORECASE)
     if match is None:
         raise PluginError(f"'{id_}' is not an id of the form {type_.template}")
-    found = {name: value for name, value in match.groupdict().items() if value is not None}
+    found = dict(match.groupdict())
     found.pop("subscriptionId", None)
     for name in ("scope", "resourceUri"):
         if name in found:

@@ -18,13 +18,13 @@ class Api:
     """Signs in at the first request, so that a provider may be configured before its workspace exists."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = dict(settings)
+        self._settings: dict[str, Any] = dict(settings)
         self._client: ApiClient | None = None
         self._lock = threading.Lock()
 
     def call(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
         """`body` and `query` as keyword arguments. Raises PluginError with the service's code and message."""
-        from databricks.sdk.errors import DatabricksError
+        from databricks.sdk.errors.base import DatabricksError
 
         try:
             answer = self._connected().do(method, path, **parts)
@@ -38,7 +38,8 @@ class Api:
 
     def find(self, method: str, path: str, **parts: Any) -> dict[str, Any] | None:
         """Like `call`, with None for what does not exist."""
-        from databricks.sdk.errors import DatabricksError, NotFound
+        from databricks.sdk.errors import NotFound
+        from databricks.sdk.errors.base import DatabricksError
 
         try:
             answer = self._connected().do(method, path, **parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.names import camel, snake
@@ -128,11 +128,11 @@ class Permissions(Resource):
     """Authoritative: the object's whole access control list, of which the caller's own right is left out."""
 
     required = ("accessControls",)
-    _objects = {
+    _objects: ClassVar = {
         "instancePoolId": "instance-pools", "clusterPolicyId": "cluster-policies", "jobId": "jobs",
         "notebookId": "notebooks", "directoryId": "directories",
     }  # fmt: skip
-    _paths = {"notebookPath": "notebooks", "directoryPath": "directories", "workspaceFilePath": "files"}
+    _paths: ClassVar = {"notebookPath": "notebooks", "directoryPath": "directories", "workspaceFilePath": "files"}
     replaces = (*_objects, *_paths)
 
     def create(self, api: Api, inputs: Plain) -> str:

@@ -164,7 +164,7 @@ def _credential_of(settings: dict[str, str]) -> Any:
 
 def _type(token: str) -> tuple[AzureType, str]:
     try:
-        return find(token)
+        return find(token.rsplit("$", 1)[-1])  # a component's child comes with its parents' types
     except (KeyError, ValueError) as error:
         raise PluginError(f"the resource type '{token}' is not in this provider's table") from error
 

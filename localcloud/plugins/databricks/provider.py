@@ -124,7 +124,8 @@ class Databricks(Provider):
         return InvokeResponse(return_value=value_map(await asyncio.to_thread(invoke, self._api, request.tok)))
 
 
-def _kind(token: str) -> Resource:
+def _kind(qualified: str) -> Resource:
+    token = qualified.rsplit("$", 1)[-1]  # a component's child comes with its parents' types
     if token not in RESOURCES:
         raise PluginError(f"the resource type '{token}' is not in this provider's table")
     return RESOURCES[token]

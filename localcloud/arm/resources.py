@@ -178,6 +178,7 @@ class Resources:
             raise ServiceError(404, "ResourceNotFound", f"'{id_}' was deleted while it was being created.")
         type_ = self._ctx.types.get(resource.type)
         try:
+            self._ctx.check_operation("PUT", id_)
             if type_ is not None and type_.on_put is not None:
                 await type_.on_put(self._ctx, resource, existing, call)
         except Exception:
@@ -216,13 +217,24 @@ class Resources:
         operation = self.operations.start(
             kind,
             found.id,
-            lambda: self.remove(found, call),
+            lambda: self._finish_delete(found, call),
             client=call.principal.object_id,
             api_version=call.api_version,
         )
         namespace = "" if kind == "deleteGroup" else type_.namespace
         headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
         return Response(status_code=202, headers=headers)
+
+    async def _finish_delete(self, resource: Resource, call: Call) -> None:
+        try:
+            self._ctx.check_operation("DELETE", resource.id)
+            await self.remove(resource, call)
+        except Exception:
+            left = self._ctx.resources.get(resource.id)
+            if left is not None:
+                left.properties["provisioningState"] = "Failed"
+                self._ctx.resources.put(left)
+            raise
 
     async def remove(self, resource: Resource, call: Call) -> None:
         """Delete a resource and all that is below it, deepest first, by each one's own on_delete."""
@@ -286,7 +298,7 @@ class Resources:
             if operation.kind == "put":
                 await self._finish_put(operation.resource_id, None, call)
             elif resource is not None:
-                await self.remove(resource, call)
+                await self._finish_delete(resource, call)
 
         return work
 

@@ -128,6 +128,10 @@ class Context:
     """ARM's generic store: get(id), put(resource), delete(id), children(id, type)."""
     types: TypeRegistry
     """ARM's registered resource types."""
+    check_operation: Callable[[str, str], None] = lambda method, resource_id: None
+    """Raises the ServiceError with which fault injection wants a long-running PUT or DELETE of a resource to fail."""
     tasks: Tasks = field(default_factory=Tasks)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    offered: dict[type[Any], Any] = field(default_factory=dict)
+    """What one service offers another, by its class: `ctx.offered[JobRunner]`."""

@@ -37,19 +37,20 @@ class Gateway:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = message.setdefault("headers", [])
+                if not any(name == b"x-ms-request-id" for name, _ in headers):
+                    headers.append((b"x-ms-request-id", str(uuid.uuid4()).encode()))
             await send(message)
 
         try:
             await self._serve(scope, host, receive, counted)
-        except ConnectionError:
-            raise
         except Exception as error:
             _log.exception("%s https://%s%s failed", scope["method"], host, scope["path"])
             if status:
                 raise
             message = f"localcloud failed: {error!r}. Its log has the details (make logs)."
             body = {"error": {"code": "InternalServerError", "message": message}, "message": message}
-            await JSONResponse(body, 500, {"x-ms-request-id": str(uuid.uuid4())})(scope, receive, counted)
+            await JSONResponse(body, 500)(scope, receive, counted)
         finally:
             # Queries may hold signatures: only the path is logged.
             took = (time.perf_counter() - started) * 1000

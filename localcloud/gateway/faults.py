@@ -1,8 +1,8 @@
 """Fault injection: what Azure does on a bad day, on demand. Off until someone asks for it.
 
-A fault is JSON: {"host": "*.blob.core.windows.net", "path": "*", "method": "PUT", "status": 429, "retry_after": 1,
-"code": "TooManyRequests", "delay": 0, "drop": false, "count": 2, "rate": 1.0}. LOCALCLOUD_FAULTS holds a list of them
-from the start; GET, POST (one) and DELETE (all) /_localcloud/faults on localhost change them, with an ARM token.
+A fault is JSON, such as {"host": "*.blob.core.windows.net", "method": "PUT", "status": 503, "count": 2}; see `Fault`.
+LOCALCLOUD_FAULTS holds a list of them from the start; GET, POST (one) and DELETE (all) /_localcloud/faults on localhost
+change them, with an ARM token.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import random
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -26,7 +26,13 @@ VARIABLE = "LOCALCLOUD_FAULTS"
 
 
 class Fault(BaseModel):
-    """One rule. `count`: how many requests it hits (None: all); `rate`: the share of matching requests, 0 to 1."""
+    """One rule: which requests (host, path and method, with * and ?), and what happens to them.
+
+    One of: an answer with `status` (and `code`, `retry_after` in seconds); `drop`, a connection that breaks with no
+    answer; `operation`, a long-running PUT or DELETE that is accepted and then fails (`path` is the resource's id);
+    `delay` alone, in seconds, which may go with the others too.
+    `count` is how many requests it hits (default: all), `rate` the share of them, above 0 to 1.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,14 +42,22 @@ class Fault(BaseModel):
     status: int | None = Field(None, ge=400, le=599)
     code: str = "InjectedFault"
     retry_after: int | None = Field(None, ge=0)
-    delay: float = Field(0, ge=0, le=600, description="Seconds before the request is answered.")
+    delay: float = Field(0, ge=0, le=600)
     drop: bool = False
+    operation: bool = False
     count: int | None = Field(None, ge=1)
     rate: float = Field(1.0, gt=0, le=1)
 
-    def matches(self, scope: Scope, host: str) -> bool:
-        pairs = ((self.host, host), (self.path, scope["path"]), (self.method, scope["method"]))
-        return all(fnmatch.fnmatch(value.lower(), pattern.lower()) for pattern, value in pairs)
+    @model_validator(mode="after")
+    def _one_kind(self) -> Fault:
+        kinds = (self.status is not None, self.drop, self.operation)
+        if sum(kinds) > 1 or not (any(kinds) or self.delay):
+            raise ValueError("give one of status, drop, operation, or a delay")
+        return self
+
+    def matches(self, host: str, path: str, method: str) -> bool:
+        pairs = ((self.host, host), (self.path, path), (self.method, method))
+        return all(fnmatch.fnmatchcase(value.lower(), pattern.lower()) for pattern, value in pairs)
 
 
 class Faults:
@@ -65,21 +79,14 @@ class Faults:
 
     async def answer(self, scope: Scope, host: str, receive: Receive, send: Send) -> bool:
         """Play the first matching fault; True when the request is thereby answered."""
-        if not self._rules:
+        fault = self._hit(host, scope["path"], scope["method"], operation=False)
+        if fault is None:
             return False
-        fault = next((rule for rule in self._rules if rule.matches(scope, host)), None)
-        if fault is None or random.random() > fault.rate:  # noqa: S311
-            return False
-        if fault.count is not None:
-            fault.count -= 1
-            if fault.count == 0:
-                self._rules.remove(fault)
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.drop:
-            # A start without an end: uvicorn closes the connection, and the client sees it break.
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]})
-            raise ConnectionResetError("fault injection dropped the connection")
+            await _break(receive)
+            return True
         if fault.status is None:
             return False
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
@@ -87,6 +94,25 @@ class Faults:
         body = {"error": {"code": fault.code, "message": message}, "error_code": fault.code, "message": message}
         await JSONResponse(body, fault.status, headers)(scope, receive, send)
         return True
+
+    def check_operation(self, method: str, resource_id: str) -> None:
+        """See core.context.Context."""
+        fault = self._hit("management.azure.com", resource_id, method, operation=True)
+        if fault is not None:
+            raise ServiceError(500, fault.code, "Fault injection let this operation fail.")
+
+    def _hit(self, host: str, path: str, method: str, *, operation: bool) -> Fault | None:
+        """The first rule in force for a request, one of its count used up."""
+        for rule in self._rules:
+            if rule.operation is operation and rule.matches(host, path, method):
+                if random.random() > rule.rate:  # noqa: S311 -- chance, not a secret
+                    return None
+                if rule.count is not None:
+                    rule.count -= 1
+                    if rule.count == 0:
+                        self._rules.remove(rule)
+                return rule
+        return None
 
     def shown(self) -> list[dict[str, Any]]:
         return [rule.model_dump() for rule in self._rules]
@@ -96,6 +122,14 @@ class Faults:
 
     def clear(self) -> None:
         self._rules.clear()
+
+
+async def _break(receive: Receive) -> None:
+    """End the connection with no answer. ASGI has no word for it: the transport is uvicorn's own."""
+    cycle: Any = receive.__self__  # type: ignore[attr-defined]
+    cycle.transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 class FaultRoute:

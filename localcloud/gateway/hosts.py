@@ -15,6 +15,8 @@ class Service(StrEnum):
     DATABRICKS = "databricks"
     AZURE_ML = "azureml"
     SCORING = "scoring"
+    OTHER = "other"
+    """Azure's, but not emulated: asking them must neither leave this machine nor look like a network failure."""
 
 
 _EXACT = {
@@ -27,6 +29,7 @@ _EXACT = {
     "login.microsoft.com": Service.ENTRA,
     "sts.windows.net": Service.ENTRA,
     "graph.microsoft.com": Service.GRAPH,
+    "dc.services.visualstudio.com": Service.OTHER,
 }
 _SUFFIXES = {
     ".blob.core.windows.net": Service.STORAGE,
@@ -35,6 +38,13 @@ _SUFFIXES = {
     ".azuredatabricks.net": Service.DATABRICKS,
     ".api.azureml.ms": Service.AZURE_ML,
     ".inference.ml.azure.com": Service.SCORING,
+    ".queue.core.windows.net": Service.OTHER,
+    ".table.core.windows.net": Service.OTHER,
+    ".file.core.windows.net": Service.OTHER,
+    ".azurecr.io": Service.OTHER,
+    ".services.visualstudio.com": Service.OTHER,
+    ".in.applicationinsights.azure.com": Service.OTHER,
+    ".ods.opinsights.azure.com": Service.OTHER,
 }
 
 _REGIONS_WITH_SCORING = (

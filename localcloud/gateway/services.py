@@ -46,7 +46,7 @@ def build(settings: Settings, faults: Faults) -> Services:
     directory = Directory(database)
     context = Context(
         settings=settings, database=database, identities=directory, authorizer=parts.authorizer,
-        storage=parts.storage, resources=parts.resources, types=parts.types,
+        storage=parts.storage, resources=parts.resources, types=parts.types, check_operation=faults.check_operation,
     )  # fmt: skip
     arm = arm_service.create(context)
     databricks = databricks_service.build(context)
@@ -62,6 +62,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         *databricks.local_routes,
         *azureml.local_routes,
         *entra.routes,
+        *arm.local_routes,
         *arm.routes,
     ]
     routes: dict[Service, list[BaseRoute]] = {
@@ -74,6 +75,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.DATABRICKS: databricks.routes,
         Service.AZURE_ML: azureml.routes,
         Service.SCORING: azureml.scoring_routes,
+        Service.OTHER: [],
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}
     return Services(context, directory, arm, parts.storage, routers, identity_endpoint.build(directory))

@@ -89,7 +89,7 @@ class AzureNative(Provider):
         type_, version = _type(request.type)
         inputs = plain_map(request.properties)
         if request.preview:
-            return CreateResponse(properties=value_map(inputs | {"azureApiVersion": version}))
+            return CreateResponse(properties=value_map(shape.expected(inputs) | {"azureApiVersion": version}))
         return await asyncio.to_thread(self._create, type_, version, inputs)
 
     def _create(self, type_: AzureType, version: str, inputs: Plain) -> CreateResponse:
@@ -105,7 +105,7 @@ class AzureNative(Provider):
         type_, version = _type(request.type)
         inputs = plain_map(request.news)
         if request.preview:
-            known = {**plain_map(request.olds), **inputs, shape.INPUTS: inputs}
+            known = {**plain_map(request.olds), **shape.expected(inputs), shape.INPUTS: inputs}
             return UpdateResponse(properties=value_map(known))
 
         def work() -> UpdateResponse:

@@ -68,6 +68,11 @@ def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> 
     return outputs | {"azureApiVersion": version, INPUTS: inputs}
 
 
+def expected(inputs: Plain) -> Plain:
+    """The outputs that a preview can know: identities are given as a list and answered as an object."""
+    return {key: value for key, value in inputs.items() if key != "identity"}
+
+
 def _marked(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _marked(name, item) for name, item in value.items()}

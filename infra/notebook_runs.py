@@ -94,20 +94,19 @@ class NotebookRuns(pulumi.ComponentResource):
             opts=self._child,
         )
         self._client_id = principal.application_id
-        self._permit(f"{name}-pool-use", "CAN_ATTACH_TO", instance_pool_id=pool.id)
-        self._permit(f"{name}-policy-use", "CAN_USE", cluster_policy_id=policy.id)
-        self._permit(f"{name}-folder-read", "CAN_READ", directory_path=folder.path)
+        databricks.Permissions(
+            f"{name}-pool-use", instance_pool_id=pool.id, access_controls=[self._may("CAN_ATTACH_TO")], opts=self._child
+        )
+        databricks.Permissions(
+            f"{name}-policy-use", cluster_policy_id=policy.id, access_controls=[self._may("CAN_USE")], opts=self._child
+        )
+        databricks.Permissions(
+            f"{name}-folder-read", directory_path=folder.path, access_controls=[self._may("CAN_READ")], opts=self._child
+        )
         self.pool_id = pool.id
         self.policy_id = policy.id
         self.folder = folder.path
         self.register_outputs({"pool_id": self.pool_id, "policy_id": self.policy_id})
 
-    def _permit(self, name: str, level: str, **target: pulumi.Input[str]) -> None:
-        databricks.Permissions(
-            name,
-            access_controls=[
-                databricks.PermissionsAccessControlArgs(service_principal_name=self._client_id, permission_level=level)
-            ],
-            opts=self._child,
-            **target,
-        )
+    def _may(self, level: str) -> databricks.PermissionsAccessControlArgs:
+        return databricks.PermissionsAccessControlArgs(service_principal_name=self._client_id, permission_level=level)

@@ -91,31 +91,33 @@ class NetworkSettings(_Section):
     """Who may reach the platform, and over which network."""
 
     profile: Literal["public", "restricted", "private"] = Field(
-        "public",
+        default="public",
         description="public: reachable from the internet with an Entra sign-in. restricted: from `allowed_ips` and the "
         "platform's own network only. private: through private endpoints only.",
         examples=["private"],
     )
     allowed_ips: list[PublicAddress] = Field(
-        [],
+        default=[],
         description="Public IPv4 addresses or ranges from which people and agents may come, with profile restricted.",
         examples=[["203.0.113.0/24"]],
         max_length=100,
     )
     address_space: PrivateRange = Field(
-        "10.20.0.0/22", description="Range of the virtual network (restricted, private).", examples=["10.20.0.0/22"]
+        default="10.20.0.0/22",
+        description="Range of the virtual network (restricted, private).",
+        examples=["10.20.0.0/22"],
     )
     databricks_host_subnet: DatabricksSubnet = Field(
-        "10.20.0.0/24", description="Subnet of the Databricks clusters' hosts.", examples=["10.20.0.0/24"]
+        default="10.20.0.0/24", description="Subnet of the Databricks clusters' hosts.", examples=["10.20.0.0/24"]
     )
     databricks_container_subnet: DatabricksSubnet = Field(
-        "10.20.1.0/24", description="Subnet of the Databricks clusters' containers.", examples=["10.20.1.0/24"]
+        default="10.20.1.0/24", description="Subnet of the Databricks clusters' containers.", examples=["10.20.1.0/24"]
     )
     endpoint_subnet: PrivateRange = Field(
-        "10.20.2.0/24", description="Subnet of the private endpoints (private).", examples=["10.20.2.0/24"]
+        default="10.20.2.0/24", description="Subnet of the private endpoints (private).", examples=["10.20.2.0/24"]
     )
     dns_zone_group: Annotated[str, Field(pattern=_ARM_GROUP)] | None = Field(
-        None,
+        default=None,
         description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
         "makes its own (private).",
         examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
@@ -148,13 +150,17 @@ class NetworkSettings(_Section):
 class ComputeSettings(_Section):
     """The AmlCompute cluster that runs the pipeline's steps. It scales to zero."""
 
-    vm_size: VmSize = Field("Standard_DS3_v2", description="Size of the nodes.", examples=["Standard_DS3_v2"])
-    max_nodes: int = Field(2, ge=1, le=100, description="Most nodes at a time.", examples=[2])
+    vm_size: VmSize = Field(default="Standard_DS3_v2", description="Size of the nodes.", examples=["Standard_DS3_v2"])
+    max_nodes: int = Field(default=2, ge=1, le=100, description="Most nodes at a time.", examples=[2])
     priority: Literal["dedicated", "low_priority"] = Field(
-        "dedicated", description="low_priority is cheaper and may be taken away.", examples=["dedicated"]
+        default="dedicated", description="low_priority is cheaper and may be taken away.", examples=["dedicated"]
     )
     idle_seconds: int = Field(
-        120, ge=60, le=86_400, description="A node without work is given back after so many seconds.", examples=[120]
+        default=120,
+        ge=60,
+        le=86_400,
+        description="A node without work is given back after so many seconds.",
+        examples=[120],
     )
 
 
@@ -162,22 +168,26 @@ class DatabricksSettings(_Section):
     """The instance pool and the cluster policy of the notebook runs."""
 
     spark_version: Annotated[str, Field(pattern=r"^\d+\.(\d+|x)\.x(-[a-z0-9]+)*-scala2\.1[23]$")] = Field(
-        "17.3.x-scala2.13",
+        default="17.3.x-scala2.13",
         description="Runtime of the runs, preloaded on the pool. The tests run the same Spark.",
         examples=["17.3.x-scala2.13"],
     )
     node_type: VmSize = Field(
-        "Standard_DS3_v2", description="Size of the pool's instances.", examples=["Standard_DS3_v2"]
+        default="Standard_DS3_v2", description="Size of the pool's instances.", examples=["Standard_DS3_v2"]
     )
     pool_idle_minutes: int = Field(
-        10, ge=0, le=10_000, description="An idle instance is given back after so many minutes.", examples=[10]
+        default=10, ge=0, le=10_000, description="An idle instance is given back after so many minutes.", examples=[10]
     )
-    pool_capacity: int = Field(4, ge=1, le=500, description="Most instances at a time.", examples=[4])
+    pool_capacity: int = Field(default=4, ge=1, le=500, description="Most instances at a time.", examples=[4])
     max_workers: int = Field(
-        2, ge=0, le=499, description="Most workers of one run; the driver takes one instance more.", examples=[2]
+        default=2,
+        ge=0,
+        le=499,
+        description="Most workers of one run; the driver takes one instance more.",
+        examples=[2],
     )
     availability: Literal["on_demand", "spot"] = Field(
-        "on_demand", description="spot is cheaper and may be taken away.", examples=["on_demand"]
+        default="on_demand", description="spot is cheaper and may be taken away.", examples=["on_demand"]
     )
 
     @field_validator("max_workers")
@@ -195,18 +205,30 @@ class TrainingDataSettings(_Section):
     """The storage account of the training data."""
 
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field(
-        "ZRS",
+        default="ZRS",
         description="Copies: LRS one building, ZRS one region, GRS and GZRS another region too.",
         examples=["ZRS"],
     )
     soft_delete_days: int = Field(
-        7, ge=1, le=365, description="Deleted blobs and containers can be restored for so many days.", examples=[30]
+        default=7,
+        ge=1,
+        le=365,
+        description="Deleted blobs and containers can be restored for so many days.",
+        examples=[30],
     )
     old_version_days: int = Field(
-        30, ge=1, le=3_650, description="Replaced versions of a blob are deleted after so many days.", examples=[90]
+        default=30,
+        ge=1,
+        le=3_650,
+        description="Replaced versions of a blob are deleted after so many days.",
+        examples=[90],
     )
     cool_after_days: int | None = Field(
-        None, ge=1, le=3_650, description="Blobs unchanged for so many days move to the cool tier.", examples=[90]
+        default=None,
+        ge=1,
+        le=3_650,
+        description="Blobs unchanged for so many days move to the cool tier.",
+        examples=[90],
     )
 
 
@@ -214,10 +236,10 @@ class KeyVaultSettings(_Section):
     """The Key Vault of the workspace."""
 
     soft_delete_days: int = Field(
-        90, ge=7, le=90, description="A deleted vault holds its name for so many days.", examples=[90]
+        default=90, ge=7, le=90, description="A deleted vault holds its name for so many days.", examples=[90]
     )
     purge_protection: bool = Field(
-        True,
+        default=True,
         description="Nobody can delete the vault for good before those days are over. It can never be undone.",
         examples=[True],
     )
@@ -226,9 +248,12 @@ class KeyVaultSettings(_Section):
 class MonitoringSettings(_Section):
     """Logs, and who is told when something fails."""
 
-    retention_days: int = Field(30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
+    retention_days: int = Field(default=30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
     alert_emails: list[Email] = Field(
-        [], description="Who is told of failed runs and of the budget.", examples=[["mlops@example.com"]], max_length=20
+        default=[],
+        description="Who is told of failed runs and of the budget.",
+        examples=[["mlops@example.com"]],
+        max_length=20,
     )
 
 
@@ -236,42 +261,48 @@ class BudgetSettings(_Section):
     """Cost of the resource group, watched by the month."""
 
     monthly_amount: int = Field(
-        0, ge=0, le=10_000_000, description="In the billing currency; 0 makes no budget.", examples=[500]
+        default=0, ge=0, le=10_000_000, description="In the billing currency; 0 makes no budget.", examples=[500]
     )
     start: Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])-01$")] = Field(
-        "2026-01-01", description="First day that counts: the first of a month.", examples=["2026-01-01"]
+        default="2026-01-01", description="First day that counts: the first of a month.", examples=["2026-01-01"]
     )
     warn_percent: int = Field(
-        80, ge=1, le=100, description="Share of the amount at which people are told.", examples=[80]
+        default=80, ge=1, le=100, description="Share of the amount at which people are told.", examples=[80]
     )
 
 
 class ProtectionSettings(_Section):
     """Against deleting what holds data."""
 
-    lock: bool = Field(False, description="A CanNotDelete lock on what holds data.", examples=[True])
-    protect: bool = Field(False, description="Pulumi refuses to delete what holds data.", examples=[True])
+    lock: bool = Field(default=False, description="A CanNotDelete lock on what holds data.", examples=[True])
+    protect: bool = Field(default=False, description="Pulumi refuses to delete what holds data.", examples=[True])
 
 
 class UnityCatalogSettings(_Section):
     """Access to the training data by Unity Catalog, where the Databricks workspace has a metastore."""
 
     enabled: bool = Field(
-        False, description="Make credential, external location, catalog, schema and grants.", examples=[True]
+        default=False, description="Make credential, external location, catalog, schema and grants.", examples=[True]
     )
-    catalog: Identifier = Field("dataopsml", description="Catalog of the platform.", examples=["dataopsml"])
-    schema_name: Identifier = Field("training", description="Schema of the training data.", examples=["training"])
+    catalog: Identifier = Field(default="dataopsml", description="Catalog of the platform.", examples=["dataopsml"])
+    schema_name: Identifier = Field(
+        default="training", description="Schema of the training data.", examples=["training"]
+    )
 
 
 class ModelRegistrySettings(_Section):
     """The Azure ML registry that carries models from one environment to the next."""
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")] | None = Field(
-        None, description="Name of the registry; without it there is none.", examples=["mlr-dataops"]
+        default=None, description="Name of the registry; without it there is none.", examples=["mlr-dataops"]
     )
-    create: bool = Field(False, description="This stack makes the registry; the others name it.", examples=[True])
+    create: bool = Field(
+        default=False, description="This stack makes the registry; the others name it.", examples=[True]
+    )
     resource_group: Annotated[str, Field(pattern=r"^[\w().-]{1,89}[\w()-]$")] | None = Field(
-        None, description="Resource group of a registry that another stack made.", examples=["rg-dataops-staging"]
+        default=None,
+        description="Resource group of a registry that another stack made.",
+        examples=["rg-dataops-staging"],
     )
 
     @field_validator("create")
@@ -302,7 +333,7 @@ class AccessSettings(_Section):
     """Who, besides the pipeline's identity, may write to the storage accounts."""
 
     operators: list[Operator] = Field(
-        [],
+        default=[],
         description="Identities that upload data and code. Empty: the one that deploys the stack.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
         max_length=20,
@@ -322,7 +353,7 @@ class Settings(_Section):
     )
     cost_center: TagValue = Field(description="Who pays; a tag on every resource.", examples=["research-42"])
     tags: dict[TagName, TagValue] = Field(
-        {}, description="More tags for every resource.", examples=[{"data_classification": "internal"}]
+        default={}, description="More tags for every resource.", examples=[{"data_classification": "internal"}]
     )
     network: NetworkSettings = NetworkSettings()
     compute: ComputeSettings = ComputeSettings()

@@ -62,7 +62,7 @@ class Platform(pulumi.ComponentResource):
         operators = [
             Grantee(label=f"operator-{operator.object_id}", principal_id=operator.object_id, type=operator.type)
             for operator in settings.access.operators
-        ] or [Grantee(label="deployer", principal_id=client.object_id, type=None)]
+        ] or [Grantee(label="deployer", principal_id=client.object_id, type=settings.access.deployer_type)]
         access = ResourceAccess(
             "access",
             ResourceAccessArgs(

@@ -27,11 +27,14 @@ class Role(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Grantee:
-    """An identity that roles are given to. `label` is its name within the stack; `type` None is found out by Azure."""
+    """An identity that roles are given to; `label` is its name within the stack.
+
+    The type is always given: Azure takes a missing one for a person, and cannot look up a principal seconds old.
+    """
 
     label: str
     principal_id: pulumi.Input[str]
-    type: str | None = "ServicePrincipal"
+    type: str = "ServicePrincipal"
 
 
 @dataclass(frozen=True, kw_only=True)

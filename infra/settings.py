@@ -81,6 +81,9 @@ TagValue = Annotated[str, Field(min_length=1, max_length=256)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
+PrincipalType = Literal["User", "Group", "ServicePrincipal"]
+
+
 class _Section(BaseModel):
     """Unknown fields are refused, and a number in quotes is not a number."""
 
@@ -326,7 +329,7 @@ class Operator(_Section):
     """One identity that ships data and models."""
 
     object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
-    type: Literal["User", "Group", "ServicePrincipal"] = Field(description="What it is.", examples=["ServicePrincipal"])
+    type: PrincipalType = Field(description="What it is.", examples=["ServicePrincipal"])
 
 
 class AccessSettings(_Section):
@@ -337,6 +340,11 @@ class AccessSettings(_Section):
         description="Identities that upload data and code. Empty: the one that deploys the stack.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
         max_length=20,
+    )
+    deployer_type: PrincipalType = Field(
+        default="ServicePrincipal",
+        description="What the identity is that deploys the stack: a pipeline's, or a person's (without `operators`).",
+        examples=["User"],
     )
 
 

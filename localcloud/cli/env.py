@@ -16,6 +16,7 @@ from localcloud.core.settings import (
 from localcloud.engine import pulumi_home, toolchain
 from localcloud.engine.places import machine_path
 from localcloud.gateway import deployer
+from localcloud.gateway.upstream import upstream_of
 
 _METADATA_VERSION = "2020-09-01"
 _NOT_PROXIED = "localhost,127.0.0.1,::1"
@@ -55,6 +56,9 @@ def variables(settings: Settings) -> dict[str, str]:
         "LOCALCLOUD_PORT": str(settings.port),
         "PATH": os.pathsep.join([*entries, str(Path(sys.executable).parent), machine_path()]),
     }
+    upstream = upstream_of(os.environ, settings.proxy_port)
+    if upstream.proxy:
+        result["LOCALCLOUD_UPSTREAM_PROXY"], result["LOCALCLOUD_UPSTREAM_NO_PROXY"] = upstream.proxy, upstream.no_proxy
     if tools is not None:
         result["JAVA_HOME"] = str(tools.java_home)
     return result

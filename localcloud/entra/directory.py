@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -145,7 +146,13 @@ class Directory:
                 token, self._public, algorithms=["RS256"], audience=audiences, issuer=ISSUER, leeway=30
             )
         except jwt.ExpiredSignatureError as error:
-            raise ServiceError(401, "ExpiredAuthenticationToken", "The access token has expired.") from error
+            expired = jwt.decode(token, options={"verify_signature": False})["exp"]
+            raise ServiceError(
+                401,
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{_utc(expired)}' is earlier than current UTC time "
+                f"'{_utc(time.time())}'.",
+            ) from error
         except jwt.InvalidAudienceError as error:
             given = jwt.decode(token, options={"verify_signature": False}).get("aud")
             raise ServiceError(
@@ -180,6 +187,10 @@ class Directory:
 
 def _principal(row: Any) -> Principal:
     return Principal(row["object_id"], row["app_id"], TENANT_ID, row["display_name"], row["kind"])
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _hashed(salt: str | None, secret: str | None) -> str | None:

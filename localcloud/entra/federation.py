@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import jwt
 
 from localcloud.arm.identity import USER_ASSIGNED
@@ -65,19 +66,31 @@ class Federation:
     @staticmethod
     def _verify(assertion: str, issuer: str, audiences: list[str]) -> None:
         try:
-            key = jwt.PyJWKClient(f"{issuer.rstrip('/')}/.well-known/jwks", timeout=10).get_signing_key_from_jwt(
-                assertion
-            )
-            jwt.decode(assertion, key.key, algorithms=["RS256"], audience=audiences, issuer=issuer, leeway=60)
+            key = _signing_key(assertion, issuer)
+            jwt.decode(assertion, key, algorithms=["RS256"], audience=audiences, issuer=issuer, leeway=60)
         except jwt.InvalidAudienceError as error:
             raise FederationError(
                 700212, "No matching federated identity record found for the presented assertion audience."
             ) from error
-        except jwt.PyJWKClientError as error:
+        except jwt.ExpiredSignatureError as error:
+            raise FederationError(700024, "Client assertion is not within its valid time range.") from error
+        except (httpx.HTTPError, ValueError, KeyError) as error:
             raise FederationError(
-                50166, f"Request to External OIDC endpoint failed: keys of '{issuer}' cannot be read ({error})."
+                50166, f"Request to External OIDC endpoint failed: keys of '{issuer}' cannot be read ({error!r})."
             ) from error
         except jwt.InvalidTokenError as error:
             raise FederationError(
                 700211, f"The presented assertion of issuer '{issuer}' does not verify: {error}."
             ) from error
+
+
+def _signing_key(assertion: str, issuer: str) -> Any:
+    """The public key that the issuer publishes (OpenID Connect Discovery) under the assertion's key id."""
+    with httpx.Client(timeout=10) as client:
+        configuration = client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration").raise_for_status().json()
+        keys = client.get(configuration["jwks_uri"]).raise_for_status().json()["keys"]
+    id_ = jwt.get_unverified_header(assertion).get("kid")
+    found = [key for key in keys if key.get("kid") == id_]
+    if not found:
+        raise jwt.InvalidTokenError(f"it is signed with the key {id_!r}, which the issuer does not publish")
+    return jwt.PyJWK(found[0]).key

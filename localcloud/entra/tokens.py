@@ -7,12 +7,13 @@ Source: learn.microsoft.com "Microsoft identity platform and the OAuth 2.0 clien
 
 from __future__ import annotations
 
+import base64
 import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from localcloud.core.context import Principal
 from localcloud.core.settings import TENANT_ID
+from localcloud.entra import resources
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation, FederationError
 
@@ -55,12 +57,14 @@ class TokenEndpoint:
         self._federation = federation
 
     async def answer(self, request: Request) -> Response:
-        form = {key: values[-1] for key, values in parse_qs((await request.body()).decode()).items()}
+        body = (await request.body()).decode(errors="replace")
+        form = {key: values[-1] for key, values in parse_qs(body).items()} | _basic(request)
         v2 = "/v2.0/" in request.url.path
         try:
             check_tenant(request.path_params["tenant"])
             principal = await run_in_threadpool(self._principal, form)  # an issuer may be asked for its keys
             audience = _audience_v2(form) if v2 else _audience_v1(form)
+            self._check_resource(audience)
         except TokenError as error:
             return error.response()
         token = self._directory.issue_token(principal, audience, lifetime_seconds=LIFETIME_SECONDS)
@@ -77,6 +81,17 @@ class TokenEndpoint:
                 "access_token": token,
             }  # fmt: skip
         return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+    def _check_resource(self, audience: str) -> None:
+        if not resources.exists(audience, lambda id_: self._directory.by_app_id(id_) is not None):
+            raise TokenError(
+                400,
+                "invalid_resource",
+                500011,
+                f"The resource principal named {audience} was not found in the tenant named {TENANT_ID}. This can "
+                "happen if the application has not been installed by the administrator of the tenant or consented to "
+                "by any user in the tenant. You might have sent your authentication request to the wrong tenant.",
+            )
 
     def _principal(self, form: Mapping[str, str]) -> Principal:
         grant = _needed(form, "grant_type")
@@ -120,6 +135,18 @@ class TokenEndpoint:
                 f"value, not the client secret ID, for a secret added to app '{client}'.",
             )
         return principal
+
+
+def _basic(request: Request) -> dict[str, str]:
+    """The credentials of an Authorization: Basic header (client_secret_basic, RFC 6749 §2.3.1), {} without one."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return {}  # what is missing then is named as missing
+    return {"client_id": unquote_plus(client), "client_secret": unquote_plus(secret)}
 
 
 def check_tenant(tenant: str) -> None:

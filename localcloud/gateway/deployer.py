@@ -11,11 +11,14 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localcloud.core.context import Principal
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
-from localcloud.entra.directory import Directory
+
+if TYPE_CHECKING:
+    from localcloud.entra.directory import Directory
 
 DISPLAY_NAME = "dataopsml-deployer"
 LOCAL_PASSPHRASE = "localcloud"  # noqa: S105 - no secret, as said above

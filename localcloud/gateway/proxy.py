@@ -1,6 +1,6 @@
 """The CONNECT proxy of `make env`: Azure's host names go to the gateway, everything else is tunnelled untouched.
 
-Outside connections honour the proxy that the machine itself had (HTTPS_PROXY of the shell that started localcloud).
+Outside connections go through the proxy that the machine itself has, if any.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from localcloud.core.settings import Settings
 from localcloud.gateway.hosts import service_of
+from localcloud.gateway.upstream import upstream_of
 
 _log = logging.getLogger("localcloud.proxy")
 _CHUNK = 256 * 1024
@@ -78,9 +79,9 @@ class ConnectProxy:
         host = host.strip("[]")
         if service_of(host) is not None and port == "443":
             return await asyncio.open_connection("127.0.0.1", self._settings.gateway_port)
-        if self._upstream is None or host in {"localhost", "127.0.0.1", "::1"}:
+        if not self._upstream.takes(host):
             return await asyncio.open_connection(host, int(port))
-        return await _through(self._upstream, target)
+        return await _through(self._upstream.proxy, target)
 
 
 async def _through(upstream: str, target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -115,11 +116,3 @@ async def _answer(writer: asyncio.StreamWriter, status: int, reason: str, text: 
     head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
     await writer.drain()
-
-
-def upstream_of(environment: os._Environ[str] | dict[str, str], own_port: int) -> str | None:
-    """The machine's HTTPS proxy, unless it is this one."""
-    found = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
-    if not found or found.rstrip("/") in {f"http://127.0.0.1:{own_port}", f"http://localhost:{own_port}"}:
-        return None
-    return found if "://" in found else f"http://{found}"

@@ -112,11 +112,13 @@ def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> boo
 def refused(ctx: Context, target: Resource, group: str) -> bool:
     """Whether the target's public access and firewall keep localcloud's callers out.
 
-    Services write their own errors; this decides for those that have publicNetworkAccess and networkAcls.
+    Each service writes its own error. Azure ML has its rules in ipAllowlist, the others in networkAcls.
     """
-    acls = target.properties.get("networkAcls") or {}
-    disabled = str(target.properties.get("publicNetworkAccess", "")).lower() == "disabled"
-    closed = disabled or acls.get("defaultAction") == "Deny"
+    properties = target.properties
+    acls = properties.get("networkAcls") or {}
+    disabled = str(properties.get("publicNetworkAccess", "")).lower() == "disabled"
+    rules = [*(acls.get("ipRules") or []), *({"value": one} for one in properties.get("ipAllowlist") or [])]
+    closed = disabled or acls.get("defaultAction") == "Deny" or bool(properties.get("ipAllowlist"))
     if not closed or is_private(ctx, target, group):
         return False
-    return disabled or not in_rules(client_address(), acls.get("ipRules") or [])
+    return disabled or not in_rules(client_address(), rules)

@@ -76,6 +76,9 @@ class NameRule:
     unique: bool = False
     taken_code: str = "NameUnavailable"
     taken_message: str = "The name '{name}' is already in use."
+    own_code: str = ""
+    """Where the service answers differently when the caller's own subscription has the name."""
+    own_message: str = ""
 
     def check(self, name: str) -> None:
         """Raises ServiceError 400 with the type's own code."""

@@ -36,7 +36,7 @@ class Arm:
             "https://management.azure.com", "https://management.core.windows.net", gateway,
             gateway.replace("localhost", "127.0.0.1"),
         )  # fmt: skip
-        self._audiences = frozenset(host + end for host in hosts for end in ("", "/"))
+        self.audiences = frozenset(host + end for host in hosts for end in ("", "/"))
         ctx.on_start.append(self._start)
 
     async def _start(self) -> None:
@@ -53,7 +53,7 @@ class Arm:
         return stamp(request, response)
 
     async def _answer(self, request: Request) -> Response:
-        principal = self._ctx.identities.authenticate(request.headers.get("authorization"), self._audiences)
+        principal = self._ctx.identities.authenticate(request.headers.get("authorization"), self.audiences)
         version = rules.api_version(request.query_params)
         host = request.headers.get("host", request.url.netloc)
         call = Call(

@@ -109,14 +109,18 @@ def not_found(rid: ResourceId) -> ServiceError:
 
 
 def check_name(ctx: Context, type_: ResourceType, rid: ResourceId) -> None:
-    """The name rule of a new resource, and that no other holds a globally unique name."""
+    """The name rule of a new resource, and that no other, of any subscription, holds a globally unique name."""
     if type_.name is None:
         return
     type_.name.check(rid.name)
     if type_.name.unique:
+        rule = type_.name
         other = ctx.resources.named(type_.type, rid.name)
         if other is not None and other.id.lower() != rid.key:
-            raise ServiceError(409, type_.name.taken_code, type_.name.taken_message.format(name=rid.name))
+            code, message = rule.own_code or rule.taken_code, rule.own_message or rule.taken_message
+            raise ServiceError(409, code, message.format(name=rid.name))
+        if ctx.resources.elsewhere.has(type_.type, rid.name):
+            raise ServiceError(409, rule.taken_code, rule.taken_message.format(name=rid.name))
 
 
 def check_location(type_: ResourceType, rid: ResourceId, given: object, existing: Resource | None) -> str | None:

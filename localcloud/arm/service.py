@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from localcloud.arm.authorization import Authorization
+from localcloud.arm.elsewhere import PATH, ElsewhereRoute
 from localcloud.arm.registry import TypeRegistry
 from localcloud.arm.routes import Arm, routes_of
 from localcloud.arm.store import ResourceStore
@@ -39,6 +40,8 @@ class ArmService:
     ctx: Context
     arm: Arm
     routes: list[BaseRoute]
+    local_routes: list[BaseRoute]
+    """Of localcloud itself, on localhost only."""
 
     async def prepare(self, deployer: Principal) -> None:
         """Once the gateway's children run: the deployer's roles and the state account. Idempotent."""
@@ -49,4 +52,6 @@ def create(ctx: Context) -> ArmService:
     """Register ARM's own types and make its routes. Other services may register theirs before or after."""
     register_all(ctx)
     arm = Arm(ctx)
-    return ArmService(ctx, arm, routes_of(arm))
+    elsewhere = ElsewhereRoute(ctx, arm.audiences)
+    local = Route(PATH, elsewhere.answer, methods=["GET", "POST", "DELETE"])
+    return ArmService(ctx, arm, routes_of(arm), [local])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.arm import ids
+from localcloud.arm.elsewhere import NamesElsewhere
 from localcloud.core.database import Database
 
 Json = dict[str, Any]
@@ -103,6 +104,7 @@ class ResourceStore:
         self.changes: Counter[str] = Counter()
         """How often something of a type (in lower case) was put or deleted by this process: for caches of a type."""
         database.script(_SCHEMA)
+        self.elsewhere = NamesElsewhere(database)
 
     def get(self, id_: str) -> Resource | None:
         row = self._database.one("SELECT body, private FROM arm_resources WHERE id_key = ?", (_key(id_),))
@@ -172,6 +174,10 @@ class ResourceStore:
             "SELECT body, private FROM arm_resources WHERE type_key = ? AND name_key = ?", (type_.lower(), name.lower())
         )
         return None if row is None else _resource(row)
+
+    def is_taken(self, type_: str, name: str) -> bool:
+        """Whether any subscription has a resource of a globally unique name."""
+        return self.named(type_, name) is not None or self.elsewhere.has(type_, name)
 
 
 def _key(id_: str) -> str:

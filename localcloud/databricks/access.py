@@ -8,6 +8,7 @@ Source: learn.microsoft.com "Get Microsoft Entra ID tokens for service principal
 
 from __future__ import annotations
 
+from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
@@ -72,6 +73,12 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
             f"Service principal {principal.app_id} is deactivated in workspace {workspace.name}."
         )
     return caller_of(document, principal)
+
+
+def is_kept_out(context: Context, workspace: Workspace) -> bool:
+    """Whether public access is off and there is no private endpoint for the UI and API."""
+    resource = context.resources.get(workspace.resource_id)
+    return resource is not None and private_link.refused(context, resource, "databricks_ui_api")
 
 
 def caller_of(document: Json, principal: Principal) -> Caller:

@@ -162,10 +162,15 @@ def build_routes(services: Services) -> list[BaseRoute]:
         """SDKs read the tenant off this redirect when they are not told."""
         return RedirectResponse(f"https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize", status_code=302)
 
+    async def refused_page(request: Request) -> Response:
+        """Where a workspace sends those who do not come through its private endpoint."""
+        return HTMLResponse("<p>This workspace is not reachable from this network.</p>")
+
     async def run_page(request: Request) -> Response:
         return _page(services, request.path_params["run_id"])
 
     return [
+        Route("/login.html", refused_page),
         Route("/.well-known/databricks-config", discovery),
         Route("/oidc/.well-known/oauth-authorization-server", discovery),
         Route("/oidc/.well-known/openid-configuration", discovery),
@@ -188,6 +193,8 @@ async def _answer(services: Services, request: Request) -> Response:
     workspace = access.find_workspace(services.context, _host(request))
     match = re.fullmatch(r"/api/(2\.\d)/(.+?)/?", request.url.path)
     caller = access.enter(services.context, workspace, request.headers.get("authorization"))
+    if access.is_kept_out(services.context, workspace):
+        return RedirectResponse(f"/login.html?error=private-link-validation-error:{workspace.id}", status_code=303)
     found, values = _find(request.method, *(match.groups() if match else ("", "")))
     if found is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")

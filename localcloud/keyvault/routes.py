@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.arm.wire import JsonResponse, page, read_body
 from localcloud.core.context import Context, Principal
@@ -33,6 +34,14 @@ _ACTIONS = {
     "getSecret": "get", "readMetadata": "list", "setSecret": "set", "delete": "delete", "recover": "recover",
     "purge": "purge",
 }  # fmt: skip
+
+
+class _Forbidden(ServiceError):
+    """403 with Key Vault's inner code: what kept the caller out."""
+
+    def __init__(self, inner: str, message: str) -> None:
+        super().__init__(403, "Forbidden", message)
+        self.inner = inner
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,26 @@ class Vaults:
             raise ServiceError(
                 400, "BadParameter", f"The request URI contains an invalid name: {name}. Use 1 to 127 of 0-9 a-z A-Z -."
             )
+        self._check_network(vault, principal)
         self._authorize(vault, principal, action, name)
         return _Call(request, vault, principal, name, request.path_params.get("version", ""))
+
+    def _check_network(self, vault: Resource, principal: Principal) -> None:
+        if not private_link.refused(self._ctx, vault, "vault"):
+            return
+        caller = f"Caller: appid={principal.app_id};oid={principal.object_id};iss=https://sts.windows.net/{TENANT_ID}/"
+        where = f"Vault: {vault.name};location={vault.location}"
+        if str(vault.properties.get("publicNetworkAccess", "")).lower() == "disabled":
+            raise _Forbidden(
+                "ForbiddenByConnection",
+                "Public network access is disabled and request is not from a trusted service nor via an approved "
+                f"private link.\r\n{caller}\r\n{where}",
+            )
+        raise _Forbidden(
+            "ForbiddenByFirewall",
+            "Client address is not authorized and caller is not a trusted service.\r\n"
+            f"Client address: {private_link.client_address()}\r\n{caller}\r\n{where}",
+        )
 
     def _authorize(self, vault: Resource, principal: Principal, action: str, name: str) -> None:
         full = f"Microsoft.KeyVault/vaults/secrets/{action}" + ("" if action == "delete" else "/action")
@@ -99,9 +126,8 @@ class Vaults:
             scope = vault.id + (f"/secrets/{name}" if name else "")
             if self._ctx.authorizer.allows(principal, full, scope, data=True):
                 return
-            raise ServiceError(
-                403,
-                "Forbidden",
+            raise _Forbidden(
+                "ForbiddenByRbac",
                 "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or "
                 "role "
                 "definitions were changed recently, please observe propagation time.\r\n"
@@ -114,9 +140,8 @@ class Vaults:
             granted = {str(one).lower() for one in (policy.get("permissions") or {}).get("secrets") or []}
             if policy.get("objectId") == principal.object_id and granted & {_ACTIONS[action], "all"}:
                 return
-        raise ServiceError(
-            403,
-            "Forbidden",
+        raise _Forbidden(
+            "AccessDenied",
             f"The user, group or application 'appid={principal.app_id};oid={principal.object_id}' does not have "
             "secrets "
             f"{_ACTIONS[action]} permission on key vault '{vault.name};location={vault.location}'.",
@@ -241,7 +266,7 @@ class Vaults:
 
 
 def _error_response(error: ServiceError) -> Response:
-    inner = {"innererror": {"code": "ForbiddenByRbac"}} if error.status == 403 else {}
+    inner = {"innererror": {"code": error.inner}} if isinstance(error, _Forbidden) else {}
     return JsonResponse(
         {"error": {"code": error.code, "message": error.message, **inner}}, error.status, dict(error.headers)
     )

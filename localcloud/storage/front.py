@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
@@ -30,6 +31,8 @@ _HOP_BY_HOP = frozenset(
         "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_ABFS = "Azure Blob FS"
+"""In the User-Agent of Hadoop's driver."""
 _CHALLENGE_SINCE = "2019-12-12"
 """From this x-ms-version on, an anonymous request gets a bearer challenge."""
 
@@ -91,10 +94,9 @@ class StorageFront:
         )
 
     def _check_network(self, account: Resource, request: Request) -> None:
-        acls = account.properties.get("networkAcls") or {}
-        closed = account.properties.get("publicNetworkAccess") == "Disabled" or acls.get("defaultAction") == "Deny"
-        client = request.client.host if request.client else ""
-        if closed and client not in {rule.get("value") for rule in acls.get("ipRules") or []}:
+        """ABFS would use the dfs endpoint on Azure, so its path there is what counts."""
+        endpoint = "dfs" if _ABFS in request.headers.get("user-agent", "") else "blob"
+        if private_link.refused(self._ctx, account, endpoint):
             raise errors.network_refused()
 
     def _authorize(

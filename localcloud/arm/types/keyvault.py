@@ -181,7 +181,7 @@ async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, c
         _NAME.check(name)
     except ServiceError as error:
         return {"nameAvailable": False, "reason": "AccountNameInvalid", "message": error.message}
-    if ctx.resources.named(VAULT, name) is not None or ctx.resources.named(DELETED_VAULT, name) is not None:
+    if ctx.resources.is_taken(VAULT, name) or ctx.resources.named(DELETED_VAULT, name) is not None:
         message = _NAME.taken_message.format(name=name)
         return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
     return {"nameAvailable": True}

@@ -92,7 +92,7 @@ async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, c
         _NAME.check(name)
     except ServiceError as error:
         return {"nameAvailable": False, "reason": "Invalid", "message": error.message}
-    if ctx.resources.named(REGISTRY, name) is not None:
+    if ctx.resources.is_taken(REGISTRY, name):
         return {"nameAvailable": False, "reason": "AlreadyExists", "message": f"The registry {name} is already in use."}
     return {"nameAvailable": True}
 

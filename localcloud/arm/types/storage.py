@@ -44,6 +44,8 @@ _NAME = NameRule(
     unique=True,
     taken_code="StorageAccountAlreadyTaken",
     taken_message="The storage account named {name} is already taken.",
+    own_code="StorageAccountInAnotherResourceGroup",
+    own_message="The account {name} is already in another resource group in this subscription.",
 )
 
 
@@ -263,7 +265,7 @@ async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, c
         _NAME.check(name)
     except ServiceError as error:
         return {"nameAvailable": False, "reason": "AccountNameInvalid", "message": error.message}
-    if ctx.resources.named(ACCOUNT, name) is not None:
+    if ctx.resources.is_taken(ACCOUNT, name):
         message = _NAME.taken_message.format(name=name)
         return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
     return {"nameAvailable": True}

@@ -155,11 +155,6 @@ def test_conflicts_of_names_and_places(azure: AzureSession, group: str) -> None:
     assert error_of(nowhere)[:2] == (400, "LocationNotAvailableForResourceType")
     kind = azure.arm("PUT", path, "2024-01-01", {**ACCOUNT, "properties": {"isHnsEnabled": True}})
     assert error_of(kind)[:2] == (409, "AccountPropertyCannotBeUpdated")
-    other = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
-    azure.put(other, "2024-03-01", LOCATION)
-    taken = azure.arm("PUT", f"{other}/providers/Microsoft.Storage/storageAccounts/{name}", "2024-01-01", ACCOUNT)
-    assert error_of(taken) == (409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
-    azure.finish(azure.arm("DELETE", other, "2024-03-01"))
 
 
 def test_what_is_missing_is_named(azure: AzureSession, group: str) -> None:

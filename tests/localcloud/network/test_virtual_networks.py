@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.network import NetworkManagementClient
@@ -19,25 +21,17 @@ def test_the_client_makes_a_network_with_delegated_subnets_behind_a_group(
     client: NetworkManagementClient, group: str
 ) -> None:
     name = group.rsplit("/", 1)[-1]
-    nsg = client.network_security_groups.begin_create_or_update(
-        name, "nsg-dbw", {"location": REGION, "properties": {"securityRules": []}}
-    ).result()
-    assert nsg.id is not None
-    client.virtual_networks.begin_create_or_update(
-        name, "vnet", {"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}}}
-    ).result()
-    made = client.subnets.begin_create_or_update(
-        name, "vnet", "snet-host",
-        {
-            "properties": {
-                "addressPrefix": "10.1.1.0/24",
-                "networkSecurityGroup": {"id": nsg.id},
-                "delegations": [
-                    {"name": "databricks", "properties": {"serviceName": "Microsoft.Databricks/workspaces"}}
-                ],
-            }
-        },
-    ).result()  # fmt: skip
+    nsg_body: Any = {"location": REGION, "properties": {"securityRules": []}}
+    nsg = client.network_security_groups.begin_create_or_update(name, "nsg-dbw", nsg_body).result()
+    network: Any = {"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}}}
+    client.virtual_networks.begin_create_or_update(name, "vnet", network).result()
+    delegation = {"name": "databricks", "properties": {"serviceName": "Microsoft.Databricks/workspaces"}}
+    body: Any = {
+        "properties": {
+            "addressPrefix": "10.1.1.0/24", "networkSecurityGroup": {"id": nsg.id}, "delegations": [delegation],
+        }
+    }  # fmt: skip
+    made = client.subnets.begin_create_or_update(name, "vnet", "snet-host", body).result()
     assert made.delegations is not None and made.delegations[0].provisioning_state == "Succeeded"
     shown = client.virtual_networks.get(name, "vnet")
     assert shown.subnets is not None and [one.name for one in shown.subnets] == ["snet-host"]
@@ -51,9 +45,9 @@ def test_subnets_stay_when_a_network_is_put_without_them_and_go_when_the_list_is
     azure: AzureSession, group: str
 ) -> None:
     id_ = make_network(azure, group, subnet("a", "10.20.1.0/24"), subnet("b", "10.20.2.0/24"))
-    body = {"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.20.0.0/16"]}}}
+    body: Any = {"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.20.0.0/16"]}}}
     assert len(azure.put(id_, NETWORK, body)["properties"]["subnets"]) == 2
-    body["properties"]["subnets"] = []  # type: ignore[index]
+    body["properties"]["subnets"] = []
     assert azure.put(id_, NETWORK, body)["properties"]["subnets"] == []
 
 

@@ -1,0 +1,1 @@
+"""Databricks notebooks, thin over `lib`, which is uploaded beside them."""

@@ -1,0 +1,1 @@
+"""The small training set, and how it was made."""

@@ -1,0 +1,1 @@
+"""What the notebooks do, as plain functions over DataFrames: tested without Databricks."""

@@ -1,0 +1,21 @@
+"""The diabetes data: its columns, and the features that are made of them."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, IntegerType, StructField, StructType
+
+SCHEMA = StructType(
+    [
+        StructField("age", IntegerType()),
+        StructField("sex", IntegerType()),
+        *(StructField(name, DoubleType()) for name in ("bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")),
+        StructField("progression", DoubleType()),
+    ]
+)
+"""Columns of the CSV file, in its order. Units are in data/README.md."""
+
+
+def complete_rows(rows: DataFrame) -> DataFrame:
+    """The rows in which no column of SCHEMA is missing; columns and their order stay."""
+    return rows.dropna(how="any", subset=SCHEMA.names)

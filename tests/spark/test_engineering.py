@@ -1,0 +1,93 @@
+"""The notebook's functions on real Spark: what is kept, what is counted, and what is said of bad files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import SparkSession
+
+from data.make_diabetes import FILE
+from notebooks.lib.csv_source import DataError
+from notebooks.lib.diabetes import SCHEMA, complete_rows
+from notebooks.lib.engineering import Counts, engineer
+
+HEADER = ",".join(SCHEMA.names)
+GOOD = "59,2,32.1,101,157,93.2,38,4,4.8598,87,151"
+LATER = "48,1,21.6,87,183,103.2,70,3,3.8918,69,75"
+INCOMPLETE = "72,2,,93,156,93.6,41,4,4.6728,85,141"
+
+
+def _csv(folder: Path, *lines: str) -> str:
+    file = folder / "rows.csv"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file.as_uri()
+
+
+def test_only_complete_rows_are_kept(spark: SparkSession) -> None:
+    first = (59, 2, 32.1, 101.0, 157.0, 93.2, 38.0, 4.0, 4.8598, 87.0, 151.0)
+    rows = spark.createDataFrame([first, (48, None, *first[2:]), (*first[:10], None)], SCHEMA)
+
+    assert_df_equality(complete_rows(rows), spark.createDataFrame([first], SCHEMA))
+
+
+def test_the_engineered_set_is_written_with_types_and_counted(spark: SparkSession, tmp_path: Path) -> None:
+    output = (tmp_path / "out").as_uri()
+
+    counts = engineer(spark, _csv(tmp_path, HEADER, GOOD, INCOMPLETE, LATER), output)
+
+    assert counts == Counts(read=3, kept=2)
+    expected = spark.createDataFrame(
+        [
+            (59, 2, 32.1, 101.0, 157.0, 93.2, 38.0, 4.0, 4.8598, 87.0, 151.0),
+            (48, 1, 21.6, 87.0, 183.0, 103.2, 70.0, 3.0, 3.8918, 69.0, 75.0),
+        ],
+        SCHEMA,
+    )
+    assert_df_equality(spark.read.parquet(output), expected, ignore_row_order=True)
+
+
+def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession, tmp_path: Path) -> None:
+    counts = engineer(spark, FILE.as_uri(), (tmp_path / "out").as_uri())
+
+    lines = FILE.read_text(encoding="utf-8").splitlines()[1:]
+    complete = [line for line in lines if "" not in line.split(",")]
+    assert counts == Counts(read=len(lines), kept=len(complete))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((HEADER, GOOD, GOOD.replace("59", "abc", 1)), "'abc' in column 'age' is not a whole number"),
+        ((HEADER, GOOD.replace("32.1", "heavy")), "'heavy' in column 'bmi' is not a number"),
+        ((HEADER.replace("bmi", "colour"), GOOD), "column 'colour' should be 'bmi'"),
+        ((HEADER + ",extra", GOOD + ",1"), "wrong number of columns"),
+        ((HEADER,), "there is not a single row"),
+        ((), "there is not a single row"),
+        ((HEADER, GOOD + ",7"), "a row has 12 values and should have 11"),
+        ((HEADER, INCOMPLETE), "not one of the 1 rows is complete"),
+    ],
+)
+def test_bad_files_are_named_with_what_is_wrong(
+    spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(DataError, match="rows") as raised:
+        engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
+
+    assert said in str(raised.value)
+
+
+def test_a_missing_file_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv: there is no such file"):
+        engineer(spark, (tmp_path / "nowhere.csv").as_uri(), (tmp_path / "out").as_uri())
+
+
+def test_bad_data_replace_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    output = (tmp_path / "out").as_uri()
+    engineer(spark, _csv(tmp_path, HEADER, GOOD), output)
+
+    with pytest.raises(DataError):
+        engineer(spark, _csv(tmp_path, HEADER, GOOD.replace("32.1", "heavy")), output)
+
+    assert spark.read.parquet(output).count() == 1, "the last good set is gone"

@@ -1,21 +1,52 @@
-"""MLflow as a part of Azure ML."""
+"""MLflow as a part of Azure ML: the proxy to its server, and models as ARM types."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
 
+from localcloud.azureml.mlflow.access import RunTokens
+from localcloud.azureml.mlflow.client import Mlflow
+from localcloud.azureml.mlflow.model_types import ModelTypes
+from localcloud.azureml.mlflow.models import Models
+from localcloud.azureml.mlflow.proxy import MlflowProxy
 from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+_log = logging.getLogger("localcloud.azureml")
 
 
 @dataclass(frozen=True)
 class MlflowService:
-    """`routes` for *.api.azureml.ms/mlflow; `local_routes` has none yet."""
+    """`routes` for *.api.azureml.ms; the rest is what jobs use."""
 
-    routes: list[BaseRoute] = field(default_factory=list)
-    local_routes: list[BaseRoute] = field(default_factory=list)
+    routes: list[BaseRoute]
+    local_routes: list[BaseRoute]
+    mlflow: Mlflow
+    models: Models
+    tokens: RunTokens
 
 
 def build(ctx: Context) -> MlflowService:
-    return MlflowService()
+    """Make the service, or give the one that the context has."""
+    if MlflowService in ctx.offered:
+        return ctx.offered[MlflowService]  # type: ignore[no-any-return]
+    mlflow, tokens = Mlflow(ctx), RunTokens()
+    models = Models(ctx, mlflow)
+    ModelTypes(models).register(ctx)
+    service = MlflowService(MlflowProxy(ctx, mlflow, tokens).routes(), [], mlflow, models, tokens)
+    ctx.offered[MlflowService] = service
+
+    async def tidy() -> None:
+        try:
+            await mlflow.forget_deleted()
+        except ServiceError as error:
+            _log.warning("MLflow keeps deleted workspaces: %s", error)
+
+    async def start() -> None:
+        ctx.tasks.start(tidy(), "mlflow: forget deleted workspaces")
+
+    ctx.on_start.append(start)
+    return service

@@ -1,0 +1,184 @@
+"""Runs: what is known of a job and of each step of a pipeline. One row each, found by id or parent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from localcloud.arm.store import now
+from localcloud.core.database import Database
+
+Json = dict[str, Any]
+
+TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS azureml_runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace_key TEXT NOT NULL,
+    id TEXT NOT NULL,
+    parent TEXT,
+    root TEXT NOT NULL,
+    status TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (workspace_key, id)
+);
+CREATE INDEX IF NOT EXISTS azureml_runs_parent ON azureml_runs (workspace_key, parent);
+"""
+
+
+@dataclass
+class Run:
+    """A job or a step. Times are ARM's; `uri`s are azureml:// or https://."""
+
+    id: str
+    workspace_id: str
+    kind: str
+    """"pipeline" or "command"."""
+    name: str
+    """The step's name in its pipeline, the job's own name at the root."""
+    root: str
+    parent: str | None = None
+    experiment: str = "Default"
+    display_name: str = ""
+    description: str | None = None
+    hidden: bool = False
+    status: str = "NotStarted"
+    created: str = field(default_factory=now)
+    started: str | None = None
+    ended: str | None = None
+    submitter: str = ""
+    """Object id of who submitted the job."""
+    compute: str | None = None
+    """ARM id."""
+    error: Json | None = None
+    """{code, message, …} as run history shows it."""
+    tags: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    inputs: Json = field(default_factory=dict)
+    """By name: {"type": "literal", "value"} or {"type", "uri", "mode"}."""
+    outputs: Json = field(default_factory=dict)
+    """By name: {"type", "uri", "mode", "asset_name", "asset_version"}."""
+    spec: Json = field(default_factory=dict)
+    """What a command run executes: command, code, environment, variables, identity, timeout_seconds, component."""
+    mlflow_run_id: str | None = None
+    logs: list[str] = field(default_factory=list)
+    """Log files in the run's artifacts, relative to their root."""
+    process: Json | None = None
+    """{"pid", "created"} of the running command."""
+    states: list[list[str]] = field(default_factory=list)
+    """[status, time] in order."""
+    number: int = 0
+    revision: int = 0
+
+    @property
+    def over(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def path(self) -> str:
+        """Steps are named by it in errors, as in "/train"."""
+        return str(self.spec.get("path") or f"/{self.name}")
+
+    def move(self, status: str) -> None:
+        """Note a new status and its time; terminal ones are final."""
+        if self.over or status == self.status:
+            return
+        stamp = now()
+        self.status = status
+        self.revision += 1
+        self.states.append([status, stamp])
+        if status == "Running" and self.started is None:
+            self.started = stamp
+        if status in TERMINAL:
+            self.ended = stamp
+
+    def fail(self, code: str, message: str, **more: Any) -> None:
+        """Note an error and end as Failed."""
+        self.error = {"code": code, "message": message, **more}
+        self.move("Failed")
+
+
+class RunStore:
+    """The table of runs. `get` gives what is kept; a run under way is its scheduler's own object, saved by `save`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.script(_SCHEMA)
+
+    def add(self, run: Run) -> None:
+        """Raises ValueError when the workspace has a run of that id."""
+        if self.get(run.workspace_id, run.id) is not None:
+            raise ValueError(f"run {run.id} exists")
+        self._database.execute(
+            "INSERT INTO azureml_runs (workspace_key, id, parent, root, status, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (_key(run.workspace_id), run.id, run.parent, run.root, run.status, _body(run)),
+        )
+        run.number = self._row(run.workspace_id, run.id)["number"]
+
+    def save(self, run: Run) -> None:
+        self._database.execute(
+            "UPDATE azureml_runs SET status = ?, body = ? WHERE workspace_key = ? AND id = ?",
+            (run.status, _body(run), _key(run.workspace_id), run.id),
+        )
+
+    def get(self, workspace_id: str, id_: str) -> Run | None:
+        row = self._row(workspace_id, id_)
+        return None if row is None else _run(row)
+
+    def children(self, workspace_id: str, parent: str) -> list[Run]:
+        """In the order in which they were made."""
+        rows = self._database.query(
+            "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND parent = ? ORDER BY number",
+            (_key(workspace_id), parent),
+        )
+        return [_run(row) for row in rows]
+
+    def tree(self, workspace_id: str, root: str) -> list[Run]:
+        """A job and everything below it."""
+        rows = self._database.query(
+            "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND root = ? ORDER BY number",
+            (_key(workspace_id), root),
+        )
+        return [_run(row) for row in rows]
+
+    def jobs(self, workspace_id: str) -> list[Run]:
+        """Root runs, newest first."""
+        rows = self._database.query(
+            "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND parent IS NULL ORDER BY number DESC",
+            (_key(workspace_id),),
+        )
+        return [_run(row) for row in rows]
+
+    def unfinished(self) -> list[Run]:
+        """Of all workspaces."""
+        rows = self._database.query(
+            "SELECT number, body FROM azureml_runs WHERE status NOT IN ('Completed', 'Failed', 'Canceled')"
+            " ORDER BY number"
+        )
+        return [_run(row) for row in rows]
+
+    def delete(self, workspace_id: str, root: str) -> None:
+        """Forget a job and everything below it."""
+        self._database.execute(
+            "DELETE FROM azureml_runs WHERE workspace_key = ? AND root = ?", (_key(workspace_id), root)
+        )
+
+    def _row(self, workspace_id: str, id_: str) -> Any:
+        return self._database.one(
+            "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND id = ?", (_key(workspace_id), id_)
+        )
+
+
+def _key(workspace_id: str) -> str:
+    return workspace_id.strip("/").lower()
+
+
+def _body(run: Run) -> str:
+    return json.dumps(asdict(run))
+
+
+def _run(row: Any) -> Run:
+    run = Run(**json.loads(row["body"]))
+    run.number = row["number"]
+    return run

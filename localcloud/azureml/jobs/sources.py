@@ -1,0 +1,66 @@
+"""What an input's path stands for: assets and outputs of other jobs become the storage they are in."""
+
+from __future__ import annotations
+
+import re
+
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.common import user_error
+from localcloud.azureml.jobs.runs import RunStore
+from localcloud.azureml.jobs.values import Value
+from localcloud.azureml.mlflow.models import Models
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+MODEL_TYPES = frozenset({"mlflow_model", "custom_model", "triton_model"})
+_JOB = re.compile(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?/?", re.IGNORECASE)
+_LOCATION = re.compile(
+    r"azureml://locations/[^/]+/workspaces/[^/]+/(data|models)/([^/]+)/versions/([^/]+)", re.IGNORECASE
+)
+
+
+class Sources:
+    def __init__(self, ctx: Context, store: RunStore, models: Models) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._models = models
+
+    async def resolve(self, workspace: Resource, value: Value, what: str) -> str:
+        """The azureml://…/datastores/… or https:// address of a data input.
+
+        Raises ServiceError 400 UserError when there is no such asset, job output, or kind of path.
+        """
+        uri = str(value["uri"])
+        try:
+            return await self._address(workspace, uri, value["type"] in MODEL_TYPES)
+        except ServiceError as error:
+            raise user_error(f"The input {what} is not valid: {error.message}", error.status) from error
+
+    async def _address(self, workspace: Resource, uri: str, model: bool) -> str:
+        if found := _JOB.fullmatch(uri):
+            return self._job_output(workspace, found[1], found[2], (found[3] or "").strip("/"))
+        if found := _LOCATION.fullmatch(uri):
+            return await self._asset(workspace, f"azureml:{found[2]}:{found[3]}", found[1] == "models")
+        if "/datastores/" in uri or uri.startswith(("https://", "abfs", "wasb")):
+            paths.blob_path(self._ctx, workspace, uri)
+            return uri
+        if uri.startswith(("azureml:", "/subscriptions/")):
+            return await self._asset(workspace, uri, model or "/models/" in uri)
+        paths.blob_path(self._ctx, workspace, uri)
+        return uri
+
+    async def _asset(self, workspace: Resource, reference: str, model: bool) -> str:
+        if model and "registries/" not in reference:
+            found = await self._models.resolve(workspace, reference)
+            return str(found.properties["modelUri"])
+        kind = "models" if model else "data"
+        asset = paths.resolve_asset(self._ctx, workspace, reference, kind)
+        return str(asset.properties.get("modelUri" if model else "dataUri"))
+
+    def _job_output(self, workspace: Resource, job: str, output: str, path: str) -> str:
+        run = self._store.get(workspace.id, job)
+        kept = (run.outputs if run is not None else {}).get(output)
+        if kept is not None:
+            return str(kept["uri"]).rstrip("/") + (f"/{path}" if path else "")
+        return paths.long_uri(workspace, *paths.job_location(job, output, path))

@@ -1,0 +1,92 @@
+"""Who may do what at Azure ML's data plane: sign-in, roles, and the tokens that running jobs are given."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.common import WORKSPACE, workspace_of
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+
+_WORKSPACE = re.compile(
+    r"/?(?P<id>subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+)"
+    r"(?:/(?P<rest>.*))?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class RunToken:
+    """What a job's token opens: MLflow and the run history of the job's own workspace, while the job runs."""
+
+    run_id: str
+    workspace_id: str
+
+
+class RunTokens:
+    """Kept in memory: jobs do not outlive the gateway."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, RunToken] = {}
+
+    def grant(self, run_id: str, workspace_id: str) -> str:
+        token = secrets.token_urlsafe(32)
+        self._tokens[token] = RunToken(run_id, workspace_id.lower())
+        return token
+
+    def revoke(self, token: str) -> None:
+        self._tokens.pop(token, None)
+
+    def find(self, authorization: str | None) -> RunToken | None:
+        scheme, _, token = (authorization or "").partition(" ")
+        return self._tokens.get(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def audiences(ctx: Context) -> frozenset[str]:
+    """Tokens for Azure ML, or for ARM, as its clients send them."""
+    hosts = (
+        "https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net",
+        ctx.settings.gateway_url,
+    )  # fmt: skip
+    return frozenset(host + end for host in hosts for end in ("", "/"))
+
+
+def split(path: str) -> tuple[str, str]:
+    """(workspace id, the rest) of a data-plane path. Raises ServiceError 404 when it names no workspace."""
+    found = _WORKSPACE.fullmatch(path)
+    if found is None:
+        raise ServiceError(404, "NotFound", f"'{path}' does not name an Azure ML workspace.")
+    return "/" + found["id"], found["rest"] or ""
+
+
+def workspace_at(ctx: Context, id_: str) -> Resource:
+    """Raises ServiceError 404."""
+    return workspace_of(ctx, id_)
+
+
+def enter(ctx: Context, tokens: RunTokens, request: Request, workspace_id: str, permission: str) -> Principal | None:
+    """Check the caller: the principal, or None for a running job's own token.
+
+    `permission` is relative to the workspace type, such as "experiments/runs/read". Raises ServiceError 401, 403.
+    """
+    authorization = request.headers.get("authorization")
+    run = tokens.find(authorization)
+    if run is not None:
+        if run.workspace_id != workspace_id.lower():
+            raise ServiceError(403, "Forbidden", "The run's token is of another workspace.")
+        return None
+    principal = ctx.identities.authenticate(authorization, audiences(ctx))
+    action = f"{WORKSPACE}/{permission}"
+    if not ctx.authorizer.allows(principal, action, workspace_id):
+        raise ServiceError(
+            403,
+            "Forbidden",
+            f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization to "
+            f"perform action '{action}' over scope '{workspace_id}'.",
+        )
+    return principal

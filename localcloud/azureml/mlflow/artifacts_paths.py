@@ -1,0 +1,38 @@
+"""The paths of MLflow's artifacts, as the gateway and the MLflow server read them (see artifacts.py)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ARTIFACT_PATH_TAG = "azureml.artifactPath"
+"""A logged model's tag with the folder of its blobs."""
+
+RUN = re.compile(r"(?P<experiment>\d+)/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?")
+MODEL = re.compile(r"(?P<experiment>\d+)/models/(?P<model>[^/]+)/artifacts(?:/(?P<path>.*))?")
+REGISTERED = re.compile(r"registered/(?P<name>[^/]+)/(?P<version>\d+)(?:/(?P<path>.*))?")
+WORKSPACE = re.compile(r"workspaces/(?P<workspace>[^/]+)(?:/(?P<rest>.*))?")
+OTHER = re.compile(r"(?P<experiment>\d+)(?:/(?P<path>.*))?")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Of a run or of a logged model; `path` below it."""
+
+    run: str | None
+    model: str | None
+    path: str
+
+
+def parse(uri: str) -> Artifact | None:
+    """An mlflow-artifacts:/ URI, None for any other address."""
+    if not uri.startswith("mlflow-artifacts:/"):
+        return None
+    rest = uri.removeprefix("mlflow-artifacts:").strip("/")
+    if found := WORKSPACE.fullmatch(rest):
+        rest = found["rest"] or ""
+    if found := MODEL.fullmatch(rest):
+        return Artifact(None, found["model"], found["path"] or "")
+    if found := RUN.fullmatch(rest):
+        return Artifact(found["run"], None, found["path"] or "")
+    return None

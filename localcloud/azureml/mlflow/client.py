@@ -1,0 +1,137 @@
+"""localcloud's own calls to the MLflow server, each in the MLflow workspace of an Azure ML workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import httpx
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.mlflow import workspaces
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+Json = dict[str, Any]
+
+WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
+_START_SECONDS = 120
+_log = logging.getLogger("localcloud.azureml")
+
+
+class MlflowError(ServiceError):
+    """MLflow's refusal: `code` is its error_code, such as RESOURCE_DOES_NOT_EXIST."""
+
+
+class Mlflow:
+    """Safe to use while the server still starts: calls wait for it."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._client = httpx.AsyncClient(
+            base_url=ctx.settings.mlflow_url, timeout=httpx.Timeout(300, connect=10), trust_env=False,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+        )  # fmt: skip
+        self._made: set[str] = set()
+        self._experiments: dict[tuple[str, str], str] = {}
+        ctx.database.script(workspaces.SCHEMA)
+        ctx.on_stop.append(self._client.aclose)
+
+    async def workspace(self, workspace: Resource) -> str:
+        """MLflow's workspace of an Azure ML workspace, made on first use."""
+        name = workspaces.name_of(self._ctx.database, workspace)
+        if name is None:
+            await self.forget_deleted()
+            name = workspaces.claim(self._ctx.database, workspace)
+        if name not in self._made and name != workspaces.DEFAULT:
+            try:
+                await self.request("POST", "/api/3.0/mlflow/workspaces", body={"name": name})
+            except MlflowError as error:
+                if error.code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+        self._made.add(name)
+        return name
+
+    async def call(
+        self, workspace: Resource, method: str, path: str, body: Json | None = None, params: Json | None = None
+    ) -> Json:
+        """One REST call: `path` such as "runs/create", below /api/2.0/mlflow. Raises MlflowError."""
+        name = await self.workspace(workspace)
+        full = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
+        return await self.request(method, full, body=body, params=params, workspace=name)
+
+    async def request(
+        self, method: str, path: str, *, body: Json | None = None, params: Json | None = None, workspace: str = ""
+    ) -> Json:
+        """As `call`, in an MLflow workspace by name."""
+        headers = {WORKSPACE_HEADER: workspace} if workspace else {}
+        request = self._client.build_request(method, path, json=body, params=params, headers=headers)
+        answer = await self.send(request)
+        await answer.aread()
+        content = answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else {}
+        if answer.status_code >= 400:
+            message = str(content.get("message") or answer.text or f"MLflow answered {answer.status_code}")
+            raise MlflowError(answer.status_code, str(content.get("error_code") or "INTERNAL_ERROR"), message)
+        result: Json = content
+        return result
+
+    def build(self, method: str, path: str, **given: Any) -> httpx.Request:
+        return self._client.build_request(method, path, **given)
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send and stream the answer; while nothing listens yet, try again. Raises ServiceError 503."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return await self._client.send(request, stream=True)
+            except httpx.ConnectError as error:
+                if time.monotonic() > deadline:
+                    raise ServiceError(
+                        503, "TEMPORARILY_UNAVAILABLE", "The MLflow server does not answer.", {"Retry-After": "2"}
+                    ) from error
+                await asyncio.sleep(0.1)
+
+    async def experiment(self, workspace: Resource, name: str) -> str:
+        """The id of an experiment, made or restored where it must be."""
+        key = (workspace.id.lower(), name)
+        if key in self._experiments:
+            return self._experiments[key]
+        try:
+            made = await self.call(workspace, "POST", "experiments/create", {"name": name})
+            self._experiments[key] = str(made["experiment_id"])
+        except MlflowError as error:
+            if error.code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = await self.call(workspace, "GET", "experiments/get-by-name", params={"experiment_name": name})
+            experiment = found["experiment"]
+            if experiment.get("lifecycle_stage") == "deleted":
+                await self.call(
+                    workspace, "POST", "experiments/restore", {"experiment_id": experiment["experiment_id"]}
+                )
+            self._experiments[key] = str(experiment["experiment_id"])
+        return self._experiments[key]
+
+    def forget_experiment(self, workspace: Resource, name: str) -> None:
+        """Its id is looked up again: someone may have deleted it."""
+        self._experiments.pop((workspace.id.lower(), name), None)
+
+    async def forget_deleted(self) -> None:
+        """Drop what MLflow keeps of Azure ML workspaces that are no more."""
+        for name, id_, guid in workspaces.all_of(self._ctx.database):
+            found = self._ctx.resources.get(id_)
+            if found is not None and str(found.properties.get("workspaceId")) == guid:
+                continue
+            _log.info("workspace %s is gone: MLflow forgets it", id_)
+            if name == workspaces.DEFAULT:
+                await self.request("DELETE", "/_localcloud/default", workspace=name)
+            else:
+                try:
+                    await self.request("DELETE", f"/api/3.0/mlflow/workspaces/{name}", params={"mode": "CASCADE"})
+                except MlflowError as error:
+                    if error.code != "RESOURCE_DOES_NOT_EXIST":
+                        raise
+            workspaces.release(self._ctx.database, name)
+            self._made.discard(name)
+            self._experiments = {key: value for key, value in self._experiments.items() if key[0] != id_.lower()}

@@ -1,0 +1,124 @@
+"""https://REGION.api.azureml.ms/mlflow/v1.0/…/workspaces/WS/…: MLflow's own API, for those who may.
+
+Bodies stream both ways, so that artifacts of any size pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from localcloud.azureml.mlflow import access
+from localcloud.azureml.mlflow.client import WORKSPACE_HEADER, Mlflow
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_FORWARDED = frozenset({"accept", "content-type", "content-length", "range", "user-agent"})
+_RETURNED = frozenset(
+    {
+        "content-type", "content-length", "content-disposition", "content-encoding", "content-range", "etag",
+        "x-content-type-options",
+    }
+)  # fmt: skip
+_READS = ("get", "search", "list")
+_RAW = re.compile(r".*?/workspaces/[^/]+/(.*)", re.IGNORECASE)
+_ERROR_CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "RESOURCE_DOES_NOT_EXIST"}
+_log = logging.getLogger("localcloud.azureml")
+
+
+class MlflowProxy:
+    def __init__(self, ctx: Context, mlflow: Mlflow, tokens: access.RunTokens) -> None:
+        self._ctx = ctx
+        self._mlflow = mlflow
+        self._tokens = tokens
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/mlflow/{version}/{path:path}", self._answer, methods=_METHODS)]
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._forward(request)
+        except ServiceError as error:
+            code = _ERROR_CODES.get(error.status, error.code)
+            return JSONResponse({"error_code": code, "message": error.message}, error.status, error.headers)
+        except httpx.TransportError as error:
+            _log.warning("%s %s: MLflow: %r", request.method, request.url.path, error)
+            body = {"error_code": "TEMPORARILY_UNAVAILABLE", "message": f"The MLflow server does not answer: {error!r}"}
+            return JSONResponse(body, 503, {"Retry-After": "1"})
+
+    async def _forward(self, request: Request) -> Response:
+        workspace_id, rest = access.split(request.path_params["path"])
+        if not _served(rest):
+            raise not_emulated(f"{request.method} {request.url.path}")
+        access.enter(self._ctx, self._tokens, request, workspace_id, permission(request.method, rest))
+        workspace = access.workspace_at(self._ctx, workspace_id)
+        name = await self._mlflow.workspace(workspace)
+        headers = {key: value for key, value in request.headers.items() if key in _FORWARDED}
+        headers[WORKSPACE_HEADER] = name
+        headers["accept-encoding"] = request.headers.get("accept-encoding", "identity")
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+        # As it was sent: names of artifacts may hold escaped characters.
+        raw = _RAW.fullmatch(request.scope["raw_path"].decode("ascii").split("?")[0])
+        target = f"/{raw[1] if raw else rest}" + (f"?{request.url.query}" if request.url.query else "")
+        upstream = self._mlflow.build(
+            request.method, target, headers=headers, content=_body(request) if has_body else b""
+        )
+        answer = await self._mlflow.send(upstream)
+        kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
+        return StreamingResponse(_stream(answer), answer.status_code, kept)
+
+
+def permission(method: str, rest: str) -> str:
+    """The workspace permission that an MLflow call needs, such as "models/write".
+
+    Source of the names: the operations of Microsoft.MachineLearningServices (workspaces/experiments/runs/write …).
+    """
+    parts = [part for part in rest.split("/") if part]
+    if "mlflow-artifacts" in parts:
+        verb = {"GET": "read", "HEAD": "read", "DELETE": "delete"}.get(method, "write")
+        return f"metadata/artifacts/{verb}"
+    after = parts[parts.index("mlflow") + 1 :] if "mlflow" in parts else []
+    if not after:
+        return "read"
+    last = after[-1]
+    if method in {"GET", "HEAD"} or any(last == word or last.startswith(f"{word}-") for word in _READS):
+        verb = "read"
+    else:
+        verb = "delete" if method == "DELETE" or last == "delete" else "write"
+    if after[0] in {"registered-models", "model-versions"}:
+        return f"models/{verb}"
+    if after[0] == "experiments":
+        return f"experiments/{verb}"
+    return f"experiments/runs/{'write' if verb == 'delete' else verb}"
+
+
+def _served(rest: str) -> bool:
+    """MLflow's REST API; not its pages, and not the management of its workspaces."""
+    if rest in {"version", "health"}:
+        return True
+    parts = rest.split("/")
+    return parts[0] == "api" and "workspaces" not in parts[3:4] and len(parts) > 2
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                yield chunk
+    except ClientDisconnect as error:
+        raise httpx.ReadError("the client closed the connection") from error
+
+
+async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()

@@ -1,0 +1,70 @@
+"""MLflow's workspaces and Azure ML's: one for each, so that none sees another's experiments, runs or models.
+
+The first Azure ML workspace gets MLflow's "default", which MLflow's client and pages show unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from localcloud.arm.store import Resource
+from localcloud.core.database import Database
+
+DEFAULT = "default"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS azureml_mlflow_workspaces (
+    name TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL,
+    guid TEXT NOT NULL
+);
+"""
+_RESERVED = frozenset({"default", "workspaces", "api", "ajax-api", "static-files"})
+
+
+def workspace_id_of(database: Database, name: str) -> str | None:
+    """The ARM id behind MLflow's workspace `name`."""
+    row = database.one("SELECT workspace_id FROM azureml_mlflow_workspaces WHERE name = ?", (name,))
+    return None if row is None else str(row["workspace_id"])
+
+
+def name_of(database: Database, workspace: Resource) -> str | None:
+    """MLflow's workspace of an Azure ML workspace, None before its first use.
+
+    A workspace that was deleted and created again is another one: it has another guid.
+    """
+    row = database.one(
+        "SELECT name FROM azureml_mlflow_workspaces WHERE guid = ?", (str(workspace.properties["workspaceId"]),)
+    )
+    return None if row is None else str(row["name"])
+
+
+def claim(database: Database, workspace: Resource) -> str:
+    """Give a workspace its name in MLflow: "default" if it is free, else its own, made unique where it must be."""
+    guid = str(workspace.properties["workspaceId"])
+    with database.transaction():
+        known = name_of(database, workspace)
+        if known is not None:
+            return known
+        taken = {str(row["name"]) for row in database.query("SELECT name FROM azureml_mlflow_workspaces")}
+        name = DEFAULT if DEFAULT not in taken else _own(workspace.name, guid, taken)
+        database.execute("INSERT INTO azureml_mlflow_workspaces VALUES (?, ?, ?)", (name, workspace.id, guid))
+    return name
+
+
+def release(database: Database, name: str) -> None:
+    database.execute("DELETE FROM azureml_mlflow_workspaces WHERE name = ?", (name,))
+
+
+def all_of(database: Database) -> list[tuple[str, str, str]]:
+    """(MLflow's name, ARM id, guid) of every mapping."""
+    rows = database.query("SELECT name, workspace_id, guid FROM azureml_mlflow_workspaces")
+    return [(str(row["name"]), str(row["workspace_id"]), str(row["guid"])) for row in rows]
+
+
+def _own(name: str, guid: str, taken: set[str]) -> str:
+    """MLflow takes 2 to 63 lowercase letters, digits and inner hyphens (mlflow WorkspaceNameValidator)."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if plain in taken | _RESERVED or len(plain) < 2:
+        return f"{plain}-{hashlib.sha256(guid.encode()).hexdigest()[:8]}"
+    return plain

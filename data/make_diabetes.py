@@ -1,7 +1,7 @@
 """Make diabetes.csv from scikit-learn's bundled diabetes data: `python -m data.make_diabetes`.
 
-Original units (scaled=False), and in a few dozen rows one or two values taken away, always the same ones, as in data that
-people enter by hand.
+Original units (scaled=False), and in a few dozen rows one or two values taken away, always the same ones, as in data
+that people enter by hand.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType)
 
 def read_errors() -> tuple[type[Exception], ...]:
     """What Spark raises from a read or an action, classic or Connect."""
-    from py4j.protocol import Py4JJavaError
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
     return (PySparkException, Py4JJavaError)
 

@@ -1,0 +1,146 @@
+"""Run a Databricks notebook as this job's identity, and end as it ends.
+
+The identity is the job's (AZUREML compute identity); Databricks knows it as a service principal. SIGTERM, which Azure ML
+sends when a step is cancelled, cancels the run. The idempotency token is made of the job's run id: a job that Azure ML
+starts again finds the run that it started before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import FrameType
+
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+from databricks.sdk.credentials_provider import CredentialsStrategy
+from databricks.sdk.errors import DatabricksError
+from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
+from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
+
+# The application id of Azure Databricks, the same in every tenant (learn.microsoft.com "Get Microsoft Entra ID tokens").
+_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
+_ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR)
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0
+_TASK = "notebook"
+
+
+class _EntraIdentity(CredentialsStrategy):
+    """The SDK has no strategy for a managed identity outside of virtual machines: ask azure-identity for each token."""
+
+    def __init__(self) -> None:
+        client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
+        self._credential = ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
+
+    def auth_type(self) -> str:
+        return "entra-identity"
+
+    def __call__(self, config: Config) -> Callable[[], dict[str, str]]:
+        return lambda: {"Authorization": f"Bearer {self._credential.get_token(_SCOPE).token}"}
+
+
+class NotebookError(Exception):
+    """The run did not succeed; the text is the notebook's own error where it has one."""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    texts = (
+        "workspace-url", "notebook-path", "instance-pool-id", "cluster-policy-id", "spark-version", "input-uri",
+        "output-base", "output",
+    )  # fmt: skip
+    for name in texts:
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--num-workers", type=int, default=1)
+    parser.add_argument("--timeout-minutes", type=int, default=60)
+    return parser.parse_args(arguments)
+
+
+def submit(client: WorkspaceClient, options: argparse.Namespace, run_id: str) -> int:
+    """Start the run (or find the one that this job started before); its id."""
+    cluster = ClusterSpec(
+        spark_version=options.spark_version,
+        policy_id=options.cluster_policy_id,
+        instance_pool_id=options.instance_pool_id,
+        driver_instance_pool_id=options.instance_pool_id,
+        num_workers=options.num_workers,
+        data_security_mode=DataSecurityMode.SINGLE_USER,
+    )
+    parameters = {"input_uri": options.input_uri, "output_uri": f"{options.output_base.rstrip('/')}/{run_id}"}
+    notebook = NotebookTask(options.notebook_path, base_parameters=parameters, source=Source.WORKSPACE)
+    waiting = client.jobs.submit(
+        run_name=f"azureml {run_id}",
+        tasks=[SubmitTask(task_key=_TASK, new_cluster=cluster, notebook_task=notebook)],
+        timeout_seconds=int(timedelta(minutes=options.timeout_minutes).total_seconds()),
+        idempotency_token=run_id[:64],
+    )
+    return int(waiting.run_id)
+
+
+def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
+    """Print each new state and the run's page; the run when it has ended.
+
+    Raises NotebookError when it takes longer; the run is then cancelled.
+    """
+    deadline = time.monotonic() + timeout_minutes * 60
+    shown, pause = "", _FIRST_POLL_SECONDS
+    while True:
+        run = client.jobs.get_run(run_id)
+        if not shown:
+            print(f"Databricks run {run_id}: {run.run_page_url}", flush=True)
+        state = run.state
+        life = state.life_cycle_state if state is not None else None
+        now = life.value if life is not None else "UNKNOWN"
+        if now != shown:
+            print(f"Databricks run {run_id} is {now}", flush=True)
+            shown, pause = now, _FIRST_POLL_SECONDS
+        if life in _ENDED:
+            return run
+        if time.monotonic() > deadline:
+            client.jobs.cancel_run(run_id)
+            raise NotebookError(f"the run took longer than {timeout_minutes} minutes and was cancelled")
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+
+
+def outcome(client: WorkspaceClient, run: Run) -> str:
+    """The notebook's exit value. Raises NotebookError with its error when it did not succeed."""
+    state = run.state
+    output = client.jobs.get_run_output((run.tasks or [run])[0].run_id or 0)
+    if state is None or state.result_state != RunResultState.SUCCESS:
+        if output.error_trace:
+            print(output.error_trace, file=sys.stderr, flush=True)
+        result = state.result_state.value if state is not None and state.result_state is not None else "no result"
+        raise NotebookError(output.error or (state.state_message if state is not None else "") or result)
+    return (output.notebook_output.result or "") if output.notebook_output is not None else ""
+
+
+def cancel_on_sigterm(client: WorkspaceClient, run_id: int) -> None:
+    def cancel(number: int, frame: FrameType | None) -> None:
+        print(f"this step is being stopped: cancelling Databricks run {run_id}", flush=True)
+        client.jobs.cancel_run(run_id)
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, cancel)
+
+
+def main() -> None:
+    options = parse(sys.argv[1:])
+    client = WorkspaceClient(config=Config(host=options.workspace_url, credentials_strategy=_EntraIdentity()))
+    try:
+        run_id = submit(client, options, os.environ["AZUREML_RUN_ID"])
+        cancel_on_sigterm(client, run_id)
+        result = outcome(client, follow(client, run_id, options.timeout_minutes))
+    except (NotebookError, DatabricksError) as error:
+        sys.exit(f"The notebook {options.notebook_path} failed: {error}")
+    print(f"The notebook's result: {result}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

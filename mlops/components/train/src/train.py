@@ -1,0 +1,79 @@
+"""Fit the model on four fifths of the rows; log parameters, metrics and the model to the job's MLflow run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+TARGET = "progression"
+_HELD_OUT_SHARE = 0.2
+_FEWEST_ROWS = 50
+_REQUIREMENTS = ["scikit-learn", "pandas"]
+RUN_FILE = "training_run.json"
+"""Beside the model: the MLflow run that made it."""
+
+
+def split(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and held-out rows, the same for the same rows in any order.
+
+    Raises ValueError when there are too few rows to learn from.
+    """
+    if len(rows) < _FEWEST_ROWS:
+        raise ValueError(f"there are {len(rows)} complete rows: at least {_FEWEST_ROWS} are needed to train")
+    ordered = rows.sort_values(list(rows.columns)).reset_index(drop=True)
+    training, held_out = train_test_split(ordered, test_size=_HELD_OUT_SHARE, random_state=seed)
+    return training, held_out
+
+
+def fit(rows: pd.DataFrame, alpha: float) -> Pipeline:
+    """Scaled ridge regression on all columns but the target."""
+    return make_pipeline(StandardScaler(), Ridge(alpha=alpha)).fit(rows.drop(columns=TARGET), rows[TARGET])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("engineered", "model", "held-out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--alpha", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=17)
+    options = parser.parse_args()
+    rows = pd.read_parquet(options.engineered)
+    try:
+        training, held_out = split(rows, options.seed)
+    except ValueError as error:
+        sys.exit(str(error))
+    with mlflow.start_run() as run:
+        model = fit(training, options.alpha)
+        predicted = model.predict(training.drop(columns=TARGET))
+        mlflow.log_params({"alpha": options.alpha, "seed": options.seed})
+        mlflow.log_metrics(
+            {
+                "training_rows": len(training),
+                "held_out_rows": len(held_out),
+                "training_r2": float(r2_score(training[TARGET], predicted)),
+                "training_rmse": float(root_mean_squared_error(training[TARGET], predicted)),
+            }
+        )
+        example = training.drop(columns=TARGET).head(2).astype(float)
+        signature = mlflow.models.infer_signature(example, model.predict(example))
+        mlflow.sklearn.save_model(model, options.model, signature=signature, pip_requirements=_REQUIREMENTS)
+        (options.model / RUN_FILE).write_text(json.dumps({"run_id": run.info.run_id}), encoding="utf-8")
+        mlflow.log_artifacts(str(options.model), "model")
+    options.held_out.mkdir(parents=True, exist_ok=True)
+    held_out.to_parquet(options.held_out / "held_out.parquet", index=False)
+    print(f"Trained on {len(training)} rows; {len(held_out)} rows are held out.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Run a Databricks notebook as this job's identity, and end as it ends.
 
-The identity is the job's (AZUREML compute identity); Databricks knows it as a service principal. SIGTERM, which Azure ML
-sends when a step is cancelled, cancels the run. The idempotency token is made of the job's run id: a job that Azure ML
+The identity is the job's; Databricks knows it as a service principal. SIGTERM, which Azure ML sends when a step is
+cancelled, cancels the run. The idempotency token is made of the job's run id: a job that Azure ML
 starts again finds the run that it started before.
 """
 
@@ -24,7 +24,7 @@ from databricks.sdk.errors import DatabricksError
 from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
 
-# The application id of Azure Databricks, the same in every tenant (learn.microsoft.com "Get Microsoft Entra ID tokens").
+# The application id of Azure Databricks, the same in every tenant.
 _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 _ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR)
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0

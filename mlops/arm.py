@@ -1,0 +1,60 @@
+"""Single ARM requests, for what has to be fast: azure.ai.ml needs seconds before its first one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.core import PipelineClient
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import (
+    BearerTokenCredentialPolicy,
+    HeadersPolicy,
+    RetryPolicy,
+    UserAgentPolicy,
+)
+from azure.core.rest import HttpRequest
+
+Json = dict[str, Any]
+HOST = "https://management.azure.com"
+_RETRIES = 5
+
+
+class Arm:
+    """GET and PATCH of resources by id."""
+
+    def __init__(self, credential: TokenCredential) -> None:
+        policies = [
+            HeadersPolicy(),
+            UserAgentPolicy("dataopsml"),
+            RetryPolicy(retry_total=_RETRIES, retry_connect=2),
+            BearerTokenCredentialPolicy(credential, f"{HOST}/.default"),
+        ]
+        self._client: PipelineClient[Any, Any] = PipelineClient(HOST, policies=policies)
+
+    def get(self, path: str, api_version: str, **query: str) -> Json | None:
+        """The resource, or None when there is none. Raises azure.core's exceptions."""
+        answer = self._client.send_request(
+            HttpRequest("GET", HOST + path, params={"api-version": api_version, **query})
+        )
+        if answer.status_code == 404 and _code(answer) in {"ResourceNotFound", "NotFound", "UserError"}:
+            return None
+        return self._json(answer)
+
+    def patch(self, path: str, api_version: str, body: Json) -> Json:
+        """Merge `body` into the resource. Raises azure.core's exceptions."""
+        request = HttpRequest("PATCH", HOST + path, params={"api-version": api_version}, json=body)
+        return self._json(self._client.send_request(request))
+
+    @staticmethod
+    def _json(answer: Any) -> Json:
+        if answer.status_code >= 400:
+            raise HttpResponseError(response=answer)
+        return dict(answer.json()) if answer.content else {}
+
+
+def _code(answer: Any) -> str:
+    try:
+        return str(answer.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""

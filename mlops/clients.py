@@ -1,0 +1,71 @@
+"""The one place where clients are made. Each is made when it is first used: azure.ai.ml alone takes seconds to import."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from azure.identity import DefaultAzureCredential
+
+from contract.outputs import PlatformOutputs
+from mlops.arm import Arm
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+    from databricks.sdk import WorkspaceClient
+
+_DATABRICKS_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"  # the AzureDatabricks application, in every tenant
+
+
+class Clients:
+    """Clients of one stack, all signed in as the caller."""
+
+    def __init__(self, outputs: PlatformOutputs) -> None:
+        self.outputs = outputs
+
+    @cached_property
+    def credential(self) -> DefaultAzureCredential:
+        return DefaultAzureCredential()
+
+    @cached_property
+    def arm(self) -> Arm:
+        return Arm(self.credential)
+
+    @cached_property
+    def ml(self) -> Any:
+        """azure.ai.ml.MLClient of the workspace; the library has no types."""
+        from azure.ai.ml import MLClient
+
+        out = self.outputs
+        return MLClient(self.credential, out.subscription_id, out.resource_group, out.workspace_name)
+
+    def registry(self, name: str) -> Any:
+        """azure.ai.ml.MLClient of a registry."""
+        from azure.ai.ml import MLClient
+
+        out = self.outputs
+        return MLClient(self.credential, out.subscription_id, out.resource_group, registry_name=name)
+
+    @cached_property
+    def training_data(self) -> ContainerClient:
+        from azure.storage.blob import ContainerClient
+
+        out = self.outputs
+        account = f"https://{out.training_account}.blob.core.windows.net"
+        return ContainerClient(account, out.training_container, credential=self.credential)
+
+    @cached_property
+    def databricks(self) -> WorkspaceClient:
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.core import Config, CredentialsProvider, CredentialsStrategy
+
+        credential = self.credential
+
+        class Entra(CredentialsStrategy):
+            def auth_type(self) -> str:
+                return "azure-identity"
+
+            def __call__(self, cfg: Config) -> CredentialsProvider:
+                return lambda: {"Authorization": f"Bearer {credential.get_token(_DATABRICKS_SCOPE).token}"}
+
+        return WorkspaceClient(config=Config(host=self.outputs.databricks_host, credentials_strategy=Entra()))

@@ -1,0 +1,55 @@
+"""The stack's outputs, from Pulumi or from the file that a CI stage passes on. They are all that mlops knows of a stack."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from contract.outputs import OutputsError, PlatformOutputs, read_outputs
+from mlops.errors import InvalidError, MissingError, RemoteError
+
+
+def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
+    """Validated outputs of `stack`; `file` holds what `pulumi stack output --json` printed, when given.
+
+    Raises MissingError, InvalidError or RemoteError.
+    """
+    text = _from_file(file) if file is not None else _from_pulumi(stack)
+    source = str(file) if file is not None else f"`pulumi stack output --json --stack {stack}`"
+    try:
+        values: Any = json.loads(text)
+    except ValueError as error:
+        raise InvalidError(f"{source} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise InvalidError(f"{source} is not a JSON object of outputs by name.")
+    try:
+        return read_outputs(values, stack)
+    except OutputsError as error:
+        raise InvalidError(str(error)) from error
+
+
+def _from_file(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MissingError(f"There is no outputs file {file}: write it with `pulumi stack output --json`.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(f"The outputs file {file} cannot be read: {error}.") from error
+
+
+def _from_pulumi(stack: str) -> str:
+    command = ["pulumi", "stack", "output", "--json", "--stack", stack, "--non-interactive"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except FileNotFoundError as error:
+        raise MissingError("`pulumi` is not on PATH: install it, or set up the shell first.") from error
+    if done.returncode:
+        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{_said(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def _said(text: str) -> str:
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-12:])

@@ -1,0 +1,23 @@
+"""The errors that people see as one message: what is missing, what is invalid, what failed elsewhere."""
+
+from __future__ import annotations
+
+
+class MlopsError(Exception):
+    """Base of all known errors; its text is for people and says what to do."""
+
+
+class MissingError(MlopsError):
+    """A file, tool, output or published thing is not there."""
+
+
+class InvalidError(MlopsError):
+    """Something is there and cannot be used as it is."""
+
+
+class RemoteError(MlopsError):
+    """A service refused, failed or cannot be reached."""
+
+
+class RunFailedError(MlopsError):
+    """A pipeline run ended otherwise than completed; the text has the failing step's own error."""

@@ -1,0 +1,46 @@
+"""Training data go to a blob named after their content: data/SHA256/NAME in the training container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops import fingerprints
+from mlops.clients import Clients
+from mlops.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A local file and its SHA-256."""
+
+    file: Path
+    sha256: str
+
+    @property
+    def blob(self) -> str:
+        return f"data/{self.sha256}/{self.file.name}"
+
+    def uri(self, account: str, container: str) -> str:
+        return f"abfss://{container}@{account}.dfs.core.windows.net/{self.blob}"
+
+
+def read(file: Path) -> TrainingData:
+    """Raises InputError when the file is not there, not a file, or empty."""
+    if not file.exists():
+        raise InputError(f"the data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
+    if not file.is_file():
+        raise InputError(f"{file} is not a file: give a CSV file, such as DATA=data/diabetes.csv")
+    if file.stat().st_size == 0:
+        raise InputError(f"the data file {file} is empty: it has no header and not a single row")
+    return TrainingData(file, fingerprints.of_file(file))
+
+
+def upload(clients: Clients, data: TrainingData) -> bool:
+    """False when the same content is there already."""
+    blob = clients.training.get_blob_client(data.blob)
+    if blob.exists():
+        return False
+    with data.file.open("rb") as stream:
+        blob.upload_blob(stream, overwrite=True, metadata={"sha256": data.sha256})
+    return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlops import fingerprints
 from mlops.clients import Clients
-from mlops.errors import InputError
+from mlops.errors import InvalidError, MissingError
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,19 @@ class TrainingData:
 
 
 def read(file: Path) -> TrainingData:
-    """Raises InputError when the file is not there, not a file, or empty."""
+    """Raises MissingError when the file is not there, InvalidError when it is not a file or empty."""
     if not file.exists():
-        raise InputError(f"the data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
+        raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
     if not file.is_file():
-        raise InputError(f"{file} is not a file: give a CSV file, such as DATA=data/diabetes.csv")
+        raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/diabetes.csv")
     if file.stat().st_size == 0:
-        raise InputError(f"the data file {file} is empty: it has no header and not a single row")
+        raise InvalidError(f"The data file {file} is empty: it has no header and not a single row")
     return TrainingData(file, fingerprints.of_file(file))
 
 
 def upload(clients: Clients, data: TrainingData) -> bool:
     """False when the same content is there already."""
-    blob = clients.training.get_blob_client(data.blob)
+    blob = clients.training_data.get_blob_client(data.blob)
     if blob.exists():
         return False
     with data.file.open("rb") as stream:

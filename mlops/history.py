@@ -1,0 +1,102 @@
+"""The steps of a pipeline run, as Azure ML's run history has them: states, times, errors, logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+
+if TYPE_CHECKING:
+    from mlops.clients import Clients
+
+_SCOPE = "https://ml.azure.com/.default"
+ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
+_LOG = "user_logs/std_log.txt"
+
+
+@dataclass(frozen=True)
+class Step:
+    """`name` is the step's; `run` its own run. Times are UTC, None before they are known."""
+
+    name: str
+    run: str
+    status: str
+    start: datetime | None = None
+    end: datetime | None = None
+    error: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.start is None or self.end is None else (self.end - self.start).total_seconds()
+
+
+class History:
+    """One workspace's run history; its address comes from the workspace's discovery."""
+
+    def __init__(self, clients: Clients) -> None:
+        from azure.core import PipelineClient
+        from azure.core.pipeline import policies
+
+        self._workspace = clients.workspace_id
+        bearer = policies.BearerTokenCredentialPolicy(clients.credential, _SCOPE)
+        common = [policies.UserAgentPolicy("dataopsml"), policies.RetryPolicy(retry_total=5)]
+        self._client: Any = PipelineClient("https://ml.azure.com", policies=[*common, bearer])
+        self._plain: Any = PipelineClient("https://ml.azure.com", policies=common)
+        workspace = clients.arm.get(self._workspace) or {}
+        address = str(workspace.get("properties", {}).get("discoveryUrl", ""))
+        self._base = str(self._json(self._plain, address)["history"]).rstrip("/")
+
+    def run(self, name: str) -> Step:
+        """A run by name."""
+        return _step(self._json(self._client, f"{self._runs}/{name}"))
+
+    def steps(self, name: str) -> list[Step]:
+        """The child runs of a pipeline run, in the order in which they began."""
+        found = self._json(self._client, f"{self._runs}/{name}/children").get("value") or []
+        return sorted((_step(one) for one in found), key=lambda step: (step.start is None, step.start or datetime.min))
+
+    def log(self, run: str) -> str:
+        """What the run's process printed, empty when it printed nothing."""
+        details = self._json(self._client, f"{self._runs}/{run}/details")
+        address = (details.get("logFiles") or {}).get(_LOG)
+        if not address:
+            return ""
+        response = self._plain.send_request(HttpRequest("GET", address))
+        return str(response.text()) if response.status_code == 200 else ""
+
+    @property
+    def _runs(self) -> str:
+        return f"{self._base}/history/v1.0{self._workspace}/runs"
+
+    @staticmethod
+    def _json(client: Any, address: str) -> dict[str, Any]:
+        response = client.send_request(HttpRequest("GET", address))
+        if response.status_code >= 400:
+            raise HttpResponseError(response=response)
+        content: dict[str, Any] = response.json()
+        return content
+
+
+def _step(run: dict[str, Any]) -> Step:
+    error = ((run.get("error") or {}).get("error") or {}).get("message", "")
+    properties = run.get("properties") or {}
+    name = properties.get("azureml.moduleName") or run.get("displayName") or run["runId"]
+    return Step(
+        name=str(properties.get("azureml.nodeName") or run.get("displayName") or name),
+        run=str(run["runId"]),
+        status=str(run["status"]),
+        start=_time(run.get("startTimeUtc")),
+        end=_time(run.get("endTimeUtc")),
+        error=str(error or ""),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    """Seven digits of a second, as .NET writes them, are one more than Python reads."""
+    if not text:
+        return None
+    whole, _, rest = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{rest.split('+')[0][:6].ljust(6, '0')}+00:00")

@@ -1,0 +1,36 @@
+"""The environment of the pipeline's jobs: a base image, and the locked versions of what the components import."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mlops import fingerprints
+
+NAME = "dataopsml-training"
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"
+_PYTHON = "3.11"
+_LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
+_PACKAGES = ("azure-identity", "databricks-sdk", "mlflow", "pandas", "pyarrow", "pyyaml", "scikit-learn")
+# What resolves azureml:// tracking addresses on Azure ML. It is not in this project's own environment.
+_ONLY_IN_JOBS = ("azureml-mlflow==1.62.0",)
+
+
+def conda_file(lock: Path = _LOCK) -> dict[str, Any]:
+    """Of conda's format. Raises ValueError when the lock file does not pin a package."""
+    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    missing = [name for name in _PACKAGES if name not in pins]
+    if missing:
+        raise ValueError(f"{lock.name} does not pin {', '.join(missing)}")
+    packages = [f"{name}=={pins[name]}" for name in _PACKAGES]
+    return {
+        "name": NAME,
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={_PYTHON}", "pip", {"pip": [*packages, *_ONLY_IN_JOBS]}],
+    }
+
+
+def version() -> str:
+    """Follows from the content."""
+    return fingerprints.of_values({"image": IMAGE, "conda": repr(conda_file())})[:12]

@@ -1,0 +1,190 @@
+"""Publish: notebooks, environment, components, the pipeline component, and a deployment of it on the batch endpoint.
+
+Every part is named after its content or the published version and never changes, so that a publication that was cut off
+can be done again. The endpoint's default moves last.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops import fingerprints, job_environment, notebooks
+from mlops.clients import Clients
+from mlops.errors import InputError
+
+COMPONENTS = Path(__file__).with_name("components")
+_NOTEBOOK = "feature_engineering"
+_ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = ("pipeline.py", "job_environment.py")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
+_DEPLOYMENT_LENGTH = 32  # of Azure ML
+FINGERPRINT_TAG, VERSION_TAG = "fingerprint", "code_version"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What would be, or is, published."""
+
+    fingerprint: str
+    version: str
+
+    @property
+    def deployment(self) -> str:
+        """3 to 32 characters: letters, digits and hyphens."""
+        return f"v-{re.sub(r'[^a-z0-9]+', '-', self.version.lower())}"[:_DEPLOYMENT_LENGTH].rstrip("-")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The endpoint's default deployment, as ARM shows it."""
+
+    deployment: str
+    tags: dict[str, str]
+
+    @property
+    def version(self) -> str:
+        return self.tags.get(VERSION_TAG, "")
+
+
+def plan(clients: Clients, version: str | None = None) -> Publication:
+    """`version` is the build id; without one it is the git revision and the content's fingerprint.
+
+    Raises InputError for a version that Azure ML would refuse.
+    """
+    fingerprint = _fingerprint(clients)
+    chosen = version or os.environ.get("BUILD_BUILDID") or f"{_revision()}-{fingerprint[:8]}"
+    if _VERSION.fullmatch(chosen) is None:
+        raise InputError(
+            f"the version {chosen!r} is not usable: give up to 28 letters, digits, dots, hyphens and underscores, such "
+            "as 20261125.3"
+        )
+    return Publication(fingerprint, chosen)
+
+
+def published(clients: Clients) -> Published | None:
+    """The endpoint's default deployment, None when there is none yet. Raises InputError without the endpoint."""
+    endpoint_id = f"{clients.workspace_id}/batchEndpoints/{clients.outputs.batch_endpoint}"
+    endpoint = clients.arm.get(endpoint_id)
+    if endpoint is None:
+        raise InputError(
+            f"the batch endpoint {clients.outputs.batch_endpoint} does not exist: bring the stack up with `pulumi up`."
+        )
+    name = (endpoint["properties"].get("defaults") or {}).get("deploymentName")
+    deployment = clients.arm.get(f"{endpoint_id}/deployments/{name}") if name else None
+    return None if deployment is None else Published(str(name), deployment.get("tags") or {})
+
+
+def publish(clients: Clients, publication: Publication, say: Say) -> Published:
+    """Make what is missing and move the default. Raises the clients' errors."""
+    say("notebooks: uploaded" if notebooks.upload(clients) else "notebooks: unchanged")
+    environment = _environment(clients.ml)
+    say(f"environment: {environment.name} version {environment.version}")
+    components = {
+        folder.name: _component(clients.ml, folder, f"azureml:{environment.name}:{environment.version}")
+        for folder in sorted(COMPONENTS.iterdir())
+        if (folder / "component.yml").exists()
+    }
+    say(f"components: {', '.join(f'{one.name} {one.version}' for one in components.values())}")
+    component = _pipeline(clients, components, publication)
+    say(f"pipeline: {component.name} version {component.version}")
+    tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
+    _deploy(clients, component, publication.deployment, tags)
+    say(f"endpoint: {clients.outputs.batch_endpoint}, default deployment {publication.deployment}")
+    return Published(publication.deployment, tags)
+
+
+def _fingerprint(clients: Clients) -> str:
+    outputs = clients.outputs.model_dump(
+        include={
+            "training_account", "training_container", "training_datastore", "databricks_host", "instance_pool_id",
+            "cluster_policy_id", "spark_version", "notebook_folder", "compute_name",
+        }
+    )  # fmt: skip
+    code = [*fingerprints.source_files(COMPONENTS), *(Path(__file__).with_name(name) for name in _SOURCES)]
+    parts = {
+        "code": fingerprints.of_files(_ROOT, code),
+        "notebooks": notebooks.content_hash(),
+        "environment": job_environment.version(),
+    }
+    return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
+
+
+def _revision() -> str:
+    command = ["git", "rev-parse", "--short=10", "HEAD"]
+    try:
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "nogit"
+    return done.stdout.strip() if done.returncode == 0 else "nogit"
+
+
+def _environment(ml: Any) -> Any:
+    from azure.ai.ml.entities import Environment
+    from azure.core.exceptions import ResourceNotFoundError
+
+    version = job_environment.version()
+    try:
+        return ml.environments.get(job_environment.NAME, version)
+    except ResourceNotFoundError:
+        made = Environment(
+            name=job_environment.NAME,
+            version=version,
+            image=job_environment.IMAGE,
+            conda_file=job_environment.conda_file(),
+            description="What the training pipeline's components import, as locked.",
+        )
+        return ml.environments.create_or_update(made)
+
+
+def _component(ml: Any, folder: Path, environment: str) -> Any:
+    from azure.ai.ml import load_component
+    from azure.core.exceptions import ResourceNotFoundError
+
+    component: Any = load_component(source=folder / "component.yml")
+    content = {"folder": fingerprints.of_folder(folder), "environment": environment}
+    version = fingerprints.of_values(content)[:12]
+    try:
+        return ml.components.get(component.name, version)
+    except ResourceNotFoundError:
+        component.environment = environment
+        return ml.components.create_or_update(component, version=version)
+
+
+def _pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    from mlops import pipeline
+
+    try:
+        return clients.ml.components.get(pipeline.NAME, publication.version)
+    except ResourceNotFoundError:
+        path = notebooks.notebook_path(clients.outputs.notebook_folder, _NOTEBOOK)
+        built = pipeline.build(components, clients.outputs, path, publication.version)
+        example = built(data_uri="abfss://…", data_version="…")
+        return clients.ml.components.create_or_update(example.component, version=publication.version)
+
+
+def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -> None:
+    from azure.ai.ml.entities import PipelineComponentBatchDeployment
+
+    endpoint_name = clients.outputs.batch_endpoint
+    deployment = PipelineComponentBatchDeployment(
+        name=name,
+        endpoint_name=endpoint_name,
+        component=component,
+        settings={"default_compute": clients.outputs.compute_name, "continue_on_step_failure": False},
+        tags=tags,
+    )
+    clients.ml.batch_deployments.begin_create_or_update(deployment).result()
+    endpoint = clients.ml.batch_endpoints.get(endpoint_name)
+    if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
+        endpoint.defaults.deployment_name = name
+        clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()

@@ -1,0 +1,70 @@
+"""What a finished run left: report.json of its last step, and the table that people see."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from rich.console import Console
+from rich.table import Table
+
+from mlops.clients import Clients
+from mlops.history import Step
+
+_REPORTS = "reports"
+
+
+@dataclass(frozen=True)
+class Report:
+    """`model_version` is None when the model was not good enough to be registered."""
+
+    model_name: str
+    model_version: str | None
+    metrics: dict[str, float]
+    reason: str
+    lineage: dict[str, str]
+
+
+def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
+    """The report of the register step, None when there is none."""
+    register = next((step for step in steps if step.name == "register"), None)
+    if register is None:
+        return None
+    try:
+        blob = clients.training.download_blob(f"{_REPORTS}/{register.run}/report.json")
+        content: dict[str, Any] = json.loads(blob.readall())
+    except ResourceNotFoundError:
+        return None
+    return Report(
+        model_name=content["model_name"],
+        model_version=content["model_version"],
+        metrics=content["metrics"],
+        reason=content["decision"]["reason"],
+        lineage=content["lineage"],
+    )
+
+
+def show(steps: Sequence[Step], report: Report | None, studio: str, console: Console) -> None:
+    """Steps with state and duration, then metrics, model and addresses."""
+    table = Table("step", "state", "duration", title="Pipeline run", title_justify="left")
+    for step in steps:
+        took = "" if step.seconds is None else f"{step.seconds:.1f} s"
+        table.add_row(step.name, step.status, took)
+    console.print(table)
+    if report is not None:
+        for name, value in report.metrics.items():
+            console.print(f"  {name:6} {value:.4f}", highlight=False)
+        if report.model_version is None:
+            console.print(f"Model {report.model_name}: not registered, {report.reason}.", highlight=False)
+        else:
+            console.print(
+                f"Model {report.model_name} version {report.model_version} is registered: {report.reason}.",
+                highlight=False,
+            )
+    console.print(f"Run page: {studio}", highlight=False, soft_wrap=True)
+    if tracking := os.environ.get("MLFLOW_TRACKING_URI", ""):
+        console.print(f"MLflow:   {tracking}", highlight=False, soft_wrap=True)

@@ -9,7 +9,11 @@ server.pem      key and chain of the gateway, readable by the user only
 from __future__ import annotations
 
 import datetime
+import logging
+import re
 import ssl
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
@@ -21,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from localcloud.core.settings import Settings
 from localcloud.gateway.hosts import AZURE_NAMES
 
+_log = logging.getLogger("localcloud.tls")
 _PASSWORD = b"changeit"
 _DAYS = 397
 _RENEW_BEFORE_DAYS = 30
@@ -50,15 +55,32 @@ def _usable(folder: Path) -> bool:
     certificate = x509.load_pem_x509_certificates(files[-1].read_bytes())[0]
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    # The machine's own roots may have changed since.
+    fresh = _machine_roots().stat().st_mtime <= files[-1].stat().st_mtime
     same = set(names.get_values_for_type(x509.DNSName)) == {name for name in AZURE_NAMES if name != "127.0.0.1"}
-    return same and left > datetime.timedelta(days=_RENEW_BEFORE_DAYS)
+    return same and fresh and left > datetime.timedelta(days=_RENEW_BEFORE_DAYS)
 
 
-def _machine_roots() -> bytes:
-    """What this machine trusts, its own additions included; certifi's where it has no such file."""
-    given = ssl.get_default_verify_paths().cafile
-    file = Path(given) if given and Path(given).exists() else Path(certifi.where())
-    return file.read_bytes()
+def _machine_roots() -> Path:
+    """What this machine trusts, its own additions included; certifi's where it has no such file.
+
+    SSL_CERT_FILE counts, unless it is a localcloud's own bundle, as in a shell of `make env`.
+    """
+    paths = ssl.get_default_verify_paths()
+    for given in (paths.cafile, paths.openssl_cafile):
+        if given and Path(given).exists() and not Path(given).with_name("server.pem").exists():
+            return Path(given)
+    return Path(certifi.where())
+
+
+def certificates_of(bundle: bytes) -> Iterator[x509.Certificate]:
+    """Those of a PEM file that can be read: machines have roots with flaws that cryptography does not accept."""
+    for block in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", bundle, re.DOTALL):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # flaws that it only accepts for now
+                yield x509.load_pem_x509_certificate(block)
+        except ValueError as error:
+            _log.info("a root certificate of this machine is left out of Java's: %s", error)
 
 
 def _make(folder: Path) -> None:
@@ -68,12 +90,12 @@ def _make(folder: Path) -> None:
     expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=_DAYS)
     issued = authority.issue_cert(*AZURE_NAMES, common_name="localhost", not_after=expires)
     ours = authority.cert_pem.bytes()
-    roots = _machine_roots()
+    roots = _machine_roots().read_bytes()
     (folder / "ca.pem").write_bytes(ours)
     (folder / "bundle.pem").write_bytes(roots.rstrip() + b"\n" + ours)
     certificates = [
         pkcs12.PKCS12Certificate(one, f"root-{index}".encode())
-        for index, one in enumerate(x509.load_pem_x509_certificates(roots + b"\n" + ours))
+        for index, one in enumerate(certificates_of(roots + b"\n" + ours))
     ]
     # Java's own iteration count would take seconds to read; what it protects is public.
     encryption = (

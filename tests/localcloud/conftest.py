@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -43,8 +44,10 @@ class Cloud:
 
 
 def free_port() -> int:
-    """The first of five ports in a row that nothing listens on."""
-    for first in range(_FIRST, _LAST, _PORTS):
+    """The first of five ports in a row that nothing listens on. A random one: two test runs may look at once."""
+    candidates = list(range(_FIRST, _LAST, _PORTS))
+    random.shuffle(candidates)
+    for first in candidates:
         sockets = [socket.socket() for _ in range(_PORTS)]
         try:
             for offset, one in enumerate(sockets):

@@ -122,6 +122,7 @@ class ResourceType:
     provisioning_state: bool = True
     """Whether the type has properties.provisioningState."""
     allow_put: bool = True
+    allow_delete: bool = True
     actions: Mapping[str, Action] = field(default_factory=dict)
     """By name ("listKeys"); the permission asked for is TYPE/NAME/action."""
     patchable: bool = True

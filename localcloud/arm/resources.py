@@ -196,6 +196,8 @@ class Resources:
         found = await self.find(rid.text)
         if found is None:
             return Response(status_code=204)
+        if not type_.allow_delete:
+            raise ServiceError(405, "MethodNotAllowed", f"The resource type '{type_.type}' has no delete ({rid.text}).")
         rules.check_locks(self._ctx, rid.text, "delete")
         if type_.check_delete is not None:
             type_.check_delete(self._ctx, found)

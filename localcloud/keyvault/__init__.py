@@ -1,1 +1,1 @@
-"""Key Vault: the data plane of https://VAULT.vault.azure.net. Secrets only; keys and certificates answer 501."""
+"""Key Vault: the data plane of https://VAULT.vault.azure.net. Secrets and RSA keys; certificates answer 501."""

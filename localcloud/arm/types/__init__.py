@@ -11,6 +11,7 @@ from localcloud.arm.types import (
     gateways,
     identities,
     keyvault,
+    keyvault_keys,
     monitor,
     private_dns,
     private_endpoints,
@@ -23,9 +24,8 @@ from localcloud.arm.types import (
 from localcloud.core.context import Context
 
 _MODULES = (
-    resource_groups, authorization, storage, keyvault, monitor, registries, identities, databricks, gateways,
-    security_groups, virtual_networks, private_dns, private_endpoints,
-    dns_zone_groups, alerts, budgets,
+    resource_groups, authorization, storage, keyvault, keyvault_keys, monitor, alerts, budgets, registries, identities,
+    databricks, gateways, security_groups, virtual_networks, private_dns, private_endpoints, dns_zone_groups,
 )  # fmt: skip
 
 

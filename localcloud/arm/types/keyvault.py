@@ -13,13 +13,14 @@ from localcloud.arm.store import Resource, now
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import SUBSCRIPTION_ID
+from localcloud.keyvault.key_store import KeyStore
 from localcloud.keyvault.store import SecretStore
 
 Json = dict[str, Any]
 
 VAULT = "Microsoft.KeyVault/vaults"
 DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"
-_VERSIONS = (
+VERSIONS = (
     "2015-06-01", "2016-10-01", "2018-02-14-preview", "2018-02-14", "2019-09-01", "2020-04-01-preview",
     "2021-04-01-preview", "2021-06-01-preview", "2021-10-01", "2021-11-01-preview", "2022-02-01-preview", "2022-07-01",
     "2022-11-01", "2023-02-01", "2023-07-01", "2024-04-01-preview", "2024-11-01", "2024-12-01-preview", "2025-05-01",
@@ -172,6 +173,7 @@ async def _purge(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
         )
     ctx.resources.delete(found.id)
     SecretStore(ctx.database).purge(found.name)
+    KeyStore(ctx.database).purge(found.name)
     return Response(status_code=200)
 
 
@@ -191,7 +193,7 @@ def register(ctx: Context) -> None:
     ctx.types.register(
         ResourceType(
             type=VAULT,
-            api_versions=_VERSIONS,
+            api_versions=VERSIONS,
             name=_NAME,
             tracked=True,
             required=("properties.tenantId", "properties.sku"),
@@ -212,7 +214,7 @@ def register(ctx: Context) -> None:
         *(
             ProviderRoute(
                 method=method, template=template, permission=f"Microsoft.KeyVault/{action}", handler=handler,
-                api_versions=_VERSIONS,
+                api_versions=VERSIONS,
             )
             for method, template, action, handler in routes
         )

@@ -1,0 +1,101 @@
+"""Microsoft.KeyVault/vaults/keys: ARM's way to make a key. It changes none and deletes none, as on Azure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.arm import ids
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource
+from localcloud.arm.types.keyvault import VAULT, VERSIONS
+from localcloud.core.context import Context
+from localcloud.keyvault.key_store import Key, KeyStore
+from localcloud.keyvault.keys import Keys, checked_request
+
+Json = dict[str, Any]
+
+KEY = f"{VAULT}/keys"
+
+
+def _shown(vault: Resource, key: Key) -> Resource:
+    base = str(vault.properties["vaultUri"]).rstrip("/")
+    return Resource(
+        id=f"{vault.id}/keys/{key.name}",
+        type=KEY,
+        name=key.name,
+        location=vault.location,
+        tags=dict(key.tags),
+        properties={
+            "attributes": key.attributes,
+            "kty": key.kind,
+            "keySize": key.private.key_size,
+            "keyOps": list(key.operations),
+            "keyUri": f"{base}/keys/{key.name}",
+            "keyUriWithVersion": f"{base}/keys/{key.name}/{key.version}",
+        },
+    )
+
+
+def _vault_of(ctx: Context, id_: str) -> Resource | None:
+    return ctx.resources.get(id_.rsplit("/keys/", 1)[0])
+
+
+async def _read(ctx: Context, id_: str) -> Resource | None:
+    vault, rid = _vault_of(ctx, id_), ids.parse(id_)
+    if vault is None or rid is None:
+        return None
+    key = KeyStore(ctx.database).get(vault.name, rid.name)
+    return None if key is None else _shown(vault, key)
+
+
+async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    vault = ctx.resources.get(parent)
+    return [] if vault is None else [_shown(vault, one) for one in KeyStore(ctx.database).current(vault.name)]
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    """A key that is there is answered as it is."""
+    vault = _vault_of(ctx, resource.id)
+    if existing is None and vault is not None:
+        properties = resource.properties
+        checked_request(
+            properties.get("kty"), properties.get("keySize"), properties.get("keyOps"), vault.properties["sku"]["name"]
+        )
+        Keys(ctx).check_not_deleted(vault.name, resource.name)
+    resource.system_data = None
+
+
+async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    vault = _vault_of(ctx, resource.id)
+    if existing is not None or vault is None:
+        return
+    properties = resource.properties
+    kind, size, operations = checked_request(
+        properties.get("kty"), properties.get("keySize"), properties.get("keyOps"), vault.properties["sku"]["name"]
+    )
+    KeyStore(ctx.database).create(
+        vault.name, resource.name, kind, size, operations, dict(resource.tags or {}), properties.get("attributes") or {}
+    )
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=KEY,
+            api_versions=tuple(version for version in VERSIONS if version >= "2019-09-01"),
+            name=NameRule(
+                r"[A-Za-z0-9-]{1,127}",
+                "The key name '{name}' is invalid: use 1 to 127 letters, digits and hyphens.",
+                "BadRequest",
+            ),
+            required=("properties.kty",),
+            complete=_complete,
+            on_put=_put,
+            read=_read,
+            list_in=_list,
+            create_status=200,
+            provisioning_state=False,
+            patchable=False,
+            allow_delete=False,
+        )
+    )

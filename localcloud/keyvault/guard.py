@@ -1,0 +1,196 @@
+"""Who may call a vault: sign-in, network, role or access policy; and how a vault refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localcloud.arm import private_link
+from localcloud.arm.store import Resource
+from localcloud.arm.wire import JsonResponse, page
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.core.settings import TENANT_ID
+
+Json = dict[str, Any]
+
+VAULT = "Microsoft.KeyVault/vaults"
+_AUDIENCES = frozenset({"https://vault.azure.net", "https://vault.azure.net/"})
+_CHALLENGE = {
+    "WWW-Authenticate": f'Bearer authorization="https://login.microsoftonline.com/{TENANT_ID}", '
+    'resource="https://vault.azure.net"'
+}
+_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+_NO_SUFFIX = frozenset({"delete", "read"})
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a route needs: the dataAction of the role model below `vaults/KIND`, and the access policy's permission."""
+
+    kind: str
+    """"secrets" or "keys"."""
+    name: str
+    permission: str
+
+    @property
+    def full(self) -> str:
+        suffix = "" if self.name in _NO_SUFFIX else "/action"
+        return f"{VAULT}/{self.kind}/{self.name}{suffix}"
+
+
+@dataclass(frozen=True)
+class VaultCall:
+    """One admitted request. `name` and `version` are those of the path, empty where it has none."""
+
+    request: Request
+    vault: Resource
+    principal: Principal
+    name: str
+    version: str
+
+    @property
+    def base(self) -> str:
+        return str(self.vault.properties["vaultUri"]).rstrip("/")
+
+
+Handler = Callable[[VaultCall], Awaitable[Json | None]]
+
+
+class Forbidden(ServiceError):
+    """403 with Key Vault's inner code: what kept the caller out."""
+
+    def __init__(self, inner: str, message: str) -> None:
+        super().__init__(403, "Forbidden", message)
+        self.inner = inner
+
+
+class Guard:
+    """Makes endpoints of handlers."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def endpoint(self, action: Action, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Sign-in, the vault, the permission; errors as Key Vault writes them."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                found = await handler(self._enter(request, action))
+            except ServiceError as error:
+                return error_response(error)
+            return JsonResponse(found, 200 if found is not None else 204)
+
+        return answer
+
+    def _enter(self, request: Request, action: Action) -> VaultCall:
+        host = request.headers.get("host", "").split(":")[0]
+        vault = self._ctx.resources.named(VAULT, host.partition(".")[0])
+        if vault is None:
+            raise ServiceError(
+                400,
+                "VaultDoesNotExist",
+                f"There is no key vault '{host.partition('.')[0]}' in localcloud; on Azure the name '{host}' would not "
+                "resolve.",
+            )
+        authorization = request.headers.get("authorization")
+        if not authorization:
+            raise ServiceError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.", _CHALLENGE)
+        try:
+            principal = self._ctx.identities.authenticate(authorization, _AUDIENCES)
+        except ServiceError as error:
+            raise ServiceError(401, "Unauthorized", f"AKV10032: {error.message}", _CHALLENGE) from error
+        name = request.path_params.get("name", "")
+        if name and _NAME.fullmatch(name) is None:
+            raise ServiceError(
+                400, "BadParameter", f"The request URI contains an invalid name: {name}. Use 1 to 127 of 0-9 a-z A-Z -."
+            )
+        self._check_network(vault, principal)
+        self._authorize(vault, principal, action, name)
+        return VaultCall(request, vault, principal, name, request.path_params.get("version", ""))
+
+    def _check_network(self, vault: Resource, principal: Principal) -> None:
+        if not private_link.refused(self._ctx, vault, "vault"):
+            return
+        caller = f"Caller: appid={principal.app_id};oid={principal.object_id};iss=https://sts.windows.net/{TENANT_ID}/"
+        where = f"Vault: {vault.name};location={vault.location}"
+        if str(vault.properties.get("publicNetworkAccess", "")).lower() == "disabled":
+            raise Forbidden(
+                "ForbiddenByConnection",
+                "Public network access is disabled and request is not from a trusted service nor via an approved "
+                f"private link.\r\n{caller}\r\n{where}",
+            )
+        raise Forbidden(
+            "ForbiddenByFirewall",
+            "Client address is not authorized and caller is not a trusted service.\r\n"
+            f"Client address: {private_link.client_address()}\r\n{caller}\r\n{where}",
+        )
+
+    def _authorize(self, vault: Resource, principal: Principal, action: Action, name: str) -> None:
+        if vault.properties.get("enableRbacAuthorization"):
+            scope = vault.id + (f"/{action.kind}/{name}" if name else "")
+            if self._ctx.authorizer.allows(principal, action.full, scope, data=True):
+                return
+            raise Forbidden(
+                "ForbiddenByRbac",
+                "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or "
+                "role definitions were changed recently, please observe propagation time.\r\n"
+                f"Caller: appid={principal.app_id};oid={principal.object_id};"
+                f"iss=https://sts.windows.net/{TENANT_ID}/\r\n"
+                f"Action: '{action.full}'\r\nResource: '{scope.lower()}'\r\nAssignment: (not found)\r\n"
+                f"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault.name};location={vault.location}\r\n",
+            )
+        for policy in vault.properties.get("accessPolicies") or []:
+            granted = {str(one).lower() for one in (policy.get("permissions") or {}).get(action.kind) or []}
+            if policy.get("objectId") == principal.object_id and granted & {action.permission.lower(), "all"}:
+                return
+        raise Forbidden(
+            "AccessDenied",
+            f"The user, group or application 'appid={principal.app_id};oid={principal.object_id}' does not have "
+            f"{action.kind} {action.permission} permission on key vault '{vault.name};location={vault.location}'.",
+        )
+
+
+def recovery(vault: Resource) -> Json:
+    """The attributes that say how long a deleted object of the vault can come back."""
+    days = vault.properties.get("softDeleteRetentionInDays", 90)
+    level = "Recoverable" if vault.properties.get("enablePurgeProtection") else "Recoverable+Purgeable"
+    return {"recoveryLevel": level, "recoverableDays": days}
+
+
+def deletion(call: VaultCall, kind: str, name: str, when: int | None) -> Json:
+    """`kind` is "secrets" or "keys"; `when` in seconds since 1970."""
+    days = int(call.vault.properties.get("softDeleteRetentionInDays", 90))
+    return {
+        "recoveryId": f"{call.base}/deleted{kind}/{name}",
+        "deletedDate": when or 0,
+        "scheduledPurgeDate": (when or 0) + days * 86400,
+    }
+
+
+def check_purge(call: VaultCall) -> None:
+    """Raises 403 where purge protection is on."""
+    if call.vault.properties.get("enablePurgeProtection"):
+        raise ServiceError(
+            403, "Forbidden", f'Operation "purge" is not allowed because purge protection is enabled for {call.base}.'
+        )
+
+
+def paged(call: VaultCall, items: list[Json]) -> Json:
+    query = dict(call.request.query_params)
+    if "maxresults" in query:
+        query["$top"] = query.pop("maxresults")
+    answer = page(items, query, f"{call.base}{call.request.url.path}")
+    return {"value": answer["value"], "nextLink": answer.get("nextLink")}
+
+
+def error_response(error: ServiceError) -> Response:
+    inner = {"innererror": {"code": error.inner}} if isinstance(error, Forbidden) else {}
+    return JsonResponse(
+        {"error": {"code": error.code, "message": error.message, **inner}}, error.status, dict(error.headers)
+    )

@@ -1,0 +1,133 @@
+"""Secrets of a vault: set, read, list, delete softly, recover, purge."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from localcloud.arm.wire import read_body
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, paged, recovery
+from localcloud.keyvault.store import Secret, SecretStore
+
+Json = dict[str, Any]
+
+
+def _action(name: str, permission: str) -> Action:
+    return Action("secrets", name, permission)
+
+
+class Secrets:
+    """Handlers over one context."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._store = SecretStore(ctx.database)
+
+    def table(self) -> list[tuple[str, str, Action, Handler]]:
+        """Method, path, what it needs, who answers."""
+        read, listed = _action("getSecret", "get"), _action("readMetadata", "list")
+        written = _action("setSecret", "set")
+        return [
+            ("GET", "/secrets", listed, self.list_all),
+            ("GET", "/secrets/{name}/versions", listed, self.versions),
+            ("PUT", "/secrets/{name}", written, self.put),
+            ("GET", "/secrets/{name}", read, self.get),
+            ("GET", "/secrets/{name}/{version}", read, self.get),
+            ("PATCH", "/secrets/{name}/{version}", written, self.update),
+            ("DELETE", "/secrets/{name}", _action("delete", "delete"), self.delete),
+            ("GET", "/deletedsecrets", listed, self.list_deleted),
+            ("GET", "/deletedsecrets/{name}", listed, self.get_deleted),
+            ("DELETE", "/deletedsecrets/{name}", _action("purge", "purge"), self.purge),
+            ("POST", "/deletedsecrets/{name}/recover", _action("recover", "recover"), self.recover),
+        ]
+
+    async def put(self, call: VaultCall) -> Json:
+        body = await read_body(call.request)
+        if not isinstance(body.get("value"), str):
+            raise ServiceError(400, "BadParameter", "Property  has invalid value: value is missing or not text.")
+        if self._store.get(call.vault.name, call.name, deleted=True) is not None:
+            raise ServiceError(
+                409,
+                "Conflict",
+                f"Secret {call.name} is currently in a deleted but recoverable state, and its name cannot be reused; "
+                "in this state, the secret can only be recovered or purged.",
+            )
+        secret = self._store.put(
+            call.vault.name, call.name, body["value"], body.get("contentType"), body.get("tags") or {},
+            body.get("attributes") or {},
+        )  # fmt: skip
+        return self._shown(call, secret)
+
+    async def get(self, call: VaultCall) -> Json:
+        secret = self._found(call)
+        if not secret.attributes.get("enabled", True):
+            raise ServiceError(403, "Forbidden", "Operation get is not allowed on a disabled secret.")
+        return self._shown(call, secret)
+
+    async def update(self, call: VaultCall) -> Json:
+        body = await read_body(call.request)
+        changed = self._store.update(
+            self._found(call), body.get("contentType"), body.get("tags"), body.get("attributes") or {}
+        )
+        return self._shown(call, changed, value=False)
+
+    async def list_all(self, call: VaultCall) -> Json:
+        return paged(call, [self._item(call, one) for one in self._store.current(call.vault.name)])
+
+    async def versions(self, call: VaultCall) -> Json:
+        found = self._store.versions(call.vault.name, call.name)
+        return paged(call, [self._item(call, one, versioned=True) for one in found])
+
+    async def delete(self, call: VaultCall) -> Json:
+        self._found(call)
+        self._store.mark(call.vault.name, call.name, int(time.time()))
+        return self._deleted(call)
+
+    async def get_deleted(self, call: VaultCall) -> Json:
+        return self._deleted(call)
+
+    async def list_deleted(self, call: VaultCall) -> Json:
+        found = self._store.current(call.vault.name, deleted=True)
+        return paged(call, [self._item(call, one) | deletion(call, "secrets", one.name, one.deleted) for one in found])
+
+    async def recover(self, call: VaultCall) -> Json:
+        secret = self._found(call, deleted=True)
+        self._store.mark(call.vault.name, call.name, None)
+        return self._shown(call, secret, value=False)
+
+    async def purge(self, call: VaultCall) -> None:
+        self._found(call, deleted=True)
+        check_purge(call)
+        self._store.purge(call.vault.name, call.name)
+
+    def _found(self, call: VaultCall, *, deleted: bool = False) -> Secret:
+        found = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
+        if found is None:
+            shown = f"{call.name}/{call.version}" if call.version else call.name
+            raise ServiceError(
+                404,
+                "SecretNotFound",
+                f"A {'deleted ' if deleted else ''}secret with (name/id) {shown} was not found in this key vault. If "
+                "you recently deleted this secret you may be able to recover it using the correct recovery command. "
+                "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
+            )
+        return found
+
+    def _item(self, call: VaultCall, secret: Secret, *, versioned: bool = False) -> Json:
+        item: Json = {
+            "id": f"{call.base}/secrets/{secret.name}" + (f"/{secret.version}" if versioned else ""),
+            "attributes": secret.attributes | recovery(call.vault),
+            "tags": secret.tags,
+        }
+        if secret.content_type is not None:
+            item["contentType"] = secret.content_type
+        return item
+
+    def _shown(self, call: VaultCall, secret: Secret, *, value: bool = True) -> Json:
+        item = self._item(call, secret, versioned=True)
+        return {"value": secret.value} | item if value else item
+
+    def _deleted(self, call: VaultCall) -> Json:
+        secret = self._found(call, deleted=True)
+        return self._shown(call, secret, value=False) | deletion(call, "secrets", secret.name, secret.deleted)

@@ -1,6 +1,7 @@
-"""The four-step pipeline, in azure-ai-ml's DSL."""
+"""The four-step pipeline, in azure-ai-ml's DSL.
 
-from __future__ import annotations
+The DSL reads the annotations of its function as types, so that they are not postponed in this module.
+"""
 
 from collections.abc import Mapping
 from typing import Any

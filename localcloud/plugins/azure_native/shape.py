@@ -14,6 +14,7 @@ _SECRET = re.compile(
     r"(?i)(password|secret|token|primaryKey|secondaryKey|sharedKey|connectionString|instrumentationKey|accountKey)$"
 )
 _NOT_INPUTS = frozenset({"id", "type", "name", "systemData", "etag", "azureApiVersion"})
+_ELEMENT = frozenset({"name", "id", "etag", "type"})
 INPUTS = "__inputs"
 """The output under which the last inputs are kept, to compare with: what the service answers differs in form."""
 
@@ -35,7 +36,7 @@ def body_of(type_: AzureType, inputs: Mapping[str, Any]) -> Plain:
         if key in type_.parameters or value is None:
             continue
         target = properties if type_.flat and key not in type_.top else body
-        target[type_.renames.get(key, key)] = _renamed(value, type_.renames)
+        target[type_.renames.get(key, key)] = _wrapped(key, _renamed(value, type_.renames), type_.wrapped)
     if type_.flat and (properties or "properties" not in body):
         body["properties"] = properties
     identity = body.get("identity")
@@ -55,13 +56,45 @@ def _renamed(value: Any, renames: Mapping[str, str]) -> Any:
     return value
 
 
+def _wrapped(key: str, value: Any, lists: frozenset[str]) -> Any:
+    """Put the elements' own inputs into `properties`, where ARM has them."""
+    if isinstance(value, dict):
+        return {name: _wrapped(name, item, lists) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [_wrapped("", item, lists) for item in value]
+    if key not in lists:
+        return items
+    return [
+        {name: item[name] for name in _ELEMENT if name in item}
+        | {"properties": {name: part for name, part in item.items() if name not in _ELEMENT}}
+        for item in items
+    ]
+
+
+def _unwrapped(key: str, value: Any, lists: frozenset[str]) -> Any:
+    """The inverse of _wrapped."""
+    if isinstance(value, dict):
+        return {name: _unwrapped(name, item, lists) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [_unwrapped("", item, lists) for item in value]
+    if key not in lists:
+        return items
+    return [
+        {name: part for name, part in item.items() if name != "properties"} | (item.get("properties") or {})
+        for item in items
+    ]
+
+
 def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
     """The resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
     back = {new: old for old, new in type_.renames.items() if new not in {"id", "value"}}
     outputs: Plain = {}
     for key, value in answer.items():
         if key == "properties" and type_.flat and isinstance(value, dict):
-            outputs |= {back.get(name, name): item for name, item in value.items()}
+            for name, item in value.items():
+                outputs[back.get(name, name)] = _unwrapped(name, item, type_.wrapped)
         else:
             outputs[back.get(key, key)] = value
     outputs = {key: _marked(key, value) for key, value in outputs.items() if key != "id"}

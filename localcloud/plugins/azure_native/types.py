@@ -33,6 +33,8 @@ class AzureType:
     renames: Mapping[str, str] = field(default_factory=dict)
     """Input to ARM's own name, by the last part of the path, wherever it stands."""
     top: frozenset[str] = _TOP
+    wrapped: frozenset[str] = frozenset()
+    """Lists whose elements have `properties` of their own in ARM and none in the SDK, at any depth."""
     always_there: bool = False
     """Exists with its parent: creating it is a PUT, deleting it leaves it."""
     query: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,12 @@ _IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}"
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 _ML_VERSION = "2025-12-01"
 _NETWORK_VERSION = "2024-05-01"
+_NETWORK_LISTS = frozenset(
+    {
+        "subnets", "delegations", "securityRules", "privateLinkServiceConnections", "ipConfigurations",
+        "manualPrivateLinkServiceConnections", "privateDnsZoneConfigs",
+    }
+)  # fmt: skip
 
 TYPES: Mapping[str, AzureType] = {
     "resources:ResourceGroup": AzureType(
@@ -180,11 +188,15 @@ TYPES: Mapping[str, AzureType] = {
         path="/{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", version="2024-08-01", name="budgetName",
         replaces=("category", "timeGrain"), top=_TOP | {"eTag"},
     ),
-    "network:VirtualNetwork": AzureType(path=_VNET, version=_NETWORK_VERSION, name="virtualNetworkName"),
-    "network:Subnet": AzureType(path=f"{_VNET}/subnets/{{subnetName}}", version=_NETWORK_VERSION, name="subnetName"),
+    "network:VirtualNetwork": AzureType(
+        path=_VNET, version=_NETWORK_VERSION, name="virtualNetworkName", wrapped=_NETWORK_LISTS,
+    ),
+    "network:Subnet": AzureType(
+        path=f"{_VNET}/subnets/{{subnetName}}", version=_NETWORK_VERSION, name="subnetName", wrapped=_NETWORK_LISTS,
+    ),
     "network:NetworkSecurityGroup": AzureType(
         path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}", version=_NETWORK_VERSION,
-        name="networkSecurityGroupName",
+        name="networkSecurityGroupName", wrapped=_NETWORK_LISTS,
     ),
     "network:NatGateway": AzureType(
         path="Microsoft.Network/natGateways/{natGatewayName}", version=_NETWORK_VERSION, name="natGatewayName",
@@ -195,11 +207,11 @@ TYPES: Mapping[str, AzureType] = {
     ),
     "network:PrivateEndpoint": AzureType(
         path="Microsoft.Network/privateEndpoints/{privateEndpointName}", version=_NETWORK_VERSION,
-        name="privateEndpointName", replaces=("subnet", "privateLinkServiceConnections"),
+        name="privateEndpointName", replaces=("subnet", "privateLinkServiceConnections"), wrapped=_NETWORK_LISTS,
     ),
     "network:PrivateDnsZoneGroup": AzureType(
         path="Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
-        version=_NETWORK_VERSION, name="privateDnsZoneGroupName",
+        version=_NETWORK_VERSION, name="privateDnsZoneGroupName", wrapped=_NETWORK_LISTS,
     ),
     "privatedns:PrivateZone": AzureType(
         path="Microsoft.Network/privateDnsZones/{privateZoneName}", version="2024-06-01", name="privateZoneName",

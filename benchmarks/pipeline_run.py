@@ -1,0 +1,80 @@
+"""A run of the published pipeline, pool warm, against its four programs run by hand, one after another.
+
+By hand means: the notebook's function in a Spark session that is up already, as a warm pool has one, and the three
+training programs as processes with a file-based MLflow; no endpoint, no jobs, no storage but the local disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.pairs import Comparison, compare
+from benchmarks.shell import ROOT, run, shell_environment
+
+AIM = 1.3
+_DATA = ROOT / "data" / "diabetes.csv"
+_COMPONENTS = ROOT / "mlops" / "components"
+
+
+def measure(pairs: int) -> Comparison:
+    """The platform is up and the pipeline published before anything is measured."""
+    run("make", "up")
+    env = shell_environment()
+    with TemporaryDirectory() as folder, _spark() as spark:
+        return compare(
+            "pipeline run",
+            lambda: run(sys.executable, "-m", "mlops", "run", "--stack", "local", "--data", str(_DATA), env=env),
+            "the four programs by hand",
+            lambda: _by_hand(spark, Path(folder)),
+            aim=AIM,
+            pairs=pairs,
+        )
+
+
+@contextmanager
+def _spark() -> Iterator[Any]:
+    from pyspark.sql import SparkSession
+
+    from localcloud.core.settings import load_settings
+    from localcloud.databricks.launch import find_tools
+
+    os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
+    session = SparkSession.builder.master("local[*]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _by_hand(spark: Any, folder: Path) -> None:
+    from notebooks.lib.engineering import engineer
+
+    out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
+    engineer(spark, _DATA.as_uri(), out["engineered"].as_uri())
+    env = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    _program("train", env, engineered=out["engineered"], model=out["model"], held_out=out["held_out"])
+    _program(
+        "evaluate", env, model=out["model"], held_out=out["held_out"], model_name="by-hand",
+        evaluation=out["evaluation"],
+    )  # fmt: skip
+    _program(
+        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0",
+        data_version="0", report=out["report"],
+    )  # fmt: skip
+
+
+def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
+    """A component's program, with a model folder that may be there from the pair before."""
+    import shutil
+
+    if name == "train":
+        shutil.rmtree(arguments["model"], ignore_errors=True)
+    words = [word for key, value in arguments.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    source = _COMPONENTS / name / "src"
+    run(sys.executable, str(source / f"{name}.py"), *words, cwd=source, env=env)

@@ -19,21 +19,29 @@ class Scopes:
     """The resources that roles are given on."""
 
     workspace_storage: Scope
+    training_storage: Scope
     training_container: Scope
     key_vault: Scope
     registry: Scope
     application_insights: Scope
+    databricks: Scope
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceAccessArgs:
-    """`operators` upload data and code; `workspace` is the ML workspace's own identity."""
+    """`operators` upload data and code; `workspace` is the ML workspace's own identity.
+
+    `approves_storage`, `approves_databricks`: jobs run in a managed network that reaches these by private endpoints, and
+    the workspace's identity approves the endpoints.
+    """
 
     assigner: Assigner
     scopes: Scopes
     pipeline: Grantee
     workspace: Grantee
     operators: Sequence[Grantee]
+    approves_storage: bool
+    approves_databricks: bool
 
 
 class ResourceAccess(pulumi.ComponentResource):
@@ -57,6 +65,12 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.workspace, Role.CONTRIBUTOR, scopes.registry),
             (args.workspace, Role.CONTRIBUTOR, scopes.application_insights),
         ]
+        if args.approves_storage:
+            grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
+        if args.approves_databricks:
+            # The approver's role does not know Databricks, and no narrower built-in role does. It makes an administrator
+            # of an identity that no job can have.
+            grants.append((args.workspace, Role.CONTRIBUTOR, scopes.databricks))
         for operator in args.operators:
             grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container))
             grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage))

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_azure_native import databricks
 
 from infra.naming import Names
+from infra.network import Link, Network
 from infra.placement import Placement
 
 
@@ -15,6 +16,7 @@ from infra.placement import Placement
 class DatabricksWorkspaceArgs:
     names: Names
     placement: Placement
+    network: Network
 
 
 class DatabricksWorkspace(pulumi.ComponentResource):
@@ -36,13 +38,31 @@ class DatabricksWorkspace(pulumi.ComponentResource):
             managed_resource_group_id=pulumi.Output.concat(
                 "/subscriptions/", place.subscription_id, "/resourceGroups/", args.names.databricks_managed_group
             ),
-            parameters=databricks.WorkspaceCustomParametersArgs(
-                enable_no_public_ip=databricks.WorkspaceNoPublicIPBooleanParameterArgs(value=True),
+            parameters=_parameters(args.network),
+            public_network_access=args.network.public_access,
+            required_nsg_rules=(
+                databricks.RequiredNsgRules.ALL_RULES
+                if args.network.public
+                else databricks.RequiredNsgRules.NO_AZURE_DATABRICKS_RULES
             ),
-            public_network_access=databricks.PublicNetworkAccess.ENABLED,
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        args.network.connect("databricks", workspace.id, Link.DATABRICKS)
         self.workspace_id = workspace.id
         self.host = pulumi.Output.concat("https://", workspace.workspace_url)
         self.register_outputs({"workspace_id": self.workspace_id, "host": self.host})
+
+
+def _parameters(network: Network) -> databricks.WorkspaceCustomParametersArgs:
+    """Clusters have no public addresses in any profile, and live in the platform's own network where there is one."""
+    no_public_ip = databricks.WorkspaceNoPublicIPBooleanParameterArgs(value=True)
+    if network.injection is None:
+        return databricks.WorkspaceCustomParametersArgs(enable_no_public_ip=no_public_ip)
+    text = databricks.WorkspaceCustomStringParameterArgs
+    return databricks.WorkspaceCustomParametersArgs(
+        enable_no_public_ip=no_public_ip,
+        custom_virtual_network_id=text(value=network.injection.network_id),
+        custom_public_subnet_name=text(value=network.injection.host_subnet),
+        custom_private_subnet_name=text(value=network.injection.container_subnet),
+    )

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_azure_native import keyvault
 
 from infra.naming import Names
+from infra.network import Link, Network
 from infra.placement import Placement
 from infra.settings import KeyVaultSettings
 
@@ -18,6 +19,7 @@ class KeyVaultArgs:
 
     names: Names
     placement: Placement
+    network: Network
     settings: KeyVaultSettings
     protect: bool
 
@@ -44,10 +46,22 @@ class KeyVault(pulumi.ComponentResource):
                 soft_delete_retention_in_days=args.settings.soft_delete_days,
                 # Azure refuses `false`: protection that is not wanted has to be left out.
                 enable_purge_protection=True if args.settings.purge_protection else None,
+                public_network_access=args.network.public_access,
+                network_acls=_firewall(args.network),
             ),
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
+        args.network.connect("keyvault", vault.id, Link.VAULT)
         self.vault_id = vault.id
         self.uri = vault.properties.apply(lambda properties: properties.vault_uri or "")
         self.register_outputs({"vault_id": self.vault_id, "uri": self.uri})
+
+
+def _firewall(network: Network) -> keyvault.NetworkRuleSetArgs:
+    return keyvault.NetworkRuleSetArgs(
+        default_action=keyvault.NetworkRuleAction.DENY if network.isolated else keyvault.NetworkRuleAction.ALLOW,
+        bypass=keyvault.NetworkRuleBypassOptions.AZURE_SERVICES,
+        ip_rules=[keyvault.IPRuleArgs(value=address) for address in network.allowed_addresses],
+        virtual_network_rules=[keyvault.VirtualNetworkRuleArgs(id=subnet) for subnet in network.service_subnet_ids],
+    )

@@ -5,13 +5,15 @@ What is published on it (environments, components, deployments) is shipped after
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
+from infra.managed_network import ManagedNetwork, ManagedNetworkArgs, Target, isolation
 from infra.naming import Names
+from infra.network import Link, Network
 from infra.placement import Placement
 from infra.settings import ComputeSettings
 
@@ -20,10 +22,14 @@ DATASTORE = "trainingdata"
 
 @dataclass(frozen=True, kw_only=True)
 class MachineLearningArgs:
-    """Ids are ARM ids. `depends_on`: the role assignments that the workspace needs to be made."""
+    """Ids are ARM ids. `depends_on`: the role assignments that the workspace needs to be made.
+
+    `targets` and `hosts`: what else jobs reach, by private endpoints and by name.
+    """
 
     names: Names
     placement: Placement
+    network: Network
     compute: ComputeSettings
     storage_account_id: pulumi.Input[str]
     key_vault_id: pulumi.Input[str]
@@ -33,6 +39,8 @@ class MachineLearningArgs:
     pipeline_identity_id: pulumi.Input[str]
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
+    targets: Mapping[str, Target]
+    hosts: Mapping[str, pulumi.Input[str]]
     depends_on: Sequence[pulumi.Resource]
     protect: bool
 
@@ -50,6 +58,19 @@ class MachineLearning(pulumi.ComponentResource):
         super().__init__("dataopsml:machinelearning:MachineLearning", name, None, opts)
         self._args = args
         workspace = self._workspace(f"{name}-workspace")
+        args.network.connect("workspace", workspace.id, Link.ML_WORKSPACE)
+        self._outbound = ManagedNetwork(
+            f"{name}-outbound",
+            ManagedNetworkArgs(
+                placement=args.placement,
+                network=args.network,
+                workspace_name=workspace.name,
+                targets=args.targets,
+                hosts=args.hosts,
+                depends_on=args.depends_on,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
         compute = self._compute(f"{name}-compute", workspace)
         datastore = self._datastore(f"{name}-datastore", workspace)
         endpoint = self._endpoint(f"{name}-endpoint", workspace)
@@ -79,7 +100,10 @@ class MachineLearning(pulumi.ComponentResource):
             container_registry=args.container_registry_id,
             system_datastores_auth_mode=ml.SystemDatastoresAuthMode.IDENTITY,
             v1_legacy_mode=False,
-            public_network_access=ml.PublicNetworkAccessType.ENABLED,
+            public_network_access=args.network.public_access,
+            managed_network=isolation(args.network),
+            # Behind a firewall the registry cannot build images by itself.
+            image_build_compute=args.names.compute if args.network.isolated else None,
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on, protect=args.protect),
         )
@@ -111,11 +135,12 @@ class MachineLearning(pulumi.ComponentResource):
                     ),
                     remote_login_port_public_access=ml.RemoteLoginPortPublicAccess.DISABLED,
                     os_type=ml.OsType.LINUX,
+                    enable_node_public_ip=not args.network.isolated,
                 ),
             ),
             tags=place.tags,
             # A new size needs a new cluster, and its name is taken until the old one is gone.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=self._outbound.rules),
         )
 
     def _datastore(self, name: str, workspace: ml.Workspace) -> ml.Datastore:

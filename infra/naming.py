@@ -101,6 +101,9 @@ class Names:
     def action_group(self) -> str:
         return self._dashed("ag")
 
+    def alert(self, what: str) -> str:
+        return self._dashed("alert", what)
+
     @property
     def budget(self) -> str:
         return self._dashed("budget")

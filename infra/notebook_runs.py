@@ -7,6 +7,7 @@ themselves are uploaded by `mlops`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,10 @@ _AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_WITH_FALLBACK_AZU
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookRunsArgs:
-    """`host` and `workspace_id` are the Databricks workspace's; `client_id` is the pipeline identity's."""
+    """`host` and `workspace_id` are the Databricks workspace's; `client_id` is the pipeline identity's.
+
+    `depends_on`: what has to be there before the workspace's API can be reached.
+    """
 
     placement: Placement
     settings: DatabricksSettings
@@ -31,6 +35,7 @@ class NotebookRunsArgs:
     workspace_id: pulumi.Input[str]
     client_id: pulumi.Input[str]
     identity_name: str
+    depends_on: Sequence[pulumi.Resource]
 
 
 def policy_definition(settings: DatabricksSettings, pool_id: str) -> str:
@@ -54,6 +59,7 @@ class NotebookRuns(pulumi.ComponentResource):
     pool_id: pulumi.Output[str]
     policy_id: pulumi.Output[str]
     folder: pulumi.Output[str]
+    client_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: NotebookRunsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:databricks:NotebookRuns", name, None, opts)
@@ -62,7 +68,7 @@ class NotebookRuns(pulumi.ComponentResource):
             f"{name}-provider",
             host=args.host,
             azure_workspace_resource_id=args.workspace_id,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on),
         )
         self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
         pool = databricks.InstancePool(
@@ -93,7 +99,7 @@ class NotebookRuns(pulumi.ComponentResource):
             display_name=args.identity_name,
             opts=self._child,
         )
-        self._client_id = principal.application_id
+        self.client_id = principal.application_id
         databricks.Permissions(
             f"{name}-pool-use", instance_pool_id=pool.id, access_controls=[self._may("CAN_ATTACH_TO")], opts=self._child
         )
@@ -109,4 +115,4 @@ class NotebookRuns(pulumi.ComponentResource):
         self.register_outputs({"pool_id": self.pool_id, "policy_id": self.policy_id})
 
     def _may(self, level: str) -> databricks.PermissionsAccessControlArgs:
-        return databricks.PermissionsAccessControlArgs(service_principal_name=self._client_id, permission_level=level)
+        return databricks.PermissionsAccessControlArgs(service_principal_name=self.client_id, permission_level=level)

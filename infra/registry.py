@@ -8,6 +8,7 @@ import pulumi
 from pulumi_azure_native import containerregistry
 
 from infra.naming import Names
+from infra.network import Link, Network
 from infra.placement import Placement
 
 
@@ -15,6 +16,7 @@ from infra.placement import Placement
 class RegistryArgs:
     names: Names
     placement: Placement
+    network: Network
 
 
 class Registry(pulumi.ComponentResource):
@@ -25,18 +27,37 @@ class Registry(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:registry:Registry", name, None, opts)
-        place = args.placement
+        place, network = args.placement, args.network
+        # Firewalls and private endpoints are the premium tier's.
+        tier = containerregistry.SkuName.PREMIUM if network.isolated else containerregistry.SkuName.STANDARD
         registry = containerregistry.Registry(
             f"{name}-registry",
             registry_name=args.names.container_registry,
             resource_group_name=place.resource_group_name,
             location=place.location,
-            sku=containerregistry.SkuArgs(name=containerregistry.SkuName.STANDARD),
+            sku=containerregistry.SkuArgs(name=tier),
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
+            public_network_access=network.public_access,
+            network_rule_bypass_options=containerregistry.NetworkRuleBypassOptions.AZURE_SERVICES,
+            network_rule_set=_firewall(network),
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        network.connect("registry", registry.id, Link.REGISTRY)
         self.registry_id = registry.id
         self.login_server = registry.login_server
         self.register_outputs({"registry_id": self.registry_id, "login_server": self.login_server})
+
+
+def _firewall(network: Network) -> containerregistry.NetworkRuleSetArgs | None:
+    """None in the public profile, whose tier has no firewall."""
+    if not network.isolated:
+        return None
+    return containerregistry.NetworkRuleSetArgs(
+        default_action=containerregistry.DefaultAction.DENY,
+        ip_rules=[
+            containerregistry.IPRuleArgs(i_p_address_or_range=address, action=containerregistry.Action.ALLOW)
+            for address in network.allowed_addresses
+        ],
+    )

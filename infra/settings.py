@@ -8,80 +8,28 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from infra.naming import BASE_NAME, BASE_NAME_MAX, ENVIRONMENT, ENVIRONMENT_MAX
-from infra.regions import REGIONS
+from infra.setting_types import (
+    BaseName,
+    DatabricksSubnet,
+    Email,
+    Environment,
+    Guid,
+    HostName,
+    Identifier,
+    PrincipalType,
+    PrivateRange,
+    PublicAddress,
+    Region,
+    ResourceGroupId,
+    TagName,
+    TagValue,
+    VmSize,
+)
 
 _LARGEST_BASE_TAGS = 5  # project, environment, managed_by, owner, cost_center
 _STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 50
-_SUBNET_MIN_PREFIX = 26  # Azure Databricks refuses smaller subnets
-_ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
-
-
-def _base_name(value: str) -> str:
-    if not BASE_NAME.fullmatch(value):
-        raise ValueError(f"must be 1 to {BASE_NAME_MAX} lowercase letters and digits")
-    return value
-
-
-def _environment(value: str) -> str:
-    if not ENVIRONMENT.fullmatch(value):
-        raise ValueError(
-            f"the stack's name must be 2 to {ENVIRONMENT_MAX} lowercase letters and digits, a letter first"
-        )
-    return value
-
-
-def _region(value: str) -> str:
-    if value not in REGIONS:
-        near = [region for region in sorted(REGIONS) if region == value.lower().replace(" ", "")]
-        raise ValueError("is not an Azure region" + (f"; write {near[0]}" if near else ""))
-    return value
-
-
-def _address(value: str) -> str:
-    """An IPv4 address or range that is not private: what Azure's firewalls take."""
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise ValueError(f"must be a public IPv4 address or range ({error})") from None
-    if network.is_private:
-        raise ValueError("is a private range, which Azure's firewalls refuse")
-    return value
-
-
-def _range(value: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError as error:
-        raise ValueError(f"must be an IPv4 range ({error})") from None
-    if not network.is_private:
-        raise ValueError("must be a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
-    return value
-
-
-def _subnet(value: str) -> str:
-    if ipaddress.IPv4Network(_range(value)).prefixlen > _SUBNET_MIN_PREFIX:
-        raise ValueError(f"must be /{_SUBNET_MIN_PREFIX} or larger")
-    return value
-
-
-BaseName = Annotated[str, AfterValidator(_base_name)]
-Environment = Annotated[str, AfterValidator(_environment)]
-Region = Annotated[str, AfterValidator(_region)]
-PublicAddress = Annotated[str, AfterValidator(_address)]
-PrivateRange = Annotated[str, AfterValidator(_range)]
-DatabricksSubnet = Annotated[str, AfterValidator(_subnet)]
-VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Za-z0-9_]+$")]
-Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
-TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$")]
-TagValue = Annotated[str, Field(min_length=1, max_length=256)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-
-
-PrincipalType = Literal["User", "Group", "ServicePrincipal"]
 
 
 class _Section(BaseModel):
@@ -119,12 +67,26 @@ class NetworkSettings(_Section):
     endpoint_subnet: PrivateRange = Field(
         default="10.20.2.0/24", description="Subnet of the private endpoints (private).", examples=["10.20.2.0/24"]
     )
-    dns_zone_group: Annotated[str, Field(pattern=_ARM_GROUP)] | None = Field(
+    dns_zone_group: ResourceGroupId | None = Field(
         default=None,
         description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
         "makes its own (private).",
         examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
     )
+
+    outbound_hosts: list[HostName] = Field(
+        default=[],
+        description="Hosts that jobs may reach, where the network is restricted or private. Empty: the whole internet.",
+        examples=[["pypi.org", "files.pythonhosted.org"]],
+        max_length=100,
+    )
+
+    @field_validator("outbound_hosts")
+    @classmethod
+    def _outbound_hosts_need_a_network(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if value and info.data.get("profile") == "public":
+            raise ValueError("has no effect when network.profile is public")
+        return value
 
     @field_validator("allowed_ips")
     @classmethod
@@ -293,6 +255,13 @@ class UnityCatalogSettings(_Section):
     )
 
 
+class Operator(_Section):
+    """One identity that ships data and models."""
+
+    object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
+    type: PrincipalType = Field(description="What it is.", examples=["ServicePrincipal"])
+
+
 class ModelRegistrySettings(_Section):
     """The Azure ML registry that carries models from one environment to the next."""
 
@@ -301,6 +270,12 @@ class ModelRegistrySettings(_Section):
     )
     create: bool = Field(
         default=False, description="This stack makes the registry; the others name it.", examples=[True]
+    )
+    users: list[Operator] = Field(
+        default=[],
+        description="Identities of other stacks that bring models into the registry or take them out.",
+        examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
+        max_length=20,
     )
     resource_group: Annotated[str, Field(pattern=r"^[\w().-]{1,89}[\w()-]$")] | None = Field(
         default=None,
@@ -323,13 +298,6 @@ class ModelRegistrySettings(_Section):
                 "must not be set when model_registry.create is true: the registry lies in the stack's group"
             )
         return value
-
-
-class Operator(_Section):
-    """One identity that ships data and models."""
-
-    object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
-    type: PrincipalType = Field(description="What it is.", examples=["ServicePrincipal"])
 
 
 class AccessSettings(_Section):

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import storage
 
+from infra.diagnostics import Source
 from infra.naming import Names
+from infra.network import Link, Network
 from infra.placement import Placement
 from infra.settings import TrainingDataSettings
 
@@ -24,6 +26,7 @@ class StorageArgs:
 
     names: Names
     placement: Placement
+    network: Network
     training_data: TrainingDataSettings
     protect: bool
 
@@ -52,6 +55,20 @@ class Storage(pulumi.ComponentResource):
             public_access=storage.PublicAccess.NONE,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[service], protect=args.protect),
         )
+        # What is read and written is logged by the blob service; the account itself only measures.
+        self.sources = [
+            Source(label="workspace-storage", id=workspace.id, logs=False),
+            Source(label="workspace-blobs", id=pulumi.Output.concat(workspace.id, "/blobServices/default")),
+            Source(label="training-storage", id=training.id, logs=False),
+            Source(label="training-blobs", id=pulumi.Output.concat(training.id, "/blobServices/default")),
+        ]
+        self._lifecycle(f"{name}-training", training, service)
+        for label, account, links in (
+            ("workspace-storage", workspace, (Link.BLOB, Link.FILE)),
+            ("training-storage", training, (Link.BLOB, Link.DFS)),
+        ):
+            for link in links:
+                args.network.connect(label, account.id, link)
         self.workspace_account_id = workspace.id
         self.training_account_id = training.id
         self.training_account_name = training.name
@@ -81,8 +98,25 @@ class Storage(pulumi.ComponentResource):
             is_local_user_enabled=False,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
             enable_https_traffic_only=True,
+            public_network_access=self._args.network.public_access,
+            network_rule_set=self._firewall(),
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+
+    def _firewall(self) -> storage.NetworkRuleSetArgs:
+        network = self._args.network
+        return storage.NetworkRuleSetArgs(
+            default_action=storage.DefaultAction.DENY if network.isolated else storage.DefaultAction.ALLOW,
+            bypass=storage.Bypass.AZURE_SERVICES,
+            ip_rules=[
+                storage.IPRuleArgs(i_p_address_or_range=address, action=storage.Action.ALLOW)
+                for address in network.allowed_addresses
+            ],
+            virtual_network_rules=[
+                storage.VirtualNetworkRuleArgs(virtual_network_resource_id=subnet, action=storage.Action.ALLOW)
+                for subnet in network.service_subnet_ids
+            ],
         )
 
     def _blob_service(self, name: str, account: storage.StorageAccount) -> storage.BlobServiceProperties:
@@ -96,4 +130,40 @@ class Storage(pulumi.ComponentResource):
             delete_retention_policy=retention,
             container_delete_retention_policy=retention,
             opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _lifecycle(self, name: str, account: storage.StorageAccount, service: pulumi.Resource) -> None:
+        """Replaced versions are deleted in time, and data that nobody changes gets cheaper."""
+        settings = self._args.training_data
+        cool = settings.cool_after_days
+        base = storage.ManagementPolicyBaseBlobArgs(
+            tier_to_cool=storage.DateAfterModificationArgs(days_after_modification_greater_than=cool)
+        )
+        actions = storage.ManagementPolicyActionArgs(
+            base_blob=None if cool is None else base,
+            version=storage.ManagementPolicyVersionArgs(
+                delete=storage.DateAfterCreationArgs(days_after_creation_greater_than=settings.old_version_days)
+            ),
+        )
+        storage.ManagementPolicy(
+            f"{name}-lifecycle",
+            management_policy_name="default",
+            account_name=account.name,
+            resource_group_name=self._args.placement.resource_group_name,
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="training-data",
+                        enabled=True,
+                        type=storage.RuleType.LIFECYCLE,
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            actions=actions,
+                            filters=storage.ManagementPolicyFilterArgs(
+                                blob_types=["blockBlob"], prefix_match=[f"{TRAINING_CONTAINER}/"]
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
         )

@@ -84,6 +84,34 @@ _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"
 _DELEGATION_KEY = "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
 _ML = "Microsoft.MachineLearningServices/workspaces"
+_CONNECTIONS = "privateEndpointConnections"
+_APPROVER = (
+    *(
+        f"{type_}/{action}"
+        for type_ in (
+            "Microsoft.ContainerRegistry/registries", "Microsoft.Cache/redis", "Microsoft.Cache/redisEnterprise",
+            "Microsoft.CognitiveServices/accounts", "Microsoft.DocumentDB/databaseAccounts",
+            "Microsoft.KeyVault/vaults", _ML, "Microsoft.Storage/storageAccounts", "Microsoft.Sql/servers",
+        )
+        for action in (f"{_CONNECTIONS}/read", f"{_CONNECTIONS}/write")
+    ),
+    *(
+        f"{type_}/{_CONNECTIONS}Approval/action"
+        for type_ in (
+            "Microsoft.ContainerRegistry/registries", "Microsoft.Cache/redis", "Microsoft.Cache/redisEnterprise",
+            "Microsoft.DocumentDB/databaseAccounts", "Microsoft.KeyVault/vaults", _ML, "Microsoft.Sql/servers",
+        )
+    ),
+    *(
+        f"{type_}/{action}"
+        for type_ in (
+            "Microsoft.Cache/redis", "Microsoft.Cache/redisEnterprise", "Microsoft.CognitiveServices/accounts",
+            "Microsoft.DocumentDB/databaseAccounts", "Microsoft.KeyVault/vaults", _ML,
+            "Microsoft.Storage/storageAccounts", "Microsoft.Sql/servers",
+        )
+        for action in ("read", "privateLinkResources/read")
+    ),
+)  # fmt: skip
 
 BUILT_IN: tuple[Role, ...] = (
     Role(
@@ -181,6 +209,16 @@ BUILT_IN: tuple[Role, ...] = (
             f"{_ML}/computes/listKeys/action", f"{_ML}/listKeys/action", f"{_ML}/hubs/write", f"{_ML}/hubs/delete",
             f"{_ML}/featurestores/write", f"{_ML}/featurestores/delete",
         ),
+    ),
+    Role(
+        "1823dd4f-9b8c-4ab6-ab4e-7397a3684615", "AzureML Registry User",
+        "Can perform all actions on Machine Learning Services Registry assets as well as get Registry resources.",
+        ("Microsoft.MachineLearningServices/registries/read", "Microsoft.MachineLearningServices/registries/assets/*"),
+    ),
+    Role(
+        "b556d68e-0be0-4f35-a333-ad7ee1ce17ea", "Azure AI Enterprise Network Connection Approver",
+        "Can approve private endpoint connections to Azure AI common dependency resources",
+        _APPROVER,
     ),
     Role(
         "e503ece1-11d0-4e8e-8e2c-7a6c3bf38815", "AzureML Compute Operator",

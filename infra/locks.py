@@ -1,0 +1,37 @@
+"""CanNotDelete locks on what holds data.
+
+A lock also keeps the roles on its resource from being taken away: take the lock off (`protection.lock: false`) before a
+change that replaces an identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocksArgs:
+    """ARM ids to lock, by label; none where locks are switched off."""
+
+    scopes: Mapping[str, pulumi.Input[str]]
+
+
+class Locks(pulumi.ComponentResource):
+    """One lock per scope."""
+
+    def __init__(self, name: str, args: LocksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:protection:Locks", name, None, opts)
+        for label, scope in args.scopes.items():
+            authorization.ManagementLockByScope(
+                f"{name}-{label}",
+                lock_name="dataopsml-holds-data",
+                scope=scope,
+                level=authorization.LockLevel.CAN_NOT_DELETE,
+                notes="Holds data: set protection.lock to false and deploy before deleting it.",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.register_outputs({})

@@ -1,0 +1,86 @@
+"""Types of the settings: each refuses what Azure or the platform would, and says what is right."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from infra.naming import BASE_NAME, BASE_NAME_MAX, ENVIRONMENT, ENVIRONMENT_MAX
+from infra.regions import REGIONS
+
+_PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_LOCAL = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"))
+_REFUSED_PREFIX = 31
+_SUBNET_MIN_PREFIX = 26  # Azure Databricks refuses smaller subnets
+_ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
+
+
+def _base_name(value: str) -> str:
+    if not BASE_NAME.fullmatch(value):
+        raise ValueError(f"must be 1 to {BASE_NAME_MAX} lowercase letters and digits")
+    return value
+
+
+def _environment(value: str) -> str:
+    if not ENVIRONMENT.fullmatch(value):
+        raise ValueError(
+            f"the stack's name must be 2 to {ENVIRONMENT_MAX} lowercase letters and digits, a letter first"
+        )
+    return value
+
+
+def _region(value: str) -> str:
+    if value not in REGIONS:
+        near = [region for region in sorted(REGIONS) if region == value.lower().replace(" ", "")]
+        raise ValueError("is not an Azure region" + (f"; write {near[0]}" if near else ""))
+    return value
+
+
+def _address(value: str) -> str:
+    """An IPv4 address or range that is not private: what Azure's firewalls take."""
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"must be a public IPv4 address or range ({error})") from None
+    if any(network.overlaps(other) for other in (*_PRIVATE, *_LOCAL)):
+        raise ValueError("is not a public range, and Azure's firewalls refuse it")
+    if network.prefixlen == _REFUSED_PREFIX:
+        raise ValueError("is a /31 range, which Azure's firewalls refuse: name its two addresses")
+    return value.removesuffix("/32")
+
+
+def _range(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"must be an IPv4 range ({error})") from None
+    if not any(network.subnet_of(other) for other in _PRIVATE):
+        raise ValueError("must be a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return value
+
+
+def _subnet(value: str) -> str:
+    if ipaddress.IPv4Network(_range(value)).prefixlen > _SUBNET_MIN_PREFIX:
+        raise ValueError(f"must be /{_SUBNET_MIN_PREFIX} or larger")
+    return value
+
+
+BaseName = Annotated[str, AfterValidator(_base_name)]
+Environment = Annotated[str, AfterValidator(_environment)]
+Region = Annotated[str, AfterValidator(_region)]
+PublicAddress = Annotated[str, AfterValidator(_address)]
+PrivateRange = Annotated[str, AfterValidator(_range)]
+DatabricksSubnet = Annotated[str, AfterValidator(_subnet)]
+VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Za-z0-9_]+$")]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$")]
+TagValue = Annotated[str, Field(min_length=1, max_length=256)]
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$")]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+PrincipalType = Literal["User", "Group", "ServicePrincipal"]
+ResourceGroupId = Annotated[str, Field(pattern=_ARM_GROUP)]

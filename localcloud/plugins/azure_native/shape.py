@@ -94,7 +94,7 @@ def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> 
     for key, value in answer.items():
         if key == "properties" and type_.flat and isinstance(value, dict):
             for name, item in value.items():
-                outputs[back.get(name, name)] = _unwrapped(name, item, type_.wrapped)
+                outputs[back.get(str(name), str(name))] = _unwrapped(name, item, type_.wrapped)
         else:
             outputs[back.get(key, key)] = value
     outputs = {key: _marked(key, value) for key, value in outputs.items() if key != "id"}

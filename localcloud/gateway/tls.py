@@ -78,9 +78,11 @@ def certificates_of(bundle: bytes) -> Iterator[x509.Certificate]:
     for block in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", bundle, re.DOTALL):
         try:
             with warnings.catch_warnings(action="ignore"):  # flaws that it only accepts for now
-                yield x509.load_pem_x509_certificate(block)
+                certificate = x509.load_pem_x509_certificate(block)
         except ValueError as error:
             _log.info("a root certificate of this machine is left out of Java's: %s", error)
+        else:
+            yield certificate
 
 
 def _make(folder: Path) -> None:

@@ -31,8 +31,8 @@ class Scopes:
 class ResourceAccessArgs:
     """`operators` upload data and code; `workspace` is the ML workspace's own identity.
 
-    `approves_storage`, `approves_databricks`: jobs run in a managed network that reaches these by private endpoints, and
-    the workspace's identity approves the endpoints.
+    `approves_storage`, `approves_databricks`: jobs run in a managed network that reaches these by private endpoints,
+    and the workspace's identity approves the endpoints.
     """
 
     assigner: Assigner
@@ -68,8 +68,8 @@ class ResourceAccess(pulumi.ComponentResource):
         if args.approves_storage:
             grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
         if args.approves_databricks:
-            # The approver's role does not know Databricks, and no narrower built-in role does. It makes an administrator
-            # of an identity that no job can have.
+            # The approver's role does not know Databricks, and no narrower built-in role does. It makes an
+            # administrator of an identity that no job can have.
             grants.append((args.workspace, Role.CONTRIBUTOR, scopes.databricks))
         for operator in args.operators:
             grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container))

@@ -47,8 +47,8 @@ class Injection:
     """Where the Databricks clusters live: a virtual network's id and the names of two of its subnets."""
 
     network_id: pulumi.Output[str]
-    host_subnet: pulumi.Output[str | None]
-    container_subnet: pulumi.Output[str | None]
+    host_subnet: pulumi.Output[str]
+    container_subnet: pulumi.Output[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """`injection` is None without a virtual network; `service_subnet_ids` are let through firewalls (restricted).
 
-    `links` are the names of the private endpoints: what goes through these has to wait for them. `sources` are what logs.
+    `links` are the names of the private endpoints: what goes through these waits for them. `sources` are what logs.
     """
 
     profile: Literal["public", "restricted", "private"]
@@ -154,7 +154,7 @@ class Network(pulumi.ComponentResource):
         # Azure changes one subnet of a network at a time, and refuses a second one meanwhile.
         host = self._databricks_subnet("host", settings.databricks_host_subnet, gateway, after=None)
         container = self._databricks_subnet("container", settings.databricks_container_subnet, gateway, after=host)
-        self.injection = Injection(network_id=self._vnet.id, host_subnet=host.name, container_subnet=container.name)
+        self.injection = Injection(network_id=self._vnet.id, host_subnet=_name(host), container_subnet=_name(container))
         if self.profile == "restricted":
             self.service_subnet_ids = [host.id, container.id]
         else:
@@ -285,3 +285,7 @@ class Network(pulumi.ComponentResource):
             self._zones[zone] = made.id
             self._zone_links.append(link)
         return self._zones[zone]
+
+
+def _name(subnet: network.Subnet) -> pulumi.Output[str]:
+    return subnet.name.apply(lambda value: value or "")

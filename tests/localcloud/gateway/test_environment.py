@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -42,16 +43,12 @@ def _only(cloud: Cloud, home: Path, **more: str) -> dict[str, str]:
 
 
 def _python(cloud: Cloud, home: Path, script: str, **more: str) -> str:
-    lines = [
-        "import os",
-        *(line.strip() if not line.startswith(" " * 12) else line[8:] for line in script.splitlines()),
-    ]
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], env=_only(cloud, home, **more), cwd=home,
+        [sys.executable, "-c", "import os\n" + dedent(script)], env=_only(cloud, home, **more), cwd=home,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("client", _CLIENTS)

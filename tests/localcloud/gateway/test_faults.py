@@ -65,7 +65,8 @@ def test_a_client_that_does_not_retry_sees_azure_s_error(azure: AzureSession, fa
         _groups(azure, retries=0)
     assert caught.value.status_code == 429 and caught.value.error is not None
     assert caught.value.error.code == "TooManyRequests"
-    assert caught.value.response is not None and caught.value.response.headers["Retry-After"] == "7"
+    response: Any = caught.value.response
+    assert response.headers["Retry-After"] == "7"
 
 
 def test_a_dropped_connection_has_no_answer(azure: AzureSession, faults: Faults) -> None:

@@ -66,9 +66,9 @@ def test_every_answer_has_a_request_id_and_keeps_the_correlation(azure: AzureSes
 
 
 def test_a_path_that_no_service_has_is_not_emulated(azure: AzureSession) -> None:
-    answer = requests.patch("https://kv-none.vault.azure.net/certificates/x", json={}, timeout=10)
+    answer = requests.get("https://login.microsoftonline.com/common/oauth2/v2.0/authorize", timeout=10)
     assert answer.status_code == 501
-    assert "PATCH https://kv-none.vault.azure.net/certificates/x" in answer.json()["error"]["message"]
+    assert "GET https://login.microsoftonline.com/common/oauth2/v2.0/authorize" in answer.json()["error"]["message"]
 
 
 def test_an_error_of_localcloud_is_a_500_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -85,7 +85,5 @@ def test_an_error_of_localcloud_is_a_500_with_its_traceback_in_the_log(caplog: p
         answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "InternalServerError")
     assert answer.headers["x-ms-request-id"]
-    assert any(
-        record.exc_info and "ZeroDivisionError" in str(record.exc_info[1].__repr__()) for record in caplog.records
-    )
+    assert "Traceback" in caplog.text and "ZeroDivisionError: one by nothing" in caplog.text
     assert "secret" not in caplog.text, "queries may hold signatures"

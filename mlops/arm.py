@@ -16,12 +16,14 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import HttpRequest
 
 Json = dict[str, Any]
+MACHINE_LEARNING = "2024-10-01"
+"""API version of the Azure ML resources."""
 HOST = "https://management.azure.com"
 _RETRIES = 5
 
 
 class Arm:
-    """GET and PATCH of resources by id."""
+    """Resources by id."""
 
     def __init__(self, credential: TokenCredential) -> None:
         policies = [
@@ -32,7 +34,7 @@ class Arm:
         ]
         self._client: PipelineClient[Any, Any] = PipelineClient(HOST, policies=policies)
 
-    def get(self, path: str, api_version: str, **query: str) -> Json | None:
+    def get(self, path: str, api_version: str = MACHINE_LEARNING, **query: str) -> Json | None:
         """The resource, or None when there is none. Raises azure.core's exceptions."""
         answer = self._client.send_request(
             HttpRequest("GET", HOST + path, params={"api-version": api_version, **query})
@@ -41,10 +43,11 @@ class Arm:
             return None
         return self._json(answer)
 
-    def patch(self, path: str, api_version: str, body: Json) -> Json:
-        """Merge `body` into the resource. Raises azure.core's exceptions."""
-        request = HttpRequest("PATCH", HOST + path, params={"api-version": api_version}, json=body)
-        return self._json(self._client.send_request(request))
+    def post(self, path: str, api_version: str = MACHINE_LEARNING) -> Json:
+        """An action of a resource. Raises azure.core's exceptions."""
+        return self._json(
+            self._client.send_request(HttpRequest("POST", HOST + path, params={"api-version": api_version}))
+        )
 
     @staticmethod
     def _json(answer: Any) -> Json:

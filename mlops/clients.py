@@ -46,8 +46,15 @@ class Clients:
         out = self.outputs
         return MLClient(self.credential, out.subscription_id, out.resource_group, registry_name=name)
 
+    @property
+    def workspace_id(self) -> str:
+        """ARM id of the Azure ML workspace."""
+        out = self.outputs
+        group = f"/subscriptions/{out.subscription_id}/resourceGroups/{out.resource_group}"
+        return f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{out.workspace_name}"
+
     @cached_property
-    def training_data(self) -> ContainerClient:
+    def training(self) -> ContainerClient:
         from azure.storage.blob import ContainerClient
 
         out = self.outputs

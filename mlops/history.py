@@ -34,7 +34,7 @@ class Step:
 
 
 class History:
-    """One workspace's run history; its address comes from the workspace's discovery."""
+    """One workspace's run history: the service and the routes that azure.ai.ml asks (its _restclient/runhistory)."""
 
     def __init__(self, clients: Clients) -> None:
         from azure.core import PipelineClient
@@ -45,9 +45,7 @@ class History:
         common = [policies.UserAgentPolicy("dataopsml"), policies.RetryPolicy(retry_total=5)]
         self._client: Any = PipelineClient("https://ml.azure.com", policies=[*common, bearer])
         self._plain: Any = PipelineClient("https://ml.azure.com", policies=common)
-        workspace = clients.arm.get(self._workspace) or {}
-        address = str(workspace.get("properties", {}).get("discoveryUrl", ""))
-        self._base = str(self._json(self._plain, address)["history"]).rstrip("/")
+        self._base = f"https://{clients.outputs.location}.api.azureml.ms"
 
     def run(self, name: str) -> Step:
         """A run by name."""

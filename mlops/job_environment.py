@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from mlops import fingerprints
+from mlops.errors import InvalidError
 
 NAME = "dataopsml-training"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"
 _PYTHON = "3.11"
 _LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
-_PACKAGES = ("azure-identity", "databricks-sdk", "mlflow", "pandas", "pyarrow", "pyyaml", "scikit-learn")
-# What resolves azureml:// tracking addresses on Azure ML. It is not in this project's own environment.
-_ONLY_IN_JOBS = ("azureml-mlflow==1.62.0",)
+_PACKAGES = ("azure-identity", "databricks-sdk", "pandas", "pyarrow", "pyyaml", "scikit-learn")
+# On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
+# MLflow is newer. The components use only calls that both have.
+_ONLY_IN_JOBS = ("azureml-mlflow==1.62.0.post6", "mlflow-skinny==3.15.0")
 
 
 def conda_file(lock: Path = _LOCK) -> dict[str, Any]:
-    """Of conda's format. Raises ValueError when the lock file does not pin a package."""
+    """Of conda's format. Raises InvalidError when the lock file does not pin a package."""
     pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
     missing = [name for name in _PACKAGES if name not in pins]
     if missing:
-        raise ValueError(f"{lock.name} does not pin {', '.join(missing)}")
+        raise InvalidError(f"{lock.name} does not pin {', '.join(missing)}: run `make lock`.")
     packages = [f"{name}=={pins[name]}" for name in _PACKAGES]
     return {
         "name": NAME,

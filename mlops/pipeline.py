@@ -18,13 +18,16 @@ ENGINEERED, REPORTS = "engineered", "reports"
 """Folders of the training container: a step's output is in the subfolder named after its run."""
 
 
-def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str) -> Any:
-    """The pipeline component. `components` are registered components by folder name; `notebook` a workspace path."""
+def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str, commit: str) -> Any:
+    """The DSL's function. `components` are registered ones by folder name; `notebook` a workspace path.
+
+    `version` and `commit` go into the lineage of models.
+    """
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
 
     @pipeline(name=NAME, display_name="Train, evaluate and register the diabetes model")
-    def training(data_uri: str, data_version: str, model_name: str = MODEL, alpha: float = 1.0):  # type: ignore[no-untyped-def]
+    def training(data_uri: str, data_version: str, code_version: str = version):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
             workspace_url=outputs.databricks_host,
             notebook_path=notebook,
@@ -37,15 +40,14 @@ def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str
         feature_engineering.outputs.output = Output(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
         )
-        train = components["train"](engineered=feature_engineering.outputs.output, alpha=alpha)
-        evaluate = components["evaluate"](
-            model=train.outputs.model, held_out=train.outputs.held_out, model_name=model_name
-        )
+        train = components["train"](engineered=feature_engineering.outputs.output)
+        evaluate = components["evaluate"](model=train.outputs.model, held_out=train.outputs.held_out, model_name=MODEL)
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
-            model_name=model_name,
-            code_version=version,
+            model_name=MODEL,
+            code_version=code_version,
+            commit=commit,
             data_version=data_version,
         )
         register.outputs.report = Output(

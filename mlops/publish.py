@@ -16,10 +16,10 @@ from typing import Any
 
 from mlops import fingerprints, job_environment, notebooks
 from mlops.clients import Clients
-from mlops.errors import InputError
+from mlops.errors import InvalidError, MissingError
 
 COMPONENTS = Path(__file__).with_name("components")
-_NOTEBOOK = "feature_engineering"
+NOTEBOOK = "feature_engineering"
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
@@ -48,6 +48,8 @@ class Published:
 
     deployment: str
     tags: dict[str, str]
+    pipeline_id: str
+    """ARM id of the pipeline component's version."""
 
     @property
     def version(self) -> str:
@@ -57,29 +59,29 @@ class Published:
 def plan(clients: Clients, version: str | None = None) -> Publication:
     """`version` is the build id; without one it is the git revision and the content's fingerprint.
 
-    Raises InputError for a version that Azure ML would refuse.
+    Raises InvalidError for a version that Azure ML would refuse.
     """
     fingerprint = _fingerprint(clients)
-    chosen = version or os.environ.get("BUILD_BUILDID") or f"{_revision()}-{fingerprint[:8]}"
+    chosen = version or os.environ.get("BUILD_BUILDID") or f"{commit()[:10]}-{fingerprint[:8]}"
     if _VERSION.fullmatch(chosen) is None:
-        raise InputError(
-            f"the version {chosen!r} is not usable: give up to 28 letters, digits, dots, hyphens and underscores, such "
-            "as 20261125.3"
+        raise InvalidError(
+            f"The version {chosen!r} is not usable: give up to 28 letters, digits, dots, hyphens and underscores, such "
+            "as 20261125.3."
         )
     return Publication(fingerprint, chosen)
 
 
 def published(clients: Clients) -> Published | None:
-    """The endpoint's default deployment, None when there is none yet. Raises InputError without the endpoint."""
+    """The endpoint's default deployment, None when there is none yet. Raises MissingError without the endpoint."""
     endpoint_id = f"{clients.workspace_id}/batchEndpoints/{clients.outputs.batch_endpoint}"
     endpoint = clients.arm.get(endpoint_id)
     if endpoint is None:
-        raise InputError(
-            f"the batch endpoint {clients.outputs.batch_endpoint} does not exist: bring the stack up with `pulumi up`."
+        raise MissingError(
+            f"The batch endpoint {clients.outputs.batch_endpoint} does not exist: bring the stack up with `pulumi up`."
         )
     name = (endpoint["properties"].get("defaults") or {}).get("deploymentName")
     deployment = clients.arm.get(f"{endpoint_id}/deployments/{name}") if name else None
-    return None if deployment is None else Published(str(name), deployment.get("tags") or {})
+    return None if deployment is None else _published(str(name), deployment)
 
 
 def publish(clients: Clients, publication: Publication, say: Say) -> Published:
@@ -98,7 +100,13 @@ def publish(clients: Clients, publication: Publication, say: Say) -> Published:
     tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
     _deploy(clients, component, publication.deployment, tags)
     say(f"endpoint: {clients.outputs.batch_endpoint}, default deployment {publication.deployment}")
-    return Published(publication.deployment, tags)
+    return Published(publication.deployment, tags, str(component.id))
+
+
+def _published(name: str, deployment: dict[str, Any]) -> Published:
+    configuration = deployment["properties"].get("deploymentConfiguration") or {}
+    component = str((configuration.get("componentId") or {}).get("assetId") or "")
+    return Published(name, deployment.get("tags") or {}, component)
 
 
 def _fingerprint(clients: Clients) -> str:
@@ -117,8 +125,9 @@ def _fingerprint(clients: Clients) -> str:
     return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
 
 
-def _revision() -> str:
-    command = ["git", "rev-parse", "--short=10", "HEAD"]
+def commit() -> str:
+    """The whole git revision, "nogit" outside of a repository."""
+    command = ["git", "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -164,12 +173,19 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
     from mlops import pipeline
 
     try:
-        return clients.ml.components.get(pipeline.NAME, publication.version)
+        known = clients.ml.components.get(pipeline.NAME, publication.version)
+        if (known.tags or {}).get(FINGERPRINT_TAG) != publication.fingerprint:
+            raise InvalidError(
+                f"Version {publication.version} of {pipeline.NAME} is published already, from other content: give another "
+                "--version."
+            )
+        return known
     except ResourceNotFoundError:
-        path = notebooks.notebook_path(clients.outputs.notebook_folder, _NOTEBOOK)
-        built = pipeline.build(components, clients.outputs, path, publication.version)
-        example = built(data_uri="abfss://…", data_version="…")
-        return clients.ml.components.create_or_update(example.component, version=publication.version)
+        path = notebooks.notebook_path(clients.outputs.notebook_folder, NOTEBOOK)
+        built = pipeline.build(components, clients.outputs, path, publication.version, commit())
+        component = built(data_uri="abfss://…", data_version="…").component
+        component.tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
+        return clients.ml.components.create_or_update(component, version=publication.version)
 
 
 def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ def read(file: Path) -> TrainingData:
 
 def upload(clients: Clients, data: TrainingData) -> bool:
     """False when the same content is there already."""
-    blob = clients.training_data.get_blob_client(data.blob)
+    blob = clients.training.get_blob_client(data.blob)
     if blob.exists():
         return False
     with data.file.open("rb") as stream:

@@ -29,6 +29,7 @@ def lineage(options: argparse.Namespace, run_id: str, evaluation: dict[str, Any]
     metrics = {f"metric.{name}": f"{value:.6f}" for name, value in evaluation["metrics"].items()}
     return {
         "code_version": options.code_version,
+        "commit": options.commit,
         "data_version": options.data_version,
         "training_run": run_id,
         "pipeline_run": os.environ.get("AZUREML_ROOT_RUN_ID", ""),
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("model", "evaluation", "report"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("model-name", "code-version", "data-version"):
+    for name in ("model-name", "code-version", "commit", "data-version"):
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args()
     evaluation = json.loads((options.evaluation / "evaluation.json").read_text(encoding="utf-8"))

@@ -1,0 +1,130 @@
+"""python -m mlops: publish, run and promote on a stack that `pulumi up` made."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mlops import failures
+from mlops.clients import Clients
+from mlops.environment import load_outputs
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Stack = Annotated[str, typer.Option(help="Pulumi stack whose outputs say where everything is.", envvar="STACK")]
+Outputs = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with what `pulumi stack output --json` printed, instead of asking Pulumi.", envvar="MLOPS_OUTPUTS"
+    ),
+]
+Data = Annotated[Path, typer.Option(help="Training data, a CSV file.")]
+Version = Annotated[str | None, typer.Option(help="Version to publish, such as a build id; default: git revision.")]
+_DATA = Path("data/diabetes.csv")
+
+
+@app.command()
+def up(
+    stack: Stack = "local", data: Data = _DATA, version: Version = None, outputs: Outputs = None, force: bool = False
+) -> None:
+    """Publish and run what is new: nothing when nothing changed. --force trains again."""
+    from mlops import training_data
+    from mlops import up as ups
+
+    given = training_data.read(data)
+    clients = Clients(load_outputs(stack, outputs))
+    console = _console()
+    if force:
+        ups.train(clients, ups.ensure_published(clients, version, console), given, console)
+    else:
+        ups.up(clients, given, version, console)
+
+
+@app.command()
+def publish(
+    stack: Stack = "local",
+    version: Version = None,
+    outputs: Outputs = None,
+    force: bool = False,
+    azure_devops: Annotated[bool, typer.Option(help="Set AMLPIPELINE_ID as a variable of the pipeline.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print what is published as JSON on standard output.")] = False,
+) -> None:
+    """Publish notebooks, environment, components and pipeline, and make it the endpoint's default."""
+    from mlops import up as ups
+
+    clients = Clients(load_outputs(stack, outputs))
+    now = ups.ensure_published(clients, version, _console(stderr=json_), force)
+    if azure_devops:
+        typer.echo(f"##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]{now.pipeline_id}")
+    if json_:
+        shown = {"version": now.version, "deployment": now.deployment, "pipeline_id": now.pipeline_id}
+        typer.echo(json.dumps(shown))
+
+
+@app.command()
+def run(stack: Stack = "local", data: Data = _DATA, outputs: Outputs = None) -> None:
+    """Run the published pipeline, whether anything changed or not, and follow it."""
+    from mlops import up as ups
+
+    _checked(data)
+    ups.run_again(Clients(load_outputs(stack, outputs)), data, _console())
+
+
+@app.command()
+def status(stack: Stack = "local", outputs: Outputs = None) -> None:
+    """What is published, and what the newest run did."""
+    from mlops import jobs
+    from mlops import publish as publishing
+    from mlops import up as ups
+
+    clients = Clients(load_outputs(stack, outputs))
+    console = _console()
+    now = publishing.published(clients)
+    if now is None:
+        console.print(f"Nothing is published on stack {stack}.", highlight=False)
+        return
+    console.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
+    job = jobs.newest(clients)
+    if job is None:
+        console.print("No run yet.", highlight=False)
+        return
+    console.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
+    ups.show(clients, job, console)
+
+
+def main() -> None:
+    """Exit 1 with one message for every known error, 130 for Ctrl-C."""
+    sys.exit(_run(app))
+
+
+def _run(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        told = failures.message(error)
+        if told is None:
+            raise
+        Console(stderr=True).print("[bold red]Error:[/] ", end="")
+        typer.echo(told, err=True)
+        return 1
+    return 0
+
+
+def _checked(data: Path) -> None:
+    from mlops import training_data
+
+    training_data.read(data)
+
+
+def _console(stderr: bool = False) -> Console:
+    """Wide enough for addresses where there is no terminal to ask."""
+    return Console(stderr=stderr, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))

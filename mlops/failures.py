@@ -1,0 +1,77 @@
+"""Other people's errors as one message: the clients' exceptions that a user can do something about."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from mlops.errors import MlopsError
+
+_AADSTS = re.compile(r"AADSTS\d+: [^\r\n]*")
+_HOST = re.compile(r"host='([^']+)'|https?://([^/\s:'\"]+)")
+_LONGEST = 1500
+
+
+def message(error: BaseException) -> str | None:
+    """What to tell the user, None for an error that is none of those: a bug, which deserves its traceback."""
+    if isinstance(error, MlopsError):
+        return str(error)
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return _unreachable(error)
+    if isinstance(error, ClientAuthenticationError):
+        return f"Signing in to Azure failed: {_sign_in(str(error.message))}"
+    if isinstance(error, HttpResponseError):
+        return _refused(error)
+    if isinstance(error, AzureError):
+        return _short(str(error.message))
+    return _databricks(error) or _connection(error)
+
+
+def _sign_in(text: str) -> str:
+    found = _AADSTS.search(text)
+    return found[0] if found else _short(text)
+
+
+def _unreachable(error: BaseException) -> str:
+    found = _HOST.search(str(error))
+    host = next(filter(None, found.groups()), "the service") if found else "the service"
+    return (
+        f"Cannot connect to {host}: {_short(str(error))}\n"
+        "Is the endpoint up, and are this shell's variables (HTTPS_PROXY, AZURE_*) set for it?"
+    )
+
+
+def _refused(error: HttpResponseError) -> str:
+    code = error.error.code if error.error is not None else ""
+    text = error.error.message if error.error is not None and error.error.message else error.message
+    address = error.response.request.url.split("?")[0] if error.response is not None else ""
+    where = f" ({address})" if address else ""
+    return f"{error.status_code or ''} {code or error.reason or ''}{where}: {_short(str(text))}".strip()
+
+
+def _databricks(error: BaseException) -> str | None:
+    """Asked only when the SDK was imported: it takes half a second."""
+    errors = sys.modules.get("databricks.sdk.errors")
+    if errors is not None and isinstance(error, errors.DatabricksError):
+        return f"Databricks refused: {_short(str(error))}"
+    return None
+
+
+def _connection(error: BaseException) -> str | None:
+    requests = sys.modules.get("requests")
+    if requests is not None and isinstance(error, requests.exceptions.RequestException):
+        return _unreachable(error)
+    return None
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

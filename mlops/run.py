@@ -1,0 +1,109 @@
+"""Follow a run to its end, step by step, and say what became of it. Stopping this stops the run."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from mlops import jobs
+from mlops.clients import Clients
+from mlops.errors import RunFailedError
+from mlops.history import History, Step
+from mlops.jobs import Job
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
+_CANCEL_SECONDS = 60
+_ERROR_LINES = 12
+
+Say = Callable[[str], None]
+
+
+def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
+    """Show each step's state when it changes; the steps of the completed run.
+
+    Raises RunFailedError with the failing step's own error. Ctrl-C and SIGTERM cancel the run.
+    """
+    history = History(clients)
+    try:
+        with _sigterm_as_interrupt():
+            job = _watch(clients, history, job, console)
+    except KeyboardInterrupt:
+        console.print(f"Cancelling run {job.name} …", highlight=False)
+        jobs.cancel(clients, job.name)
+        _wait_for_end(clients, job.name)
+        raise
+    steps = history.steps(job.name)
+    if job.status != "Completed":
+        raise RunFailedError(failure(history, job, steps))
+    return steps
+
+
+def failure(history: History, job: Job, steps: list[Step]) -> str:
+    """Which steps failed, and with what error of their own."""
+    lines = [f"Run {job.name}: {job.status}."]
+    for step in steps:
+        if step.status == "Failed":
+            lines.append(f"{step.name}: Failed. {last_words(history.log(step.run)) or step.error}")
+    if len(lines) == 1:
+        lines.append(history.run(job.name).error or "Azure ML gives no reason.")
+    lines.append(f"Run page: {job.page}")
+    return "\n".join(lines)
+
+
+def last_words(log: str) -> str:
+    """The error at the end of a log: a traceback's exception, else the last line."""
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    start = next((index for index in reversed(range(len(lines))) if lines[index].startswith("Traceback ")), None)
+    if start is None:
+        return lines[-1] if lines else ""
+    raised = next((index for index in range(start + 1, len(lines)) if not lines[index].startswith(" ")), len(lines) - 1)
+    return "\n".join(lines[raised : raised + _ERROR_LINES])
+
+
+def _watch(clients: Clients, history: History, job: Job, console: Console) -> Job:
+    shown: dict[str, str] = {}
+    pause = _FIRST_PAUSE
+    live = console.status(f"run {job.name}") if console.is_terminal else None
+    if live is not None:
+        live.start()
+    try:
+        while True:
+            job = jobs.get(clients, job.name)
+            steps = history.steps(job.name)
+            changed = [step for step in steps if shown.get(step.name) != step.status]
+            for step in changed:
+                took = "" if step.seconds is None else f" after {step.seconds:.1f} s"
+                console.print(f"step {step.name} {step.status}{took}", highlight=False)
+                shown[step.name] = step.status
+            if job.ended:
+                return job
+            pause = _FIRST_PAUSE if changed else min(pause * 1.3, _LONGEST_PAUSE)
+            time.sleep(pause)
+    finally:
+        if live is not None:
+            live.stop()
+
+
+def _wait_for_end(clients: Clients, name: str) -> None:
+    deadline = time.monotonic() + _CANCEL_SECONDS
+    while not jobs.get(clients, name).ended and time.monotonic() < deadline:
+        time.sleep(_FIRST_PAUSE)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """A cancelled build sends SIGTERM."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,77 @@
+"""Publish and run what is new, and only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from mlops import jobs, publish, report, run, training_data
+from mlops.clients import Clients
+from mlops.errors import MissingError, RunFailedError
+from mlops.history import History
+from mlops.jobs import Job
+from mlops.publish import Published
+
+
+def up(clients: Clients, data: training_data.TrainingData, version: str | None, console: Console) -> None:
+    """Bring the platform to where this checkout and these data are trained and judged on it.
+
+    Raises RunFailedError when the run does not complete, and the clients' errors.
+    """
+    now = ensure_published(clients, version, console)
+    job = jobs.find(clients, now.version, data.sha256)
+    if job is not None and job.ended:
+        console.print("Nothing changed since the last run: same code, same data.", highlight=False)
+        show(clients, job, console)
+    elif job is not None:
+        console.print(f"Run {job.name} of the same code and data is under way.", highlight=False)
+        finish(clients, job, console)
+    else:
+        train(clients, now, data, console)
+
+
+def ensure_published(clients: Clients, version: str | None, console: Console, force: bool = False) -> Published:
+    """The default deployment with this checkout's content, published if there is none."""
+    planned = publish.plan(clients, version)
+    now = publish.published(clients)
+    if not force and now is not None and now.tags.get(publish.FINGERPRINT_TAG) == planned.fingerprint:
+        console.print(f"Published: version {now.version}, unchanged.", highlight=False)
+        return now
+    console.print(f"Publishing version {planned.version} …", highlight=False)
+    return publish.publish(clients, planned, lambda text: console.print(f"  {text}", highlight=False))
+
+
+def train(clients: Clients, now: Published, data: training_data.TrainingData, console: Console) -> None:
+    """Start a run of the published pipeline and follow it."""
+    uploaded = training_data.upload(clients, data)
+    console.print(f"Data: {data.file}, {'uploaded' if uploaded else 'unchanged'}.", highlight=False)
+    out = clients.outputs
+    uri = data.uri(out.training_account, out.training_container)
+    job = jobs.start(clients, now.deployment, now.version, data.sha256, uri)
+    console.print(f"Run {job.name}: {job.page}", highlight=False, soft_wrap=True)
+    finish(clients, job, console)
+
+
+def finish(clients: Clients, job: Job, console: Console) -> None:
+    """Follow a run to its end and show what became of it."""
+    try:
+        run.follow(clients, job, console)
+    except RunFailedError:
+        report.show(History(clients).steps(job.name), None, job.page, console)
+        raise
+    show(clients, jobs.get(clients, job.name), console)
+
+
+def show(clients: Clients, job: Job, console: Console) -> None:
+    steps = History(clients).steps(job.name)
+    report.show(steps, report.read(clients, steps), job.page, console)
+
+
+def run_again(clients: Clients, file: Path, console: Console) -> None:
+    """Run the published pipeline, whether anything changed or not. Raises MissingError when nothing is published."""
+    data = training_data.read(file)
+    now = publish.published(clients)
+    if now is None:
+        raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
+    train(clients, now, data, console)

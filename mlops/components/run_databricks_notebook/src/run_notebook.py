@@ -20,7 +20,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 from databricks.sdk.credentials_provider import CredentialsStrategy
-from databricks.sdk.errors import DatabricksError
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
 
@@ -112,7 +112,8 @@ def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
 def outcome(client: WorkspaceClient, run: Run) -> str:
     """The notebook's exit value. Raises NotebookError with its error when it did not succeed."""
     state = run.state
-    output = client.jobs.get_run_output((run.tasks or [run])[0].run_id or 0)
+    task = run.tasks[0].run_id if run.tasks else run.run_id
+    output = client.jobs.get_run_output(task or 0)
     if state is None or state.result_state != RunResultState.SUCCESS:
         if output.error_trace:
             print(output.error_trace, file=sys.stderr, flush=True)

@@ -159,6 +159,9 @@ TYPES: Mapping[str, AzureType] = {
         path=f"{_ML}/batchEndpoints/{{endpointName}}", version=_ML_VERSION, name="endpointName", flat=False,
         replaces=("properties.authMode",),
     ),
+    "machinelearningservices:ManagedNetworkSettingsRule": AzureType(
+        path=f"{_ML}/outboundRules/{{ruleName}}", version=_ML_VERSION, name="ruleName", flat=False,
+    ),
     "machinelearningservices:Registry": AzureType(
         path="Microsoft.MachineLearningServices/registries/{registryName}", version=_ML_VERSION, name="registryName",
     ),
@@ -197,6 +200,10 @@ TYPES: Mapping[str, AzureType] = {
     "network:NetworkSecurityGroup": AzureType(
         path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}", version=_NETWORK_VERSION,
         name="networkSecurityGroupName", wrapped=_NETWORK_LISTS,
+    ),
+    "network:SecurityRule": AzureType(
+        path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}/securityRules/{securityRuleName}",
+        version=_NETWORK_VERSION, name="securityRuleName",
     ),
     "network:NatGateway": AzureType(
         path="Microsoft.Network/natGateways/{natGatewayName}", version=_NETWORK_VERSION, name="natGatewayName",

@@ -30,7 +30,7 @@ from pulumi.provider.experimental.provider import (
 )
 
 from localcloud.plugins import diffing
-from localcloud.plugins.azure_native import invokes, shape, sign_in
+from localcloud.plugins.azure_native import invokes, refreshing, schema, shape, sign_in
 from localcloud.plugins.azure_native.arm import Arm
 from localcloud.plugins.azure_native.types import AzureType, find
 from localcloud.plugins.serving import PluginError
@@ -64,17 +64,13 @@ class AzureNative(Provider):
             self._arm.stop()
 
     async def check(self, request: CheckRequest) -> CheckResponse:
-        """Fill in the name when it is left out; refuse what has no place in the resource's path."""
+        """Fill in the name when it is left out; refuse inputs that the type does not have, or lacks."""
         type_, _ = _type(request.type)
         inputs = plain_map(request.new_inputs)
         old = plain_map(request.old_inputs)
         if type_.name and not inputs.get(type_.name) and type_.name not in type_.fixed:
             inputs[type_.name] = old.get(type_.name) or _name(type_, request.name, request.random_seed)
-        failures = [
-            CheckFailure(name, f"missing required property '{name}'")
-            for name in type_.parameters
-            if name != "subscriptionId" and name not in type_.fixed and inputs.get(name) in (None, "")
-        ]
+        failures = [CheckFailure(*failure) for failure in schema.failures(type_.token, inputs)]
         return CheckResponse(inputs=value_map(inputs), failures=failures)
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -83,7 +79,10 @@ class AzureNative(Provider):
         before = old.get(shape.INPUTS)
         if not isinstance(before, dict):
             before = {key: value for key, value in old.items() if key != shape.INPUTS}
-        return diffing.diff(before, plain_map(request.new_inputs), type_.replacing, delete_first=True)
+        after = plain_map(request.new_inputs)
+        if refreshing.same(before.get("location"), after.get("location")):
+            before = before | {"location": after["location"]}
+        return diffing.diff(before, after, type_.replacing, delete_first=True)
 
     async def create(self, request: CreateRequest) -> CreateResponse:
         type_, version = _type(request.type)
@@ -123,8 +122,7 @@ class AzureNative(Provider):
         before = state.get(shape.INPUTS) or plain_map(request.inputs)
         outputs = shape.outputs_of(type_, answer, {}, version)
         if before:
-            seen = {**outputs, **shape.path_inputs(type_, request.resource_id)}
-            inputs = {key: shape.projected(value, seen.get(key)) for key, value in before.items()}
+            inputs = refreshing.refreshed(before, state, outputs)
         else:
             inputs = shape.imported(type_, request.resource_id, outputs)
         outputs[shape.INPUTS] = inputs

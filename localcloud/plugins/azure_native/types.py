@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _TOP = frozenset(
@@ -20,6 +20,8 @@ _TOP = frozenset(
 class AzureType:
     """`path` is below /subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName} unless it starts with "/"."""
 
+    token: str = ""
+    """As "storage:StorageAccount"; the table's own key."""
     path: str
     version: str
     flat: bool = True
@@ -73,7 +75,7 @@ _NETWORK_LISTS = frozenset(
     }
 )  # fmt: skip
 
-TYPES: Mapping[str, AzureType] = {
+_TABLE: Mapping[str, AzureType] = {
     "resources:ResourceGroup": AzureType(
         path="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
         version="2024-03-01", name="resourceGroupName",
@@ -161,6 +163,7 @@ TYPES: Mapping[str, AzureType] = {
     ),
     "machinelearningservices:ManagedNetworkSettingsRule": AzureType(
         path=f"{_ML}/outboundRules/{{ruleName}}", version=_ML_VERSION, name="ruleName", flat=False,
+        replaces=("properties.type",),
     ),
     "machinelearningservices:Registry": AzureType(
         path="Microsoft.MachineLearningServices/registries/{registryName}", version=_ML_VERSION, name="registryName",
@@ -183,6 +186,7 @@ TYPES: Mapping[str, AzureType] = {
     ),
     "monitor:MetricAlert": AzureType(
         path="Microsoft.Insights/metricAlerts/{ruleName}", version="2018-03-01", name="ruleName",
+        renames={"odataType": "odata.type"},
     ),
     "monitor:ScheduledQueryRule": AzureType(
         path="Microsoft.Insights/scheduledQueryRules/{ruleName}", version="2025-01-01-preview", name="ruleName",
@@ -228,6 +232,9 @@ TYPES: Mapping[str, AzureType] = {
         version="2024-06-01", name="virtualNetworkLinkName", replaces=("virtualNetwork",),
     ),
 }  # fmt: skip
+
+
+TYPES: Mapping[str, AzureType] = {token: replace(type_, token=token) for token, type_ in _TABLE.items()}
 
 
 def find(token: str) -> tuple[AzureType, str]:

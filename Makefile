@@ -26,7 +26,7 @@ up: tools ## from clone to registered model on this machine: make up [DATA=my.cs
 	@$(PYTHON_BIN) -m localcloud start
 	@$(ENTER); \
 	pulumi stack select $(STACK) --create >/dev/null; \
-	pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink; \
+	pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
 	python -m mlops up --stack $(STACK) --data "$(DATA)"
 
 run: ## train again, even if nothing changed
@@ -59,7 +59,7 @@ down: .venv/installed ## stop localcloud, keep everything
 	@$(PYTHON_BIN) -m localcloud stop
 
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
-	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink
+	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true
 
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi

@@ -1,7 +1,8 @@
-"""The one place where clients are made. Each is made when it is first used: azure.ai.ml alone takes seconds to import."""
+"""The one place where clients are made, each when it is first used: azure.ai.ml alone takes seconds to import."""
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +35,19 @@ class Clients:
     @cached_property
     def ml(self) -> Any:
         """azure.ai.ml.MLClient of the workspace; the library has no types."""
-        from azure.ai.ml import MLClient
-
-        out = self.outputs
-        return MLClient(self.credential, out.subscription_id, out.resource_group, out.workspace_name)
+        return self._ml(workspace_name=self.outputs.workspace_name)
 
     def registry(self, name: str) -> Any:
         """azure.ai.ml.MLClient of a registry."""
+        return self._ml(registry_name=name)
+
+    def _ml(self, **place: str) -> Any:
         from azure.ai.ml import MLClient
 
+        # It calls half of its own classes experimental, once each.
+        logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
         out = self.outputs
-        return MLClient(self.credential, out.subscription_id, out.resource_group, registry_name=name)
+        return MLClient(self.credential, out.subscription_id, out.resource_group, show_progress=False, **place)
 
     @property
     def workspace_id(self) -> str:

@@ -1,4 +1,4 @@
-"""The stack's outputs, from Pulumi or from the file that a CI stage passes on. They are all that mlops knows of a stack."""
+"""The stack's outputs, from Pulumi or from the file that a CI stage passes on: all that mlops knows of a stack."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _unreachable(error: BaseException) -> str:
 def _refused(error: HttpResponseError) -> str:
     code = error.error.code if error.error is not None else ""
     text = error.error.message if error.error is not None and error.error.message else error.message
-    address = error.response.request.url.split("?")[0] if error.response is not None else ""
+    address = str(getattr(getattr(error.response, "request", None), "url", "")).split("?")[0]
     where = f" ({address})" if address else ""
     return f"{error.status_code or ''} {code or error.reason or ''}{where}: {_short(str(text))}".strip()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from mlops.clients import Clients
 from mlops.errors import RemoteError
@@ -68,7 +70,7 @@ def cancel(clients: Clients, name: str) -> None:
     clients.arm.post(f"{clients.workspace_id}/jobs/{name}/cancel")
 
 
-def _recent(clients: Clients) -> Any:
+def _recent(clients: Clients) -> Iterator[Job]:
     """Newest first, as Azure ML lists them."""
     query: dict[str, str] = {"jobType": "Pipeline"}
     for _ in range(_PAGES):
@@ -84,8 +86,6 @@ def _recent(clients: Clients) -> Any:
 
 
 def _query(link: str) -> dict[str, str]:
-    from urllib.parse import parse_qsl, urlsplit
-
     return {key: value for key, value in parse_qsl(urlsplit(link).query) if key != "api-version"}
 
 

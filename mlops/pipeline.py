@@ -26,7 +26,9 @@ def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
 
-    @pipeline(name=NAME, display_name="Train, evaluate and register the diabetes model")
+    @pipeline(  # type: ignore[untyped-decorator]
+        name=NAME, display_name="Train, evaluate and register the diabetes model"
+    )
     def training(data_uri: str, data_version: str, code_version: str = version):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
             workspace_url=outputs.databricks_host,

@@ -176,8 +176,8 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
         known = clients.ml.components.get(pipeline.NAME, publication.version)
         if (known.tags or {}).get(FINGERPRINT_TAG) != publication.fingerprint:
             raise InvalidError(
-                f"Version {publication.version} of {pipeline.NAME} is published already, from other content: give another "
-                "--version."
+                f"Version {publication.version} of {pipeline.NAME} is published already, from other content: "
+                "give another --version."
             )
         return known
     except ResourceNotFoundError:

@@ -39,7 +39,7 @@ def ensure_published(clients: Clients, version: str | None, console: Console, fo
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)
-    return publish.publish(clients, planned, lambda text: console.print(f"  {text}", highlight=False))
+    return publish.publish(clients, planned, lambda text: console.print(f"  {text}", highlight=False, soft_wrap=True))
 
 
 def train(clients: Clients, now: Published, data: training_data.TrainingData, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from localcloud.arm.store import Resource
@@ -17,15 +18,24 @@ _KINDS = {
 }  # fmt: skip
 
 
-def of_job(ctx: Context, compute: Resource | None, wanted: Json | None, submitter: Principal) -> Principal | None:
-    """The principal of a job on `compute` (None: serverless). None when the compute has no identity at all.
+@dataclass(frozen=True)
+class JobIdentity:
+    """`data`: who reads inputs and writes outputs; `managed`: whom the job's process gets tokens of. None: nobody."""
 
-    `wanted` is the job's identity, {"identityType": "Managed", "clientId": …}. Raises ServiceError 400 for a managed
+    data: Principal | None
+    managed: Principal | None
+
+
+def of_job(ctx: Context, compute: Resource | None, wanted: Json | None, submitter: Principal) -> JobIdentity:
+    """The identities of a job on `compute` (None: serverless).
+
+    `wanted` is the job's choice, {"identityType": "Managed", "clientId": …}. Raises ServiceError 400 for a managed
     identity that the compute does not have.
     """
     kind = _kind(wanted)
     if kind == "user" or (compute is None and kind == "token"):
-        return submitter
+        of_compute = _identities(ctx, compute) if compute is not None else []
+        return JobIdentity(submitter, of_compute[0][1] if of_compute else None)
     if compute is None:
         raise user_error("Serverless jobs with a managed identity are not emulated: use an AmlCompute cluster.", 501)
     identities = _identities(ctx, compute)
@@ -33,14 +43,15 @@ def of_job(ctx: Context, compute: Resource | None, wanted: Json | None, submitte
     if kind == "managed" and named:
         for id_, principal in identities:
             if named & {id_.lower(), principal.app_id.lower(), principal.object_id.lower()}:
-                return principal
+                return JobIdentity(principal, principal)
         raise user_error(
             f"The identity {', '.join(sorted(named))} of the job is not assigned to compute '{compute.name}': "
             "assign it to the compute first."
         )
     if kind == "managed" and not identities:
         raise user_error(f"The job asks for a managed identity, but compute '{compute.name}' has none.")
-    return identities[0][1] if identities else None
+    first = identities[0][1] if identities else None
+    return JobIdentity(first, first)
 
 
 def _kind(wanted: Json | None) -> str:

@@ -261,7 +261,7 @@ class Planner:
             raise not_emulated(f"jobs on several nodes ({what} asks for a distribution or more than one instance)")
         compute = self._compute(shapes.pick(node, "computeId", "compute") or defaults.compute, what)
         identity = node.get("identity") or defaults.identity
-        principal = identities.of_job(self._ctx, compute, identity, defaults.submitter)
+        who = identities.of_job(self._ctx, compute, identity, defaults.submitter)
         limits = shapes.pick(node, "limits") or spec.get("limits") or {}
         try:
             timeout = durations.seconds(limits.get("timeout"))
@@ -282,7 +282,7 @@ class Planner:
             "optional": sorted(name for name, value in inputs.items() if value is None),
             "code": code, "environment": environment if isinstance(environment, str) else None,
             "variables": {str(key): str(value) for key, value in variables.items()},
-            "principal": principal.object_id if principal else None,
+            "data_principal": who.data and who.data.object_id, "identity": who.managed and who.managed.object_id,
             "timeout_seconds": timeout, "component": component.id if component else run.spec.get("component"),
         }  # fmt: skip
         try:

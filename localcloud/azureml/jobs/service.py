@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
 
+from localcloud.azureml.jobs.arm import JobType
+from localcloud.azureml.jobs.commands import Commands
+from localcloud.azureml.jobs.history import RunHistory
+from localcloud.azureml.jobs.page import Pages
+from localcloud.azureml.jobs.runner import JobRunner
+from localcloud.azureml.jobs.runs import RunStore
+from localcloud.azureml.jobs.sources import Sources
+from localcloud.azureml.jobs.submit import Submission
+from localcloud.azureml.jobs.tracking import Tracking
+from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.azureml.mlflow import service as mlflow_service
 from localcloud.core.context import Context
 
 
@@ -13,9 +24,23 @@ from localcloud.core.context import Context
 class JobsService:
     """`routes` for *.api.azureml.ms (run history and its neighbours), `local_routes` for run pages on localhost."""
 
-    routes: list[BaseRoute] = field(default_factory=list)
-    local_routes: list[BaseRoute] = field(default_factory=list)
+    routes: list[BaseRoute]
+    local_routes: list[BaseRoute]
 
 
 def build(ctx: Context) -> JobsService:
-    return JobsService()
+    """Register the type, make the routes, and hook into the gateway's start and stop."""
+    mlflow = mlflow_service.build(ctx)
+    store, transfer, tracking = RunStore(ctx.database), Transfer(ctx), Tracking(mlflow.mlflow)
+    runner = JobRunner(ctx, store, Commands(ctx, transfer, tracking, mlflow.tokens), tracking)
+    submission = Submission(ctx, store, runner, Sources(ctx, store, mlflow.models))
+    ctx.offered[Submission] = submission
+    JobType(ctx, store, runner, submission).register()
+
+    async def stop() -> None:
+        transfer.close()
+
+    ctx.on_start.append(runner.recover)
+    ctx.on_stop.append(stop)
+    history = RunHistory(ctx, store, runner, mlflow)
+    return JobsService(history.routes(), Pages(ctx, store, runner, mlflow.mlflow).routes())

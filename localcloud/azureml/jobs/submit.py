@@ -2,15 +2,83 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from typing import Any
 
-from localcloud.arm.store import Resource
+from localcloud.arm.registry import NameRule
+from localcloud.arm.store import Resource, now
+from localcloud.azureml.common import WORKSPACE, user_error
+from localcloud.azureml.jobs.plan import Planner
+from localcloud.azureml.jobs.runner import JobRunner
+from localcloud.azureml.jobs.runs import RunStore
+from localcloud.azureml.jobs.sources import Sources
 from localcloud.core.context import Context, Principal
-from localcloud.core.errors import not_emulated
+from localcloud.core.errors import ServiceError
 
 Json = dict[str, Any]
 
+TYPE = f"{WORKSPACE}/jobs"
+NAME = NameRule(
+    r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}",
+    "The job name '{name}' is invalid: use letters, digits, '-' and '_', at most 255, and begin with a letter or "
+    "digit.",
+    "UserError",
+)
+
+
+class Submission:
+    """Plans, keeps and starts jobs."""
+
+    def __init__(self, ctx: Context, store: RunStore, runner: JobRunner, sources: Sources) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._runner = runner
+        self._sources = sources
+
+    async def submit(self, workspace: Resource, resource: Resource, principal: Principal) -> None:
+        """Start the job that `resource` describes, and keep both. Raises ServiceError to refuse."""
+        if self._store.get(workspace.id, resource.name) is not None:
+            raise user_error(f"A job with the name '{resource.name}' exists already.", 409, "Conflict")
+        planner = Planner(self._ctx, workspace, self._sources)
+        runs = await planner.job(resource.name, resource.properties, principal)
+        with self._ctx.database.transaction():
+            self._ctx.resources.put(resource)
+            for run in runs:
+                self._store.add(run)
+        self._runner.start(workspace, runs)
+
 
 async def submit(ctx: Context, workspace: Resource, name: str, body: Json, principal: Principal) -> Resource:
-    """Check a JobBase body ({"properties": …}), keep it, and start it. Raises ServiceError to refuse."""
-    raise not_emulated(f"job {name}")
+    """Check a JobBase body ({"properties": …}), keep it, and start it; the job as ARM shows it.
+
+    Raises ServiceError to refuse.
+    """
+    if re.fullmatch(NAME.pattern, name) is None:
+        raise ServiceError(400, NAME.code, NAME.message.format(name=name))
+    stamp = now()
+    who = {"createdBy": principal.app_id, "createdByType": "Application", "createdAt": stamp}
+    resource = Resource(
+        id=f"{workspace.id}/jobs/{name}", type=TYPE, name=name, properties=copy.deepcopy(body["properties"]),
+        system_data=who | {"lastModifiedBy": principal.app_id, "lastModifiedAt": stamp},
+    )  # fmt: skip
+    complete(resource)
+    await ctx.offered[Submission].submit(workspace, resource, principal)
+    type_ = ctx.types.get(TYPE)
+    if type_ is None or type_.render is None:
+        raise RuntimeError("the jobs type is not registered")
+    return Resource.from_json(type_.render(ctx, resource))
+
+
+def complete(resource: Resource) -> None:
+    """Defaults of a job's body. Raises ServiceError 400."""
+    properties = resource.properties
+    if not properties.get("jobType"):
+        raise user_error("The property 'jobType' of a job is required.")
+    properties["experimentName"] = properties.get("experimentName") or "Default"
+    properties["displayName"] = properties.get("displayName") or resource.name
+    properties["isArchived"] = bool(properties.get("isArchived"))
+    for name in ("tags", "properties"):
+        properties[name] = dict(properties.get(name) or {})
+    for name in ("inputs", "outputs"):
+        properties[name] = dict(properties.get(name) or {})

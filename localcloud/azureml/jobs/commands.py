@@ -1,0 +1,192 @@
+"""Runs the command of a job or step, from its place in the queue to its artifacts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.jobs import blob_logs, environment, expressions
+from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
+from localcloud.azureml.jobs.nodes import Nodes
+from localcloud.azureml.jobs.process import CommandProcess
+from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.stopping import Stop
+from localcloud.azureml.jobs.tracking import Tracking
+from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.azureml.jobs.workdir import WorkFolder
+from localcloud.azureml.mlflow.access import RunTokens
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+
+_TAIL_LINES, _TAIL_CHARACTERS = 20, 2000
+_log = logging.getLogger("localcloud.azureml")
+
+Changed = Callable[[Run], None]
+"""Told after each change of a run's status: keeps it, and whatever else wants to know."""
+
+
+@dataclass
+class _Attempt:
+    """One run of a command. `process` while there is one."""
+
+    workspace: Resource
+    run: Run
+    parent: Run | None
+    stop: Stop
+    changed: Changed
+    process: CommandProcess | None = None
+    error: Json | None = None
+
+    def move(self, status: str) -> None:
+        self.run.move(status)
+        self.changed(self.run)
+
+    def fail(self, code: str, message: str) -> None:
+        """The first error counts."""
+        self.error = self.error or {"code": code, "message": message}
+
+
+class Commands:
+    def __init__(self, ctx: Context, transfer: Transfer, tracking: Tracking, tokens: RunTokens) -> None:
+        self._ctx = ctx
+        self._transfer = transfer
+        self._tracking = tracking
+        self._tokens = tokens
+        self.nodes = Nodes(ctx)
+
+    async def run(self, workspace: Resource, run: Run, parent: Run | None, stop: Stop, changed: Changed) -> None:
+        """To its end, which `run.status` says. Only the gateway's stop raises."""
+        attempt = _Attempt(workspace, run, parent, stop, changed)
+        body = asyncio.create_task(self._body(attempt), name=f"job {run.id}")
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({body, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not body.done():
+                attempt.move("CancelRequested")
+                if attempt.process is not None:
+                    await attempt.process.end()
+                    await body
+                else:
+                    body.cancel()
+                    await asyncio.gather(body, return_exceptions=True)
+            if not body.cancelled():
+                body.result()
+        except ServiceError as error:
+            attempt.fail("UserError" if error.status < 500 else "ServiceError", error.message)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _log.exception("job %s", run.id)
+            attempt.fail("InternalServerError", f"localcloud failed: {error!r}")
+        finally:
+            stopping.cancel()
+            body.cancel()
+            await asyncio.gather(stopping, body, return_exceptions=True)
+            if attempt.process is not None:
+                await attempt.process.end(0)
+        await self._finish(attempt)
+
+    async def _body(self, attempt: _Attempt) -> None:
+        run = attempt.run
+        attempt.move("Queued")
+        async with self.nodes.one(run.compute):
+            attempt.move("Preparing")
+            data = self._principal(run.spec.get("data_principal"))
+            folder = WorkFolder(self._ctx, self._transfer, attempt.workspace, run, data)
+            try:
+                submitter = self._principal(run.submitter)
+                user = submitter.display_name if submitter is not None else run.submitter
+                begun, _ = await asyncio.gather(
+                    self._tracking.begin(attempt.workspace, run, attempt.parent, user), folder.prepare()
+                )
+                await self._process(attempt, folder, begun)
+            finally:
+                self._ctx.tasks.start(asyncio.to_thread(folder.clear), f"clear job {run.id}")
+
+    async def _process(self, attempt: _Attempt, folder: WorkFolder, experiment_id: str) -> None:
+        run, workspace = attempt.run, attempt.workspace
+        identity = self._principal(run.spec.get("identity"))
+        secret = self._ctx.identities.grant_workload(None, identity.app_id) if identity is not None else None
+        token = self._tokens.grant(run.id, workspace.id)
+        access = environment.Access(token, identity, secret, experiment_id)
+        variables = environment.variables(self._ctx.settings, workspace, run, folder.root, access)
+        command = expressions.command(run.spec["command"], folder.inputs, folder.outputs)
+        try:
+            process = await CommandProcess.start(command, folder.work, variables | folder.variables(), folder.log)
+            attempt.process = process
+            run.process, run.logs = process.mark(), [blob_logs.STD_LOG]
+            attempt.move("Running")
+            code = await self._followed(attempt, process, folder)
+            run.process = None
+            if not attempt.stop.wanted:
+                attempt.move("Finalizing")
+                if code != 0:
+                    attempt.fail("UserError", _failure(code, folder))
+                await folder.send_outputs(succeeded=code == 0)
+            run.logs += await folder.send_artifacts()
+        finally:
+            self._tokens.revoke(token)
+            if secret is not None:
+                self._ctx.identities.revoke_workload(secret)
+
+    async def _followed(self, attempt: _Attempt, process: CommandProcess, folder: WorkFolder) -> int:
+        """The exit code, when the log is in storage to its end."""
+        run = attempt.run
+        follower = FileFollower(folder.log, BlobLog(self._ctx, attempt.workspace, run.id, blob_logs.STD_LOG))
+        following = asyncio.create_task(follower.run(), name=f"log of {run.id}")
+        limit = run.spec.get("timeout_seconds")
+        timer = asyncio.get_running_loop().call_later(limit, attempt.stop.request, "timeout") if limit else None
+        try:
+            code = await process.wait()
+            follower.stop()
+            await following
+            return code
+        finally:
+            following.cancel()
+            if timer is not None:
+                timer.cancel()
+
+    async def _finish(self, attempt: _Attempt) -> None:
+        """MLflow's run ends before anyone sees that the job has."""
+        run = attempt.run
+        if attempt.stop.wanted:
+            ended = "Canceled"
+            run.error = _why(run, attempt.stop)
+        else:
+            ended = "Completed" if attempt.error is None else "Failed"
+            run.error = attempt.error
+        try:
+            await self._tracking.end(attempt.workspace, run, ended)
+        except ServiceError as error:
+            _log.warning("the MLflow run of job %s is not ended: %s", run.id, error)
+        run.move(ended)
+        attempt.changed(run)
+
+    def _principal(self, object_id: str | None) -> Principal | None:
+        return self._ctx.identities.by_object_id(object_id) if object_id else None
+
+
+def _why(run: Run, stop: Stop) -> Json | None:
+    if stop.reason == "timeout":
+        limit = f"{run.spec['timeout_seconds']:g} s"
+        return {"code": "UserError", "message": f"The job was canceled: it ran longer than its timeout of {limit}."}
+    if stop.reason == "failure":
+        return {"code": "UserError", "message": "The job was canceled: another step of its pipeline failed."}
+    return None
+
+
+def _failure(code: int, folder: WorkFolder) -> str:
+    """In Azure ML's words, with the end of the log."""
+    tail = ""
+    if folder.log.exists():
+        with folder.log.open("rb") as content:
+            content.seek(max(0, folder.log.stat().st_size - 4 * _TAIL_CHARACTERS))
+            lines = content.read().decode("utf-8", "replace").rstrip().splitlines()
+        tail = "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
+    return (
+        f"Execution failed. User process 'bash' exited with status code {code}. Please check log file "
+        f"'{blob_logs.STD_LOG}' for error details. Error: {tail}"
+    )

@@ -1,0 +1,81 @@
+"""The variables of a job's process: those that Azure ML sets, and how to reach this localcloud; none of the gateway's.
+
+Source of the names: learn.microsoft.com "Azure ML compute environment variables", azure-identity `_credentials/
+azure_ml.py` (MSI_ENDPOINT, MSI_SECRET), mlflow `environment_variables.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.jobs.runs import Run
+from localcloud.core.context import Principal
+from localcloud.core.settings import Settings
+
+_KEPT = ("LANG", "LC_ALL", "TZ", "USER", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a running job is given to act with: secrets, which end with it."""
+
+    run_token: str
+    identity: Principal | None
+    msi_secret: str | None
+    mlflow_experiment_id: str
+
+
+def variables(settings: Settings, workspace: Resource, run: Run, folder: Path, access: Access) -> dict[str, str]:
+    parts = workspace.id.split("/")
+    host = f"https://{workspace.location}.api.azureml.ms"
+    proxy = f"http://127.0.0.1:{settings.proxy_port}"
+    bundle = str(settings.tls / "bundle.pem")
+    own = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    own |= {
+        # The environment of an image would be first on its PATH; this is the checkout's.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        # Caches such as matplotlib's fonts: made once, not by each job.
+        "XDG_CACHE_HOME": str(settings.home / "job-cache"),
+        "PYTHONUNBUFFERED": "1",
+        "AZUREML_RUN_ID": run.id,
+        "AZUREML_ROOT_RUN_ID": run.root,
+        "AZUREML_RUN_TOKEN": access.run_token,
+        "AZUREML_EXPERIMENT_NAME": run.experiment,
+        "AZUREML_EXPERIMENT_ID": access.mlflow_experiment_id,
+        "AZUREML_ARM_SUBSCRIPTION": parts[2],
+        "AZUREML_ARM_RESOURCEGROUP": parts[4],
+        "AZUREML_ARM_WORKSPACE_NAME": workspace.name,
+        "AZUREML_ARM_PROJECT_NAME": run.experiment,
+        "AZUREML_WORKSPACE_ID": str(workspace.properties["workspaceId"]),
+        "AZUREML_WORKSPACE_SCOPE": workspace.id,
+        "AZUREML_SERVICE_ENDPOINT": host,
+        "MLFLOW_TRACKING_URI": f"{host}/mlflow/v1.0{workspace.id}",
+        "MLFLOW_REGISTRY_URI": f"{host}/mlflow/v1.0{workspace.id}",
+        "MLFLOW_TRACKING_TOKEN": access.run_token,
+        "MLFLOW_EXPERIMENT_NAME": run.experiment,
+        "MLFLOW_EXPERIMENT_ID": access.mlflow_experiment_id,
+        "MLFLOW_RUN_ID": run.mlflow_run_id or run.id,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": "localhost,127.0.0.1,::1",
+        "no_proxy": "localhost,127.0.0.1,::1",
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
+    }
+    if run.parent is not None:
+        own["AZUREML_PARENT_RUN_ID"] = run.parent
+    if access.identity is not None and access.msi_secret is not None:
+        own["MSI_ENDPOINT"] = f"http://127.0.0.1:{settings.identity_port}/msi/token"
+        own["MSI_SECRET"] = access.msi_secret
+        own["DEFAULT_IDENTITY_CLIENT_ID"] = access.identity.app_id
+    given: dict[str, str] = run.spec.get("variables", {})
+    return own | given

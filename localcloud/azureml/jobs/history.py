@@ -1,0 +1,221 @@
+"""Run history and its neighbours at https://REGION.api.azureml.ms: runs, their children, logs and outputs.
+
+    /history/v1.0/…/workspaces/WS/[experiments/E/|experimentids/E/]runs/ID[/children|/details|/cancel …]
+    /data/v1.0/…/dataversion/batchGetResolvedUris, /modelregistry/v1.0/…/models/batchGetResolvedUris
+    /metric/v2.0/…/runs/ID/list|full|sample
+
+Source: azure-ai-ml `_restclient/{runhistory,dataset_dataplane,model_dataplane}/operations/_operations.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.jobs import metrics, run_shapes
+from localcloud.azureml.jobs.runner import JobRunner
+from localcloud.azureml.jobs.runs import Run, RunStore
+from localcloud.azureml.mlflow import access
+from localcloud.azureml.mlflow.service import MlflowService
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+Json = dict[str, Any]
+
+_PAGE = 500
+_EXPERIMENT = re.compile(r"(?:experiments|experimentids)/([^/]+)/(.*)")
+_RUN = re.compile(r"runs/([^/:]+)(?:/(.*))?")
+_ASSET = re.compile(r".*/(?:data|models)/azureml_(?P<run>.+)_(?P<side>input|output)_data_(?P<name>.+)/versions/1")
+_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+
+
+class RunHistory:
+    def __init__(self, ctx: Context, store: RunStore, runner: JobRunner, mlflow: MlflowService) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._runner = runner
+        self._mlflow = mlflow
+
+    def routes(self) -> list[BaseRoute]:
+        served: dict[str, Callable[[Request, Resource, str, Json], Awaitable[Json | None]]] = {
+            "/history/v1.0/{path:path}": self._history,
+            "/data/v1.0/{path:path}": self._resolved,
+            "/modelregistry/v1.0/{path:path}": self._resolved,
+            "/metric/v2.0/{path:path}": self._metrics,
+        }
+        return [Route(path, self._entered(answer), methods=_METHODS) for path, answer in served.items()]
+
+    def _entered(self, answer: Callable[[Request, Resource, str, Json], Awaitable[Json | None]]) -> Any:
+        async def endpoint(request: Request) -> Response:
+            try:
+                workspace_id, rest = access.split(request.path_params["path"])
+                permission = _permission(request.method, rest)
+                access.enter(self._ctx, self._mlflow.tokens, request, workspace_id, permission)
+                workspace = access.workspace_at(self._ctx, workspace_id)
+                shown = await answer(request, workspace, rest, await _body(request))
+            except ServiceError as error:
+                return _error_response(error)
+            return Response(status_code=200) if shown is None else JSONResponse(shown)
+
+        return endpoint
+
+    async def _history(self, request: Request, workspace: Resource, rest: str, body: Json) -> Json | None:
+        if rest == "rundata" and request.method == "POST":
+            return self._run_data(workspace, body)
+        if rest == "batchrundata" and request.method == "POST":
+            wanted = body.get("requests") or {}
+            return {"runs": {key: {"runData": self._run_data(workspace, one)} for key, one in wanted.items()}}
+        experiment = _EXPERIMENT.fullmatch(rest)
+        if experiment is not None:
+            rest = experiment[2]
+        if rest == "runs:query" and request.method == "POST":
+            return self._query(workspace, body, experiment[1] if experiment else None)
+        found = _RUN.fullmatch(rest)
+        if found is None:
+            raise not_emulated(f"{request.method} {request.url.path}")
+        run = self._run(workspace, found[1])
+        return await self._of_run(request, workspace, run, found[2] or "", body)
+
+    async def _of_run(self, request: Request, workspace: Resource, run: Run, what: str, body: Json) -> Json | None:
+        method = request.method
+        if method == "GET" and what == "":
+            return run_shapes.run_json(self._ctx, workspace, run)
+        if method == "GET" and what == "details":
+            return run_shapes.details_json(self._ctx, workspace, run)
+        if method == "GET" and what == "children":
+            children = [self._live(one) for one in self._store.children(workspace.id, run.id)]
+            return self._page(request, workspace, children)
+        if method == "GET" and what.startswith("serviceinstances/"):
+            return {"instances": {}}
+        if method == "PATCH" and what == "":
+            return self._modify(workspace, run, body)
+        if method == "POST" and what == "cancel":
+            self._runner.cancel(workspace.id, run.id)
+            return None
+        raise not_emulated(f"{method} {request.url.path}")
+
+    def _run(self, workspace: Resource, id_: str) -> Run:
+        """Raises ServiceError 404 as run history does."""
+        run = self._runner.live(workspace.id, id_) or self._store.get(workspace.id, id_)
+        if run is None:
+            raise ServiceError(404, "UserError", f"RunId {id_} was not found.")
+        return run
+
+    def _live(self, run: Run) -> Run:
+        return self._runner.live(run.workspace_id, run.id) or run
+
+    def _page(self, request: Request, workspace: Resource, runs: list[Run]) -> Json:
+        query = request.query_params
+        start = int(query.get("$continuationToken") or 0)
+        size = min(int(query.get("$top") or _PAGE), _PAGE)
+        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
+        if start + size < len(runs):
+            shown["continuationToken"] = str(start + size)
+            shown["nextLink"] = str(request.url.include_query_params(**{"$continuationToken": str(start + size)}))
+        return shown
+
+    def _query(self, workspace: Resource, body: Json, experiment: str | None) -> Json:
+        """The newest first; of an experiment by name or id. Filters are not emulated."""
+        if body.get("filter"):
+            raise not_emulated(f"runs:query with the filter {body['filter']!r}")
+        runs = [
+            self._live(run)
+            for job in self._store.jobs(workspace.id)
+            for run in reversed(self._store.tree(workspace.id, job.id))
+            if experiment in {None, run.experiment, run_shapes.experiment_id(workspace, run.experiment)}
+        ]
+        start, size = int(body.get("continuationToken") or 0), min(int(body.get("top") or _PAGE), _PAGE)
+        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
+        shown["continuationToken"] = str(start + size) if start + size < len(runs) else None
+        return shown
+
+    def _run_data(self, workspace: Resource, body: Json) -> Json:
+        run = self._run(workspace, str(body.get("runId") or ""))
+        return {
+            "runMetadata": run_shapes.run_json(self._ctx, workspace, run),
+            "runDefinition": None,
+            "jobSpecification": None,
+        }
+
+    def _modify(self, workspace: Resource, run: Run, body: Json) -> Json:
+        """displayName, description, hidden are set; tags and properties are added to."""
+        if body.get("displayName") is not None:
+            run.display_name = str(body["displayName"])
+        if body.get("description") is not None:
+            run.description = str(body["description"])
+        if body.get("hidden") is not None:
+            run.hidden = bool(body["hidden"])
+        run.tags |= {str(key): str(value) for key, value in (body.get("tags") or {}).items()}
+        run.properties |= {str(key): str(value) for key, value in (body.get("properties") or {}).items()}
+        run.revision += 1
+        self._store.save(run)
+        return run_shapes.run_json(self._ctx, workspace, run)
+
+    async def _resolved(self, request: Request, workspace: Resource, rest: str, body: Json) -> Json:
+        if request.method != "POST" or not rest.endswith("/batchGetResolvedUris"):
+            raise not_emulated(f"{request.method} {request.url.path}")
+        key = "path" if rest.startswith("models/") else "uri"
+        values = {}
+        for id_ in body.get("values") or []:
+            found = _ASSET.fullmatch(str(id_))
+            run = self._run(workspace, found["run"]) if found else None
+            ports = {} if run is None or found is None else run.inputs if found["side"] == "input" else run.outputs
+            if found is None or found["name"] not in ports:
+                raise ServiceError(404, "UserError", f"The asset '{id_}' was not found.")
+            port = ports[found["name"]]
+            values[str(id_)] = {key: port["uri"], "type": port["type"]}
+        return {"values": values}
+
+    async def _metrics(self, request: Request, workspace: Resource, rest: str, body: Json) -> Json:
+        found = _RUN.fullmatch(rest)
+        if request.method != "POST" or found is None or found[2] not in {"list", "full", "sample"}:
+            raise not_emulated(f"{request.method} {request.url.path}")
+        run = self._run(workspace, found[1])
+        if found[2] == "list":
+            return await metrics.listed(self._mlflow.mlflow, workspace, run)
+        return await metrics.full(self._mlflow.mlflow, workspace, run, str(body.get("metricName") or ""))
+
+
+def _permission(method: str, rest: str) -> str:
+    if rest.endswith("/cancel"):
+        return "jobs/cancel/action"
+    if "batchGetResolvedUris" in rest:
+        return "models/read" if rest.startswith("models/") else "data/read"
+    if method == "GET" or rest.rsplit("/", 1)[-1] in {
+        "rundata",
+        "batchrundata",
+        "runs:query",
+        "list",
+        "full",
+        "sample",
+    }:
+        return "experiments/runs/read"
+    return "experiments/runs/write"
+
+
+async def _body(request: Request) -> Json:
+    raw = await request.body()
+    try:
+        body = json.loads(raw) if raw.strip() else {}
+    except ValueError as error:
+        raise ServiceError(400, "UserError", f"The request body is not JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise ServiceError(400, "UserError", "The request body must be a JSON object.")
+    return body
+
+
+def _error_response(error: ServiceError) -> Response:
+    shown: Json = {
+        "error": {"code": error.code, "severity": None, "message": error.message, "details": [], "innerError": None},
+        "correlation": {},
+        "environment": None,
+        "location": None,
+    }
+    return JSONResponse(shown, error.status, error.headers)

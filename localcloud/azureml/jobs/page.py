@@ -1,0 +1,176 @@
+"""Run pages: one HTML document a job, with its steps, metrics, inputs and outputs, errors and logs. No script."""
+
+from __future__ import annotations
+
+import asyncio
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.common import WORKSPACE
+from localcloud.azureml.jobs import blob_logs, metrics, run_shapes
+from localcloud.azureml.jobs.arm import page_url
+from localcloud.azureml.jobs.runner import JobRunner
+from localcloud.azureml.jobs.runs import Run, RunStore
+from localcloud.azureml.mlflow.client import Mlflow
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+_LOG_TAIL = 40_000
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1b1b1f;background:#fff}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.25rem .8rem .25rem 0;vertical-align:top;border-bottom:1px solid #ddd}
+td,pre{overflow-wrap:anywhere}pre{background:#f5f5f7;padding:.7rem;white-space:pre-wrap}pre.error{background:#fdecea}
+.Completed{color:#1a7f37}.Failed{color:#b3261e}.Canceled,.CancelRequested{color:#8a6100}
+@media(prefers-color-scheme:dark){body{color:#e6e6e9;background:#1b1b1f}pre{background:#2a2a30}pre.error{background:#4a2420}
+th,td{border-color:#444}.Completed{color:#4cc26b}.Failed{color:#ff8a80}.Canceled,.CancelRequested{color:#f2c14e}
+a{color:#8ab4f8}}
+"""
+
+
+class Pages:
+    """GET /_localcloud/azureml and /_localcloud/azureml/runs/ID?wsid=WORKSPACE, on localhost."""
+
+    def __init__(self, ctx: Context, store: RunStore, runner: JobRunner, mlflow: Mlflow) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._runner = runner
+        self._mlflow = mlflow
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/_localcloud/azureml", self._jobs, methods=["GET"]),
+            Route("/_localcloud/azureml/runs/{run}", self._run, methods=["GET"]),
+        ]
+
+    async def _jobs(self, request: Request) -> Response:
+        """Every workspace with its jobs, newest first."""
+        parts = []
+        for workspace in self._ctx.resources.list(WORKSPACE):
+            rows = [
+                [
+                    self._link(workspace, run),
+                    escape(run.experiment),
+                    _state(run),
+                    escape(run.created[:19]),
+                    _lasted(run),
+                ]
+                for run in map(self._live, self._store.jobs(workspace.id))
+            ]
+            parts.append(f"<h2>{escape(workspace.name)}</h2>")
+            parts.append(_table(["Job", "Experiment", "State", "Submitted (UTC)", "Duration"], rows))
+        return HTMLResponse(_document("Azure ML jobs", parts or ["<p>There is no workspace.</p>"], refresh=False))
+
+    async def _run(self, request: Request) -> Response:
+        workspace = self._ctx.resources.get(request.query_params.get("wsid", "/"))
+        run = self._store.get(workspace.id, request.path_params["run"]) if workspace is not None else None
+        if workspace is None or run is None:
+            return HTMLResponse(_document("No such run", ["<p>There is no such run.</p>"], refresh=False), 404)
+        run = self._live(run)
+        children = [self._live(one) for one in self._store.children(workspace.id, run.id)]
+        parts = [_facts(self._head(workspace, run))]
+        if run.error is not None:
+            parts.append(f"<h2>Error</h2><pre class='error'>{escape(str(run.error['message']))}</pre>")
+        if children:
+            rows = [[self._link(workspace, one), _state(one), _lasted(one), _reason(one)] for one in children]
+            parts += ["<h2>Steps</h2>", _table(["Step", "State", "Duration", "Error"], rows)]
+        parts += await self._numbers(workspace, [run, *children])
+        for title, ports in (("Inputs", run.inputs), ("Outputs", run.outputs)):
+            rows = [[escape(name), escape(str(one.get("value", one.get("uri"))))] for name, one in ports.items()]
+            parts += [f"<h2>{title}</h2>", _table(["Name", "Value"], rows)] if rows else []
+        parts += await self._logs(workspace, run)
+        return HTMLResponse(_document(f"Job {run.display_name}", parts, refresh=not run.over))
+
+    def _head(self, workspace: Resource, run: Run) -> dict[str, str]:
+        head = {
+            "State": _state(run), "Run id": escape(run.id), "Workspace": escape(workspace.name),
+            "Experiment": escape(run.experiment), "Submitted": f"{escape(run.created[:19])} UTC",
+            "Duration": _lasted(run),
+        }  # fmt: skip
+        if run.parent is not None:
+            parent = self._store.get(workspace.id, run.parent)
+            head["Step of"] = self._link(workspace, parent) if parent is not None else escape(run.parent)
+        identity = self._ctx.identities.by_object_id(run.spec.get("identity") or "")
+        if run.compute is not None:
+            head["Compute"] = escape(run.compute.rsplit("/", 1)[-1])
+        if identity is not None:
+            head["Runs as"] = f"{escape(identity.display_name)} ({escape(identity.app_id)})"
+        for name, at in run.states:
+            head[f"{escape(name)} at"] = f"{escape(at[11:23])} UTC"
+        return head
+
+    async def _numbers(self, workspace: Resource, runs: list[Run]) -> list[str]:
+        """Metrics and parameters of a run and its steps."""
+        rows = []
+        try:
+            for run in runs:
+                if run.mlflow_run_id is None:
+                    continue
+                found = await metrics.latest(self._mlflow, workspace, run)
+                rows += [[escape(run.name), escape(name), f"{value:g}"] for name, value in sorted(found.items())]
+        except ServiceError as error:
+            return [f"<p>MLflow does not answer: {escape(error.message)}</p>"]
+        return ["<h2>Metrics</h2>", _table(["Run", "Metric", "Value"], rows)] if rows else []
+
+    async def _logs(self, workspace: Resource, run: Run) -> list[str]:
+        parts = []
+        for name in run.logs:
+            text = await asyncio.to_thread(self._log, workspace, run, name)
+            parts.append(f"<h2>{escape(name)}</h2><pre>{escape(text)}</pre>")
+        return parts
+
+    def _log(self, workspace: Resource, run: Run, name: str) -> str:
+        account, container = blob_logs.artifact_store(self._ctx, workspace)
+        blob = self._ctx.storage.service_client(account).get_blob_client(
+            container, f"{blob_logs.folder(run.id)}/{name}"
+        )
+        size = int(blob.get_blob_properties().size) if blob.exists() else 0
+        start = max(0, size - _LOG_TAIL)
+        content = blob.download_blob(offset=start, length=_LOG_TAIL).readall() if size else b""
+        text: str = content.decode("utf-8", "replace")
+        return ("… (the end of the log)\n" if start else "") + text
+
+    def _live(self, run: Run) -> Run:
+        return self._runner.live(run.workspace_id, run.id) or run
+
+    def _link(self, workspace: Resource, run: Run) -> str:
+        return f"<a href='{escape(page_url(self._ctx, workspace, run.id))}'>{escape(run.display_name or run.name)}</a>"
+
+
+def _document(title: str, parts: list[str], *, refresh: bool) -> str:
+    again = '<meta http-equiv="refresh" content="2">' if refresh else ""
+    return "\n".join(
+        [
+            "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+            f"<meta name='viewport' content='width=device-width'>{again}<title>{escape(title)}</title>",
+            f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
+            *parts,
+            "</body></html>",
+        ]
+    )
+
+
+def _facts(rows: dict[str, str]) -> str:
+    return "<table>" + "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items()) + "</table>"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    first = "".join(f"<th>{name}</th>" for name in head)
+    rest = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{first}</tr>{rest}</table>"
+
+
+def _state(run: Run) -> str:
+    return f"<b class='{escape(run.status)}'>{escape(run.status)}</b>"
+
+
+def _lasted(run: Run) -> str:
+    return f"{run_shapes.lasted(run):.1f} s" if run.started else ""
+
+
+def _reason(run: Run) -> str:
+    return escape(str(run.error["message"]).splitlines()[0][:300]) if run.error else ""

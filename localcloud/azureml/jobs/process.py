@@ -1,0 +1,78 @@
+"""The process of a command: started in a session of its own, and ended as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+GRACE_SECONDS = float(os.environ.get("LOCALCLOUD_JOB_GRACE_SECONDS", "30"))
+"""Between SIGTERM and SIGKILL of a job that is cancelled: time to cancel what it started elsewhere."""
+
+
+class CommandProcess:
+    """bash -c COMMAND, both streams in one file."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, command: str, folder: Path, environment: Mapping[str, str], log: Path) -> CommandProcess:
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                "bash", "-c", command, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL,
+                stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def mark(self) -> dict[str, float]:
+        """What tells this process from a later one with its number."""
+        return mark_of(self.pid)
+
+    async def wait(self) -> int:
+        """The exit code as a shell shows it (128 + N after signal N). What it left running is ended too."""
+        code = await self._process.wait()
+        _signal_group(self.pid, signal.SIGKILL)
+        return 128 - code if code < 0 else code
+
+    async def end(self, grace: float = GRACE_SECONDS) -> None:
+        """SIGTERM to all of it, SIGKILL after `grace` seconds. Does nothing when it is over."""
+        if self._process.returncode is not None:
+            return
+        _signal_group(self.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), grace)
+        except TimeoutError:
+            pass
+        finally:
+            _signal_group(self.pid, signal.SIGKILL)
+            await self._process.wait()
+
+
+def mark_of(pid: int) -> dict[str, float]:
+    try:
+        return {"pid": pid, "created": psutil.Process(pid).create_time()}
+    except psutil.NoSuchProcess:
+        return {"pid": pid, "created": 0.0}
+
+
+def end_left_over(mark: Mapping[str, float]) -> None:
+    """Kill the process group that a killed gateway left behind, if it is still the one that it started."""
+    pid = int(mark["pid"])
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if abs(psutil.Process(pid).create_time() - mark["created"]) < 1:
+            _signal_group(pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)

@@ -1,0 +1,228 @@
+"""Runs jobs: a command at once, the steps of a pipeline as soon as those that they wait for are done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.jobs import blob_logs
+from localcloud.azureml.jobs.blob_logs import BlobLog, LineLog
+from localcloud.azureml.jobs.commands import Commands
+from localcloud.azureml.jobs.process import end_left_over
+from localcloud.azureml.jobs.runs import Run, RunStore
+from localcloud.azureml.jobs.stopping import Stop
+from localcloud.azureml.jobs.tracking import Tracking
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+
+_LOST = "localcloud was stopped while the job ran: the job did not end. Submit it again."
+_log = logging.getLogger("localcloud.azureml")
+
+
+@dataclass
+class _Active:
+    """A run that is not over, with the runs below it."""
+
+    run: Run
+    stop: Stop = field(default_factory=Stop)
+    children: list[_Active] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class JobRunner:
+    def __init__(self, ctx: Context, store: RunStore, commands: Commands, tracking: Tracking) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._commands = commands
+        self._tracking = tracking
+        self._active: dict[tuple[str, str], _Active] = {}
+
+    def start(self, workspace: Resource, runs: list[Run]) -> None:
+        """Start a planned and kept job: its run first, then everything below it."""
+        for run in runs:
+            self._active[_key(run)] = active = _Active(run)
+            if run.parent is not None:
+                self._active[run.workspace_id.lower(), run.parent].children.append(active)
+        root = self._active[_key(runs[0])]
+        self._ctx.tasks.start(self._job(workspace, root, runs), f"job {root.run.id}")
+
+    def live(self, workspace_id: str, id_: str) -> Run | None:
+        """A run as its scheduler has it, None when it is over."""
+        active = self._active.get((workspace_id.lower(), id_))
+        return None if active is None else active.run
+
+    def cancel(self, workspace_id: str, id_: str) -> bool:
+        """Ask a run to end as Canceled; False when it is over already."""
+        active = self._active.get((workspace_id.lower(), id_))
+        if active is None or active.run.over:
+            return False
+        active.stop.request("cancel")
+        active.run.move("CancelRequested")
+        self._store.save(active.run)
+        return True
+
+    async def ended(self, workspace_id: str, id_: str, seconds: float) -> bool:
+        """Whether a run is over, or is so within a time."""
+        active = self._active.get((workspace_id.lower(), id_))
+        if active is None:
+            return True
+        try:
+            await asyncio.wait_for(active.ended.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def recover(self) -> None:
+        """Jobs that the last gateway left unfinished have lost it: their processes are ended, and they are Failed."""
+        for run in self._store.unfinished():
+            if run.process is not None:
+                await asyncio.to_thread(end_left_over, run.process)
+            run.process = None
+            if run.status == "NotStarted":
+                run.move("Canceled")
+            else:
+                run.fail("InternalServerError", _LOST)
+            self._store.save(run)
+            self._ctx.tasks.start(self._end_in_mlflow(run), f"MLflow's end of {run.id}")
+
+    async def _end_in_mlflow(self, run: Run) -> None:
+        workspace = self._ctx.resources.get(run.workspace_id)
+        try:
+            if workspace is not None:
+                await self._tracking.end(workspace, run, run.status)
+        except ServiceError as error:
+            _log.warning("the MLflow run of job %s is not ended: %s", run.id, error)
+
+    async def _job(self, workspace: Resource, root: _Active, runs: list[Run]) -> None:
+        try:
+            await self._execute(workspace, root, None, self._store.save)
+        except Exception as error:
+            _log.exception("job %s", root.run.id)
+            for run in runs:
+                if not run.over:
+                    run.fail("InternalServerError", f"localcloud failed: {error!r}")
+                    self._store.save(run)
+        finally:
+            for run in runs:
+                active = self._active.pop(_key(run), None)
+                if active is not None:
+                    active.ended.set()
+
+    async def _execute(
+        self, workspace: Resource, active: _Active, parent: Run | None, changed: Callable[[Run], None]
+    ) -> None:
+        if active.run.kind == "pipeline":
+            await self._pipeline(workspace, active, parent, changed)
+        else:
+            await self._commands.run(workspace, active.run, parent, active.stop, changed)
+        active.ended.set()
+
+    async def _pipeline(
+        self, workspace: Resource, active: _Active, parent: Run | None, changed: Callable[[Run], None]
+    ) -> None:
+        run = active.run
+        run.move("Preparing")
+        changed(run)
+        log = LineLog(BlobLog(self._ctx, workspace, run.id, blob_logs.EXECUTION_LOG))
+        logging_task = asyncio.create_task(log.run(), name=f"log of {run.id}")
+        try:
+            submitter = self._ctx.identities.by_object_id(run.submitter)
+            await self._tracking.begin(workspace, run, parent, submitter.display_name if submitter else run.submitter)
+            run.logs = [blob_logs.EXECUTION_LOG]
+            if not active.stop.wanted:
+                run.move("Running")
+            changed(run)
+            await self._steps(workspace, active, changed, log)
+            ended = self._outcome(active)
+            log.line(f"The pipeline ends as {ended}.")
+            log.close()
+            await logging_task
+            await self._tracking.end(workspace, run, ended)
+        except ServiceError as error:
+            run.fail("ServiceError", error.message)
+            ended = "Failed"
+        finally:
+            logging_task.cancel()
+            await asyncio.gather(logging_task, return_exceptions=True)
+        run.move(ended)
+        changed(run)
+
+    async def _steps(self, workspace: Resource, active: _Active, changed: Callable[[Run], None], log: LineLog) -> None:
+        """Start each step when all that it needs is done; return when none is left."""
+        waiting = {child.run.id: child for child in active.children}
+        status: dict[str, str] = {}
+        working: dict[asyncio.Task[None], _Active] = {}
+        stop_on_failure = bool(active.run.spec.get("stop_on_failure", True))
+
+        def note(run: Run) -> None:
+            changed(run)
+            if run.id in {child.run.id for child in active.children}:
+                error = f": {str(run.error['message']).splitlines()[0]}" if run.over and run.error else ""
+                log.line(f"{run.path} ({run.id}) is {run.status}{error}")
+
+        stopping = asyncio.create_task(active.stop.wait())
+        try:
+            while waiting or working:
+                failed = any(one in {"Failed", "Canceled"} for one in status.values())
+                for id_, child in list(waiting.items()):
+                    needs = [status.get(one) for one in child.run.spec.get("needs", ())]
+                    skipped = any(one in {"Failed", "Canceled"} for one in needs) or child.stop.wanted
+                    if active.stop.wanted or skipped or (failed and stop_on_failure):
+                        del waiting[id_]
+                        self._skip(child, note)
+                        status[id_] = child.run.status
+                    elif all(one == "Completed" for one in needs):
+                        del waiting[id_]
+                        work = self._execute(workspace, child, active.run, note)
+                        working[asyncio.create_task(work, name=f"step {id_}")] = child
+                if not working:
+                    continue
+                done, _ = await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping in done:
+                    for child in working.values():
+                        child.stop.request(active.stop.reason or "cancel")
+                    done, _ = await asyncio.wait(working)
+                for task in done - {stopping}:
+                    child = working.pop(task)
+                    task.result()
+                    status[child.run.id] = child.run.status
+                    if child.run.status != "Completed" and stop_on_failure:
+                        for other in working.values():
+                            other.stop.request("failure")
+        finally:
+            stopping.cancel()
+            for one in working:
+                one.cancel()
+            await asyncio.gather(stopping, *working, return_exceptions=True)
+
+    def _skip(self, active: _Active, changed: Callable[[Run], None]) -> None:
+        """What is not run is Canceled, with everything below it."""
+        for child in active.children:
+            self._skip(child, changed)
+        active.run.move("Canceled")
+        changed(active.run)
+        active.ended.set()
+
+    def _outcome(self, active: _Active) -> str:
+        """The pipeline's end from those of its steps; notes the error."""
+        if active.stop.wanted:
+            return "Canceled"
+        failed = [child.run.path for child in active.children if child.run.status == "Failed"]
+        failed = failed or [child.run.path for child in active.children if child.run.status == "Canceled"]
+        if not failed:
+            return "Completed"
+        active.run.error = {
+            "code": "UserError",
+            "message": f"Pipeline has failed child jobs. Failed nodes: {', '.join(failed)}. For more details and logs, "
+            "please go to the job detail page and check the child jobs.",
+            "messageFormat": "Pipeline has failed child jobs. {0}",
+            "referenceCode": "PipelineHasStepJobFailed",
+        }
+        return "Failed"
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return run.workspace_id.lower(), run.id

@@ -1,0 +1,66 @@
+"""A job's run in MLflow: made when the job starts, with the job's name as its id, and ended with the job."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from localcloud.arm.store import Resource
+from localcloud.azureml.jobs.runs import Run
+from localcloud.azureml.mlflow.client import Mlflow, MlflowError
+
+_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
+
+
+class Tracking:
+    def __init__(self, mlflow: Mlflow) -> None:
+        self._mlflow = mlflow
+
+    async def begin(self, workspace: Resource, run: Run, parent: Run | None, user: str) -> str:
+        """Make the run; the id of its experiment. Raises MlflowError, ServiceError 503."""
+        experiment = await self._mlflow.experiment(workspace, run.experiment)
+        tags = {
+            "mlflow.user": user, "mlflow.source.name": run.spec.get("component") or run.name,
+            "mlflow.source.type": "JOB", "azureml.rootRunId": run.root,
+        } | run.tags  # fmt: skip
+        if parent is not None and parent.mlflow_run_id:
+            tags["mlflow.parentRunId"] = parent.mlflow_run_id
+        body = {
+            "experiment_id": experiment, "run_id": run.id, "run_name": run.display_name or run.name, "user_id": user,
+            "start_time": int(time.time() * 1000), "tags": [{"key": key, "value": str(tags[key])} for key in tags],
+        }  # fmt: skip
+        try:
+            await self._create(workspace, body)
+        except MlflowError as error:
+            if error.code == "RESOURCE_DOES_NOT_EXIST":  # the experiment was deleted since
+                self._mlflow.forget_experiment(workspace, run.experiment)
+                body["experiment_id"] = experiment = await self._mlflow.experiment(workspace, run.experiment)
+                await self._create(workspace, body)
+            else:
+                raise
+        run.mlflow_run_id = str(body["run_id"])
+        return experiment
+
+    async def _create(self, workspace: Resource, body: dict[str, object]) -> None:
+        """Run ids are unique in all of MLflow's workspaces, job names only in their own."""
+        try:
+            await self._mlflow.call(workspace, "POST", "/_localcloud/runs", body)
+        except MlflowError as error:
+            if error.code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            body["run_id"] = f"{body['run_id']}-{secrets.token_hex(4)}"
+            await self._mlflow.call(workspace, "POST", "/_localcloud/runs", body)
+
+    async def end(self, workspace: Resource, run: Run, status: str) -> None:
+        """Give MLflow's run the job's end, a terminal status. Raises MlflowError, ServiceError 503."""
+        if run.mlflow_run_id is None:
+            return
+        body = {
+            "run_id": run.mlflow_run_id, "status": _STATUS[status],
+            "end_time": int(time.time() * 1000),
+        }  # fmt: skip
+        try:
+            await self._mlflow.call(workspace, "POST", "runs/update", body)
+        except MlflowError as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":  # someone deleted it
+                raise

@@ -1,0 +1,139 @@
+"""Data between storage and a job's folder, as the job's identity: what storage would refuse it is refused here.
+
+The check is the storage front's own; the bytes then go straight to and from Azurite. Blocking: call it in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from localcloud.arm import private_link
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.paths import BlobPath
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.storage import errors
+from localcloud.storage.operations import Target, need_of
+
+_ACCOUNT = "Microsoft.Storage/storageAccounts"
+_WORKERS = 8
+
+
+class Transfer:
+    """Of one localcloud: the threads are shared by all jobs."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="azureml-transfer")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def reach(self, workspace: Resource, principal: Principal | None, uri: str, *, write: bool = False) -> BlobPath:
+        """The blobs of a URI, if `principal` may read (or write) them.
+
+        Raises ServiceError 403 in storage's words (AuthorizationPermissionMismatch …), 404 for an unknown account.
+        """
+        place = paths.blob_path(self._ctx, workspace, uri)
+        account = self._ctx.resources.named(_ACCOUNT, place.account)
+        if account is None:
+            raise ServiceError(404, "AccountDoesNotExist", f"There is no storage account '{place.account}'.")
+        if private_link.refused(self._ctx, account, "blob"):
+            raise errors.network_refused()
+        kind = self._credentials(workspace, uri)
+        if kind == "AccountKey" and account.properties.get("allowSharedKeyAccess") is False:
+            raise errors.key_refused()
+        if kind in {"AccountKey", "Sas"}:
+            return place
+        if principal is None:
+            raise ServiceError(
+                403, "NoIdentity", "The job has no identity to reach storage with: give its compute a managed identity."
+            )
+        need = need_of("PUT" if write else "GET", Target(place.container, place.path or "-"), {}, {})
+        scope = f"{account.id}/blobServices/default/containers/{place.container}"
+        if not any(self._ctx.authorizer.allows(principal, action, scope, data=need.data) for action in need.actions):
+            raise errors.permission_mismatch()
+        return place
+
+    def _credentials(self, workspace: Resource, uri: str) -> str:
+        _, found, rest = uri.partition("/datastores/")
+        store = self._ctx.resources.get(f"{workspace.id}/datastores/{rest.split('/')[0]}") if found else None
+        credentials = (store.properties.get("credentials") if store is not None else None) or {}
+        return str(credentials.get("credentialsType", "None"))
+
+    def download_file(self, place: BlobPath, target: Path) -> Path:
+        """One blob into the folder `target`, by its name. Raises ServiceError 404."""
+        target.mkdir(parents=True, exist_ok=True)
+        file = target / PurePosixPath(place.path).name
+        try:
+            self._fetch(self._container(place), place.path, file)
+        except ResourceNotFoundError as error:
+            file.unlink(missing_ok=True)
+            raise _not_found(place) from error
+        return file
+
+    def download_folder(self, place: BlobPath, target: Path) -> Path:
+        """Every blob below a prefix. Raises ServiceError 404 when there is none."""
+        prefix = place.path.rstrip("/") + "/" if place.path.strip("/") else ""
+        container = self._container(place)
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            names = [item.name for item in container.list_blobs(name_starts_with=prefix or None)]
+        except ResourceNotFoundError as error:
+            raise _not_found(place) from error
+        wanted = [(name, _inside(target, name[len(prefix) :])) for name in names if not name.endswith("/")]
+        if not names:
+            raise _not_found(place)
+        for folder in {file.parent for _, file in wanted}:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._all(lambda pair: self._fetch(container, *pair), wanted)
+        return target
+
+    def is_file(self, place: BlobPath) -> bool:
+        return bool(place.path) and bool(self._container(place).get_blob_client(place.path).exists())
+
+    def upload_folder(self, source: Path, place: BlobPath) -> int:
+        """Every file of a folder below a prefix; the number of files."""
+        container = self._container(place)
+        prefix = place.path.rstrip("/") + "/" if place.path.strip("/") else ""
+        files = [file for file in sorted(source.rglob("*")) if file.is_file()]
+        self._all(lambda file: self._send(container, file, prefix + file.relative_to(source).as_posix()), files)
+        return len(files)
+
+    def upload_file(self, source: Path, place: BlobPath) -> None:
+        self._send(self._container(place), source, place.path)
+
+    def _container(self, place: BlobPath) -> Any:
+        return self._ctx.storage.service_client(place.account).get_container_client(place.container)
+
+    def _all(self, work: Any, items: Iterable[Any]) -> None:
+        for _ in self._pool.map(work, items):
+            pass
+
+    @staticmethod
+    def _fetch(container: Any, name: str, file: Path) -> None:
+        with file.open("wb") as content:
+            container.download_blob(name).readinto(content)
+
+    @staticmethod
+    def _send(container: Any, file: Path, name: str) -> None:
+        with file.open("rb") as content:
+            container.upload_blob(name, content, overwrite=True)
+
+
+def _inside(target: Path, relative: str) -> Path:
+    """Blob names may hold `..`: none may leave the job's folder."""
+    file = (target / relative).resolve()
+    if not file.is_relative_to(target.resolve()):
+        raise ServiceError(400, "InvalidBlobName", f"The blob name '{relative}' leads out of the input's folder.")
+    return file
+
+
+def _not_found(place: BlobPath) -> ServiceError:
+    return ServiceError(404, "NotFound", f"There is nothing at '{place.url}'.")

@@ -1,0 +1,183 @@
+"""A command's folder: its code, inputs and outputs on this machine, and their way from and to storage.
+
+    RUN/wd           the code snapshot, where the command starts; its outputs/ and logs/ become artifacts of the run
+    RUN/inputs/NAME  an input that is mounted or downloaded
+    RUN/outputs/NAME an output that is mounted or uploaded
+    RUN/user_logs    std_log.txt
+
+There is no lazy mount: what a mode mounts is copied before the command starts, and back when it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+from localcloud.arm.store import Resource
+from localcloud.azureml import paths
+from localcloud.azureml.common import user_error
+from localcloud.azureml.jobs import blob_logs
+from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.azureml.paths import BlobPath
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+
+_SHORT = re.compile(r"azureml://datastores/([^/]+)/paths/(.*)", re.IGNORECASE)
+_ARTIFACTS = ("outputs", "logs")
+
+
+class WorkFolder:
+    """Of one run. `data` is who reaches storage."""
+
+    def __init__(self, ctx: Context, transfer: Transfer, workspace: Resource, run: Run, data: Principal | None) -> None:
+        self._ctx = ctx
+        self._transfer = transfer
+        self._workspace = workspace
+        self._run = run
+        self._data = data
+        self.root = ctx.settings.runs / f"azureml-{run.id}"
+        self.work = self.root / "wd"
+        self.log = self.root / blob_logs.STD_LOG
+        self.inputs: dict[str, str | None] = {}
+        """What the command's placeholders stand for."""
+        self.outputs: dict[str, str] = {}
+        self._sent_later: dict[str, tuple[Path, BlobPath]] = {}
+
+    async def prepare(self) -> None:
+        """Fetch code and inputs, and see that the outputs may be written. Raises ServiceError that says which not."""
+        for folder in (self.root / "home", self.root / "tmp", self.log.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.log.touch()
+        self.inputs = dict.fromkeys(self._run.spec.get("optional", ()))
+        given = [(name, value) for name, value in self._run.inputs.items() if value["type"] != "literal"]
+        self.inputs |= {
+            name: str(value["value"]) for name, value in self._run.inputs.items() if value["type"] == "literal"
+        }
+        for name, output in self._run.outputs.items():
+            self.outputs[name] = self._output(name, output)
+        found = await asyncio.gather(
+            asyncio.to_thread(self._code), *(asyncio.to_thread(self._input, name, value) for name, value in given)
+        )
+        self.inputs |= {name: text for (name, _), text in zip(given, found[1:], strict=True)}
+
+    def variables(self) -> dict[str, str]:
+        """AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME, as Azure ML sets them for data."""
+        given = {
+            f"AZURE_ML_INPUT_{name}": text
+            for name, text in self.inputs.items()
+            if text is not None and self._run.inputs[name]["type"] != "literal"
+        }
+        return given | {f"AZURE_ML_OUTPUT_{name}": text for name, text in self.outputs.items()}
+
+    async def send_outputs(self, *, succeeded: bool) -> None:
+        """What a mount would have written is there even after a failure; uploads come with success.
+
+        Raises ServiceError that names the output.
+        """
+        for name, (source, place) in self._sent_later.items():
+            if succeeded or self._run.outputs[name]["mode"] == "rw_mount":
+                await asyncio.to_thread(self._send, name, source, place)
+
+    async def send_artifacts(self) -> list[str]:
+        """The folders outputs/ and logs/ of the code folder, into the run's artifacts; the names of log files."""
+        account, container = blob_logs.artifact_store(self._ctx, self._workspace)
+        logs = []
+        for name in _ARTIFACTS:
+            source = self.work / name
+            if source.is_dir() and not source.is_symlink():
+                place = BlobPath(account, container, f"{blob_logs.folder(self._run.id)}/{name}")
+                await asyncio.to_thread(self._transfer.upload_folder, source, place)
+                if name == "logs":
+                    logs = [f"logs/{file.relative_to(source)}" for file in sorted(source.rglob("*")) if file.is_file()]
+        return logs
+
+    def clear(self) -> None:
+        """Leave the log alone."""
+        for name in ("wd", "inputs", "outputs", "home", "tmp"):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+
+    def _code(self) -> None:
+        reference = self._run.spec.get("code")
+        if not reference:
+            self.work.mkdir()
+            return
+        asset = paths.resolve_asset(self._ctx, self._workspace, str(reference), "codes")
+        uri = str(asset.properties["codeUri"])
+        try:
+            place = self._transfer.reach(self._workspace, self._data, uri)
+            kept = self._snapshot(f"{self._workspace.properties['workspaceId']}|{asset.id}|{uri}", place)
+        except ServiceError as error:
+            raise _refused(error, f"The code snapshot '{uri}' cannot be downloaded", self._data) from error
+        shutil.copytree(kept, self.work, symlinks=True)
+
+    def _snapshot(self, key: str, place: BlobPath) -> Path:
+        """Code assets never change: each is downloaded once."""
+        kept = self._ctx.settings.runs / "azureml-code" / hashlib.sha256(key.encode()).hexdigest()[:32]
+        if not kept.exists():
+            fresh = kept.with_name(f"{kept.name}.{uuid.uuid4().hex[:8]}")
+            if self._transfer.is_file(place):
+                self._transfer.download_file(place, fresh)
+            else:
+                self._transfer.download_folder(place, fresh)
+            try:
+                fresh.rename(kept)
+            except OSError:  # another step was first
+                shutil.rmtree(fresh)
+        return kept
+
+    def _input(self, name: str, value: Json) -> str:
+        uri, kind, mode = str(value["uri"]), value["type"], value.get("mode") or "ro_mount"
+        if mode == "direct":
+            return self._long(uri)
+        target = self.root / "inputs" / name
+        try:
+            place = self._transfer.reach(self._workspace, self._data, uri)
+            if kind == "uri_file" or (kind == "custom_model" and self._transfer.is_file(place)):
+                return str(self._transfer.download_file(place, target))
+            return str(self._transfer.download_folder(place, target))
+        except ServiceError as error:
+            raise _refused(error, f"The input '{name}' ({uri}) cannot be read", self._data) from error
+
+    def _output(self, name: str, output: Json) -> str:
+        uri = str(output["uri"])
+        if output["mode"] == "direct":
+            return self._long(uri)
+        try:
+            place = self._transfer.reach(self._workspace, self._data, uri, write=True)
+        except ServiceError as error:
+            raise _refused(error, f"The output '{name}' ({uri}) cannot be written", self._data) from error
+        target = self.root / "outputs" / name
+        target.mkdir(parents=True, exist_ok=True)
+        if output["type"] == "uri_file":
+            target = target / name
+        self._sent_later[name] = (target, place)
+        return str(target)
+
+    def _send(self, name: str, source: Path, place: BlobPath) -> None:
+        try:
+            if source.is_dir():
+                self._transfer.upload_folder(source, place)
+            elif source.exists():
+                self._transfer.upload_file(source, place)
+        except Exception as error:
+            uri = self._run.outputs[name]["uri"]
+            raise user_error(f"The output '{name}' ({uri}) cannot be written: {error}") from error
+
+    def _long(self, uri: str) -> str:
+        found = _SHORT.fullmatch(uri)
+        return paths.long_uri(self._workspace, found[1], found[2]) if found else uri
+
+
+def _refused(error: ServiceError, what: str, data: Principal | None) -> ServiceError:
+    who = ""
+    if error.code == "AuthorizationPermissionMismatch" and data is not None:
+        who = (
+            f" The job's identity '{data.display_name}' (client id {data.app_id}) needs a role there, such as Storage "
+            "Blob Data Contributor (to read only: Storage Blob Data Reader)."
+        )
+    return ServiceError(error.status, error.code, f"{what}: {error.status} {error.code}: {error.message}{who}")

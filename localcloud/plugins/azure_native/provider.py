@@ -80,7 +80,7 @@ class AzureNative(Provider):
         if not isinstance(before, dict):
             before = {key: value for key, value in old.items() if key != shape.INPUTS}
         after = plain_map(request.new_inputs)
-        if refreshing.same(before.get("location"), after.get("location")):
+        if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
         return diffing.diff(before, after, type_.replacing, delete_first=True)
 

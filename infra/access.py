@@ -1,7 +1,7 @@
 """Every role that the stack gives, and to whom: what an identity may do is read here, and nowhere else.
 
-Each role is given on one resource, never on the resource group. The deploying identity itself needs Contributor and
-Role Based Access Control Administrator, not Owner.
+Each role is given on one resource, never on the resource group. The deploying identity itself needs Contributor, Role
+Based Access Control Administrator and, for locks, Locks Contributor; not Owner.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
         SUBSCRIPTION_ID, STATE_RESOURCE_GROUP, "Microsoft.Storage/storageAccounts", STATE_STORAGE_ACCOUNT
     )
     authorization = Authorization(ctx.resources)
-    for role in ("Contributor", "Role Based Access Control Administrator"):
+    for role in ("Contributor", "Role Based Access Control Administrator", "Locks Contributor"):
         authorization.assign(deployer, role, subscription)
     authorization.assign(deployer, "Storage Blob Data Contributor", account)
     if ctx.resources.get(group) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -19,10 +20,12 @@ def show(settings: Settings, *, follow: bool, lines: int) -> None:
     if not files:
         raise LocalcloudError(f"There are no logs in {settings.logs}: localcloud was never started there.")
     places = {file: _tail(file, lines) for file in files}
-    while follow:
-        time.sleep(_PAUSE_SECONDS)
-        for file in sorted(settings.logs.glob("*.log")):
-            places[file] = _added(file, places.get(file, 0))
+    # Ctrl-C is how one stops following.
+    with contextlib.suppress(KeyboardInterrupt):
+        while follow:
+            time.sleep(_PAUSE_SECONDS)
+            for file in sorted(settings.logs.glob("*.log")):
+                places[file] = _added(file, places.get(file, 0))
 
 
 def _tail(file: Path, lines: int) -> int:

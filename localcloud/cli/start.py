@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core.errors import LocalcloudError
-from localcloud.core.settings import Settings
+from localcloud.core.settings import Settings, keep_port
 from localcloud.engine import toolchain
 from localcloud.gateway import instance, ports
 
@@ -40,6 +40,7 @@ def start(settings: Settings) -> None:
         stop_all(settings)
         toolchain.ensure(settings)
         ports.check(settings)
+        keep_port(settings)
         _spawn(settings)
 
 

@@ -22,28 +22,36 @@ def status(settings: Settings) -> None:
         sys.stdout.write(f"localcloud does not run (home {settings.home}). `make up` starts it.\n")
         raise typer.Exit(1)
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    process = psutil.Process(found.pid)
-    table = Table("process", "pid", "memory MiB", title=f"localcloud at {settings.gateway_url}", title_justify="left")
-    table.add_row("gateway", str(found.pid), _memory([process]))
-    for child in process.children():
-        family = [child, *child.children(recursive=True)]
-        table.add_row(_name(child), str(child.pid), _memory(family))
-    table.caption = f"up for {(time.time() - found.started) / 60:.0f} min; MLflow at {settings.mlflow_url}"
+    gateway = psutil.Process(found.pid)
+    table = Table("process", "pid", "ports", Column("memory MiB", justify="right"))
+    gateway_ports = (settings.gateway_port, settings.proxy_port, settings.identity_port)
+    table.add_row("gateway", str(gateway.pid), ", ".join(map(str, gateway_ports)), _memory([gateway]))
+    for child in gateway.children():
+        name, port = _role(child, settings)
+        table.add_row(name, str(child.pid), port, _memory([child, *child.children(recursive=True)]))
+    minutes = (time.time() - found.started) / 60
+    sys.stdout.write(f"localcloud runs at {settings.gateway_url} (home {settings.home}), for {minutes:.0f} min.\n")
     Console().print(table)
+    sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: make logs   variables: eval "$(make env)"\n')
 
 
-def _name(process: psutil.Process) -> str:
+def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:
+    """What a child of the gateway is, and the port it listens on."""
     try:
         words = process.cmdline()
     except psutil.Error:
-        return "ended"
+        return "ended", ""
     text = " ".join(words)
-    for mark, name in (("azurite.js", "Azurite"), ("mlflow", "MLflow"), ("databricks.runtime", "Spark driver")):
+    for mark, name, port in (
+        ("azurite.js", "Azurite", str(settings.azurite_port)),
+        ("localcloud.azureml.mlflow.server", "MLflow", str(settings.mlflow_port)),
+        ("localcloud.databricks.runtime", "Spark driver", ""),
+    ):
         if mark in text:
-            return name
-    return Path(words[0]).name if words else process.name()
+            return name, port
+    return Path(words[0]).name if words else process.name(), ""
 
 
 def _memory(processes: list[psutil.Process]) -> str:

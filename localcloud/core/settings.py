@@ -19,6 +19,7 @@ STATE_CONTAINER = "state-local"
 
 DEFAULT_PORT = 9800
 _LAST_FIRST_PORT = 65535 - 4
+_PORT_FILE = "port"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +82,28 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT and DATAOPSML_CACHE.
+    """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT and DATAOPSML_CACHE. The port that a home was started with is its default.
 
     Raises ConfigurationError when the port is not a number between 1024 and 65531.
     """
-    text = os.environ.get("LOCALCLOUD_PORT", str(DEFAULT_PORT))
+    home = Path(os.environ.get("LOCALCLOUD_HOME") or Path(__file__).resolve().parents[2] / ".localcloud").resolve()
+    text = os.environ.get("LOCALCLOUD_PORT") or _kept_port(home)
     if not text.isdigit() or not 1024 <= int(text) <= _LAST_FIRST_PORT:
         raise ConfigurationError(
             f"LOCALCLOUD_PORT is {text!r}: give the first of five free ports, 1024 to {_LAST_FIRST_PORT}, such as 9800."
         )
-    home = Path(os.environ.get("LOCALCLOUD_HOME") or Path(__file__).resolve().parents[2] / ".localcloud")
     default_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"
     cache = Path(os.environ.get("DATAOPSML_CACHE") or default_cache)
-    return Settings(home=home.resolve(), port=int(text), cache=cache.resolve())
+    return Settings(home=home, port=int(text), cache=cache.resolve())
+
+
+def keep_port(settings: Settings) -> None:
+    """Let later commands find this localcloud by its home alone."""
+    (settings.home / _PORT_FILE).write_text(str(settings.port))
+
+
+def _kept_port(home: Path) -> str:
+    try:
+        return (home / _PORT_FILE).read_text()
+    except OSError:
+        return str(DEFAULT_PORT)

@@ -8,16 +8,18 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from localcloud.core.settings import Settings
 from localcloud.gateway import instance
-from tests.localcloud.conftest import Cloud, free_port
+from tests.localcloud.conftest import ROOT, Cloud, free_port
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,27 @@ def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shell.stdout.splitlines() == [str(own.settings.home), str(own.settings.tls / "bundle.pem")]
+
+
+def test_a_localcloud_on_other_ports_is_found_by_its_home(own: Cloud) -> None:
+    assert own.command("start").returncode == 0
+    answer = own.command("status", LOCALCLOUD_PORT="")
+    assert answer.returncode == 0 and f"runs at {own.settings.gateway_url}" in answer.stdout
+    printed = own.command("env", LOCALCLOUD_PORT="").stdout
+    assert f"export HTTPS_PROXY='http://127.0.0.1:{own.settings.proxy_port}'\n" in printed
+
+
+def test_logs_are_followed_until_ctrl_c(own: Cloud) -> None:
+    assert own.command("start").returncode == 0
+    words = [sys.executable, "-u", "-m", "localcloud", "logs", "--follow"]
+    settings = {"LOCALCLOUD_HOME": str(own.settings.home), "LOCALCLOUD_PORT": str(own.settings.port)}
+    with subprocess.Popen(words, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        assert any("localcloud is ready at" in line for line in iter(shown.stdout.readline, ""))
+        requests.get(f"{own.settings.gateway_url}/followed", verify=str(own.settings.tls / "bundle.pem"), timeout=10)
+        assert any("/followed 501" in line for line in iter(shown.stdout.readline, ""))
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait(timeout=10) == 0
 
 
 def test_env_in_its_own_shell_prints_the_same(cloud: Cloud) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,7 +115,7 @@ class Alerts(pulumi.ComponentResource):
                     monitor.ConditionArgs(
                         query=_FAILED_NOTEBOOK_RUNS,
                         time_aggregation=monitor.TimeAggregation.COUNT,
-                        operator=monitor.ConditionOperator.GREATER_THAN,
+                        operator="GreaterThan",  # the enum of that name is another service's
                         threshold=0,
                     )
                 ]
@@ -146,10 +147,15 @@ class Alerts(pulumi.ComponentResource):
             category=consumption.CategoryType.COST,
             amount=budget.monthly_amount,
             time_grain=consumption.TimeGrainType.MONTHLY,
-            time_period=consumption.BudgetTimePeriodArgs(start_date=f"{budget.start}T00:00:00Z"),
+            time_period=consumption.BudgetTimePeriodArgs(start_date=f"{_this_month()}T00:00:00Z"),
             notifications={
                 "actual": notice(budget.warn_percent, consumption.ThresholdType.ACTUAL),
                 "forecast": notice(100, consumption.ThresholdType.FORECASTED),
             },
-            opts=self._child,
+            # Azure wants a new budget to start in the current month, and an old one to keep its start.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["timePeriod"]),
         )
+
+
+def _this_month() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date().replace(day=1)

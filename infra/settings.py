@@ -228,9 +228,6 @@ class BudgetSettings(_Section):
     monthly_amount: int = Field(
         default=0, ge=0, le=10_000_000, description="In the billing currency; 0 makes no budget.", examples=[500]
     )
-    start: Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])-01$")] = Field(
-        default="2026-01-01", description="First day that counts: the first of a month.", examples=["2026-01-01"]
-    )
     warn_percent: int = Field(
         default=80, ge=1, le=100, description="Share of the amount at which people are told.", examples=[80]
     )

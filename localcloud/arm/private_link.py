@@ -96,8 +96,8 @@ def _approved(connection: Resource, group: str) -> bool:
 
 def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> bool:
     endpoint = ctx.resources.get(connection.properties["privateEndpoint"]["id"])
-    if endpoint is None:
-        return False
+    if endpoint is None or "subnet" not in endpoint.properties:
+        return False  # of Azure ML's managed network: its jobs' way in, not everybody's
     network = endpoint.properties["subnet"]["id"].rsplit("/", 2)[0].lower()
     found = set()
     for group in ctx.resources.children(endpoint.id, _ZONE_GROUP):

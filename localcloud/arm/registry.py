@@ -54,6 +54,8 @@ OnPut = Callable[["Context", Resource, Resource | None, Call], Awaitable[None]]
 OnDelete = Callable[["Context", Resource, Call], Awaitable[None]]
 CheckDelete = Callable[["Context", Resource], None]
 """Raises ServiceError when something still uses the resource. Not asked when its resource group goes as a whole."""
+Purge = Callable[["Context", str, Call], Awaitable[bool]]
+"""Forget a soft-deleted resource by id; False when there is none."""
 Read = Callable[["Context", str], Awaitable[Resource | None]]
 """For types that are a view of something else: the resource of an id, instead of the store's."""
 ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
@@ -111,6 +113,8 @@ class ResourceType:
     on_put: OnPut | None = None
     on_delete: OnDelete | None = None
     check_delete: CheckDelete | None = None
+    purge: Purge | None = None
+    """A DELETE of what is not there (any more), for types whose deleted resources are held for a while."""
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None

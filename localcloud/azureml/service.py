@@ -14,6 +14,7 @@ from localcloud.azureml import (
     discovery,
     endpoints,
     invoke,
+    managed_network,
     uploads,
     workspaces,
 )
@@ -31,7 +32,7 @@ class AzureMLService:
 
 def build(ctx: Context) -> AzureMLService:
     """Register the resource types and make the routes."""
-    for module in (workspaces, datastores, assets, uploads, compute, endpoints):
+    for module in (workspaces, managed_network, datastores, assets, uploads, compute, endpoints):
         module.register(ctx)
     routes, local = discovery.build_routes(), []
     for name in ("jobs", "mlflow"):

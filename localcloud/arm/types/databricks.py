@@ -10,6 +10,7 @@ from typing import Any
 
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
+from localcloud.arm.types import databricks_network
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 
@@ -68,6 +69,12 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     properties["createdDateTime"] = before.get("createdDateTime") or now()
     properties.setdefault("publicNetworkAccess", "Enabled")
     properties.setdefault("requiredNsgRules", "AllRules")
+    if properties["publicNetworkAccess"] == "Disabled" and properties["requiredNsgRules"] == "AllRules":
+        raise _invalid(
+            "requiredNsgRules must be NoAzureDatabricksRules or NoAzureServiceRules when publicNetworkAccess is "
+            f"Disabled; workspace '{resource.name}' has AllRules."
+        )
+    databricks_network.check(ctx, resource)
     properties.setdefault("authorizations", [])
     properties["isUcEnabled"] = False
 
@@ -94,7 +101,8 @@ def _parameters(given: Json, resource: Resource) -> Json:
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The managed resource group appears with the workspace, owned by it."""
+    """The managed resource group appears with the workspace, owned by it; the subnets' groups get its rules."""
+    databricks_network.claim(ctx, resource)
     group = resource.properties.get("managedResourceGroupId")
     if existing is None and group and ctx.resources.get(group) is None:
         ctx.resources.put(
@@ -111,6 +119,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
 
 
 async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
+    databricks_network.release(ctx, resource)
     group = resource.properties.get("managedResourceGroupId")
     found = ctx.resources.get(group) if group else None
     if found is not None and str(found.extra.get("managedBy", "")).lower() == resource.id.lower():

@@ -59,7 +59,8 @@ down: .venv/installed ## stop localcloud, keep everything
 	@$(PYTHON_BIN) -m localcloud stop
 
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
-	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true
+	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
+	python -m infra.purge --stack $(STACK)
 
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi

@@ -195,7 +195,8 @@ class Resources:
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:
-            return Response(status_code=204)
+            purged = type_.purge is not None and await type_.purge(self._ctx, rid.text, call)
+            return Response(status_code=200 if purged else 204)
         if not type_.allow_delete:
             raise ServiceError(405, "MethodNotAllowed", f"The resource type '{type_.type}' has no delete ({rid.text}).")
         rules.check_locks(self._ctx, rid.text, "delete")

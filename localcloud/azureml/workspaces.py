@@ -85,7 +85,11 @@ def _check_linked(ctx: Context, name: str, type_: str, id_: Any) -> None:
 
 def _check_not_deleted(ctx: Context, id_: str) -> None:
     row = ctx.database.one("SELECT deleted FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),))
-    if row is not None:
+    if row is None:
+        return
+    group = ctx.resources.get("/".join(id_.split("/")[:5]))
+    # A deleted resource group takes the soft-deleted workspaces in it along: a new group of its name starts empty.
+    if group is None or str((group.system_data or {}).get("createdAt", "")) < row["deleted"]:
         raise ServiceError(
             400, "BadRequest", "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"
         )
@@ -103,8 +107,10 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     )
 
 
-async def purge_deleted(ctx: Context, id_: str) -> bool:
-    """Forget a soft-deleted workspace; False when there is none."""
+async def _purge(ctx: Context, id_: str, call: Call) -> bool:
+    """forceToPurge=true also takes a workspace that is soft-deleted already."""
+    if call.query.get("forceToPurge", "").lower() != "true":
+        return False
     return ctx.database.execute("DELETE FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),)) > 0
 
 
@@ -141,6 +147,7 @@ def register(ctx: Context) -> None:
             complete=_complete,
             on_put=_on_put,
             on_delete=_on_delete,
+            purge=_purge,
             long_running=frozenset({"put", "delete"}),
             actions={"listKeys": _list_keys},
         )

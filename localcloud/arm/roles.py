@@ -157,11 +157,6 @@ BUILT_IN: tuple[Role, ...] = (
         tuple(f"Microsoft.Authorization/locks/{action}" for action in ("read", "write", "delete")),
     ),
     Role(
-        "28bf596f-4eb7-45ce-b5bc-6cf482fec137", "Locks Contributor", "Can Manage Locks Operations.",
-        ("Microsoft.Authorization/locks/read", "Microsoft.Authorization/locks/write",
-         "Microsoft.Authorization/locks/delete"),
-    ),
-    Role(
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "Storage Blob Data Owner",
         "Allows for full access to Azure Storage blob containers and data, including assigning POSIX access control.",
         (f"{_CONTAINERS}/*", _DELEGATION_KEY),

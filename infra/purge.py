@@ -1,8 +1,8 @@
 """`python -m infra.purge --stack NAME`: free the names that a destroyed stack still holds.
 
-A Key Vault keeps its name for some days after it is deleted. Where the stack's settings leave purge protection off, this
-gives the name back, so that the stack can be brought up again at once. It needs Key Vault's purge permission, which
-Contributor has. With purge protection on, nothing can: the message says until when the name is held.
+A Key Vault keeps its name for some days after it is deleted. Where the stack's settings leave purge protection off,
+this gives the name back, so that the stack can be brought up again at once. It needs Key Vault's purge permission, which
+Contributor has. With purge protection on, nothing can give it back.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ def main(
     try:
         settings = read_settings(config_of(stack), _PROJECT, stack)
         name = Names(settings.base_name, settings.environment).key_vault
+        if settings.key_vault.purge_protection:
+            days = settings.key_vault.soft_delete_days
+            sys.stdout.write(f"{name}: has purge protection, its name is held for {days} days after its deletion.\n")
+            return
         policies = [
             UserAgentPolicy("dataopsml"),
             RetryPolicy(),

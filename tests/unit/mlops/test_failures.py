@@ -1,0 +1,59 @@
+"""Errors that a user can act on become one message; bugs keep their traceback."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+
+from mlops import failures
+from mlops.errors import MissingError
+from mlops.run import last_words
+
+
+def test_our_own_errors_speak_for_themselves() -> None:
+    assert failures.message(MissingError("x is missing")) == "x is missing"
+
+
+def test_a_refused_sign_in_keeps_entra_s_error_number() -> None:
+    error = ClientAuthenticationError(
+        "DefaultAzureCredential failed…\nEnvironmentCredential: Authentication failed: AADSTS7000215: Invalid client "
+        "secret provided. Ensure the secret is right.\nMore"
+    )
+
+    told = failures.message(error)
+
+    assert told == (
+        "Signing in to Azure failed: AADSTS7000215: Invalid client secret provided. Ensure the secret is right."
+    )
+
+
+def test_a_host_that_does_not_answer_is_named_with_what_to_check() -> None:
+    error = ServiceRequestError("HTTPSConnectionPool(host='management.azure.com', port=443): connection refused")
+
+    told = failures.message(error)
+
+    assert told is not None
+    assert told.startswith("Cannot connect to management.azure.com:")
+    assert "Is the endpoint up" in told
+
+
+def test_a_bug_is_no_message() -> None:
+    assert failures.message(KeyError("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "reading\nThe notebook /x failed: DataError: 'abc' is no number\n",
+            "The notebook /x failed: DataError: 'abc' is no number",
+        ),
+        (
+            "a\nTraceback (most recent call last):\n  File x, line 1\n    f()\nValueError: too few\nrows\n",
+            "ValueError: too few\nrows",
+        ),
+        ("", ""),
+    ],
+)
+def test_a_log_s_last_words_are_the_error(log: str, said: str) -> None:
+    assert last_words(log) == said

@@ -1,8 +1,8 @@
 """`python -m infra.purge --stack NAME`: free the names that a destroyed stack still holds.
 
 A Key Vault keeps its name for some days after it is deleted. Where the stack's settings leave purge protection off,
-this gives the name back, so that the stack can be brought up again at once. It needs Key Vault's purge permission, which
-Contributor has. With purge protection on, nothing can give it back.
+this gives the name back, so that the stack can be brought up again at once. It needs Key Vault's purge permission,
+which Contributor has. With purge protection on, nothing can give it back.
 """
 
 from __future__ import annotations

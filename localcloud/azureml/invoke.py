@@ -43,7 +43,7 @@ class Invoke:
         except ServiceError as error:
             shown = {"error": {"code": error.code, "message": error.message}}
             return JSONResponse(shown, error.status, dict(error.headers))
-        return JSONResponse({"id": job.id, "name": job.name, "type": job.type, "properties": job.properties}, 202)
+        return JSONResponse({"id": job.id, "name": job.name, "type": job.type, "properties": job.properties})
 
     def _endpoint(self, host: str) -> Resource:
         name, region = host.split(".")[:2]

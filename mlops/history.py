@@ -42,9 +42,13 @@ class History:
 
         self._workspace = clients.workspace_id
         bearer = policies.BearerTokenCredentialPolicy(clients.credential, _SCOPE)
-        common = [policies.UserAgentPolicy("dataopsml"), policies.RetryPolicy(retry_total=5)]
-        self._client: Any = PipelineClient("https://ml.azure.com", policies=[*common, bearer])
-        self._plain: Any = PipelineClient("https://ml.azure.com", policies=common)
+
+        def common() -> list[Any]:
+            # A policy belongs to one pipeline: it knows the policy that comes after it.
+            return [policies.UserAgentPolicy("dataopsml"), policies.RetryPolicy(retry_total=5)]
+
+        self._client: Any = PipelineClient("https://ml.azure.com", policies=[*common(), bearer])
+        self._plain: Any = PipelineClient("https://ml.azure.com", policies=common())
         self._base = f"https://{clients.outputs.location}.api.azureml.ms"
 
     def run(self, name: str) -> Step:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.runtime import rpc
 
 Plain = dict[str, Any]
 
@@ -28,10 +29,13 @@ class Secret:
 
 
 def to_plain(value: PropertyValue) -> Any:
-    """Whole numbers come back as int: JSON bodies must not say 30.0."""
+    """Whole numbers come back as int: JSON bodies must not say 30.0.
+
+    The engine writes what is unknown as a string of its own, which the SDK's reader of values takes for a text.
+    """
     inner = value.value
     plain: Any
-    if isinstance(inner, Computed):
+    if isinstance(inner, Computed) or inner == rpc.UNKNOWN:
         plain = UNKNOWN
     elif isinstance(inner, Mapping):
         plain = {key: to_plain(item) for key, item in inner.items()}
@@ -51,7 +55,7 @@ def from_plain(value: Any) -> PropertyValue:
     if isinstance(value, Secret):
         return from_plain(value.value).with_secret(True)
     if value is UNKNOWN:
-        return PropertyValue.computed()
+        return PropertyValue(rpc.UNKNOWN)
     if isinstance(value, Mapping):
         return PropertyValue({str(key): from_plain(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):

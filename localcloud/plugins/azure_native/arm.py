@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
 
 _LONGEST_WAIT_SECONDS = 30
+_POLL_SECONDS = 1.0
+_UNDER_WAY = frozenset({"accepted", "creating", "updating", "provisioning", "resolvingdns", "deleting"})
 _DONE = frozenset({"succeeded", "failed", "canceled", "cancelled"})
 
 
@@ -59,6 +61,15 @@ class Arm:
             return None
         return _object(_checked(response))
 
+    def settled(self, path: str, version: str) -> dict[str, Any] | None:
+        """Like `get`, once nothing is under way there."""
+        while True:
+            found = self.get(path, version)
+            state = str(((found or {}).get("properties") or {}).get("provisioningState", ""))
+            if state.lower() not in _UNDER_WAY:
+                return found
+            self._wait(_POLL_SECONDS)
+
     def put(self, path: str, version: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create or update, wait until done; the resource as GET shows it then. Raises ArmError."""
         response = _checked(self._send("PUT", f"{self._endpoint}{path}", {"api-version": version}, body))
@@ -100,9 +111,11 @@ class Arm:
                 if answer.status_code != 404:  # a deleted resource's operation may go with it
                     _checked(answer)
                 return True
-            wait = min(float(answer.headers.get("Retry-After", "1")), _LONGEST_WAIT_SECONDS)
-            if self._stopped.wait(wait):
-                raise Cancelled("cancelled while the operation was under way; `pulumi refresh` shows its outcome")
+            self._wait(min(float(answer.headers.get("Retry-After", _POLL_SECONDS)), _LONGEST_WAIT_SECONDS))
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise Cancelled("cancelled while the operation was under way; `pulumi refresh` shows its outcome")
 
     def _send(
         self, method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None

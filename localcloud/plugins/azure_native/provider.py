@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import uuid
-from typing import Any
+from typing import Any, TypeGuard
 
 from pulumi.provider.experimental.provider import (
     CheckFailure,
@@ -94,9 +94,11 @@ class AzureNative(Provider):
     def _create(self, type_: AzureType, version: str, inputs: Plain) -> CreateResponse:
         arm, plain = self._client(), reveal(inputs)
         path = shape.path_of(type_, plain, self._subscription(plain))
-        if not type_.always_there and arm.get(path, version) is not None:
+        there = None if type_.always_there else arm.settled(path, version)
+        if there is not None and not shape.as_declared(type_, inputs, shape.outputs_of(type_, there, {}, version)):
             raise PluginError(f"cannot create already existing resource '{path}'")
-        answer = arm.put(path, version, shape.body_of(type_, plain))
+        # What is there as declared was made by a run that was killed before it could note it down.
+        answer = there if _is_made(there) else arm.put(path, version, shape.body_of(type_, plain))
         outputs = shape.outputs_of(type_, answer, inputs, version)
         return CreateResponse(resource_id=str(answer.get("id") or path), properties=value_map(outputs))
 
@@ -115,12 +117,13 @@ class AzureNative(Provider):
 
     async def read(self, request: ReadRequest) -> ReadResponse:
         type_, version = _type(request.type)
+        shape.path_inputs(type_, request.resource_id)  # refuses an id of another type
         answer = await asyncio.to_thread(lambda: self._client().get(request.resource_id, version))
         if answer is None:
             return ReadResponse()
         state = plain_map(request.properties)
         before = state.get(shape.INPUTS) or plain_map(request.inputs)
-        outputs = shape.outputs_of(type_, answer, {}, version)
+        outputs = shape.outputs_of(type_, answer, before, version)
         if before:
             inputs = refreshing.refreshed(before, state, outputs)
         else:
@@ -158,6 +161,11 @@ class AzureNative(Provider):
 
 def _credential_of(settings: dict[str, str]) -> Any:
     return lambda: sign_in.credential(settings)
+
+
+def _is_made(resource: Plain | None) -> TypeGuard[Plain]:
+    properties = (resource or {}).get("properties") or {}
+    return resource is not None and properties.get("provisioningState", "Succeeded") == "Succeeded"
 
 
 def _type(token: str) -> tuple[AzureType, str]:

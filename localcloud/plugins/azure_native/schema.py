@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from localcloud.plugins.values import UNKNOWN, Plain, reveal
+from localcloud.plugins.values import UNKNOWN, Plain, Secret, reveal
 
 Failure = tuple[str, str]
 _NAMES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -24,6 +24,28 @@ def _objects() -> dict[str, dict[str, str]]:
 def failures(token: str, inputs: Plain) -> list[Failure]:
     """(path, reason) of what is wrong with the inputs of "module:Class". What is not known yet is right."""
     return list(_object(token, reveal(inputs), ""))
+
+
+def settable(token: str, values: Plain) -> Plain:
+    """Of a resource's outputs those that "module:Class" takes as inputs."""
+    found: Plain = _taken(token, values)
+    return found
+
+
+def _taken(type_: str, value: Any) -> Any:
+    if isinstance(value, Secret):
+        return Secret(_taken(type_, value.value))
+    if isinstance(value, list) and type_[0] == "[":
+        return [_taken(type_[1:-1], item) for item in value]
+    if not isinstance(value, dict) or type_[0] == "{":
+        return value
+    # Of several forms the one that takes most.
+    forms = [_objects()[one] for one in type_.split("|") if one in _objects()]
+    taken = [
+        {key: _taken(known[key], value[key]) for key in value if key in known}
+        for known in ({key.rstrip("!"): inner for key, inner in form.items()} for form in forms)
+    ]
+    return max(taken, key=len, default=value)
 
 
 def _object(name: str, value: Plain, path: str) -> Iterator[Failure]:

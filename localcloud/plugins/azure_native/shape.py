@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.azure_native import schema
 from localcloud.plugins.azure_native.types import AzureType
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import Plain, Secret
+from localcloud.plugins.values import Plain, Secret, reveal
 
 _SECRET = re.compile(
     r"(?i)(password|secret|token|primaryKey|secondaryKey|sharedKey|connectionString|instrumentationKey|accountKey)$"
@@ -36,7 +37,7 @@ def body_of(type_: AzureType, inputs: Mapping[str, Any]) -> Plain:
         if key in type_.parameters or value is None:
             continue
         target = properties if type_.flat and key not in type_.top else body
-        target[type_.renames.get(key, key)] = _wrapped(key, _renamed(value, type_.renames), type_.wrapped)
+        target[type_.renames.get(key, key)] = _wrapped(key, _renamed(value, type_.renames, key), type_.wrapped)
     if type_.flat and (properties or "properties" not in body):
         body["properties"] = properties
     identity = body.get("identity")
@@ -48,11 +49,14 @@ def body_of(type_: AzureType, inputs: Mapping[str, Any]) -> Plain:
     return body
 
 
-def _renamed(value: Any, renames: Mapping[str, str]) -> Any:
+def _renamed(value: Any, renames: Mapping[str, str], parent: str) -> Any:
     if isinstance(value, dict):
-        return {renames.get(key, key): _renamed(item, renames) for key, item in value.items()}
+        return {
+            renames.get(f"{parent}.{key}", renames.get(key, key)): _renamed(item, renames, key)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_renamed(item, renames) for item in value]
+        return [_renamed(item, renames, parent) for item in value]
     return value
 
 
@@ -89,15 +93,17 @@ def _unwrapped(key: str, value: Any, lists: frozenset[str]) -> Any:
 
 def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
     """The resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
-    back = {new: old for old, new in type_.renames.items() if new not in {"id", "value"}}
+    back = type_.answered
     outputs: Plain = {}
     for key, value in answer.items():
         if key == "properties" and type_.flat and isinstance(value, dict):
             for name, item in value.items():
-                outputs[back.get(str(name), str(name))] = _unwrapped(name, item, type_.wrapped)
+                # Application Insights answers in PascalCase, which the SDK's outputs are not.
+                own = back.get(name) or name[0].lower() + name[1:]
+                outputs[own] = _unwrapped(name, _renamed(item, back, name), type_.wrapped)
         else:
-            outputs[back.get(key, key)] = value
-    outputs = {key: _marked(key, value) for key, value in outputs.items() if key != "id"}
+            outputs[back.get(key, key)] = _renamed(value, back, key)
+    outputs = {key: _marked(key, value, inputs.get(key)) for key, value in outputs.items() if key != "id"}
     return outputs | {"azureApiVersion": version, INPUTS: inputs}
 
 
@@ -106,25 +112,33 @@ def expected(inputs: Plain) -> Plain:
     return {key: value for key, value in inputs.items() if key != "identity"}
 
 
-def _marked(key: str, value: Any) -> Any:
+def _marked(key: str, value: Any, given: Any) -> Any:
+    """Secret by its name, or because the program gave it as one."""
+    if isinstance(given, Secret):
+        return Secret(value)
     if isinstance(value, dict):
-        return {name: _marked(name, item) for name, item in value.items()}
+        parts = given if isinstance(given, dict) else {}
+        return {name: _marked(name, item, parts.get(name)) for name, item in value.items()}
     if isinstance(value, list):
-        return [_marked(key, item) for item in value]
+        items = given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
+        return [_marked(key, item, part) for item, part in zip(value, items, strict=True)]
     return Secret(value) if isinstance(value, str) and value and _SECRET.search(key) else value
 
 
 def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
     """Inputs for a resource that the program did not make: all of its settable state, and the parts of its id."""
     inputs = {key: value for key, value in outputs.items() if key not in _NOT_INPUTS and key != INPUTS}
-    for name in ("provisioningState", "creationTime", "primaryEndpoints"):
-        inputs.pop(name, None)
     identity = inputs.get("identity")
     if isinstance(identity, dict) and isinstance(identity.get("userAssignedIdentities"), dict):
-        inputs["identity"] = {
-            "type": identity["type"], "userAssignedIdentities": sorted(identity["userAssignedIdentities"]),
-        }  # fmt: skip
-    return inputs | path_inputs(type_, id_)
+        inputs["identity"] = identity | {"userAssignedIdentities": sorted(identity["userAssignedIdentities"])}
+    settable: Plain = schema.settable(type_.token, inputs)
+    return settable | {name: value for name, value in path_inputs(type_, id_).items() if name not in type_.fixed}
+
+
+def as_declared(type_: AzureType, inputs: Plain, outputs: Plain) -> bool:
+    """Whether the resource is already what the inputs would make of it, as far as the service shows them."""
+    own = {key: value for key, value in reveal(inputs).items() if key not in type_.parameters}
+    return bool(projected(own, {key: reveal(outputs.get(key)) for key in own}) == own)
 
 
 def path_inputs(type_: AzureType, id_: str) -> Plain:

@@ -33,7 +33,7 @@ class AzureType:
     replaces: tuple[str, ...] = ()
     """Beside the path's inputs and the location."""
     renames: Mapping[str, str] = field(default_factory=dict)
-    """Input to ARM's own name, by the last part of the path, wherever it stands."""
+    """Input to ARM's own name, wherever it stands; "ipRules.iPAddressOrRange" only in what `ipRules` holds."""
     top: frozenset[str] = _TOP
     wrapped: frozenset[str] = frozenset()
     """Lists whose elements have `properties` of their own in ARM and none in the SDK, at any depth."""
@@ -49,6 +49,15 @@ class AzureType:
         if self.path.startswith("/"):
             return self.path
         return f"/subscriptions/{{subscriptionId}}/resourceGroups/{{resourceGroupName}}/providers/{self.path}"
+
+    @property
+    def answered(self) -> dict[str, str]:
+        """The inverse of `renames`."""
+        found: dict[str, str] = {}
+        for ours, theirs in self.renames.items():
+            parent, dot, name = ours.rpartition(".")
+            found[f"{parent}{dot}{theirs}"] = name
+        return found
 
     @property
     def parameters(self) -> list[str]:
@@ -85,7 +94,8 @@ _TABLE: Mapping[str, AzureType] = {
         replaces=("kind", "isHnsEnabled", "enableNfsV3", "encryption.requireInfrastructureEncryption"),
         renames={
             "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly", "networkRuleSet": "networkAcls",
-            "iPAddressOrRange": "value", "virtualNetworkResourceId": "id", "enableNfsV3": "isNfsV3Enabled",
+            "ipRules.iPAddressOrRange": "value", "virtualNetworkRules.virtualNetworkResourceId": "id",
+            "enableNfsV3": "isNfsV3Enabled",
         },
     ),
     "storage:BlobServiceProperties": AzureType(
@@ -125,7 +135,7 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "containerregistry:Registry": AzureType(
         path="Microsoft.ContainerRegistry/registries/{registryName}", version="2023-01-01-preview",
-        name="registryName", replaces=("zoneRedundancy",), renames={"iPAddressOrRange": "value"},
+        name="registryName", replaces=("zoneRedundancy",), renames={"ipRules.iPAddressOrRange": "value"},
     ),
     "managedidentity:UserAssignedIdentity": AzureType(path=_IDENTITY, version="2023-01-31", name="resourceName"),
     "managedidentity:FederatedIdentityCredential": AzureType(

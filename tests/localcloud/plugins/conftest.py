@@ -1,0 +1,26 @@
+"""Both plugins as processes, signed in as `make env` says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.localcloud.azure_session import AzureSession
+from tests.localcloud.azure_session import azure as azure
+from tests.localcloud.azure_session import group as group
+from tests.localcloud.plugins.plugin_process import Plugin
+
+
+@pytest.fixture(scope="session")
+def azure_native(azure: AzureSession) -> Iterator[Plugin]:
+    made = Plugin("azure_native", dict(os.environ))
+    made.configure()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def group_name(group: str) -> str:
+    return group.rsplit("/", 1)[1]

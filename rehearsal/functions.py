@@ -1,7 +1,7 @@
 """The functions that are the same everywhere, and the conversions between types.
 
-Source: learn.microsoft.com "Azure Pipelines expressions", sections Functions and Type casting. Strings compare without case; the
-right side is cast to the left side's type, and what cannot be cast is not equal. Any string but the empty one is true.
+Source: learn.microsoft.com "Azure Pipelines expressions", sections Functions and Type casting. Strings compare without
+case; the right side is cast to the left side's type, and what cannot be cast is not equal. Any string but the empty one is true.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ TABLE: Mapping[str, Callable[..., Value]] = {
     "containsvalue": _contains_value,
     "startswith": lambda value, start: text(value).lower().startswith(text(start).lower()),
     "endswith": lambda value, end: text(value).lower().endswith(text(end).lower()),
-    "coalesce": lambda first, second, *more: next((one for one in (first, second, *more) if one not in (None, "")), None),
+    "coalesce": lambda first, second, *more: next(
+        (one for one in (first, second, *more) if one not in (None, "")), None
+    ),
     "format": _format,
     "join": _join,
     "split": lambda value, separator: text(value).split(text(separator)),

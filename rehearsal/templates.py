@@ -1,7 +1,7 @@
 """From azure-pipelines.yml and its templates to one plain document, as Azure Pipelines compiles it before a run.
 
-Played: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates of stages, jobs,
-steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template parameters".
+Played: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates of stages,
+jobs, steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template parameters".
 """
 
 from __future__ import annotations
@@ -165,7 +165,11 @@ def _branches(
         return None, _each(directive, value, scope)
     if word != "if" and chosen is None:
         raise PipelineError(f"{_name(scope)}: {word} without an if before it.")
-    holds = not chosen if word == "else" else bool(not (chosen and word == "elseif") and functions.truth(_value(rest, scope)))
+    holds = (
+        not chosen
+        if word == "else"
+        else bool(not (chosen and word == "elseif") and functions.truth(_value(rest, scope)))
+    )
     return (True if chosen and word != "if" else holds), [(value, scope)] if holds else []
 
 

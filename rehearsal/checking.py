@@ -1,0 +1,90 @@
+"""What can be known of the pipelines without playing them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rehearsal import model, organisation, schema
+from rehearsal.errors import RehearsalError
+from rehearsal.templates import compile_pipeline, load
+
+# Every pipeline, and the ways in which it is started: reason, parameters.
+WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("azure-pipelines.yml", "IndividualCI", {}),
+    ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True, "ciImage": "registry.azurecr.io/dataopsml/ci:1"}),
+    ("azure-pipelines.yml", "PullRequest", {}),
+    ("pipelines/ci-image.yml", "IndividualCI", {}),
+    ("pipelines/drift.yml", "Schedule", {}),
+    ("pipelines/retrain.yml", "Schedule", {}),
+    ("pipelines/retrain.yml", "Manual", {"promote": True}),
+    ("pipelines/destroy.yml", "Manual", {"confirm": "dev"}),
+)
+
+
+def problems(root: Path) -> list[str]:
+    """One line for each; empty when all is well."""
+    found: list[str] = []
+    known = organisation.read()
+    for name, reason, parameters in WAYS:
+        predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+        where = f"{name} ({reason})"
+        try:
+            document = compile_pipeline(root / name, root, parameters, predefined)
+            pipeline = model.read(document)
+        except RehearsalError as error:
+            found.append(f"{where}: {error}")
+            continue
+        found += [f"{where}: {line}" for line in schema.problems(document)]
+        for script in _scripts(pipeline):
+            found += [f"{where}: {line}" for line in _shellcheck(script)]
+        missing = {one for stage in pipeline.stages for one in stage.environments} - set(known.environments)
+        found += [f"{where}: rehearsal/organisation.yml has no environment {one}" for one in sorted(missing)]
+    return found + [f"{name}: no pipeline here uses it" for name in _unused(root)]
+
+
+def _scripts(pipeline: model.Pipeline) -> Iterator[str]:
+    for stage in pipeline.stages:
+        for job in stage.jobs:
+            for step in (*job.steps, *job.on_failure, *job.on_success):
+                if step.kind in ("bash", "script"):
+                    yield step.what
+                elif step.what.lower().startswith(("azurecli@", "bash@")):
+                    yield str(step.inputs.get("inlineScript") or step.inputs.get("script") or "")
+
+
+def _shellcheck(script: str) -> list[str]:
+    """Macros are replaced before bash sees the script, so they are a word here."""
+    plain = re.sub(r"\$\([\w.]+\)", "macro", script)
+    program = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run(
+        [str(program), "--shell=bash", "--severity=style", "--format=gcc", "-"],
+        input=plain, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+def _unused(root: Path) -> list[str]:
+    """Templates that no pipeline includes; the documented alternatives are for others to include."""
+    files = {one.relative_to(root).as_posix() for one in (root / "pipelines").glob("*/*.yml")}
+    pipelines = {name for name, _, _ in WAYS}
+    used: set[str] = set()
+    for name in (*pipelines, *files):
+        for reference in _references(load(root / name)):
+            used.add((root / name).parent.joinpath(reference).resolve().relative_to(root).as_posix())
+    return sorted(one for one in files - used if "/alternatives/" not in one)
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("template"), str):
+            yield node["template"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)

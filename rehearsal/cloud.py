@@ -1,0 +1,131 @@
+"""What a platform owner makes in Azure before the first run: state containers, identities, credentials, roles.
+
+Plain ARM calls as the owner that the environment signs in; twice is as good as once.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from azure.identity import EnvironmentCredential
+
+from rehearsal.errors import RehearsalError
+from rehearsal.issuer import AUDIENCE, Issuer
+from rehearsal.organisation import Connection, Organisation
+
+_GROUP = "rg-dataopsml-identities"
+_ROLES = {
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Role Based Access Control Administrator": "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+}
+# Of the owner's shell; a job signs in as its service connection or not at all.
+_OWNER = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "PULUMI_BACKEND_URL")
+
+
+class Cloud:
+    """The subscription that the environment leads to, set up for an organisation's pipelines."""
+
+    def __init__(self, organisation: Organisation, issuer: Issuer) -> None:
+        for name in ("ARM_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "ARM_CLOUD_METADATA_URL"):
+            if not os.environ.get(name):
+                raise RehearsalError(f'{name} is not set: a rehearsal runs in a shell with `eval "$(make env)"`.')
+        self._organisation, self._issuer = organisation, issuer
+        self._subscription = f"/subscriptions/{os.environ['ARM_SUBSCRIPTION_ID']}"
+        self._credential = EnvironmentCredential()
+        self._client = httpx.Client(base_url="https://management.azure.com", timeout=120, verify=_certificates())
+        self._clients: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Make what is missing. Raises RehearsalError with ARM's own words."""
+        some = next(iter(self._organisation.groups.values()))
+        account = (
+            f"{self._subscription}/resourceGroups/{some['BACKEND_RESOURCE_GROUP']}"
+            f"/providers/Microsoft.Storage/storageAccounts/{some['BACKEND_STORAGE_ACCOUNT']}"
+        )
+        self._call("GET", account, "2024-01-01")
+        for container in self._organisation.containers:
+            self._call(
+                "PUT", f"{account}/blobServices/default/containers/{container}", "2024-01-01", {"properties": {}}
+            )
+        group = f"{self._subscription}/resourceGroups/{_GROUP}"
+        self._call("PUT", group, "2024-03-01", {"location": some["LOCATION"]})
+        for connection in self._organisation.connections.values():
+            self._identity(group, account, connection, some["LOCATION"])
+
+    def shell(self) -> dict[str, str]:
+        """The environment of every job: this one without anybody's sign-in."""
+        return {name: value for name, value in os.environ.items() if name not in _OWNER}
+
+    def connect(self, name: str, folder: Path) -> Mapping[str, str]:
+        """What AzureCLI@2 gives a script; the federated token's file stands in for the az session.
+
+        Raises RehearsalError for an unknown service connection.
+        """
+        connection = self._organisation.connections.get(name)
+        if connection is None:
+            known = ", ".join(self._organisation.connections)
+            raise RehearsalError(f"There is no service connection {name!r}. Known: {known}.")
+        token = self._issuer.token(_subject(connection))
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{connection.identity}.jwt"
+        file.touch(mode=0o600)
+        file.write_text(token, encoding="utf-8")
+        client = self._clients[connection.identity]
+        return {
+            "servicePrincipalId": client, "tenantId": os.environ["AZURE_TENANT_ID"], "idToken": token,
+            "AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": str(file),
+            "DATABRICKS_AUTH_TYPE": "azure-identity",
+        }  # fmt: skip
+
+    def _identity(self, group: str, account: str, connection: Connection, location: str) -> None:
+        id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{connection.identity}"
+        made = self._call("PUT", id_, "2023-01-31", {"location": location})
+        credential = {"issuer": self._issuer.url, "subject": _subject(connection), "audiences": [AUDIENCE]}
+        self._call("PUT", f"{id_}/federatedIdentityCredentials/azure-devops", "2023-01-31", {"properties": credential})
+        self._clients[connection.identity] = made["properties"]["clientId"]
+        for role, where in connection.roles:
+            kind, _, container = where.partition(":")
+            scope = (
+                self._subscription
+                if kind == "subscription"
+                else f"{account}/blobServices/default/containers/{container}"
+            )
+            self._assign(made["properties"]["principalId"], role, scope)
+
+    def _assign(self, principal: str, role: str, scope: str) -> None:
+        name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope}|{principal}|{role}")
+        definition = f"{self._subscription}/providers/Microsoft.Authorization/roleDefinitions/{_ROLES[role]}"
+        body = {"principalId": principal, "principalType": "ServicePrincipal", "roleDefinitionId": definition}
+        self._call(
+            "PUT",
+            f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}",
+            "2022-04-01",
+            {"properties": body},
+        )
+
+    def _call(self, method: str, path: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        token = self._credential.get_token("https://management.azure.com/.default").token
+        answer = self._client.request(
+            method, path, params={"api-version": version}, json=body, headers={"Authorization": f"Bearer {token}"}
+        )
+        if answer.status_code >= 400 and "RoleAssignmentExists" not in answer.text:
+            raise RehearsalError(f"{method} {path}: {answer.status_code} {answer.text}")
+        content: dict[str, Any] = answer.json() if answer.content else {}
+        return content
+
+
+def _subject(connection: Connection) -> str:
+    return f"sc://dataopsml/dataopsml/{connection.name}"
+
+
+def _certificates() -> Any:
+    import ssl
+
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localcloud.arm import ids, rules
+from localcloud.arm.conditions import NONE, Attributes, ConditionError, parse
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.roles import BUILT_IN, BY_NAME, ROLE_DEFINITION_TYPE, Role, role_of
 from localcloud.arm.store import Resource, ResourceStore, now
@@ -25,29 +27,43 @@ ROLE_ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 
+@dataclass(frozen=True)
+class _Grant:
+    """One assignment of a principal: what holds where, and under which condition (empty for none)."""
+
+    scope: str
+    role: Role
+    condition: str
+
+
 class Authorization:
     """Implements core.context.Authorizer over the role assignments in the store."""
 
     def __init__(self, store: ResourceStore) -> None:
         self._store = store
         self._cached_at = -1
-        self._by_principal: dict[str, list[tuple[str, Role]]] = {}
+        self._by_principal: dict[str, list[_Grant]] = {}
 
-    def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
+    def allows(
+        self, principal: Principal, action: str, scope: str, *, data: bool = False, attributes: Attributes = NONE
+    ) -> bool:
         return any(
-            covers(at, scope) and role.grants(action, data=data)
-            for at, role in self._assignments().get(principal.object_id.lower(), ())
+            covers(grant.scope, scope)
+            and grant.role.grants(action, data=data)
+            and (not grant.condition or parse(grant.condition).holds(action, attributes))
+            for grant in self._assignments().get(principal.object_id.lower(), ())
         )
 
-    def _assignments(self) -> dict[str, list[tuple[str, Role]]]:
-        """(scope, role) by object id; every request of every service asks for it."""
+    def _assignments(self) -> dict[str, list[_Grant]]:
+        """By object id; every request of every service asks for it."""
         changes = self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()]
         if changes != self._cached_at:
-            found: dict[str, list[tuple[str, Role]]] = {}
+            found: dict[str, list[_Grant]] = {}
             for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
                 role = role_of(one.properties["roleDefinitionId"])
                 if role is not None:
-                    found.setdefault(one.properties["principalId"].lower(), []).append((one.properties["scope"], role))
+                    grant = _Grant(one.properties["scope"], role, one.properties.get("condition") or "")
+                    found.setdefault(one.properties["principalId"].lower(), []).append(grant)
             self._by_principal, self._cached_at = found, changes
         return self._by_principal
 
@@ -125,6 +141,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
             f"The PrincipalId '{object_id.replace('-', '')}' has type '{principal.kind}', which is different from "
             f"specified PrincipalType '{kind}'.",
         )
+    _check_condition(given)
     fresh = _assignment(rid.parent, rid.name, principal, role)
     if existing is not None:
         same = all(existing.properties[key] == fresh.properties[key] for key in ("roleDefinitionId", "principalId"))
@@ -143,6 +160,40 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
         fresh.properties[key] = given.get(key)
     resource.properties = fresh.properties
     resource.system_data = None
+
+
+def _check_condition(given: Json) -> None:
+    """Raises 400 for a condition that cannot be parsed, or without its version."""
+    condition = given.get("condition")
+    if not condition:
+        return
+    if str(given.get("conditionVersion")) not in {"1.0", "2.0"}:
+        raise ServiceError(
+            400,
+            "InvalidConditionVersion",
+            f"The conditionVersion '{given.get('conditionVersion')}' of a role assignment with a condition is not "
+            "valid: use 2.0.",
+        )
+    try:
+        parse(str(condition))
+    except ConditionError as error:
+        raise ServiceError(
+            400, "InvalidCondition", f"The condition of the role assignment is invalid: {error}."
+        ) from error
+
+
+def attributes_of(ctx: Context, id_: str, body: Json | None) -> Attributes:
+    """What conditions see of a role assignment: of the one asked for, or (without a body) of the one that is there."""
+    existing = ctx.resources.get(id_)
+    properties = (existing.properties if existing is not None else {}) if body is None else body.get("properties") or {}
+    found = {
+        "roledefinitionid": str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1],
+        "principalid": str(properties.get("principalId") or ""),
+        "principaltype": str(properties.get("principalType") or ""),
+    }
+    prefix = ROLE_ASSIGNMENT_TYPE.lower()
+    values = {f"{prefix}:{name}": [value] for name, value in found.items() if value}
+    return {"resource": values} if body is None else {"request": values}
 
 
 def _refuse_duplicate(ctx: Context, fresh: Resource) -> None:
@@ -233,6 +284,7 @@ def register(ctx: Context) -> None:
             extension=True,
             required=("properties.roleDefinitionId", "properties.principalId"),
             complete=_complete_assignment,
+            attributes=attributes_of,
             list_in=_list_assignments,
             provisioning_state=False,
             patchable=False,

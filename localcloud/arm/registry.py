@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from localcloud.arm.conditions import Attributes
 from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
 
@@ -61,6 +62,8 @@ Read = Callable[["Context", str], Awaitable[Resource | None]]
 ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
 """For views and for types with filters of their own: the resources in a parent id, instead of the store's.
 `call.query` has the request's filters."""
+AttributesOf = Callable[["Context", str, "Json | None"], Attributes]
+"""What conditions on role assignments see: of a request's body, or (None) of the resource that has the id."""
 Render = Callable[["Context", Resource], Json]
 Action = Callable[["Context", Resource, Json, Call], Awaitable["Json | Response | None"]]
 """A POST below a resource: body in, JSON out (None for 200 without a body, or a Response for full control)."""
@@ -118,6 +121,7 @@ class ResourceType:
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None
+    attributes: AttributesOf | None = None
     long_running: frozenset[Literal["put", "create", "delete"]] = frozenset()
     """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After. "create" is a "put" that creates."""
     create_status: int = 201

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from localcloud.arm import identity, ids, private_link, rules
+from localcloud.arm.conditions import NONE
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.operations import Operation, Operations
 from localcloud.arm.registry import Call, ResourceType
@@ -74,7 +75,8 @@ class Resources:
         verb = "PATCH" if patch else "PUT"
         type_ = self.type_of(rid, verb)
         rules.check_version(type_, call.api_version, str(body.get("location") or ""))
-        rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text)
+        seen = NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text, seen)
         if rid.type != ids.RESOURCE_GROUP_TYPE:
             rules.check_group(self._ctx, rid)
         existing = await self.find(rid.text)
@@ -191,7 +193,8 @@ class Resources:
     async def delete(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "DELETE")
         rules.check_version(type_, call.api_version)
-        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text)
+        seen = NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, None)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, seen)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:

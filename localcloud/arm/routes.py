@@ -5,6 +5,7 @@ Paths are matched case-insensitively, as Azure does: provider routes first, then
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 
@@ -38,6 +39,12 @@ class Arm:
         )  # fmt: skip
         self.audiences = frozenset(host + end for host in hosts for end in ("", "/"))
         ctx.on_start.append(self._start)
+
+    def accepting(self, audiences: frozenset[str]) -> Arm:
+        """The same handler for a service that takes other tokens as well."""
+        other = copy.copy(self)
+        other.audiences = self.audiences | audiences
+        return other
 
     async def _start(self) -> None:
         self.operations.resume(self.resources.restart)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.arm import ids
+from localcloud.arm.conditions import NONE, Attributes
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.registry import LOCATIONS, ResourceType
 from localcloud.arm.store import Resource
@@ -52,9 +53,9 @@ def check_version(type_: ResourceType, version: str, location: str = "") -> None
     )
 
 
-def authorize(ctx: Context, principal: Principal, action: str, scope: str) -> None:
+def authorize(ctx: Context, principal: Principal, action: str, scope: str, attributes: Attributes = NONE) -> None:
     """Raises ServiceError 403 AuthorizationFailed in Azure's words."""
-    if ctx.authorizer.allows(principal, action, scope):
+    if ctx.authorizer.allows(principal, action, scope, attributes=attributes):
         return
     raise ServiceError(
         403,

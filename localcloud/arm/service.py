@@ -52,6 +52,7 @@ def create(ctx: Context) -> ArmService:
     """Register ARM's own types and make its routes. Other services may register theirs before or after."""
     register_all(ctx)
     arm = Arm(ctx)
+    ctx.offered[Arm] = arm
     elsewhere = ElsewhereRoute(ctx, arm.audiences)
     local = Route(PATH, elsewhere.answer, methods=["GET", "POST", "DELETE"])
     return ArmService(ctx, arm, routes_of(arm), [local])

@@ -6,7 +6,7 @@ The protocols here are the seams between services; their one implementation is n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,8 +65,19 @@ class Identities(Protocol):
 class Authorizer(Protocol):
     """Access control over the role assignments in the ARM store: localcloud.arm.authorization.Authorization."""
 
-    def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
-        """`action` such as Microsoft.Storage/storageAccounts/write; `scope` an ARM id; `data` for dataActions."""
+    def allows(
+        self,
+        principal: Principal,
+        action: str,
+        scope: str,
+        *,
+        data: bool = False,
+        attributes: Mapping[str, Mapping[str, Sequence[str]]] = ...,
+    ) -> bool:
+        """`action` such as Microsoft.Storage/storageAccounts/write; `scope` an ARM id; `data` for dataActions.
+
+        `attributes` are what conditions on role assignments look at: see localcloud.arm.conditions.
+        """
         ...
 
 

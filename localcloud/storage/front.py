@@ -21,7 +21,7 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.storage import delegation, errors, listing, sharedkey
 from localcloud.storage.fabric import StorageFabric, fabric_of
-from localcloud.storage.operations import Target, need_of, target_of
+from localcloud.storage.operations import Target, attributes_of, need_of, target_of
 
 _log = logging.getLogger("localcloud.storage")
 _ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
@@ -156,7 +156,11 @@ class StorageFront:
         scope = account.id
         if target.container:
             scope = f"{account.id}/blobServices/default/containers/{target.container}"
-        if not any(self._ctx.authorizer.allows(principal, action, scope, data=need.data) for action in need.actions):
+        seen = attributes_of(target)
+        if not any(
+            self._ctx.authorizer.allows(principal, action, scope, data=need.data, attributes=seen)
+            for action in need.actions
+        ):
             raise errors.permission_mismatch()
 
     def _check_sas(

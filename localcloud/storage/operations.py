@@ -40,6 +40,12 @@ def target_of(path: str, query: Mapping[str, str]) -> Target:
     return Target(container, blob)
 
 
+def attributes_of(target: Target) -> dict[str, dict[str, list[str]]]:
+    """What conditions on role assignments see of a request: the container's name and the blob's path."""
+    values = {f"{_CONTAINERS}:name": target.container, f"{_BLOBS}:path": target.blob}
+    return {"resource": {name.lower(): [value] for name, value in values.items() if value}}
+
+
 def need_of(method: str, target: Target, query: Mapping[str, str], headers: Mapping[str, str]) -> Need:
     """Raises ServiceError 501 for what is not emulated, 403 for what Entra cannot authorize on Azure either."""
     if not target.container:

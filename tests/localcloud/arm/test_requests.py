@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import requests
 
 from tests.localcloud.azure_session import AzureSession, error_of, unique
+from tests.localcloud.principals import session_as
 
 _SENTENCE = "does not have authorization to perform action"
 
@@ -53,12 +56,17 @@ def test_another_subscription_does_not_exist(azure: AzureSession) -> None:
     assert error_of(azure.arm("GET", other, "2024-03-01"))[:2] == (404, "SubscriptionNotFound")
 
 
-def test_contributor_may_not_write_locks(azure: AzureSession, group: str) -> None:
+def test_contributor_may_not_write_locks(azure: AzureSession, cloud: Any, group: str) -> None:
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
+    shown = azure.put(identity, "2023-01-31", {"location": "westeurope"})
+    contributor = session_as(cloud, shown["properties"]["principalId"])
+    azure.assign(group, "Contributor", contributor.object_id)
     path = f"{group}/providers/Microsoft.Authorization/locks/keep"
-    answer = azure.arm("PUT", path, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
+    answer = contributor.arm("PUT", path, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
     status, code, message = error_of(answer)
     assert (status, code) == (403, "AuthorizationFailed")
-    assert _SENTENCE in message and "'Microsoft.Authorization/locks/write'" in message and azure.object_id in message
+    assert _SENTENCE in message and "'Microsoft.Authorization/locks/write'" in message
+    assert contributor.object_id in message
 
 
 def test_a_body_that_is_not_json_is_refused(azure: AzureSession) -> None:

@@ -70,7 +70,8 @@ class Planner:
         defaults = _Defaults(submitter)
         if kind == "Command":
             inputs = await self._given(shapes.ports(properties.get("inputs"), "inputs"), None, f"job '{name}'")
-            await self._command(run, properties, inputs, properties.get("outputs"), properties, defaults, None)
+            outputs = self._wanted(properties.get("outputs"), {}, run.path)
+            self._command(run, properties, inputs, outputs, properties, defaults, None)
         elif kind == "Pipeline":
             await self._root_pipeline(run, properties, defaults)
         else:
@@ -155,7 +156,7 @@ class Planner:
             inner = self._settings(node.get("settings") or spec.get("settings") or {}, inner)
             await self._pipeline(run, spec.get("jobs"), inputs, wanted, inner)
         else:
-            await self._command(
+            self._command(
                 run, node | {"compute": self._compute_of(node, scope)}, inputs, wanted, spec, inner, component
             )
         self._promote(node, scope, run)
@@ -241,12 +242,12 @@ class Planner:
             return None if value is None else str(value.get("value"))
         return str(compute)
 
-    async def _command(
+    def _command(
         self,
         run: Run,
         node: Json,
         inputs: dict[str, Value | None],
-        outputs: Any,
+        wanted: dict[str, Json],
         spec: Json,
         defaults: _Defaults,
         component: Resource | None,
@@ -270,8 +271,7 @@ class Planner:
         run.kind = "command"
         run.compute = None if compute is None else compute.id
         run.inputs = {name: dict(value) for name, value in inputs.items() if value is not None}
-        wanted = outputs if outputs and all("mode" in (one or {}) for one in outputs.values()) else None
-        for name, one in (wanted or self._wanted(outputs, {}, run.path)).items():
+        for name, one in wanted.items():
             run.outputs[name] = one | {"uri": self._output_uri(run, name, one, defaults.datastore)}
         environment = shapes.pick(spec, "environmentId", "environment")
         code = shapes.pick(spec, "codeId", "code")

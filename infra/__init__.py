@@ -1,0 +1,1 @@
+"""What exists: the platform as a Pulumi program."""

@@ -85,7 +85,7 @@ class Platform(pulumi.ComponentResource):
         self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
         self._access = self._resource_access()
         self._learning = self._machine_learning()
-        WorkspaceAccess(
+        self._workspace_access = WorkspaceAccess(
             "workspace-access",
             WorkspaceAccessArgs(
                 assigner=self._assigner,
@@ -246,7 +246,9 @@ class Platform(pulumi.ComponentResource):
             }
             if self._model_registry is not None:
                 scopes["model-registry"] = self._model_registry.registry_id
-            Locks("locks", LocksArgs(scopes=scopes), self._child)
+            # Last to come and first to go: a lock holds everything below its resource, roles and settings included.
+            parts = [self._access, self._workspace_access, self._storage, self._vault, self._learning, diagnostics]
+            Locks("locks", LocksArgs(scopes=scopes), pulumi.ResourceOptions(parent=self, depends_on=parts))
 
     def _outputs(self) -> dict[str, pulumi.Input[str | None]]:
         return {

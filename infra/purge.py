@@ -1,86 +1,108 @@
-"""`python -m infra.purge --stack NAME`: free the names that a destroyed stack still holds.
+"""`python -m infra.purge --stack dev`: free the names that a destroyed stack still holds.
 
-A Key Vault keeps its name for some days after it is deleted. Where the stack's settings leave purge protection off,
-this gives the name back, so that the stack can be brought up again at once. It needs Key Vault's purge permission,
-which Contributor has. With purge protection on, nothing can give it back.
+Azure keeps a deleted Key Vault and a deleted Azure ML workspace for days, and nobody can use their names meanwhile. A
+stack that is made anew needs them back. Stacks that are locked or protected are left alone.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
+import os
 import sys
-from pathlib import Path
+import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from azure.core import PipelineClient
-from azure.core.exceptions import AzureError
-from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy, UserAgentPolicy
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 from azure.core.rest import HttpRequest
 from azure.identity import DefaultAzureCredential
 
-from infra.configuration import SettingsError, read_settings
+from infra.configuration import SettingsError
 from infra.naming import Names
+from infra.settings import Settings
+from infra.stack_file import stack_settings
 
 _ARM = "https://management.azure.com"
-_VERSION = "2024-11-01"
-_PROJECT = "dataopsml"
-_ROOT = Path(__file__).resolve().parents[1]
+_VAULTS = "2024-11-01"
+_WORKSPACES = "2025-12-01"
+_WAIT_SECONDS = 600
+_GONE = frozenset({204, 404})
 
 
 class PurgeError(Exception):
-    """The text says what is in the way."""
+    """A name cannot be freed; the text says which and why."""
 
 
-def purge_vault(client: PipelineClient[Any, Any], subscription: str, location: str, name: str) -> bool:
-    """False when no deleted vault of this name holds it. Raises PurgeError when it may not be purged."""
-    root = f"{_ARM}/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{name}"
-    found = client.send_request(HttpRequest("GET", root, params={"api-version": _VERSION}))
-    if found.status_code == 404:
-        return False
-    answer = client.send_request(HttpRequest("POST", f"{root}/purge", params={"api-version": _VERSION}))
-    if answer.status_code >= 400:
-        raise PurgeError(f"the vault {name} cannot be purged: {answer.json()['error']['message']}")
-    return True
+class Purge:
+    """Frees the names of one stack in one subscription; `say` is told what happened to each."""
 
+    def __init__(self, subscription_id: str, credential: TokenCredential, say: Callable[[str], None]) -> None:
+        self._subscription = f"/subscriptions/{subscription_id}"
+        policies = [RetryPolicy(), BearerTokenCredentialPolicy(credential, f"{_ARM}/.default")]
+        self._client: PipelineClient[Any, Any] = PipelineClient(_ARM, policies=policies)
+        self._say = say
 
-def config_of(stack: str) -> dict[str, str]:
-    """The stack's configuration as the engine has it, text or JSON by full key. Raises PurgeError."""
-    command = ["pulumi", "config", "--json", "--stack", stack, "--non-interactive"]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise PurgeError(f"the configuration of stack {stack} cannot be read: {done.stderr.strip()}")
-    values = json.loads(done.stdout)
-    return {
-        key: json.dumps(entry["objectValue"]) if "objectValue" in entry else str(entry.get("value", ""))
-        for key, entry in values.items()
-    }
+    def run(self, settings: Settings) -> None:
+        """Raises PurgeError for a stack that is protected, or for what Azure refuses."""
+        if settings.protection.lock or settings.protection.protect:
+            raise PurgeError(f"Stack {settings.environment} is protected: its names are not freed.")
+        names = Names(settings.base_name, settings.environment)
+        self._workspace(names)
+        self._vault(names, settings)
 
+    def _workspace(self, names: Names) -> None:
+        path = (
+            f"{self._subscription}/resourceGroups/{names.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{names.workspace}"
+        )
+        if self._send("GET", path, _WORKSPACES) not in _GONE:
+            raise PurgeError(f"Azure ML workspace {names.workspace} still exists: destroy the stack first.")
+        status = self._send("DELETE", path, _WORKSPACES, forceToPurge="true")
+        self._say(f"Azure ML workspace {names.workspace}: {'was free' if status in _GONE else 'freed'}")
 
-def main(
-    stack: Annotated[str, typer.Option(help="The stack that was destroyed.")],
-    subscription: Annotated[str, typer.Option(envvar="ARM_SUBSCRIPTION_ID", help="Azure subscription.")],
-) -> None:
-    """Free the names that a destroyed stack still holds."""
-    try:
-        settings = read_settings(config_of(stack), _PROJECT, stack)
-        name = Names(settings.base_name, settings.environment).key_vault
-        if settings.key_vault.purge_protection:
-            days = settings.key_vault.soft_delete_days
-            sys.stdout.write(f"{name}: has purge protection, its name is held for {days} days after its deletion.\n")
+    def _vault(self, names: Names, settings: Settings) -> None:
+        provider = f"{self._subscription}/providers/Microsoft.KeyVault"
+        path = f"{provider}/locations/{settings.location}/deletedVaults/{names.key_vault}"
+        if self._send("GET", path, _VAULTS) in _GONE:
+            self._say(f"Key Vault {names.key_vault}: was free")
             return
-        policies = [
-            UserAgentPolicy("dataopsml"),
-            RetryPolicy(),
-            BearerTokenCredentialPolicy(DefaultAzureCredential(), f"{_ARM}/.default"),
-        ]
-        client: PipelineClient[Any, Any] = PipelineClient(_ARM, policies=policies)
-        purged = purge_vault(client, subscription, settings.location, name)
-    except (PurgeError, SettingsError, AzureError) as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(1) from error
-    sys.stdout.write(f"{name}: {'purged, the name is free' if purged else 'no deleted vault holds the name'}.\n")
+        if settings.key_vault.purge_protection:
+            raise PurgeError(
+                f"Key Vault {names.key_vault} has purge protection: its name is free when the "
+                f"{settings.key_vault.soft_delete_days} days are over. Until then use another base_name."
+            )
+        self._send("POST", f"{path}/purge", _VAULTS)
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while self._send("GET", path, _VAULTS) not in _GONE:
+            if time.monotonic() > deadline:
+                raise PurgeError(
+                    f"Key Vault {names.key_vault} is still there after {_WAIT_SECONDS} s: try again."
+                )
+            time.sleep(1)
+        self._say(f"Key Vault {names.key_vault}: freed")
+
+    def _send(self, method: str, path: str, version: str, **query: str) -> int:
+        request = HttpRequest(method, _ARM + path, params={"api-version": version, **query})
+        response = self._client.send_request(request)
+        if response.status_code >= 400 and response.status_code not in _GONE:
+            raise HttpResponseError(response=response)
+        return int(response.status_code)
+
+
+def main(stack: Annotated[str, typer.Option(help="The stack that was destroyed.")]) -> None:
+    """Free the names that a destroyed stack still holds."""
+    subscription = os.environ.get("ARM_SUBSCRIPTION_ID") or os.environ.get("AZURE_SUBSCRIPTION_ID")
+    try:
+        settings = stack_settings(stack)
+        if not subscription:
+            raise PurgeError("No subscription is named: set ARM_SUBSCRIPTION_ID.")
+        Purge(subscription, DefaultAzureCredential(), typer.echo).run(settings)
+    except (SettingsError, PurgeError, AzureError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

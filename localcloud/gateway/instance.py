@@ -54,11 +54,7 @@ def write_mark(mark: Path, pid: int) -> None:
 def marked(mark: Path) -> psutil.Process | None:
     """The process that a mark names, None when it has ended."""
     try:
-        words = mark.read_text().split()
-        if len(words) == 1:  # TEMPORARY: marks of gateways started before this format
-            old = psutil.Process(int(words[0]))
-            return old if "serve" in old.cmdline() else None
-        pid, created = words
+        pid, created = mark.read_text().split()
         process = psutil.Process(int(pid))
         same = abs(process.create_time() - float(created)) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):

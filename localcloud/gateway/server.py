@@ -99,8 +99,8 @@ async def _serve(settings: Settings, code: str) -> None:
 
 def _server(app: Any, port: int) -> _Server:
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http="httptools", lifespan="off", access_log=False, log_config=None,
-        server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75, backlog=512,
+        app, host="127.0.0.1", port=port, http="httptools", ws="none", lifespan="off", access_log=False,
+        log_config=None, server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75, backlog=512,
     )  # fmt: skip
     return _Server(config)
 

@@ -41,13 +41,6 @@ def _alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
-def test_starting_what_runs_changes_nothing(cloud: Cloud) -> None:
-    before = instance.running(cloud.settings)
-    answer = cloud.command("start")
-    assert answer.returncode == 0 and f"runs at {cloud.settings.gateway_url}" in answer.stdout
-    assert instance.running(cloud.settings) == before
-
-
 def test_status_names_the_processes(cloud: Cloud) -> None:
     answer = cloud.command("status")
     assert answer.returncode == 0
@@ -101,6 +94,14 @@ def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own
     assert second is not None and second.pid != first.pid
     assert _alive(children) == [], "what the killed gateway left is gone"
     assert (own.settings.home / "deployer.json").read_text() == credentials, "nothing is forgotten"
+
+
+def test_starting_what_runs_changes_nothing(own: Cloud) -> None:
+    assert own.command("start").returncode == 0
+    before = instance.running(own.settings)
+    answer = own.command("start")
+    assert answer.returncode == 0 and f"runs at {own.settings.gateway_url}" in answer.stdout
+    assert instance.running(own.settings) == before
 
 
 def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:

@@ -21,13 +21,13 @@ Json = dict[str, Any]
 
 KINDS = ("codes", "data", "environments", "components")
 _MUTABLE = {"description", "tags", "isArchived", "properties", "stage", "autoRebuild", "provisioningState"}
-_NAME = NameRule(
+NAME = NameRule(
     r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}",
     "Asset name '{name}' is invalid: use letters, digits, '-', '_' and '.', at most 255, beginning with a letter or "
     "digit.",
     "UserError",
 )
-_VERSION = NameRule(
+VERSION = NameRule(
     r"[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}",
     "Asset version '{name}' is invalid: use letters, digits, '-', '_' and '.', at most 255.",
     "UserError",
@@ -42,16 +42,26 @@ def content(properties: Mapping[str, Any]) -> Json:
 def _complete_version(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     properties = resource.properties
     kind = resource.type.split("/")[-2]
-    properties.setdefault("isArchived", False)
-    properties.setdefault("isAnonymous", False)
+    set_defaults(properties)
+    specs.complete(ctx, resource, kind)
+    if existing is not None:
+        check_unchanged(resource, existing, kind.rstrip("s"))
+
+
+def set_defaults(properties: Json) -> None:
+    """What every version shows."""
+    properties["isArchived"] = bool(properties.get("isArchived"))
+    properties["isAnonymous"] = bool(properties.get("isAnonymous"))
     for name in ("tags", "properties"):
         properties[name] = dict(properties.get(name) or {})
-    specs.complete(ctx, resource, kind)
-    if existing is not None and _changed(existing.properties, properties):
-        parts = resource.id.split("/")
+
+
+def check_unchanged(resource: Resource, existing: Resource, what: str) -> None:
+    """Raises ServiceError 409 for a PUT that would change what a version is."""
+    if _changed(existing.properties, resource.properties):
         raise user_error(
-            f"The {kind.rstrip('s')} '{parts[-3]}' with version '{resource.name}' already exists and its content is "
-            "different: a registered version cannot be changed. Register a new version.",
+            f"The {what} '{resource.id.split('/')[-3]}' with version '{resource.name}' already exists and its content "
+            "is different: a registered version cannot be changed. Register a new version.",
             409,
             "Conflict",
         )
@@ -61,7 +71,7 @@ def _changed(before: Json, after: Json) -> bool:
     return json.dumps(content(before), sort_keys=True) != json.dumps(content(after), sort_keys=True)
 
 
-async def _put_version(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+async def put_version(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     """The container appears, or shows its newest version."""
     container_id = resource.id.rsplit("/versions/", 1)[0]
     container = ctx.resources.get(container_id) or Resource(
@@ -77,6 +87,18 @@ async def _put_version(ctx: Context, resource: Resource, existing: Resource | No
         container.properties["latestVersion"] = resource.name
         container.properties["nextVersion"] = str(int(resource.name) + 1) if resource.name.isdigit() else None
     container.properties["provisioningState"] = "Succeeded"
+    ctx.resources.put(container)
+
+
+async def delete_version(ctx: Context, resource: Resource, call: Call) -> None:
+    """The container shows the newest of those that are left."""
+    container = ctx.resources.get(resource.id.rsplit("/versions/", 1)[0])
+    if container is None or container.properties.get("latestVersion") != resource.name:
+        return
+    left = [one for one in ctx.resources.children(container.id, resource.type) if one.name != resource.name]
+    named = [one for one in left if not one.properties.get("isAnonymous")]
+    newest = max(named, key=lambda one: str((one.system_data or {}).get("createdAt", "")), default=None)
+    container.properties["latestVersion"] = None if newest is None else newest.name
     ctx.resources.put(container)
 
 
@@ -114,7 +136,7 @@ def _tagged(tags: Mapping[str, str], key: str, value: str) -> bool:
     return key in tags and (not value or tags[key] == value)
 
 
-def _complete_container(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+def complete_container(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     before = existing.properties if existing is not None else {}
     for name in ("latestVersion", "nextVersion"):
         if name in before:
@@ -130,18 +152,19 @@ def register(ctx: Context) -> None:
             ResourceType(
                 type=f"{WORKSPACE}/{kind}",
                 api_versions=ASSET_VERSIONS,
-                name=_NAME,
-                complete=_complete_container,
+                name=NAME,
+                complete=complete_container,
                 list_in=_lister(kind),
             ),
             ResourceType(
                 type=f"{WORKSPACE}/{kind}/versions",
                 api_versions=ASSET_VERSIONS,
-                name=_VERSION,
+                name=VERSION,
                 parent_required=False,
                 required=("properties",),
                 complete=_complete_version,
-                on_put=_put_version,
+                on_put=put_version,
+                on_delete=delete_version,
                 list_in=_list_versions,
             ),
         )

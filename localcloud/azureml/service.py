@@ -15,6 +15,9 @@ from localcloud.azureml import (
     endpoints,
     invoke,
     managed_network,
+    registries,
+    registry_front,
+    registry_models,
     uploads,
     workspaces,
 )
@@ -32,9 +35,19 @@ class AzureMLService:
 
 def build(ctx: Context) -> AzureMLService:
     """Register the resource types and make the routes."""
-    for module in (workspaces, managed_network, datastores, assets, uploads, compute, endpoints):
+    for module in (
+        workspaces,
+        managed_network,
+        datastores,
+        assets,
+        uploads,
+        compute,
+        endpoints,
+        registries,
+        registry_models,
+    ):
         module.register(ctx)
-    routes, local = discovery.build_routes(), []
+    routes, local = [*discovery.build_routes(), *registry_front.build_routes(ctx)], []
     for name in ("jobs", "mlflow"):
         if importlib.util.find_spec(f"localcloud.azureml.{name}") is None:
             continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.azureml.common import WORKSPACE, workspace_of
 from localcloud.core.context import Context, Principal
@@ -88,5 +89,10 @@ def enter(ctx: Context, tokens: RunTokens, request: Request, workspace_id: str, 
             "Forbidden",
             f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization to "
             f"perform action '{action}' over scope '{workspace_id}'.",
+        )
+    workspace = ctx.resources.get(workspace_id)
+    if workspace is not None and private_link.refused(ctx, workspace, "amlworkspace"):
+        raise ServiceError(
+            403, "UserError", "Access to workspace was denied based on workspace private link configuration."
         )
     return principal

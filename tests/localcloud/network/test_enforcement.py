@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 from azure.core.exceptions import HttpResponseError
 from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import BlobServiceClient
@@ -198,3 +199,34 @@ def test_a_shared_key_is_refused_where_it_is_off_though_it_can_be_listed(azure: 
     name = account.rsplit("/", 1)[-1]
     client = BlobServiceClient(f"https://{name}.blob.core.windows.net", credential=key, retry_total=0)
     assert _refused(client) == "KeyBasedAuthenticationNotPermitted"
+
+
+def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
+    vault, _ = _vault(azure, group)
+    id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"
+    properties = {"storageAccount": make_account(azure, group), "keyVault": vault, "publicNetworkAccess": "Disabled"}
+    body = {"location": REGION, "identity": {"type": "SystemAssigned"}, "properties": properties}
+    azure.put(id_, "2025-12-01", body)
+    token = azure.credential.get_token("https://ml.azure.com/.default").token
+    url = f"https://{REGION}.api.azureml.ms/mlflow/v1.0{id_}/api/2.0/mlflow/experiments/search"
+
+    def search() -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.post(url, json={"max_results": 1}, headers=headers, timeout=60)
+
+    closed = search()
+    assert closed.status_code == 403 and "private link configuration" in closed.text, closed.text
+    network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
+    zone = "privatelink.api.azureml.ms"
+    ids = make_private_path(azure, group, f"{network}/subnets/endpoints", id_, "amlworkspace", zone)
+    assert search().status_code == 403, "the workspace's names stand in two zones"
+    notebooks = path(group, "privateDnsZones", "privatelink.notebooks.azure.net")
+    azure.put(notebooks, DNS, {"location": "global"})
+    link = {"location": "global", "properties": {"virtualNetwork": {"id": network}}}
+    azure.put(f"{notebooks}/virtualNetworkLinks/link", DNS, link)
+    configs = [
+        {"name": f"zone-{index}", "properties": {"privateDnsZoneId": zone_id}}
+        for index, zone_id in enumerate((ids["zone"], notebooks))
+    ]
+    azure.put(ids["zone_group"], NETWORK, {"properties": {"privateDnsZoneConfigs": configs}})
+    assert search().status_code == 200

@@ -40,6 +40,7 @@ lint: .venv/installed ## ruff, strict types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(MAKE) lint-pipelines
 
 format: .venv/installed ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
@@ -70,3 +71,5 @@ benchmark: tools ## ratios against floors measured in the same run
 
 lock: .venv/installed ## resolve requirements.in into requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+
+include pipelines/targets.mk

@@ -9,7 +9,7 @@ set -euo pipefail
 for name in BASE_NAME LOCATION BACKEND_STORAGE_ACCOUNT BACKEND_CONTAINER; do
     value=${!name:-}
     # A macro that names no variable stays as it is written.
-    if [ -z "$value" ] || [[ $value == '$('* ]]; then
+    if [ -z "$value" ] || [ "$value" = "\$($name)" ]; then
         echo "##vso[task.logissue type=error]Variable $name is not set: add it to the environment's variable group." >&2
         exit 1
     fi

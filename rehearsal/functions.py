@@ -1,7 +1,8 @@
 """The functions that are the same everywhere, and the conversions between types.
 
 Source: learn.microsoft.com "Azure Pipelines expressions", sections Functions and Type casting. Strings compare without
-case; the right side is cast to the left side's type, and what cannot be cast is not equal. Any string but the empty one is true.
+case; the right side is cast to the left side's type, and what cannot be cast is not equal. Any string but the empty one
+is true.
 """
 
 from __future__ import annotations

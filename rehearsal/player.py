@@ -179,7 +179,8 @@ class _JobRun:
             ("System.StageName", stage.name), ("System.JobName", job.name), ("System.StageAttempt", "1"),
             ("Pipeline.Workspace", str(self._folder)), ("Agent.BuildDirectory", str(self._folder)),
             ("System.DefaultWorkingDirectory", str(sources)), ("Build.SourcesDirectory", str(sources)),
-            ("Build.ArtifactStagingDirectory", str(self._folder / "a")), ("Agent.TempDirectory", str(self._folder / "tmp")),
+            ("Build.ArtifactStagingDirectory", str(self._folder / "a")),
+            ("Agent.TempDirectory", str(self._folder / "tmp")),
             ("Agent.OS", "Linux"), ("Environment.Name", job.environment),
         ):  # fmt: skip
             variables[name] = value

@@ -1,7 +1,7 @@
 """Results, and the status functions of conditions over them.
 
-Source: learn.microsoft.com "Azure Pipelines expressions", job status functions. Without arguments they look at all direct and indirect
-dependencies, so that a skipped stage skips what comes after it although the stage between ran.
+Source: learn.microsoft.com "Azure Pipelines expressions", job status functions. Without arguments they look at all
+direct and indirect dependencies, so that a skipped stage skips what comes after it although the stage between ran.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The compiled pipeline against the schema of Azure DevOps' own language server, which check-jsonschema bundles.
 
-That schema lists the tasks of one organisation; steps of newer tasks and of extensions are checked for all but their inputs.
+That schema lists the tasks of one organisation; steps of newer tasks and of extensions are checked for
+all but their inputs.
 """
 
 from __future__ import annotations

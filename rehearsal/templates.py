@@ -1,7 +1,7 @@
 """From azure-pipelines.yml and its templates to one plain document, as Azure Pipelines compiles it before a run.
 
-Played: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates of stages,
-jobs, steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template parameters".
+Played: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates of
+stages, jobs, steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template parameters".
 """
 
 from __future__ import annotations

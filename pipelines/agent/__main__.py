@@ -1,0 +1,70 @@
+"""`python -m pipelines.agent VERB`: called by pipelines/targets.mk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from pipelines.agent import devops, image
+from pipelines.agent import release as releases
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+@app.command()
+def path() -> None:
+    """Put the tools on the PATH of the job's next steps."""
+    from localcloud.core.settings import load_settings
+    from localcloud.engine import toolchain
+
+    tools = toolchain.find(load_settings())
+    entries = [] if tools is None else [str(entry) for entry in tools.path_entries]
+    for entry in (str(Path(sys.executable).parent), *entries):
+        typer.echo(f"##vso[task.prependpath]{entry}")
+
+
+@app.command()
+def release(folder: Path) -> None:
+    """Write down what was released."""
+    made = releases.write(folder)
+    typer.echo(f"Released: commit {made.commit}, lock {made.lock[:16]}, version {made.version}.")
+
+
+@app.command()
+def check(folder: Path) -> None:
+    """Refuse anything but what passed."""
+    made = releases.check(folder)
+    typer.echo(f"The same as passed: commit {made.commit}, lock {made.lock[:16]}, version {made.version}.")
+
+
+@app.command()
+def comment(stack: str, file: Path) -> None:
+    """Post a preview to the pull request."""
+    typer.echo(devops.comment(stack, file))
+
+
+@app.command()
+def work_item(stack: str, file: Path) -> None:
+    """Open a work item about drift."""
+    typer.echo(devops.work_item(stack, file))
+
+
+@app.command()
+def image_tag() -> None:
+    """Print the CI image's tag."""
+    typer.echo(image.tag())
+
+
+def main() -> None:
+    """Exit 1 with one message for every known error."""
+    try:
+        app()
+    except (releases.ReleaseError, devops.DevOpsError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

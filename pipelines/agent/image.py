@@ -1,0 +1,23 @@
+"""The CI image's tag: a hash of all that goes into it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INPUTS = ("pipelines/ci-image/Dockerfile", "requirements.txt", "tools/venv.sh", "localcloud/engine/versions.py")
+
+
+def tag(root: Path = ROOT) -> str:
+    """16 hexadecimal digits; the same for the same content."""
+    hashed = hashlib.sha256()
+    for name in INPUTS:
+        content = (root / name).read_bytes()
+        hashed.update(f"{name}\0{len(content)}\0".encode() + content)
+    return hashed.hexdigest()[:16]
+
+
+if __name__ == "__main__":  # before any package is installed
+    sys.stdout.write(f"{tag()}\n")

@@ -1,0 +1,67 @@
+"""A release: the commit, the lock file and the published version that passed in one environment, for the next one to hold to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_FILE = "release.json"
+
+
+class ReleaseError(Exception):
+    """Two releases differ, or one cannot be read; the text says in what."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """`lock` is the SHA-256 of requirements.txt; `version` of the published pipeline is the build id."""
+
+    commit: str
+    lock: str
+    version: str
+
+
+def current() -> Release:
+    """Of this checkout and build. Raises ReleaseError outside of a git checkout or a build."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ReleaseError(f"{ROOT} is no git checkout: {done.stderr.strip()}")
+    version = os.environ.get("BUILD_BUILDID")
+    if not version:
+        raise ReleaseError("BUILD_BUILDID is not set: a release belongs to a build.")
+    lock = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
+    return Release(done.stdout.strip(), lock, version)
+
+
+def write(folder: Path) -> Release:
+    """Into a folder, with the pipeline id that this environment has."""
+    release = current()
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {**asdict(release), "pipeline_id": os.environ.get("AMLPIPELINE_ID", "")}
+    (folder / _FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return release
+
+
+def check(folder: Path) -> Release:
+    """Raises ReleaseError naming what differs from this checkout and build."""
+    try:
+        content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        passed = Release(content["commit"], content["lock"], content["version"])
+    except FileNotFoundError as error:
+        raise ReleaseError(f"There is no {folder / _FILE}: nothing passed in the environment before.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"{folder / _FILE} is not a release: {error!r}") from error
+    here = current()
+    different = [
+        f"{name}: {theirs} passed, {ours} is here"
+        for (name, theirs), ours in zip(asdict(passed).items(), asdict(here).values(), strict=True)
+        if theirs != ours
+    ]
+    if different:
+        raise ReleaseError("This is not what passed:\n  " + "\n  ".join(different))
+    return here

@@ -1,0 +1,92 @@
+# The pipelines' verbs. They take their cloud and sign-in from the environment: on an agent pipelines/session.sh sets it, on a
+# workstation `az login` and PULUMI_BACKEND_URL, on this machine `eval "$(make env)"`.
+BUILD := build
+PULUMI := pulumi --non-interactive
+# What the variable group says goes before the stack's settings file.
+SETTINGS = $(if $(BASE_NAME),--config dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--config dataopsml:location=$(LOCATION)) \
+	$(if $(MLPIPELINE_SP_OBJECT_ID),--config 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
+	--config 'dataopsml:access.operators[0].type=ServicePrincipal') --config-path
+POLICY = $(if $(wildcard policy/PulumiPolicy.yaml),--policy-pack policy)
+CI_IMAGE = $(REGISTRY)/dataopsml/ci:$$($(PYTHON3) -m pipelines.agent.image)
+PYTHON3 ?= python3
+# Where pipelines/ci-image/Dockerfile puts the locked packages.
+CI_HOME := /opt/dataopsml
+
+.PHONY: agent preview deploy undeploy drift publish smoke cancel promote rollback release release-check comment work-item \
+	test-report lint-pipelines ci-image ci-image-scan ci-image-push rehearse
+
+agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
+	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt; then ln -s $(CI_HOME)/.venv .venv; fi
+	@$(MAKE) tools
+	@$(PYTHON_BIN) -m pipelines.agent path
+
+preview: ## what `make deploy` would do: make preview STACK=dev
+	@mkdir -p $(BUILD)
+	@$(PULUMI) preview --stack $(STACK) $(SETTINGS) $(POLICY) --diff --suppress-permalink=true 2>&1 | tee $(BUILD)/preview-$(STACK).txt
+
+deploy: ## pulumi up with the policy pack: make deploy STACK=dev
+	@$(PULUMI) up --stack $(STACK) $(SETTINGS) $(POLICY) --yes --skip-preview --suppress-permalink=true
+
+undeploy: ## pulumi destroy, dev only
+	@if [ "$(STACK)" != dev ]; then echo "Only the stack dev can be destroyed this way, not $(STACK)." >&2; exit 1; fi
+	@$(PULUMI) destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true
+	@$(PYTHON_BIN) -m infra.purge --stack $(STACK)
+
+drift: ## is all as the stack says: make drift STACK=dev
+	@mkdir -p $(BUILD)
+	@$(PULUMI) preview --stack $(STACK) $(SETTINGS) --refresh --expect-no-changes --diff --suppress-permalink=true 2>&1 \
+	| tee $(BUILD)/drift-$(STACK).txt
+
+publish: ## publish notebooks, components and pipeline: make publish STACK=dev
+	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops)
+
+smoke: ## run the published pipeline and wait: make smoke STACK=dev
+	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)"
+
+cancel: ## cancel the run that is under way: make cancel STACK=dev
+	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK)
+
+promote: ## promote the model: make promote FROM=staging TO=prod
+	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO)
+
+rollback: ## take the last promotion back: make rollback STACK=prod
+	@$(PYTHON_BIN) -m mlops rollback --stack $(STACK)
+
+release:
+	@$(PYTHON_BIN) -m pipelines.agent release $(BUILD)/release-$(STACK)
+
+release-check:
+	@$(PYTHON_BIN) -m pipelines.agent check "$(RELEASE)"
+
+comment:
+	@$(PYTHON_BIN) -m pipelines.agent comment $(STACK) $(BUILD)/preview-$(STACK).txt
+
+work-item:
+	@$(PYTHON_BIN) -m pipelines.agent work-item $(STACK) $(BUILD)/drift-$(STACK).txt
+
+test-report: ## tests of one tier with results and coverage as files: make test-report TIER=unit
+	@mkdir -p $(BUILD)
+	@$(PYTHON_BIN) -m pytest tests/$(TIER) --junitxml=$(BUILD)/tests-$(TIER).xml --cov --cov-report=xml:$(BUILD)/coverage-$(TIER).xml
+
+lint-pipelines: .venv/installed
+	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines rehearsal
+	@$(PYTHON_BIN) -m rehearsal check
+	@$(BIN)/shellcheck pipelines/session.sh tools/venv.sh
+	@$(BIN)/hadolint pipelines/ci-image/Dockerfile
+
+ci-image:
+	@docker manifest inspect "$(CI_IMAGE)" >/dev/null 2>&1 || \
+	docker build --file pipelines/ci-image/Dockerfile --tag "$(CI_IMAGE)" .
+
+ci-image-scan:
+	@if docker image inspect "$(CI_IMAGE)" >/dev/null 2>&1; then \
+	docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock aquasec/trivy:0.58.1 image \
+	--exit-code 1 --severity CRITICAL --ignore-unfixed "$(CI_IMAGE)"; fi
+
+ci-image-push:
+	@if docker image inspect "$(CI_IMAGE)" >/dev/null 2>&1; then docker push "$(CI_IMAGE)"; else echo "It is there already."; fi
+
+rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
+	@$(PYTHON_BIN) -m localcloud start
+	@$(ENTER); python -m rehearsal play $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(ENTER); python -m rehearsal next $(if $(YES),--yes) $(if $(QUIET),--quiet)

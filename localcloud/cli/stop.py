@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
+from collections.abc import Callable
 
 import psutil
 
@@ -11,7 +13,10 @@ from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.gateway import instance
 
-_GRACE_SECONDS = 30
+_GRACE_SECONDS = 60
+"""A job that is running gets half of it to end what it started elsewhere."""
+_TOLD_SECONDS = 3
+_CHILD_SECONDS = 10
 
 
 def stop(settings: Settings) -> None:
@@ -36,23 +41,30 @@ def stop_all(settings: Settings) -> bool:
 
 
 def stop_process(process: psutil.Process) -> None:
-    """Let it end by itself (it stops its children); what is left after half a minute is killed."""
+    """Let it end by itself (it stops its children); what is left after a minute is killed."""
     try:
         below = process.children(recursive=True)
         process.terminate()
     except psutil.NoSuchProcess:
         return
-    try:
-        process.wait(_GRACE_SECONDS)
-    except psutil.TimeoutExpired:
-        process.kill()
-    _, alive = psutil.wait_procs(below, timeout=5)
-    for one in alive:
-        try:
-            one.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive, timeout=5)
+    _, alive = psutil.wait_procs([process], timeout=_TOLD_SECONDS)
+    if alive:
+        sys.stdout.write("Waiting for what runs to end.\n")
+        sys.stdout.flush()
+        _, alive = psutil.wait_procs([process], timeout=_GRACE_SECONDS - _TOLD_SECONDS)
+    _end(alive, psutil.Process.kill)
+    left = _end(below, psutil.Process.terminate)  # Azurite still writes what it has in memory
+    _end(left, psutil.Process.kill)
+
+
+def _end(processes: list[psutil.Process], how: Callable[[psutil.Process], None]) -> list[psutil.Process]:
+    """Those of `processes` that are still there a while after `how`."""
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            how(one)
+    _, alive = psutil.wait_procs(processes, timeout=_CHILD_SECONDS)
+    left: list[psutil.Process] = alive
+    return left
 
 
 def clean(settings: Settings) -> None:

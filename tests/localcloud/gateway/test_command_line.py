@@ -17,6 +17,7 @@ import psutil
 import pytest
 import requests
 
+from localcloud.cli.env import variables
 from localcloud.core.settings import Settings
 from localcloud.gateway import instance
 from tests.localcloud.conftest import ROOT, Cloud, free_port
@@ -39,6 +40,18 @@ def fresh(cloud: Cloud, tmp_path: Path) -> Cloud:
 
 def _alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def _blob(cloud: Cloud, call: str) -> str:
+    """What a call on a blob of the state's container returns, printed."""
+    script = (
+        "from azure.identity import DefaultAzureCredential; from azure.storage.blob import BlobClient; "
+        "url = 'https://stdataopsmlstate.blob.core.windows.net/state-local/probe'; "
+        f"print(BlobClient.from_blob_url(url, DefaultAzureCredential()).{call})"
+    )
+    environment = {**os.environ, **variables(cloud.settings)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_status_names_the_processes(cloud: Cloud) -> None:
@@ -119,6 +132,7 @@ def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     running = instance.running(own.settings)
     assert running is not None
+    _blob(own, "upload_blob(b'kept', overwrite=True)")
     processes = [running.pid, *(child.pid for child in psutil.Process(running.pid).children(recursive=True))]
     answer = own.command("stop")
     assert answer.returncode == 0 and "is stopped" in answer.stdout
@@ -130,6 +144,8 @@ def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shell.stdout.splitlines() == [str(own.settings.home), str(own.settings.tls / "bundle.pem")]
+    assert own.command("start").returncode == 0
+    assert _blob(own, "download_blob().readall()") == "b'kept'", "the last write before the stop is there"
 
 
 def test_a_localcloud_on_other_ports_is_found_by_its_home(own: Cloud) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from azure.core import PipelineClient
@@ -42,6 +43,16 @@ class Arm:
         if answer.status_code == 404 and _code(answer) in {"ResourceNotFound", "NotFound", "UserError"}:
             return None
         return self._json(answer)
+
+    def list(self, path: str, api_version: str = MACHINE_LEARNING, **query: str) -> Iterator[Json]:
+        """All resources of a collection, page after page. Raises azure.core's exceptions."""
+        page = self.get(path, api_version, **query) or {}
+        while True:
+            yield from page.get("value") or []
+            following = page.get("nextLink")
+            if not following:
+                return
+            page = self._json(self._client.send_request(HttpRequest("GET", str(following))))
 
     def post(self, path: str, api_version: str = MACHINE_LEARNING) -> Json:
         """An action of a resource. Raises azure.core's exceptions."""

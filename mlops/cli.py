@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from rich.console import Console
 from mlops import failures
 from mlops.clients import Clients
 from mlops.environment import load_outputs
+from mlops.errors import InvalidError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -99,8 +101,48 @@ def status(stack: Stack = "local", outputs: Outputs = None) -> None:
     ups.show(clients, job, console)
 
 
+@app.command()
+def cancel(stack: Stack = "local", outputs: Outputs = None) -> None:
+    """Cancel the newest run, if it is under way."""
+    from mlops import jobs
+
+    clients = Clients(load_outputs(stack, outputs))
+    job = jobs.newest(clients)
+    if job is None or job.ended:
+        typer.echo(f"No run is under way on stack {stack}.")
+        return
+    jobs.cancel(clients, job.name)
+    typer.echo(f"Run {job.name} is being cancelled.")
+
+
+@app.command()
+def promote(
+    source: Annotated[str, typer.Option("--from", help="Stack that trained and tested the model, such as staging.")],
+    target: Annotated[str, typer.Option("--to", help="Stack that it is to serve in, such as prod.")],
+    model_version: Annotated[str | None, typer.Option(help="Version on --from; default: the newest.")] = None,
+    from_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --from.")] = None,
+    to_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --to.")] = None,
+) -> None:
+    """Let a model that one stack tested serve in another, if its lineage is what was tested there."""
+    from mlops import promote as promotion
+
+    if source == target:
+        raise InvalidError(f"--from and --to are both {source}: a model is promoted from one stack to another.")
+    tested, serves = Clients(load_outputs(source, from_outputs)), Clients(load_outputs(target, to_outputs))
+    promotion.promote(tested, serves, model_version, typer.echo)
+
+
+@app.command()
+def rollback(stack: Stack = "local", outputs: Outputs = None) -> None:
+    """Move the endpoint's default back to where it was before the newest promotion."""
+    from mlops import promote as promotion
+
+    promotion.rollback(Clients(load_outputs(stack, outputs)), typer.echo)
+
+
 def main() -> None:
     """Exit 1 with one message for every known error, 130 for Ctrl-C."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in the error
     sys.exit(_run(app))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -51,5 +52,8 @@ def _from_pulumi(stack: str) -> str:
 
 
 def _said(text: str) -> str:
+    """Entra's own sentence where signing in failed, else the end of what Pulumi printed."""
+    if refused := re.search(r"AADSTS\d+: [^\r\n\"]*", text):
+        return refused[0]
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-12:])

@@ -19,5 +19,9 @@ class RemoteError(MlopsError):
     """A service refused, failed or cannot be reached."""
 
 
+class GateError(MlopsError):
+    """A promotion or rollback is refused."""
+
+
 class RunFailedError(MlopsError):
     """A pipeline run ended otherwise than completed; the text has the failing step's own error."""

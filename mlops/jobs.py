@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from mlops.clients import Clients
 from mlops.errors import RemoteError
 
 EXPERIMENT = "diabetes-training"
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
-_PAGES = 10
-"""Of the newest jobs, to look for a run in: a thousand or so."""
+_LOOKED_AT = 1000
+"""Of the newest jobs, to look for a run in."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,11 @@ def cancel(clients: Clients, name: str) -> None:
 
 def _recent(clients: Clients) -> Iterator[Job]:
     """Newest first, as Azure ML lists them."""
-    query: dict[str, str] = {"jobType": "Pipeline"}
-    for _ in range(_PAGES):
-        page = clients.arm.get(f"{clients.workspace_id}/jobs", **query) or {}
-        for one in page.get("value") or []:
-            job = _job(one)
-            if job.code:
-                yield job
-        following = page.get("nextLink")
-        if not following:
-            return
-        query = _query(str(following))
-
-
-def _query(link: str) -> dict[str, str]:
-    return {key: value for key, value in parse_qsl(urlsplit(link).query) if key != "api-version"}
+    listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
+    for one in islice(listed, _LOOKED_AT):
+        job = _job(one)
+        if job.code:
+            yield job
 
 
 def _job(resource: dict[str, Any]) -> Job:

@@ -12,16 +12,17 @@ from azure.ai.ml.dsl import pipeline
 from contract.outputs import PlatformOutputs
 
 NAME = "diabetes_training"
-MODEL = "diabetes"
 STEPS = ("feature_engineering", "train", "evaluate", "register")
 ENGINEERED, REPORTS = "engineered", "reports"
 """Folders of the training container: a step's output is in the subfolder named after its run."""
 
 
-def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str, commit: str) -> Any:
+def build(
+    components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str, commit: str, model: str
+) -> Any:
     """The DSL's function. `components` are registered ones by folder name; `notebook` a workspace path.
 
-    `version` and `commit` go into the lineage of models.
+    `version` and `commit` go into the lineage of the versions of `model`.
     """
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
@@ -43,11 +44,11 @@ def build(components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
         )
         train = components["train"](engineered=feature_engineering.outputs.output)
-        evaluate = components["evaluate"](model=train.outputs.model, held_out=train.outputs.held_out, model_name=MODEL)
+        evaluate = components["evaluate"](model=train.outputs.model, held_out=train.outputs.held_out, model_name=model)
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
-            model_name=MODEL,
+            model_name=model,
             code_version=code_version,
             commit=commit,
             data_version=data_version,

@@ -20,11 +20,13 @@ from mlops.errors import InvalidError, MissingError
 
 COMPONENTS = Path(__file__).with_name("components")
 NOTEBOOK = "feature_engineering"
+MODEL = "diabetes"
+"""Name of the registered model."""
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
-FINGERPRINT_TAG, VERSION_TAG = "fingerprint", "code_version"
+FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
 
 Say = Callable[[str], None]
 
@@ -73,15 +75,26 @@ def plan(clients: Clients, version: str | None = None) -> Publication:
 
 def published(clients: Clients) -> Published | None:
     """The endpoint's default deployment, None when there is none yet. Raises MissingError without the endpoint."""
-    endpoint_id = f"{clients.workspace_id}/batchEndpoints/{clients.outputs.batch_endpoint}"
-    endpoint = clients.arm.get(endpoint_id)
+    endpoint = clients.arm.get(_endpoint_id(clients))
     if endpoint is None:
         raise MissingError(
             f"The batch endpoint {clients.outputs.batch_endpoint} does not exist: bring the stack up with `pulumi up`."
         )
     name = (endpoint["properties"].get("defaults") or {}).get("deploymentName")
-    deployment = clients.arm.get(f"{endpoint_id}/deployments/{name}") if name else None
-    return None if deployment is None else _published(str(name), deployment)
+    return _deployment(clients, str(name)) if name else None
+
+
+def deployments(clients: Clients) -> list[Published]:
+    """All of the endpoint, default or not."""
+    return [_published(str(one["name"]), one) for one in clients.arm.list(f"{_endpoint_id(clients)}/deployments")]
+
+
+def make_default(clients: Clients, name: str) -> None:
+    """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
+    endpoint = clients.ml.batch_endpoints.get(clients.outputs.batch_endpoint)
+    if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
+        endpoint.defaults.deployment_name = name
+        clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
 
 
 def publish(clients: Clients, publication: Publication, say: Say) -> Published:
@@ -97,10 +110,19 @@ def publish(clients: Clients, publication: Publication, say: Say) -> Published:
     say(f"components: {', '.join(f'{one.name} {one.version}' for one in components.values())}")
     component = _pipeline(clients, components, publication)
     say(f"pipeline: {component.name} version {component.version}")
-    tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
+    tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version, COMMIT_TAG: commit()}
     _deploy(clients, component, publication.deployment, tags)
     say(f"endpoint: {clients.outputs.batch_endpoint}, default deployment {publication.deployment}")
     return Published(publication.deployment, tags, str(component.id))
+
+
+def _endpoint_id(clients: Clients) -> str:
+    return f"{clients.workspace_id}/batchEndpoints/{clients.outputs.batch_endpoint}"
+
+
+def _deployment(clients: Clients, name: str) -> Published | None:
+    found = clients.arm.get(f"{_endpoint_id(clients)}/deployments/{name}")
+    return None if found is None else _published(name, found)
 
 
 def _published(name: str, deployment: dict[str, Any]) -> Published:
@@ -182,7 +204,7 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
         return known
     except ResourceNotFoundError:
         path = notebooks.notebook_path(clients.outputs.notebook_folder, NOTEBOOK)
-        built = pipeline.build(components, clients.outputs, path, publication.version, commit())
+        built = pipeline.build(components, clients.outputs, path, publication.version, commit(), MODEL)
         component = built(data_uri="abfss://…", data_version="…").component
         component.tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
         return clients.ml.components.create_or_update(component, version=publication.version)
@@ -191,16 +213,12 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
 def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -> None:
     from azure.ai.ml.entities import PipelineComponentBatchDeployment
 
-    endpoint_name = clients.outputs.batch_endpoint
     deployment = PipelineComponentBatchDeployment(
         name=name,
-        endpoint_name=endpoint_name,
+        endpoint_name=clients.outputs.batch_endpoint,
         component=component,
         settings={"default_compute": clients.outputs.compute_name, "continue_on_step_failure": False},
         tags=tags,
     )
     clients.ml.batch_deployments.begin_create_or_update(deployment).result()
-    endpoint = clients.ml.batch_endpoints.get(endpoint_name)
-    if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
-        endpoint.defaults.deployment_name = name
-        clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
+    make_default(clients, name)

@@ -135,8 +135,11 @@ def main() -> None:
     options = parse(sys.argv[1:])
     client = WorkspaceClient(config=Config(host=options.workspace_url, credentials_strategy=_EntraIdentity()))
     try:
+        # A signal that comes while the run is being submitted waits until the run can be cancelled.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         run_id = submit(client, options, os.environ["AZUREML_RUN_ID"])
         cancel_on_sigterm(client, run_id)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         result = outcome(client, follow(client, run_id, options.timeout_minutes))
     except (NotebookError, DatabricksError) as error:
         sys.exit(f"The notebook {options.notebook_path} failed: {error}")

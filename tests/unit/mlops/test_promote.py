@@ -1,0 +1,80 @@
+"""What may be promoted, and what a rollback goes back to."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlops.errors import GateError
+from mlops.jobs import Job
+from mlops.promote import check_lineage, check_tested, choose_deployment, previous_deployment, serving
+from mlops.publish import Published
+
+LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "training_run": "t", "pipeline_run": "p"}
+
+
+def _job(status: str = "Completed", code: str = "417", data: str = "d1") -> Job:
+    return Job("p", status, code, data, "https://page")
+
+
+def _deployment(version: str, commit: str) -> Published:
+    return Published(f"v-{version}", {"code_version": version, "commit": commit}, "/component")
+
+
+def test_a_model_without_lineage_is_refused_by_what_it_lacks() -> None:
+    tags = {name: value for name, value in LINEAGE.items() if name != "pipeline_run"}
+
+    with pytest.raises(GateError, match=r"pipeline_run missing"):
+        check_lineage(tags | {"other": "x"}, "3")
+    assert check_lineage(LINEAGE | {"other": "x"}, "3") == LINEAGE
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (_job(status="Failed"), "is Failed, not Completed"),
+        (_job(code="416"), "code_version of the model is 417, but p tested 416"),
+        (_job(data="d2"), "data_version of the model is d1, but p tested d2"),
+    ],
+)
+def test_a_lineage_that_the_run_did_not_test_is_refused(job: Job, said: str) -> None:
+    with pytest.raises(GateError, match=said):
+        check_tested(LINEAGE, job)
+
+
+def test_the_run_s_own_code_and_data_pass() -> None:
+    check_tested(LINEAGE, _job())
+
+
+def test_the_deployment_of_the_same_version_and_commit_is_chosen() -> None:
+    found = [_deployment("416", "c0"), _deployment("417", "c1")]
+
+    assert choose_deployment(found, LINEAGE, "prod").deployment == "v-417"
+
+
+def test_without_build_ids_the_commit_decides() -> None:
+    assert choose_deployment([_deployment("c1-prod", "c1")], LINEAGE, "prod").deployment == "v-c1-prod"
+
+
+def test_the_same_version_of_another_commit_is_refused() -> None:
+    with pytest.raises(GateError, match="published from commit c9, but the model comes from c1"):
+        choose_deployment([_deployment("417", "c9")], LINEAGE, "prod")
+
+
+def test_code_that_the_target_has_not_published_is_refused() -> None:
+    with pytest.raises(GateError, match=r"Commit c1 \(version 417\) is not published on prod"):
+        choose_deployment([_deployment("416", "c0")], LINEAGE, "prod")
+
+
+def test_a_rollback_goes_back_to_the_default_that_the_promotion_replaced() -> None:
+    assert previous_deployment("v-416", "v-417", []) == "v-416"
+
+
+def test_where_publishing_moved_the_default_already_it_goes_back_to_the_last_promotion() -> None:
+    old = {"promoted_from": "staging:diabetes:1", "promoted_at": "2026-11-01", "deployment": "v-415"}
+    newer = {"promoted_from": "staging:diabetes:2", "promoted_at": "2026-11-02", "deployment": "v-416"}
+    undone = {**newer, "promoted_at": "2026-11-03", "deployment": "v-400", "rolled_back_at": "2026-11-04"}
+
+    assert previous_deployment("v-417", "v-417", [old, newer, undone, {}]) == "v-416"
+    assert previous_deployment("v-417", "v-417", []) == ""
+    assert serving(newer)
+    assert not serving(undone)

@@ -60,7 +60,7 @@ class Child:
             instance.write_mark(self.mark, self.process.pid)
             code = await self.process.wait()
             attempt = 0 if time.monotonic() - started > _STEADY_SECONDS else attempt + 1
-            pause = _BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)]
+            pause = _BACK_OFF_SECONDS[min(max(attempt - 1, 0), len(_BACK_OFF_SECONDS) - 1)]
             _log.error("%s ended with exit code %s; it starts again in %s s (see %s)", self.name, code, pause, self.log)
             self.restarts += 1
             await asyncio.sleep(pause)

@@ -56,6 +56,7 @@ def test_a_token_is_for_its_scope_and_verifies_with_the_published_keys(
     assert claims["exp"] - claims["iat"] == 3600
 
 
+@pytest.mark.filterwarnings("ignore:Using /common or /organizations:DeprecationWarning")
 @pytest.mark.parametrize("tenant", [TENANT_ID, "organizations", "common"])
 def test_msal_signs_in_with_its_own_discovery(azure: AzureSession, tenant: str) -> None:
     application = msal.ConfidentialClientApplication(

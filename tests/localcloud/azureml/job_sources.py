@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from azure.ai.ml import command
+from azure.ai.ml import command, dsl
 from azure.ai.ml.entities import Component
 
 from tests.localcloud.azure_session import unique
@@ -23,6 +23,11 @@ if word == "boom":
     raise ValueError("boom happened")
 (out / "words.txt").write_text(text + word)
 """
+
+
+def pipeline(**settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """azure.ai.ml.dsl.pipeline, with a type."""
+    return cast(Callable[[Callable[..., Any]], Callable[..., Any]], dsl.pipeline(**settings))
 
 
 def code(folder: Path, **files: str) -> Path:
@@ -94,7 +99,3 @@ def error_of_run(ml: MlWorkspace, name: str) -> tuple[str, str]:
 def steps(ml: MlWorkspace, job: str) -> dict[str, str]:
     """State of each step by its name."""
     return {one.display_name: one.status for one in ml.client.jobs.list(parent_job_name=job)}
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text)

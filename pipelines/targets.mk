@@ -47,13 +47,14 @@ cancel: ## cancel the run that is under way: make cancel STACK=dev
 	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK)
 
 promote: ## promote the model: make promote FROM=staging TO=prod
-	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO)
+	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO) $(if $(RELEASE),--from-outputs "$(RELEASE)/outputs.json")
 
 rollback: ## take the last promotion back: make rollback STACK=prod
 	@$(PYTHON_BIN) -m mlops rollback --stack $(STACK)
 
 release:
 	@$(PYTHON_BIN) -m pipelines.agent release $(BUILD)/release-$(STACK)
+	@$(PULUMI) stack output --json --stack $(STACK) > $(BUILD)/release-$(STACK)/outputs.json
 
 release-check:
 	@$(PYTHON_BIN) -m pipelines.agent check "$(RELEASE)"

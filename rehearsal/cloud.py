@@ -6,6 +6,7 @@ Plain ARM calls as the owner that the environment signs in; twice is as good as 
 from __future__ import annotations
 
 import os
+import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ _ROLES = {
     "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
     "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
     "Role Based Access Control Administrator": "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
 }
 # Of the owner's shell; a job signs in as its service connection or not at all.
@@ -42,8 +44,8 @@ class Cloud:
         self._client = httpx.Client(base_url="https://management.azure.com", timeout=120, verify=_certificates())
         self._clients: dict[str, str] = {}
 
-    def prepare(self) -> None:
-        """Make what is missing. Raises RehearsalError with ARM's own words."""
+    def prepare(self, checkout: Path) -> None:
+        """Make what is missing, the stacks' empty states too. Raises RehearsalError with ARM's own words."""
         some = next(iter(self._organisation.groups.values()))
         account = (
             f"{self._subscription}/resourceGroups/{some['BACKEND_RESOURCE_GROUP']}"
@@ -58,6 +60,8 @@ class Cloud:
         self._call("PUT", group, "2024-03-01", {"location": some["LOCATION"]})
         for connection in self._organisation.connections.values():
             self._identity(group, account, connection, some["LOCATION"])
+        for group_name, variables in self._organisation.groups.items():
+            self._stack(group_name.removeprefix("dataopsml-"), variables, checkout)
 
     def shell(self) -> dict[str, str]:
         """The environment of every job: this one without anybody's sign-in."""
@@ -83,6 +87,17 @@ class Cloud:
             "AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": str(file),
             "DATABRICKS_AUTH_TYPE": "azure-identity",
         }  # fmt: skip
+
+    def _stack(self, stack: str, variables: Mapping[str, str], checkout: Path) -> None:
+        """As the owner, so that previews need only read the state. Locally a passphrase, in Azure a Key Vault key."""
+        account = variables["BACKEND_STORAGE_ACCOUNT"]
+        backend = f"azblob://{variables['BACKEND_CONTAINER']}?storage_account={account}"
+        done = subprocess.run(
+            ["pulumi", "stack", "select", stack, "--create", "--non-interactive"],
+            cwd=checkout, env={**os.environ, "PULUMI_BACKEND_URL": backend}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RehearsalError(f"Stack {stack} cannot be made in {backend}: {done.stderr.strip()}")
 
     def _identity(self, group: str, account: str, connection: Connection, location: str) -> None:
         id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{connection.identity}"

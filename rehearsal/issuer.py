@@ -6,9 +6,11 @@ Entra trusts it as far as a federated credential names it; localcloud's Entra ch
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -20,18 +22,21 @@ _SECONDS = 3600
 
 
 class Issuer:
-    """Serves on a free loopback port until `close`."""
+    """Serves on a free loopback port until `close`. `certificate`: PEM of a key and certificate for localhost."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         keys = {"keys": [{**public, "kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(lambda: self.url, keys))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"https://localhost:{self._server.server_address[1]}"
 
     def token(self, subject: str) -> str:
         """Valid for an hour; those of Azure DevOps last ten minutes."""

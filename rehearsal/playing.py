@@ -60,10 +60,10 @@ def run(request: Request, console: Console) -> int:
     console.print(
         f"Build {build}: {request.file} at {commit[:10]}, {request.reason}; logs in {workspace.root / 'logs'}"
     )
-    issuer = Issuer()
+    issuer = Issuer(request.home.parent / "tls" / "server.pem")
     try:
         cloud = Cloud(known, issuer)
-        cloud.prepare()
+        cloud.prepare(source)
         setting = Setting(
             groups=known.groups, environments=known.environments, shell=cloud.shell(),
             connect=lambda name: cloud.connect(name, workspace.root / "tokens"),

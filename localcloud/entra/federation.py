@@ -6,6 +6,8 @@ Source: learn.microsoft.com "Workload identity federation", and the AADSTS7002xx
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,8 +31,10 @@ class FederationError(Exception):
 class Federation:
     """Checks client assertions against the federated credentials of user-assigned identities."""
 
-    def __init__(self, resources: ResourceStore) -> None:
+    def __init__(self, resources: ResourceStore, roots: Path | None = None) -> None:
+        """`roots`: PEM file of the authorities that issuers' certificates may come from; default: the machine's."""
         self._resources = resources
+        self._roots = roots
 
     def check(self, principal: Principal, assertion: str) -> None:
         """Raises FederationError when `assertion` may not stand for the principal's secret."""
@@ -63,10 +67,9 @@ class Federation:
             )
         self._verify(assertion, issuer, list(same[0]["audiences"]))
 
-    @staticmethod
-    def _verify(assertion: str, issuer: str, audiences: list[str]) -> None:
+    def _verify(self, assertion: str, issuer: str, audiences: list[str]) -> None:
         try:
-            key = _signing_key(assertion, issuer)
+            key = _signing_key(assertion, issuer, self._roots)
             jwt.decode(assertion, key, algorithms=["RS256"], audience=audiences, issuer=issuer, leeway=60)
         except jwt.InvalidAudienceError as error:
             raise FederationError(
@@ -84,9 +87,10 @@ class Federation:
             ) from error
 
 
-def _signing_key(assertion: str, issuer: str) -> Any:
+def _signing_key(assertion: str, issuer: str, roots: Path | None) -> Any:
     """The public key that the issuer publishes (OpenID Connect Discovery) under the assertion's key id."""
-    with httpx.Client(timeout=10) as client:
+    verify = True if roots is None else ssl.create_default_context(cafile=str(roots))
+    with httpx.Client(timeout=10, verify=verify) as client:
         configuration = client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration").raise_for_status().json()
         keys = client.get(configuration["jwks_uri"]).raise_for_status().json()["keys"]
     id_ = jwt.get_unverified_header(assertion).get("kid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.routing import BaseRoute, Route
 
@@ -20,9 +21,9 @@ class EntraService:
     graph_routes: list[BaseRoute]
 
 
-def build(directory: Directory, resources: ResourceStore) -> EntraService:
-    """`resources` has the federated credentials of managed identities."""
-    token = TokenEndpoint(directory, Federation(resources))
+def build(directory: Directory, resources: ResourceStore, roots: Path | None = None) -> EntraService:
+    """`resources` has the federated credentials of managed identities; `roots` is where their issuers are trusted."""
+    token = TokenEndpoint(directory, Federation(resources, roots))
     keys = discovery.Keys(directory)
     well_known = ".well-known/openid-configuration"
     routes: list[BaseRoute] = [

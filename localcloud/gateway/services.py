@@ -51,7 +51,7 @@ def build(settings: Settings, faults: Faults) -> Services:
     arm = arm_service.create(context)
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
-    entra = entra_service.build(directory, parts.resources)
+    entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")
     local: list[BaseRoute] = [
         Route("/_localcloud/ready", _ready),
         Route(

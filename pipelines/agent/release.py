@@ -1,4 +1,4 @@
-"""A release: the commit, the lock file and the published version that passed in one environment, for the next one to hold to."""
+"""A release: the commit, the lock file and the published version that passed in one environment, for the next one."""
 
 from __future__ import annotations
 

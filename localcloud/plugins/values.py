@@ -17,6 +17,8 @@ class _Unknown:
         return "<unknown>"
 
 
+INPUTS: Final = "__inputs"
+"""The output under which the last inputs are kept, to compare with: what the service answers differs in form."""
 UNKNOWN: Final = _Unknown()
 """An output of something that does not exist yet: seen in previews only."""
 
@@ -84,6 +86,17 @@ def reveal(value: Any) -> Any:
     return value
 
 
+def conceal(value: Any, given: Any) -> Any:
+    """`value`, secret wherever `given` is."""
+    if isinstance(given, Secret):
+        return value if isinstance(value, Secret) else Secret(value)
+    if isinstance(value, dict) and isinstance(given, dict):
+        return {key: conceal(item, given.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(given, list) and len(value) == len(given):
+        return [conceal(item, part) for item, part in zip(value, given, strict=True)]
+    return value
+
+
 def has_unknown(value: Any) -> bool:
     """Whether anything in it is not known yet."""
     if isinstance(value, Secret):
@@ -93,11 +106,3 @@ def has_unknown(value: Any) -> bool:
     if isinstance(value, list):
         return any(has_unknown(item) for item in value)
     return value is UNKNOWN
-
-
-def has_secret(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(has_secret(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_secret(item) for item in value)
-    return isinstance(value, Secret)

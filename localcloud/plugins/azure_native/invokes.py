@@ -9,7 +9,7 @@ from localcloud.plugins.azure_native import shape, sign_in
 from localcloud.plugins.azure_native.arm import Arm
 from localcloud.plugins.azure_native.types import find
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import Plain, Secret
+from localcloud.plugins.values import INPUTS, Plain, Secret
 
 _DEFAULT_TOKEN_ENDPOINT = "https://management.azure.com"  # noqa: S105
 
@@ -57,5 +57,5 @@ def _get(resource: str, token: str, arguments: Plain, settings: Mapping[str, str
     if answer is None:
         raise PluginError(f"{token}: the resource '{path}' was not found")
     outputs = shape.outputs_of(type_, answer, {}, version)
-    outputs.pop(shape.INPUTS)
+    outputs.pop(INPUTS)
     return outputs | {"id": answer["id"]}

@@ -29,12 +29,12 @@ from pulumi.provider.experimental.provider import (
     UpdateResponse,
 )
 
-from localcloud.plugins import diffing
-from localcloud.plugins.azure_native import invokes, refreshing, schema, shape, sign_in
+from localcloud.plugins import diffing, refreshing
+from localcloud.plugins.azure_native import invokes, schema, shape, sign_in
 from localcloud.plugins.azure_native.arm import Arm
 from localcloud.plugins.azure_native.types import AzureType, find
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import Plain, has_unknown, plain_map, reveal, value_map
+from localcloud.plugins.values import INPUTS, Plain, has_unknown, plain_map, reveal, value_map
 
 _ENDPOINT = "https://management.azure.com"
 
@@ -76,9 +76,9 @@ class AzureNative(Provider):
     async def diff(self, request: DiffRequest) -> DiffResponse:
         type_, _ = _type(request.type)
         old = plain_map(request.old_state)
-        before = old.get(shape.INPUTS)
+        before = old.get(INPUTS)
         if not isinstance(before, dict):
-            before = {key: value for key, value in old.items() if key != shape.INPUTS}
+            before = {key: value for key, value in old.items() if key != INPUTS}
         after = plain_map(request.new_inputs)
         if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
@@ -106,7 +106,7 @@ class AzureNative(Provider):
         type_, version = _type(request.type)
         inputs = plain_map(request.news)
         if request.preview:
-            known = {**plain_map(request.olds), **shape.expected(inputs), shape.INPUTS: inputs}
+            known = {**plain_map(request.olds), **shape.expected(inputs), INPUTS: inputs}
             return UpdateResponse(properties=value_map(known))
 
         def work() -> UpdateResponse:
@@ -122,13 +122,13 @@ class AzureNative(Provider):
         if answer is None:
             return ReadResponse()
         state = plain_map(request.properties)
-        before = state.get(shape.INPUTS) or plain_map(request.inputs)
+        before = state.get(INPUTS) or plain_map(request.inputs)
         outputs = shape.outputs_of(type_, answer, before, version)
         if before:
             inputs = refreshing.refreshed(before, state, outputs)
         else:
             inputs = shape.imported(type_, request.resource_id, outputs)
-        outputs[shape.INPUTS] = inputs
+        outputs[INPUTS] = inputs
         return ReadResponse(
             resource_id=str(answer.get("id") or request.resource_id),
             properties=value_map(outputs),

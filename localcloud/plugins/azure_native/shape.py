@@ -9,15 +9,13 @@ from typing import Any
 from localcloud.plugins.azure_native import schema
 from localcloud.plugins.azure_native.types import AzureType
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import Plain, Secret, reveal
+from localcloud.plugins.values import INPUTS, Plain, Secret, conceal, reveal
 
 _SECRET = re.compile(
     r"(?i)(password|secret|token|primaryKey|secondaryKey|sharedKey|connectionString|instrumentationKey|accountKey)$"
 )
 _NOT_INPUTS = frozenset({"id", "type", "name", "systemData", "etag", "azureApiVersion"})
 _ELEMENT = frozenset({"name", "id", "etag", "type"})
-INPUTS = "__inputs"
-"""The output under which the last inputs are kept, to compare with: what the service answers differs in form."""
 
 
 def path_of(type_: AzureType, inputs: Mapping[str, Any], subscription: str) -> str:
@@ -103,7 +101,7 @@ def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> 
                 outputs[own] = _unwrapped(name, _renamed(item, back, name), type_.wrapped)
         else:
             outputs[back.get(key, key)] = _renamed(value, back, key)
-    outputs = {key: _marked(key, value, inputs.get(key)) for key, value in outputs.items() if key != "id"}
+    outputs = {key: conceal(_marked(key, value), inputs.get(key)) for key, value in outputs.items() if key != "id"}
     return outputs | {"azureApiVersion": version, INPUTS: inputs}
 
 
@@ -112,16 +110,11 @@ def expected(inputs: Plain) -> Plain:
     return {key: value for key, value in inputs.items() if key != "identity"}
 
 
-def _marked(key: str, value: Any, given: Any) -> Any:
-    """Secret by its name, or because the program gave it as one."""
-    if isinstance(given, Secret):
-        return Secret(value)
+def _marked(key: str, value: Any) -> Any:
     if isinstance(value, dict):
-        parts = given if isinstance(given, dict) else {}
-        return {name: _marked(name, item, parts.get(name)) for name, item in value.items()}
+        return {name: _marked(name, item) for name, item in value.items()}
     if isinstance(value, list):
-        items = given if isinstance(given, list) and len(given) == len(value) else [None] * len(value)
-        return [_marked(key, item, part) for item, part in zip(value, items, strict=True)]
+        return [_marked(key, item) for item in value]
     return Secret(value) if isinstance(value, str) and value and _SECRET.search(key) else value
 
 

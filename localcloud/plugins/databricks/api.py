@@ -55,6 +55,22 @@ class Api:
             ) from error
         return answer if isinstance(answer, dict) else {}
 
+    @property
+    def host(self) -> str:
+        """The workspace's URL."""
+        return str(self._connected()._cfg.host)
+
+    def clusters(self, asked: str, method: str, arguments: Mapping[str, Any]) -> str:
+        """The key that the vendor's client selects. Raises PluginError when there is none for these arguments."""
+        from databricks.sdk.errors.base import DatabricksError
+        from databricks.sdk.mixins.compute import ClustersExt
+
+        try:
+            extension: Any = ClustersExt
+            return str(getattr(extension(self._connected()), method)(**arguments))
+        except (ValueError, DatabricksError) as error:
+            raise PluginError(f"{asked} with {dict(arguments)}: {error}") from error
+
     def _connected(self) -> ApiClient:
         with self._lock:
             if self._client is None:

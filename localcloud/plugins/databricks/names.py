@@ -7,7 +7,13 @@ from typing import Any
 
 _UPPER = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _AFTER_UNDERSCORE = re.compile(r"_([a-z0-9])")
-_MAPS = frozenset({"customTags", "custom_tags", "sparkConf", "spark_conf"})
+_MAPS = frozenset(
+    {
+        "customTags", "custom_tags", "sparkConf", "spark_conf", "sparkEnvVars", "spark_env_vars", "tags",
+        "baseParameters", "base_parameters", "namedParameters", "named_parameters", "jobParameters", "job_parameters",
+        "properties", "options",
+    }
+)  # fmt: skip
 """Their keys are the user's own."""
 
 

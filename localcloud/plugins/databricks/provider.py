@@ -25,13 +25,14 @@ from pulumi.provider.experimental.provider import (
     UpdateResponse,
 )
 
-from localcloud.plugins import diffing
-from localcloud.plugins.azure_native.shape import INPUTS, projected
+from localcloud.plugins import diffing, refreshing
 from localcloud.plugins.databricks.api import Api
+from localcloud.plugins.databricks.functions import invoke
 from localcloud.plugins.databricks.names import snake
-from localcloud.plugins.databricks.resources import RESOURCES, Resource, invoke
+from localcloud.plugins.databricks.resource import Resource
+from localcloud.plugins.databricks.resources import RESOURCES
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import UNKNOWN, Plain, plain_map, reveal, value_map
+from localcloud.plugins.values import INPUTS, UNKNOWN, Plain, conceal, has_unknown, plain_map, reveal, value_map
 
 _SETTINGS = (
     "host", "authType", "azureWorkspaceResourceId", "azureTenantId", "azureClientId", "azureClientSecret",
@@ -68,6 +69,8 @@ class Databricks(Provider):
             for name in kind.required
             if inputs.get(name) is None
         ]
+        if not failures:
+            inputs = kind.completed(inputs)
         return CheckResponse(inputs=value_map(inputs), failures=failures)
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -108,12 +111,11 @@ class Databricks(Provider):
         found = await asyncio.to_thread(kind.read, self._api, request.resource_id)
         if found is None:
             return ReadResponse()
-        before = plain_map(request.properties).get(INPUTS) or plain_map(request.inputs)
-        if before:
-            inputs = {key: projected(value, found.get(key)) for key, value in before.items()}
-        else:
-            inputs = kind.imported(found)
-        outputs = {**inputs, **found, INPUTS: inputs}
+        state = plain_map(request.properties)
+        before = state.get(INPUTS) or plain_map(request.inputs)
+        shown = {**reveal(before), **found}
+        inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(found)
+        outputs = {**inputs, **conceal(found, inputs), INPUTS: inputs}
         return ReadResponse(request.resource_id, value_map(outputs), value_map(inputs))
 
     async def delete(self, request: DeleteRequest) -> None:
@@ -121,7 +123,11 @@ class Databricks(Provider):
         await asyncio.to_thread(kind.delete, self._api, request.resource_id, reveal(plain_map(request.properties)))
 
     async def invoke(self, request: InvokeRequest) -> InvokeResponse:
-        return InvokeResponse(return_value=value_map(await asyncio.to_thread(invoke, self._api, request.tok)))
+        arguments = plain_map(request.args)
+        if has_unknown(arguments):
+            raise PluginError(f"{request.tok} needs arguments that are known")
+        answer = await asyncio.to_thread(invoke, self._api, request.tok, reveal(arguments))
+        return InvokeResponse(return_value=value_map(answer))
 
 
 def _kind(qualified: str) -> Resource:
@@ -136,4 +142,4 @@ def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:
     found = kind.read(api, id_)
     if found is None:
         raise PluginError(f"'{id_}' was created, but the service does not show it")
-    return {**inputs, **found, INPUTS: inputs}
+    return {**inputs, **conceal(found, inputs), INPUTS: inputs}

@@ -6,37 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localcloud.plugins.databricks.api import Api
+from localcloud.plugins.databricks.catalog import Catalog, Grants, Securable
+from localcloud.plugins.databricks.content import Directory, Notebook, WorkspaceFile
 from localcloud.plugins.databricks.names import camel, snake
+from localcloud.plugins.databricks.resource import Resource
+from localcloud.plugins.databricks.secrets import Secret, SecretAcl, SecretScope
 from localcloud.plugins.serving import PluginError
 from localcloud.plugins.values import Plain
-
-
-class Resource:
-    """`replaces`: inputs whose change needs a new resource. `only_here`: inputs that the service is not sent."""
-
-    replaces: tuple[str, ...] = ()
-    only_here: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-
-    def create(self, api: Api, inputs: Plain) -> str:
-        raise NotImplementedError
-
-    def read(self, api: Api, id_: str) -> Plain | None:
-        raise NotImplementedError
-
-    def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        raise PluginError("this resource cannot be updated in place")
-
-    def delete(self, api: Api, id_: str, state: Plain) -> None:
-        raise NotImplementedError
-
-    def imported(self, state: Plain) -> Plain:
-        """The inputs of a resource that the program did not make."""
-        return dict(state)
-
-    def body(self, inputs: Plain) -> Plain:
-        sent: Plain = snake({key: value for key, value in inputs.items() if key not in self.only_here})
-        return sent
 
 
 class InstancePool(Resource):
@@ -175,119 +151,39 @@ class Permissions(Resource):
         raise PluginError(f"permissions need one of {', '.join((*self._objects, *self._paths))}")
 
 
-class Directory(Resource):
-    replaces = ("path",)
-    required = ("path",)
+class Job(Resource):
+    """`dependsOns` is the SDK's plural of what the service calls depends_on."""
+
+    only_here = ("controlRunState", "alwaysRunning")
 
     def create(self, api: Api, inputs: Plain) -> str:
-        api.call("POST", "/api/2.0/workspace/mkdirs", body={"path": inputs["path"]})
-        return str(inputs["path"])
+        return str(api.call("POST", "/api/2.2/jobs/create", body=self.body(inputs))["job_id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
-        if found is None or found.get("object_type") != "DIRECTORY":
+        found = api.find("GET", "/api/2.2/jobs/get", query={"job_id": id_})
+        if found is None:
             return None
-        return {"path": id_, "objectId": found["object_id"], "workspacePath": f"/Workspace{id_}"}
+        settings: Plain = camel(_keys(found.get("settings") or {}, "depends_on", "depends_ons"))
+        return settings | {"url": f"{api.host}/#job/{id_}"}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        """deleteRecursive is the only other input: it is a mark in state."""
+        api.call("POST", "/api/2.2/jobs/reset", body={"job_id": int(id_), "new_settings": self.body(inputs)})
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
-        body = {"path": id_, "recursive": bool(state.get("deleteRecursive"))}
-        api.find("POST", "/api/2.0/workspace/delete", body=body)
+        api.find("POST", "/api/2.2/jobs/delete", body={"job_id": int(id_)})
 
     def imported(self, state: Plain) -> Plain:
-        return {"path": state["path"]}
+        return {key: value for key, value in state.items() if key != "url"}
+
+    def body(self, inputs: Plain) -> Plain:
+        sent: Plain = _keys(super().body(inputs), "depends_ons", "depends_on")
+        return sent
 
 
-class Notebook(Resource):
-    replaces = ("path",)
-    required = ("path",)
-    only_here = ("path",)
-
-    def create(self, api: Api, inputs: Plain) -> str:
-        parent = str(inputs["path"]).rsplit("/", 1)[0]
-        if parent:
-            api.call("POST", "/api/2.0/workspace/mkdirs", body={"path": parent})
-        self.update(api, str(inputs["path"]), inputs)
-        return str(inputs["path"])
-
-    def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
-        if found is None or found.get("object_type") != "NOTEBOOK":
-            return None
-        return {"path": id_, "language": found.get("language"), "objectId": found["object_id"],
-                "objectType": "NOTEBOOK", "workspacePath": f"/Workspace{id_}"}  # fmt: skip
-
-    def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        body = {"path": id_, "content": _content(inputs), "language": inputs.get("language", "PYTHON"),
-                "format": inputs.get("format", "SOURCE"), "overwrite": True}  # fmt: skip
-        api.call("POST", "/api/2.0/workspace/import", body=body)
-
-    def delete(self, api: Api, id_: str, state: Plain) -> None:
-        api.find("POST", "/api/2.0/workspace/delete", body={"path": id_})
-
-    def imported(self, state: Plain) -> Plain:
-        return {"path": state["path"], "language": state["language"]}
-
-
-def _content(inputs: Plain) -> str:
-    """Base64. Raises PluginError without a readable source."""
-    import base64
-    from pathlib import Path
-
-    if inputs.get("contentBase64"):
-        return str(inputs["contentBase64"])
-    try:
-        return base64.b64encode(Path(str(inputs.get("source"))).read_bytes()).decode()
-    except OSError as error:
-        raise PluginError(f"source '{inputs.get('source')}' cannot be read: {error.strerror}") from error
-
-
-class SecretScope(Resource):
-    replaces = ("name", "keyvaultMetadata", "backendType", "initialManagePrincipal")
-    required = ("name",)
-
-    def create(self, api: Api, inputs: Plain) -> str:
-        body: Plain = {"scope": inputs["name"]}
-        if inputs.get("initialManagePrincipal"):
-            body["initial_manage_principal"] = inputs["initialManagePrincipal"]
-        if inputs.get("keyvaultMetadata"):
-            body |= {
-                "scope_backend_type": "AZURE_KEYVAULT",
-                "backend_azure_keyvault": snake(inputs["keyvaultMetadata"]),
-            }
-        api.call("POST", "/api/2.0/secrets/scopes/create", body=body)
-        return str(inputs["name"])
-
-    def read(self, api: Api, id_: str) -> Plain | None:
-        scopes = api.call("GET", "/api/2.0/secrets/scopes/list").get("scopes") or []
-        found = next((one for one in scopes if one["name"] == id_), None)
-        return None if found is None else {"name": id_, "backendType": found.get("backend_type")}
-
-    def delete(self, api: Api, id_: str, state: Plain) -> None:
-        api.find("POST", "/api/2.0/secrets/scopes/delete", body={"scope": id_})
-
-    def imported(self, state: Plain) -> Plain:
-        return {"name": state["name"]}
-
-
-class SecretAcl(Resource):
-    replaces = ("scope", "principal", "permission")
-    required = ("scope", "principal", "permission")
-
-    def create(self, api: Api, inputs: Plain) -> str:
-        api.call("POST", "/api/2.0/secrets/acls/put", body=self.body(inputs))
-        return f"{inputs['scope']}|||{inputs['principal']}"
-
-    def read(self, api: Api, id_: str) -> Plain | None:
-        scope, principal = id_.split("|||")
-        found = api.find("GET", "/api/2.0/secrets/acls/get", query={"scope": scope, "principal": principal})
-        return None if found is None else {"scope": scope, "principal": principal, "permission": found["permission"]}
-
-    def delete(self, api: Api, id_: str, state: Plain) -> None:
-        scope, principal = id_.split("|||")
-        api.find("POST", "/api/2.0/secrets/acls/delete", body={"scope": scope, "principal": principal})
+def _keys(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {new if key == old else key: _keys(item, old, new) for key, item in value.items()}
+    return [_keys(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 RESOURCES: Mapping[str, Resource] = {
@@ -299,22 +195,17 @@ RESOURCES: Mapping[str, Resource] = {
     "databricks:index/notebook:Notebook": Notebook(),
     "databricks:index/secretScope:SecretScope": SecretScope(),
     "databricks:index/secretAcl:SecretAcl": SecretAcl(),
+    "databricks:index/secret:Secret": Secret(),
+    "databricks:index/workspaceFile:WorkspaceFile": WorkspaceFile(),
+    "databricks:index/job:Job": Job(),
+    "databricks:index/storageCredential:StorageCredential": Securable(
+        "storage-credentials", own_id="storageCredentialId"
+    ),
+    "databricks:index/externalLocation:ExternalLocation": Securable("external-locations"),
+    "databricks:index/catalog:Catalog": Catalog("catalogs", replaces=("storageRoot", "shareName", "connectionName")),
+    "databricks:index/schema:Schema": Securable("schemas", "catalogName", own_id="schemaId", replaces=("storageRoot",)),
+    "databricks:index/volume:Volume": Securable(
+        "volumes", "catalogName", "schemaName", replaces=("volumeType", "storageLocation")
+    ),
+    "databricks:index/grants:Grants": Grants(),
 }
-
-_FUNCTIONS: Mapping[str, tuple[str, str]] = {
-    "databricks:index/getCurrentUser:getCurrentUser": ("GET", "/api/2.0/preview/scim/v2/Me"),
-}
-
-
-def invoke(api: Api, token: str) -> Plain:
-    """Raises PluginError for a function that this provider does not have."""
-    if token not in _FUNCTIONS:
-        raise PluginError(f"the function '{token}' is not in this provider's table")
-    method, path = _FUNCTIONS[token]
-    answer: Any = api.call(method, path)
-    name = str(answer.get("userName", ""))
-    return {
-        "id": str(answer.get("id", "")), "userName": name, "home": f"/Users/{name}", "repos": f"/Repos/{name}",
-        "alphanumeric": "".join(character if character.isalnum() else "_" for character in name).lower(),
-        "externalId": str(answer.get("externalId", "")), "workspaceUrl": "", "aclPrincipalId": "",
-    }  # fmt: skip

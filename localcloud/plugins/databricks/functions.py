@@ -1,0 +1,44 @@
+"""The provider's functions: who is signed in, and which runtimes and node types there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.plugins.databricks.api import Api
+from localcloud.plugins.databricks.names import snake
+from localcloud.plugins.serving import PluginError
+from localcloud.plugins.values import Plain
+
+_INDEX = "databricks:index/"
+_SPARK_VERSION = ("longTermSupport", "beta", "latest", "ml", "gpu", "photon", "scala", "sparkVersion", "genomics")
+_NODE_TYPE = (
+    "minMemoryGb", "gbPerCore", "minCores", "minGpus", "localDisk", "localDiskMinSize", "category",
+    "photonWorkerCapable", "photonDriverCapable", "graviton", "isIoCacheEnabled", "supportPortForwarding", "fleet",
+)  # fmt: skip
+
+
+def invoke(api: Api, token: str, arguments: Plain) -> Plain:
+    """Raises PluginError for a function that this provider does not have."""
+    name = token.rsplit(":", 1)[-1]
+    if token == f"{_INDEX}getCurrentUser:getCurrentUser":
+        return _current_user(api)
+    if token == f"{_INDEX}getSparkVersion:getSparkVersion":
+        # "2.1" is any Scala 2: runtimes have one each.
+        given = {"scala": "2.1"} | {key: arguments[key] for key in _SPARK_VERSION if arguments.get(key)}
+        return {**arguments, "id": api.clusters(name, "select_spark_version", snake(given))}
+    if token == f"{_INDEX}getNodeType:getNodeType":
+        given = {key: arguments[key] for key in _NODE_TYPE if arguments.get(key)}
+        return {**arguments, "id": api.clusters(name, "select_node_type", snake(given))}
+    raise PluginError(f"the function '{token}' is not in this provider's table")
+
+
+def _current_user(api: Api) -> Plain:
+    answer: Any = api.call("GET", "/api/2.0/preview/scim/v2/Me")
+    name = str(answer.get("userName", ""))
+    person = "@" in name
+    return {
+        "id": str(answer.get("id", "")), "userName": name, "home": f"/Users/{name}", "repos": f"/Repos/{name}",
+        "alphanumeric": "".join(one if one.isalnum() else "_" for one in name.split("@")[0]).lower(),
+        "externalId": str(answer.get("externalId", "")), "workspaceUrl": api.host,
+        "aclPrincipalId": f"{'users' if person else 'servicePrincipals'}/{name}",
+    }  # fmt: skip

@@ -1,0 +1,40 @@
+"""What every resource class of this provider says and does. Inputs and states are camelCase."""
+
+from __future__ import annotations
+
+from localcloud.plugins.databricks.api import Api
+from localcloud.plugins.databricks.names import snake
+from localcloud.plugins.serving import PluginError
+from localcloud.plugins.values import Plain
+
+
+class Resource:
+    """`replaces`: inputs whose change needs a new resource. `only_here`: inputs that the service is not sent."""
+
+    replaces: tuple[str, ...] = ()
+    only_here: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+    def create(self, api: Api, inputs: Plain) -> str:
+        raise NotImplementedError
+
+    def read(self, api: Api, id_: str) -> Plain | None:
+        raise NotImplementedError
+
+    def update(self, api: Api, id_: str, inputs: Plain) -> None:
+        raise PluginError("this resource cannot be updated in place")
+
+    def delete(self, api: Api, id_: str, state: Plain) -> None:
+        raise NotImplementedError
+
+    def completed(self, inputs: Plain) -> Plain:
+        """The inputs as they are kept. Raises PluginError for what cannot be right."""
+        return inputs
+
+    def imported(self, state: Plain) -> Plain:
+        """The inputs of a resource that the program did not make."""
+        return dict(state)
+
+    def body(self, inputs: Plain) -> Plain:
+        sent: Plain = snake({key: value for key, value in inputs.items() if key not in self.only_here})
+        return sent

@@ -8,10 +8,10 @@ DATA ?= data/diabetes.csv
 STACK ?= local
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
-CODE := __main__.py contract infra mlops notebooks policy localcloud data benchmarks tests
+PULUMI_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink=true
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
 
-.PHONY: help up run test test-fast lint format status logs env down destroy clean benchmark lock tools
+.PHONY: help up run test lint format status logs env down destroy clean benchmark lock tools
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ up: tools ## from clone to registered model on this machine: make up [DATA=my.cs
 	@$(PYTHON_BIN) -m localcloud start
 	@$(ENTER); \
 	pulumi stack select $(STACK) --create >/dev/null; \
-	pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
+	$(PULUMI_UP) || { python -m localcloud.engine.stale_locks --stack $(STACK) && $(PULUMI_UP); }; \
 	python -m mlops up --stack $(STACK) --data "$(DATA)"
 
 run: ## train again, even if nothing changed

@@ -88,7 +88,7 @@ def test_the_engine_s_own_verbs_work_in_the_shell(machine: Machine) -> None:
 
 
 def test_other_data_train_another_model(machine: Machine, tmp_path: Path) -> None:
-    rows = list(csv.reader(DATA.open(encoding="utf-8")))
+    rows = list(csv.reader(DATA.read_text(encoding="utf-8").splitlines()))
     other = tmp_path / "mine.csv"
     with other.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([rows[0], *rows[1:300]])

@@ -1,0 +1,65 @@
+"""`python -m localcloud.engine.stale_locks --stack NAME`: remove the state lock of an engine that was killed.
+
+The engine writes a JSON blob {"pid", "username", "hostname", "timestamp"} below .pulumi/locks and deletes it at its end;
+a killed engine leaves it, and nothing can be deployed. A lock is stale when its process, on this machine, is no more. Exit
+code 0 when locks were removed and none is left, 1 otherwise; then the engine's own message says who holds the stack.
+Source: pulumi/pulumi pkg/backend/diy/lock.go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import typer
+from azure.core.exceptions import AzureError
+from azure.identity import EnvironmentCredential
+from azure.storage.blob import ContainerClient
+
+_PROJECT = "dataopsml"
+
+
+def is_stale(lock: dict[str, object]) -> bool:
+    """Whether the process that wrote the lock ran here and has ended."""
+    pid = lock.get("pid")
+    if lock.get("hostname") != socket.gethostname() or not isinstance(pid, int):
+        return False
+    try:
+        return "pulumi" not in psutil.Process(pid).name()
+    except psutil.NoSuchProcess:
+        return True
+
+
+def container_of(backend: str) -> ContainerClient:
+    """Of a backend URL such as azblob://CONTAINER?storage_account=NAME. Raises ValueError for another kind."""
+    parts = urlsplit(backend)
+    account = parse_qs(parts.query).get("storage_account", [""])[0]
+    if parts.scheme != "azblob" or not account:
+        raise ValueError(f"PULUMI_BACKEND_URL is {backend!r}: expected azblob://CONTAINER?storage_account=NAME")
+    return ContainerClient(f"https://{account}.blob.core.windows.net", parts.netloc, EnvironmentCredential())
+
+
+def main(stack: Annotated[str, typer.Option(help="The stack whose lock may be stale.")]) -> None:
+    """Remove the state lock of an engine that was killed."""
+    try:
+        container = container_of(os.environ.get("PULUMI_BACKEND_URL", ""))
+        prefix = f".pulumi/locks/organization/{_PROJECT}/{stack}/"
+        names = [blob.name for blob in container.list_blobs(name_starts_with=prefix)]
+        locks = {name: json.loads(container.download_blob(name).readall()) for name in names}
+        if not locks or not all(is_stale(lock) for lock in locks.values()):
+            raise typer.Exit(1)
+        for name, lock in locks.items():
+            container.delete_blob(name)
+            sys.stdout.write(f"Removed the lock of process {lock['pid']}, which was killed at its work. Going on.\n")
+    except (AzureError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

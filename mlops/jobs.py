@@ -44,6 +44,10 @@ def newest(clients: Clients) -> Job | None:
     return next(_recent(clients), None)
 
 
+def newest_completed(clients: Clients) -> Job | None:
+    return next((job for job in _recent(clients) if job.status == "Completed"), None)
+
+
 def find(clients: Clients, code: str, data: str) -> Job | None:
     """The newest run with these versions that completed or is under way."""
     for job in _recent(clients):

@@ -22,8 +22,11 @@ from mlops.publish import MODEL, Published
 LINEAGE = ("commit", "code_version", "data_version", "training_run", "pipeline_run")
 _METRIC = "metric."
 FROM, AT, ROLLED_BACK = "promoted_from", "promoted_at", "rolled_back_at"
-DEPLOYMENT, PREVIOUS = "deployment", "previous_deployment"
-"""Tags: what the promotion made the endpoint's default, and what it goes back to."""
+DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
+"""Tags: what the promotion made the endpoint's default, and the commit that it was published from."""
+PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
+"""Tags: what a rollback goes back to. "none" when there was nothing."""
+NONE = "none"
 
 Say = Callable[[str], None]
 Tags = dict[str, str]
@@ -39,67 +42,100 @@ class Promotion:
 
 
 def promote(source: Clients, target: Clients, version: str | None, say: Say) -> Promotion:
-    """Promote `version` of the source's model, the newest one if None.
+    """Promote `version` of the source's model with the code that made it.
+
+    If it is None: the newest version with the code that was tested last. A newer run that registered nothing found that
+    version to be the best still.
 
     Raises MissingError when there is none, GateError when its lineage is not what the source tested or the target has
-    not published its code. Nothing is changed then.
+    not published the code. Nothing is changed then.
     """
     model = _model(source.ml, version)
     lineage = check_lineage(model.tags or {}, str(model.version))
-    check_tested(lineage, jobs.get(source, lineage["pipeline_run"]))
-    deployment = choose_deployment(publish.deployments(target), lineage, target.outputs.environment).deployment
+    tested = jobs.get(source, lineage["pipeline_run"])
+    check_tested(lineage, tested)
+    code = lineage if version is not None else _tested_code(source, lineage)
+    known = publish.deployments(target)
+    deployment = choose_deployment(known, code, target.outputs.environment)
     origin = f"{source.outputs.environment}:{MODEL}:{model.version}"
-    say(f"gate: {origin} was trained and tested by run {lineage['pipeline_run']}, commit {lineage['commit'][:10]}")
+    say(f"gate: {origin} was trained and tested by run {tested.name}, commit {lineage['commit'][:10]}")
     versions = _versions(target.ml)
-    known = next((one for one in versions if (one.tags or {}).get(FROM) == origin), None)
-    now = publish.published(target)
-    default = now.deployment if now is not None else ""
-    if known is not None and default == deployment and serving(known.tags):
-        say(f"{origin} serves already, as version {known.version}")
-        return Promotion(str(known.version), deployment, known.tags.get(PREVIOUS, ""))
-    others = [one.tags or {} for one in versions if one is not known]
-    before = previous_deployment(default, deployment, others)
-    record = {FROM: origin, AT: _now(), DEPLOYMENT: deployment, PREVIOUS: before}
-    if known is None:
+    present = next((one for one in versions if (one.tags or {}).get(FROM) == origin), None)
+    default = publish.published(target)
+    if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
+        if ROLLED_BACK in present.tags and version is None:
+            say(f"{origin} was rolled back: give --model-version {model.version} to promote it again")
+            return Promotion(str(present.version), default.deployment, default.deployment)
+        if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:
+            say(f"{origin} serves already, as version {present.version}")
+            return Promotion(str(present.version), deployment.deployment, deployment.deployment)
+    name = previous_deployment(
+        default.deployment if default else "", deployment.deployment, [one.tags or {} for one in versions]
+    )
+    before = next((one for one in known if one.deployment == name), None)
+    record = {FROM: origin, AT: _now(), DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit}
+    record |= {
+        PREVIOUS: before.deployment if before else NONE,
+        PREVIOUS_COMMIT: before.commit if before else NONE,
+    }
+    if present is None:
         kept = {key: value for key, value in model.tags.items() if key in LINEAGE or key.startswith(_METRIC)}
-        known = _copy(source, target, model, kept | record, say)
+        present = _copy(source, target, model, kept | record, say)
     else:
-        _tag(target.ml, known, record, drop=ROLLED_BACK)
-    publish.make_default(target, deployment)
-    _tag(source.ml, model, {f"promoted_to.{target.outputs.environment}": f"{known.version} at {record[AT]}"})
-    say(f"endpoint {target.outputs.batch_endpoint}: default is {deployment}, before {before or 'none'}")
-    return Promotion(str(known.version), deployment, before)
+        _tag(target.ml, present, record, drop=ROLLED_BACK)
+    publish.make_default(target, deployment.deployment)
+    _tag(source.ml, model, {f"promoted_to.{target.outputs.environment}": f"{present.version} at {record[AT]}"})
+    endpoint = target.outputs.batch_endpoint
+    say(f"endpoint {endpoint}: default is {deployment.deployment}, to go back to: {record[PREVIOUS]}")
+    return Promotion(str(present.version), deployment.deployment, record[PREVIOUS])
 
 
 def rollback(target: Clients, say: Say) -> Promotion:
     """Move the endpoint's default back to what it was before the newest promotion.
 
     Raises MissingError when there is nothing to go back to, GateError when the endpoint is not where that promotion
-    left it.
+    left it, or a deployment is not what it was then.
     """
-    model = max(
-        (one for one in _versions(target.ml) if serving(one.tags or {})),
-        key=lambda one: str(one.tags[AT]),
-        default=None,
-    )
+    promotions = [one for one in _versions(target.ml) if serving(one.tags or {})]
+    model = max(promotions, key=lambda one: str(one.tags[AT]), default=None)
     if model is None:
         raise MissingError(f"There is no promotion to roll back on {target.outputs.environment}.")
-    promoted, before = model.tags.get(DEPLOYMENT, ""), model.tags.get(PREVIOUS, "")
+    tags: Tags = dict(model.tags)
+    promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
     now = publish.published(target)
     if now is None or now.deployment != promoted:
         raise GateError(
             f"The endpoint's default is {now.deployment if now else 'none'}, not {promoted}, which version "
             f"{model.version} of {MODEL} was promoted with: somebody has moved it since, and it is left where it is."
         )
+    if before == NONE:
+        raise MissingError(
+            f"There is nothing to go back to: version {model.version} of {MODEL} was the first that was promoted."
+        )
     known = {one.deployment: one for one in publish.deployments(target)}
-    if before not in known:
-        gone = f"its deployment {before} is gone" if before else "it was the first promotion"
-        raise MissingError(f"There is nothing to go back to from version {model.version} of {MODEL}: {gone}.")
-    choose_deployment([known[promoted]], check_lineage(model.tags, str(model.version)), target.outputs.environment)
+    for name, commit in ((promoted, tags[DEPLOYMENT_COMMIT]), (before, tags[PREVIOUS_COMMIT])):
+        if name not in known:
+            raise MissingError(f"There is nothing to go back to: deployment {name} is gone.")
+        if known[name].commit != commit:
+            raise GateError(
+                f"The lineage does not match: deployment {name} is of commit {known[name].commit}, and was of {commit} "
+                "when the model was promoted."
+            )
     publish.make_default(target, before)
     _tag(target.ml, model, {ROLLED_BACK: _now()})
     say(f"endpoint {target.outputs.batch_endpoint}: default is {before} again, before {promoted}")
     return Promotion(str(model.version), before, promoted)
+
+
+def _tested_code(source: Clients, lineage: Tags) -> Tags:
+    """Version and commit of the newest completed run's code, which found the model to be the best."""
+    newest = jobs.newest_completed(source)
+    if newest is None or newest.code == lineage["code_version"]:
+        return lineage
+    found = next((one for one in publish.deployments(source) if one.version == newest.code), None)
+    if found is None:
+        raise GateError(f"Run {newest.name} tested version {newest.code}, which is not published any more.")
+    return lineage | {"code_version": newest.code, "commit": found.commit}
 
 
 def check_lineage(tags: Tags, version: str) -> Tags:
@@ -132,12 +168,12 @@ def choose_deployment(found: Sequence[Published], lineage: Tags, environment: st
     version, commit = lineage["code_version"], lineage["commit"]
     same = [one for one in found if one.version == version]
     for one in same:
-        if one.tags.get(publish.COMMIT_TAG) != commit:
+        if one.commit != commit:
             raise GateError(
                 f"The lineage does not match: deployment {one.deployment} was published from commit "
-                f"{one.tags.get(publish.COMMIT_TAG) or 'unknown'}, but the model comes from {commit}."
+                f"{one.commit}, but what was tested comes from {commit}."
             )
-    chosen = [*same, *(one for one in found if one.tags.get(publish.COMMIT_TAG) == commit)]
+    chosen = [*same, *(one for one in found if one.commit == commit)]
     if not chosen:
         raise GateError(
             f"Commit {commit} (version {version}) is not published on {environment}: publish it there first, with "

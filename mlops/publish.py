@@ -57,6 +57,10 @@ class Published:
     def version(self) -> str:
         return self.tags.get(VERSION_TAG, "")
 
+    @property
+    def commit(self) -> str:
+        return self.tags.get(COMMIT_TAG, "unknown")
+
 
 def plan(clients: Clients, version: str | None = None) -> Publication:
     """`version` is the build id; without one it is the git revision and the content's fingerprint.

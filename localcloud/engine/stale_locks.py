@@ -1,8 +1,9 @@
 """`python -m localcloud.engine.stale_locks --stack NAME`: remove the state lock of an engine that was killed.
 
-The engine writes a JSON blob {"pid", "username", "hostname", "timestamp"} below .pulumi/locks and deletes it at its end;
-a killed engine leaves it, and nothing can be deployed. A lock is stale when its process, on this machine, is no more. Exit
-code 0 when locks were removed and none is left, 1 otherwise; then the engine's own message says who holds the stack.
+The engine writes a JSON blob {"pid", "username", "hostname", "timestamp"} below .pulumi/locks and deletes it at its
+end; a killed engine leaves it, and nothing can be deployed. A lock is stale when its process, on this machine, is no
+more. Exit code 0 when locks were removed and none is left, 1 otherwise; the engine's own message then says who holds
+the stack.
 Source: pulumi/pulumi pkg/backend/diy/lock.go.
 """
 

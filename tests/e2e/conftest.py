@@ -73,6 +73,13 @@ class Machine:
         )
         return Result(done.returncode, done.stdout)
 
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """A command in a process group of its own, not waited for; its output is read from `stdout`."""
+        return subprocess.Popen(
+            argv, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
     def make(self, *words: str, timeout: float = 600) -> Result:
         """`make VERB VARIABLE=…` as a user types it."""
         return self.run("make", *words, timeout=timeout)

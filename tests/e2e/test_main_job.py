@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -37,10 +39,29 @@ def registered_versions(machine: Machine) -> list[int]:
     return [int(version) for version in found[1].split(",") if version.strip()]
 
 
-def test_up_goes_from_nothing_to_a_registered_model(machine: Machine) -> None:
+def test_a_killed_up_leaves_a_locked_stack_behind(machine: Machine) -> None:
+    """The next test takes it up again."""
+    killed = machine.start("make", "up")
+    seen = ""
+    for line in killed.stdout or ():
+        seen += line
+        if "StorageAccount" in line and "created" in line:
+            break
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert "created" in seen, seen
+
+    locked = machine.in_shell("pulumi", "up", "--stack", "local", "--yes", "--skip-preview")
+
+    assert locked.code != 0
+    assert "locked" in locked.text, locked.text
+
+
+def test_up_goes_from_a_killed_one_to_a_registered_model(machine: Machine) -> None:
     up = machine.make("up", timeout=1500)
 
     assert up.code == 0, up.text
+    assert "Removed the lock of process" in up.text
     for step in STEPS:
         assert re.search(rf"{step}\b.*Completed", up.text), f"the table does not show {step} as Completed:\n{up.text}"
     assert registered_versions(machine) == [1]
@@ -136,6 +157,19 @@ def test_broken_data_fail_in_the_notebook_and_keep_the_model(
     assert re.search(r"feature_engineering\b.*Failed", up.text), up.text
     assert said in up.text, f"the notebook's own error should name {said!r}:\n{up.text}"
     assert "Traceback" not in up.text.split("feature_engineering")[0]
+    assert registered_versions(machine) == before
+
+
+def test_a_failing_training_step_is_shown_and_keeps_the_model(machine: Machine, tmp_path: Path) -> None:
+    before = registered_versions(machine)
+    few = "".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[:21])
+
+    up = machine.make("up", f"DATA={_broken(tmp_path, 'few', few)}")
+
+    assert up.code != 0, up.text
+    assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
+    assert re.search(r"train\b.*Failed", up.text), up.text
+    assert "at least 50 are needed" in up.text, f"the step's own error is not shown:\n{up.text}"
     assert registered_versions(machine) == before
 
 

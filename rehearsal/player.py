@@ -31,6 +31,7 @@ class Setting:
     environments: Mapping[str, Check]
     connect: tasks.Connection
     shell: Mapping[str, str]
+    cache: Path
     approvals: Approvals
     lock_seconds: float = 3600.0
     only: frozenset[str] = frozenset()
@@ -243,7 +244,8 @@ class _JobRun:
             )  # fmt: skip
 
         return tasks.Agent(
-            sources, self._folder, self._player.workspace.artifacts, self._variables, run,
+            sources, self._folder, self._player.workspace.artifacts,
+            self._player.setting.cache, self._variables, run,
             self._player.workspace.checkout, self._player.setting.connect,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,7 @@ def run(request: Request, console: Console) -> int:
         cloud = Cloud(known, issuer)
         cloud.prepare(source)
         setting = Setting(
-            groups=known.groups, environments=known.environments, shell=cloud.shell(),
+            groups=known.groups, environments=known.environments, shell=cloud.shell(), cache=_cache(),
             connect=lambda name: cloud.connect(name, workspace.root / "tokens"),
             approvals=Approvals(request.yes, request.expired, request.rejected),
             lock_seconds=request.lock_seconds, only=request.stages, quiet=request.quiet,
@@ -82,6 +83,12 @@ def run(request: Request, console: Console) -> int:
     )
     failed = any(record.result in (Result.FAILED, Result.CANCELED) for record in played)
     return 0 if through and not failed else 1
+
+
+def _cache() -> Path:
+    """Where this machine keeps built tools between runs."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"
+    return Path(os.environ.get("DATAOPSML_CACHE") or default)
 
 
 def _groups(known: Organisation, request: Request) -> Organisation:

@@ -15,7 +15,6 @@ Run = Callable[[str, Mapping[str, str]], int]
 Connection = Callable[[str], Mapping[str, str]]
 
 NOT_PLAYED: Mapping[str, str] = {
-    "cache@2": "the cache of Azure Pipelines; this machine keeps its tools",
     "publishtestresults@2": "the Tests tab of Azure DevOps; the file was checked to exist",
     "publishcodecoverageresults@2": "the Coverage tab of Azure DevOps; the file was checked to exist",
     "docker@2": "signing in to a registry needs Docker and that registry",
@@ -42,6 +41,7 @@ class Agent:
     sources: Path
     workspace: Path
     artifacts: Path
+    cache: Path
     variables: Variables
     run: Run
     checkout: Callable[[Path], None]
@@ -88,6 +88,13 @@ def _task(step: Step, agent: Agent) -> Played:
         return Played(agent.run(expand(inputs["inlinescript"]), given))
     if task in ("bash@3", "cmdline@2") and ("script" in inputs):
         return Played(agent.run(expand(inputs["script"]), {}))
+    if task == "cache@2":
+        # Restored from an earlier run: what this machine keeps between runs.
+        target = Path(expand(inputs["path"]))
+        agent.cache.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            target.symlink_to(agent.cache)
+        return Played()
     if task == "publishpipelineartifact@1":
         return _publish(expand(inputs["targetpath"]), expand(inputs.get("artifact", "")), agent)
     if task in _FILES:

@@ -40,10 +40,8 @@ def comment(stack: str, file: Path) -> str:
 def work_item(stack: str, file: Path) -> str:
     """Open an issue about drift, unless one is open; its address."""
     title = f"Drift of stack {stack}"
-    query = (  # noqa: S608 - a stack's name
-        "SELECT [System.Id] FROM WorkItems WHERE [System.TeamProject] = @project AND [System.State] <> 'Done' "
-        f"AND [System.State] <> 'Closed' AND [System.Title] = '{title}'"
-    )
+    open_ = "[System.TeamProject] = @project AND [System.State] NOT IN ('Done', 'Closed')"
+    query = f"SELECT [System.Id] FROM WorkItems WHERE {open_} AND [System.Title] = '{title}'"  # noqa: S608 - own words
     known = _call("POST", f"{_project()}/_apis/wit/wiql", {"query": query}).get("workItems", [])
     if known:
         return str(known[0]["url"])

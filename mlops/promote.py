@@ -42,19 +42,20 @@ class Promotion:
 
 
 def promote(source: Clients, target: Clients, version: str | None, say: Say) -> Promotion:
-    """Promote `version` of the source's model with the code that made it.
+    """Promote `version` of the source's model, the newest one if None.
 
-    If it is None: the newest version with the code that was tested last. A newer run that registered nothing found that
-    version to be the best still.
+    The newest version goes with the code that was tested last: a newer run that registered nothing found that version
+    to be the best still. An older one goes with the code that made it.
 
     Raises MissingError when there is none, GateError when its lineage is not what the source tested or the target has
     not published the code. Nothing is changed then.
     """
-    model = _model(source.ml, version)
+    found = _versions(source.ml)
+    model = _chosen(found, version)
     lineage = check_lineage(model.tags or {}, str(model.version))
     tested = jobs.get(source, lineage["pipeline_run"])
     check_tested(lineage, tested)
-    code = lineage if version is not None else _tested_code(source, lineage)
+    code = _tested_code(source, lineage) if model is found[0] else lineage
     known = publish.deployments(target)
     deployment = choose_deployment(known, code, target.outputs.environment)
     origin = f"{source.outputs.environment}:{MODEL}:{model.version}"
@@ -205,8 +206,8 @@ def _versions(ml: Any) -> list[Any]:
         return []
 
 
-def _model(ml: Any, version: str | None) -> Any:
-    found = [model for model in _versions(ml) if version is None or str(model.version) == version]
+def _chosen(versions: Sequence[Any], version: str | None) -> Any:
+    found = [model for model in versions if version is None or str(model.version) == version]
     if not found:
         what = f"version {version} of {MODEL}" if version else f"version of {MODEL}"
         raise MissingError(f"There is no {what} to promote: run the pipeline on that stack first.")

@@ -78,9 +78,7 @@ class Purge:
         deadline = time.monotonic() + _WAIT_SECONDS
         while self._send("GET", path, _VAULTS) not in _GONE:
             if time.monotonic() > deadline:
-                raise PurgeError(
-                    f"Key Vault {names.key_vault} is still there after {_WAIT_SECONDS} s: try again."
-                )
+                raise PurgeError(f"Key Vault {names.key_vault} is still there after {_WAIT_SECONDS} s: try again.")
             time.sleep(1)
         self._say(f"Key Vault {names.key_vault}: freed")
 

@@ -1,0 +1,88 @@
+"""Rules on what holds data and secrets: storage accounts, Key Vault, the container registry."""
+
+from __future__ import annotations
+
+from policy import resource_types as types
+from policy.rules import Problems, Subject, get, rule
+
+_TLS = ("TLS1_2", "TLS1_3")
+
+
+def _shared_keys(account: Subject) -> Problems:
+    if get(account.props, "allowSharedKeyAccess") is not False:
+        yield "Set allow_shared_key_access=False: whoever has a key can do everything, and nobody knows who it was."
+
+
+def _public_blobs(resource: Subject) -> Problems:
+    if resource.type == types.STORAGE_ACCOUNT:
+        if get(resource.props, "allowBlobPublicAccess") is not False:
+            yield "Set allow_blob_public_access=False: otherwise a container can be opened to everyone."
+    elif get(resource.props, "publicAccess") not in (None, "None"):
+        yield f"Set public_access to None: {get(resource.props, 'publicAccess')!r} opens the container to everyone."
+
+
+def _transport(account: Subject) -> Problems:
+    version = get(account.props, "minimumTlsVersion")
+    if version not in _TLS:
+        yield f"Set minimum_tls_version to TLS1_2: it is {version or 'left at the default, TLS1_0'}."
+    if get(account.props, "enableHttpsTrafficOnly") is False:
+        yield "Leave enable_https_traffic_only on: plain HTTP shows the data to the network."
+
+
+def _tenants_and_users(account: Subject) -> Problems:
+    if get(account.props, "allowCrossTenantReplication") is not False:
+        yield "Set allow_cross_tenant_replication=False: otherwise data may be replicated to another tenant."
+    if get(account.props, "isLocalUserEnabled") is not False:
+        yield "Set is_local_user_enabled=False: local users have passwords of their own, outside of Entra."
+
+
+def _recoverable(service: Subject) -> Problems:
+    if get(service.props, "isVersioningEnabled") is not True:
+        yield "Set is_versioning_enabled=True: an overwritten blob is lost otherwise."
+    for name, what in (("deleteRetentionPolicy", "blob"), ("containerDeleteRetentionPolicy", "container")):
+        if get(service.props, name, "enabled") is not True:
+            yield f"Enable the soft delete of {what}s: a deleted {what} is lost otherwise."
+
+
+def _vault(vault: Subject) -> Problems:
+    properties = get(vault.props, "properties")
+    if get(properties, "enableRbacAuthorization") is not True:
+        yield "Set enable_rbac_authorization=True: access policies cannot be granted or reviewed like roles."
+    if get(properties, "accessPolicies"):
+        yield "Remove access_policies: access is by role."
+    if get(properties, "enableSoftDelete") is False:
+        yield "Leave enable_soft_delete on: deleted secrets are lost otherwise."
+
+
+def _purge_protection(vault: Subject) -> Problems:
+    if get(vault.props, "properties", "enablePurgeProtection") is not True:
+        yield "Set key_vault.purge_protection to true: otherwise the vault can be deleted for good at once."
+
+
+def _registry(registry: Subject) -> Problems:
+    if get(registry.props, "adminUserEnabled") is True:
+        yield "Set admin_user_enabled=False: the admin user has a password that everyone shares."
+    if get(registry.props, "anonymousPullEnabled") is True:
+        yield "Set anonymous_pull_enabled=False: images may hold what is nobody else's business."
+
+
+RULES = [
+    rule("storage-no-shared-keys", "Storage accounts refuse account keys.", [types.STORAGE_ACCOUNT], _shared_keys),
+    rule(
+        "storage-no-public-blobs",
+        "No blob is open to everyone.",
+        [types.STORAGE_ACCOUNT, types.BLOB_CONTAINER],
+        _public_blobs,
+    ),
+    rule("storage-tls", "Storage accounts speak TLS 1.2 or newer.", [types.STORAGE_ACCOUNT], _transport),
+    rule(
+        "storage-entra-only",
+        "Storage accounts stay in their tenant and know no local users.",
+        [types.STORAGE_ACCOUNT],
+        _tenants_and_users,
+    ),
+    rule("storage-recoverable", "Blobs have versions and soft delete.", [types.BLOB_SERVICE], _recoverable),
+    rule("key-vault-roles", "Key Vault decides by roles and keeps what is deleted.", [types.VAULT], _vault),
+    rule("key-vault-purge-protection", "Key Vault cannot be deleted for good.", [types.VAULT], _purge_protection),
+    rule("registry-entra-only", "The container registry asks for an Entra sign-in.", [types.REGISTRY], _registry),
+]

@@ -1,0 +1,110 @@
+"""Rules on running the platform: tags, logs, alerts, a budget, and protection of what holds data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pulumi_policy import PolicyResource
+
+from policy import resource_types as types
+from policy.rules import Problems, Subject, get, rule, stack_rule
+
+_TAGS = ("project", "environment", "owner", "cost_center")
+_TAGGED = (
+    types.RESOURCE_GROUP, types.STORAGE_ACCOUNT, types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_COMPUTE,
+    types.ML_BATCH_ENDPOINT, types.LOG_WORKSPACE, types.APPLICATION_INSIGHTS, types.DATABRICKS, types.IDENTITY,
+    types.ACTION_GROUP, types.METRIC_ALERT, types.LOG_ALERT, types.VIRTUAL_NETWORK, types.NETWORK_GROUP,
+    types.PUBLIC_ADDRESS,
+)  # fmt: skip
+_LOGGED = (
+    types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.DATABRICKS, types.STORAGE_ACCOUNT, types.LOG_WORKSPACE,
+    types.APPLICATION_INSIGHTS, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
+)  # fmt: skip
+_HOLDS_DATA = (types.STORAGE_ACCOUNT, types.VAULT, types.ML_WORKSPACE)
+_REQUIRED = {"required": {"type": "boolean", "default": False}}
+
+Found = Iterator[tuple[str, str | None]]
+
+
+def _tags(resource: Subject) -> Problems:
+    tags = get(resource.props, "tags") or {}
+    missing = [name for name in resource.config.get("tags", _TAGS) if not tags.get(name)]
+    if missing:
+        yield f"Set the tags {', '.join(missing)}: costs and questions have nobody to go to otherwise."
+
+
+def _logs(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    logged = _targets(resources, [types.DIAGNOSTIC_SETTING], "resourceUri")
+    for resource in resources:
+        if resource.resource_type in _LOGGED and resource.urn not in logged:
+            yield "Give it a diagnostic setting: what it did cannot be looked up otherwise.", resource.urn
+
+
+def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    if not config.get("required"):
+        return
+    present = {resource.resource_type for resource in resources}
+    if types.ACTION_GROUP not in present:
+        yield "Set monitoring.alert_emails: nobody is told of a failed run.", None
+    elif not {types.METRIC_ALERT, types.LOG_ALERT} <= present:
+        yield "Keep the alerts on failed pipeline runs and failed notebook runs.", None
+
+
+def _budget(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    if config.get("required") and not any(each.resource_type == types.BUDGET for each in resources):
+        yield "Set budget.monthly_amount: nobody is told of costs that run away.", None
+
+
+def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    if not config.get("required"):
+        return
+    locked = _targets(resources, types.LOCKS, "scope")
+    for resource in resources:
+        if resource.resource_type in _HOLDS_DATA:
+            if resource.urn not in locked:
+                yield "Set protection.lock to true: whoever may deploy may delete the data.", resource.urn
+            if not resource.opts.protect:
+                yield "Set protection.protect to true: a change that replaces it would delete the data.", resource.urn
+
+
+def _lifecycle(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    cleaned = _targets(resources, [types.LIFECYCLE], "accountName")
+    versioned = _targets(
+        [each for each in resources if get(each.props, "isVersioningEnabled") is True],
+        [types.BLOB_SERVICE],
+        "accountName",
+    )
+    holds = _targets(resources, [types.BLOB_CONTAINER], "accountName")
+    for resource in resources:
+        if resource.urn in versioned & holds and resource.urn not in cleaned:
+            yield (
+                "Give the account a lifecycle rule for old versions: they are kept for ever otherwise.",
+                resource.urn,
+            )
+
+
+def _targets(resources: Sequence[PolicyResource], kinds: Sequence[str], name: str) -> set[str]:
+    """URNs of the resources that resources of `kinds` refer to by their input `name`."""
+    return {
+        target.urn
+        for resource in resources
+        if resource.resource_type in kinds
+        for target in resource.property_dependencies.get(name, [])
+    }
+
+
+RULES = [
+    rule(
+        "required-tags",
+        "Everything that takes tags says whose it is.",
+        _TAGGED,
+        _tags,
+        settings={"tags": {"type": "array", "items": {"type": "string"}, "default": list(_TAGS)}},
+    ),
+    stack_rule("diagnostic-settings", "Everything that logs, logs to Log Analytics.", _logs),
+    stack_rule("alerts", "Somebody is told of failed runs.", _alerts, settings=_REQUIRED),
+    stack_rule("budget", "Somebody is told of costs.", _budget, settings=_REQUIRED),
+    stack_rule("data-protected", "What holds data is locked and protected.", _protected, settings=_REQUIRED),
+    stack_rule("old-versions-end", "Versions of training data are not kept for ever.", _lifecycle),
+]

@@ -32,7 +32,7 @@ def run(
     assert process.stdout is not None
     timer: threading.Timer | None = None
     try:
-        with log.open("a", encoding="utf-8") as file:
+        with process.stdout, log.open("a", encoding="utf-8") as file:
             for line in process.stdout:
                 file.write(line)
                 command = logging_commands.read(line)

@@ -71,7 +71,11 @@ class Player:
             # As "Stages to run" of Azure DevOps: what is left out does not hold up what depends on it.
             record.note, record.parts = "not chosen", []
             return record
-        contexts = {"variables": variables, "dependencies": self._stage_context(stage)}
+        contexts = {
+            "variables": variables,
+            "dependencies": self._stage_context(stage),
+            "stagedependencies": self._stages_context(),
+        }
         functions = status_functions(self.results, ancestors(stage.name, edges), canceled=self.canceled)
         if not holds(stage.condition, contexts, functions):
             record.result, record.note = Result.SKIPPED, f"condition {stage.condition}"
@@ -123,12 +127,8 @@ class Player:
             "dependencies": {
                 name: {"result": results[name], "outputs": self.outputs[stage.name].get(name, {})} for name in results
             },
-            "stageDependencies": {
-                name: {job: {"result": self.job_results[name][job], "outputs": found} for job, found in jobs.items()}
-                for name, jobs in self.outputs.items()
-            },
+            "stagedependencies": self._stages_context(),
         }
-        contexts["stagedependencies"] = contexts.pop("stageDependencies")
         functions = status_functions(results, ancestors(job.name, edges), canceled=self.canceled)
         if not holds(job.condition, contexts, functions):
             record.result, record.note = Result.SKIPPED, f"condition {job.condition}"
@@ -150,6 +150,13 @@ class Player:
         if record.result is Result.FAILED and job.keeps_going:
             record.result = Result.ISSUES
         return record
+
+    def _stages_context(self) -> dict[str, Any]:
+        return {
+            name: {job: {"result": self.job_results[name][job], "outputs": found} for job, found in jobs.items()}
+            for name, jobs in self.outputs.items()
+            if name in self.results
+        }
 
     def _stage_context(self, stage: Stage) -> dict[str, Any]:
         return {

@@ -45,7 +45,6 @@ workspace = databricks.Workspace(
     compute_mode="Hybrid", sku=databricks.SkuArgs(name="premium"),
     managed_resource_group_id=group.id.apply(lambda id: id + "-managed"),
 )
-import importlib.util
 from infra.databricks_sdk import databricks as bricks
 provider = bricks.Provider(
     "bricks", host=workspace.workspace_url.apply(lambda url: f"https://{{url}}"),
@@ -140,7 +139,7 @@ def test_a_refused_resource_is_named_and_the_exit_code_says_so(stack: Stack) -> 
     kept = stack.settings["account"]
     stack.set(account="Not_A_Name")
 
-    said = stack.pulumi("up", "--yes", "--skip-preview", code=255)
+    said = stack.pulumi("up", "--yes", "--skip-preview", code=1)
 
     assert 'Status=400 Code="AccountNameInvalid"' in said
     assert "Traceback" not in said and "localcloud" not in said

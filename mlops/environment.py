@@ -10,6 +10,7 @@ from typing import Any
 
 from contract.outputs import OutputsError, PlatformOutputs, read_outputs
 from mlops.errors import InvalidError, MissingError, RemoteError
+from mlops.failures import CHECK_CONNECTION, NO_CONNECTION
 
 
 def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
@@ -55,5 +56,7 @@ def _said(text: str) -> str:
     """Entra's own sentence where signing in failed, else the end of what Pulumi printed."""
     if refused := re.search(r"AADSTS\d+: [^\r\n\"]*", text):
         return refused[0]
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return "\n".join(lines[-12:])
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()][-12:]
+    if NO_CONNECTION.search(text):
+        lines.append(CHECK_CONNECTION)
+    return "\n".join(lines)

@@ -17,6 +17,10 @@ from mlops.errors import MlopsError
 
 _AADSTS = re.compile(r"AADSTS\d+: [^\r\n]*")
 _HOST = re.compile(r"host='([^']+)'|https?://([^/\s:'\"]+)")
+NO_CONNECTION = re.compile(
+    r"(?i)connection refused|unable to connect|failed to establish a new connection|no such host|name resolution"
+)
+CHECK_CONNECTION = "Is the endpoint up, and are this shell's variables (HTTPS_PROXY, AZURE_*) set for it?"
 _LONGEST = 1500
 
 
@@ -27,7 +31,7 @@ def message(error: BaseException) -> str | None:
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return _unreachable(error)
     if isinstance(error, ClientAuthenticationError):
-        return f"Signing in to Azure failed: {_sign_in(str(error.message))}"
+        return _sign_in(str(error.message))
     if isinstance(error, HttpResponseError):
         return _refused(error)
     if isinstance(error, AzureError):
@@ -36,17 +40,22 @@ def message(error: BaseException) -> str | None:
 
 
 def _sign_in(text: str) -> str:
-    found = _AADSTS.search(text)
-    return found[0] if found else _short(text)
+    if found := _AADSTS.search(text):
+        return f"Signing in to Azure failed: {found[0]}"
+    if NO_CONNECTION.search(text):
+        return f"Signing in to Azure failed, nothing answers: {_short(text)}\n{CHECK_CONNECTION}"
+    if "EnvironmentCredential authentication unavailable" in text:
+        return (
+            "Nobody is signed in to Azure: sign in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET."
+        )
+    return f"Signing in to Azure failed: {_short(text)}"
 
 
 def _unreachable(error: BaseException) -> str:
     found = _HOST.search(str(error))
     host = next(filter(None, found.groups()), "the service") if found else "the service"
-    return (
-        f"Cannot connect to {host}: {_short(str(error))}\n"
-        "Is the endpoint up, and are this shell's variables (HTTPS_PROXY, AZURE_*) set for it?"
-    )
+    return f"Cannot connect to {host}: {_short(str(error))}\n{CHECK_CONNECTION}"
 
 
 def _refused(error: HttpResponseError) -> str:

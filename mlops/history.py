@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import HttpResponseError
@@ -97,8 +97,8 @@ def _step(run: dict[str, Any]) -> Step:
 
 
 def _time(text: str | None) -> datetime | None:
-    """Seven digits of a second, as .NET writes them, are one more than Python reads."""
+    """UTC where the text says no zone."""
     if not text:
         return None
-    whole, _, rest = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{rest.split('+')[0][:6].ljust(6, '0')}+00:00")
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -57,3 +57,12 @@ def test_a_bug_is_no_message() -> None:
 )
 def test_a_log_s_last_words_are_the_error(log: str, said: str) -> None:
     assert last_words(log) == said
+
+
+def test_nobody_signed_in_is_told_how_to() -> None:
+    error = ClientAuthenticationError(
+        "DefaultAzureCredential failed…\n\tEnvironmentCredential: EnvironmentCredential authentication unavailable. "
+        "Environment variables are not fully configured."
+    )
+
+    assert "az login" in str(failures.message(error))

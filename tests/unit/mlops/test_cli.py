@@ -1,0 +1,79 @@
+"""The command line as a process: known errors are one message and exit code 1, without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+_FOREIGN = ("AZURE_", "HTTP", "http", "MLOPS_", "NO_PROXY", "no_proxy", "STACK")
+
+
+def mlops(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return subprocess.run(
+        [sys.executable, "-m", "mlops", *words],
+        cwd=ROOT,
+        env=clean | extra,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def outputs_file(printed: dict[str, Any], tmp_path: Path) -> str:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(printed), encoding="utf-8")
+    return str(file)
+
+
+def _refused(done: subprocess.CompletedProcess[str], said: str) -> None:
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_data_file_is_named_before_the_stack_is_asked(tmp_path: Path) -> None:
+    _refused(mlops("up", "--data", "no/such/file.csv", PATH=str(tmp_path)), "no/such/file.csv does not exist")
+
+
+def test_a_missing_output_is_named(printed: dict[str, Any], tmp_path: Path) -> None:
+    del printed["batch_endpoint"]
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(printed), encoding="utf-8")
+
+    _refused(mlops("status", "--outputs", str(file)), "batch_endpoint is missing")
+
+
+def test_a_model_is_not_promoted_to_where_it_is() -> None:
+    _refused(mlops("promote", "--from", "prod", "--to", "prod"), "--from and --to are both prod")
+
+
+def test_an_endpoint_that_does_not_answer_is_named(outputs_file: str) -> None:
+    signed_in = {"AZURE_TENANT_ID": "22222222-2222-2222-2222-222222222222", "AZURE_CLIENT_ID": "a"}
+    done = mlops(
+        "status",
+        "--outputs",
+        outputs_file,
+        **signed_in,
+        AZURE_CLIENT_SECRET="b",
+        HTTPS_PROXY="http://127.0.0.1:9",
+    )
+
+    _refused(done, "Is the endpoint up")
+
+
+def test_every_verb_is_listed() -> None:
+    shown = mlops("--help")
+
+    assert shown.returncode == 0
+    for verb in ("up", "publish", "run", "status", "cancel", "promote", "rollback"):
+        assert f" {verb} " in shown.stdout

@@ -83,7 +83,8 @@ async def _on_put_deployment(ctx: Context, resource: Resource, existing: Resourc
         ctx.resources.put(endpoint)
 
 
-async def _on_delete_deployment(ctx: Context, resource: Resource, call: Call) -> None:
+def _check_delete_deployment(ctx: Context, resource: Resource) -> None:
+    """Asked when the deployment alone is deleted, not when it goes with its endpoint or workspace."""
     endpoint = ctx.resources.get(resource.id.rsplit("/deployments/", 1)[0])
     if endpoint is None or endpoint.state == "Deleting":
         return
@@ -123,7 +124,7 @@ def register(ctx: Context) -> None:
             tracked=True,
             complete=_complete_deployment,
             on_put=_on_put_deployment,
-            on_delete=_on_delete_deployment,
+            check_delete=_check_delete_deployment,
             long_running=frozenset({"put", "delete"}),
         ),
     )

@@ -127,7 +127,8 @@ def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployme
             "inputs": inputs,
             "outputs": asked.get("outputData") or {},
             "jobs": copy.deepcopy(spec["jobs"]),
-            "componentId": None,
+            # Its declaration says which inputs are optional.
+            "componentId": component.id,
             "isArchived": False,
         }
     }

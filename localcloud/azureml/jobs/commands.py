@@ -86,7 +86,8 @@ class Commands:
             body.cancel()
             await asyncio.gather(stopping, body, return_exceptions=True)
             if attempt.process is not None:
-                await attempt.process.end(0)
+                # Still there only when the gateway stops: the command may end what it started elsewhere.
+                await attempt.process.end()
         await self._finish(attempt)
 
     async def _body(self, attempt: _Attempt) -> None:

@@ -349,7 +349,7 @@ def _parent_output(asked: Any) -> ParentOutput | None:
 
 
 def _output(asked: Json, declared: Json, what: str) -> Json:
-    kind = shapes.pick(asked, "jobOutputType") or asked.get("type")
+    kind = shapes.kind_of(shapes.pick(asked, "jobOutputType") or asked.get("type"))
     if kind in {None, "literal"}:
         kind = declared.get("type") or "uri_folder"
     if kind not in {"uri_folder", "uri_file", "mlflow_model", "custom_model", "mltable", "triton_model"}:

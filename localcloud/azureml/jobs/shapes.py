@@ -18,6 +18,7 @@ ARM_MODES = {
     "ro_mount": "ReadOnlyMount", "rw_mount": "ReadWriteMount", "download": "Download", "upload": "Upload",
     "direct": "Direct", "eval_mount": "EvalMount", "eval_download": "EvalDownload",
 }  # fmt: skip
+KINDS = ("literal", "uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model")
 INPUT_MODES = frozenset({"ro_mount", "rw_mount", "download", "direct"})
 OUTPUT_MODES = frozenset({"rw_mount", "upload", "direct"})
 
@@ -47,6 +48,14 @@ def mode_of(value: Any, what: str, allowed: frozenset[str]) -> str | None:
     if mode not in allowed:
         raise user_error(f"The mode '{value}' of {what} is not valid: use {', '.join(sorted(allowed))}.")
     return mode
+
+
+def kind_of(value: Any) -> str | None:
+    """A type of input or output in ARM's spelling: clients write UriFolder and Literal too."""
+    if value is None:
+        return None
+    plain = str(value).replace("_", "").lower()
+    return next((kind for kind in KINDS if kind.replace("_", "") == plain), str(value))
 
 
 def ports(given: Any, what: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from localcloud.arm.registry import NameRule
 from localcloud.arm.store import Resource, now
 from localcloud.azureml.common import WORKSPACE, user_error
+from localcloud.azureml.jobs import shapes
 from localcloud.azureml.jobs.plan import Planner
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import RunStore
@@ -80,5 +81,9 @@ def complete(resource: Resource) -> None:
     properties["isArchived"] = bool(properties.get("isArchived"))
     for name in ("tags", "properties"):
         properties[name] = dict(properties.get(name) or {})
-    for name in ("inputs", "outputs"):
-        properties[name] = dict(properties.get(name) or {})
+    for name, key in (("inputs", "jobInputType"), ("outputs", "jobOutputType")):
+        given = shapes.ports(properties.get(name), name)
+        properties[name] = {
+            port: one | {key: shapes.kind_of(one.get(key))} if isinstance(one, dict) else one
+            for port, one in given.items()
+        }

@@ -34,7 +34,7 @@ def input_value(name: str, raw: Any, refer: Refer) -> Value | None:
     """One input. Raises BindingError; ServiceError 400 for a bad mode."""
     if not isinstance(raw, dict):
         return _literal(raw, refer)
-    kind = shapes.pick(raw, "jobInputType") or raw.get("type")
+    kind = shapes.kind_of(shapes.pick(raw, "jobInputType") or raw.get("type"))
     mode = shapes.mode_of(raw.get("mode"), f"input '{name}'", shapes.INPUT_MODES)
     uri = shapes.pick(raw, "uri", "path")
     if uri is not None:

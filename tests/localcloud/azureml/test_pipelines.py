@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure.ai.ml import Input, Output
-from azure.ai.ml.entities import Component
+from azure.ai.ml.entities import BatchEndpoint, Component, PipelineComponentBatchDeployment
 from azure.ai.ml.exceptions import JobException
 
 from tests.localcloud.azure_session import unique
@@ -248,6 +248,28 @@ def test_cancelling_a_pipeline_reaches_the_commands_of_its_steps(ml: MlWorkspace
 
     assert ml.client.jobs.get(job.name).status == "Canceled"
     assert "cleaning up" in log()
+
+
+def test_a_batch_endpoint_runs_its_pipeline_without_the_optional_inputs(ml: MlWorkspace, step: Component) -> None:
+    @pipeline(name=unique("published"))
+    def published(word: str, before: Input(type="uri_folder", optional=True) = None) -> dict[str, Any]:  # type: ignore[valid-type]
+        one = step(word=word, before=before)
+        return {"all": one.outputs.words}
+
+    component_ = ml.client.components.create_or_update(published().component)
+    endpoint = BatchEndpoint(name=unique("be")[:20])
+    ml.client.batch_endpoints.begin_create_or_update(endpoint).result()
+    deployment = PipelineComponentBatchDeployment(
+        name="version-1", endpoint_name=endpoint.name, component=component_, settings={"default_compute": "cpu"}
+    )
+    ml.client.batch_deployments.begin_create_or_update(deployment).result()
+
+    job = ml.client.batch_endpoints.invoke(
+        endpoint_name=endpoint.name, deployment_name="version-1", inputs={"word": Input(type="string", default="hello")}
+    )
+
+    assert ml.finished(job.name).status == "Completed", error_of_run(ml, job.name)
+    assert steps(ml, job.name) == {"one": "Completed"}
 
 
 def pipeline_body(ml: MlWorkspace, jobs: Json, **properties: Any) -> Json:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from azure.identity import EnvironmentCredential
 
+from rehearsal import az
 from rehearsal.errors import RehearsalError
 from rehearsal.issuer import AUDIENCE, Issuer
 from rehearsal.organisation import Connection, Organisation
@@ -85,7 +86,7 @@ class Cloud:
         return {
             "servicePrincipalId": client, "tenantId": os.environ["AZURE_TENANT_ID"], "idToken": token,
             "AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": str(file),
-            "DATABRICKS_AUTH_TYPE": "azure-identity",
+            "PATH": f"{az.install(folder)}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
 
     def _stack(self, stack: str, variables: Mapping[str, str], checkout: Path) -> None:

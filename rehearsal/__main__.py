@@ -65,6 +65,20 @@ def play(
     raise typer.Exit(run(request, Console(width=None if sys.stdout.isatty() else 140)))
 
 
+@app.command("next")
+def next_(
+    yes: Annotated[bool, typer.Option("--yes", help="Grant every approval.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Keep the steps' output to the logs.")] = False,
+    stage: Words = [],  # noqa: B006
+    repository: Annotated[Path, typer.Option(help="The repository that the commit is added to a copy of.")] = ROOT,
+) -> None:
+    """One more commit, in a copy of the repository: another regularization of the model; and play it."""
+    from rehearsal.following import commit_on_top
+
+    copy = commit_on_top(repository.resolve(), home() / "next")
+    play(yes=yes, quiet=quiet, repository=copy, stage=stage)
+
+
 def home() -> Path:
     """Where builds are kept: with the localcloud that they play against."""
     return Path(os.environ.get("LOCALCLOUD_HOME") or ROOT / ".localcloud") / "rehearsal"

@@ -1,4 +1,4 @@
-"""The Azure CLI's session of AzureCLI@2, as far as SDKs ask for it: `az account get-access-token` and `az account show`.
+"""The Azure CLI's session of AzureCLI@2, as far as SDKs ask for it: `az account get-access-token` and `show`.
 
 Signed in with the step's federated token. Everything else is refused: a rehearsal must not seem to do it.
 """

@@ -95,7 +95,8 @@ class Cloud:
         backend = f"azblob://{variables['BACKEND_CONTAINER']}?storage_account={account}"
         done = subprocess.run(
             ["pulumi", "stack", "select", stack, "--create", "--non-interactive"],
-            cwd=checkout, env={**os.environ, "PULUMI_BACKEND_URL": backend}, capture_output=True, text=True, check=False,
+            cwd=checkout, env={**os.environ, "PULUMI_BACKEND_URL": backend},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RehearsalError(f"Stack {stack} cannot be made in {backend}: {done.stderr.strip()}")

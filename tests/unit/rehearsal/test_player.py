@@ -54,7 +54,7 @@ def play(tmp_path: Path) -> Play:
         workspace.artifacts.mkdir(parents=True)
         given: dict[str, Any] = {
             "groups": {"g": {"NAME": "of the group"}}, "environments": {"e": Check(), "gated": Check(approval=True)},
-            "connect": lambda name: {"servicePrincipalId": f"id of {name}", "idToken": "t", "tenantId": "n", "OTHER": "o"},
+            "connect": lambda name: {"servicePrincipalId": f"id of {name}", "OTHER": "o"},
             "shell": {"PATH": "/usr/bin:/bin"}, "cache": tmp_path / "cache", "approvals": Approvals(yes=True),
         }  # fmt: skip
         pipeline = model.read(yaml.safe_load(dedent(text)))

@@ -21,6 +21,11 @@ def refreshed(inputs: Plain, before: Plain, after: Plain) -> Plain:
     }
 
 
+def as_shown(inputs: Plain, shown: Plain) -> bool:
+    """Whether a resource is what the inputs would make of it, as far as the service shows them."""
+    return bool(_projected(inputs, shown) == inputs)
+
+
 def same(one: Any, other: Any) -> bool:
     """Ids in any letter case, locations as display or canonical name."""
     if isinstance(one, str) and isinstance(other, str):
@@ -66,3 +71,31 @@ def _identities(given: list[Any], after: Any) -> list[Any]:
 
 def _plain(text: str) -> str:
     return text.lower().replace(" ", "").rstrip("/")
+
+
+def _projected(old: Any, seen: Any) -> Any:
+    """`old` where `seen` is the same in the service's own form, or leaves it out; else `seen`."""
+    if isinstance(old, Secret) or seen is None:
+        return old
+    if isinstance(seen, Secret):
+        return _projected(old, seen.value)
+    if isinstance(old, dict) and isinstance(seen, dict):
+        return {key: _projected(value, seen.get(key)) for key, value in old.items()}
+    if isinstance(old, list):
+        if isinstance(seen, dict):  # userAssignedIdentities
+            seen = list(seen)
+        if isinstance(seen, list) and len(seen) == len(old):
+            return _matched(old, seen)
+        return seen
+    if isinstance(old, str) and isinstance(seen, str):
+        return old if _plain(old) == _plain(seen) else seen
+    if isinstance(old, str) and isinstance(seen, (int, float)) and str(seen) == old:
+        return old
+    return old if old == seen else seen
+
+
+def _matched(old: list[Any], seen: list[Any]) -> list[Any]:
+    """Element by element; scalars in whatever order the service keeps them."""
+    if all(isinstance(one, str) for one in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
+        return old
+    return [_projected(one, other) for one, other in zip(old, seen, strict=True)]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins import refreshing
 from localcloud.plugins.azure_native import schema
 from localcloud.plugins.azure_native.types import AzureType
 from localcloud.plugins.serving import PluginError
@@ -131,7 +132,7 @@ def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
 def as_declared(type_: AzureType, inputs: Plain, outputs: Plain) -> bool:
     """Whether the resource is already what the inputs would make of it, as far as the service shows them."""
     own = {key: value for key, value in reveal(inputs).items() if key not in type_.parameters}
-    return bool(projected(own, {key: reveal(outputs.get(key)) for key in own}) == own)
+    return refreshing.as_shown(own, reveal(outputs))
 
 
 def path_inputs(type_: AzureType, id_: str) -> Plain:
@@ -149,36 +150,3 @@ def path_inputs(type_: AzureType, id_: str) -> Plain:
         if name in found:
             found[name] = "/" + found[name].lstrip("/")
     return dict(found)
-
-
-def projected(old: Any, seen: Any) -> Any:
-    """Old inputs with what the service now shows where it really differs: case and added defaults are no drift."""
-    if isinstance(old, Secret) or seen is None:
-        return old
-    if isinstance(seen, Secret):
-        return projected(old, seen.value)
-    if isinstance(old, dict) and isinstance(seen, dict):
-        return {key: projected(value, seen.get(key)) for key, value in old.items()}
-    if isinstance(old, list):
-        if isinstance(seen, dict):  # userAssignedIdentities
-            seen = list(seen)
-        if isinstance(seen, list) and len(seen) == len(old):
-            return _matched(old, seen)
-        return seen
-    if isinstance(old, str) and isinstance(seen, str):
-        return old if _plain(old) == _plain(seen) else seen
-    if isinstance(old, str) and isinstance(seen, (int, float)) and str(seen) == old:
-        return old
-    return old if old == seen else seen
-
-
-def _matched(old: list[Any], seen: list[Any]) -> list[Any]:
-    """Element by element; scalars in whatever order the service keeps them."""
-    if all(isinstance(one, str) for one in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
-        return old
-    return [projected(one, other) for one, other in zip(old, seen, strict=True)]
-
-
-def _plain(text: str) -> str:
-    """Ids in any letter case, locations as display or canonical name."""
-    return text.lower().replace(" ", "").rstrip("/")

@@ -90,7 +90,7 @@ class Databricks(Provider):
             return CreateResponse(properties=value_map(inputs))
 
         def work() -> CreateResponse:
-            id_ = kind.create(self._api, reveal(inputs))
+            id_ = _left_behind(kind, self._api, reveal(inputs)) or kind.create(self._api, reveal(inputs))
             return CreateResponse(resource_id=id_, properties=value_map(_state(kind, self._api, id_, inputs)))
 
         return await asyncio.to_thread(work)
@@ -135,6 +135,13 @@ def _kind(qualified: str) -> Resource:
     if token not in RESOURCES:
         raise PluginError(f"the resource type '{token}' is not in this provider's table")
     return RESOURCES[token]
+
+
+def _left_behind(kind: Resource, api: Api, inputs: Plain) -> str | None:
+    """One that is there exactly as declared was made by a run that was killed before it could note it down."""
+    id_ = kind.existing(api, inputs)
+    shown = None if id_ is None else kind.read(api, id_)
+    return id_ if shown is not None and refreshing.as_shown(inputs, shown) else None
 
 
 def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:

@@ -27,6 +27,10 @@ class Resource:
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         raise NotImplementedError
 
+    def existing(self, api: Api, inputs: Plain) -> str | None:
+        """The id of one that has the name (a name is taken once), for types whose creation would be refused then."""
+        return None
+
     def completed(self, inputs: Plain) -> Plain:
         """The inputs as they are kept. Raises PluginError for what cannot be right."""
         return inputs

@@ -19,6 +19,11 @@ class InstancePool(Resource):
     replaces = ("nodeTypeId", "azureAttributes", "diskSpec", "preloadedSparkVersions", "enableElasticDisk")
     required = ("instancePoolName", "idleInstanceAutoterminationMinutes")
 
+    def existing(self, api: Api, inputs: Plain) -> str | None:
+        pools = api.call("GET", "/api/2.0/instance-pools/list").get("instance_pools") or []
+        name = inputs["instancePoolName"]
+        return next((str(one["instance_pool_id"]) for one in pools if one["instance_pool_name"] == name), None)
+
     def create(self, api: Api, inputs: Plain) -> str:
         answer = api.call("POST", "/api/2.0/instance-pools/create", body=self.body(inputs))
         return str(answer["instance_pool_id"])
@@ -35,6 +40,10 @@ class InstancePool(Resource):
 
 
 class ClusterPolicy(Resource):
+    def existing(self, api: Api, inputs: Plain) -> str | None:
+        policies = api.call("GET", "/api/2.0/policies/clusters/list").get("policies") or []
+        return next((str(one["policy_id"]) for one in policies if one["name"] == inputs.get("name")), None)
+
     def create(self, api: Api, inputs: Plain) -> str:
         return str(api.call("POST", "/api/2.0/policies/clusters/create", body=self.body(inputs))["policy_id"])
 
@@ -59,13 +68,18 @@ class ServicePrincipal(Resource):
     replaces = ("applicationId",)
     _path = "/api/2.0/preview/scim/v2/ServicePrincipals"
 
+    def existing(self, api: Api, inputs: Plain) -> str | None:
+        application = inputs.get("applicationId")
+        if not application:
+            return None
+        known = api.call("GET", self._path, query={"filter": f'applicationId eq "{application}"'})
+        return next((str(one["id"]) for one in known.get("Resources") or []), None)
+
     def create(self, api: Api, inputs: Plain) -> str:
         """With `force`, one that is there already is taken over, as the vendor's provider does."""
-        if inputs.get("force") and (application := inputs.get("applicationId")):
-            known = api.call("GET", self._path, query={"filter": f'applicationId eq "{application}"'})
-            for one in known.get("Resources") or []:
-                self.update(api, str(one["id"]), inputs)
-                return str(one["id"])
+        if inputs.get("force") and (known := self.existing(api, inputs)):
+            self.update(api, known, inputs)
+            return known
         return str(api.call("POST", self._path, body=self._scim(inputs))["id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:

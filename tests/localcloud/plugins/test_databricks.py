@@ -81,6 +81,16 @@ def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[Made, 
     assert list(difference.replaces) == ["nodeTypeId"] and difference.deleteBeforeReplace
 
 
+def test_a_name_that_is_taken_is_refused_unless_a_killed_run_left_the_same_behind(
+    databricks: Plugin, pool: tuple[Made, Plain]
+) -> None:
+    made, inputs = pool
+
+    assert databricks.create(POOL, inputs).id == made.id
+    with pytest.raises(Refused, match=inputs["instancePoolName"]):
+        databricks.create(POOL, inputs | {"maxCapacity": 9})
+
+
 def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
     made, inputs = pool
     databricks.update(POOL, made, inputs | {"idleInstanceAutoterminationMinutes": 45})

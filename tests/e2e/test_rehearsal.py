@@ -1,0 +1,126 @@
+"""The pipelines' bad days, played against one localcloud: what each says, and that prod stays as it was.
+
+The good day, dev to prod and one more commit, is `make rehearse`: a tier of its own, because it deploys three stacks and
+trains six times. These tests play the commit that is checked out, as a build would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import Machine, Result
+
+pytestmark = pytest.mark.e2e
+
+_STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
+_LOCK = {
+    "pid": 4711, "username": "somebody", "hostname": "another-agent", "timestamp": "2026-11-25T03:00:00.000000000Z",
+}  # fmt: skip
+_PUT_LOCK = """
+import json, sys
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobClient
+name = ".pulumi/locks/organization/dataopsml/dev/0b6b2d5e-0000-4000-8000-000000000001.json"
+account = "https://stdataopsmlstate.blob.core.windows.net"
+blob = BlobClient(account, "state-dev", name, credential=DefaultAzureCredential())
+blob.upload_blob(json.dumps(LOCK), overwrite=True) if PUT else blob.delete_blob()
+"""
+_GROUPS = """
+import os
+from azure.identity import DefaultAzureCredential
+from azure.mgmt.resource import ResourceManagementClient
+client = ResourceManagementClient(DefaultAzureCredential(), os.environ["AZURE_SUBSCRIPTION_ID"])
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud(machine: Machine) -> Iterator[Machine]:
+    """The machine's localcloud runs; nothing is deployed."""
+    started = machine.run(sys.executable, "-m", "localcloud", "start")
+    assert started.code == 0, started.text
+    yield machine
+
+
+def play(cloud: Machine, *words: str) -> Result:
+    return cloud.in_shell(sys.executable, "-m", "rehearsal", "play", *words, timeout=900)
+
+
+def resource_groups(cloud: Machine) -> list[str]:
+    listed = cloud.python(_GROUPS + "print(*(group.name for group in client.resource_groups.list()))")
+    assert listed.code == 0, listed.text
+    return listed.text.split()
+
+
+def test_a_missing_variable_is_named_and_nothing_is_deployed(cloud: Machine) -> None:
+    played = play(cloud, "--yes", "--stage", "dev", "--unset", "dataopsml-dev.BASE_NAME")
+    assert played.code == 1
+    assert "Variable BASE_NAME is not set: add it to the environment's variable group." in played.text
+    assert "rg-rehearse-dev" not in resource_groups(cloud)
+
+
+def test_an_unknown_stage_parameter_or_group_is_named(cloud: Machine) -> None:
+    assert "has no stage qa" in play(cloud, "--stage", "qa").text
+    assert "Unexpected parameter 'flavour'" in play(cloud, "--parameter", "flavour=mild").text
+    assert "Variable group dataopsml-dev has no variable NAME" in play(cloud, "--unset", "dataopsml-dev.NAME").text
+
+
+def test_an_approval_is_never_assumed(cloud: Machine) -> None:
+    played = play(cloud, "--stage", "prod")
+    assert played.code == 1
+    assert "Stage prod waits for an approval of dataopsml-prod" in played.text
+
+
+def test_an_expired_approval_leaves_prod_as_it_was(cloud: Machine) -> None:
+    played = play(cloud, "--yes", "--stage", "prod", "--expire", "dataopsml-prod")
+    assert played.code == 1
+    assert "approval of dataopsml-prod expired after 4320 minutes" in played.text
+    assert "rg-rehearse-prod" not in resource_groups(cloud)
+
+
+def test_a_held_state_lock_names_its_holder(cloud: Machine) -> None:
+    put = cloud.python(_PUT_LOCK.replace("LOCK", json.dumps(_LOCK), 1).replace("PUT", "True"))
+    assert put.code == 0, put.text
+    played = play(cloud, "--yes", "--stage", "dev")
+    cloud.python(_PUT_LOCK.replace("PUT", "False").replace("LOCK", "None", 1))
+    assert played.code == 1
+    assert "the stack is currently locked by 1 lock(s)" in played.text
+    assert "somebody@another-agent (pid 4711)" in played.text
+
+
+@pytest.fixture(scope="module")
+def failed_smoke_run(cloud: Machine) -> Result:
+    """Staging is deployed and published; its smoke run gets a file that is no training data."""
+    return play(
+        cloud, "--yes", "--stage", "staging", "--stage", "prod", "--variable", "dataopsml-staging.DATA=requirements.in"
+    )
+
+
+def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, failed_smoke_run: Result) -> None:
+    assert failed_smoke_run.code == 1
+    assert "Invoke the endpoint and wait: exit code 2" in failed_smoke_run.text.replace("\n", " ")
+    groups = resource_groups(cloud)
+    assert "rg-rehearse-staging" in groups
+    assert "rg-rehearse-prod" not in groups
+
+
+@pytest.mark.usefixtures("failed_smoke_run")
+def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
+    backend = {"PULUMI_BACKEND_URL": _STATE.format("staging")}
+    rolled = cloud.in_shell("make", "rollback", "STACK=staging", env=backend)
+    assert rolled.code != 0
+    assert "Error:" in rolled.text
+
+
+@pytest.mark.usefixtures("failed_smoke_run")
+def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) -> None:
+    tagged = cloud.python(
+        _GROUPS + 'client.resource_groups.update("rg-rehearse-staging", {"tags": {"owner": "nobody@example.com"}})'
+    )
+    assert tagged.code == 0, tagged.text
+    played = play(cloud, "pipelines/drift.yml", "--reason", "Schedule", "--stage", "Drift_staging")
+    assert played.code == 1
+    assert "nobody@example.com" in played.text

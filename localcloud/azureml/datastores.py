@@ -23,15 +23,20 @@ _TYPES = {
 
 
 def ensure_system_datastores(ctx: Context, workspace: Resource) -> None:
-    """workspaceblobstore (the default) and workspaceartifactstore, with their containers. Idempotent; blocking."""
+    """workspaceblobstore (the default) and workspaceartifactstore, with their containers, and with the credentials
+    that systemDatastoresAuthMode asks for. Idempotent; blocking."""
     account = str(workspace.properties["storageAccount"]).rsplit("/", 1)[-1]
     for name, container in (
         ("workspaceblobstore", f"azureml-blobstore-{workspace.properties['workspaceId']}"),
         ("workspaceartifactstore", "azureml"),
     ):
-        if ctx.resources.get(f"{workspace.id}/datastores/{name}") is None:
+        store = ctx.resources.get(f"{workspace.id}/datastores/{name}")
+        if store is None:
             fabric_of(ctx).put_container(account, container, None, {})
-            ctx.resources.put(_system(workspace, name, account, container))
+            store = _system(workspace, name, account, container)
+        by_key = str(workspace.properties.get("systemDatastoresAuthMode")).lower() == "accesskey"
+        store.properties["credentials"] = {"credentialsType": "AccountKey" if by_key else "None"}
+        ctx.resources.put(store)
 
 
 def _system(workspace: Resource, name: str, account: str, container: str) -> Resource:
@@ -42,12 +47,13 @@ def _system(workspace: Resource, name: str, account: str, container: str) -> Res
         name=name,
         properties={
             "description": None, "tags": {}, "properties": {}, "isDefault": name == "workspaceblobstore",
-            "credentials": {"credentialsType": "None"}, "datastoreType": "AzureBlob", "accountName": account,
+            "datastoreType": "AzureBlob", "accountName": account,
             "containerName": container, "endpoint": "core.windows.net", "protocol": "https",
             "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
             "subscriptionId": parts[2], "resourceGroup": parts[4],
         },
         system_data={"createdAt": now(), "createdBy": "Service Principal", "createdByType": "Application"},
+        private={"system": True},
     )  # fmt: skip
 
 
@@ -93,11 +99,28 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
 
 
 async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    """The system's datastores have the account's key, for as long as the account takes keys."""
     kind = str(resource.properties["credentials"]["credentialsType"])
     secrets = resource.private.get("secrets")
+    if kind == "AccountKey" and resource.private.get("system"):
+        secrets = {"key": _account_key(ctx, resource)}
     if kind == "None" or not secrets:
         raise user_error(f"The datastore '{resource.name}' has no credentials: access is by identity.")
     return {"secretsType": kind, **{key: value for key, value in secrets.items() if key != "secretsType"}}
+
+
+def _account_key(ctx: Context, resource: Resource) -> str:
+    """Raises ServiceError 403 where shared keys are off, as the storage account does."""
+    name = str(resource.properties["accountName"])
+    account = ctx.resources.named("Microsoft.Storage/storageAccounts", name)
+    if account is None or account.properties.get("allowSharedKeyAccess") is False:
+        raise user_error(
+            f"Key based authentication is not permitted on the storage account '{name}' of datastore "
+            f"'{resource.name}': set the workspace's systemDatastoresAuthMode to Identity.",
+            403,
+            "KeyBasedAuthenticationNotPermitted",
+        )
+    return str(account.private["keys"][0])
 
 
 def register(ctx: Context) -> None:

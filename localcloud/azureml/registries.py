@@ -14,7 +14,6 @@ from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource
 from localcloud.azureml.common import API_VERSIONS, NAMESPACE, user_error
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError
 from localcloud.storage.fabric import fabric_of
 
 Json = dict[str, Any]
@@ -152,15 +151,6 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
             await asyncio.to_thread(fabric_of(ctx).drop_account, one.name)
         ctx.resources.delete(one.id)
     ctx.resources.delete(group.id)
-
-
-def _check_delete(ctx: Context, resource: Resource) -> None:
-    if ctx.resources.children(resource.id):
-        raise ServiceError(
-            409,
-            "Conflict",
-            f"The registry '{resource.name}' has assets. Delete them before you delete the registry.",
-        )
 
 
 def register(ctx: Context) -> None:

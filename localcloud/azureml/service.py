@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
@@ -15,12 +14,15 @@ from localcloud.azureml import (
     endpoints,
     invoke,
     managed_network,
+    quota,
     registries,
     registry_front,
     registry_models,
     uploads,
     workspaces,
 )
+from localcloud.azureml.jobs import service as jobs_service
+from localcloud.azureml.mlflow import service as mlflow_service
 from localcloud.core.context import Context
 
 
@@ -43,15 +45,14 @@ def build(ctx: Context) -> AzureMLService:
         uploads,
         compute,
         endpoints,
+        quota,
         registries,
         registry_models,
     ):
         module.register(ctx)
-    routes, local = [*discovery.build_routes(), *registry_front.build_routes(ctx)], []
-    for name in ("jobs", "mlflow"):
-        if importlib.util.find_spec(f"localcloud.azureml.{name}") is None:
-            continue
-        part = importlib.import_module(f"localcloud.azureml.{name}.service").build(ctx)
-        routes += part.routes
-        local += part.local_routes
-    return AzureMLService(routes, invoke.build_routes(ctx), local)
+    jobs, mlflow = jobs_service.build(ctx), mlflow_service.build(ctx)
+    return AzureMLService(
+        routes=[*discovery.build_routes(), *registry_front.build_routes(ctx), *jobs.routes, *mlflow.routes],
+        scoring_routes=invoke.build_routes(ctx),
+        local_routes=[*jobs.local_routes, *mlflow.local_routes],
+    )

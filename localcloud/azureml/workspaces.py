@@ -72,7 +72,6 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     ):  # fmt: skip
         if properties.get(name) is None:
             properties[name] = default
-    resource.system_data = resource.system_data
 
 
 def _check_linked(ctx: Context, name: str, type_: str, id_: Any) -> None:
@@ -128,6 +127,11 @@ async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -
     }
 
 
+async def _resync_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> None:
+    """Keys are read when they are asked for, so there is nothing to bring up to date but the datastores."""
+    await asyncio.to_thread(datastores.ensure_system_datastores, ctx, resource)
+
+
 def register(ctx: Context) -> None:
     ctx.database.script(_SCHEMA)
     ctx.types.register(
@@ -149,6 +153,6 @@ def register(ctx: Context) -> None:
             on_delete=_on_delete,
             purge=_purge,
             long_running=frozenset({"put", "delete"}),
-            actions={"listKeys": _list_keys},
+            actions={"listKeys": _list_keys, "resyncKeys": _resync_keys},
         )
     )

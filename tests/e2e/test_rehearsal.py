@@ -1,6 +1,6 @@
 """The pipelines' bad days, played against one localcloud: what each says, and that prod stays as it was.
 
-The good day, dev to prod and one more commit, is `make rehearse`: a tier of its own, because it deploys three stacks and
+The good day, dev to prod and one more commit, is `make rehearse`: a tier of its own, since it deploys three stacks and
 trains six times. These tests play the commit that is checked out, as a build would.
 """
 
@@ -59,7 +59,7 @@ def test_a_missing_variable_is_named_and_nothing_is_deployed(cloud: Machine) -> 
     played = play(cloud, "--yes", "--stage", "dev", "--unset", "dataopsml-dev.BASE_NAME")
     assert played.code == 1
     assert "Variable BASE_NAME is not set: add it to the environment's variable group." in played.text
-    assert "rg-rehearse-dev" not in resource_groups(cloud)
+    assert "rg-dataops-dev" not in resource_groups(cloud)
 
 
 def test_an_unknown_stage_parameter_or_group_is_named(cloud: Machine) -> None:
@@ -78,7 +78,7 @@ def test_an_expired_approval_leaves_prod_as_it_was(cloud: Machine) -> None:
     played = play(cloud, "--yes", "--stage", "prod", "--expire", "dataopsml-prod")
     assert played.code == 1
     assert "approval of dataopsml-prod expired after 4320 minutes" in played.text
-    assert "rg-rehearse-prod" not in resource_groups(cloud)
+    assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
 def test_a_held_state_lock_names_its_holder(cloud: Machine) -> None:
@@ -103,8 +103,8 @@ def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, fai
     assert failed_smoke_run.code == 1
     assert "Invoke the endpoint and wait: exit code 2" in failed_smoke_run.text.replace("\n", " ")
     groups = resource_groups(cloud)
-    assert "rg-rehearse-staging" in groups
-    assert "rg-rehearse-prod" not in groups
+    assert "rg-dataops-staging" in groups
+    assert "rg-dataops-prod" not in groups
 
 
 @pytest.mark.usefixtures("failed_smoke_run")
@@ -118,7 +118,7 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) -> None:
     tagged = cloud.python(
-        _GROUPS + 'client.resource_groups.update("rg-rehearse-staging", {"tags": {"owner": "nobody@example.com"}})'
+        _GROUPS + 'client.resource_groups.update("rg-dataops-staging", {"tags": {"owner": "nobody@example.com"}})'
     )
     assert tagged.code == 0, tagged.text
     played = play(cloud, "pipelines/drift.yml", "--reason", "Schedule", "--stage", "Drift_staging")

@@ -17,7 +17,8 @@ CI_HOME := /opt/dataopsml
 
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
 	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt; then ln -s $(CI_HOME)/.venv .venv; fi
-	@$(MAKE) tools
+	@$(MAKE) .venv/installed
+	@command -v pulumi >/dev/null || $(PYTHON_BIN) -m localcloud.engine
 	@$(PYTHON_BIN) -m pipelines.agent path
 
 preview: ## what `make deploy` would do: make preview STACK=dev
@@ -65,7 +66,7 @@ comment:
 work-item:
 	@$(PYTHON_BIN) -m pipelines.agent work-item $(STACK) $(BUILD)/drift-$(STACK).txt
 
-test-report: ## tests of one tier with results and coverage as files: make test-report TIER=unit
+test-report: tools ## tests of one tier with results and coverage as files: make test-report TIER=unit
 	@mkdir -p $(BUILD)
 	@$(PYTHON_BIN) -m pytest tests/$(TIER) --junitxml=$(BUILD)/tests-$(TIER).xml --cov --cov-report=xml:$(BUILD)/coverage-$(TIER).xml
 
@@ -90,4 +91,5 @@ ci-image-push:
 rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(PYTHON_BIN) -m localcloud start
 	@$(ENTER); python -m rehearsal play $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(PYTHON_BIN) -m localcloud.engine
 	@$(ENTER); python -m rehearsal next $(if $(YES),--yes) $(if $(QUIET),--quiet)

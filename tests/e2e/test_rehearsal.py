@@ -32,7 +32,7 @@ blob.upload_blob(json.dumps(LOCK), overwrite=True) if PUT else blob.delete_blob(
 _GROUPS = """
 import os
 from azure.identity import DefaultAzureCredential
-from azure.mgmt.resource import ResourceManagementClient
+from azure.mgmt.resource.resources import ResourceManagementClient
 client = ResourceManagementClient(DefaultAzureCredential(), os.environ["AZURE_SUBSCRIPTION_ID"])
 """
 

@@ -16,6 +16,7 @@ import pytest
 
 from data.make_diabetes import FILE
 from mlops.components.evaluate.src.evaluate import Metrics, Thresholds, decide, read_thresholds
+from mlops.components.train.src.train import split
 
 COMPONENTS = Path(__file__).resolve().parents[3] / "mlops" / "components"
 _FOREIGN = ("AZURE", "MLFLOW", "MSI", "DATABRICKS")
@@ -122,6 +123,16 @@ def test_the_same_model_again_is_not_better_and_not_registered(
     assert "is not below" in again["decision"]["reason"]
     assert again["metrics"] == pytest.approx(first["metrics"]), "the split depends on the order of the rows"
     assert len(mlflow.MlflowClient(steps.tracking).search_model_versions("name='diabetes'")) == 1
+
+
+def test_a_row_is_on_the_same_side_whatever_other_rows_there_are(rows: pd.DataFrame) -> None:
+    training, held_out = split(rows)
+    fewer_training, fewer_held_out = split(rows.sample(frac=0.5, random_state=5))
+
+    assert len(training) + len(held_out) == len(rows)
+    assert 0.1 < len(held_out) / len(rows) < 0.3
+    for part, whole in ((fewer_training, training), (fewer_held_out, held_out)):
+        assert len(part.merge(whole, how="inner")) == len(part), "a row has changed sides"
 
 
 _GOOD, _BETTER, _POOR = Metrics(0.5, 55.0, 44.0), Metrics(0.6, 50.0, 40.0), Metrics(0.1, 75.0, 60.0)

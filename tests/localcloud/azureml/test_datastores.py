@@ -24,7 +24,7 @@ def test_a_datastore_without_credentials_has_no_secrets(ml: MlWorkspace) -> None
     made = ml.client.datastores.create_or_update(
         AzureBlobDatastore(name=unique("d"), account_name=ml.account, container_name="trainingdata")
     )
-    assert made.credentials.type == "none"
+    assert made.credentials.type == "None"
     answer = ml.azure.arm("POST", f"{ml.id}/datastores/{made.name}/listSecrets", ML)
     assert error_of(answer)[:2] == (400, "UserError")
 

@@ -1,0 +1,110 @@
+"""Registries, and models that go through them from one workspace to the next, by azure-ai-ml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Model
+from azure.ai.ml.exceptions import ValidationException
+
+from tests.localcloud.azure_session import error_of, unique
+from tests.localcloud.azureml.workspace_session import ML, MlWorkspace
+from tests.localcloud.azureml.workspace_session import ml as ml
+
+Json = dict[str, Any]
+
+
+def _body(**region: Any) -> Json:
+    details = {
+        "location": "westeurope",
+        "storageAccountDetails": [{"systemCreatedStorageAccount": {"storageAccountType": "Standard_LRS"}}],
+        "acrDetails": [{"systemCreatedAcrAccount": {"acrAccountSku": "Premium"}}],
+    }
+    return {
+        "location": "westeurope",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"regionDetails": [details | region]},
+    }
+
+
+@pytest.fixture(scope="module")
+def registry(ml: MlWorkspace) -> Iterator[str]:
+    name = unique("reg")
+    id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{name}"
+    ml.azure.put(id_, ML, _body())
+    yield id_
+    group = ml.azure.arm("GET", id_, ML).json()["properties"]["managedResourceGroup"]["resourceId"]
+    ml.azure.finish(ml.azure.arm("DELETE", id_, ML))
+    assert ml.azure.arm("GET", group, "2024-03-01").status_code == 404
+
+
+def _model(ml: MlWorkspace, folder: Path, version: str = "1") -> Model:
+    (folder / "sub").mkdir(exist_ok=True)
+    (folder / "weights.txt").write_text("w")
+    (folder / "sub" / "more.txt").write_text("m")
+    name = unique("model")
+    return ml.client.models.create_or_update(
+        Model(name=name, version=version, path=str(folder), type="custom_model", tags={"commit": "abc"})
+    )
+
+
+def test_a_shared_model_is_found_and_downloaded_with_its_tags(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+    model = _model(ml, tmp_path)
+    name = registry.rsplit("/", 1)[-1]
+    shared = ml.client.models.share(
+        model.name, "1", share_with_name=model.name, share_with_version="7", registry_name=name
+    )
+    assert shared.id == f"azureml://registries/{name}/models/{model.name}/versions/7"
+    assert shared.tags == {"commit": "abc"}
+    client = MLClient(ml.azure.credential, registry_name=name)
+    assert client.models.get(model.name, label="latest").version == "7"
+    assert [one.version for one in client.models.list(name=model.name)] == ["7"]
+    client.models.download(model.name, "7", download_path=tmp_path / "down")
+    found = {one.name: one.read_text() for one in (tmp_path / "down").rglob("*.txt")}
+    assert found == {"weights.txt": "w", "more.txt": "m"}
+    with pytest.raises(ValidationException, match="already exists in registry"):
+        ml.client.models.share(model.name, "1", share_with_name=model.name, share_with_version="7", registry_name=name)
+
+
+def test_a_model_is_registered_from_local_files_and_archived(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+    (tmp_path / "weights.txt").write_text("w")
+    client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
+    name = unique("model")
+    client.models.create_or_update(Model(name=name, version="1", path=str(tmp_path / "weights.txt")))
+    assert [one.version for one in client.models.list(name=name)] == ["1"]
+    client.models.archive(name, "1")
+    assert list(client.models.list(name=name)) == []
+
+
+def test_a_version_in_a_registry_never_changes(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+    model = _model(ml, tmp_path)
+    ml.client.models.share(
+        model.name, "1", share_with_name=model.name, share_with_version="1", registry_name=registry.rsplit("/", 1)[-1]
+    )
+    id_ = f"{registry}/models/{model.name}/versions/1"
+    properties = ml.azure.arm("GET", id_, ML).json()["properties"]
+    answer = ml.azure.arm("PUT", id_, ML, {"properties": properties | {"modelUri": properties["modelUri"] + "x"}})
+    assert error_of(answer)[:2] == (409, "Conflict")
+
+
+@pytest.mark.parametrize(
+    ("region", "named"),
+    [({"location": "northeurope"}, "westeurope"), ({"storageAccountDetails": []}, "storageAccountDetails")],
+)
+def test_a_registry_that_cannot_be_is_refused(ml: MlWorkspace, region: Json, named: str) -> None:
+    id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{unique('reg')}"
+    status, code, message = error_of(ml.azure.arm("PUT", id_, ML, _body(**region)))
+    assert (status, code) == (400, "ValidationError")
+    assert named in message
+
+
+def test_an_unknown_registry_is_not_discovered(ml: MlWorkspace) -> None:
+    url = "https://eastus.api.azureml.ms/registrymanagement/v1.0/registries/nothing/discovery"
+    assert requests.get(url, timeout=30).status_code == 401
+    answer = requests.get(url, headers={"Authorization": f"Bearer {ml.token()}"}, timeout=30)
+    assert error_of(answer)[:2] == (404, "RegistryNotFound")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +20,7 @@ from localcloud.azureml.jobs import shapes
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.jobs.submit import NAME, TYPE, Submission, complete
+from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 
@@ -34,11 +37,14 @@ _END_SECONDS = 60.0
 class JobType:
     """The hooks of the type."""
 
-    def __init__(self, ctx: Context, store: RunStore, runner: JobRunner, submission: Submission) -> None:
+    def __init__(
+        self, ctx: Context, store: RunStore, runner: JobRunner, submission: Submission, tracking: Tracking
+    ) -> None:
         self._ctx = ctx
         self._store = store
         self._runner = runner
         self._submission = submission
+        self._tracking = tracking
 
     def register(self) -> None:
         self._ctx.types.register(
@@ -169,6 +175,11 @@ class JobType:
         workspace = workspace_id(resource.id)
         if self._runner.cancel(workspace, resource.name):
             await self._runner.ended(workspace, resource.name, _END_SECONDS)
+        found = ctx.resources.get(workspace)
+        for run in self._store.tree(workspace, resource.name):
+            await asyncio.to_thread(shutil.rmtree, ctx.settings.runs / f"azureml-{run.id}", ignore_errors=True)
+            if found is not None and found.state != "Deleting":
+                await self._tracking.delete(found, run)
         self._store.delete(workspace, resource.name)
 
 

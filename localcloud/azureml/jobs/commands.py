@@ -12,6 +12,7 @@ from localcloud.azureml.jobs import blob_logs, environment, expressions
 from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.azureml.jobs.nodes import Nodes
 from localcloud.azureml.jobs.process import CommandProcess
+from localcloud.azureml.jobs.registering import register_outputs
 from localcloud.azureml.jobs.runs import Json, Run
 from localcloud.azureml.jobs.stopping import Stop
 from localcloud.azureml.jobs.tracking import Tracking
@@ -128,6 +129,9 @@ class Commands:
                     attempt.fail("UserError", _failure(code, folder))
                 await folder.send_outputs(succeeded=code == 0)
             run.logs += await folder.send_artifacts()
+            submitter = self._principal(run.submitter)
+            if code == 0 and not attempt.stop.wanted and submitter is not None:
+                await register_outputs(self._ctx, workspace, run, submitter)
         finally:
             self._tokens.revoke(token)
             if secret is not None:

@@ -21,11 +21,6 @@ async def latest(mlflow: Mlflow, workspace: Resource, run: Run) -> dict[str, flo
     return {one["key"]: _number(one["value"]) for one in data.get("metrics") or []}
 
 
-async def parameters(mlflow: Mlflow, workspace: Resource, run: Run) -> dict[str, str]:
-    data = await _data(mlflow, workspace, run)
-    return {one["key"]: one["value"] for one in data.get("params") or []}
-
-
 async def listed(mlflow: Mlflow, workspace: Resource, run: Run) -> Json:
     """PaginatedMetricDefinitionList."""
     names = sorted(await latest(mlflow, workspace, run))

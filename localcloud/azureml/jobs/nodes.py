@@ -18,10 +18,6 @@ class Nodes:
         self._busy: dict[str, int] = defaultdict(int)
         self._waiting: dict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
-    def busy(self, compute_id: str) -> int:
-        """How many nodes run a job."""
-        return self._busy[compute_id.lower()]
-
     @asynccontextmanager
     async def one(self, compute_id: str | None) -> AsyncIterator[None]:
         """A node for the time of the block. Serverless jobs (None) have a node at once."""

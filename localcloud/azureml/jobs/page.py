@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from html import escape
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -15,6 +16,7 @@ from localcloud.azureml.jobs import blob_logs, metrics, run_shapes
 from localcloud.azureml.jobs.arm import page_url
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
+from localcloud.azureml.mlflow import workspaces
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
@@ -99,9 +101,17 @@ class Pages:
             head["Compute"] = escape(run.compute.rsplit("/", 1)[-1])
         if identity is not None:
             head["Runs as"] = f"{escape(identity.display_name)} ({escape(identity.app_id)})"
+        if run.mlflow_run_id is not None:
+            head["MLflow"] = self._mlflow_link(workspace, run)
         for name, at in run.states:
             head[f"{escape(name)} at"] = f"{escape(at[11:23])} UTC"
         return head
+
+    def _mlflow_link(self, workspace: Resource, run: Run) -> str:
+        name = quote(workspaces.name_of(self._ctx.database, workspace) or workspaces.DEFAULT)
+        path = f"#/experiments/{run.spec.get('mlflow_experiment')}/runs/{quote(run.mlflow_run_id or '')}"
+        url = f"{self._ctx.settings.mlflow_url}/?workspace={name}{path}?workspace={name}"
+        return f"<a href='{escape(url)}'>run in MLflow</a>"
 
     async def _numbers(self, workspace: Resource, runs: list[Run]) -> list[str]:
         """Metrics and parameters of a run and its steps."""

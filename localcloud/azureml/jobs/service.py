@@ -35,7 +35,7 @@ def build(ctx: Context) -> JobsService:
     runner = JobRunner(ctx, store, Commands(ctx, transfer, tracking, mlflow.tokens), tracking)
     submission = Submission(ctx, store, runner, Sources(ctx, store, mlflow.models))
     ctx.offered[Submission] = submission
-    JobType(ctx, store, runner, submission).register()
+    JobType(ctx, store, runner, submission, tracking).register()
 
     async def stop() -> None:
         transfer.close()

@@ -6,7 +6,8 @@ import secrets
 import time
 
 from localcloud.arm.store import Resource
-from localcloud.azureml.jobs.runs import Run
+from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.mlflow.artifacts_paths import JOB_TAG
 from localcloud.azureml.mlflow.client import Mlflow, MlflowError
 
 _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
@@ -25,7 +26,7 @@ class Tracking:
         } | run.tags  # fmt: skip
         if parent is not None and parent.mlflow_run_id:
             tags["mlflow.parentRunId"] = parent.mlflow_run_id
-        body = {
+        body: Json = {
             "experiment_id": experiment, "run_id": run.id, "run_name": run.display_name or run.name, "user_id": user,
             "start_time": int(time.time() * 1000), "tags": [{"key": key, "value": str(tags[key])} for key in tags],
         }  # fmt: skip
@@ -39,16 +40,18 @@ class Tracking:
             else:
                 raise
         run.mlflow_run_id = str(body["run_id"])
+        run.spec["mlflow_experiment"] = experiment
         return experiment
 
-    async def _create(self, workspace: Resource, body: dict[str, object]) -> None:
+    async def _create(self, workspace: Resource, body: Json) -> None:
         """Run ids are unique in all of MLflow's workspaces, job names only in their own."""
         try:
             await self._mlflow.call(workspace, "POST", "/_localcloud/runs", body)
         except MlflowError as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            body["run_id"] = f"{body['run_id']}-{secrets.token_hex(4)}"
+            tag = {"key": JOB_TAG, "value": body["run_id"]}
+            body |= {"run_id": f"{body['run_id']}-{secrets.token_hex(4)}", "tags": [*body["tags"], tag]}
             await self._mlflow.call(workspace, "POST", "/_localcloud/runs", body)
 
     async def end(self, workspace: Resource, run: Run, status: str) -> None:
@@ -63,4 +66,14 @@ class Tracking:
             await self._mlflow.call(workspace, "POST", "runs/update", body)
         except MlflowError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":  # someone deleted it
+                raise
+
+    async def delete(self, workspace: Resource, run: Run) -> None:
+        """With a deleted job goes its run. Raises MlflowError, ServiceError 503."""
+        if run.mlflow_run_id is None:
+            return
+        try:
+            await self._mlflow.call(workspace, "POST", "runs/delete", {"run_id": run.mlflow_run_id})
+        except MlflowError as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise

@@ -63,13 +63,11 @@ class Locator:
             folder = self._logged_models.folder(found["model"])
             return Place(client, posixpath.join(folder, found["path"] or ""))
         if found := artifacts_paths.RUN.fullmatch(rest):
-            hidden = self._logged_models.folders_of(found["run"]) if not found["path"] else frozenset()
-            owned = self._logged_models.folders_of(found["run"]) if found["path"] else frozenset()
-            root = f"ExperimentRun/dcid.{found['run']}"
-            place = posixpath.join(root, found["path"] or "")
-            if any(place == folder or place.startswith(folder + "/") for folder in owned):
+            folders = self._logged_models.folders_of(found["run"])
+            place = posixpath.join(self._logged_models.root(found["run"]), found["path"] or "").rstrip("/")
+            if any(place == folder or place.startswith(folder + "/") for folder in folders):
                 raise MlflowException(f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST)
-            return Place(client, place, hidden=hidden)
+            return Place(client, place, hidden=folders)
         if found := artifacts_paths.OTHER.fullmatch(rest):
             return Place(client, posixpath.join("mlflow", found["experiment"], found["path"] or ""))
         raise MlflowException(f"'{path}' is not the path of an artifact.", BAD_REQUEST)

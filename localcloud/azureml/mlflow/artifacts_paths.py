@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 ARTIFACT_PATH_TAG = "azureml.artifactPath"
 """A logged model's tag with the folder of its blobs."""
+JOB_TAG = "azureml.jobName"
+"""A run's tag with the name of its job, where the run has another id: job names are unique in a workspace alone."""
 
 RUN = re.compile(r"(?P<experiment>\d+)/(?P<run>[^/]+)/artifacts(?:/(?P<path>.*))?")
 MODEL = re.compile(r"(?P<experiment>\d+)/models/(?P<model>[^/]+)/artifacts(?:/(?P<path>.*))?")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +25,12 @@ from mlflow.utils.validation import _validate_model_name, _validate_run_id
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG
+from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
 from localcloud.azureml.mlflow.workspaces import DEFAULT
 
 Json = dict[str, Any]
+
+_SUFFIXED = re.compile(r".+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class LoggedModels:
     def __init__(self, stores: Stores) -> None:
         self._tracking = stores.tracking
         self._known: dict[str, str] = {}
+        self._roots: dict[str, str] = {}
 
     def folder(self, model_id: str) -> str:
         """Raises MlflowException 404 for an unknown model."""
@@ -51,6 +55,17 @@ class LoggedModels:
             with self._tracking.ManagedSessionMaker(read_only=False) as session:
                 self._known[model_id] = self._decide(session, model_id)
         return self._known[model_id]
+
+    def root(self, run_id: str) -> str:
+        """The folder of a run's artifacts: its job's, which has another name where two workspaces have one such job."""
+        if run_id not in self._roots:
+            job = None
+            if _SUFFIXED.fullmatch(run_id):
+                with self._tracking.ManagedSessionMaker() as session:
+                    tag = session.get(SqlTag, (JOB_TAG, run_id))
+                    job = None if tag is None else str(tag.value)
+            self._roots[run_id] = f"ExperimentRun/dcid.{job or run_id}"
+        return self._roots[run_id]
 
     def folders_of(self, run_id: str) -> frozenset[str]:
         """The folders in a run's artifacts that are logged models."""
@@ -70,7 +85,8 @@ class LoggedModels:
         for tag in model.tags:
             if tag.tag_key == ARTIFACT_PATH_TAG:
                 return str(tag.tag_value)
-        folder = f"ExperimentRun/dcid.{model.source_run_id or model_id}/{model.name}"
+        root = self.root(model.source_run_id) if model.source_run_id else f"ExperimentRun/dcid.{model_id}"
+        folder = f"{root}/{model.name}"
         others = session.query(SqlLoggedModelTag).filter(
             SqlLoggedModelTag.tag_key == ARTIFACT_PATH_TAG, SqlLoggedModelTag.tag_value == folder
         )

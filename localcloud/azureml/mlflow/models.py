@@ -19,7 +19,7 @@ from localcloud.arm import ids
 from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import WORKSPACE, user_error, workspace_of
-from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, parse
+from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG, parse
 from localcloud.azureml.mlflow.client import Mlflow, MlflowError
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
@@ -262,7 +262,9 @@ class Models:
         if found is None:
             return None
         if found.run is not None:
-            return f"ExperimentRun/dcid.{found.run}/{found.path}".rstrip("/")
+            answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": found.run})
+            job = _tags(answer["run"]["data"]).get(JOB_TAG, found.run)
+            return f"ExperimentRun/dcid.{job}/{found.path}".rstrip("/")
         answer = await self._mlflow.call(workspace, "GET", f"logged-models/{found.model}")
         model = answer["model"]
         tags = {tag["key"]: tag["value"] for tag in model["info"].get("tags") or []}

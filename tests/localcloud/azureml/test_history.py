@@ -158,6 +158,7 @@ def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_s
     below = requests.get(step.studio_url, timeout=60)
     missing = requests.get(job.studio_url.replace(two_steps, "nothing"), timeout=60)
     index = requests.get(job.studio_url.split("/runs/")[0], timeout=60)
+    mlflow_ui = page.text.split("href='")[1].split("'")[0]
 
     assert page.status_code == 200
     for word in ("first", "second", "Completed", "executionlogs.txt", ml.name):
@@ -165,3 +166,5 @@ def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_s
     assert log_of(ml, step.name).strip() in below.text
     assert missing.status_code == 404
     assert two_steps in index.text
+    assert f"/runs/{two_steps}" in mlflow_ui
+    assert requests.get(mlflow_ui, timeout=60).status_code == 200

@@ -78,6 +78,27 @@ def test_a_single_file_is_an_input_and_an_output_by_its_path(ml: MlWorkspace, tm
     assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"a,b\n"
 
 
+def test_outputs_with_a_name_are_registered_when_the_job_succeeds(ml: MlWorkspace) -> None:
+    data, model = unique("data"), unique("model")
+    outputs = {
+        "rows": Output(type="uri_folder", name=data),
+        "model": Output(type="custom_model", name=model, version="4"),
+    }
+
+    failed = submit(ml, "echo x > ${{outputs.rows}}/r; exit 1", outputs=outputs)
+    assert ml.finished(failed).status == "Failed"
+    name = submit(ml, "echo 1 > ${{outputs.rows}}/r.txt; echo 2 > ${{outputs.model}}/m.bin", outputs=outputs)
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+
+    asset = ml.client.data.get(data, label="latest")
+    assert (asset.version, asset.path) == ("1", ml.client.jobs.get(name).outputs["rows"].path)
+    (registered,) = ml.client.models.list(name=model)
+    assert (registered.version, registered.job_name, registered.type) == ("4", name, "custom_model")
+    again = submit(ml, "echo 2 > ${{outputs.model}}/m.bin", outputs={"model": outputs["model"]})
+    assert ml.finished(again).status == "Failed"
+    assert f"'{model}' has a version 4 already" in error_of_run(ml, again)[1]
+
+
 def test_direct_mode_hands_over_addresses_and_moves_nothing(ml: MlWorkspace) -> None:
     name = submit(
         ml, "echo in=${{inputs.data}} out=${{outputs.out}}",
@@ -144,9 +165,7 @@ def test_cancelling_a_finished_job_changes_nothing(ml: MlWorkspace) -> None:
 
 
 def test_a_job_that_outlives_its_timeout_is_canceled_and_says_so(ml: MlWorkspace) -> None:
-    job = command(
-        name=unique("job"), command="sleep 60", environment=ml.environment, compute=ml.compute,
-    )  # fmt: skip
+    job = command(name=unique("job"), command="sleep 60", environment=ml.environment, compute=ml.compute)
     job.set_limits(timeout=1)
     name = ml.client.jobs.create_or_update(job).name
 
@@ -342,6 +361,7 @@ def test_a_running_job_is_not_deleted_and_a_finished_one_is(ml: MlWorkspace) -> 
     assert ml.azure.arm("DELETE", f"{ml.id}/jobs/{name}", ML).status_code == 200
     with pytest.raises(ResourceNotFoundError):
         ml.client.jobs.get(name)
+    assert ml.azure.arm("DELETE", f"{ml.id}/jobs/{name}", ML).status_code == 204
 
 
 def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:

@@ -12,7 +12,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from tests.localcloud.azure_session import AzureSession, unique
-from tests.localcloud.azureml.job_sources import code, error_of_run, log_of, pipeline, submit
+from tests.localcloud.azureml.job_sources import code, error_of_run, job_body, log_of, pipeline, put_job, submit
 from tests.localcloud.azureml.job_sources import component as component_of
 from tests.localcloud.azureml.workspace_session import ML, MlWorkspace, make_workspace
 from tests.localcloud.azureml.workspace_session import ml as ml
@@ -131,6 +131,7 @@ def test_workspaces_do_not_see_each_other_s_runs_models_or_artifacts(
     ml: MlWorkspace, azure: AzureSession, tracking: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = make_workspace(azure, unique("aml-"))
+    _check_jobs_of_one_name(ml, other, tracking)
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", other.token())
     stranger = mlflow.MlflowClient(address(other))
     experiment = tracking.create_experiment(unique("mine-"))
@@ -153,6 +154,19 @@ def test_workspaces_do_not_see_each_other_s_runs_models_or_artifacts(
     assert "secret" not in answer.text
     azure.finish(azure.arm("DELETE", other.id, ML, forceToPurge="true"))
     azure.finish(azure.arm("DELETE", other.group, "2024-03-01"))
+
+
+def _check_jobs_of_one_name(ml: MlWorkspace, other: MlWorkspace, tracking: mlflow.MlflowClient) -> None:
+    """MLflow's run ids are unique in all of its workspaces, job names only in one."""
+    name = unique("same")
+    for workspace, word in ((ml, "mine"), (other, "other")):
+        line = f"python -c \"import mlflow; mlflow.start_run(); mlflow.log_text('{word}', 'who.txt')\""
+        body = job_body(workspace, line)
+        assert put_job(workspace, body, name)[0] == 201
+        assert workspace.finished(name).status == "Completed", error_of_run(workspace, name)
+        blob = workspace.blobs().get_blob_client("azureml", f"ExperimentRun/dcid.{name}/who.txt")
+        assert blob.download_blob().readall().decode() == word
+    assert tracking.get_run(name).info.status == "FINISHED"
 
 
 def test_a_workspace_made_anew_starts_with_nothing(azure: AzureSession, monkeypatch: pytest.MonkeyPatch) -> None:

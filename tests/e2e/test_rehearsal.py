@@ -1,7 +1,8 @@
 """The pipelines' bad days, played against one localcloud: what each says, and that prod stays as it was.
 
 The good day, dev to prod and one more commit, is `make rehearse`: a tier of its own, since it deploys three stacks and
-trains six times. These tests play the commit that is checked out, as a build would.
+trains six times. These tests play the commit that is checked out, as a build would. Those that deploy a stack are of that
+tier too: `pytest -m rehearsal`.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def failed_smoke_run(cloud: Machine) -> Result:
     )
 
 
+@pytest.mark.rehearsal
 def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, failed_smoke_run: Result) -> None:
     assert failed_smoke_run.code == 1
     assert "Invoke the endpoint and wait: exit code 2" in failed_smoke_run.text.replace("\n", " ")
@@ -107,6 +109,7 @@ def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, fai
     assert "rg-dataops-prod" not in groups
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
     backend = {"PULUMI_BACKEND_URL": _STATE.format("staging")}
@@ -115,6 +118,7 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
     assert "Error:" in rolled.text
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) -> None:
     tagged = cloud.python(

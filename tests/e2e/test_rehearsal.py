@@ -1,8 +1,8 @@
 """The pipelines' bad days, played against one localcloud: what each says, and that prod stays as it was.
 
 The good day, dev to prod and one more commit, is `make rehearse`: a tier of its own, since it deploys three stacks and
-trains six times. These tests play the commit that is checked out, as a build would. Those that deploy a stack are of that
-tier too: `pytest -m rehearsal`.
+trains six times. These tests play the commit that is checked out, as a build would. Those that deploy a stack are of
+that tier too: `pytest -m rehearsal`.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class Alerts(pulumi.ComponentResource):
             category=consumption.CategoryType.COST,
             amount=budget.monthly_amount,
             time_grain=consumption.TimeGrainType.MONTHLY,
-            time_period=consumption.BudgetTimePeriodArgs(start_date=f"{_this_month()}T00:00:00Z"),
+            time_period=consumption.BudgetTimePeriodArgs(start_date=f"{first_of_the_month(_today())}T00:00:00Z"),
             notifications={
                 "actual": notice(budget.warn_percent, consumption.ThresholdType.ACTUAL),
                 "forecast": notice(100, consumption.ThresholdType.FORECASTED),
@@ -157,5 +157,10 @@ class Alerts(pulumi.ComponentResource):
         )
 
 
-def _this_month() -> datetime.date:
-    return datetime.datetime.now(datetime.UTC).date().replace(day=1)
+def first_of_the_month(day: datetime.date) -> datetime.date:
+    """What Azure takes as the start of a monthly budget."""
+    return day.replace(day=1)
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()

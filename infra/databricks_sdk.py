@@ -28,6 +28,8 @@ class _OnDemand(ModuleType):
         spec = self.__spec__
         assert spec is not None and spec.loader is not None
         spec.loader.exec_module(self)
+        if name not in self.__dict__:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return self.__dict__[name]
 
 

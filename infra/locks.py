@@ -6,7 +6,7 @@ change that replaces an identity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -15,9 +15,10 @@ from pulumi_azure_native import authorization
 
 @dataclass(frozen=True, kw_only=True)
 class LocksArgs:
-    """ARM ids to lock, by label; none where locks are switched off."""
+    """ARM ids to lock, by label. `depends_on`: all that is below them, for a lock comes last and goes first."""
 
     scopes: Mapping[str, pulumi.Input[str]]
+    depends_on: Sequence[pulumi.Resource]
 
 
 class Locks(pulumi.ComponentResource):
@@ -32,6 +33,6 @@ class Locks(pulumi.ComponentResource):
                 scope=scope,
                 level=authorization.LockLevel.CAN_NOT_DELETE,
                 notes="Holds data: set protection.lock to false and deploy before deleting it.",
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on),
             )
         self.register_outputs({})

@@ -107,8 +107,7 @@ class Platform(pulumi.ComponentResource):
             ),
             child,
         )
-        if settings.unity_catalog.enabled:
-            self._unity_catalog()
+        self._catalog = self._unity_catalog()
         self._model_registry = self._shared_registry()
         self._operations()
         self.outputs = self._outputs()
@@ -171,8 +170,10 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _unity_catalog(self) -> None:
-        UnityCatalog(
+    def _unity_catalog(self) -> UnityCatalog | None:
+        if not self._settings.unity_catalog.enabled:
+            return None
+        return UnityCatalog(
             "catalog",
             UnityCatalogArgs(
                 names=self._names,
@@ -238,17 +239,24 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
         if self._settings.protection.lock:
-            scopes = {
-                "workspace-storage": self._storage.workspace_account_id,
-                "training-storage": self._storage.training_account_id,
-                "keyvault": self._vault.vault_id,
-                "workspace": self._learning.workspace_id,
-            }
-            if self._model_registry is not None:
-                scopes["model-registry"] = self._model_registry.registry_id
-            # Last to come and first to go: a lock holds everything below its resource, roles and settings included.
-            parts = [self._access, self._workspace_access, self._storage, self._vault, self._learning, diagnostics]
-            Locks("locks", LocksArgs(scopes=scopes), pulumi.ResourceOptions(parent=self, depends_on=parts))
+            self._locks([diagnostics])
+
+    def _locks(self, more: list[pulumi.Resource]) -> None:
+        """On what holds data, after all that lies below it."""
+        scopes = {
+            "workspace-storage": self._storage.workspace_account_id,
+            "training-storage": self._storage.training_account_id,
+            "keyvault": self._vault.vault_id,
+            "workspace": self._learning.workspace_id,
+        }
+        if self._model_registry is not None:
+            scopes["model-registry"] = self._model_registry.registry_id
+        parts = [
+            self._network, self._storage, self._vault, self._access, self._learning, self._workspace_access,
+            self._catalog, self._model_registry, *more,
+        ]  # fmt: skip
+        below = [part for part in parts if part is not None]
+        Locks("locks", LocksArgs(scopes=scopes, depends_on=below), self._child)
 
     def _outputs(self) -> dict[str, pulumi.Input[str | None]]:
         return {

@@ -35,7 +35,7 @@ _STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 
 class _Section(BaseModel):
     """Unknown fields are refused, and a number in quotes is not a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
 class NetworkSettings(_Section):

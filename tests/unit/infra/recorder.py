@@ -1,50 +1,73 @@
-"""Pulumi's mocks as a recorder: what the program registers and invokes, so that absence can be asserted too."""
+"""Runs the program against Pulumi's mocks and records what it registers, so that absence can be asserted too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pulumi
 import pulumi.runtime
+from pulumi.runtime.mocks import MockMonitor
+
+from infra.configuration import read_settings
+from infra.platform import Platform
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
+PROJECT = "dataopsml"
+MINIMAL = {
+    "base_name": "dataops",
+    "location": "westeurope",
+    "owner": "mlops@example.com",
+    "cost_center": "research-42",
+}
+
+# The input by which Azure names a resource of a type.
+_NAMED_BY = {
+    "ResourceGroup": "resourceGroupName", "StorageAccount": "accountName", "BlobContainer": "containerName",
+    "Vault": "vaultName", "Workspace": "workspaceName", "Registry": "registryName", "Compute": "computeName",
+    "BatchEndpoint": "endpointName", "Datastore": "name", "UserAssignedIdentity": "resourceName",
+    "Component": "resourceName", "AccessConnector": "connectorName", "VirtualNetwork": "virtualNetworkName",
+    "Subnet": "subnetName", "PrivateZone": "privateZoneName",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Registered:
     """One resource as the program asked for it; property names as the engine sees them."""
 
+    urn: str
     type: str
     name: str
     inputs: Mapping[str, Any]
-    custom: bool
     provider: str
+    parent: str
+    protect: bool
+    ignores: Sequence[str]
+    depends_on: Sequence[str]
+    reads: Mapping[str, Sequence[str]]
+    """Input to the URNs of the resources that it was made from."""
+    secret_outputs: Sequence[str]
+    deleted_first: bool
+
+    @property
+    def is_component(self) -> bool:
+        return self.type.startswith(f"{PROJECT}:")
 
 
 @dataclass
-class Recorder(pulumi.runtime.Mocks):
-    """Answers as Azure would, and remembers."""
+class Deployment:
+    """What one run of the program did."""
 
     resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
     invokes: list[str] = field(default_factory=list)
 
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources.append(Registered(args.typ, args.name, args.inputs, bool(args.custom), args.provider or ""))
-        outputs = dict(args.inputs) | _computed(args)
-        return _id(args, str(outputs.get("name", args.name))), outputs
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        self.invokes.append(args.token)
-        if args.token == "azure-native:authorization:getClientConfig":
-            return {"subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "objectId": DEPLOYER, "clientId": DEPLOYER}
-        raise AssertionError(f"the program asks for {args.token}, which the tests do not know")
-
     def of(self, type_: str) -> list[Registered]:
-        """Resources of a type, written as module:Class, in the order of their registration."""
+        """Resources of a type, written as it ends: module:Class, or Class."""
         return [each for each in self.resources if each.type.endswith(f":{type_}")]
 
     def one(self, type_: str, name: str | None = None) -> Registered:
@@ -52,30 +75,99 @@ class Recorder(pulumi.runtime.Mocks):
         assert len(found) == 1, f"expected one {type_} {name or ''}, got {[each.name for each in found]}"
         return found[0]
 
+    def types(self) -> set[str]:
+        return {each.type for each in self.resources}
+
     def __iter__(self) -> Iterator[Registered]:
         return iter(self.resources)
 
 
+class _Monitor(MockMonitor):
+    """Also records the options of each registration."""
+
+    def __init__(self, mocks: _Mocks, deployment: Deployment) -> None:
+        super().__init__(mocks)
+        self._deployment = deployment
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self._deployment.resources.append(
+                Registered(
+                    urn=answer.urn,
+                    type=request.type,
+                    name=request.name,
+                    inputs=pulumi.runtime.rpc.deserialize_properties(request.object),
+                    provider=request.provider,
+                    parent=request.parent,
+                    protect=request.protect,
+                    ignores=list(request.ignoreChanges),
+                    depends_on=list(request.dependencies),
+                    reads={key: list(value.urns) for key, value in request.propertyDependencies.items()},
+                    secret_outputs=list(request.additionalSecretOutputs),
+                    deleted_first=request.deleteBeforeReplace,
+                )
+            )
+        return answer
+
+
+class _Mocks(pulumi.runtime.Mocks):
+    """Answers as Azure would."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        outputs = dict(args.inputs) | _computed(args)
+        return _id(args, str(outputs.get("name", args.name))), outputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        self._deployment.invokes.append(args.token)
+        if args.token == "azure-native:authorization:getClientConfig":
+            return {
+                "subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "objectId": DEPLOYER, "clientId": DEPLOYER,
+            }, []  # fmt: skip
+        raise AssertionError(f"the program asks for {args.token}, which the tests do not know")
+
+
+def deploy(environment: str = "dev", **config: str) -> Deployment:
+    """Run the platform with the smallest settings and `config`, whose values are text or JSON as Pulumi has them."""
+    return _deploy(environment, tuple(sorted((MINIMAL | config).items())))
+
+
+@cache
+def _deploy(environment: str, config: tuple[tuple[str, str], ...]) -> Deployment:
+    settings = read_settings({f"{PROJECT}:{key}": value for key, value in config}, PROJECT, environment)
+    deployment = Deployment()
+    mocks = _Mocks(deployment)
+    pulumi.runtime.set_mocks(mocks, PROJECT, environment, preview=False, monitor=_Monitor(mocks, deployment))
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        platform = Platform("platform", settings)
+        return pulumi.Output.all(**platform.outputs).apply(deployment.outputs.update)
+
+    run()
+    return deployment
+
+
 def _computed(args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
     inputs, kind = args.inputs, args.typ.rsplit(":", 1)[-1]
-    own = {
-        "ResourceGroup": "resourceGroupName", "StorageAccount": "accountName", "BlobContainer": "containerName",
-        "Vault": "vaultName", "Workspace": "workspaceName", "Registry": "registryName", "Compute": "computeName",
-        "BatchEndpoint": "endpointName", "Datastore": "name", "UserAssignedIdentity": "resourceName",
-        "Component": "resourceName", "AccessConnector": "connectorName",
-    }.get(kind)  # fmt: skip
+    own = _NAMED_BY.get(kind)
     name = str(inputs.get(own, args.name)) if own else args.name
     computed: dict[str, Any] = {} if args.typ.startswith("databricks:") else {"name": name}
     identity = inputs.get("identity")
     if identity:  # given as a list of ids, answered as a map
         computed["identity"] = identity | {
+            "principalId": f"principal-of-{name}",
             "userAssignedIdentities": {
                 each: {"principalId": "principal", "clientId": "client"}
                 for each in identity.get("userAssignedIdentities") or []
-            }
+            },
         }
     if kind == "UserAssignedIdentity":
-        computed |= {"principalId": f"principal-of-{name}", "clientId": f"client-of-{name}", "tenantId": TENANT}
+        client = "44444444-4444-4444-4444-444444444444"
+        computed |= {"principalId": f"principal-of-{name}", "clientId": client, "tenantId": TENANT}
     elif kind == "Vault":
         computed["properties"] = dict(inputs["properties"]) | {"vaultUri": f"https://{name}.vault.azure.net/"}
     elif kind == "Registry":

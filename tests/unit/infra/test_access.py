@@ -1,0 +1,128 @@
+"""Who may do what: every role assignment of the stack, and no other."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from infra.roles import Role
+from tests.unit.infra.recorder import DEPLOYER, SUBSCRIPTION, Deployment, Registered, deploy
+from tests.unit.infra.test_platform import NETWORKS
+
+ROLES = {role.value: role.name for role in Role}
+PIPELINE, WORKSPACE = "principal-of-id-dataops-dev-pipeline", "principal-of-id-dataops-dev-aml"
+OPERATOR = "55555555-5555-5555-5555-555555555555"
+
+ALWAYS = {
+    (PIPELINE, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
+    (PIPELINE, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
+    (PIPELINE, "ACR_PULL", "Registry/acrdataopsdev"),
+    (PIPELINE, "KEY_VAULT_SECRETS_USER", "Vault/kv-dataops-dev"),
+    (PIPELINE, "ML_DATA_SCIENTIST", "Workspace/aml-dataops-dev"),
+    (WORKSPACE, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
+    (WORKSPACE, "CONTRIBUTOR", "StorageAccount/stdataopsdev"),
+    (WORKSPACE, "CONTRIBUTOR", "Vault/kv-dataops-dev"),
+    (WORKSPACE, "KEY_VAULT_ADMINISTRATOR", "Vault/kv-dataops-dev"),
+    (WORKSPACE, "CONTRIBUTOR", "Registry/acrdataopsdev"),
+    (WORKSPACE, "CONTRIBUTOR", "Component/appi-dataops-dev"),
+}
+DEPLOYER_S = {
+    (DEPLOYER, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
+    (DEPLOYER, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
+}
+APPROVES_STORAGE = (WORKSPACE, "NETWORK_CONNECTION_APPROVER", "StorageAccount/stdataopsdevtr")
+APPROVES_DATABRICKS = (WORKSPACE, "CONTRIBUTOR", "Workspace/dbw-dataops-dev")
+
+
+def granted(deployment: Deployment) -> set[tuple[str, str, str]]:
+    return {(_principal(each), _role(each), _scope(each)) for each in deployment.of("RoleAssignment")}
+
+
+def _principal(assignment: Registered) -> str:
+    return str(assignment.inputs["principalId"])
+
+
+def _role(assignment: Registered) -> str:
+    definition = str(assignment.inputs["roleDefinitionId"])
+    assert definition.startswith(f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/")
+    return ROLES[definition.rsplit("/", 1)[-1]]
+
+
+def _scope(assignment: Registered) -> str:
+    return "/".join(str(assignment.inputs["scope"]).rsplit("/", 2)[-2:])
+
+
+@pytest.mark.parametrize(
+    ("profile", "more"),
+    [
+        ("public", set()),
+        ("restricted", {APPROVES_STORAGE}),
+        ("private", {APPROVES_STORAGE, APPROVES_DATABRICKS}),
+    ],
+)
+def test_roles_are_these_and_no_others(profile: str, more: set[tuple[str, str, str]]) -> None:
+    assert granted(deploy(network=NETWORKS[profile])) == ALWAYS | DEPLOYER_S | more
+
+
+def test_named_operators_take_the_deployer_s_place() -> None:
+    made = deploy(access=f'{{"operators": [{{"object_id": "{OPERATOR}", "type": "Group"}}]}}')
+    assert granted(made) == ALWAYS | {(OPERATOR, role, scope) for _, role, scope in DEPLOYER_S}
+    kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == OPERATOR}
+    assert kinds == {"Group"}
+
+
+def test_a_person_who_deploys_is_said_to_be_one() -> None:
+    made = deploy(access='{"deployer_type": "User"}')
+    kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == DEPLOYER}
+    assert kinds == {"User"}
+
+
+def test_unity_catalog_goes_by_its_connector_s_identity() -> None:
+    more = granted(deploy(unity_catalog='{"enabled": true}')) - ALWAYS - DEPLOYER_S
+    assert more == {("principal-of-dbac-dataops-dev", "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata")}
+
+
+def test_users_of_the_model_registry_are_granted_that_and_nothing_else() -> None:
+    user = f'[{{"object_id": "{OPERATOR}", "type": "ServicePrincipal"}}]'
+    made = deploy(model_registry=f'{{"name": "mlr-dataops", "create": true, "users": {user}}}')
+    assert granted(made) - ALWAYS - DEPLOYER_S == {(OPERATOR, "ML_REGISTRY_USER", "Registry/mlr-dataops")}
+
+
+def test_no_role_is_given_on_more_than_one_resource() -> None:
+    for assignment in deploy(network=NETWORKS["private"]).of("RoleAssignment"):
+        assert "/providers/" in str(assignment.inputs["scope"]), assignment.name
+
+
+def test_assignments_have_guids_that_stay_and_principals_of_a_said_kind() -> None:
+    first = {each.name: each.inputs["roleAssignmentName"] for each in deploy().of("RoleAssignment")}
+    again = {each.name: each.inputs["roleAssignmentName"] for each in deploy(tags='{"a": "b"}').of("RoleAssignment")}
+    assert first == again
+    assert len(set(first.values())) == len(first)
+    for name, guid in first.items():
+        assert uuid.UUID(guid).version == 5, name
+    for assignment in deploy().of("RoleAssignment"):
+        assert assignment.inputs["principalType"] == "ServicePrincipal", assignment.name
+        assert assignment.deleted_first, "Azure refuses to change the principal of an assignment"
+
+
+def test_another_environment_s_assignments_have_other_names() -> None:
+    names = [
+        {each.inputs["roleAssignmentName"] for each in deploy(stack).of("RoleAssignment")} for stack in ("dev", "qa")
+    ]
+    assert not names[0] & names[1]
+
+
+def test_the_identity_is_a_plain_principal_in_databricks() -> None:
+    made = deploy()
+    principal = made.one("ServicePrincipal").inputs
+    assert set(principal) == {"applicationId", "displayName"}, "no entitlements"
+    client = principal["applicationId"]
+    targets = {"instancePoolId": "CAN_ATTACH_TO", "clusterPolicyId": "CAN_USE", "directoryPath": "CAN_READ"}
+    seen = {}
+    for permissions in made.of("Permissions"):
+        (control,) = permissions.inputs["accessControls"]
+        assert control["servicePrincipalName"] == client
+        (target,) = set(permissions.inputs) - {"accessControls"}
+        seen[target] = control["permissionLevel"]
+    assert seen == targets

@@ -1,0 +1,182 @@
+"""What each network profile makes, and what it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.infra.recorder import Deployment, Registered, deploy
+from tests.unit.infra.test_platform import NETWORKS
+
+NETWORK_KINDS = {
+    "VirtualNetwork", "Subnet", "NetworkSecurityGroup", "SecurityRule", "NatGateway", "PublicIPAddress",
+    "PrivateEndpoint", "PrivateDnsZoneGroup", "PrivateZone", "VirtualNetworkLink", "ManagedNetworkSettingsRule",
+}  # fmt: skip
+HUB = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-hub-dns"
+
+
+def kinds(deployment: Deployment) -> dict[str, int]:
+    found = [each.type.rsplit(":", 1)[-1] for each in deployment]
+    return {kind: found.count(kind) for kind in NETWORK_KINDS if kind in found}
+
+
+def guarded(deployment: Deployment) -> list[Registered]:
+    types = ("StorageAccount", "Vault", "containerregistry:Registry", "machinelearningservices:Workspace",
+             "databricks:Workspace")  # fmt: skip
+    return [each for type_ in types for each in deployment.of(type_)]
+
+
+def public_access(resource: Registered) -> Any:
+    inputs = resource.inputs["properties"] if resource.type.endswith(":Vault") else resource.inputs
+    return inputs["publicNetworkAccess"]
+
+
+def test_the_public_profile_has_no_network_of_its_own() -> None:
+    made = deploy(network=NETWORKS["public"])
+    assert kinds(made) == {}
+    assert {public_access(each) for each in guarded(made)} == {"Enabled"}
+    for account in made.of("StorageAccount"):
+        assert account.inputs["networkRuleSet"]["defaultAction"] == "Allow"
+    assert made.one("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
+    workspace = made.one("machinelearningservices:Workspace").inputs
+    assert "managedNetwork" not in workspace and "imageBuildCompute" not in workspace
+    assert set(made.one("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
+
+
+def test_the_restricted_profile_lets_named_addresses_and_its_own_network_in() -> None:
+    made = deploy(network=NETWORKS["restricted"])
+    assert kinds(made) == {
+        "VirtualNetwork": 1, "Subnet": 2, "NetworkSecurityGroup": 2, "NatGateway": 1, "PublicIPAddress": 1,
+        "ManagedNetworkSettingsRule": 2,
+    }  # fmt: skip
+    assert {public_access(each) for each in guarded(made)} == {"Enabled"}
+    subnets = {each.inputs["subnetName"]: each for each in made.of("Subnet")}
+    ids = [f"/Subnet/{name}" for name in ("databricks-host", "databricks-container")]
+    for account in made.of("StorageAccount"):
+        rules = account.inputs["networkRuleSet"]
+        assert rules["defaultAction"] == "Deny" and rules["bypass"] == "AzureServices"
+        assert [each["iPAddressOrRange"] for each in rules["ipRules"]] == ["203.0.113.0/24"]
+        allowed = [each["virtualNetworkResourceId"] for each in rules["virtualNetworkRules"]]
+        assert [id_[id_.index("/Subnet/") :] for id_ in allowed] == ids
+    acls = made.one("Vault").inputs["properties"]["networkAcls"]
+    assert acls["defaultAction"] == "Deny" and acls["ipRules"] == [{"value": "203.0.113.0/24"}]
+    registry = made.one("containerregistry:Registry").inputs
+    assert registry["sku"] == {"name": "Premium"} and registry["networkRuleSet"]["defaultAction"] == "Deny"
+    for subnet in subnets.values():
+        services = [each["service"] for each in subnet.inputs["serviceEndpoints"]]
+        assert services == ["Microsoft.Storage", "Microsoft.KeyVault"]
+
+
+def test_the_private_profile_closes_every_service_to_the_internet() -> None:
+    made = deploy(network=NETWORKS["private"])
+    assert kinds(made) == {
+        "VirtualNetwork": 1, "Subnet": 3, "NetworkSecurityGroup": 3, "SecurityRule": 2, "NatGateway": 1,
+        "PublicIPAddress": 1, "PrivateEndpoint": 8, "PrivateDnsZoneGroup": 8, "PrivateZone": 8,
+        "VirtualNetworkLink": 8, "ManagedNetworkSettingsRule": 3,
+    }  # fmt: skip
+    assert {public_access(each) for each in guarded(made)} == {"Disabled"}
+    assert made.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
+
+
+def test_every_private_service_has_its_endpoint_and_names() -> None:
+    made = deploy(network=NETWORKS["private"])
+    reached = {
+        (connection["privateLinkServiceId"].rsplit("/", 1)[-1], *connection["groupIds"])
+        for endpoint in made.of("PrivateEndpoint")
+        for connection in endpoint.inputs["privateLinkServiceConnections"]
+    }
+    assert reached == {
+        ("stdataopsdev", "blob"), ("stdataopsdev", "file"), ("stdataopsdevtr", "blob"), ("stdataopsdevtr", "dfs"),
+        ("kv-dataops-dev", "vault"), ("acrdataopsdev", "registry"), ("aml-dataops-dev", "amlworkspace"),
+        ("dbw-dataops-dev", "databricks_ui_api"),
+    }  # fmt: skip
+    zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
+    assert zones == {
+        "privatelink.blob.core.windows.net", "privatelink.dfs.core.windows.net", "privatelink.file.core.windows.net",
+        "privatelink.vaultcore.azure.net", "privatelink.azurecr.io", "privatelink.api.azureml.ms",
+        "privatelink.notebooks.azure.net", "privatelink.azuredatabricks.net",
+    }  # fmt: skip
+    assert {each.inputs["privateZoneName"] for each in made.of("VirtualNetworkLink")} == zones
+    for group in made.of("PrivateDnsZoneGroup"):
+        assert group.inputs["privateDnsZoneConfigs"], group.name
+    links = {each.urn for each in made.of("PrivateDnsZoneGroup")}
+    assert links <= set(made.one("databricks", "runs-provider").depends_on), "its API is reached by these names"
+
+
+def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
+    made = deploy(network=f'{{"profile": "private", "dns_zone_group": "{HUB}"}}')
+    assert not made.of("PrivateZone") and not made.of("VirtualNetworkLink")
+    ids = {
+        config["privateDnsZoneId"]
+        for group in made.of("PrivateDnsZoneGroup")
+        for config in group.inputs["privateDnsZoneConfigs"]
+    }
+    assert len(ids) == 8
+    assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
+
+
+@pytest.mark.parametrize("profile", ["restricted", "private"])
+def test_clusters_live_in_the_network_and_leave_it_by_one_address(profile: str) -> None:
+    made = deploy(network=NETWORKS[profile])
+    parameters = made.one("databricks:Workspace").inputs["parameters"]
+    assert parameters["customVirtualNetworkId"]["value"].endswith("/vnet-dataops-dev")
+    assert parameters["customPublicSubnetName"] == {"value": "databricks-host"}
+    assert parameters["customPrivateSubnetName"] == {"value": "databricks-container"}
+    for subnet in made.of("Subnet"):
+        assert subnet.inputs["networkSecurityGroup"]["id"] and subnet.inputs["defaultOutboundAccess"] is False
+        if subnet.inputs["subnetName"].startswith("databricks-"):
+            assert subnet.inputs["natGateway"]["id"].endswith("/network-egress")
+            assert [each["serviceName"] for each in subnet.inputs["delegations"]] == ["Microsoft.Databricks/workspaces"]
+
+
+def test_subnets_are_made_one_after_another() -> None:
+    made = {each.inputs["subnetName"]: each for each in deploy(network=NETWORKS["private"]).of("Subnet")}
+    assert made["databricks-host"].urn in made["databricks-container"].depends_on
+    assert made["databricks-container"].urn in made["endpoints"].depends_on
+
+
+@pytest.mark.parametrize(
+    ("network", "mode", "rules"),
+    [
+        (NETWORKS["restricted"], "AllowInternetOutbound", {"training-storage-blob", "training-storage-dfs"}),
+        (
+            NETWORKS["private"],
+            "AllowInternetOutbound",
+            {"training-storage-blob", "training-storage-dfs", "databricks-databricks-ui-api"},
+        ),
+        (
+            '{"profile": "restricted", "allowed_ips": ["203.0.113.0/24"], "outbound_hosts": ["*.pypi.org"]}',
+            "AllowOnlyApprovedOutbound",
+            {"training-storage-blob", "training-storage-dfs", "any-pypi-org", "databricks"},
+        ),
+    ],
+)
+def test_jobs_reach_what_they_need_and_no_more(network: str, mode: str, rules: set[str]) -> None:
+    made = deploy(network=network)
+    assert made.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
+    found = made.of("ManagedNetworkSettingsRule")
+    assert {each.inputs["ruleName"] for each in found} == rules
+    compute = made.one("Compute")
+    assert {each.urn for each in found} <= set(compute.depends_on), "the first node provisions the network"
+    assert compute.inputs["properties"]["properties"]["enableNodePublicIp"] is False
+    hosts = {each.inputs["properties"]["destination"] for each in found if each.inputs["properties"]["type"] == "FQDN"}
+    assert hosts in (set(), {"*.pypi.org", "adb-1234567890123456.7.azuredatabricks.net"})
+
+
+def test_the_endpoints_subnet_answers_to_the_network_only() -> None:
+    rules = {
+        each.inputs["securityRuleName"]: each.inputs for each in deploy(network=NETWORKS["private"]).of("SecurityRule")
+    }
+    allow, deny = rules["allow-https-from-the-network"], rules["deny-the-rest"]
+    assert (allow["access"], allow["sourceAddressPrefix"], allow["destinationPortRange"]) == (
+        "Allow",
+        "VirtualNetwork",
+        "443",
+    )
+    assert (deny["access"], deny["sourceAddressPrefix"]) == ("Deny", "*") and deny["priority"] > allow["priority"]
+
+
+def test_databricks_rules_in_the_security_groups_are_left_alone() -> None:
+    for group in deploy(network=NETWORKS["private"]).of("NetworkSecurityGroup"):
+        assert "securityRules" not in group.inputs, "rules in line would take Databricks' own away"

@@ -1,0 +1,152 @@
+"""What people need to run the platform: logs, alerts, a budget, locks, and the ways to bring data back."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import pytest
+
+from infra import alerts
+from tests.unit.infra.recorder import deploy
+from tests.unit.infra.test_platform import FULL, NETWORKS
+
+PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
+
+
+@pytest.mark.parametrize("profile", NETWORKS)
+def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
+    made = deploy(network=NETWORKS[profile])
+    settings = made.of("DiagnosticSetting")
+    sources = {target for each in settings for target in each.reads["resourceUri"]}
+    logging = {
+        each.urn
+        for type_ in (
+            "StorageAccount",
+            "Vault",
+            "containerregistry:Registry",
+            "machinelearningservices:Workspace",
+            "databricks:Workspace",
+            "operationalinsights:Workspace",
+            "Component",
+            "VirtualNetwork",
+            "NetworkSecurityGroup",
+            "PublicIPAddress",
+        )
+        for each in made.of(type_)
+    }
+    assert sources == logging
+    for each in settings:
+        assert each.inputs["workspaceId"].endswith("/log-dataops-dev"), each.name
+        assert each.inputs.get("logs") or each.inputs.get("metrics"), each.name
+    blobs = [each for each in settings if str(each.inputs["resourceUri"]).endswith("/blobServices/default")]
+    assert len(blobs) == 2 and all(each.inputs["logs"][0]["categoryGroup"] == "allLogs" for each in blobs)
+
+
+def test_nobody_is_told_where_nobody_is_named() -> None:
+    made = deploy()
+    for type_ in ("ActionGroup", "MetricAlert", "ScheduledQueryRule", "Budget"):
+        assert not made.of(type_), type_
+
+
+def test_people_are_told_of_failed_runs() -> None:
+    made = deploy(monitoring=PEOPLE)
+    group = made.one("ActionGroup")
+    assert [each["emailAddress"] for each in group.inputs["emailReceivers"]] == [
+        "mlops@example.com",
+        "on-call@example.com",
+    ]
+    pipelines, notebooks = made.one("MetricAlert"), made.one("ScheduledQueryRule")
+    (criterion,) = pipelines.inputs["criteria"]["allOf"]
+    assert criterion["metricName"] == "Failed Runs" and criterion["threshold"] == 0
+    assert made.one("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]
+    (condition,) = notebooks.inputs["criteria"]["allOf"]
+    assert condition["query"].startswith("DatabricksJobs") and condition["operator"] == "GreaterThan"
+    assert group.urn in pipelines.reads["actions"] and group.urn in notebooks.reads["actions"]
+
+
+def test_a_budget_counts_the_group_and_tells_people_before_it_is_spent() -> None:
+    made = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500, "warn_percent": 70}')
+    budget = made.one("Budget")
+    assert budget.inputs["amount"] == 500 and budget.inputs["timeGrain"] == "Monthly"
+    assert made.one("ResourceGroup").urn in budget.reads["scope"]
+    actual, forecast = (budget.inputs["notifications"][name] for name in ("actual", "forecast"))
+    assert (actual["threshold"], actual["thresholdType"]) == (70, "Actual")
+    assert (forecast["threshold"], forecast["thresholdType"]) == (100, "Forecasted")
+    assert actual["contactEmails"] == ["mlops@example.com", "on-call@example.com"]
+    assert made.one("ActionGroup").urn in budget.reads["notifications"]
+
+
+def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
+    budget = deploy(budget='{"monthly_amount": 500}').one("Budget")
+    first = datetime.datetime.now(datetime.UTC).date().replace(day=1)
+    assert alerts.first_of_the_month(datetime.date(2026, 12, 31)) == datetime.date(2026, 12, 1)
+    assert budget.inputs["timePeriod"]["startDate"] in {f"{first}T00:00:00Z"}
+    assert list(budget.ignores) == ["timePeriod"]
+
+
+def test_data_is_locked_and_protected_where_it_is_asked_for() -> None:
+    made = deploy("prod", network=NETWORKS["private"], **FULL)
+    locked = {target for lock in made.of("ManagementLockByScope") for target in lock.reads["scope"]}
+    holding = [
+        *made.of("StorageAccount"), *made.of("Vault"), *made.of("machinelearningservices:Workspace"),
+        *made.of("machinelearningservices:Registry"),
+    ]  # fmt: skip
+    assert locked == {each.urn for each in holding}
+    assert all(lock.inputs["level"] == "CanNotDelete" for lock in made.of("ManagementLockByScope"))
+    for each in [*holding, *made.of("BlobContainer"), *made.of("ResourceGroup")]:
+        assert each.protect, each.name
+
+
+def test_locks_come_last_so_that_they_go_first() -> None:
+    made = deploy("prod", network=NETWORKS["private"], **FULL)
+    below = {
+        each.urn
+        for type_ in (
+            "RoleAssignment",
+            "BlobContainer",
+            "DiagnosticSetting",
+            "Datastore",
+            "Compute",
+            "BatchEndpoint",
+            "ManagementPolicy",
+        )
+        for each in made.of(type_)
+    }
+    for lock in made.of("ManagementLockByScope"):
+        assert below <= set(lock.depends_on), sorted(below - set(lock.depends_on))
+
+
+def test_nothing_is_locked_or_protected_where_it_is_not() -> None:
+    made = deploy()
+    assert not made.of("ManagementLockByScope")
+    assert not [each.name for each in made if each.protect]
+
+
+def test_old_versions_end_and_old_data_get_cheaper() -> None:
+    settings = '{"old_version_days": 90, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS"}'
+    made = deploy(training_data=settings)
+    (rule,) = made.one("ManagementPolicy").inputs["policy"]["rules"]
+    actions = rule["definition"]["actions"]
+    assert actions["version"] == {"delete": {"daysAfterCreationGreaterThan": 90}}
+    assert actions["baseBlob"] == {"tierToCool": {"daysAfterModificationGreaterThan": 60}}
+    assert rule["definition"]["filters"]["prefixMatch"] == ["trainingdata/"]
+    training = next(each for each in made.of("StorageAccount") if each.inputs["accountName"].endswith("tr"))
+    assert training.inputs["sku"] == {"name": "Standard_GZRS"}
+    assert {each.inputs["deleteRetentionPolicy"]["days"] for each in made.of("BlobServiceProperties")} == {14}
+
+
+def test_data_stay_where_they_are_unless_told() -> None:
+    (rule,) = deploy().one("ManagementPolicy").inputs["policy"]["rules"]
+    assert "baseBlob" not in rule["definition"]["actions"]
+
+
+def test_the_model_registry_is_made_by_the_stack_that_says_so() -> None:
+    named = '"name": "mlr-dataops"'
+    assert not deploy().of("machinelearningservices:Registry")
+    assert not deploy(model_registry=f"{{{named}}}").of("machinelearningservices:Registry")
+    registry = deploy(model_registry=f'{{{named}, "create": true}}').one("machinelearningservices:Registry").inputs
+    assert registry["registryName"] == "mlr-dataops"
+    (region,) = registry["regionDetails"]
+    assert region["location"] == "westeurope"
+    assert 'allowBlobPublicAccess": false' in json.dumps(region)

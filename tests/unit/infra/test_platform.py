@@ -1,0 +1,172 @@
+"""The platform as a whole: what is there in every profile, where it hangs, and what it exports."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from contract.outputs import PlatformOutputs, read_outputs
+from tests.unit.infra.recorder import PROJECT, Deployment, deploy
+
+NETWORKS = {
+    "public": '{"profile": "public"}',
+    "restricted": '{"profile": "restricted", "allowed_ips": ["203.0.113.0/24"]}',
+    "private": '{"profile": "private"}',
+}
+FULL = {
+    "monitoring": '{"alert_emails": ["mlops@example.com"]}',
+    "budget": '{"monthly_amount": 100}',
+    "protection": '{"lock": true, "protect": true}',
+    "unity_catalog": '{"enabled": true}',
+    "model_registry": '{"name": "mlr-dataops", "create": true}',
+}
+ALWAYS = {
+    "azure-native:resources:ResourceGroup": 1,
+    "azure-native:storage:StorageAccount": 2,
+    "azure-native:storage:BlobServiceProperties": 2,
+    "azure-native:storage:BlobContainer": 1,
+    "azure-native:storage:ManagementPolicy": 1,
+    "azure-native:keyvault:Vault": 1,
+    "azure-native:operationalinsights:Workspace": 1,
+    "azure-native:applicationinsights:Component": 1,
+    "azure-native:containerregistry:Registry": 1,
+    "azure-native:managedidentity:UserAssignedIdentity": 2,
+    "azure-native:machinelearningservices:Workspace": 1,
+    "azure-native:machinelearningservices:Compute": 1,
+    "azure-native:machinelearningservices:Datastore": 1,
+    "azure-native:machinelearningservices:BatchEndpoint": 1,
+    "azure-native:databricks:Workspace": 1,
+    "databricks:index/instancePool:InstancePool": 1,
+    "databricks:index/clusterPolicy:ClusterPolicy": 1,
+    "databricks:index/directory:Directory": 1,
+    "databricks:index/servicePrincipal:ServicePrincipal": 1,
+    "databricks:index/permissions:Permissions": 3,
+    "pulumi:providers:databricks": 1,
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    return deploy(network=NETWORKS[request.param])
+
+
+@pytest.fixture
+def full() -> Deployment:
+    return deploy("prod", network=NETWORKS["private"], **FULL)
+
+
+def test_the_platform_s_parts_are_there_in_every_profile(deployment: Deployment) -> None:
+    for type_, count in ALWAYS.items():
+        found = [each.name for each in deployment if each.type == type_]
+        assert len(found) == count, f"{type_}: {found}"
+
+
+def test_outputs_are_the_contract_s(deployment: Deployment) -> None:
+    assert set(deployment.outputs) == set(PlatformOutputs.model_fields)
+    outputs = read_outputs(deployment.outputs, "dev")
+    assert outputs.environment == "dev"
+    assert outputs.databricks_host == "https://adb-1234567890123456.7.azuredatabricks.net"
+    assert outputs.key_vault_uri == "https://kv-dataops-dev.vault.azure.net/"
+    assert outputs.model_registry is None
+
+
+def test_the_shared_registry_is_an_output_where_it_is_named() -> None:
+    assert deploy(model_registry='{"name": "mlr-dataops"}').outputs["model_registry"] == "mlr-dataops"
+
+
+def test_everything_belongs_to_a_component_and_is_named_after_it(full: Deployment) -> None:
+    components = {each.urn: each for each in full if each.is_component}
+    platform = full.one("Platform")
+    for each in full:
+        if each is platform:
+            continue
+        assert each.parent in components, f"{each.name} belongs to no component"
+        parent = components[each.parent]
+        if parent is not platform and each.type != "azure-native:authorization:RoleAssignment":
+            assert each.name.startswith(f"{parent.name}-"), f"{each.name} is not named after {parent.name}"
+
+
+def test_components_are_named_by_area_and_class(full: Deployment) -> None:
+    for each in full:
+        if each.is_component:
+            assert re.fullmatch(rf"{PROJECT}:[a-z]+:[A-Z][A-Za-z]+", each.type), each.type
+
+
+def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None:
+    tagged = [each for each in full if "tags" in each.inputs]
+    wanted = {"project", "environment", "managed_by", "owner", "cost_center"}
+    for each in tagged:
+        assert wanted <= set(each.inputs["tags"]), each.name
+    untagged = {each.type.split(":")[-1] for each in full if each.type.startswith("azure-native:")} - {
+        each.type.split(":")[-1] for each in tagged
+    }
+    # What ARM has no tags for.
+    assert untagged == {
+        "BlobContainer", "BlobServiceProperties", "Budget", "Datastore", "DiagnosticSetting", "ManagementLockByScope",
+        "ManagementPolicy", "ManagedNetworkSettingsRule", "PrivateDnsZoneGroup", "RoleAssignment", "SecurityRule",
+        "Subnet",
+    }  # fmt: skip
+
+
+def test_more_tags_come_along() -> None:
+    tags = deploy(tags='{"data_classification": "internal"}').one("ResourceGroup").inputs["tags"]
+    assert tags["data_classification"] == "internal" and tags["owner"] == "mlops@example.com"
+
+
+def test_databricks_resources_have_the_provider_of_their_workspace(full: Deployment) -> None:
+    provider = full.one("databricks", "runs-provider")
+    assert provider.inputs["host"] == full.outputs["databricks_host"]
+    assert provider.inputs["azureWorkspaceResourceId"] == full.outputs["databricks_workspace_id"]
+    assert set(provider.inputs) == {"host", "azureWorkspaceResourceId"}, "the provider signs in by Entra"
+    for each in full:
+        if each.type.startswith("databricks:"):
+            assert each.provider.startswith(f"{provider.urn}::"), each.name
+
+
+def test_no_secret_is_asked_for_or_kept(full: Deployment) -> None:
+    assert set(full.invokes) == {"azure-native:authorization:getClientConfig"}, "no listKeys and the like"
+    text = json.dumps([dict(each.inputs) for each in full], default=str)
+    assert not re.search(r"(?i)\"[a-z]*(password|secret|accesskey|accountkey|token)\":", text)
+    insights = full.one("Component")
+    assert set(insights.secret_outputs) == {"instrumentationKey", "connectionString"}
+
+
+def test_the_default_deployment_is_left_to_publishing(deployment: Deployment) -> None:
+    endpoint = deployment.one("BatchEndpoint")
+    assert list(endpoint.ignores) == ["properties.defaults"]
+    assert "defaults" not in endpoint.inputs["properties"]
+
+
+def test_a_new_compute_size_waits_for_the_old_cluster_to_go(deployment: Deployment) -> None:
+    assert deployment.one("Compute").deleted_first
+
+
+def test_the_pool_and_policy_fit_each_other() -> None:
+    made = deploy(databricks='{"pool_capacity": 6, "max_workers": 5, "pool_idle_minutes": 20, "availability": "spot"}')
+    pool = made.one("InstancePool").inputs
+    assert pool["instancePoolName"] == "azureml_training"
+    assert pool["minIdleInstances"] == 0 and pool["maxCapacity"] == 6
+    assert pool["idleInstanceAutoterminationMinutes"] == 20
+    assert pool["preloadedSparkVersions"] == ["17.3.x-scala2.13"]
+    assert pool["azureAttributes"] == {"availability": "SPOT_WITH_FALLBACK_AZURE"}
+    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    assert definition["instance_pool_id"] == {"type": "fixed", "value": "runs-pool-id"}
+    assert definition["spark_version"] == {"type": "fixed", "value": "17.3.x-scala2.13"}
+    assert definition["num_workers"]["maxValue"] == 5
+
+
+def test_names_follow_the_scheme(deployment: Deployment) -> None:
+    named = {
+        "ResourceGroup": ("resourceGroupName", ["rg-dataops-dev"]),
+        "StorageAccount": ("accountName", ["stdataopsdev", "stdataopsdevtr"]),
+        "Vault": ("vaultName", ["kv-dataops-dev"]),
+        "containerregistry:Registry": ("registryName", ["acrdataopsdev"]),
+        "machinelearningservices:Workspace": ("workspaceName", ["aml-dataops-dev"]),
+        "databricks:Workspace": ("workspaceName", ["dbw-dataops-dev"]),
+        "Component": ("resourceName", ["appi-dataops-dev"]),
+        "BlobContainer": ("containerName", ["trainingdata"]),
+    }
+    for type_, (name, values) in named.items():
+        assert sorted(each.inputs[name] for each in deployment.of(type_)) == values

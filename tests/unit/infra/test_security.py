@@ -1,0 +1,114 @@
+"""Secure by default: what each resource asks for, in every network profile."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.infra.recorder import TENANT, Deployment, deploy
+from tests.unit.infra.test_platform import NETWORKS
+
+
+@pytest.fixture(params=NETWORKS)
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    return deploy(network=NETWORKS[request.param])
+
+
+def test_storage_accounts_have_no_keys_and_no_strangers(deployment: Deployment) -> None:
+    for account in deployment.of("StorageAccount"):
+        wanted = {
+            "allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "allowCrossTenantReplication": False,
+            "isLocalUserEnabled": False, "defaultToOAuthAuthentication": True, "enableHttpsTrafficOnly": True,
+            "minimumTlsVersion": "TLS1_2", "kind": "StorageV2",
+        }  # fmt: skip
+        assert {key: account.inputs.get(key) for key in wanted} == wanted, account.name
+        assert not account.inputs.get("isHnsEnabled"), "the workspace's account must not have a hierarchical namespace"
+
+
+def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:
+    assert deployment.one("BlobContainer").inputs["publicAccess"] == "None"
+
+
+def test_blobs_can_be_brought_back(deployment: Deployment) -> None:
+    for service in deployment.of("BlobServiceProperties"):
+        assert service.inputs["isVersioningEnabled"] is True
+        assert service.inputs["deleteRetentionPolicy"] == {"enabled": True, "days": 7}
+        assert service.inputs["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 7}
+
+
+def test_key_vault_decides_by_roles_and_cannot_be_purged(deployment: Deployment) -> None:
+    properties = deployment.one("Vault").inputs["properties"]
+    assert properties["enableRbacAuthorization"] is True
+    assert properties["enablePurgeProtection"] is True
+    assert properties["enableSoftDelete"] is True and properties["softDeleteRetentionInDays"] == 90
+    assert properties["tenantId"] == TENANT
+    assert "accessPolicies" not in properties
+
+
+def test_purge_protection_that_is_not_wanted_is_left_out() -> None:
+    properties = deploy(key_vault='{"purge_protection": false}').one("Vault").inputs["properties"]
+    assert "enablePurgeProtection" not in properties, "Azure refuses false"
+
+
+def test_the_registry_has_no_admin_and_no_anonymous_readers(deployment: Deployment) -> None:
+    registry = deployment.one("containerregistry:Registry").inputs
+    assert registry["adminUserEnabled"] is False and registry["anonymousPullEnabled"] is False
+
+
+def test_logs_are_written_by_identities(deployment: Deployment) -> None:
+    assert deployment.one("operationalinsights:Workspace").inputs["features"] == {"disableLocalAuth": True}
+    assert deployment.one("Component").inputs["disableLocalAuth"] is True
+
+
+def test_the_ml_workspace_signs_in_to_its_storage_as_itself(deployment: Deployment) -> None:
+    workspace = deployment.one("machinelearningservices:Workspace").inputs
+    assert workspace["systemDatastoresAuthMode"] == "Identity"
+    assert workspace["v1LegacyMode"] is False
+    assert workspace["identity"]["type"] == "UserAssigned"
+    assert workspace["primaryUserAssignedIdentity"].endswith("/id-dataops-dev-aml")
+
+
+def test_the_ml_workspace_waits_for_the_roles_of_its_identity(deployment: Deployment) -> None:
+    waits = deployment.one("machinelearningservices:Workspace").depends_on
+    for assignment in deployment.of("RoleAssignment"):
+        if assignment.name.endswith("-workspace"):
+            assert assignment.urn in waits, assignment.name
+
+
+def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: Deployment) -> None:
+    compute = deployment.one("Compute").inputs
+    assert compute["properties"]["computeType"] == "AmlCompute"
+    assert compute["properties"]["disableLocalAuth"] is True
+    assert compute["identity"]["type"] == "UserAssigned"
+    assert [each.rsplit("/", 1)[-1] for each in compute["identity"]["userAssignedIdentities"]] == [
+        "id-dataops-dev-pipeline"
+    ]
+    cluster = compute["properties"]["properties"]
+    assert cluster["scaleSettings"] == {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT120S"}
+    assert cluster["remoteLoginPortPublicAccess"] == "Disabled"
+    assert cluster["vmPriority"] == "Dedicated"
+
+
+def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
+    properties = deployment.one("Datastore").inputs["properties"]
+    assert properties["credentials"] == {"credentialsType": "None"}
+    assert properties["accountName"] == "stdataopsdevtr" and properties["containerName"] == "trainingdata"
+
+
+def test_the_endpoint_asks_for_an_entra_token(deployment: Deployment) -> None:
+    assert deployment.one("BatchEndpoint").inputs["properties"]["authMode"] == "AADToken"
+
+
+def test_databricks_is_premium_without_public_addresses(deployment: Deployment) -> None:
+    workspace = deployment.one("databricks:Workspace").inputs
+    assert workspace["sku"] == {"name": "premium"}
+    assert workspace["computeMode"] == "Hybrid"
+    assert workspace["parameters"]["enableNoPublicIp"] == {"value": True}
+    assert workspace["managedResourceGroupId"].endswith("/resourceGroups/rg-dataops-dev-dbw")
+
+
+def test_nothing_that_keeps_a_token_is_made(deployment: Deployment) -> None:
+    kinds = {each.rsplit(":", 1)[-1] for each in deployment.types()}
+    assert not kinds & {"Token", "OboToken", "SecretScope", "Secret", "OnlineEndpoint", "WorkspaceConnection"}
+    assert all(each.inputs["properties"]["computeType"] != "Databricks" for each in deployment.of("Compute")), (
+        "an attached Databricks keeps an access token"
+    )

@@ -1,0 +1,243 @@
+"""What a stack may say, and what it is told when it says something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from infra.configuration import SettingsError, read_settings
+from infra.settings import Settings
+from tests.unit.infra.recorder import MINIMAL, PROJECT
+
+GUID = "11111111-2222-3333-4444-555555555555"
+
+
+def read(stack: str = "dev", /, **config: Any) -> Settings:
+    """As the engine passes settings on: texts as they are, the rest as JSON. None takes a setting away."""
+    merged = {key: value for key, value in (MINIMAL | config).items() if value is not None}
+    return read_settings(
+        {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in merged.items()},
+        PROJECT,
+        stack,
+    )
+
+
+# Each: the stack's settings that are wrong, and what is said of them.
+INVALID: list[tuple[dict[str, Any], str]] = [
+    ({"base_name": None}, "base_name is missing. Valid example: dataops"),
+    ({"base_name": ""}, "base_name is missing. Valid example: dataops"),
+    (
+        {"base_name": "DataOps"},
+        "base_name = DataOps: must be 1 to 10 lowercase letters and digits. Valid example: dataops",
+    ),
+    ({"base_name": "data-ops"}, "base_name = data-ops: must be 1 to 10 lowercase letters and digits"),
+    ({"base_name": "dataopsprod"}, "base_name = dataopsprod: must be 1 to 10 lowercase letters and digits"),
+    ({"base_name": "ümlaut"}, "base_name = ümlaut: must be 1 to 10 lowercase letters and digits"),
+    ({"location": None}, "location is missing. Valid example: westeurope"),
+    ({"location": "West Europe"}, "location = West Europe: is not an Azure region; write westeurope"),
+    ({"location": "europe"}, "location = europe: is not an Azure region. Valid example: westeurope"),
+    ({"owner": None}, "owner is missing. Valid example: mlops@example.com"),
+    ({"owner": "the team"}, "owner = the team: string should match pattern"),
+    ({"cost_center": None}, "cost_center is missing. Valid example: research-42"),
+    ({"cost_center": "x" * 257}, "string should have at most 256 characters. Valid example: research-42"),
+    ({"tags": {"a/b": "c"}}, "tags.a/b.[key] = a/b: string should match pattern"),
+    ({"tags": {"team": ""}}, 'tags.team = "": string should have at least 1 character'),
+    ({"tags": {"owner": "me@example.com"}}, "must not set owner: the platform does"),
+    ({"tags": {f"tag{n}": "x" for n in range(11)}}, "has 11 tags; a storage account takes 10"),
+    ({"tags": "team=ml"}, "tags = team=ml: input should be a valid dictionary"),
+    ({"basename": "dataops"}, "basename = dataops: there is no such setting. Did you mean base_name?"),
+    ({"wibble": "1"}, "wibble = 1: there is no such setting. There are: base_name, location,"),
+    ({"network": "private"}, "network = private: input should be a valid dictionary or instance of NetworkSettings"),
+    ({"network": "{profile: private"}, "network = {profile: private: input should be a valid dictionary"),
+    ({"network": {"profile": "open"}}, "network.profile = open: input should be 'public', 'restricted' or 'private'"),
+    ({"network": {"profil": "public"}}, "network.profil = public: there is no such setting. Did you mean profile?"),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": []}},
+        "network.allowed_ips = []: must name at least one address when network.profile is restricted",
+    ),
+    (
+        {"network": {"profile": "public", "allowed_ips": ["203.0.113.4"]}},
+        "has no effect when network.profile is public",
+    ),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": ["10.1.2.3"]}},
+        "network.allowed_ips.0 = 10.1.2.3: is not a public range, and Azure's firewalls refuse it. "
+        "Valid example: 203.0.113.0/24",
+    ),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.4", "here"]}},
+        "network.allowed_ips.1 = here: must be a public IPv4 address or range",
+    ),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.4/31"]}},
+        "is a /31 range, which Azure's firewalls refuse: name its two addresses",
+    ),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.9/24"]}},
+        "network.allowed_ips.0 = 203.0.113.9/24: must be a public IPv4 address or range",
+    ),
+    ({"network": {"address_space": "8.8.8.0/24"}}, "network.address_space = 8.8.8.0/24: must be a private range"),
+    ({"network": {"address_space": "10.20.0.0/33"}}, "network.address_space = 10.20.0.0/33: must be an IPv4 range"),
+    (
+        {"network": {"databricks_host_subnet": "10.20.0.0/27"}},
+        "network.databricks_host_subnet = 10.20.0.0/27: must be /26 or larger",
+    ),
+    (
+        {"network": {"databricks_host_subnet": "10.99.0.0/24"}},
+        "network.databricks_host_subnet = 10.99.0.0/24: must lie within network.address_space, 10.20.0.0/22",
+    ),
+    (
+        {"network": {"endpoint_subnet": "10.20.1.0/25"}},
+        "network.endpoint_subnet = 10.20.1.0/25: must not overlap network.databricks_container_subnet, 10.20.1.0/24",
+    ),
+    ({"network": {"dns_zone_group": "rg-hub"}}, "network.dns_zone_group = rg-hub: string should match pattern"),
+    (
+        {"network": {"profile": "private", "outbound_hosts": ["https://pypi.org"]}},
+        "network.outbound_hosts.0 = https://pypi.org: string should match pattern",
+    ),
+    ({"network": {"outbound_hosts": ["pypi.org"]}}, "has no effect when network.profile is public"),
+    (
+        {"network": {"profile": "restricted"}},
+        "network.allowed_ips = []: must name at least one address when network.profile is restricted",
+    ),
+    (
+        {"network": {"address_space": "10.99.0.0/22"}},
+        "network.databricks_host_subnet = 10.20.0.0/24: must lie within network.address_space, 10.99.0.0/22",
+    ),
+    ({"compute": {"vm_size": "DS3_v2"}}, "compute.vm_size = DS3_v2: string should match pattern"),
+    ({"compute": {"max_nodes": 0}}, "compute.max_nodes = 0: input should be greater than or equal to 1"),
+    ({"compute": {"max_nodes": 101}}, "compute.max_nodes = 101: input should be less than or equal to 100"),
+    ({"compute": {"max_nodes": "2"}}, "compute.max_nodes = 2: input should be a valid integer. Valid example: 2"),
+    ({"compute": {"max_nodes": 1.5}}, "compute.max_nodes = 1.5: input should be a valid integer"),
+    ({"compute": {"priority": "spot"}}, "compute.priority = spot: input should be 'dedicated' or 'low_priority'"),
+    ({"compute": {"idle_seconds": 1}}, "compute.idle_seconds = 1: input should be greater than or equal to 60"),
+    ({"databricks": {"spark_version": "17.3 LTS"}}, "Valid example: 17.3.x-scala2.13"),
+    ({"databricks": {"node_type": "big one"}}, "databricks.node_type = big one: string should match pattern"),
+    ({"databricks": {"pool_idle_minutes": -1}}, "databricks.pool_idle_minutes = -1: input should be greater than"),
+    (
+        {"databricks": {"pool_capacity": 2, "max_workers": 2}},
+        "databricks.max_workers = 2: must be less than databricks.pool_capacity, 2: the driver needs",
+    ),
+    ({"databricks": {"availability": "cheap"}}, "input should be 'on_demand' or 'spot'. Valid example: on_demand"),
+    ({"training_data": {"replication": "RAGRS"}}, "input should be 'LRS', 'ZRS', 'GRS' or 'GZRS'. Valid example: ZRS"),
+    ({"training_data": {"soft_delete_days": 366}}, "input should be less than or equal to 365"),
+    ({"training_data": {"cool_after_days": "never"}}, "training_data.cool_after_days = never: input should be a valid"),
+    (
+        {"key_vault": {"soft_delete_days": 6}},
+        "key_vault.soft_delete_days = 6: input should be greater than or equal to 7",
+    ),
+    ({"key_vault": {"purge_protection": "yes"}}, "key_vault.purge_protection = yes: input should be a valid boolean"),
+    (
+        {"monitoring": {"retention_days": 7}},
+        "monitoring.retention_days = 7: input should be greater than or equal to 30",
+    ),
+    (
+        {"monitoring": {"alert_emails": ["on call"]}},
+        "monitoring.alert_emails.0 = on call: string should match pattern",
+    ),
+    (
+        {"monitoring": {"alert_emails": "a@example.com"}},
+        "monitoring.alert_emails = a@example.com: input should be a valid list",
+    ),
+    ({"budget": {"monthly_amount": -5}}, "budget.monthly_amount = -5: input should be greater than or equal to 0"),
+    ({"budget": {"warn_percent": 120}}, "budget.warn_percent = 120: input should be less than or equal to 100"),
+    ({"protection": {"lock": "on"}}, "protection.lock = on: input should be a valid boolean. Valid example: true"),
+    ({"unity_catalog": {"catalog": "Data-Ops"}}, "unity_catalog.catalog = Data-Ops: string should match pattern"),
+    ({"model_registry": {"create": True}}, "model_registry.create = true: needs model_registry.name"),
+    ({"model_registry": {"name": "m"}}, "model_registry.name = m: string should match pattern"),
+    (
+        {"model_registry": {"name": "mlr-dataops", "create": True, "resource_group": "rg-hub"}},
+        "model_registry.resource_group = rg-hub: must not be set when model_registry.create is true",
+    ),
+    ({"access": {"operators": [{"object_id": GUID}]}}, "access.operators.0.type is missing"),
+    (
+        {"access": {"operators": [{"object_id": "me", "type": "User"}]}},
+        "access.operators.0.object_id = me: string should",
+    ),
+    ({"access": {"deployer_type": "Person"}}, "input should be 'User', 'Group' or 'ServicePrincipal'"),
+]
+
+
+@pytest.mark.parametrize(("config", "said"), INVALID, ids=[said[:60] for _, said in INVALID])
+def test_an_invalid_setting_is_named_with_its_value_and_an_example(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(**config)
+    assert said in str(caught.value)
+    assert "Traceback" not in str(caught.value) and "pydantic" not in str(caught.value)
+
+
+def test_at_least_forty_kinds_of_mistakes_are_tried() -> None:
+    assert len(INVALID) >= 40
+
+
+@pytest.mark.parametrize("stack", ["d", "Dev", "dev-1", "1dev", "environment"])
+def test_a_stack_s_name_has_to_fit_into_names(stack: str) -> None:
+    with pytest.raises(SettingsError, match=rf"environment = {stack}: the stack's name must be 2 to 10"):
+        read(stack)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(
+            base_name="Data Ops", location="mars", compute={"max_nodes": 0, "vm_sise": "x"}, budget={"warn_percent": 0}
+        )
+    text = str(caught.value)
+    assert "have 5 problems; nothing was changed" in text
+    for path in ("base_name", "location", "compute.max_nodes", "compute.vm_sise", "budget.warn_percent"):
+        assert f"  {path} = " in text
+    assert "Correct them in Pulumi.dev.yaml" in text
+
+
+def test_a_stack_without_settings_is_told_to_write_some() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({}, PROJECT, "qa")
+    assert "Stack qa seems to have no settings of its own: write Pulumi.qa.yaml" in str(caught.value)
+
+
+def test_settings_of_other_projects_and_providers_are_left_alone() -> None:
+    config = {f"{PROJECT}:{key}": value for key, value in MINIMAL.items()}
+    settings = read_settings(config | {"azure-native:location": "mars", "other:base_name": "X"}, PROJECT, "dev")
+    assert settings.base_name == "dataops"
+
+
+def test_a_stack_s_name_is_its_environment() -> None:
+    assert read("staging").environment == "staging"
+
+
+def test_a_single_address_is_taken_without_its_length() -> None:
+    network = {"profile": "restricted", "allowed_ips": ["203.0.113.4/32", "198.51.100.0/24"]}
+    assert read(network=network).network.allowed_ips == ["203.0.113.4", "198.51.100.0/24"]
+
+
+def leaves(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from leaves(annotation, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field
+
+
+LEAVES = dict(leaves(Settings))
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_setting_is_described_and_has_an_example_that_is_valid(path: str) -> None:
+    field = LEAVES[path]
+    assert field.description and field.examples
+    if path == "environment":
+        return
+    section, _, name = path.rpartition(".")
+    value: Any = field.examples[0]
+    # What an example needs beside it.
+    beside: dict[str, Any] = {
+        "network.allowed_ips": {"profile": "restricted"},
+        "network.outbound_hosts": {"profile": "private"},
+        "model_registry.create": {"name": "mlr-dataops"},
+    }.get(path, {})
+    read(**({section: beside | {name: value}} if section else {name: value}))

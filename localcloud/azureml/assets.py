@@ -105,10 +105,14 @@ async def delete_version(ctx: Context, resource: Resource, call: Call) -> None:
 async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource]:
     """Newest first by $orderBy=createdtime desc; filters hash and hashVersion (codes), tags, listViewType."""
     kind = parent.rstrip("/").rsplit("/", 2)[1]
-    found = filtered(ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions"), call.query)
     if wanted := call.query.get("hash"):
-        found = [one for one in found if (one.properties["properties"] or {}).get("hash_sha256") == wanted]
-    return found
+        # "If specified, return CodeVersion assets with specified content hash value, regardless of name" (the ARM
+        # specification): so clients find code that was uploaded before.
+        everything = ctx.resources.list(f"{WORKSPACE}/{kind}/versions", parent.rsplit(f"/{kind}/", 1)[0])
+        found = [one for one in everything if one.properties["properties"].get("hash_sha256") == wanted]
+    else:
+        found = ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions")
+    return filtered(found, call.query)
 
 
 async def _list_containers(ctx: Context, parent: str, call: Call, kind: str) -> list[Resource]:

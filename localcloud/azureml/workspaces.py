@@ -121,6 +121,7 @@ async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -
     return {
         "userStorageKey": keys[0] if keys and shared else None,
         "userStorageResourceId": resource.properties["storageAccount"],
+        "userStorageArmId": resource.properties["storageAccount"],  # the name of it in later versions of the API
         "appInsightsInstrumentationKey": None,
         "containerRegistryCredentials": None,
         "notebookAccessKeys": None,

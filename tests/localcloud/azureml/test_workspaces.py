@@ -88,10 +88,9 @@ def test_an_api_version_that_was_never_published_is_refused(ml: MlWorkspace) -> 
 
 
 def test_no_key_is_listed_where_shared_keys_are_off(ml: MlWorkspace) -> None:
-    assert ml.client.workspaces.get_keys(ml.name).user_storage_key is None
-    keys = ml.azure.arm("POST", f"{ml.id}/listKeys", ML).json()
-    assert keys["userStorageResourceId"] == ml.account_id
-    assert keys["userStorageKey"] is None
+    keys = ml.client.workspaces.get_keys(ml.name)
+    assert keys.user_storage_key is None
+    assert keys.user_storage_resource_id == ml.account_id
 
 
 def test_what_is_not_emulated_says_so(ml: MlWorkspace) -> None:

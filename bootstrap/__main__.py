@@ -1,0 +1,101 @@
+"""What must exist once before the first stack, made with one command. Running it again changes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bootstrap.engine import Backend, BootstrapError, Engine, PulumiError
+from bootstrap.naming import Names
+from bootstrap.settings import Settings
+
+_FOLDER = Path(__file__).resolve().parent
+_ROOT = _FOLDER.parent
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+_out = Console()
+Folder = Annotated[Path, typer.Option(help="Folder with Pulumi.yaml and the settings.", file_okay=False)]
+Stack = Annotated[str, typer.Option(help="Name of the settings file: Pulumi.STACK.yaml.")]
+
+
+@app.command()
+def up(
+    dry_run: Annotated[bool, typer.Option(help="Show what would be done; change nothing.")] = False,
+    folder: Folder = _FOLDER,
+    stack: Stack = "main",
+) -> None:
+    """Make what is missing, then move the bootstrap's own state into the container that it made."""
+    engine = Engine(folder, stack)
+    settings = engine.settings()
+    moved = engine.remote_has_state(settings)
+    if dry_run:
+        _preview(engine, settings, moved=moved)
+        return
+    backend = engine.remote(settings) if moved else engine.local()
+    if not moved:
+        _out.print("The state is on this machine until its container exists.")
+        engine.pulumi(backend, "stack", "select", "--create", stack, quiet=True)
+    engine.pulumi(backend, "up", "--stack", stack, "--yes", "--skip-preview", "--suppress-permalink=true")
+    if not moved:
+        _out.print("Moving the state into its container, sealed by the vault's key.")
+        backend = engine.move(settings, backend)
+    _show(engine, backend)
+
+
+def _preview(engine: Engine, settings: Settings, *, moved: bool) -> None:
+    words = ("preview", "--stack", engine.stack, "--suppress-permalink=true")
+    if moved:
+        engine.pulumi(engine.remote(settings), *words)
+    elif engine.local_state.exists():
+        engine.pulumi(engine.local(), *words)
+    else:
+        with engine.temporary() as backend:
+            engine.pulumi(backend, "stack", "init", engine.stack, quiet=True)
+            engine.pulumi(backend, *words)
+
+
+def _show(engine: Engine, backend: Backend) -> None:
+    outputs = json.loads(engine.pulumi(backend, "stack", "output", "--stack", engine.stack, "--json", quiet=True))
+    for name, one in outputs["environments"].items():
+        _out.print(f"Stack {name}: {one['backend']}\n  sealed by {one['secrets_provider']}", soft_wrap=True)
+    _out.print(f"The bootstrap's own state: {outputs['own_backend']}", soft_wrap=True)
+    _out.print("Next: `python -m bootstrap stacks` makes the platform's stacks in their containers.")
+
+
+@app.command()
+def stacks(
+    folder: Folder = _FOLDER,
+    stack: Stack = "main",
+    project: Annotated[Path, typer.Option(help="Folder of the platform's Pulumi.yaml.", file_okay=False)] = _ROOT,
+) -> None:
+    """Make a stack for every environment that has none, in its container and sealed by its key.
+
+    Pulumi writes the sealed data key into Pulumi.ENVIRONMENT.yaml: commit that.
+    """
+    settings = Engine(folder, stack).settings()
+    names = Names(settings.base_name)
+    for environment in settings.names:
+        engine = Engine(project, environment)
+        backend = Backend(f"azblob://{names.container(environment)}?storage_account={names.account}", {})
+        made = engine.ensure_stack(backend, names.secrets_provider(environment))
+        _out.print(f"Stack {environment} {'is made' if made else 'is there already'}: {backend.url}")
+
+
+def main() -> None:
+    """Run the command line; what went wrong is one clear text and exit code 1."""
+    try:
+        app()
+    except PulumiError as error:
+        Console(stderr=True).print(f"[red]{error}[/red] Run it again when that is corrected: it goes on from here.")
+        raise SystemExit(1) from None
+    except BootstrapError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Who may do what: the least that deploying, previewing, building the image and starting runs take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from bootstrap.roles import ASSIGNED_BY_STACKS, Assigner, Grantee, Role, Scope, only_these
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentScopes:
+    """What belongs to one environment: its subscription, the container of its state, the key of its secrets."""
+
+    subscription: Scope
+    container: Scope
+    key: Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessArgs:
+    """`deployers` by environment; `operators` may read and write every state."""
+
+    assigner: Assigner
+    environments: Mapping[str, EnvironmentScopes]
+    account: Scope
+    vault: Scope
+    registry: Scope
+    deployers: Mapping[str, Grantee]
+    preview: Grantee
+    image: Grantee
+    runs: Grantee
+    operators: Sequence[Grantee]
+
+
+class Access(pulumi.ComponentResource):
+    """Role assignments. Nobody is Owner: deployers give the roles that stacks need, and no others."""
+
+    def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:bootstrap:Access", name, None, opts)
+        self._args = args
+        for environment, scopes in args.environments.items():
+            self._deployer(args.deployers[environment], scopes)
+            self._give(Role.STORAGE_BLOB_DATA_READER, args.preview, scopes.container)
+            # A preview opens the stack's secrets, as deploying does; it can write nothing with them.
+            self._give(Role.KEY_VAULT_CRYPTO_USER, args.preview, scopes.key)
+        for subscription in {one.subscription.label: one.subscription for one in args.environments.values()}.values():
+            self._give(Role.READER, args.preview, subscription)
+            self._give(Role.ML_DATA_SCIENTIST, args.runs, subscription)
+        self._give(Role.ACR_PUSH, args.image, args.registry)
+        for operator in args.operators:
+            self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, operator, args.account)
+            self._give(Role.KEY_VAULT_CRYPTO_USER, operator, args.vault)
+        self.register_outputs({})
+
+    def _deployer(self, deployer: Grantee, scopes: EnvironmentScopes) -> None:
+        self._give(Role.CONTRIBUTOR, deployer, scopes.subscription)
+        self._give(Role.LOCKS_CONTRIBUTOR, deployer, scopes.subscription)
+        self._args.assigner.assign(
+            self,
+            Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR,
+            deployer,
+            scopes.subscription,
+            condition=only_these(ASSIGNED_BY_STACKS),
+        )
+        self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, deployer, scopes.container)
+        self._give(Role.KEY_VAULT_CRYPTO_USER, deployer, scopes.key)
+
+    def _give(self, role: Role, grantee: Grantee, scope: Scope) -> None:
+        self._args.assigner.assign(self, role, grantee, scope)

@@ -1,0 +1,77 @@
+"""Names of what the bootstrap makes, and of what the stacks and pipelines expect from it.
+
+Limits are Azure's (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules): with a base name
+of 10 characters the longest here, the vault's, has 19 of 24.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+_ROLE_ASSIGNMENTS = uuid.UUID("7a0f1f56-2f0b-5d2f-8d53-6f0c5a4f8e11")
+
+ARM_CONNECTION = "DataOpsML ARM Connection"
+REGISTRY_CONNECTION = "DataOpsML Azure Container Registry"
+WORKSPACE_CONNECTION = "DataOpsML Azure ML Workspace"
+WEBHOOK_CONNECTION = "DataOpsML Training Data"
+WEBHOOK = "TrainingData"
+CI_GROUP = "dataopsml-ci"
+OWN_CONTAINER = "state-bootstrap"
+
+
+def environment_connection(environment: str) -> str:
+    """The connection that deploys to one environment; "preview" is the one that only reads."""
+    return f"{ARM_CONNECTION} - {environment}"
+
+
+def deployment_environment(environment: str) -> str:
+    """The environment in Azure DevOps, which also names its variable group."""
+    return f"dataopsml-{environment}"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names by base name."""
+
+    base: str
+
+    @property
+    def resource_group(self) -> str:
+        return f"rg-{self.base}-bootstrap"
+
+    @property
+    def account(self) -> str:
+        return f"st{self.base}state"
+
+    @property
+    def vault(self) -> str:
+        return f"kv-{self.base}-state"
+
+    @property
+    def registry(self) -> str:
+        return f"acr{self.base}ci"
+
+    def identity(self, what: str) -> str:
+        return f"id-{self.base}-{what}"
+
+    def container(self, environment: str) -> str:
+        return f"state-{environment}"
+
+    def key(self, environment: str) -> str:
+        return f"pulumi-{environment}"
+
+    def secrets_provider(self, environment: str) -> str:
+        """What `pulumi stack init --secrets-provider` takes."""
+        return f"azurekeyvault://{self.vault}.vault.azure.net/keys/{self.key(environment)}"
+
+    def stack_group(self, environment: str) -> str:
+        """Of the platform's own stack, as infra.naming has it."""
+        return f"rg-{self.base}-{environment}"
+
+    def stack_workspace(self, environment: str) -> str:
+        return f"aml-{self.base}-{environment}"
+
+    def role_assignment(self, subscription_id: str, *parts: str) -> str:
+        """The same GUID for the same identity, role and scope, given by their names."""
+        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join((subscription_id.lower(), self.base, *parts))))

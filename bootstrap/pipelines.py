@@ -1,0 +1,226 @@
+"""Azure DevOps: pipelines, variable groups, environments with their checks, and who may use what.
+
+A resource is open to the pipelines that need it and to no others: a new pipeline asks before it deploys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_azuredevops as azuredevops
+
+from bootstrap.naming import (
+    ARM_CONNECTION,
+    CI_GROUP,
+    REGISTRY_CONNECTION,
+    WEBHOOK_CONNECTION,
+    WORKSPACE_CONNECTION,
+    deployment_environment,
+    environment_connection,
+)
+from bootstrap.settings import Environment, Repository
+
+_LOCK_MINUTES = 1440
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSpec:
+    """One YAML file, and what it uses: environments by name ("prod", "staging-runs"), groups, connections."""
+
+    name: str
+    path: str
+    environments: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+
+
+def specs(environments: Sequence[str]) -> list[PipelineSpec]:
+    """The pipelines of the repository. A retraining runs in every environment but the last, which gets promotions."""
+    groups = tuple(deployment_environment(one) for one in environments)
+    preview = environment_connection("preview")
+    deploying = tuple(environment_connection(one) for one in environments)
+    first, last = environments[0], environments[-1]
+    training = [one for one in environments if one != last] or [last]
+    return [
+        PipelineSpec(
+            name="dataopsml",
+            path="azure-pipelines.yml",
+            environments=tuple(environments),
+            groups=groups,
+            connections=(preview, *deploying, REGISTRY_CONNECTION, WORKSPACE_CONNECTION),
+        ),
+        PipelineSpec(
+            name="dataopsml-ci-image",
+            path="pipelines/ci-image.yml",
+            groups=(CI_GROUP,),
+            connections=(REGISTRY_CONNECTION,),
+        ),
+        PipelineSpec(name="dataopsml-drift", path="pipelines/drift.yml", groups=groups, connections=(preview,)),
+        PipelineSpec(
+            name="dataopsml-retrain",
+            path="pipelines/retrain.yml",
+            environments=(*(f"{one}-runs" for one in training), last),
+            groups=groups,
+            connections=(*deploying, WEBHOOK_CONNECTION),
+        ),
+        PipelineSpec(
+            name=f"dataopsml-destroy-{first}",
+            path="pipelines/destroy.yml",
+            environments=(first,),
+            groups=(deployment_environment(first),),
+            connections=(environment_connection(first),),
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelinesArgs:
+    """`groups`: variables by group; `connections`: ids by name; `repository_id` as the pipeline definition has it."""
+
+    project_id: pulumi.Input[str]
+    repository: Repository
+    repository_id: pulumi.Input[str]
+    environments: Sequence[Environment]
+    groups: Mapping[str, Mapping[str, pulumi.Input[str]]]
+    connections: Mapping[str, pulumi.Input[str]]
+
+
+class Pipelines(pulumi.ComponentResource):
+    """Everything below the project that is not a service connection. The provider comes with `opts.providers`."""
+
+    def __init__(self, name: str, args: PipelinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:bootstrap:Pipelines", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        wanted = specs([one.name for one in args.environments])
+        groups = {group: self._group(group, variables) for group, variables in args.groups.items()}
+        environments = {
+            one: self._environment(one) for one in dict.fromkeys(e for spec in wanted for e in spec.environments)
+        }
+        for spec in wanted:
+            pipeline = self._pipeline(spec)
+            for group in spec.groups:
+                self._open(spec, pipeline, "variablegroup", group, groups[group].id)
+            for environment in spec.environments:
+                label = deployment_environment(environment)
+                self._open(spec, pipeline, "environment", label, environments[environment].id)
+            for connection in spec.connections:
+                self._open(spec, pipeline, "endpoint", connection, args.connections[connection])
+            if spec.path == "azure-pipelines.yml":
+                self._require(pipeline)
+        self.register_outputs({})
+
+    def _group(self, group: str, variables: Mapping[str, pulumi.Input[str]]) -> azuredevops.VariableGroup:
+        return azuredevops.VariableGroup(
+            f"{self._name}-{group}",
+            name=group,
+            project_id=self._args.project_id,
+            description="Written by bootstrap/; none of it is a secret.",
+            allow_access=False,
+            variables=[
+                azuredevops.VariableGroupVariableArgs(name=variable, value=value)
+                for variable, value in variables.items()
+            ],
+            opts=self._child,
+        )
+
+    def _environment(self, environment: str) -> azuredevops.Environment:
+        """One deployment at a time; and, where people are named, one of them says yes first."""
+        label = deployment_environment(environment)
+        made = azuredevops.Environment(
+            f"{self._name}-{label}", name=label, project_id=self._args.project_id, opts=self._child
+        )
+        settings = next((one for one in self._args.environments if one.name == environment), None)
+        azuredevops.CheckExclusiveLock(
+            f"{self._name}-{label}-lock",
+            project_id=self._args.project_id,
+            target_resource_id=made.id,
+            target_resource_type="environment",
+            timeout=_LOCK_MINUTES,
+            opts=self._child,
+        )
+        if settings is not None and settings.approvers:
+            azuredevops.CheckApproval(
+                f"{self._name}-{label}-approval",
+                project_id=self._args.project_id,
+                target_resource_id=made.id,
+                target_resource_type="environment",
+                approvers=list(settings.approvers),
+                minimum_required_approvers=1,
+                requester_can_approve=False,
+                timeout=settings.approval_minutes,
+                instructions=f"Read the stage Preview_{environment} before you approve.",
+                opts=self._child,
+            )
+        return made
+
+    def _pipeline(self, spec: PipelineSpec) -> azuredevops.BuildDefinition:
+        repository = self._args.repository
+        azure_repos = repository.kind == "azure_repos"
+        return azuredevops.BuildDefinition(
+            f"{self._name}-{spec.name}",
+            name=spec.name,
+            path="\\dataopsml",
+            project_id=self._args.project_id,
+            repository=azuredevops.BuildDefinitionRepositoryArgs(
+                repo_type="TfsGit" if azure_repos else "GitHub",
+                repo_id=self._args.repository_id,
+                branch_name=f"refs/heads/{repository.branch}" if azure_repos else repository.branch,
+                yml_path=spec.path,
+                service_connection_id=repository.connection_id,
+            ),
+            ci_trigger=azuredevops.BuildDefinitionCiTriggerArgs(use_yaml=True),
+            features=[azuredevops.BuildDefinitionFeatureArgs(skip_first_run=True)],
+            opts=self._child,
+        )
+
+    def _open(
+        self,
+        spec: PipelineSpec,
+        pipeline: azuredevops.BuildDefinition,
+        kind: str,
+        label: str,
+        resource_id: pulumi.Input[str],
+    ) -> None:
+        slug = label.lower().replace(" - ", "-").replace(" ", "-")
+        azuredevops.PipelineAuthorization(
+            f"{self._name}-{spec.name}-{kind}-{slug}",
+            project_id=self._args.project_id,
+            resource_id=resource_id,
+            type=kind,
+            pipeline_id=pipeline.id.apply(int),
+            opts=self._child,
+        )
+
+    def _require(self, pipeline: azuredevops.BuildDefinition) -> None:
+        """In Azure Repos a policy of the branch starts the pull request's build; on GitHub the YAML does."""
+        repository = self._args.repository
+        if repository.kind != "azure_repos":
+            return
+        azuredevops.BranchPolicyBuildValidation(
+            f"{self._name}-pull-requests",
+            project_id=self._args.project_id,
+            blocking=True,
+            enabled=True,
+            settings=azuredevops.BranchPolicyBuildValidationSettingsArgs(
+                build_definition_id=pipeline.id.apply(int),
+                display_name="Lint, tests and previews",
+                valid_duration=720,
+                scopes=[
+                    azuredevops.BranchPolicyBuildValidationSettingsScopeArgs(
+                        repository_id=self._args.repository_id,
+                        repository_ref=f"refs/heads/{repository.branch}",
+                        match_type="Exact",
+                    )
+                ],
+            ),
+            opts=self._child,
+        )
+
+
+def connections_of(environments: Sequence[str]) -> list[str]:
+    """Names of every service connection: those in use, and the sample's own name, which reads."""
+    used = [connection for spec in specs(environments) for connection in spec.connections]
+    return list(dict.fromkeys([ARM_CONNECTION, *used]))

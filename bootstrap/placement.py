@@ -1,0 +1,22 @@
+"""Where the bootstrap's own resources go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from bootstrap.naming import Names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Shared by the components. `protect`: Pulumi refuses to delete what holds data."""
+
+    names: Names
+    resource_group_name: pulumi.Input[str]
+    location: str
+    tags: Mapping[str, str]
+    protect: bool
+    soft_delete_days: int

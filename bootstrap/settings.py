@@ -1,0 +1,135 @@
+"""Every choice of the bootstrap, read once from Pulumi's configuration and checked before anything is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+PROJECT = "dataopsml-bootstrap"
+_BASE_NAME = re.compile(r"[a-z0-9]{1,10}")
+
+Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,9}$")]
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class SettingsError(Exception):
+    """Settings are missing or invalid; the text names each by dotted path, with its value."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Environment(_Section):
+    """One environment, which has a stack of its name."""
+
+    name: EnvironmentName
+    subscription_id: Guid | None = Field(None, description="Subscription; the one you are signed in to when left out.")
+    approvers: tuple[Guid, ...] = Field((), description="Azure DevOps ids of who approves a deployment.")
+    approval_minutes: int = Field(4320, ge=1, le=43200, description="An approval that nobody gave expires after this.")
+
+
+class Operator(_Section):
+    """Who runs the bootstrap and may read and write every state."""
+
+    object_id: Guid
+    type: Literal["User", "Group", "ServicePrincipal"] = "User"
+
+
+class Repository(_Section):
+    """Where the pipelines' YAML is."""
+
+    kind: Literal["azure_repos", "github"] = "azure_repos"
+    name: _Text = Field(description="Repository in the project, or OWNER/NAME on GitHub.")
+    branch: _Text = Field("main", description="Branch that is deployed.")
+    connection_id: Guid | None = Field(None, description="Service connection to GitHub.")
+
+    @model_validator(mode="after")
+    def _connected(self) -> Self:
+        if self.kind == "github" and self.connection_id is None:
+            raise ValueError("a GitHub repository needs connection_id, the id of its service connection")
+        return self
+
+
+class AzureDevOps(_Section):
+    """The project that deploys. Switched off, only federated credentials are made for it."""
+
+    enabled: bool = True
+    organization: _Text = Field(description="Name in https://dev.azure.com/NAME.")
+    organization_id: Guid = Field(description="instanceId of the organization.")
+    project: _Text
+    repository: Repository
+
+
+class Settings(_Section):
+    """One bootstrap."""
+
+    base_name: str = Field(description="Base name of the platform's stacks.")
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
+        description="Azure region, such as westeurope."
+    )
+    owner: _Text = Field(description="Tag: who answers for these resources.")
+    cost_center: _Text = Field(description="Tag: who pays.")
+    environments: tuple[Environment, ...] = Field(min_length=1, description="In the order of promotion.")
+    azure_devops: AzureDevOps
+    operators: tuple[Operator, ...] = Field((), description="Whoever is signed in when left out.")
+    operator_type: Literal["User", "ServicePrincipal"] = Field("User", description="What whoever is signed in is.")
+    protect: bool = Field(True, description="Lock the state account, and let Pulumi refuse to delete what holds data.")
+    soft_delete_days: int = Field(90, ge=7, le=90, description="How long deleted states and keys can come back.")
+    replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field("ZRS", description="Copies of the states.")
+
+    @model_validator(mode="after")
+    def _base_name_is_short(self) -> Self:
+        if _BASE_NAME.fullmatch(self.base_name) is None:
+            raise ValueError(
+                f"base_name {self.base_name!r} must be 1 to 10 lowercase letters and digits, such as 'dataops'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _environments_differ(self) -> Self:
+        names = [one.name for one in self.environments]
+        reserved = {"bootstrap", "preview"} & set(names)
+        if len(set(names)) != len(names) or reserved:
+            raise ValueError(f"environments {names} must have names of their own, and not {sorted(reserved)}")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The environments' names, in the order of promotion."""
+        return [one.name for one in self.environments]
+
+
+def read_settings(config: Mapping[str, str]) -> Settings:
+    """Settings from "project:name" keys with text or JSON values. Raises SettingsError with every problem."""
+    prefix = f"{PROJECT}:"
+    values = {key.removeprefix(prefix): _decoded(text) for key, text in config.items() if key.startswith(prefix)}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = ["The settings of the bootstrap are not valid; nothing was changed."]
+        for problem in error.errors(include_url=False):
+            path = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "missing":
+                lines.append(f"  {path} is missing.")
+            elif problem["type"] == "extra_forbidden":
+                lines.append(f"  {path}: there is no such setting.")
+            else:
+                shown = f"{path} = {problem['input']!r}: " if path else ""
+                lines.append(f"  {shown}{problem['msg'].removeprefix('Value error, ')}.")
+        lines.append("Correct bootstrap/Pulumi.main.yaml and run it again.")
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _decoded(text: str) -> Any:
+    if text[:1] in {"{", "["} or text in {"true", "false"} or text.isdigit():
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

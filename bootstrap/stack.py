@@ -1,0 +1,215 @@
+"""The bootstrap's program: settings, then what the organisation's first stack needs, then Azure DevOps."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi.runtime
+from pulumi_azure_native import authorization, resources
+
+from bootstrap.access import Access, AccessArgs, EnvironmentScopes
+from bootstrap.identities import Federation, Identity, IdentityArgs, classic_federation
+from bootstrap.naming import (
+    ARM_CONNECTION,
+    CI_GROUP,
+    OWN_CONTAINER,
+    REGISTRY_CONNECTION,
+    WORKSPACE_CONNECTION,
+    Names,
+    deployment_environment,
+    environment_connection,
+)
+from bootstrap.placement import Placement
+from bootstrap.registry import Registry, RegistryArgs
+from bootstrap.roles import Assigner, Grantee, Scope
+from bootstrap.settings import Settings, SettingsError, read_settings
+from bootstrap.state import State, StateArgs
+from bootstrap.vault import Vault, VaultArgs
+
+OWN = "bootstrap"
+
+
+def declare() -> None:
+    """Declare everything and export what the next steps ask for."""
+    try:
+        settings = read_settings(pulumi.runtime.get_config_env())
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    for name, value in Bootstrap(settings).outputs.items():
+        pulumi.export(name, value)
+
+
+class Bootstrap:
+    """`outputs` name no secret: there is none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names = names = Names(settings.base_name)
+        self._client = authorization.get_client_config_output()
+        self._subscription = self._client.subscription_id
+        group = resources.ResourceGroup(
+            "group",
+            resource_group_name=names.resource_group,
+            location=settings.location,
+            tags=self._tags(),
+            opts=pulumi.ResourceOptions(protect=settings.protect),
+        )
+        self._place = Placement(
+            names=names,
+            resource_group_name=group.name,
+            location=settings.location,
+            tags=self._tags(),
+            protect=settings.protect,
+            soft_delete_days=settings.soft_delete_days,
+        )
+        self._group = group
+        containers = [*map(names.container, settings.names), OWN_CONTAINER]
+        self._state = State(
+            "state", StateArgs(placement=self._place, containers=containers, replication=settings.replication)
+        )
+        keys = {one: names.key(one) for one in (*settings.names, OWN)}
+        self._vault = Vault("keys", VaultArgs(placement=self._place, tenant_id=self._client.tenant_id, keys=keys))
+        self._registry = Registry("images", RegistryArgs(placement=self._place))
+        self._deployers = {one: self._identity(f"deploy-{one}") for one in settings.names}
+        self._preview, self._image, self._runs = (self._identity(one) for one in ("preview", "ci", "runs"))
+        self._give_access()
+        federations = self._azure_devops() if settings.azure_devops.enabled else self._announced()
+        for connection, identity in self._connections().items():
+            identity.federate(connection, federations[connection])
+        self.outputs = self._outputs()
+
+    def _tags(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            "project": "dataopsml",
+            "environment": "bootstrap",
+            "owner": settings.owner,
+            "cost_center": settings.cost_center,
+            "managed_by": "pulumi",
+        }
+
+    def _identity(self, what: str) -> Identity:
+        return Identity(what, IdentityArgs(placement=self._place, what=what))
+
+    def _own_subscription(self, environment: str) -> str | None:
+        return next(one.subscription_id for one in self._settings.environments if one.name == environment)
+
+    def _subscription_of(self, environment: str) -> pulumi.Output[str]:
+        own = self._own_subscription(environment)
+        return self._subscription if own is None else pulumi.Output.from_input(own)
+
+    def _connections(self) -> dict[str, Identity]:
+        """Who each service connection signs in as."""
+        deploying = {environment_connection(one): identity for one, identity in self._deployers.items()}
+        return {
+            ARM_CONNECTION: self._preview,
+            environment_connection("preview"): self._preview,
+            **deploying,
+            REGISTRY_CONNECTION: self._image,
+            WORKSPACE_CONNECTION: self._runs,
+        }
+
+    def _give_access(self) -> None:
+        settings, names = self._settings, self._names
+        operators = [
+            Grantee(label=f"operator-{one.object_id}", principal_id=one.object_id, type=one.type)
+            for one in settings.operators
+        ]
+        caller = Grantee(label="operator", principal_id=self._client.object_id, type=settings.operator_type)
+        shared = "subscription"
+
+        def scopes(environment: str) -> EnvironmentScopes:
+            own = self._own_subscription(environment)
+            label = shared if own is None else f"{shared}-{environment}"
+            return EnvironmentScopes(
+                subscription=Scope(
+                    label=label, id=pulumi.Output.concat("/subscriptions/", self._subscription_of(environment))
+                ),
+                container=Scope(
+                    label=names.container(environment), id=self._state.container_ids[names.container(environment)]
+                ),
+                key=Scope(label=names.key(environment), id=self._vault.key_ids[environment]),
+            )
+
+        Access(
+            "access",
+            AccessArgs(
+                assigner=Assigner(names=names, subscription_id=self._subscription),
+                environments={one: scopes(one) for one in settings.names},
+                account=Scope(label="state", id=self._state.account_id),
+                vault=Scope(label="keys", id=self._vault.vault_id),
+                registry=Scope(label="images", id=self._registry.registry_id),
+                deployers={one: identity.grantee for one, identity in self._deployers.items()},
+                preview=self._preview.grantee,
+                image=self._image.grantee,
+                runs=self._runs.grantee,
+                operators=operators or [caller],
+            ),
+        )
+
+    def _announced(self) -> dict[str, Federation]:
+        """Federations of connections that somebody else makes, under the names that the pipelines use."""
+        devops = self._settings.azure_devops
+        return {
+            connection: classic_federation(devops.organization_id, devops.organization, devops.project, connection)
+            for connection in self._connections()
+        }
+
+    def _azure_devops(self) -> dict[str, Federation]:
+        from bootstrap.azure_devops import AzureDevOpsArgs, declare_azure_devops
+
+        return declare_azure_devops(
+            AzureDevOpsArgs(
+                settings=self._settings,
+                tenant_id=self._client.tenant_id,
+                subscriptions={one: self._subscription_of(one) for one in self._settings.names},
+                subscription_id=self._subscription,
+                clients={connection: identity.client_id for connection, identity in self._connections().items()},
+                registry_name=self._names.registry,
+                registry_group=self._group.name,
+                groups={
+                    **{deployment_environment(one): self._variables(one) for one in self._settings.names},
+                    CI_GROUP: {"REGISTRY": self._registry.login_server},
+                },
+            )
+        )
+
+    def _variables(self, environment: str) -> dict[str, pulumi.Input[str]]:
+        """What the pipelines of one environment read; the names are the sample's where it had them."""
+        names, group = self._names, self._names.stack_group(environment)
+        workspace = names.stack_workspace(environment)
+        return {
+            "BASE_NAME": self._settings.base_name,
+            "LOCATION": self._settings.location,
+            "MLPIPELINE_SP_OBJECT_ID": self._deployers[environment].principal_id,
+            "BACKEND_RESOURCE_GROUP": self._group.name,
+            "BACKEND_STORAGE_ACCOUNT": self._state.account_name,
+            "BACKEND_CONTAINER": names.container(environment),
+            "PULUMI_SECRETS_PROVIDER": names.secrets_provider(environment),
+            "SUBSCRIPTION_ID": self._subscription_of(environment),
+            "RESOURCE_GROUP": group,
+            "WORKSPACE_NAME": workspace,
+            "WORKSPACE_ID": pulumi.Output.concat(
+                "/subscriptions/", self._subscription_of(environment), "/resourceGroups/", group,
+                "/providers/Microsoft.MachineLearningServices/workspaces/", workspace,
+            ),
+            "WORKSPACE_SVC_CONNECTION": WORKSPACE_CONNECTION,
+        }  # fmt: skip
+
+    def _outputs(self) -> dict[str, pulumi.Input[object]]:
+        names = self._names
+        return {
+            "storage_account": self._state.account_name,
+            "own_backend": f"azblob://{OWN_CONTAINER}?storage_account={names.account}",
+            "own_secrets_provider": names.secrets_provider(OWN),
+            "environments": {
+                one: {
+                    "backend": f"azblob://{names.container(one)}?storage_account={names.account}",
+                    "secrets_provider": names.secrets_provider(one),
+                    "deployer_client_id": self._deployers[one].client_id,
+                    "deployer_object_id": self._deployers[one].principal_id,
+                }
+                for one in self._settings.names
+            },
+            "preview_client_id": self._preview.client_id,
+            "registry": self._registry.login_server,
+        }

@@ -24,7 +24,7 @@ from localcloud.core.errors import ServiceError
 Json = dict[str, Any]
 
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
-_ACTION = f"{ENDPOINT}/score/action"
+_ACTION = f"{ENDPOINT}/jobs/write"
 
 
 class Invoke:

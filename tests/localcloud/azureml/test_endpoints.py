@@ -10,9 +10,12 @@ import requests
 from azure.ai.ml.entities import BatchEndpoint
 from azure.core.exceptions import HttpResponseError
 
+from localcloud.core.database import Database
+from localcloud.entra.directory import Directory
 from tests.localcloud.azure_session import error_of, unique
 from tests.localcloud.azureml.workspace_session import ML, MlWorkspace
 from tests.localcloud.azureml.workspace_session import ml as ml
+from tests.localcloud.conftest import Cloud
 
 Json = dict[str, Any]
 
@@ -158,3 +161,16 @@ def test_an_unknown_deployment_endpoint_or_body_is_refused(ml: MlWorkspace, endp
 def test_invoking_needs_a_token_for_azure_ml(ml: MlWorkspace, endpoint: str) -> None:
     wrong = f"Bearer {ml.token('https://storage.azure.com')}"
     assert _invoke(ml, endpoint, {"properties": {}}, Authorization=wrong).status_code == 401
+
+
+def test_invoking_is_refused_to_who_may_not(ml: MlWorkspace, endpoint: str, cloud: Cloud) -> None:
+    database = Database(cloud.settings.database)
+    directory = Directory(database)
+    identity = directory.by_object_id(ml.identity["principalId"])
+    assert identity is not None
+    token = directory.issue_token(identity, "https://ml.azure.com")
+    database.close()
+    answer = _invoke(ml, endpoint, {"properties": {}}, Authorization=f"Bearer {token}")
+    status, code, message = error_of(answer)
+    assert (status, code) == (403, "AuthorizationFailed")
+    assert "batchEndpoints/jobs/write" in message

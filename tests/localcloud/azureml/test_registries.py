@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,17 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
 from azure.ai.ml.exceptions import ValidationException
 
+from localcloud.core.database import Database
+from localcloud.entra.directory import Directory
 from tests.localcloud.azure_session import error_of, unique
 from tests.localcloud.azureml.workspace_session import ML, MlWorkspace
 from tests.localcloud.azureml.workspace_session import ml as ml
+from tests.localcloud.conftest import Cloud
 
 Json = dict[str, Any]
+
+_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+_READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
 def _body(**region: Any) -> Json:
@@ -108,3 +115,43 @@ def test_an_unknown_registry_is_not_discovered(ml: MlWorkspace) -> None:
     assert requests.get(url, timeout=30).status_code == 401
     answer = requests.get(url, headers={"Authorization": f"Bearer {ml.token()}"}, timeout=30)
     assert error_of(answer)[:2] == (404, "RegistryNotFound")
+
+
+def test_a_registry_user_shares_only_models_that_it_may_read(
+    ml: MlWorkspace, registry: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    model = _model(ml, tmp_path)
+    number = ml.azure.arm("GET", ml.id, ML).json()["properties"]["workspaceId"]
+    database = Database(cloud.settings.database)
+    directory = Directory(database)
+    identity = directory.by_object_id(ml.identity["principalId"])
+    assert identity is not None
+    token = directory.issue_token(identity, "https://management.azure.com")
+    database.close()
+    asked = {"sourceAssetId": f"azureml://locations/westeurope/workspaces/{number}/models/{model.name}/versions/1"}
+
+    def share() -> requests.Response:
+        return requests.post(
+            f"https://management.azure.com{registry}/import", params={"api-version": ML},
+            json={"properties": asked}, headers={"Authorization": f"Bearer {token}"}, timeout=60,
+        )  # fmt: skip
+
+    status, code, message = error_of(share())
+    assert (status, code) == (403, "AuthorizationFailed")
+    assert "registries/assets/write" in message
+    _assign(ml, registry, _REGISTRY_USER)
+    assert "workspaces/models/versions/read" in error_of(share())[2]
+    _assign(ml, ml.id, _READER)
+    assert share().status_code == 200
+
+
+def _assign(ml: MlWorkspace, scope: str, role: str) -> None:
+    ml.azure.put(
+        f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}", "2022-04-01",
+        {
+            "properties": {
+                "principalId": ml.identity["principalId"], "principalType": "ServicePrincipal",
+                "roleDefinitionId": f"{ml.azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}",
+            }
+        },
+    )  # fmt: skip

@@ -13,6 +13,8 @@ from pulumi.runtime.mocks import MockMonitor
 
 from infra.configuration import read_settings
 from infra.platform import Platform
+from infra.settings import Settings
+from infra.stack_file import stack_settings
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
@@ -82,15 +84,15 @@ class Deployment:
         return iter(self.resources)
 
 
-class _Monitor(MockMonitor):
+class RecordingMonitor(MockMonitor):
     """Also records the options of each registration."""
 
-    def __init__(self, mocks: _Mocks, deployment: Deployment) -> None:
+    def __init__(self, mocks: pulumi.runtime.Mocks, deployment: Deployment) -> None:
         super().__init__(mocks)
         self._deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self._deployment.resources.append(
                 Registered(
@@ -136,13 +138,24 @@ def deploy(environment: str = "dev", **config: str) -> Deployment:
 
 
 @cache
+def deploy_stack(stack: str) -> Deployment:
+    """Run the platform with the settings of this repository's `Pulumi.<stack>.yaml`."""
+    return _run(stack_settings(stack))
+
+
+@cache
 def _deploy(environment: str, config: tuple[tuple[str, str], ...]) -> Deployment:
-    settings = read_settings({f"{PROJECT}:{key}": value for key, value in config}, PROJECT, environment)
+    return _run(read_settings({f"{PROJECT}:{key}": value for key, value in config}, PROJECT, environment))
+
+
+def _run(settings: Settings) -> Deployment:
     deployment = Deployment()
     mocks = _Mocks(deployment)
-    pulumi.runtime.set_mocks(mocks, PROJECT, environment, preview=False, monitor=_Monitor(mocks, deployment))
+    pulumi.runtime.set_mocks(
+        mocks, PROJECT, settings.environment, preview=False, monitor=RecordingMonitor(mocks, deployment)
+    )
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[None]:
         platform = Platform("platform", settings)
         return pulumi.Output.all(**platform.outputs).apply(deployment.outputs.update)

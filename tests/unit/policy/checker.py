@@ -1,0 +1,84 @@
+"""Runs the pack's rules as the engine does, over resources that the tests give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pulumi_policy import (
+    PolicyCustomTimeouts,
+    PolicyResource,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from infra.stack_file import ROOT
+from policy.pack import RULES
+
+CONFIG = ROOT / "policy" / "config"
+ENVIRONMENTS = ("local", "dev", "staging", "prod")
+
+
+def configuration(environment: str) -> dict[str, Any]:
+    """What `--policy-pack-config` is given for an environment."""
+    content: dict[str, Any] = json.loads((CONFIG / f"{environment}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def resource(
+    type_: str,
+    props: Mapping[str, Any],
+    *,
+    name: str = "it",
+    urn: str | None = None,
+    protect: bool = False,
+    reads: Mapping[str, Iterable[PolicyResource]] | None = None,
+) -> PolicyResource:
+    """A resource as a stack rule sees it; `reads`: input to the resources that it was made from."""
+    return PolicyResource(
+        type_,
+        props,
+        urn or f"urn:pulumi:dev::dataopsml::{type_}::{name}",
+        name,
+        _options(protect=protect),
+        None,
+        None,
+        [],
+        {key: list(value) for key, value in (reads or {}).items()},
+    )
+
+
+def violations(
+    resources: Iterable[PolicyResource], config: Mapping[str, Any] | None = None
+) -> list[tuple[str, str, str]]:
+    """(rule, name of the resource or empty, what is wrong). `config` as the engine reads it: by rule, and "all"."""
+    given, found = list(resources), []
+    for rule in RULES:
+        said = (config or {}).get(rule.name, {})
+        if said == "disabled":
+            continue
+        settings = dict(rule.config_schema.properties) if rule.config_schema else {}
+        values = {key: schema["default"] for key, schema in settings.items() if "default" in schema}
+        values |= {key: value for key, value in said.items() if key != "enforcementLevel"}
+        names = {each.urn: each.name for each in given}
+
+        def report(message: str, urn: str | None = None, *, rule: Any = rule, names: Any = names) -> None:
+            found.append((rule.name, names.get(urn or "", urn or ""), message))
+
+        if isinstance(rule, ResourceValidationPolicy):
+            for each in given:
+                arguments = ResourceValidationArgs(
+                    each.resource_type, each.props, each.urn, each.name, each.opts, None, values
+                )
+                rule.validate(arguments, lambda text, _=None, urn=each.urn: report(text, urn))  # type: ignore[misc]
+        elif isinstance(rule, StackValidationPolicy):
+            rule.validate(StackValidationArgs(given, values), report)
+    return found
+
+
+def _options(*, protect: bool) -> PolicyResourceOptions:
+    return PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], None)

@@ -1,0 +1,76 @@
+"""What this repository deploys keeps its own rules, in every environment."""
+
+from __future__ import annotations
+
+import pytest
+from pulumi_policy import PolicyResource
+
+from policy.pack import RULES
+from tests.unit.infra.recorder import Deployment, deploy, deploy_stack
+from tests.unit.infra.test_platform import FULL, NETWORKS
+from tests.unit.policy.checker import CONFIG, ENVIRONMENTS, configuration, resource, violations
+
+
+def seen(deployment: Deployment) -> list[PolicyResource]:
+    """What the engine would show the pack."""
+    made = {
+        each.urn: resource(each.type, each.inputs, name=each.name, urn=each.urn, protect=each.protect)
+        for each in deployment
+    }
+    for each in deployment:
+        made[each.urn].property_dependencies = {
+            key: [made[urn] for urn in urns if urn in made] for key, urns in each.reads.items()
+        }
+    return list(made.values())
+
+
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
+def test_the_stack_keeps_the_rules_of_its_environment(stack: str) -> None:
+    assert violations(seen(deploy_stack(stack)), configuration(stack)) == []
+
+
+def test_everything_switched_on_keeps_the_strictest_rules() -> None:
+    full = deploy("prod", network=NETWORKS["private"], **FULL)
+    assert violations(seen(full), configuration("prod")) == []
+
+
+def test_prod_s_rules_find_what_dev_may_do() -> None:
+    found = {rule for rule, _, _ in violations(seen(deploy_stack("dev")), configuration("prod"))}
+    assert found == {"network-profile", "key-vault-purge-protection", "data-protected"}
+
+
+@pytest.mark.parametrize(
+    ("weakened", "rule", "said"),
+    [
+        ({"protection": '{"lock": false, "protect": true}'}, "data-protected", "Set protection.lock to true"),
+        ({"protection": '{"lock": true, "protect": false}'}, "data-protected", "Set protection.protect to true"),
+        ({"network": NETWORKS["public"]}, "network-profile", "Set network.profile to private"),
+        ({"network": NETWORKS["restricted"]}, "network-profile", "Set network.profile to private"),
+        ({"key_vault": '{"purge_protection": false}'}, "key-vault-purge-protection", "key_vault.purge_protection"),
+        ({"monitoring": '{"alert_emails": []}'}, "alerts", "Set monitoring.alert_emails"),
+        ({"budget": '{"monthly_amount": 0}'}, "budget", "Set budget.monthly_amount"),
+        ({"databricks": '{"pool_idle_minutes": 61}'}, "databricks-pool-ends", "at most 60: it is 61"),
+    ],
+)
+def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule: str, said: str) -> None:
+    settings = {"network": NETWORKS["private"], **FULL} | weakened
+    found = violations(seen(deploy("prod", **settings)), configuration("prod"))
+    assert {name for name, _, _ in found} == {rule}, found
+    assert all(said in message for _, _, message in found)
+
+
+def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:
+    for environment in ENVIRONMENTS:
+        config = configuration(environment)
+        levels = {config["all"]} | {
+            said.get("enforcementLevel", config["all"]) for said in config.values() if isinstance(said, dict)
+        }
+        assert levels == {"advisory" if environment in ("local", "dev") else "mandatory"}, environment
+
+
+def test_configurations_name_rules_that_exist() -> None:
+    names = {rule.name for rule in RULES}
+    assert len(names) == len(RULES), "rules have names of their own"
+    assert {file.stem for file in CONFIG.glob("*.json")} == set(ENVIRONMENTS)
+    for environment in ENVIRONMENTS:
+        assert set(configuration(environment)) - {"all"} <= names

@@ -8,7 +8,7 @@ DATA ?= data/diabetes.csv
 STACK ?= local
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
-PULUMI_UP := pulumi up --stack $(STACK) --yes --skip-preview --suppress-permalink=true
+PULUMI_UP = pulumi up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
 
 .PHONY: help up run test lint format status logs env down destroy clean benchmark lock tools

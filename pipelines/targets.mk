@@ -6,7 +6,7 @@ PULUMI := pulumi --non-interactive
 SETTINGS = $(if $(BASE_NAME),--config dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--config dataopsml:location=$(LOCATION)) \
 	$(if $(MLPIPELINE_SP_OBJECT_ID),--config 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
 	--config 'dataopsml:access.operators[0].type=ServicePrincipal') --config-path
-POLICY = $(if $(wildcard policy/PulumiPolicy.yaml),--policy-pack policy)
+POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
 CI_IMAGE = $(REGISTRY)/dataopsml/ci:$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
 # Where pipelines/ci-image/Dockerfile puts the locked packages.

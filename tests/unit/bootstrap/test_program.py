@@ -1,0 +1,198 @@
+"""What the bootstrap's program declares, with mocks for Azure and Azure DevOps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION
+from bootstrap.roles import Role
+from tests.unit.bootstrap.recorder import APPROVER, CALLER, ORGANIZATION, PROD_SUBSCRIPTION, SUBSCRIPTION, deploy
+from tests.unit.infra.recorder import Deployment, Registered
+
+ENVIRONMENTS = ["dev", "staging", "prod"]
+
+
+def _given(made: Deployment, principal: str) -> dict[str, set[str]]:
+    """Scopes by role that a principal has."""
+    found: dict[str, set[str]] = {}
+    for one in made.of("RoleAssignment"):
+        if one.inputs["principalId"] == principal:
+            role = Role(one.inputs["roleDefinitionId"].rsplit("/", 1)[-1]).name
+            found.setdefault(role, set()).add(one.inputs["scope"])
+    return found
+
+
+def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
+    made = deploy(devops=False)
+    containers = {one.inputs["containerName"] for one in made.of("BlobContainer")}
+    assert containers == {"state-dev", "state-staging", "state-prod", "state-bootstrap"}
+    service = made.one("BlobServiceProperties").inputs
+    assert service["isVersioningEnabled"] is True
+    assert (
+        service["deleteRetentionPolicy"] == {"enabled": True, "days": 90} == service["containerDeleteRetentionPolicy"]
+    )
+    account = made.one("StorageAccount")
+    assert account.inputs["allowSharedKeyAccess"] is False and account.inputs["allowBlobPublicAccess"] is False
+    assert account.protect and made.one("ManagementLockByScope").inputs["level"] == "CanNotDelete"
+
+
+def test_without_protection_nothing_holds_on() -> None:
+    made = deploy(devops=False, protect=False)
+    assert made.of("ManagementLockByScope") == []
+    assert not any(one.protect for one in made)
+    assert "enablePurgeProtection" not in made.one("keyvault:Vault").inputs["properties"]
+
+
+def test_every_environment_has_a_key_and_the_vault_goes_by_roles() -> None:
+    made = deploy(devops=False)
+    keys = {one.inputs["keyName"] for one in made.of("Key")}
+    assert keys == {"pulumi-dev", "pulumi-staging", "pulumi-prod", "pulumi-bootstrap"}
+    properties = made.one("keyvault:Vault").inputs["properties"]
+    assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: str) -> None:
+    made = deploy(devops=False)
+    given = _given(made, f"principal-of-id-dataops-deploy-{environment}")
+    subscription = f"/subscriptions/{SUBSCRIPTION}"
+    assert given == {
+        "CONTRIBUTOR": {subscription}, "LOCKS_CONTRIBUTOR": {subscription},
+        "ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR": {subscription},
+        "STORAGE_BLOB_DATA_CONTRIBUTOR": {f"/BlobContainer/state-{environment}"},
+        "KEY_VAULT_CRYPTO_USER": {f"/Key/pulumi-{environment}"},
+    }  # fmt: skip
+
+
+def test_assigning_roles_goes_only_with_a_condition() -> None:
+    for one in deploy(devops=False).of("RoleAssignment"):
+        administrator = one.inputs["roleDefinitionId"].endswith(Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR.value)
+        assert ("condition" in one.inputs) is administrator
+        assert one.inputs.get("conditionVersion", "2.0") == "2.0"
+
+
+def test_the_previewing_identity_writes_nothing() -> None:
+    given = _given(deploy(devops=False), "principal-of-id-dataops-preview")
+    assert set(given) == {"READER", "STORAGE_BLOB_DATA_READER", "KEY_VAULT_CRYPTO_USER"}
+    assert "/BlobContainer/state-bootstrap" not in given["STORAGE_BLOB_DATA_READER"]
+
+
+def test_an_environment_of_another_subscription_stays_there() -> None:
+    environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION}]
+    made = deploy(devops=False, environments=environments)
+    assert _given(made, "principal-of-id-dataops-deploy-prod")["CONTRIBUTOR"] == {f"/subscriptions/{PROD_SUBSCRIPTION}"}
+    assert _given(made, "principal-of-id-dataops-deploy-dev")["CONTRIBUTOR"] == {f"/subscriptions/{SUBSCRIPTION}"}
+    reading = _given(made, "principal-of-id-dataops-preview")["READER"]
+    assert reading == {f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{PROD_SUBSCRIPTION}"}
+
+
+def test_operators_are_those_named_or_else_the_caller() -> None:
+    assert set(_given(deploy(devops=False), CALLER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
+    named = deploy(devops=False, operators=[{"object_id": APPROVER, "type": "Group"}])
+    assert _given(named, CALLER) == {}
+    assert set(_given(named, APPROVER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
+
+
+def _credentials(made: Deployment) -> dict[str, Registered]:
+    return {one.inputs["subject"]: one for one in made.of("FederatedIdentityCredential")}
+
+
+def test_without_azure_devops_credentials_wait_for_its_connections() -> None:
+    made = deploy(devops=False)
+    assert not any("azuredevops" in one.type for one in made) and "azuredevops" not in "".join(made.invokes)
+    found = _credentials(made)
+    assert set(found) == {
+        f"sc://contoso/dataopsml/{connection}"
+        for connection in (
+            ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION,
+            *(f"{ARM_CONNECTION} - {one}" for one in (*ENVIRONMENTS, "preview")),
+        )
+    }  # fmt: skip
+    assert {one.inputs["issuer"] for one in found.values()} == {f"https://vstoken.dev.azure.com/{ORGANIZATION}"}
+
+
+def test_with_azure_devops_credentials_are_for_its_own_tokens() -> None:
+    made = deploy()
+    connections = {one.inputs["serviceEndpointName"]: one for one in made if "serviceEndpointName" in one.inputs}
+    federated = {name: one for name, one in connections.items() if "Incomingwebhook" not in one.type}
+    assert set(_credentials(made)) == {f"subject-of-{name}" for name in federated}
+    for one in federated.values():
+        assert one.inputs["serviceEndpointAuthenticationScheme"] == "WorkloadIdentityFederation"
+        assert "serviceprincipalkey" not in one.inputs["credentials"]
+
+
+def test_each_connection_signs_in_as_its_own_identity() -> None:
+    made = deploy()
+    clients = {
+        one.inputs["serviceEndpointName"]: one.inputs["credentials"]["serviceprincipalid"]
+        for one in made
+        if "credentials" in one.inputs
+    }
+    for environment in ENVIRONMENTS:
+        assert clients[f"{ARM_CONNECTION} - {environment}"] == f"client-of-id-dataops-deploy-{environment}"
+    assert clients[f"{ARM_CONNECTION} - preview"] == clients[ARM_CONNECTION] == "client-of-id-dataops-preview"
+    assert clients[REGISTRY_CONNECTION] == "client-of-id-dataops-ci"
+    assert clients[WORKSPACE_CONNECTION] == "client-of-id-dataops-runs"
+
+
+def test_environments_take_one_deployment_at_a_time_and_prod_asks_first() -> None:
+    made = deploy()
+    environments = {one.inputs["name"] for one in made.of("Environment")}
+    assert len(made.of("CheckExclusiveLock")) == len(environments)
+    approval = made.one("CheckApproval")
+    assert approval.name == "pipelines-dataopsml-prod-approval"
+    assert approval.inputs["approvers"] == [APPROVER] and approval.inputs["requesterCanApprove"] is False
+
+
+def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
+    groups = {one.inputs["name"]: one for one in deploy().of("VariableGroup")}
+    prod = {each["name"]: each for each in groups["dataopsml-prod"].inputs["variables"]}
+    assert prod["BASE_NAME"]["value"] == "dataops" and prod["LOCATION"]["value"] == "westeurope"
+    assert prod["MLPIPELINE_SP_OBJECT_ID"]["value"] == "principal-of-id-dataops-deploy-prod"
+    assert prod["BACKEND_CONTAINER"]["value"] == "state-prod"
+    assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == WORKSPACE_CONNECTION
+    assert groups["dataopsml-ci"].inputs["variables"] == [{"name": "REGISTRY", "value": "acrdataopsci.azurecr.io"}]
+    assert "ecret" not in json.dumps([one.inputs["variables"] for one in groups.values()]).replace(
+        "PULUMI_SECRETS_PROVIDER", ""
+    )
+    assert all(one.inputs["allowAccess"] is False for one in groups.values())
+
+
+def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
+    made = deploy()
+    pipelines = {one.inputs["name"] for one in made.of("BuildDefinition")}
+    authorizations = made.of("PipelineAuthorization")
+    assert all("pipelineId" in one.inputs for one in authorizations), "without an id all pipelines are let in"
+    prod = {one.name for one in authorizations if one.name.endswith("endpoint-dataopsml-arm-connection-prod")}
+    assert prod == {
+        "pipelines-dataopsml-endpoint-dataopsml-arm-connection-prod",
+        "pipelines-dataopsml-retrain-endpoint-dataopsml-arm-connection-prod",
+    }
+    assert pipelines == {
+        "dataopsml",
+        "dataopsml-ci-image",
+        "dataopsml-drift",
+        "dataopsml-retrain",
+        "dataopsml-destroy-dev",
+    }
+
+
+@pytest.mark.parametrize(("kind", "policies"), [("azure_repos", 1), ("github", 0)])
+def test_pull_requests_are_built_by_policy_in_azure_repos_and_by_yaml_on_github(kind: str, policies: int) -> None:
+    repository = {"kind": kind, "name": "contoso/dataopsml", "connection_id": ORGANIZATION}
+    devops = {
+        "organization": "contoso", "organization_id": ORGANIZATION, "project": "dataopsml", "repository": repository,
+    }  # fmt: skip
+    made = deploy(azure_devops=devops)
+    assert len(made.of("BranchPolicyBuildValidation")) == policies
+    types = {one.inputs["repository"]["repoType"] for one in made.of("BuildDefinition")}
+    assert types == {"TfsGit" if kind == "azure_repos" else "GitHub"}
+
+
+def test_outputs_say_where_each_stack_goes() -> None:
+    outputs = deploy(devops=False).outputs
+    assert outputs["environments"]["prod"]["backend"] == "azblob://state-prod?storage_account=stdataopsstate"
+    provider = "azurekeyvault://kv-dataops-state.vault.azure.net/keys/pulumi-prod"
+    assert outputs["environments"]["prod"]["secrets_provider"] == provider

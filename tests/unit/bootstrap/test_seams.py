@@ -1,0 +1,124 @@
+"""What the bootstrap promises to the stacks and the pipelines: names, roles and variables that they use."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bootstrap.naming import Names, deployment_environment
+from bootstrap.pipelines import connections_of, specs
+from bootstrap.roles import ASSIGNED_BY_STACKS, Role, only_these
+from infra.naming import Names as StackNames
+from infra.roles import Role as StackRole
+from localcloud.arm.conditions import parse
+from localcloud.arm.roles import BY_ID
+from tests.unit.bootstrap.recorder import deploy
+
+ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENTS = ["dev", "staging", "prod"]
+_WRITE = "Microsoft.Authorization/roleAssignments/write"
+_DELETE = "Microsoft.Authorization/roleAssignments/delete"
+_ATTRIBUTE = "microsoft.authorization/roleassignments:roledefinitionid"
+
+
+def _pipelines() -> dict[str, str]:
+    """Text of every pipeline file by its path."""
+    files = [ROOT / "azure-pipelines.yml", *sorted((ROOT / "pipelines").rglob("*.yml"))]
+    return {str(file.relative_to(ROOT)): file.read_text() for file in files}
+
+
+def _used(pattern: str) -> set[str]:
+    """What a pattern's group finds in the pipelines, with their parameters filled in for every environment."""
+    found = set()
+    for text in _pipelines().values():
+        for value in re.findall(pattern, text, re.MULTILINE):
+            filled = [re.sub(r"\$\{\{[^}]*\}\}", one, value).strip() for one in ENVIRONMENTS]
+            found |= set(filled)
+    return found
+
+
+def test_deployers_may_assign_what_stacks_assign_and_nothing_else() -> None:
+    assert set(ASSIGNED_BY_STACKS) == {role.value for role in StackRole}
+    assert all(one in BY_ID for one in (*ASSIGNED_BY_STACKS, *(role.value for role in Role)))
+
+
+@pytest.mark.parametrize(("action", "source"), [(_WRITE, "request"), (_DELETE, "resource")])
+def test_the_condition_holds_for_those_roles_alone(action: str, source: str) -> None:
+    condition = parse(only_these(ASSIGNED_BY_STACKS))
+    for role in ASSIGNED_BY_STACKS:
+        assert condition.holds(action, {source: {_ATTRIBUTE: [role]}})
+    for name in ("Owner", "User Access Administrator", "Role Based Access Control Administrator"):
+        other = next(one.id for one in BY_ID.values() if one.name == name)
+        assert not condition.holds(action, {source: {_ATTRIBUTE: [other]}}), name
+    assert condition.holds("Microsoft.Authorization/roleAssignments/read", {}), "reading is not constrained"
+
+
+def test_names_of_stacks_are_those_of_the_stacks() -> None:
+    for base, environment in product(("a", "dataops", "a123456789"), ENVIRONMENTS):
+        ours, theirs = Names(base), StackNames(base, environment)
+        assert ours.stack_group(environment) == theirs.resource_group
+        assert ours.stack_workspace(environment) == theirs.workspace
+        others = {theirs.key_vault, theirs.workspace_storage, theirs.training_storage, theirs.container_registry}
+        assert not others & {ours.vault, ours.account, ours.registry}
+
+
+def test_names_are_within_azures_limits() -> None:
+    names = Names("a" * 10)
+    assert re.fullmatch(r"[a-z0-9]{3,24}", names.account)
+    assert re.fullmatch(r"[a-z][a-z0-9-]{2,23}", names.vault)
+    assert re.fullmatch(r"[a-z0-9]{5,50}", names.registry)
+    assert len(names.identity("deploy-" + "e" * 10)) <= 128
+
+
+def test_every_variable_group_and_environment_of_the_pipelines_is_made() -> None:
+    made = deploy()
+    groups = {str(one.inputs["name"]) for one in made.of("VariableGroup")}
+    assert _used(r"- group: (\S.*)$") <= groups, groups
+    environments = {str(one.inputs["name"]) for one in made.of("Environment")}
+    assert _used(r"^\s+environment: (dataopsml-.*)$") - {"dataopsml-prod-runs"} <= environments, environments
+
+
+def test_every_service_connection_of_the_pipelines_is_made() -> None:
+    made = {str(one.inputs["serviceEndpointName"]) for one in deploy() if "serviceEndpointName" in one.inputs}
+    used = _used(r"(DataOpsML [A-Z][A-Za-z ]*[A-Za-z](?: - (?:\$\{\{[^}]*\}\}|[a-z]+))?)$")
+    assert used - made == set(), made
+    assert {"DataOpsML ARM Connection", *connections_of(ENVIRONMENTS)} <= made
+
+
+def test_every_macro_that_no_pipeline_sets_stands_in_its_variable_group() -> None:
+    macros = {name for text in _pipelines().values() for name in re.findall(r"\$\(([A-Z][A-Z_]+)\)", text)}
+    own = {"AMLPIPELINE_ID", "DATAOPSML_CACHE"}
+    groups = {
+        str(one.inputs["name"]): {each["name"] for each in one.inputs["variables"]}
+        for one in deploy().of("VariableGroup")
+    }
+    assert macros - own <= groups["dataopsml-dev"] | groups["dataopsml-ci"], macros
+    assert groups["dataopsml-dev"] == groups["dataopsml-prod"]
+
+
+def test_every_pipeline_file_has_a_pipeline() -> None:
+    tops = {
+        path for path, text in _pipelines().items()
+        if "/" not in path.removeprefix("pipelines/") and "trigger" in (yaml.safe_load(text) or {})
+    }  # fmt: skip
+    assert tops == {one.path for one in specs(ENVIRONMENTS)}
+
+
+def _stages(path: str) -> Any:
+    return _pipelines()[path]
+
+
+def test_a_pipeline_is_given_what_its_file_uses_and_no_more() -> None:
+    for spec in specs(ENVIRONMENTS):
+        text = _stages(spec.path)
+        if spec.path == "azure-pipelines.yml":
+            continue  # its stages are templates: they use everything but the webhook
+        for environment in spec.environments:
+            label = deployment_environment(environment)
+            generic = re.sub(r"dev|staging", "${{ parameters.environment }}", label)
+            assert label in text or generic in text, f"{spec.path} does not use {label}"

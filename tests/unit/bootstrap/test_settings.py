@@ -1,0 +1,68 @@
+"""Settings of the bootstrap: what is refused, all at once and by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.engine import BootstrapError, Engine
+from bootstrap.settings import SettingsError, read_settings
+from tests.unit.bootstrap.recorder import config, settings
+
+ROOT = Path(__file__).resolve().parents[3]
+_DEVOPS: dict[str, Any] = {
+    "organization": "contoso", "organization_id": "55555555-5555-5555-5555-555555555555", "project": "p",
+    "repository": {"name": "r"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"base_name": "Data-Ops"}, "'Data-Ops'"),
+        ({"base_name": "elevenchars"}, "'elevenchars'"),
+        ({"location": "West Europe"}, "location = 'West Europe'"),
+        ({"owner": ""}, "owner = ''"),
+        ({"environments": []}, "environments = []"),
+        ({"environments": [{"name": "Dev"}]}, "environments.0.name = 'Dev'"),
+        ({"environments": [{"name": "dev"}, {"name": "dev"}]}, "names of their own"),
+        ({"environments": [{"name": "preview"}]}, "not ['preview']"),
+        ({"environments": [{"name": "dev", "subscription_id": "mine"}]}, "environments.0.subscription_id = 'mine'"),
+        ({"environments": [{"name": "dev", "approvers": ["me"]}]}, "environments.0.approvers.0 = 'me'"),
+        ({"environments": [{"name": "dev", "approval_minutes": 0}]}, "environments.0.approval_minutes = 0"),
+        ({"azure_devops": {**_DEVOPS, "organization_id": "contoso"}}, "azure_devops.organization_id = 'contoso'"),
+        ({"azure_devops": {**_DEVOPS, "repository": {"kind": "gitlab", "name": "r"}}}, "azure_devops.repository.kind"),
+        ({"azure_devops": {**_DEVOPS, "repository": {"kind": "github", "name": "o/r"}}}, "needs connection_id"),
+        ({"azure_devops": {**_DEVOPS, "token": "secret"}}, "azure_devops.token: there is no such setting"),
+        ({"operators": [{"object_id": "me"}]}, "operators.0.object_id = 'me'"),
+        ({"soft_delete_days": 3}, "soft_delete_days = 3"),
+        ({"replication": "RAID"}, "replication = 'RAID'"),
+        ({"protect": "perhaps"}, "protect = 'perhaps'"),
+    ],
+)
+def test_an_invalid_setting_is_named_with_its_value(changes: dict[str, Any], path: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(**changes)
+    assert path in str(caught.value)
+    assert "nothing was changed" in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    given = config(soft_delete_days=3)
+    del given["dataopsml-bootstrap:owner"]
+    with pytest.raises(SettingsError) as caught:
+        read_settings(given)
+    assert "owner is missing" in str(caught.value) and "soft_delete_days = 3" in str(caught.value)
+
+
+def test_the_settings_file_in_the_repository_is_valid_and_leaves_azure_devops_alone() -> None:
+    found = Engine(ROOT / "bootstrap", "main").settings()
+    assert found.names == ["dev", "staging", "prod"]
+    assert not found.azure_devops.enabled, "a clone must not reach for somebody's organisation"
+
+
+def test_a_missing_settings_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BootstrapError, match=r"Pulumi\.mine\.yaml is missing: copy Pulumi\.main\.yaml"):
+        Engine(tmp_path, "mine").settings()

@@ -11,7 +11,7 @@ PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
 
-.PHONY: help up run test lint format status logs env down destroy clean benchmark lock tools
+.PHONY: help up run test lint format status logs env down destroy graph clean benchmark lock tools
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ down: .venv/installed ## stop localcloud, keep everything
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
 	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
 	python -m infra.purge --stack $(STACK)
+
+graph: .venv/installed ## draw the stack's resources by component: docs/platform.svg
+	@$(ENTER); pulumi stack export --stack $(STACK) | python -m infra.graph docs/platform.svg
 
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi

@@ -23,6 +23,7 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 
 _TAIL_LINES, _TAIL_CHARACTERS = 20, 2000
+LOST = "localcloud was stopped while the job ran: the job did not end. Submit it again."
 _log = logging.getLogger("localcloud.azureml")
 
 Changed = Callable[[Run], None]
@@ -77,18 +78,22 @@ class Commands:
                 body.result()
         except ServiceError as error:
             attempt.fail("UserError" if error.status < 500 else "ServiceError", error.message)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the gateway stops: the command may end what it started elsewhere
+            stop.request("shutdown")
+            if attempt.process is None:
+                body.cancel()
+            else:
+                await attempt.process.end()
+            await asyncio.gather(body, return_exceptions=True)
+            await self._finish(attempt)
             raise
         except Exception as error:
             _log.exception("job %s", run.id)
             attempt.fail("InternalServerError", f"localcloud failed: {error!r}")
         finally:
             stopping.cancel()
-            body.cancel()
-            await asyncio.gather(stopping, body, return_exceptions=True)
             if attempt.process is not None:
-                # Still there only when the gateway stops: the command may end what it started elsewhere.
-                await attempt.process.end()
+                await attempt.process.end(0)
         await self._finish(attempt)
 
     async def _body(self, attempt: _Attempt) -> None:
@@ -158,7 +163,7 @@ class Commands:
         """MLflow's run ends before anyone sees that the job has."""
         run = attempt.run
         if attempt.stop.wanted:
-            ended = "Canceled"
+            ended = "Failed" if attempt.stop.reason == "shutdown" else "Canceled"
             run.error = _why(run, attempt.stop)
         else:
             ended = "Completed" if attempt.error is None else "Failed"
@@ -180,6 +185,8 @@ def _why(run: Run, stop: Stop) -> Json | None:
         return {"code": "UserError", "message": f"The job was canceled: it ran longer than its timeout of {limit}."}
     if stop.reason == "failure":
         return {"code": "UserError", "message": "The job was canceled: another step of its pipeline failed."}
+    if stop.reason == "shutdown":
+        return {"code": "InternalServerError", "message": LOST}
     return None
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from localcloud.arm.store import Resource
 from localcloud.azureml import paths
-from localcloud.azureml.common import user_error
-from localcloud.azureml.jobs import durations, expressions, identities, shapes
-from localcloud.azureml.jobs.expressions import BindingError, ParentInput, ParentOutput, StepOutput
+from localcloud.azureml.common import WORKSPACE, user_error
+from localcloud.azureml.jobs import durations, expressions, graph, identities, outputs, shapes
+from localcloud.azureml.jobs.expressions import BindingError, ParentInput, StepOutput
 from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.sources import Sources
 from localcloud.azureml.jobs.values import Value, conform, declared_inputs, input_value
@@ -30,8 +30,8 @@ class _Defaults:
     """What steps take from the pipelines around them."""
 
     submitter: Principal
+    datastore: str
     compute: str | None = None
-    datastore: str = "workspaceblobstore"
     identity: Json | None = None
     stop_on_failure: bool = True
 
@@ -67,16 +67,20 @@ class Planner:
             properties=dict(properties.get("properties") or {}), hidden=bool(properties.get("isArchived")),
         )  # fmt: skip
         self.runs.append(run)
-        defaults = _Defaults(submitter)
+        defaults = _Defaults(submitter, datastore=self._default_datastore())
         if kind == "Command":
             inputs = await self._given(shapes.ports(properties.get("inputs"), "inputs"), None, f"job '{name}'")
-            outputs = self._wanted(properties.get("outputs"), {}, run.path)
-            self._command(run, properties, inputs, outputs, properties, defaults, None)
+            wanted = self._wanted(properties.get("outputs"), {}, run.path)
+            self._command(run, properties, inputs, wanted, properties, defaults, None)
         elif kind == "Pipeline":
             await self._root_pipeline(run, properties, defaults)
         else:
             raise not_emulated(f"jobs of type '{kind}': localcloud runs Command and Pipeline")
         return self.runs
+
+    def _default_datastore(self) -> str:
+        stores = self._ctx.resources.children(self._workspace.id, f"{WORKSPACE}/datastores")
+        return next((one.name for one in stores if one.properties.get("isDefault")), "workspaceblobstore")
 
     async def _root_pipeline(self, run: Run, properties: Json, defaults: _Defaults) -> None:
         settings = properties.get("settings") or {}
@@ -119,8 +123,10 @@ class Planner:
         run.outputs = {name: {"type": "uri_folder", **one} for name, one in wanted.items()}
         run.spec |= {"stop_on_failure": defaults.stop_on_failure}
         scope = _Scope(run, inputs, wanted)
-        for name in _ordered(steps, run.path):
+        for name in graph.ordered(steps, run.path):
             scope.steps[name] = await self._step(name, steps[name], scope, defaults)
+        if unbound := sorted(name for name, one in run.outputs.items() if not one.get("uri")):
+            raise user_error(f"The output '{unbound[0]}' of pipeline '{run.path}' is not bound to an output of a job.")
 
     async def _step(self, name: str, node: Any, scope: _Scope, defaults: _Defaults) -> Run:
         parent = scope.run
@@ -143,7 +149,11 @@ class Planner:
             submitter=parent.submitter, tags=dict(node.get("tags") or {}), properties=_step_properties(parent, name),
         )  # fmt: skip
         given_inputs = shapes.ports(node.get("inputs"), f"inputs of '{path}'")
-        run.spec = {"path": path, "needs": sorted(_needs(given_inputs, scope)), "component": component and component.id}
+        run.spec = {
+            "path": path,
+            "needs": graph.needs(given_inputs, scope.steps),
+            "component": component and component.id,
+        }
         self.runs.append(run)
         try:
             given = await self._given(given_inputs, scope, f"job '{path}'")
@@ -191,12 +201,12 @@ class Planner:
             result[name] = value
         return result
 
-    def _wanted(self, outputs: Any, spec: Json, path: str) -> dict[str, Json]:
+    def _wanted(self, asked: Any, spec: Json, path: str) -> dict[str, Json]:
         """A pipeline's outputs as asked for: the job's, on top of what its component declares."""
         declared = {name: {"type": (one or {}).get("type")} for name, one in (spec.get("outputs") or {}).items()}
-        given = shapes.ports(outputs, "outputs")
+        given = shapes.ports(asked, "outputs")
         return {
-            name: _output(given.get(name) or {}, declared.get(name) or {}, f"output '{name}' of '{path}'")
+            name: outputs.wanted(given.get(name) or {}, declared.get(name) or {}, f"output '{name}' of '{path}'")
             for name in [*declared, *(name for name in given if name not in declared)]
         }
 
@@ -211,8 +221,10 @@ class Planner:
         for name, one in declared.items():
             what = f"output '{name}' of '{path}'"
             asked = given.get(name)
-            wanted = _output(asked if isinstance(asked, dict) else {}, one if isinstance(one, dict) else {}, what)
-            bound = _parent_output(asked)
+            wanted = outputs.wanted(
+                asked if isinstance(asked, dict) else {}, one if isinstance(one, dict) else {}, what
+            )
+            bound = outputs.bound_to(asked)
             if bound is not None and bound.name in scope.wanted:
                 outer = scope.wanted[bound.name]
                 wanted |= {key: outer[key] for key in ("uri", "mode", "asset_name", "asset_version") if outer.get(key)}
@@ -222,7 +234,7 @@ class Planner:
     def _promote(self, node: Json, scope: _Scope, run: Run) -> None:
         """Outputs of the pipeline are where the step's are that it is bound to."""
         for name, asked in shapes.ports(node.get("outputs"), "outputs").items():
-            bound = _parent_output(asked)
+            bound = outputs.bound_to(asked)
             if bound is None:
                 continue
             if bound.name not in scope.wanted:
@@ -258,7 +270,7 @@ class Planner:
         if not command:
             raise user_error(f"The command of {what} is required.")
         resources = shapes.pick(node, "resources") or spec.get("resources") or {}
-        if int(shapes.pick(resources, "instanceCount") or 1) > 1 or shapes.pick(node, "distribution"):
+        if str(shapes.pick(resources, "instanceCount") or 1) != "1" or shapes.pick(node, "distribution"):
             raise not_emulated(f"jobs on several nodes ({what} asks for a distribution or more than one instance)")
         compute = self._compute(shapes.pick(node, "computeId", "compute") or defaults.compute, what)
         identity = node.get("identity") or defaults.identity
@@ -340,65 +352,6 @@ def _referred(reference: expressions.Reference, scope: _Scope) -> Value | None:
         output = step.outputs[reference.name]
         return {"type": output["type"], "uri": output["uri"], "bound": True}
     raise BindingError(f"an input cannot be bound to the pipeline's output '{reference.name}'.")
-
-
-def _parent_output(asked: Any) -> ParentOutput | None:
-    value = shapes.pick(asked, "value", "uri", "path") if isinstance(asked, dict) else asked
-    reference = expressions.whole(value)
-    return reference if isinstance(reference, ParentOutput) else None
-
-
-def _output(asked: Json, declared: Json, what: str) -> Json:
-    kind = shapes.kind_of(shapes.pick(asked, "jobOutputType") or asked.get("type"))
-    if kind in {None, "literal"}:
-        kind = declared.get("type") or "uri_folder"
-    if kind not in {"uri_folder", "uri_file", "mlflow_model", "custom_model", "mltable", "triton_model"}:
-        raise user_error(f"The type '{kind}' of {what} is not valid: use uri_folder, uri_file or mlflow_model.")
-    uri = shapes.pick(asked, "uri", "path")
-    mode = shapes.mode_of(asked.get("mode") or declared.get("mode"), what, shapes.OUTPUT_MODES) or "rw_mount"
-    return {
-        "type": kind, "mode": mode, "uri": None if expressions.whole(uri) else uri,
-        "asset_name": shapes.pick(asked, "assetName", "name"),
-        "asset_version": shapes.pick(asked, "assetVersion", "version"),
-    }  # fmt: skip
-
-
-def _needs(inputs: Json, scope: _Scope) -> set[str]:
-    """The ids of the steps whose outputs a step's inputs name."""
-    return {scope.steps[one.step].id for one in _step_references(inputs) if one.step in scope.steps}
-
-
-def _step_references(node: Any) -> list[StepOutput]:
-    """Every parent.jobs.X.outputs.Y anywhere in a value."""
-    if isinstance(node, str):
-        return [one for one in expressions.references(node) if isinstance(one, StepOutput)]
-    if isinstance(node, dict):
-        return [one for value in node.values() for one in _step_references(value)]
-    return []
-
-
-def _ordered(steps: Json, path: str) -> list[str]:
-    """Steps, each after those it refers to. Raises ServiceError 400 for a cycle or an unknown step."""
-    needs = {}
-    for name, node in steps.items():
-        try:
-            found = {one.step for one in _step_references((node or {}).get("inputs") if isinstance(node, dict) else {})}
-        except BindingError as error:
-            raise user_error(f"The job '{name}' of the pipeline is not valid: {error}") from error
-        missing = sorted(found - set(steps))
-        if missing:
-            raise user_error(
-                f"The job '{name}' of the pipeline refers to the outputs of job '{missing[0]}', which does not exist."
-            )
-        needs[name] = found
-    order: list[str] = []
-    while len(order) < len(steps):
-        ready = [name for name in steps if name not in order and needs[name] <= set(order)]
-        if not ready:
-            rest = [name for name in steps if name not in order]
-            raise user_error(f"The pipeline '{path}' has a cycle: {', '.join(rest)} wait for each other.")
-        order += ready
-    return order
 
 
 def _step_properties(parent: Run, name: str) -> dict[str, str]:

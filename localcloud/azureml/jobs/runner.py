@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from localcloud.arm.store import Resource
 from localcloud.azureml.jobs import blob_logs
 from localcloud.azureml.jobs.blob_logs import BlobLog, LineLog
-from localcloud.azureml.jobs.commands import Commands
+from localcloud.azureml.jobs.commands import LOST, Commands
 from localcloud.azureml.jobs.process import end_left_over
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.jobs.stopping import Stop
@@ -18,7 +18,6 @@ from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 
-_LOST = "localcloud was stopped while the job ran: the job did not end. Submit it again."
 _log = logging.getLogger("localcloud.azureml")
 
 
@@ -80,15 +79,17 @@ class JobRunner:
         for run in self._store.unfinished():
             if run.process is not None:
                 await asyncio.to_thread(end_left_over, run.process)
-            run.process = None
-            if run.status == "NotStarted":
-                run.move("Canceled")
-            else:
-                run.fail("InternalServerError", _LOST)
-            self._store.save(run)
-            self._ctx.tasks.start(self._end_in_mlflow(run), f"MLflow's end of {run.id}")
+            # MLflow may still be starting, and the gateway is not to wait for it.
+            self._ctx.tasks.start(self._lose(run), f"the end of {run.id}")
 
-    async def _end_in_mlflow(self, run: Run) -> None:
+    async def _lose(self, run: Run) -> None:
+        """What was stopped with localcloud is Failed, what had not begun is Canceled."""
+        run.process = None
+        if run.status == "NotStarted":
+            run.move("Canceled")
+        else:
+            run.fail("InternalServerError", LOST)
+        self._store.save(run)
         workspace = self._ctx.resources.get(run.workspace_id)
         try:
             if workspace is not None:
@@ -99,6 +100,11 @@ class JobRunner:
     async def _job(self, workspace: Resource, root: _Active, runs: list[Run]) -> None:
         try:
             await self._execute(workspace, root, None, self._store.save)
+        except asyncio.CancelledError:
+            for run in runs:
+                if not run.over:
+                    await self._lose(run)
+            raise
         except Exception as error:
             _log.exception("job %s", root.run.id)
             for run in runs:

@@ -92,6 +92,10 @@ class Mlflow:
                         503, "TEMPORARILY_UNAVAILABLE", "The MLflow server does not answer.", {"Retry-After": "2"}
                     ) from error
                 await asyncio.sleep(0.1)
+            except httpx.TransportError as error:
+                raise ServiceError(
+                    503, "TEMPORARILY_UNAVAILABLE", f"The MLflow server broke off: {error!r}", {"Retry-After": "2"}
+                ) from error
 
     async def experiment(self, workspace: Resource, name: str) -> str:
         """The id of an experiment, made or restored where it must be."""

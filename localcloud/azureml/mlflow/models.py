@@ -51,7 +51,7 @@ class Models:
             found += answer.get("registered_models") or []
             token = answer.get("next_page_token") or ""
             if not token:
-                return [await self._container(workspace, one) for one in found]
+                return [self._container(workspace, one) for one in found]
 
     async def container(self, workspace: Resource, name: str) -> Resource | None:
         try:
@@ -60,7 +60,7 @@ class Models:
             if error.code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise
-        return await self._container(workspace, answer["registered_model"])
+        return self._container(workspace, answer["registered_model"])
 
     async def versions(self, workspace: Resource, name: str) -> list[Resource]:
         """Newest first."""
@@ -202,7 +202,7 @@ class Models:
             if not token:
                 return sorted(found, key=lambda row: int(row["version"]), reverse=True)
 
-    async def _container(self, workspace: Resource, row: Json) -> Resource:
+    def _container(self, workspace: Resource, row: Json) -> Resource:
         id_ = f"{workspace.id}/models/{row['name']}"
         kept = self._ctx.resources.get(id_)
         if kept is None or kept.private.get("created") != row["creation_timestamp"]:
@@ -210,8 +210,8 @@ class Models:
                 id=id_, type=CONTAINER, name=row["name"], properties={"isArchived": False, "properties": {}},
                 private={"created": row["creation_timestamp"]},
             )  # fmt: skip
-        numbers = [int(one["version"]) for one in await self._rows(workspace, row["name"])]
-        latest = max(numbers, default=0)
+        # The latest of each stage: the greatest of them is the latest of all.
+        latest = max((int(one["version"]) for one in row.get("latest_versions") or []), default=0)
         kept.properties |= {
             "description": row.get("description"), "tags": _tags(row), "provisioningState": "Succeeded",
             "latestVersion": str(latest) if latest else None, "nextVersion": str(latest + 1),
@@ -249,12 +249,22 @@ class Models:
             properties={
                 "isArchived": False, "isAnonymous": False, "properties": {}, "modelUri": uri,
                 "modelType": "custom_model" if flavors is None else "mlflow_model", "flavors": flavors or {},
-                "jobName": row.get("run_id") or None,
+                "jobName": await self._job_of(workspace, row["run_id"]) if row.get("run_id") else None,
             },
             private={"created": row["creation_timestamp"]},
         )  # fmt: skip
         self._ctx.resources.put(kept)
         return kept
+
+    async def _job_of(self, workspace: Resource, run_id: str) -> str:
+        """The job of a run: of the same name, but for names that two workspaces have."""
+        try:
+            answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": run_id})
+        except MlflowError as error:
+            if error.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return run_id
+        return _tags(answer["run"].get("data") or {}).get(JOB_TAG, run_id)
 
     async def _folder(self, workspace: Resource, uri: str) -> str | None:
         """The folder in workspaceartifactstore of an mlflow-artifacts: address, None for any other."""
@@ -262,8 +272,7 @@ class Models:
         if found is None:
             return None
         if found.run is not None:
-            answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": found.run})
-            job = _tags(answer["run"]["data"]).get(JOB_TAG, found.run)
+            job = await self._job_of(workspace, found.run)
             return f"ExperimentRun/dcid.{job}/{found.path}".rstrip("/")
         answer = await self._mlflow.call(workspace, "GET", f"logged-models/{found.model}")
         model = answer["model"]

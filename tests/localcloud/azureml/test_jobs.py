@@ -21,10 +21,12 @@ from localcloud.gateway.instance import state_file
 from tests.localcloud.azure_session import unique
 from tests.localcloud.azureml.job_sources import (
     code,
+    component,
     details,
     error_of_run,
     job_body,
     log_of,
+    pipeline,
     put_job,
     refused,
     submit,
@@ -415,6 +417,41 @@ def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     again = submit(ml, f"{sys.executable} -c 'print(1)'")
     assert ml.finished(again).status == "Completed"
+
+
+def test_stopping_localcloud_lets_running_commands_clean_up_as_who_they_are(
+    ml: MlWorkspace, cloud: Cloud, tmp_path: Path
+) -> None:
+    source = code(
+        tmp_path / "src",
+        main="import os, signal, sys, time\n"
+        "from azure.identity import ManagedIdentityCredential\n"
+        "def end(*_):\n"
+        "    who = ManagedIdentityCredential(client_id=os.environ['DEFAULT_IDENTITY_CLIENT_ID'])\n"
+        "    print('cleaned', bool(who.get_token('https://storage.azure.com/.default').token)); sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready')\n"
+        "while True: time.sleep(0.1)\n",
+    )
+    step = component(ml, source, "exec python main.py")
+
+    @pipeline(default_compute="cpu")
+    def one_step() -> None:
+        first = step()
+        second = step()
+        second.name = "second"
+        first.name = "first"
+
+    job = ml.client.jobs.create_or_update(one_step(), experiment_name="stopped")
+    first = wait_for(lambda: list(ml.client.jobs.list(parent_job_name=job.name)), bool)[0].name
+    wait_for(lambda: _log(ml, first), lambda text: "ready" in text)
+
+    assert cloud.command("stop").returncode == 0
+    assert cloud.command("start").returncode == 0
+
+    assert ml.client.jobs.get(job.name).status == "Failed"
+    assert "localcloud was stopped while the job ran" in error_of_run(ml, first)[1]
+    assert "cleaned True" in log_of(ml, first)
 
 
 def _log(ml: MlWorkspace, name: str) -> str:

@@ -227,6 +227,20 @@ def test_a_step_s_timeout_cancels_it_and_fails_the_pipeline(ml: MlWorkspace, tmp
     assert "longer than its timeout" in error_of_run(ml, child.name)[1]
 
 
+def test_an_unregistered_component_may_come_again_under_another_name(ml: MlWorkspace, tmp_path: Path) -> None:
+    source = code(tmp_path / "src", unused="")
+
+    for _ in range(2):
+        same = component(ml, source, "true")
+
+        @pipeline(default_compute="cpu")
+        def once() -> None:
+            same()  # noqa: B023
+
+        job = run(ml, once())
+        assert job.status == "Completed", error_of_run(ml, job.name)
+
+
 def test_cancelling_a_pipeline_reaches_the_commands_of_its_steps(ml: MlWorkspace, tmp_path: Path) -> None:
     tidy = component(
         ml, code(tmp_path / "src", unused=""), "trap 'echo cleaning up; exit 1' TERM; echo ready; sleep 60 & wait"
@@ -344,6 +358,15 @@ def test_a_step_that_cannot_run_is_refused(
     found, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
 
     assert (found, said in message) == (status, True), message
+
+
+def test_an_output_that_no_step_makes_is_refused(ml: MlWorkspace, step: Component) -> None:
+    outputs = {"all": {"jobOutputType": "uri_folder"}}
+
+    status, _, message = refused(ml, pipeline_body(ml, {"a": node(step, word="x")}, outputs=outputs))
+
+    assert (status, message.split(" of pipeline ")[0]) == (400, "The output 'all'")
+    assert message.endswith("is not bound to an output of a job.")
 
 
 @pytest.mark.parametrize(

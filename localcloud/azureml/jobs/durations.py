@@ -20,11 +20,3 @@ def seconds(value: object) -> float | None:
     if found is None:
         raise ValueError(f"'{value}' is not an ISO 8601 duration, such as PT30M.")
     return sum(float(number) * _UNITS[unit] for unit, number in found.groupdict().items() if number)
-
-
-def iso(value: float) -> str:
-    """PT…S as .NET writes it."""
-    hours, rest = divmod(int(value), 3600)
-    minutes, whole = divmod(rest, 60)
-    text = "PT" + (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "")
-    return text + f"{whole}S" if whole or text == "PT" else text

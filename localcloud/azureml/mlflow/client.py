@@ -16,7 +16,6 @@ from localcloud.core.errors import ServiceError
 
 Json = dict[str, Any]
 
-WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 _START_SECONDS = 120
 _log = logging.getLogger("localcloud.azureml")
 
@@ -66,7 +65,7 @@ class Mlflow:
         self, method: str, path: str, *, body: Json | None = None, params: Json | None = None, workspace: str = ""
     ) -> Json:
         """As `call`, in an MLflow workspace by name."""
-        headers = {WORKSPACE_HEADER: workspace} if workspace else {}
+        headers = {workspaces.WORKSPACE_HEADER: workspace} if workspace else {}
         request = self._client.build_request(method, path, json=body, params=params, headers=headers)
         answer = await self.send(request)
         await answer.aread()

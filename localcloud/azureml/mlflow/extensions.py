@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
-from localcloud.azureml.mlflow.workspaces import DEFAULT
+from localcloud.azureml.mlflow.workspaces import DEFAULT, WORKSPACE_HEADER
 
 Json = dict[str, Any]
 
@@ -178,6 +178,9 @@ class Answers:
 
 
 async def _answered(request: Request, work: Callable[[Json], Json]) -> Response:
+    if WORKSPACE_HEADER.lower() not in request.headers:
+        # A page in a browser cannot send it: it would have to ask first, and is refused.
+        return JSONResponse({"error_code": "BAD_REQUEST", "message": f"{WORKSPACE_HEADER} is missing."}, 400)
     raw = await request.body()
     try:
         return JSONResponse(await asyncio.to_thread(work, json.loads(raw) if raw else {}))

@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml.mlflow import access
-from localcloud.azureml.mlflow.client import WORKSPACE_HEADER, Mlflow
+from localcloud.azureml.mlflow.client import Mlflow
+from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 

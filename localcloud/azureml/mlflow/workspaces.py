@@ -12,6 +12,7 @@ from localcloud.arm.store import Resource
 from localcloud.core.database import Database
 
 DEFAULT = "default"
+WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS azureml_mlflow_workspaces (
     name TEXT PRIMARY KEY,

@@ -14,9 +14,12 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class DatabricksWorkspaceArgs:
+    """`managed_group`: name of the group that the service makes and owns; None for that of the naming scheme."""
+
     names: Names
     placement: Placement
     network: Network
+    managed_group: str | None
 
 
 class DatabricksWorkspace(pulumi.ComponentResource):
@@ -36,7 +39,10 @@ class DatabricksWorkspace(pulumi.ComponentResource):
             sku=databricks.SkuArgs(name="premium"),
             compute_mode=databricks.ComputeMode.HYBRID,
             managed_resource_group_id=pulumi.Output.concat(
-                "/subscriptions/", place.subscription_id, "/resourceGroups/", args.names.databricks_managed_group
+                "/subscriptions/",
+                place.subscription_id,
+                "/resourceGroups/",
+                args.managed_group or args.names.databricks_managed_group,
             ),
             parameters=_parameters(args.network),
             public_network_access=args.network.public_access,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_databricks as databricks
 
-from infra.databricks_sdk import databricks
 from infra.placement import Placement
 from infra.settings import DatabricksSettings
 

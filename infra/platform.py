@@ -80,7 +80,14 @@ class Platform(pulumi.ComponentResource):
         self._registry = Registry("registry", RegistryArgs(names=names, placement=place, network=self._network), child)
         self._identities = Identities("identities", IdentitiesArgs(names=names, placement=place), child)
         self._databricks = DatabricksWorkspace(
-            "databricks", DatabricksWorkspaceArgs(names=names, placement=place, network=self._network), child
+            "databricks",
+            DatabricksWorkspaceArgs(
+                names=names,
+                placement=place,
+                network=self._network,
+                managed_group=settings.databricks.managed_resource_group,
+            ),
+            child,
         )
         self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
         self._access = self._resource_access()

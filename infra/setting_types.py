@@ -84,3 +84,4 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 PrincipalType = Literal["User", "Group", "ServicePrincipal"]
 ResourceGroupId = Annotated[str, Field(pattern=_ARM_GROUP)]
+ResourceGroupName = Annotated[str, Field(pattern=r"^[\w().-]{0,89}[\w()-]$")]

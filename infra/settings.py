@@ -23,6 +23,7 @@ from infra.setting_types import (
     PublicAddress,
     Region,
     ResourceGroupId,
+    ResourceGroupName,
     TagName,
     TagValue,
     VmSize,
@@ -153,6 +154,12 @@ class DatabricksSettings(_Section):
     )
     availability: Literal["on_demand", "spot"] = Field(
         default="on_demand", description="spot is cheaper and may be taken away.", examples=["on_demand"]
+    )
+    managed_resource_group: ResourceGroupName | None = Field(
+        default=None,
+        description="Resource group that Azure Databricks makes and owns. It cannot change: a workspace that was there "
+        "before the stack keeps its own. Left out, the name follows the others.",
+        examples=["databricks-rg-dataops"],
     )
 
     @field_validator("max_workers")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_databricks as databricks
 from pulumi_azure_native import databricks as azure_databricks
 
-from infra.databricks_sdk import databricks
 from infra.naming import Names
 from infra.placement import Placement
 from infra.roles import Assigner, Grantee, Role, Scope

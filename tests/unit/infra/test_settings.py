@@ -124,6 +124,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "databricks.max_workers = 2: must be less than databricks.pool_capacity, 2: the driver needs",
     ),
     ({"databricks": {"availability": "cheap"}}, "input should be 'on_demand' or 'spot'. Valid example: on_demand"),
+    ({"databricks": {"managed_resource_group": "rg/dbw"}}, "databricks.managed_resource_group = rg/dbw"),
     ({"training_data": {"replication": "RAGRS"}}, "input should be 'LRS', 'ZRS', 'GRS' or 'GZRS'. Valid example: ZRS"),
     ({"training_data": {"soft_delete_days": 366}}, "input should be less than or equal to 365"),
     ({"training_data": {"cool_after_days": "never"}}, "training_data.cool_after_days = never: input should be a valid"),

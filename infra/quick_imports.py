@@ -1,0 +1,113 @@
+"""Imports the vendors' SDKs in a fraction of the time: a preview spends most of it on classes that it never uses.
+
+pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `install` changes how Python imports them,
+not what they do:
+
+- a package does not import all of its modules; a name is looked up in the one module that defines it;
+- annotations stay text until something asks for them (PEP 563), which is what makes defining a class slow.
+
+Compiled modules are cached beside Python's own, under names of their own. Nothing depends on this: without `install` the
+program registers the same resources, which a test holds it to.
+"""
+
+from __future__ import annotations
+import __future__
+
+import importlib
+import importlib.util
+import marshal
+import re
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+_SDKS = ("pulumi_azure_native", "pulumi_databricks")
+_HEADER = 16  # bytes of magic number, flags, time and size before the code in a .pyc file
+_ENUMS = "_enums"
+
+
+def install() -> None:
+    """From now on the SDKs are imported quickly. Does nothing for what is imported already."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] not in _SDKS:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or not isinstance(spec.loader, SourceFileLoader):
+            return spec
+        if spec.submodule_search_locations is None:
+            spec.loader = _TextAnnotations(spec.loader.name, spec.loader.path)
+        else:
+            spec.loader = _PackageLoader()
+        return spec
+
+
+class _PackageLoader(Loader):
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Package(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Its modules are imported when they are asked for."""
+
+
+class _Package(ModuleType):
+    """A package whose names are found in the modules that define them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__"):
+            for module in dict.fromkeys((_module_of(name), _ENUMS)):
+                if importlib.util.find_spec(f"{self.__name__}.{module}") is None:
+                    continue
+                found = importlib.import_module(f"{self.__name__}.{module}")
+                if name == module:
+                    return found
+                if name in found.__dict__:
+                    return found.__dict__[name]
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+def _module_of(name: str) -> str:
+    """InstancePool is in instance_pool, PublicIPAddress in public_ip_address, the classes of arguments in _inputs."""
+    if name.endswith(("Args", "ArgsDict")):
+        return "_inputs"
+    if name.startswith("get_") or not name[0].isupper():
+        return name.removesuffix("_output")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+class _TextAnnotations(SourceFileLoader):
+    """As Python's own loader, but for annotations."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = Path(self.path)
+        cache = Path(importlib.util.cache_from_source(self.path, optimization="text"))
+        stat = source.stat()
+        header = (
+            importlib.util.MAGIC_NUMBER
+            + bytes(4)
+            + (int(stat.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+            + (stat.st_size & 0xFFFFFFFF).to_bytes(4, "little")
+        )
+        try:
+            content = cache.read_bytes()
+        except OSError:
+            content = b""
+        if content[:_HEADER] == header:
+            cached = marshal.loads(memoryview(content)[_HEADER:])  # noqa: S302 - written below, beside the source
+            assert isinstance(cached, CodeType)
+            return cached
+        flags = __future__.annotations.compiler_flag
+        code: CodeType = compile(source.read_bytes(), self.path, "exec", flags=flags, dont_inherit=True)
+        if not sys.dont_write_bytecode:
+            self._cache_bytecode(self.path, str(cache), header + marshal.dumps(code))  # type: ignore[attr-defined]
+        return code

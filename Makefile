@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Every verb imports megabytes of the vendors' code, which takes seconds each time where no compiled code is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 DATA ?= data/diabetes.csv
 STACK ?= local

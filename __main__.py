@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import pulumi
 import pulumi.runtime
 
+from infra import quick_imports
 from infra.configuration import SettingsError, read_settings
-from infra.platform import Platform
+
+quick_imports.install()
+# The program lives for seconds and keeps nearly all that it makes: looking for garbage takes time and finds none.
+gc.disable()
 
 
 def main() -> None:
@@ -15,6 +21,8 @@ def main() -> None:
         settings = read_settings(pulumi.runtime.get_config_env(), pulumi.get_project(), pulumi.get_stack())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    from infra.platform import Platform  # takes a while, which wrong settings need not wait for
+
     for name, value in Platform("platform", settings).outputs.items():
         pulumi.export(name, value)
 

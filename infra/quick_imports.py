@@ -1,13 +1,13 @@
 """Imports the vendors' SDKs in a fraction of the time: a preview spends most of it on classes that it never uses.
 
-pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `install` changes how Python imports them,
-not what they do:
+pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `install` changes how Python imports
+them, not what they do:
 
 - a package does not import all of its modules; a name is looked up in the one module that defines it;
 - annotations stay text until something asks for them (PEP 563), which is what makes defining a class slow.
 
-Compiled modules are cached beside Python's own, under names of their own. Nothing depends on this: without `install` the
-program registers the same resources, which a test holds it to.
+Compiled modules are cached beside Python's own, under names of their own. Nothing depends on this: without `install`
+the program registers the same resources, which a test holds it to.
 """
 
 from __future__ import annotations

@@ -1,0 +1,76 @@
+"""Quick imports change how long the program takes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+REGISTRATIONS = """
+import json, sys
+if "quick" in sys.argv:
+    from infra import quick_imports
+    quick_imports.install()
+from tests.unit.infra.recorder import deploy
+from tests.unit.infra.test_platform import FULL, NETWORKS
+made = deploy("prod", network=NETWORKS["private"], **FULL)
+rows = sorted(
+    [each.urn, dict(each.inputs), each.provider, each.parent, each.protect, sorted(each.ignores),
+     sorted(each.depends_on), {k: sorted(v) for k, v in each.reads.items()}, sorted(each.secret_outputs)]
+    for each in made
+)
+modules = [name for name in sys.modules if name.startswith(("pulumi_azure_native.", "pulumi_databricks."))]
+print(json.dumps({"rows": rows, "outputs": made.outputs, "modules": len(modules)}))
+"""
+NAMES = """
+from infra import quick_imports
+quick_imports.install()
+quick_imports.install()
+import pulumi_databricks
+from pulumi_azure_native import network, storage
+from pulumi_azure_native.storage import StorageAccount, get_blob_container_output
+from pulumi_databricks.instance_pool import InstancePool
+import pulumi
+assert storage.StorageAccount is StorageAccount and pulumi_databricks.InstancePool is InstancePool
+assert network.PublicIPAddress.__name__ == "PublicIPAddress" and network.SubnetArgs.__name__ == "SubnetArgs"
+assert storage.Kind.STORAGE_V2.value == "StorageV2"
+assert issubclass(pulumi_databricks.Alert, pulumi.CustomResource), "what the platform does not use is found too"
+assert pulumi_databricks.alert.Alert is pulumi_databricks.Alert
+for missing in ("NoSuchThing", "no_such_module"):
+    try:
+        getattr(storage, missing)
+    except AttributeError as error:
+        assert missing in str(error)
+    else:
+        raise AssertionError(f"{missing} was found")
+"""
+
+
+def python(code: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def runs() -> Sequence[dict[str, object]]:
+    """The same program without and with quick imports."""
+    return [json.loads(python(REGISTRATIONS, *arguments)) for arguments in ((), ("quick",))]
+
+
+def test_the_same_resources_are_registered(runs: Sequence[dict[str, object]]) -> None:
+    plain, quick = runs
+    assert quick["rows"] == plain["rows"]
+    assert quick["outputs"] == plain["outputs"]
+
+
+def test_a_fraction_of_the_modules_is_imported(runs: Sequence[dict[str, object]]) -> None:
+    plain, quick = (int(str(run["modules"])) for run in runs)
+    assert quick * 5 < plain, (quick, plain)
+
+
+def test_every_name_of_the_sdks_is_found() -> None:
+    python(NAMES)

@@ -284,7 +284,8 @@ class Planner:
         run.compute = None if compute is None else compute.id
         run.inputs = {name: dict(value) for name, value in inputs.items() if value is not None}
         for name, one in wanted.items():
-            run.outputs[name] = one | {"uri": self._output_uri(run, name, one, defaults.datastore)}
+            placed = bool(one.get("uri"))
+            run.outputs[name] = one | {"uri": self._output_uri(run, name, one, defaults.datastore), "placed": placed}
         environment = shapes.pick(spec, "environmentId", "environment")
         code = shapes.pick(spec, "codeId", "code")
         self._check_assets(environment, code, what)

@@ -25,6 +25,15 @@ _ACCOUNT = "Microsoft.Storage/storageAccounts"
 _WORKERS = 8
 
 
+State = dict[str, tuple[int, int]]
+"""Files of a folder by relative path: (time of change in ns, size)."""
+
+
+def state_of(folder: Path) -> State:
+    found = {file: file.stat() for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {file.relative_to(folder).as_posix(): (stat.st_mtime_ns, stat.st_size) for file, stat in found.items()}
+
+
 class Transfer:
     """Of one localcloud: the threads are shared by all jobs."""
 
@@ -98,13 +107,14 @@ class Transfer:
     def is_file(self, place: BlobPath) -> bool:
         return bool(place.path) and bool(self._container(place).get_blob_client(place.path).exists())
 
-    def upload_folder(self, source: Path, place: BlobPath) -> int:
-        """Every file of a folder below a prefix; the number of files."""
+    def upload_folder(self, source: Path, place: BlobPath, before: State | None = None) -> None:
+        """Every file of a folder below a prefix; with `before`, what has changed since, deletions too."""
         container = self._container(place)
         prefix = place.path.rstrip("/") + "/" if place.path.strip("/") else ""
-        files = [file for file in sorted(source.rglob("*")) if file.is_file()]
-        self._all(lambda file: self._send(container, file, prefix + file.relative_to(source).as_posix()), files)
-        return len(files)
+        known, after = before or {}, state_of(source)
+        changed = [name for name, state in after.items() if known.get(name) != state]
+        self._all(lambda name: self._send(container, source / name, prefix + name), changed)
+        self._all(lambda name: container.delete_blob(prefix + name), [name for name in known if name not in after])
 
     def upload_file(self, source: Path, place: BlobPath) -> None:
         self._send(self._container(place), source, place.path)

@@ -15,6 +15,7 @@ import hashlib
 import re
 import shutil
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.arm.store import Resource
@@ -22,13 +23,24 @@ from localcloud.azureml import paths
 from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import blob_logs
 from localcloud.azureml.jobs.runs import Json, Run
-from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.azureml.jobs.transfer import State, Transfer, state_of
 from localcloud.azureml.paths import BlobPath
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 
 _SHORT = re.compile(r"azureml://datastores/([^/]+)/paths/(.*)", re.IGNORECASE)
 _ARTIFACTS = ("outputs", "logs")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A file or folder that goes to storage when the command has ended. `before`: what was there when it began."""
+
+    what: str
+    source: Path
+    place: BlobPath
+    mounted: bool
+    before: State | None
 
 
 class WorkFolder:
@@ -46,7 +58,7 @@ class WorkFolder:
         self.inputs: dict[str, str | None] = {}
         """What the command's placeholders stand for."""
         self.outputs: dict[str, str] = {}
-        self._sent_later: dict[str, tuple[Path, BlobPath]] = {}
+        self._sent_later: list[_Sent] = []
 
     async def prepare(self) -> None:
         """Fetch code and inputs, and see that the outputs may be written. Raises ServiceError that says which not."""
@@ -58,12 +70,15 @@ class WorkFolder:
         self.inputs |= {
             name: str(value["value"]) for name, value in self._run.inputs.items() if value["type"] == "literal"
         }
-        for name, output in self._run.outputs.items():
-            self.outputs[name] = self._output(name, output)
-        found = await asyncio.gather(
-            asyncio.to_thread(self._code), *(asyncio.to_thread(self._input, name, value) for name, value in given)
+        asked = list(self._run.outputs.items())
+        _, *found = await asyncio.gather(
+            asyncio.to_thread(self._code),
+            *(asyncio.to_thread(self._input, name, value) for name, value in given),
+            *(asyncio.to_thread(self._output, name, output) for name, output in asked),
         )
-        self.inputs |= {name: text for (name, _), text in zip(given, found[1:], strict=True)}
+        texts = [str(text) for text in found]
+        self.inputs |= {name: text for (name, _), text in zip(given, texts[: len(given)], strict=True)}
+        self.outputs = {name: text for (name, _), text in zip(asked, texts[len(given) :], strict=True)}
 
     def variables(self) -> dict[str, str]:
         """AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME, as Azure ML sets them for data."""
@@ -79,9 +94,9 @@ class WorkFolder:
 
         Raises ServiceError that names the output.
         """
-        for name, (source, place) in self._sent_later.items():
-            if succeeded or self._run.outputs[name]["mode"] == "rw_mount":
-                await asyncio.to_thread(self._send, name, source, place)
+        for one in self._sent_later:
+            if succeeded or one.mounted:
+                await asyncio.to_thread(self._send, one)
 
     async def send_artifacts(self) -> list[str]:
         """The folders outputs/ and logs/ of the code folder, into the run's artifacts; the names of log files."""
@@ -139,7 +154,11 @@ class WorkFolder:
             place = self._transfer.reach(self._workspace, self._data, uri)
             if kind == "uri_file" or (kind == "custom_model" and self._transfer.is_file(place)):
                 return str(self._transfer.download_file(place, target))
-            return str(self._transfer.download_folder(place, target))
+            self._transfer.download_folder(place, target)
+            if mode == "rw_mount":
+                self._transfer.reach(self._workspace, self._data, uri, write=True)
+                self._sent_later.append(_Sent(f"input '{name}' ({uri})", target, place, True, state_of(target)))
+            return str(target)
         except ServiceError as error:
             raise _refused(error, f"The input '{name}' ({uri}) cannot be read", self._data) from error
 
@@ -153,20 +172,31 @@ class WorkFolder:
             raise _refused(error, f"The output '{name}' ({uri}) cannot be written", self._data) from error
         target = self.root / "outputs" / name
         target.mkdir(parents=True, exist_ok=True)
+        mounted, before = output["mode"] == "rw_mount", None
         if output["type"] == "uri_file":
             target = target / name
-        self._sent_later[name] = (target, place)
+        elif mounted and output.get("placed"):
+            before = self._there_already(place, target)
+        self._sent_later.append(_Sent(f"output '{name}' ({uri})", target, place, mounted, before))
         return str(target)
 
-    def _send(self, name: str, source: Path, place: BlobPath) -> None:
+    def _there_already(self, place: BlobPath, target: Path) -> State:
+        """What a mount of a place that was asked for would show."""
         try:
-            if source.is_dir():
-                self._transfer.upload_folder(source, place)
-            elif source.exists():
-                self._transfer.upload_file(source, place)
+            self._transfer.download_folder(place, target)
+        except ServiceError as error:
+            if error.status != 404:
+                raise
+        return state_of(target)
+
+    def _send(self, one: _Sent) -> None:
+        try:
+            if one.source.is_dir():
+                self._transfer.upload_folder(one.source, one.place, one.before)
+            elif one.source.exists():
+                self._transfer.upload_file(one.source, one.place)
         except Exception as error:
-            uri = self._run.outputs[name]["uri"]
-            raise user_error(f"The output '{name}' ({uri}) cannot be written: {error}") from error
+            raise user_error(f"The {one.what} cannot be written: {error}") from error
 
     def _long(self, uri: str) -> str:
         found = _SHORT.fullmatch(uri)

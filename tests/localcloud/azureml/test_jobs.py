@@ -80,6 +80,54 @@ def test_a_single_file_is_an_input_and_an_output_by_its_path(ml: MlWorkspace, tm
     assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"a,b\n"
 
 
+def test_a_read_write_mount_shows_what_is_there_and_keeps_what_changes_even_after_a_failure(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    for word in ("kept", "changed", "removed"):
+        ml.blobs().get_blob_client(container, f"{folder}/{word}.txt").upload_blob(word.encode())
+    line = (
+        "cat ${{outputs.place}}/*.txt; cd ${{outputs.place}}; echo -n new > new.txt; echo -n other > changed.txt; "
+        "rm removed.txt; exit 1"
+    )
+
+    name = submit(
+        ml, line,
+        outputs={
+            "place": Output(
+                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
+            )
+        },
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Failed"
+    assert "changedkeptremoved" in log_of(ml, name)
+    client = ml.blobs().get_container_client(container)
+    found = {blob: client.download_blob(blob).readall() for blob in client.list_blob_names(name_starts_with=folder)}
+    assert found == {
+        f"{folder}/kept.txt": b"kept",
+        f"{folder}/changed.txt": b"other",
+        f"{folder}/new.txt": b"new",
+    }
+
+
+def test_an_input_that_is_mounted_for_writing_keeps_what_the_command_writes(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    ml.blobs().get_blob_client(container, f"{folder}/a.txt").upload_blob(b"a")
+
+    name = submit(
+        ml, "echo -n b > ${{inputs.data}}/b.txt",
+        inputs={
+            "data": Input(
+                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
+            )
+        },
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    assert ml.blobs().get_blob_client(container, f"{folder}/b.txt").download_blob().readall() == b"b"
+
+
 def test_outputs_with_a_name_are_registered_when_the_job_succeeds(ml: MlWorkspace) -> None:
     data, model = unique("data"), unique("model")
     outputs = {

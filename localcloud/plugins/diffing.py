@@ -13,17 +13,21 @@ from localcloud.plugins.values import UNKNOWN, Plain, has_unknown, reveal
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def diff(old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool) -> DiffResponse:
+def diff(
+    old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool, removal_replaces: bool = True
+) -> DiffResponse:
     """`replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource.
 
-    `delete_first`: a replacement has the old one's name, so the old one must go first.
+    `delete_first`: a replacement has the old one's name, so the old one must go first. Without `removal_replaces` the
+    service keeps what the new inputs leave out of the properties that cannot change.
     """
     found: dict[str, PropertyDiffKind] = {}
     _compare("", reveal(old), reveal(new), found)
     detailed: dict[str, PropertyDiff] = {}
     replacing: list[str] = []
     for path, kind in found.items():
-        if replaces(_INDEX.sub("[]", path)):
+        stays = kind is PropertyDiffKind.DELETE and not removal_replaces
+        if not stays and replaces(_INDEX.sub("[]", path)):
             replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
             kind = _REPLACE[kind]
         detailed[path] = PropertyDiff(kind, input_diff=True)

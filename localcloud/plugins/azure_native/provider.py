@@ -82,7 +82,8 @@ class AzureNative(Provider):
         after = plain_map(request.new_inputs)
         if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
-        return diffing.diff(before, after, type_.replacing, delete_first=True)
+        # ARM keeps them, and an imported resource has many that no program states.
+        return diffing.diff(before, after, type_.replacing, delete_first=True, removal_replaces=False)
 
     async def create(self, request: CreateRequest) -> CreateResponse:
         type_, version = _type(request.type)

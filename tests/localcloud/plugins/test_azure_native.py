@@ -122,6 +122,16 @@ def test_what_cannot_change_replaces(azure_native: Plugin, group_name: str, chan
     assert difference.deleteBeforeReplace == bool(replaced), "the replacement has the same name"
 
 
+def test_what_cannot_change_and_is_no_longer_said_stays(azure_native: Plugin, group_name: str) -> None:
+    inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
+    made = azure_native.create(ACCOUNT, inputs, preview=True)
+    without = {key: value for key, value in inputs.items() if key != "isHnsEnabled"}
+
+    difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), without)
+
+    assert list(difference.detailedDiff) == ["isHnsEnabled"] and not difference.replaces
+
+
 def test_a_preview_knows_what_the_program_says_and_no_more(azure_native: Plugin, group_name: str) -> None:
     made = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
 

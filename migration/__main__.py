@@ -1,0 +1,60 @@
+"""From the Terraform sample to a stack: writes what `pulumi import` takes, and a report of what it cannot take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from migration import declared, report
+from migration.errors import MigrationError
+from migration.plan import import_file, make_plan
+from migration.terraform import read_state
+
+app = typer.Typer(add_completion=False)
+_out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@app.command(help=__doc__)
+def migrate(
+    state: Annotated[Path, typer.Argument(help="terraform.tfstate, or what `terraform state pull` prints.")],
+    stack: Annotated[str, typer.Option(help="Stack that takes the resources over.")],
+    output: Annotated[Path, typer.Option(help="Where to write the import file.")] = Path("import.json"),
+    report_file: Annotated[Path, typer.Option("--report", help="Where to write the report.")] = Path("migration.md"),
+    leave_out: Annotated[list[str] | None, typer.Option(help="Address of a resource to leave with Terraform.")] = None,
+    project: Annotated[Path, typer.Option(help="Folder of Pulumi.yaml.", file_okay=False)] = _ROOT,
+) -> None:
+    """Exit code 0 when everything can be taken over, 2 when the report names something that cannot."""
+    left = leave_out or []
+    resources = read_state(state, left)
+    declaration = declared.preview(project, stack)
+    plan = make_plan(resources, declaration, left)
+    content = import_file(plan, declaration)
+    text = report.render(plan, stack, str(output))
+    output.write_text(json.dumps(content, indent=2) + "\n")
+    report_file.write_text(text + "\n")
+    imported = sum(one.imported for one in plan.matches)
+    _out.print(f"{imported} of {len(resources)} resources can be imported: {output}. The report: {report_file}.")
+    for match in plan.blocked:
+        _err.print(f"not imported: {match.source.address}", style="yellow", markup=False)
+    for source, _, _ in plan.without:
+        _err.print(f"no counterpart: {source.address}", style="yellow", markup=False)
+    if plan.blocked or plan.without:
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    """What went wrong is one clear text and exit code 1."""
+    try:
+        app()
+    except MigrationError as error:
+        _err.print(str(error), style="red", markup=False)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The report of a plan, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from migration.plan import Difference, Match, Plan
+
+
+def render(plan: Plan, stack: str, import_file: str) -> str:
+    """What is imported, what is not and why, and the commands that go on from here."""
+    imported = [one for one in plan.matches if one.imported]
+    managed = [one for one in plan.matches if one.target.managed]
+    lines = [f"# From Terraform to the stack {stack}", ""]
+    lines += _imported(imported)
+    lines += _section(
+        "Would be replaced: not imported",
+        "Deploying the stack would delete these and make new ones. Change the setting, where one is named, and run "
+        "this again; else move their data first.",
+        (line for one in plan.blocked for line in _why(one, one.replacing)),
+    )
+    lines += _section(
+        "Azure refuses the change: not imported",
+        "These properties cannot be changed any more. Set the stack to what is there, and run this again.",
+        (line for one in plan.blocked for line in _why(one, one.refused)),
+    )
+    lines += _section(
+        "No counterpart in the stack",
+        "Nothing of that name is declared. They stay as they are, and stay with Terraform.",
+        (
+            f"- `{source.address}` ({id_}): the stack declares {_list(names) or 'nothing'} of its type."
+            for source, id_, names in plan.without
+        ),
+    )
+    lines += _section("Left out", "As you asked.", (f"- `{address}`" for address in plan.left_out))
+    lines += _section("In the stack already", "", (f"- `{one.source.address}` ({one.id})" for one in managed))
+    if imported:
+        lines += [
+            "## Next", "",
+            "```", f"pulumi import --stack {stack} --file {import_file} --generate-code=false --protect=false --yes",
+            f"pulumi preview --stack {stack} --diff", "```", "",
+        ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _imported(matches: list[Match]) -> list[str]:
+    lines = ["## Imported", ""]
+    if not matches:
+        return [*lines, "Nothing.", ""]
+    lines += ["| Terraform | Pulumi | changed by the next deployment |", "|---|---|---|"]
+    for one in matches:
+        changes = "; ".join(_shown(each) for each in one.changing) or "-"
+        lines.append(f"| `{one.source.address}` | `{one.target.logical_name}` | {changes} |")
+    return [*lines, ""]
+
+
+def _section(title: str, text: str, lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    if not found:
+        return []
+    return [f"## {title}", "", *([text, ""] if text else []), *found, ""]
+
+
+def _why(match: Match, differences: Iterable[Difference]) -> list[str]:
+    return [f"- `{match.source.address}` ({match.id}): {_shown(one)}" for one in differences]
+
+
+def _shown(difference: Difference) -> str:
+    setting = f" (setting {difference.setting})" if difference.setting else ""
+    return f"{difference.path} is {_value(difference.there)}, the stack has {_value(difference.declared)}{setting}"
+
+
+def _value(value: Any) -> str:
+    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,144 @@
+"""A Terraform state file: format 4, the azurerm provider, and of it the resource types that the sample has.
+
+Format: hashicorp/terraform internal/states/statefile/version4.go. Attribute names: the azurerm provider's
+documentation.
+Secrets that Terraform keeps in its state (account keys, connection strings) are never read out of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from migration.errors import MigrationError
+
+FORMAT = 4
+SUPPORTED = (
+    "azurerm_resource_group",
+    "azurerm_storage_account",
+    "azurerm_storage_container",
+    "azurerm_key_vault",
+    "azurerm_application_insights",
+    "azurerm_container_registry",
+    "azurerm_machine_learning_workspace",
+    "azurerm_databricks_workspace",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerraformResource:
+    """One instance. `address` is Terraform's own: module.ml.azurerm_storage_account.data["train"]."""
+
+    address: str
+    type: str
+    attributes: dict[str, Any]
+
+    def text(self, *names: str) -> str:
+        """The first attribute of these that has a value. Raises MigrationError when none has."""
+        for name in names:
+            value = self.attributes.get(name)
+            if isinstance(value, str) and value:
+                return value
+        raise MigrationError(f"{self.address} has no {' or '.join(names)} in the Terraform state: is it complete?")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Instance(_Model):
+    attributes: dict[str, Any] = {}
+    index_key: str | int | None = None
+    deposed: str | None = None
+
+
+class _Resource(_Model):
+    mode: str
+    type: str
+    name: str
+    module: str | None = None
+    provider: str = ""
+    instances: list[_Instance] = []
+
+
+class _State(_Model):
+    version: int
+    terraform_version: str = Field(default="", description="Of the program that wrote it.")
+    resources: list[_Resource] = []
+
+
+def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformResource]:
+    """Every managed resource of the file but those whose address is in `left_out`.
+
+    Raises MigrationError for another format or version, for resource types that are not SUPPORTED (naming each), and
+    for an address to leave out that is not there.
+    """
+    state = _parse(file)
+    found, unknown, absent = [], [], set(left_out)
+    for resource in state.resources:
+        if resource.mode != "managed":
+            continue
+        for instance in resource.instances:
+            address = _address(resource, instance)
+            if address in left_out or f"{_prefix(resource)}{resource.type}.{resource.name}" in left_out:
+                absent -= {address, f"{_prefix(resource)}{resource.type}.{resource.name}"}
+            elif resource.type not in SUPPORTED or not _is_azurerm(resource.provider):
+                unknown.append(address)
+            elif instance.deposed is not None:
+                raise MigrationError(f"{address} has an instance that Terraform still has to delete: apply it first.")
+            else:
+                found.append(TerraformResource(address=address, type=resource.type, attributes=instance.attributes))
+    if unknown:
+        raise MigrationError(
+            f"{file} has resources that the sample does not have, and of which nothing is known here:\n"
+            + "".join(f"  {address}\n" for address in unknown)
+            + "Leave each out by name (--leave-out ADDRESS) to go on without it; it then stays with Terraform.\n"
+            f"Known are: {', '.join(SUPPORTED)}."
+        )
+    if absent:
+        raise MigrationError(f"{file} has no {', '.join(sorted(absent))} to leave out.")
+    if not found:
+        raise MigrationError(f"{file} manages no resources: is it the state of the sample?")
+    return found
+
+
+def _parse(file: Path) -> _State:
+    try:
+        content = json.loads(file.read_text())
+    except OSError as error:
+        raise MigrationError(f"{file} cannot be read: {error.strerror}. Get it by `terraform state pull`.") from error
+    except ValueError as error:
+        raise MigrationError(f"{file} is not a Terraform state: it is not JSON ({error}).") from error
+    if not isinstance(content, dict) or "version" not in content:
+        raise MigrationError(f"{file} is not a Terraform state: it has no version. Get it by `terraform state pull`.")
+    if content["version"] != FORMAT:
+        raise MigrationError(
+            f"{file} is a Terraform state of format {content['version']}; format {FORMAT} is known here. Write it "
+            "again with Terraform 0.12 or newer (`terraform refresh`)."
+        )
+    try:
+        return _State.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MigrationError(f"{file} is not a whole Terraform state: {where}: {first['msg']}.") from error
+
+
+def _prefix(resource: _Resource) -> str:
+    return "" if resource.module is None else f"{resource.module}."
+
+
+def _address(resource: _Resource, instance: _Instance) -> str:
+    key = instance.index_key
+    index = "" if key is None else f"[{json.dumps(key)}]"
+    return f"{_prefix(resource)}{resource.type}.{resource.name}{index}"
+
+
+def _is_azurerm(provider: str) -> bool:
+    """`provider["registry.terraform.io/hashicorp/azurerm"]`, with or without an alias; old files have none."""
+    return not provider or 'hashicorp/azurerm"]' in provider or provider.startswith("provider.azurerm")

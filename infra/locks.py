@@ -15,10 +15,14 @@ from pulumi_azure_native import authorization
 
 @dataclass(frozen=True, kw_only=True)
 class LocksArgs:
-    """ARM ids to lock, by label. `depends_on`: all that is below them, for a lock comes last and goes first."""
+    """ARM ids to lock, by label. `depends_on`: all that is below them, for a lock comes last and goes first.
+
+    `protect`: Pulumi refuses to take the locks off, so that a destroy stops at them, before anything below is gone.
+    """
 
     scopes: Mapping[str, pulumi.Input[str]]
     depends_on: Sequence[pulumi.Resource]
+    protect: bool
 
 
 class Locks(pulumi.ComponentResource):
@@ -33,6 +37,6 @@ class Locks(pulumi.ComponentResource):
                 scope=scope,
                 level=authorization.LockLevel.CAN_NOT_DELETE,
                 notes="Holds data: set protection.lock to false and deploy before deleting it.",
-                opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on, protect=args.protect),
             )
         self.register_outputs({})

@@ -263,7 +263,8 @@ class Platform(pulumi.ComponentResource):
             self._catalog, self._model_registry, *more,
         ]  # fmt: skip
         below = [part for part in parts if part is not None]
-        Locks("locks", LocksArgs(scopes=scopes, depends_on=below), self._child)
+        protect = self._settings.protection.protect
+        Locks("locks", LocksArgs(scopes=scopes, depends_on=below, protect=protect), self._child)
 
     def _outputs(self) -> dict[str, pulumi.Input[str | None]]:
         return {

@@ -94,7 +94,7 @@ def test_data_is_locked_and_protected_where_it_is_asked_for() -> None:
     ]  # fmt: skip
     assert locked == {each.urn for each in holding}
     assert all(lock.inputs["level"] == "CanNotDelete" for lock in made.of("ManagementLockByScope"))
-    for each in [*holding, *made.of("BlobContainer"), *made.of("ResourceGroup")]:
+    for each in [*holding, *made.of("BlobContainer"), *made.of("ResourceGroup"), *made.of("ManagementLockByScope")]:
         assert each.protect, each.name
 
 

@@ -16,7 +16,7 @@ from bootstrap.settings import Settings
 _FOLDER = Path(__file__).resolve().parent
 _ROOT = _FOLDER.parent
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 _out = Console()
 Folder = Annotated[Path, typer.Option(help="Folder with Pulumi.yaml and the settings.", file_okay=False)]
 Stack = Annotated[str, typer.Option(help="Name of the settings file: Pulumi.STACK.yaml.")]

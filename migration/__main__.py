@@ -14,7 +14,8 @@ from migration.errors import MigrationError
 from migration.plan import import_file, make_plan
 from migration.terraform import read_state
 
-app = typer.Typer(add_completion=False)
+# A traceback with local variables would show the state, and with it the keys that Terraform keeps there.
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _out, _err = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -55,7 +55,7 @@ def preview(project: Path, stack: str) -> Declaration:
         )  # fmt: skip
         if ran.returncode != 0:
             raise MigrationError(f"`pulumi preview --stack {stack}` failed:\n{_said(ran)}")
-        placeholders = json.loads(file.read_text())["resources"] if file.exists() else []
+        placeholders = json.loads(file.read_text()).get("resources") or [] if file.exists() else []
     return Declaration(_resources(json.loads(ran.stdout)["steps"]), placeholders)
 
 

@@ -86,6 +86,38 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
     assert len(taken) > 9, "with the components that hold them"
     assert {steps.get(name, "same") for name in taken} <= {"same", "update"}, steps
     assert not {op for op in steps.values() if "replace" in op or "delete" in op}, steps
+    up = _run(
+        environment, "pulumi", "up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", folder=project
+    )
+    assert up.returncode == 0, up.stderr + up.stdout
     again = _run(environment, sys.executable, "-m", "migration", str(state), *words)
     assert again.returncode == 0, again.stderr
     assert json.loads(file.read_text()) == {"resources": []}, "what the stack has is not imported twice"
+
+
+def test_what_cannot_be_taken_over_is_named_and_the_exit_code_says_so(
+    azure: AzureSession, project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    other = Sample(azure, "elsewhere", "dev")
+    group = {"id": other.group, "name": "rg-elsewhere-dev", "location": "westeurope"}
+    resource = {
+        "mode": "managed", "type": "azurerm_resource_group", "name": "old", "instances": [{"attributes": group}],
+    }  # fmt: skip
+    state = tmp_path / "terraform.tfstate"
+    state.write_text(json.dumps({"version": 4, "resources": [resource]}))
+    ran = _run(environment, "pulumi", "stack", "init", "dev", "--non-interactive", folder=project)
+    assert ran.returncode == 0, ran.stderr
+    file, report = tmp_path / "import.json", tmp_path / "report.md"
+    words = ("--stack", "dev", "--output", str(file), "--report", str(report), "--project", str(project))
+    moved = _run(environment, sys.executable, "-m", "migration", str(state), *words)
+    assert moved.returncode == 2, moved.stderr + moved.stdout
+    assert "no counterpart: azurerm_resource_group.old" in moved.stderr
+    assert "the stack declares `rg-tfmoved-dev`" in report.read_text()
+    state.write_text(json.dumps({"version": 3, "modules": []}))
+    refused = _run(environment, sys.executable, "-m", "migration", str(state), *words)
+    assert refused.returncode == 1 and "format 3" in refused.stderr and "Traceback" not in refused.stderr
+    settings = project / "Pulumi.dev.yaml"
+    settings.write_text(settings.read_text().replace("westeurope", "atlantis"))
+    state.write_text(json.dumps({"version": 4, "resources": [resource]}))
+    invalid = _run(environment, sys.executable, "-m", "migration", str(state), *words)
+    assert invalid.returncode == 1 and "atlantis" in invalid.stderr, invalid.stderr

@@ -50,7 +50,10 @@ def preview(project: Path, stack: str) -> Declaration:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
         ran = subprocess.run(
-            ["pulumi", "preview", "--stack", stack, "--json", "--import-file", str(file), "--non-interactive"],
+            [
+                "pulumi", "preview", "--stack", stack, "--json", "--show-sames", "--import-file", str(file),
+                "--non-interactive",
+            ],
             cwd=project, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if ran.returncode != 0:

@@ -79,12 +79,13 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
         "--protect=false", "--yes", "--non-interactive", folder=project,
     )  # fmt: skip
     assert imported.returncode == 0, imported.stderr + imported.stdout
-    preview = _run(environment, "pulumi", "preview", "--stack", "dev", "--json", "--non-interactive", folder=project)
+    show = ("pulumi", "preview", "--stack", "dev", "--json", "--show-sames", "--non-interactive")
+    preview = _run(environment, *show, folder=project)
     assert preview.returncode == 0, preview.stderr + preview.stdout
     steps = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in json.loads(preview.stdout)["steps"]}
     taken = {one["name"] for one in json.loads(file.read_text())["resources"]}
     assert len(taken) > 9, "with the components that hold them"
-    assert {steps.get(name, "same") for name in taken} <= {"same", "update"}, steps
+    assert {steps[name] for name in taken} <= {"same", "update"}, steps
     assert not {op for op in steps.values() if "replace" in op or "delete" in op}, steps
     up = _run(
         environment, "pulumi", "up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", folder=project

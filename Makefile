@@ -13,7 +13,7 @@ PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
 
-.PHONY: help up run test lint format status logs env down destroy graph clean benchmark lock tools
+.PHONY: help up run test lint format status logs env down destroy bootstrap graph clean benchmark lock tools
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ down: .venv/installed ## stop localcloud, keep everything
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
 	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
 	python -m infra.purge --stack $(STACK)
+
+bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]
+	@$(PYTHON_BIN) -m bootstrap up $(if $(DRY_RUN),--dry-run)
 
 graph: .venv/installed ## draw the stack's resources by component: docs/platform.svg
 	@$(ENTER); pulumi stack export --stack $(STACK) | python -m infra.graph docs/platform.svg

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,7 +95,7 @@ def main(stack: Annotated[str, typer.Option(help="The stack that was destroyed."
     """Free the names that a destroyed stack still holds."""
     subscription = os.environ.get("ARM_SUBSCRIPTION_ID") or os.environ.get("AZURE_SUBSCRIPTION_ID")
     try:
-        settings = stack_settings(stack)
+        settings = stack_settings(stack, Path.cwd())
         if not subscription:
             raise PurgeError("No subscription is named: set ARM_SUBSCRIPTION_ID.")
         Purge(subscription, DefaultAzureCredential(), typer.echo).run(settings)

@@ -1,0 +1,74 @@
+"""This repository's Pulumi project in a folder of the test's own, with stack files of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.stack_file import PROJECT, ROOT
+
+_PARTS = ("__main__.py", "infra", "contract", "policy", "Pulumi.yaml", ".venv")
+_FOREIGN = ("ARM_", "AZURE_", "DATABRICKS_", "PULUMI_")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: exit code and its two streams as one text, as a user sees them."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """`environment` is what `make env` prints."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    @classmethod
+    def make(cls, folder: Path, environment: Mapping[str, str]) -> Project:
+        folder.mkdir()
+        for part in _PARTS:
+            (folder / part).symlink_to(ROOT / part)
+        return cls(folder, environment)
+
+    def settings(self, stack: str, config: Mapping[str, Any]) -> None:
+        """Write the stack's file; what the engine put into it stays."""
+        file = self.folder / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(file.read_text()) if file.exists() else {}
+        content["config"] = {f"{PROJECT}:{key}": value for key, value in config.items()}
+        file.write_text(yaml.safe_dump(content))
+
+    def run(self, *argv: str, timeout: float = 400) -> Result:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+        done = subprocess.run(
+            argv, cwd=self.folder, env={**clean, **self.environment}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        return Result(done.returncode, done.stdout)
+
+    def pulumi(self, *words: str, stack: str) -> Result:
+        return self.run("pulumi", *words, "--stack", stack, "--non-interactive")
+
+    def up(self, stack: str, *, rules: str | None = None) -> Result:
+        """`rules`: the environment whose policy configuration it is held to."""
+        pack = ("--policy-pack", "policy", "--policy-pack-config", f"policy/config/{rules}.json") if rules else ()
+        return self.pulumi("up", "--yes", "--skip-preview", *pack, stack=stack)
+
+    def purge(self, stack: str) -> Result:
+        """`python -m infra.purge`, as `make destroy` calls it."""
+        return self.run(str(ROOT / ".venv" / "bin" / "python"), "-m", "infra.purge", "--stack", stack)
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        exported = self.pulumi("stack", "export", stack=stack)
+        assert exported.code == 0, exported.text
+        state = json.loads(exported.text[exported.text.index("{") :])
+        return list(state["deployment"].get("resources") or [])

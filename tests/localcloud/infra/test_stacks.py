@@ -1,0 +1,147 @@
+"""The platform on the real engine: deployed, deployed again, weakened, interrupted, destroyed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.localcloud.azure_session import AzureSession
+from tests.localcloud.conftest import Cloud
+from tests.localcloud.infra.project import Project
+
+COMMON = {"location": "westeurope", "owner": "mlops@example.com", "cost_center": "tests"}
+QUICK_TO_FORGET = {"key_vault": {"soft_delete_days": 7, "purge_protection": False}}
+PRIVATE = {
+    "network": {"profile": "private"},
+    "monitoring": {"alert_emails": ["mlops@example.com"]},
+    "budget": {"monthly_amount": 100},
+    "protection": {"lock": True},
+}
+
+
+@pytest.fixture(scope="module")
+def project(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project.make(tmp_path_factory.mktemp("project") / "it", cloud.environment)
+
+
+@pytest.fixture(scope="module")
+def base() -> str:
+    """A base name that no other test has."""
+    return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def private(project: Project, base: str) -> Iterator[str]:
+    """A stack that is deployed as staging is, under staging's rules."""
+    project.settings("priv", {"base_name": base, **COMMON, **PRIVATE})
+    made = project.pulumi("stack", "init", stack="priv")
+    assert made.code == 0, made.text
+    up = project.up("priv", rules="staging")
+    assert up.code == 0, up.text
+    assert "✅ dataopsml" in up.text, "the policy pack took part"
+    yield "priv"
+    destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack="priv")
+    assert destroyed.code == 0, destroyed.text
+    assert project.resources("priv") == []
+
+
+def test_a_private_stack_changes_nothing_when_it_is_deployed_again(project: Project, private: str) -> None:
+    preview = project.pulumi("preview", "--expect-no-changes", stack=private)
+    assert preview.code == 0, preview.text
+    refresh = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", stack=private)
+    assert refresh.code == 0, refresh.text
+
+
+def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str) -> None:
+    exported = project.pulumi("stack", "export", stack=private).text
+    assert not re.search(r"AccountKey=|SharedAccessSignature|\bsig=|InstrumentationKey=|eyJ[\w-]{20,}\.eyJ", exported)
+    assert project.environment["AZURE_CLIENT_SECRET"] not in exported
+
+
+def test_a_weakened_default_is_stopped_before_anything_changes(
+    project: Project, private: str, base: str, azure: AzureSession
+) -> None:
+    before = {each["urn"] for each in project.resources(private)}
+    project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "network": {"profile": "public"}})
+    try:
+        preview = project.pulumi(
+            "preview", "--policy-pack", "policy", "--policy-pack-config", "policy/config/staging.json", stack=private
+        )
+    finally:
+        project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
+    assert preview.code != 0, preview.text
+    assert "[mandatory]  network-profile" in preview.text
+    assert "Set network.profile to private: the service answers on the internet" in preview.text
+    assert {each["urn"] for each in project.resources(private)} == before
+    path = (
+        f"{azure.subscription}/resourceGroups/rg-{base}-priv/providers/Microsoft.Storage/storageAccounts/st{base}priv"
+    )
+    account = azure.arm("GET", path, "2024-01-01").json()
+    assert account["properties"]["publicNetworkAccess"] == "Disabled"
+
+
+def test_wrong_settings_are_told_at_once_and_touch_nothing(project: Project) -> None:
+    project.settings("wrong", {"base_name": "Not_A_Name", "location": "mars", "compute": {"max_nodes": 0}})
+    assert project.pulumi("stack", "init", stack="wrong").code == 0
+    up = project.up("wrong")
+    assert up.code != 0
+    for said in (
+        "base_name = Not_A_Name: must be 1 to 10 lowercase letters and digits. Valid example: dataops",
+        "compute.max_nodes = 0: input should be greater than or equal to 1. Valid example: 2",
+        "cost_center is missing. Valid example: research-42",
+        "location = mars: is not an Azure region. Valid example: westeurope",
+        "owner is missing. Valid example: mlops@example.com",
+    ):
+        assert f"  {said}" in up.text, up.text
+    assert "Traceback" not in up.text
+    assert [each["type"] for each in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
+
+
+def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges(
+    project: Project, cloud: Cloud, azure: AzureSession
+) -> None:
+    base = f"t{secrets.token_hex(4)}"
+    account = f"st{base}pub"
+    project.settings("pub", {"base_name": base, **COMMON, **QUICK_TO_FORGET})
+    assert project.pulumi("stack", "init", stack="pub").code == 0
+    names = f"{cloud.settings.gateway_url}/_localcloud/names-elsewhere"
+    token = azure.credential.get_token("https://management.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}"}
+    held = {"type": "Microsoft.Storage/storageAccounts", "name": account}
+    assert requests.post(names, json=held, headers=headers, timeout=60).ok
+    try:
+        up = project.up("pub")
+    finally:
+        requests.delete(names, headers=headers, timeout=60)
+    assert up.code != 0
+    assert (
+        "StorageAccountAlreadyTaken" in up.text and f"The storage account named {account} is already taken." in up.text
+    )
+
+    again = project.up("pub")
+    assert again.code == 0, again.text
+
+    destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack="pub")
+    assert destroyed.code == 0, destroyed.text
+    deleted = f"{azure.subscription}/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv-{base}-pub"
+    assert azure.arm("GET", deleted, "2024-11-01").status_code == 200, "the vault's name is held"
+    purged = project.purge("pub")
+    assert purged.code == 0, purged.text
+    assert f"Key Vault kv-{base}-pub: freed" in purged.text
+    assert azure.arm("GET", deleted, "2024-11-01").status_code == 404
+    assert f"Key Vault kv-{base}-pub: was free" in project.purge("pub").text
+
+
+def test_names_of_a_stack_that_stands_or_is_protected_are_not_freed(project: Project, private: str, base: str) -> None:
+    refused = project.purge(private)
+    assert refused.code != 0 and "Stack priv is protected" in refused.text
+    project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "protection": {"lock": False}})
+    try:
+        refused = project.purge(private)
+    finally:
+        project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
+    assert refused.code != 0 and f"Azure ML workspace aml-{base}-priv still exists" in refused.text

@@ -31,15 +31,15 @@ class Cancelled(PluginError):
 
 
 class Arm:
-    """Blocking; used from worker threads. `endpoint` such as https://management.azure.com."""
+    """Blocking; used from worker threads. `endpoint` such as https://management.azure.com; `audience` of its tokens."""
 
-    def __init__(self, endpoint: str, credential: TokenCredential) -> None:
+    def __init__(self, endpoint: str, credential: TokenCredential, audience: str | None = None) -> None:
         from azure.core.pipeline.policies import RetryPolicy
         from azure.mgmt.core import ARMPipelineClient
         from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
         self._endpoint = endpoint.rstrip("/")
-        scope = f"{self._endpoint}/.default"
+        scope = f"{audience or self._endpoint}/.default"
         self._client: Any = ARMPipelineClient(
             base_url=self._endpoint,
             per_call_policies=[],

@@ -37,6 +37,7 @@ from localcloud.plugins.serving import PluginError
 from localcloud.plugins.values import INPUTS, Plain, has_unknown, plain_map, reveal, value_map
 
 _ENDPOINT = "https://management.azure.com"
+_VAULT_AUDIENCE, _VAULT_VERSION = "https://vault.azure.net", "7.4"
 
 
 class AzureNative(Provider):
@@ -138,8 +139,17 @@ class AzureNative(Provider):
 
     async def delete(self, request: DeleteRequest) -> None:
         type_, version = _type(request.type)
-        if not type_.always_there:
+        if type_.deleted_at:
+            await asyncio.to_thread(self._delete_elsewhere, type_, request.resource_id)
+        elif not type_.always_there:
             await asyncio.to_thread(self._client().delete, request.resource_id, version, dict(type_.query))
+
+    def _delete_elsewhere(self, type_: AzureType, resource_id: str) -> None:
+        """As the vendor's provider deletes keys: by the vault itself, for those who may."""
+        address = type_.deleted_at.format_map(shape.path_inputs(type_, resource_id))
+        endpoint, _, path = address.removeprefix("https://").partition("/")
+        vault = Arm(f"https://{endpoint}", sign_in.credential(self._settings), _VAULT_AUDIENCE)
+        vault.delete(f"/{path}", _VAULT_VERSION, {})
 
     async def invoke(self, request: InvokeRequest) -> InvokeResponse:
         arguments = plain_map(request.args)

@@ -41,6 +41,8 @@ class AzureType:
     """Exists with its parent: creating it is a PUT, deleting it leaves it."""
     query: Mapping[str, str] = field(default_factory=dict)
     """More parameters of a DELETE."""
+    deleted_at: str = ""
+    """Where ARM has no DELETE: the address of the service's own, with the path's parameters."""
     guid: bool = False
     """Its name is a GUID."""
 
@@ -116,7 +118,7 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "keyvault:Key": AzureType(
         path="Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}", version="2024-11-01", name="keyName", flat=False,
-        replaces=("properties",),
+        replaces=("properties",), deleted_at="https://{vaultName}.vault.azure.net/keys/{keyName}",
     ),
     "operationalinsights:Workspace": AzureType(
         path="Microsoft.OperationalInsights/workspaces/{workspaceName}", version="2023-09-01", name="workspaceName",

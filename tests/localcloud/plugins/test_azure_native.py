@@ -275,3 +275,24 @@ def test_types_and_functions_that_are_not_in_the_table_are_refused_by_name(azure
         azure_native.check("azure-native:sql:Server", {})
     with pytest.raises(Refused, match="'azure-native:sql:getServer' is not in this provider's table"):
         azure_native.invoke("azure-native:sql:getServer")
+
+
+def test_a_key_is_deleted_by_its_vault_for_those_who_may(
+    azure: AzureSession, azure_native: Plugin, group_name: str, group: str
+) -> None:
+    name = unique("kv-")
+    properties = {
+        "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,
+    }  # fmt: skip
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    azure.put(vault, "2024-11-01", {"location": "westeurope", "properties": properties})
+    token = "azure-native:keyvault:Key"
+    made = azure_native.create(
+        token,
+        {"resourceGroupName": group_name, "vaultName": name, "keyName": "pulumi", "properties": {"kty": "RSA"}},
+    )
+    with pytest.raises(Refused, match=r"ForbiddenByRbac|not authorized"):
+        azure_native.delete(token, made)
+    azure.assign(vault, "Key Vault Crypto Officer", azure.object_id)
+    azure_native.delete(token, made)
+    assert azure.arm("GET", f"{vault}/keys/pulumi", "2024-11-01").status_code == 404

@@ -44,8 +44,10 @@ def _spark() -> Iterator[Any]:
     from localcloud.core.settings import load_settings
     from localcloud.databricks.launch import find_tools
 
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
     session = SparkSession.builder.master("local[*]").config("spark.ui.enabled", "false").getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
     try:
         yield session
     finally:
@@ -64,7 +66,7 @@ def _by_hand(spark: Any, folder: Path) -> None:
         evaluation=out["evaluation"],
     )  # fmt: skip
     _program(
-        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0",
+        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0", commit="0",
         data_version="0", report=out["report"],
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from infra.setting_types import SecretInSettingsError
 from infra.settings import Settings
 
 
@@ -58,6 +59,8 @@ def _line(problem: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"  {path} = {_shown(problem['input'])}: there is no such setting.{_similar(problem['loc'])}"
     message = problem["msg"].removeprefix("Value error, ")
+    if isinstance((problem.get("ctx") or {}).get("error"), SecretInSettingsError):
+        return f"  {path}: {message}.{hint}"
     message = message[0].lower() + message[1:]
     return f"  {path} = {_shown(problem['input'])}: {message.rstrip('.')}.{hint}"
 

@@ -50,6 +50,8 @@ def policy_definition(settings: DatabricksSettings, pool_id: str) -> str:
         "autoscale.max_workers": {"type": "range", "maxValue": max(settings.max_workers, 1), "isOptional": True},
         "init_scripts.*.workspace.destination": {"type": "forbidden"},
     }
+    for key, value in settings.spark_conf.items():
+        rules[f"spark_conf.{key}"] = {"type": "fixed", "value": value}
     return json.dumps(rules, sort_keys=True)
 
 

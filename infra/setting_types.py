@@ -17,6 +17,10 @@ _SUBNET_MIN_PREFIX = 26  # Azure Databricks refuses smaller subnets
 _ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
 
 
+class SecretInSettingsError(ValueError):
+    """A secret stands where a reference to one belongs; whoever reports it must not repeat the value."""
+
+
 def _base_name(value: str) -> str:
     if not BASE_NAME.fullmatch(value):
         raise ValueError(f"must be 1 to {BASE_NAME_MAX} lowercase letters and digits")
@@ -79,6 +83,7 @@ Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-
 TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$")]
 TagValue = Annotated[str, Field(min_length=1, max_length=256)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$")]
+SparkKey = Annotated[str, Field(pattern=r"^(spark|fs)\.[\w.-]+$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 

@@ -6,6 +6,7 @@ Values only; reading them and reporting what is wrong is infra.configuration's. 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -24,11 +25,15 @@ from infra.setting_types import (
     Region,
     ResourceGroupId,
     ResourceGroupName,
+    SecretInSettingsError,
+    SparkKey,
     TagName,
     TagValue,
     VmSize,
 )
 
+_SECRET_KEY = re.compile(r"(?i)(account\.key|secret|password|token|sas)\b")
+_REFERENCE = re.compile(r"\{\{secrets/[\w.@-]+/[\w.@-]+\}\}")
 _LARGEST_BASE_TAGS = 5  # project, environment, managed_by, owner, cost_center
 _STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 50
 
@@ -161,6 +166,21 @@ class DatabricksSettings(_Section):
         "before the stack keeps its own. Left out, the name follows the others.",
         examples=["databricks-rg-dataops"],
     )
+
+    spark_conf: dict[SparkKey, str] = Field(
+        default={},
+        description="Spark settings of every run, fixed by the cluster policy: a way to the data, say, where there is "
+        "no Unity Catalog. Secrets by reference only.",
+        examples=[{"fs.azure.account.oauth2.client.secret": "{{secrets/platform/reader}}"}],
+    )
+
+    @field_validator("spark_conf")
+    @classmethod
+    def _secrets_are_referred_to(cls, value: dict[str, str]) -> dict[str, str]:
+        held = [key for key, text in value.items() if _SECRET_KEY.search(key) and not _REFERENCE.fullmatch(text)]
+        if held:
+            raise SecretInSettingsError(f"must refer to the secret of {held[0]}, not hold it")
+        return value
 
     @field_validator("max_workers")
     @classmethod

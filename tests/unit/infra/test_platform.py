@@ -157,6 +157,12 @@ def test_the_pool_and_policy_fit_each_other() -> None:
     assert definition["num_workers"]["maxValue"] == 5
 
 
+def test_the_policy_fixes_the_spark_settings_of_every_run() -> None:
+    made = deploy(databricks='{"spark_conf": {"spark.sql.ansi.enabled": "true"}}')
+    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    assert definition["spark_conf.spark.sql.ansi.enabled"] == {"type": "fixed", "value": "true"}
+
+
 def test_names_follow_the_scheme(deployment: Deployment) -> None:
     named = {
         "ResourceGroup": ("resourceGroupName", ["rg-dataops-dev"]),

@@ -123,6 +123,15 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         {"databricks": {"pool_capacity": 2, "max_workers": 2}},
         "databricks.max_workers = 2: must be less than databricks.pool_capacity, 2: the driver needs",
     ),
+    (
+        {"databricks": {"spark_conf": {"wibble": "1"}}},
+        "databricks.spark_conf.wibble.[key] = wibble: string should match",
+    ),
+    (
+        {"databricks": {"spark_conf": {"fs.azure.account.oauth2.client.secret": "hunter2"}}},
+        "databricks.spark_conf: must refer to the secret of fs.azure.account.oauth2.client.secret, not hold it. "
+        'Valid example: {"fs.azure.account.oauth2.client.secret": "{{secrets/platform/reader}}"}',
+    ),
     ({"databricks": {"availability": "cheap"}}, "input should be 'on_demand' or 'spot'. Valid example: on_demand"),
     ({"databricks": {"managed_resource_group": "rg/dbw"}}, "databricks.managed_resource_group = rg/dbw"),
     ({"training_data": {"replication": "RAGRS"}}, "input should be 'LRS', 'ZRS', 'GRS' or 'GZRS'. Valid example: ZRS"),
@@ -180,6 +189,12 @@ def test_at_least_forty_kinds_of_mistakes_are_tried() -> None:
 def test_a_stack_s_name_has_to_fit_into_names(stack: str) -> None:
     with pytest.raises(SettingsError, match=rf"environment = {stack}: the stack's name must be 2 to 10"):
         read(stack)
+
+
+def test_a_secret_that_stands_in_the_settings_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(databricks={"spark_conf": {"fs.azure.account.key.st.dfs.core.windows.net": "hunter2"}})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from infra.stack_file import ROOT
+
 REGISTRATIONS = """
 import json, sys
 if "quick" in sys.argv:
@@ -50,7 +52,7 @@ for missing in ("NoSuchThing", "no_such_module"):
 
 
 def python(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -66,8 +66,8 @@ def _by_hand(spark: Any, folder: Path) -> None:
         evaluation=out["evaluation"],
     )  # fmt: skip
     _program(
-        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0", commit="0",
-        data_version="0", report=out["report"],
+        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0",
+        commit="0", data_version="0", report=out["report"],
     )  # fmt: skip
 
 

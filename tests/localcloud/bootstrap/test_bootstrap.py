@@ -84,7 +84,7 @@ def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
     blob = BlobServiceClient(f"https://{_account(checkout)}.blob.core.windows.net", credential=azure.credential)
     state = json.loads(blob.get_blob_client("state-bootstrap", _STATE).download_blob().readall())
     resources = state["checkpoint"]["latest"]["resources"]
-    outputs: dict[str, Any] = resources[0]["outputs"]
+    outputs: dict[str, Any] = next(one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack")
     return outputs
 
 

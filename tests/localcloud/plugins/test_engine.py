@@ -22,11 +22,10 @@ runtime:
   options: {{toolchain: pip, virtualenv: {venv}}}
 """
 _PROGRAM = """
-import json, sys
+import json
 from pathlib import Path
 import pulumi
 from pulumi_azure_native import applicationinsights, databricks, managedidentity, resources, storage
-sys.path.insert(0, {root!r})
 settings = json.loads(Path("settings.json").read_text())
 group = resources.ResourceGroup("group", resource_group_name=settings["group"], location="westeurope")
 identity = managedidentity.UserAssignedIdentity(
@@ -45,7 +44,7 @@ workspace = databricks.Workspace(
     compute_mode="Hybrid", sku=databricks.SkuArgs(name="premium"),
     managed_resource_group_id=group.id.apply(lambda id: id + "-managed"),
 )
-from infra.databricks_sdk import databricks as bricks
+import pulumi_databricks as bricks
 provider = bricks.Provider(
     "bricks", host=workspace.workspace_url.apply(lambda url: f"https://{{url}}"),
     azure_workspace_resource_id=workspace.id,
@@ -95,7 +94,7 @@ def stack(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("story")
     (folder / "state").mkdir()
     (folder / "Pulumi.yaml").write_text(_PROJECT.format(venv=ROOT / ".venv"))
-    (folder / "__main__.py").write_text(_PROGRAM.format(root=str(ROOT)))
+    (folder / "__main__.py").write_text(_PROGRAM.format())
     environment = dict(os.environ) | {
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "story",
     }  # fmt: skip

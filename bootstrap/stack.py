@@ -193,7 +193,15 @@ class Bootstrap:
                 "/providers/Microsoft.MachineLearningServices/workspaces/", workspace,
             ),
             "WORKSPACE_SVC_CONNECTION": WORKSPACE_CONNECTION,
+            **self._sharing(environment),
         }  # fmt: skip
+
+    def _sharing(self, environment: str) -> dict[str, pulumi.Input[str]]:
+        """The last environment takes its models from the registry of the one before it, and reads nothing else."""
+        *earlier, last = self._settings.names
+        if environment not in earlier[-1:]:
+            return {}
+        return {"MODEL_REGISTRY_USER_OBJECT_ID": self._deployers[last].principal_id}
 
     def _outputs(self) -> dict[str, pulumi.Input[object]]:
         names = self._names

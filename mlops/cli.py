@@ -120,6 +120,9 @@ def promote(
     source: Annotated[str, typer.Option("--from", help="Stack that trained and tested the model, such as staging.")],
     target: Annotated[str, typer.Option("--to", help="Stack that it is to serve in, such as prod.")],
     model_version: Annotated[str | None, typer.Option(help="Version on --from; default: the newest.")] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Take what --from shared in the registry, and read nothing of --from.")
+    ] = False,
     from_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --from.")] = None,
     to_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --to.")] = None,
 ) -> None:
@@ -128,16 +131,34 @@ def promote(
 
     if source == target:
         raise InvalidError(f"--from and --to are both {source}: a model is promoted from one stack to another.")
-    tested, serves = Clients(load_outputs(source, from_outputs)), Clients(load_outputs(target, to_outputs))
-    promotion.promote(tested, serves, model_version, typer.echo)
+    serves = Clients(load_outputs(target, to_outputs))
+    if shared:
+        promotion.promote_shared(source, serves, model_version, typer.echo)
+    else:
+        promotion.promote(Clients(load_outputs(source, from_outputs)), serves, model_version, typer.echo)
+
+
+@app.command()
+def share(
+    stack: Stack = "local",
+    model_version: Annotated[str | None, typer.Option(help="Version of the model; default: the newest.")] = None,
+    outputs: Outputs = None,
+) -> None:
+    """Put a tested model into the registry that stacks share, for a promotion by another identity."""
+    from mlops import candidates
+    from mlops import shared as registry
+
+    clients = Clients(load_outputs(stack, outputs))
+    registry.registry_of(clients)
+    registry.share(clients, candidates.tested(clients, model_version)[0], typer.echo)
 
 
 @app.command()
 def rollback(stack: Stack = "local", outputs: Outputs = None) -> None:
     """Move the endpoint's default back to where it was before the newest promotion."""
-    from mlops import promote as promotion
+    from mlops import rollback as rollbacks
 
-    promotion.rollback(Clients(load_outputs(stack, outputs)), typer.echo)
+    rollbacks.rollback(Clients(load_outputs(stack, outputs)), typer.echo)
 
 
 def main() -> None:

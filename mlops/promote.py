@@ -1,8 +1,7 @@
-"""Promotion: a model version that one stack tested serves in another, and back again.
+"""Promotion: a model version that one stack tested serves in another.
 
-What is promoted is the model with its lineage and, on the target's endpoint, the deployment of the code that made it.
-Both directions are recorded as tags of the model. Where the target's stack has a shared registry, the model goes
-through it; it is copied otherwise.
+What is promoted is the model with its lineage and, on the target's endpoint, the deployment of the code that tested
+it. It is recorded as tags of the target's model; mlops/rollback.py takes it back.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops import jobs, publish
+from mlops import candidates, publish, shared
+from mlops.candidates import Candidate
 from mlops.clients import Clients
-from mlops.errors import GateError, MissingError
-from mlops.publish import MODEL, Published
+from mlops.lineage import Tags, choose_deployment
+from mlops.publish import MODEL
 
-LINEAGE = ("commit", "code_version", "data_version", "training_run", "pipeline_run")
-_METRIC = "metric."
 FROM, AT, ROLLED_BACK = "promoted_from", "promoted_at", "rolled_back_at"
 DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
 """Tags: what the promotion made the endpoint's default, and the commit that it was published from."""
@@ -29,7 +27,6 @@ PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
 NONE = "none"
 
 Say = Callable[[str], None]
-Tags = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -42,145 +39,77 @@ class Promotion:
 
 
 def promote(source: Clients, target: Clients, version: str | None, say: Say) -> Promotion:
-    """Promote `version` of the source's model, the newest one if None.
+    """Promote `version` of the source's model, the newest one if None, as somebody who may act on both stacks.
 
-    The newest version goes with the code that was tested last: a newer run that registered nothing found that version
-    to be the best still. An older one goes with the code that made it.
-
-    Raises MissingError when there is none, GateError when its lineage is not what the source tested or the target has
-    not published the code. Nothing is changed then.
+    Through the target's registry where it has one. Raises MissingError when there is no such version, GateError when
+    its lineage is not what the source tested or the target has not published the code. Nothing is changed then.
     """
-    found = _versions(source.ml)
-    model = _chosen(found, version)
-    lineage = check_lineage(model.tags or {}, str(model.version))
-    tested = jobs.get(source, lineage["pipeline_run"])
-    check_tested(lineage, tested)
-    code = _tested_code(source, lineage) if model is found[0] else lineage
+    candidate, model = candidates.tested(source, version)
+    check_published(candidate, target)
+    if target.outputs.model_registry and source.outputs.model_registry == target.outputs.model_registry:
+        shared.share(source, candidate, say)
+        candidate = shared.find(target, candidate.environment, candidate.version)
+    done = take(candidate, target, version is not None, say)
+    note = {f"promoted_to.{target.outputs.environment}": f"{done.model_version} at {_now()}"}
+    if not any(key in (model.tags or {}) for key in note):
+        tag(source.ml, model, note)
+    return done
+
+
+def promote_shared(environment: str, target: Clients, version: str | None, say: Say) -> Promotion:
+    """Promote what a stack shared in the registry, as the target's identity, which may not look into that stack.
+
+    Raises what `promote` raises.
+    """
+    candidate = shared.find(target, environment, version)
+    check_published(candidate, target)
+    return take(candidate, target, version is not None, say)
+
+
+def check_published(candidate: Candidate, target: Clients) -> publish.Published:
+    """The target's deployment of the candidate's code. Raises GateError."""
+    return choose_deployment(publish.deployments(target), candidate.code, target.outputs.environment)
+
+
+def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promotion:
+    """Copy the model unless it is there, move the endpoint's default, record both.
+
+    A version that was rolled back is taken again only if it is `asked` for by its number.
+    """
     known = publish.deployments(target)
-    deployment = choose_deployment(known, code, target.outputs.environment)
-    origin = f"{source.outputs.environment}:{MODEL}:{model.version}"
-    say(f"gate: {origin} was trained and tested by run {tested.name}, commit {lineage['commit'][:10]}")
-    versions = _versions(target.ml)
-    present = next((one for one in versions if (one.tags or {}).get(FROM) == origin), None)
+    deployment = choose_deployment(known, candidate.code, target.outputs.environment)
+    lineage = candidate.tags
+    say(
+        f"gate: {candidate.origin} was trained and tested by run {lineage['pipeline_run']}, commit "
+        f"{lineage['commit'][:10]}"
+    )
+    versions = candidates.versions(target.ml)
+    present = next((one for one in versions if (one.tags or {}).get(FROM) == candidate.origin), None)
     default = publish.published(target)
     if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
-        if ROLLED_BACK in present.tags and version is None:
-            say(f"{origin} was rolled back: give --model-version {model.version} to promote it again")
+        if ROLLED_BACK in present.tags and not asked:
+            say(f"{candidate.origin} was rolled back: give --model-version {candidate.version} to promote it again")
             return Promotion(str(present.version), default.deployment, default.deployment)
         if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:
-            say(f"{origin} serves already, as version {present.version}")
+            say(f"{candidate.origin} serves already, as version {present.version}")
             return Promotion(str(present.version), deployment.deployment, deployment.deployment)
     name = previous_deployment(
         default.deployment if default else "", deployment.deployment, [one.tags or {} for one in versions]
     )
     before = next((one for one in known if one.deployment == name), None)
-    record = {FROM: origin, AT: _now(), DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit}
-    record |= {
-        PREVIOUS: before.deployment if before else NONE,
-        PREVIOUS_COMMIT: before.commit if before else NONE,
-    }
+    record = {
+        FROM: candidate.origin, AT: _now(),
+        DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit,
+        PREVIOUS: before.deployment if before else NONE, PREVIOUS_COMMIT: before.commit if before else NONE,
+    }  # fmt: skip
     if present is None:
-        kept = {key: value for key, value in model.tags.items() if key in LINEAGE or key.startswith(_METRIC)}
-        present = _copy(source, target, model, kept | record, say)
+        present = _copy(candidate, target, lineage | record, say)
     else:
-        _tag(target.ml, present, record, drop=ROLLED_BACK)
+        tag(target.ml, present, record, drop=ROLLED_BACK)
     publish.make_default(target, deployment.deployment)
-    _tag(source.ml, model, {f"promoted_to.{target.outputs.environment}": f"{present.version} at {record[AT]}"})
     endpoint = target.outputs.batch_endpoint
     say(f"endpoint {endpoint}: default is {deployment.deployment}, to go back to: {record[PREVIOUS]}")
     return Promotion(str(present.version), deployment.deployment, record[PREVIOUS])
-
-
-def rollback(target: Clients, say: Say) -> Promotion:
-    """Move the endpoint's default back to what it was before the newest promotion.
-
-    Raises MissingError when there is nothing to go back to, GateError when the endpoint is not where that promotion
-    left it, or a deployment is not what it was then.
-    """
-    promotions = [one for one in _versions(target.ml) if serving(one.tags or {})]
-    model = max(promotions, key=lambda one: str(one.tags[AT]), default=None)
-    if model is None:
-        raise MissingError(f"There is no promotion to roll back on {target.outputs.environment}.")
-    tags: Tags = dict(model.tags)
-    promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
-    now = publish.published(target)
-    if now is None or now.deployment != promoted:
-        raise GateError(
-            f"The endpoint's default is {now.deployment if now else 'none'}, not {promoted}, which version "
-            f"{model.version} of {MODEL} was promoted with: somebody has moved it since, and it is left where it is."
-        )
-    if before == NONE:
-        raise MissingError(
-            f"There is nothing to go back to: version {model.version} of {MODEL} was the first that was promoted."
-        )
-    known = {one.deployment: one for one in publish.deployments(target)}
-    for name, commit in ((promoted, tags[DEPLOYMENT_COMMIT]), (before, tags[PREVIOUS_COMMIT])):
-        if name not in known:
-            raise MissingError(f"There is nothing to go back to: deployment {name} is gone.")
-        if known[name].commit != commit:
-            raise GateError(
-                f"The lineage does not match: deployment {name} is of commit {known[name].commit}, and was of {commit} "
-                "when the model was promoted."
-            )
-    publish.make_default(target, before)
-    _tag(target.ml, model, {ROLLED_BACK: _now()})
-    say(f"endpoint {target.outputs.batch_endpoint}: default is {before} again, before {promoted}")
-    return Promotion(str(model.version), before, promoted)
-
-
-def _tested_code(source: Clients, lineage: Tags) -> Tags:
-    """Version and commit of the newest completed run's code, which found the model to be the best."""
-    newest = jobs.newest_completed(source)
-    if newest is None or newest.code == lineage["code_version"]:
-        return lineage
-    found = next((one for one in publish.deployments(source) if one.version == newest.code), None)
-    if found is None:
-        raise GateError(f"Run {newest.name} tested version {newest.code}, which is not published any more.")
-    return lineage | {"code_version": newest.code, "commit": found.commit}
-
-
-def check_lineage(tags: Tags, version: str) -> Tags:
-    """The lineage that a version's tags have. Raises GateError that names what they lack."""
-    missing = [name for name in LINEAGE if not tags.get(name)]
-    if missing:
-        raise GateError(
-            f"Version {version} of {MODEL} has no lineage ({', '.join(missing)} missing): only what the pipeline "
-            "registered can be promoted."
-        )
-    return {name: tags[name] for name in LINEAGE}
-
-
-def check_tested(lineage: Tags, job: jobs.Job) -> None:
-    """Raises GateError unless the run completed with the very code and data of the lineage."""
-    if job.status != "Completed":
-        raise GateError(f"Run {job.name} is {job.status}, not Completed: its model has not passed its tests.")
-    for name, tested in (("code_version", job.code), ("data_version", job.data)):
-        if lineage[name] != tested:
-            raise GateError(
-                f"The lineage does not match: {name} of the model is {lineage[name]}, but {job.name} tested {tested}."
-            )
-
-
-def choose_deployment(found: Sequence[Published], lineage: Tags, environment: str) -> Published:
-    """The target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
-
-    Without build ids a version differs from stack to stack, and the commit decides.
-    """
-    version, commit = lineage["code_version"], lineage["commit"]
-    same = [one for one in found if one.version == version]
-    for one in same:
-        if one.commit != commit:
-            raise GateError(
-                f"The lineage does not match: deployment {one.deployment} was published from commit "
-                f"{one.commit}, but what was tested comes from {commit}."
-            )
-    chosen = [*same, *(one for one in found if one.commit == commit)]
-    if not chosen:
-        raise GateError(
-            f"Commit {commit} (version {version}) is not published on {environment}: publish it there first, with "
-            "`python -m mlops publish`."
-        )
-    return chosen[0]
 
 
 def previous_deployment(default: str, deployment: str, promoted: Sequence[Tags]) -> str:
@@ -196,44 +125,20 @@ def serving(tags: Tags) -> bool:
     return FROM in tags and ROLLED_BACK not in tags
 
 
-def _versions(ml: Any) -> list[Any]:
-    """Newest first; none when there is no such model."""
-    from azure.core.exceptions import ResourceNotFoundError
-
-    try:
-        return sorted(ml.models.list(name=MODEL), key=lambda model: int(model.version), reverse=True)
-    except ResourceNotFoundError:
-        return []
+def tag(ml: Any, model: Any, tags: Tags, drop: str | None = None) -> None:
+    """Add tags to a workspace's model version."""
+    model.tags = {key: value for key, value in ((model.tags or {}) | tags).items() if key != drop}
+    ml.models.create_or_update(model)
 
 
-def _chosen(versions: Sequence[Any], version: str | None) -> Any:
-    found = [model for model in versions if version is None or str(model.version) == version]
-    if not found:
-        what = f"version {version} of {MODEL}" if version else f"version of {MODEL}"
-        raise MissingError(f"There is no {what} to promote: run the pipeline on that stack first.")
-    return found[0]
-
-
-def _copy(source: Clients, target: Clients, model: Any, tags: Tags, say: Say) -> Any:
+def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
     from azure.ai.ml.entities import Model
 
-    registry = target.outputs.model_registry
     with tempfile.TemporaryDirectory() as folder:
-        source.ml.models.download(MODEL, str(model.version), download_path=folder)
-        (path,) = Path(folder, MODEL).iterdir()
-        if registry:
-            shared = f"{source.outputs.environment}-{model.version}"
-            made = Model(name=MODEL, version=shared, path=path, type="mlflow_model", tags=tags)
-            target.registry(registry).models.create_or_update(made)
-            say(f"registry {registry}: {MODEL} version {shared}")
+        path = candidate.download(Path(folder))
         made = target.ml.models.create_or_update(Model(name=MODEL, path=path, type="mlflow_model", tags=tags))
     say(f"model: {MODEL} version {made.version} on {target.outputs.environment}")
     return made
-
-
-def _tag(ml: Any, model: Any, tags: Tags, drop: str | None = None) -> None:
-    model.tags = {key: value for key, value in ((model.tags or {}) | tags).items() if key != drop}
-    ml.models.create_or_update(model)
 
 
 def _now() -> str:

@@ -5,14 +5,16 @@ PULUMI := pulumi --non-interactive
 # What the variable group says goes before the stack's settings file.
 SETTINGS = $(if $(BASE_NAME),--config dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--config dataopsml:location=$(LOCATION)) \
 	$(if $(MLPIPELINE_SP_OBJECT_ID),--config 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
-	--config 'dataopsml:access.operators[0].type=ServicePrincipal') --config-path
+	--config 'dataopsml:access.operators[0].type=ServicePrincipal') \
+	$(if $(MODEL_REGISTRY_USER_OBJECT_ID),--config 'dataopsml:model_registry.users[0].object_id=$(MODEL_REGISTRY_USER_OBJECT_ID)' \
+	--config 'dataopsml:model_registry.users[0].type=ServicePrincipal') --config-path
 POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
 CI_IMAGE = $(REGISTRY)/dataopsml/ci:$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
-.PHONY: agent preview deploy undeploy drift publish smoke cancel promote rollback release release-check comment work-item \
+.PHONY: agent preview deploy undeploy drift publish smoke cancel share promote rollback release release-check comment work-item \
 	test-report lint-pipelines ci-image ci-image-scan ci-image-push rehearse
 
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
@@ -47,15 +49,17 @@ smoke: ## run the published pipeline and wait: make smoke STACK=dev
 cancel: ## cancel the run that is under way: make cancel STACK=dev
 	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK)
 
+share: ## put the tested model into the shared registry: make share STACK=staging
+	@$(PYTHON_BIN) -m mlops share --stack $(STACK)
+
 promote: ## promote the model: make promote FROM=staging TO=prod
-	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO) $(if $(RELEASE),--from-outputs "$(RELEASE)/outputs.json")
+	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO) $(if $(TF_BUILD),--shared)
 
 rollback: ## take the last promotion back: make rollback STACK=prod
 	@$(PYTHON_BIN) -m mlops rollback --stack $(STACK)
 
 release:
 	@$(PYTHON_BIN) -m pipelines.agent release $(BUILD)/release-$(STACK)
-	@$(PULUMI) stack output --json --stack $(STACK) > $(BUILD)/release-$(STACK)/outputs.json
 
 release-check:
 	@$(PYTHON_BIN) -m pipelines.agent check "$(RELEASE)"

@@ -45,9 +45,13 @@ class Cloud:
         self._credential = EnvironmentCredential()
         self._client = httpx.Client(base_url="https://management.azure.com", timeout=120, verify=_certificates())
         self._clients: dict[str, str] = {}
+        self._principals: dict[str, str] = {}
 
-    def prepare(self, checkout: Path) -> None:
-        """Make what is missing, the stacks' empty states too. Raises RehearsalError with ARM's own words."""
+    def prepare(self, checkout: Path) -> Mapping[str, Mapping[str, str]]:
+        """Make what is missing, the stacks' empty states too; returns the variable groups.
+
+        Raises RehearsalError with ARM's own words.
+        """
         some = next(iter(self._organisation.groups.values()))
         account = (
             f"{self._subscription}/resourceGroups/{some['BACKEND_RESOURCE_GROUP']}"
@@ -64,6 +68,7 @@ class Cloud:
             self._identity(group, account, connection, some["LOCATION"])
         for group_name, variables in self._organisation.groups.items():
             self._stack(group_name.removeprefix("dataopsml-"), variables, checkout)
+        return {name: self._principals_of(name) | dict(one) for name, one in self._organisation.groups.items()}
 
     def shell(self) -> dict[str, str]:
         """The environment of every job: this one without anybody's sign-in."""
@@ -108,6 +113,7 @@ class Cloud:
         credential = {"issuer": self._issuer.url, "subject": _subject(connection), "audiences": [AUDIENCE]}
         self._call("PUT", f"{id_}/federatedIdentityCredentials/azure-devops", "2023-01-31", {"properties": credential})
         self._clients[connection.identity] = made["properties"]["clientId"]
+        self._principals[connection.name] = made["properties"]["principalId"]
         for role, where in connection.roles:
             kind, _, container = where.partition(":")
             scope = (
@@ -116,6 +122,13 @@ class Cloud:
                 else f"{account}/blobServices/default/containers/{container}"
             )
             self._assign(made["properties"]["principalId"], role, scope)
+
+    def _principals_of(self, group: str) -> dict[str, str]:
+        wanted = self._organisation.principals.get(group, {})
+        unknown = [connection for connection in wanted.values() if connection not in self._principals]
+        if unknown:
+            raise RehearsalError(f"Variable group {group} names connections that there are not: {', '.join(unknown)}.")
+        return {name: self._principals[connection] for name, connection in wanted.items()}
 
     def _assign(self, principal: str, role: str, scope: str) -> None:
         name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope}|{principal}|{role}")

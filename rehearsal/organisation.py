@@ -6,7 +6,7 @@ rehearsal/organisation.yml has what the bootstrap creates in a real one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Organisation:
     environments: Mapping[str, Check]
     connections: Mapping[str, Connection]
     containers: tuple[str, ...]
+    principals: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Variables of groups that hold the object id of a service connection's identity, which is not known before."""
 
 
 def read(file: Path = FILE) -> Organisation:
@@ -47,6 +49,7 @@ def read(file: Path = FILE) -> Organisation:
                 for name, one in raw["connections"].items()
             },
             containers=tuple(raw["containers"]),
+            principals={name: dict(one) for name, one in raw.get("principals", {}).items()},
         )
     except FileNotFoundError as error:
         raise RehearsalError(f"There is no file {file}.") from error

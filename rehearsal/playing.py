@@ -64,9 +64,9 @@ def run(request: Request, console: Console) -> int:
     issuer = Issuer(request.home.parent / "tls" / "server.pem")
     try:
         cloud = Cloud(known, issuer)
-        cloud.prepare(source)
+        groups = cloud.prepare(source)
         setting = Setting(
-            groups=known.groups, environments=known.environments, shell=cloud.shell(), cache=_cache(),
+            groups=groups, environments=known.environments, shell=cloud.shell(), cache=_cache(),
             connect=lambda name: cloud.connect(name, workspace.root / "tokens"),
             approvals=Approvals(request.yes, request.expired, request.rejected),
             lock_seconds=request.lock_seconds, only=request.stages, quiet=request.quiet,
@@ -101,7 +101,7 @@ def _groups(known: Organisation, request: Request) -> Organisation:
             groups[group][name] = request.variables[key]
         elif groups[group].pop(name, None) is None:
             raise RehearsalError(f"Variable group {group} has no variable {name}.")
-    return Organisation(groups, known.environments, known.connections, known.containers)
+    return Organisation(groups, known.environments, known.connections, known.containers, known.principals)
 
 
 def _predefined(request: Request, commit: str, build: int) -> dict[str, str]:

@@ -152,6 +152,13 @@ def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
     assert prod["BASE_NAME"]["value"] == "dataops" and prod["LOCATION"]["value"] == "westeurope"
     assert prod["MLPIPELINE_SP_OBJECT_ID"]["value"] == "principal-of-id-dataops-deploy-prod"
     assert prod["BACKEND_CONTAINER"]["value"] == "state-prod"
+    sharing = {
+        name: each["value"]
+        for name, one in groups.items()
+        for each in one.inputs["variables"]
+        if each["name"] == "MODEL_REGISTRY_USER_OBJECT_ID"
+    }
+    assert sharing == {"dataopsml-staging": "principal-of-id-dataops-deploy-prod"}
     assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == WORKSPACE_CONNECTION
     assert groups["dataopsml-ci"].inputs["variables"] == [{"name": "REGISTRY", "value": "acrdataopsci.azurecr.io"}]
     assert "ecret" not in json.dumps([one.inputs["variables"] for one in groups.values()]).replace(

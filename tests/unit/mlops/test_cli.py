@@ -75,5 +75,5 @@ def test_every_verb_is_listed() -> None:
     shown = mlops("--help")
 
     assert shown.returncode == 0
-    for verb in ("up", "publish", "run", "status", "cancel", "promote", "rollback"):
+    for verb in ("up", "publish", "run", "status", "cancel", "share", "promote", "rollback"):
         assert f" {verb} " in shown.stdout

@@ -6,7 +6,8 @@ import pytest
 
 from mlops.errors import GateError
 from mlops.jobs import Job
-from mlops.promote import check_lineage, check_tested, choose_deployment, previous_deployment, serving
+from mlops.lineage import check_lineage, check_tested, choose_deployment
+from mlops.promote import previous_deployment, serving
 from mlops.publish import Published
 
 LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "training_run": "t", "pipeline_run": "p"}

@@ -1,0 +1,91 @@
+"""Models that may be promoted: what a stack has trained and tested, as its workspace and its runs prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops import jobs, publish
+from mlops.clients import Clients
+from mlops.errors import GateError, MissingError
+from mlops.lineage import Tags, check_lineage, check_tested, kept
+from mlops.publish import MODEL
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model version that passed the gate. `code` has the commit and code_version of what tested it last."""
+
+    environment: str
+    version: str
+    tags: Tags
+    """Lineage and metrics."""
+    code: Tags
+    download: Callable[[Path], Path]
+    """Into a folder; returns the model's own folder in it."""
+
+    @property
+    def origin(self) -> str:
+        """How a promotion names it, such as staging:diabetes:3."""
+        return f"{self.environment}:{MODEL}:{self.version}"
+
+
+def versions(ml: Any) -> list[Any]:
+    """Of the workspace's model, newest first; none when there is no such model."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        return sorted(ml.models.list(name=MODEL), key=lambda model: int(model.version), reverse=True)
+    except ResourceNotFoundError:
+        return []
+
+
+def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
+    """`version` of the stack's model, the newest one if None, and its entity.
+
+    The newest version goes with the code that was tested last: a newer run that registered nothing found that version
+    to be the best still. An older one goes with the code that made it.
+
+    Raises MissingError when there is none, GateError when its lineage is not what the stack tested.
+    """
+    found = versions(source.ml)
+    model = _chosen(found, version, source.outputs.environment)
+    lineage = check_lineage(model.tags or {}, str(model.version))
+    check_tested(lineage, jobs.get(source, lineage["pipeline_run"]))
+    code = _tested_code(source, lineage) if model is found[0] else lineage
+    candidate = Candidate(
+        environment=source.outputs.environment,
+        version=str(model.version),
+        tags=kept(model.tags),
+        code={name: code[name] for name in ("commit", "code_version")},
+        download=lambda folder: download(source.ml, str(model.version), folder),
+    )
+    return candidate, model
+
+
+def download(ml: Any, version: str, folder: Path) -> Path:
+    """The folder with the MLmodel file."""
+    ml.models.download(MODEL, version, download_path=folder)
+    (path,) = (folder / MODEL).iterdir()
+    return path
+
+
+def _chosen(found: Sequence[Any], version: str | None, environment: str) -> Any:
+    fitting = [model for model in found if version is None or str(model.version) == version]
+    if not fitting:
+        what = f"version {version} of {MODEL}" if version else f"version of {MODEL}"
+        raise MissingError(f"There is no {what} on {environment} to promote: run the pipeline on that stack first.")
+    return fitting[0]
+
+
+def _tested_code(source: Clients, lineage: Tags) -> Tags:
+    """Version and commit of the newest completed run's code, which found the model to be the best."""
+    newest = jobs.newest_completed(source)
+    if newest is None or newest.code == lineage["code_version"]:
+        return lineage
+    found = next((one for one in publish.deployments(source) if one.version == newest.code), None)
+    if found is None:
+        raise GateError(f"Run {newest.name} tested version {newest.code}, which is not published any more.")
+    return lineage | {"code_version": newest.code, "commit": found.commit}

@@ -1,0 +1,63 @@
+"""The gate of a promotion: what a model's tags say it comes from, against what was really tested and published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlops import jobs
+from mlops.errors import GateError
+from mlops.publish import MODEL, Published
+
+LINEAGE = ("commit", "code_version", "data_version", "training_run", "pipeline_run")
+METRIC = "metric."
+
+Tags = dict[str, str]
+
+
+def kept(tags: Tags) -> Tags:
+    """What goes with a model wherever it goes."""
+    return {key: value for key, value in tags.items() if key in LINEAGE or key.startswith(METRIC)}
+
+
+def check_lineage(tags: Tags, version: str) -> Tags:
+    """The lineage that a version's tags have. Raises GateError that names what they lack."""
+    missing = [name for name in LINEAGE if not tags.get(name)]
+    if missing:
+        raise GateError(
+            f"Version {version} of {MODEL} has no lineage ({', '.join(missing)} missing): only what the pipeline "
+            "registered can be promoted."
+        )
+    return {name: tags[name] for name in LINEAGE}
+
+
+def check_tested(lineage: Tags, job: jobs.Job) -> None:
+    """Raises GateError unless the run completed with the very code and data of the lineage."""
+    if job.status != "Completed":
+        raise GateError(f"Run {job.name} is {job.status}, not Completed: its model has not passed its tests.")
+    for name, tested in (("code_version", job.code), ("data_version", job.data)):
+        if lineage[name] != tested:
+            raise GateError(
+                f"The lineage does not match: {name} of the model is {lineage[name]}, but {job.name} tested {tested}."
+            )
+
+
+def choose_deployment(found: Sequence[Published], lineage: Tags, environment: str) -> Published:
+    """The target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
+
+    Without build ids a version differs from stack to stack, and the commit decides.
+    """
+    version, commit = lineage["code_version"], lineage["commit"]
+    same = [one for one in found if one.version == version]
+    for one in same:
+        if one.commit != commit:
+            raise GateError(
+                f"The lineage does not match: deployment {one.deployment} was published from commit "
+                f"{one.commit}, but what was tested comes from {commit}."
+            )
+    chosen = [*same, *(one for one in found if one.commit == commit)]
+    if not chosen:
+        raise GateError(
+            f"Commit {commit} (version {version}) is not published on {environment}: publish it there first, with "
+            "`python -m mlops publish`."
+        )
+    return chosen[0]

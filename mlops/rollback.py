@@ -1,0 +1,61 @@
+"""Take the newest promotion back: the endpoint's default moves to what it was, and the model's tags say so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mlops import candidates, publish
+from mlops.clients import Clients
+from mlops.errors import GateError, MissingError
+from mlops.lineage import Tags
+from mlops.promote import (
+    AT,
+    DEPLOYMENT,
+    DEPLOYMENT_COMMIT,
+    NONE,
+    PREVIOUS,
+    PREVIOUS_COMMIT,
+    ROLLED_BACK,
+    Promotion,
+    Say,
+    serving,
+    tag,
+)
+from mlops.publish import MODEL
+
+
+def rollback(target: Clients, say: Say) -> Promotion:
+    """Move the endpoint's default back to what it was before the newest promotion.
+
+    Raises MissingError when there is nothing to go back to, GateError when the endpoint is not where that promotion
+    left it, or a deployment is not what it was then.
+    """
+    promotions = [one for one in candidates.versions(target.ml) if serving(one.tags or {})]
+    model = max(promotions, key=lambda one: str(one.tags[AT]), default=None)
+    if model is None:
+        raise MissingError(f"There is no promotion to roll back on {target.outputs.environment}.")
+    tags: Tags = dict(model.tags)
+    promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
+    now = publish.published(target)
+    if now is None or now.deployment != promoted:
+        raise GateError(
+            f"The endpoint's default is {now.deployment if now else 'none'}, not {promoted}, which version "
+            f"{model.version} of {MODEL} was promoted with: somebody has moved it since, and it is left where it is."
+        )
+    if before == NONE:
+        raise MissingError(
+            f"There is nothing to go back to: version {model.version} of {MODEL} was the first that was promoted."
+        )
+    known = {one.deployment: one for one in publish.deployments(target)}
+    for name, commit in ((promoted, tags[DEPLOYMENT_COMMIT]), (before, tags[PREVIOUS_COMMIT])):
+        if name not in known:
+            raise MissingError(f"There is nothing to go back to: deployment {name} is gone.")
+        if known[name].commit != commit:
+            raise GateError(
+                f"The lineage does not match: deployment {name} is of commit {known[name].commit}, and was of {commit} "
+                "when the model was promoted."
+            )
+    publish.make_default(target, before)
+    tag(target.ml, model, {ROLLED_BACK: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+    say(f"endpoint {target.outputs.batch_endpoint}: default is {before} again, before {promoted}")
+    return Promotion(str(model.version), before, promoted)

@@ -1,0 +1,50 @@
+"""What stacks share through the registry: its versions' names, and which of them is whose newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlops.candidates import Candidate
+from mlops.errors import InvalidError
+from mlops.shared import newest_first, registry_of, shared_version
+
+
+def _candidate(code_version: str) -> Candidate:
+    def download(_: Path) -> Path:
+        raise AssertionError("nothing is downloaded for a name")
+
+    return Candidate("staging", "3", {}, {"commit": "c1", "code_version": code_version}, download)
+
+
+def _shared(stack: str, version: str, at: str) -> tuple[str, dict[str, str]]:
+    tags = {"shared_from": stack, "shared_version": version, "shared_at": at}
+    return f"{stack}-{version}-{at}", tags | {"tested_commit": "c", "tested_code_version": "1"}
+
+
+def test_the_name_has_stack_version_and_tested_code_in_letters_that_azure_ml_takes() -> None:
+    assert shared_version(_candidate("417")) == "staging-3-417"
+    assert shared_version(_candidate("fix/long name")) == "staging-3-fix-long-name"
+
+
+def test_the_last_shared_comes_first_even_if_its_model_is_older() -> None:
+    found = newest_first([_shared("staging", "9", "2026-11-01"), _shared("staging", "3", "2026-11-02")], "staging")
+
+    assert [tags["shared_version"] for _, tags in found] == ["3", "9"]
+
+
+def test_other_stacks_models_and_what_somebody_put_there_by_hand_are_left_alone() -> None:
+    name, tags = _shared("staging", "3", "2026-11-02")
+    by_hand = {key: value for key, value in tags.items() if key != "tested_commit"}
+
+    assert newest_first([(name, by_hand), ("1", {}), _shared("dev", "1", "2026-11-03")], "staging") == []
+
+
+def test_a_stack_without_registry_says_which_setting_names_one() -> None:
+    clients: Any = SimpleNamespace(outputs=SimpleNamespace(environment="dev", model_registry=""))
+
+    with pytest.raises(InvalidError, match=r"Stack dev has no registry .* set model_registry.name"):
+        registry_of(clients)

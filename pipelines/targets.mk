@@ -2,12 +2,14 @@
 # workstation `az login` and PULUMI_BACKEND_URL, on this machine `eval "$(make env)"`.
 BUILD := build
 PULUMI := pulumi --non-interactive
-# What the variable group says goes before the stack's settings file.
-SETTINGS = $(if $(BASE_NAME),--config dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--config dataopsml:location=$(LOCATION)) \
-	$(if $(MLPIPELINE_SP_OBJECT_ID),--config 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
-	--config 'dataopsml:access.operators[0].type=ServicePrincipal') \
-	$(if $(MODEL_REGISTRY_USER_OBJECT_ID),--config 'dataopsml:model_registry.users[0].object_id=$(MODEL_REGISTRY_USER_OBJECT_ID)' \
-	--config 'dataopsml:model_registry.users[0].type=ServicePrincipal') --config-path
+# What the variable group says goes before the stack's settings file. By `config set-all --path`, which adds to an object
+# there; `--config --config-path` of preview and up replaces the whole object.
+SETTINGS = $(if $(BASE_NAME),--plaintext dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--plaintext dataopsml:location=$(LOCATION)) \
+	$(if $(MLPIPELINE_SP_OBJECT_ID),--plaintext 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
+	--plaintext 'dataopsml:access.operators[0].type=ServicePrincipal') \
+	$(if $(MODEL_REGISTRY_USER_OBJECT_ID),--plaintext 'dataopsml:model_registry.users[0].object_id=$(MODEL_REGISTRY_USER_OBJECT_ID)' \
+	--plaintext 'dataopsml:model_registry.users[0].type=ServicePrincipal')
+CONFIGURE = $(if $(strip $(SETTINGS)),$(PULUMI) config set-all --stack $(STACK) --path $(SETTINGS),:)
 POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
 CI_IMAGE = $(REGISTRY)/dataopsml/ci:$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
@@ -25,10 +27,12 @@ agent: ## get an agent ready: the CI image's packages or else its own, tools on 
 
 preview: ## what `make deploy` would do: make preview STACK=dev
 	@mkdir -p $(BUILD)
-	@$(PULUMI) preview --stack $(STACK) $(SETTINGS) $(POLICY) --diff --suppress-permalink=true 2>&1 | tee $(BUILD)/preview-$(STACK).txt
+	@$(CONFIGURE)
+	@$(PULUMI) preview --stack $(STACK) $(POLICY) --diff --suppress-permalink=true 2>&1 | tee $(BUILD)/preview-$(STACK).txt
 
 deploy: ## pulumi up with the policy pack: make deploy STACK=dev
-	@$(PULUMI) up --stack $(STACK) $(SETTINGS) $(POLICY) --yes --skip-preview --suppress-permalink=true
+	@$(CONFIGURE)
+	@$(PULUMI) up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
 
 undeploy: ## pulumi destroy, dev only
 	@if [ "$(STACK)" != dev ]; then echo "Only the stack dev can be destroyed this way, not $(STACK)." >&2; exit 1; fi
@@ -37,7 +41,8 @@ undeploy: ## pulumi destroy, dev only
 
 drift: ## is all as the stack says: make drift STACK=dev
 	@mkdir -p $(BUILD)
-	@$(PULUMI) preview --stack $(STACK) $(SETTINGS) --refresh --expect-no-changes --diff --suppress-permalink=true 2>&1 \
+	@$(CONFIGURE)
+	@$(PULUMI) preview --stack $(STACK) --refresh --expect-no-changes --diff --suppress-permalink=true 2>&1 \
 	| tee $(BUILD)/drift-$(STACK).txt
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev

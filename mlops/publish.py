@@ -37,6 +37,8 @@ class Publication:
 
     fingerprint: str
     version: str
+    asked: bool = False
+    """Somebody chose the version, which is published then even with content that is there under another."""
 
     @property
     def deployment(self) -> str:
@@ -68,13 +70,14 @@ def plan(clients: Clients, version: str | None = None) -> Publication:
     Raises InvalidError for a version that Azure ML would refuse.
     """
     fingerprint = _fingerprint(clients)
-    chosen = version or os.environ.get("BUILD_BUILDID") or f"{commit()[:10]}-{fingerprint[:8]}"
+    asked = version or os.environ.get("BUILD_BUILDID")
+    chosen = asked or f"{commit()[:10]}-{fingerprint[:8]}"
     if _VERSION.fullmatch(chosen) is None:
         raise InvalidError(
             f"The version {chosen!r} is not usable: give up to 28 letters, digits, dots, hyphens and underscores, such "
             "as 20261125.3."
         )
-    return Publication(fingerprint, chosen)
+    return Publication(fingerprint, chosen, bool(asked))
 
 
 def published(clients: Clients) -> Published | None:

@@ -32,10 +32,15 @@ def up(clients: Clients, data: training_data.TrainingData, version: str | None, 
 
 
 def ensure_published(clients: Clients, version: str | None, console: Console, force: bool = False) -> Published:
-    """The default deployment with this checkout's content, published if there is none."""
+    """The default deployment with this checkout's content, published if there is none.
+
+    A version that is asked for, such as a build's id, is published even with the same content: the next environment
+    gets the build under that version, and a promotion looks for it there.
+    """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
-    if not force and now is not None and now.tags.get(publish.FINGERPRINT_TAG) == planned.fingerprint:
+    same = now is not None and now.tags.get(publish.FINGERPRINT_TAG) == planned.fingerprint
+    if now is not None and same and not force and not (planned.asked and planned.version != now.version):
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)

@@ -1,8 +1,15 @@
-"""The two calls to Azure DevOps' REST API: a comment on a pull request, a work item. Both as the build's own token."""
+"""The two calls to Azure DevOps' REST API: a comment on a pull request, a work item. Both as the build's own token.
+
+Requests and answers: learn.microsoft.com/rest/api/azure/devops, "Pull Request Threads", "Pull Request Thread
+Comments", "Wiql" and "Work Items", version 7.1. The list of threads has no pages.
+"""
 
 from __future__ import annotations
 
+import html
 import os
+import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +18,13 @@ import httpx
 _VERSION = "7.1"
 _LONGEST = 60_000
 """Characters of a preview; a comment holds 150,000."""
+_CLOSED = 4
+"""Of a thread: nobody has to resolve it before the pull request completes."""
+_DRIFT = re.compile(r"no changes were expected\b.* but changes (were proposed|occurred)")
+"""What `pulumi preview --expect-no-changes` ends with, when that is why it failed."""
+# In every process template (Basic, Agile, Scrum, CMMI): Scrum has no Issue.
+_TYPE, _DONE = "Task", "'Done', 'Closed', 'Removed'"
+_REASON_CHARACTERS = 300
 
 
 class DevOpsError(Exception):
@@ -18,38 +32,61 @@ class DevOpsError(Exception):
 
 
 def comment(stack: str, file: Path) -> str:
-    """Post or renew the stack's preview on the pull request; the address of the thread."""
+    """Post or renew the stack's preview on the pull request; the address of the thread for people.
+
+    Raises DevOpsError outside of a pull request in Azure Repos, and when Azure DevOps refuses.
+    """
+    provider = _variable("BUILD_REPOSITORY_PROVIDER")
+    if provider != "TfsGit":
+        raise DevOpsError(
+            f"The repository is of {provider}: the build's token comments in Azure Repos only. The preview is in the "
+            f"artifact preview-{stack}."
+        )
     number, repository = _variable("SYSTEM_PULLREQUEST_PULLREQUESTID"), _variable("BUILD_REPOSITORY_ID")
     threads = f"{_project()}/_apis/git/repositories/{repository}/pullRequests/{number}/threads"
     mark = f"<!-- preview of {stack} -->"
-    text = (
-        file.read_text(encoding="utf-8", errors="replace") if file.exists() else "The preview did not come to its end."
-    )
-    body = f"{mark}\n**Preview of `{stack}`**\n\n```\n{text[-_LONGEST:]}\n```"
-    for thread in _call("GET", threads).get("value", []):
-        first = (thread.get("comments") or [{}])[0]
-        if str(first.get("content", "")).startswith(mark):
-            _call("PATCH", f"{threads}/{thread['id']}/comments/{first['id']}", {"content": body})
-            return f"{threads}/{thread['id']}"
-    made = _call(
-        "POST", threads, {"comments": [{"parentCommentId": 0, "content": body, "commentType": 1}], "status": 4}
-    )
-    return f"{threads}/{made['id']}"
+    body = f"{mark}\n**Preview of `{stack}`**\n\n{_quoted(_read(file) or 'The preview did not come to its end.')}"
+    known = _known(_call("GET", threads).get("value", []), mark)
+    if known is None:
+        first = {"parentCommentId": 0, "content": body, "commentType": 1}
+        thread = _call("POST", threads, {"comments": [first], "status": _CLOSED})["id"]
+    else:
+        thread, first_id = known
+        _call("PATCH", f"{threads}/{thread}/comments/{first_id}", {"content": body})
+    return f"{_project()}/_git/{repository}/pullrequest/{number}?discussionId={thread}"
 
 
 def work_item(stack: str, file: Path) -> str:
-    """Open an issue about drift, unless one is open; its address."""
-    title = f"Drift of stack {stack}"
-    open_ = "[System.TeamProject] = @project AND [System.State] NOT IN ('Done', 'Closed')"
+    """Open a work item about drift, unless one is open; its address for people.
+
+    A check that failed before it could compare is told apart by its title. Raises DevOpsError when Azure DevOps
+    refuses.
+    """
+    text = _read(file)
+    title = f"Drift of stack {stack}" if _DRIFT.search(text) else f"The drift check of stack {stack} failed"
+    open_ = f"[System.TeamProject] = @project AND [System.State] NOT IN ({_DONE})"
     query = f"SELECT [System.Id] FROM WorkItems WHERE {open_} AND [System.Title] = '{title}'"  # noqa: S608 - own words
     known = _call("POST", f"{_project()}/_apis/wit/wiql", {"query": query}).get("workItems", [])
     if known:
-        return str(known[0]["url"])
-    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    fields = {"System.Title": title, "System.Description": f"<pre>{_escaped(text[-_LONGEST:])}</pre>"}
+        return f"{_project()}/_workitems/edit/{known[0]['id']}"
+    run = f"{_project()}/_build/results?buildId={_variable('BUILD_BUILDID')}"
+    fields = {
+        "System.Title": title,
+        "System.Description": f'<p><a href="{run}">The run</a></p><pre>{html.escape(_tail(text), quote=False)}</pre>',
+    }
     patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
-    made = _call("POST", f"{_project()}/_apis/wit/workitems/$Issue", patch, "application/json-patch+json")
-    return str(made["url"])
+    made = _call("POST", f"{_project()}/_apis/wit/workitems/${_TYPE}", patch, "application/json-patch+json")
+    return f"{_project()}/_workitems/edit/{made['id']}"
+
+
+def _known(threads: list[dict[str, Any]], mark: str) -> tuple[int, int] | None:
+    """The thread that an earlier run began, and its first comment. A deleted one is no more than its id."""
+    for thread in threads:
+        first = (thread.get("comments") or [{}])[0]
+        gone = thread.get("isDeleted") or first.get("isDeleted")
+        if not gone and str(first.get("content", "")).startswith(mark):
+            return int(thread["id"]), int(first["id"])
+    return None
 
 
 def _project() -> str:
@@ -59,24 +96,67 @@ def _project() -> str:
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise DevOpsError(f"{name} is not set: this runs in a build of Azure DevOps.")
+        hint = " Map it: env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}." if name == "SYSTEM_ACCESSTOKEN" else ""
+        raise DevOpsError(f"{name} is not set: this runs in a build of Azure DevOps.{hint}")
     return value
 
 
 def _call(method: str, address: str, body: Any = None, media: str = "application/json") -> dict[str, Any]:
     token = _variable("SYSTEM_ACCESSTOKEN")
-    answer = httpx.request(
-        method, address, params={"api-version": _VERSION}, json=body, timeout=60,
-        headers={"Authorization": f"Bearer {token}", "Content-Type": media},
-    )  # fmt: skip
-    if answer.status_code >= 400 or "json" not in answer.headers.get("content-type", ""):
-        raise DevOpsError(
-            f"{method} {address}: {answer.status_code}. The project's build service needs the permission to contribute "
-            f"to pull requests and to edit work items. {answer.text[:300]}"
-        )
-    content: dict[str, Any] = answer.json()
-    return content
+    try:
+        answer = httpx.request(
+            method, address, params={"api-version": _VERSION}, json=body, timeout=60,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": media, "Accept": "application/json"},
+        )  # fmt: skip
+    except httpx.HTTPError as error:
+        raise DevOpsError(f"{method} {address}: no answer: {error}") from error
+    if answer.is_success and answer.status_code != HTTPStatus.NON_AUTHORITATIVE_INFORMATION:
+        try:
+            content = answer.json()
+        except ValueError as error:
+            raise DevOpsError(f"{method} {address}: {answer.status_code}, but what came is no JSON.") from error
+        if isinstance(content, dict):
+            return content
+    raise DevOpsError(f"{method} {address}: {answer.status_code}. {_reason(answer)}{_advice(answer)}")
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _reason(answer: httpx.Response) -> str:
+    """Azure DevOps' own words: the field `message` of its errors. Pages for people are left out."""
+    try:
+        message = answer.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f"{str(message)[:_REASON_CHARACTERS]} "
+
+
+def _advice(answer: httpx.Response) -> str:
+    """What each refusal means. A token that is not valid gets 401, or a page to sign in: 203, or a redirect to it."""
+    match answer.status_code:
+        case 203 | 302 | 401:
+            return "The token was not taken: it is valid while its job runs, and for this organisation only."
+        case 403:
+            return "The project's build service needs the permission: contribute to pull requests, edit work items."
+        case 404:
+            return "There is no such thing, or the project's build service may not see it."
+    return ""
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+
+def _tail(text: str) -> str:
+    """The end, where the summary is; from the start of a line, and saying that it is not all."""
+    if len(text) <= _LONGEST:
+        return text
+    kept = text[-_LONGEST:]
+    kept = kept[kept.find("\n") + 1 :]
+    return f"… {len(text) - len(kept)} characters before this are left out: the artifact has them.\n{kept}"
+
+
+def _quoted(text: str) -> str:
+    """A code block whose fence is longer than any in the text."""
+    kept = _tail(text)
+    longest = max((len(run) for run in re.findall(r"`{3,}", kept)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}\n{kept}\n{fence}"

@@ -15,9 +15,11 @@ from pulumi_azure_native import authorization
 
 @dataclass(frozen=True, kw_only=True)
 class LocksArgs:
-    """ARM ids to lock, by label. `depends_on`: all that is below them, for a lock comes last and goes first.
+    """ARM ids to lock, by label. `depends_on`: every other part of the stack, for a lock comes last and goes first.
 
-    `protect`: Pulumi refuses to take the locks off, so that a destroy stops at them, before anything below is gone.
+    `protect`: Pulumi refuses to take the locks off. The engine checks each resource when its turn comes, and not the
+    whole plan (pkg/resource/deploy/step.go, DeleteStep.Apply): a destroy that begins with the locks alone ends there,
+    with nothing deleted.
     """
 
     scopes: Mapping[str, pulumi.Input[str]]

@@ -231,7 +231,7 @@ class Platform(pulumi.ComponentResource):
             ),
             self._child,
         )
-        Alerts(
+        alerts = Alerts(
             "alerts",
             AlertsArgs(
                 names=self._names,
@@ -246,10 +246,10 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
         if self._settings.protection.lock:
-            self._locks([diagnostics])
+            self._locks([diagnostics, alerts])
 
     def _locks(self, more: list[pulumi.Resource]) -> None:
-        """On what holds data, after all that lies below it."""
+        """On what holds data. They come after everything else, so that a destroy has to begin with them."""
         scopes = {
             "workspace-storage": self._storage.workspace_account_id,
             "training-storage": self._storage.training_account_id,
@@ -259,8 +259,9 @@ class Platform(pulumi.ComponentResource):
         if self._model_registry is not None:
             scopes["model-registry"] = self._model_registry.registry_id
         parts = [
-            self._network, self._storage, self._vault, self._access, self._learning, self._workspace_access,
-            self._catalog, self._model_registry, *more,
+            self._network, self._monitoring, self._storage, self._vault, self._registry, self._identities,
+            self._databricks, self._access, self._learning, self._workspace_access, self._runs, self._catalog,
+            self._model_registry, *more,
         ]  # fmt: skip
         below = [part for part in parts if part is not None]
         protect = self._settings.protection.protect

@@ -136,6 +136,33 @@ def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges
     assert f"Key Vault kv-{base}-pub: was free" in project.purge("pub").text
 
 
+def test_a_protected_stack_is_not_destroyed_in_any_part(
+    project: Project, private: str, base: str, azure: AzureSession
+) -> None:
+    """As prod is. Without a preview, which would be refused already."""
+
+    def deploy(**protection: bool) -> None:
+        project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "protection": protection})
+        up = project.up(private, rules="staging")
+        assert up.code == 0, up.text
+
+    def in_azure() -> set[str]:
+        listed = azure.arm("GET", f"{azure.subscription}/resourceGroups/rg-{base}-priv/resources", "2024-03-01")
+        return {each["id"].lower() for each in listed.json()["value"]}
+
+    deploy(lock=True, protect=True)
+    try:
+        declared, made = {each["urn"] for each in project.resources(private)}, in_azure()
+        destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack=private)
+        assert destroyed.code != 0
+        refusal = r"locks-workspace-storage.* cannot be deleted\s+because it is protected"
+        assert re.search(refusal, destroyed.text), destroyed.text
+        assert {each["urn"] for each in project.resources(private)} == declared, destroyed.text
+        assert in_azure() == made
+    finally:
+        deploy(lock=True)
+
+
 def test_names_of_a_stack_that_stands_or_is_protected_are_not_freed(project: Project, private: str, base: str) -> None:
     refused = project.purge(private)
     assert refused.code != 0 and "Stack priv is protected" in refused.text

@@ -14,7 +14,7 @@ from typing import Any
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.azureml import specs
-from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error
+from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
         # Its version is the hash of what it does; its name, which the hash leaves out, may be another.
         resource.properties = dict(existing.properties)
         return
-    specs.complete(ctx, resource, kind)
+    specs.complete(ctx, resource, kind, workspace_of(ctx, resource.id))
     if existing is not None:
         check_unchanged(resource, existing, kind.rstrip("s"))
 

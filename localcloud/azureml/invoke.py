@@ -18,6 +18,7 @@ from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error, workspace_of
 from localcloud.azureml.endpoints import ENDPOINT
+from localcloud.azureml.mlflow.access import check_network
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 
@@ -38,6 +39,8 @@ class Invoke:
             principal = self._ctx.identities.authenticate(request.headers.get("authorization"), _AUDIENCES)
             endpoint = self._endpoint(request.headers.get("host", ""))
             self._authorize(principal, endpoint)
+            # An endpoint has no setting of its own: it is as open as its workspace.
+            check_network(self._ctx, workspace_of(self._ctx, endpoint.id))
             body = _body(await request.body())
             job = await self._submit(endpoint, request.headers.get("azureml-model-deployment"), body, principal)
         except ServiceError as error:

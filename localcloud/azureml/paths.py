@@ -81,8 +81,16 @@ def long_uri(workspace: Resource, datastore: str, path: str) -> str:
     )
 
 
-def resolve_asset(ctx: Context, workspace: Resource, reference: str, kind: str) -> Resource:
+def curated(reference: str) -> bool:
+    """Microsoft's own environments: recorded, as all are, and not looked up."""
+    text = reference.lower()
+    return "registries/azureml/" in text or text.removeprefix("azureml:").startswith("azureml-")
+
+
+def resolve_asset(ctx: Context, home: Resource, reference: str, kind: str) -> Resource:
     """The asset version of `kind` (components, environments, codes, data, models) behind a reference.
+
+    `home` is the workspace or registry in which the reference stands.
 
     Raises ServiceError 404 when there is no such version.
     """
@@ -93,14 +101,14 @@ def resolve_asset(ctx: Context, workspace: Resource, reference: str, kind: str) 
         found = ctx.resources.get(text)
         if found is not None:
             return found
-        raise _missing(reference, workspace)
+        raise _missing(reference, home)
     name, _, version = text.partition(":")
     if "@" in name:
         name, _, label = name.partition("@")
-        version = latest_version(ctx, f"{workspace.id}/{kind}/{name}", kind) if label == "latest" else ""
-    found = ctx.resources.get(f"{workspace.id}/{kind}/{name}/versions/{version}") if version else None
+        version = latest_version(ctx, f"{home.id}/{kind}/{name}", kind) if label == "latest" else ""
+    found = ctx.resources.get(f"{home.id}/{kind}/{name}/versions/{version}") if version else None
     if found is None:
-        raise _missing(reference, workspace)
+        raise _missing(reference, home)
     return found
 
 
@@ -115,12 +123,14 @@ def _in_registry(ctx: Context, text: str, reference: str) -> Resource:
 
 def latest_version(ctx: Context, container_id: str, kind: str) -> str:
     """The version created last, empty when there is none."""
-    type_ = f"{container_id.split('/providers/')[1].split('/')[0]}/workspaces/{kind}/versions"
-    versions = ctx.resources.children(container_id, type_)
+    parts = container_id.split("/providers/")[1].split("/")
+    versions = ctx.resources.children(container_id, f"{parts[0]}/{parts[1]}/{kind}/versions")
     active = [one for one in versions if not one.properties.get("isArchived")]
     newest = max(active, key=lambda one: str((one.system_data or {}).get("createdAt", "")), default=None)
     return "" if newest is None else newest.name
 
 
-def _missing(reference: str, workspace: Resource) -> Exception:
-    return user_error(f"The asset '{reference}' was not found in workspace '{workspace.name}'.", 404, "NotFound")
+def _missing(reference: str, home: Resource) -> Exception:
+    what = home.type.rsplit("/", 1)[-1]
+    what = "registry" if what == "registries" else "workspace"
+    return user_error(f"The asset '{reference}' was not found in {what} '{home.name}'.", 404, "NotFound")

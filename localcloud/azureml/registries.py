@@ -23,6 +23,10 @@ VERSIONS = tuple(version for version in API_VERSIONS if version >= "2022-10-01-p
 _STORAGE = "Microsoft.Storage/storageAccounts"
 _ACR = "Microsoft.ContainerRegistry/registries"
 _GROUP = "Microsoft.Resources/resourceGroups"
+_SKUS = (
+    "Standard_LRS", "Standard_GRS", "Standard_RAGRS", "Standard_ZRS", "Standard_GZRS", "Standard_RAGZRS",
+    "Premium_LRS", "Premium_ZRS",
+)  # fmt: skip
 
 
 def named(ctx: Context, name: str) -> Resource:
@@ -31,6 +35,11 @@ def named(ctx: Context, name: str) -> Resource:
     if found is None:
         raise user_error(f"The registry '{name}' was not found.", 404, "RegistryNotFound")
     return found
+
+
+def holding(ctx: Context, account: str) -> Resource | None:
+    """The registry that keeps its assets' files in a storage account."""
+    return next((one for one in ctx.resources.list(TYPE) if account_of(one) == account), None)
 
 
 def account_of(registry: Resource) -> str:
@@ -95,12 +104,26 @@ def _complete_region(ctx: Context, registry: Resource, details: Json, providers:
         for one in given:
             if made := one.get(f"systemCreated{kind}"):
                 made["armResourceId"] = {"resourceId": f"{providers}/{type_}/ml{unique}"}
+                if type_ == _STORAGE:
+                    made["storageAccountType"] = _sku(registry, made.get("storageAccountType"))
                 made["storageAccountName" if type_ == _STORAGE else "acrAccountName"] = f"ml{unique}"
             else:
                 theirs = ((one.get(f"userCreated{kind}") or {}).get("armResourceId") or {}).get("resourceId")
                 found = ctx.resources.get(str(theirs or ""))
                 if found is None or found.type.lower() != type_.lower():
                     raise user_error(f"The {type_} '{theirs}' of the registry does not exist.", code="ValidationError")
+
+
+def _sku(registry: Resource, given: Any) -> str:
+    """A storage account's SKU as Azure Storage writes it: azure-ai-ml sends it in lower case. Raises 400."""
+    wanted = str(given or _SKUS[0])
+    found = next((one for one in _SKUS if one.lower() == wanted.lower()), None)
+    if found is None:
+        raise user_error(
+            f"storageAccountType '{given}' of registry '{registry.name}' is not valid: use {', '.join(_SKUS)}.",
+            code="ValidationError",
+        )
+    return found
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -116,7 +139,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
     for region in resource.properties["regionDetails"]:
         for one in region["storageAccountDetails"]:
             if made := one.get("systemCreatedStorageAccount"):
-                sku = {"name": made.get("storageAccountType") or "Standard_LRS"}
+                sku = {"name": made["storageAccountType"]}
                 await _make(ctx, made["armResourceId"]["resourceId"], _STORAGE, _region(region), sku, "StorageV2", call)
         for one in region.get("acrDetails") or []:
             if made := one.get("systemCreatedAcrAccount"):

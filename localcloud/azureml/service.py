@@ -16,8 +16,10 @@ from localcloud.azureml import (
     managed_network,
     quota,
     registries,
+    registry_assets,
     registry_front,
-    registry_models,
+    registry_import,
+    registry_storage,
     uploads,
     workspaces,
 )
@@ -47,7 +49,9 @@ def build(ctx: Context) -> AzureMLService:
         endpoints,
         quota,
         registries,
-        registry_models,
+        registry_assets,
+        registry_storage,
+        registry_import,
     ):
         module.register(ctx)
     jobs, mlflow = jobs_service.build(ctx), mlflow_service.build(ctx)

@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.arm.store import Resource
 from localcloud.azureml import paths
-from localcloud.azureml.common import user_error, workspace_of
+from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
 
 Json = dict[str, Any]
@@ -18,8 +18,8 @@ _PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][\w.]*)\s*\}\}"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-def complete(ctx: Context, resource: Resource, kind: str) -> None:
-    """Raises ServiceError 400 (UserError) that names what is wrong."""
+def complete(ctx: Context, resource: Resource, kind: str, home: Resource) -> None:
+    """`home` is the workspace or registry of the version. Raises ServiceError 400 UserError with what is wrong."""
     properties = resource.properties
     if kind == "codes" and not properties.get("codeUri"):
         raise user_error(f"The property 'codeUri' of code '{resource.id.split('/')[-3]}' is required.")
@@ -28,7 +28,7 @@ def complete(ctx: Context, resource: Resource, kind: str) -> None:
     if kind == "environments" and not (properties.get("image") or properties.get("build")):
         raise user_error("An environment needs an 'image' or a 'build'.")
     if kind == "components":
-        _check_component(ctx, resource)
+        _check_component(ctx, resource, home)
 
 
 def _check_data(resource: Resource) -> None:
@@ -39,7 +39,7 @@ def _check_data(resource: Resource) -> None:
         raise user_error(f"The property 'dataUri' of data '{resource.id.split('/')[-3]}' is required.")
 
 
-def _check_component(ctx: Context, resource: Resource) -> None:
+def _check_component(ctx: Context, resource: Resource, home: Resource) -> None:
     spec = resource.properties.get("componentSpec")
     if not isinstance(spec, dict):
         raise user_error("The property 'componentSpec' of a component is required and must be an object.")
@@ -58,14 +58,13 @@ def _check_component(ctx: Context, resource: Resource) -> None:
     for side, name in _PLACEHOLDER.findall(str(spec["command"])):
         if name not in (inputs if side == "inputs" else outputs):
             raise user_error(f"The command refers to '${{{{{side}.{name}}}}}', but there is no such {side[:-1]}.")
-    workspace = workspace_of(ctx, resource.id)
     environment = spec.get("environment")
     if not environment:
         raise user_error("The property 'environment' of a command component is required.")
-    if isinstance(environment, str):
-        paths.resolve_asset(ctx, workspace, environment, "environments")
+    if isinstance(environment, str) and not paths.curated(environment):
+        paths.resolve_asset(ctx, home, environment, "environments")
     if spec.get("code"):
-        paths.resolve_asset(ctx, workspace, str(spec["code"]), "codes")
+        paths.resolve_asset(ctx, home, str(spec["code"]), "codes")
 
 
 def _check_port(name: str, port: Any, *, output: bool) -> None:

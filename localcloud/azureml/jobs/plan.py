@@ -320,7 +320,7 @@ class Planner:
     def _check_assets(self, environment: Any, code: Any, what: str) -> None:
         if not environment:
             raise user_error(f"The environment of {what} is required.")
-        if isinstance(environment, str) and not _curated(environment):
+        if isinstance(environment, str) and not paths.curated(environment):
             paths.resolve_asset(self._ctx, self._workspace, environment, "environments")
         if code:
             paths.resolve_asset(self._ctx, self._workspace, str(code), "codes")
@@ -361,12 +361,6 @@ def _step_properties(parent: Run, name: str) -> dict[str, str]:
         "azureml.moduleName": name, "azureml.nodeid": name, "azureml.isreused": "false",
         "azureml.pipelineComponent": "masterescloud",
     }  # fmt: skip
-
-
-def _curated(reference: str) -> bool:
-    """Microsoft's own environments: recorded, as all are, and not looked up."""
-    text = reference.lower()
-    return "registries/azureml/" in text or text.removeprefix("azureml:").startswith("azureml-")
 
 
 def _truth(value: Any) -> bool:

@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from localcloud.arm import private_link
 from localcloud.arm.store import Resource
-from localcloud.azureml import paths
+from localcloud.azureml import paths, registries, registry_storage
 from localcloud.azureml.paths import BlobPath
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
@@ -44,8 +44,18 @@ class Transfer:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def reach(self, workspace: Resource, principal: Principal | None, uri: str, *, write: bool = False) -> BlobPath:
+    def reach(
+        self,
+        workspace: Resource,
+        principal: Principal | None,
+        uri: str,
+        *,
+        write: bool = False,
+        submitter: Principal | None = None,
+    ) -> BlobPath:
         """The blobs of a URI, if `principal` may read (or write) them.
+
+        The service hands out a registry's files to whom may read its assets: the job's identity or its submitter.
 
         Raises ServiceError 403 in storage's words (AuthorizationPermissionMismatch …), 404 for an unknown account.
         """
@@ -60,6 +70,8 @@ class Transfer:
             raise errors.key_refused()
         if kind in {"AccountKey", "Sas"}:
             return place
+        if not write and self._in_registry(place.account, principal, submitter):
+            return place
         if principal is None:
             raise ServiceError(
                 403, "NoIdentity", "The job has no identity to reach storage with: give its compute a managed identity."
@@ -69,6 +81,14 @@ class Transfer:
         if not any(self._ctx.authorizer.allows(principal, action, scope, data=need.data) for action in need.actions):
             raise errors.permission_mismatch()
         return place
+
+    def _in_registry(self, account: str, *readers: Principal | None) -> bool:
+        registry = registries.holding(self._ctx, account)
+        return registry is not None and any(
+            self._ctx.authorizer.allows(one, f"{registry_storage.PERMISSION}/read", registry.id)
+            for one in readers
+            if one is not None
+        )
 
     def _credentials(self, workspace: Resource, uri: str) -> str:
         _, found, rest = uri.partition("/datastores/")

@@ -52,6 +52,7 @@ class WorkFolder:
         self._workspace = workspace
         self._run = run
         self._data = data
+        self._submitter = ctx.identities.by_object_id(run.submitter)
         self.root = ctx.settings.runs / f"azureml-{run.id}"
         self.work = self.root / "wd"
         self.log = self.root / blob_logs.STD_LOG
@@ -124,11 +125,14 @@ class WorkFolder:
         asset = paths.resolve_asset(self._ctx, self._workspace, str(reference), "codes")
         uri = str(asset.properties["codeUri"])
         try:
-            place = self._transfer.reach(self._workspace, self._data, uri)
+            place = self._read(uri)
             kept = self._snapshot(f"{self._workspace.properties['workspaceId']}|{asset.id}|{uri}", place)
         except ServiceError as error:
             raise _refused(error, f"The code snapshot '{uri}' cannot be downloaded", self._data) from error
         shutil.copytree(kept, self.work, symlinks=True)
+
+    def _read(self, uri: str) -> BlobPath:
+        return self._transfer.reach(self._workspace, self._data, uri, submitter=self._submitter)
 
     def _snapshot(self, key: str, place: BlobPath) -> Path:
         """Code assets never change: each is downloaded once."""
@@ -151,7 +155,7 @@ class WorkFolder:
             return self._long(uri)
         target = self.root / "inputs" / name
         try:
-            place = self._transfer.reach(self._workspace, self._data, uri)
+            place = self._read(uri)
             if kind == "uri_file" or (kind == "custom_model" and self._transfer.is_file(place)):
                 return str(self._transfer.download_file(place, target))
             self._transfer.download_folder(place, target)

@@ -91,8 +91,17 @@ def enter(ctx: Context, tokens: RunTokens, request: Request, workspace_id: str, 
             f"perform action '{action}' over scope '{workspace_id}'.",
         )
     workspace = ctx.resources.get(workspace_id)
-    if workspace is not None and private_link.refused(ctx, workspace, "amlworkspace"):
+    if workspace is not None:
+        check_network(ctx, workspace)
+    return principal
+
+
+def check_network(ctx: Context, workspace: Resource) -> None:
+    """Raises ServiceError 403 when the workspace's public access is off and the caller is not inside.
+
+    Source of the text: MicrosoftDocs/azure-docs#90426.
+    """
+    if private_link.refused(ctx, workspace, "amlworkspace"):
         raise ServiceError(
             403, "UserError", "Access to workspace was denied based on workspace private link configuration."
         )
-    return principal

@@ -18,8 +18,8 @@ _NAME = NameRule(
     "UserError",
 )
 _VERSION = NameRule(
-    r"[1-9][0-9]{0,8}",
-    "Model version '{name}' is invalid: it must be a positive whole number, as in MLflow's registry.",
+    r"[1-9][0-9]{0,8}|1[0-9]{9}",
+    "Model version '{name}' is invalid: it must be a positive whole number below 2000000000, as in MLflow's registry.",
     "UserError",
 )
 

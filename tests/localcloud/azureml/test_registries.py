@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from azure.ai.ml import MLClient
-from azure.ai.ml.entities import Model
+from azure.ai.ml import Input, MLClient, command, dsl, load_component, load_registry
+from azure.ai.ml.entities import Data, Environment, Model
 from azure.ai.ml.exceptions import ValidationException
 
 from localcloud.core.database import Database
@@ -99,9 +99,116 @@ def test_a_version_in_a_registry_never_changes(ml: MlWorkspace, registry: str, t
     assert error_of(answer)[:2] == (409, "Conflict")
 
 
+def _components(client: MLClient, folder: Path) -> str:
+    """An environment and a command component with code in the registry; the component's name, of version 1."""
+    name, registry = unique("part"), client.environments._registry_name
+    client.environments.create_or_update(Environment(name=f"{name}-env", version="1", image="mcr.microsoft.com/x:1"))
+    (folder / "code").mkdir()
+    (folder / "code" / "write.py").write_text("import sys; open(sys.argv[1], 'w').write('shared')")
+    (folder / "component.yml").write_text(
+        "$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json\n"
+        f"type: command\nname: {name}\nversion: '1'\ncode: code\n"
+        f"environment: azureml://registries/{registry}/environments/{name}-env/versions/1\n"
+        "outputs: {out: {type: uri_file}}\ncommand: python write.py ${{outputs.out}}\n"
+    )
+    client.components.create_or_update(load_component(folder / "component.yml"))
+    return name
+
+
+def test_a_pipeline_runs_a_registrys_component_with_its_code_and_environment(
+    ml: MlWorkspace, registry: str, tmp_path: Path
+) -> None:
+    client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
+    name = _components(client, tmp_path)
+    assert name in [one.name for one in client.components.list()]
+    assert [one.version for one in client.components.list(name=name)] == ["1"]
+    assert client.environments.get(f"{name}-env", label="latest").version == "1"
+    shared = client.components.get(name, "1")
+
+    @dsl.pipeline(compute="cpu")  # type: ignore[untyped-decorator]
+    def pipeline() -> None:
+        shared()
+
+    job = ml.client.jobs.create_or_update(pipeline())
+    assert ml.finished(job.name).status == "Completed"
+
+
+def test_a_registrys_component_needs_an_environment_that_is_there(ml: MlWorkspace, registry: str) -> None:
+    spec = {"type": "command", "command": "true", "environment": "azureml:nothing:1"}
+    id_ = f"{registry}/components/{unique('part')}/versions/1"
+    status, code, message = error_of(ml.azure.arm("PUT", id_, ML, {"properties": {"componentSpec": spec}}))
+    assert (status, code) == (404, "NotFound")
+    assert f"'azureml:nothing:1' was not found in registry '{registry.rsplit('/', 1)[-1]}'" in message
+
+
+def test_data_and_environments_are_shared_and_read_by_jobs(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,b\n")
+    name, registry_name = unique("asset"), registry.rsplit("/", 1)[-1]
+    target = {"share_with_name": name, "share_with_version": "1", "registry_name": registry_name}
+    ml.client.data.create_or_update(Data(name=name, version="1", path=str(tmp_path / "data.csv"), type="uri_file"))
+    shared = ml.client.data.share(name, "1", **target)
+    assert shared.id == f"azureml://registries/{registry_name}/data/{name}/versions/1"
+    environment = ml.client.environments.share("training", "1", **target)
+    job = ml.client.jobs.create_or_update(
+        command(
+            command="grep a,b ${{inputs.data}}", environment=environment.id, compute="cpu",
+            inputs={"data": Input(type="uri_file", path=shared.id)},
+        )
+    )  # fmt: skip
+    assert ml.finished(job.name).status == "Completed"
+    with pytest.raises(ValidationException, match="already exists in registry"):
+        ml.client.environments.share("training", "1", **target)
+
+
+def test_data_of_a_registry_is_in_its_storage(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,b\n")
+    client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
+    name = unique("data")
+    made = client.data.create_or_update(Data(name=name, version="1", path=str(tmp_path), type="uri_folder"))
+    assert made.path.startswith("https://ml")
+    assert client.data.get(name, label="latest").version == "1"
+    elsewhere = {"dataType": "uri_folder", "dataUri": "https://elsewhere.blob.core.windows.net/c/d"}
+    answer = ml.azure.arm("PUT", f"{registry}/data/{name}/versions/2", ML, {"properties": elsewhere})
+    assert error_of(answer)[:2] == (400, "UserError")
+    assert "is not in the storage of registry" in error_of(answer)[2]
+
+
+def test_an_upload_is_for_the_asset_that_its_address_names(ml: MlWorkspace, registry: str) -> None:
+    name = registry.rsplit("/", 1)[-1]
+    url = f"https://westeurope.api.azureml.ms/mferp/managementfrontend{registry}/tempdatarefs/one/versions/1"
+    answer = requests.put(
+        url, params={"api-version": "2021-10-01-dataplanepreview"},
+        json={"assetId": f"azureml://registries/{name}/models/other/versions/1"},
+        headers={"Authorization": f"Bearer {ml.token()}"}, timeout=30,
+    )  # fmt: skip
+    status, code, message = error_of(answer)
+    assert (status, code) == (400, "UserError")
+    assert f"use azureml://registries/{name}/KIND/one/versions/1" in message
+
+
+def test_the_client_makes_a_registry(ml: MlWorkspace, tmp_path: Path) -> None:
+    name = unique("reg")
+    (tmp_path / "registry.yml").write_text(
+        f"name: {name}\nlocation: westeurope\nreplication_locations:\n  - location: westeurope\n"
+    )
+    client = MLClient(ml.azure.credential, ml.azure.subscription_id, ml.group.rsplit("/", 1)[-1])
+    client.registries.begin_create(load_registry(tmp_path / "registry.yml")).result()
+    assert name in [one.name for one in client.registries.list()]
+    id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{name}"
+    (region,) = ml.azure.arm("GET", id_, ML).json()["properties"]["regionDetails"]
+    made = region["storageAccountDetails"][0]["systemCreatedStorageAccount"]
+    assert made["storageAccountType"] == "Standard_LRS"
+    client.registries.begin_delete(name=name).result()
+    assert ml.azure.arm("GET", id_, ML).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("region", "named"),
-    [({"location": "northeurope"}, "westeurope"), ({"storageAccountDetails": []}, "storageAccountDetails")],
+    [
+        ({"location": "northeurope"}, "westeurope"),
+        ({"storageAccountDetails": []}, "storageAccountDetails"),
+        ({"storageAccountDetails": [{"systemCreatedStorageAccount": {"storageAccountType": "Best"}}]}, "'Best'"),
+    ],
 )
 def test_a_registry_that_cannot_be_is_refused(ml: MlWorkspace, region: Json, named: str) -> None:
     id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{unique('reg')}"

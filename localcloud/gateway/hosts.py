@@ -12,6 +12,7 @@ class Service(StrEnum):
     GRAPH = "graph"
     STORAGE = "storage"
     KEY_VAULT = "keyvault"
+    CONTAINER_REGISTRY = "containerregistry"
     DATABRICKS = "databricks"
     AZURE_ML = "azureml"
     SCORING = "scoring"
@@ -41,7 +42,7 @@ _SUFFIXES = {
     ".queue.core.windows.net": Service.OTHER,
     ".table.core.windows.net": Service.OTHER,
     ".file.core.windows.net": Service.OTHER,
-    ".azurecr.io": Service.OTHER,
+    ".azurecr.io": Service.CONTAINER_REGISTRY,
     ".services.visualstudio.com": Service.OTHER,
     ".in.applicationinsights.azure.com": Service.OTHER,
     ".ods.opinsights.azure.com": Service.OTHER,

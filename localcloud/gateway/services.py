@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from localcloud.arm import service as arm_service
 from localcloud.azureml import service as azureml_service
+from localcloud.containerregistry import routes as registry_routes
 from localcloud.core.context import Context
 from localcloud.core.database import Database
 from localcloud.core.errors import not_emulated
@@ -72,6 +73,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.GRAPH: entra.graph_routes,
         Service.STORAGE: storage_routes.build_routes(context),
         Service.KEY_VAULT: keyvault_routes.build_routes(context),
+        Service.CONTAINER_REGISTRY: registry_routes.build_routes(context),
         Service.DATABRICKS: databricks.routes,
         Service.AZURE_ML: azureml.routes,
         Service.SCORING: azureml.scoring_routes,

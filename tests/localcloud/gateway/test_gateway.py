@@ -30,6 +30,7 @@ from tests.localcloud.conftest import Cloud
         ("kv.vault.azure.net.", Service.KEY_VAULT),
         ("westeurope.api.azureml.ms", Service.AZURE_ML),
         ("be.westeurope.inference.ml.azure.com", Service.SCORING),
+        ("acr.azurecr.io", Service.CONTAINER_REGISTRY),
         ("st.queue.core.windows.net", Service.OTHER),
         ("vault.azure.net.evil.example", None),
         ("evilmanagement.azure.com", None),

@@ -59,9 +59,9 @@ def test_plain_requests_are_refused_with_how_to_use_it(cloud: Cloud) -> None:
 
 
 def test_azure_s_hosts_that_are_not_emulated_say_so(azure: AzureSession) -> None:
-    answer = requests.get("https://registry.azurecr.io/v2/", timeout=10)
+    answer = requests.get("https://st.queue.core.windows.net/messages", timeout=10)
     assert answer.status_code == 501
-    assert "GET https://registry.azurecr.io/v2/" in answer.json()["error"]["message"]
+    assert "GET https://st.queue.core.windows.net/messages" in answer.json()["error"]["message"]
 
 
 def test_the_machine_s_own_proxy_takes_what_is_outside(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

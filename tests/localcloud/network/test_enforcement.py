@@ -13,7 +13,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
 from localcloud.arm.private_link import client_address
-from tests.localcloud.azure_session import AzureSession, unique
+from tests.localcloud.azure_session import AzureSession, error_of, unique
 from tests.localcloud.network.networks import (
     DNS,
     NETWORK,
@@ -157,6 +157,83 @@ def test_a_vaults_firewall_names_the_address_it_saw(azure: AzureSession, group: 
     assert client.set_secret("a", "b").value == "b"
 
 
+def test_a_vault_that_is_closed_takes_no_address_of_its_firewall(azure: AzureSession, group: str) -> None:
+    rules = [{"value": f"{client_address()}/32"}]
+    acls = {"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": rules}
+    _, client = _vault(azure, group, publicNetworkAccess="Disabled", networkAcls=acls)
+    assert "Public network access is disabled" in _forbidden(client)
+
+
+def test_a_firewalls_bypass_is_for_azures_own_services_alone(azure: AzureSession, group: str) -> None:
+    acls = {"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": []}
+    _, vault = _vault(azure, group, networkAcls=acls)
+    assert "caller is not a trusted service" in _forbidden(vault)
+    assert _refused(_blobs(azure, make_account(azure, group, networkAcls=acls))) == "AuthorizationFailure"
+
+
+def _registry(azure: AzureSession, group: str, tier: str, **properties: Any) -> requests.Response:
+    id_ = f"{group}/providers/Microsoft.ContainerRegistry/registries/{unique('acr')}"
+    body = {"location": REGION, "sku": {"name": tier}, "properties": properties}
+    return azure.arm("PUT", id_, "2023-07-01", body)
+
+
+def _challenged(host: str) -> tuple[int, str, str]:
+    """What a client gets that asks a registry, unsigned, who signs it in: status, code, message."""
+    answer = requests.get(f"https://{host}/v2/", timeout=60)
+    (error,) = answer.json()["errors"]
+    if answer.status_code == 401:
+        assert answer.headers["WWW-Authenticate"] == f'Bearer realm="https://{host}/oauth2/token",service="{host}"'
+    return answer.status_code, error["code"], error["message"]
+
+
+def test_a_closed_registry_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
+    made = _registry(azure, group, "Premium", publicNetworkAccess="Disabled")
+    azure.finish(made)
+    registry = made.json()
+    host = registry["properties"]["loginServer"]
+    status, code, message = _challenged(host)
+    assert (status, code) == (403, "DENIED")
+    assert message.startswith(f"client with IP '{client_address()}' is not allowed access."), message
+    network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
+    ids = make_private_path(
+        azure, group, f"{network}/subnets/endpoints", registry["id"], "registry", "privatelink.azurecr.io"
+    )
+    assert _challenged(host)[:2] == (401, "UNAUTHORIZED")
+    azure.finish(azure.arm("DELETE", ids["zone_group"], NETWORK))
+    assert _challenged(host)[:2] == (403, "DENIED")
+
+
+@pytest.mark.parametrize(("rule", "status"), [(f"{client_address()}/32", 401), ("8.8.8.8", 403)])
+def test_a_registrys_firewall_lets_in_the_addresses_of_its_rules(
+    azure: AzureSession, group: str, rule: str, status: int
+) -> None:
+    rules = {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": rule}]}
+    made = _registry(azure, group, "Premium", networkRuleSet=rules)
+    azure.finish(made)
+    assert _challenged(made.json()["properties"]["loginServer"])[0] == status
+
+
+def test_images_are_not_emulated_behind_the_challenge(azure: AzureSession, group: str) -> None:
+    made = _registry(azure, group, "Basic")
+    azure.finish(made)
+    answer = requests.get(f"https://{made.json()['properties']['loginServer']}/v2/_catalog", timeout=60)
+    assert answer.status_code == 501 and "GET /v2/_catalog" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({"publicNetworkAccess": "Disabled"}, "DisablingPublicNetworkAccessNotSupported"),
+        ({"networkRuleSet": {"defaultAction": "Deny"}}, "NetworkRuleNotSupported"),
+    ],
+)
+def test_a_registry_below_premium_has_no_firewall(
+    azure: AzureSession, group: str, properties: dict[str, Any], code: str
+) -> None:
+    status, found, message = error_of(_registry(azure, group, "Standard", **properties))
+    assert (status, found) == (400, code) and "is not supported for the SKU Standard" in message
+
+
 def test_a_closed_databricks_workspace_is_a_private_link_error_to_its_client(azure: AzureSession, group: str) -> None:
     id_ = f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
     body = {
@@ -201,6 +278,13 @@ def test_a_shared_key_is_refused_where_it_is_off_though_it_can_be_listed(azure: 
     assert _refused(client) == "KeyBasedAuthenticationNotPermitted"
 
 
+def _batch_endpoint(azure: AzureSession, workspace: str) -> str:
+    """The scoring address of a workspace's batch endpoint `be`, made if it is not there."""
+    body = {"location": REGION, "properties": {"authMode": "AADToken"}}
+    shown = azure.put(f"{workspace}/batchEndpoints/be-{workspace[-10:]}", "2025-12-01", body)
+    return str(shown["properties"]["scoringUri"])
+
+
 def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
     vault, _ = _vault(azure, group)
     id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"
@@ -214,8 +298,16 @@ def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(url, json={"max_results": 1}, headers=headers, timeout=60)
 
+    def invoke() -> tuple[int, str, str]:
+        """With a body that the endpoint refuses, once the caller is through."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return error_of(requests.post(_batch_endpoint(azure, id_), data="{", headers=headers, timeout=60))
+
     closed = search()
     assert closed.status_code == 403 and "private link configuration" in closed.text, closed.text
+    assert azure.arm("GET", id_, "2025-12-01").ok, "the control plane stays where it is"
+    status, code, message = invoke()
+    assert (status, code) == (403, "UserError") and "private link configuration" in message
     network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
     zone = "privatelink.api.azureml.ms"
     ids = make_private_path(azure, group, f"{network}/subnets/endpoints", id_, "amlworkspace", zone)
@@ -230,3 +322,4 @@ def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure
     ]
     azure.put(ids["zone_group"], NETWORK, {"properties": {"privateDnsZoneConfigs": configs}})
     assert search().status_code == 200
+    assert invoke()[::2] != (status, message), "its endpoints are as open as the workspace"

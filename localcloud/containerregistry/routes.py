@@ -1,0 +1,80 @@
+"""https://REGISTRY.azurecr.io: the firewall and the challenge, by which clients tell whether they reach a registry.
+
+Images are not kept: jobs are processes of this machine. Everything behind the challenge says that it is not emulated.
+Sources: azure.github.io/acr "Token-BasicAuth" (the challenge), learn.microsoft.com "Troubleshoot network issues with
+registry" (the refusal), the OCI distribution specification (the shape of errors).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm import private_link
+from localcloud.arm.store import Resource
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+_TYPE = "Microsoft.ContainerRegistry/registries"
+_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
+
+
+class RegistryHost:
+    """Every registry's host."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    async def challenge(self, request: Request) -> Response:
+        """/v2/: where clients learn who signs them in."""
+        return self._answer(request, signing_in=True)
+
+    async def other(self, request: Request) -> Response:
+        return self._answer(request, signing_in=False)
+
+    def _answer(self, request: Request, *, signing_in: bool) -> Response:
+        host = request.headers.get("host", "").split(":")[0].lower()
+        try:
+            self._check_network(self._registry(host))
+            if signing_in and "authorization" not in request.headers:
+                raise ServiceError(
+                    401,
+                    "UNAUTHORIZED",
+                    "authentication required, visit https://aka.ms/acr/authorization for more information.",
+                    {"WWW-Authenticate": f'Bearer realm="https://{host}/oauth2/token",service="{host}"'},
+                )
+            raise not_emulated(f"Container Registry's {request.method} {request.url.path}; there are no images")
+        except ServiceError as error:
+            shown = {"errors": [{"code": error.code, "message": error.message}]}
+            headers = {"Docker-Distribution-Api-Version": "registry/2.0", **error.headers}
+            return JSONResponse(shown, error.status, headers)
+
+    def _registry(self, host: str) -> Resource:
+        found = self._ctx.resources.named(_TYPE, host.partition(".")[0])
+        if found is None:
+            raise ServiceError(
+                404,
+                "NAME_UNKNOWN",
+                f"There is no container registry '{host.partition('.')[0]}' in localcloud; on Azure the name '{host}' "
+                "would not resolve.",
+            )
+        return found
+
+    def _check_network(self, registry: Resource) -> None:
+        if private_link.refused(self._ctx, registry, "registry"):
+            raise ServiceError(
+                403,
+                "DENIED",
+                f"client with IP '{private_link.client_address()}' is not allowed access. Refer "
+                "https://aka.ms/acr/firewall to grant access.",
+            )
+
+
+def build_routes(ctx: Context) -> list[BaseRoute]:
+    host = RegistryHost(ctx)
+    return [
+        Route("/v2/", host.challenge, methods=["GET"]),
+        Route("/v2", host.challenge, methods=["GET"]),
+        Route("/{path:path}", host.other, methods=_METHODS),
+    ]

@@ -112,8 +112,8 @@ def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> boo
 def refused(ctx: Context, target: Resource, group: str) -> bool:
     """Whether the target's public access and firewall keep localcloud's callers out.
 
-    Each service writes its own error. Azure ML has its rules in ipAllowlist, registries have them in networkRuleSet, the
-    others in networkAcls.
+    Each service writes its own error. Azure ML has its rules in ipAllowlist, a container registry in networkRuleSet,
+    the others in networkAcls.
     """
     properties = target.properties
     acls = properties.get("networkAcls") or properties.get("networkRuleSet") or {}

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rehearsal import model, organisation, schema
+import yaml
+
+from rehearsal import model, organisation, references, schema, task_inputs
 from rehearsal.errors import RehearsalError
 from rehearsal.templates import compile_pipeline, load
 
 # Every pipeline, and the ways in which it is started: reason, parameters.
-WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+Way = tuple[str, str, dict[str, Any]]
+WAYS: tuple[Way, ...] = (
     ("azure-pipelines.yml", "IndividualCI", {}),
     ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True, "ciImage": "registry.azurecr.io/dataopsml/ci:1"}),
     ("azure-pipelines.yml", "PullRequest", {}),
@@ -26,25 +31,42 @@ WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def problems(root: Path) -> list[str]:
+def problems(root: Path, ways: Sequence[Way] = WAYS) -> list[str]:
     """One line for each; empty when all is well."""
     found: list[str] = []
     known = organisation.read()
-    for name, reason, parameters in WAYS:
-        predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
-        where = f"{name} ({reason})"
-        try:
-            document = compile_pipeline(root / name, root, parameters, predefined)
-            pipeline = model.read(document)
-        except RehearsalError as error:
-            found.append(f"{where}: {error}")
-            continue
-        found += [f"{where}: {line}" for line in schema.problems(document)]
-        for script in _scripts(pipeline):
-            found += [f"{where}: {line}" for line in _shellcheck(script)]
-        missing = {one for stage in pipeline.stages for one in stage.environments} - set(known.environments)
-        found += [f"{where}: rehearsal/organisation.yml has no environment {one}" for one in sorted(missing)]
+    for name, reason, parameters in ways:
+        found += _of_one(root / name, root, f"{name} ({reason})", reason, parameters, set(known.environments))
+    for alternative in sorted((root / "pipelines" / "alternatives").glob("*.yml")):
+        found += _of_alternative(alternative, root)
     return found + [f"{name}: no pipeline here uses it" for name in _unused(root)]
+
+
+def _of_one(
+    file: Path, root: Path, where: str, reason: str, parameters: Mapping[str, Any], environments: set[str]
+) -> list[str]:
+    predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+    try:
+        document = compile_pipeline(file, root, parameters, predefined)
+        pipeline = model.read(document)
+    except RehearsalError as error:
+        return [f"{where}: {error}"]
+    lines = [*schema.problems(document), *task_inputs.problems(pipeline), *references.problems(pipeline)]
+    for script in _scripts(pipeline):
+        lines += _shellcheck(script)
+    missing = {one for stage in pipeline.stages for one in stage.environments} - environments
+    lines += [f"rehearsal/organisation.yml has no environment {one}" for one in sorted(missing)]
+    return [f"{where}: {line}" for line in lines]
+
+
+def _of_alternative(file: Path, root: Path) -> list[str]:
+    """Steps that no pipeline here includes, in a pipeline of their own."""
+    name = file.relative_to(root).as_posix()
+    with tempfile.TemporaryDirectory() as folder:
+        around = Path(folder) / "pipeline.yml"
+        steps = [{"template": f"/{name}", "parameters": {"environment": "dev"}}]
+        around.write_text(yaml.safe_dump({"steps": steps}), encoding="utf-8")
+        return _of_one(around, root, name, "Manual", {}, set())
 
 
 def _scripts(pipeline: model.Pipeline) -> Iterator[str]:
@@ -57,6 +79,7 @@ def _scripts(pipeline: model.Pipeline) -> Iterator[str]:
                     yield str(step.inputs.get("inlineScript") or step.inputs.get("script") or "")
 
 
+@cache
 def _shellcheck(script: str) -> list[str]:
     """Macros are replaced before bash sees the script, so they are a word here."""
     plain = re.sub(r"\$\([\w.]+\)", "macro", script)

@@ -1,7 +1,7 @@
 """The compiled pipeline against the schema of Azure DevOps' own language server, which check-jsonschema bundles.
 
-That schema lists the tasks of one organisation; steps of newer tasks and of extensions are checked for
-all but their inputs.
+That schema lists the tasks of one organisation; what it lacks, newer tasks and those of extensions, comes from
+task_inputs.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
-# Of extensions, and newer than the bundled schema (1.261).
-UNLISTED_TASKS = ("publishcodecoverageresults@2", "azuremljobwaittask@1", "pulumi@1")
+from rehearsal import task_inputs
 
 
 def problems(document: dict[str, Any]) -> list[str]:
@@ -27,14 +26,16 @@ def problems(document: dict[str, Any]) -> list[str]:
 @cache
 def _validator() -> Draft7Validator:
     file = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "azure-pipelines.json"
-    return Draft7Validator(json.loads(file.read_text(encoding="utf-8")))
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    tasks = schema["definitions"]["task"]
+    tasks["anyOf"] += task_inputs.branches()
+    tasks["properties"]["task"]["anyOf"].append({"enum": list(task_inputs.UNLISTED)})
+    return Draft7Validator(schema)
 
 
 def _scalars(node: Any, *, within_inputs: bool) -> Any:
     """The schema knows numbers and booleans as strings, but for the inputs of tasks."""
     if isinstance(node, dict):
-        if str(node.get("task", "")).lower() in UNLISTED_TASKS:
-            node = {"bash": "", **{key: value for key, value in node.items() if key not in ("task", "inputs")}}
         return {
             key: _scalars(value, within_inputs=within_inputs or (key == "inputs" and "task" in node))
             for key, value in node.items()
@@ -47,22 +48,43 @@ def _scalars(node: Any, *, within_inputs: bool) -> Any:
 
 
 def _line(error: ValidationError) -> str:
-    """The innermost reason: of an `anyOf`, the branch that was meant."""
+    """The innermost reason: of an `anyOf`, the branch that was meant, which is the one that fits furthest down."""
     meant = error
-    while meant.context:
+    while meant.context and list(meant.absolute_path)[-1:] != ["task"]:
         branches: dict[Any, list[ValidationError]] = {}
         for one in meant.context:
             branches.setdefault(one.schema_path[0], []).append(one)
         fitting = [found for found in branches.values() if not any(_other_kind(one) for one in found)]
-        chosen = min(fitting or branches.values(), key=len)
-        meant = max(chosen, key=lambda one: len(one.absolute_path))
-    path = ".".join(str(part) for part in meant.absolute_path) or "the document"
+        if not fitting and isinstance(meant.instance, dict) and "task" in meant.instance:
+            return f"{_path(meant)}.task: {meant.instance['task']!r} is not a task, or not a version of it"
+        chosen = max(fitting or branches.values(), key=_fit)
+        meant = max(chosen, key=_depth)
     reason = re.sub(r"\s+", " ", meant.message)[:300]
-    return f"{path}: {reason}"
+    if list(meant.absolute_path)[-1:] == ["task"]:
+        reason = f"{meant.instance!r} is not a task, or not a version of it"
+    return f"{_path(meant)}: {reason}"
+
+
+def _path(error: ValidationError) -> str:
+    return ".".join(str(part) for part in error.absolute_path) or "the document"
+
+
+def _depth(error: ValidationError) -> int:
+    return max([len(error.absolute_path), *(_depth(one) for one in error.context or ())])
+
+
+def _fit(branch: list[ValidationError]) -> tuple[int, int, int]:
+    """The deeper the mistake, and the fewer the names that the branch does not know, the likelier it was meant."""
+    unknown = sum(
+        len(set(one.instance) - set(one.schema.get("properties", {})))
+        for one in branch
+        if one.validator == "additionalProperties" and isinstance(one.instance, dict)
+    )
+    return max(_depth(one) for one in branch), -unknown, -len(branch)
 
 
 def _other_kind(error: ValidationError) -> bool:
     """The branch is for another task, or another kind of step, job or document."""
-    if error.validator == "pattern" and list(error.path)[-1:] == ["task"]:
+    if error.validator in ("pattern", "enum") and list(error.path)[-1:] == ["task"]:
         return True
     return error.validator in ("required", "type") and len(error.relative_path) == 0

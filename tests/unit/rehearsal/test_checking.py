@@ -1,0 +1,112 @@
+"""What `python -m rehearsal check` refuses: the pipelines' own files, each with one mistake in it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rehearsal import checking
+
+ROOT = Path(__file__).resolve().parents[3]
+_MAIN: checking.Way = ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True})
+_IMAGE: checking.Way = ("pipelines/ci-image.yml", "IndividualCI", {})
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The pipelines' YAML, to be changed."""
+    shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
+    shutil.copy2(ROOT / "azure-pipelines.yml", tmp_path)
+    return tmp_path
+
+
+def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
+    assert checking.problems(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "said"),
+    [
+        # An input's name.
+        ("steps/azure.yml", "addSpnToEnvironment:", "addSpnToEnv:", "'addSpnToEnv' was unexpected"),
+        ("steps/agent.yml", "restoreKeys:", "restoreKey:", "'restoreKey' was unexpected"),
+        ("stages/verify.yml", "testResultsFiles:", "testResultFiles:", "'testResultFiles' was unexpected"),
+        ("stages/verify.yml", "summaryFileLocation:", "summaryFile:", "'summaryFile' was unexpected"),
+        ("ci-image.yml", "containerRegistry:", "registry:", "'registry' was unexpected"),
+        ("jobs/aml-server-job.yml", "azureMLJobName:", "jobName:", "'jobName' was unexpected"),
+        ("jobs/aml-server-job.yml", "urlSuffix:", "url:", "'url' was unexpected"),
+        ("alternatives/pulumi-task.yml", "versionSpec:", "version:", "'version' was unexpected"),
+        # An input's value.
+        ("stages/verify.yml", "testResultsFormat: JUnit", "testResultsFormat: JUnit5", "'JUnit5' is not one of"),
+        ("steps/azure.yml", "scriptType: bash", "scriptType: sh", "'sh' is not one of"),
+        # An input that is missing.
+        ("steps/agent.yml", "      path: $(DATAOPSML_CACHE)\n", "", "'path' is a required property"),
+        (
+            "jobs/aml-server-job.yml",
+            "          azureMLJobName: $(job)\n",
+            "",
+            "'azureMLJobName' is a required property",
+        ),
+        (
+            "steps/azure.yml",
+            "      inlineScript: pipelines/session.sh make ${{ parameters.target }}\n",
+            "",
+            "AzureCLI@2 with scriptlocation inlineScript needs the input inlineScript",
+        ),
+        (
+            "jobs/aml-server-job.yml",
+            "          azureServiceConnection: ${{ variables.workspaceConnection }}\n",
+            "",
+            "InvokeRESTAPI@1 with connectiontype connectedServiceNameARM needs the input azureServiceConnection",
+        ),
+        # A task's name and version.
+        ("steps/azure.yml", "AzureCLI@2", "AzureCLI@9", "'AzureCLI@9' is not"),
+        (
+            "jobs/aml-server-job.yml",
+            "task: AzureMLJobWaitTask@1",
+            "task: AzureMLJobWait@1",
+            "'AzureMLJobWait@1' is not",
+        ),
+        # Where a task stands.
+        ("jobs/aml-server-job.yml", "    pool: server\n", "", "Azure_ML: InvokeRESTAPI@1 runs without an agent only"),
+        (
+            "jobs/aml-server-job.yml",
+            "    steps:\n",
+            "    steps:\n      - bash: make smoke\n",
+            "make smoke needs an agent, and this job has none",
+        ),
+        # Output variables.
+        (
+            "stages/environment.yml",
+            "outputs['Deploy.publish.AMLPIPELINE_ID']",
+            "outputs['publish.AMLPIPELINE_ID']",
+            "outputs of the deployment job Deploy are called Deploy.step.variable, not publish.AMLPIPELINE_ID",
+        ),
+        (
+            "stages/environment.yml",
+            "                    name: publish\n",
+            "",
+            "the deployment job Deploy has no step named publish",
+        ),
+        (
+            "stages/environment.yml",
+            "        dependsOn: Deploy\n        timeoutInMinutes",
+            "        timeoutInMinutes",
+            "Smoke: dependencies.Deploy is empty, since dependsOn has no Deploy",
+        ),
+        # Keywords.
+        ("stages/environment.yml", "lockBehavior: sequential", "lockBehavior: always", "lockBehavior"),
+        ("stages/verify.yml", "timeoutInMinutes: 30", "timeoutMinutes: 30", "timeoutMinutes"),
+    ],
+)
+def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:
+    changed = copy / "pipelines" / file
+    text = changed.read_text(encoding="utf-8")
+    assert right in text, "the test's own words are out of date"
+    changed.write_text(text.replace(right, wrong), encoding="utf-8")
+
+    found = checking.problems(copy, [_IMAGE if file == "ci-image.yml" else _MAIN])
+
+    assert any(said in line for line in found), found

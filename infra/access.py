@@ -82,17 +82,26 @@ class ResourceAccess(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceAccessArgs:
-    """`workspace` is the Azure ML workspace."""
+    """`workspace` is the Azure ML workspace, `identity` its own."""
 
     assigner: Assigner
     workspace: Scope
     pipeline: Grantee
+    identity: Grantee
 
 
 class WorkspaceAccess(pulumi.ComponentResource):
-    """The pipeline's identity runs jobs and registers models in the ML workspace, and cannot change the workspace."""
+    """The pipeline's identity runs jobs and registers models in the ML workspace, and cannot change the workspace.
+
+    The workspace's own identity can: it makes what the workspace is made of.
+    """
 
     def __init__(self, name: str, args: WorkspaceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:access:WorkspaceAccess", name, None, opts)
-        args.assigner.assign(self, Role.ML_DATA_SCIENTIST, args.pipeline, args.workspace)
+        self.assignments: list[pulumi.Resource] = [
+            args.assigner.assign(self, Role.ML_DATA_SCIENTIST, args.pipeline, args.workspace),
+            # On itself: a workspace that brings its own identity has no rights there
+            # (how-to-identity-based-service-authentication, as above).
+            args.assigner.assign(self, Role.CONTRIBUTOR, args.identity, args.workspace),
+        ]
         self.register_outputs({})

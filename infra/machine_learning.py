@@ -5,7 +5,7 @@ What is published on it (environments, components, deployments) is shipped after
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -24,7 +24,9 @@ DATASTORE = "trainingdata"
 class MachineLearningArgs:
     """Ids are ARM ids. `depends_on`: the role assignments that the workspace needs to be made.
 
-    `targets` and `hosts`: what else jobs reach, by private endpoints and by name.
+    `grant` is called with the workspace's ARM id and gives the roles on it: its own identity needs one to make the
+    managed network, which the first compute brings about. `targets` and `hosts`: what else jobs reach, by private
+    endpoints and by name.
     """
 
     names: Names
@@ -42,6 +44,7 @@ class MachineLearningArgs:
     targets: Mapping[str, Target]
     hosts: Mapping[str, pulumi.Input[str]]
     depends_on: Sequence[pulumi.Resource]
+    grant: Callable[[pulumi.Output[str]], Sequence[pulumi.Resource]]
     protect: bool
 
 
@@ -58,6 +61,7 @@ class MachineLearning(pulumi.ComponentResource):
         super().__init__("dataopsml:machinelearning:MachineLearning", name, None, opts)
         self._args = args
         workspace = self._workspace(f"{name}-workspace")
+        self._granted = list(args.grant(workspace.id))
         args.network.connect("workspace", workspace.id, Link.ML_WORKSPACE)
         self._outbound = ManagedNetwork(
             f"{name}-outbound",
@@ -67,7 +71,7 @@ class MachineLearning(pulumi.ComponentResource):
                 workspace_name=workspace.name,
                 targets=args.targets,
                 hosts=args.hosts,
-                depends_on=args.depends_on,
+                depends_on=[*args.depends_on, *self._granted],
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -140,7 +144,9 @@ class MachineLearning(pulumi.ComponentResource):
             ),
             tags=place.tags,
             # A new size needs a new cluster, and its name is taken until the old one is gone.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=self._outbound.rules),
+            opts=pulumi.ResourceOptions(
+                parent=self, delete_before_replace=True, depends_on=[*self._granted, *self._outbound.rules]
+            ),
         )
 
     def _datastore(self, name: str, workspace: ml.Workspace) -> ml.Datastore:
@@ -155,7 +161,8 @@ class MachineLearning(pulumi.ComponentResource):
                 account_name=args.training_account_name,
                 container_name=args.training_container_name,
                 credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
-                service_data_access_auth_identity=ml.ServiceDataAccessAuthIdentity.WORKSPACE_USER_ASSIGNED_IDENTITY,
+                # Nobody sees data through the workspace's identity: people and jobs sign in as themselves.
+                service_data_access_auth_identity=ml.ServiceDataAccessAuthIdentity.NONE,
                 subscription_id=place.subscription_id,
                 resource_group=place.resource_group_name,
             ),

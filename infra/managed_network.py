@@ -1,7 +1,7 @@
 """Where the jobs of Azure ML may go: the managed network of the workspace, and its rules.
 
-Azure ML makes the private endpoints to the workspace's own storage, vault and registry by itself; whatever else jobs
-need is a rule here.
+Azure ML makes some private endpoints by itself (infra.network, `endpoints_implied`); whatever else jobs need is a rule
+here.
 """
 
 from __future__ import annotations

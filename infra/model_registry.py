@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
+from infra.diagnostics import Source
 from infra.placement import Placement
 from infra.roles import Assigner, Grantee, Role, Scope
 
@@ -66,6 +67,7 @@ class ModelRegistry(pulumi.ComponentResource):
         )
         for user in args.users:
             args.assigner.assign(self, Role.ML_REGISTRY_USER, user, Scope(label="model-registry", id=registry.id))
+        self.sources = [Source(label="model-registry", id=registry.id, metrics=False)]
         self.registry_name = registry.name
         self.registry_id = registry.id
         self.register_outputs({"registry_id": self.registry_id})

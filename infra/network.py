@@ -32,6 +32,8 @@ class Link(Enum):
     BLOB = ("blob", ("privatelink.blob.core.windows.net",))
     DFS = ("dfs", ("privatelink.dfs.core.windows.net",))
     FILE = ("file", ("privatelink.file.core.windows.net",))
+    QUEUE = ("queue", ("privatelink.queue.core.windows.net",))
+    TABLE = ("table", ("privatelink.table.core.windows.net",))
     VAULT = ("vault", ("privatelink.vaultcore.azure.net",))
     REGISTRY = ("registry", ("privatelink.azurecr.io",))
     ML_WORKSPACE = ("amlworkspace", ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"))
@@ -96,6 +98,16 @@ class Network(pulumi.ComponentResource):
     def isolated(self) -> bool:
         """Whether there is a network of the platform's own."""
         return self.profile != "public"
+
+    @property
+    def endpoints_implied(self) -> bool:
+        """Whether the managed network of Azure ML reaches the workspace's own storage, vault and registry by itself.
+
+        It makes private endpoints to those that keep the internet out altogether and, where jobs may go to named hosts
+        only, to all of them; not to those that let some addresses in
+        (learn.microsoft.com/azure/machine-learning/how-to-managed-network, "List of required rules").
+        """
+        return self.profile == "private" or bool(self.outbound_hosts)
 
     @property
     def allowed_addresses(self) -> Sequence[str]:

@@ -92,15 +92,6 @@ class Platform(pulumi.ComponentResource):
         self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
         self._access = self._resource_access()
         self._learning = self._machine_learning()
-        self._workspace_access = WorkspaceAccess(
-            "workspace-access",
-            WorkspaceAccessArgs(
-                assigner=self._assigner,
-                workspace=Scope(label="workspace", id=self._learning.workspace_id),
-                pipeline=self._identities.pipeline,
-            ),
-            child,
-        )
         self._runs = NotebookRuns(
             "runs",
             NotebookRunsArgs(
@@ -145,8 +136,31 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _machine_learning(self) -> MachineLearning:
+    def _grant_on_workspace(self, workspace_id: pulumi.Output[str]) -> list[pulumi.Resource]:
+        self._workspace_access = WorkspaceAccess(
+            "workspace-access",
+            WorkspaceAccessArgs(
+                assigner=self._assigner,
+                workspace=Scope(label="workspace", id=workspace_id),
+                pipeline=self._identities.pipeline,
+                identity=self._identities.workspace,
+            ),
+            self._child,
+        )
+        return self._workspace_access.assignments
+
+    def _private_targets(self) -> dict[str, Target]:
+        """What jobs in a network of the platform's own reach by private endpoints of their own."""
+        own: tuple[str, ...] = ("queue", "table")  # of batch endpoints; Azure ML leaves these to the user
         targets = {"training-storage": Target(id=self._storage.training_account_id, groups=("blob", "dfs"))}
+        if not self._network.endpoints_implied:
+            own = ("blob", "file", *own)
+            targets["keyvault"] = Target(id=self._vault.vault_id, groups=("vault",))
+            targets["registry"] = Target(id=self._registry.registry_id, groups=("registry",))
+        return targets | {"workspace-storage": Target(id=self._storage.workspace_account_id, groups=own)}
+
+    def _machine_learning(self) -> MachineLearning:
+        targets = self._private_targets()
         hosts: dict[str, pulumi.Input[str]] = {
             host.replace("*", "any").replace(".", "-"): host for host in self._network.outbound_hosts
         }
@@ -172,6 +186,7 @@ class Platform(pulumi.ComponentResource):
                 targets=targets,
                 hosts=hosts,
                 depends_on=self._access.assignments,
+                grant=self._grant_on_workspace,
                 protect=self._settings.protection.protect,
             ),
             self._child,
@@ -226,6 +241,7 @@ class Platform(pulumi.ComponentResource):
                     Source(label="databricks", id=self._databricks.workspace_id, metrics=False),
                     Source(label="logs", id=self._monitoring.workspace_id),
                     Source(label="insights", id=self._monitoring.application_insights_id),
+                    *([] if self._model_registry is None else self._model_registry.sources),
                     *self._network.sources,
                 ],
             ),

@@ -64,7 +64,8 @@ class Storage(pulumi.ComponentResource):
         ]
         self._lifecycle(f"{name}-training", training, service)
         for label, account, links in (
-            ("workspace-storage", workspace, (Link.BLOB, Link.FILE)),
+            # Batch endpoints take all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
+            ("workspace-storage", workspace, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
             ("training-storage", training, (Link.BLOB, Link.DFS)),
         ):
             for link in links:

@@ -26,6 +26,7 @@ ALWAYS = {
     (WORKSPACE, "KEY_VAULT_ADMINISTRATOR", "Vault/kv-dataops-dev"),
     (WORKSPACE, "CONTRIBUTOR", "Registry/acrdataopsdev"),
     (WORKSPACE, "CONTRIBUTOR", "Component/appi-dataops-dev"),
+    (WORKSPACE, "CONTRIBUTOR", "Workspace/aml-dataops-dev"),
 }
 DEPLOYER_S = {
     (DEPLOYER, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
@@ -63,6 +64,19 @@ def _scope(assignment: Registered) -> str:
 )
 def test_roles_are_these_and_no_others(profile: str, more: set[tuple[str, str, str]]) -> None:
     assert granted(deploy(network=NETWORKS[profile])) == ALWAYS | DEPLOYER_S | more
+
+
+@pytest.mark.parametrize("profile", NETWORKS)
+def test_compute_waits_until_the_workspace_may_make_its_network(profile: str) -> None:
+    made = deploy(network=NETWORKS[profile])
+    own = [
+        each.urn for each in made.of("RoleAssignment")
+        if (_principal(each), _role(each), _scope(each)) == (WORKSPACE, "CONTRIBUTOR", "Workspace/aml-dataops-dev")
+    ]  # fmt: skip
+    assert len(own) == 1
+    assert set(own) <= set(made.one("Compute").depends_on)
+    first = [rule for rule in made.of("ManagedNetworkSettingsRule") if set(own) <= set(rule.depends_on)]
+    assert len(first) == (0 if profile == "public" else 1), "the others wait for the first"
 
 
 def test_named_operators_take_the_deployer_s_place() -> None:

@@ -48,7 +48,7 @@ def test_the_restricted_profile_lets_named_addresses_and_its_own_network_in() ->
     made = deploy(network=NETWORKS["restricted"])
     assert kinds(made) == {
         "VirtualNetwork": 1, "Subnet": 2, "NetworkSecurityGroup": 2, "NatGateway": 1, "PublicIPAddress": 1,
-        "ManagedNetworkSettingsRule": 2,
+        "ManagedNetworkSettingsRule": 8,
     }  # fmt: skip
     assert {public_access(each) for each in guarded(made)} == {"Enabled"}
     subnets = {each.inputs["subnetName"]: each for each in made.of("Subnet")}
@@ -72,8 +72,8 @@ def test_the_private_profile_closes_every_service_to_the_internet() -> None:
     made = deploy(network=NETWORKS["private"])
     assert kinds(made) == {
         "VirtualNetwork": 1, "Subnet": 3, "NetworkSecurityGroup": 3, "SecurityRule": 2, "NatGateway": 1,
-        "PublicIPAddress": 1, "PrivateEndpoint": 8, "PrivateDnsZoneGroup": 8, "PrivateZone": 8,
-        "VirtualNetworkLink": 8, "ManagedNetworkSettingsRule": 3,
+        "PublicIPAddress": 1, "PrivateEndpoint": 10, "PrivateDnsZoneGroup": 10, "PrivateZone": 10,
+        "VirtualNetworkLink": 10, "ManagedNetworkSettingsRule": 5,
     }  # fmt: skip
     assert {public_access(each) for each in guarded(made)} == {"Disabled"}
     assert made.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
@@ -87,13 +87,15 @@ def test_every_private_service_has_its_endpoint_and_names() -> None:
         for connection in endpoint.inputs["privateLinkServiceConnections"]
     }
     assert reached == {
-        ("stdataopsdev", "blob"), ("stdataopsdev", "file"), ("stdataopsdevtr", "blob"), ("stdataopsdevtr", "dfs"),
+        ("stdataopsdev", "blob"), ("stdataopsdev", "file"), ("stdataopsdev", "queue"), ("stdataopsdev", "table"),
+        ("stdataopsdevtr", "blob"), ("stdataopsdevtr", "dfs"),
         ("kv-dataops-dev", "vault"), ("acrdataopsdev", "registry"), ("aml-dataops-dev", "amlworkspace"),
         ("dbw-dataops-dev", "databricks_ui_api"),
     }  # fmt: skip
     zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
     assert zones == {
         "privatelink.blob.core.windows.net", "privatelink.dfs.core.windows.net", "privatelink.file.core.windows.net",
+        "privatelink.queue.core.windows.net", "privatelink.table.core.windows.net",
         "privatelink.vaultcore.azure.net", "privatelink.azurecr.io", "privatelink.api.azureml.ms",
         "privatelink.notebooks.azure.net", "privatelink.azuredatabricks.net",
     }  # fmt: skip
@@ -112,7 +114,7 @@ def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
         for group in made.of("PrivateDnsZoneGroup")
         for config in group.inputs["privateDnsZoneConfigs"]
     }
-    assert len(ids) == 8
+    assert len(ids) == 10
     assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
 
 
@@ -136,19 +138,20 @@ def test_subnets_are_made_one_after_another() -> None:
     assert made["databricks-container"].urn in made["endpoints"].depends_on
 
 
+TRAINING = {"training-storage-blob", "training-storage-dfs"}
+BATCH_ENDPOINTS = {"workspace-storage-queue", "workspace-storage-table"}
+OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "registry-registry"}
+
+
 @pytest.mark.parametrize(
     ("network", "mode", "rules"),
     [
-        (NETWORKS["restricted"], "AllowInternetOutbound", {"training-storage-blob", "training-storage-dfs"}),
-        (
-            NETWORKS["private"],
-            "AllowInternetOutbound",
-            {"training-storage-blob", "training-storage-dfs", "databricks-databricks-ui-api"},
-        ),
+        (NETWORKS["restricted"], "AllowInternetOutbound", TRAINING | BATCH_ENDPOINTS | OWN),
+        (NETWORKS["private"], "AllowInternetOutbound", TRAINING | BATCH_ENDPOINTS | {"databricks-databricks-ui-api"}),
         (
             '{"profile": "restricted", "allowed_ips": ["203.0.113.0/24"], "outbound_hosts": ["*.pypi.org"]}',
             "AllowOnlyApprovedOutbound",
-            {"training-storage-blob", "training-storage-dfs", "any-pypi-org", "databricks"},
+            TRAINING | BATCH_ENDPOINTS | {"any-pypi-org", "databricks"},
         ),
     ],
 )

@@ -16,7 +16,7 @@ PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
 
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
-    made = deploy(network=NETWORKS[profile])
+    made = deploy(network=NETWORKS[profile], model_registry=FULL["model_registry"])
     settings = made.of("DiagnosticSetting")
     sources = {target for each in settings for target in each.reads["resourceUri"]}
     logging = {
@@ -26,6 +26,7 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
             "Vault",
             "containerregistry:Registry",
             "machinelearningservices:Workspace",
+            "machinelearningservices:Registry",
             "databricks:Workspace",
             "operationalinsights:Workspace",
             "Component",

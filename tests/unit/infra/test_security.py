@@ -68,10 +68,10 @@ def test_the_ml_workspace_signs_in_to_its_storage_as_itself(deployment: Deployme
 
 
 def test_the_ml_workspace_waits_for_the_roles_of_its_identity(deployment: Deployment) -> None:
-    waits = deployment.one("machinelearningservices:Workspace").depends_on
+    workspace = deployment.one("machinelearningservices:Workspace")
     for assignment in deployment.of("RoleAssignment"):
-        if assignment.name.endswith("-workspace"):
-            assert assignment.urn in waits, assignment.name
+        if assignment.name.endswith("-workspace") and workspace.urn not in assignment.reads["scope"]:
+            assert assignment.urn in workspace.depends_on, assignment.name
 
 
 def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: Deployment) -> None:
@@ -91,6 +91,7 @@ def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: 
 def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
     properties = deployment.one("Datastore").inputs["properties"]
     assert properties["credentials"] == {"credentialsType": "None"}
+    assert properties["serviceDataAccessAuthIdentity"] == "None", "nobody sees data through the workspace's identity"
     assert properties["accountName"] == "stdataopsdevtr" and properties["containerName"] == "trainingdata"
 
 

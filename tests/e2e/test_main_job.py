@@ -30,6 +30,28 @@ print("versions", sorted(int(m.version) for m in client.models.list(name="diabet
 """
 
 
+_REVOKE = """
+import json, subprocess
+from azure.identity import DefaultAzureCredential
+from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.msi import ManagedServiceIdentityClient
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+credential, subscription, group = DefaultAzureCredential(), outputs["subscription_id"], outputs["resource_group"]
+identities = ManagedServiceIdentityClient(credential, subscription).user_assigned_identities
+principal = identities.get(group, outputs["identity_id"].rsplit("/", 1)[-1]).principal_id
+container = (
+    f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
+    f"/{outputs['training_account']}/blobServices/default/containers/{outputs['training_container']}"
+)
+assignments = AuthorizationManagementClient(credential, subscription).role_assignments
+for one in list(assignments.list_for_scope(container, filter=f"principalId eq '{principal}'")):
+    if one.scope.lower() == container.lower():
+        assignments.delete_by_id(one.id)
+        print("revoked", one.role_definition_id.rsplit("/", 1)[-1])
+"""
+_BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+
+
 def registered_versions(machine: Machine) -> list[int]:
     """Ask the vendor's client, not ours, which versions of the model there are."""
     asked = machine.python(_REGISTERED)
@@ -106,6 +128,26 @@ def test_the_engine_s_own_verbs_work_in_the_shell(machine: Machine) -> None:
     outputs = machine.in_shell("pulumi", "stack", "output", "--stack", "local", "--json")
     assert outputs.code == 0, outputs.text
     assert json.loads(outputs.text)["workspace_name"].startswith("aml-")
+
+
+def test_without_its_role_assignment_the_pipeline_fails_with_azure_s_403(machine: Machine) -> None:
+    """By hand, behind Pulumi's back: the run says what is missing, and a refreshing update puts it right."""
+    before = registered_versions(machine)
+    revoked = machine.python(_REVOKE)
+    assert revoked.code == 0, revoked.text
+    assert f"revoked {_BLOB_DATA_CONTRIBUTOR}" in revoked.text
+
+    run = machine.make("run")
+
+    assert run.code != 0, run.text
+    assert re.search(r"feature_engineering\b.*Failed", run.text), run.text
+    assert "AuthorizationPermissionMismatch" in run.text and "403" in run.text, run.text
+    assert registered_versions(machine) == before
+
+    repaired = machine.in_shell("pulumi", "up", "--refresh", "--stack", "local", "--yes", "--skip-preview")
+    assert repaired.code == 0, repaired.text
+    assert re.search(r"1 created", repaired.text), repaired.text
+    assert machine.make("run").code == 0
 
 
 def test_other_data_train_another_model(machine: Machine, tmp_path: Path) -> None:

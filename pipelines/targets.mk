@@ -11,7 +11,8 @@ SETTINGS = $(if $(BASE_NAME),--plaintext dataopsml:base_name=$(BASE_NAME)) $(if 
 	--plaintext 'dataopsml:model_registry.users[0].type=ServicePrincipal')
 CONFIGURE = $(if $(strip $(SETTINGS)),$(PULUMI) config set-all --stack $(STACK) --path $(SETTINGS),:)
 POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
-CI_IMAGE = $(REGISTRY)/dataopsml/ci:$$($(PYTHON3) -m pipelines.agent.image)
+CI_REPOSITORY = $(or $(REGISTRY),$(error REGISTRY is not set: make $@ REGISTRY=name.azurecr.io))/dataopsml/ci
+CI_IMAGE = $(CI_REPOSITORY):$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
@@ -85,17 +86,19 @@ lint-pipelines: .venv/installed
 	@$(BIN)/shellcheck pipelines/session.sh tools/venv.sh
 	@$(BIN)/hadolint pipelines/ci-image/Dockerfile
 
-ci-image:
-	@docker manifest inspect "$(CI_IMAGE)" >/dev/null 2>&1 || \
+ci-image: ## the image that CI jobs run in, pulled or built: make ci-image REGISTRY=name.azurecr.io
+	@docker pull --quiet "$(CI_IMAGE)" 2>/dev/null || \
 	docker build --file pipelines/ci-image/Dockerfile --tag "$(CI_IMAGE)" .
 
 ci-image-scan:
-	@if docker image inspect "$(CI_IMAGE)" >/dev/null 2>&1; then \
-	docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock aquasec/trivy:0.58.1 image \
-	--exit-code 1 --severity CRITICAL --ignore-unfixed "$(CI_IMAGE)"; fi
+	@docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock aquasec/trivy:0.58.1 image \
+	--exit-code 1 --severity CRITICAL --ignore-unfixed "$(CI_IMAGE)"
 
+# Under its content's hash; on main also under a name that stays, which pipelines/variables.yml can give to jobs.
 ci-image-push:
-	@if docker image inspect "$(CI_IMAGE)" >/dev/null 2>&1; then docker push "$(CI_IMAGE)"; else echo "It is there already."; fi
+	@docker push "$(CI_IMAGE)"
+	@if [ "$${BUILD_SOURCEBRANCH:-}" = refs/heads/main ]; then \
+	docker tag "$(CI_IMAGE)" $(CI_REPOSITORY):main; docker push $(CI_REPOSITORY):main; fi
 
 rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(PYTHON_BIN) -m localcloud start

@@ -1,0 +1,149 @@
+"""The CI image: its tag, what its pipeline does with a registry that has it or not, and the versions it is made of."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+
+from pipelines.agent import image
+
+ROOT = Path(__file__).resolve().parents[3]
+_DOCKERFILE = (ROOT / "pipelines/ci-image/Dockerfile").read_text(encoding="utf-8")
+_NAME = f"acrx.azurecr.io/dataopsml/ci:{image.tag()}"
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    for name in image.INPUTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_the_tag_is_that_of_the_content_wherever_it_lies(inputs: Path) -> None:
+    assert image.tag(inputs) == image.tag()
+    assert re.fullmatch(r"[0-9a-f]{16}", image.tag())
+
+
+@pytest.mark.parametrize("name", image.INPUTS)
+def test_any_input_changes_the_tag(inputs: Path, name: str) -> None:
+    with (inputs / name).open("a", encoding="utf-8") as file:
+        file.write("\n")
+
+    assert image.tag(inputs) != image.tag()
+
+
+def test_content_that_moves_from_one_file_to_the_next_changes_the_tag(inputs: Path) -> None:
+    first, second = (inputs / name for name in image.INPUTS[:2])
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-10])
+    second.write_bytes(whole[-10:] + second.read_bytes())
+
+    assert image.tag(inputs) != image.tag()
+
+
+def test_the_inputs_are_what_the_dockerfile_copies() -> None:
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", _DOCKERFILE, re.MULTILINE)
+
+    assert {*copied, "pipelines/ci-image/Dockerfile"} == set(image.INPUTS)
+
+
+def test_the_pipeline_starts_when_an_input_changes_and_for_nothing_else() -> None:
+    pipeline = yaml.safe_load((ROOT / "pipelines/ci-image.yml").read_text(encoding="utf-8"))
+    paths = pipeline["trigger"]["paths"]["include"]
+
+    for name in image.INPUTS:
+        assert any(fnmatch.fnmatch(name, path) for path in paths), f"{name} starts no build"
+    for path in paths:
+        assert any(fnmatch.fnmatch(name, path) for name in image.INPUTS), f"{path} is no input"
+
+
+def test_the_pulumi_cli_has_one_version_everywhere() -> None:
+    (locked,) = re.findall(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    (in_image,) = re.findall(r"^FROM pulumi/pulumi-base:(\S+)", _DOCKERFILE, re.MULTILINE)
+    alternative = yaml.safe_load((ROOT / "pipelines/alternatives/pulumi-task.yml").read_text(encoding="utf-8"))
+
+    assert {in_image, alternative["steps"][0]["inputs"]["versionSpec"]} == {locked}
+
+
+class Docker:
+    """A program named docker that writes down what it is asked, and a registry that has the image or has not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "asked"
+        self._folder = folder / "bin"
+        self._folder.mkdir()
+        program = self._folder / "docker"
+        program.write_text(
+            dedent(f"""\
+            #!/bin/sh
+            echo "$*" >> {self._log}
+            case "$1" in
+                pull) exit "$PULL" ;;
+                run) exit "$SCAN" ;;
+            esac
+            """),
+            encoding="utf-8",
+        )
+        program.chmod(0o755)
+
+    def make(self, target: str, *, there: bool = False, clean: bool = True, branch: str = "") -> tuple[int, list[str]]:
+        """The exit code, and what docker was asked."""
+        self._log.unlink(missing_ok=True)
+        environment = os.environ | {
+            "PATH": f"{self._folder}:{os.environ['PATH']}", "PULL": "0" if there else "1",
+            "SCAN": "0" if clean else "1", "BUILD_SOURCEBRANCH": branch,
+        }  # fmt: skip
+        done = subprocess.run(
+            ["make", target, "REGISTRY=acrx.azurecr.io"],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        return done.returncode, self._log.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Docker:
+    return Docker(tmp_path)
+
+
+def test_an_image_that_is_there_is_not_built_again(docker: Docker) -> None:
+    assert docker.make("ci-image", there=True) == (0, [f"pull --quiet {_NAME}"])
+
+
+def test_an_image_that_is_not_there_is_built_from_the_root(docker: Docker) -> None:
+    code, asked = docker.make("ci-image")
+
+    assert code == 0
+    assert asked[1:] == [f"build --file pipelines/ci-image/Dockerfile --tag {_NAME} ."]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_the_scan_is_of_this_image_and_stops_the_job_before_the_push(docker: Docker, clean: bool) -> None:
+    code, asked = docker.make("ci-image-scan", clean=clean)
+
+    assert (code == 0) is clean
+    (scan,) = asked
+    assert scan.endswith(f"--exit-code 1 --severity CRITICAL --ignore-unfixed {_NAME}")
+
+
+@pytest.mark.parametrize(("branch", "moves"), [("refs/heads/main", True), ("refs/heads/topic", False), ("", False)])
+def test_only_main_moves_the_name_that_jobs_use(docker: Docker, branch: str, moves: bool) -> None:
+    code, asked = docker.make("ci-image-push", branch=branch)
+
+    moved = [f"tag {_NAME} acrx.azurecr.io/dataopsml/ci:main", "push acrx.azurecr.io/dataopsml/ci:main"]
+    assert (code, asked) == (0, [f"push {_NAME}", *(moved if moves else [])])
+
+
+def test_a_missing_registry_is_named() -> None:
+    done = subprocess.run(["make", "ci-image"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode != 0
+    assert "REGISTRY is not set: make ci-image REGISTRY=name.azurecr.io" in done.stderr

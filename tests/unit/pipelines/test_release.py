@@ -1,0 +1,106 @@
+"""What passed in one environment is what goes to the next: commit, lock file, published version."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.agent import release
+from pipelines.agent.release import ReleaseError
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git checkout with a lock file, in build 4711."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "requirements.txt").write_text("a==1\n", encoding="utf-8")
+    monkeypatch.setattr(release, "ROOT", root)
+    monkeypatch.setenv("BUILD_BUILDID", "4711")
+    monkeypatch.setenv("AMLPIPELINE_ID", "/components/train_diabetes/versions/4711")
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    _git(root, "init", "--quiet")
+    _commit(root, "first")
+    return root
+
+
+def _git(root: Path, *words: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def _commit(root: Path, text: str) -> None:
+    (root / "file").write_text(text, encoding="utf-8")
+    _git(root, "add", ".")
+    _git(root, "commit", "--quiet", "--message", text)
+
+
+def test_what_was_written_is_what_is_checked(checkout: Path, tmp_path: Path) -> None:
+    written = release.write(tmp_path / "artifact")
+
+    assert release.check(tmp_path / "artifact") == written
+    content = json.loads((tmp_path / "artifact" / "release.json").read_text(encoding="utf-8"))
+    assert content["version"] == "4711"
+    assert content["pipeline_id"] == "/components/train_diabetes/versions/4711"
+
+
+def test_another_commit_is_refused_with_both_named(checkout: Path, tmp_path: Path) -> None:
+    passed = release.write(tmp_path)
+    _commit(checkout, "second")
+
+    with pytest.raises(ReleaseError) as caught:
+        release.check(tmp_path)
+
+    assert str(caught.value) == (
+        f"This is not what passed:\n  commit: {passed.commit} passed, {release.current().commit} is here"
+    )
+
+
+def test_another_lock_file_and_another_build_are_refused(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.write(tmp_path)
+    (checkout / "requirements.txt").write_text("a==2\n", encoding="utf-8")
+    monkeypatch.setenv("BUILD_BUILDID", "4712")
+
+    with pytest.raises(ReleaseError, match=r"lock: [0-9a-f]{64} passed, .*\n  version: 4711 passed, 4712 is here"):
+        release.check(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '"text"', '{"commit": "a", "lock": "b"}'])
+def test_a_file_that_is_no_release_is_refused(checkout: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "release.json").write_text(content, encoding="utf-8")
+
+    with pytest.raises(ReleaseError, match="is not a release"):
+        release.check(tmp_path)
+
+
+def test_nothing_passed_is_said(checkout: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="nothing passed in the environment before"):
+        release.check(tmp_path / "none")
+
+
+def test_outside_of_a_build_there_is_no_release(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BUILD_BUILDID")
+
+    with pytest.raises(ReleaseError, match="BUILD_BUILDID is not set"):
+        release.write(tmp_path / "artifact")
+
+    assert not (tmp_path / "artifact").exists()
+
+
+def test_outside_of_a_checkout_there_is_no_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: Any
+) -> None:
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+
+    with pytest.raises(ReleaseError, match="is no git checkout"):
+        release.current()

@@ -9,6 +9,7 @@ import copy
 import logging
 from collections.abc import Callable
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -22,6 +23,21 @@ from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 
 _log = logging.getLogger("localcloud.arm")
+
+
+class _Root(Convertor[str]):
+    """The first segment of ARM's paths, which are the same in any letter case."""
+
+    regex = "(?i:tenants|subscriptions|providers)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("arm_root", _Root())
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 
 
@@ -159,7 +175,7 @@ class Arm:
 def routes_of(arm: Arm) -> list[BaseRoute]:
     """Everything of ARM on management.azure.com and on localhost."""
     endpoint: Callable[[Request], object] = arm.__call__
-    paths = ("/tenants", "/subscriptions", "/subscriptions/{path:path}", "/providers", "/providers/{path:path}")
+    paths = ("/{root:arm_root}", "/{root:arm_root}/{path:path}")
     return [
         Route("/metadata/endpoints", metadata.endpoints, methods=["GET"]),
         *(Route(path, endpoint, methods=METHODS) for path in paths),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 LOCK_TYPE = "Microsoft.Authorization/locks"
 
 
@@ -67,7 +69,13 @@ def authorize(ctx: Context, principal: Principal, action: str, scope: str, attri
 
 
 def check_subscription(subscription: str) -> None:
-    """Raises ServiceError 404 SubscriptionNotFound for any but localcloud's own."""
+    """Raises ServiceError 400 InvalidSubscriptionId, or 404 SubscriptionNotFound for any but localcloud's own."""
+    if _GUID.fullmatch(subscription) is None:
+        raise ServiceError(
+            400,
+            "InvalidSubscriptionId",
+            f"The provided subscription identifier '{subscription}' is malformed or invalid.",
+        )
     if subscription.lower() != SUBSCRIPTION_ID:
         raise ServiceError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 

@@ -26,6 +26,10 @@ _CHALLENGE = {
     'resource="https://vault.azure.net"'
 }
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+_VERSIONS = ("2015-06-01", "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
+_PREVIEW = re.compile(r"-preview(\.\d)?$")
+_PAGE = 25
+"""Also the most that maxresults may ask for (the REST reference's "Get Secrets")."""
 _NO_SUFFIX = frozenset({"delete", "read"})
 
 
@@ -105,6 +109,7 @@ class Guard:
             principal = self._ctx.identities.authenticate(authorization, _AUDIENCES)
         except ServiceError as error:
             raise ServiceError(401, "Unauthorized", f"AKV10032: {error.message}", _CHALLENGE) from error
+        _check_version(request.query_params.get("api-version", ""))
         name = request.path_params.get("name", "")
         if name and _NAME.fullmatch(name) is None:
             raise ServiceError(
@@ -156,6 +161,18 @@ class Guard:
         )
 
 
+def _check_version(version: str) -> None:
+    if not version:
+        raise ServiceError(400, "BadParameter", "api-version must be specified")
+    if _PREVIEW.sub("", version) not in _VERSIONS:
+        raise ServiceError(
+            400,
+            "BadParameter",
+            f"The specified version ({version}) is not recognized. Consider using the latest supported version "
+            f"({_VERSIONS[-1]}).",
+        )
+
+
 def recovery(vault: Resource) -> Json:
     """The attributes that say how long a deleted object of the vault can come back."""
     days = vault.properties.get("softDeleteRetentionInDays", 90)
@@ -182,9 +199,16 @@ def check_purge(call: VaultCall) -> None:
 
 
 def paged(call: VaultCall, items: list[Json]) -> Json:
+    """A page of 25, or of as many as maxresults says. Raises ServiceError 400 for one that is not from 1 to 25."""
     query = dict(call.request.query_params)
-    if "maxresults" in query:
-        query["$top"] = query.pop("maxresults")
+    asked = query.pop("maxresults", str(_PAGE))
+    if not asked.isdigit() or not 1 <= int(asked) <= _PAGE:
+        raise ServiceError(
+            400,
+            "BadParameter",
+            f"The value of maxresults, {asked}, is not valid: use a number from 1 to {_PAGE}.",
+        )
+    query["$top"] = asked
     answer = page(items, query, f"{call.base}{call.request.url.path}")
     return {"value": answer["value"], "nextLink": answer.get("nextLink")}
 

@@ -1,4 +1,4 @@
-"""Secrets of a vault: set, read, list, delete softly, recover, purge."""
+"""Secrets of a vault: set, read, list, delete softly, recover, purge, back up and restore."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 from localcloud.arm.wire import read_body
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.keyvault.backups import Backups
 from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, paged, recovery
 from localcloud.keyvault.store import Secret, SecretStore
 
 Json = dict[str, Any]
+
+_LARGEST = 25 * 1024
+"""Bytes of a value ("Azure Key Vault secrets": 25k)."""
 
 
 def _action(name: str, permission: str) -> Action:
@@ -23,6 +27,7 @@ class Secrets:
 
     def __init__(self, ctx: Context) -> None:
         self._store = SecretStore(ctx.database)
+        self._backups = Backups(ctx.database)
 
     def table(self) -> list[tuple[str, str, Action, Handler]]:
         """Method, path, what it needs, who answers."""
@@ -36,6 +41,8 @@ class Secrets:
             ("GET", "/secrets/{name}/{version}", read, self.get),
             ("PATCH", "/secrets/{name}/{version}", written, self.update),
             ("DELETE", "/secrets/{name}", _action("delete", "delete"), self.delete),
+            ("POST", "/secrets/{name}/backup", _action("backup", "backup"), self.backup),
+            ("POST", "/secrets/restore", _action("restore", "restore"), self.restore),
             ("GET", "/deletedsecrets", listed, self.list_deleted),
             ("GET", "/deletedsecrets/{name}", listed, self.get_deleted),
             ("DELETE", "/deletedsecrets/{name}", _action("purge", "purge"), self.purge),
@@ -46,18 +53,41 @@ class Secrets:
         body = await read_body(call.request)
         if not isinstance(body.get("value"), str):
             raise ServiceError(400, "BadParameter", "Property  has invalid value: value is missing or not text.")
-        if self._store.get(call.vault.name, call.name, deleted=True) is not None:
+        if len(body["value"].encode()) > _LARGEST:
             raise ServiceError(
-                409,
-                "Conflict",
-                f"Secret {call.name} is currently in a deleted but recoverable state, and its name cannot be reused; "
-                "in this state, the secret can only be recovered or purged.",
+                400, "BadParameter", f"The value of secret {call.name} is too long: at most {_LARGEST} bytes are kept."
             )
+        self._check_free(call, call.name)
         secret = self._store.put(
             call.vault.name, call.name, body["value"], body.get("contentType"), body.get("tags") or {},
             body.get("attributes") or {},
         )  # fmt: skip
         return self._shown(call, secret)
+
+    def _check_free(self, call: VaultCall, name: str) -> None:
+        if self._store.get(call.vault.name, name, deleted=True) is not None:
+            raise ServiceError(
+                409,
+                "Conflict",
+                f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused; in "
+                "this state, the secret can only be recovered or purged.",
+            )
+
+    async def backup(self, call: VaultCall) -> Json:
+        """All versions of a secret, sealed: only a vault of the same subscription can open it."""
+        self._found(call)
+        return {"value": self._backups.seal(self._store.versions(call.vault.name, call.name))}
+
+    async def restore(self, call: VaultCall) -> Json:
+        """Raises 409 for a secret that is there, or is deleted and can come back; 400 for what is not a backup."""
+        body = await read_body(call.request)
+        versions = self._backups.open(body.get("value"))
+        name = versions[0].name
+        self._check_free(call, name)
+        if self._store.get(call.vault.name, name) is not None:
+            raise ServiceError(409, "Conflict", f"The secret {name} already exists in vault {call.vault.name}.")
+        self._store.restore(call.vault.name, versions)
+        return self._shown(call, self._store.versions(call.vault.name, name)[0], value=False)
 
     async def get(self, call: VaultCall) -> Json:
         secret = self._found(call)

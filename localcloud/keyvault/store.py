@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,18 @@ class SecretStore:
             (secret.vault, name, secret.version, value, content_type, json.dumps(tags), json.dumps(kept)),
         )
         return secret
+
+    def restore(self, vault: str, versions: Sequence[Secret]) -> None:
+        """Put back versions, newest first, with all that they had; their vault becomes `vault`."""
+        for one in reversed(versions):
+            self._database.execute(
+                "INSERT INTO keyvault_secrets (vault, name, version, value, content_type, tags, attributes, serial)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(serial), 0) + 1 FROM keyvault_secrets))",
+                (
+                    vault.lower(), one.name, one.version, one.value, one.content_type, json.dumps(one.tags),
+                    json.dumps(one.attributes),
+                ),
+            )  # fmt: skip
 
     def update(self, secret: Secret, content_type: str | None, tags: Json | None, attributes: Json) -> Secret:
         """Change what is not the value."""

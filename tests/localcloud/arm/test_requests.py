@@ -93,3 +93,18 @@ def test_metadata_names_the_cloud_of_the_address_asked(azure: AzureSession) -> N
 def test_ids_compare_without_case_and_keep_theirs(azure: AzureSession, group: str) -> None:
     shown = azure.arm("GET", group.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "2024-03-01").json()
     assert shown["name"] == group.rsplit("/", 1)[-1]
+
+
+def test_paths_are_the_same_in_any_letter_case(azure: AzureSession, group: str) -> None:
+    assert azure.arm("GET", group.upper(), "2024-03-01").json()["name"] == group.rsplit("/", 1)[-1]
+    assert (
+        azure.arm("GET", "/SUBSCRIPTIONS", "2022-12-01").json()["value"][0]["subscriptionId"] == azure.subscription_id
+    )
+
+
+def test_a_subscription_that_is_no_guid_is_malformed(azure: AzureSession) -> None:
+    status, code, message = error_of(azure.arm("GET", "/subscriptions/mine/resourceGroups", "2024-03-01"))
+    assert (status, code) == (400, "InvalidSubscriptionId")
+    assert "'mine'" in message
+    other = f"/subscriptions/{azure.tenant_id}/resourceGroups"
+    assert error_of(azure.arm("GET", other, "2024-03-01"))[:2] == (404, "SubscriptionNotFound")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.secrets import SecretClient
 
-from tests.localcloud.azure_session import AzureSession, unique
+from tests.localcloud.azure_session import AzureSession, error_of, unique
 
 
 @pytest.fixture
@@ -68,3 +69,65 @@ def test_a_deleted_secret_comes_back_or_is_purged(azure: AzureSession, vault: st
     client.begin_delete_secret("token").result()
     client.purge_deleted_secret("token")
     assert [one.name for one in client.list_deleted_secrets()] == []
+
+
+def test_a_list_comes_in_pages_of_25(azure: AzureSession, vault: str) -> None:
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    client = _client(azure, vault)
+    for number in range(27):
+        client.set_secret(f"s{number}", "x")
+    assert [len(list(page)) for page in client.list_properties_of_secrets().by_page()] == [25, 2]
+    assert [len(list(page)) for page in client.list_properties_of_secrets(max_page_size=20).by_page()] == [20, 7]
+    for asked in ("0", "26", "many"):
+        answer = _get(azure, vault, "/secrets", {"api-version": "7.5", "maxresults": asked})
+        assert error_of(answer)[:2] == (400, "BadParameter")
+        assert asked in error_of(answer)[2]
+
+
+def test_the_api_version_must_be_a_published_one(azure: AzureSession, vault: str) -> None:
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    assert error_of(_get(azure, vault, "/secrets", {})) == (400, "BadParameter", "api-version must be specified")
+    status, code, message = error_of(_get(azure, vault, "/secrets", {"api-version": "1999-01-01"}))
+    assert (status, code) == (400, "BadParameter")
+    assert message.startswith("The specified version (1999-01-01) is not recognized.")
+    assert _get(azure, vault, "/secrets", {"api-version": "7.6-preview.2"}).status_code == 200
+
+
+def test_a_value_has_at_most_25_kib(azure: AzureSession, vault: str) -> None:
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    client = _client(azure, vault)
+    assert client.set_secret("long", "x" * 25600).value == "x" * 25600
+    with pytest.raises(HttpResponseError) as caught:
+        client.set_secret("long", "x" * 25599 + "é")
+    assert caught.value.status_code == 400 and "at most 25600 bytes" in str(caught.value)
+
+
+def test_a_backup_is_sealed_and_brings_every_version_back(azure: AzureSession, vault: str) -> None:
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    client = _client(azure, vault)
+    first = client.set_secret("token", "one", tags={"a": "b"}).properties.version
+    client.set_secret("token", "two")
+    backup = client.backup_secret("token")
+    assert b"one" not in backup
+    with pytest.raises(HttpResponseError) as there:
+        client.restore_secret_backup(backup)
+    assert there.value.status_code == 409 and "already exists" in str(there.value)
+    client.begin_delete_secret("token").wait()
+    with pytest.raises(HttpResponseError) as deleted:
+        client.restore_secret_backup(backup)
+    assert deleted.value.status_code == 409 and "recoverable state" in str(deleted.value)
+    client.purge_deleted_secret("token")
+    assert client.restore_secret_backup(backup).name == "token"
+    assert client.get_secret("token").value == "two"
+    assert client.get_secret("token", first).properties.tags == {"a": "b"}
+    with pytest.raises(HttpResponseError) as corrupt:
+        client.restore_secret_backup(backup[:-9] + b"corrupted")
+    assert corrupt.value.status_code == 400 and "corrupt" in str(corrupt.value)
+
+
+def _get(azure: AzureSession, vault: str, path: str, query: dict[str, str]) -> requests.Response:
+    token = azure.credential.get_token("https://vault.azure.net/.default").token
+    return requests.get(
+        f"https://{vault.rsplit('/', 1)[-1]}.vault.azure.net{path}", params=query,
+        headers={"Authorization": f"Bearer {token}"}, timeout=30,
+    )  # fmt: skip

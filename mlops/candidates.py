@@ -34,10 +34,15 @@ class Candidate:
 
 def versions(ml: Any) -> list[Any]:
     """Of the workspace's model, newest first; none when there is no such model."""
+    return sorted(listed(ml), key=lambda model: int(model.version), reverse=True)
+
+
+def listed(ml: Any) -> list[Any]:
+    """The model's versions in a workspace or registry, in its own order; none when there is no such model."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
-        return sorted(ml.models.list(name=MODEL), key=lambda model: int(model.version), reverse=True)
+        return list(ml.models.list(name=MODEL))
     except ResourceNotFoundError:
         return []
 

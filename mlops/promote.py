@@ -7,7 +7,7 @@ it. It is recorded as tags of the target's model; mlops/rollback.py takes it bac
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from mlops import candidates, publish, shared
 from mlops.candidates import Candidate
 from mlops.clients import Clients
 from mlops.lineage import Tags, choose_deployment
-from mlops.publish import MODEL
+from mlops.publish import MODEL, Say
 
 FROM, AT, ROLLED_BACK = "promoted_from", "promoted_at", "rolled_back_at"
 DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
@@ -25,8 +25,6 @@ DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
 PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
 """Tags: what a rollback goes back to. "none" when there was nothing."""
 NONE = "none"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,15 @@ def promote(source: Clients, target: Clients, version: str | None, say: Say) -> 
     its lineage is not what the source tested or the target has not published the code. Nothing is changed then.
     """
     candidate, model = candidates.tested(source, version)
-    check_published(candidate, target)
     if target.outputs.model_registry and source.outputs.model_registry == target.outputs.model_registry:
+        # Before anything is put into the registry; `take` looks again.
+        choose_deployment(publish.deployments(target), candidate.code, target.outputs.environment)
         shared.share(source, candidate, say)
         candidate = shared.find(target, candidate.environment, candidate.version)
     done = take(candidate, target, version is not None, say)
-    note = {f"promoted_to.{target.outputs.environment}": f"{done.model_version} at {_now()}"}
-    if not any(key in (model.tags or {}) for key in note):
-        tag(source.ml, model, note)
+    note = f"promoted_to.{target.outputs.environment}"
+    if note not in (model.tags or {}):
+        tag(source.ml, model, {note: f"{done.model_version} at {stamp()}"})
     return done
 
 
@@ -61,20 +60,14 @@ def promote_shared(environment: str, target: Clients, version: str | None, say: 
 
     Raises what `promote` raises.
     """
-    candidate = shared.find(target, environment, version)
-    check_published(candidate, target)
-    return take(candidate, target, version is not None, say)
-
-
-def check_published(candidate: Candidate, target: Clients) -> publish.Published:
-    """The target's deployment of the candidate's code. Raises GateError."""
-    return choose_deployment(publish.deployments(target), candidate.code, target.outputs.environment)
+    return take(shared.find(target, environment, version), target, version is not None, say)
 
 
 def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promotion:
     """Copy the model unless it is there, move the endpoint's default, record both.
 
-    A version that was rolled back is taken again only if it is `asked` for by its number.
+    A version that was rolled back is taken again only if it is `asked` for by its number. Raises GateError, with
+    nothing changed, when the target has not published the candidate's code.
     """
     known = publish.deployments(target)
     deployment = choose_deployment(known, candidate.code, target.outputs.environment)
@@ -98,7 +91,7 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
     )
     before = next((one for one in known if one.deployment == name), None)
     record = {
-        FROM: candidate.origin, AT: _now(),
+        FROM: candidate.origin, AT: stamp(),
         DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit,
         PREVIOUS: before.deployment if before else NONE, PREVIOUS_COMMIT: before.commit if before else NONE,
     }  # fmt: skip
@@ -141,5 +134,6 @@ def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
     return made
 
 
-def _now() -> str:
+def stamp() -> str:
+    """When it is, as tags say it: UTC, to the second, so that later is greater."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

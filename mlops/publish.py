@@ -40,6 +40,11 @@ class Publication:
     asked: bool = False
     """Somebody chose the version, which is published then even with content that is there under another."""
 
+    def stands_as(self, published: Published) -> bool:
+        """Whether there is nothing to publish: the same content, and the version where somebody chose one."""
+        same = published.tags.get(FINGERPRINT_TAG) == self.fingerprint
+        return same and (not self.asked or published.version == self.version)
+
     @property
     def deployment(self) -> str:
         """3 to 32 characters: letters, digits and hyphens."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from mlops import candidates, publish
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
@@ -17,11 +15,11 @@ from mlops.promote import (
     PREVIOUS_COMMIT,
     ROLLED_BACK,
     Promotion,
-    Say,
     serving,
+    stamp,
     tag,
 )
-from mlops.publish import MODEL
+from mlops.publish import MODEL, Say
 
 
 def rollback(target: Clients, say: Say) -> Promotion:
@@ -56,6 +54,6 @@ def rollback(target: Clients, say: Say) -> Promotion:
                 "when the model was promoted."
             )
     publish.make_default(target, before)
-    tag(target.ml, model, {ROLLED_BACK: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+    tag(target.ml, model, {ROLLED_BACK: stamp()})
     say(f"endpoint {target.outputs.batch_endpoint}: default is {before} again, before {promoted}")
     return Promotion(str(model.version), before, promoted)

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from mlops.candidates import Candidate, download
+from mlops.candidates import Candidate, download, listed
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.lineage import Tags, check_lineage, kept
-from mlops.publish import MODEL
+from mlops.publish import MODEL, Say
 
 ENVIRONMENT, VERSION, AT = "shared_from", "shared_version", "shared_at"
 COMMIT, CODE_VERSION = "tested_commit", "tested_code_version"
 """Tags of a shared version, besides its lineage and metrics."""
 
 
-def share(source: Clients, candidate: Candidate, say: Callable[[str], None]) -> str:
+def share(source: Clients, candidate: Candidate, say: Say) -> str:
     """Put a tested model into the stack's registry, if it is not there; returns the registry's version.
 
     Raises InvalidError when the stack has no registry.
@@ -32,7 +31,7 @@ def share(source: Clients, candidate: Candidate, say: Callable[[str], None]) -> 
     registry = registry_of(source)
     version = shared_version(candidate)
     ml = source.registry(registry)
-    if any(str(one.version) == version for one in _listed(ml)):
+    if any(str(one.version) == version for one in listed(ml)):
         say(f"registry {registry}: {MODEL} version {version} is there")
         return version
     from azure.ai.ml.entities import Model
@@ -53,7 +52,7 @@ def find(target: Clients, environment: str, version: str | None) -> Candidate:
     """What a stack shared: the newest, or of the model's `version` there. Raises MissingError, GateError."""
     registry = registry_of(target)
     ml = target.registry(registry)
-    shared = newest_first(((str(one.version), dict(one.tags or {})) for one in _listed(ml)), environment)
+    shared = newest_first(((str(one.version), dict(one.tags or {})) for one in listed(ml)), environment)
     fitting = [(name, tags) for name, tags in shared if version is None or tags[VERSION] == version]
     if not fitting:
         what = f"version {version} of {MODEL}" if version else MODEL
@@ -94,15 +93,6 @@ def registry_of(clients: Clients) -> str:
             "settings, such as mlr-dataops."
         )
     return clients.outputs.model_registry
-
-
-def _listed(ml: Any) -> list[Any]:
-    from azure.core.exceptions import ResourceNotFoundError
-
-    try:
-        return list(ml.models.list(name=MODEL))
-    except ResourceNotFoundError:
-        return []
 
 
 def _now() -> str:

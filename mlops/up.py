@@ -39,8 +39,7 @@ def ensure_published(clients: Clients, version: str | None, console: Console, fo
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
-    same = now is not None and now.tags.get(publish.FINGERPRINT_TAG) == planned.fingerprint
-    if now is not None and same and not force and not (planned.asked and planned.version != now.version):
+    if now is not None and not force and planned.stands_as(now):
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)

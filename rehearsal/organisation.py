@@ -6,7 +6,7 @@ rehearsal/organisation.yml has what the bootstrap creates in a real one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Organisation:
     environments: Mapping[str, Check]
     connections: Mapping[str, Connection]
     containers: tuple[str, ...]
-    principals: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    principals: Mapping[str, Mapping[str, str]]
     """Variables of groups that hold the object id of a service connection's identity, which is not known before."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _groups(known: Organisation, request: Request) -> Organisation:
             groups[group][name] = request.variables[key]
         elif groups[group].pop(name, None) is None:
             raise RehearsalError(f"Variable group {group} has no variable {name}.")
-    return Organisation(groups, known.environments, known.connections, known.containers, known.principals)
+    return replace(known, groups=groups)
 
 
 def _predefined(request: Request, commit: str, build: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ import copy
 import logging
 from collections.abc import Callable
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -25,16 +25,10 @@ from localcloud.core.errors import ServiceError, not_emulated
 _log = logging.getLogger("localcloud.arm")
 
 
-class _Root(Convertor[str]):
+class _Root(StringConvertor):
     """The first segment of ARM's paths, which are the same in any letter case."""
 
     regex = "(?i:tenants|subscriptions|providers)"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
 
 
 register_url_convertor("arm_root", _Root())

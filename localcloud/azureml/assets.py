@@ -49,7 +49,12 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
         return
     specs.complete(ctx, resource, kind, workspace_of(ctx, resource.id))
     if existing is not None:
-        check_unchanged(resource, existing, kind.rstrip("s"))
+        check_unchanged(resource, existing, singular(kind))
+
+
+def singular(kind: str) -> str:
+    """A kind of asset as messages name it."""
+    return kind.removesuffix("s")
 
 
 def set_defaults(properties: Json) -> None:

@@ -131,6 +131,5 @@ def latest_version(ctx: Context, container_id: str, kind: str) -> str:
 
 
 def _missing(reference: str, home: Resource) -> Exception:
-    what = home.type.rsplit("/", 1)[-1]
-    what = "registry" if what == "registries" else "workspace"
+    what = "registry" if home.type.endswith("/registries") else "workspace"
     return user_error(f"The asset '{reference}' was not found in {what} '{home.name}'.", 404, "NotFound")

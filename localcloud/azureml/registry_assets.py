@@ -35,7 +35,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         if existing.properties.get("isAnonymous"):
             resource.properties = dict(existing.properties)
             return
-        assets.check_unchanged(resource, existing, registry_storage.singular(kind))
+        assets.check_unchanged(resource, existing, assets.singular(kind))
         return
     registry = registries.named(ctx, resource.id.split("/")[8])
     if kind in registry_storage.FILES:

@@ -42,7 +42,7 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     read = type_.read if type_ is not None else None
     asset = await read(ctx, asset_id) if read is not None else ctx.resources.get(asset_id)
     if asset is None:
-        raise user_error(f"The {registry_storage.singular(kind)} '{source[0]}' was not found.", 404, "NotFound")
+        raise user_error(f"The {assets.singular(kind)} '{source[0]}' was not found.", 404, "NotFound")
     name, version = str(asked.get("destinationName") or source[4]), str(asked.get("destinationVersion") or source[5])
     assets.NAME.check(name)
     assets.VERSION.check(version)
@@ -86,7 +86,7 @@ def _copy(ctx: Context, workspace: Resource, asset: Resource, kind: str, place: 
     target = ctx.storage.service_client(account).get_container_client(container)
     blobs = [blob for blob in source.list_blobs(name_starts_with=folder) if _below(blob.name, folder)]
     if not blobs:
-        raise user_error(f"The {registry_storage.singular(kind)} has no files at '{uri}'.", 404, "NotFound")
+        raise user_error(f"The {assets.singular(kind)} has no files at '{uri}'.", 404, "NotFound")
     for blob in blobs:
         target.upload_blob(
             blob.name[len(base) :].lstrip("/"), source.download_blob(blob.name).chunks(), length=blob.size,

@@ -43,15 +43,10 @@ def check_uri(registry: Resource, kind: str, name: str, given: Any) -> str:
     uri = urlsplit(str(given or ""))
     if uri.hostname != f"{registries.account_of(registry)}.blob.core.windows.net":
         raise user_error(
-            f"{FILES[kind]} '{given}' of {singular(kind)} '{name}' is not in the storage of registry "
+            f"{FILES[kind]} '{given}' of {assets.singular(kind)} '{name}' is not in the storage of registry "
             f"'{registry.name}': upload the files to where tempdatarefs or startPendingUpload says."
         )
     return uri._replace(query="", fragment="").geturl()
-
-
-def singular(kind: str) -> str:
-    """A kind of asset as messages name it."""
-    return kind.removesuffix("s")
 
 
 def find(ctx: Context, registry: Resource, kind: str, name: str, version: str) -> Resource | None:
@@ -59,7 +54,7 @@ def find(ctx: Context, registry: Resource, kind: str, name: str, version: str) -
 
 
 def exists_already(kind: str, name: str, version: str) -> Exception:
-    message = f"The {singular(kind)} '{name}' with version '{version}' exists in the registry."
+    message = f"The {assets.singular(kind)} '{name}' with version '{version}' exists in the registry."
     return user_error(message, 409, "Conflict")
 
 
@@ -113,7 +108,7 @@ async def _download(ctx: Context, parameters: Mapping[str, str], body: Json, cal
     uri = str(found.properties.get(FILES.get(kind, "")) or "") if found is not None else ""
     if not uri:
         raise user_error(
-            f"The {singular(kind)} '{name}' with version '{version}' is not in the registry.", 404, "NotFound"
+            f"The {assets.singular(kind)} '{name}' with version '{version}' is not in the registry.", 404, "NotFound"
         )
     account, container = str(urlsplit(uri).hostname).split(".")[0], urlsplit(uri).path.strip("/").split("/")[0]
     return {

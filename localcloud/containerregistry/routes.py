@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from localcloud.arm import private_link
+from localcloud.arm.routes import METHODS
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.errors import ServiceError, not_emulated, unresolved
 
 _TYPE = "Microsoft.ContainerRegistry/registries"
-_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 
 
 class RegistryHost:
@@ -51,14 +51,10 @@ class RegistryHost:
             return JSONResponse(shown, error.status, headers)
 
     def _registry(self, host: str) -> Resource:
-        found = self._ctx.resources.named(_TYPE, host.partition(".")[0])
+        name = host.partition(".")[0]
+        found = self._ctx.resources.named(_TYPE, name)
         if found is None:
-            raise ServiceError(
-                404,
-                "NAME_UNKNOWN",
-                f"There is no container registry '{host.partition('.')[0]}' in localcloud; on Azure the name '{host}' "
-                "would not resolve.",
-            )
+            raise unresolved(404, "NAME_UNKNOWN", "container registry", name, host)
         return found
 
     def _check_network(self, registry: Resource) -> None:
@@ -76,5 +72,5 @@ def build_routes(ctx: Context) -> list[BaseRoute]:
     return [
         Route("/v2/", host.challenge, methods=["GET"]),
         Route("/v2", host.challenge, methods=["GET"]),
-        Route("/{path:path}", host.other, methods=_METHODS),
+        Route("/{path:path}", host.other, methods=METHODS),
     ]

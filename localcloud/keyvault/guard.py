@@ -14,7 +14,7 @@ from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.arm.wire import JsonResponse, page
 from localcloud.core.context import Context, Principal
-from localcloud.core.errors import ServiceError
+from localcloud.core.errors import ServiceError, unresolved
 from localcloud.core.settings import TENANT_ID
 
 Json = dict[str, Any]
@@ -94,14 +94,10 @@ class Guard:
 
     def _enter(self, request: Request, action: Action) -> VaultCall:
         host = request.headers.get("host", "").split(":")[0]
-        vault = self._ctx.resources.named(VAULT, host.partition(".")[0])
+        vault_name = host.partition(".")[0]
+        vault = self._ctx.resources.named(VAULT, vault_name)
         if vault is None:
-            raise ServiceError(
-                400,
-                "VaultDoesNotExist",
-                f"There is no key vault '{host.partition('.')[0]}' in localcloud; on Azure the name '{host}' would not "
-                "resolve.",
-            )
+            raise unresolved(400, "VaultDoesNotExist", "key vault", vault_name, host)
         authorization = request.headers.get("authorization")
         if not authorization:
             raise ServiceError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.", _CHALLENGE)
@@ -196,6 +192,16 @@ def check_purge(call: VaultCall) -> None:
         raise ServiceError(
             403, "Forbidden", f'Operation "purge" is not allowed because purge protection is enabled for {call.base}.'
         )
+
+
+def held(kind: str, name: str) -> ServiceError:
+    """409 for a name that a deleted secret or key still has."""
+    return ServiceError(
+        409,
+        "Conflict",
+        f"{kind} {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, "
+        f"the {kind.lower()} can only be recovered or purged.",
+    )
 
 
 def paged(call: VaultCall, items: list[Json]) -> Json:

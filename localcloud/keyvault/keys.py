@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, utils
 from localcloud.arm.wire import read_body
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, paged, recovery
+from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, held, paged, recovery
 from localcloud.keyvault.key_store import Key, KeyStore
 
 Json = dict[str, Any]
@@ -124,12 +124,7 @@ class Keys:
     def check_not_deleted(self, vault: str, name: str) -> None:
         """Raises 409 Conflict."""
         if self._store.get(vault, name, deleted=True) is not None:
-            raise ServiceError(
-                409,
-                "Conflict",
-                f"Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this "
-                "state, the key can only be recovered or purged.",
-            )
+            raise held("Key", name)
 
     async def get(self, call: VaultCall) -> Json:
         return self._shown(call, self._found(call))

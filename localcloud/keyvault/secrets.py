@@ -9,7 +9,7 @@ from localcloud.arm.wire import read_body
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.keyvault.backups import Backups
-from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, paged, recovery
+from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, held, paged, recovery
 from localcloud.keyvault.store import Secret, SecretStore
 
 Json = dict[str, Any]
@@ -66,12 +66,7 @@ class Secrets:
 
     def _check_free(self, call: VaultCall, name: str) -> None:
         if self._store.get(call.vault.name, name, deleted=True) is not None:
-            raise ServiceError(
-                409,
-                "Conflict",
-                f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused; in "
-                "this state, the secret can only be recovered or purged.",
-            )
+            raise held("Secret", name)
 
     async def backup(self, call: VaultCall) -> Json:
         """All versions of a secret, sealed: only a vault of the same subscription can open it."""

@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from localcloud.core.database import Database
@@ -61,24 +61,23 @@ class SecretStore:
             "updated": now,
         }
         secret = Secret(vault.lower(), name, uuid.uuid4().hex, value, content_type, tags, kept, None)
-        self._database.execute(
-            "INSERT INTO keyvault_secrets (vault, name, version, value, content_type, tags, attributes, serial)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(serial), 0) + 1 FROM keyvault_secrets))",
-            (secret.vault, name, secret.version, value, content_type, json.dumps(tags), json.dumps(kept)),
-        )
+        self._add(secret)
         return secret
 
     def restore(self, vault: str, versions: Sequence[Secret]) -> None:
         """Put back versions, newest first, with all that they had; their vault becomes `vault`."""
         for one in reversed(versions):
-            self._database.execute(
-                "INSERT INTO keyvault_secrets (vault, name, version, value, content_type, tags, attributes, serial)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(serial), 0) + 1 FROM keyvault_secrets))",
-                (
-                    vault.lower(), one.name, one.version, one.value, one.content_type, json.dumps(one.tags),
-                    json.dumps(one.attributes),
-                ),
-            )  # fmt: skip
+            self._add(replace(one, vault=vault.lower()))
+
+    def _add(self, secret: Secret) -> None:
+        self._database.execute(
+            "INSERT INTO keyvault_secrets (vault, name, version, value, content_type, tags, attributes, serial)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(serial), 0) + 1 FROM keyvault_secrets))",
+            (
+                secret.vault, secret.name, secret.version, secret.value, secret.content_type, json.dumps(secret.tags),
+                json.dumps(secret.attributes),
+            ),
+        )  # fmt: skip
 
     def update(self, secret: Secret, content_type: str | None, tags: Json | None, attributes: Json) -> Secret:
         """Change what is not the value."""

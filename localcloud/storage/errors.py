@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from localcloud.core.errors import ServiceError
+from localcloud.core.errors import ServiceError, unresolved
 from localcloud.core.settings import TENANT_ID
 
 CHALLENGE = (
@@ -76,12 +76,8 @@ def bad_token(detail: str) -> ServiceError:
 
 
 def no_account(account: str, host: str) -> ServiceError:
-    """On Azure the client would not get this far. 400, so that no client takes it for a missing blob or retries."""
-    return ServiceError(
-        400,
-        "AccountDoesNotExist",
-        f"There is no storage account '{account}' in localcloud; on Azure the name '{host}' would not resolve.",
-    )
+    """400, so that no client takes it for a missing blob or retries."""
+    return unresolved(400, "AccountDoesNotExist", "storage account", account, host)
 
 
 def xml_response(error: ServiceError, *, head: bool = False) -> Response:

@@ -70,17 +70,21 @@ class Transfer:
             raise errors.key_refused()
         if kind in {"AccountKey", "Sas"}:
             return place
+        if principal is not None and self._allowed(principal, account, place, write=write):
+            return place
+        # Last, for it looks at every registry, and few files are in one.
         if not write and self._in_registry(place.account, principal, submitter):
             return place
         if principal is None:
             raise ServiceError(
                 403, "NoIdentity", "The job has no identity to reach storage with: give its compute a managed identity."
             )
+        raise errors.permission_mismatch()
+
+    def _allowed(self, principal: Principal, account: Resource, place: BlobPath, *, write: bool) -> bool:
         need = need_of("PUT" if write else "GET", Target(place.container, place.path or "-"), {}, {})
         scope = f"{account.id}/blobServices/default/containers/{place.container}"
-        if not any(self._ctx.authorizer.allows(principal, action, scope, data=need.data) for action in need.actions):
-            raise errors.permission_mismatch()
-        return place
+        return any(self._ctx.authorizer.allows(principal, action, scope, data=need.data) for action in need.actions)
 
     def _in_registry(self, account: str, *readers: Principal | None) -> bool:
         registry = registries.holding(self._ctx, account)

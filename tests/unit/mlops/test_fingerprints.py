@@ -81,3 +81,22 @@ def test_a_version_that_azure_ml_would_refuse_is_named(outputs: PlatformOutputs,
 )
 def test_deployments_are_named_after_the_version(version: str, deployment: str) -> None:
     assert publish.Publication("f" * 64, version).deployment == deployment
+
+
+@pytest.mark.parametrize(
+    ("content", "version", "asked", "stands"),
+    [
+        ("same", "1", False, True),
+        ("other", "1", False, False),
+        ("same", "2", False, True),
+        ("same", "2", True, False),
+        ("same", "1", True, True),
+        ("other", "1", True, False),
+    ],
+)
+def test_a_version_that_is_asked_for_is_published_even_with_content_that_stands(
+    content: str, version: str, asked: bool, stands: bool
+) -> None:
+    now = publish.Published("v-1", {"fingerprint": "same", "code_version": "1"}, "/component")
+
+    assert publish.Publication(content, version, asked).stands_as(now) is stands

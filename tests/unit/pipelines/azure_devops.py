@@ -1,4 +1,4 @@
-"""An HTTP server that answers as Azure DevOps' REST does, for the requests that a build makes of it.
+"""Answers as Azure DevOps' REST gives them, to the requests that a build makes of it.
 
 Errors, the sign-in page and the JSON of threads and work items are as learn.microsoft.com/rest/api/azure/devops has
 them. Nothing is assumed of the caller: another path, method, api-version or media type is refused.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.unit.http_service import Request, Response
 
 Json = dict[str, Any]
 
@@ -95,76 +94,28 @@ class AzureDevOps:
         item["fields"] |= fields
         return 200, item
 
+    def serve(self, request: Request) -> Response:
+        """What comes over HTTP; for tests.unit.http_service."""
+        self.calls.append(f"{request.method} {request.path}")
+        if self.broken:
+            return Response(*self.broken.pop(0))
+        if self.sign_in is not None or request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            status = self.sign_in or 401
+            moved = {"Location": "/_signin"} if status == 302 else {}
+            return Response(status, "text/html; charset=utf-8", "" if status == 401 else _SIGN_IN, moved)
+        body = json.loads(request.content or b"null")
+        status, answer = self._refusal(request) or self.answer(request.method, request.path, body)
+        return Response(status, "application/json; charset=utf-8; api-version=7.1", json.dumps(answer))
 
-class Running:
-    """The server on a port of its own. `uri` is what a build has as SYSTEM_COLLECTIONURI."""
-
-    def __init__(self, service: AzureDevOps) -> None:
-        handler = type("Handler", (_Handler,), {"service": service})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.uri = f"http://127.0.0.1:{self._server.server_port}/org/"
-
-    def __enter__(self) -> Running:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    service: AzureDevOps
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_PATCH(self) -> None:
-        self._serve()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Not on the test's standard error."""
-
-    def _serve(self) -> None:
-        address = urlsplit(self.path)
-        path = unquote(address.path)
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.service.calls.append(f"{self.command} {path}")
-        if self.service.broken:
-            self._send(*self.service.broken.pop(0))
-            return
-        if self.service.sign_in is not None or self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            status = self.service.sign_in or 401
-            self._send(status, "text/html; charset=utf-8", "" if status == 401 else _SIGN_IN)
-            return
-        refusal = self._refusal(path, parse_qs(address.query))
-        status, answer = refusal or self.service.answer(self.command, path, json.loads(content or b"null"))
-        self._send(status, "application/json; charset=utf-8; api-version=7.1", json.dumps(answer))
-
-    def _refusal(self, path: str, query: dict[str, list[str]]) -> tuple[int, Json] | None:
-        if query.get("api-version") != ["7.1"]:
-            return 400, _error("VssVersionNotSpecifiedException", f"No api-version was supplied for {self.command}.")
-        wanted = "application/json-patch+json" if _ITEMS.match(path) else "application/json"
-        if self.command != "GET" and self.headers.get("Content-Type") != wanted:
+    def _refusal(self, request: Request) -> tuple[int, Json] | None:
+        if request.query.get("api-version") != ["7.1"]:
+            return 400, _error("VssVersionNotSpecifiedException", f"No api-version was supplied for {request.method}.")
+        wanted = "application/json-patch+json" if _ITEMS.match(request.path) else "application/json"
+        if request.method != "GET" and request.headers.get("Content-Type") != wanted:
             return 415, _error("VssServiceException", "Media type is not supported.")
-        if self.service.forbidden:
+        if self.forbidden:
             return 403, _error("GitNeedsPermissionException", "TF401027: You need the Git 'PullRequestContribute'.")
         return None
-
-    def _send(self, status: int, media: str, text: str) -> None:
-        content = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", media)
-        self.send_header("Content-Length", str(len(content)))
-        if status == 302:
-            self.send_header("Location", "/_signin")
-        self.end_headers()
-        self.wfile.write(content)
 
 
 def _error(kind: str, message: str) -> Json:

@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.agent import devops
 from pipelines.agent.devops import DevOpsError
-from tests.unit.pipelines.azure_devops import TOKEN, AzureDevOps, Running
+from tests.unit.http_service import Service
+from tests.unit.pipelines.azure_devops import TOKEN, AzureDevOps
 
 ROOT = Path(__file__).resolve().parents[3]
 _DRIFTED = "  ~ azure-native:storage:StorageAccount\nerror: no changes were expected but changes were proposed\n"
@@ -26,9 +27,9 @@ def service() -> AzureDevOps:
 @pytest.fixture(autouse=True)
 def build(service: AzureDevOps, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A pull request's build; the address of its project."""
-    with Running(service) as running:
+    with Service(service.serve) as running:
         variables = {
-            "SYSTEM_COLLECTIONURI": running.uri,
+            "SYSTEM_COLLECTIONURI": f"{running.url}/org/",
             "SYSTEM_TEAMPROJECTID": "9c1f4f8e-project",
             "SYSTEM_PULLREQUEST_PULLREQUESTID": "17",
             "SYSTEM_ACCESSTOKEN": TOKEN,
@@ -38,7 +39,7 @@ def build(service: AzureDevOps, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        yield f"{running.uri}9c1f4f8e-project"
+        yield f"{running.url}/org/9c1f4f8e-project"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from types import FrameType
 
+from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
@@ -29,6 +30,8 @@ _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 _ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR)
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0
 _TASK = "notebook"
+# A refusal by Databricks; no token for this job's identity; no connection, or none within the SDK's retries.
+_REFUSALS = (DatabricksError, AzureError, OSError)
 
 
 class _EntraIdentity(CredentialsStrategy):
@@ -86,8 +89,17 @@ def submit(client: WorkspaceClient, options: argparse.Namespace, run_id: str) ->
 def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
     """Print each new state and the run's page; the run when it has ended.
 
-    Raises NotebookError when it takes longer; the run is then cancelled.
+    Raises NotebookError when it takes longer, and what refuses to show the run: either way the run is cancelled,
+    since nobody would wait for it.
     """
+    try:
+        return _watch(client, run_id, timeout_minutes)
+    except (NotebookError, *_REFUSALS):
+        cancel(client, run_id)
+        raise
+
+
+def _watch(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
     deadline = time.monotonic() + timeout_minutes * 60
     shown, pause = "", _FIRST_POLL_SECONDS
     while True:
@@ -103,8 +115,7 @@ def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
         if life in _ENDED:
             return run
         if time.monotonic() > deadline:
-            client.jobs.cancel_run(run_id)
-            raise NotebookError(f"the run took longer than {timeout_minutes} minutes and was cancelled")
+            raise NotebookError(f"the run took longer than {timeout_minutes} minutes")
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
 
@@ -113,22 +124,42 @@ def outcome(client: WorkspaceClient, run: Run) -> str:
     """The notebook's exit value. Raises NotebookError with its error when it did not succeed."""
     state = run.state
     task = run.tasks[0].run_id if run.tasks else run.run_id
-    output = client.jobs.get_run_output(task or 0)
-    if state is None or state.result_state != RunResultState.SUCCESS:
+    if state is not None and state.result_state == RunResultState.SUCCESS:
+        output = client.jobs.get_run_output(task or 0)
+        return (output.notebook_output.result or "") if output.notebook_output is not None else ""
+    seen = () if state is None else (state.life_cycle_state, state.result_state)
+    ended = ", ".join(one.value for one in seen if one is not None)
+    reason = (state.state_message if state is not None else "") or ""
+    try:
+        output = client.jobs.get_run_output(task or 0)
+    except _REFUSALS as error:
+        # A run that never began, such as a skipped one, has none.
+        print(f"Databricks run {run.run_id} has no output: {error}", file=sys.stderr, flush=True)
+    else:
+        reason = output.error or reason
         if output.error_trace:
             print(output.error_trace, file=sys.stderr, flush=True)
-        result = state.result_state.value if state is not None and state.result_state is not None else "no result"
-        raise NotebookError(output.error or (state.state_message if state is not None else "") or result)
-    return (output.notebook_output.result or "") if output.notebook_output is not None else ""
+    raise NotebookError(f"{reason or 'no reason is given'} ({ended or 'no state'})")
+
+
+def cancel(client: WorkspaceClient, run_id: int) -> None:
+    """Ask for the end of a run; a refusal is said, and hides no error that led here."""
+    print(f"cancelling Databricks run {run_id}", flush=True)
+    try:
+        client.jobs.cancel_run(run_id)
+    except _REFUSALS as error:
+        print(f"Databricks run {run_id} could not be cancelled: {error}", file=sys.stderr, flush=True)
 
 
 def cancel_on_sigterm(client: WorkspaceClient, run_id: int) -> None:
-    def cancel(number: int, frame: FrameType | None) -> None:
-        print(f"this step is being stopped: cancelling Databricks run {run_id}", flush=True)
-        client.jobs.cancel_run(run_id)
+    """A step that is stopped leaves no run behind."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        print("this step is being stopped", flush=True)
+        cancel(client, run_id)
         sys.exit(143)
 
-    signal.signal(signal.SIGTERM, cancel)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def main() -> None:
@@ -141,7 +172,7 @@ def main() -> None:
         cancel_on_sigterm(client, run_id)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         result = outcome(client, follow(client, run_id, options.timeout_minutes))
-    except (NotebookError, DatabricksError) as error:
+    except (NotebookError, *_REFUSALS) as error:
         sys.exit(f"The notebook {options.notebook_path} failed: {error}")
     print(f"The notebook's result: {result}", flush=True)
 

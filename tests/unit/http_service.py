@@ -1,0 +1,77 @@
+"""The frame of the tests' HTTP services: a server on a port of its own, where one function answers every request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    """Without its percent signs."""
+    query: dict[str, list[str]]
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    media: str
+    content: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Service:
+    """It answers while it is entered; `url` has no slash at its end."""
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Service:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    answer: Callable[[Request], Response]
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_PATCH(self) -> None:
+        self._serve()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Not on the test's standard error."""
+
+    def _serve(self) -> None:
+        address = urlsplit(self.path)
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(self.command, unquote(address.path), parse_qs(address.query), self.headers, sent)
+        response = type(self).answer(request)
+        content = response.content.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.media)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)

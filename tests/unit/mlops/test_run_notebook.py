@@ -1,0 +1,256 @@
+"""The step that runs a notebook on Databricks, as Azure ML starts it: a process, its identity, and how the run ends."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.http_service import Service
+from tests.unit.mlops.databricks_workspace import RUN, SECRET, TOKEN, Workspace, state
+
+PROGRAM = Path(__file__).resolve().parents[3] / "mlops/components/run_databricks_notebook/src/run_notebook.py"
+_FOREIGN = ("AZURE", "ARM_", "MSI", "IDENTITY", "DATABRICKS", "HTTP", "http", "NO_PROXY", "no_proxy", "ALL_PROXY")
+_OPTIONS = {
+    "notebook-path": "/Shared/train/feature_engineering",
+    "instance-pool-id": "pool-1",
+    "cluster-policy-id": "policy-1",
+    "spark-version": "17.3.x-scala2.13",
+    "input-uri": "abfss://d@a.dfs.core.windows.net/in",
+    "output-base": "abfss://d@a.dfs.core.windows.net/out/",
+    "output": "out",
+}
+
+
+class Step:
+    """The step's program: in this process, which spares the start of an interpreter a test, or in one of its own."""
+
+    def __init__(self, url: str, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._url, self._patch, self._capsys = url, patch, capsys
+        for name in os.environ:
+            if name.startswith(_FOREIGN):
+                patch.delenv(name)
+        given = {
+            "AZUREML_RUN_ID": "run-1", "DEFAULT_IDENTITY_CLIENT_ID": "client-1", "MSI_ENDPOINT": f"{url}/msi/token",
+            "MSI_SECRET": SECRET,
+        }  # fmt: skip
+        for name, value in given.items():
+            patch.setenv(name, value)
+
+    def _words(self, options: dict[str, Any]) -> list[str]:
+        given = _OPTIONS | {"workspace-url": self._url} | {k.replace("_", "-"): str(v) for k, v in options.items()}
+        return [word for k, v in given.items() for word in (f"--{k}", v)]
+
+    def start(self, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, PROGRAM.name, *self._words(options)],
+            cwd=PROGRAM.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, **options: Any) -> tuple[int, str, list[str]]:
+        """Exit code, standard output, lines of standard error. No token is in either; another error is the test's."""
+        self._patch.setattr(sys, "argv", [str(PROGRAM), *self._words(options)])
+        mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGTERM)
+        code, said = 0, ""
+        try:
+            runpy.run_path(str(PROGRAM), run_name="__main__")
+        except SystemExit as ended:
+            code, said = (1, str(ended.code)) if isinstance(ended.code, str) else (int(ended.code or 0), "")
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        out, err = self._capsys.readouterr()
+        assert TOKEN not in out + err + said and SECRET not in out + err + said
+        return code, out, [*err.splitlines(), *said.splitlines()]
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return Workspace()
+
+
+@pytest.fixture
+def step(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Step]:
+    with Service(workspace.serve) as running:
+        yield Step(running.url, monkeypatch, capsys)
+
+
+def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, step: Step) -> None:
+    code, out, err = step.run(timeout_minutes=7, num_workers=2)
+
+    assert (code, err) == (0, [])
+    assert 'The notebook\'s result: {"rows": 406}' in out
+    assert f"Databricks run {RUN}: https://adb-1.1" in out
+    (submitted,) = workspace.submitted
+    assert submitted["idempotency_token"] == "run-1"
+    assert submitted["timeout_seconds"] == 420
+    (task,) = submitted["tasks"]
+    assert task["notebook_task"]["base_parameters"]["output_uri"] == "abfss://d@a.dfs.core.windows.net/out/run-1"
+    cluster = task["new_cluster"]
+    assert (cluster["policy_id"], cluster["num_workers"]) == ("policy-1", 2)
+    assert cluster["instance_pool_id"] == cluster["driver_instance_pool_id"] == "pool-1"
+    assert workspace.cancelled == []
+
+
+def test_a_workspace_that_is_busy_for_a_moment_ends_nothing(workspace: Workspace, step: Step) -> None:
+    workspace.busy = 2
+
+    code, _, err = step.run()
+
+    assert (code, err) == (0, [])
+    assert (len(workspace.submitted), workspace.busy, workspace.cancelled) == (1, 0, [])
+
+
+def test_a_notebook_that_raises_ends_the_step_with_its_own_error_and_trace(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("TERMINATED", "FAILED", "Workload failed, see run output for details")]
+    workspace.output = {"error": "ValueError: no rows are left", "error_trace": "Traceback …\nValueError: no rows"}
+
+    code, _, err = step.run()
+
+    assert code == 1
+    assert err == [
+        "Traceback …",
+        "ValueError: no rows",
+        "The notebook /Shared/train/feature_engineering failed: ValueError: no rows are left (TERMINATED, FAILED)",
+    ]
+    assert workspace.cancelled == [], "it has ended"
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (state("TERMINATED", "CANCELED", "Run cancelled."), "failed: Run cancelled. (TERMINATED, CANCELED)"),
+        (state("TERMINATED", "TIMEDOUT", "Run timed out."), "failed: Run timed out. (TERMINATED, TIMEDOUT)"),
+        (state("SKIPPED", None, "Skipped: too many runs."), "failed: Skipped: too many runs. (SKIPPED)"),
+        (
+            state("INTERNAL_ERROR", "FAILED", "Cluster did not start: CLOUD_PROVIDER_LAUNCH_FAILURE."),
+            "failed: Cluster did not start: CLOUD_PROVIDER_LAUNCH_FAILURE. (INTERNAL_ERROR, FAILED)",
+        ),
+        (state("TERMINATED", "FAILED"), "failed: no reason is given (TERMINATED, FAILED)"),
+    ],
+)
+def test_a_run_that_ends_otherwise_fails_the_step_and_says_how(
+    workspace: Workspace, step: Step, ended: dict[str, Any], said: str
+) -> None:
+    workspace.states, workspace.output = [state("PENDING"), ended], {}
+
+    code, out, err = step.run()
+
+    assert (code, len(err)) == (1, 1), err
+    assert err[0].endswith(said), err
+    assert "result:" not in out
+
+
+def test_a_run_whose_output_is_refused_still_says_how_it_ended(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("SKIPPED", None, "Skipped: too many runs.")]
+    workspace.refusals["get-output"] = (400, "INVALID_PARAMETER_VALUE", "Run has no output.")
+
+    code, _, err = step.run()
+
+    assert code == 1
+    assert err[0] == f"Databricks run {RUN} has no output: Run has no output."
+    assert err[1].endswith("failed: Skipped: too many runs. (SKIPPED)")
+
+
+def test_a_run_that_takes_too_long_is_cancelled(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("RUNNING")]
+
+    code, _, err = step.run(timeout_minutes=0)
+
+    assert code == 1
+    assert err[-1].endswith("failed: the run took longer than 0 minutes")
+    assert workspace.cancelled == [RUN]
+
+
+def test_a_run_that_can_no_longer_be_seen_is_cancelled(workspace: Workspace, step: Step) -> None:
+    message = "id-d-test does not have View permissions on the run."
+    workspace.refusals["get"] = (403, "PERMISSION_DENIED", message)
+
+    code, _, err = step.run()
+
+    assert code == 1
+    assert f"failed: {message}" in err[-1]
+    assert workspace.cancelled == [RUN]
+
+
+def test_a_cancel_that_is_refused_does_not_hide_why_it_was_wanted(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("RUNNING")]
+    workspace.refusals["cancel"] = (403, "PERMISSION_DENIED", "no Manage Run")
+
+    code, _, err = step.run(timeout_minutes=0)
+
+    assert code == 1
+    assert err[0].startswith(f"Databricks run {RUN} could not be cancelled: no Manage Run")
+    assert err[-1].endswith("failed: the run took longer than 0 minutes")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (403, "PERMISSION_DENIED", "id-d-test is not authorized to use this policy."),
+        (400, "INVALID_PARAMETER_VALUE", "Instance pool pool-1 does not exist."),
+        (404, "RESOURCE_DOES_NOT_EXIST", "Cluster policy policy-1 does not exist."),
+    ],
+)
+def test_a_run_that_is_not_taken_ends_the_step_in_databricks_words(
+    workspace: Workspace, step: Step, status: int, code: str, message: str
+) -> None:
+    workspace.refusals["submit"] = (status, code, message)
+
+    exit_code, _, err = step.run()
+
+    assert (exit_code, len(err)) == (1, 1), err
+    # With 401 and 403 the SDK says after it how it signed in.
+    assert err[0].startswith(f"The notebook /Shared/train/feature_engineering failed: {message}"), err
+    assert workspace.cancelled == []
+
+
+def test_an_identity_without_a_token_ends_the_step_without_a_trace(workspace: Workspace, step: Step) -> None:
+    workspace.identity = (400, {"statusCode": 400, "message": "Identity client-1 is not assigned to the compute."})
+
+    code, _, err = step.run()
+
+    assert code == 1
+    assert "Identity client-1 is not assigned" in err[-1] or "invalid_request" in err[-1], err
+    assert not any(line.startswith("Traceback") for line in err), err
+    assert workspace.submitted == []
+
+
+def test_a_token_that_databricks_does_not_know_ends_the_step(workspace: Workspace, step: Step) -> None:
+    expired = {"access_token": "another", "expires_on": "4102444800", "resource": "r", "token_type": "Bearer"}
+    workspace.identity = (200, expired)
+
+    code, _, err = step.run()
+
+    assert code == 1
+    assert err[-1].startswith("The notebook /Shared/train/feature_engineering failed: Credential was not sent"), err
+
+
+def test_a_step_that_is_stopped_cancels_its_run(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("RUNNING")]
+    process = step.start()
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any(line == f"Databricks run {RUN} is RUNNING\n" for line in lines)
+
+    process.send_signal(signal.SIGTERM)
+    rest, err = process.communicate(timeout=60)
+
+    assert process.returncode == 143
+    assert rest.splitlines() == ["this step is being stopped", f"cancelling Databricks run {RUN}"]
+    assert (workspace.cancelled, err) == ([RUN], "")
+
+
+def test_an_address_that_is_none_ends_the_step_without_a_trace(step: Step) -> None:
+    code, _, err = step.run(workspace_url="adb-1.1 azuredatabricks.net")
+
+    assert code == 1
+    assert err[-1].startswith("The notebook /Shared/train/feature_engineering failed: "), err
+    assert not any(line.startswith("Traceback") for line in err), err

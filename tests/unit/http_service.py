@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,7 +17,7 @@ class Request:
     path: str
     """Without its percent signs."""
     query: dict[str, list[str]]
-    headers: Mapping[str, str]
+    headers: Message
     content: bytes
 
 

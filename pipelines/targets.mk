@@ -2,14 +2,7 @@
 # workstation `az login` and PULUMI_BACKEND_URL, on this machine `eval "$(make env)"`.
 BUILD := build
 PULUMI := pulumi --non-interactive
-# What the variable group says goes before the stack's settings file. By `config set-all --path`, which adds to an object
-# there; `--config --config-path` of preview and up replaces the whole object.
-SETTINGS = $(if $(BASE_NAME),--plaintext dataopsml:base_name=$(BASE_NAME)) $(if $(LOCATION),--plaintext dataopsml:location=$(LOCATION)) \
-	$(if $(MLPIPELINE_SP_OBJECT_ID),--plaintext 'dataopsml:access.operators[0].object_id=$(MLPIPELINE_SP_OBJECT_ID)' \
-	--plaintext 'dataopsml:access.operators[0].type=ServicePrincipal') \
-	$(if $(MODEL_REGISTRY_USER_OBJECT_ID),--plaintext 'dataopsml:model_registry.users[0].object_id=$(MODEL_REGISTRY_USER_OBJECT_ID)' \
-	--plaintext 'dataopsml:model_registry.users[0].type=ServicePrincipal')
-CONFIGURE = $(if $(strip $(SETTINGS)),$(PULUMI) config set-all --stack $(STACK) --path $(SETTINGS),:)
+CONFIGURE = $(PYTHON_BIN) -m pipelines.agent configure $(STACK)
 POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
 CI_REPOSITORY = $(or $(REGISTRY),$(error REGISTRY is not set: make $@ REGISTRY=name.azurecr.io))/dataopsml/ci
 CI_IMAGE = $(CI_REPOSITORY):$$($(PYTHON3) -m pipelines.agent.image)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import typer
 
+from pipelines.agent import configure as configuring
 from pipelines.agent import devops, image
 from pipelines.agent import release as releases
 
@@ -23,6 +25,13 @@ def path() -> None:
     entries = [] if tools is None else [str(entry) for entry in tools.path_entries]
     for entry in (str(Path(sys.executable).parent), *entries):
         typer.echo(f"##vso[task.prependpath]{entry}")
+
+
+@app.command()
+def configure(stack: str) -> None:
+    """Write what the variable group says into the stack's settings file."""
+    for where, value in configuring.configure(stack, os.environ, Path.cwd()).items():
+        typer.echo(f"{where}: {value}")
 
 
 @app.command()
@@ -61,7 +70,7 @@ def main() -> None:
     """Exit 1 with one message for every known error."""
     try:
         app()
-    except (releases.ReleaseError, devops.DevOpsError) as error:
+    except (releases.ReleaseError, devops.DevOpsError, configuring.ConfigureError) as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
 

@@ -1,0 +1,57 @@
+"""What the environment's variable group says, written into the stack's settings file before a preview or an up.
+
+By `pulumi config set-all --path`, which adds to an object there; `--config --config-path` of preview and up replaces
+the whole object. A principal goes behind those that the file lists already.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_VALUES = {"BASE_NAME": "base_name", "LOCATION": "location"}
+_PRINCIPALS = {
+    "MLPIPELINE_SP_OBJECT_ID": ("access", "operators"),
+    "MODEL_REGISTRY_USER_OBJECT_ID": ("model_registry", "users"),
+}
+
+
+class ConfigureError(Exception):
+    """The settings file cannot be read or written; the text says which and why."""
+
+
+def configure(stack: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Write what `variables` say into the settings of a project's folder; returns it by its path there."""
+    given = additions(variables, _config(folder / f"Pulumi.{stack}.yaml"))
+    if given:
+        words = [word for path, value in given.items() for word in ("--plaintext", f"{path}={value}")]
+        command = ["pulumi", "--non-interactive", "config", "set-all", "--stack", stack, "--path", *words]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ConfigureError(f"The settings of stack {stack} cannot be written: {done.stderr.strip()}")
+    return given
+
+
+def additions(variables: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
+    """Values by path in the settings. An empty variable says nothing."""
+    given = {f"dataopsml:{key}": variables[name] for name, key in _VALUES.items() if variables.get(name)}
+    for name, (section, listed) in _PRINCIPALS.items():
+        principal = variables.get(name)
+        known = (config.get(f"dataopsml:{section}") or {}).get(listed) or []
+        if principal and principal not in [one.get("object_id") for one in known]:
+            place = f"dataopsml:{section}.{listed}[{len(known)}]"
+            given |= {f"{place}.object_id": principal, f"{place}.type": "ServicePrincipal"}
+    return given
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(file.read_text(encoding="utf-8"))["config"])
+    except FileNotFoundError as error:
+        raise ConfigureError(f"There is no {file.name}: a stack's settings stand in such a file.") from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ConfigureError(f"{file.name} has no settings: {error!r}") from error

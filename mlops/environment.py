@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from contract.outputs import OutputsError, PlatformOutputs, read_outputs
 from mlops.errors import InvalidError, MissingError, RemoteError
 from mlops.failures import CHECK_CONNECTION, NO_CONNECTION
+
+_CONTAINER = re.compile(r"(?<=/)state-[^/?]+")
+"""As the bootstrap names the containers."""
 
 
 def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
@@ -42,14 +46,39 @@ def _from_file(file: Path) -> str:
 
 
 def _from_pulumi(stack: str) -> str:
-    command = ["pulumi", "stack", "output", "--json", "--stack", stack, "--non-interactive"]
+    """From the backend that is signed in to, else from the stack's own container beside it."""
+    words = ("stack", "output", "--json", "--stack", stack)
+    done = _pulumi(*words)
+    said = ""
+    if done.returncode and "no stack named" in done.stderr and (own := _own_backend(stack)):
+        said = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n"
+        done = _pulumi(*words, PULUMI_BACKEND_URL=own)
+    if done.returncode:
+        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{said}{_said(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def _pulumi(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = ["pulumi", *words, "--non-interactive"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ | variables
+        )
     except FileNotFoundError as error:
         raise MissingError("`pulumi` is not on PATH: install it, or set up the shell first.") from error
-    if done.returncode:
-        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{_said(done.stderr or done.stdout)}")
-    return done.stdout
+
+
+def _own_backend(stack: str) -> str | None:
+    """Each environment's state is in a container of its own, and a promotion needs two of them: the backend with the
+    name of the stack's container, where it is another one."""
+    backend = os.environ.get("PULUMI_BACKEND_URL", "")
+    if not backend:
+        try:
+            backend = str(json.loads(_pulumi("whoami", "--json").stdout)["url"])
+        except (ValueError, KeyError, TypeError):
+            return None
+    own = _CONTAINER.sub(f"state-{stack.rpartition('/')[2]}", backend)
+    return None if own == backend else own
 
 
 def _said(text: str) -> str:

@@ -72,3 +72,38 @@ def test_without_pulumi_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytes
 
     with pytest.raises(MissingError, match="`pulumi` is not on PATH"):
         load_outputs("x")
+
+
+@pytest.mark.parametrize("signed_in", ["by the variable", "by pulumi login"])
+def test_a_stack_of_another_environment_is_read_from_its_own_container(
+    printed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed_in: str
+) -> None:
+    (tmp_path / "answer.json").write_text(json.dumps(printed), encoding="utf-8")
+    backend = "azblob://state-prod?storage_account=st"
+    script = f"""
+        if [ "$1" = whoami ]; then echo '{{"user": "me", "url": "{backend}"}}'; exit 0; fi
+        if [ "$PULUMI_BACKEND_URL" = "azblob://state-staging?storage_account=st" ]; then cat {tmp_path}/answer.json
+        else echo "error: no stack named 'staging' found" >&2; exit 6; fi"""
+    _pulumi(tmp_path, script, monkeypatch)
+    if signed_in == "by the variable":
+        monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+    else:
+        monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+
+    assert load_outputs("staging").workspace_name == "aml-d-test"
+
+
+def test_a_stack_that_is_nowhere_is_said_to_be_in_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+        case "$PULUMI_BACKEND_URL" in
+            *state-qa*) echo "error: container state-qa does not exist" >&2; exit 255;;
+            *) echo "error: no stack named 'qa' found" >&2; exit 6;;
+        esac"""
+    _pulumi(tmp_path, script, monkeypatch)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state-prod?storage_account=st")
+
+    with pytest.raises(RemoteError) as caught:
+        load_outputs("qa")
+
+    assert "no stack named 'qa' found" in str(caught.value)
+    assert "in its own container, azblob://state-qa?storage_account=st:\nerror: container" in str(caught.value)

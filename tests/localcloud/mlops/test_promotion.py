@@ -16,6 +16,7 @@ from azure.ai.ml.entities import Model
 
 from mlops import candidates, promote, rollback, shared
 from mlops.errors import GateError, MissingError
+from mlops.promote import Promotion
 from mlops.publish import MODEL
 from tests.localcloud.azure_session import AzureSession, unique
 from tests.localcloud.azureml.workspace_session import ML
@@ -38,10 +39,10 @@ class Pair:
         self.prod.publish(version, f"commit-{version}")
         return model
 
-    def promote(self, version: str | None = None) -> promote.Promotion:
+    def promote(self, version: str | None = None) -> Promotion:
         return promote.promote(self.staging.clients, self.prod.clients, version, self.said.append)
 
-    def rollback(self) -> promote.Promotion:
+    def rollback(self) -> Promotion:
         return rollback.rollback(self.prod.clients, self.said.append)
 
 

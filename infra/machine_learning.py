@@ -156,10 +156,10 @@ class MachineLearning(pulumi.ComponentResource):
             name=DATASTORE,
             workspace_name=workspace.name,
             resource_group_name=place.resource_group_name,
-            properties=ml.AzureBlobDatastoreArgs(
-                datastore_type="AzureBlob",
+            properties=ml.AzureDataLakeGen2DatastoreArgs(
+                datastore_type="AzureDataLakeGen2",  # of accounts with a hierarchical namespace
                 account_name=args.training_account_name,
-                container_name=args.training_container_name,
+                filesystem=args.training_container_name,
                 credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
                 # Nobody sees data through the workspace's identity: people and jobs sign in as themselves.
                 service_data_access_auth_identity=ml.ServiceDataAccessAuthIdentity.NONE,

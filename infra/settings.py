@@ -194,7 +194,7 @@ class DatabricksSettings(_Section):
 
 
 class TrainingDataSettings(_Section):
-    """The storage account of the training data."""
+    """The storage account of the training data, and how long both accounts keep what was deleted."""
 
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field(
         default="ZRS",
@@ -205,14 +205,15 @@ class TrainingDataSettings(_Section):
         default=7,
         ge=1,
         le=365,
-        description="Deleted blobs and containers can be restored for so many days.",
+        description="Deleted blobs and containers can be restored for so many days, and so can replaced versions of "
+        "the ML workspace's own blobs.",
         examples=[30],
     )
-    old_version_days: int = Field(
-        default=30,
+    engineered_days: int = Field(
+        default=90,
         ge=1,
         le=3_650,
-        description="Replaced versions of a blob are deleted after so many days.",
+        description="What feature engineering wrote is deleted after so many days; what it was made from stays.",
         examples=[90],
     )
     cool_after_days: int | None = Field(

@@ -1,7 +1,8 @@
 """The two storage accounts: the ML workspace's own, and the training data's.
 
-They are apart because the workspace's must not have a hierarchical namespace and holds code and logs, while the
-training data outlives them. Neither has keys: every access is by an Entra identity with a role.
+The workspace's must not have a hierarchical namespace; it keeps versions of code and logs. The training data's must
+have one: Spark reads it by the dfs endpoint, which refuses flat accounts with soft delete (docs/adr/0013). Neither has
+keys: every access is by an Entra identity with a role.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from infra.placement import Placement
 from infra.settings import TrainingDataSettings
 
 TRAINING_CONTAINER = "trainingdata"
+ENGINEERED = "engineered"
+"""Folder of what feature engineering writes: made anew by every run, from data that stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class StorageArgs:
 
 
 class Storage(pulumi.ComponentResource):
-    """Both accounts, with versions and soft delete, and the container of the training data."""
+    """Both accounts, what is deleted there kept for a while, and the container of the training data."""
 
     workspace_account_id: pulumi.Output[str]
     training_account_id: pulumi.Output[str]
@@ -43,10 +46,11 @@ class Storage(pulumi.ComponentResource):
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:storage:Storage", name, None, opts)
         self._args = args
-        workspace = self._account(f"{name}-workspace", args.names.workspace_storage, "LRS")
-        self._blob_service(f"{name}-workspace", workspace)
-        training = self._account(f"{name}-training", args.names.training_storage, args.training_data.replication)
-        service = self._blob_service(f"{name}-training", training)
+        replication = args.training_data.replication
+        workspace = self._account(f"{name}-workspace", args.names.workspace_storage, "LRS", hierarchical=False)
+        flat = self._blob_service(f"{name}-workspace", workspace, versions=True)
+        training = self._account(f"{name}-training", args.names.training_storage, replication, hierarchical=True)
+        service = self._blob_service(f"{name}-training", training, versions=False)
         container = storage.BlobContainer(
             f"{name}-trainingdata",
             container_name=TRAINING_CONTAINER,
@@ -62,7 +66,8 @@ class Storage(pulumi.ComponentResource):
             Source(label="training-storage", id=training.id, logs=False),
             Source(label="training-blobs", id=pulumi.Output.concat(training.id, "/blobServices/default")),
         ]
-        self._lifecycle(f"{name}-training", training, service)
+        self._lifecycle(f"{name}-workspace", workspace, flat, self._of_versions())
+        self._lifecycle(f"{name}-training", training, service, self._of_training_data())
         for label, account, links in (
             # Batch endpoints take all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
             ("workspace-storage", workspace, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
@@ -83,7 +88,7 @@ class Storage(pulumi.ComponentResource):
             }
         )
 
-    def _account(self, name: str, account_name: str, replication: str) -> storage.StorageAccount:
+    def _account(self, name: str, account_name: str, replication: str, *, hierarchical: bool) -> storage.StorageAccount:
         place = self._args.placement
         return storage.StorageAccount(
             name,
@@ -92,6 +97,7 @@ class Storage(pulumi.ComponentResource):
             location=place.location,
             kind=storage.Kind.STORAGE_V2,
             sku=storage.SkuArgs(name=f"Standard_{replication}"),
+            is_hns_enabled=hierarchical,
             allow_shared_key_access=False,
             default_to_o_auth_authentication=True,
             allow_blob_public_access=False,
@@ -120,51 +126,81 @@ class Storage(pulumi.ComponentResource):
             ],
         )
 
-    def _blob_service(self, name: str, account: storage.StorageAccount) -> storage.BlobServiceProperties:
+    def _blob_service(
+        self, name: str, account: storage.StorageAccount, *, versions: bool
+    ) -> storage.BlobServiceProperties:
+        """`versions`: Azure refuses them on an account with a hierarchical namespace."""
         retention = storage.DeleteRetentionPolicyArgs(enabled=True, days=self._args.training_data.soft_delete_days)
         return storage.BlobServiceProperties(
             f"{name}-blobs",
             blob_services_name="default",
             account_name=account.name,
             resource_group_name=self._args.placement.resource_group_name,
-            is_versioning_enabled=True,
+            is_versioning_enabled=versions,
             delete_retention_policy=retention,
             container_delete_retention_policy=retention,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _lifecycle(self, name: str, account: storage.StorageAccount, service: pulumi.Resource) -> None:
-        """Replaced versions are deleted in time, and data that nobody changes gets cheaper."""
+    def _of_versions(self) -> list[storage.ManagementPolicyRuleArgs]:
+        """What the rule deletes is deleted softly: a replaced version is there for as long as a deleted blob."""
+        days = self._args.training_data.soft_delete_days
+        version = storage.ManagementPolicyVersionArgs(
+            delete=storage.DateAfterCreationArgs(days_after_creation_greater_than=days)
+        )
+        return [_rule("old-versions", storage.ManagementPolicyActionArgs(version=version))]
+
+    def _of_training_data(self) -> list[storage.ManagementPolicyRuleArgs]:
+        """Copies that runs made of the data end, and data that nobody changes gets cheaper."""
         settings = self._args.training_data
-        cool = settings.cool_after_days
-        base = storage.ManagementPolicyBaseBlobArgs(
-            tier_to_cool=storage.DateAfterModificationArgs(days_after_modification_greater_than=cool)
-        )
-        actions = storage.ManagementPolicyActionArgs(
-            base_blob=None if cool is None else base,
-            version=storage.ManagementPolicyVersionArgs(
-                delete=storage.DateAfterCreationArgs(days_after_creation_greater_than=settings.old_version_days)
-            ),
-        )
+        ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(settings.engineered_days))
+        rules = [
+            _rule(
+                "engineered-data",
+                storage.ManagementPolicyActionArgs(base_blob=ends),
+                f"{TRAINING_CONTAINER}/{ENGINEERED}/",
+            )
+        ]
+        if settings.cool_after_days is not None:
+            cools = storage.ManagementPolicyBaseBlobArgs(tier_to_cool=_after(settings.cool_after_days))
+            rules.append(
+                _rule("training-data", storage.ManagementPolicyActionArgs(base_blob=cools), f"{TRAINING_CONTAINER}/")
+            )
+        return rules
+
+    def _lifecycle(
+        self,
+        name: str,
+        account: storage.StorageAccount,
+        service: pulumi.Resource,
+        rules: list[storage.ManagementPolicyRuleArgs],
+    ) -> None:
         storage.ManagementPolicy(
             f"{name}-lifecycle",
             management_policy_name="default",
             account_name=account.name,
             resource_group_name=self._args.placement.resource_group_name,
-            policy=storage.ManagementPolicySchemaArgs(
-                rules=[
-                    storage.ManagementPolicyRuleArgs(
-                        name="training-data",
-                        enabled=True,
-                        type=storage.RuleType.LIFECYCLE,
-                        definition=storage.ManagementPolicyDefinitionArgs(
-                            actions=actions,
-                            filters=storage.ManagementPolicyFilterArgs(
-                                blob_types=["blockBlob"], prefix_match=[f"{TRAINING_CONTAINER}/"]
-                            ),
-                        ),
-                    )
-                ]
-            ),
+            policy=storage.ManagementPolicySchemaArgs(rules=rules),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
         )
+
+
+def _after(days: int) -> storage.DateAfterModificationArgs:
+    return storage.DateAfterModificationArgs(days_after_modification_greater_than=days)
+
+
+def _rule(
+    name: str, actions: storage.ManagementPolicyActionArgs, prefix: str | None = None
+) -> storage.ManagementPolicyRuleArgs:
+    """A rule over block blobs: all of the account's, or those below `prefix`."""
+    return storage.ManagementPolicyRuleArgs(
+        name=name,
+        enabled=True,
+        type=storage.RuleType.LIFECYCLE,
+        definition=storage.ManagementPolicyDefinitionArgs(
+            actions=actions,
+            filters=storage.ManagementPolicyFilterArgs(
+                blob_types=["blockBlob"], prefix_match=None if prefix is None else [prefix]
+            ),
+        ),
+    )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pulumi_policy import PolicyResource
+
 from policy import resource_types as types
-from policy.rules import Problems, Subject, get, rule
+from policy.rules import Found, Problems, Subject, get, rule, stack_rule, targets
 
 _TLS = ("TLS1_2", "TLS1_3")
+_LINKS = "privateLinkServiceConnections"
 
 
 def _shared_keys(account: Subject) -> Problems:
@@ -37,11 +43,41 @@ def _tenants_and_users(account: Subject) -> Problems:
 
 
 def _recoverable(service: Subject) -> Problems:
-    if get(service.props, "isVersioningEnabled") is not True:
-        yield "Set is_versioning_enabled=True: an overwritten blob is lost otherwise."
     for name, what in (("deleteRetentionPolicy", "blob"), ("containerDeleteRetentionPolicy", "container")):
         if get(service.props, name, "enabled") is not True:
             yield f"Enable the soft delete of {what}s: a deleted {what} is lost otherwise."
+
+
+def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    """An account's blob service has its defaults, which recover nothing, where the program does not declare it."""
+    declared = targets(resources, [types.BLOB_SERVICE], "accountName")
+    for resource in resources:
+        if resource.resource_type == types.STORAGE_ACCOUNT and resource.urn not in declared:
+            yield "Give the account blob service properties: it has no soft delete otherwise.", resource.urn
+        if resource.resource_type != types.BLOB_SERVICE:
+            continue
+        versions = get(resource.props, "isVersioningEnabled") is True
+        for account in resource.property_dependencies.get("accountName", []):
+            hierarchical = get(account.props, "isHnsEnabled") is True
+            if hierarchical and versions:
+                yield "Leave is_versioning_enabled off: Azure refuses it with a hierarchical namespace.", resource.urn
+            elif not hierarchical and not versions:
+                yield "Set is_versioning_enabled=True: an overwritten blob is lost otherwise.", resource.urn
+
+
+def _data_lake(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+    """The dfs endpoint answers 409 EndpointUnsupportedAccountFeatures for a flat account with soft delete."""
+    lakes = [
+        each
+        for each in resources
+        if get(each.props, "properties", "datastoreType") == "AzureDataLakeGen2"
+        or any("dfs" in (get(link, "groupIds") or ()) for link in get(each.props, _LINKS) or ())
+    ]
+    reached = targets(lakes, [types.ML_DATASTORE], "properties") | targets(lakes, [types.PRIVATE_ENDPOINT], _LINKS)
+    for resource in resources:
+        flat = resource.resource_type == types.STORAGE_ACCOUNT and get(resource.props, "isHnsEnabled") is not True
+        if flat and resource.urn in reached:
+            yield "Set is_hns_enabled=True: Spark cannot read a flat account with soft delete.", resource.urn
 
 
 def _vault(vault: Subject) -> Problems:
@@ -81,7 +117,9 @@ RULES = [
         [types.STORAGE_ACCOUNT],
         _tenants_and_users,
     ),
-    rule("storage-recoverable", "Blobs have versions and soft delete.", [types.BLOB_SERVICE], _recoverable),
+    rule("storage-recoverable", "Deleted blobs and containers come back.", [types.BLOB_SERVICE], _recoverable),
+    stack_rule("storage-versions", "Blobs have versions where Azure has them.", _versions),
+    stack_rule("storage-data-lake", "What Spark reads has a hierarchical namespace.", _data_lake),
     rule("key-vault-roles", "Key Vault decides by roles and keeps what is deleted.", [types.VAULT], _vault),
     rule("key-vault-purge-protection", "Key Vault cannot be deleted for good.", [types.VAULT], _purge_protection),
     rule("registry-entra-only", "The container registry asks for an Entra sign-in.", [types.REGISTRY], _registry),

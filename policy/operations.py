@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pulumi_policy import PolicyResource
 
 from policy import resource_types as types
-from policy.rules import Problems, Subject, get, rule, stack_rule
+from policy.rules import Found, Problems, Subject, get, rule, stack_rule, targets
 
 _TAGS = ("project", "environment", "owner", "cost_center")
 _TAGGED = (
@@ -24,8 +24,6 @@ _LOGGED = (
 _HOLDS_DATA = (types.STORAGE_ACCOUNT, types.VAULT, types.ML_WORKSPACE, types.ML_REGISTRY)
 _REQUIRED = {"required": {"type": "boolean", "default": False}}
 
-Found = Iterator[tuple[str, str | None]]
-
 
 def _tags(resource: Subject) -> Problems:
     tags = get(resource.props, "tags") or {}
@@ -35,7 +33,7 @@ def _tags(resource: Subject) -> Problems:
 
 
 def _logs(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
-    logged = _targets(resources, [types.DIAGNOSTIC_SETTING], "resourceUri")
+    logged = targets(resources, [types.DIAGNOSTIC_SETTING], "resourceUri")
     for resource in resources:
         if resource.resource_type in _LOGGED and resource.urn not in logged:
             yield "Give it a diagnostic setting: what it did cannot be looked up otherwise.", resource.urn
@@ -59,7 +57,7 @@ def _budget(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> F
 def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
     if not config.get("required"):
         return
-    locked = _targets(resources, types.LOCKS, "scope")
+    locked = targets(resources, types.LOCKS, "scope")
     for resource in resources:
         if resource.resource_type in _HOLDS_DATA:
             if resource.urn not in locked:
@@ -69,29 +67,16 @@ def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -
 
 
 def _lifecycle(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
-    cleaned = _targets(resources, [types.LIFECYCLE], "accountName")
-    versioned = _targets(
+    cleaned = targets(resources, [types.LIFECYCLE], "accountName")
+    versioned = targets(
         [each for each in resources if get(each.props, "isVersioningEnabled") is True],
         [types.BLOB_SERVICE],
         "accountName",
     )
-    holds = _targets(resources, [types.BLOB_CONTAINER], "accountName")
+    holds = targets(resources, [types.BLOB_CONTAINER], "accountName")
     for resource in resources:
-        if resource.urn in versioned & holds and resource.urn not in cleaned:
-            yield (
-                "Give the account a lifecycle rule for old versions: they are kept for ever otherwise.",
-                resource.urn,
-            )
-
-
-def _targets(resources: Sequence[PolicyResource], kinds: Sequence[str], name: str) -> set[str]:
-    """URNs of the resources that resources of `kinds` refer to by their input `name`."""
-    return {
-        target.urn
-        for resource in resources
-        if resource.resource_type in kinds
-        for target in resource.property_dependencies.get(name, [])
-    }
+        if resource.urn in versioned | holds and resource.urn not in cleaned:
+            yield "Give the account a lifecycle policy: old versions and copies are kept for ever.", resource.urn
 
 
 RULES = [
@@ -106,5 +91,5 @@ RULES = [
     stack_rule("alerts", "Somebody is told of failed runs.", _alerts, settings=_REQUIRED),
     stack_rule("budget", "Somebody is told of costs.", _budget, settings=_REQUIRED),
     stack_rule("data-protected", "What holds data is locked and protected.", _protected, settings=_REQUIRED),
-    stack_rule("old-versions-end", "Versions of training data are not kept for ever.", _lifecycle),
+    stack_rule("storage-lifecycle", "What storage accounts keep of the past ends.", _lifecycle),
 ]

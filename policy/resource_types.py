@@ -33,6 +33,7 @@ LOCKS = (
     f"{_AZURE}:authorization:ManagementLockAtResourceGroupLevel",
 )
 NETWORK_GROUP = f"{_AZURE}:network:NetworkSecurityGroup"
+PRIVATE_ENDPOINT = f"{_AZURE}:network:PrivateEndpoint"
 SECURITY_RULE = f"{_AZURE}:network:SecurityRule"
 VIRTUAL_NETWORK = f"{_AZURE}:network:VirtualNetwork"
 PUBLIC_ADDRESS = f"{_AZURE}:network:PublicIPAddress"

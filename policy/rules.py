@@ -17,6 +17,8 @@ from pulumi_policy import (
 )
 
 Problems = Iterator[str]
+Found = Iterator[tuple[str, str | None]]
+"""What is wrong, and the URN that it is wrong with."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ def get(value: Any, *path: str) -> Any:
             return None
         value = value[name]
     return value
+
+
+def targets(resources: Sequence[PolicyResource], kinds: Sequence[str], name: str) -> set[str]:
+    """URNs of the resources that resources of `kinds` refer to by their input `name`."""
+    return {
+        target.urn
+        for resource in resources
+        if resource.resource_type in kinds
+        for target in resource.property_dependencies.get(name, [])
+    }
 
 
 def rule(
@@ -60,11 +72,11 @@ def rule(
 def stack_rule(
     name: str,
     description: str,
-    check: Callable[[Sequence[PolicyResource], Mapping[str, Any]], Iterable[tuple[str, str | None]]],
+    check: Callable[[Sequence[PolicyResource], Mapping[str, Any]], Found],
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> StackValidationPolicy:
-    """A policy over all resources at once: `check` yields what is wrong, and the URN that it is wrong with."""
+    """A policy over all resources at once."""
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         for problem, urn in check(args.resources, args.get_config() if settings else {}):

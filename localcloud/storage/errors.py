@@ -31,6 +31,19 @@ def network_refused() -> ServiceError:
     return ServiceError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
 
 
+def endpoint_unsupported() -> ServiceError:
+    """The dfs endpoint of a flat account with soft delete.
+
+    learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview; the text: Azure/azure-sdk-for-python#22775.
+    """
+    return ServiceError(
+        409,
+        "EndpointUnsupportedAccountFeatures",
+        "This endpoint does not support BlobStorageEvents or SoftDelete. Please disable these account features if you "
+        "would like to use this endpoint.",
+    )
+
+
 def key_refused() -> ServiceError:
     """allowSharedKeyAccess is false: no Shared Key, no account or service SAS."""
     return ServiceError(

@@ -32,7 +32,7 @@ _HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 _ABFS = "Azure Blob FS"
-"""In the User-Agent of Hadoop's driver."""
+"""In the User-Agent of Hadoop's driver, which is at the dfs endpoint on Azure: what holds there counts here."""
 _CHALLENGE_SINCE = "2019-12-12"
 """From this x-ms-version on, an anonymous request gets a bearer challenge."""
 
@@ -81,23 +81,28 @@ class StorageFront:
         account = self._ctx.resources.named(_ACCOUNT_TYPE, account_name)
         if account is None or account.state != "Succeeded":
             raise errors.no_account(account_name, host)
-        self._check_network(account, request)
+        endpoint = "dfs" if _ABFS in request.headers.get("user-agent", "") else "blob"
+        if private_link.refused(self._ctx, account, endpoint):
+            raise errors.network_refused()
         query = _query_of(request.url.query)
         raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
         target = target_of(unquote(raw_path), query)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
         trusted, principal = self._authorize(request, account, raw_path, target, query, headers)
+        if endpoint == "dfs" and self._keeps_out_dfs(account):
+            raise errors.endpoint_unsupported()
         if principal is not None and not target.container and query.get("comp") == "userdelegationkey":
             return await delegation.key_response(self._fabric, principal, request)
         return await self._forward(
             request, account_name, raw_path, headers, query, trusted=trusted, principal=principal
         )
 
-    def _check_network(self, account: Resource, request: Request) -> None:
-        """ABFS would use the dfs endpoint on Azure, so its path there is what counts."""
-        endpoint = "dfs" if _ABFS in request.headers.get("user-agent", "") else "blob"
-        if private_link.refused(self._ctx, account, endpoint):
-            raise errors.network_refused()
+    def _keeps_out_dfs(self, account: Resource) -> bool:
+        """Soft delete closes the dfs endpoint of an account without a hierarchical namespace."""
+        if account.properties.get("isHnsEnabled"):
+            return False
+        service = self._ctx.resources.get(f"{account.id}/blobServices/default")
+        return service is not None and bool((service.properties.get("deleteRetentionPolicy") or {}).get("enabled"))
 
     def _authorize(
         self,

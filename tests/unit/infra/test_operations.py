@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
+from typing import Any
 
 import pytest
 
 from infra import alerts
-from tests.unit.infra.recorder import deploy
+from tests.unit.infra.recorder import Deployment, deploy
 from tests.unit.infra.test_platform import FULL, NETWORKS
 
 PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
@@ -118,22 +119,38 @@ def test_nothing_is_locked_or_protected_where_it_is_not() -> None:
     assert not [each.name for each in made if each.protect]
 
 
-def test_old_versions_end_and_old_data_get_cheaper() -> None:
-    settings = '{"old_version_days": 90, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS"}'
+def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
+    """The account's rules by name: the prefix that each is for, and its actions."""
+    (policy,) = [each for each in made.of("ManagementPolicy") if each.inputs["accountName"] == account]
+    return {
+        rule["name"]: (rule["definition"]["filters"].get("prefixMatch"), rule["definition"]["actions"])
+        for rule in policy.inputs["policy"]["rules"]
+    }
+
+
+def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
+    settings = '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS"}'
     made = deploy(training_data=settings)
-    (rule,) = made.one("ManagementPolicy").inputs["policy"]["rules"]
-    actions = rule["definition"]["actions"]
-    assert actions["version"] == {"delete": {"daysAfterCreationGreaterThan": 90}}
-    assert actions["baseBlob"] == {"tierToCool": {"daysAfterModificationGreaterThan": 60}}
-    assert rule["definition"]["filters"]["prefixMatch"] == ["trainingdata/"]
+    assert lifecycle(made, "stdataopsdevtr") == {
+        "engineered-data": (
+            ["trainingdata/engineered/"], {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
+        ),
+        "training-data": (
+            ["trainingdata/"], {"baseBlob": {"tierToCool": {"daysAfterModificationGreaterThan": 60}}},
+        ),
+    }  # fmt: skip
+    assert lifecycle(made, "stdataopsdev") == {
+        "old-versions": (None, {"version": {"delete": {"daysAfterCreationGreaterThan": 14}}})
+    }
     training = next(each for each in made.of("StorageAccount") if each.inputs["accountName"].endswith("tr"))
     assert training.inputs["sku"] == {"name": "Standard_GZRS"}
     assert {each.inputs["deleteRetentionPolicy"]["days"] for each in made.of("BlobServiceProperties")} == {14}
 
 
 def test_data_stay_where_they_are_unless_told() -> None:
-    (rule,) = deploy().one("ManagementPolicy").inputs["policy"]["rules"]
-    assert "baseBlob" not in rule["definition"]["actions"]
+    """Nothing but what a run can make again is ever deleted."""
+    rules = lifecycle(deploy(), "stdataopsdevtr")
+    assert set(rules) == {"engineered-data"} and rules["engineered-data"][0] == ["trainingdata/engineered/"]
 
 
 def test_the_model_registry_is_made_by_the_stack_that_says_so() -> None:

@@ -27,7 +27,7 @@ ALWAYS = {
     "azure-native:storage:StorageAccount": 2,
     "azure-native:storage:BlobServiceProperties": 2,
     "azure-native:storage:BlobContainer": 1,
-    "azure-native:storage:ManagementPolicy": 1,
+    "azure-native:storage:ManagementPolicy": 2,
     "azure-native:keyvault:Vault": 1,
     "azure-native:operationalinsights:Workspace": 1,
     "azure-native:applicationinsights:Component": 1,

@@ -21,16 +21,25 @@ def test_storage_accounts_have_no_keys_and_no_strangers(deployment: Deployment) 
             "minimumTlsVersion": "TLS1_2", "kind": "StorageV2",
         }  # fmt: skip
         assert {key: account.inputs.get(key) for key in wanted} == wanted, account.name
-        assert not account.inputs.get("isHnsEnabled"), "the workspace's account must not have a hierarchical namespace"
 
 
 def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:
     assert deployment.one("BlobContainer").inputs["publicAccess"] == "None"
 
 
+def test_spark_reads_a_hierarchical_namespace_and_the_ml_workspace_has_none(deployment: Deployment) -> None:
+    """Azure ML refuses one for its default storage; the dfs endpoint refuses soft delete without one."""
+    kinds = {each.inputs["accountName"]: each.inputs["isHnsEnabled"] for each in deployment.of("StorageAccount")}
+    assert kinds == {"stdataopsdev": False, "stdataopsdevtr": True}
+    versions = {
+        str(each.inputs["accountName"]): each.inputs["isVersioningEnabled"]
+        for each in deployment.of("BlobServiceProperties")
+    }
+    assert versions == {"stdataopsdev": True, "stdataopsdevtr": False}, "Azure refuses versions with one"
+
+
 def test_blobs_can_be_brought_back(deployment: Deployment) -> None:
     for service in deployment.of("BlobServiceProperties"):
-        assert service.inputs["isVersioningEnabled"] is True
         assert service.inputs["deleteRetentionPolicy"] == {"enabled": True, "days": 7}
         assert service.inputs["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 7}
 
@@ -92,7 +101,8 @@ def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
     properties = deployment.one("Datastore").inputs["properties"]
     assert properties["credentials"] == {"credentialsType": "None"}
     assert properties["serviceDataAccessAuthIdentity"] == "None", "nobody sees data through the workspace's identity"
-    assert properties["accountName"] == "stdataopsdevtr" and properties["containerName"] == "trainingdata"
+    assert properties["datastoreType"] == "AzureDataLakeGen2"
+    assert properties["accountName"] == "stdataopsdevtr" and properties["filesystem"] == "trainingdata"
 
 
 def test_the_endpoint_asks_for_an_entra_token(deployment: Deployment) -> None:

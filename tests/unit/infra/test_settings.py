@@ -136,6 +136,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"databricks": {"managed_resource_group": "rg/dbw"}}, "databricks.managed_resource_group = rg/dbw"),
     ({"training_data": {"replication": "RAGRS"}}, "input should be 'LRS', 'ZRS', 'GRS' or 'GZRS'. Valid example: ZRS"),
     ({"training_data": {"soft_delete_days": 366}}, "input should be less than or equal to 365"),
+    ({"training_data": {"engineered_days": 0}}, "training_data.engineered_days = 0: input should be greater than"),
+    ({"training_data": {"old_version_days": 30}}, "training_data.old_version_days = 30: there is no such setting"),
     ({"training_data": {"cool_after_days": "never"}}, "training_data.cool_after_days = never: input should be a valid"),
     (
         {"key_vault": {"soft_delete_days": 6}},

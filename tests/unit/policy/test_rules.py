@@ -88,7 +88,6 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("storage-tls", types.STORAGE_ACCOUNT, {"enableHttpsTrafficOnly": False}, "enable_https_traffic_only"),
     ("storage-entra-only", types.STORAGE_ACCOUNT, {"allowCrossTenantReplication": True}, "another tenant"),
     ("storage-entra-only", types.STORAGE_ACCOUNT, {"isLocalUserEnabled": None}, "is_local_user_enabled=False"),
-    ("storage-recoverable", types.BLOB_SERVICE, {"isVersioningEnabled": False}, "is_versioning_enabled=True"),
     ("storage-recoverable", types.BLOB_SERVICE, {"deleteRetentionPolicy": None}, "soft delete of blobs"),
     ("storage-recoverable", types.BLOB_SERVICE, {"containerDeleteRetentionPolicy": None}, "of containers"),
     ("key-vault-roles", types.VAULT, {"properties.enableRbacAuthorization": False}, "enable_rbac_authorization=True"),
@@ -133,7 +132,10 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("required-tags", types.RESOURCE_GROUP, {"tags": None}, "Set the tags project, environment, owner, cost_center"),
     ("required-tags", types.STORAGE_ACCOUNT, {"tags": TAGS | {"owner": ""}}, "Set the tags owner"),
 ]  # fmt: skip
-STACK_RULES = {"diagnostic-settings", "alerts", "budget", "data-protected", "old-versions-end"}
+STACK_RULES = {
+    "diagnostic-settings", "alerts", "budget", "data-protected", "storage-lifecycle", "storage-versions",
+    "storage-data-lake",
+}  # fmt: skip
 
 
 def changed(props: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,13 +241,56 @@ def test_data_without_a_lock_or_protection_are_found() -> None:
     assert not [rule for rule, _, _ in stack_violations(safe, lock) if rule == "data-protected"]
 
 
-def test_versions_that_nobody_cleans_up_are_found() -> None:
-    account = resource(types.STORAGE_ACCOUNT, GOOD[types.STORAGE_ACCOUNT], name="data", protect=True)
-    service = resource(types.BLOB_SERVICE, GOOD[types.BLOB_SERVICE], name="blobs", reads={"accountName": [account]})
-    container = resource(types.BLOB_CONTAINER, GOOD[types.BLOB_CONTAINER], name="c", reads={"accountName": [account]})
-    rule = resource(types.LIFECYCLE, {}, name="lifecycle", reads={"accountName": [account]})
-    assert "old-versions-end" in {name for name, _, _ in stack_violations(account, service, container)}
-    assert "old-versions-end" not in {name for name, _, _ in stack_violations(account, service, container, rule)}
+def account_with(
+    *, flat: bool = True, versions: bool = True, service: bool = True, more: Any = ()
+) -> list[tuple[str, str]]:
+    """What is said of the storage of an account and its blob service; `more` is made from the account."""
+    account = resource(
+        types.STORAGE_ACCOUNT, GOOD[types.STORAGE_ACCOUNT] | {"isHnsEnabled": not flat}, name="data", protect=True
+    )
+    parts = [account]
+    if service:
+        props = GOOD[types.BLOB_SERVICE] | {"isVersioningEnabled": versions}
+        parts.append(resource(types.BLOB_SERVICE, props, name="blobs", reads={"accountName": [account]}))
+    for type_, props, reads in more:
+        parts.append(resource(type_, props, name=type_, reads={reads: [account]}))
+    found = stack_violations(*parts)
+    return [(rule, text) for rule, _, text in found if rule.startswith("storage-")]
+
+
+LIFECYCLE: tuple[str, dict[str, Any], str] = (types.LIFECYCLE, {}, "accountName")
+CONTAINER = (types.BLOB_CONTAINER, GOOD[types.BLOB_CONTAINER], "accountName")
+LAKE = (types.ML_DATASTORE, {"properties": {"datastoreType": "AzureDataLakeGen2"}}, "properties")
+BLOBS = (types.ML_DATASTORE, {"properties": {"datastoreType": "AzureBlob"}}, "properties")
+LINK = "privateLinkServiceConnections"
+DFS = (types.PRIVATE_ENDPOINT, {LINK: [{"groupIds": ["dfs"]}]}, LINK)
+
+
+def test_what_nobody_cleans_up_is_found() -> None:
+    for more in ((), (CONTAINER,)):
+        ((rule, text),) = account_with(more=more)
+        assert rule == "storage-lifecycle" and "lifecycle policy" in text
+    ((rule, _),) = account_with(flat=False, versions=False, more=(CONTAINER,))
+    assert rule == "storage-lifecycle"
+    assert account_with(more=(CONTAINER, LIFECYCLE)) == []
+
+
+def test_versions_are_wanted_where_azure_has_them_and_nowhere_else() -> None:
+    assert account_with(more=(LIFECYCLE,)) == account_with(flat=False, versions=False) == []
+    ((rule, text),) = account_with(versions=False)
+    assert rule == "storage-versions" and "Set is_versioning_enabled=True" in text
+    ((rule, text),) = account_with(flat=False, more=(LIFECYCLE,))
+    assert rule == "storage-versions" and "Azure refuses it" in text
+    ((rule, text),) = account_with(service=False)
+    assert rule == "storage-versions" and "blob service properties" in text
+
+
+@pytest.mark.parametrize("reader", [LAKE, DFS], ids=["datastore", "private endpoint"])
+def test_a_flat_account_that_spark_is_to_read_is_found(reader: Any) -> None:
+    ((rule, text),) = account_with(more=(LIFECYCLE, reader))
+    assert rule == "storage-data-lake" and "is_hns_enabled=True" in text
+    assert account_with(flat=False, versions=False, more=(LIFECYCLE, reader)) == []
+    assert account_with(more=(LIFECYCLE, BLOBS)) == []
 
 
 def test_every_rule_is_tried() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from localcloud.databricks.runner import Runner
+    from localcloud.databricks.unity.regions import MetastoreRegions
     from localcloud.databricks.warm import WarmDrivers
 
 
@@ -54,6 +55,7 @@ class Services:
     context: Context
     runner: Runner
     warm: WarmDrivers
+    regions: MetastoreRegions
 
 
 @dataclass

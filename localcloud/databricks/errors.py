@@ -40,6 +40,14 @@ def malformed(message: str) -> ServiceError:
     return ServiceError(400, "MALFORMED_REQUEST", message)
 
 
+class DetailedError(ServiceError):
+    """With google.rpc.ErrorInfo beside code and message; `reason` may be narrower than the code."""
+
+    def __init__(self, status: int, code: str, message: str, reason: str = "") -> None:
+        super().__init__(status, code, message)
+        self.reason = reason or code
+
+
 class ScimError(ServiceError):
     """SCIM has an error format of its own (RFC 7644, 3.12)."""
 

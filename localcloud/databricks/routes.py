@@ -34,10 +34,13 @@ from localcloud.databricks import (
 )  # fmt: skip
 from localcloud.databricks.call import Call, Handler, Services
 from localcloud.databricks.store import Documents, Json, find_everywhere
+from localcloud.databricks.unity import switch
+from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
 
 _log = logging.getLogger("localcloud.databricks")
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 _SCIM = "preview/scim/v2"
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 # Method and path below /api/2.x; {name} is one path segment. Versions are those that Databricks publishes.
 _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
@@ -108,6 +111,7 @@ _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
     ("GET", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.get_group),
     ("PATCH", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.patch_group),
     ("DELETE", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.delete_group),
+    **UNITY_CALLS,
 }
 _CREATED = {("POST", f"{_SCIM}/{name}") for name in ("ServicePrincipals", "Users", "Groups")}
 _NO_CONTENT = {("DELETE", f"{_SCIM}/{name}/{{id}}") for name in ("ServicePrincipals", "Users", "Groups")}
@@ -181,12 +185,15 @@ def build_routes(services: Services) -> list[BaseRoute]:
 
 
 def build_local_routes(services: Services) -> list[BaseRoute]:
-    """The run page on localhost, for browsers that know nothing of the proxy."""
+    """The run page on localhost, for browsers that know nothing of the proxy; and which regions have a metastore."""
 
     async def run_page(request: Request) -> Response:
         return _page(services, request.path_params["run_id"])
 
-    return [Route("/_localcloud/databricks/runs/{run_id:int}", run_page)]
+    return [
+        Route("/_localcloud/databricks/runs/{run_id:int}", run_page),
+        switch.route(services.context, services.regions),
+    ]
 
 
 async def _answer(services: Services, request: Request) -> Response:
@@ -252,6 +259,9 @@ def _refusal(error: ServiceError) -> Response:
     else:
         code = "NOT_IMPLEMENTED" if error.code == "NotImplemented" else error.code
         body = {"error_code": code, "message": error.message}
+        if isinstance(error, errors.DetailedError):
+            info = {"@type": _ERROR_INFO, "reason": error.reason, "domain": "unity-catalog.databricks.com"}
+            body["details"] = [info]
     return JSONResponse(body, status_code=error.status, headers=error.headers)
 
 

@@ -11,6 +11,8 @@ from localcloud.databricks import access, store
 from localcloud.databricks.call import Services
 from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.runner import Runner
+from localcloud.databricks.unity import session
+from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.warm import WarmDrivers
 
 
@@ -27,11 +29,13 @@ def build(context: Context) -> DatabricksService:
     store.create_schema(context.database)
     warm = WarmDrivers(context)
     runner = Runner(context, warm)
-    services = Services(context, runner, warm)
+    regions = MetastoreRegions.from_environment()
+    context.offered[MetastoreRegions] = regions
+    services = Services(context, runner, warm, regions)
 
     async def start() -> None:
         live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}
-        store.forget_workspaces(context.database, live)
+        store.forget_workspaces(context.database, live | set(session.namespaces(context)))
         runner.recover()
         await warm.start()
 

@@ -44,7 +44,7 @@ def next_id(database: Database) -> int:
 @dataclass(frozen=True)
 class Documents:
     """The documents of one workspace. Kinds: object, pool, policy, run, task-run, job, cluster, acl, principal,
-    user, group, scope, secret, secret-acl, token."""
+    user, group, scope, secret, secret-acl, token; of a region's metastore: uc-*."""
 
     database: Database
     workspace: str

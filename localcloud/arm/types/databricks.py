@@ -13,6 +13,7 @@ from localcloud.arm.store import Resource, now
 from localcloud.arm.types import databricks_network
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.databricks.unity.regions import MetastoreRegions
 
 Json = dict[str, Any]
 
@@ -76,7 +77,13 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         )
     databricks_network.check(ctx, resource)
     properties.setdefault("authorizations", [])
-    properties["isUcEnabled"] = False
+    regions = ctx.offered.get(MetastoreRegions)
+    properties["isUcEnabled"] = regions is not None and regions.has(str(resource.location))
+
+
+def _complete_connector(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    """Its identity is every resource's own (localcloud.arm.identity). Only workspaces' own storage refers to it."""
+    resource.properties["referedBy"] = []
 
 
 def _parameters(given: Json, resource: Resource) -> Json:
@@ -157,6 +164,7 @@ def register(ctx: Context) -> None:
             ),
             name=name,
             tracked=True,
+            complete=_complete_connector,
             long_running=frozenset({"put", "delete"}),
         ),
     )  # fmt: skip

@@ -30,6 +30,7 @@ from tests.localcloud.azure_session import azure as azure
 from tests.localcloud.azure_session import group as group
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-test"
+CONNECTOR = f"{GROUP}/providers/Microsoft.Databricks/accessConnectors/dbac-test"
 
 
 class _Directory:
@@ -74,7 +75,17 @@ def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directo
     authorization.assign(directory.principals["deployer"], "Contributor", f"/subscriptions/{SUBSCRIPTION_ID}")
     properties = {"workspaceUrl": "127.0.0.1", "workspaceId": "7405600000000001", "createdDateTime": "2026-11-24"}
     workspace = f"{GROUP}/providers/Microsoft.Databricks/workspaces/dbw-test"
-    store.put(Resource(id=workspace, type="Microsoft.Databricks/workspaces", name="dbw-test", properties=properties))
+    store.put(
+        Resource(
+            id=workspace, type="Microsoft.Databricks/workspaces", name="dbw-test", location="westeurope",
+            properties=properties,
+        )
+    )  # fmt: skip
+    connector = Resource(
+        id=CONNECTOR, type="Microsoft.Databricks/accessConnectors", name="dbac-test", location="westeurope",
+        identity={"type": "SystemAssigned", "principalId": str(uuid.uuid4()), "tenantId": TENANT_ID},
+    )  # fmt: skip
+    store.put(connector)
     context = Context(
         settings=settings, database=database, identities=directory, authorizer=authorization,  # type: ignore[arg-type]
         storage=None, resources=store, types=TypeRegistry(),  # type: ignore[arg-type]

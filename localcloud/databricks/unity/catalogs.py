@@ -1,0 +1,86 @@
+"""/api/2.1/unity-catalog/catalogs. Each begins with the schemas `default` and `information_schema`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals
+from localcloud.databricks.unity.securables import CATALOG, METASTORE, SCHEMA, VOLUME
+from localcloud.databricks.unity.session import SYSTEM, Session
+
+INFORMATION_SCHEMA = "information_schema"
+_FIELDS = {"name": str, "comment": str, "properties": dict, "storage_root": str}
+_CHANGES = {"comment": str, "properties": dict, "enable_predictive_optimization": str, **ownership.FIELDS}
+_OPTIMIZATION = ("DISABLE", "ENABLE", "INHERIT")
+
+
+def create(call: Call) -> Json:
+    session = Session.open(call)
+    privileges.require(session, METASTORE, session.info["name"], "CREATE_CATALOG")
+    given = listing.fields(call, "catalogs", _FIELDS)
+    name = listing.new_name(call, "CreateCatalog", "CatalogInfo.name")
+    if session.find(CATALOG, name) is not None:
+        raise refusals.exists(CATALOG, name)
+    id_ = str(uuid.uuid4())
+    fields: dict[str, Any] = {"id": id_, "catalog_type": "MANAGED_CATALOG", "securable_kind": "CATALOG_STANDARD"}
+    if not given.get("storage_root"):
+        raise managed.no_storage()
+    fields |= managed.storage(session, CATALOG, id_, given["storage_root"])
+    fields |= {key: given[key] for key in ("comment", "properties") if key in given}
+    with session.documents.database.transaction():
+        document = session.add(CATALOG, name, fields)
+        inside = {"catalog_name": name, "catalog_type": "MANAGED_CATALOG"}
+        comment = "Default schema (auto-created)"
+        session.add(SCHEMA, f"{name}.default", inside | {"schema_id": str(uuid.uuid4()), "comment": comment})
+        own = {"schema_id": str(uuid.uuid4()), "owner": SYSTEM, "created_by": SYSTEM, "updated_by": SYSTEM}
+        comment = "Information schema (auto-created)"
+        session.add(SCHEMA, f"{name}.{INFORMATION_SCHEMA}", inside | own | {"comment": comment})
+    return document
+
+
+def get(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(CATALOG, call.path["name"])
+    privileges.require_sight(session, CATALOG, found["name"])
+    return found
+
+
+def list_(call: Call) -> Json:
+    return ownership.listed(call, CATALOG, "catalogs")
+
+
+def update(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(CATALOG, call.path["name"])
+    privileges.require_owner(session, CATALOG, found["name"])
+    given = listing.fields(call, "changes of catalogs", _CHANGES)
+    check_optimization(given)
+    return session.change(CATALOG, found, ownership.changes(session, CATALOG, given))
+
+
+def delete(call: Call) -> Json:
+    """Without `force` a catalog has to be empty but for the information schema."""
+    session = Session.open(call)
+    found = session.get(CATALOG, call.path["name"])
+    name = found["name"]
+    privileges.require_owner(session, CATALOG, name)
+    schemas = session.within(SCHEMA, name)
+    content = [one for one in schemas if one["name"] != INFORMATION_SCHEMA]
+    if content and not call.flag("force"):
+        raise refusals.not_empty(CATALOG, name, f"{len(content)} schema(s)")
+    with session.documents.database.transaction():
+        for securable in (VOLUME, SCHEMA):
+            for one in session.within(securable, name):
+                session.remove(securable, one["full_name"])
+        session.remove(CATALOG, name)
+    return {}
+
+
+def check_optimization(given: Json) -> None:
+    value = given.get("enable_predictive_optimization")
+    if value is not None and value not in _OPTIMIZATION:
+        choices = ", ".join(_OPTIMIZATION)
+        raise refusals.invalid(f"enable_predictive_optimization must be one of {choices}, got {value}.")

@@ -1,0 +1,114 @@
+"""/api/2.1/unity-catalog/permissions and its paged forms: privileges, granted and inherited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.core.errors import not_emulated
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing, privileges, refusals
+from localcloud.databricks.unity.securables import ALL, BY_TYPE, Securable, chain
+from localcloud.databricks.unity.session import Session
+
+_LEAST = 150
+"""A page holds at least this many privileges, so that all of one principal's fit."""
+
+
+def get(call: Call) -> Json:
+    return _granted(call, "max_results")
+
+
+def list_(call: Call) -> Json:
+    return _granted(call, "page_size")
+
+
+def get_effective(call: Call) -> Json:
+    return _effective(call, "privilege_assignments", "max_results")
+
+
+def list_effective(call: Call) -> Json:
+    return _effective(call, "effective_privilege_assignments", "page_size")
+
+
+def update(call: Call) -> Json:
+    """Changes by principal; all of them or none."""
+    session, securable, name = _target(call)
+    if not privileges.manages(session, securable, name):
+        raise refusals.lacks("MANAGE", securable, name)
+    changes = call.parameters.get("changes") or []
+    if not isinstance(changes, list) or not all(isinstance(one, dict) for one in changes):
+        raise refusals.invalid(f"Field 'changes' must be a list of objects, got {changes!r}.")
+    granted = session.grants(securable, name)
+    for change in changes:
+        principal = session.principal(str(change.get("principal") or ""))
+        add, remove = (_privileges(securable, change.get(field)) for field in ("add", "remove"))
+        if add & remove:
+            raise refusals.invalid(f"Duplicate privileges to add and delete for principal {principal}.")
+        held = set() if ALL in remove else set(granted.get(principal, ())) - remove
+        granted[principal] = sorted(held | add)
+    granted = {principal: held for principal, held in granted.items() if held}
+    session.put_grants(securable, name, granted)
+    return {} if call.flag("omit_permissions_in_response") else _assignments(granted)
+
+
+def _granted(call: Call, size: str) -> Json:
+    session, securable, name = _target(call)
+    shown = _visible(session, securable, name, session.grants(securable, name), call.optional_text("principal"))
+    items = _assignments(shown).get("privilege_assignments", [])
+    return listing.page(call, items, "privilege_assignments", _principal, size=size, least=_LEAST)
+
+
+def _effective(call: Call, key: str, size: str) -> Json:
+    session, securable, name = _target(call)
+    found: dict[str, list[Json]] = {}
+    for one, full_name in chain(securable, name):
+        grants = session.grants(one, full_name)
+        for principal, held in _visible(session, securable, name, grants, call.optional_text("principal")).items():
+            for privilege in held:
+                entry: dict[str, Any] = {"privilege": privilege}
+                if one is not securable:
+                    entry |= {"inherited_from_type": one.code, "inherited_from_name": full_name}
+                found.setdefault(principal, []).append(entry)
+    items = [{"principal": principal, "privileges": entries} for principal, entries in found.items()]
+    return listing.page(call, items, key, _principal, size=size, least=_LEAST)
+
+
+def _target(call: Call) -> tuple[Session, Securable, str]:
+    type_ = call.path["type"].lower()
+    securable = BY_TYPE.get(type_)
+    if securable is None:
+        raise not_emulated(f"Unity Catalog's privileges on a {type_} (on {', '.join(BY_TYPE)} it does)")
+    session = Session.open(call)
+    return session, securable, str(session.get(securable, call.path["name"])["full_name"])
+
+
+def _visible(
+    session: Session, securable: Securable, name: str, grants: dict[str, list[str]], principal: str | None
+) -> dict[str, list[str]]:
+    """All of them for who manages the object, else the caller's own."""
+    if principal is not None:
+        wanted = session.principal(principal)
+        grants = {key: held for key, held in grants.items() if key == wanted}
+    if privileges.manages(session, securable, name) or session.call.caller.is_admin:
+        return grants
+    return {key: held for key, held in grants.items() if key in session.names}
+
+
+def _privileges(securable: Securable, given: Any) -> set[str]:
+    """Names with spaces are taken too. Raises INVALID_PARAMETER_VALUE for what cannot be granted on the object."""
+    if not isinstance(given or [], list):
+        raise refusals.invalid(f"Privileges must be given as a list, got {given!r}.")
+    names = {str(one).upper().replace(" ", "_") for one in given or []}
+    if wrong := sorted(names - securable.privileges):
+        raise refusals.no_such_privilege(securable, wrong[0])
+    return names
+
+
+def _assignments(grants: dict[str, list[str]]) -> Json:
+    items = [{"principal": principal, "privileges": sorted(held)} for principal, held in sorted(grants.items())]
+    return {"privilege_assignments": items} if items else {}
+
+
+def _principal(item: Json) -> str:
+    return str(item["principal"])

@@ -1,0 +1,144 @@
+"""/api/2.1/unity-catalog/external-locations: places in storage, each with the credential that opens it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage, urls
+from localcloud.databricks.unity.securables import (
+    CATALOG,
+    EXTERNAL_LOCATION,
+    METASTORE,
+    SCHEMA,
+    STORAGE_CREDENTIAL,
+    VOLUME,
+)  # fmt: skip
+from localcloud.databricks.unity.session import Session
+from localcloud.databricks.unity.urls import Url
+
+_SHARED: dict[str, type] = {"url": str, "credential_name": str, "comment": str, "read_only": bool, "fallback": bool}
+_CREATE = "CreateExternalLocation"
+
+
+async def create(call: Call) -> Json:
+    session = Session.open(call)
+    privileges.require(session, METASTORE, session.info["name"], "CREATE_EXTERNAL_LOCATION")
+    given = listing.fields(call, "external locations", {"name": str, **_SHARED}, ("skip_validation",))
+    name = listing.new_name(call, _CREATE, "ExternalLocationInfo.name")
+    listing.required(call, _CREATE, "credential_name")
+    url = urls.parse(listing.required(call, _CREATE, "url"))
+    if session.find(EXTERNAL_LOCATION, name) is not None:
+        raise refusals.exists(EXTERNAL_LOCATION, name)
+    credential = _credential(session, given["credential_name"])
+    _refuse_overlap(session, url, name, _CREATE)
+    read_only = given.get("read_only", False)
+    if not call.flag("skip_validation"):
+        await storage.check(session, url, credential, read_only=read_only)
+    fields: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "url": str(url),
+        "credential_name": credential["name"],
+        "credential_id": credential["id"],
+        "read_only": read_only,
+        "fallback": given.get("fallback", False),
+        "securable_kind": "EXTERNAL_LOCATION_STANDARD",
+    }
+    if "comment" in given:
+        fields["comment"] = given["comment"]
+    return session.add(EXTERNAL_LOCATION, name, fields)
+
+
+def get(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(EXTERNAL_LOCATION, call.path["name"])
+    privileges.require_sight(session, EXTERNAL_LOCATION, found["name"])
+    return found
+
+
+def list_(call: Call) -> Json:
+    return ownership.listed(call, EXTERNAL_LOCATION, "external_locations")
+
+
+async def update(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(EXTERNAL_LOCATION, call.path["name"])
+    privileges.require_owner(session, EXTERNAL_LOCATION, found["name"])
+    known = _SHARED | ownership.FIELDS
+    given = listing.fields(call, "changes of external locations", known, ("skip_validation", "force"))
+    changes = ownership.changes(session, EXTERNAL_LOCATION, given)
+    before = urls.parse(found["url"])
+    url = urls.parse(changes["url"]) if "url" in changes else before
+    name = str(changes.get("credential_name") or found["credential_name"])
+    same = name == found["credential_name"]
+    credential = session.find(STORAGE_CREDENTIAL, name) if same else _credential(session, name)
+    if url != before:
+        _refuse_overlap(session, url, found["name"], "UpdateExternalLocation")
+        if any(_dependents(session, before).values()) and not call.flag("force"):
+            raise refusals.in_use(
+                "External Location has dependent catalogs, schemas, managed or external tables/volumes; use force"
+                " option to update url anyway"
+            )
+    read_only = bool(changes.get("read_only", found["read_only"]))
+    moved = url != before or not same or (found["read_only"] and not read_only)
+    if moved and not call.flag("skip_validation"):
+        if credential is None:
+            raise refusals.missing(STORAGE_CREDENTIAL, name)
+        await storage.check(session, url, credential, read_only=read_only)
+    if credential is not None:
+        changes |= {"credential_name": credential["name"], "credential_id": credential["id"]}
+    return session.change(EXTERNAL_LOCATION, found, changes | {"url": str(url)})
+
+
+def delete(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(EXTERNAL_LOCATION, call.path["name"])
+    privileges.require_owner(session, EXTERNAL_LOCATION, found["name"])
+    uses = _dependents(session, urls.parse(found["url"]))
+    if any(uses.values()) and not call.flag("force"):
+        counts = ", ".join(f"{count} dependent {what}" for what, count in uses.items())
+        head, _, last = counts.rpartition(", ")
+        raise refusals.in_use(
+            f"Cannot delete external location (name = {found['name']}) because the location has {head}, and {last}. You"
+            " may use force option to delete it but the managed storage data under this location cannot be purged by"
+            " Unity Catalog anymore."
+        )
+    session.remove(EXTERNAL_LOCATION, found["name"])
+    return {}
+
+
+def _credential(session: Session, name: str) -> Json:
+    """Raises STORAGE_CREDENTIAL_DOES_NOT_EXIST, or PERMISSION_DENIED for who may not use it for a location."""
+    credential = session.get(STORAGE_CREDENTIAL, name)
+    privileges.require(session, STORAGE_CREDENTIAL, credential["name"], "CREATE_EXTERNAL_LOCATION")
+    return credential
+
+
+def _refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
+    for other in session.all(EXTERNAL_LOCATION):
+        if other["name"] != own and urls.parse(other["url"]).overlaps(url):
+            conflict = f" Conflicting location: {other['name']}."
+            raise refusals.overlap(str(url), call, "an existing external location", conflict)
+
+
+def _dependents(session: Session, url: Url) -> dict[str, int]:
+    """How many of each type keep their data at the location, as the service counts them up."""
+
+    def at(document: Json, field: str) -> bool:
+        return bool(document.get(field)) and url.holds(urls.parse(document[field]))
+
+    volumes = [one for one in session.all(VOLUME) if at(one, "storage_location")]
+    return {
+        "metastores": 0,
+        "catalogs": sum(at(one, "storage_root") for one in session.all(CATALOG)),
+        "schemas": sum(at(one, "storage_root") for one in session.all(SCHEMA)),
+        "managed tables": 0,
+        "external tables": 0,
+        "external volumes": sum(one["volume_type"] == "EXTERNAL" for one in volumes),
+        "managed volumes": sum(one["volume_type"] == "MANAGED" for one in volumes),
+        "registered model versions": 0,
+        "shares": 0,
+        "shared notebook files": 0,
+    }

@@ -1,0 +1,37 @@
+"""Where a catalog or schema keeps what it manages: a storage_root inside an external location.
+
+Metastores that Azure makes have no storage of their own, so a catalog needs one.
+"""
+
+from __future__ import annotations
+
+from localcloud.databricks.errors import DetailedError
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import privileges, refusals, urls
+from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, Securable
+from localcloud.databricks.unity.session import Session
+
+
+def storage(session: Session, securable: Securable, id_: str, root: str) -> Json:
+    """storage_root and storage_location of a new object.
+
+    Raises INVALID_PARAMETER_VALUE outside of every external location, PERMISSION_DENIED for who may not manage data
+    there or where the location is not open to the workspace.
+    """
+    url = urls.parse(root)
+    location = urls.location_of(session, url)
+    if location is None:
+        raise refusals.invalid(f"No parent external location found for path '{url}'. Please create one first.")
+    session.get(EXTERNAL_LOCATION, location["name"])
+    privileges.require(session, EXTERNAL_LOCATION, location["name"], "CREATE_MANAGED_STORAGE")
+    plural = {"catalog": "catalogs", "schema": "schemas"}[securable.type]
+    kept = str(url)
+    return {"storage_root": kept, "storage_location": f"{kept.rstrip('/')}/__unitystorage/{plural}/{id_}"}
+
+
+def no_storage() -> DetailedError:
+    return refusals.in_use(
+        "Metastore storage root URL does not exist. Default Storage is enabled in your account. You can use the UI to"
+        " create a new catalog using Default Storage, or please provide a storage location for the catalog (for example"
+        " 'CREATE CATALOG myCatalog MANAGED LOCATION '<location-path>'')."
+    )

@@ -1,0 +1,30 @@
+"""/api/2.1/unity-catalog: what the metastore says of itself, and that the workspace is attached to it."""
+
+from __future__ import annotations
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing
+from localcloud.databricks.unity.session import Session
+
+
+def summary(call: Call) -> Json:
+    return _shown(Session.open(call))
+
+
+def assignment(call: Call) -> Json:
+    session = Session.open(call)
+    return {
+        "metastore_id": session.info["metastore_id"],
+        "workspace_id": session.workspace_id,
+        "default_catalog_name": "hive_metastore",
+    }
+
+
+def list_(call: Call) -> Json:
+    call.require_admin("list metastores")
+    return listing.page(call, [_shown(Session.open(call))], "metastores", lambda item: str(item["name"]))
+
+
+def _shown(session: Session) -> Json:
+    return {key: value for key, value in session.info.items() if key != "full_name"}

@@ -1,0 +1,39 @@
+"""What changes in every type alike: the owner, and the workspaces that an object is open to."""
+
+from __future__ import annotations
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing, privileges, refusals
+from localcloud.databricks.unity.securables import Securable
+from localcloud.databricks.unity.session import Session
+
+FIELDS = {"owner": str, "isolation_mode": str}
+
+
+def changes(session: Session, securable: Securable, given: Json) -> Json:
+    """The fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE."""
+    kept = dict(given)
+    if "owner" in kept:
+        kept["owner"] = session.principal(kept["owner"])
+    if "isolation_mode" in kept and kept["isolation_mode"] not in securable.isolation:
+        raise refusals.invalid(
+            f"isolation_mode of a {securable.noun} must be one of {', '.join(securable.isolation)}, got"
+            f" {kept['isolation_mode']}."
+        )
+    return kept
+
+
+def listed(call: Call, securable: Securable, key: str, parent: str | None = None) -> Json:
+    """The caller's objects of a type: those open to its workspace that it may see."""
+    session = Session.open(call)
+    items = session.all(securable) if parent is None else session.within(securable, parent)
+    unbound = call.flag("include_unbound")
+
+    def is_shown(item: Json) -> bool:
+        name = item["full_name"]
+        reachable = session.is_bound(securable, item) or (unbound and privileges.manages(session, securable, name))
+        return reachable and privileges.sees(session, securable, name)
+
+    visible = [item for item in items if is_shown(item)]
+    return listing.page(call, visible, key, lambda item: str(item["full_name"]))

@@ -1,0 +1,65 @@
+"""Who may do what: owners, MANAGE, granted privileges, and what is inherited from a catalog or schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity.securables import ALL, NOT_IN_ALL, Securable, chain
+from localcloud.databricks.unity.session import Session
+
+
+def holds(session: Session, securable: Securable, name: str, privilege: str) -> bool:
+    """Directly, from what the object is in, or as the owner of either."""
+    return any(_held(session, one, full_name, lambda given: _covers(given, privilege)) for one, full_name in
+               chain(securable, name))  # fmt: skip
+
+
+def manages(session: Session, securable: Securable, name: str) -> bool:
+    """Whether the caller owns the object or what it is in, or has MANAGE there."""
+    return holds(session, securable, name, "MANAGE")
+
+
+def sees(session: Session, securable: Securable, name: str) -> bool:
+    """Whether the caller may look at the object: with its own privilege for that, or with any."""
+    own = [securable.use] if securable.use else sorted(securable.privileges)
+    return manages(session, securable, name) or any(holds(session, securable, name, one) for one in own)
+
+
+def require(session: Session, securable: Securable, name: str, privilege: str) -> None:
+    """Raises PERMISSION_DENIED that names the privilege; what the object is in must be open to the caller first."""
+    enter(session, securable, name)
+    if not holds(session, securable, name, privilege):
+        raise refusals.lacks(privilege, securable, name)
+
+
+def enter(session: Session, securable: Securable, name: str) -> None:
+    """Raises PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
+    for one, full_name in reversed(chain(securable, name)[1:]):
+        if not (holds(session, one, full_name, one.use) or manages(session, one, full_name)):
+            raise refusals.lacks(one.use, one, full_name)
+
+
+def require_sight(session: Session, securable: Securable, name: str) -> None:
+    enter(session, securable, name)
+    if not sees(session, securable, name):
+        raise refusals.lacks(securable.use or "BROWSE", securable, name)
+
+
+def require_owner(session: Session, securable: Securable, name: str) -> None:
+    """Raises PERMISSION_DENIED for who neither owns the object, or what it is in, nor has MANAGE."""
+    if not manages(session, securable, name):
+        raise refusals.not_owner(securable, name)
+
+
+def _held(session: Session, securable: Securable, name: str, suffices: Callable[[list[str]], bool]) -> bool:
+    document: Json | None = session.find(securable, name)
+    if document is not None and document["owner"] in session.names:
+        return True
+    grants = session.grants(securable, name)
+    return any(suffices(grants[principal]) for principal in session.names & grants.keys())
+
+
+def _covers(given: list[str], privilege: str) -> bool:
+    return privilege in given or (ALL in given and privilege not in NOT_IN_ALL)

@@ -1,0 +1,202 @@
+"""One request to Unity Catalog: the metastore of the workspace's region, what is kept in it, and who asks.
+
+A metastore is the region's and not the workspace's: what one workspace makes is there for the region's others, and
+stays when the workspace goes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.databricks.access import all_workspaces, find_principal
+from localcloud.databricks.call import Call, Workspace, now_ms
+from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity.securables import METASTORE, Securable, chain
+
+ACCOUNT_ID = "b7c1c7de-52a4-4f0b-8d0b-9a4f6f0f7a11"
+"""Of localcloud's Databricks account."""
+EVERYONE = "account users"
+SYSTEM = "System user"
+_INFO, _ATTACHED, _GRANTS, _BINDINGS = "uc-metastore", "uc-workspace", "uc-grants", "uc-bindings"
+_ADMIN_PRIVILEGES = (
+    "CREATE_CATALOG", "CREATE_CLEAN_ROOM", "CREATE_CONNECTION", "CREATE_EXTERNAL_LOCATION", "CREATE_MATERIALIZED_VIEW",
+    "CREATE_PROVIDER", "CREATE_RECIPIENT", "CREATE_SERVICE_CREDENTIAL", "CREATE_SHARE", "CREATE_STORAGE_CREDENTIAL",
+)  # fmt: skip
+"""What workspace admins hold on a metastore that their workspace was attached to automatically."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """`names` are the principals that the caller is: itself, everyone, and the admins of its workspace."""
+
+    call: Call
+    info: Json
+    documents: Documents
+    names: frozenset[str]
+
+    @classmethod
+    def open(cls, call: Call) -> Session:
+        """Raises METASTORE_DOES_NOT_EXIST where the workspace's region has none."""
+        context, workspace = call.services.context, call.workspace
+        region = region_of(context, workspace)
+        if not call.services.regions.has(region):
+            raise refusals.no_metastore()
+        documents = Documents(context.database, f"metastore@{region}")
+        info = documents.get(_INFO, "metastore") or _make(documents, region)
+        admins = f"_workspace_admins_databricks_{ACCOUNT_ID}_workspace_{workspace.id}"
+        session = cls(call, info, documents, frozenset({call.caller.name, EVERYONE}))
+        if documents.get(_ATTACHED, workspace.id) is None:
+            documents.put(_ATTACHED, workspace.id, {"workspace_id": int(workspace.id)})
+            held = session.grants(METASTORE, info["name"])
+            session.put_grants(METASTORE, info["name"], held | {admins: list(_ADMIN_PRIVILEGES)})
+        return cls(call, info, documents, session.names | {admins}) if call.caller.is_admin else session
+
+    @property
+    def context(self) -> Context:
+        return self.call.services.context
+
+    @property
+    def workspace_id(self) -> int:
+        return int(self.call.workspace.id)
+
+    def find(self, securable: Securable, name: str) -> Json | None:
+        if securable is METASTORE:
+            return self.info if name.lower() in {self.info["metastore_id"], self.info["name"]} else None
+        return self.documents.get(securable.kind, _key(name))
+
+    def get(self, securable: Securable, name: str, *, bound: bool = True) -> Json:
+        """Raises *_DOES_NOT_EXIST, of what it is in first; with `bound`, also for what is closed to the workspace."""
+        found: Json = {}
+        for one, full_name in reversed(chain(securable, name)):
+            document = self.find(one, full_name) if len(full_name.split(".")) == one.parts else None
+            if document is None:
+                raise refusals.missing(one, full_name)
+            if bound and not self.is_bound(one, document):
+                raise refusals.not_here(one, document["full_name"])
+            found = document
+        return found
+
+    def all(self, securable: Securable) -> list[Json]:
+        return self.documents.all(securable.kind)
+
+    def within(self, securable: Securable, parent: str) -> list[Json]:
+        """What is in `parent`, at any depth."""
+        return self.documents.below(securable.kind, _key(parent))
+
+    def add(self, securable: Securable, name: str, fields: Json) -> Json:
+        """A new object as the service shows it. Raises *_ALREADY_EXISTS."""
+        name = name.lower()
+        if self.find(securable, name) is not None:
+            raise refusals.exists(securable, name)
+        now, me = now_ms(), self.call.caller.name
+        document: Json = {
+            "name": name.rsplit(".", 1)[-1],
+            "full_name": name,
+            "owner": me,
+            "metastore_id": self.info["metastore_id"],
+            "created_at": now,
+            "created_by": me,
+            "updated_at": now,
+            "updated_by": me,
+            "securable_type": securable.code,
+        }
+        if securable.isolation:
+            document["isolation_mode"] = securable.isolation[0]
+        document |= fields
+        self.documents.put(securable.kind, _key(name), document)
+        return document
+
+    def change(self, securable: Securable, document: Json, fields: Json) -> Json:
+        changed: Json = document | fields | {"updated_at": now_ms(), "updated_by": self.call.caller.name}
+        self.documents.put(securable.kind, _key(document["full_name"]), changed)
+        return changed
+
+    def remove(self, securable: Securable, name: str) -> None:
+        self.documents.delete(securable.kind, _key(name))
+        for kind in (_GRANTS, _BINDINGS):
+            self.documents.delete(kind, f"{securable.type}/{_key(name)}")
+
+    def grants(self, securable: Securable, name: str) -> dict[str, list[str]]:
+        """Privileges by principal."""
+        return dict((self.documents.get(_GRANTS, self._ref(securable, name)) or {}).get("grants", {}))
+
+    def put_grants(self, securable: Securable, name: str, grants: Mapping[str, list[str]]) -> None:
+        self.documents.put(_GRANTS, self._ref(securable, name), {"grants": dict(grants)})
+
+    def bindings(self, securable: Securable, name: str) -> dict[str, str]:
+        """Binding types by workspace id."""
+        return dict((self.documents.get(_BINDINGS, self._ref(securable, name)) or {}).get("bindings", {}))
+
+    def put_bindings(self, securable: Securable, name: str, bindings: Mapping[str, str]) -> None:
+        self.documents.put(_BINDINGS, self._ref(securable, name), {"bindings": dict(bindings)})
+
+    def is_attached(self, workspace_id: int) -> bool:
+        return self.documents.get(_ATTACHED, str(workspace_id)) is not None
+
+    def is_bound(self, securable: Securable, document: Json) -> bool:
+        if not securable.isolation or document["isolation_mode"] == securable.isolation[0]:
+            return True
+        return self.call.workspace.id in self.bindings(securable, document["full_name"])
+
+    def principal(self, name: str) -> str:
+        """The name as it is kept. Raises PRINCIPAL_DOES_NOT_EXIST: groups of a workspace are not in the account."""
+        if name.lower() == EVERYONE:
+            return EVERYONE
+        if name.startswith("_workspace_admins_databricks_"):
+            return name
+        for workspace in all_workspaces(self.context):
+            if (found := find_principal(workspace.documents, name)) is not None:
+                return str(found["applicationId"])
+            for user in workspace.documents.all("user"):
+                if user["userName"].lower() == name.lower():
+                    return str(user["userName"])
+        raise refusals.no_principal(name)
+
+    def _ref(self, securable: Securable, name: str) -> str:
+        return "metastore" if securable is METASTORE else f"{securable.type}/{_key(name)}"
+
+
+def region_of(context: Context, workspace: Workspace) -> str:
+    resource = context.resources.get(workspace.resource_id)
+    if resource is None:
+        raise ServiceError(404, "ENDPOINT_NOT_FOUND", f"The workspace {workspace.name} is being deleted.")
+    return str(resource.location or "").lower().replace(" ", "")
+
+
+def namespaces(context: Context) -> list[str]:
+    """Where metastores keep what is in them: they outlive workspaces."""
+    return workspaces_with(context.database, _INFO)
+
+
+def _make(documents: Documents, region: str) -> Json:
+    """As Azure makes a region's: with no administrator and no storage of its own."""
+    id_, now = str(uuid.uuid4()), now_ms()
+    name = f"metastore_azure_{region}"
+    info: Json = {
+        "metastore_id": id_,
+        "name": name,
+        "full_name": name,
+        "region": region,
+        "cloud": "azure",
+        "global_metastore_id": f"azure:{region}:{id_}",
+        "owner": SYSTEM,
+        "privilege_model_version": "1.0",
+        "delta_sharing_scope": "INTERNAL",
+        "external_access_enabled": False,
+        "created_at": now,
+        "created_by": SYSTEM,
+        "updated_at": now,
+        "updated_by": SYSTEM,
+    }
+    documents.put(_INFO, "metastore", info)
+    return info
+
+
+def _key(name: str) -> str:
+    """Full names by their parts, so that what is in an object can be found by its key."""
+    return name.lower().replace(".", "/")

@@ -1,0 +1,135 @@
+"""Whether a storage credential can be had, and whether it opens a place: asked of ARM, roles and the account.
+
+Unity Catalog reads and writes as the access connector's managed identity. Creating a location tries what the location
+is for, unless skip_validation is given. The firewall lets access connectors in as trusted services
+(learn.microsoft.com/azure/storage/common/storage-network-security-trusted-azure-services).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from localcloud.arm.store import Resource
+from localcloud.core.context import Context, Principal
+from localcloud.core.settings import TENANT_ID
+from localcloud.databricks.errors import DetailedError
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity.session import Session
+from localcloud.databricks.unity.urls import Url
+
+_ACCOUNT = "Microsoft.Storage/storageAccounts"
+_BLOBS = f"{_ACCOUNT}/blobServices/containers/blobs"
+_CONNECTOR = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Databricks/accessConnectors/[^/]+", re.IGNORECASE
+)
+_READS = (("READ", "read"), ("LIST", "read"))
+_WRITES = (("WRITE", "write"), ("DELETE", "delete"))
+_FORBIDDEN = "This request is not authorized to perform this operation using this permission."
+
+
+def identity(session: Session, given: Json) -> Json:
+    """The azure_managed_identity to keep.
+
+    Raises INVALID_PARAMETER_VALUE for a connector that is not there or lacks the identity, PERMISSION_DENIED for a
+    caller who is not Contributor of it.
+    """
+    connector_id = str(given.get("access_connector_id") or "")
+    if _CONNECTOR.fullmatch(connector_id) is None:
+        raise refusals.invalid(
+            f"The access_connector_id '{connector_id}' is not valid: use /subscriptions/{{guid}}/resourceGroups/"
+            "{rg-name}/providers/Microsoft.Databricks/accessConnectors/{connector-name}"
+        )
+    context = session.context
+    connector = context.resources.get(connector_id)
+    if connector is None:
+        raise refusals.invalid(f"The Azure Databricks Access Connector '{connector_id}' could not be found.")
+    writes = "Microsoft.Databricks/accessConnectors/write"
+    if not context.authorizer.allows(session.call.caller.principal, writes, connector.id):
+        raise DetailedError(
+            403,
+            "PERMISSION_DENIED",
+            "Registering a storage credential requires the contributor role over the corresponding access connector"
+            f" with ID {connector_id}. Please contact your account admin.",
+        )
+    kept = {"access_connector_id": connector_id}
+    if managed := given.get("managed_identity_id"):
+        kept["managed_identity_id"] = str(managed)
+    if _principal(context, kept) is None:
+        named = managed or "a system-assigned managed identity"
+        raise refusals.invalid(f"The Azure Databricks Access Connector '{connector_id}' does not have {named}.")
+    return kept
+
+
+async def check(session: Session, url: Url, credential: Json, *, read_only: bool) -> None:
+    """Raises PERMISSION_DENIED naming the first thing that the identity cannot do at the url."""
+    context = session.context
+    operations = _READS if read_only or credential.get("read_only") else (*_READS, *_WRITES)
+    first = operations[0][0]
+    principal = _principal(context, credential["azure_managed_identity"])
+    if principal is None:
+        raise refusals.storage_refused(first, str(url), "The managed identity of the access connector does not exist.")
+    account = context.resources.named(_ACCOUNT, url.account)
+    if account is None or account.state != "Succeeded":
+        raise refusals.storage_refused(first, str(url), f"The storage account {url.account} does not exist.")
+    if _keeps_out(account, credential["azure_managed_identity"]["access_connector_id"]):
+        raise refusals.storage_refused(first, str(url), "This request is not authorized to perform this operation.")
+    scope = f"{account.id}/blobServices/default/containers/{url.container}"
+    attributes = _attributes(url)
+    for operation, verb in operations:
+        if not context.authorizer.allows(principal, f"{_BLOBS}/{verb}", scope, data=True, attributes=attributes):
+            raise refusals.storage_refused(operation, str(url), _FORBIDDEN)
+    if _flat_with_soft_delete(context, account):
+        raise refusals.storage_refused(
+            first,
+            str(url),
+            "This endpoint does not support BlobStorageEvents or SoftDelete. Please disable these account features if"
+            " you would like to use this endpoint.",
+        )
+    content = await asyncio.to_thread(_content, context, url)
+    if content is None:
+        raise refusals.storage_refused(first, str(url), "The specified filesystem does not exist.")
+    if read_only and not content:
+        raise refusals.storage_refused(first, str(url), "No file available under the location to read.")
+
+
+def _principal(context: Context, identity: Json) -> Principal | None:
+    connector = context.resources.get(identity["access_connector_id"])
+    block = (connector.identity if connector is not None else None) or {}
+    object_id = block.get("principalId")
+    if wanted := identity.get("managed_identity_id"):
+        attached = block.get("userAssignedIdentities") or {}
+        found = {id_.lower(): one for id_, one in attached.items()}.get(wanted.lower())
+        object_id = found["principalId"] if found else None
+    return None if object_id is None else Principal(object_id, "", TENANT_ID, "access connector")
+
+
+def _keeps_out(account: Resource, connector_id: str) -> bool:
+    acls: Json = account.properties.get("networkAcls") or {}
+    closed = account.properties.get("publicNetworkAccess") == "Disabled" or acls.get("defaultAction") == "Deny"
+    named = {str(rule.get("resourceId", "")).lower() for rule in acls.get("resourceAccessRules") or []}
+    return closed and "AzureServices" not in str(acls.get("bypass")) and connector_id.lower() not in named
+
+
+def _attributes(url: Url) -> dict[str, dict[str, list[str]]]:
+    containers = f"{_ACCOUNT}/blobServices/containers"
+    seen = {f"{containers}:name": url.container, f"{_BLOBS}:path": url.path.strip("/")}
+    return {"resource": {name.lower(): [value] for name, value in seen.items() if value}}
+
+
+def _flat_with_soft_delete(context: Context, account: Resource) -> bool:
+    """Such an account has no Data Lake endpoint, which is the one that Unity Catalog uses."""
+    service = context.resources.get(f"{account.id}/blobServices/default")
+    policy = (service.properties.get("deleteRetentionPolicy") if service is not None else None) or {}
+    return account.properties.get("isHnsEnabled") is not True and bool(policy.get("enabled"))
+
+
+def _content(context: Context, url: Url) -> bool | None:
+    """Whether there is a file at the url; None when the container does not exist."""
+    container: Any = context.storage.service_client(url.account).get_container_client(url.container)
+    if not container.exists():
+        return None
+    prefix = f"{url.path.strip('/')}/" if url.path != "/" else ""
+    return next(iter(container.list_blobs(name_starts_with=prefix or None, results_per_page=1)), None) is not None

@@ -1,0 +1,65 @@
+"""Addresses in Azure Data Lake Storage: abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity.securables import CATALOG, EXTERNAL_LOCATION, SCHEMA
+from localcloud.databricks.unity.session import Session
+
+_URL = re.compile(
+    r"abfss://(?P<container>[a-z0-9$](?:[a-z0-9-]{1,61}[a-z0-9])?)@(?P<account>[a-z0-9]{3,24})"
+    r"\.dfs\.core\.windows\.net(?P<path>/[^?#]*)?"
+)
+
+
+@dataclass(frozen=True)
+class Url:
+    """`path` begins with a slash, and ends with one only at the container's root, as Unity Catalog keeps it."""
+
+    account: str
+    container: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"abfss://{self.container}@{self.account}.dfs.core.windows.net{self.path}"
+
+    def holds(self, other: Url) -> bool:
+        """Whether `other` is this place or below it."""
+        below = self.path.rstrip("/") + "/"
+        same = (self.account, self.container) == (other.account, other.container)
+        return same and (other.path.rstrip("/") + "/").startswith(below)
+
+    def overlaps(self, other: Url) -> bool:
+        return self.holds(other) or other.holds(self)
+
+
+def parse(text: str) -> Url:
+    """Raises INVALID_PARAMETER_VALUE."""
+    if "://" not in text:
+        raise refusals.invalid("Missing cloud file system scheme")
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise refusals.invalid(
+            f"Input path url '{text}' is not a path of Azure Data Lake Storage: use"
+            " abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+        )
+    path = "/" + "/".join(part for part in (match["path"] or "").split("/") if part)
+    return Url(match["account"], match["container"], path)
+
+
+def location_of(session: Session, url: Url) -> Json | None:
+    """The external location that holds the url; there is at most one, since they may not overlap."""
+    return next((one for one in session.all(EXTERNAL_LOCATION) if parse(one["url"]).holds(url)), None)
+
+
+def managed(session: Session) -> Iterable[Url]:
+    """Where catalogs and schemas keep what they manage."""
+    for securable in (CATALOG, SCHEMA):
+        for document in session.all(securable):
+            if document.get("storage_location"):
+                yield parse(document["storage_location"])

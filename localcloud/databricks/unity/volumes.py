@@ -1,0 +1,116 @@
+"""/api/2.1/unity-catalog/volumes and tables.
+
+Volumes are kept, and nothing reads /Volumes. Tables are made by Spark, which knows nothing of the catalog here: there
+are none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from localcloud.databricks.call import Call
+from localcloud.databricks.errors import DetailedError
+from localcloud.databricks.store import Json
+from localcloud.databricks.unity import listing, ownership, privileges, refusals, urls
+from localcloud.databricks.unity.securables import CATALOG, EXTERNAL_LOCATION, SCHEMA, VOLUME
+from localcloud.databricks.unity.session import Session
+
+_FIELDS = {
+    "name": str, "catalog_name": str, "schema_name": str, "volume_type": str, "storage_location": str, "comment": str,
+}  # fmt: skip
+_CREATE = "CreateVolume"
+
+
+def create(call: Call) -> Json:
+    session = Session.open(call)
+    given = listing.fields(call, "volumes", _FIELDS)
+    schema = _schema(session, call, _CREATE)
+    privileges.require(session, SCHEMA, schema["full_name"], "USE_SCHEMA")
+    privileges.require(session, SCHEMA, schema["full_name"], "CREATE_VOLUME")
+    name = f"{schema['full_name']}.{listing.new_name(call, _CREATE, 'VolumeInfo.name')}"
+    if session.find(VOLUME, name) is not None:
+        raise refusals.exists(VOLUME, name)
+    id_, kind = str(uuid.uuid4()), listing.required(call, _CREATE, "volume_type")
+    if kind not in {"EXTERNAL", "MANAGED"}:
+        raise refusals.invalid(f"volume_type must be EXTERNAL or MANAGED, got {kind}.")
+    fields: dict[str, Any] = {
+        "volume_id": id_,
+        "volume_type": kind,
+        "catalog_name": schema["catalog_name"],
+        "schema_name": schema["name"],
+        "storage_location": _external(session, call) if kind == "EXTERNAL" else _managed(session, schema, id_, given),
+    }
+    if "comment" in given:
+        fields["comment"] = given["comment"]
+    return session.add(VOLUME, name, fields)
+
+
+def get(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(VOLUME, call.path["name"])
+    privileges.require_sight(session, VOLUME, found["full_name"])
+    return found
+
+
+def list_(call: Call) -> Json:
+    schema = _schema(Session.open(call), call, "ListVolumes")
+    return ownership.listed(call, VOLUME, "volumes", schema["full_name"])
+
+
+def update(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(VOLUME, call.path["name"])
+    privileges.require_owner(session, VOLUME, found["full_name"])
+    given = listing.fields(call, "changes of volumes", {"comment": str, "owner": str})
+    return session.change(VOLUME, found, ownership.changes(session, VOLUME, given))
+
+
+def delete(call: Call) -> Json:
+    session = Session.open(call)
+    found = session.get(VOLUME, call.path["name"])
+    privileges.require_owner(session, VOLUME, found["full_name"])
+    session.remove(VOLUME, found["full_name"])
+    return {}
+
+
+def list_tables(call: Call) -> Json:
+    _schema(Session.open(call), call, "ListTables")
+    return {}
+
+
+def get_table(call: Call) -> Json:
+    session, name = Session.open(call), call.path["name"]
+    if name.count(".") == 2:
+        session.get(SCHEMA, name.rsplit(".", 1)[0])
+    raise DetailedError(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
+
+
+def _schema(session: Session, call: Call, rpc: str) -> Json:
+    catalog, schema = (listing.required(call, rpc, field) for field in ("catalog_name", "schema_name"))
+    found = session.get(SCHEMA, f"{session.get(CATALOG, catalog)['name']}.{schema}")
+    privileges.enter(session, SCHEMA, found["full_name"])
+    return found
+
+
+def _external(session: Session, call: Call) -> str:
+    url = urls.parse(listing.required(call, _CREATE, "storage_location"))
+    location = urls.location_of(session, url)
+    if location is None:
+        raise refusals.invalid(f"No parent external location found for path '{url}'. Please create one first.")
+    session.get(EXTERNAL_LOCATION, location["name"])
+    privileges.require(session, EXTERNAL_LOCATION, location["name"], "CREATE_EXTERNAL_VOLUME")
+    if any(url.overlaps(other) for other in urls.managed(session)):
+        raise refusals.overlap(str(url), _CREATE, "managed storage")
+    for other in session.all(VOLUME):
+        if other["volume_type"] == "EXTERNAL" and urls.parse(other["storage_location"]).overlaps(url):
+            conflict = f" Conflicting tables/volumes: {other['full_name']}."
+            raise refusals.overlap(str(url), _CREATE, "other external tables or volumes", conflict)
+    return str(url)
+
+
+def _managed(session: Session, schema: Json, id_: str, given: Json) -> str:
+    if "storage_location" in given:
+        raise refusals.invalid("CreateVolume storage_location can not be provided.")
+    place = schema.get("storage_location") or session.get(CATALOG, schema["catalog_name"])["storage_location"]
+    return f"{place}/volumes/{id_}"

@@ -98,7 +98,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ),
         # Keywords.
         ("stages/environment.yml", "lockBehavior: sequential", "lockBehavior: always", "lockBehavior"),
-        ("stages/verify.yml", "timeoutInMinutes: 30", "timeoutMinutes: 30", "timeoutMinutes"),
+        ("stages/verify.yml", "timeoutInMinutes: 60", "timeoutMinutes: 60", "timeoutMinutes"),
     ],
 )
 def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:

@@ -52,7 +52,7 @@ def _of_one(
     except RehearsalError as error:
         return [f"{where}: {error}"]
     lines = [*schema.problems(document), *task_inputs.problems(pipeline), *references.problems(pipeline)]
-    for script in _scripts(pipeline):
+    for script in scripts(pipeline):
         lines += _shellcheck(script)
     missing = {one for stage in pipeline.stages for one in stage.environments} - environments
     lines += [f"rehearsal/organisation.yml has no environment {one}" for one in sorted(missing)]
@@ -69,7 +69,7 @@ def _of_alternative(file: Path, root: Path) -> list[str]:
         return _of_one(around, root, name, "Manual", {}, set())
 
 
-def _scripts(pipeline: model.Pipeline) -> Iterator[str]:
+def scripts(pipeline: model.Pipeline) -> Iterator[str]:
     for stage in pipeline.stages:
         for job in stage.jobs:
             for step in (*job.steps, *job.on_failure, *job.on_success):

@@ -7,6 +7,7 @@ training programs as processes with a file-based MLflow; no endpoint, no jobs, n
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ def measure(pairs: int) -> Comparison:
     """The platform is up and the pipeline published before anything is measured."""
     run("make", "up")
     env = shell_environment()
-    with TemporaryDirectory() as folder, _spark() as spark:
+    with TemporaryDirectory() as folder, _spark(Path(folder)) as spark:
         return compare(
             "pipeline run",
             lambda: run(sys.executable, "-m", "mlops", "run", "--stack", "local", "--data", str(_DATA), env=env),
@@ -38,15 +39,22 @@ def measure(pairs: int) -> Comparison:
 
 
 @contextmanager
-def _spark() -> Iterator[Any]:
+def _spark(scratch: Path) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     from localcloud.core.settings import load_settings
     from localcloud.databricks.launch import find_tools
+    from localcloud.engine.java_runtime import jvm_options
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
-    session = SparkSession.builder.master("local[*]").config("spark.ui.enabled", "false").getOrCreate()
+    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.local.dir": str(scratch),
+        "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
+    }
+    session = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:
         yield session
@@ -59,7 +67,11 @@ def _by_hand(spark: Any, folder: Path) -> None:
 
     out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
     engineer(spark, _DATA.as_uri(), out["engineered"].as_uri())
-    env = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TMPDIR": str(folder),
+    }
     _program("train", env, engineered=out["engineered"], model=out["model"], held_out=out["held_out"])
     _program(
         "evaluate", env, model=out["model"], held_out=out["held_out"], model_name="by-hand",
@@ -79,4 +91,4 @@ def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
         shutil.rmtree(arguments["model"], ignore_errors=True)
     words = [word for key, value in arguments.items() for word in (f"--{key.replace('_', '-')}", str(value))]
     source = _COMPONENTS / name / "src"
-    run(sys.executable, str(source / f"{name}.py"), *words, cwd=source, env=env)
+    run(sys.executable, str(source / f"{name}.py"), *words, cwd=Path(env["TMPDIR"]), env=env)

@@ -27,6 +27,12 @@ if ! .venv/bin/python -c "$supported" >/dev/null 2>&1; then
     "$python" -m venv .venv
 fi
 
+# Locks and half-built packages of pip and uv stay out of the machine's temporary folder.
+TMPDIR=$PWD/.venv/tmp
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+mkdir -p "$TMPDIR"
+
 # uv installs the rest; pip fetches just uv, by the hashes in the lock.
 uv_lines=.venv/uv-requirement.txt
 awk '/^uv==/ {keep = 1} keep {print} keep && !/\\$/ {exit}' requirements.txt > "$uv_lines"

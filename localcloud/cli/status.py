@@ -34,6 +34,8 @@ def status(settings: Settings) -> None:
     minutes = (time.time() - found.started) / 60
     sys.stdout.write(f"localcloud runs at {settings.gateway_url} (home {settings.home}), for {minutes:.0f} min.\n")
     Console().print(table)
+    if found.fingerprint != instance.fingerprint():
+        sys.stdout.write("It runs other code or packages than this checkout's: `make up` starts it again.\n")
     sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: make logs   variables: eval "$(make env)"\n')
 
 

@@ -28,7 +28,10 @@ def stop(settings: Settings) -> None:
 
 
 def stop_all(settings: Settings) -> bool:
-    """The gateway, if there is one, and what a killed one left; False when there was nothing to stop."""
+    """The gateway, if there is one, and what a killed one left: processes and temporary files.
+
+    False when there was nothing to stop.
+    """
     gateway = instance.gateway(settings)
     if gateway is not None:
         stop_process(gateway)
@@ -37,6 +40,8 @@ def stop_all(settings: Settings) -> bool:
         stop_process(child)
     for file in (instance.gateway_mark(settings), instance.state_file(settings)):
         file.unlink(missing_ok=True)
+    for folder in (settings.scratch, settings.home / "drivers"):
+        shutil.rmtree(folder, ignore_errors=True)
     return gateway is not None or bool(leftovers)
 
 

@@ -76,6 +76,11 @@ class Settings:
         return self.home / "runs"
 
     @property
+    def scratch(self) -> Path:
+        """TMPDIR of the gateway and its children: emptied when localcloud starts and stops."""
+        return self.home / "tmp"
+
+    @property
     def tls(self) -> Path:
         """ca.pem, bundle.pem (the machine's own roots and ours), server.pem, truststore.p12."""
         return self.home / "tls"

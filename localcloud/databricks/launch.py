@@ -18,7 +18,7 @@ from localcloud.engine import abfs, java_runtime, probes, toolchain
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
 """The driver JVM's heap, as -Xmx takes it."""
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class SparkTools:
 def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
     """The cluster's own defaults, before any spark_conf. Keys and values of Spark."""
     java = [
+        *map(shlex.quote, java_runtime.jvm_options(_scratch(folder))),
         f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={settings.proxy_port}",
         "-Dhttp.nonProxyHosts=localhost|127.*",
         shlex.quote(f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}"),
@@ -57,6 +58,11 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.hadoop.fs.abfss.impl.disable.cache": "true",
         **{f"spark.hadoop.{key}": value for key, value in _BLOB_ENDPOINT.items()},
     }
+
+
+def _scratch(folder: Path) -> Path:
+    """The temporary folder of the driver that `folder` belongs to: deleted with it."""
+    return folder / "tmp"
 
 
 def archive_file(settings: Settings, tools: SparkTools) -> Path:
@@ -97,11 +103,13 @@ def storage_conf(settings: Settings, application_id: str, secret: str) -> dict[s
     }
 
 
-def environment(settings: Settings, tools: SparkTools) -> dict[str, str]:
+def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
     """Of the gateway's own variables only harmless ones: a notebook is not given what the gateway was."""
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     bundle = str(settings.tls / "bundle.pem")
     return kept | {
+        "TMPDIR": str(_scratch(folder)),
+        "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData",  # the JVM that only builds the driver's command line
         "JAVA_HOME": str(tools.java_home),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
@@ -133,5 +141,5 @@ def find_tools(settings: Settings) -> SparkTools:
 
 def write(file: Path, conf: dict[str, str], *, warm_up: bool) -> None:
     """The driver's launch file, in a folder of its own."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    _scratch(file.parent).mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"conf": conf, "warm_up": warm_up}))

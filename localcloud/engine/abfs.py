@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.engine.install import install, run
+from localcloud.engine.java_runtime import jvm_options
 from localcloud.engine.progress import Progress
 from localcloud.engine.versions import HADOOP_AZURE
 
@@ -68,7 +69,8 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
     def fetch(folder: Path, scratch: Path) -> None:
         module = scratch / "ivy.xml"
         module.write_text(_IVY_MODULE)
-        java: list[str | Path] = [java_home / "bin" / "java", *_network_properties(scratch), "-jar", _ivy_jar()]
+        options = [*jvm_options(scratch), *_network_properties(scratch)]
+        java: list[str | Path] = [java_home / "bin" / "java", *options, "-jar", _ivy_jar()]
         arguments: list[str | Path] = ["-ivy", module, "-cache", scratch / "cache", "-types", "jar"]
         run(_TITLE, [*java, *arguments, "-retrieve", f"{folder}/[artifact]-[revision].[ext]"])
 

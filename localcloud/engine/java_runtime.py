@@ -22,6 +22,11 @@ exec "$0.bin" "$@"
 """
 
 
+def jvm_options(scratch: Path) -> list[str]:
+    """What keeps a JVM's files out of the machine's temporary folder: it does not read TMPDIR."""
+    return [f"-Djava.io.tmpdir={scratch}", "-XX:-UsePerfData"]
+
+
 def installed_java(cache: Path) -> Path | None:
     """The wheel's JAVA_HOME if the cache has it."""
     program = wheel_executable(cache, "java")

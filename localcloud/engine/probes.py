@@ -52,7 +52,8 @@ def find_java() -> Found | None:
     """A Java of a release that Spark 4.0 supports; `path` is its home. JAVA_HOME is asked before PATH."""
     candidates = [*_java_home_programs(), *_programs("java")]
     for path in candidates:
-        answer = _answer([path, "-XshowSettings:properties", "-version"]) or ""
+        # -UsePerfData: each JVM would otherwise leave a folder in the machine's temporary folder.
+        answer = _answer([path, "-XX:-UsePerfData", "-XshowSettings:properties", "-version"]) or ""
         properties = dict(
             (key.strip(), value.strip()) for key, sign, value in (x.partition("=") for x in answer.splitlines()) if sign
         )

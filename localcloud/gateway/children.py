@@ -26,6 +26,7 @@ _BACK_OFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
 _STEADY_SECONDS = 60
 _GIVE_UP_RESTARTS = 3
 _LOG_LINES = 12
+# TMPDIR is the gateway's own by now: see server.py.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "TZ")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def leftovers(settings: Settings) -> list[psutil.Process]:
 
 
 def fingerprint() -> str:
-    """Changes when localcloud's code or the locked packages do: a gateway of other code is started again."""
-    digest = hashlib.sha256()
+    """Changes when localcloud's code, the locked packages or Python do: a gateway of other code is started again."""
+    digest = hashlib.sha256(sys.version.encode())
     files = [file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"}]
     for file in sorted([*files, _PACKAGE.parent / "requirements.txt"]):
         if not _NOT_SERVED & set(file.parts):

@@ -8,8 +8,10 @@ import json
 import logging
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -42,10 +44,18 @@ def run(settings: Settings) -> None:
     """Serve in the foreground. Raises LocalcloudError when a tool is missing or a port in use."""
     code = fingerprint()  # before the services are imported on demand: what runs is not newer than this
     ports.check(settings)
+    _keep_scratch_in(settings.scratch)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("azure", "httpx", "httpcore", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     asyncio.run(_serve(settings, code))
+
+
+def _keep_scratch_in(folder: Path) -> None:
+    """What this process and its children leave half done is ours to clear, and not the machine's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None  # it may have been looked up already
 
 
 async def _serve(settings: Settings, code: str) -> None:

@@ -57,7 +57,15 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-        return clean | {"LOCALCLOUD_HOME": str(self.home), "LOCALCLOUD_PORT": str(self.port)} | self.overrides
+        own = {"LOCALCLOUD_HOME": self.home, "LOCALCLOUD_PORT": self.port, "TMPDIR": self.scratch}
+        return clean | {name: str(value) for name, value in own.items()} | self.overrides
+
+    @property
+    def scratch(self) -> Path:
+        """This machine's temporary folder, for programs that ask; a JVM does not."""
+        folder = self.home.parent / "tmp"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def run(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
         done = subprocess.run(

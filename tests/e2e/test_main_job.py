@@ -9,6 +9,7 @@ import re
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.conftest import ROOT, Machine
@@ -97,6 +98,21 @@ def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.text), again.text
     assert "othing changed" in again.text
     assert registered_versions(machine) == [1]
+
+
+def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> None:
+    assert [file.name for file in machine.scratch.iterdir()] == []
+    status = machine.make("status")
+    found = re.search(r"gateway\D+(\d+)", status.text)
+    assert found, status.text
+    gateway = psutil.Process(int(found[1]))
+    used = {
+        file.path
+        for process in (gateway, *gateway.children(recursive=True))
+        for file in (*process.open_files(), *process.memory_maps())
+        if file.path.startswith("/tmp/")  # which is what a JVM takes, whatever TMPDIR says
+    }
+    assert [file for file in used if not Path(file).is_relative_to(machine.home)] == []
 
 
 def test_state_holds_no_secret_in_the_clear(machine: Machine) -> None:

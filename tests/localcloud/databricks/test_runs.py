@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import requests
@@ -30,6 +31,7 @@ MAIN = b"""# Databricks notebook source
 
 import json
 import os
+import tempfile
 
 from lib.rows import clean
 
@@ -71,6 +73,7 @@ dbutils.notebook.exit(json.dumps({
     "variable": os.environ["TEAM"],
     "file": [file.name, file.size, dbutils.fs.head(folder + "/b.txt", 5)],
     "notebook": dbutils.notebook.getContext().notebookPath().get(),
+    "scratch": [tempfile.gettempdir(), spark._jvm.java.lang.System.getProperty("java.io.tmpdir")],
 }))
 
 # COMMAND ----------
@@ -196,7 +199,11 @@ def test_a_notebook_runs_and_its_failure_is_its_own(
     good, bad, never = run.tasks
     output = admin.jobs.get_run_output(good.run_id or 0)
     assert output.notebook_output is not None and output.error is None
-    assert json.loads(output.notebook_output.result or "") == {
+    result = json.loads(output.notebook_output.result or "")
+    python_scratch, java_scratch = map(Path, result.pop("scratch"))
+    assert python_scratch == java_scratch and "drivers" in java_scratch.parts, "not the machine's temporary folder"
+    assert not java_scratch.parent.exists(), "what a run leaves half done goes with its driver"
+    assert result == {
         "left": 2,
         "from_run": "shared namespace",
         "child": 21,

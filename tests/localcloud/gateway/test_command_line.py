@@ -122,10 +122,30 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
     file = instance.state_file(own.settings)
     state = json.loads(file.read_text())
     file.write_text(json.dumps({**state, "fingerprint": "of older code"}))
+    assert "`make up` starts it again" in own.command("status").stdout
     answer = own.command("start")
     assert answer.returncode == 0 and "runs other code or ports: it starts again" in answer.stdout
     now = instance.running(own.settings)
     assert now is not None and (now.pid, now.fingerprint) != (state["pid"], "of older code")
+
+
+def test_temporary_files_are_the_localcloud_s_own_and_end_with_it(own: Cloud, tmp_path: Path) -> None:
+    """A killed one's are cleared by the next start."""
+    assert own.command("start", TMPDIR=str(tmp_path)).returncode == 0
+    _blob(own, "upload_blob(b'kept', overwrite=True)")
+    running = instance.running(own.settings)
+    assert running is not None
+    for child in psutil.Process(running.pid).children():
+        assert child.environ()["TMPDIR"] == str(own.settings.scratch)
+    left = own.settings.scratch / "left-by-a-killed-one"
+    left.touch()
+    (own.settings.home / "drivers" / "of-a-killed-one").mkdir(parents=True)
+    os.kill(running.pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(running.pid)] if psutil.pid_exists(running.pid) else [], timeout=10)
+    assert own.command("start").returncode == 0
+    assert not left.exists() and not (own.settings.home / "drivers" / "of-a-killed-one").exists()
+    assert own.command("stop").returncode == 0
+    assert not own.settings.scratch.exists() and list(tmp_path.iterdir()) == []
 
 
 def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:

@@ -49,7 +49,7 @@ def _spark(scratch: Path) -> Iterator[Any]:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
     os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
-    options = {
+    options: dict[str, bool | float | int | str | None] = {
         "spark.ui.enabled": "false",
         "spark.local.dir": str(scratch),
         "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),

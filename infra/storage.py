@@ -97,7 +97,8 @@ class Storage(pulumi.ComponentResource):
             location=place.location,
             kind=storage.Kind.STORAGE_V2,
             sku=storage.SkuArgs(name=f"Standard_{replication}"),
-            is_hns_enabled=hierarchical,
+            # Left out, not false: an account that is taken over shows none, and a difference would replace it.
+            is_hns_enabled=True if hierarchical else None,
             allow_shared_key_access=False,
             default_to_o_auth_authentication=True,
             allow_blob_public_access=False,

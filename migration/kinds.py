@@ -28,6 +28,8 @@ class Property:
     missing: Any = None
     setting: str = ""
     """Where the stack says it, if it does."""
+    way: str = ""
+    """How to bring the resource to what the stack declares, where neither does it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,13 @@ KINDS: Mapping[str, Kind] = {
         fixed=(
             _PLACE,
             Property(pulumi="kind", terraform=_attribute("account_kind")),
-            Property(pulumi="isHnsEnabled", terraform=_attribute("is_hns_enabled"), missing=False),
+            Property(
+                pulumi="isHnsEnabled",
+                terraform=_attribute("is_hns_enabled"),
+                missing=False,
+                way="upgrade the account in place (az storage account hns-migration start --type upgrade), then "
+                "terraform apply -refresh-only",
+            ),
             Property(
                 pulumi="encryption.requireInfrastructureEncryption",
                 terraform=_attribute("infrastructure_encryption_enabled"),

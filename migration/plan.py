@@ -21,6 +21,7 @@ class Difference:
     there: Any
     declared: Any
     setting: str
+    way: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ def _differences(
         wanted = one.missing if wanted is None else wanted
         if there is None or wanted == UNKNOWN or _same(there, wanted):
             continue
-        found.append(Difference(path=one.pulumi, there=there, declared=wanted, setting=one.setting))
+        found.append(Difference(path=one.pulumi, there=there, declared=wanted, setting=one.setting, way=one.way))
     return tuple(found)
 
 

@@ -68,7 +68,8 @@ def _why(match: Match, differences: Iterable[Difference]) -> list[str]:
 
 def _shown(difference: Difference) -> str:
     setting = f" (setting {difference.setting})" if difference.setting else ""
-    return f"{difference.path} is {_value(difference.there)}, the stack has {_value(difference.declared)}{setting}"
+    way = f": {difference.way}" if difference.way and difference.declared is True else ""
+    return f"{difference.path} is {_value(difference.there)}, the stack has {_value(difference.declared)}{setting}{way}"
 
 
 def _value(value: Any) -> str:

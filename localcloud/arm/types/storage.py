@@ -292,7 +292,11 @@ def register(ctx: Context) -> None:
             on_delete=_delete_account,
             long_running=frozenset({"create"}),
             create_status=202,
-            actions={"listKeys": _list_keys, "regenerateKey": _regenerate_key},
+            actions={
+                "listKeys": _list_keys,
+                "regenerateKey": _regenerate_key,
+                "hnsonmigration": storage_rules.upgrade,
+            },
         ),
         ResourceType(
             type=SERVICE,

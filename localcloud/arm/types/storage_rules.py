@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from localcloud.arm.registry import Call
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
@@ -104,6 +105,34 @@ def check_blob_service(account: Resource | None, properties: Json) -> None:
             "FeatureNotSupportedForAccount",
             "Blob versioning is not supported for accounts with a hierarchical namespace (isHnsEnabled).",
         )
+
+
+async def upgrade(ctx: Context, account: Resource, body: Json, call: Call) -> Json:
+    """A flat account gets a hierarchical namespace, or is looked at for one. There is no way back.
+
+    What has to be off before: learn.microsoft.com/azure/storage/blobs/upgrade-to-data-lake-storage-gen2-how-to.
+    """
+    request = call.query.get("requestType", "")
+    if request not in {"HnsOnValidationRequest", "HnsOnHydrationRequest"}:
+        raise invalid("requestType", f" Got {request!r}; use HnsOnValidationRequest or HnsOnHydrationRequest.")
+    service = ctx.resources.get(f"{account.id}/blobServices/default")
+    properties = {} if service is None else service.properties
+    on = [
+        name
+        for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy", "changeFeed", "restorePolicy")
+        if (properties.get(name) or {}).get("enabled")
+    ]
+    if properties.get("isVersioningEnabled"):
+        on.append("isVersioningEnabled")
+    if on or account.kind not in {"StorageV2", "BlockBlobStorage"} or account.properties.get("isHnsEnabled"):
+        why = f"switch off {', '.join(on)}" if on else f"it is of kind {account.kind}, or upgraded already"
+        raise ServiceError(
+            409, "FeatureNotSupportedForAccount", f"HnsOnMigration is not supported for the account: {why}."
+        )
+    if request == "HnsOnHydrationRequest":
+        account.properties["isHnsEnabled"] = True
+        ctx.resources.put(account)
+    return {}
 
 
 def complete_policy(ctx: Context, resource: Resource, existing: Resource | None) -> None:

@@ -34,6 +34,12 @@ class Sample:
         )  # fmt: skip
         workspace = self._account("workspace", f"st{base}{environment}")
         training = self._account("training", f"st{base}{environment}tr")
+        # The one thing that the guide asks for before: Spark's account gets a hierarchical namespace, in place.
+        upgraded = self._azure.arm(
+            "POST", f"{training}/hnsonmigration", "2024-01-01", requestType="HnsOnHydrationRequest"
+        )
+        assert upgraded.status_code == 200, upgraded.text
+        self._resources[-1]["instances"][0]["attributes"]["is_hns_enabled"] = True
         container = f"{training}/blobServices/default/containers/trainingdata"
         self._azure.put(container, "2024-01-01", {})
         account = training.rsplit("/", 1)[-1]

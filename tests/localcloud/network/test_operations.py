@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from azure.mgmt.monitor import MonitorManagementClient
+from azure.mgmt.storage import StorageManagementClient
 
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 from tests.localcloud.network.networks import REGION, make_account
@@ -165,6 +167,26 @@ def test_blob_services_keep_versions_where_the_account_can(azure: AzureSession, 
     restore = {"properties": {"restorePolicy": {"enabled": True, "days": 7}}}
     status, code, message = error_of(azure.arm("PUT", f"{flat}/blobServices/default", STORAGE, restore))
     assert (status, code) == (400, "InvalidValuesForRequestParameters") and "restorePolicy" in message
+
+
+def test_a_flat_account_is_upgraded_in_place_once_nothing_is_in_the_way(azure: AzureSession, group: str) -> None:
+    account = make_account(azure, group)
+    versions = {"isVersioningEnabled": True, "deleteRetentionPolicy": {"enabled": True, "days": 7}}
+    azure.put(f"{account}/blobServices/default", STORAGE, {"properties": versions})
+    names = (group.rsplit("/", 1)[-1], account.rsplit("/", 1)[-1])
+    accounts = StorageManagementClient(azure.credential, azure.subscription_id).storage_accounts
+    for request in ("HnsOnValidationRequest", "HnsOnHydrationRequest"):
+        with pytest.raises(HttpResponseError, match=r"not supported for the account.*deleteRetentionPolicy") as caught:
+            accounts.begin_hierarchical_namespace_migration(*names, request_type=request).result()
+        assert caught.value.status_code == 409 and "isVersioningEnabled" in str(caught.value)
+    off = {"isVersioningEnabled": False, "deleteRetentionPolicy": {"enabled": False}}
+    azure.put(f"{account}/blobServices/default", STORAGE, {"properties": off})
+    accounts.begin_hierarchical_namespace_migration(*names, request_type="HnsOnValidationRequest").result()
+    assert not accounts.get_properties(*names).is_hns_enabled, "it was only looked at"
+    accounts.begin_hierarchical_namespace_migration(*names, request_type="HnsOnHydrationRequest").result()
+    assert accounts.get_properties(*names).is_hns_enabled
+    with pytest.raises(HttpResponseError, match="upgraded already"):
+        accounts.begin_hierarchical_namespace_migration(*names, request_type="HnsOnHydrationRequest").result()
 
 
 def _rule(**changes: Any) -> Any:

@@ -66,6 +66,17 @@ def test_what_would_be_replaced_is_not_imported(tmp_path: Path, attributes: Json
     assert "Would be replaced" in text and path in text and "pulumi import" not in text
 
 
+def test_a_flat_account_that_has_to_be_hierarchical_is_upgraded_and_not_replaced(tmp_path: Path) -> None:
+    flat, stack = _plan(tmp_path, [account()], training(isHnsEnabled=True))
+    text = render(flat, "dev", "import.json")
+    assert import_file(flat, stack) == {"resources": []}
+    assert "isHnsEnabled is off, the stack has on: upgrade the account in place (az storage account hns-mig" in text
+    upgraded, _ = _plan(tmp_path, [account(is_hns_enabled=True)], training(isHnsEnabled=True))
+    assert upgraded.blocked == []
+    back, _ = _plan(tmp_path, [account(is_hns_enabled=True)], training())
+    assert "upgrade" not in render(back, "dev", "import.json"), "there is no way back"
+
+
 @pytest.mark.parametrize("location", ["westeurope", "West Europe"])
 def test_display_names_of_regions_are_the_same_place(tmp_path: Path, location: str) -> None:
     plan, _ = _plan(tmp_path, [account(location=location)], training())

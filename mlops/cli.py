@@ -29,6 +29,7 @@ Outputs = Annotated[
 ]
 Data = Annotated[Path, typer.Option(help="Training data, a CSV file.")]
 Version = Annotated[str | None, typer.Option(help="Version to publish, such as a build id; default: git revision.")]
+InBuild = Annotated[bool, typer.Option("--azure-devops", help="Say what was made as variables of the build.")]
 _DATA = Path("data/diabetes.csv")
 
 
@@ -55,28 +56,39 @@ def publish(
     version: Version = None,
     outputs: Outputs = None,
     force: bool = False,
-    azure_devops: Annotated[bool, typer.Option(help="Set AMLPIPELINE_ID as a variable of the pipeline.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Upload these training data too, for a run by others.")] = None,
+    azure_devops: InBuild = False,
     json_: Annotated[bool, typer.Option("--json", help="Print what is published as JSON on standard output.")] = False,
 ) -> None:
     """Publish notebooks, environment, components and pipeline, and make it the endpoint's default."""
+    from mlops import training_data
     from mlops import up as ups
 
+    given = None if data is None else training_data.read(data)
     clients = Clients(load_outputs(stack, outputs))
-    now = ups.ensure_published(clients, version, _console(stderr=json_), force)
+    console = _console(stderr=json_)
+    now = ups.ensure_published(clients, version, console, force)
     if azure_devops:
-        typer.echo(f"##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]{now.pipeline_id}")
+        _variable("AMLPIPELINE_ID", now.pipeline_id, output=True)
+    if given is not None:
+        uri = ups.upload(clients, given, console)
+        if azure_devops:
+            _variable("AMLPIPELINE_DATA_URI", uri, output=True)
+            _variable("AMLPIPELINE_DATA_VERSION", given.sha256, output=True)
+            _variable("AMLPIPELINE_COMPUTE", clients.outputs.compute_name, output=True)
     if json_:
         shown = {"version": now.version, "deployment": now.deployment, "pipeline_id": now.pipeline_id}
         typer.echo(json.dumps(shown))
 
 
 @app.command()
-def run(stack: Stack = "local", data: Data = _DATA, outputs: Outputs = None) -> None:
+def run(stack: Stack = "local", data: Data = _DATA, outputs: Outputs = None, azure_devops: InBuild = False) -> None:
     """Run the published pipeline, whether anything changed or not, and follow it."""
     from mlops import up as ups
 
     _checked(data)
-    ups.run_again(Clients(load_outputs(stack, outputs)), data, _console())
+    started = (lambda job: _variable("AMLRUN_ID", job.name)) if azure_devops else None
+    ups.run_again(Clients(load_outputs(stack, outputs)), data, _console(), started)
 
 
 @app.command()
@@ -102,14 +114,21 @@ def status(stack: Stack = "local", outputs: Outputs = None) -> None:
 
 
 @app.command()
-def cancel(stack: Stack = "local", outputs: Outputs = None) -> None:
-    """Cancel the newest run, if it is under way."""
+def cancel(
+    stack: Stack = "local",
+    outputs: Outputs = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run, nothing if empty; default: the newest.")] = None,
+) -> None:
+    """Cancel a run, if it is under way."""
     from mlops import jobs
 
+    if run == "":  # of a build that was cancelled before: the newest run is somebody else's
+        typer.echo("No run was started.")
+        return
     clients = Clients(load_outputs(stack, outputs))
-    job = jobs.newest(clients)
+    job = jobs.newest(clients) if run is None else jobs.look(clients, run)
     if job is None or job.ended:
-        typer.echo(f"No run is under way on stack {stack}.")
+        typer.echo(f"{'No run' if run is None else f'No run {run}'} is under way on stack {stack}.")
         return
     jobs.cancel(clients, job.name)
     typer.echo(f"Run {job.name} is being cancelled.")
@@ -180,6 +199,11 @@ def _run(command: Callable[[], None]) -> int:
         typer.echo(told, err=True)
         return 1
     return 0
+
+
+def _variable(name: str, value: str, *, output: bool = False) -> None:
+    """Of the build, for its next steps; `output`: for other jobs too."""
+    typer.echo(f"##vso[task.setvariable variable={name}{';isOutput=true' if output else ''}]{value}")
 
 
 def _checked(data: Path) -> None:

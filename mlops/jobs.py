@@ -31,12 +31,17 @@ class Job:
         return self.status in ENDED
 
 
+def look(clients: Clients, name: str) -> Job | None:
+    found = clients.arm.get(f"{clients.workspace_id}/jobs/{name}")
+    return None if found is None else _job(found)
+
+
 def get(clients: Clients, name: str) -> Job:
     """Raises RemoteError when there is none."""
-    found = clients.arm.get(f"{clients.workspace_id}/jobs/{name}")
+    found = look(clients, name)
     if found is None:
         raise RemoteError(f"The run {name} is not there any more.")
-    return _job(found)
+    return found
 
 
 def newest(clients: Clients) -> Job | None:

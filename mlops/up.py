@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -46,15 +47,27 @@ def ensure_published(clients: Clients, version: str | None, console: Console, fo
     return publish.publish(clients, planned, lambda text: console.print(f"  {text}", highlight=False, soft_wrap=True))
 
 
-def train(clients: Clients, now: Published, data: training_data.TrainingData, console: Console) -> None:
-    """Start a run of the published pipeline and follow it."""
-    uploaded = training_data.upload(clients, data)
-    console.print(f"Data: {data.file}, {'uploaded' if uploaded else 'unchanged'}.", highlight=False)
-    out = clients.outputs
-    uri = data.uri(out.training_account, out.training_container)
+def train(
+    clients: Clients,
+    now: Published,
+    data: training_data.TrainingData,
+    console: Console,
+    started: Callable[[Job], None] | None = None,
+) -> None:
+    """Start a run of the published pipeline, tell `started` of it, and follow it."""
+    uri = upload(clients, data, console)
     job = jobs.start(clients, now.deployment, now.version, data.sha256, uri)
     console.print(f"Run {job.name}: {job.page}", highlight=False, soft_wrap=True)
+    if started is not None:
+        started(job)
     finish(clients, job, console)
+
+
+def upload(clients: Clients, data: training_data.TrainingData, console: Console) -> str:
+    """Put the data where runs find them; their address there."""
+    uploaded = training_data.upload(clients, data)
+    console.print(f"Data: {data.file}, {'uploaded' if uploaded else 'unchanged'}.", highlight=False)
+    return data.uri(clients.outputs.training_account, clients.outputs.training_container)
 
 
 def finish(clients: Clients, job: Job, console: Console) -> None:
@@ -72,10 +85,10 @@ def show(clients: Clients, job: Job, console: Console) -> None:
     report.show(steps, report.read(clients, steps), job.page, console)
 
 
-def run_again(clients: Clients, file: Path, console: Console) -> None:
+def run_again(clients: Clients, file: Path, console: Console, started: Callable[[Job], None] | None = None) -> None:
     """Run the published pipeline, whether anything changed or not. Raises MissingError when nothing is published."""
     data = training_data.read(file)
     now = publish.published(clients)
     if now is None:
         raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
-    train(clients, now, data, console)
+    train(clients, now, data, console, started)

@@ -40,13 +40,14 @@ drift: ## is all as the stack says: make drift STACK=dev
 	| tee $(BUILD)/drift-$(STACK).txt
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
-	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops)
+	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$(DATA)")
 
 smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)"
+	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(TF_BUILD),--azure-devops)
 
+# In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.
 cancel: ## cancel the run that is under way: make cancel STACK=dev
-	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK)
+	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK) $(if $(TF_BUILD),--run "$(AMLRUN_ID)")
 
 share: ## put the tested model into the shared registry: make share STACK=staging
 	@$(PYTHON_BIN) -m mlops share --stack $(STACK)

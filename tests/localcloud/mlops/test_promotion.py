@@ -21,7 +21,7 @@ from mlops.publish import MODEL
 from tests.localcloud.azure_session import AzureSession, unique
 from tests.localcloud.azureml.workspace_session import ML
 from tests.localcloud.conftest import ROOT
-from tests.localcloud.mlops.promotion_stacks import STATE, Stack, make_registry, make_stack, write_state
+from tests.localcloud.mlops.stacks import STATE, Stack, make_registry, make_stack, remove_stack, write_state
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def pair(azure: AzureSession) -> Iterator[Pair]:
     yield Pair(staging, prod, [])
     azure.finish(azure.arm("DELETE", registry, ML))
     for one in (staging, prod):
-        azure.finish(azure.arm("DELETE", one.workspace.id, ML, forceToPurge="true"))
-        azure.finish(azure.arm("DELETE", one.workspace.group, "2024-03-01"))
+        remove_stack(one)
 
 
 def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path) -> None:

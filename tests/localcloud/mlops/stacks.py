@@ -1,4 +1,4 @@
-"""Two stacks that a model is promoted between, as far as a promotion looks: workspace, endpoint, runs, registry.
+"""Stacks as far as mlops' verbs look at them once all is published: workspace, endpoint, runs, training data, registry.
 
 What `pulumi up`, `mlops publish` and a training run leave is made by plain requests, so that a test takes seconds; the
 step of the pipeline trains nothing.
@@ -16,7 +16,7 @@ from azure.ai.ml.entities import BatchEndpoint, Model
 from azure.storage.blob import BlobServiceClient
 
 from contract.outputs import PlatformOutputs
-from mlops import jobs
+from mlops import jobs, publish
 from mlops.clients import Clients
 from mlops.publish import MODEL
 from tests.localcloud.azure_session import AzureSession, unique
@@ -50,6 +50,7 @@ class Stack:
         """What `mlops publish` leaves: the pipeline component, and a deployment of it that is the default."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
         component = f"{id_}/components/diabetes_training/versions/{version}"
+        fingerprint = publish.plan(self.clients, version).fingerprint
         spec: Json = {
             "type": "pipeline",
             "inputs": {name: {"type": "string"} for name in ("data_uri", "data_version", "code_version")},
@@ -59,7 +60,7 @@ class Stack:
         azure.put(component, ML, {"properties": {"componentSpec": spec}})
         body: Json = {
             "location": "westeurope",
-            "tags": {"code_version": version, "commit": commit, "fingerprint": commit},
+            "tags": {"code_version": version, "commit": commit, "fingerprint": fingerprint},
             "properties": {
                 "deploymentConfiguration": {
                     "deploymentConfigurationType": "PipelineComponent",
@@ -88,12 +89,14 @@ class Stack:
         return str(self.workspace.client.models.create_or_update(model).version)
 
 
-def make_stack(azure: AzureSession, environment: str, registry: str) -> Stack:
+def make_stack(azure: AzureSession, environment: str, registry: str | None, command: str = "true") -> Stack:
+    """`command` is the pipeline's only step."""
     workspace = make_workspace(azure, unique(f"aml-{environment}-"))
+    workspace.blobs().create_container("trainingdata")
     endpoint = unique("bep")
     workspace.client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint)).result()
     step = f"{workspace.id}/components/train/versions/1"
-    spec = {"type": "command", "command": "true", "environment": workspace.environment, "inputs": {}, "outputs": {}}
+    spec = {"type": "command", "command": command, "environment": workspace.environment, "inputs": {}, "outputs": {}}
     azure.put(step, ML, {"properties": {"componentSpec": spec}})
     outputs = PlatformOutputs(
         environment=environment, location="westeurope", tenant_id=azure.tenant_id,
@@ -106,6 +109,12 @@ def make_stack(azure: AzureSession, environment: str, registry: str) -> Stack:
         spark_version="none", notebook_folder="/Shared", batch_endpoint=endpoint, model_registry=registry,
     )  # fmt: skip
     return Stack(workspace, Clients(outputs), step)
+
+
+def remove_stack(stack: Stack) -> None:
+    azure, workspace = stack.workspace.azure, stack.workspace
+    azure.finish(azure.arm("DELETE", workspace.id, ML, forceToPurge="true"))
+    azure.finish(azure.arm("DELETE", workspace.group, "2024-03-01"))
 
 
 def make_registry(azure: AzureSession, group: str, name: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.arm.filters import filtered
 from localcloud.arm.registry import LOCATIONS, Call, ProviderRoute
+from localcloud.arm.store import Resource
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError
+from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
 
 Json = dict[str, Any]
@@ -104,17 +105,36 @@ async def _providers(ctx: Context, parameters: Mapping[str, str], body: Json, ca
     return {"value": [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]}
 
 
+async def _tenant_providers(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Namespaces and types, which are the same for all subscriptions."""
+    hidden = {"id", "registrationState", "registrationPolicy"}
+    found = [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]
+    return {"value": [{key: value for key, value in one.items() if key not in hidden} for one in found]}
+
+
+async def _provider_types(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    return {"value": (await _one_provider(ctx, parameters, body, call))["resourceTypes"]}
+
+
 async def _one_provider(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """Also answers register: every provider that localcloud has is registered from the start."""
     namespace = parameters["namespace"]
     if not ctx.types.in_namespace(namespace):
+        if namespace.lower().startswith("microsoft."):  # Azure may have it
+            raise not_emulated(f"the resource provider {namespace}")
         raise ServiceError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
     return _provider(ctx, namespace)
 
 
-_CONDITION = re.compile(
-    r"\s*(resourceType|name|location|tagName|tagValue|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE
-)
+def _expanded(resource: Resource, call: Call) -> Json:
+    """The fields that $expand adds."""
+    data = resource.system_data or {}
+    fields = {
+        "createdTime": data.get("createdAt"), "changedTime": data.get("lastModifiedAt"),
+        "provisioningState": resource.properties.get("provisioningState"),
+    }  # fmt: skip
+    wanted = {name.strip() for name in call.query.get("$expand", "").split(",")}
+    return {name: value for name, value in fields.items() if name in wanted and value is not None}
 
 
 async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
@@ -132,43 +152,9 @@ async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, ca
         if type_ is not None and type_.tracked and type_.short != "resourceGroups":
             shown = resource.to_json()
             keep = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy")
-            found.append({key: shown[key] for key in keep if key in shown})
-    filtered = _filtered(found, call.query.get("$filter", ""))
-    return page(filtered, call.query, f"{call.base_url}{scope}/resources")
-
-
-def _filtered(items: list[Json], text: str) -> list[Json]:
-    if not text.strip():
-        return items
-    wanted: dict[str, str] = {}
-    for part in re.split(r"\band\b", text, flags=re.IGNORECASE):
-        match = _CONDITION.fullmatch(part)
-        if match is None:
-            raise ServiceError(
-                400,
-                "InvalidFilterInQueryString",
-                f"Invalid $filter '{text}' specified in the query string. localcloud knows resourceType, name, "
-                "location, resourceGroup, tagName and tagValue, with eq and and.",
-            )
-        wanted[match[1].lower()] = match[2]
-
-    def holds(item: Json) -> bool:
-        tags = item.get("tags") or {}
-        actual = {
-            "resourcetype": item["type"],
-            "name": item["name"],
-            "location": item.get("location", ""),
-            "resourcegroup": item["id"].split("/")[4] if item["id"].count("/") > 4 else "",
-        }
-        for key, value in wanted.items():
-            if key == "tagname":
-                if value not in tags or ("tagvalue" in wanted and tags[value] != wanted["tagvalue"]):
-                    return False
-            elif key != "tagvalue" and actual[key].lower() != value.lower():
-                return False
-        return True
-
-    return [item for item in items if holds(item)]
+            found.append({key: shown[key] for key in keep if key in shown} | _expanded(resource, call))
+    kept = filtered(found, call.query.get("$filter", ""))
+    return page(kept, call.query, f"{call.base_url}{scope}/resources")
 
 
 def register(ctx: Context) -> None:
@@ -183,6 +169,8 @@ def register(ctx: Context) -> None:
         ("GET", f"{one}/providers", f"{read}providers/read", _providers),
         ("GET", f"{one}/providers/{{namespace}}", f"{read}providers/read", _one_provider),
         ("POST", f"{one}/providers/{{namespace}}/register", f"{read}providers/read", _one_provider),
+        ("GET", f"{one}/providers/{{namespace}}/resourceTypes", f"{read}providers/read", _provider_types),
+        ("GET", "/providers", None, _tenant_providers),
         ("GET", f"{one}/resources", f"{read}resources/read", _resources),
         ("GET", f"{one}/resourceGroups/{{group}}/resources", f"{read}resourceGroups/resources/read", _resources),
     )

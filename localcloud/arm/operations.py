@@ -146,6 +146,14 @@ class Operations:
             api_version=row["api_version"],
         )
 
+    def under_way(self, kind: str, resource_id: str) -> Operation | None:
+        """The operation of a kind that has a resource in hand now."""
+        row = self._ctx.database.one(
+            "SELECT id FROM arm_operations WHERE kind = ? AND lower(resource_id) = ? AND status = 'InProgress'",
+            (kind, resource_id.lower()),
+        )
+        return None if row is None else self.get(row["id"])
+
     async def idle(self) -> None:
         """Until nothing is under way."""
         while self._running:

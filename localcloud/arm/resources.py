@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from localcloud.arm import identity, ids, private_link, rules
-from localcloud.arm.conditions import NONE
+from localcloud.arm import bodies, identity, ids, private_link, rules
+from localcloud.arm.conditions import NONE, Attributes
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.operations import Operation, Operations
 from localcloud.arm.registry import Call, ResourceType
@@ -75,10 +75,11 @@ class Resources:
         verb = "PATCH" if patch else "PUT"
         type_ = self.type_of(rid, verb)
         rules.check_version(type_, call.api_version, str(body.get("location") or ""))
-        seen = NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
+        bodies.check_form(body)
+        seen = bodies.readable(type_.type, lambda: self._seen(type_, rid, body))
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text, seen)
         if rid.type != ids.RESOURCE_GROUP_TYPE:
-            rules.check_group(self._ctx, rid)
+            rules.check_group(self._ctx, rid, writes=True)
         existing = await self.find(rid.text)
         if (patch and not type_.patchable) or (not patch and not type_.allow_put):
             raise not_emulated(f"{verb} of {type_.type} with api-version {call.api_version} ({rid.text})")
@@ -86,7 +87,10 @@ class Resources:
         if patch and existing is None:
             raise rules.not_found(rid)
         rules.check_locks(self._ctx, rid.text, "write")
+        self._check_conditions(type_, existing, call)
         if existing is not None and existing.state in {"Deleting", "Creating"}:
+            if existing.type == ids.RESOURCE_GROUP_TYPE:
+                raise rules.group_goes(existing)
             raise ServiceError(
                 409,
                 "AnotherOperationInProgress",
@@ -98,8 +102,19 @@ class Resources:
             rules.check_name(self._ctx, type_, rid)
         elif patch:
             body = _merged(existing, body)
-        resource = self._build(type_, rid, body, existing, call)
+        resource = bodies.readable(type_.type, lambda: self._build(type_, rid, body, existing, call))
         return await self._save(type_, rid, resource, existing, call)
+
+    def _seen(self, type_: ResourceType, rid: ResourceId, body: Json | None) -> Attributes:
+        return NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
+
+    def _check_conditions(self, type_: ResourceType, existing: Resource | None, call: Call) -> None:
+        """If-Match and If-None-Match, where a type has etags; Azure's other types take no notice of them."""
+        if not call.headers.keys() & {"if-match", "if-none-match"}:
+            return
+        etag = None if existing is None else self.render(existing).get("etag")
+        if etag is not None or (existing is None and type_.namespace == "Microsoft.Network"):
+            bodies.check_conditions(call.headers, etag, exists=existing is not None)
 
     def _build(
         self, type_: ResourceType, rid: ResourceId, body: Json, existing: Resource | None, call: Call
@@ -128,7 +143,7 @@ class Resources:
         resource.location = location
         if type_.tracked:
             resource.tags = dict(resource.tags or {})
-            _check_tags(resource)
+            bodies.check_tags(resource.tags)
         resource.system_data = created | {
             "lastModifiedBy": who["By"],
             "lastModifiedByType": who["ByType"],
@@ -193,7 +208,7 @@ class Resources:
     async def delete(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "DELETE")
         rules.check_version(type_, call.api_version)
-        seen = NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, None)
+        seen = self._seen(type_, rid, None)
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, seen)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
@@ -203,6 +218,7 @@ class Resources:
         if not type_.allow_delete:
             raise ServiceError(405, "MethodNotAllowed", f"The resource type '{type_.type}' has no delete ({rid.text}).")
         rules.check_locks(self._ctx, rid.text, "delete")
+        self._check_conditions(type_, found, call)
         if type_.check_delete is not None:
             type_.check_delete(self._ctx, found)
         if "delete" not in type_.long_running:
@@ -213,20 +229,25 @@ class Resources:
         return await self.start_delete(found, type_, "delete", call)
 
     async def start_delete(self, found: Resource, type_: ResourceType, kind: str, call: Call) -> Response:
-        """202 and an operation; the resource shows provisioningState Deleting until it is gone."""
+        """202 and an operation; the resource shows provisioningState Deleting until it is gone.
+
+        Asked again meanwhile, it is the same operation.
+        """
         rid = ids.parse(found.id)
         if rid is None:
             raise ValueError(f"{found.id!r} is not a resource id")
-        if type_.read is None:
-            found.properties["provisioningState"] = "Deleting"
-            self._ctx.resources.put(found)
-        operation = self.operations.start(
-            kind,
-            found.id,
-            lambda: self._finish_delete(found, call),
-            client=call.principal.object_id,
-            api_version=call.api_version,
-        )
+        operation = self.operations.under_way(kind, found.id)
+        if operation is None:
+            if type_.read is None:
+                found.properties["provisioningState"] = "Deleting"
+                self._ctx.resources.put(found)
+            operation = self.operations.start(
+                kind,
+                found.id,
+                lambda: self._finish_delete(found, call),
+                client=call.principal.object_id,
+                api_version=call.api_version,
+            )
         namespace = "" if kind == "deleteGroup" else type_.namespace
         headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
         return Response(status_code=202, headers=headers)
@@ -336,19 +357,3 @@ def _remove(body: Json, path: str) -> None:
     for part in parents:
         body = body[part]
     body.pop(last, None)
-
-
-def _check_tags(resource: Resource) -> None:
-    """At most 50 tags (15 on storage accounts in platform documentation), names to 512, values to 256 characters."""
-    tags = resource.tags or {}
-    if len(tags) > 50:
-        raise ServiceError(
-            400, "InvalidTagCount", f"The resource has {len(tags)} tags. The maximum number of tags allowed is '50'."
-        )
-    for name, value in tags.items():
-        if len(name) > 512 or not isinstance(value, str) or len(value) > 256:
-            raise ServiceError(
-                400,
-                "InvalidTagNameOrValue",
-                f"Tag '{name[:80]}' is invalid: names have at most 512 characters, values are text of at most 256.",
-            )

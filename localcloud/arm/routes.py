@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from collections.abc import Callable
 
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -26,12 +27,16 @@ _log = logging.getLogger("localcloud.arm")
 
 
 class _Root(StringConvertor):
-    """The first segment of ARM's paths, which are the same in any letter case."""
+    """The first segment of ARM's paths, which are the same in any letter case.
 
-    regex = "(?i:tenants|subscriptions|providers)"
+    Clients put a scope, itself a path, behind a slash ("//subscriptions/…"), and leave names empty that are optional.
+    """
+
+    regex = "/*(?i:tenants|subscriptions|providers)"
 
 
 register_url_convertor("arm_root", _Root())
+_SLASHES = re.compile("/{2,}")
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]
 
 
@@ -76,7 +81,7 @@ class Arm:
         call = Call(
             principal, version, f"{request.url.scheme}://{host}", dict(request.query_params), dict(request.headers)
         )
-        path = "/" + request.url.path.strip("/")
+        path = _SLASHES.sub("/", "/" + request.url.path.strip("/"))
         parts = path.split("/")
         if parts[1].lower() == "subscriptions" and len(parts) > 2:
             rules.check_subscription(parts[2])

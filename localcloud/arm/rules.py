@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_NOT_DENIED = {"Microsoft.Authorization", "Microsoft.Insights"}
 LOCK_TYPE = "Microsoft.Authorization/locks"
 
 
@@ -58,6 +60,7 @@ def check_version(type_: ResourceType, version: str, location: str = "") -> None
 def authorize(ctx: Context, principal: Principal, action: str, scope: str, attributes: Attributes = NONE) -> None:
     """Raises ServiceError 403 AuthorizationFailed in Azure's words."""
     if ctx.authorizer.allows(principal, action, scope, attributes=attributes):
+        _check_denied(ctx, principal, action, scope)
         return
     raise ServiceError(
         403,
@@ -65,6 +68,26 @@ def authorize(ctx: Context, principal: Principal, action: str, scope: str, attri
         f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization to "
         f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, "
         "please refresh your credentials.",
+    )
+
+
+def _check_denied(ctx: Context, principal: Principal, action: str, scope: str) -> None:
+    """Raises ServiceError 403 for a change in a group that Databricks manages: a deny assignment is on it, for all."""
+    rid = ids.parse(scope)
+    namespace = action.split("/", 1)[0]
+    if rid is None or not rid.resource_group or action.endswith("/read") or namespace in _NOT_DENIED:
+        return
+    group = ctx.resources.get(f"/subscriptions/{rid.subscription}/resourceGroups/{rid.resource_group}")
+    owner = None if group is None else str(group.extra.get("managedBy") or "")
+    if group is None or not owner or "/microsoft.databricks/workspaces/" not in owner.lower():
+        return
+    raise ServiceError(
+        403,
+        "DenyAssignmentAuthorizationFailed",
+        f"The client '{principal.app_id}' with object id '{principal.object_id}' has permission to perform action "
+        f"'{action}' on scope '{scope}'; however, the access is denied because of the deny assignment with name "
+        f"'System deny assignment created by Azure Databricks {owner}' and Id "
+        f"'{uuid.uuid5(uuid.NAMESPACE_URL, owner.lower()).hex}' at scope '{group.id}'.",
     )
 
 
@@ -80,14 +103,28 @@ def check_subscription(subscription: str) -> None:
         raise ServiceError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def check_group(ctx: Context, rid: ResourceId) -> Resource | None:
-    """The resource group of an id. Raises ServiceError 404 ResourceGroupNotFound."""
+def check_group(ctx: Context, rid: ResourceId, *, writes: bool = False) -> Resource | None:
+    """The resource group of an id.
+
+    Raises ServiceError 404 ResourceGroupNotFound, and 409 for a write into one that is being deleted.
+    """
     if not rid.resource_group:
         return None
     group = ctx.resources.get(f"/subscriptions/{rid.subscription}/resourceGroups/{rid.resource_group}")
     if group is None:
         raise ServiceError(404, "ResourceGroupNotFound", f"Resource group '{rid.resource_group}' could not be found.")
+    if writes and group.state == "Deleting":
+        raise group_goes(group)
     return group
+
+
+def group_goes(group: Resource) -> ServiceError:
+    """Nothing is put into a resource group that is being deleted, and it is not changed."""
+    return ServiceError(
+        409,
+        "ResourceGroupBeingDeleted",
+        f"The resource group '{group.name}' is in deprovisioning state and cannot perform this operation.",
+    )
 
 
 def parent_missing(rid: ResourceId, verb: str = "read") -> ServiceError:
@@ -95,15 +132,19 @@ def parent_missing(rid: ResourceId, verb: str = "read") -> ServiceError:
     parent = ids.parse(rid.parent)
     if parent is not None and rid.extension and verb == "read":
         return not_found(parent)
-    shown = rid.parent if parent is None else f"{parent.type}/{parent.name}"
-    return ServiceError(
-        404,
-        "ParentResourceNotFound",
-        "Failed to perform 'write' on resource(s) of type '"
-        f"{rid.type.split('/', 1)[1]}', because the parent resource '{shown}' could not be found."
-        if rid.extension
-        else f"Can not perform requested operation on nested resource. Parent resource '{shown}' not found.",
-    )
+    if rid.extension:
+        shown = rid.parent if parent is None else f"{parent.type}/{parent.name}"
+        message = (
+            f"Failed to perform 'write' on resource(s) of type '{rid.type.split('/', 1)[1]}', because the parent "
+            f"resource '{shown}' could not be found."
+        )
+    else:
+        # Resources are named by their own and their parents' names: myaccount/default.
+        names = rid.parent.rsplit("/providers/", 1)[-1].split("/")[2::2]
+        message = (
+            f"Can not perform requested operation on nested resource. Parent resource '{'/'.join(names)}' not found."
+        )
+    return ServiceError(404, "ParentResourceNotFound", message)
 
 
 def not_found(rid: ResourceId) -> ServiceError:

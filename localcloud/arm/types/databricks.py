@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from localcloud.arm import ids
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.arm.types import databricks_network
@@ -55,6 +56,9 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     if mode == "Hybrid" and not group:
         raise _invalid("The property 'managedResourceGroupId' is required when computeMode is Hybrid.")
     if group:
+        named = ids.parse(group) if isinstance(group, str) else None
+        if named is None or named.type != ids.RESOURCE_GROUP_TYPE or not group.startswith("/"):
+            raise _invalid(f"managedResourceGroupId {group!r} is not the id of a resource group.")
         properties["managedResourceGroupId"] = group
         own = "/".join(resource.id.split("/")[:5])
         if str(group).lower() == own.lower():
@@ -107,11 +111,24 @@ def _parameters(given: Json, resource: Resource) -> Json:
     return result
 
 
+def _is_managed_by(group: Resource, workspace: Resource) -> bool:
+    return str(group.extra.get("managedBy", "")).lower() == workspace.id.lower()
+
+
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     """The managed resource group appears with the workspace, owned by it; the subnets' groups get its rules."""
-    databricks_network.claim(ctx, resource)
     group = resource.properties.get("managedResourceGroupId")
-    if existing is None and group and ctx.resources.get(group) is None:
+    found = ctx.resources.get(group) if group else None
+    if existing is None and found is not None and not _is_managed_by(found, resource):
+        # The words are in pulumi/pulumi-azure-native#3643.
+        raise ServiceError(
+            409,
+            "ApplianceProvisioningFailed",
+            f"The managed resource group '{group}' already exists. Please specify a new non-existent managed resource "
+            "group",
+        )
+    databricks_network.claim(ctx, resource)
+    if existing is None and group and found is None:
         ctx.resources.put(
             Resource(
                 id=group,
@@ -129,7 +146,7 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     databricks_network.release(ctx, resource)
     group = resource.properties.get("managedResourceGroupId")
     found = ctx.resources.get(group) if group else None
-    if found is not None and str(found.extra.get("managedBy", "")).lower() == resource.id.lower():
+    if found is not None and _is_managed_by(found, resource):
         for below in ctx.resources.below(found.id):
             ctx.resources.delete(below.id)
         ctx.resources.delete(found.id)

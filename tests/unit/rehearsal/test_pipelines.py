@@ -12,7 +12,7 @@ from rehearsal.checks import Approvals
 from rehearsal.templates import compile_pipeline
 from tests.unit.rehearsal.recorded_make import PREVIEW, ROOT, Pipelines, connection
 
-_TARGET = re.compile(r"(pipelines/session\.sh )?make [a-z-]+( [A-Z]+=(\S+|\"[^\"]+\"))*")
+_TARGET = re.compile(r"(pipelines/session\.sh )?make [a-z-]+( [A-Z_]+=(\S+|\"[^\"]+\"))*")
 
 
 @pytest.fixture

@@ -39,10 +39,20 @@ def current() -> Release:
 
 
 def write(folder: Path) -> Release:
-    """Into a folder, with the pipeline id that this environment has."""
+    """Into a folder, with the id of the pipeline that was published.
+
+    Raises ReleaseError when that is not of this build: another version has been tested then.
+    """
     release = current()
+    published = os.environ.get("AMLPIPELINE_ID", "")
+    version = published.rpartition("/versions/")[2]
+    if not published or version != release.version:
+        raise ReleaseError(
+            f"AMLPIPELINE_ID is {published or 'not set'}: the published pipeline should be of version "
+            f"{release.version}, this build's."
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    content = {**asdict(release), "pipeline_id": os.environ.get("AMLPIPELINE_ID", "")}
+    content = {**asdict(release), "pipeline_id": published}
     (folder / _FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return release
 

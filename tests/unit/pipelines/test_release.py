@@ -49,6 +49,20 @@ def test_what_was_written_is_what_is_checked(checkout: Path, tmp_path: Path) -> 
     assert content["pipeline_id"] == "/components/train_diabetes/versions/4711"
 
 
+@pytest.mark.parametrize("published", ["", "/components/train_diabetes/versions/4710", "$(AMLPIPELINE_ID)"])
+def test_a_pipeline_that_is_not_of_this_build_is_not_released(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: str
+) -> None:
+    monkeypatch.setenv("AMLPIPELINE_ID", published)
+
+    with pytest.raises(ReleaseError) as caught:
+        release.write(tmp_path / "artifact")
+
+    assert f"AMLPIPELINE_ID is {published or 'not set'}: " in str(caught.value)
+    assert "of version 4711" in str(caught.value)
+    assert not (tmp_path / "artifact").exists()
+
+
 def test_another_commit_is_refused_with_both_named(checkout: Path, tmp_path: Path) -> None:
     passed = release.write(tmp_path)
     _commit(checkout, "second")

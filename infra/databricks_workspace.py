@@ -55,6 +55,7 @@ class DatabricksWorkspace(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         args.network.connect("databricks", workspace.id, Link.DATABRICKS)
+        args.network.connect("databricks", workspace.id, Link.DATABRICKS_SIGN_IN)
         self.workspace_id = workspace.id
         self.host = pulumi.Output.concat("https://", workspace.workspace_url)
         self.register_outputs({"workspace_id": self.workspace_id, "host": self.host})

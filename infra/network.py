@@ -25,6 +25,10 @@ from infra.naming import Names
 from infra.placement import Placement
 from infra.settings import NetworkSettings
 
+_CONTROL_PLANE_PORTS = ("3306", "6666", "8443-8451")
+"""What clusters reach at the workspace's private endpoint besides 443, where a security group guards it
+(learn.microsoft.com/azure/databricks/security/network/concepts/private-link, "Key considerations")."""
+
 
 class Link(Enum):
     """What a private endpoint leads to: the group id and the DNS zones of its names."""
@@ -38,6 +42,7 @@ class Link(Enum):
     REGISTRY = ("registry", ("privatelink.azurecr.io",))
     ML_WORKSPACE = ("amlworkspace", ("privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"))
     DATABRICKS = ("databricks_ui_api", ("privatelink.azuredatabricks.net",))
+    DATABRICKS_SIGN_IN = ("browser_authentication", ("privatelink.azuredatabricks.net",))
 
     def __init__(self, group: str, zones: tuple[str, ...]) -> None:
         self.group = group
@@ -100,6 +105,11 @@ class Network(pulumi.ComponentResource):
         return self.profile != "public"
 
     @property
+    def own_zones(self) -> bool:
+        """Whether the names of private endpoints are the stack's own, and not those of a hub that others share."""
+        return self.profile == "private" and self._args.settings.dns_zone_group is None
+
+    @property
     def endpoints_implied(self) -> bool:
         """Whether the managed network of Azure ML reaches the workspace's own storage, vault and registry by itself.
 
@@ -119,8 +129,13 @@ class Network(pulumi.ComponentResource):
         return self._args.settings.outbound_hosts
 
     def connect(self, label: str, target: pulumi.Input[str], link: Link) -> None:
-        """A private endpoint to `target`, an ARM id, with its DNS names. Does nothing in the other profiles."""
-        if self.profile != "private":
+        """A private endpoint to `target`, an ARM id, with its DNS names. Does nothing in the other profiles.
+
+        A region has one endpoint through which browsers come back from Entra to Databricks, by one name for all of its
+        workspaces: the stack makes it where the zone is its own (learn.microsoft.com/azure/databricks/security/network/
+        classic/private-link, "Web authentication").
+        """
+        if self.profile != "private" or (link is Link.DATABRICKS_SIGN_IN and not self.own_zones):
             return
         place, what = self._args.placement, f"{label}-{link.group.replace('_', '-')}"
         endpoint = network.PrivateEndpoint(
@@ -237,9 +252,11 @@ class Network(pulumi.ComponentResource):
 
     def _private_subnet(self, prefix: str, after: network.Subnet) -> network.Subnet:
         group = self._security_group("endpoints")
-        for priority, rule, access, source, port in (
-            (100, "allow-https-from-the-network", "Allow", "VirtualNetwork", "443"),
-            (4096, "deny-the-rest", "Deny", "*", "*"),
+        clusters = (self._args.settings.databricks_host_subnet, self._args.settings.databricks_container_subnet)
+        for priority, rule, access, sources, ports in (
+            (100, "allow-https-from-the-network", "Allow", ("VirtualNetwork",), ("443",)),
+            (110, "allow-clusters-to-databricks", "Allow", clusters, _CONTROL_PLANE_PORTS),
+            (4096, "deny-the-rest", "Deny", ("*",), ("*",)),
         ):
             network.SecurityRule(
                 f"{self._name}-{rule}",
@@ -249,11 +266,14 @@ class Network(pulumi.ComponentResource):
                 priority=priority,
                 direction=network.SecurityRuleDirection.INBOUND,
                 access=access,
-                protocol=network.SecurityRuleProtocol.TCP if port != "*" else network.SecurityRuleProtocol.ASTERISK,
-                source_address_prefix=source,
+                protocol=network.SecurityRuleProtocol.ASTERISK if "*" in ports else network.SecurityRuleProtocol.TCP,
                 source_port_range="*",
                 destination_address_prefix="*",
-                destination_port_range=port,
+                # One goes by the one name and several by the other: Azure takes no tags and no * among several.
+                source_address_prefix=sources[0] if len(sources) == 1 else None,
+                source_address_prefixes=list(sources) if len(sources) > 1 else None,
+                destination_port_range=ports[0] if len(ports) == 1 else None,
+                destination_port_ranges=list(ports) if len(ports) > 1 else None,
                 opts=self._child,
             )
         return network.Subnet(

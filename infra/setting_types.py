@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -13,7 +13,6 @@ from infra.regions import REGIONS
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _LOCAL = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"))
 _REFUSED_PREFIX = 31
-_SUBNET_MIN_PREFIX = 26  # Azure Databricks refuses smaller subnets
 _ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
 
 
@@ -65,28 +64,63 @@ def _range(value: str) -> str:
     return value
 
 
-def _subnet(value: str) -> str:
-    if ipaddress.IPv4Network(_range(value)).prefixlen > _SUBNET_MIN_PREFIX:
-        raise ValueError(f"must be /{_SUBNET_MIN_PREFIX} or larger")
+def _size(value: str, smallest: int, largest: int = 8) -> str:
+    """`smallest`, `largest`: lengths of the prefix, so that the larger number is the smaller range."""
+    prefix = ipaddress.IPv4Network(_range(value)).prefixlen
+    if prefix > smallest:
+        raise ValueError(f"must be /{smallest} or larger")
+    if prefix < largest:
+        raise ValueError(f"must be /{largest} or smaller")
     return value
+
+
+def _network(value: str) -> str:
+    """learn.microsoft.com/azure/databricks/security/network/classic/vnet-inject: between /16 and /24."""
+    return _size(value, 24, 16)
+
+
+def _databricks_subnet(value: str) -> str:
+    """As above: /26 at least."""
+    return _size(value, 26)
+
+
+def _subnet(value: str) -> str:
+    """Azure keeps five addresses of a subnet for itself, and takes none below /29."""
+    return _size(value, 29)
+
+
+def _tag_name(value: str) -> str:
+    """learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: what is kept for Azure."""
+    if value.lower().startswith(("microsoft", "azure", "windows")):
+        raise ValueError("must not begin with microsoft, azure or windows, which Azure keeps for itself")
+    return value
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    """Names of resources and of receivers come from these: Azure refuses the second."""
+    seen = [str(getattr(value, "object_id", value)).lower() for value in values]
+    twice = sorted({value for value in seen if seen.count(value) > 1})
+    if twice:
+        raise ValueError(f"has {', '.join(twice)} more than once")
+    return values
 
 
 BaseName = Annotated[str, AfterValidator(_base_name)]
 Environment = Annotated[str, AfterValidator(_environment)]
 Region = Annotated[str, AfterValidator(_region)]
 PublicAddress = Annotated[str, AfterValidator(_address)]
-PrivateRange = Annotated[str, AfterValidator(_range)]
-DatabricksSubnet = Annotated[str, AfterValidator(_subnet)]
+NetworkRange = Annotated[str, AfterValidator(_network)]
+DatabricksSubnet = Annotated[str, AfterValidator(_databricks_subnet)]
+Subnet = Annotated[str, AfterValidator(_subnet)]
 VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Za-z0-9_]+$")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
-TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$")]
+TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,128}$"), AfterValidator(_tag_name)]
 TagValue = Annotated[str, Field(min_length=1, max_length=256)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$")]
 SparkKey = Annotated[str, Field(pattern=r"^(spark|fs)\.[\w.-]+$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-
-
+EachOnce = AfterValidator(_each_once)
 PrincipalType = Literal["User", "Group", "ServicePrincipal"]
 ResourceGroupId = Annotated[str, Field(pattern=_ARM_GROUP)]
 ResourceGroupName = Annotated[str, Field(pattern=r"^[\w().-]{0,89}[\w()-]$")]

@@ -14,19 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from infra.setting_types import (
     BaseName,
     DatabricksSubnet,
+    EachOnce,
     Email,
     Environment,
     Guid,
     HostName,
     Identifier,
+    NetworkRange,
     PrincipalType,
-    PrivateRange,
     PublicAddress,
     Region,
     ResourceGroupId,
     ResourceGroupName,
     SecretInSettingsError,
     SparkKey,
+    Subnet,
     TagName,
     TagValue,
     VmSize,
@@ -59,24 +61,30 @@ class NetworkSettings(_Section):
         examples=[["203.0.113.0/24"]],
         max_length=100,
     )
-    address_space: PrivateRange = Field(
+    address_space: NetworkRange = Field(
         default="10.20.0.0/22",
-        description="Range of the virtual network (restricted, private).",
+        description="Range of the virtual network, /16 to /24 (restricted, private).",
         examples=["10.20.0.0/22"],
     )
     databricks_host_subnet: DatabricksSubnet = Field(
-        default="10.20.0.0/24", description="Subnet of the Databricks clusters' hosts.", examples=["10.20.0.0/24"]
+        default="10.20.0.0/24",
+        description="Subnet of the Databricks clusters' hosts, /26 or larger.",
+        examples=["10.20.0.0/24"],
     )
     databricks_container_subnet: DatabricksSubnet = Field(
-        default="10.20.1.0/24", description="Subnet of the Databricks clusters' containers.", examples=["10.20.1.0/24"]
+        default="10.20.1.0/24",
+        description="Subnet of the Databricks clusters' containers, /26 or larger.",
+        examples=["10.20.1.0/24"],
     )
-    endpoint_subnet: PrivateRange = Field(
-        default="10.20.2.0/24", description="Subnet of the private endpoints (private).", examples=["10.20.2.0/24"]
+    endpoint_subnet: Subnet = Field(
+        default="10.20.2.0/24",
+        description="Subnet of the private endpoints, /29 or larger (private).",
+        examples=["10.20.2.0/24"],
     )
     dns_zone_group: ResourceGroupId | None = Field(
         default=None,
         description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
-        "makes its own (private).",
+        "makes its own (private). The hub then has the region's endpoint for signing in to Databricks by browser too.",
         examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
     )
 
@@ -242,7 +250,7 @@ class MonitoringSettings(_Section):
     """Logs, and who is told when something fails."""
 
     retention_days: int = Field(default=30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
-    alert_emails: list[Email] = Field(
+    alert_emails: Annotated[list[Email], EachOnce] = Field(
         default=[],
         description="Who is told of failed runs and of the budget.",
         examples=[["mlops@example.com"]],
@@ -296,7 +304,7 @@ class ModelRegistrySettings(_Section):
     create: bool = Field(
         default=False, description="This stack makes the registry; the others name it.", examples=[True]
     )
-    users: list[Operator] = Field(
+    users: Annotated[list[Operator], EachOnce] = Field(
         default=[],
         description="Identities of other stacks that bring models into the registry or take them out.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
@@ -328,7 +336,7 @@ class ModelRegistrySettings(_Section):
 class AccessSettings(_Section):
     """Who, besides the pipeline's identity, may write to the storage accounts."""
 
-    operators: list[Operator] = Field(
+    operators: Annotated[list[Operator], EachOnce] = Field(
         default=[],
         description="Identities that upload data and code. Empty: the one that deploys the stack.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
@@ -374,9 +382,13 @@ class Settings(_Section):
         most = _STORAGE_TAGS_MAX - _LARGEST_BASE_TAGS
         if len(value) > most:
             raise ValueError(f"has {len(value)} tags; a storage account takes {most} besides the platform's own")
-        own = sorted(set(value) & {"project", "environment", "managed_by", "owner", "cost_center"})
+        # Azure tells tag names apart without regard to letter case.
+        names = [name.lower() for name in value]
+        own = sorted(set(names) & {"project", "environment", "managed_by", "owner", "cost_center"})
         if own:
             raise ValueError(f"must not set {', '.join(own)}: the platform does")
+        if len(set(names)) < len(names):
+            raise ValueError("has names that differ in letter case alone, which are one name to Azure")
         return value
 
     def all_tags(self, project: str) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def _closed(resource: Subject) -> Problems:
 
 def _inbound(rule_: Subject) -> Problems:
     open_ = get(rule_.props, "access") == "Allow" and get(rule_.props, "direction") == "Inbound"
-    if open_ and get(rule_.props, "sourceAddressPrefix") in ("*", "Internet", "0.0.0.0/0"):
+    sources = {get(rule_.props, "sourceAddressPrefix"), *(get(rule_.props, "sourceAddressPrefixes") or ())}
+    if open_ and sources & {"*", "Internet", "0.0.0.0/0", "::/0"}:
         yield "Name a source_address_prefix: the rule lets the whole internet in."
 
 

@@ -71,8 +71,8 @@ def test_the_restricted_profile_lets_named_addresses_and_its_own_network_in() ->
 def test_the_private_profile_closes_every_service_to_the_internet() -> None:
     made = deploy(network=NETWORKS["private"])
     assert kinds(made) == {
-        "VirtualNetwork": 1, "Subnet": 3, "NetworkSecurityGroup": 3, "SecurityRule": 2, "NatGateway": 1,
-        "PublicIPAddress": 1, "PrivateEndpoint": 10, "PrivateDnsZoneGroup": 10, "PrivateZone": 10,
+        "VirtualNetwork": 1, "Subnet": 3, "NetworkSecurityGroup": 3, "SecurityRule": 3, "NatGateway": 1,
+        "PublicIPAddress": 1, "PrivateEndpoint": 11, "PrivateDnsZoneGroup": 11, "PrivateZone": 10,
         "VirtualNetworkLink": 10, "ManagedNetworkSettingsRule": 5,
     }  # fmt: skip
     assert {public_access(each) for each in guarded(made)} == {"Disabled"}
@@ -90,7 +90,7 @@ def test_every_private_service_has_its_endpoint_and_names() -> None:
         ("stdataopsdev", "blob"), ("stdataopsdev", "file"), ("stdataopsdev", "queue"), ("stdataopsdev", "table"),
         ("stdataopsdevtr", "blob"), ("stdataopsdevtr", "dfs"),
         ("kv-dataops-dev", "vault"), ("acrdataopsdev", "registry"), ("aml-dataops-dev", "amlworkspace"),
-        ("dbw-dataops-dev", "databricks_ui_api"),
+        ("dbw-dataops-dev", "databricks_ui_api"), ("dbw-dataops-dev", "browser_authentication"),
     }  # fmt: skip
     zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
     assert zones == {
@@ -115,7 +115,13 @@ def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
         for config in group.inputs["privateDnsZoneConfigs"]
     }
     assert len(ids) == 10
+    reached = [link["groupIds"] for each in made.of("PrivateEndpoint") for link in _links(each)]
+    assert ["databricks_ui_api"] in reached and ["browser_authentication"] not in reached, "the hub has the region's"
     assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
+
+
+def _links(endpoint: Registered) -> Any:
+    return endpoint.inputs["privateLinkServiceConnections"]
 
 
 @pytest.mark.parametrize("profile", ["restricted", "private"])
@@ -171,6 +177,11 @@ def test_the_endpoints_subnet_answers_to_the_network_only() -> None:
     rules = {
         each.inputs["securityRuleName"]: each.inputs for each in deploy(network=NETWORKS["private"]).of("SecurityRule")
     }
+    assert len(rules) == 3
+    clusters = rules["allow-clusters-to-databricks"]
+    assert clusters["sourceAddressPrefixes"] == ["10.20.0.0/24", "10.20.1.0/24"], "the clusters' own subnets"
+    assert clusters["destinationPortRanges"] == ["3306", "6666", "8443-8451"] and clusters["protocol"] == "Tcp"
+    assert clusters["access"] == "Allow" and clusters["priority"] < rules["deny-the-rest"]["priority"]
     allow, deny = rules["allow-https-from-the-network"], rules["deny-the-rest"]
     assert (allow["access"], allow["sourceAddressPrefix"], allow["destinationPortRange"]) == (
         "Allow",

@@ -49,6 +49,9 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"tags": {"team": ""}}, 'tags.team = "": string should have at least 1 character'),
     ({"tags": {"owner": "me@example.com"}}, "must not set owner: the platform does"),
     ({"tags": {f"tag{n}": "x" for n in range(11)}}, "has 11 tags; a storage account takes 10"),
+    ({"tags": {"Owner": "me@example.com"}}, "must not set owner: the platform does"),
+    ({"tags": {"Team": "a", "team": "b"}}, "has names that differ in letter case alone, which are one name to Azure"),
+    ({"tags": {"azure-team": "a"}}, "must not begin with microsoft, azure or windows, which Azure keeps for itself"),
     ({"tags": "team=ml"}, "tags = team=ml: input should be a valid dictionary"),
     ({"basename": "dataops"}, "basename = dataops: there is no such setting. Did you mean base_name?"),
     ({"wibble": "1"}, "wibble = 1: there is no such setting. There are: base_name, location,"),
@@ -82,6 +85,9 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "network.allowed_ips.0 = 203.0.113.9/24: must be a public IPv4 address or range",
     ),
     ({"network": {"address_space": "8.8.8.0/24"}}, "network.address_space = 8.8.8.0/24: must be a private range"),
+    ({"network": {"address_space": "10.0.0.0/8"}}, "network.address_space = 10.0.0.0/8: must be /16 or smaller"),
+    ({"network": {"address_space": "10.20.0.0/25"}}, "network.address_space = 10.20.0.0/25: must be /24 or larger"),
+    ({"network": {"endpoint_subnet": "10.20.2.0/30"}}, "network.endpoint_subnet = 10.20.2.0/30: must be /29 or larger"),
     ({"network": {"address_space": "10.20.0.0/33"}}, "network.address_space = 10.20.0.0/33: must be an IPv4 range"),
     (
         {"network": {"databricks_host_subnet": "10.20.0.0/27"}},
@@ -167,6 +173,14 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "model_registry.resource_group = rg-hub: must not be set when model_registry.create is true",
     ),
     ({"access": {"operators": [{"object_id": GUID}]}}, "access.operators.0.type is missing"),
+    (
+        {"access": {"operators": [{"object_id": GUID, "type": "User"}, {"object_id": GUID.upper(), "type": "Group"}]}},
+        f"has {GUID} more than once",
+    ),
+    (
+        {"monitoring": {"alert_emails": ["a@example.com", "b@example.com", "A@example.com"]}},
+        "has a@example.com more than once. Valid example: ",
+    ),
     (
         {"access": {"operators": [{"object_id": "me", "type": "User"}]}},
         "access.operators.0.object_id = me: string should",

@@ -129,6 +129,10 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"scope": SCOPE.split("/providers/")[0]}, "on one resource"),
     ("network-no-open-rule", types.SECURITY_RULE, {"sourceAddressPrefix": "Internet"}, "lets the whole internet in"),
     ("network-no-open-rule", types.SECURITY_RULE, {"sourceAddressPrefix": "*"}, "Name a source_address_prefix"),
+    (
+        "network-no-open-rule", types.SECURITY_RULE,
+        {"sourceAddressPrefix": None, "sourceAddressPrefixes": ["10.0.0.0/24", "0.0.0.0/0"]}, "the whole internet in",
+    ),
     ("required-tags", types.RESOURCE_GROUP, {"tags": None}, "Set the tags project, environment, owner, cost_center"),
     ("required-tags", types.STORAGE_ACCOUNT, {"tags": TAGS | {"owner": ""}}, "Set the tags owner"),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ Plain ARM calls as the owner that the environment signs in; twice is as good as 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -29,17 +30,24 @@ _ROLES = {
     "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
 }
+_SHELL = 'a rehearsal runs in a shell with `eval "$(make env)"`.'
 # Of the owner's shell; a job signs in as its service connection or not at all.
 _OWNER = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "PULUMI_BACKEND_URL")
+
+
+def check_shell() -> None:
+    """Raises RehearsalError when this process's environment leads to no cloud, or has no engine."""
+    for name in ("ARM_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "ARM_CLOUD_METADATA_URL"):
+        if not os.environ.get(name):
+            raise RehearsalError(f"{name} is not set: {_SHELL}")
+    if shutil.which("pulumi") is None:
+        raise RehearsalError(f"pulumi is not on PATH: `make rehearse` installs it once; {_SHELL}")
 
 
 class Cloud:
     """The subscription that the environment leads to, set up for an organisation's pipelines."""
 
     def __init__(self, organisation: Organisation, issuer: Issuer) -> None:
-        for name in ("ARM_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "ARM_CLOUD_METADATA_URL"):
-            if not os.environ.get(name):
-                raise RehearsalError(f'{name} is not set: a rehearsal runs in a shell with `eval "$(make env)"`.')
         self._organisation, self._issuer = organisation, issuer
         self._subscription = f"/subscriptions/{os.environ['ARM_SUBSCRIPTION_ID']}"
         self._credential = EnvironmentCredential()

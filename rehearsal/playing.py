@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rehearsal import model, organisation, records
 from rehearsal.checks import Approvals
-from rehearsal.cloud import Cloud
+from rehearsal.cloud import Cloud, check_shell
 from rehearsal.errors import RehearsalError
 from rehearsal.issuer import Issuer
 from rehearsal.organisation import Organisation
@@ -46,6 +46,7 @@ class Request:
 
 def run(request: Request, console: Console) -> int:
     """0 when every stage that was to run succeeded. Raises RehearsalError."""
+    check_shell()
     commit = git("rev-parse", "--verify", f"{request.commit}^{{commit}}", cwd=request.repository)
     build = next_build(request.home)
     workspace = Workspace(request.home, build, request.repository, commit)

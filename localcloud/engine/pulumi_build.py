@@ -88,3 +88,5 @@ def link(program: Path, target: Path) -> None:
     except OSError:
         shutil.copy2(program, fresh)
     fresh.replace(target)
+    # Where both are links to one file already, POSIX rename leaves both.
+    fresh.unlink(missing_ok=True)

@@ -7,13 +7,15 @@ that tier too: `pytest -m rehearsal`.
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Machine, Result
+from tests.e2e.conftest import ROOT, Machine, Result
 
 pytestmark = pytest.mark.e2e
 
@@ -116,6 +118,32 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
     rolled = cloud.in_shell("make", "rollback", "STACK=staging", env=backend)
     assert rolled.code != 0
     assert "Error:" in rolled.text
+
+
+@pytest.fixture
+def unrelated_target(tmp_path: Path) -> Path:
+    """Valid training data that say nothing: each row has the target of the next."""
+    with (ROOT / "data" / "diabetes.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    targets = [row["progression"] for row in rows]
+    targets.append(targets.pop(0))
+    file = tmp_path / "unrelated.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"progression": target} for row, target in zip(rows, targets, strict=True))
+    return file
+
+
+@pytest.mark.rehearsal
+@pytest.mark.usefixtures("failed_smoke_run")
+def test_a_model_that_fails_its_gate_does_not_reach_prod(cloud: Machine, unrelated_target: Path) -> None:
+    data = f"dataopsml-staging.DATA={unrelated_target}"
+    played = play(cloud, "--yes", "--stage", "staging", "--stage", "prod", "--variable", data)
+    assert played.code == 1
+    assert "below the threshold" in played.text
+    assert "There is no version of diabetes on staging to promote" in played.text.replace("\n", " ")
+    assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
 @pytest.mark.rehearsal

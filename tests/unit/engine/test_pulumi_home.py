@@ -39,6 +39,15 @@ def test_our_language_host_lies_beside_a_cli_that_has_none(settings: Settings, p
     assert shown.stdout == "3.259.0\n"
 
 
+def test_a_home_prepared_twice_has_each_launcher_once(settings: Settings, pulumi: Path) -> None:
+    """Renaming a hard link over another of the same file does nothing: the link of the second time would stay."""
+    pulumi_home.prepare(settings, pulumi)
+    home = pulumi_home.prepare(settings, pulumi)
+
+    launchers = {file.name for file in (home.home / "bin").iterdir() if not file.name.startswith(".")}
+    assert launchers == {"pulumi", "pulumi-language-python"}
+
+
 def test_an_official_language_host_is_used_where_it_is(settings: Settings, pulumi: Path) -> None:
     official = pulumi.with_name("pulumi-language-python")
     official.touch(0o755)

@@ -1,6 +1,7 @@
 """Unity Catalog: what a metastore holds, and who may use it.
 
-Paths: databricks-sdk, databricks/sdk/service/catalog.py.
+Paths: databricks-sdk, databricks/sdk/service/catalog.py. What is called when: the Terraform provider's catalog/*.go,
+which the vendor's plugin is made of.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.names import camel
 from localcloud.plugins.databricks.resource import Resource
 from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import Plain
+from localcloud.plugins.values import Plain, has_unknown
 
 _ROOT = "/api/2.1/unity-catalog"
 
@@ -21,17 +22,33 @@ _ROOT = "/api/2.1/unity-catalog"
 class Securable(Resource):
     """An object with a name below a collection; `parents` are the inputs that come before it in its full name."""
 
-    only_here = ("forceDestroy", "isolationMode", "owner")
+    only_here = ("forceDestroy", "forceUpdate", "isolationMode", "owner", "metastoreId", "enablePredictiveOptimization")
+    _later: Mapping[str, str] = {
+        "isolationMode": "isolation_mode", "owner": "owner",
+        "enablePredictiveOptimization": "enable_predictive_optimization",
+    }  # fmt: skip
+    """What can be set by an update alone."""
+    _inputs = (
+        "name", "comment", "owner", "isolationMode", "azureManagedIdentity", "readOnly", "url", "credentialName",
+        "fallback", "catalogName", "schemaName", "storageRoot", "volumeType", "properties",
+    )  # fmt: skip
 
     def __init__(self, collection: str, *parents: str, own_id: str = "", replaces: tuple[str, ...] = ()) -> None:
         self._collection, self._parents, self._own_id = collection, parents, own_id
+        self._type = collection.removesuffix("s").replace("-", "_")
         self.replaces = ("name", "metastoreId", *parents, *replaces)
         self.required = ("name", *parents)
 
-    def create(self, api: Api, inputs: Plain) -> str:
-        api.call("POST", f"{_ROOT}/{self._collection}", body=self.body(inputs))
+    def existing(self, api: Api, inputs: Plain) -> str | None:
         id_ = ".".join(str(inputs[part]) for part in (*self._parents, "name"))
-        if any(inputs.get(name) for name in ("isolationMode", "owner")):
+        found = api.find("GET", self._path(id_))
+        return None if found is None else self._id(found)
+
+    def create(self, api: Api, inputs: Plain) -> str:
+        self._check_metastore(api, inputs)
+        id_ = self._id(api.call("POST", f"{_ROOT}/{self._collection}", body=self.body(inputs)))
+        self._created(api, id_, inputs)
+        if any(inputs.get(name) for name in self._later):
             self.update(api, id_, inputs)
         return id_
 
@@ -41,46 +58,98 @@ class Securable(Resource):
             return None
         state: Plain = camel(found)
         if self._own_id:
-            state[self._own_id] = found.get("id") or found.get(f"{self._collection.rstrip('s')}_id")
+            state[self._own_id] = found.get("id") or found.get(f"{self._type}_id")
         return state
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        fixed = {"name", "skipValidation", *self.replaces}
-        changed: Plain = {key: value for key, value in inputs.items() if key not in fixed}
-        sent = self.body(changed)
-        for name, own in (("isolationMode", "isolation_mode"), ("owner", "owner")):
-            if inputs.get(name):
-                sent[own] = inputs[name]
+        """A comment that is given no more is taken away."""
+        self._check_metastore(api, inputs)
+        fixed = {"name", *self.replaces}
+        sent = {"comment": "", **self.body({key: value for key, value in inputs.items() if key not in fixed})}
+        sent |= {own: inputs[name] for name, own in self._later.items() if inputs.get(name)}
+        if inputs.get("forceUpdate"):
+            sent["force"] = True
+        self._bind(api, id_, inputs)
         api.call("PATCH", self._path(id_), body=sent)
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
+        self._bind(api, id_, state)
         query = {"force": "true"} if state.get("forceDestroy") else {}
         api.find("DELETE", self._path(id_), query=query)
+
+    def imported(self, state: Plain) -> Plain:
+        given = {key: state[key] for key in self._inputs if state.get(key) not in (None, False)}
+        if isinstance(identity := given.get("azureManagedIdentity"), dict):
+            given["azureManagedIdentity"] = {key: value for key, value in identity.items() if key != "credentialId"}
+        if state.get("volumeType") == "EXTERNAL":
+            given["storageLocation"] = state["storageLocation"]
+        return given
+
+    def _created(self, api: Api, id_: str, inputs: Plain) -> None:
+        """What follows the creation before anything else."""
+
+    def _bind(self, api: Api, id_: str, inputs: Plain) -> None:
+        """An isolated object is open to the workspace that declares it; bound first, it is never closed to that."""
+        if inputs.get("isolationMode") not in {"ISOLATED", "ISOLATION_MODE_ISOLATED"}:
+            return
+        current = api.find("GET", f"{_ROOT}/current-metastore-assignment")
+        if current is not None:
+            add = [{"workspace_id": current["workspace_id"], "binding_type": "BINDING_TYPE_READ_WRITE"}]
+            api.find("PATCH", f"{_ROOT}/bindings/{self._type}/{quote(id_)}", body={"add": add})
+
+    def _check_metastore(self, api: Api, inputs: Plain) -> None:
+        wanted = inputs.get("metastoreId")
+        if wanted:
+            current = api.call("GET", f"{_ROOT}/current-metastore-assignment")["metastore_id"]
+            if wanted != current:
+                raise PluginError(f"metastoreId is {wanted}, and the workspace is assigned to the metastore {current}")
+
+    @staticmethod
+    def _id(found: Mapping[str, Any]) -> str:
+        return str(found.get("full_name") or found["name"])
 
     def _path(self, id_: str) -> str:
         return f"{_ROOT}/{self._collection}/{quote(id_)}"
 
 
 class Catalog(Securable):
-    def create(self, api: Api, inputs: Plain) -> str:
+    def _created(self, api: Api, id_: str, inputs: Plain) -> None:
         """The schema `default` that every new catalog has goes, as with the vendor's provider."""
-        id_ = super().create(api, inputs)
         if not any(inputs.get(name) for name in ("shareName", "connectionName")):
             api.call("DELETE", f"{_ROOT}/schemas/{quote(id_)}.default")
-        return id_
 
 
 class Grants(Resource):
-    """Authoritative: whoever is not named has no grant on the object itself."""
+    """Authoritative: whoever is not named has no grant on the object itself.
+
+    An object that nobody has a grant on has no Grants: it reads as gone, and the next update makes it again.
+    """
 
     required = ("grants",)
-    _securables: Mapping[str, str] = {
-        "catalog": "catalog", "schema": "schema", "table": "table", "volume": "volume", "function": "function",
-        "model": "function", "externalLocation": "external_location", "storageCredential": "storage_credential",
-        "credential": "credential", "metastore": "metastore", "share": "share", "recipient": "recipient",
-        "foreignConnection": "connection", "pipeline": "pipeline",
+    _securables: Mapping[str, tuple[str, str]] = {
+        name: (own, type_)
+        for name, own, type_ in (
+            *((one, one, one) for one in (
+                "catalog", "schema", "table", "volume", "function", "credential", "metastore", "share", "recipient",
+                "pipeline",
+            )),
+            ("model", "model", "function"),
+            ("externalLocation", "external_location", "external_location"),
+            ("storageCredential", "storage_credential", "storage_credential"),
+            ("foreignConnection", "foreign_connection", "connection"),
+        )
     }  # fmt: skip
+    """Input: what ids begin with, and what paths have."""
     replaces = tuple(_securables)
+
+    def completed(self, inputs: Plain) -> Plain:
+        """Sets, to the vendor: in one order, so that another one is no change."""
+        if has_unknown(inputs.get("grants")):
+            return inputs
+        grants = [
+            {**one, "privileges": sorted({_normal(name) for name in one["privileges"]})} for one in inputs["grants"]
+        ]
+        return {**inputs, "grants": sorted(grants, key=lambda one: str(one["principal"]))}
 
     def create(self, api: Api, inputs: Plain) -> str:
         given = [name for name in self._securables if inputs.get(name)]
@@ -88,25 +157,31 @@ class Grants(Resource):
             raise PluginError(
                 f"grants need exactly one of {', '.join(self._securables)}, and were given {given or 'none'}"
             )
-        id_ = f"{self._securables[given[0]]}/{inputs[given[0]]}"
+        id_ = f"{self._securables[given[0]][0]}/{inputs[given[0]]}"
         self.update(api, id_, inputs)
         return id_
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", self._path(id_))
-        assignments = (found or {}).get("privilege_assignments") or []
-        grants = [{"principal": one["principal"], "privileges": sorted(one["privileges"])} for one in assignments]
-        return {"grants": grants} if grants else None
+        granted = self._granted(api, id_)
+        if not granted:
+            return None
+        own, _, name = id_.partition("/")
+        securable = next(key for key, (prefix, _) in self._securables.items() if prefix == own)
+        grants = [{"principal": principal, "privileges": sorted(held)} for principal, held in sorted(granted.items())]
+        return {"grants": grants, securable: name}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        self._set(api, id_, {one["principal"]: set(one["privileges"]) for one in inputs["grants"]})
+        self._set(api, id_, {one["principal"]: {*map(_normal, one["privileges"])} for one in inputs["grants"]})
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         self._set(api, id_, {})
 
+    def _granted(self, api: Api, id_: str) -> dict[str, set[str]]:
+        found = api.find("GET", self._path(id_)) or {}
+        return {one["principal"]: set(one["privileges"]) for one in found.get("privilege_assignments") or []}
+
     def _set(self, api: Api, id_: str, wanted: dict[str, set[str]]) -> None:
-        current = self.read(api, id_) or {"grants": []}
-        there = {one["principal"]: set(one["privileges"]) for one in current["grants"]}
+        there = self._granted(api, id_)
         changes: list[dict[str, Any]] = []
         for principal in sorted({*there, *wanted}):
             has, should = there.get(principal, set()), wanted.get(principal, set())
@@ -115,7 +190,11 @@ class Grants(Resource):
         if changes:
             api.call("PATCH", self._path(id_), body={"changes": changes})
 
-    @staticmethod
-    def _path(id_: str) -> str:
-        type_, _, name = id_.partition("/")
+    def _path(self, id_: str) -> str:
+        own, _, name = id_.partition("/")
+        type_ = next(type_ for prefix, type_ in self._securables.values() if prefix == own)
         return f"{_ROOT}/permissions/{type_}/{quote(name, safe='')}"
+
+
+def _normal(privilege: Any) -> str:
+    return str(privilege).upper().replace(" ", "_")

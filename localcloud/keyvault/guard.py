@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from localcloud.arm import private_link
 from localcloud.arm.store import Resource
-from localcloud.arm.wire import JsonResponse, page
+from localcloud.arm.wire import JsonResponse, page, read_body
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, unresolved
 from localcloud.core.settings import TENANT_ID
@@ -30,6 +30,7 @@ _VERSIONS = ("2015-06-01", "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5
 _PREVIEW = re.compile(r"-preview(\.\d)?$")
 _PAGE = 25
 """Also the most that maxresults may ask for (the REST reference's "Get Secrets")."""
+_SETTABLE = frozenset({"enabled", "exp", "nbf"})
 _NO_SUFFIX = frozenset({"delete", "read"})
 
 
@@ -61,6 +62,27 @@ class VaultCall:
     @property
     def base(self) -> str:
         return str(self.vault.properties["vaultUri"]).rstrip("/")
+
+
+async def json_body(call: VaultCall) -> Json:
+    """The request's body. Raises ServiceError 400 BadParameter when it is not JSON, or a common field has no sense."""
+    try:
+        body = await read_body(call.request)
+    except ServiceError as error:
+        raise ServiceError(400, "BadParameter", error.message) from error
+    tags, attributes = body.get("tags"), body.get("attributes")
+    if tags is not None and not (isinstance(tags, dict) and all(isinstance(one, str) for one in tags.values())):
+        raise ServiceError(400, "BadParameter", "Property tags has invalid value: it is an object of texts.")
+    if attributes is None:
+        return body
+    if not isinstance(attributes, dict):
+        raise ServiceError(400, "BadParameter", "Property attributes has invalid value: it is an object.")
+    for name, value in attributes.items():
+        wanted = bool if name == "enabled" else int
+        if name in _SETTABLE and value is not None and type(value) is not wanted:
+            kind = "true or false" if name == "enabled" else "the seconds since 1970"
+            raise ServiceError(400, "BadParameter", f"Property {name} has invalid value {value!r}: give {kind}.")
+    return body
 
 
 Handler = Callable[[VaultCall], Awaitable[Json | None]]

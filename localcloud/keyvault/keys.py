@@ -16,10 +16,19 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
-from localcloud.arm.wire import read_body
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, held, paged, recovery
+from localcloud.keyvault.guard import (
+    Action,
+    Handler,
+    VaultCall,
+    check_purge,
+    deletion,
+    held,
+    json_body,
+    paged,
+    recovery,
+)
 from localcloud.keyvault.key_store import Key, KeyStore
 
 Json = dict[str, Any]
@@ -110,7 +119,7 @@ class Keys:
 
     async def create(self, call: VaultCall) -> Json:
         """A new key, or a new version of one."""
-        body = await read_body(call.request)
+        body = await json_body(call)
         kind, size, operations = checked_request(
             body.get("kty"), body.get("key_size"), body.get("key_ops"), call.vault.properties["sku"]["name"]
         )
@@ -130,7 +139,7 @@ class Keys:
         return self._shown(call, self._found(call))
 
     async def update(self, call: VaultCall) -> Json:
-        body = await read_body(call.request)
+        body = await json_body(call)
         given = body.get("key_ops")
         operations = tuple(str(one) for one in given) if isinstance(given, list) else None
         changed = self._store.update(self._found(call), operations, body.get("tags"), body.get("attributes") or {})
@@ -212,7 +221,7 @@ class Keys:
             raise ServiceError(403, "Forbidden", f"Operation {operation} is not allowed on a disabled key.")
         if operation not in key.operations:
             raise ServiceError(403, "Forbidden", f"Operation {operation} is not permitted on this key.")
-        body = await read_body(call.request)
+        body = await json_body(call)
         return key, body, scheme_of(str(body.get("alg")))
 
     def _found(self, call: VaultCall, *, deleted: bool = False) -> Key:

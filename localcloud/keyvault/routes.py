@@ -22,7 +22,8 @@ async def _unknown(request: Request) -> Response:
 def build_routes(ctx: Context) -> list[BaseRoute]:
     """Paths of the vault hosts."""
     guard = Guard(ctx)
-    routes: list[BaseRoute] = []
+    # Not a version of the key, though its place is one's.
+    routes: list[BaseRoute] = [Route("/keys/{name}/rotationpolicy", _unknown, methods=["GET", "PUT"])]
     for method, path, action, handler in [*Secrets(ctx).table(), *Keys(ctx).table()]:
         endpoint = guard.endpoint(action, handler)
         forms = {path, path + "/"}

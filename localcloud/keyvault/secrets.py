@@ -5,11 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from localcloud.arm.wire import read_body
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.keyvault.backups import Backups
-from localcloud.keyvault.guard import Action, Handler, VaultCall, check_purge, deletion, held, paged, recovery
+from localcloud.keyvault.guard import (
+    Action,
+    Handler,
+    VaultCall,
+    check_purge,
+    deletion,
+    held,
+    json_body,
+    paged,
+    recovery,
+)
 from localcloud.keyvault.store import Secret, SecretStore
 
 Json = dict[str, Any]
@@ -50,7 +59,7 @@ class Secrets:
         ]
 
     async def put(self, call: VaultCall) -> Json:
-        body = await read_body(call.request)
+        body = await json_body(call)
         if not isinstance(body.get("value"), str):
             raise ServiceError(400, "BadParameter", "Property  has invalid value: value is missing or not text.")
         if len(body["value"].encode()) > _LARGEST:
@@ -75,7 +84,7 @@ class Secrets:
 
     async def restore(self, call: VaultCall) -> Json:
         """Raises 409 for a secret that is there, or is deleted and can come back; 400 for what is not a backup."""
-        body = await read_body(call.request)
+        body = await json_body(call)
         versions = self._backups.open(body.get("value"))
         name = versions[0].name
         self._check_free(call, name)
@@ -91,7 +100,7 @@ class Secrets:
         return self._shown(call, secret)
 
     async def update(self, call: VaultCall) -> Json:
-        body = await read_body(call.request)
+        body = await json_body(call)
         changed = self._store.update(
             self._found(call), body.get("contentType"), body.get("tags"), body.get("attributes") or {}
         )

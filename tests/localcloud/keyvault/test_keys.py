@@ -184,3 +184,9 @@ def test_a_stacks_secrets_are_sealed_by_the_vaults_key(
     assert "hunter2" not in settings and "encryptedkey" in settings
     shown = pulumi("config", "--show-secrets", "--json")
     assert json.loads(shown.stdout)["sealed:password"]["value"] == "hunter2", shown.stderr
+
+
+def test_a_rotation_policy_is_not_taken_for_a_version(azure: AzureSession, vault: str) -> None:
+    with pytest.raises(HttpResponseError, match="does not emulate Key Vault's GET /keys/one/rotationpolicy") as caught:
+        _client(azure, vault).get_key_rotation_policy("one")
+    assert caught.value.status_code == 501

@@ -131,3 +131,28 @@ def _get(azure: AzureSession, vault: str, path: str, query: dict[str, str]) -> r
         f"https://{vault.rsplit('/', 1)[-1]}.vault.azure.net{path}", params=query,
         headers={"Authorization": f"Bearer {token}"}, timeout=30,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{bad", "deserialized"),
+        ('{"value": 5}', "value is missing or not text"),
+        ('{"value": "a", "tags": "b"}', "Property tags"),
+        ('{"value": "a", "tags": {"b": 1}}', "Property tags"),
+        ('{"value": "a", "attributes": "b"}', "Property attributes"),
+        ('{"value": "a", "attributes": {"exp": "soon"}}', "Property exp"),
+        ('{"value": "a", "attributes": {"enabled": 1}}', "Property enabled"),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_a_bad_parameter(
+    azure: AzureSession, vault: str, content: str, named: str
+) -> None:
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    token = azure.credential.get_token("https://vault.azure.net/.default").token
+    answer = requests.put(
+        f"https://{vault.rsplit('/', 1)[-1]}.vault.azure.net/secrets/one",
+        params={"api-version": "7.4"}, data=content, headers={"Authorization": f"Bearer {token}"}, timeout=30,
+    )  # fmt: skip
+    status, code, message = error_of(answer)
+    assert (status, code) == (400, "BadParameter") and named in message, message

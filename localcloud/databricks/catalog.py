@@ -24,33 +24,35 @@ RUNNABLE = "17.3."
 class NodeType:
     cores: float
     memory_mb: int
+    disk_gb: int
     category: str
     description: str
 
 
-def _family(names: Mapping[str, tuple[int, int]], category: str) -> dict[str, NodeType]:
-    return {name: NodeType(cores, gib * 1024, category, name) for name, (cores, gib) in names.items()}
+def _family(names: Mapping[str, tuple[int, int, int]], category: str) -> dict[str, NodeType]:
+    """`names` with cores, memory in GiB and the local disk in GB."""
+    return {name: NodeType(cores, gib * 1024, disk, category, name) for name, (cores, gib, disk) in names.items()}
 
 
 NODE_TYPES: Mapping[str, NodeType] = {
     **_family(
         {
-            "Standard_DS3_v2": (4, 14), "Standard_DS4_v2": (8, 28), "Standard_DS5_v2": (16, 56),
-            "Standard_D4ds_v5": (4, 16), "Standard_D8ds_v5": (8, 32), "Standard_D16ds_v5": (16, 64),
-            "Standard_D4ads_v5": (4, 16), "Standard_D8ads_v5": (8, 32), "Standard_D4s_v3": (4, 16),
-            "Standard_D8s_v3": (8, 32), "Standard_D4d_v4": (4, 16), "Standard_D8d_v4": (8, 32),
+            "Standard_DS3_v2": (4, 14, 28), "Standard_DS4_v2": (8, 28, 56), "Standard_DS5_v2": (16, 56, 112),
+            "Standard_D4ds_v5": (4, 16, 150), "Standard_D8ds_v5": (8, 32, 300), "Standard_D16ds_v5": (16, 64, 600),
+            "Standard_D4ads_v5": (4, 16, 150), "Standard_D8ads_v5": (8, 32, 300), "Standard_D4s_v3": (4, 16, 32),
+            "Standard_D8s_v3": (8, 32, 64), "Standard_D4d_v4": (4, 16, 150), "Standard_D8d_v4": (8, 32, 300),
         },
         "General Purpose",
     ),
     **_family(
         {
-            "Standard_E4ds_v5": (4, 32), "Standard_E8ds_v5": (8, 64), "Standard_E4d_v4": (4, 32),
-            "Standard_E8d_v4": (8, 64), "Standard_DS12_v2": (4, 28), "Standard_DS13_v2": (8, 56),
+            "Standard_E4ds_v5": (4, 32, 150), "Standard_E8ds_v5": (8, 64, 300), "Standard_E4d_v4": (4, 32, 150),
+            "Standard_E8d_v4": (8, 64, 300), "Standard_DS12_v2": (4, 28, 56), "Standard_DS13_v2": (8, 56, 112),
         },
         "Memory Optimized",
     ),
-    **_family({"Standard_L4s": (4, 32), "Standard_L8s_v3": (8, 64)}, "Storage Optimized"),
-    **_family({"Standard_F4s": (4, 8), "Standard_F8s_v2": (8, 16)}, "Compute Optimized"),
+    **_family({"Standard_L4s": (4, 32, 678), "Standard_L8s_v3": (8, 64, 1920)}, "Storage Optimized"),
+    **_family({"Standard_F4s": (4, 8, 16), "Standard_F8s_v2": (8, 16, 64)}, "Compute Optimized"),
 }  # fmt: skip
 
 
@@ -64,6 +66,11 @@ def node_types(call: Call) -> Json:
             {
                 "node_type_id": name,
                 "instance_type_id": name,
+                "node_instance_type": {
+                    "instance_type_id": name,
+                    "local_disks": 1,
+                    "local_disk_size_gb": node.disk_gb,
+                },
                 "memory_mb": node.memory_mb,
                 "num_cores": node.cores,
                 "num_gpus": 0,

@@ -303,10 +303,10 @@ def _listed(call: Call, items: list[Json]) -> Json:
 def _filter(text: str | None) -> Callable[[Json], bool]:
     if text is None:
         return lambda item: True
-    match = re.fullmatch(r"\s*([\w.]+)\s+(eq|ne|co|sw)\s+\"?(.*?)\"?\s*", text)
+    match = re.fullmatch(r"""\s*([\w.]+)\s+(eq|ne|co|sw)\s+(["']?)(.*?)\3\s*""", text, re.IGNORECASE)
     if match is None:
         raise ScimError(400, f"Filter {text} is not understood: use ATTRIBUTE eq|ne|co|sw VALUE.", "invalidFilter")
-    name, operator, wanted = match.group(1).lower(), match.group(2), match.group(3).lower()
+    name, operator, wanted = match.group(1).lower(), match.group(2).lower(), match.group(4).lower()
 
     def matches(item: Json) -> bool:
         value = next((str(v).lower() for k, v in item.items() if k.lower() == name), "")

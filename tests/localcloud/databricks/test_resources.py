@@ -26,6 +26,7 @@ def test_the_catalogue_has_the_runtime_and_node_types_of_the_stack(admin: Worksp
     assert admin.clusters.select_spark_version(long_term_support=True, scala="2.13") == "17.3.x-scala2.13"
     nodes = {node.node_type_id: node for node in admin.clusters.list_node_types().node_types or []}
     assert (nodes["Standard_DS3_v2"].num_cores, nodes["Standard_DS3_v2"].memory_mb) == (4, 14336)
+    assert admin.clusters.select_node_type(local_disk=True, local_disk_min_size=100, min_cores=8) in nodes
 
 
 def test_a_pool_is_created_edited_listed_and_deleted(admin: WorkspaceClient) -> None:
@@ -156,6 +157,8 @@ def test_service_principals_are_registered_found_changed_and_removed(
     assert created.id is not None
     found = list(admin.service_principals.list(filter=f'applicationId eq "{client_id}"'))
     assert [item.id for item in found] == [created.id]
+    quoted = admin.service_principals.list(filter=f"applicationId Eq '{client_id}'")
+    assert [item.id for item in quoted] == [created.id]
     with pytest.raises(ResourceConflict, match="already exists"):
         admin.service_principals.create(application_id=client_id)
     operation = iam.Patch(op=iam.PatchOp.ADD, path="entitlements", value=[{"value": "allow-cluster-create"}])

@@ -11,11 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm import ids, rules
+from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
-from localcloud.azureml import specs
+from localcloud.azureml import paths, specs
 from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
+from localcloud.core.errors import not_emulated
 
 Json = dict[str, Any]
 
@@ -160,6 +162,15 @@ def complete_container(ctx: Context, resource: Resource, existing: Resource | No
 
 
 def register(ctx: Context) -> None:
+    ctx.types.register_routes(
+        ProviderRoute(
+            method="GET",
+            template="{home...}/components/{name}/versions/azureml_default",
+            permission=None,
+            handler=_default_component,
+            api_versions=ASSET_VERSIONS,
+        )
+    )
     for kind in KINDS:
         ctx.types.register(
             ResourceType(
@@ -181,6 +192,20 @@ def register(ctx: Context) -> None:
                 list_in=_list_versions,
             ),
         )
+
+
+async def _default_component(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """The version that clients get who name none: the latest (azure-ai-ml's DEFAULT_COMPONENT_VERSION)."""
+    container = f"{parameters['home']}/components/{parameters['name']}"
+    type_ = ctx.types.get(getattr(ids.parse(f"{container}/versions/1"), "type", ""))
+    if type_ is None:
+        raise not_emulated(f"GET {container}/versions/azureml_default with api-version {call.api_version}")
+    rules.authorize(ctx, call.principal, f"{type_.permission}/read", container)
+    version = paths.latest_version(ctx, container, "components")
+    found = ctx.resources.get(f"{container}/versions/{version}") if version else None
+    if found is None:
+        raise user_error(f"The component '{parameters['name']}' was not found.", 404, "NotFound")
+    return found.to_json()
 
 
 def _lister(kind: str) -> Any:

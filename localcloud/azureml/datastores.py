@@ -8,6 +8,7 @@ from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
+from localcloud.core.errors import not_emulated
 from localcloud.storage.fabric import fabric_of
 
 Json = dict[str, Any]
@@ -19,7 +20,10 @@ _SECRETS = {
 _TYPES = {
     "AzureBlob": ("accountName", "containerName"),
     "AzureDataLakeGen2": ("accountName", "filesystem"),
+    "AzureFile": ("accountName", "fileShareName"),
 }
+"""What each type needs. File shares are recorded: there are none here that a job could read."""
+_NOT_HERE = {"AzureDataLakeGen1", "OneLake", "Hdfs"}
 
 
 def ensure_system_datastores(ctx: Context, workspace: Resource) -> None:
@@ -60,6 +64,8 @@ def _system(workspace: Resource, name: str, account: str, container: str) -> Res
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     properties = resource.properties
     kind = properties.get("datastoreType")
+    if kind in _NOT_HERE:
+        raise not_emulated(f"datastores of type {kind}")
     if kind not in _TYPES:
         raise user_error(f"datastoreType '{kind}' is not supported: use {' or '.join(_TYPES)}.")
     for name in _TYPES[kind]:

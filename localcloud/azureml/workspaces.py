@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from typing import Any
 
+from localcloud.arm import ids
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.azureml import datastores
@@ -113,6 +114,16 @@ async def _purge(ctx: Context, id_: str, call: Call) -> bool:
     return ctx.database.execute("DELETE FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),)) > 0
 
 
+async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    """`kind` asks for some kinds alone: "hub,project"."""
+    if ids.parse(parent) is None:
+        found = ctx.resources.list(WORKSPACE, parent)
+    else:
+        found = ctx.resources.children(parent, WORKSPACE)
+    kinds = {kind.strip().lower() for kind in call.query.get("kind", "").split(",")} - {""}
+    return [one for one in found if not kinds or str(one.kind).lower() in kinds]
+
+
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
     """The account's key only where shared keys may be used: with Identity there is nothing to hand out."""
     account = ctx.resources.get(str(resource.properties["storageAccount"]))
@@ -153,6 +164,7 @@ def register(ctx: Context) -> None:
             on_put=_on_put,
             on_delete=_on_delete,
             purge=_purge,
+            list_in=_list,
             long_running=frozenset({"put", "delete"}),
             actions={"listKeys": _list_keys, "resyncKeys": _resync_keys},
         )

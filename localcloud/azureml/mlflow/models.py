@@ -29,6 +29,7 @@ Json = dict[str, Any]
 CONTAINER = f"{WORKSPACE}/models"
 VERSION = f"{WORKSPACE}/models/versions"
 _PAGE = 1000
+_STAGES = ("None", "Staging", "Production", "Archived")
 _RUN_URI = re.compile(r"runs:/([^/]+)/(.+)")
 _log = logging.getLogger("localcloud.azureml")
 
@@ -127,7 +128,19 @@ class Models:
         await self._sync_tags(workspace, "model-versions", key, _tags(row), resource.properties["tags"])
         kept = resource.copy()
         kept.private["created"] = row["creation_timestamp"]
+        if stage := resource.properties.get("stage"):
+            kept.private["stage"] = await self._to_stage(workspace, key, row, str(stage))
         self._ctx.resources.put(kept)
+
+    async def _to_stage(self, workspace: Resource, key: Json, row: Json, stage: str) -> str | None:
+        """Azure ML's stages are any words. Those that MLflow has too are its to keep; the other is given back."""
+        wanted = next((one for one in _STAGES if one.lower() == stage.lower()), None)
+        if wanted is None:
+            return stage
+        if wanted != (row.get("current_stage") or "None"):
+            body = key | {"stage": wanted, "archive_existing_versions": False}
+            await self._mlflow.call(workspace, "POST", "model-versions/transition-stage", body)
+        return None
 
     async def delete(self, workspace: Resource, resource: Resource) -> None:
         """A container with its versions, or a version. Does nothing when MLflow has it no more."""
@@ -224,9 +237,10 @@ class Models:
         kept = self._ctx.resources.get(id_)
         if kept is None or kept.private.get("created") != row["creation_timestamp"]:
             kept = await self._adopt(workspace, row, id_)
+        stage = None if row.get("current_stage") in {None, "", "None"} else row["current_stage"]
         kept.properties |= {
             "description": row.get("description"), "tags": _tags(row), "provisioningState": "Succeeded",
-            "stage": None if row.get("current_stage") in {None, "", "None"} else row["current_stage"],
+            "stage": stage or kept.private.get("stage"),
         }  # fmt: skip
         kept.system_data = _system_data(row, kept.system_data)
         return kept

@@ -90,3 +90,16 @@ def test_a_component_that_cannot_run_is_refused(ml: MlWorkspace, change: Json, n
     status, _, message = error_of(answer)
     assert status in {400, 404}
     assert named in message
+
+
+def test_a_component_without_a_version_is_its_latest(ml: MlWorkspace) -> None:
+    name = unique("comp")
+    spec = {"type": "command", "environment": ml.environment, "inputs": {}, "outputs": {}}
+    for version in ("1", "2"):
+        body = {
+            "properties": {"componentSpec": spec | {"command": f"echo {version}", "name": name, "version": version}}
+        }
+        ml.azure.put(f"{ml.id}/components/{name}/versions/{version}", ML, body)
+    assert ml.client.components.get(name).version == "2"
+    with pytest.raises(HttpResponseError, match=f"{name}x"):
+        ml.client.components.get(f"{name}x")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, AzureDataLakeGen2Datastore
+from azure.ai.ml.entities import (
+    AccountKeyConfiguration,
+    AzureBlobDatastore,
+    AzureDataLakeGen2Datastore,
+    AzureFileDatastore,
+)
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tests.localcloud.azure_session import error_of, unique
@@ -87,6 +92,15 @@ def test_a_datastore_that_cannot_be_is_refused(ml: MlWorkspace, properties: dict
     status, code, message = error_of(answer)
     assert (status, code) == (400, "UserError")
     assert names in message
+
+
+def test_a_file_share_is_recorded_and_other_stores_are_not_emulated(ml: MlWorkspace) -> None:
+    name = unique("f")
+    ml.client.datastores.create_or_update(AzureFileDatastore(name=name, account_name=ml.account, file_share_name="s"))
+    assert ml.client.datastores.get(name).file_share_name == "s"
+    body = {"properties": {"datastoreType": "OneLake"}}
+    status, code, message = error_of(ml.azure.arm("PUT", f"{ml.id}/datastores/{name}x", ML, body))
+    assert (status, code) == (501, "NotImplemented") and "OneLake" in message
 
 
 def test_a_deleted_datastore_is_gone(ml: MlWorkspace) -> None:

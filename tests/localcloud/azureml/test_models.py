@@ -147,6 +147,22 @@ def test_tags_descriptions_and_the_archive_mark_change_and_both_sides_see_it(
     assert [one.version for one in ml.client.models.list(name=name)] == ["1"]
 
 
+def test_a_stage_is_seen_and_listed_on_both_sides(
+    ml: MlWorkspace, registry: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    name = unique("staged")
+    made = ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "a.txt"), stage="Development"))
+    assert made.stage == "Development", "a word that MLflow does not have"
+
+    made.stage = "Production"
+    ml.client.models.create_or_update(made)
+
+    assert registry.get_model_version(name, "1").current_stage == "Production"
+    assert [one.version for one in ml.client.models.list(name=name, stage="Production")] == ["1"]
+    assert list(ml.client.models.list(name=name, stage="Development")) == []
+
+
 def test_a_version_never_changes_its_files(ml: MlWorkspace, tmp_path: Path) -> None:
     for word in ("one", "two"):
         (tmp_path / word).mkdir()

@@ -120,3 +120,10 @@ def test_a_deleted_workspace_holds_its_name_until_it_is_purged(ml: MlWorkspace) 
 def test_an_unknown_workspace_is_not_found(azure: AzureSession, ml: MlWorkspace) -> None:
     assert error_of(azure.arm("GET", _beside(ml, "nothing"), ML))[:2] == (404, "ResourceNotFound")
     assert azure.arm("GET", f"{_beside(ml, 'nothing')}/datastores", ML).status_code == 404
+
+
+def test_workspaces_are_listed_by_kind(ml: MlWorkspace) -> None:
+    path = f"{ml.group}/providers/Microsoft.MachineLearningServices/workspaces"
+    listed = {kind: ml.azure.arm("GET", path, ML, kind=kind).json()["value"] for kind in ("hub,project", "Default")}
+    assert [one["name"] for one in listed["Default"]] == [ml.name]
+    assert listed["hub,project"] == []

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -82,13 +83,25 @@ def publish(
 
 
 @app.command()
-def run(stack: Stack = "local", data: Data = _DATA, outputs: Outputs = None, azure_devops: InBuild = False) -> None:
+def run(
+    stack: Stack = "local",
+    data: Data = _DATA,
+    outputs: Outputs = None,
+    incoming: Annotated[
+        bool, typer.Option(help="Take the newest file of incoming/ in storage, if there is one.")
+    ] = False,
+    azure_devops: InBuild = False,
+) -> None:
     """Run the published pipeline, whether anything changed or not, and follow it."""
+    from mlops import training_data
     from mlops import up as ups
 
-    _checked(data)
+    training_data.read(data)
     started = (lambda job: _variable("AMLRUN_ID", job.name)) if azure_devops else None
-    ups.run_again(Clients(load_outputs(stack, outputs)), data, _console(), started)
+    clients = Clients(load_outputs(stack, outputs))
+    with tempfile.TemporaryDirectory() as folder:
+        found = training_data.newest_incoming(clients, Path(folder)) if incoming else None
+        ups.run_again(clients, found or data, _console(), started)
 
 
 @app.command()
@@ -204,12 +217,6 @@ def _run(command: Callable[[], None]) -> int:
 def _variable(name: str, value: str, *, output: bool = False) -> None:
     """Of the build, for its next steps; `output`: for other jobs too."""
     typer.echo(f"##vso[task.setvariable variable={name}{';isOutput=true' if output else ''}]{value}")
-
-
-def _checked(data: Path) -> None:
-    from mlops import training_data
-
-    training_data.read(data)
 
 
 def _console(stderr: bool = False) -> Console:

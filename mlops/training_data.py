@@ -9,6 +9,9 @@ from mlops import fingerprints
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 
+INCOMING = "incoming/"
+"""Folder of the training container where others leave new data."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -44,3 +47,15 @@ def upload(clients: Clients, data: TrainingData) -> bool:
     with data.file.open("rb") as stream:
         blob.upload_blob(stream, overwrite=True, metadata={"sha256": data.sha256})
     return True
+
+
+def newest_incoming(clients: Clients, folder: Path) -> Path | None:
+    """The CSV file that somebody left last in the stack's storage, copied into a folder; None when there is none."""
+    found = [one for one in clients.training.list_blobs(name_starts_with=INCOMING) if one.name.endswith(".csv")]
+    if not found:
+        return None
+    newest = max(found, key=lambda one: (one.last_modified, one.name))
+    file = folder / Path(newest.name).name
+    with file.open("wb") as stream:
+        clients.training.get_blob_client(newest.name).download_blob().readinto(stream)
+    return file

@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from mlops import jobs
+from mlops import fingerprints, jobs
 from rehearsal import model
 from rehearsal.model import Job
 from rehearsal.templates import compile_pipeline
@@ -91,7 +92,7 @@ def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, 
     assert stack.workspace.finished(name).status == "Completed"
     newest = jobs.newest(stack.clients)
     assert newest is not None and (newest.name, newest.code) == (name, _BUILD), "mlops finds it as its own"
-    (uploaded,) = [one.name for one in stack.clients.training.list_blobs()]
+    (uploaded,) = [one.name for one in stack.clients.training.list_blobs() if one.name.endswith("/some.csv")]
     assert published["AMLPIPELINE_DATA_URI"].endswith(f"/{uploaded}")
 
 
@@ -102,6 +103,24 @@ def test_a_build_says_which_run_it_has_started(stack: Stack, tmp_path: Path) -> 
     newest = jobs.newest(stack.clients)
     assert newest is not None and newest.name == started
     assert "setvariable" not in _mlops(stack, tmp_path, "run"), "a person's terminal is no build"
+
+
+def test_retraining_takes_what_was_left_last_in_storage_and_else_the_repository_s_data(
+    stack: Stack, tmp_path: Path
+) -> None:
+    def trained_on() -> str:
+        _mlops(stack, tmp_path, "run", "--incoming")
+        newest = jobs.newest(stack.clients)
+        assert newest is not None
+        return newest.data
+
+    assert trained_on() == fingerprints.of_file(ROOT / "data" / "diabetes.csv")
+    for name, text in (("incoming/b.csv", "older"), ("incoming/a.csv", "newer"), ("incoming/note.txt", "no data")):
+        stack.clients.training.upload_blob(name, text)
+        time.sleep(1.1)  # a blob's time has whole seconds
+    (tmp_path / "a.csv").write_text("newer", encoding="utf-8")
+
+    assert trained_on() == fingerprints.of_file(tmp_path / "a.csv")
 
 
 def test_a_cancelled_build_cancels_its_own_run_and_no_other(slow: Stack, tmp_path: Path) -> None:

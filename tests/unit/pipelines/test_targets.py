@@ -56,7 +56,12 @@ def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
         (
             ("smoke", "STACK=dev", "DATA=d.csv"),
             'mlops run --stack dev --data "d.csv"',
-            'mlops run --stack dev --data "d.csv" --azure-devops',
+            'mlops run --stack dev --data "d.csv"  --azure-devops',
+        ),
+        (
+            ("smoke", "STACK=dev", "DATA=d.csv", "INCOMING=1"),
+            'mlops run --stack dev --data "d.csv" --incoming',
+            'mlops run --stack dev --data "d.csv" --incoming --azure-devops',
         ),
         # A build that has started no run leaves those of others alone.
         (("cancel", "STACK=dev"), "mlops cancel --stack dev", 'mlops cancel --stack dev --run ""'),

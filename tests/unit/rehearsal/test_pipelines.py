@@ -146,11 +146,11 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
 
 def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/retrain.yml", reason="Schedule")
-    assert played.asked == [(connection("staging"), "smoke STACK=staging")]
+    assert played.asked == [(connection("staging"), "smoke STACK=staging INCOMING=1")]
 
     played = pipelines.play("pipelines/retrain.yml", reason="Manual", parameters={"promote": True})
     assert played.asked == [
-        (connection("staging"), "smoke STACK=staging"),
+        (connection("staging"), "smoke STACK=staging INCOMING=1"),
         (connection("staging"), "share STACK=staging"),
         (connection("prod"), "promote FROM=staging TO=prod"),
     ]

@@ -39,6 +39,7 @@ ASSIGNED_BY_STACKS = (
     "1823dd4f-9b8c-4ab6-ab4e-7397a3684615",  # AzureML Registry User
     "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",  # Azure AI Enterprise Network Connection Approver
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe",  # Storage Blob Data Contributor
+    "db58b8e5-c6ad-4a2a-8342-4190687cbf4a",  # Storage Blob Delegator, of the access connector's identity
 )
 """What infra/ assigns; a test holds the two together. A deployer can give these and no others, Owner least of all."""
 

@@ -203,6 +203,7 @@ class Platform(pulumi.ComponentResource):
                 settings=self._settings.unity_catalog,
                 provider=self._runs.provider,
                 assigner=self._assigner,
+                training_account=Scope(label="training-storage", id=self._storage.training_account_id),
                 training_container=self._training_container,
                 training_account_name=self._storage.training_account_name,
                 training_container_name=self._storage.training_container_name,

@@ -25,6 +25,7 @@ class Role(Enum):
     ML_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
     NETWORK_CONNECTION_APPROVER = "b556d68e-0be0-4f35-a333-ad7ee1ce17ea"
     STORAGE_BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    STORAGE_BLOB_DELEGATOR = "db58b8e5-c6ad-4a2a-8342-4190687cbf4a"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -282,7 +282,12 @@ class UnityCatalogSettings(_Section):
     enabled: bool = Field(
         default=False, description="Make credential, external location, catalog, schema and grants.", examples=[True]
     )
-    catalog: Identifier = Field(default="dataopsml", description="Catalog of the platform.", examples=["dataopsml"])
+    catalog: Identifier | None = Field(
+        default=None,
+        description="Catalog of the platform; without it, named after base name and environment, since the stacks of a "
+        "region share its metastore.",
+        examples=["research"],
+    )
     schema_name: Identifier = Field(
         default="training", description="Schema of the training data.", examples=["training"]
     )

@@ -2,6 +2,9 @@
 
 Databricks reaches the container by an access connector's own identity; who may go that way is granted in the catalog.
 Without it (the default) a run reaches the container as whatever identity its cluster has.
+
+A metastore is shared by all workspaces of a region, those of other environments included. What the stack makes is
+therefore isolated: open to its own workspace alone, whatever is granted elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from infra.placement import Placement
 from infra.roles import Assigner, Grantee, Role, Scope
 from infra.settings import UnityCatalogSettings
 
+_ISOLATED = "ISOLATION_MODE_ISOLATED"
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnityCatalogArgs:
@@ -27,6 +32,7 @@ class UnityCatalogArgs:
     settings: UnityCatalogSettings
     provider: pulumi.ProviderResource
     assigner: Assigner
+    training_account: Scope
     training_container: Scope
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
@@ -46,11 +52,17 @@ class UnityCatalog(pulumi.ComponentResource):
             "abfss://", args.training_container_name, "@", args.training_account_name, ".dfs.core.windows.net/"
         )
         location = databricks.ExternalLocation(
-            f"{name}-location", name=f"{label}_training", url=url, credential_name=credential.name, opts=self._child
+            f"{name}-location",
+            name=f"{label}_training",
+            url=url,
+            credential_name=credential.name,
+            isolation_mode=_ISOLATED,
+            opts=self._child,
         )
         catalog = databricks.Catalog(
             f"{name}-catalog",
-            name=settings.catalog,
+            name=settings.catalog or label,
+            isolation_mode="ISOLATED",
             storage_root=pulumi.Output.concat(url, "unity-catalog/"),
             comment="The platform's tables.",
             opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[location]),
@@ -89,19 +101,21 @@ class UnityCatalog(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         principal = connector.identity.apply(lambda identity: (identity.principal_id if identity else None) or "")
-        role = args.assigner.assign(
-            self,
-            Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
-            Grantee(label="access-connector", principal_id=principal),
-            args.training_container,
-        )
+        grantee = Grantee(label="access-connector", principal_id=principal)
+        roles = [
+            args.assigner.assign(self, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, grantee, args.training_container),
+            # Clusters get a user delegation SAS. Its key is the account's: a role on the container does not give it
+            # (learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
+            args.assigner.assign(self, Role.STORAGE_BLOB_DELEGATOR, grantee, args.training_account),
+        ]
         return databricks.StorageCredential(
             f"{self._name}-credential",
             name=f"{label}_training",
             azure_managed_identity=databricks.StorageCredentialAzureManagedIdentityArgs(
                 access_connector_id=connector.id
             ),
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[role]),
+            isolation_mode=_ISOLATED,
+            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=roles),
         )
 
     def _grants(self, *privileges: str) -> list[databricks.GrantsGrantArgs]:

@@ -177,7 +177,7 @@ BUILT_IN: tuple[Role, ...] = (
         data_actions=(f"{_BLOBS}/read",),
     ),
     Role(
-        "db58b8e5-c6ad-4a2a-8342-4190687cbcf4", "Storage Blob Delegator",
+        "db58b8e5-c6ad-4a2a-8342-4190687cbf4a", "Storage Blob Delegator",
         "Allows for generation of a user delegation key which can be used to sign SAS tokens",
         (_DELEGATION_KEY,),
     ),

@@ -94,7 +94,11 @@ def test_a_person_who_deploys_is_said_to_be_one() -> None:
 
 def test_unity_catalog_goes_by_its_connector_s_identity() -> None:
     more = granted(deploy(unity_catalog='{"enabled": true}')) - ALWAYS - DEPLOYER_S
-    assert more == {("principal-of-dbac-dataops-dev", "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata")}
+    connector = "principal-of-dbac-dataops-dev"
+    assert more == {
+        (connector, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
+        (connector, "STORAGE_BLOB_DELEGATOR", "StorageAccount/stdataopsdevtr"),
+    }
 
 
 def test_users_of_the_model_registry_are_granted_that_and_nothing_else() -> None:

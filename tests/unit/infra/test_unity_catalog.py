@@ -25,10 +25,18 @@ def test_the_container_is_reached_by_the_connector() -> None:
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
 
 
-def test_the_credential_waits_for_the_connector_s_role() -> None:
+def test_the_credential_waits_for_the_connector_s_roles() -> None:
     made = deploy(unity_catalog='{"enabled": true}')
-    role = next(each for each in made.of("RoleAssignment") if each.name.endswith("-access-connector"))
-    assert role.urn in made.one("StorageCredential").depends_on
+    roles = {each.urn for each in made.of("RoleAssignment") if each.name.endswith("-access-connector")}
+    assert len(roles) == 2 and roles <= set(made.one("StorageCredential").depends_on)
+
+
+def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces() -> None:
+    made = deploy(unity_catalog='{"enabled": true}')
+    assert made.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
+    assert made.one("Catalog").inputs["isolationMode"] == "ISOLATED"
+    for kind in ("StorageCredential", "ExternalLocation"):
+        assert made.one(kind).inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
 
 
 def test_the_pipeline_s_identity_is_granted_what_it_needs() -> None:

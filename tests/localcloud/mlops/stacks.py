@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.localcloud.azureml.workspace_session import ML, MlWorkspace, make_wor
 Json = dict[str, Any]
 
 STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
+_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
 _SPACE = "https://stdataopsmlstate.blob.core.windows.net"
 
 
@@ -128,6 +130,14 @@ def make_registry(azure: AzureSession, group: str, name: str) -> str:
     body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"regionDetails": [region]}}
     azure.put(id_, ML, body)
     return id_
+
+
+def grant_registry(azure: AzureSession, registry: str, object_id: str) -> None:
+    """AzureML Registry User, as the stack that makes the registry gives it to its `users`."""
+    role = f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{_REGISTRY_USER}"
+    properties = {"principalId": object_id, "principalType": "ServicePrincipal", "roleDefinitionId": role}
+    name = f"{registry}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    azure.put(name, "2022-04-01", {"properties": properties})
 
 
 def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> None:

@@ -13,15 +13,26 @@ from typing import Any
 
 import pytest
 from azure.ai.ml.entities import Model
+from azure.core.exceptions import HttpResponseError
 
 from mlops import candidates, promote, rollback, shared
+from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
 from mlops.publish import MODEL
 from tests.localcloud.azure_session import AzureSession, unique
 from tests.localcloud.azureml.workspace_session import ML
 from tests.localcloud.conftest import ROOT
-from tests.localcloud.mlops.stacks import STATE, Stack, make_registry, make_stack, remove_stack, write_state
+from tests.localcloud.mlops.stacks import (
+    STATE,
+    Stack,
+    grant_registry,
+    make_registry,
+    make_stack,
+    remove_stack,
+    write_state,
+)
+from tests.localcloud.principals import IdentityCredential
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class Pair:
 
     staging: Stack
     prod: Stack
+    registry: str
     said: list[str]
 
     def both(self, version: str, folder: Path) -> str:
@@ -51,7 +63,7 @@ def pair(azure: AzureSession) -> Iterator[Pair]:
     name = unique("mlr")
     staging, prod = make_stack(azure, "staging", name), make_stack(azure, "prod", name)
     registry = make_registry(azure, staging.workspace.group, name)
-    yield Pair(staging, prod, [])
+    yield Pair(staging, prod, registry, [])
     azure.finish(azure.arm("DELETE", registry, ML))
     for one in (staging, prod):
         remove_stack(one)
@@ -104,6 +116,33 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     pair.promote("2")
     assert pair.prod.default == "v-2"
     assert "rolled_back_at" not in pair.prod.models()["2"]
+
+
+def test_prod_s_identity_takes_what_staging_shared_and_may_not_look_into_staging(
+    pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
+) -> None:
+    pair.both("1", tmp_path)
+    shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+    deployer = pair.prod.workspace.identity["principalId"]
+    azure.assign(pair.prod.workspace.group, "Contributor", deployer)
+    staging, prod = (_as(deployer, stack, cloud) for stack in (pair.staging, pair.prod))
+
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+        promote.promote_shared("staging", prod, None, pair.said.append)
+    grant_registry(azure, pair.registry, deployer)
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+        promote.promote(staging, prod, None, pair.said.append)
+    assert pair.prod.models() == {}
+
+    promote.promote_shared("staging", prod, None, pair.said.append)
+
+    assert pair.prod.models()["1"]["promoted_from"] == "staging:diabetes:1"
+
+
+def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
+    clients = Clients(stack.clients.outputs)
+    vars(clients)["credential"] = IdentityCredential(cloud, object_id)
+    return clients
 
 
 def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_path: Path) -> None:

@@ -161,9 +161,7 @@ def test_grants_that_somebody_changed_are_seen_and_set_right(
     assert {name: granted(stack, *name) for name in declared} == declared
 
 
-def test_another_schema_is_made_before_long_and_the_old_one_goes(
-    project: Project, stack: WorkspaceClient, base: str
-) -> None:
+def test_another_schema_takes_the_old_one_s_place(project: Project, stack: WorkspaceClient, base: str) -> None:
     label = f"{base}_{STACK}"
     project.settings(STACK, {"base_name": base, **SETTINGS, "unity_catalog": {"enabled": True, "schema_name": "other"}})
     up = project.up(STACK)

@@ -56,7 +56,13 @@ def build(ctx: Context) -> AzureMLService:
         module.register(ctx)
     jobs, mlflow = jobs_service.build(ctx), mlflow_service.build(ctx)
     return AzureMLService(
-        routes=[*discovery.build_routes(), *registry_front.build_routes(ctx), *jobs.routes, *mlflow.routes],
+        routes=[
+            *discovery.build_routes(),
+            *registry_front.build_routes(ctx),
+            *mlflow.artifact_routes,
+            *jobs.routes,
+            *mlflow.routes,
+        ],
         scoring_routes=invoke.build_routes(ctx),
         local_routes=[*jobs.local_routes, *mlflow.local_routes],
     )

@@ -282,6 +282,8 @@ class Models:
 
     async def _folder(self, workspace: Resource, uri: str) -> str | None:
         """The folder in workspaceartifactstore of an mlflow-artifacts: address, None for any other."""
+        if uri.startswith("azureml://artifacts/"):  # uploaded by azureml-mlflow, beside any run
+            return uri.removeprefix("azureml://artifacts/").strip("/")
         found = parse(uri)
         if found is None:
             return None

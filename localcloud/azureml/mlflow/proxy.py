@@ -5,6 +5,7 @@ Bodies stream both ways, so that artifacts of any size pass.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from localcloud.azureml.mlflow import access
+from localcloud.azureml.mlflow import access, azureml_uris
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
@@ -68,12 +69,34 @@ class MlflowProxy:
         # As it was sent: names of artifacts may hold escaped characters.
         raw = _RAW.fullmatch(request.scope["raw_path"].decode("ascii").split("?")[0])
         target = f"/{raw[1] if raw else rest}" + (f"?{request.url.query}" if request.url.query else "")
+        if azureml_uris.is_plugin(headers.get("user-agent", "")) and "mlflow-artifacts" not in rest:
+            return await self._for_plugin(request, target, headers, workspace_id)
         upstream = self._mlflow.build(
             request.method, target, headers=headers, content=_body(request) if has_body else b""
         )
         answer = await self._mlflow.send(upstream)
         kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
         return StreamingResponse(_stream(answer), answer.status_code, kept)
+
+    async def _for_plugin(self, request: Request, target: str, headers: dict[str, str], workspace_id: str) -> Response:
+        """As any other, with Azure ML's addresses of artifacts instead of MLflow's."""
+        content = await request.body()
+        if content and "json" in headers.get("content-type", ""):
+            try:
+                body = azureml_uris.stored(json.loads(content), headers[WORKSPACE_HEADER])
+            except ValueError:
+                body = None  # MLflow says what is wrong with it
+            content = content if body is None else json.dumps(body).encode()
+        headers = {key: value for key, value in headers.items() if key != "content-length"}
+        answer = await self._mlflow.send(self._mlflow.build(request.method, target, headers=headers, content=content))
+        try:
+            text = await answer.aread()
+        finally:
+            await answer.aclose()
+        if "json" in answer.headers.get("content-type", ""):
+            shown = azureml_uris.shown(json.loads(text), request.headers.get("host", ""), workspace_id)
+            return JSONResponse(shown, answer.status_code)
+        return Response(text, answer.status_code, media_type=answer.headers.get("content-type"))
 
 
 def permission(method: str, rest: str) -> str:

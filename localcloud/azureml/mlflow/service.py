@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute
 
 from localcloud.azureml.mlflow.access import RunTokens
+from localcloud.azureml.mlflow.artifact_service import ArtifactService
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.model_types import ModelTypes
 from localcloud.azureml.mlflow.models import Models
@@ -20,9 +21,10 @@ _log = logging.getLogger("localcloud.azureml")
 
 @dataclass(frozen=True)
 class MlflowService:
-    """`routes` for *.api.azureml.ms; the rest is what jobs use."""
+    """`routes` for *.api.azureml.ms, `artifact_routes` before those of run history; the rest is what jobs use."""
 
     routes: list[BaseRoute]
+    artifact_routes: list[BaseRoute]
     local_routes: list[BaseRoute]
     mlflow: Mlflow
     models: Models
@@ -36,7 +38,8 @@ def build(ctx: Context) -> MlflowService:
     mlflow, tokens = Mlflow(ctx), RunTokens()
     models = Models(ctx, mlflow)
     ModelTypes(models).register(ctx)
-    service = MlflowService(MlflowProxy(ctx, mlflow, tokens).routes(), [], mlflow, models, tokens)
+    artifacts = ArtifactService(ctx, mlflow, tokens)
+    service = MlflowService(MlflowProxy(ctx, mlflow, tokens).routes(), artifacts.routes(), [], mlflow, models, tokens)
     ctx.offered[MlflowService] = service
 
     async def tidy() -> None:

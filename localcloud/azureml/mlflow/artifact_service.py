@@ -1,0 +1,199 @@
+"""Azure ML's artifact service, as azureml-mlflow uses it: files of runs, and of uploads beside runs.
+
+    /history/v1.0/…/workspaces/WS/experiments/E/runs/RUN/artifacts[/path|/contentinfo|/prefix/contentinfo|
+                                                                   /metadata|/batch/metadata]
+    /artifact/v2.0/…/workspaces/WS/artifacts/ORIGIN/CONTAINER[/…the same]
+
+The files go to and come from the storage account itself, by URLs that are signed for one blob each. They lie at
+ORIGIN/CONTAINER/PATH in workspaceartifactstore; a run's are at ExperimentRun/dcid.RUN/PATH. Two origins are views of
+what lies elsewhere (azureml_uris.py) and are not written: registered/NAME/VERSION/PATH, models/MODEL/artifacts/PATH.
+Source: azureml-mlflow 1.62 `_restclient/{run_artifact,artifact}/operations`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from azure.storage.blob import ContainerClient
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from localcloud.arm.store import Resource
+from localcloud.arm.wire import read_body
+from localcloud.azureml.mlflow import access
+from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
+from localcloud.azureml.mlflow.client import Mlflow, MlflowError
+from localcloud.azureml.mlflow.models import VERSION as MODEL_VERSION
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
+
+Json = dict[str, Any]
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_HOURS = 1
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Blobs of ORIGIN/CONTAINER: those below `root`, whose paths are shown below `shown` ("" for as they are)."""
+
+    account: str
+    store: str
+    root: str
+    client: ContainerClient
+    origin: str
+    container: str
+    shown: str = ""
+
+    def blob(self, path: str) -> str:
+        return f"{self.root}/{path.removeprefix(self.shown).lstrip('/')}"
+
+    def holds(self, path: str) -> bool:
+        return not self.shown or path == self.shown or path.startswith(f"{self.shown}/")
+
+    def names(self, path: str) -> list[str]:
+        """The paths of the artifacts in a folder and below; of all for an empty path."""
+        prefix = f"{self.blob(path)}/" if path and path != self.shown else f"{self.root}/"
+        below = f"{self.shown}/" if self.shown else ""
+        return [below + name[len(self.root) + 1 :] for name in self.client.list_blob_names(name_starts_with=prefix)]
+
+
+class ArtifactService:
+    def __init__(self, ctx: Context, mlflow: Mlflow, tokens: access.RunTokens) -> None:
+        self._ctx = ctx
+        self._mlflow = mlflow
+        self._tokens = tokens
+
+    def routes(self) -> list[BaseRoute]:
+        """Before those of run history, which take every path below /history."""
+        of_run, uploaded = self._endpoint(self._of_run), self._endpoint(self._uploaded)
+        runs = "/history/v1.0/{workspace:path}/runs/{run}/artifacts"
+        uploads = "/artifact/v2.0/{workspace:path}/artifacts/{origin}/{container}"
+        return [
+            Route(path, endpoint, methods=_METHODS)
+            for root, endpoint in ((runs, of_run), (uploads, uploaded))
+            for path in (root, root + "/{what:path}")
+        ]
+
+    def _endpoint(self, find: Callable[[Request, Resource], Awaitable[list[_Folder]]]) -> Any:
+        async def endpoint(request: Request) -> Response:
+            try:
+                workspace_id, _ = access.split(request.path_params["workspace"])
+                verb = "read" if request.method == "GET" else "write"
+                access.enter(self._ctx, self._tokens, request, workspace_id, f"metadata/artifacts/{verb}")
+                folders = await find(request, access.workspace_at(self._ctx, workspace_id))
+                return JSONResponse(await self._answer(request, folders))
+            except ServiceError as error:
+                body = {"error": {"code": error.code, "message": error.message}}
+                return JSONResponse(body, error.status, error.headers)
+
+        return endpoint
+
+    async def _answer(self, request: Request, folders: list[_Folder]) -> Json:
+        what = str(request.path_params.get("what", "")).strip("/")
+        path = request.query_params.get("path", "").strip("/")
+        if request.method == "GET" and what in {"", "path", "prefix/contentinfo"}:
+            show = self._information if what.endswith("contentinfo") else _artifact
+            found = [folder for folder in folders if not path or folder.holds(path)]
+            listed = [(folder, await asyncio.to_thread(folder.names, path)) for folder in found]
+            return {"value": [show(folder, name) for folder, names in listed for name in names]}
+        if request.method == "GET" and what in {"contentinfo", "metadata"}:
+            folder = next((one for one in folders if one.holds(path)), None)
+            if folder is None or not await asyncio.to_thread(folder.client.get_blob_client(folder.blob(path)).exists):
+                raise ServiceError(404, "UserError", f"The artifact '{path}' does not exist.")
+            return self._information(folder, path) if what == "contentinfo" else _artifact(folder, path)
+        if request.method == "POST" and what == "batch/metadata":
+            if len(folders) != 1 or folders[0].shown:
+                raise ServiceError(403, "UserError", "The files of a model are not changed by way of its artifacts.")
+            return await self._create(folders[0], await read_body(request))
+        raise not_emulated(f"{request.method} {request.url.path}")
+
+    async def _create(self, folder: _Folder, body: Json) -> Json:
+        """Where to put new artifacts; one that is there already is an error of its own, and is not written again."""
+        paths = [str(one.get("path", "")).strip("/") for one in body.get("paths") or [] if isinstance(one, dict)]
+        if not all(paths) or not paths:
+            raise ServiceError(400, "UserError", "Every one of 'paths' needs a 'path'.")
+        there = await asyncio.to_thread(
+            lambda: {path for path in paths if folder.client.get_blob_client(folder.blob(path)).exists()}
+        )
+        new = [path for path in paths if path not in there]
+        return {
+            "artifacts": {path: _artifact(folder, path) for path in new},
+            "artifactContentInformation": {path: self._information(folder, path, "rcw") for path in new},
+            "errors": {path: _conflict(folder.blob(path)) for path in there},
+        }
+
+    def _information(self, folder: _Folder, path: str, permissions: str = "r") -> Json:
+        url = self._ctx.storage.sas_url(
+            folder.account, folder.store, folder.blob(path), permissions=permissions, hours=_HOURS
+        )
+        return {"contentUri": url, "origin": folder.origin, "container": folder.container, "path": path, "tags": {}}
+
+    def _in_store(self, workspace: Resource, root: str, origin: str, container: str, shown: str = "") -> _Folder:
+        store = self._ctx.resources.get(f"{workspace.id}/datastores/workspaceartifactstore")
+        if store is None:
+            raise ServiceError(404, "UserError", f"Workspace '{workspace.name}' has no workspaceartifactstore.")
+        account, name = str(store.properties["accountName"]), str(store.properties["containerName"])
+        return _Folder(account, name, root, self._client(account, name), origin, container, shown)
+
+    def _client(self, account: str, container: str) -> ContainerClient:
+        client: ContainerClient = self._ctx.storage.service_client(account).get_container_client(container)
+        return client
+
+    async def _uploaded(self, request: Request, workspace: Resource) -> list[_Folder]:
+        origin, container = request.path_params["origin"], request.path_params["container"]
+        if origin == "registered":
+            return self._registered(workspace, container)
+        if origin == "models":
+            return [await self._logged(workspace, container)]
+        return [self._in_store(workspace, f"{origin}/{container}", origin, container)]
+
+    def _registered(self, workspace: Resource, name: str) -> list[_Folder]:
+        """The versions of a model that were registered in Azure ML by their datastore path."""
+        found = []
+        for version in self._ctx.resources.children(f"{workspace.id}/models/{name}", MODEL_VERSION):
+            place = version.private.get("place")
+            if place:
+                client = self._client(place["account"], place["container"])
+                root = str(place["path"]).rstrip("/")
+                found.append(
+                    _Folder(place["account"], place["container"], root, client, "registered", name, version.name)
+                )
+        return found
+
+    async def _logged(self, workspace: Resource, model: str) -> _Folder:
+        try:
+            answer = await self._mlflow.call(workspace, "GET", f"logged-models/{model}")
+        except MlflowError as error:
+            raise ServiceError(404, "UserError", f"The logged model {model} was not found.") from error
+        info = answer["model"]["info"]
+        tags = {tag["key"]: tag["value"] for tag in info.get("tags") or []}
+        default = f"ExperimentRun/dcid.{info.get('source_run_id') or model}/{info.get('name')}"
+        root = tags.get(ARTIFACT_PATH_TAG, default)
+        return self._in_store(workspace, root, "models", model, "artifacts")
+
+    async def _of_run(self, request: Request, workspace: Resource) -> list[_Folder]:
+        """A run's folder has its job's name (artifacts_paths.JOB_TAG). Raises ServiceError 404 for an unknown run."""
+        run = request.path_params["run"]
+        try:
+            answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": run})
+        except MlflowError as error:
+            raise ServiceError(404, "UserError", f"RunId {run} was not found.") from error
+        tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags") or []}
+        container = f"dcid.{tags.get(JOB_TAG, run)}"
+        return [self._in_store(workspace, f"ExperimentRun/{container}", "ExperimentRun", container)]
+
+
+def _artifact(folder: _Folder, path: str) -> Json:
+    return {
+        "artifactId": f"{folder.origin}/{folder.container}/{path}", "origin": folder.origin,
+        "container": folder.container, "path": path, "tags": {},
+    }  # fmt: skip
+
+
+def _conflict(id_: str) -> Json:
+    return {"error": {"code": "UserError", "message": f"Resource Conflict: ArtifactId {id_} already exists."}}

@@ -241,7 +241,7 @@ class Platform(pulumi.ComponentResource):
                     Source(label="workspace", id=self._learning.workspace_id),
                     Source(label="databricks", id=self._databricks.workspace_id, metrics=False),
                     Source(label="logs", id=self._monitoring.workspace_id),
-                    Source(label="insights", id=self._monitoring.application_insights_id),
+                    # Not Application Insights: what it takes is in this workspace already, and would be there twice.
                     *([] if self._model_registry is None else self._model_registry.sources),
                     *self._network.sources,
                 ],

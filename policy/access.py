@@ -20,7 +20,9 @@ def _role(assignment: Subject) -> Problems:
         yield f"Do not give {_TOO_MUCH[role]}: whoever has it can give every other role."
     if get(assignment.props, "principalType") is None:
         yield "Set principal_type: Azure cannot look up an identity that was just made."
-    # Last, for a preview may not know the scope yet.
+    # Last, for a preview may not know these yet.
+    if get(assignment.props, "roleAssignmentName") is None:
+        yield "Set role_assignment_name to a GUID made of scope, role and identity: a random one changes each time."
     scope = get(assignment.props, "scope")
     if scope is not None and "/providers/" not in str(scope):
         yield f"Give the role on one resource: {scope} holds others as well."

@@ -102,7 +102,22 @@ def _registry(registry: Subject) -> Problems:
         yield "Set anonymous_pull_enabled=False: images may hold what is nobody else's business."
 
 
+def _secrets(resource: Subject) -> Problems:
+    if resource.type == types.SECRET:
+        yield "Do not make secrets in the vault: their values stand in the state. Whoever owns one puts it there."
+    if get(resource.props, "clientSecret") is not None:
+        yield "Take clientSecret off the provider: it stands in the state. The provider signs in by Entra's tokens."
+    if get(resource.props, "properties", "credentials") is not None and resource.type == types.ML_CONNECTION:
+        yield "Take the credentials off the connection: they stand in the state. Use an identity."
+
+
 RULES = [
+    rule(
+        "no-secrets-in-state",
+        "The program holds no secret, so that the state holds none.",
+        [types.SECRET, types.AZURE_PROVIDER, types.ML_CONNECTION],
+        _secrets,
+    ),
     rule("storage-no-shared-keys", "Storage accounts refuse account keys.", [types.STORAGE_ACCOUNT], _shared_keys),
     rule(
         "storage-no-public-blobs",

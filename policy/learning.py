@@ -46,6 +46,13 @@ def _endpoint(endpoint: Subject) -> Problems:
         yield f"Set auth_mode to AADToken: {mode} is a shared secret."
 
 
+def _sealed(component: Subject) -> Problems:
+    """Azure shows both to whoever may read the component, and the state would too."""
+    missing = sorted({"connectionString", "instrumentationKey"} - set(component.secret_outputs))
+    if missing:
+        yield f"Name {', '.join(missing)} in additional_secret_outputs: the state shows them otherwise."
+
+
 def _local_sign_in(resource: Subject) -> Problems:
     on = (
         get(resource.props, "disableLocalAuth") is not True
@@ -67,6 +74,7 @@ RULES = [
         [types.ML_BATCH_ENDPOINT, types.ML_ONLINE_ENDPOINT],
         _endpoint,
     ),
+    rule("logs-keys-sealed", "No key of the logs stands in the state.", [types.APPLICATION_INSIGHTS], _sealed),
     rule(
         "logs-entra-only",
         "Logs are written by identities.",

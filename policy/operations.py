@@ -19,7 +19,7 @@ _TAGGED = (
 )  # fmt: skip
 _LOGGED = (
     types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_REGISTRY, types.DATABRICKS, types.STORAGE_ACCOUNT,
-    types.LOG_WORKSPACE, types.APPLICATION_INSIGHTS, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
+    types.LOG_WORKSPACE, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
 )  # fmt: skip
 _HOLDS_DATA = (types.STORAGE_ACCOUNT, types.VAULT, types.ML_WORKSPACE, types.ML_REGISTRY)
 _REQUIRED = {"required": {"type": "boolean", "default": False}}

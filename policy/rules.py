@@ -28,6 +28,8 @@ class Subject:
     type: str
     props: Mapping[str, Any]
     config: Mapping[str, Any]
+    secret_outputs: Sequence[str] = ()
+    """Outputs that the program has sealed in the state."""
 
 
 def get(value: Any, *path: str) -> Any:
@@ -63,7 +65,8 @@ def rule(
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         if args.resource_type in wanted:
             config = args.get_config() if settings else {}
-            for problem in check(Subject(args.resource_type, args.props, config)):
+            sealed = tuple(args.opts.additional_secret_outputs or ())
+            for problem in check(Subject(args.resource_type, args.props, config, sealed)):
                 report(problem, None)
 
     return ResourceValidationPolicy(name, description, validate, config_schema=_schema(settings))

@@ -30,7 +30,6 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
             "machinelearningservices:Registry",
             "databricks:Workspace",
             "operationalinsights:Workspace",
-            "Component",
             "VirtualNetwork",
             "NetworkSecurityGroup",
             "PublicIPAddress",

@@ -36,6 +36,7 @@ def resource(
     name: str = "it",
     urn: str | None = None,
     protect: bool = False,
+    secret_outputs: Iterable[str] = (),
     reads: Mapping[str, Iterable[PolicyResource]] | None = None,
 ) -> PolicyResource:
     """A resource as a stack rule sees it; `reads`: input to the resources that it was made from."""
@@ -44,7 +45,7 @@ def resource(
         props,
         urn or f"urn:pulumi:dev::dataopsml::{type_}::{name}",
         name,
-        _options(protect=protect),
+        _options(protect=protect, secret_outputs=secret_outputs),
         None,
         None,
         [],
@@ -80,5 +81,5 @@ def violations(
     return found
 
 
-def _options(*, protect: bool) -> PolicyResourceOptions:
-    return PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [], None)
+def _options(*, protect: bool, secret_outputs: Iterable[str]) -> PolicyResourceOptions:
+    return PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), list(secret_outputs), None)

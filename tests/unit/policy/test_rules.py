@@ -71,10 +71,12 @@ GOOD: dict[str, dict[str, Any]] = {
     types.SERVICE_PRINCIPAL: {"applicationId": "id", "displayName": "pipeline"},
     types.ROLE_ASSIGNMENT: {
         "roleDefinitionId": f"{ROLE}ba92f5b4-2d11-453d-a403-e96b0029c9fe", "principalType": "ServicePrincipal",
-        "scope": SCOPE,
+        "scope": SCOPE, "roleAssignmentName": "0b1f6471-1bf0-5dda-aec3-111122223333",
     },
     types.SECURITY_RULE: {"access": "Allow", "direction": "Inbound", "sourceAddressPrefix": "VirtualNetwork"},
     types.RESOURCE_GROUP: {"tags": TAGS},
+    types.AZURE_PROVIDER: {"location": "westeurope"},
+    types.ML_CONNECTION: {"properties": {"authType": "ManagedIdentity"}},
 }  # fmt: skip
 
 # Rule, type, what is changed in the good one (None takes it away), and a part of what is said.
@@ -126,6 +128,13 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         {"roleDefinitionId": f"{ROLE}8e3af657-a8ff-443c-a75c-2fe8c4bcb635"}, "Do not give Owner",
     ),
     ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"principalType": None}, "Set principal_type"),
+    ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"roleAssignmentName": None}, "Set role_assignment_name"),
+    ("no-secrets-in-state", types.SECRET, {"properties.value": "hunter2"}, "Do not make secrets in the vault"),
+    ("no-secrets-in-state", types.AZURE_PROVIDER, {"clientSecret": "hunter2"}, "Take clientSecret off the provider"),
+    (
+        "no-secrets-in-state", types.ML_CONNECTION, {"properties.credentials": {"key": "hunter2"}},
+        "Take the credentials off the connection",
+    ),
     ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"scope": SCOPE.split("/providers/")[0]}, "on one resource"),
     ("network-no-open-rule", types.SECURITY_RULE, {"sourceAddressPrefix": "Internet"}, "lets the whole internet in"),
     ("network-no-open-rule", types.SECURITY_RULE, {"sourceAddressPrefix": "*"}, "Name a source_address_prefix"),
@@ -156,8 +165,14 @@ def changed(props: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return copy
 
 
-def found(type_: str, props: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
-    return [(rule, text) for rule, _, text in violations([resource(type_, props)], config) if rule not in STACK_RULES]
+SEALED = ("connectionString", "instrumentationKey")
+
+
+def found(
+    type_: str, props: Mapping[str, Any], config: Mapping[str, Any] | None = None, sealed: tuple[str, ...] = SEALED
+) -> list[tuple[str, str]]:
+    seen = [resource(type_, props, secret_outputs=sealed)]
+    return [(rule, text) for rule, _, text in violations(seen, config) if rule not in STACK_RULES]
 
 
 @pytest.mark.parametrize("type_", GOOD)
@@ -172,6 +187,12 @@ def test_what_is_wrong_is_found_by_its_rule_and_no_other(
     problems = found(type_, changed(GOOD.get(type_, {}), changes))
     assert {name for name, _ in problems} == {rule}, problems
     assert any(said in text for _, text in problems), problems
+
+
+@pytest.mark.parametrize("sealed", [(), SEALED[:1]], ids=["none", "one"])
+def test_keys_of_the_logs_that_the_state_would_show_are_found(sealed: tuple[str, ...]) -> None:
+    ((rule, text),) = found(types.APPLICATION_INSIGHTS, GOOD[types.APPLICATION_INSIGHTS], sealed=sealed)
+    assert rule == "logs-keys-sealed" and "instrumentationKey in additional_secret_outputs" in text
 
 
 @pytest.mark.parametrize(
@@ -298,7 +319,9 @@ def test_a_flat_account_that_spark_is_to_read_is_found(reader: Any) -> None:
 
 
 def test_every_rule_is_tried() -> None:
-    assert {bad[0] for bad in BAD} | STACK_RULES | {"network-profile"} == {rule.name for rule in RULES}
+    assert {bad[0] for bad in BAD} | STACK_RULES | {"network-profile", "logs-keys-sealed"} == {
+        rule.name for rule in RULES
+    }
 
 
 def test_rules_say_what_to_do() -> None:

@@ -14,7 +14,14 @@ from tests.unit.policy.checker import CONFIG, ENVIRONMENTS, configuration, resou
 def seen(deployment: Deployment) -> list[PolicyResource]:
     """What the engine would show the pack."""
     made = {
-        each.urn: resource(each.type, each.inputs, name=each.name, urn=each.urn, protect=each.protect)
+        each.urn: resource(
+            each.type,
+            each.inputs,
+            name=each.name,
+            urn=each.urn,
+            protect=each.protect,
+            secret_outputs=each.secret_outputs,
+        )
         for each in deployment
     }
     for each in deployment:

@@ -50,8 +50,9 @@ def additions(variables: Mapping[str, str], config: Mapping[str, Any]) -> dict[s
 
 def _config(file: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(file.read_text(encoding="utf-8"))["config"])
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        return dict(content.get("config") or {})
     except FileNotFoundError as error:
         raise ConfigureError(f"There is no {file.name}: a stack's settings stand in such a file.") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise ConfigureError(f"{file.name} has no settings: {error!r}") from error
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigureError(f"{file.name} is not a settings file: {error!r}") from error

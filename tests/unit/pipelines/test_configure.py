@@ -109,8 +109,9 @@ def test_a_section_that_the_file_leaves_out_is_begun() -> None:
     ("text", "said"),
     [
         (None, r"There is no Pulumi\.staging\.yaml"),
-        ("config: [", r"Pulumi\.staging\.yaml has no settings: "),
-        ("other: {}\n", r"Pulumi\.staging\.yaml has no settings: KeyError\('config'\)"),
+        ("config: [", r"Pulumi\.staging\.yaml is not a settings file: "),
+        ("- config\n", r"Pulumi\.staging\.yaml is not a settings file: "),
+        ("config: text\n", r"Pulumi\.staging\.yaml is not a settings file: "),
     ],
 )
 def test_a_settings_file_that_is_none_is_named(tmp_path: Path, text: str | None, said: str) -> None:

@@ -1,0 +1,107 @@
+"""`make drift`, with the real engine: it passes what is as the stack says, and shows what somebody changed by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipelines.agent import devops
+from tests.localcloud.azure_session import AzureSession, unique
+from tests.localcloud.conftest import ROOT
+from tests.unit.http_service import Service
+from tests.unit.pipelines.azure_devops import TOKEN, AzureDevOps
+
+_PROJECT = """
+name: dataopsml
+runtime:
+  name: python
+  options: {{toolchain: pip, virtualenv: {venv}}}
+"""
+_PROGRAM = """
+import pulumi
+from pulumi_azure_native import resources
+group = resources.ResourceGroup(
+    "group", resource_group_name={name!r}, location="westeurope", tags={{"owner": "mlops@example.com"}}
+)
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A stack `dev` of one resource group, in a folder where the pipelines' targets run."""
+
+    folder: Path
+    environment: dict[str, str]
+    group: str
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    def drift(self) -> tuple[int, str]:
+        """The target's exit code, and the file that a work item is made of."""
+        done = self.run(
+            "make", "-I", str(ROOT), "-f", str(ROOT / "Makefile"), "drift", "STACK=dev",
+            f"PYTHON_BIN={ROOT / '.venv/bin/python'}",
+        )  # fmt: skip
+        assert (self.folder / "build/drift-dev.txt").exists(), done.stdout + done.stderr
+        return done.returncode, (self.folder / "build/drift-dev.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
+    group = unique("rg-")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text(_PROJECT.format(venv=ROOT / ".venv"), encoding="utf-8")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
+    (tmp_path / "__main__.py").write_text(_PROGRAM.format(name=group), encoding="utf-8")
+    environment = dict(os.environ) | {
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "drift",
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    for name in ("PULUMI_CONFIG_PASSPHRASE_FILE", "BASE_NAME", "LOCATION", "TF_BUILD"):
+        environment.pop(name, None)
+    made = Project(tmp_path, environment, f"{azure.subscription}/resourceGroups/{group}")
+    for words in (("stack", "init", "dev"), ("up", "--yes", "--skip-preview", "--stack", "dev")):
+        done = made.run("pulumi", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    yield made
+    made.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
+
+
+def test_a_resource_that_somebody_changed_fails_the_check_and_is_shown(
+    project: Project, azure: AzureSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = project.drift()
+    assert code == 0, said
+
+    azure.put(project.group, "2024-03-01", {"location": "westeurope", "tags": {"owner": "nobody@example.com"}})
+    code, said = project.drift()
+
+    assert code != 0
+    assert "nobody@example.com" in said and "mlops@example.com" in said
+    assert _work_item(project, monkeypatch) == "Drift of stack dev", "and no failure of the check"
+    shown = azure.arm("GET", project.group, "2024-03-01").json()
+    assert shown["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
+    assert project.drift()[0] != 0, "not even in the state: the next night says it again"
+
+
+def _work_item(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The title of what `make work-item` opens."""
+    boards = AzureDevOps()
+    with Service(boards.serve) as running:
+        variables = {
+            "SYSTEM_COLLECTIONURI": f"{running.url}/org/", "SYSTEM_TEAMPROJECTID": "9c1f4f8e-project",
+            "SYSTEM_ACCESSTOKEN": TOKEN, "BUILD_BUILDID": "4711",
+        }  # fmt: skip
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        devops.work_item("dev", project.folder / "build/drift-dev.txt")
+    (item,) = boards.items
+    return str(item["fields"]["System.Title"])

@@ -8,7 +8,7 @@ from localcloud.core.errors import not_emulated
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
 from localcloud.databricks.unity import listing, privileges, refusals
-from localcloud.databricks.unity.securables import ALL, BY_TYPE, Securable, chain
+from localcloud.databricks.unity.securables import ALL, BY_TYPE, METASTORE, Securable, chain
 from localcloud.databricks.unity.session import Session
 
 _LEAST = 150
@@ -90,7 +90,8 @@ def _visible(
     if principal is not None:
         wanted = session.principal(principal)
         grants = {key: held for key, held in grants.items() if key == wanted}
-    if privileges.manages(session, securable, name) or session.call.caller.is_admin:
+    of_metastore = securable is METASTORE and session.call.caller.is_admin  # as its page in the workspace shows them
+    if of_metastore or privileges.manages(session, securable, name):
         return grants
     return {key: held for key, held in grants.items() if key in session.names}
 

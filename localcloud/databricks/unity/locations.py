@@ -37,6 +37,7 @@ async def create(call: Call) -> Json:
     read_only = given.get("read_only", False)
     if not call.flag("skip_validation"):
         await storage.check(session, url, credential, read_only=read_only)
+        _refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
     fields: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "url": str(url),

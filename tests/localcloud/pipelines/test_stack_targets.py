@@ -1,8 +1,10 @@
-"""`make drift`, with the real engine: it passes what is as the stack says, and shows what somebody changed by hand."""
+"""The targets that change or compare a stack, with the real engine: what they say of drift and of a second pipeline."""
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pytest
 
 from pipelines.agent import devops
 from tests.localcloud.azure_session import AzureSession, unique
+from tests.localcloud.azureml.workspace_session import wait_for
 from tests.localcloud.conftest import ROOT
 from tests.unit.http_service import Service
 from tests.unit.pipelines.azure_devops import TOKEN, AzureDevOps
@@ -23,8 +26,12 @@ runtime:
   options: {{toolchain: pip, virtualenv: {venv}}}
 """
 _PROGRAM = """
+import time
+from pathlib import Path
 import pulumi
 from pulumi_azure_native import resources
+while Path("wait").exists():
+    time.sleep(0.05)
 group = resources.ResourceGroup(
     "group", resource_group_name={name!r}, location="westeurope", tags={{"owner": "mlops@example.com"}}
 )
@@ -44,12 +51,13 @@ class Project:
             words, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
         )
 
+    def make(self, target: str, *words: str) -> subprocess.CompletedProcess[str]:
+        python = f"PYTHON_BIN={ROOT / '.venv/bin/python'}"
+        return self.run("make", "-I", str(ROOT), "-f", str(ROOT / "Makefile"), target, "STACK=dev", python, *words)
+
     def drift(self) -> tuple[int, str]:
         """The target's exit code, and the file that a work item is made of."""
-        done = self.run(
-            "make", "-I", str(ROOT), "-f", str(ROOT / "Makefile"), "drift", "STACK=dev",
-            f"PYTHON_BIN={ROOT / '.venv/bin/python'}",
-        )  # fmt: skip
+        done = self.make("drift")
         assert (self.folder / "build/drift-dev.txt").exists(), done.stdout + done.stderr
         return done.returncode, (self.folder / "build/drift-dev.txt").read_text(encoding="utf-8")
 
@@ -90,6 +98,28 @@ def test_a_resource_that_somebody_changed_fails_the_check_and_is_shown(
     shown = azure.arm("GET", project.group, "2024-03-01").json()
     assert shown["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
     assert project.drift()[0] != 0, "not even in the state: the next night says it again"
+
+
+def test_a_second_pipeline_is_told_who_holds_the_stack_and_changes_nothing(project: Project) -> None:
+    waits = project.folder / "wait"
+    waits.touch()
+    locks = project.folder / "state/.pulumi/locks"
+    first = subprocess.Popen(
+        ["pulumi", "up", "--yes", "--skip-preview", "--stack", "dev"],
+        cwd=project.folder, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: list(locks.rglob("*.json")), bool)
+        second = project.make("deploy", "POLICY=")
+    finally:
+        waits.unlink()
+        said, _ = first.communicate(timeout=120)
+
+    assert first.returncode == 0, said
+    assert second.returncode != 0
+    assert "the stack is currently locked by 1 lock(s)" in second.stderr
+    assert f"{getpass.getuser()}@{socket.gethostname()} (pid {first.pid})" in second.stderr
+    assert project.make("deploy", "POLICY=").returncode == 0, "once the first is done"
 
 
 def _work_item(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:

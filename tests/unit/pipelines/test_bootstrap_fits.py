@@ -1,0 +1,55 @@
+"""What the pipelines use is what the bootstrap opens to them: none waits for a permission, and none has too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.naming import deployment_environment
+from bootstrap.pipelines import PipelineSpec, specs
+from rehearsal.checking import WAYS
+from rehearsal.templates import compile_pipeline
+
+ROOT = Path(__file__).resolve().parents[3]
+_CONNECTIONS = {
+    "azureSubscription", "containerRegistry", "azureServiceConnection", "serviceConnection", "endpoint", "connection",
+}  # fmt: skip
+_SPECS = {one.path: one for one in specs(("dev", "staging", "prod"))}
+
+
+def _found(node: Any, keys: set[str]) -> Iterator[str]:
+    """Texts under these keys, anywhere."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in keys and isinstance(value, str):
+                yield value
+            yield from _found(value, keys)
+    elif isinstance(node, list):
+        for one in node:
+            yield from _found(one, keys)
+
+
+def _used(path: str, keys: set[str]) -> set[str]:
+    """In whatever way the pipeline is started: with every value of its parameters that have a few."""
+    found: set[str] = set()
+    for file, reason, parameters in WAYS:
+        for environment in ("dev", "staging") if path == "pipelines/retrain.yml" else ("",):
+            if file == path:
+                given = parameters | ({"environment": environment} if environment else {})
+                predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+                found |= set(_found(compile_pipeline(ROOT / path, ROOT, given, predefined), keys))
+    return found
+
+
+def test_the_bootstrap_makes_every_pipeline_and_no_other() -> None:
+    assert {file for file, _, _ in WAYS} == set(_SPECS)
+
+
+@pytest.mark.parametrize("spec", _SPECS.values(), ids=list(_SPECS))
+def test_a_pipeline_may_use_what_its_yaml_names(spec: PipelineSpec) -> None:
+    assert _used(spec.path, _CONNECTIONS) == set(spec.connections)
+    assert _used(spec.path, {"group"}) == set(spec.groups)
+    assert _used(spec.path, {"environment"}) == {deployment_environment(one) for one in spec.environments}

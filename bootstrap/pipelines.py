@@ -57,7 +57,7 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
             groups=(CI_GROUP,),
             connections=(REGISTRY_CONNECTION,),
         ),
-        PipelineSpec(name="dataopsml-drift", path="pipelines/drift.yml", groups=groups, connections=(preview,)),
+        PipelineSpec(name="dataopsml-drift", path="pipelines/drift.yml", groups=groups, connections=deploying),
         PipelineSpec(
             name="dataopsml-retrain",
             path="pipelines/retrain.yml",

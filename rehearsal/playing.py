@@ -115,6 +115,7 @@ def _predefined(request: Request, commit: str, build: int) -> dict[str, str]:
         "Build.SourceBranchName": request.branch.rsplit("/", 1)[-1],
         "Build.SourceVersion": commit,
         "Build.Repository.Name": "dataopsml",
+        "Build.Repository.Provider": "TfsGit",
         "System.TeamProject": "dataopsml",
         "System.CollectionUri": "https://dev.azure.com/dataopsml/",
         "System.AccessToken": "",

@@ -175,6 +175,7 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
     prod = {one.name for one in authorizations if one.name.endswith("endpoint-dataopsml-arm-connection-prod")}
     assert prod == {
         "pipelines-dataopsml-endpoint-dataopsml-arm-connection-prod",
+        "pipelines-dataopsml-drift-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-retrain-endpoint-dataopsml-arm-connection-prod",
     }
     assert pipelines == {

@@ -84,6 +84,7 @@ class Pipelines:
         stops: str = "",
         without: tuple[str, str] | None = None,
         approvals: Approvals | None = None,
+        token: str = "t",
     ) -> Played:
         """`fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
         `without` takes a variable out of a group."""
@@ -94,7 +95,7 @@ class Pipelines:
             del groups[without[0]][without[1]]
         predefined = {
             "Build.Reason": reason, "Build.SourceBranch": "refs/heads/main", "Build.BuildId": str(self.builds),
-            "Build.Repository.Provider": "TfsGit",
+            "Build.Repository.Provider": "TfsGit", "System.AccessToken": token,
         }  # fmt: skip
         compiled = compile_pipeline(repository / file, repository, parameters or {}, predefined)
         log = self.folder / f"make-{self.builds}"

@@ -9,6 +9,7 @@ import pytest
 
 from rehearsal import checking, model
 from rehearsal.checks import Approvals
+from rehearsal.results import Result
 from rehearsal.templates import compile_pipeline
 from tests.unit.rehearsal.recorded_make import PREVIEW, ROOT, Pipelines, connection
 
@@ -134,14 +135,26 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
     played = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev")
 
     assert played.asked == [
-        (PREVIEW, "drift STACK=dev"),
+        (connection("dev"), "drift STACK=dev"),
         ("nobody", "work-item STACK=dev"),
-        (PREVIEW, "drift STACK=staging"),
-        (PREVIEW, "drift STACK=prod"),
+        (connection("staging"), "drift STACK=staging"),
+        (connection("prod"), "drift STACK=prod"),
     ]
     assert played.results == {
         "Drift of dev": "Failed", "Drift of staging": "Succeeded", "Drift of prod": "Succeeded",
     }  # fmt: skip
+
+
+def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines: Pipelines) -> None:
+    drift = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev", token="")
+    review = pipelines.play(reason="PullRequest", token="")
+
+    for played, title in ((drift, "Open a work item"), (review, "Comment on the pull request")):
+        assert not [words for words in played.words if words.startswith(("work-item", "comment"))]
+        steps = [step for stage in played.records for job in stage.parts for step in job.parts if step.title == title]
+        notes = {step.note for step in steps if step.note}
+        assert notes == {"it calls Azure DevOps with the build's own token, which there is not here"}
+        assert {step.result for step in steps} == {Result.SKIPPED}
 
 
 def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipelines) -> None:

@@ -223,7 +223,7 @@ class Platform(pulumi.ComponentResource):
                 placement=self._place,
                 assigner=self._assigner,
                 users=[_grantee(operator) for operator in settings.users],
-                protect=self._settings.protection.protect,
+                protect=self._settings.protection.protect or settings.protect,
             ),
             self._child,
         )
@@ -262,26 +262,30 @@ class Platform(pulumi.ComponentResource):
             ),
             self._child,
         )
-        if self._settings.protection.lock:
-            self._locks([diagnostics, alerts])
+        self._locks([diagnostics, alerts])
 
     def _locks(self, more: list[pulumi.Resource]) -> None:
         """On what holds data. They come after everything else, so that a destroy has to begin with them."""
-        scopes = {
-            "workspace-storage": self._storage.workspace_account_id,
-            "training-storage": self._storage.training_account_id,
-            "keyvault": self._vault.vault_id,
-            "workspace": self._learning.workspace_id,
-        }
-        if self._model_registry is not None:
+        protection, scopes = self._settings.protection, dict[str, pulumi.Input[str]]()
+        if protection.lock:
+            scopes = {
+                "workspace-storage": self._storage.workspace_account_id,
+                "training-storage": self._storage.training_account_id,
+                "keyvault": self._vault.vault_id,
+                "workspace": self._learning.workspace_id,
+            }
+        kept = self._model_registry is not None and self._settings.model_registry.protect
+        if self._model_registry is not None and (protection.lock or kept):
             scopes["model-registry"] = self._model_registry.registry_id
+        if not scopes:
+            return
         parts = [
             self._network, self._monitoring, self._storage, self._vault, self._registry, self._identities,
             self._databricks, self._access, self._learning, self._workspace_access, self._runs, self._catalog,
             self._model_registry, *more,
         ]  # fmt: skip
         below = [part for part in parts if part is not None]
-        protect = self._settings.protection.protect
+        protect = protection.protect or kept
         Locks("locks", LocksArgs(scopes=scopes, depends_on=below, protect=protect), self._child)
 
     def _outputs(self) -> dict[str, pulumi.Input[str | None]]:

@@ -309,6 +309,12 @@ class ModelRegistrySettings(_Section):
     create: bool = Field(
         default=False, description="This stack makes the registry; the others name it.", examples=[True]
     )
+    protect: bool = Field(
+        default=True,
+        description="The stack that makes the registry locks and protects it, whatever `protection` says: it holds "
+        "what other stacks run.",
+        examples=[True],
+    )
     users: Annotated[list[Operator], EachOnce] = Field(
         default=[],
         description="Identities of other stacks that bring models into the registry or take them out.",

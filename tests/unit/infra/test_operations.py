@@ -112,6 +112,19 @@ def test_locks_come_last_so_that_they_go_first(profile: str) -> None:
         assert ends <= set(lock.depends_on), sorted(ends - set(lock.depends_on))
 
 
+@pytest.mark.parametrize("protect", [True, False])
+def test_the_registry_that_others_take_models_from_is_kept_in_any_stack(protect: bool) -> None:
+    settings = f'{{"name": "mlr-dataops", "create": true, "protect": {json.dumps(protect)}}}'
+    made = deploy("staging", model_registry=settings)
+    registry, locks = made.one("machinelearningservices:Registry"), made.of("ManagementLockByScope")
+    assert registry.protect is protect
+    assert [lock.reads["scope"] for lock in locks] == ([[registry.urn]] if protect else [])
+    assert all(lock.protect for lock in locks), "a destroy ends at the lock, which is the first to go"
+    assert [each.name for each in made if each.protect and each not in (registry, *locks)] == []
+    named = deploy("prod", model_registry='{"name": "mlr-dataops"}')
+    assert not named.of("ManagementLockByScope"), "it is another stack's"
+
+
 def test_nothing_is_locked_or_protected_where_it_is_not() -> None:
     made = deploy()
     assert not made.of("ManagementLockByScope")

@@ -81,10 +81,10 @@ class Machine:
         )
         return Result(done.returncode, done.stdout)
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
+    def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """A command in a process group of its own, not waited for; its output is read from `stdout`."""
         return subprocess.Popen(
-            argv, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            argv, cwd=ROOT, env=self.environment | dict(env or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 

@@ -1,0 +1,56 @@
+"""Builds played against a machine's localcloud, and what the vendors' clients see afterwards."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from tests.e2e.conftest import Machine, Result
+
+STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
+_GROUPS = """
+import os
+from azure.identity import DefaultAzureCredential
+from azure.mgmt.resource.resources import ResourceManagementClient
+client = ResourceManagementClient(DefaultAzureCredential(), os.environ["AZURE_SUBSCRIPTION_ID"])
+"""
+_SERVING = """
+import json, os
+from azure.ai.ml import MLClient
+from azure.identity import DefaultAzureCredential
+subscription = os.environ["AZURE_SUBSCRIPTION_ID"]
+client = MLClient(DefaultAzureCredential(), subscription, "rg-dataops-STACK", "aml-dataops-STACK")
+(endpoint,) = client.batch_endpoints.list()
+default = endpoint.defaults.deployment_name
+newest = max(client.models.list(name="diabetes"), key=lambda model: int(model.version))
+runs = sorted(client.jobs.list(), key=lambda job: job.creation_context.created_at)
+print("SERVING", json.dumps({"default": default, "tags": newest.tags, "run": runs[-1].status}))
+"""
+
+
+def play(machine: Machine, *words: str, verb: str = "play", timeout: float = 900) -> Result:
+    """`python -m rehearsal play` in a shell of the machine."""
+    return machine.in_shell(sys.executable, "-m", "rehearsal", verb, *words, timeout=timeout)
+
+
+def tag_group(machine: Machine, stack: str, owner: str) -> None:
+    """Change what a stack declares behind its back."""
+    code = f'client.resource_groups.update("rg-dataops-{stack}", {{"tags": {{"owner": "{owner}"}}}})'
+    tagged = machine.python(_GROUPS + code)
+    assert tagged.code == 0, tagged.text
+
+
+def resource_groups(machine: Machine) -> list[str]:
+    listed = machine.python(_GROUPS + "print(*(group.name for group in client.resource_groups.list()))")
+    assert listed.code == 0, listed.text
+    return listed.text.split()
+
+
+def serving(machine: Machine, stack: str) -> dict[str, Any]:
+    """The endpoint's `default` deployment, the newest model's `tags`, the newest `run`'s state, as azure-ai-ml says."""
+    asked = machine.python(_SERVING.replace("STACK", stack))
+    assert asked.code == 0, asked.text
+    line = next(line for line in asked.text.splitlines() if line.startswith("SERVING "))
+    found: dict[str, Any] = json.loads(line.removeprefix("SERVING "))
+    return found

@@ -1,0 +1,119 @@
+"""The good day: a commit goes to prod, one more follows, and what the other pipelines find and do after that.
+
+A tier of its own, since it deploys three stacks and trains eight times: `pytest -m rehearsal`. The tests go on from
+each other, in their order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from rehearsal.workspace import git
+from tests.e2e.builds import STATE, play, resource_groups, serving
+from tests.e2e.conftest import ROOT, Machine
+
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
+STACKS = ("dev", "staging", "prod")
+# The stage Verify is `make lint` and this test suite's own lower tiers.
+PREVIEWS = [word for stack in STACKS for word in ("--stage", f"Preview_{stack}")]
+STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
+
+
+@pytest.fixture(scope="module")
+def cloud(machine: Machine) -> Machine:
+    started = machine.run(sys.executable, "-m", "localcloud", "start")
+    assert started.code == 0, started.text
+    return machine
+
+
+@pytest.fixture(scope="module")
+def first(cloud: Machine) -> dict[str, Any]:
+    """What serves in prod after the first commit."""
+    played = play(cloud, "--yes", *STAGES)
+    assert played.code == 0, played.text
+    return serving(cloud, "prod")
+
+
+def test_the_model_that_staging_trained_serves_in_prod(cloud: Machine, first: dict[str, Any]) -> None:
+    assert {f"rg-dataops-{stack}" for stack in STACKS} <= set(resource_groups(cloud))
+    staging = serving(cloud, "staging")
+    assert first["tags"]["promoted_from"] == "staging:diabetes:1"
+    assert first["tags"]["pipeline_run"] == staging["tags"]["pipeline_run"]
+    assert first["tags"]["commit"] == git("rev-parse", "HEAD", cwd=ROOT)
+    assert first["tags"]["deployment"] == first["default"] == "v-1"
+
+
+@pytest.mark.usefixtures("first")
+def test_a_pull_request_sees_no_change_and_changes_nothing(cloud: Machine) -> None:
+    played = play(cloud, "--reason", "PullRequest", "--branch", "refs/pull/7/merge", *PREVIEWS)
+
+    assert played.code == 0, played.text
+    assert played.text.count(" unchanged") == len(STACKS)
+    assert "Comment on the pull request: it calls Azure DevOps" in played.text
+
+
+@pytest.mark.usefixtures("first")
+def test_no_stack_has_drifted(cloud: Machine) -> None:
+    played = play(cloud, "pipelines/drift.yml", "--reason", "Schedule")
+
+    assert played.code == 0, played.text
+
+
+@pytest.mark.usefixtures("first")
+def test_a_retraining_that_finds_no_better_model_keeps_the_one_that_serves(cloud: Machine) -> None:
+    played = play(cloud, "pipelines/retrain.yml", "--yes", "--reason", "Schedule", "--parameter", "promote=true")
+
+    assert played.code == 0, played.text
+    assert "which the registered version asks for" in played.text
+    assert "staging:diabetes:1 serves already" in played.text
+
+
+def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first: dict[str, Any]) -> None:
+    played = play(cloud, "--yes", *STAGES, verb="next")
+    assert played.code == 0, played.text
+    second = serving(cloud, "prod")
+    assert second["tags"]["commit"] != first["tags"]["commit"]
+    assert second["tags"]["previous_deployment"] == first["default"] != second["default"]
+
+    rolled = cloud.in_shell("make", "rollback", "STACK=prod", env={"PULUMI_BACKEND_URL": STATE.format("prod")})
+
+    assert rolled.code == 0, rolled.text
+    after = serving(cloud, "prod")
+    assert after["default"] == first["default"]
+    assert after["tags"]["rolled_back_at"]
+
+
+@pytest.mark.usefixtures("first")
+def test_a_cancelled_build_cancels_its_run(cloud: Machine) -> None:
+    command = (sys.executable, "-m", "rehearsal", "play", "--yes", "--stage", "staging")
+    build = cloud.start(*command, env=cloud.shell_environment())
+    seen = ""
+    for line in build.stdout or ():
+        seen += line
+        if "step feature_engineering" in line:
+            os.kill(build.pid, signal.SIGINT)
+            break
+    seen += build.communicate(timeout=300)[0]
+
+    assert build.returncode == 130, seen
+    assert "Canceled" in seen
+    assert serving(cloud, "staging")["run"] == "Canceled", seen
+
+
+@pytest.mark.usefixtures("first")
+def test_only_dev_is_destroyed_and_only_by_its_name(cloud: Machine) -> None:
+    unconfirmed = play(cloud, "pipelines/destroy.yml", "--yes")
+    assert unconfirmed.code == 0, unconfirmed.text
+    assert "rg-dataops-dev" in resource_groups(cloud)
+
+    played = play(cloud, "pipelines/destroy.yml", "--yes", "--parameter", "confirm=dev")
+
+    assert played.code == 0, played.text
+    left = resource_groups(cloud)
+    assert "rg-dataops-dev" not in left
+    assert {"rg-dataops-staging", "rg-dataops-prod"} <= set(left)

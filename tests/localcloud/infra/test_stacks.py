@@ -114,6 +114,15 @@ def test_wrong_settings_are_told_at_once_and_touch_nothing(project: Project) -> 
     assert [each["type"] for each in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
 
 
+def test_a_stack_without_settings_is_told_to_write_some(project: Project) -> None:
+    assert project.pulumi("stack", "init", stack="bare").code == 0
+    up = project.up("bare", rules="prod")
+    assert up.code != 0 and "Traceback" not in up.text
+    assert "base_name is missing. Valid example: dataops" in up.text
+    assert "Stack bare seems to have no settings of its own: write Pulumi.bare.yaml, starting from" in up.text
+    assert [each["type"] for each in project.resources("bare")] in ([], ["pulumi:pulumi:Stack"])
+
+
 def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges(
     project: Project, cloud: Cloud, azure: AzureSession
 ) -> None:

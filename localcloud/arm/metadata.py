@@ -34,9 +34,10 @@ _SUFFIXES = {
 }
 
 
-def _cloud(base_url: str) -> Json:
-    """`base_url` is the address asked: clients take the cloud whose resourceManager is in their metadata URL.
+def cloud(base_url: str) -> Json:
+    """What is said of the cloud.
 
+    `base_url` is the address asked: clients take the cloud whose resourceManager is in their metadata URL.
     The name is AzureCloud and the portal's domain .com because azure-ai-ml derives its token audience and the registry
     discovery address from them. Sign-in stays at the address asked when that is localhost.
     """
@@ -76,17 +77,17 @@ async def endpoints(request: Request) -> Response:
         version = api_version(request.query_params)
     except ServiceError as error:
         return stamp(request, error_response(error))
-    cloud = _cloud(f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}")
+    found = cloud(f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}")
     if version < "2019-05-01":
         old: Json = {
-            "galleryEndpoint": cloud["gallery"],
-            "graphEndpoint": cloud["graph"],
-            "portalEndpoint": cloud["portal"],
+            "galleryEndpoint": found["gallery"],
+            "graphEndpoint": found["graph"],
+            "portalEndpoint": found["portal"],
             "authentication": {
-                "loginEndpoint": cloud["authentication"]["loginEndpoint"],
-                "audiences": cloud["authentication"]["audiences"],
+                "loginEndpoint": found["authentication"]["loginEndpoint"],
+                "audiences": found["authentication"]["audiences"],
             },
         }
         return stamp(request, JsonResponse(old))
     # 2020-06-01 named one cloud; every later version and 2019-05-01 answer with the list.
-    return stamp(request, JsonResponse(cloud if version == "2020-06-01" else [cloud]))
+    return stamp(request, JsonResponse(found if version == "2020-06-01" else [found]))

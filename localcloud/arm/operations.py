@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from localcloud.arm.store import now
-from localcloud.arm.wire import JsonResponse
+from localcloud.arm.wire import JsonResponse, error_body
 from localcloud.core.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Operations:
                 status,
                 now(),
                 None if error is None else error.status,
-                None if error is None else json.dumps({"code": error.code, "message": error.message}),
+                None if error is None else json.dumps(error_body(error)),
                 id_,
             ),
         )

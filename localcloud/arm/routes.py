@@ -163,7 +163,10 @@ class Arm:
                 },
             )
         if operation.error is not None:
-            raise ServiceError(operation.error_status or 500, operation.error["code"], operation.error["message"])
+            raise ServiceError(
+                operation.error_status or 500, operation.error["code"], operation.error["message"],
+                details=operation.error.get("details") or (),
+            )  # fmt: skip
         found = await self.resources.find(operation.resource_id)
         # A deletion's result is nothing: 200 for a resource group, 204 for the rest, as their clients accept.
         if operation.kind != "put" or found is None:

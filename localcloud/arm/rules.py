@@ -150,6 +150,8 @@ def parent_missing(rid: ResourceId, verb: str = "read") -> ServiceError:
 def not_found(rid: ResourceId) -> ServiceError:
     if rid.type == ids.RESOURCE_GROUP_TYPE:
         return ServiceError(404, "ResourceGroupNotFound", f"Resource group '{rid.name}' could not be found.")
+    if rid.type.lower() == "microsoft.resources/deployments":
+        return ServiceError(404, "DeploymentNotFound", f"Deployment '{rid.name}' could not be found.")
     return ServiceError(
         404,
         "ResourceNotFound",

@@ -37,7 +37,13 @@ def error_response(error: ServiceError) -> Response:
             f'error="invalid_token", error_description="{error.message}"'
         )
     headers["x-ms-failure-cause"] = "gateway"
-    return JsonResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers)
+    return JsonResponse({"error": error_body(error)}, error.status, headers)
+
+
+def error_body(error: ServiceError) -> Json:
+    """What stands in the envelope, and in an operation that failed."""
+    details = {"details": list(error.details)} if error.details else {}
+    return {"code": error.code, "message": error.message, **details}
 
 
 def stamp(request: Request, response: Response) -> Response:

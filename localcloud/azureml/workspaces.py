@@ -42,7 +42,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
             raise user_error(f"Missing dependent resources in workspace json: {name}.", code="ValidationError")
     for name, type_ in _LINKED.items():
         _check_linked(ctx, name, type_, properties.get(name))
-    mode = properties.setdefault("systemDatastoresAuthMode", before.get("systemDatastoresAuthMode") or "AccessKey")
+    mode = properties.get("systemDatastoresAuthMode") or before.get("systemDatastoresAuthMode") or "AccessKey"
+    properties["systemDatastoresAuthMode"] = mode
     if str(mode).lower() not in {one.lower() for one in _AUTH_MODES}:
         raise user_error(
             f"systemDatastoresAuthMode '{mode}' is not valid: use {', '.join(_AUTH_MODES)}.", code="ValidationError"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class LocalcloudError(Exception):
@@ -16,15 +17,25 @@ class ConfigurationError(LocalcloudError):
 class ServiceError(Exception):
     """A refusal that a client sees: HTTP status, the service's own error code, and the message Azure gives.
 
-    `headers` are added to the answer, for instance Retry-After or WWW-Authenticate.
+    `headers` are added to the answer, for instance Retry-After or WWW-Authenticate. `details` are further errors behind
+    this one, as ARM lists them: {"code", "message"}.
     """
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        details: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+        self.details = tuple(details)
 
 
 def unresolved(status: int, code: str, what: str, name: str, host: str) -> ServiceError:

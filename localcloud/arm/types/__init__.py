@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localcloud.arm import authorization, subscriptions, tags
+from localcloud.arm.deployments import types as deployments
 from localcloud.arm.types import (
     alerts,
     budgets,
@@ -24,8 +25,8 @@ from localcloud.arm.types import (
 from localcloud.core.context import Context
 
 _MODULES = (
-    resource_groups, tags, authorization, storage, keyvault, keyvault_keys, monitor, alerts, budgets, registries,
-    identities, databricks, gateways, security_groups, virtual_networks, private_dns, private_endpoints,
+    resource_groups, tags, deployments, authorization, storage, keyvault, keyvault_keys, monitor, alerts, budgets,
+    registries, identities, databricks, gateways, security_groups, virtual_networks, private_dns, private_endpoints,
     dns_zone_groups,
 )  # fmt: skip
 

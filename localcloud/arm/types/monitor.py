@@ -111,7 +111,7 @@ def register(ctx: Context) -> None:
         ResourceType(
             type=WORKSPACE,
             api_versions=(
-                "2015-11-01-preview", "2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01",
+                "2015-03-20", "2015-11-01-preview", "2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01",
                 "2021-12-01-preview", "2022-10-01", "2023-09-01", "2025-02-01", "2025-07-01",
             ),
             name=NameRule(

@@ -1,0 +1,219 @@
+"""A template with its parameters: what is given is checked, and the resources are listed with what each waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.arm.deployments import expressions
+from localcloud.arm.deployments.expressions import invalid
+from localcloud.arm.deployments.functions import resource_id
+from localcloud.arm.deployments.scope import Place, TemplateScope
+from localcloud.core.errors import not_emulated
+
+Json = dict[str, Any]
+
+DEPLOYMENT = "Microsoft.Resources/deployments"
+_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "string": (str, "String, Uri"), "securestring": (str, "String, Uri"), "int": (int, "Integer"),
+    "bool": (bool, "Boolean"), "object": (dict, "Object"), "secureobject": (dict, "Object"), "array": (list, "Array"),
+}  # fmt: skip
+_NAMES = {"string": "String", "securestring": "SecureString", "int": "Int", "bool": "Bool", "object": "Object",
+          "secureobject": "SecureObject", "array": "Array"}  # fmt: skip
+_OF_THE_TEMPLATE = {
+    "type", "apiVersion", "name", "condition", "dependsOn", "copy", "scope", "comments", "resourceGroup",
+    "subscriptionId", "resources", "metadata",
+}  # fmt: skip
+
+
+@dataclass
+class Planned:
+    """A resource of a template. `body` is evaluated last, when what it refers to is there."""
+
+    id: str
+    type: str
+    name: str
+    api_version: str
+    raw: Json
+    scope: TemplateScope
+    symbol: str | None = None
+    loop: str | None = None
+    waits_for: list[str] = field(default_factory=list)
+
+    def body(self, found: Mapping[tuple[str, ...], Any]) -> Json:
+        """Raises NeededError for what has to be looked up first."""
+        own = TemplateScope(
+            self.scope.place, self.scope.parameters, self.scope.variables, found, runs=True, loops=self.scope.loops
+        )
+        raw = {key: value for key, value in self.raw.items() if key not in _OF_THE_TEMPLATE}
+        if self.type.lower() == DEPLOYMENT.lower():
+            return _nested(raw, own)
+        shown: Json = expressions.evaluate(raw, own)
+        return shown
+
+    def is_called(self, reference: str) -> bool:
+        """By id, symbolic name, loop, or (type and) name, as dependsOn and reference() may say."""
+        text = reference.lower()
+        return text in {self.id.lower(), (self.symbol or "").lower(), (self.loop or "").lower(), self.name.lower()} or (
+            "/" in text and self.id.lower().endswith(f"/{text.strip('/')}")
+        )
+
+
+def _nested(raw: Json, scope: TemplateScope) -> Json:
+    """A template in a template: with its own scope, it is kept as it is; else the outer one's values are put in."""
+    properties = dict(raw.get("properties") or {})
+    options = properties.pop("expressionEvaluationOptions", None) or {}
+    inner = str(expressions.evaluate(options, scope).get("scope", "outer")).lower() == "inner"
+    template = properties.pop("template", None)
+    shown: Json = expressions.evaluate({**raw, "properties": properties}, scope)
+    shown["properties"]["template"] = template if inner else expressions.evaluate(template, scope)
+    return shown
+
+
+class Template:
+    """Raises ServiceError 400 InvalidTemplate for one that cannot be deployed."""
+
+    def __init__(self, raw: Json, given: Json, place: Place) -> None:
+        self._raw = raw
+        self._place = place
+        for name in ("$schema", "contentVersion"):
+            if not isinstance(raw.get(name), str):
+                raise invalid(f"Required property '{name}' not found in JSON")
+        self.definitions: Json = raw.get("parameters") or {}
+        self.parameters = self._parameters(given)
+        self.scope = TemplateScope(place, self.parameters, raw.get("variables") or {})
+        if "copy" in self.scope.variables:
+            raise not_emulated("template variables with copy")
+        self.resources = self._resources()
+
+    def shown_parameters(self) -> Json:
+        """As GET shows them: secure ones without their values."""
+        return {
+            name: {"type": _NAMES[str(one["type"]).lower()]}
+            | ({} if str(one["type"]).lower().startswith("secure") else {"value": self.parameters[name]})
+            for name, one in self.definitions.items()
+        }
+
+    def outputs(self, found: Mapping[tuple[str, ...], Any]) -> Json:
+        scope = TemplateScope(self._place, self.parameters, self.scope.variables, found, runs=True)
+        shown: Json = {}
+        for name, one in (self._raw.get("outputs") or {}).items():
+            if "copy" in one:
+                raise not_emulated("template outputs with copy")
+            if not expressions.evaluate(one.get("condition", True), scope):
+                continue
+            kind = _NAMES.get(str(one.get("type")).lower(), "String")
+            value = expressions.evaluate(one.get("value"), scope)
+            shown[name] = {"type": kind} | ({} if kind.startswith("Secure") else {"value": value})
+        return shown
+
+    def _parameters(self, given: Json) -> Json:
+        unknown = [name for name in given if name.lower() not in {one.lower() for one in self.definitions}]
+        if unknown:
+            raise invalid(
+                f"The template parameters '{', '.join(unknown)}' in the parameters file are not valid; they are not "
+                "present in the original template and can therefore not be provided at deployment time. The only "
+                f"supported parameters for this template are '{', '.join(self.definitions)}'. Please see "
+                "https://aka.ms/arm-pass-parameter-values for usage details."
+            )
+        values = {name.lower(): entry for name, entry in given.items()}
+        found: Json = {}
+        for name, definition in self.definitions.items():
+            entry = values.get(name.lower())
+            if isinstance(entry, dict) and "reference" in entry:
+                raise not_emulated("template parameters from a key vault")
+            if isinstance(entry, dict) and entry.get("value") is not None:
+                value = entry["value"]
+            elif "defaultValue" in definition:
+                defaults = TemplateScope(self._place, found, self._raw.get("variables") or {}, defaults=True)
+                value = expressions.evaluate(definition["defaultValue"], defaults)
+            elif definition.get("nullable"):
+                value = None
+            else:
+                raise invalid(
+                    f"The value for the template parameter '{name}' is not provided. Please see "
+                    "https://aka.ms/arm-create-parameter-file for usage details."
+                )
+            if value is not None:
+                _check(name, definition, value)
+            found[name] = value
+        return found
+
+    def _resources(self) -> list[Planned]:
+        raw = self._raw.get("resources") or []
+        entries = raw.items() if isinstance(raw, dict) else ((None, one) for one in raw)
+        return [planned for symbol, one in entries for planned in self._planned(one, symbol, self.scope, None)]
+
+    def _planned(self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None) -> list[Planned]:
+        if raw.get("existing"):
+            return []
+        copy = raw.get("copy")
+        if copy is None:
+            return self._one(raw, symbol, scope, parent)
+        count, loop = expressions.evaluate(copy.get("count"), scope), str(expressions.evaluate(copy["name"], scope))
+        found = []
+        for index in range(int(count)):
+            found += self._one(raw, symbol, scope.looping(loop, index), parent, loop)
+        return found
+
+    def _one(
+        self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None, loop: str | None = None
+    ) -> list[Planned]:
+        if not expressions.evaluate(raw.get("condition", True), scope):
+            return []
+        if isinstance(raw.get("properties"), dict) and "copy" in raw["properties"]:
+            raise not_emulated("template properties with copy")
+        type_, name, version = (
+            str(expressions.evaluate(raw.get(key) or "", scope)) for key in ("type", "name", "apiVersion")
+        )
+        if parent is not None:
+            type_, name = f"{parent.type}/{type_}", f"{parent.name}/{name}"
+        if not type_.strip("/") or not name or not version:
+            raise invalid(f"The resource '{name}' of type '{type_}' needs a type, a name and an apiVersion")
+        planned = Planned(
+            self._id(raw, type_, name, scope), type_, name, version, raw, scope, symbol, loop,
+            [str(one) for one in expressions.evaluate(raw.get("dependsOn") or [], scope)],
+        )  # fmt: skip
+        if parent is not None:
+            planned.waits_for.append(parent.id)
+        children = [one for child in raw.get("resources") or [] for one in self._planned(child, None, scope, planned)]
+        return [planned, *children]
+
+    def _id(self, raw: Json, type_: str, name: str, scope: TemplateScope) -> str:
+        root = self._place.id
+        if group := expressions.evaluate(raw.get("resourceGroup"), scope):
+            subscription = expressions.evaluate(raw.get("subscriptionId"), scope)
+            root = f"/subscriptions/{subscription}" if subscription else self._place.subscription
+            root += f"/resourceGroups/{group}"
+        if at := expressions.evaluate(raw.get("scope"), scope):
+            root = str(at) if str(at).startswith("/") else f"{root}/providers/{at}"
+        if type_.lower() == "microsoft.resources/resourcegroups":
+            return f"{self._place.subscription}/resourceGroups/{name}"
+        return resource_id(root.rstrip("/"), type_, tuple(name.split("/")))
+
+
+def _check(name: str, definition: Json, value: Any) -> None:
+    kind = str(definition.get("type")).lower()
+    if kind not in _TYPES:
+        raise invalid(f"The type '{definition.get('type')}' of the template parameter '{name}' is not valid")
+    wanted, shown = _TYPES[kind]
+    if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
+        raise invalid(
+            f"Template parameter JToken type is not valid. Expected '{shown}'. Actual '{type(value).__name__}'. Please "
+            f"see https://aka.ms/resource-manager-parameter-files for usage details: parameter '{name}'"
+        )
+    allowed = definition.get("allowedValues")
+    if allowed is not None and value not in allowed and not (isinstance(value, list) and set(value) <= set(allowed)):
+        raise invalid(
+            f"The provided value '{value}' for the template parameter '{name}' is not valid. The value is not part of "
+            f"the allowed value(s): '{','.join(map(str, allowed))}'."
+        )
+    size = value if isinstance(value, int) else len(value) if isinstance(value, str | list) else 0
+    what = "Value" if kind == "int" else "Length"
+    least, most = definition.get(f"min{what}"), definition.get(f"max{what}")
+    if (least is not None and size < least) or (most is not None and size > most):
+        raise invalid(
+            f"The provided value for the template parameter '{name}' is not valid. {what} should be from '{least}' to "
+            f"'{most}'"
+        )

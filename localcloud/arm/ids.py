@@ -1,6 +1,7 @@
 """Resource ids: /subscriptions/S/resourceGroups/G/providers/NS/T1/N1/T2/N2, and extensions of them.
 
-Ids compare case-insensitively and are shown as they were first written, as in ARM.
+Ids compare case-insensitively and are shown as they were first written, as in ARM, which writes its own words
+(resourceGroups) in one way.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def parse(text: str) -> ResourceId | None:
     parts = text.strip("/").split("/")
     if any(not part for part in parts) or len(parts) < 2:
         return None
+    parts[0] = parts[0].lower()
     if parts[0].lower() == "subscriptions":
         subscription, group, rest = parts[1], "", parts[2:]
     elif parts[0].lower() == "providers":
@@ -44,7 +46,7 @@ def parse(text: str) -> ResourceId | None:
         return None
     scope = parts[: len(parts) - len(rest)]
     if len(rest) >= 2 and rest[0].lower() == "resourcegroups":
-        group, scope, rest = rest[1], scope + rest[:2], rest[2:]
+        group, scope, rest = rest[1], [*scope, "resourceGroups", rest[1]], rest[2:]
         if not rest:
             return ResourceId(
                 "/" + "/".join(scope), subscription, group, RESOURCE_GROUP_TYPE, group, f"/subscriptions/{subscription}"

@@ -58,6 +58,7 @@ def publish(
     outputs: Outputs = None,
     force: bool = False,
     data: Annotated[Path | None, typer.Option(help="Upload these training data too, for a run by others.")] = None,
+    keep_default: Annotated[bool, typer.Option("--keep-default", help="A promotion moves the default later.")] = False,
     azure_devops: InBuild = False,
     json_: Annotated[bool, typer.Option("--json", help="Print what is published as JSON on standard output.")] = False,
 ) -> None:
@@ -68,7 +69,7 @@ def publish(
     given = None if data is None else training_data.read(data)
     clients = Clients(load_outputs(stack, outputs))
     console = _console(stderr=json_)
-    now = ups.ensure_published(clients, version, console, force)
+    now = ups.ensure_published(clients, version, console, force, keep_default=keep_default)
     if azure_devops:
         _variable("AMLPIPELINE_ID", now.pipeline_id, output=True)
     if given is not None:
@@ -86,6 +87,7 @@ def publish(
 def run(
     stack: Stack = "local",
     data: Data = _DATA,
+    version: Annotated[str | None, typer.Option(help="Published version to run; default: the endpoint's.")] = None,
     outputs: Outputs = None,
     incoming: Annotated[
         bool, typer.Option(help="Take the newest file of incoming/ in storage, if there is one.")
@@ -101,7 +103,7 @@ def run(
     clients = Clients(load_outputs(stack, outputs))
     with tempfile.TemporaryDirectory() as folder:
         found = training_data.newest_incoming(clients, Path(folder)) if incoming else None
-        ups.run_again(clients, found or data, _console(), started)
+        ups.run_again(clients, found or data, _console(), started, version)
 
 
 @app.command()

@@ -101,6 +101,17 @@ def deployments(clients: Clients) -> list[Published]:
     return [_published(str(one["name"]), one) for one in clients.arm.list(f"{_endpoint_id(clients)}/deployments")]
 
 
+def of_version(clients: Clients, version: str) -> Published:
+    """The deployment of a published version, default or not. Raises MissingError when there is none."""
+    found = next((one for one in deployments(clients) if one.version == version), None)
+    if found is None:
+        raise MissingError(
+            f"Version {version} is not published on {clients.outputs.environment}: run `python -m mlops publish "
+            f"--version {version}` first."
+        )
+    return found
+
+
 def make_default(clients: Clients, name: str) -> None:
     """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
     endpoint = clients.ml.batch_endpoints.get(clients.outputs.batch_endpoint)
@@ -109,8 +120,8 @@ def make_default(clients: Clients, name: str) -> None:
         clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
 
 
-def publish(clients: Clients, publication: Publication, say: Say) -> Published:
-    """Make what is missing and move the default. Raises the clients' errors."""
+def publish(clients: Clients, publication: Publication, say: Say, *, keep_default: bool = False) -> Published:
+    """Make what is missing and move the default, unless a promotion is to do that. Raises the clients' errors."""
     say("notebooks: uploaded" if notebooks.upload(clients) else "notebooks: unchanged")
     environment = _environment(clients.ml)
     say(f"environment: {environment.name} version {environment.version}")
@@ -124,7 +135,10 @@ def publish(clients: Clients, publication: Publication, say: Say) -> Published:
     say(f"pipeline: {component.name} version {component.version}")
     tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version, COMMIT_TAG: commit()}
     _deploy(clients, component, publication.deployment, tags)
-    say(f"endpoint: {clients.outputs.batch_endpoint}, default deployment {publication.deployment}")
+    if not keep_default:
+        make_default(clients, publication.deployment)
+    role = "deployment" if keep_default else "default deployment"
+    say(f"endpoint: {clients.outputs.batch_endpoint}, {role} {publication.deployment}")
     return Published(publication.deployment, tags, str(component.id))
 
 
@@ -233,4 +247,3 @@ def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -
         tags=tags,
     )
     clients.ml.batch_deployments.begin_create_or_update(deployment).result()
-    make_default(clients, name)

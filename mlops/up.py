@@ -32,11 +32,14 @@ def up(clients: Clients, data: training_data.TrainingData, version: str | None, 
         train(clients, now, data, console)
 
 
-def ensure_published(clients: Clients, version: str | None, console: Console, force: bool = False) -> Published:
+def ensure_published(
+    clients: Clients, version: str | None, console: Console, force: bool = False, *, keep_default: bool = False
+) -> Published:
     """The default deployment with this checkout's content, published if there is none.
 
     A version that is asked for, such as a build's id, is published even with the same content: the next environment
-    gets the build under that version, and a promotion looks for it there.
+    gets the build under that version, and a promotion looks for it there. With `keep_default` it is a promotion that
+    makes it the default.
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
@@ -44,7 +47,11 @@ def ensure_published(clients: Clients, version: str | None, console: Console, fo
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)
-    return publish.publish(clients, planned, lambda text: console.print(f"  {text}", highlight=False, soft_wrap=True))
+
+    def say(text: str) -> None:
+        console.print(f"  {text}", highlight=False, soft_wrap=True)
+
+    return publish.publish(clients, planned, say, keep_default=keep_default)
 
 
 def train(
@@ -85,10 +92,19 @@ def show(clients: Clients, job: Job, console: Console) -> None:
     report.show(steps, report.read(clients, steps), job.page, console)
 
 
-def run_again(clients: Clients, file: Path, console: Console, started: Callable[[Job], None] | None = None) -> None:
-    """Run the published pipeline, whether anything changed or not. Raises MissingError when nothing is published."""
+def run_again(
+    clients: Clients,
+    file: Path,
+    console: Console,
+    started: Callable[[Job], None] | None = None,
+    version: str | None = None,
+) -> None:
+    """Run the endpoint's default, or the deployment of `version`, whether anything changed or not.
+
+    Raises MissingError when that is not published.
+    """
     data = training_data.read(file)
-    now = publish.published(clients)
+    now = publish.of_version(clients, version) if version else publish.published(clients)
     if now is None:
         raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
     train(clients, now, data, console, started)

@@ -40,10 +40,12 @@ drift: ## is all as the stack says: make drift STACK=dev
 	| tee $(BUILD)/drift-$(STACK).txt
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
-	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$(DATA)")
+	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$(DATA)") \
+	$(if $(KEEP_DEFAULT),--keep-default)
 
 smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
+	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(VERSION),--version "$(VERSION)") $(if $(INCOMING),--incoming) \
+	$(if $(TF_BUILD),--azure-devops)
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.
 cancel: ## cancel the run that is under way: make cancel STACK=dev

@@ -48,8 +48,8 @@ class Stack:
         listed = self.workspace.client.models.list(name=MODEL)
         return {str(one.version): dict(one.tags) for one in listed}
 
-    def publish(self, version: str, commit: str) -> None:
-        """What `mlops publish` leaves: the pipeline component, and a deployment of it that is the default."""
+    def publish(self, version: str, commit: str, *, keep_default: bool = False) -> None:
+        """What `mlops publish` leaves: the pipeline component, and a deployment of it."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
         component = f"{id_}/components/diabetes_training/versions/{version}"
         fingerprint = publish.plan(self.clients, version).fingerprint
@@ -72,9 +72,8 @@ class Stack:
             },
         }
         azure.finish(azure.arm("PUT", f"{id_}/batchEndpoints/{endpoint}/deployments/v-{version}", ML, body))
-        found = self.workspace.client.batch_endpoints.get(endpoint)
-        found.defaults.deployment_name = f"v-{version}"
-        self.workspace.client.batch_endpoints.begin_create_or_update(found).result()
+        if not keep_default:
+            publish.make_default(self.clients, f"v-{version}")
 
     def train(self, version: str, commit: str, folder: Path) -> str:
         """A run of the published version, and the model that it would have registered; the model's version."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops import fingerprints, jobs
+from mlops import fingerprints, jobs, publish
+from mlops.errors import MissingError
 from rehearsal import model
 from rehearsal.model import Job
 from rehearsal.templates import compile_pipeline
@@ -103,6 +104,23 @@ def test_a_build_says_which_run_it_has_started(stack: Stack, tmp_path: Path) -> 
     newest = jobs.newest(stack.clients)
     assert newest is not None and newest.name == started
     assert "setvariable" not in _mlops(stack, tmp_path, "run"), "a person's terminal is no build"
+
+
+def test_a_version_that_waits_for_its_promotion_is_run_by_its_name(azure: AzureSession, tmp_path: Path) -> None:
+    waiting = make_stack(azure, "prod", None)
+    waiting.publish("416", "commit-0")
+    waiting.publish("417", "commit-1", keep_default=True)
+
+    _mlops(waiting, tmp_path, "run", "--version", "417")
+    newest = jobs.newest(waiting.clients)
+    assert newest is not None and newest.code == "417"
+    _mlops(waiting, tmp_path, "run")
+    newest = jobs.newest(waiting.clients)
+    assert newest is not None and newest.code == "416"
+    assert waiting.default == "v-416"
+    with pytest.raises(MissingError, match="Version 418 is not published on prod"):
+        publish.of_version(waiting.clients, "418")
+    remove_stack(waiting)
 
 
 def test_retraining_takes_what_was_left_last_in_storage_and_else_the_repository_s_data(

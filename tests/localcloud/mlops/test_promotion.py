@@ -48,7 +48,7 @@ class Pair:
         """A build on its way: published on staging and trained there, published on prod; the model's version."""
         self.staging.publish(version, f"commit-{version}")
         model = self.staging.train(version, f"commit-{version}", folder)
-        self.prod.publish(version, f"commit-{version}")
+        self.prod.publish(version, f"commit-{version}", keep_default=True)
         return model
 
     def promote(self, version: str | None = None) -> Promotion:
@@ -103,6 +103,7 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     for version in ("1", "2"):
         model = pair.both(version, tmp_path)
         shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+        assert pair.prod.default == "v-1", "the first deployment is the default; another one waits for its promotion"
         promote.promote_shared("staging", pair.prod.clients, None, pair.said.append)
     assert (model, pair.prod.default) == ("2", "v-2")
 
@@ -146,12 +147,10 @@ def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
 
 
 def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_path: Path) -> None:
-    pair.prod.publish("0", "commit-0")
+    pair.both("1", tmp_path)
     with pytest.raises(MissingError, match="There is no promotion to roll back on prod"):
         pair.rollback()
-    assert pair.prod.default == "v-0"
 
-    pair.both("1", tmp_path)
     pair.promote()
     before = pair.prod.models()
     with pytest.raises(MissingError, match="nothing to go back to: version 1 of diabetes was the first"):
@@ -165,6 +164,18 @@ def test_a_rollback_leaves_an_endpoint_alone_that_somebody_moved(pair: Pair, tmp
     pair.prod.publish("2", "commit-2")
 
     with pytest.raises(GateError, match=r"default is v-2, not v-1, .*somebody has moved it"):
+        pair.rollback()
+
+    assert pair.prod.default == "v-2"
+
+
+def test_a_rollback_to_a_deployment_that_is_of_another_commit_by_now_is_refused(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    pair.prod.publish("1", "commit-9", keep_default=True)
+
+    with pytest.raises(GateError, match="deployment v-1 is of commit commit-9, and was of commit-1"):
         pair.rollback()
 
     assert pair.prod.default == "v-2"

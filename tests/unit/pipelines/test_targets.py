@@ -21,10 +21,10 @@ def _make(*words: str, build: bool = False, **variables: str) -> subprocess.Comp
 
 
 def _command(*words: str, build: bool = False, **variables: str) -> str:
-    """The target's last command, which is not run."""
+    """What the target gives to Python, which is not run."""
     done = _make("--dry-run", *words, build=build, **variables)
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1].partition(" -m ")[2].strip()
+    return " ".join(done.stdout.replace("\\\n", " ").partition(" -m ")[2].split())
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod", "local"])
@@ -50,18 +50,28 @@ def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
         (("publish", "STACK=dev"), "mlops publish --stack dev", "mlops publish --stack dev --azure-devops"),
         (
             ("publish", "STACK=dev", "WITH_DATA=1", "DATA=d.csv"),
-            'mlops publish --stack dev  --data "d.csv"',
+            'mlops publish --stack dev --data "d.csv"',
             'mlops publish --stack dev --azure-devops --data "d.csv"',
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv"),
             'mlops run --stack dev --data "d.csv"',
-            'mlops run --stack dev --data "d.csv"  --azure-devops',
+            'mlops run --stack dev --data "d.csv" --azure-devops',
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv", "INCOMING=1"),
             'mlops run --stack dev --data "d.csv" --incoming',
             'mlops run --stack dev --data "d.csv" --incoming --azure-devops',
+        ),
+        (
+            ("publish", "STACK=prod", "KEEP_DEFAULT=1"),
+            "mlops publish --stack prod --keep-default",
+            "mlops publish --stack prod --azure-devops --keep-default",
+        ),
+        (
+            ("smoke", "STACK=dev", "DATA=d.csv", "VERSION=417"),
+            'mlops run --stack dev --data "d.csv" --version "417"',
+            'mlops run --stack dev --data "d.csv" --version "417" --azure-devops',
         ),
         # A build that has started no run leaves those of others alone.
         (("cancel", "STACK=dev"), "mlops cancel --stack dev", 'mlops cancel --stack dev --run ""'),

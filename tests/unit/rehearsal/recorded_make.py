@@ -21,7 +21,7 @@ PREVIEW = "DataOpsML ARM Connection - preview"
 # Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
 _MAKE = """\
 #!/usr/bin/env bash
-echo "${servicePrincipalId:-nobody}|$*" >> "$MAKE_LOG"
+echo "${servicePrincipalId:-nobody}|$*${KEEP_DEFAULT:+ (default kept)}" >> "$MAKE_LOG"
 mkdir -p build
 stack=${2#*=}
 case $1 in

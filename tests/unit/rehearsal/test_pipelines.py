@@ -22,7 +22,8 @@ def pipelines(tmp_path: Path) -> Pipelines:
 
 
 def _deployed(environment: str) -> list[str]:
-    return [f"{target} STACK={environment}" for target in ("deploy", "publish", "smoke")]
+    publish = f"publish STACK={environment}{' (default kept)' if environment == 'prod' else ''}"
+    return [f"deploy STACK={environment}", publish, f"smoke STACK={environment} VERSION=1"]
 
 
 def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:
@@ -76,7 +77,7 @@ def test_what_does_not_pass_its_tests_is_deployed_nowhere(pipelines: Pipelines, 
 
 
 def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(pipelines: Pipelines) -> None:
-    played = pipelines.play(fails="smoke STACK=staging")
+    played = pipelines.play(fails="smoke STACK=staging *")
 
     assert played.results["Deploy staging"] == "Failed"
     assert played.results["Preview prod"] == played.results["Deploy prod"] == "Skipped"
@@ -125,7 +126,7 @@ def test_a_missing_variable_is_named_before_anything_is_asked_of_the_cloud(pipel
 
 
 def test_a_cancelled_build_cancels_its_run(pipelines: Pipelines) -> None:
-    played = pipelines.play(stops="smoke STACK=staging")
+    played = pipelines.play(stops="smoke STACK=staging *")
 
     assert played.results["Deploy staging"] == "Canceled"
     assert played.asked[-1] == (connection("staging"), "cancel STACK=staging")

@@ -9,6 +9,7 @@ ended well; 32 it failed and the engine was told why, as a diagnostic; 1 anythin
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ REPORTED = 32
 def main(request: dict[str, Any]) -> int:
     # Beside this script lie modules that a program must not find before its own.
     sys.path[0] = ""
+    gc.disable()  # what is imported stays
     try:
         import pulumi
         import pulumi.runtime
@@ -35,13 +37,16 @@ def main(request: dict[str, Any]) -> int:
             "or name the right environment in the 'virtualenv' option of Pulumi.yaml.\n"
         )
         return 1
+    gc.freeze()
+    gc.enable()
+    engine = EngineCalls(request["engine"])
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
             project=request["project"],
             stack=request["stack"],
             parallel=request["parallel"],
-            engine=request["engine"],
+            engine=engine,
             monitor=request["monitor"],
             dry_run=request["dry_run"],
             organization=request["organization"],
@@ -70,9 +75,38 @@ def main(request: dict[str, Any]) -> int:
     finally:
         executor.shutdown(wait=True)
         loop.close()
+        engine.close()
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()  # to look through all that a program made takes longer than to end without
     return 0
+
+
+class EngineCalls:
+    """The SDK's stub of the engine, but for debug messages: a program does not wait until the engine has them.
+
+    The SDK sends several for each resource. All messages arrive in the order in which they were given.
+    """
+
+    def __init__(self, address: str) -> None:
+        import grpc  # type: ignore[import-untyped]
+        from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+        from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+        self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, options=_GRPC_CHANNEL_OPTIONS))
+        self._debug = engine_pb2.DEBUG
+        self._messages = ThreadPoolExecutor(1, thread_name_prefix="messages")
+
+    def Log(self, request: Any) -> Any:
+        sent = self._messages.submit(self._stub.Log, request)
+        return None if request.severity == self._debug else sent.result()
+
+    def close(self) -> None:
+        """Return when the engine has every message."""
+        self._messages.shutdown(wait=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
 
 
 def _run(program: str) -> None:

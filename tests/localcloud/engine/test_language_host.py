@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -89,6 +90,20 @@ def test_a_program_registers_its_resources_and_outputs(pulumi: Pulumi, program: 
     assert "3 unchanged" in pulumi(folder, "preview").stdout
     about = pulumi(folder, "about").stdout
     assert f"executable='{sys.executable}'" in about
+
+
+def test_debug_messages_arrive_in_their_order_when_they_are_asked_for(
+    pulumi: Pulumi, program: Callable[..., Path]
+) -> None:
+    folder = program(
+        "import pulumi\nfor n in range(20):\n    pulumi.log.debug(f'step {n}.')\npulumi.log.info('done.')\n"
+    )
+    pulumi(folder, "stack", "init", "one")
+
+    told = pulumi(folder, "preview", "--debug").stdout
+    said = re.findall(r"step (\d+)\.|(done)\.", told[told.index("Diagnostics:") :])
+    assert [number or word for number, word in said] == [*map(str, range(20)), "done"]
+    assert "step" not in pulumi(folder, "preview").stdout
 
 
 def test_a_failing_program_ends_the_update_with_its_own_lines(pulumi: Pulumi, program: Callable[..., Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from migration.declared import UNKNOWN, Declaration, Declared, Reference
@@ -75,7 +75,18 @@ def make_plan(resources: Iterable[TerraformResource], declaration: Declaration, 
                 changing=_differences(kind.changed, resource, target),
             )
         )
+    plan.matches = [_with_its_account(one, plan.blocked) for one in plan.matches]
     return plan
+
+
+def _with_its_account(match: Match, blocked: Iterable[Match]) -> Match:
+    """A container cannot be taken over without its account: the next deployment would look for it in a new one."""
+    account, below, _ = match.id.partition("/blobServices/")
+    if not below or account.lower() not in {one.id.lower() for one in blocked}:
+        return match
+    name = account.rsplit("/", 1)[-1]
+    gone = Difference(path="accountName", there=f"{name}, which is not imported", declared="one of its own", setting="")
+    return replace(match, replacing=(*match.replacing, gone))
 
 
 def _is_same(declared: Declared, id_: str) -> bool:

@@ -77,6 +77,19 @@ def test_a_flat_account_that_has_to_be_hierarchical_is_upgraded_and_not_replaced
     assert "upgrade" not in render(back, "dev", "import.json"), "there is no way back"
 
 
+def test_a_container_is_not_taken_over_without_its_account(tmp_path: Path) -> None:
+    id_ = f"{ACCOUNT}/blobServices/default/containers/trainingdata"
+    box = resource("azurerm_storage_container", "data", id_, storage_account_name="stdataopsdevtr")
+    of = Reference(KINDS["azurerm_storage_account"].pulumi, "stdataopsdevtr")
+    wanted = declared("azurerm_storage_container", "storage-trainingdata", "trainingdata", accountName=of)
+    both, stack = _plan(tmp_path, [account(is_hns_enabled=True), box], training(isHnsEnabled=True), wanted)
+    assert len(import_file(both, stack)["resources"]) > 2 and both.blocked == []
+    neither, stack = _plan(tmp_path, [account(), box], training(isHnsEnabled=True), wanted)
+    assert import_file(neither, stack) == {"resources": []}
+    text = render(neither, "dev", "import.json")
+    assert "accountName is stdataopsdevtr, which is not imported" in text and "pulumi import" not in text
+
+
 @pytest.mark.parametrize("location", ["westeurope", "West Europe"])
 def test_display_names_of_regions_are_the_same_place(tmp_path: Path, location: str) -> None:
     plan, _ = _plan(tmp_path, [account(location=location)], training())

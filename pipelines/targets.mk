@@ -44,7 +44,7 @@ publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 	$(if $(KEEP_DEFAULT),--keep-default)
 
 smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(VERSION),--version "$(VERSION)") $(if $(INCOMING),--incoming) \
+	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(CODE_VERSION),--version "$(CODE_VERSION)") $(if $(INCOMING),--incoming) \
 	$(if $(TF_BUILD),--azure-devops)
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.

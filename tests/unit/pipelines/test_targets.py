@@ -69,7 +69,7 @@ def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
             "mlops publish --stack prod --azure-devops --keep-default",
         ),
         (
-            ("smoke", "STACK=dev", "DATA=d.csv", "VERSION=417"),
+            ("smoke", "STACK=dev", "DATA=d.csv", "CODE_VERSION=417"),
             'mlops run --stack dev --data "d.csv" --version "417"',
             'mlops run --stack dev --data "d.csv" --version "417" --azure-devops',
         ),

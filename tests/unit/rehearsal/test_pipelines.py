@@ -23,7 +23,7 @@ def pipelines(tmp_path: Path) -> Pipelines:
 
 def _deployed(environment: str) -> list[str]:
     publish = f"publish STACK={environment}{' (default kept)' if environment == 'prod' else ''}"
-    return [f"deploy STACK={environment}", publish, f"smoke STACK={environment} VERSION=1"]
+    return [f"deploy STACK={environment}", publish, f"smoke STACK={environment} CODE_VERSION=1"]
 
 
 def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:

@@ -18,6 +18,8 @@ _PRINCIPALS = {
     "MLPIPELINE_SP_OBJECT_ID": ("access", "operators"),
     "MODEL_REGISTRY_USER_OBJECT_ID": ("model_registry", "users"),
 }
+NAMES = (*_VALUES, *_PRINCIPALS)
+"""Of the variables."""
 
 
 class ConfigureError(Exception):

@@ -1,0 +1,59 @@
+"""docs/azure-devops.md names what the pipelines use, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bootstrap.naming import deployment_environment
+from bootstrap.pipelines import PipelineSpec, specs
+from pipelines.agent import configure
+
+ROOT = Path(__file__).resolve().parents[3]
+_DOCS = (ROOT / "docs/azure-devops.md").read_text(encoding="utf-8")
+_YAML = [ROOT / "azure-pipelines.yml", *sorted((ROOT / "pipelines").rglob("*.yml"))]
+_OWN = {"AMLPIPELINE_ID", "DATA_URI", "DATA_VERSION", "COMPUTE", "DATAOPSML_CACHE"}
+"""Variables that the YAML sets itself."""
+_MACRO = re.compile(r"\$\(([A-Z][A-Z_]+)\)")
+
+
+def _targets() -> set[str]:
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "pipelines/targets.mk"))
+    return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+
+
+def test_every_target_in_the_docs_and_in_the_pipelines_is_there() -> None:
+    named = set(re.findall(r"`make ([a-z-]+)", _DOCS))
+    used = {
+        target for file in _YAML for target in re.findall(r"bash: make ([a-z-]+)", file.read_text(encoding="utf-8"))
+    }
+    used |= {
+        target
+        for file in _YAML
+        for target in re.findall(r"^\s*target: ([a-z-]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert named and used
+    assert (named | used) - _targets() == set()
+
+
+@pytest.mark.parametrize("spec", specs(("dev", "staging", "prod")), ids=lambda spec: spec.path)
+def test_every_pipeline_with_its_connections_and_environments_is_in_the_docs(spec: PipelineSpec) -> None:
+    assert f"`{spec.path}`" in _DOCS
+    for connection in spec.connections:
+        assert f"`{connection}`" in _DOCS or f"`- {connection.rpartition(' - ')[2]}`" in _DOCS, connection
+    for environment in spec.environments:
+        assert f"`{deployment_environment(environment)}`" in _DOCS
+
+
+def test_every_variable_of_a_group_that_something_reads_is_in_the_table() -> None:
+    macros = {name for file in _YAML for name in _MACRO.findall(file.read_text(encoding="utf-8"))}
+    session = re.search(r"^for name in (.*); do$", (ROOT / "pipelines/session.sh").read_text(), re.MULTILINE)
+    assert session is not None
+    read = {*macros - _OWN, *session[1].split(), *configure.NAMES}
+    table = set(re.findall(r"`([A-Z][A-Z_]+)`", "\n".join(line for line in _DOCS.splitlines() if line[:3] == "| `")))
+
+    assert {"BASE_NAME", "BACKEND_CONTAINER", "MLPIPELINE_SP_OBJECT_ID"} <= read
+    assert read - table == set()

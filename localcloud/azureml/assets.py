@@ -168,7 +168,6 @@ def register(ctx: Context) -> None:
             template="{home...}/components/{name}/versions/azureml_default",
             permission=None,
             handler=_default_component,
-            api_versions=ASSET_VERSIONS,
         )
     )
     for kind in KINDS:
@@ -200,6 +199,7 @@ async def _default_component(ctx: Context, parameters: Mapping[str, str], body: 
     type_ = ctx.types.get(getattr(ids.parse(f"{container}/versions/1"), "type", ""))
     if type_ is None:
         raise not_emulated(f"GET {container}/versions/azureml_default with api-version {call.api_version}")
+    rules.check_version(type_, call.api_version)
     rules.authorize(ctx, call.principal, f"{type_.permission}/read", container)
     version = paths.latest_version(ctx, container, "components")
     found = ctx.resources.get(f"{container}/versions/{version}") if version else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource
+from localcloud.arm.wire import page
 from localcloud.azureml import paths
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
@@ -97,11 +99,39 @@ def _check_delete_deployment(ctx: Context, resource: Resource) -> None:
         )
 
 
+async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """The jobs that invocations of an endpoint, or of one deployment, made."""
+    workspace = workspace_of(ctx, parameters["workspace"]).id
+    endpoint = ctx.resources.get(f"{workspace}/batchEndpoints/{parameters['endpoint']}")
+    if endpoint is None:
+        raise user_error(f"There is no batch endpoint '{parameters['endpoint']}'.", 404, "NotFound")
+    wanted = {"azureml.endpointname": endpoint.name}
+    if "deployment" in parameters:
+        wanted["azureml.deploymentname"] = parameters["deployment"]
+    jobs = ctx.types.get(f"{WORKSPACE}/jobs")
+    if jobs is None or jobs.list_in is None or jobs.render is None:
+        raise not_emulated(f"GET {endpoint.id}/jobs")
+    found = await jobs.list_in(ctx, workspace, call)
+    made = [one for one in found if wanted.items() <= (one.properties.get("properties") or {}).items()]
+    where = f"/deployments/{parameters['deployment']}" if "deployment" in parameters else ""
+    return page([jobs.render(ctx, one) for one in made], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
+
+
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
     raise user_error("Keys are not supported for endpoints with authMode AADToken.")
 
 
 def register(ctx: Context) -> None:
+    root = "{workspace...}/batchEndpoints/{endpoint}"
+    ctx.types.register_routes(
+        ProviderRoute(method="GET", template=f"{root}/jobs", permission=f"{ENDPOINT}/jobs/read", handler=_jobs),
+        ProviderRoute(
+            method="GET",
+            template=f"{root}/deployments/{{deployment}}/jobs",
+            permission=f"{ENDPOINT}/deployments/jobs/read",
+            handler=_jobs,
+        ),
+    )
     message = (
         "The name '{name}' is invalid: use 3 to 32 letters, digits and hyphens, beginning with a letter and not ending "
         "with a hyphen."

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from localcloud.azureml import (
     assets,
     compute,
+    connections,
     datastores,
     discovery,
     endpoints,
@@ -46,6 +47,7 @@ def build(ctx: Context) -> AzureMLService:
         assets,
         uploads,
         compute,
+        connections,
         endpoints,
         quota,
         registries,

@@ -16,7 +16,7 @@ from localcloud.arm.store import Resource, now
 from localcloud.azureml import datastores
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError
+from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.settings import TENANT_ID
 
 Json = dict[str, Any]
@@ -59,6 +59,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         raise user_error("Workspace identity is required: use SystemAssigned or UserAssigned.", code="ValidationError")
     resource.sku = resource.sku or {"name": "Basic", "tier": "Basic"}
     resource.kind = resource.kind or "Default"
+    if resource.kind.lower() != "default":
+        raise not_emulated(f"Azure ML workspaces of kind '{resource.kind}': localcloud has the default kind")
     region = resource.location or ""
     properties["workspaceId"] = before.get("workspaceId") or str(uuid.uuid4())
     properties["creationTime"] = before.get("creationTime") or now()

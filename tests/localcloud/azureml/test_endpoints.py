@@ -131,6 +131,17 @@ def test_invoking_makes_a_pipeline_job_of_the_default_deployment(ml: MlWorkspace
     assert ml.finished(job.name).status == "Completed"
 
 
+def test_the_jobs_of_an_endpoint_and_of_its_deployments_are_listed(ml: MlWorkspace, endpoint: str) -> None:
+    before = {one.name for one in ml.client.batch_endpoints.list_jobs(endpoint)}
+    body = {"properties": {"inputData": {"word": {"jobInputType": "Literal", "value": "listed"}}}}
+    job = _invoke(ml, endpoint, body).json()["name"]
+    assert {one.name for one in ml.client.batch_endpoints.list_jobs(endpoint)} - before == {job}
+    assert job in {one.name for one in ml.client.batch_deployments.list_jobs(endpoint, name="first")}
+    path = f"{ml.id}/batchEndpoints/{endpoint}"
+    assert ml.azure.arm("GET", f"{path}/deployments/other/jobs", ML).json()["value"] == []
+    assert error_of(ml.azure.arm("GET", f"{path}x/jobs", ML))[0] == 404
+
+
 @pytest.mark.parametrize(
     ("inputs", "named"),
     [

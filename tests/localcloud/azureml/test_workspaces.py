@@ -127,3 +127,8 @@ def test_workspaces_are_listed_by_kind(ml: MlWorkspace) -> None:
     listed = {kind: ml.azure.arm("GET", path, ML, kind=kind).json()["value"] for kind in ("hub,project", "Default")}
     assert [one["name"] for one in listed["Default"]] == [ml.name]
     assert listed["hub,project"] == []
+
+
+def test_a_hub_is_not_taken_for_a_workspace(ml: MlWorkspace) -> None:
+    answer = ml.azure.arm("PUT", _beside(ml, unique("hub-")), ML, _body(ml) | {"kind": "Hub"})
+    assert error_of(answer)[:2] == (501, "NotImplemented") and "kind 'Hub'" in error_of(answer)[2]

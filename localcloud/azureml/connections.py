@@ -1,0 +1,91 @@
+"""Connections of a workspace: what lies outside of it, and how to sign in there. Only listsecrets shows the secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.store import Resource
+from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
+from localcloud.core.context import Context
+
+Json = dict[str, Any]
+
+TYPE = f"{WORKSPACE}/connections"
+_VERSIONS = tuple(version for version in API_VERSIONS if version >= "2020-06-01")
+_CREDENTIALS = {
+    "PAT": ("pat",),
+    "UsernamePassword": ("username", "password"),
+    "SAS": ("sas",),
+    "AccountKey": (),
+    "ServicePrincipal": ("clientId", "clientSecret", "tenantId"),
+    "AccessKey": ("accessKeyId", "secretAccessKey"),
+    "ApiKey": ("key",),
+    "CustomKeys": ("keys",),
+    "OAuth2": (),
+    "ManagedIdentity": (),
+    "AAD": (),
+    "None": (),
+}
+"""What each authType needs (the ARM specification's WorkspaceConnection… types)."""
+_DATA = frozenset({"AzureBlob", "ADLSGen2", "AzureOneLake"})
+"""Listed only with includeAll=true, as data connections are."""
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    properties = resource.properties
+    kind = properties.get("authType")
+    if kind not in _CREDENTIALS:
+        raise user_error(f"authType '{kind}' is not valid: use {', '.join(_CREDENTIALS)}.", code="ValidationError")
+    credentials = properties.get("credentials") or {}
+    if missing := [name for name in _CREDENTIALS[kind] if not credentials.get(name)]:
+        raise user_error(
+            f"The connection '{resource.name}' with authType {kind} needs credentials.{missing[0]}.",
+            code="ValidationError",
+        )
+    resource.private["credentials"] = credentials
+    properties["credentials"] = None
+    properties["createdByWorkspaceArmId"] = workspace_of(ctx, resource.id).id
+    for name, default in (
+        ("group", "Azure"), ("isSharedToAll", False), ("sharedUserList", []), ("metadata", {}), ("expiryTime", None),
+        ("useWorkspaceManagedIdentity", kind == "ManagedIdentity"),
+    ):  # fmt: skip
+        properties.setdefault(name, default)
+
+
+async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    """Filters category, target, includeAll."""
+    found = ctx.resources.children(parent, TYPE)
+    if call.query.get("includeAll", "").lower() != "true":
+        found = [one for one in found if one.properties["category"] not in _DATA]
+    for name in ("category", "target"):
+        if wanted := call.query.get(name):
+            found = [one for one in found if str(one.properties[name]).lower() == wanted.lower()]
+    return found
+
+
+async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    shown = resource.to_json()
+    shown["properties"]["credentials"] = resource.private.get("credentials") or None
+    return shown
+
+
+def register(ctx: Context) -> None:
+    ctx.types.register(
+        ResourceType(
+            type=TYPE,
+            api_versions=_VERSIONS,
+            name=NameRule(
+                r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}",
+                "The connection name '{name}' is invalid: use 3 to 33 letters, digits, hyphens and underscores, "
+                "beginning with a letter or digit.",
+                "ValidationError",
+            ),
+            required=("properties.category", "properties.authType", "properties.target"),
+            complete=_complete,
+            list_in=_list,
+            actions={"listsecrets": _list_secrets},
+            create_status=200,
+            provisioning_state=False,
+        )
+    )

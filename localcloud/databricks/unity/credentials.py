@@ -6,11 +6,15 @@ import uuid
 
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
-from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage
+from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage, urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, METASTORE, STORAGE_CREDENTIAL
 from localcloud.databricks.unity.session import Session
 
 _FIELDS = {"name": str, "comment": str, "read_only": bool, "azure_managed_identity": dict}
+_TRIAL = {
+    "storage_credential_name": str, "azure_managed_identity": dict, "external_location_name": str, "url": str,
+    "read_only": bool,
+}  # fmt: skip
 _CHANGES = {"comment": str, "read_only": bool, "azure_managed_identity": dict, **ownership.FIELDS}
 
 
@@ -72,6 +76,36 @@ def delete(call: Call) -> Json:
         )
     session.remove(STORAGE_CREDENTIAL, found["name"])
     return {}
+
+
+async def validate(call: Call) -> Json:
+    """What the identity can do at a place, without making anything. A url alone may not be another location's."""
+    session = Session.open(call)
+    given = listing.fields(call, "the validation of storage credentials", _TRIAL)
+    if name := given.get("storage_credential_name"):
+        credential = session.get(STORAGE_CREDENTIAL, name)
+        privileges.require(session, STORAGE_CREDENTIAL, credential["name"], "CREATE_EXTERNAL_LOCATION")
+    elif "azure_managed_identity" in given:
+        credential = {"azure_managed_identity": storage.identity(session, given["azure_managed_identity"])}
+    else:
+        raise refusals.required("ValidateStorageCredential", "storage_credential_name")
+    location = given.get("external_location_name")
+    found = session.get(EXTERNAL_LOCATION, location) if location else None
+    if "url" in given:
+        url = urls.parse(given["url"])
+        urls.refuse_overlap(session, url, found["name"] if found else "", "ValidateStorageCredential")
+    elif found is not None:
+        url = urls.parse(found["url"])
+    else:
+        raise refusals.required("ValidateStorageCredential", "url")
+    tried = await storage.trial(session, url, credential, read_only=given.get("read_only", False))
+    results: list[Json] = []
+    for operation, failure in tried.items():
+        result: Json = {"operation": operation, "result": "FAIL" if failure else "PASS"}
+        if failure:
+            result["message"] = str(refusals.storage_refused(operation, str(url), failure).message)
+        results.append(result)
+    return {"isDir": True, "results": results}
 
 
 def _refuse_in_use(session: Session, name: str, advice: str) -> None:

@@ -33,11 +33,11 @@ async def create(call: Call) -> Json:
     if session.find(EXTERNAL_LOCATION, name) is not None:
         raise refusals.exists(EXTERNAL_LOCATION, name)
     credential = _credential(session, given["credential_name"])
-    _refuse_overlap(session, url, name, _CREATE)
+    urls.refuse_overlap(session, url, name, _CREATE)
     read_only = given.get("read_only", False)
     if not call.flag("skip_validation"):
         await storage.check(session, url, credential, read_only=read_only)
-        _refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
+        urls.refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
     fields: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "url": str(url),
@@ -76,7 +76,7 @@ async def update(call: Call) -> Json:
     same = name == found["credential_name"]
     credential = session.find(STORAGE_CREDENTIAL, name) if same else _credential(session, name)
     if url != before:
-        _refuse_overlap(session, url, found["name"], "UpdateExternalLocation")
+        urls.refuse_overlap(session, url, found["name"], "UpdateExternalLocation")
         if any(_dependents(session, before).values()) and not call.flag("force"):
             raise refusals.in_use(
                 "External Location has dependent catalogs, schemas, managed or external tables/volumes; use force"
@@ -115,13 +115,6 @@ def _credential(session: Session, name: str) -> Json:
     credential = session.get(STORAGE_CREDENTIAL, name)
     privileges.require(session, STORAGE_CREDENTIAL, credential["name"], "CREATE_EXTERNAL_LOCATION")
     return credential
-
-
-def _refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
-    for other in session.all(EXTERNAL_LOCATION):
-        if other["name"] != own and urls.parse(other["url"]).overlaps(url):
-            conflict = f" Conflicting location: {other['name']}."
-            raise refusals.overlap(str(url), call, "an existing external location", conflict)
 
 
 def _dependents(session: Session, url: Url) -> dict[str, int]:

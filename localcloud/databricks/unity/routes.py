@@ -28,6 +28,7 @@ _HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("GET", "storage-credentials/{name}"): credentials.get,
     ("PATCH", "storage-credentials/{name}"): credentials.update,
     ("DELETE", "storage-credentials/{name}"): credentials.delete,
+    ("POST", "validate-storage-credentials"): credentials.validate,
     ("POST", "external-locations"): locations.create,
     ("GET", "external-locations"): locations.list_,
     ("GET", "external-locations/{name}"): locations.get,

@@ -28,6 +28,10 @@ _CONNECTOR = re.compile(
 _READS = (("READ", "read"), ("LIST", "read"))
 _WRITES = (("WRITE", "write"), ("DELETE", "delete"))
 _FORBIDDEN = "This request is not authorized to perform this operation using this permission."
+_NO_DATA_LAKE = (
+    "This endpoint does not support BlobStorageEvents or SoftDelete. Please disable these account features if you would"
+    " like to use this endpoint."
+)
 
 
 def identity(session: Session, given: Json) -> Json:
@@ -65,34 +69,45 @@ def identity(session: Session, given: Json) -> Json:
 
 async def check(session: Session, url: Url, credential: Json, *, read_only: bool) -> None:
     """Raises PERMISSION_DENIED naming the first thing that the identity cannot do at the url."""
-    context = session.context
-    operations = _READS if read_only or credential.get("read_only") else (*_READS, *_WRITES)
-    first = operations[0][0]
-    principal = _principal(context, credential["azure_managed_identity"])
-    if principal is None:
-        raise refusals.storage_refused(first, str(url), "The managed identity of the access connector does not exist.")
+    for operation, failure in (await trial(session, url, credential, read_only=read_only)).items():
+        if failure:
+            raise refusals.storage_refused(operation, str(url), failure)
+
+
+async def trial(session: Session, url: Url, credential: Json, *, read_only: bool) -> dict[str, str]:
+    """Each operation in the order of its trial, with why it fails; empty for one that does not."""
+    context, identity_ = session.context, credential["azure_managed_identity"]
+    read_only = read_only or bool(credential.get("read_only"))
+    operations = _READS if read_only else (*_READS, *_WRITES)
     account = context.resources.named(_ACCOUNT, url.account)
-    if account is None or account.state != "Succeeded":
-        raise refusals.storage_refused(first, str(url), f"The storage account {url.account} does not exist.")
-    if _keeps_out(account, credential["azure_managed_identity"]["access_connector_id"]):
-        raise refusals.storage_refused(first, str(url), "This request is not authorized to perform this operation.")
+    principal = _principal(context, identity_)
+    closed = ""
+    if principal is None:
+        closed = "The managed identity of the access connector does not exist."
+    elif account is None or account.state != "Succeeded":
+        closed = f"The storage account {url.account} does not exist."
+    elif _keeps_out(account, identity_["access_connector_id"]):
+        closed = "This request is not authorized to perform this operation."
+    if closed or account is None or principal is None:
+        return {operation: closed for operation, _ in operations}
     scope = f"{account.id}/blobServices/default/containers/{url.container}"
-    attributes = _attributes(url)
-    for operation, verb in operations:
-        if not context.authorizer.allows(principal, f"{_BLOBS}/{verb}", scope, data=True, attributes=attributes):
-            raise refusals.storage_refused(operation, str(url), _FORBIDDEN)
+    seen = _attributes(url)
+    found = {
+        operation: ""
+        if context.authorizer.allows(principal, f"{_BLOBS}/{verb}", scope, data=True, attributes=seen)
+        else _FORBIDDEN
+        for operation, verb in operations
+    }
+    if any(found.values()):
+        return found
     if _flat_with_soft_delete(context, account):
-        raise refusals.storage_refused(
-            first,
-            str(url),
-            "This endpoint does not support BlobStorageEvents or SoftDelete. Please disable these account features if"
-            " you would like to use this endpoint.",
-        )
+        return dict.fromkeys(found, _NO_DATA_LAKE)
     content = await asyncio.to_thread(_content, context, url)
     if content is None:
-        raise refusals.storage_refused(first, str(url), "The specified filesystem does not exist.")
+        return dict.fromkeys(found, "The specified filesystem does not exist.")
     if read_only and not content:
-        raise refusals.storage_refused(first, str(url), "No file available under the location to read.")
+        found["READ"] = "No file available under the location to read."
+    return found
 
 
 def _principal(context: Context, identity: Json) -> Principal | None:

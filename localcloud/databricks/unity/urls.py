@@ -57,6 +57,14 @@ def location_of(session: Session, url: Url) -> Json | None:
     return next((one for one in session.all(EXTERNAL_LOCATION) if parse(one["url"]).holds(url)), None)
 
 
+def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
+    """Raises LOCATION_OVERLAP where another external location than `own` is, or is above or below."""
+    for other in session.all(EXTERNAL_LOCATION):
+        if other["name"] != own and parse(other["url"]).overlaps(url):
+            conflict = f" Conflicting location: {other['name']}."
+            raise refusals.overlap(str(url), call, "an existing external location", conflict)
+
+
 def managed(session: Session) -> Iterable[Url]:
     """Where catalogs and schemas keep what they manage."""
     for securable in (CATALOG, SCHEMA):

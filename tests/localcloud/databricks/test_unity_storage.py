@@ -170,6 +170,45 @@ def test_a_location_that_is_only_read_needs_something_to_read(stage: Stage) -> N
     )
 
 
+def test_a_credential_can_be_tried_before_anything_is_made(stage: Stage) -> None:
+    account, credential = stage.account(), stage.credential()
+    url = f"abfss://data@{account}.dfs.core.windows.net/"
+
+    def results(**given: Any) -> dict[str, tuple[str, str | None]]:
+        answer = stage.client.storage_credentials.validate(
+            **{"storage_credential_name": credential, "url": url} | given
+        )
+        return {
+            one.operation.value: (one.result.value, one.message)
+            for one in answer.results or []
+            if one.operation is not None and one.result is not None
+        }
+
+    assert results() == {
+        operation: ("FAIL", refusal(operation, account, FORBIDDEN)) for operation in ("READ", "LIST", "WRITE", "DELETE")
+    }
+    stage.azure.assign(stage.container_id(account), "Storage Blob Data Reader", stage.principal)
+    assert [result for result, _ in results().values()] == ["PASS", "PASS", "FAIL", "FAIL"]
+    stage.azure.assign(stage.container_id(account), "Storage Blob Data Contributor", stage.principal)
+    identity = uc.AzureManagedIdentityRequest(stage.connector)
+    by_identity = {"storage_credential_name": None, "azure_managed_identity": identity}
+    assert results(**by_identity) == dict.fromkeys(("READ", "LIST", "WRITE", "DELETE"), ("PASS", None))
+    made = stage.locate(account, credential=credential)
+    assert results(url=None, external_location_name=made.name).keys() == {"READ", "LIST", "WRITE", "DELETE"}
+    refused(
+        results,
+        "INVALID_PARAMETER_VALUE",
+        f"Input path url '{url}' overlaps with an existing external location within 'ValidateStorageCredential' call."
+        f" Conflicting location: {made.name}.",
+        "LOCATION_OVERLAP",
+    )
+    refused(
+        lambda: results(url=None),
+        "INVALID_PARAMETER_VALUE",
+        "ValidateStorageCredential Missing required field: url",
+    )
+
+
 def test_a_container_that_is_not_there_is_said(stage: Stage, opened: str) -> None:
     stage.azure.assign(stage.account_id(opened), "Storage Blob Data Contributor", stage.principal)
     refused(

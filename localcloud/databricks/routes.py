@@ -21,6 +21,7 @@ from localcloud.databricks import (
     catalog,
     clusters,
     errors,
+    forms,
     jobs_api,
     multipart,
     page,
@@ -206,6 +207,8 @@ async def _answer(services: Services, request: Request) -> Response:
     if found is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")
     parameters, files = await _parameters(request)
+    if (wrong := forms.wrong(parameters)) is not None:
+        raise errors.ScimError(400, wrong, "invalidSyntax") if _SCIM in found.path else errors.malformed(wrong)
     call = Call(services, workspace, caller, parameters, values, files, match.group(1))
     answer = found.handler(call)
     if inspect.isawaitable(answer):

@@ -181,3 +181,50 @@ def test_me_is_the_service_principal_and_admins_are_a_group(admin: WorkspaceClie
     assert "admins" in {group.display for group in me.groups or []}
     admins = next(iter(admin.groups.list(filter='displayName eq "admins"')))
     assert me.id in {member.value for member in admin.groups.get(admins.id or "").members or []}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/api/2.2/jobs/runs/submit", {"tasks": "x"}, "'tasks' to be an array"),
+        ("/api/2.2/jobs/runs/submit", {"tasks": [5]}, "'tasks' to be an array of objects"),
+        ("/api/2.2/jobs/runs/submit", {"idempotency_token": 5}, "'idempotency_token' to be a string"),
+        (
+            "/api/2.2/jobs/runs/submit",
+            {"tasks": [{"task_key": "a", "notebook_task": {"notebook_path": "/x", "base_parameters": [1]}}]},
+            "'base_parameters' to be an object",
+        ),
+        (
+            "/api/2.1/jobs/create",
+            {"tasks": [{"task_key": "a", "new_cluster": {"spark_version": ["17.3.x-scala2.13"]}}]},
+            "'spark_version' to be a string",
+        ),
+    ],
+)
+def test_a_field_of_another_type_is_a_malformed_request(
+    admin: WorkspaceClient, path: str, body: dict[str, object], named: str
+) -> None:
+    with pytest.raises(BadRequest, match=named) as caught:
+        admin.api_client.do("POST", path, body=body)
+    assert caught.value.error_code == "MALFORMED_REQUEST"
+
+
+def test_scim_words_a_malformed_request_in_its_own_way(admin: WorkspaceClient) -> None:
+    principal = admin.current_user.me().id
+    for operations in ("x", [5], [{"op": "add", "value": {"entitlements": 5}}]):
+        with pytest.raises(BadRequest, match="to be an array"):
+            admin.api_client.do(
+                "PATCH", f"/api/2.0/preview/scim/v2/ServicePrincipals/{principal}", body={"Operations": operations}
+            )
+
+
+def test_the_caller_s_own_keys_may_be_any(admin: WorkspaceClient) -> None:
+    cluster = {
+        "spark_version": "17.3.x-scala2.13", "node_type_id": "Standard_DS3_v2", "num_workers": 1,
+        "custom_tags": {"source": "me", "tags": "many"},
+    }  # fmt: skip
+    notebook = {"notebook_path": "/x", "base_parameters": {"tasks": "none", "scope": "all"}}
+    task = {"task_key": "a", "new_cluster": cluster, "notebook_task": notebook}
+    made = admin.api_client.do("POST", "/api/2.1/jobs/create", body={"name": "own keys", "tasks": [task]})
+    assert isinstance(made, dict)
+    admin.jobs.delete(made["job_id"])

@@ -44,6 +44,12 @@ def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
     assert f"--policy-pack policy --policy-pack-config policy/config/{stack}.json" in done.stdout
 
 
+def test_the_pulumi_task_meets_it_too() -> None:
+    alternative = (ROOT / "pipelines/alternatives/pulumi-task.yml").read_text(encoding="utf-8")
+
+    assert "--policy-pack policy --policy-pack-config policy/config/${{ parameters.environment }}.json" in alternative
+
+
 @pytest.mark.parametrize(
     ("words", "workstation", "build"),
     [

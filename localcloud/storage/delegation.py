@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SERVICE_OBJECT_ID = "00000000-0000-0000-0000-00000000c10d"
 """The object id in SAS that localcloud's services (Azure ML) hand out: not a principal, and no role is asked for."""
 KEY_VERSION = "2025-11-05"
+_LONGEST = timedelta(days=7)
 
 
 def key_value(secret: str, object_id: str, start: str, expiry: str, version: str) -> str:
@@ -30,8 +32,29 @@ def key_value(secret: str, object_id: str, start: str, expiry: str, version: str
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _bad_value(text) from error
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _bad_value(text: str) -> ServiceError:
+    """Azure's words do not say what is wrong with the time (Azure/azure-sdk-for-net#45789)."""
+    return ServiceError(
+        400,
+        "InvalidXmlNodeValue",
+        f"The value for one of the XML nodes is not in the correct format: {text}. A key holds from Start to Expiry, "
+        "at most seven days from now.",
+    )
+
+
 async def key_response(fabric: StorageFabric, principal: Principal, request: Request) -> Response:
-    """POST /?restype=service&comp=userdelegationkey. Raises ServiceError 400 when Start or Expiry is missing."""
+    """POST /?restype=service&comp=userdelegationkey.
+
+    Raises ServiceError 400 when Expiry is missing, a time is none, or the key would hold for more than seven days.
+    """
     body = (await request.body()).decode("utf-8", "replace")
     times = {name: re.search(rf"<{name}>([^<]+)</{name}>", body) for name in ("Start", "Expiry")}
     start, expiry = times["Start"], times["Expiry"]
@@ -40,6 +63,8 @@ async def key_response(fabric: StorageFabric, principal: Principal, request: Req
             400, "InvalidXmlDocument", "XML specified is not syntactically valid: KeyInfo has no Expiry."
         )
     begin = start[1] if start is not None else expiry[1]
+    if not _moment(begin) <= _moment(expiry[1]) <= datetime.now(UTC) + _LONGEST:
+        raise _bad_value(expiry[1])
     value = key_value(fabric.secret, principal.object_id, begin, expiry[1], KEY_VERSION)
     fields = {
         "SignedOid": principal.object_id,

@@ -33,6 +33,7 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _ABFS = "Azure Blob FS"
 """In the User-Agent of Hadoop's driver, which is at the dfs endpoint on Azure: what holds there counts here."""
+_LONGEST_NAME = 1024
 _CHALLENGE_SINCE = "2019-12-12"
 """From this x-ms-version on, an anonymous request gets a bearer challenge."""
 
@@ -87,6 +88,7 @@ class StorageFront:
         query = _query_of(request.url.query)
         raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
         target = target_of(unquote(raw_path), query)
+        _check_name(target)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
         trusted, principal = self._authorize(request, account, raw_path, target, query, headers)
         if endpoint == "dfs" and self._keeps_out_dfs(account):
@@ -249,6 +251,18 @@ class StorageFront:
                 sas = self._fabric.sas_url(name, target.container, target.blob, permissions="r", hours=1)
                 query = "&".join(part for part in (query, sas.partition("?")[2]) if part)
         return f"{self._azurite}/{name}{parts.path}" + (f"?{query}" if query else "")
+
+
+def _check_name(target: Target) -> None:
+    """Names that Azure does not take and Azurite would keep, and then could not list."""
+    if len(target.blob) > _LONGEST_NAME:
+        raise ServiceError(
+            400,
+            "OutOfRangeInput",
+            f"One of the request inputs is out of range: a blob's name has at most {_LONGEST_NAME} characters.",
+        )
+    if any(ord(one) < 0x20 for one in target.blob):
+        raise ServiceError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
 
 
 def _query_of(text: str) -> dict[str, str]:

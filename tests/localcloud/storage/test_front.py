@@ -221,3 +221,27 @@ def test_a_parameter_given_twice_is_refused(azure: AzureSession, account: str) -
     answer = requests.get(f"{_url(account)}/data/a?sig=a&skoid=b&skoid=c", timeout=30)
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidQueryParameterValue")
     assert "skoid is given more than once" in answer.text
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(0, 8), (2, 1), (-1, 30)])
+def test_a_user_delegation_key_holds_for_seven_days_at_most(
+    azure: AzureSession, account: str, begins: int, ends: int
+) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    service = BlobServiceClient(_url(account), credential=azure.credential)
+    now = datetime.now(UTC)
+    with pytest.raises(HttpResponseError) as caught:
+        service.get_user_delegation_key(now + timedelta(days=begins), now + timedelta(days=ends))
+    assert (caught.value.status_code, code_of(caught.value)) == (400, "InvalidXmlNodeValue")
+    assert service.get_user_delegation_key(now, now + timedelta(days=6)).value
+
+
+def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    data = _data(azure, account)
+    for name, code in (("a" * 1025, "OutOfRangeInput"), ("a\x00b", "InvalidUri")):
+        with pytest.raises(HttpResponseError) as caught:
+            data.upload_blob(name, b"1")
+        assert (caught.value.status_code, code_of(caught.value)) == (400, code)
+    data.upload_blob("b" * 1024, b"1")
+    assert [len(one.name) for one in data.list_blobs()] == [1024]

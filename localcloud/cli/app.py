@@ -1,86 +1,107 @@
-"""The commands, and how their errors reach the user: one message on standard error, exit code 1."""
+"""The commands, and how their errors reach the user: one message on standard error, exit code 1.
+
+Two of them stand in front of every verb of the Makefile: a command imports what it needs, and nothing else.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import Annotated
-
-import typer
+from collections.abc import Callable
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import load_settings
 
-_app = typer.Typer(
-    name="localcloud", help="Azure's control planes on one machine.", no_args_is_help=True, add_completion=False
-)
+Command = Callable[[argparse.Namespace], int]
 
 
-@_app.command()
-def start() -> None:
+def start(_: argparse.Namespace) -> int:
     """Start it in the background and wait until it is ready; does nothing when it is running this code already."""
     from localcloud.cli.start import start as run
 
     run(load_settings())
+    return 0
 
 
-@_app.command()
-def stop() -> None:
+def stop(_: argparse.Namespace) -> int:
     """Stop it and everything it started; keep all state."""
     from localcloud.cli.stop import stop as run
 
     run(load_settings())
+    return 0
 
 
-@_app.command()
-def status() -> None:
+def status(_: argparse.Namespace) -> int:
     """Say whether it runs, with its processes, ports and memory. Exit code 1 when it does not."""
     from localcloud.cli.status import status as run
 
-    run(load_settings())
+    return 0 if run(load_settings()) else 1
 
 
-@_app.command()
-def logs(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option(help="How many lines of each log to begin with.")] = 20,
-) -> None:
+def logs(given: argparse.Namespace) -> int:
     """Show the logs of the gateway, Azurite and MLflow."""
     from localcloud.cli.logs import show
 
-    show(load_settings(), follow=follow, lines=lines)
+    show(load_settings(), follow=given.follow, lines=given.lines)
+    return 0
 
 
-@_app.command()
-def env() -> None:
+def env(_: argparse.Namespace) -> int:
     """Print the variables of a shell that uses it: eval "$(python -m localcloud env)"."""
     from localcloud.cli.env import exports
 
     sys.stdout.write(exports(load_settings()))
+    return 0
 
 
-@_app.command()
-def clean(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def clean(given: argparse.Namespace) -> int:
     """Stop it and delete everything it keeps: accounts, state, models."""
     from localcloud.cli.stop import clean as run
 
     settings = load_settings()
-    if not yes and not typer.confirm(f"Delete everything in {settings.home}?"):
-        raise typer.Exit(1)
+    if not given.yes and not _confirmed(f"Delete everything in {settings.home}? [y/N]: "):
+        return 1
     run(settings)
+    return 0
 
 
-@_app.command(hidden=True)
-def serve() -> None:
-    """Run in the foreground."""
+def _confirmed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # nobody is there to ask
+        sys.stdout.write("\n")
+        return False
+
+
+def serve(_: argparse.Namespace) -> int:
+    """Run in the foreground: what start starts."""
     from localcloud.gateway.server import run
 
     run(load_settings())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description="Azure's control planes on one machine.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands_by_name: dict[str, argparse.ArgumentParser] = {}
+    for command in (start, stop, status, logs, env, clean, serve):
+        one = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        one.set_defaults(command=command)
+        commands_by_name[command.__name__] = one
+    options = commands_by_name["logs"].add_argument
+    options("-f", "--follow", action="store_true", help="Go on until Ctrl-C.")
+    options("--lines", type=int, default=20, help="How many lines of each log to begin with.")
+    commands_by_name["clean"].add_argument("--yes", action="store_true", help="Do not ask.")
+    return parser
 
 
 def main() -> None:
     """Run the command line."""
+    given = _parser().parse_args()
+    command: Command = given.command
     try:
-        _app()
+        sys.exit(command(given))
     except LocalcloudError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

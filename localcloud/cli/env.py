@@ -13,8 +13,8 @@ from localcloud.core.settings import (
     TENANT_ID,
     Settings,
 )
-from localcloud.engine import pulumi_home, toolchain
-from localcloud.engine.places import machine_path
+from localcloud.engine import toolchain
+from localcloud.engine.places import machine_path, pulumi_environment
 from localcloud.gateway import deployer
 from localcloud.gateway.upstream import upstream_of
 
@@ -50,7 +50,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
         "PULUMI_BACKEND_URL": f"azblob://{STATE_CONTAINER}?storage_account={STATE_STORAGE_ACCOUNT}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(deployer.passphrase_file(settings)),
-        **pulumi_home.environment(settings),
+        **pulumi_environment(settings),
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "LOCALCLOUD_HOME": str(settings.home),
         "LOCALCLOUD_PORT": str(settings.port),

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
 
 from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core.errors import LocalcloudError
@@ -27,13 +26,14 @@ _LOG_BYTES = 20 * 1024 * 1024
 
 def start(settings: Settings) -> None:
     """Raises ConfigurationError for a port in use, LocalcloudError when the gateway ends or is not ready in time."""
+    if _runs_as_wanted(instance.running(settings), settings):
+        return
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
     (settings.home / ".gitignore").write_text("*\n")
     with _alone(settings):
         found = instance.running(settings)
-        if found is not None and found.fingerprint == instance.fingerprint() and found.port == settings.port:
-            _say(f"localcloud runs at {settings.gateway_url} (process {found.pid}).")
+        if _runs_as_wanted(found, settings):
             return
         if found is not None:
             _say("localcloud runs other code or ports: it starts again.")
@@ -44,9 +44,19 @@ def start(settings: Settings) -> None:
         _spawn(settings)
 
 
+def _runs_as_wanted(found: instance.Instance | None, settings: Settings) -> bool:
+    """Whether it is of this code and on these ports; says so then."""
+    if found is None or found.fingerprint != instance.fingerprint() or found.port != settings.port:
+        return False
+    _say(f"localcloud runs at {settings.gateway_url} (process {found.pid}).")
+    return True
+
+
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Hold the lock of this home; say so when another start has it."""
+    from filelock import FileLock, Timeout  # takes a while to import, and a localcloud that runs does without
+
     lock = FileLock(settings.home / "start.lock")
     try:
         lock.acquire(timeout=0.5)

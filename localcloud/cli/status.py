@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import psutil
-import typer
 
 from localcloud.core.settings import Settings
 from localcloud.gateway import instance
@@ -15,12 +14,12 @@ from localcloud.gateway import instance
 _MIB = 1024 * 1024
 
 
-def status(settings: Settings) -> None:
-    """Exit code 1 when it does not run."""
+def status(settings: Settings) -> bool:
+    """Print it; False when it does not run."""
     found = instance.running(settings)
     if found is None:
         sys.stdout.write(f"localcloud does not run (home {settings.home}). `make up` starts it.\n")
-        raise typer.Exit(1)
+        return False
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -37,6 +36,7 @@ def status(settings: Settings) -> None:
     if found.fingerprint != instance.fingerprint():
         sys.stdout.write("It runs other code or packages than this checkout's: `make up` starts it again.\n")
     sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: make logs   variables: eval "$(make env)"\n')
+    return True
 
 
 def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:

@@ -17,6 +17,18 @@ def pulumi_home_of(settings: Settings) -> Path:
     return settings.home / "pulumi"
 
 
+def pulumi_environment(settings: Settings) -> dict[str, str]:
+    """The variables of a shell or process that runs `pulumi` against this localcloud's home.
+
+    The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
+    """
+    return {
+        "PULUMI_HOME": str(pulumi_home_of(settings)),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+
+
 def machine_path() -> str:
     """PATH without the folders that `make env` put there: our launchers, and the folder of this Python.
 

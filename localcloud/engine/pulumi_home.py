@@ -40,18 +40,6 @@ class PulumiHome:
     path_entries: list[Path]
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables of a shell or process that runs `pulumi` against this localcloud's home.
-
-    The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
-    """
-    return {
-        "PULUMI_HOME": str(pulumi_home_of(settings)),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-    }
-
-
 def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
     """Write the launchers of this home for the CLI `pulumi` (the machine's or the cache's) and say where all is.
 

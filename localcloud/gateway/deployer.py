@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.core.context import Principal
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 
 if TYPE_CHECKING:
+    from localcloud.core.context import Principal
     from localcloud.entra.directory import Directory
 
 DISPLAY_NAME = "dataopsml-deployer"

@@ -30,7 +30,7 @@ class Cloud:
     settings: Settings
     environment: dict[str, str]
 
-    def command(self, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, stdin: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
         """`python -m localcloud WORDS` against this one."""
         own = {
             "LOCALCLOUD_HOME": str(self.settings.home),
@@ -38,7 +38,7 @@ class Cloud:
             "DATAOPSML_CACHE": str(self.settings.cache),
         }
         return subprocess.run(
-            [sys.executable, "-m", "localcloud", *words], cwd=ROOT, env={**os.environ, **own, **extra},
+            [sys.executable, "-m", "localcloud", *words], cwd=ROOT, env={**os.environ, **own, **extra}, input=stdin,
             capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 

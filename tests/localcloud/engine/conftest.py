@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.core.settings import load_settings
-from localcloud.engine import pulumi_home
+from localcloud.engine import places
 from localcloud.engine.toolchain import Toolchain, ensure
 
 Pulumi = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -31,7 +31,7 @@ def pulumi_environment(toolchain: Toolchain, tmp_path: Path) -> dict[str, str]:
     settings = replace(load_settings(), home=toolchain.pulumi_home.parent)
     return {
         **os.environ,
-        **pulumi_home.environment(settings),
+        **places.pulumi_environment(settings),
         "PATH": os.pathsep.join([*map(str, toolchain.path_entries), os.environ["PATH"]]),
         "PULUMI_BACKEND_URL": state.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "a passphrase",

@@ -230,5 +230,8 @@ def test_clean_deletes_a_home_and_nothing_else(fresh: Cloud) -> None:
     assert refused.returncode == 1 and "does not look like a localcloud home" in refused.stderr
     assert (home / "thesis.txt").exists()
     (home / "start.lock").touch()
+    unanswered = fresh.command("clean", stdin="")
+    assert unanswered.returncode == 1 and f"Delete everything in {home}?" in unanswered.stdout and home.exists()
+    assert fresh.command("clean", stdin="no\n").returncode == 1 and home.exists()
     assert fresh.command("clean", "--yes").returncode == 0
     assert not home.exists()

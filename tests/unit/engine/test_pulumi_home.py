@@ -11,6 +11,7 @@ import pytest
 
 from localcloud.core.settings import Settings
 from localcloud.engine import pulumi_home
+from localcloud.engine.places import pulumi_environment
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_plugins_carry_the_version_of_the_installed_sdk(settings: Settings, pulu
 
 
 def test_the_engine_neither_updates_nor_downloads(settings: Settings) -> None:
-    assert pulumi_home.environment(settings) == {
+    assert pulumi_environment(settings) == {
         "PULUMI_HOME": str(settings.home / "pulumi"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

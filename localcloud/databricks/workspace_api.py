@@ -8,7 +8,7 @@ import binascii
 from starlette.responses import Response
 
 from localcloud.core.errors import not_emulated
-from localcloud.databricks import errors, permissions, tree
+from localcloud.databricks import errors, jupyter, permissions, tree
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
 
@@ -34,12 +34,18 @@ def import_(call: Call) -> Json:
         detected = tree.detect_language(content)
         if suffix in tree.EXTENSIONS and detected == tree.EXTENSIONS[suffix]:
             type_, language, path = "NOTEBOOK", detected, path[: -len(suffix)]
+        elif suffix == ".ipynb":
+            language, content = jupyter.to_source(content)
+            type_, path = "NOTEBOOK", path[: -len(suffix)]
         else:
             type_, language = "FILE", None
     elif format_ == "RAW":
         type_, language = "FILE", None
-    elif format_ in ("HTML", "JUPYTER", "DBC", "R_MARKDOWN"):
-        raise not_emulated(f"workspace/import of format {format_} (of SOURCE, AUTO and RAW it does)")
+    elif format_ == "JUPYTER":
+        language, content = jupyter.to_source(content)
+        type_ = "NOTEBOOK"
+    elif format_ in ("HTML", "DBC", "R_MARKDOWN"):
+        raise not_emulated(f"workspace/import of format {format_} (of SOURCE, JUPYTER, AUTO and RAW it does)")
     else:
         raise errors.invalid(f"Unsupported format {format_}; choose one of SOURCE, AUTO, RAW, JUPYTER, HTML, DBC.")
     existing = tree.find(call.documents, path)
@@ -61,15 +67,20 @@ def export(call: Call) -> Json | Response:
     path = tree.normalize(call.text("path"))
     item = _readable(call, path)
     format_ = call.optional_text("format") or "SOURCE"
-    if item["object_type"] == "DIRECTORY" or format_ not in ("SOURCE", "AUTO", "RAW"):
+    as_jupyter = format_ == "JUPYTER" and item["object_type"] == "NOTEBOOK"
+    if item["object_type"] == "DIRECTORY" or not (as_jupyter or format_ in ("SOURCE", "AUTO", "RAW")):
         raise not_emulated(
-            f"workspace/export of a {item['object_type']} as {format_} (notebooks and files as SOURCE it does)"
+            f"workspace/export of a {item['object_type']} as {format_} (notebooks and files as SOURCE it does, "
+            "notebooks as JUPYTER too)"
         )
     content = call.documents.content(item["object_id"])
+    if as_jupyter:
+        content = jupyter.from_source(content, item["language"], path.rsplit("/", 1)[-1])
     if call.flag("direct_download"):
         return Response(content, media_type="application/octet-stream")
     types = {"PYTHON": "py", "SQL": "sql", "SCALA": "scala", "R": "r"}
-    return {"content": base64.b64encode(content).decode(), "file_type": types.get(item.get("language", ""), "file")}
+    file_type = "ipynb" if as_jupyter else types.get(item.get("language", ""), "file")
+    return {"content": base64.b64encode(content).decode(), "file_type": file_type}
 
 
 def get_status(call: Call) -> Json:

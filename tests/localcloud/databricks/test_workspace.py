@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -55,6 +56,35 @@ def test_auto_tells_notebooks_from_files_by_extension_and_header(admin: Workspac
     assert admin.workspace.get_status(f"/Workspace{folder}/lib/m.py").path == f"{folder}/lib/m.py"
 
 
+def test_a_jupyter_notebook_becomes_one_of_databricks_and_back(admin: WorkspaceClient, folder: str) -> None:
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "text"]},
+        {"cell_type": "code", "metadata": {}, "source": "x = 1\nprint(x)", "outputs": [{"text": "1"}],
+         "execution_count": 1},
+        {"cell_type": "code", "metadata": {}, "source": ["%sql\n", "SELECT 1"], "outputs": [], "execution_count": 2},
+        {"cell_type": "code", "metadata": {}, "source": "%run ./other", "outputs": [], "execution_count": 3},
+    ]  # fmt: skip
+    notebook = {"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    content = base64.b64encode(json.dumps(notebook).encode()).decode()
+    admin.workspace.import_(f"{folder}/j", content=content, format=ImportFormat.JUPYTER)
+    assert admin.workspace.get_status(f"{folder}/j").language == Language.PYTHON
+    assert admin.workspace.download(f"{folder}/j").read().decode() == (
+        "# Databricks notebook source\n"
+        "# MAGIC %md\n# MAGIC # Title\n# MAGIC text\n\n# COMMAND ----------\n\n"
+        "x = 1\nprint(x)\n\n# COMMAND ----------\n\n"
+        "# MAGIC %sql\n# MAGIC SELECT 1\n\n# COMMAND ----------\n\n"
+        "# MAGIC %run ./other\n"
+    )
+    exported = admin.workspace.export(f"{folder}/j", format=ExportFormat.JUPYTER)
+    assert exported.file_type == "ipynb" and exported.content is not None
+    back = json.loads(base64.b64decode(exported.content))
+    assert [(one["cell_type"], "".join(one["source"])) for one in back["cells"]] == [
+        ("markdown", "# Title\ntext"), ("code", "x = 1\nprint(x)"), ("code", "%sql SELECT 1"), ("code", "%run ./other"),
+    ]  # fmt: skip
+    admin.workspace.upload(f"{folder}/k.ipynb", json.dumps(notebook).encode(), format=ImportFormat.AUTO)
+    assert admin.workspace.get_status(f"{folder}/k").object_type == ObjectType.NOTEBOOK
+
+
 def test_refusals_name_the_path_and_the_reason(admin: WorkspaceClient, folder: str) -> None:
     with pytest.raises(ResourceDoesNotExist, match=f"The parent folder \\({folder}/no\\) does not exist"):
         admin.workspace.upload(f"{folder}/no/x.py", SOURCE, format=ImportFormat.AUTO)
@@ -66,8 +96,10 @@ def test_refusals_name_the_path_and_the_reason(admin: WorkspaceClient, folder: s
         admin.workspace.import_(f"{folder}/x", content="%", format=ImportFormat.AUTO)
     with pytest.raises(InvalidParameterValue, match="doesn't start with '/'"):
         admin.workspace.mkdirs("Shared/x")
-    with pytest.raises(NotImplemented, match="workspace/import of format JUPYTER"):
+    with pytest.raises(InvalidParameterValue, match="not a Jupyter notebook"):
         admin.workspace.import_(f"{folder}/x", content="", format=ImportFormat.JUPYTER)
+    with pytest.raises(NotImplemented, match="workspace/import of format DBC"):
+        admin.workspace.import_(f"{folder}/x", content="", format=ImportFormat.DBC)
     with pytest.raises(NotImplemented, match=r"GET /api/2.0/dbfs/list"):
         admin.api_client.do("GET", "/api/2.0/dbfs/list", query={"path": "/"})
 

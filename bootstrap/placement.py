@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,7 +12,10 @@ from bootstrap.naming import Names
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Shared by the components. `protect`: Pulumi refuses to delete what holds data."""
+    """Shared by the components. `protect`: Pulumi refuses to delete what holds data.
+
+    `allowed_ips`: who reaches states and keys by their firewalls; nobody named leaves them open to every sign-in.
+    """
 
     names: Names
     resource_group_name: pulumi.Input[str]
@@ -20,3 +23,4 @@ class Placement:
     tags: Mapping[str, str]
     protect: bool
     soft_delete_days: int
+    allowed_ips: Sequence[str]

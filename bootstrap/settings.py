@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 PROJECT = "dataopsml-bootstrap"
 _BASE_NAME = re.compile(r"[a-z0-9]{1,10}")
+_PRIVATE = tuple(
+    ipaddress.IPv4Network(text)
+    for text in ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+)
 
 Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,9}$")]
@@ -21,8 +35,26 @@ class SettingsError(Exception):
     """Settings are missing or invalid; the text names each by dotted path, with its value."""
 
 
+def _base_name(value: str) -> str:
+    if _BASE_NAME.fullmatch(value) is None:
+        raise ValueError("must be 1 to 10 lowercase letters and digits, such as 'dataops'")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ValueError(f"must be a public IPv4 address or range, such as 203.0.113.0/24 ({error})") from None
+    if any(network.overlaps(other) for other in _PRIVATE):
+        raise ValueError("is not a public range, and Azure's firewalls refuse it; such as 203.0.113.0/24")
+    if network.prefixlen == 31:
+        raise ValueError("is a /31 range, which Azure's firewalls refuse: name its two addresses")
+    return value.removesuffix("/32")
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Environment(_Section):
@@ -49,11 +81,12 @@ class Repository(_Section):
     branch: _Text = Field("main", description="Branch that is deployed.")
     connection_id: Guid | None = Field(None, description="Service connection to GitHub.")
 
-    @model_validator(mode="after")
-    def _connected(self) -> Self:
-        if self.kind == "github" and self.connection_id is None:
+    @field_validator("connection_id")
+    @classmethod
+    def _connected(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("kind") == "github" and value is None:
             raise ValueError("a GitHub repository needs connection_id, the id of its service connection")
-        return self
+        return value
 
 
 class AzureDevOps(_Section):
@@ -69,7 +102,7 @@ class AzureDevOps(_Section):
 class Settings(_Section):
     """One bootstrap."""
 
-    base_name: str = Field(description="Base name of the platform's stacks.")
+    base_name: Annotated[str, AfterValidator(_base_name)] = Field(description="Base name of the platform's stacks.")
     location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
         description="Azure region, such as westeurope."
     )
@@ -82,22 +115,18 @@ class Settings(_Section):
     protect: bool = Field(True, description="Lock the state account, and let Pulumi refuse to delete what holds data.")
     soft_delete_days: int = Field(90, ge=7, le=90, description="How long deleted states and keys can come back.")
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field("ZRS", description="Copies of the states.")
+    allowed_ips: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
+        (), description="Public addresses from which states and keys can be reached; left out, from everywhere."
+    )
 
-    @model_validator(mode="after")
-    def _base_name_is_short(self) -> Self:
-        if _BASE_NAME.fullmatch(self.base_name) is None:
-            raise ValueError(
-                f"base_name {self.base_name!r} must be 1 to 10 lowercase letters and digits, such as 'dataops'"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _environments_differ(self) -> Self:
-        names = [one.name for one in self.environments]
+    @field_validator("environments")
+    @classmethod
+    def _environments_differ(cls, value: tuple[Environment, ...]) -> tuple[Environment, ...]:
+        names = [one.name for one in value]
         reserved = {"bootstrap", "preview"} & set(names)
         if len(set(names)) != len(names) or reserved:
             raise ValueError(f"environments {names} must have names of their own, and not {sorted(reserved)}")
-        return self
+        return value
 
     @property
     def names(self) -> list[str]:

@@ -60,6 +60,7 @@ class Bootstrap:
             tags=self._tags(),
             protect=settings.protect,
             soft_delete_days=settings.soft_delete_days,
+            allowed_ips=settings.allowed_ips,
         )
         self._group = group
         containers = [*map(names.container, settings.names), OWN_CONTAINER]

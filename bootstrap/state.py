@@ -48,6 +48,14 @@ class State(pulumi.ComponentResource):
             is_local_user_enabled=False,
             minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
             enable_https_traffic_only=True,
+            network_rule_set=storage.NetworkRuleSetArgs(
+                default_action=storage.DefaultAction.DENY if place.allowed_ips else storage.DefaultAction.ALLOW,
+                bypass=storage.Bypass.AZURE_SERVICES,
+                ip_rules=[
+                    storage.IPRuleArgs(i_p_address_or_range=address, action=storage.Action.ALLOW)
+                    for address in place.allowed_ips
+                ],
+            ),
             tags=place.tags,
             opts=kept,
         )

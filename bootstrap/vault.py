@@ -42,6 +42,13 @@ class Vault(pulumi.ComponentResource):
                 soft_delete_retention_in_days=place.soft_delete_days,
                 # A state whose key is gone is gone: nobody may purge it. Azure refuses `false`.
                 enable_purge_protection=True if place.protect else None,
+                network_acls=keyvault.NetworkRuleSetArgs(
+                    default_action=(
+                        keyvault.NetworkRuleAction.DENY if place.allowed_ips else keyvault.NetworkRuleAction.ALLOW
+                    ),
+                    bypass=keyvault.NetworkRuleBypassOptions.AZURE_SERVICES,
+                    ip_rules=[keyvault.IPRuleArgs(value=address) for address in place.allowed_ips],
+                ),
             ),
             tags=place.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=place.protect),

@@ -22,6 +22,7 @@ from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from localcloud.arm.elsewhere import PATH
+from localcloud.arm.private_link import client_address
 from tests.localcloud.azure_session import ROLES, AzureSession, error_of
 from tests.localcloud.principals import session_as
 
@@ -65,7 +66,9 @@ def _account(checkout: Checkout) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    return _checkout(tmp_path_factory.mktemp("bootstrap"), cloud.environment)
+    """Behind firewalls that let this machine in."""
+    addresses = {"dataopsml-bootstrap:allowed_ips": [client_address()]}
+    return _checkout(tmp_path_factory.mktemp("bootstrap"), cloud.environment, **addresses)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,17 @@ def test_the_state_is_moved_sealed_by_the_vaults_key_and_gone_from_the_machine(
     settings = yaml.safe_load(checkout.settings.read_text())
     assert settings["secretsprovider"] == done["own_secrets_provider"]
     assert "encryptionsalt" not in settings and settings["encryptedkey"]
+
+
+def test_states_and_keys_are_closed_to_other_addresses(
+    azure: AzureSession, checkout: Checkout, done: dict[str, Any]
+) -> None:
+    group = f"{azure.subscription}/resourceGroups/rg-{checkout.base}-bootstrap/providers"
+    account = azure.arm("GET", f"{group}/Microsoft.Storage/storageAccounts/{_account(checkout)}", "2024-01-01").json()
+    vault = azure.arm("GET", f"{group}/Microsoft.KeyVault/vaults/kv-{checkout.base}-state", "2023-07-01").json()
+    for acls in (account["properties"]["networkAcls"], vault["properties"]["networkAcls"]):
+        assert acls["defaultAction"] == "Deny"
+        assert [rule["value"].removesuffix("/32") for rule in acls["ipRules"]] == [client_address()]
 
 
 def test_a_second_run_changes_nothing(checkout: Checkout, done: dict[str, Any]) -> None:

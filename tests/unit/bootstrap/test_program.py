@@ -53,6 +53,16 @@ def test_every_environment_has_a_key_and_the_vault_goes_by_roles() -> None:
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
 
 
+def test_states_and_keys_answer_to_named_addresses_where_some_are_named() -> None:
+    for addresses, action in (([], "Allow"), (["203.0.113.0/24"], "Deny")):
+        made = deploy(devops=False, allowed_ips=addresses)
+        account = made.one("StorageAccount").inputs["networkRuleSet"]
+        vault = made.one("keyvault:Vault").inputs["properties"]["networkAcls"]
+        assert account["defaultAction"] == vault["defaultAction"] == action
+        assert [rule["iPAddressOrRange"] for rule in account.get("ipRules") or []] == addresses
+        assert [rule["value"] for rule in vault.get("ipRules") or []] == addresses
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: str) -> None:
     made = deploy(devops=False)

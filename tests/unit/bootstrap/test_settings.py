@@ -21,7 +21,10 @@ _DEVOPS: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"base_name": "Data-Ops"}, "'Data-Ops'"),
+        ({"base_name": "Data-Ops"}, "base_name = 'Data-Ops': must be 1 to 10 lowercase letters and digits"),
+        ({"allowed_ips": ["10.0.0.4"]}, "allowed_ips.0 = '10.0.0.4': is not a public range"),
+        ({"allowed_ips": ["203.0.113.1", "here"]}, "allowed_ips.1 = 'here': must be a public IPv4 address or range"),
+        ({"allowed_ips": ["203.0.113.4/31"]}, "is a /31 range"),
         ({"base_name": "elevenchars"}, "'elevenchars'"),
         ({"location": "West Europe"}, "location = 'West Europe'"),
         ({"owner": ""}, "owner = ''"),
@@ -50,11 +53,12 @@ def test_an_invalid_setting_is_named_with_its_value(changes: dict[str, Any], pat
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    given = config(soft_delete_days=3)
+    given = config(soft_delete_days=3, base_name="Data-Ops", environments=[{"name": "dev"}, {"name": "dev"}])
     del given["dataopsml-bootstrap:owner"]
     with pytest.raises(SettingsError) as caught:
         read_settings(given)
-    assert "owner is missing" in str(caught.value) and "soft_delete_days = 3" in str(caught.value)
+    for said in ("owner is missing", "soft_delete_days = 3", "base_name = 'Data-Ops'", "must have names of their own"):
+        assert said in str(caught.value)
 
 
 def test_the_settings_file_in_the_repository_is_valid_and_leaves_azure_devops_alone() -> None:

@@ -12,7 +12,7 @@ from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
-from localcloud.databricks import errors, tree
+from localcloud.databricks import errors, tokens, tree
 from localcloud.databricks.call import Caller, Workspace
 from localcloud.databricks.store import Documents, Json
 
@@ -53,10 +53,15 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
     """Authenticate the request. Raises UNAUTHENTICATED (401) or PERMISSION_DENIED (403)."""
     if not authorization:
         raise errors.unauthenticated("Credential was not sent or was of an unsupported type for this API.")
-    try:
-        principal = context.identities.authenticate(authorization, AUDIENCES)
-    except ServiceError as error:
-        raise errors.unauthenticated(f"Invalid access token: {error.message}") from error
+    scheme, _, token = authorization.partition(" ")
+    by_token = scheme.lower() == "bearer" and token.startswith(tokens.PREFIX)
+    if by_token:
+        principal = _owner_of(context, workspace, token)
+    else:
+        try:
+            principal = context.identities.authenticate(authorization, AUDIENCES)
+        except ServiceError as error:
+            raise errors.unauthenticated(f"Invalid access token: {error.message}") from error
     tree.ensure_roots(workspace.documents)
     document = find_principal(workspace.documents, principal.app_id)
     if document is None or "admins" not in document["groups"]:
@@ -72,7 +77,17 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
         raise errors.permission_denied(
             f"Service principal {principal.app_id} is deactivated in workspace {workspace.name}."
         )
-    return caller_of(document, principal)
+    return caller_of(document, principal, by_token=by_token)
+
+
+def _owner_of(context: Context, workspace: Workspace, token: str) -> Principal:
+    """Whose personal access token this is. Raises PERMISSION_DENIED when it is nobody's, or expired."""
+    id_ = tokens.owner_of(workspace.documents, token)
+    document = None if id_ is None else workspace.documents.get("principal", id_)
+    principal = None if document is None else context.identities.by_app_id(str(document["applicationId"]))
+    if principal is None:
+        raise errors.permission_denied("Invalid access token.")
+    return principal
 
 
 def is_kept_out(context: Context, workspace: Workspace) -> bool:
@@ -81,7 +96,7 @@ def is_kept_out(context: Context, workspace: Workspace) -> bool:
     return resource is not None and private_link.refused(context, resource, "databricks_ui_api")
 
 
-def caller_of(document: Json, principal: Principal) -> Caller:
+def caller_of(document: Json, principal: Principal, *, by_token: bool = False) -> Caller:
     groups = frozenset([*document["groups"], "users"])
     return Caller(
         principal=principal,
@@ -91,6 +106,7 @@ def caller_of(document: Json, principal: Principal) -> Caller:
         is_admin="admins" in groups,
         entitlements=frozenset(document["entitlements"]),
         groups=groups,
+        by_token=by_token,
     )
 
 

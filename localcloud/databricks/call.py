@@ -42,6 +42,8 @@ class Caller:
     is_admin: bool
     entitlements: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    by_token: bool = False
+    """Signed in by a personal access token, not by Entra."""
 
     def names(self) -> frozenset[str]:
         """The ACL keys that speak of this caller."""

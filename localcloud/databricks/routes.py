@@ -31,6 +31,7 @@ from localcloud.databricks import (
     runs_api,
     scim,
     secrets_api,
+    tokens,
     workspace_api,
 )  # fmt: skip
 from localcloud.databricks.call import Call, Handler, Services
@@ -92,6 +93,12 @@ _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
     ("GET", "secrets/acls/get"): ("2.0", secrets_api.get_acl),
     ("GET", "secrets/acls/list"): ("2.0", secrets_api.list_acls),
     ("POST", "secrets/acls/delete"): ("2.0", secrets_api.delete_acl),
+    ("POST", "token/create"): ("2.0", tokens.create),
+    ("GET", "token/list"): ("2.0", tokens.list_),
+    ("POST", "token/delete"): ("2.0", tokens.delete),
+    ("GET", "token-management/tokens"): ("2.0", tokens.list_all),
+    ("GET", "token-management/tokens/{id}"): ("2.0", tokens.get_any),
+    ("DELETE", "token-management/tokens/{id}"): ("2.0", tokens.delete_any),
     ("GET", "permissions/{type}/{id}"): ("2.0", permissions.get),
     ("PUT", "permissions/{type}/{id}"): ("2.0", permissions.set_),
     ("PATCH", "permissions/{type}/{id}"): ("2.0", permissions.update),

@@ -28,6 +28,8 @@ def create_scope(call: Call) -> Json:
         )
     scope: Json = {"name": name, "backend_type": backend}
     if backend == "AZURE_KEYVAULT":
+        if call.caller.by_token:
+            raise errors.invalid("Scope with Azure KeyVault must have userAADToken defined!")
         vault = call.parameters.get("backend_azure_keyvault") or {}
         if not vault.get("resource_id") or not vault.get("dns_name"):
             raise errors.invalid(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcloud.plugins.serving import PluginError
 
 if TYPE_CHECKING:
-    from databricks.sdk.core import ApiClient
+    from databricks.sdk.core import ApiClient, Config
+    from databricks.sdk.errors import NotFound
+    from databricks.sdk.errors.base import DatabricksError
 
+_importing = threading.Lock()
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
 
 
@@ -24,11 +28,10 @@ class Api:
 
     def call(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
         """`body` and `query` as keyword arguments. Raises PluginError with the service's code and message."""
-        from databricks.sdk.errors.base import DatabricksError
-
+        sdk = _sdk()
         try:
             answer = self._connected().do(method, path, **parts)
-        except DatabricksError as error:
+        except sdk.error as error:
             raise PluginError(f"{error.error_code or type(error).__name__}: {error}") from error
         except (ValueError, OSError) as error:
             raise PluginError(
@@ -38,14 +41,12 @@ class Api:
 
     def find(self, method: str, path: str, **parts: Any) -> dict[str, Any] | None:
         """Like `call`, with None for what does not exist."""
-        from databricks.sdk.errors import NotFound
-        from databricks.sdk.errors.base import DatabricksError
-
+        sdk = _sdk()
         try:
             answer = self._connected().do(method, path, **parts)
-        except NotFound:
+        except sdk.not_found:
             return None
-        except DatabricksError as error:
+        except sdk.error as error:
             if error.error_code in _MISSING:
                 return None
             raise PluginError(f"{error.error_code or type(error).__name__}: {error}") from error
@@ -62,19 +63,39 @@ class Api:
 
     def clusters(self, asked: str, method: str, arguments: Mapping[str, Any]) -> str:
         """The key that the vendor's client selects. Raises PluginError when there is none for these arguments."""
-        from databricks.sdk.errors.base import DatabricksError
-        from databricks.sdk.mixins.compute import ClustersExt
-
+        sdk = _sdk()
         try:
-            extension: Any = ClustersExt
-            return str(getattr(extension(self._connected()), method)(**arguments))
-        except (ValueError, DatabricksError) as error:
+            return str(getattr(sdk.clusters(self._connected()), method)(**arguments))
+        except (ValueError, sdk.error) as error:
             raise PluginError(f"{asked} with {dict(arguments)}: {error}") from error
 
     def _connected(self) -> ApiClient:
         with self._lock:
             if self._client is None:
-                from databricks.sdk.core import ApiClient, Config
-
-                self._client = ApiClient(Config(product="pulumi-databricks", product_version="1.0.0", **self._settings))
+                sdk = _sdk()
+                config = sdk.config(product="pulumi-databricks", product_version="1.0.0", **self._settings)
+                self._client = sdk.client(config)
             return self._client
+
+
+@dataclass(frozen=True)
+class _Sdk:
+    """What is used of databricks-sdk."""
+
+    client: type[ApiClient]
+    config: type[Config]
+    error: type[DatabricksError]
+    not_found: type[NotFound]
+    clusters: Any
+
+
+def _sdk() -> _Sdk:
+    """Imported at the first request, since it takes a second, and by one thread: the engine asks for many resources at
+    once, and Python calls it a deadlock when two threads import modules that import each other."""
+    with _importing:
+        from databricks.sdk.core import ApiClient, Config
+        from databricks.sdk.errors import NotFound
+        from databricks.sdk.errors.base import DatabricksError
+        from databricks.sdk.mixins.compute import ClustersExt
+
+        return _Sdk(ApiClient, Config, DatabricksError, NotFound, ClustersExt)

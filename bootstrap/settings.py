@@ -63,6 +63,7 @@ class Environment(_Section):
     name: EnvironmentName
     subscription_id: Guid | None = Field(None, description="Subscription; the one you are signed in to when left out.")
     approvers: tuple[Guid, ...] = Field((), description="Azure DevOps ids of who approves a deployment.")
+    unapproved: bool = Field(False, description="The last environment is deployed without anybody's approval.")
     approval_minutes: int = Field(4320, ge=1, le=43200, description="An approval that nobody gave expires after this.")
 
 
@@ -126,6 +127,17 @@ class Settings(_Section):
         reserved = {"bootstrap", "preview"} & set(names)
         if len(set(names)) != len(names) or reserved:
             raise ValueError(f"environments {names} must have names of their own, and not {sorted(reserved)}")
+        return value
+
+    @field_validator("azure_devops")
+    @classmethod
+    def _last_is_approved(cls, value: AzureDevOps, info: ValidationInfo) -> AzureDevOps:
+        *_, last = info.data.get("environments") or [None]
+        if value.enabled and last is not None and not last.approvers and not last.unapproved:
+            raise ValueError(
+                f"every commit would reach {last.name} by itself: name who approves it in its `approvers`, "
+                "or set its `unapproved` to true"
+            )
         return value
 
     @property

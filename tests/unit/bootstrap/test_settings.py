@@ -39,6 +39,7 @@ _DEVOPS: dict[str, Any] = {
         ({"azure_devops": {**_DEVOPS, "repository": {"kind": "gitlab", "name": "r"}}}, "azure_devops.repository.kind"),
         ({"azure_devops": {**_DEVOPS, "repository": {"kind": "github", "name": "o/r"}}}, "needs connection_id"),
         ({"azure_devops": {**_DEVOPS, "token": "secret"}}, "azure_devops.token: there is no such setting"),
+        ({"environments": [{"name": "dev"}, {"name": "live"}]}, "every commit would reach live by itself"),
         ({"operators": [{"object_id": "me"}]}, "operators.0.object_id = 'me'"),
         ({"soft_delete_days": 3}, "soft_delete_days = 3"),
         ({"replication": "RAID"}, "replication = 'RAID'"),
@@ -50,6 +51,10 @@ def test_an_invalid_setting_is_named_with_its_value(changes: dict[str, Any], pat
         settings(**changes)
     assert path in str(caught.value)
     assert "nothing was changed" in str(caught.value)
+
+
+def test_a_last_environment_goes_without_approval_only_when_that_is_said() -> None:
+    assert settings(environments=[{"name": "dev"}, {"name": "live", "unapproved": True}]).names == ["dev", "live"]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

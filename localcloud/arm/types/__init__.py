@@ -13,6 +13,7 @@ from localcloud.arm.types import (
     identities,
     keyvault,
     keyvault_keys,
+    keyvault_secrets,
     monitor,
     private_dns,
     private_endpoints,
@@ -25,9 +26,9 @@ from localcloud.arm.types import (
 from localcloud.core.context import Context
 
 _MODULES = (
-    resource_groups, tags, deployments, authorization, storage, keyvault, keyvault_keys, monitor, alerts, budgets,
-    registries, identities, databricks, gateways, security_groups, virtual_networks, private_dns, private_endpoints,
-    dns_zone_groups,
+    resource_groups, tags, deployments, authorization, storage, keyvault, keyvault_keys, keyvault_secrets, monitor,
+    alerts, budgets, registries, identities, databricks, gateways, security_groups, virtual_networks, private_dns,
+    private_endpoints, dns_zone_groups,
 )  # fmt: skip
 
 

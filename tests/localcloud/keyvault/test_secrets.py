@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.secrets import SecretClient
+from azure.mgmt.keyvault import KeyVaultManagementClient
 
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 
@@ -156,3 +159,22 @@ def test_a_body_that_makes_no_sense_is_a_bad_parameter(
     )  # fmt: skip
     status, code, message = error_of(answer)
     assert (status, code) == (400, "BadParameter") and named in message, message
+
+
+def test_arm_puts_a_secret_and_never_shows_it(azure: AzureSession, vault: str) -> None:
+    client: Any = KeyVaultManagementClient(azure.credential, azure.subscription_id)
+    group, name = vault.split("/")[4], vault.rsplit("/", 1)[-1]
+    made = client.secrets.create_or_update(group, name, "token", {"tags": {"a": "b"}, "properties": {"value": "one"}})
+    client.secrets.create_or_update(group, name, "token", {"properties": {"value": "two"}})
+    client.secrets.update(group, name, "token", {"properties": {"contentType": "text"}})
+    path = f"{vault}/secrets/token"
+    assert "two" not in azure.arm("GET", path, "2024-11-01").text
+    assert [one.name for one in client.secrets.list(group, name)] == ["token"]
+    azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
+    data = _client(azure, vault)
+    assert (data.get_secret("token").value, data.get_secret("token").properties.content_type) == ("two", "text")
+    assert data.get_secret("token", made.properties.secret_uri_with_version.rsplit("/", 1)[-1]).value == "one"
+    assert error_of(azure.arm("DELETE", path, "2024-11-01"))[0] == 405
+    assert error_of(azure.arm("PUT", f"{path}x", "2024-11-01", {"properties": {}}))[:2] == (400, "BadRequest")
+    data.begin_delete_secret("token").wait()
+    assert error_of(azure.arm("PUT", path, "2024-11-01", {"properties": {"value": "x"}}))[:2] == (409, "Conflict")

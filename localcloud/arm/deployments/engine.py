@@ -98,7 +98,7 @@ class Run:
         named = [one for one in self._template.resources if one.is_called(target)]
         for planned in named:
             await self._deploy(planned)
-        rid = ids.parse(named[0].id if named else target)
+        rid = ids.parse(named[0].id if named else self._template.existing.get(target.lower(), target))
         if rid is None:
             raise invalid(f"The resource '{target}' is not defined in the template")
         if kind == "reference":

@@ -80,7 +80,9 @@ class Template:
         for name in ("$schema", "contentVersion"):
             if not isinstance(raw.get(name), str):
                 raise invalid(f"Required property '{name}' not found in JSON")
-        self.definitions: Json = raw.get("parameters") or {}
+        self.existing: dict[str, str] = {}
+        """Ids of resources that the template names and does not deploy, by symbolic name in lower case."""
+        self.definitions = {name: self._resolved(one) for name, one in (raw.get("parameters") or {}).items()}
         self.parameters = self._parameters(given)
         self.scope = TemplateScope(place, self.parameters, raw.get("variables") or {})
         if "copy" in self.scope.variables:
@@ -103,10 +105,21 @@ class Template:
                 raise not_emulated("template outputs with copy")
             if not expressions.evaluate(one.get("condition", True), scope):
                 continue
-            kind = _NAMES.get(str(one.get("type")).lower(), "String")
+            kind = _NAMES.get(str(self._resolved(one).get("type")).lower(), "String")
             value = expressions.evaluate(one.get("value"), scope)
             shown[name] = {"type": kind} | ({} if kind.startswith("Secure") else {"value": value})
         return shown
+
+    def _resolved(self, definition: Json) -> Json:
+        """With the type of the template's own definitions that it refers to."""
+        found = dict(definition)
+        while "$ref" in found:
+            name = str(found.pop("$ref")).rsplit("/", 1)[-1]
+            referred = (self._raw.get("definitions") or {}).get(name)
+            if not isinstance(referred, dict):
+                raise invalid(f"The type definition '{name}' is not found")
+            found = {**referred, **found}
+        return found
 
     def _parameters(self, given: Json) -> Json:
         unknown = [name for name in given if name.lower() not in {one.lower() for one in self.definitions}]
@@ -147,6 +160,8 @@ class Template:
 
     def _planned(self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None) -> list[Planned]:
         if raw.get("existing"):
+            type_, name = (str(expressions.evaluate(raw.get(key) or "", scope)) for key in ("type", "name"))
+            self.existing[str(symbol).lower()] = self._id(raw, type_, name, scope)
             return []
         copy = raw.get("copy")
         if copy is None:

@@ -182,6 +182,26 @@ def test_templates_in_templates_have_a_scope_of_their_own(azure: AzureSession, g
     assert azure.arm("GET", f"{group}/providers/{IDENTITY}/id-nested", "2023-01-31").status_code == 200
 
 
+def test_resources_may_have_symbolic_names_and_be_there_already(azure: AzureSession, group: str) -> None:
+    """As Bicep writes templates of language version 2.0."""
+    there = azure.put(f"{group}/providers/{IDENTITY}/id-there", "2023-01-31", {"location": "westeurope"})
+    template = {
+        "$schema": SCHEMA, "contentVersion": "1.0.0.0", "languageVersion": "2.0",
+        "definitions": {"nameType": {"type": "string", "minLength": 3}},
+        "parameters": {"called": {"$ref": "#/definitions/nameType"}},
+        "resources": {
+            "old": {"existing": True, "type": IDENTITY, "apiVersion": "2023-01-31", "name": "id-there"},
+            "new": _identity("[parameters('called')]", tags={"of": "[reference('old').clientId]"}, dependsOn=["old"]),
+        },
+        "outputs": {"made": {"type": "string", "value": "[reference('new', '2023-01-31', 'full').tags.of]"}},
+    }  # fmt: skip
+    properties = _deployed(azure, group, template, called="id-new")
+    assert properties["outputs"]["made"]["value"] == there["properties"]["clientId"]
+    assert [one["id"].rsplit("/", 1)[-1] for one in properties["outputResources"]] == ["id-new"]
+    short = _deploy(azure, group, template, called="id")
+    assert error_of(short)[:2] == (400, "InvalidTemplate"), "the definition's own rules hold"
+
+
 def test_a_subscription_s_deployment_makes_groups(azure: AzureSession) -> None:
     group, name = unique("rg-"), unique("d-")
     made = {"type": "Microsoft.Resources/resourceGroups", "apiVersion": "2022-09-01", "name": group,

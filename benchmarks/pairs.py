@@ -36,10 +36,21 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(
-    name: str, job: Callable[[], object], floor_name: str, floor: Callable[[], object], *, aim: float, pairs: int
+    name: str,
+    job: Callable[[], object],
+    floor_name: str,
+    floor: Callable[[], object],
+    *,
+    aim: float,
+    pairs: int,
+    before: Callable[[], object] = lambda: None,
 ) -> Comparison:
-    """Run `pairs` counted pairs after one that is not counted."""
+    """Run `pairs` counted pairs after one that is not counted. `before` each job, and not measured: what it takes."""
+    before()
     job()
     floor()
-    measured = [(seconds(job), seconds(floor)) for _ in range(pairs)]
+    measured: list[tuple[float, float]] = []
+    for _ in range(pairs):
+        before()
+        measured.append((seconds(job), seconds(floor)))
     return Comparison(name, floor_name, aim, [a for a, _ in measured], [b for _, b in measured])

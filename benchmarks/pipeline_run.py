@@ -35,6 +35,7 @@ def measure(pairs: int) -> Comparison:
             lambda: _by_hand(spark, Path(folder)),
             aim=AIM,
             pairs=pairs,
+            before=lambda: run(sys.executable, "-m", "benchmarks.warm_pool", env=env),
         )
 
 

@@ -16,6 +16,8 @@ Json = dict[str, Any]
 
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 COMPONENT = "Microsoft.Insights/components"
+SETTING = "Microsoft.Insights/diagnosticSettings"
+_MOST_SETTINGS = 5
 _SKUS = ("Free", "Standard", "Premium", "PerNode", "PerGB2018", "Standalone", "CapacityReservation", "LACluster")
 
 
@@ -104,6 +106,40 @@ def _complete_setting(ctx: Context, resource: Resource, existing: Resource | Non
     properties.setdefault("logs", [])
     properties.setdefault("metrics", [])
     resource.system_data = None
+    others = ctx.resources.children(resource.id.rsplit("/providers/", 1)[0], SETTING)
+    others = [one for one in others if one.id.lower() != resource.id.lower()]
+    if existing is None and len(others) >= _MOST_SETTINGS:
+        raise ServiceError(
+            400,
+            "BadRequest",
+            f"The limit of {_MOST_SETTINGS} diagnostic settings was reached. To create new setting, delete an existing "
+            "one.",
+        )
+    for other in others:
+        _check_sinks(properties, other, targets)
+
+
+def _check_sinks(properties: Json, other: Resource, targets: tuple[str, ...]) -> None:
+    """Raises 409 Conflict when another setting sends the same category to the same place."""
+    shared = [
+        str(properties[target])
+        for target in targets
+        if properties.get(target) and str(properties[target]).lower() == str(other.properties.get(target)).lower()
+    ]
+    both = sorted(_categories(properties) & _categories(other.properties))
+    if shared and both:
+        raise ServiceError(
+            409,
+            "Conflict",
+            f"Data sink '{shared[0]}' is already used in diagnostic setting '{other.name}' for category '{both[0]}'. "
+            "Data sinks can't be reused in different settings on the same category for the same resource.",
+        )
+
+
+def _categories(properties: Json) -> set[str]:
+    """What is switched on: categories and groups of them."""
+    entries = [*(properties.get("logs") or []), *(properties.get("metrics") or [])]
+    return {str(one.get("category") or one.get("categoryGroup")) for one in entries if one.get("enabled")}
 
 
 def register(ctx: Context) -> None:
@@ -141,7 +177,7 @@ def register(ctx: Context) -> None:
             create_status=200,
         ),
         ResourceType(
-            type="Microsoft.Insights/diagnosticSettings",
+            type=SETTING,
             api_versions=("2015-07-01", "2016-09-01", "2017-05-01-preview", "2021-05-01-preview"),
             name=NameRule(
                 r"[^*#&+:<>?\\/%|]{1,260}",

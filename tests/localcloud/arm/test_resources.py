@@ -192,6 +192,38 @@ def test_a_lock_refuses_deletion_until_it_is_gone(azure: AzureSession, group: st
     assert azure.arm("DELETE", identity, "2023-01-31").status_code == 200
 
 
+def test_locks_do_not_hold_each_other(azure: AzureSession, group: str) -> None:
+    path = f"{group}/providers/Microsoft.Authorization/locks"
+    for name, level in (("one", "CanNotDelete"), ("two", "CanNotDelete"), ("three", "ReadOnly"), ("four", "ReadOnly")):
+        assert azure.arm("PUT", f"{path}/{name}", "2020-05-01", {"properties": {"level": level}}).status_code == 201
+    assert error_of(azure.arm("DELETE", group, "2024-03-01"))[:2] == (409, "ScopeLocked")
+    for name in ("one", "two", "three", "four"):
+        assert azure.arm("DELETE", f"{path}/{name}", "2020-05-01").status_code == 200
+
+
+def test_a_sink_takes_a_category_of_a_resource_once(azure: AzureSession, group: str) -> None:
+    sinks = [f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-{name}" for name in ("one", "two")]
+    for sink in sinks:
+        azure.put(sink, "2023-09-01", LOCATION)
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv-')}"
+    azure.put(vault, "2024-11-01", _vault(azure))
+
+    def put(name: str, sink: str, category: str) -> Any:
+        body = {"properties": {"workspaceId": sink, "logs": [{"category": category, "enabled": True}]}}
+        path = f"{vault}/providers/Microsoft.Insights/diagnosticSettings/{name}"
+        return azure.arm("PUT", path, "2021-05-01-preview", body)
+
+    assert put("first", sinks[0], "AuditEvent").status_code == 200
+    assert put("first", sinks[0], "AuditEvent").status_code == 200, "a setting does not clash with itself"
+    status, code, message = error_of(put("second", sinks[0], "AuditEvent"))
+    assert (status, code) == (409, "Conflict")
+    assert "is already used in diagnostic setting 'first' for category 'AuditEvent'" in message
+    assert put("second", sinks[1], "AuditEvent").status_code == 200
+    for number in range(3):
+        assert put(f"more-{number}", sinks[0], f"Category{number}").status_code == 200
+    assert "limit of 5" in error_of(put("sixth", sinks[0], "Other"))[2]
+
+
 def test_monitoring_hangs_together(azure: AzureSession, group: str) -> None:
     workspace = f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-one"
     component = f"{group}/providers/Microsoft.Insights/components/appi-one"

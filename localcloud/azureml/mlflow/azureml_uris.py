@@ -21,8 +21,13 @@ _RUN_ADDRESS = re.compile(r"azureml://.*/experiments/([^/]+)/runs/([^/]+)/artifa
 _FOLDER = re.compile(r"ExperimentRun/dcid\.[^/]+/(.+)")
 
 
-def is_plugin(user_agent: str) -> bool:
-    return _PLUGIN in user_agent
+def wanted(user_agent: str, version: str) -> bool:
+    """Whether a request comes by an azureml:// tracking address.
+
+    The plugin then asks version v2.0. Where it is merely installed it adds its name as well, and MLflow's own store
+    asks the version of its https:// address, which here is v1.0.
+    """
+    return _PLUGIN in user_agent and version == "v2.0"
 
 
 def shown(body: Any, host: str, workspace_id: str) -> Any:

@@ -69,7 +69,8 @@ class MlflowProxy:
         # As it was sent: names of artifacts may hold escaped characters.
         raw = _RAW.fullmatch(request.scope["raw_path"].decode("ascii").split("?")[0])
         target = f"/{raw[1] if raw else rest}" + (f"?{request.url.query}" if request.url.query else "")
-        if azureml_uris.is_plugin(headers.get("user-agent", "")) and "mlflow-artifacts" not in rest:
+        by_plugin = azureml_uris.wanted(headers.get("user-agent", ""), request.path_params["version"])
+        if by_plugin and "mlflow-artifacts" not in rest:
             return await self._for_plugin(request, target, headers, workspace_id)
         upstream = self._mlflow.build(
             request.method, target, headers=headers, content=_body(request) if has_body else b""

@@ -139,6 +139,13 @@ def test_a_run_s_artifacts_are_written_once_listed_and_read_on_both_sides(
     assert plain.get_run(run).info.artifact_uri.startswith("mlflow-artifacts:/"), "and keeps its own addresses"
 
 
+def test_where_the_plugin_is_only_installed_mlflow_keeps_its_addresses(ml: MlWorkspace) -> None:
+    plugin = Plugin(ml)
+    run, _ = plugin.run()
+    answer = plugin.send("GET", f"/mlflow/v1.0{ml.id}/api/2.0/mlflow/runs/get", params={"run_id": run})
+    assert answer.json()["run"]["info"]["artifact_uri"].startswith("mlflow-artifacts:/")
+
+
 def test_what_is_not_there_is_not_found(ml: MlWorkspace) -> None:
     plugin = Plugin(ml)
     run, address = plugin.run()

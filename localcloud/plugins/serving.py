@@ -47,9 +47,11 @@ def _clean(name: str) -> Any:
             cause = error if isinstance(error, PluginError) else error.__context__
             if not isinstance(cause, PluginError):
                 raise
-            await context.abort(grpc.StatusCode.UNKNOWN, str(cause))
+            told = str(cause)
         finally:
             self.under_way -= 1
+        # Only now: whoever reads the refusal may end the plugin at once, and a request under way would keep it.
+        return await context.abort(grpc.StatusCode.UNKNOWN, told)
 
     return method
 

@@ -254,3 +254,12 @@ def test_what_the_workspace_does_not_have_is_said_by_it(databricks: Plugin) -> N
 def test_types_that_are_not_in_the_table_are_refused_by_name(databricks: Plugin) -> None:
     with pytest.raises(Refused, match="'databricks:index/pipeline:Pipeline' is not in this provider's table"):
         databricks.check("databricks:index/pipeline:Pipeline", {})
+
+
+def test_a_plugin_that_refused_something_can_be_ended_at_once() -> None:
+    """The refusal has arrived, and so nothing is under way that an interrupt would have to wait for."""
+    for _ in range(6):
+        plugin = Plugin("databricks", dict(os.environ))
+        with pytest.raises(Refused):
+            plugin.check("databricks:index/pipeline:Pipeline", {})
+        assert plugin.stop() == ""

@@ -41,7 +41,9 @@ def update(call: Call) -> Json:
         raise refusals.invalid(f"Field 'changes' must be a list of objects, got {changes!r}.")
     granted = session.grants(securable, name)
     for change in changes:
-        principal = session.principal(str(change.get("principal") or ""))
+        named = str(change.get("principal") or "")
+        # Who has left the workspaces is in the account still, and what was granted to them can be taken away.
+        principal = named if named in granted else session.principal(named)
         add, remove = (_privileges(securable, change.get(field)) for field in ("add", "remove"))
         if add & remove:
             raise refusals.invalid(f"Duplicate privileges to add and delete for principal {principal}.")

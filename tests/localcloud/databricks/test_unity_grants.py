@@ -93,6 +93,18 @@ def test_a_privilege_that_means_nothing_there_is_refused_and_nothing_changes(
     assert granted(admin, type_, name) == {}
 
 
+def test_what_was_granted_to_who_has_left_can_be_taken_away(admin: WorkspaceClient, catalog: str) -> None:
+    left = admin.service_principals.create(application_id=str(uuid.uuid4()), display_name="leaves")
+    name = str(left.application_id)
+    grant(admin, "catalog", catalog, name, Privilege.USE_CATALOG)
+    admin.service_principals.delete(str(left.id))
+    assert granted(admin, "catalog", catalog) == {name: {"USE_CATALOG"}}
+    admin.grants.update(
+        "catalog", catalog, changes=[uc.PermissionsChange(remove=[Privilege.USE_CATALOG], principal=name)]
+    )
+    assert granted(admin, "catalog", catalog) == {}
+
+
 def test_wrong_grants_are_refused(admin: WorkspaceClient, catalog: str, job: str) -> None:
     stranger = str(uuid.uuid4())
     for principal in (stranger, "admins", "users"):

@@ -16,26 +16,32 @@ _LISTS_OF_OBJECTS = (
     "Operations", "access_control_list", "depends_on", "job_clusters", "members", "parameters", "tasks",
 )  # fmt: skip
 _LISTS = ("entitlements", "groups", "roles")
+_NUMBERS = (
+    "autotermination_minutes", "idle_instance_autotermination_minutes", "max_capacity", "max_concurrent_runs",
+    "max_workers", "min_idle_instances", "min_workers", "num_workers", "timeout_seconds",
+)  # fmt: skip
 _MAPS = ("base_parameters", "custom_tags", "notebook_params", "spark_conf", "spark_env_vars", "tags")
 """Objects whose keys are the caller's own."""
 
 
-def wrong(body: Mapping[str, Any]) -> str | None:
-    """What is wrong with the first field of another type, None when there is none."""
+def wrong(body: Mapping[str, Any], *, scim: bool = False) -> str | None:
+    """What is wrong with the first field of another type, None when there is none. SCIM's `name` is an object."""
     for name, value in body.items():
         found = _wrong_field(name, value)
+        if found is None and name == "name" and not scim and not isinstance(value, str | None):
+            found = _expected(name, "a string", value)
         if found is None and name not in _MAPS:
-            found = _wrong_below(value)
+            found = _wrong_below(value, scim=scim)
         if found is not None:
             return found
     return None
 
 
-def _wrong_below(value: Any) -> str | None:
+def _wrong_below(value: Any, *, scim: bool) -> str | None:
     if isinstance(value, dict):
-        return wrong(value)
+        return wrong(value, scim=scim)
     if isinstance(value, list):
-        return next((found for one in value if (found := _wrong_below(one)) is not None), None)
+        return next((found for one in value if (found := _wrong_below(one, scim=scim)) is not None), None)
     return None
 
 
@@ -44,6 +50,8 @@ def _wrong_field(name: str, value: Any) -> str | None:
         return None
     if name in _TEXTS and not isinstance(value, str):
         return _expected(name, "a string", value)
+    if name in _NUMBERS and (isinstance(value, bool) or not str(value).lstrip("-").isdigit()):
+        return _expected(name, "a whole number", value)
     if name in (*_OBJECTS, *_MAPS) and not isinstance(value, dict):
         return _expected(name, "an object", value)
     if name in (*_LISTS, *_LISTS_OF_OBJECTS) and not isinstance(value, list):

@@ -214,8 +214,9 @@ async def _answer(services: Services, request: Request) -> Response:
     if found is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")
     parameters, files = await _parameters(request)
-    if (wrong := forms.wrong(parameters)) is not None:
-        raise errors.ScimError(400, wrong, "invalidSyntax") if _SCIM in found.path else errors.malformed(wrong)
+    scim_call = _SCIM in found.path
+    if (wrong := forms.wrong(parameters, scim=scim_call)) is not None:
+        raise errors.ScimError(400, wrong, "invalidSyntax") if scim_call else errors.malformed(wrong)
     call = Call(services, workspace, caller, parameters, values, files, match.group(1))
     answer = found.handler(call)
     if inspect.isawaitable(answer):

@@ -188,6 +188,8 @@ def test_me_is_the_service_principal_and_admins_are_a_group(admin: WorkspaceClie
     [
         ("/api/2.2/jobs/runs/submit", {"tasks": "x"}, "'tasks' to be an array"),
         ("/api/2.2/jobs/runs/submit", {"tasks": [5]}, "'tasks' to be an array of objects"),
+        ("/api/2.1/jobs/create", {"name": 5}, "'name' to be a string"),
+        ("/api/2.1/jobs/create", {"name": "a", "timeout_seconds": "soon"}, "'timeout_seconds' to be a whole number"),
         ("/api/2.2/jobs/runs/submit", {"idempotency_token": 5}, "'idempotency_token' to be a string"),
         (
             "/api/2.2/jobs/runs/submit",

@@ -23,8 +23,9 @@ class DatabricksWorkspaceArgs:
 
 
 class DatabricksWorkspace(pulumi.ComponentResource):
-    """`host` is the workspace's URL, with https://."""
+    """`host` is the workspace's URL, with https://. `workspace`: what is made in it goes and comes with it."""
 
+    workspace: pulumi.Resource
     workspace_id: pulumi.Output[str]
     host: pulumi.Output[str]
 
@@ -52,10 +53,16 @@ class DatabricksWorkspace(pulumi.ComponentResource):
                 else databricks.RequiredNsgRules.NO_AZURE_DATABRICKS_RULES
             ),
             tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            # A workspace does not move: into a network, into another, or out of one.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                replace_on_changes=["parameters.customVirtualNetworkId"],
+                delete_before_replace=True,
+            ),
         )
         args.network.connect("databricks", workspace.id, Link.DATABRICKS)
         args.network.connect("databricks", workspace.id, Link.DATABRICKS_SIGN_IN)
+        self.workspace = workspace
         self.workspace_id = workspace.id
         self.host = pulumi.Output.concat("https://", workspace.workspace_url)
         self.register_outputs({"workspace_id": self.workspace_id, "host": self.host})

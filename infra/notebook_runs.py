@@ -24,13 +24,14 @@ _AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_WITH_FALLBACK_AZU
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookRunsArgs:
-    """`host` and `workspace_id` are the Databricks workspace's; `client_id` is the pipeline identity's.
+    """`workspace` is the Databricks one, with its `host` and `workspace_id`; `client_id` is the pipeline identity's.
 
     `depends_on`: what has to be there before the workspace's API can be reached.
     """
 
     placement: Placement
     settings: DatabricksSettings
+    workspace: pulumi.Resource
     host: pulumi.Input[str]
     workspace_id: pulumi.Input[str]
     client_id: pulumi.Input[str]
@@ -72,7 +73,10 @@ class NotebookRuns(pulumi.ComponentResource):
             azure_workspace_resource_id=args.workspace_id,
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on),
         )
-        self._child = pulumi.ResourceOptions(parent=self, provider=self.provider)
+        # A new workspace (another network, say) is empty, and the engine sees nothing of it but another host name.
+        self._child = pulumi.ResourceOptions(
+            parent=self, provider=self.provider, replace_with=[args.workspace], deleted_with=args.workspace
+        )
         pool = databricks.InstancePool(
             f"{name}-pool",
             instance_pool_name=POOL_NAME,

@@ -97,6 +97,7 @@ class Platform(pulumi.ComponentResource):
             NotebookRunsArgs(
                 placement=place,
                 settings=settings.databricks,
+                workspace=self._databricks.workspace,
                 host=self._databricks.host,
                 workspace_id=self._databricks.workspace_id,
                 client_id=self._identities.pipeline_client_id,

@@ -152,6 +152,24 @@ def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges
     _made_again_after_a_purge(project, azure, base)
 
 
+def test_a_stack_that_moves_into_a_network_and_out_of_it_finds_nothing_missing(project: Project) -> None:
+    """Databricks workspaces do not move: a new one takes the place of the old, and has what the old one had."""
+    base = f"t{secrets.token_hex(4)}"
+    restricted = {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.0/24"]}}
+    assert project.pulumi("stack", "init", stack="moves").code == 0
+    for network, moves in (({}, False), (restricted, True), ({}, True)):
+        project.settings("moves", {"base_name": base, **COMMON, **QUICK_TO_FORGET, **network})
+        up = project.up("moves")
+        assert up.code == 0, up.text
+        for part in ("databricks-workspace", "runs-pool", "runs-folder-read"):
+            assert (f"{part} created replacement" in up.text) is moves, up.text
+    found = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", stack="moves")
+    assert found.code == 0, found.text
+    destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack="moves")
+    assert destroyed.code == 0, destroyed.text
+    assert project.resources("moves") == []
+
+
 def _made_again_after_a_purge(project: Project, azure: AzureSession, base: str) -> None:
     """A stack that was destroyed by the engine's own verb: Azure holds the names of its vault and its workspace."""
     deleted = f"{azure.subscription}/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv-{base}-pub"

@@ -54,6 +54,8 @@ class Registered:
     """Input to the URNs of the resources that it was made from."""
     secret_outputs: Sequence[str]
     deleted_first: bool
+    replaced_with: Sequence[str]
+    deleted_with: str
 
     @property
     def is_component(self) -> bool:
@@ -108,6 +110,8 @@ class RecordingMonitor(MockMonitor):
                     reads={key: list(value.urns) for key, value in request.propertyDependencies.items()},
                     secret_outputs=list(request.additionalSecretOutputs),
                     deleted_first=request.deleteBeforeReplace,
+                    replaced_with=list(request.replace_with),
+                    deleted_with=request.deletedWith,
                 )
             )
         return answer

@@ -125,6 +125,15 @@ def test_databricks_resources_have_the_provider_of_their_workspace(full: Deploym
             assert each.provider.startswith(f"{provider.urn}::"), each.name
 
 
+def test_what_is_in_the_databricks_workspace_comes_and_goes_with_it(deployment: Deployment) -> None:
+    """The engine sees no more of another workspace than another host name: it would take it for full."""
+    workspace = deployment.one("databricks:Workspace")
+    inside = [each for each in deployment if each.type.startswith("databricks:")]
+    assert len(inside) >= 7
+    for each in inside:
+        assert list(each.replaced_with) == [workspace.urn] and each.deleted_with == workspace.urn, each.name
+
+
 def test_no_secret_is_asked_for_or_kept(full: Deployment) -> None:
     assert set(full.invokes) == {"azure-native:authorization:getClientConfig"}, "no listKeys and the like"
     text = json.dumps([dict(each.inputs) for each in full], default=str)

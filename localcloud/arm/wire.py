@@ -17,6 +17,8 @@ from localcloud.core.settings import TENANT_ID
 Json = dict[str, Any]
 
 PAGE_SIZE = 1000
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of a request to ARM."""
 
 
 class JsonResponse(Response):
@@ -60,13 +62,21 @@ def stamp(request: Request, response: Response) -> Response:
 
 
 async def read_body(request: Request) -> Json:
-    """The request's JSON object; {} when there is no body. Raises ServiceError 400 InvalidRequestContent."""
+    """The request's JSON object; {} when there is no body.
+
+    Raises ServiceError 400 InvalidRequestContent, 413 RequestContentTooLarge.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > _LARGEST:
+        raise _too_large()
     raw = await request.body()
+    if len(raw) > _LARGEST:
+        raise _too_large()
     if not raw.strip():
         return {}
     try:
         body = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServiceError(
             400,
             "InvalidRequestContent",
@@ -79,6 +89,10 @@ async def read_body(request: Request) -> Json:
             "The request content was invalid and could not be deserialized: the body is not a JSON object.",
         )
     return body
+
+
+def _too_large() -> ServiceError:
+    return ServiceError(413, "RequestContentTooLarge", "The request content size exceeds the maximum size of 4 MB.")
 
 
 def page(items: list[Json], query: Mapping[str, str], url: str) -> Json:

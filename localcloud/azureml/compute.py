@@ -14,6 +14,7 @@ from localcloud.core.errors import ServiceError, not_emulated
 Json = dict[str, Any]
 
 TYPE = f"{WORKSPACE}/computes"
+_ADMIN = "properties.properties.userAccountCredentials"
 _SIZE = re.compile(r"STANDARD_[A-Z]+\d+[A-Z0-9]*(-\d+[A-Z]*)?(_[A-Z0-9]+)*", re.IGNORECASE)
 _DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
 
@@ -92,6 +93,7 @@ def register(ctx: Context) -> None:
             ),
             required=("properties.computeType",),
             immutable=("properties.computeType",),
+            write_only=tuple(f"{_ADMIN}.{name}" for name in ("adminUserPassword", "adminUserSshPublicKey")),
             complete=_complete,
             on_delete=_on_delete,
             actions={"listNodes": _list_nodes},

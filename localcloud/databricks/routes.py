@@ -250,7 +250,7 @@ async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
     if content:
         try:
             body = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise errors.malformed(f"Invalid JSON given in the body of the request - {error}") from None
         if not isinstance(body, dict):
             raise errors.malformed("Invalid JSON given in the body of the request - expected a map")

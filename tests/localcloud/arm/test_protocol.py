@@ -52,6 +52,29 @@ def test_properties_of_another_form_are_no_fault_of_the_server(azure: AzureSessi
     assert (status, code) == (400, "InvalidRequestContent") and "Microsoft.Storage/storageAccounts" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (
+            b'{"location": "westeurope", "tags": {"a": "' + b"x" * 4 * 1024 * 1024 + b'"}}',
+            413,
+            "RequestContentTooLarge",
+        ),
+        (b"[" * 100_000 + b"]" * 100_000, 400, "InvalidRequestContent"),
+    ],
+    ids=["large", "deep"],
+)
+def test_a_body_that_is_too_large_or_too_deep_is_refused(
+    azure: AzureSession, group: str, content: bytes, status: int, code: str
+) -> None:
+    token = azure.credential.get_token("https://management.azure.com/.default").token
+    answer = requests.put(
+        f"https://management.azure.com{group}", params={"api-version": "2024-03-01"}, data=content,
+        headers={"Authorization": f"Bearer {token}"}, timeout=60,
+    )  # fmt: skip
+    assert error_of(answer)[:2] == (status, code)
+
+
 def test_tag_names_have_reserved_characters(azure: AzureSession, group: str) -> None:
     body = {"location": "westeurope", "tags": {"cost/centre": "1"}}
     status, code, message = error_of(azure.arm("PUT", group, "2024-03-01", body))

@@ -84,3 +84,17 @@ def test_sizes_and_usage_of_a_region_are_listed(ml: MlWorkspace) -> None:
     usages = [vars(one) for one in ml.client.compute.list_usage(location="westeurope")]
     assert usages
     assert all(0 <= one["currentValue"] <= one["limit"] for one in usages)
+
+
+def test_the_administrator_s_password_is_never_shown(ml: MlWorkspace) -> None:
+    admin = {"adminUserName": "azureuser", "adminUserPassword": "hush", "adminUserSshPublicKey": "ssh-rsa hush"}
+    inner = {
+        "vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1},
+        "userAccountCredentials": admin,
+    }  # fmt: skip
+    path = f"{ml.id}/computes/admin"
+    shown = ml.azure.put(
+        path, ML, {"location": "westeurope", "properties": {"computeType": "AmlCompute", "properties": inner}}
+    )
+    assert shown["properties"]["properties"]["userAccountCredentials"] == {"adminUserName": "azureuser"}
+    ml.azure.finish(ml.azure.arm("DELETE", path, ML, underlyingResourceAction="Delete"))

@@ -12,6 +12,7 @@ import yaml
 from infra.configuration import SettingsError
 from infra.settings import Settings
 from infra.stack_file import PROJECT, ROOT, stack_settings
+from tests.unit.infra.test_settings import LEAVES
 
 STACKS = ("local", "dev", "staging", "prod")
 _SECRET = re.compile(
@@ -40,6 +41,17 @@ def test_deployed_stacks_say_all_that_they_choose(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     said = {key.removeprefix(f"{PROJECT}:") for key in content}
     assert said >= set(Settings.model_fields) - {"environment", "model_registry"}
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_every_setting_is_said_or_shown_in_deployed_stacks(stack: str) -> None:
+    """What does not fit an environment stands there as a comment: nobody has to know that it exists."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    missing = [
+        path for path in LEAVES
+        if path != "environment" and not re.search(rf"\b{re.escape(path.rsplit('.', 1)[-1])}\b", text)
+    ]  # fmt: skip
+    assert missing == []
 
 
 def test_environments_differ_where_they_should() -> None:

@@ -155,8 +155,9 @@ def not_found(rid: ResourceId) -> ServiceError:
     return ServiceError(
         404,
         "ResourceNotFound",
-        f"The Resource '{rid.type}/{rid.name}' under resource group '{rid.resource_group or '<null>'}' was not found. "
-        "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        f"The Resource '{rid.text.rsplit('/providers/', 1)[-1]}' under resource group "
+        f"'{rid.resource_group or '<null>'}' was not found. For more details please go to "
+        "https://aka.ms/ARMResourceNotFoundFix",
     )
 
 

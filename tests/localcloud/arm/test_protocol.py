@@ -88,6 +88,16 @@ def test_a_missing_parent_is_named_by_its_name(azure: AzureSession, group: str) 
     assert message.endswith("Parent resource 'stnone/default' not found."), message
 
 
+def test_what_is_missing_in_another_is_named_with_it(azure: AzureSession, group: str) -> None:
+    account = unique("st")
+    azure.put(f"{group}/{STORAGE}/{account}", "2024-01-01", ACCOUNT)
+    path = f"{group}/{STORAGE}/{account}/blobServices/default/containers/none"
+    status, code, message = error_of(azure.arm("GET", path, "2024-01-01"))
+    assert (status, code) == (404, "ResourceNotFound")
+    named = f"Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers/none"
+    assert message.startswith(f"The Resource '{named}' under resource group"), message
+
+
 def test_two_deletions_of_a_group_are_one(azure: AzureSession) -> None:
     name = unique("rg-")
     path = f"{azure.subscription}/resourceGroups/{name}"

@@ -45,8 +45,7 @@ def compare(
     pairs: int,
     before: Callable[[], object] = lambda: None,
 ) -> Comparison:
-    """Run `pairs` counted pairs after one that is not counted. `before` each job, and not measured: what it takes."""
-    before()
+    """Run `pairs` counted pairs after one that is not counted. `before` each counted job: what is not measured."""
     job()
     floor()
     measured: list[tuple[float, float]] = []

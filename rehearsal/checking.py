@@ -15,7 +15,7 @@ import yaml
 
 from rehearsal import model, organisation, references, schema, task_inputs
 from rehearsal.errors import RehearsalError
-from rehearsal.templates import compile_pipeline, load
+from rehearsal.templates import compile_pipeline, load, template_file
 
 # Every pipeline, and the ways in which it is started: reason, parameters.
 Way = tuple[str, str, dict[str, Any]]
@@ -32,14 +32,18 @@ WAYS: tuple[Way, ...] = (
 
 
 def problems(root: Path, ways: Sequence[Way] = WAYS) -> list[str]:
-    """One line for each; empty when all is well."""
+    """One line for each; empty when all is well. Templates that nothing uses are looked for when all else is well.
+
+    Raises RehearsalError when scripts cannot be checked.
+    """
+    root = root.resolve()
     found: list[str] = []
     known = organisation.read()
     for name, reason, parameters in ways:
         found += _of_one(root / name, root, f"{name} ({reason})", reason, parameters, set(known.environments))
     for alternative in sorted((root / "pipelines" / "alternatives").glob("*.yml")):
         found += _of_alternative(alternative, root)
-    return found + [f"{name}: no pipeline here uses it" for name in _unused(root)]
+    return found or [f"{name}: no pipeline here uses it" for name in _unused(root)]
 
 
 def _of_one(
@@ -48,10 +52,12 @@ def _of_one(
     predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
     try:
         document = compile_pipeline(file, root, parameters, predefined)
+        if misshapen := schema.problems(document):
+            return [f"{where}: {line}" for line in misshapen]
         pipeline = model.read(document)
     except RehearsalError as error:
         return [f"{where}: {error}"]
-    lines = [*schema.problems(document), *task_inputs.problems(pipeline), *references.problems(pipeline)]
+    lines = [*task_inputs.problems(pipeline), *references.problems(pipeline)]
     for script in scripts(pipeline):
         lines += _shellcheck(script)
     missing = {one for stage in pipeline.stages for one in stage.environments} - environments
@@ -88,18 +94,20 @@ def _shellcheck(script: str) -> list[str]:
         [str(program), "--shell=bash", "--severity=style", "--format=gcc", "-"],
         input=plain, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode not in (0, 1):  # 1: it has found something
+        raise RehearsalError(f"shellcheck has checked nothing: {done.stderr.strip() or done.returncode}")
     return done.stdout.splitlines()
 
 
 def _unused(root: Path) -> list[str]:
     """Templates that no pipeline includes; the documented alternatives are for others to include."""
-    files = {one.relative_to(root).as_posix() for one in (root / "pipelines").glob("*/*.yml")}
-    pipelines = {name for name, _, _ in WAYS}
-    used: set[str] = set()
-    for name in (*pipelines, *files):
-        for reference in _references(load(root / name)):
-            used.add((root / name).parent.joinpath(reference).resolve().relative_to(root).as_posix())
-    return sorted(one for one in files - used if "/alternatives/" not in one)
+    files = set((root / "pipelines").glob("*/*.yml"))
+    pipelines = {root / name for name, _, _ in WAYS}
+    used = {
+        template_file(reference, file, root) for file in (*pipelines, *files) for reference in _references(load(file))
+    }
+    unused = (one.relative_to(root).as_posix() for one in files - used)
+    return sorted(one for one in unused if "/alternatives/" not in one)
 
 
 def _references(node: Any) -> Iterator[str]:

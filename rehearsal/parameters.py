@@ -11,8 +11,10 @@ from rehearsal.errors import PipelineError
 _ABSENT = object()
 
 
-def bind(declared: list[dict[str, Any]], given: Mapping[str, Any], file: Path) -> dict[str, Any]:
+def bind(declared: Any, given: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """Values by declared name. Raises PipelineError naming the file and the parameter."""
+    if not isinstance(declared, list) or not all(isinstance(one, dict) and "name" in one for one in declared):
+        raise PipelineError(f"{file.name}: parameters must be a list of mappings with a name each, not {declared!r}.")
     values = {name.lower(): (name, value) for name, value in given.items()}
     result: dict[str, Any] = {}
     for parameter in declared:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,28 @@ class Scope:
 def load(file: Path) -> dict[str, Any]:
     """Raises PipelineError naming the file when it is missing, no YAML or no mapping."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = _parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PipelineError(f"There is no file {file}.") from error
     except yaml.YAMLError as error:
         raise PipelineError(f"{file} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise PipelineError(f"{file} is not a mapping.")
-    return content
+    return dict(content)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """Parsing takes most of a compilation's time, and a pipeline includes the same few templates over and over."""
+    return yaml.safe_load(text)
+
+
+def template_file(path: str, file: Path, root: Path) -> Path:
+    """What `template:` in a file of the repository names. Raises PipelineError for one of another repository."""
+    path = path.removesuffix("@self")
+    if "@" in path:
+        raise PipelineError(f"{path}: templates of other repositories cannot be read here.")
+    return root / path.lstrip("/") if path.startswith("/") else (file.parent / path).resolve()
 
 
 def compile_pipeline(
@@ -187,10 +202,10 @@ def _each(directive: str, value: Any, scope: Scope) -> list[tuple[Any, Scope]]:
 
 def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any:
     """The list `key` of a template (`stages`, `jobs`, …), or with None the whole template, for extends."""
-    path = str(reference["template"]).removesuffix("@self")
-    if "@" in path:
-        raise PipelineError(f"{_name(scope)}: {path}: templates of other repositories cannot be read here.")
-    file = scope.root / path.lstrip("/") if path.startswith("/") else (scope.file.parent / path).resolve()
+    try:
+        file = template_file(str(reference["template"]), scope.file, scope.root)
+    except PipelineError as error:
+        raise PipelineError(f"{_name(scope)}: {error}") from error
     document = load(file)
     given = bind(document.pop("parameters", None) or [], reference.get("parameters") or {}, file)
     inner = Scope(scope.root, file, given, scope.variables, {})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from rehearsal import checking
+from rehearsal.errors import RehearsalError
 
 ROOT = Path(__file__).resolve().parents[3]
 _MAIN: checking.Way = ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True})
@@ -96,6 +98,20 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
             "        timeoutInMinutes",
             "Smoke: dependencies.Deploy is empty, since dependsOn has no Deploy",
         ),
+        # Another shape than a pipeline has.
+        (
+            "stages/verify.yml",
+            "- bash: make lint\n            displayName: Lint\n",
+            "- lint\n",
+            "'lint' is not of type",
+        ),
+        ("stages/verify.yml", "    dependsOn: []\n", "    dependsOn: {}\n", "dependsOn: {} is not of type"),
+        (
+            "stages/preview.yml",
+            "- name: environment\n",
+            "- title: environment\n",
+            "parameters must be a list of mappings",
+        ),
         # Keywords.
         ("stages/environment.yml", "lockBehavior: sequential", "lockBehavior: always", "lockBehavior"),
         ("stages/verify.yml", "timeoutInMinutes: 60", "timeoutMinutes: 60", "timeoutMinutes"),
@@ -110,3 +126,28 @@ def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong
     found = checking.problems(copy, [_IMAGE if file == "ci-image.yml" else _MAIN])
 
     assert any(said in line for line in found), found
+
+
+def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_to(copy: Path) -> None:
+    """From the repository's root, and as of this repository, which Azure Pipelines takes both."""
+    preview = copy / "pipelines/stages/preview.yml"
+    text = preview.read_text(encoding="utf-8")
+    changed = text.replace("../steps/agent.yml", "/pipelines/steps/agent.yml@self")
+    assert changed != text
+    preview.write_text(changed, encoding="utf-8")
+    assert checking.problems(copy, [_MAIN]) == []
+
+    (copy / "pipelines/steps/forgotten.yml").write_text("steps: [{bash: make lint}]", encoding="utf-8")
+    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/forgotten.yml: no pipeline here uses it"]
+
+
+def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / "shellcheck").write_text("#!/bin/sh\necho no such option >&2\nexit 3\n", encoding="utf-8")
+    (copy / "shellcheck").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(copy / "python"))
+    checking._shellcheck.cache_clear()
+
+    with pytest.raises(RehearsalError, match="shellcheck has checked nothing: no such option"):
+        checking.problems(copy, [_MAIN])

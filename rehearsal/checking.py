@@ -32,7 +32,7 @@ WAYS: tuple[Way, ...] = (
 
 
 def problems(root: Path, ways: Sequence[Way] = WAYS) -> list[str]:
-    """One line for each; empty when all is well. Templates that nothing uses are looked for when all else is well.
+    """One line for each; empty when all is well. What nothing uses is looked for when all else is well.
 
     Raises RehearsalError when scripts cannot be checked.
     """
@@ -43,7 +43,7 @@ def problems(root: Path, ways: Sequence[Way] = WAYS) -> list[str]:
         found += _of_one(root / name, root, f"{name} ({reason})", reason, parameters, set(known.environments))
     for alternative in sorted((root / "pipelines" / "alternatives").glob("*.yml")):
         found += _of_alternative(alternative, root)
-    return found or [f"{name}: no pipeline here uses it" for name in _unused(root)]
+    return found or [*_unused(root), *_unread(root)]
 
 
 def _of_one(
@@ -99,15 +99,29 @@ def _shellcheck(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _unused(root: Path) -> list[str]:
+def _files(root: Path) -> dict[Path, dict[str, Any]]:
+    """What every pipeline and template says, used or not."""
+    named = {*(root / name for name, _, _ in WAYS), *(root / "pipelines").glob("*/*.yml")}
+    return {file: load(file) for file in sorted(named)}
+
+
+def _unused(root: Path) -> Iterator[str]:
     """Templates that no pipeline includes; the documented alternatives are for others to include."""
-    files = set((root / "pipelines").glob("*/*.yml"))
-    pipelines = {root / name for name, _, _ in WAYS}
-    used = {
-        template_file(reference, file, root) for file in (*pipelines, *files) for reference in _references(load(file))
-    }
-    unused = (one.relative_to(root).as_posix() for one in files - used)
-    return sorted(one for one in unused if "/alternatives/" not in one)
+    files = _files(root)
+    used = {template_file(reference, file, root) for file, said in files.items() for reference in _references(said)}
+    for file in files.keys() - {root / name for name, _, _ in WAYS} - used:
+        if file.parent.name != "alternatives":
+            yield f"{file.relative_to(root)}: no pipeline here uses it"
+
+
+def _unread(root: Path) -> Iterator[str]:
+    """Parameters that can be given and change nothing."""
+    for file, said in _files(root).items():
+        names = [one["name"] for one in said.pop("parameters", [])]
+        read = {name.lower() for name in re.findall(r"\bparameters\.(\w+)", str(said))}
+        for name in names:
+            if name.lower() not in read:
+                yield f"{file.relative_to(root)}: nothing reads the parameter {name}"
 
 
 def _references(node: Any) -> Iterator[str]:

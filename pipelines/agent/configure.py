@@ -39,15 +39,28 @@ def configure(stack: str, variables: Mapping[str, str], folder: Path) -> dict[st
 
 
 def additions(variables: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
-    """Values by path in the settings. An empty variable says nothing."""
+    """Values by path in the settings. An empty variable says nothing.
+
+    Raises ConfigureError where the settings have something else than a list of principals.
+    """
     given = {f"dataopsml:{key}": variables[name] for name, key in _VALUES.items() if variables.get(name)}
     for name, (section, listed) in _PRINCIPALS.items():
         principal = variables.get(name)
-        known = (config.get(f"dataopsml:{section}") or {}).get(listed) or []
+        known = _principals(config, section, listed)
         if principal and principal not in [one.get("object_id") for one in known]:
             place = f"dataopsml:{section}.{listed}[{len(known)}]"
             given |= {f"{place}.object_id": principal, f"{place}.type": "ServicePrincipal"}
     return given
+
+
+def _principals(config: Mapping[str, Any], section: str, listed: str) -> list[Mapping[str, Any]]:
+    inside = config.get(f"dataopsml:{section}") or {}
+    known = (inside.get(listed) or []) if isinstance(inside, dict) else inside
+    if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
+        raise ConfigureError(
+            f"dataopsml:{section}.{listed} is {known!r}: it should be a list of principals, each with an object_id."
+        )
+    return known
 
 
 def _config(file: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def comment(stack: str, file: Path) -> str:
     if provider != "TfsGit":
         raise DevOpsError(
             f"The repository is of {provider}: the build's token comments in Azure Repos only. The preview is in the "
-            f"artifact preview-{stack}."
+            f"artifact preview-{stack}-{_variable('SYSTEM_STAGEATTEMPT')}."
         )
     number, repository = _variable("SYSTEM_PULLREQUEST_PULLREQUESTID"), _variable("BUILD_REPOSITORY_ID")
     threads = f"{_project()}/_apis/git/repositories/{repository}/pullRequests/{number}/threads"

@@ -106,6 +106,14 @@ def test_a_section_that_the_file_leaves_out_is_begun() -> None:
 
 
 @pytest.mark.parametrize(
+    "access", ["all", {"operators": "all"}, {"operators": {"object_id": "x"}}, {"operators": ["x"]}]
+)
+def test_a_section_of_another_shape_is_named(access: Any) -> None:
+    with pytest.raises(ConfigureError, match=r"dataopsml:access\.operators is .*should be a list of principals"):
+        additions({"MLPIPELINE_SP_OBJECT_ID": _DEPLOYER}, {"dataopsml:access": access})
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (None, r"There is no Pulumi\.staging\.yaml"),

@@ -36,6 +36,7 @@ def build(service: AzureDevOps, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
             "BUILD_REPOSITORY_ID": "repo-1",
             "BUILD_REPOSITORY_PROVIDER": "TfsGit",
             "BUILD_BUILDID": "4711",
+            "SYSTEM_STAGEATTEMPT": "2",
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -223,8 +224,10 @@ def test_a_repository_elsewhere_is_not_asked(
 ) -> None:
     monkeypatch.setenv("BUILD_REPOSITORY_PROVIDER", "GitHub")
 
-    with pytest.raises(DevOpsError, match=r"of GitHub.*artifact preview-dev"):
+    with pytest.raises(DevOpsError, match=r"of GitHub.*artifact preview-dev-2\."):
         devops.comment("dev", preview)
+    stage = (ROOT / "pipelines/stages/preview.yml").read_text(encoding="utf-8")
+    assert "artifact: preview-${{ parameters.environment }}-$(System.StageAttempt)" in stage
 
     assert service.calls == []
 

@@ -141,6 +141,14 @@ def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_t
     assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/forgotten.yml: no pipeline here uses it"]
 
 
+def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
+    agent = copy / "pipelines/steps/agent.yml"
+    declared = "parameters: [{name: fetchDepth, type: number, default: 1}]\n"
+    agent.write_text(declared + agent.read_text(encoding="utf-8"), encoding="utf-8")
+
+    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/agent.yml: nothing reads the parameter fetchDepth"]
+
+
 def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

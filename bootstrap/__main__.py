@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -90,11 +90,15 @@ def main() -> None:
     try:
         app()
     except PulumiError as error:
-        Console(stderr=True).print(f"[red]{error}[/red] Run it again when that is corrected: it goes on from here.")
-        raise SystemExit(1) from None
+        _fail(f"{error} Run it again when that is corrected: it goes on from here.")
     except BootstrapError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False)
-        raise SystemExit(1) from None
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    """As it is: what Pulumi says may have brackets, which are no markup."""
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

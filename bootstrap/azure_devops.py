@@ -79,7 +79,7 @@ def _arm(args: AzureDevOpsArgs) -> dict[str, ArmConnection]:
     def connection(name: str, subscription: pulumi.Input[str], description: str) -> ArmConnection:
         return ArmConnection(client_id=args.clients[name], subscription_id=subscription, description=description)
 
-    reading = "Previews and drift: reads, and nothing else."
+    reading = "Previews: reads, and nothing else."
     found = {name: (args.subscription_id, reading) for name in (ARM_CONNECTION, environment_connection("preview"))}
     for environment, subscription in args.subscriptions.items():
         found[environment_connection(environment)] = (subscription, f"Deploys to {environment}.")

@@ -61,9 +61,13 @@ class Engine:
         """The stack's settings, before anything runs. Raises BootstrapError."""
         if not self.settings_file.exists():
             raise BootstrapError(f"{self.settings_file} is missing: copy Pulumi.main.yaml and fill in what is yours.")
-        given = (yaml.safe_load(self.settings_file.read_text()) or {}).get("config") or {}
         try:
-            return read_settings({key: _text(value) for key, value in given.items()})
+            content = yaml.safe_load(self.settings_file.read_text(encoding="utf-8")) or {}
+            given = {str(key): _text(value) for key, value in (content.get("config") or {}).items()}
+        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+            raise BootstrapError(f"{self.settings_file} is not a settings file: {error}") from error
+        try:
+            return read_settings(given)
         except SettingsError as error:
             raise BootstrapError(str(error)) from None
 

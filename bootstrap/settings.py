@@ -54,7 +54,8 @@ def _address(value: str) -> str:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # A name may be all digits, such as a cost center's, and comes as a number in an object.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
 
 class Environment(_Section):
@@ -168,7 +169,8 @@ def read_settings(config: Mapping[str, str]) -> Settings:
 
 
 def _decoded(text: str) -> Any:
-    if text[:1] in {"{", "["} or text in {"true", "false"} or text.isdigit():
+    """Objects and lists; what a single value is to be, its field knows."""
+    if text[:1] in {"{", "["}:
         try:
             return json.loads(text)
         except ValueError:

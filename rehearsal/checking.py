@@ -109,8 +109,9 @@ def _unused(root: Path) -> Iterator[str]:
     """Templates that no pipeline includes; the documented alternatives are for others to include."""
     files = _files(root)
     used = {template_file(reference, file, root) for file, said in files.items() for reference in _references(said)}
-    for file in files.keys() - {root / name for name, _, _ in WAYS} - used:
-        if file.parent.name != "alternatives":
+    started = {root / name for name, _, _ in WAYS}
+    for file in files:
+        if file not in used | started and file.parent.name != "alternatives":
             yield f"{file.relative_to(root)}: no pipeline here uses it"
 
 

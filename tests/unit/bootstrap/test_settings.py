@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from bootstrap.engine import BootstrapError, Engine
+from bootstrap import __main__ as command_line
+from bootstrap.engine import BootstrapError, Engine, PulumiError
 from bootstrap.settings import SettingsError, read_settings
 from tests.unit.bootstrap.recorder import config, settings
 
@@ -41,7 +43,7 @@ _DEVOPS: dict[str, Any] = {
         ({"azure_devops": {**_DEVOPS, "token": "secret"}}, "azure_devops.token: there is no such setting"),
         ({"environments": [{"name": "dev"}, {"name": "live"}]}, "every commit would reach live by itself"),
         ({"operators": [{"object_id": "me"}]}, "operators.0.object_id = 'me'"),
-        ({"soft_delete_days": 3}, "soft_delete_days = 3"),
+        ({"soft_delete_days": 3}, "soft_delete_days = '3'"),
         ({"replication": "RAID"}, "replication = 'RAID'"),
         ({"protect": "perhaps"}, "protect = 'perhaps'"),
     ],
@@ -57,12 +59,27 @@ def test_a_last_environment_goes_without_approval_only_when_that_is_said() -> No
     assert settings(environments=[{"name": "dev"}, {"name": "live", "unapproved": True}]).names == ["dev", "live"]
 
 
+def test_a_text_of_digits_is_a_text_wherever_it_stands() -> None:
+    found = settings(cost_center="4711", azure_devops={**_DEVOPS, "enabled": False, "project": 2026})
+    assert (found.cost_center, found.azure_devops.project) == ("4711", "2026")
+    assert (found.soft_delete_days, found.protect) == (90, True)
+    assert settings(soft_delete_days="30", protect="false").model_dump(include={"soft_delete_days", "protect"}) == {
+        "soft_delete_days": 30,
+        "protect": False,
+    }
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     given = config(soft_delete_days=3, base_name="Data-Ops", environments=[{"name": "dev"}, {"name": "dev"}])
     del given["dataopsml-bootstrap:owner"]
     with pytest.raises(SettingsError) as caught:
         read_settings(given)
-    for said in ("owner is missing", "soft_delete_days = 3", "base_name = 'Data-Ops'", "must have names of their own"):
+    for said in (
+        "owner is missing",
+        "soft_delete_days = '3'",
+        "base_name = 'Data-Ops'",
+        "must have names of their own",
+    ):
         assert said in str(caught.value)
 
 
@@ -75,3 +92,24 @@ def test_the_settings_file_in_the_repository_is_valid_and_leaves_azure_devops_al
 def test_a_missing_settings_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BootstrapError, match=r"Pulumi\.mine\.yaml is missing: copy Pulumi\.main\.yaml"):
         Engine(tmp_path, "mine").settings()
+
+
+@pytest.mark.parametrize("text", ["config: [", "config: text", "- config", "config: {a: 2026-01-01}"])
+def test_a_file_that_is_no_settings_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "Pulumi.mine.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(BootstrapError, match=r"Pulumi\.mine\.yaml is not a settings file: "):
+        Engine(tmp_path, "mine").settings()
+
+
+@pytest.mark.parametrize("error", [PulumiError, BootstrapError])
+def test_what_pulumi_says_in_brackets_reaches_whoever_runs_it(
+    error: type[BootstrapError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "`pulumi up` failed: [red] is no stack, and [/dev] is no folder."
+    monkeypatch.setattr(command_line, "app", Mock(side_effect=error(said)))
+
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().err

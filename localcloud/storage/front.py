@@ -19,7 +19,7 @@ from localcloud.arm import private_link
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.storage import delegation, errors, listing, sharedkey
+from localcloud.storage import batches, delegation, errors, listing, sharedkey
 from localcloud.storage.fabric import StorageFabric, fabric_of
 from localcloud.storage.operations import Target, attributes_of, need_of, target_of
 
@@ -90,6 +90,8 @@ class StorageFront:
         target = target_of(unquote(raw_path), query)
         _check_name(target)
         headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+        if query.get("comp") == "batch" and headers.get("authorization", "").lower().startswith("bearer "):
+            return await self._batch(request, account, target, headers)
         trusted, principal = self._authorize(request, account, raw_path, target, query, headers)
         if endpoint == "dfs" and self._keeps_out_dfs(account):
             raise errors.endpoint_unsupported()
@@ -98,6 +100,24 @@ class StorageFront:
         return await self._forward(
             request, account_name, raw_path, headers, query, trusted=trusted, principal=principal
         )
+
+    async def _batch(self, request: Request, account: Resource, target: Target, headers: Mapping[str, str]) -> Response:
+        principal = self._principal(headers["authorization"], account.name)
+
+        def check(method: str, one: Target, query: Mapping[str, str], own: Mapping[str, str]) -> None:
+            _check_name(one)
+            self._check_role(principal, account, method, one, query, own)
+
+        async def send(method: str, url: str, own: dict[str, str]) -> httpx.Response:
+            given = {"x-ms-version": headers.get("x-ms-version", delegation.KEY_VERSION), **own}
+            given["x-localcloud-front"] = self._fabric.secret
+            if method == "PUT":
+                given["content-length"] = "0"
+            return await self._client.request(method, f"{self._azurite}/{account.name}{url}", headers=given)
+
+        if request.method != "POST":
+            raise ServiceError(405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")
+        return await batches.answer(request, target.container, check, send)
 
     def _keeps_out_dfs(self, account: Resource) -> bool:
         """Soft delete closes the dfs endpoint of an account without a hierarchical namespace."""

@@ -80,8 +80,6 @@ def _container_need(method: str, query: Mapping[str, str]) -> Need:
     if comp == "acl":
         action = "setAcl/action" if method == "PUT" else "getAcl/action"
         return Need((f"{_CONTAINERS}/{action}",), data=False)
-    if comp == "batch":
-        raise not_emulated("blob batches with a bearer token; send the requests one by one")
     verb = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}.get(method)
     if verb is None:
         raise not_emulated(f"the container operation {method} comp={comp}")

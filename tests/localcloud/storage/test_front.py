@@ -245,3 +245,31 @@ def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: Azure
         assert (caught.value.status_code, code_of(caught.value)) == (400, code)
     data.upload_blob("b" * 1024, b"1")
     assert [len(one.name) for one in data.list_blobs()] == [1024]
+
+
+def test_a_batch_deletes_what_its_caller_may_and_answers_for_each(azure: AzureSession, account: str) -> None:
+    assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    data = _data(azure, account)
+    for name in ("a", "b/ü 1", "c"):
+        data.upload_blob(name, b"1")
+    answers = list(data.delete_blobs("a", "b/ü 1", "none", raise_on_any_failure=False))
+    assert [answer.status_code for answer in answers] == [202, 202, 404]
+    assert answers[2].headers["x-ms-error-code"] == "BlobNotFound"
+    assert [one.name for one in data.list_blobs()] == ["c"]
+    data.set_standard_blob_tier_blobs("Cool", "c")
+    assert data.get_blob_client("c").get_blob_properties().blob_tier == "Cool"
+    azure.arm("DELETE", assignment, "2022-04-01")
+    azure.assign(account, "Storage Blob Data Reader", azure.object_id)
+    (refused,) = data.delete_blobs("c", raise_on_any_failure=False)
+    assert (refused.status_code, refused.headers["x-ms-error-code"]) == (403, "AuthorizationPermissionMismatch")
+    assert [one.name for one in data.list_blobs()] == ["c"], "a reader deletes nothing, in a batch neither"
+
+
+def test_what_is_no_batch_is_refused(azure: AzureSession, account: str) -> None:
+    token = azure.credential.get_token("https://storage.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2023-11-03"}
+    for kind, body in (("text/plain", b"x"), ("multipart/mixed; boundary=b", b"--b\r\n\r\nhello\r\n--b--\r\n")):
+        answer = requests.post(
+            f"{_url(account)}/?comp=batch", data=body, headers=headers | {"Content-Type": kind}, timeout=30
+        )
+        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidInput")

@@ -25,8 +25,8 @@ def get(call: Call) -> Json:
 
 def update(call: Call) -> Json:
     session, securable, name = _target(call, call.path["type"])
-    added = {_workspace(session, one): _type(securable, one) for one in _entries(call, "add")}
-    removed = [_workspace(session, one) for one in _entries(call, "remove")]
+    added = {_workspace(session, one.get("workspace_id")): _type(securable, one) for one in _entries(call, "add")}
+    removed = [_workspace(session, one.get("workspace_id")) for one in _entries(call, "remove")]
     kept = {key: type_ for key, type_ in session.bindings(securable, name).items() if key not in removed} | added
     session.put_bindings(securable, name, kept)
     return {"bindings": _rendered(kept)}
@@ -41,10 +41,10 @@ def get_catalog(call: Call) -> Json:
 def update_catalog(call: Call) -> Json:
     session, _, name = _target(call, CATALOG.type)
     kept = session.bindings(CATALOG, name)
-    for number in call.parameters.get("unassign_workspaces") or []:
-        kept.pop(_workspace(session, {"workspace_id": number}), None)
-    for number in call.parameters.get("assign_workspaces") or []:
-        kept[_workspace(session, {"workspace_id": number})] = _READ_WRITE
+    for number in _list(call, "unassign_workspaces"):
+        kept.pop(_workspace(session, number), None)
+    for number in _list(call, "assign_workspaces"):
+        kept[_workspace(session, number)] = _READ_WRITE
     session.put_bindings(CATALOG, name, kept)
     return {"workspaces": [one["workspace_id"] for one in _rendered(kept)]}
 
@@ -60,15 +60,21 @@ def _target(call: Call, type_: str) -> tuple[Session, Securable, str]:
 
 
 def _entries(call: Call, field: str) -> list[Json]:
-    given = call.parameters.get(field) or []
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+    given = _list(call, field)
+    if not all(isinstance(one, dict) for one in given):
         raise refusals.invalid(f"Field '{field}' must be a list of workspace bindings, got {given!r}.")
     return given
 
 
-def _workspace(session: Session, entry: Json) -> str:
-    number: Any = entry.get("workspace_id")
-    if not str(number).isdigit() or not session.is_attached(int(number)):
+def _list(call: Call, field: str) -> list[Any]:
+    given = call.parameters.get(field) or []
+    if not isinstance(given, list):
+        raise refusals.invalid(f"Field '{field}' must be a list, got {given!r}.")
+    return given
+
+
+def _workspace(session: Session, number: Any) -> str:
+    if not str(number).isdecimal() or not session.is_attached(int(number)):
         raise refusals.invalid(f"Workspace {number} is not assigned to metastore {session.info['name']}.")
     return str(number)
 

@@ -42,10 +42,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(CATALOG, call.path["name"])
-    privileges.require_sight(session, CATALOG, found["name"])
-    return found
+    return ownership.shown(call, CATALOG)
 
 
 def list_(call: Call) -> Json:
@@ -53,9 +50,7 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(CATALOG, call.path["name"])
-    privileges.require_owner(session, CATALOG, found["name"])
+    session, found = ownership.owned(call, CATALOG)
     given = listing.fields(call, "changes of catalogs", _CHANGES)
     check_optimization(given)
     return session.change(CATALOG, found, ownership.changes(session, CATALOG, given))
@@ -63,10 +58,8 @@ def update(call: Call) -> Json:
 
 def delete(call: Call) -> Json:
     """Without `force` a catalog has to be empty but for the information schema."""
-    session = Session.open(call)
-    found = session.get(CATALOG, call.path["name"])
+    session, found = ownership.owned(call, CATALOG)
     name = found["name"]
-    privileges.require_owner(session, CATALOG, name)
     schemas = session.within(SCHEMA, name)
     content = [one for one in schemas if one["name"] != INFORMATION_SCHEMA]
     if content and not call.flag("force"):

@@ -38,10 +38,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(STORAGE_CREDENTIAL, call.path["name"])
-    privileges.require_sight(session, STORAGE_CREDENTIAL, found["name"])
-    return found
+    return ownership.shown(call, STORAGE_CREDENTIAL)
 
 
 def list_(call: Call) -> Json:
@@ -49,9 +46,7 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(STORAGE_CREDENTIAL, call.path["name"])
-    privileges.require_owner(session, STORAGE_CREDENTIAL, found["name"])
+    session, found = ownership.owned(call, STORAGE_CREDENTIAL)
     given = listing.fields(call, "changes of storage credentials", _CHANGES, ("skip_validation", "force"))
     changes = ownership.changes(session, STORAGE_CREDENTIAL, given)
     if "azure_managed_identity" in changes:
@@ -64,9 +59,7 @@ def update(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(STORAGE_CREDENTIAL, call.path["name"])
-    privileges.require_owner(session, STORAGE_CREDENTIAL, found["name"])
+    session, found = ownership.owned(call, STORAGE_CREDENTIAL)
     if not call.flag("force"):
         _refuse_in_use(
             session,

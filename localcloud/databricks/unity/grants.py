@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from localcloud.core.errors import not_emulated
@@ -41,9 +42,7 @@ def update(call: Call) -> Json:
         raise refusals.invalid(f"Field 'changes' must be a list of objects, got {changes!r}.")
     granted = session.grants(securable, name)
     for change in changes:
-        named = str(change.get("principal") or "")
-        # Who has left the workspaces is in the account still, and what was granted to them can be taken away.
-        principal = named if named in granted else session.principal(named)
+        principal = _known(session, str(change.get("principal") or ""), granted)
         add, remove = (_privileges(securable, change.get(field)) for field in ("add", "remove"))
         if add & remove:
             raise refusals.invalid(f"Duplicate privileges to add and delete for principal {principal}.")
@@ -85,12 +84,17 @@ def _target(call: Call) -> tuple[Session, Securable, str]:
     return session, securable, str(session.get(securable, call.path["name"])["full_name"])
 
 
+def _known(session: Session, name: str, granted: Collection[str]) -> str:
+    """Who has left the workspaces is in the account still: what was granted to them can be seen and taken away."""
+    return name if name in granted else session.principal(name)
+
+
 def _visible(
     session: Session, securable: Securable, name: str, grants: dict[str, list[str]], principal: str | None
 ) -> dict[str, list[str]]:
     """All of them for who manages the object, else the caller's own."""
     if principal is not None:
-        wanted = session.principal(principal)
+        wanted = _known(session, principal, grants)
         grants = {key: held for key, held in grants.items() if key == wanted}
     of_metastore = securable is METASTORE and session.call.caller.is_admin  # as its page in the workspace shows them
     if of_metastore or privileges.manages(session, securable, name):

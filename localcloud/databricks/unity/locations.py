@@ -20,7 +20,7 @@ from localcloud.databricks.unity.session import Session
 from localcloud.databricks.unity.urls import Url
 
 _SHARED: dict[str, type] = {"url": str, "credential_name": str, "comment": str, "read_only": bool, "fallback": bool}
-_CREATE = "CreateExternalLocation"
+_CREATE, _UPDATE = "CreateExternalLocation", "UpdateExternalLocation"
 
 
 async def create(call: Call) -> Json:
@@ -53,10 +53,7 @@ async def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(EXTERNAL_LOCATION, call.path["name"])
-    privileges.require_sight(session, EXTERNAL_LOCATION, found["name"])
-    return found
+    return ownership.shown(call, EXTERNAL_LOCATION)
 
 
 def list_(call: Call) -> Json:
@@ -64,9 +61,7 @@ def list_(call: Call) -> Json:
 
 
 async def update(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(EXTERNAL_LOCATION, call.path["name"])
-    privileges.require_owner(session, EXTERNAL_LOCATION, found["name"])
+    session, found = ownership.owned(call, EXTERNAL_LOCATION)
     known = _SHARED | ownership.FIELDS
     given = listing.fields(call, "changes of external locations", known, ("skip_validation", "force"))
     changes = ownership.changes(session, EXTERNAL_LOCATION, given)
@@ -76,7 +71,7 @@ async def update(call: Call) -> Json:
     same = name == found["credential_name"]
     credential = session.find(STORAGE_CREDENTIAL, name) if same else _credential(session, name)
     if url != before:
-        urls.refuse_overlap(session, url, found["name"], "UpdateExternalLocation")
+        urls.refuse_overlap(session, url, found["name"], _UPDATE)
         if any(_dependents(session, before).values()) and not call.flag("force"):
             raise refusals.in_use(
                 "External Location has dependent catalogs, schemas, managed or external tables/volumes; use force"
@@ -88,15 +83,16 @@ async def update(call: Call) -> Json:
         if credential is None:
             raise refusals.missing(STORAGE_CREDENTIAL, name)
         await storage.check(session, url, credential, read_only=read_only)
+        found = session.get(EXTERNAL_LOCATION, found["name"])  # it may have been deleted or changed meanwhile
+        if url != before:
+            urls.refuse_overlap(session, url, found["name"], _UPDATE)
     if credential is not None:
         changes |= {"credential_name": credential["name"], "credential_id": credential["id"]}
     return session.change(EXTERNAL_LOCATION, found, changes | {"url": str(url)})
 
 
 def delete(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(EXTERNAL_LOCATION, call.path["name"])
-    privileges.require_owner(session, EXTERNAL_LOCATION, found["name"])
+    session, found = ownership.owned(call, EXTERNAL_LOCATION)
     uses = _dependents(session, urls.parse(found["url"]))
     if any(uses.values()) and not call.flag("force"):
         counts = ", ".join(f"{count} dependent {what}" for what, count in uses.items())

@@ -10,23 +10,30 @@ from localcloud.databricks.store import Json
 from localcloud.databricks.unity import privileges, refusals, urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, Securable
 from localcloud.databricks.unity.session import Session
+from localcloud.databricks.unity.urls import Url
 
 
 def storage(session: Session, securable: Securable, id_: str, root: str) -> Json:
-    """storage_root and storage_location of a new object.
+    """storage_root and storage_location of a new object. Raises what `place` raises."""
+    url = place(session, root, "CREATE_MANAGED_STORAGE")
+    plural = {"catalog": "catalogs", "schema": "schemas"}[securable.type]
+    kept = str(url)
+    return {"storage_root": kept, "storage_location": f"{kept.rstrip('/')}/__unitystorage/{plural}/{id_}"}
 
-    Raises INVALID_PARAMETER_VALUE outside of every external location, PERMISSION_DENIED for who may not manage data
-    there or where the location is not open to the workspace.
+
+def place(session: Session, address: str, privilege: str) -> Url:
+    """An address inside an external location.
+
+    Raises INVALID_PARAMETER_VALUE outside of every one, PERMISSION_DENIED for who lacks the privilege on it or where it
+    is not open to the workspace.
     """
-    url = urls.parse(root)
+    url = urls.parse(address)
     location = urls.location_of(session, url)
     if location is None:
         raise refusals.invalid(f"No parent external location found for path '{url}'. Please create one first.")
     session.get(EXTERNAL_LOCATION, location["name"])
-    privileges.require(session, EXTERNAL_LOCATION, location["name"], "CREATE_MANAGED_STORAGE")
-    plural = {"catalog": "catalogs", "schema": "schemas"}[securable.type]
-    kept = str(url)
-    return {"storage_root": kept, "storage_location": f"{kept.rstrip('/')}/__unitystorage/{plural}/{id_}"}
+    privileges.require(session, EXTERNAL_LOCATION, location["name"], privilege)
+    return url
 
 
 def no_storage() -> DetailedError:

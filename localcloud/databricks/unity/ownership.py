@@ -1,4 +1,4 @@
-"""What changes in every type alike: the owner, and the workspaces that an object is open to."""
+"""What is alike in every type: how objects are shown and listed, who changes them, their owner and isolation."""
 
 from __future__ import annotations
 
@@ -22,6 +22,22 @@ def changes(session: Session, securable: Securable, given: Json) -> Json:
             f" {kept['isolation_mode']}."
         )
     return kept
+
+
+def shown(call: Call, securable: Securable) -> Json:
+    """The object that the path names, for who may see it."""
+    session = Session.open(call)
+    found = session.get(securable, call.path["name"])
+    privileges.require_sight(session, securable, found["full_name"])
+    return found
+
+
+def owned(call: Call, securable: Securable) -> tuple[Session, Json]:
+    """The object that the path names, for who may change it."""
+    session = Session.open(call)
+    found = session.get(securable, call.path["name"])
+    privileges.require_owner(session, securable, found["full_name"])
+    return session, found
 
 
 def listed(call: Call, securable: Securable, key: str, parent: str | None = None) -> Json:

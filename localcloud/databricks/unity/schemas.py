@@ -39,10 +39,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(SCHEMA, call.path["name"])
-    privileges.require_sight(session, SCHEMA, found["full_name"])
-    return found
+    return ownership.shown(call, SCHEMA)
 
 
 def list_(call: Call) -> Json:
@@ -53,9 +50,7 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(SCHEMA, call.path["name"])
-    privileges.require_owner(session, SCHEMA, found["full_name"])
+    session, found = ownership.owned(call, SCHEMA)
     _refuse_system(found)
     given = listing.fields(call, "changes of schemas", _CHANGES)
     check_optimization(given)
@@ -63,10 +58,8 @@ def update(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(SCHEMA, call.path["name"])
+    session, found = ownership.owned(call, SCHEMA)
     name = found["full_name"]
-    privileges.require_owner(session, SCHEMA, name)
     _refuse_system(found)
     volumes = session.within(VOLUME, name)
     if volumes and not call.flag("force"):

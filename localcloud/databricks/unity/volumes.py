@@ -12,8 +12,8 @@ from typing import Any
 from localcloud.databricks.call import Call
 from localcloud.databricks.errors import DetailedError
 from localcloud.databricks.store import Json
-from localcloud.databricks.unity import listing, ownership, privileges, refusals, urls
-from localcloud.databricks.unity.securables import CATALOG, EXTERNAL_LOCATION, SCHEMA, VOLUME
+from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals, urls
+from localcloud.databricks.unity.securables import CATALOG, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import Session
 
 _FIELDS = {
@@ -47,10 +47,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(VOLUME, call.path["name"])
-    privileges.require_sight(session, VOLUME, found["full_name"])
-    return found
+    return ownership.shown(call, VOLUME)
 
 
 def list_(call: Call) -> Json:
@@ -59,17 +56,13 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(VOLUME, call.path["name"])
-    privileges.require_owner(session, VOLUME, found["full_name"])
+    session, found = ownership.owned(call, VOLUME)
     given = listing.fields(call, "changes of volumes", {"comment": str, "owner": str})
     return session.change(VOLUME, found, ownership.changes(session, VOLUME, given))
 
 
 def delete(call: Call) -> Json:
-    session = Session.open(call)
-    found = session.get(VOLUME, call.path["name"])
-    privileges.require_owner(session, VOLUME, found["full_name"])
+    session, found = ownership.owned(call, VOLUME)
     session.remove(VOLUME, found["full_name"])
     return {}
 
@@ -94,12 +87,7 @@ def _schema(session: Session, call: Call, rpc: str) -> Json:
 
 
 def _external(session: Session, call: Call) -> str:
-    url = urls.parse(listing.required(call, _CREATE, "storage_location"))
-    location = urls.location_of(session, url)
-    if location is None:
-        raise refusals.invalid(f"No parent external location found for path '{url}'. Please create one first.")
-    session.get(EXTERNAL_LOCATION, location["name"])
-    privileges.require(session, EXTERNAL_LOCATION, location["name"], "CREATE_EXTERNAL_VOLUME")
+    url = managed.place(session, listing.required(call, _CREATE, "storage_location"), "CREATE_EXTERNAL_VOLUME")
     if any(url.overlaps(other) for other in urls.managed(session)):
         raise refusals.overlap(str(url), _CREATE, "managed storage")
     for other in session.all(VOLUME):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import catalog as uc
 from databricks.sdk.service import iam
 
+from localcloud.databricks.unity import storage
 from tests.localcloud.databricks.conftest import CONNECTOR
 from tests.localcloud.databricks.unity import IDENTITY, Place, refused, unique
 from tests.localcloud.databricks.unity import catalog as catalog
@@ -128,6 +131,29 @@ def test_a_location_keeps_its_url_as_databricks_writes_it(admin: WorkspaceClient
     assert (made.credential_name, made.comment, made.read_only, made.fallback) == (place.credential, "c", False, False)
     moved = admin.external_locations.update(place.location, url=f"{place.url}three", skip_validation=True)
     assert moved.url == f"{place.url}three"
+
+
+def test_what_happens_to_a_location_while_its_new_place_is_tried_is_not_undone(
+    admin: WorkspaceClient, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, other = f"{place.url}moved/", unique("loc")
+
+    def meanwhile(happens: Callable[[], object]) -> None:
+        async def check(*given: Any, **options: Any) -> None:
+            await asyncio.to_thread(happens)
+
+        monkeypatch.setattr(storage, "check", check)
+
+    url = f"{moved.replace('data@', 'other@')}"
+    meanwhile(lambda: admin.external_locations.create(other, url, place.credential, skip_validation=True))
+    with pytest.raises(DatabricksError, match="overlaps with an existing external location"):
+        admin.external_locations.update(place.location, url=url)
+    admin.external_locations.delete(other)
+
+    meanwhile(lambda: admin.external_locations.delete(place.location))
+    with pytest.raises(DatabricksError, match=f"'{place.location}' does not exist"):
+        admin.external_locations.update(place.location, url=moved)
+    assert place.location not in [one.name for one in admin.external_locations.list()]
 
 
 @pytest.mark.parametrize("inner", ["", "a", "a/b/"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import BadRequest
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import catalog as uc
 
@@ -99,6 +101,7 @@ def test_what_was_granted_to_who_has_left_can_be_taken_away(admin: WorkspaceClie
     grant(admin, "catalog", catalog, name, Privilege.USE_CATALOG)
     admin.service_principals.delete(str(left.id))
     assert granted(admin, "catalog", catalog) == {name: {"USE_CATALOG"}}
+    assert granted(admin, "catalog", catalog, principal=name) == {name: {"USE_CATALOG"}}
     admin.grants.update(
         "catalog", catalog, changes=[uc.PermissionsChange(remove=[Privilege.USE_CATALOG], principal=name)]
     )
@@ -282,6 +285,14 @@ def test_wrong_bindings_are_refused(admin: WorkspaceClient, catalog: str, schema
         "INVALID_PARAMETER_VALUE",
         "Workspace 42 is not assigned to metastore metastore_azure_westeurope.",
     )
+    for workspaces, said in (
+        (["²"], "Workspace ² is not assigned to metastore metastore_azure_westeurope."),
+        (WORKSPACE, f"Field 'assign_workspaces' must be a list, got {WORKSPACE}."),
+    ):
+        body = {"assign_workspaces": workspaces}
+        path = f"/api/2.1/unity-catalog/workspace-bindings/catalogs/{catalog}"
+        with pytest.raises(BadRequest, match=re.escape(said)):
+            admin.api_client.do("PATCH", path, body=body)
     with pytest.raises(DatabricksError, match="does not emulate Unity Catalog's workspace bindings of a schema"):
         list(admin.workspace_bindings.get_bindings("schema", schema))
     path = f"/api/2.1/unity-catalog/catalogs/{catalog}"

@@ -33,8 +33,12 @@ class Candidate:
 
 
 def versions(ml: Any) -> list[Any]:
-    """Of the workspace's model, newest first; none when there is no such model."""
-    return sorted(listed(ml), key=lambda model: int(model.version), reverse=True)
+    """Of the workspace's model, newest first; none when there is no such model.
+
+    Runs and promotions number their versions; a version that somebody gave another name is none of theirs.
+    """
+    numbered = [model for model in listed(ml) if str(model.version).isdecimal()]
+    return sorted(numbered, key=lambda model: int(model.version), reverse=True)
 
 
 def listed(ml: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlops import jobs
 from mlops.errors import GateError
-from mlops.publish import MODEL, Published
+from mlops.publish import MODEL, NO_COMMIT, Published
 
 LINEAGE = ("commit", "code_version", "data_version", "training_run", "pipeline_run")
 METRIC = "metric."
@@ -44,7 +44,7 @@ def check_tested(lineage: Tags, job: jobs.Job) -> None:
 def choose_deployment(found: Sequence[Published], lineage: Tags, environment: str) -> Published:
     """The target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
 
-    Without build ids a version differs from stack to stack, and the commit decides.
+    Without build ids a version differs from stack to stack, and the commit decides, where there is one.
     """
     version, commit = lineage["code_version"], lineage["commit"]
     same = [one for one in found if one.version == version]
@@ -54,6 +54,11 @@ def choose_deployment(found: Sequence[Published], lineage: Tags, environment: st
                 f"The lineage does not match: deployment {one.deployment} was published from commit "
                 f"{one.commit}, but what was tested comes from {commit}."
             )
+    if not same and commit == NO_COMMIT:
+        raise GateError(
+            f"Version {version} was not published from a git checkout: nothing tells which deployment on {environment} "
+            "has its code."
+        )
     chosen = [*same, *(one for one in found if one.commit == commit)]
     if not chosen:
         raise GateError(

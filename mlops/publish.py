@@ -27,6 +27,7 @@ _SOURCES = ("pipeline.py", "job_environment.py")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
 FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
+NO_COMMIT = "nogit"
 
 Say = Callable[[str], None]
 
@@ -174,13 +175,13 @@ def _fingerprint(clients: Clients) -> str:
 
 
 def commit() -> str:
-    """The whole git revision, "nogit" outside of a repository."""
+    """The whole git revision, NO_COMMIT outside of a repository."""
     command = ["git", "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "nogit"
-    return done.stdout.strip() if done.returncode == 0 else "nogit"
+        return NO_COMMIT
+    return done.stdout.strip() if done.returncode == 0 else NO_COMMIT
 
 
 def _environment(ml: Any) -> Any:

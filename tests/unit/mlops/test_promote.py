@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from mlops import candidates
 from mlops.errors import GateError
 from mlops.jobs import Job
 from mlops.lineage import check_lineage, check_tested, choose_deployment
 from mlops.promote import previous_deployment, serving
-from mlops.publish import Published
+from mlops.publish import NO_COMMIT, Published
 
 LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "training_run": "t", "pipeline_run": "p"}
 
@@ -54,6 +57,22 @@ def test_the_deployment_of_the_same_version_and_commit_is_chosen() -> None:
 
 def test_without_build_ids_the_commit_decides() -> None:
     assert choose_deployment([_deployment("c1-prod", "c1")], LINEAGE, "prod").deployment == "v-c1-prod"
+
+
+def test_without_a_commit_only_the_same_version_is_the_same_code() -> None:
+    lineage = LINEAGE | {"code_version": "nogit-1", "commit": NO_COMMIT}
+    other, same = _deployment("nogit-2", NO_COMMIT), _deployment("nogit-1", NO_COMMIT)
+
+    assert choose_deployment([other, same], lineage, "prod") is same
+    with pytest.raises(GateError, match="Version nogit-1 was not published from a git checkout"):
+        choose_deployment([other], lineage, "prod")
+
+
+def test_versions_are_the_numbered_ones_newest_first() -> None:
+    there = [SimpleNamespace(version=version) for version in ("2", "by-hand", "10", "9")]
+    ml = SimpleNamespace(models=SimpleNamespace(list=lambda name: iter(there)))
+
+    assert [model.version for model in candidates.versions(ml)] == ["10", "9", "2"]
 
 
 def test_the_same_version_of_another_commit_is_refused() -> None:

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_azuredevops as azuredevops
 
 from bootstrap.identities import Federation
-from bootstrap.naming import REGISTRY_CONNECTION, WEBHOOK, WEBHOOK_CONNECTION
+from bootstrap.naming import REGISTRY_CONNECTION, WEBHOOK, WEBHOOK_CONNECTION, slug
 
 _FEDERATED = "WorkloadIdentityFederation"
 
@@ -62,7 +62,7 @@ class Connections(pulumi.ComponentResource):
 
     def _arm(self, connection: str, arm: ArmConnection) -> None:
         made = azuredevops.ServiceEndpointAzureRM(
-            f"{self._name}-{_slug(connection)}",
+            f"{self._name}-{slug(connection.removeprefix('DataOpsML '))}",
             service_endpoint_name=connection,
             project_id=self._args.project_id,
             description=arm.description,
@@ -73,10 +73,7 @@ class Connections(pulumi.ComponentResource):
             azurerm_subscription_name=arm.subscription_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.ids[connection] = made.id
-        self.federations[connection] = Federation(
-            issuer=made.workload_identity_federation_issuer, subject=made.workload_identity_federation_subject
-        )
+        self._keep(connection, made)
 
     def _registry(self) -> None:
         args = self._args
@@ -94,11 +91,12 @@ class Connections(pulumi.ComponentResource):
             resource_group=args.registry_group,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.ids[REGISTRY_CONNECTION] = made.id
-        self.federations[REGISTRY_CONNECTION] = Federation(
+        self._keep(REGISTRY_CONNECTION, made)
+
+    def _keep(
+        self, connection: str, made: azuredevops.ServiceEndpointAzureRM | azuredevops.ServiceEndpointAzureEcr
+    ) -> None:
+        self.ids[connection] = made.id
+        self.federations[connection] = Federation(
             issuer=made.workload_identity_federation_issuer, subject=made.workload_identity_federation_subject
         )
-
-
-def _slug(connection: str) -> str:
-    return connection.removeprefix("DataOpsML ").lower().replace(" - ", "-").replace(" ", "-")

@@ -30,6 +30,11 @@ def deployment_environment(environment: str) -> str:
     return f"dataopsml-{environment}"
 
 
+def slug(label: str) -> str:
+    """A connection's or group's name as part of a resource's name."""
+    return label.lower().replace(" - ", "-").replace(" ", "-")
+
+
 @dataclass(frozen=True)
 class Names:
     """Names by base name."""

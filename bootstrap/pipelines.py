@@ -19,6 +19,7 @@ from bootstrap.naming import (
     WORKSPACE_CONNECTION,
     deployment_environment,
     environment_connection,
+    slug,
 )
 from bootstrap.settings import Environment, Repository
 
@@ -184,9 +185,8 @@ class Pipelines(pulumi.ComponentResource):
         label: str,
         resource_id: pulumi.Input[str],
     ) -> None:
-        slug = label.lower().replace(" - ", "-").replace(" ", "-")
         azuredevops.PipelineAuthorization(
-            f"{self._name}-{spec.name}-{kind}-{slug}",
+            f"{self._name}-{spec.name}-{kind}-{slug(label)}",
             project_id=self._args.project_id,
             resource_id=resource_id,
             type=kind,

@@ -52,7 +52,6 @@ def _spark(scratch: Path) -> Iterator[Any]:
     os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
     options: dict[str, bool | float | int | str | None] = {
         "spark.ui.enabled": "false",
-        "spark.local.dir": str(scratch),
         "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
     }
     session = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()

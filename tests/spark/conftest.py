@@ -28,7 +28,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             SparkSession.builder.master("local[2]")
             .appName("tests")
             .config("spark.ui.enabled", "false")
-            .config("spark.local.dir", str(scratch))
             .config("spark.driver.extraJavaOptions", shlex.join(jvm_options(scratch)))
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.session.timeZone", "Etc/UTC")

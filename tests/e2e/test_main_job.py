@@ -100,6 +100,14 @@ def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
     assert registered_versions(machine) == [1]
 
 
+def test_a_failed_update_ends_with_the_engine_s_own_error(machine: Machine) -> None:
+    up = machine.make("up", "POLICY=--policy-pack no/such/pack")
+
+    assert up.code != 0, up.text
+    assert "no/such/pack" in up.text, up.text
+    assert "Published" not in up.text, "nothing is published on a platform that could not be brought up to date"
+
+
 def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> None:
     assert [file.name for file in machine.scratch.iterdir()] == []
     status = machine.make("status")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 from data.make_diabetes import FILE
 from mlops.components.evaluate.src.evaluate import Metrics, Thresholds, decide, read_thresholds
 from mlops.components.train.src.train import split
+from tests.unit.mlops import forked_steps
 
 COMPONENTS = Path(__file__).resolve().parents[3] / "mlops" / "components"
 _FOREIGN = ("AZURE", "MLFLOW", "MSI", "DATABRICKS")
@@ -28,26 +29,12 @@ class Steps:
 
     folder: Path
     tracking: str
+    processes: forked_steps.Steps
 
     def run(self, step: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         (program,) = (COMPONENTS / step / "src").glob("*.py")
-        return subprocess.run(
-            [sys.executable, program.name, *words],
-            cwd=program.parent,
-            env=clean
-            | {
-                "MLFLOW_TRACKING_URI": self.tracking,
-                "MLFLOW_EXPERIMENT_NAME": "training",
-                "AZUREML_ROOT_RUN_ID": "run-1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return self.processes.run(program, words)
 
     def pipeline(self, rows: pd.DataFrame, name: str) -> dict[str, Any]:
         """Train, evaluate, register; the report."""
@@ -76,12 +63,16 @@ class Steps:
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Steps:
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     folder = tmp_path_factory.mktemp("steps")
     tracking = f"sqlite:///{folder / 'mlflow.db'}"
     client = mlflow.MlflowClient(tracking)
     client.create_experiment("training", (folder / "artifacts").as_uri())
-    return Steps(folder, tracking)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    given = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": "run-1"}
+    processes = forked_steps.Steps(clean | given | {"PYTHONDONTWRITEBYTECODE": "1"}, folder)
+    yield Steps(folder, tracking, processes)
+    processes.close()
 
 
 @pytest.fixture(scope="module")

@@ -71,9 +71,9 @@ def measure(model: Any, rows: pd.DataFrame) -> Metrics:
 
 
 def newest_version(name: str) -> str | None:
-    """The highest version number in the registry, None when there is none."""
-    versions = mlflow.MlflowClient().search_model_versions(f"name='{name}'")
-    return max((str(one.version) for one in versions), key=int, default=None)
+    """The highest version number in the registry, None when there is none; other names than numbers do not count."""
+    versions = [str(one.version) for one in mlflow.MlflowClient().search_model_versions(f"name='{name}'")]
+    return max((version for version in versions if version.isdecimal()), key=int, default=None)
 
 
 def main() -> None:

@@ -1,0 +1,78 @@
+"""Runs the components' programs as processes of their own that have MLflow and scikit-learn imported already.
+
+Importing them takes most of a step's time, so one process does it once and forks for every step. Run as a program it
+reads a step a line, {program, words, out, err}, and answers its exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+_IMPORTED = (
+    "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
+    "pyarrow.parquet", "skops.io",
+)  # fmt: skip
+
+
+class Steps:
+    """To be closed; `environment` is that of every step."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._folder = folder
+        self._parent = subprocess.Popen(
+            [sys.executable, __file__], env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, program: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+        out, err = self._folder / "out", self._folder / "err"
+        given, answered = _pipe(self._parent.stdin), _pipe(self._parent.stdout)
+        step = {"program": str(program), "words": words, "out": str(out), "err": str(err)}
+        given.write(json.dumps(step) + "\n")
+        given.flush()
+        code = int(answered.readline())
+        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+
+    def close(self) -> None:
+        self._parent.kill()  # it has nothing to finish, and takes seconds to take itself apart
+        self._parent.communicate()
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
+
+
+def _serve() -> None:
+    for module in _IMPORTED:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        step = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(Path(step["program"]), step["words"], step["out"], step["err"])
+            return
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _become(program: Path, words: list[str], out: str, err: str) -> None:
+    """What `python program.py` is in its folder."""
+    for number, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(program.parent)
+    sys.path[0], sys.argv = str(program.parent), [program.name, *words]
+    runpy.run_path(str(program), run_name="__main__")
+
+
+if __name__ == "__main__":
+    _serve()

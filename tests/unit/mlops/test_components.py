@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from data.make_diabetes import FILE
-from mlops.components.evaluate.src.evaluate import Metrics, Thresholds, decide, read_thresholds
+from mlops.components.evaluate.src.evaluate import Metrics, Thresholds, decide, newest_version, read_thresholds
 from mlops.components.train.src.train import split
 from tests.unit.mlops import forked_steps
 
@@ -147,6 +148,15 @@ def test_a_model_is_registered_when_it_is_good_enough_and_better(
 
     assert decision.register is register
     assert reason in decision.reason
+
+
+def test_the_newest_version_is_the_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [SimpleNamespace(version=version) for version in ("9", "10", "by-hand")]
+    monkeypatch.setattr(mlflow, "MlflowClient", lambda: SimpleNamespace(search_model_versions=lambda _: there))
+
+    assert newest_version("diabetes") == "10"
+    there.clear()
+    assert newest_version("diabetes") is None
 
 
 @pytest.mark.parametrize("text", ["minimum_r2: 0.1\n", "minimum_r2: good\nminimum_improvement: 0\n", "- 1\n"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+_ORPHAN_CHECK_SECONDS = 1.0
 
 
 class PluginError(Exception):
@@ -85,6 +88,7 @@ async def _serve(provider: Provider, version: str) -> None:
     servicer = _Servicer(sys.argv[1:], version, provider, engine_address=engine)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     stop = asyncio.Event()
+    parent = os.getppid()
     loop = asyncio.get_running_loop()
     # The engine ends a plugin that has nothing to do by SIGINT. A user's Ctrl-C reaches the whole process group: then a
     # request that is under way goes on, and the engine cancels it in its own time.
@@ -94,5 +98,9 @@ async def _serve(provider: Provider, version: str) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await stop.wait()
+    # An engine that was killed cannot end its plugins, and nobody would read their answers.
+    while os.getppid() == parent:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _ORPHAN_CHECK_SECONDS)
+            break
     await server.stop(None)

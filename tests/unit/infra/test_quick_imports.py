@@ -12,7 +12,8 @@ import pytest
 from infra.stack_file import ROOT
 
 REGISTRATIONS = """
-import json, sys
+import gc, json, sys
+gc.disable()  # looking through the SDKs' objects again and again takes half of the time; see tests/unit/conftest.py
 if "quick" in sys.argv:
     from infra import quick_imports
     quick_imports.install()

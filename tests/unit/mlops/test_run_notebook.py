@@ -7,6 +7,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.unit.mlops.databricks_workspace import RUN, SECRET, TOKEN, Workspace,
 
 PROGRAM = Path(__file__).resolve().parents[3] / "mlops/components/run_databricks_notebook/src/run_notebook.py"
 _FOREIGN = ("AZURE", "ARM_", "MSI", "IDENTITY", "DATABRICKS", "HTTP", "http", "NO_PROXY", "no_proxy", "ALL_PROXY")
+_sleep = time.sleep
 _OPTIONS = {
     "notebook-path": "/Shared/train/feature_engineering",
     "instance-pool-id": "pool-1",
@@ -57,6 +59,7 @@ class Step:
     def run(self, **options: Any) -> tuple[int, str, list[str]]:
         """Exit code, standard output, lines of standard error. No token is in either; another error is the test's."""
         self._patch.setattr(sys, "argv", [str(PROGRAM), *self._words(options)])
+        self._patch.setattr(time, "sleep", lambda seconds: _sleep(min(seconds, 0.01)))  # what it waits for has happened
         mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGTERM)
         code, said = 0, ""
         try:

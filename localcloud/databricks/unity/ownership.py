@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localcloud.core.errors import not_emulated
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
 from localcloud.databricks.unity import listing, privileges, refusals
@@ -28,6 +29,7 @@ def shown(call: Call, securable: Securable) -> Json:
     """The object that the path names, for who may see it."""
     session = Session.open(call)
     found = session.get(securable, call.path["name"])
+    _refuse_browsing(session, securable, [found])
     privileges.require_sight(session, securable, found["full_name"])
     return found
 
@@ -51,5 +53,15 @@ def listed(call: Call, securable: Securable, key: str, parent: str | None = None
         reachable = session.is_bound(securable, item) or (unbound and privileges.manages(session, securable, name))
         return reachable and privileges.sees(session, securable, name)
 
+    _refuse_browsing(session, securable, items)
     visible = [item for item in items if is_shown(item)]
     return listing.page(call, visible, key, lambda item: str(item["full_name"]))
+
+
+def _refuse_browsing(session: Session, securable: Securable, items: list[Json]) -> None:
+    """What BROWSE alone shows is a part of an object's fields, which Databricks does not publish."""
+    if not session.call.flag("include_browse"):
+        return
+    for item in items:
+        if privileges.only_browses(session, securable, item["full_name"]):
+            raise not_emulated(f"Unity Catalog's include_browse, for who has BROWSE alone on {item['full_name']}")

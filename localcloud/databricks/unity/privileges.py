@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from localcloud.databricks.store import Json
 from localcloud.databricks.unity import refusals
@@ -36,9 +36,8 @@ def require(session: Session, securable: Securable, name: str, privilege: str) -
 
 def enter(session: Session, securable: Securable, name: str) -> None:
     """Raises PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
-    for one, full_name in reversed(chain(securable, name)[1:]):
-        if not (holds(session, one, full_name, one.use) or manages(session, one, full_name)):
-            raise refusals.lacks(one.use, one, full_name)
+    for one, full_name in _closed(session, securable, name):
+        raise refusals.lacks(one.use, one, full_name)
 
 
 def require_sight(session: Session, securable: Securable, name: str) -> None:
@@ -47,10 +46,23 @@ def require_sight(session: Session, securable: Securable, name: str) -> None:
         raise refusals.lacks(securable.use or "BROWSE", securable, name)
 
 
+def only_browses(session: Session, securable: Securable, name: str) -> bool:
+    """Whether BROWSE is all that the caller has to look at the object with: include_browse shows it a part then."""
+    sight = sees(session, securable, name) and not any(_closed(session, securable, name))
+    return not sight and holds(session, securable, name, "BROWSE")
+
+
 def require_owner(session: Session, securable: Securable, name: str) -> None:
     """Raises PERMISSION_DENIED for who neither owns the object, or what it is in, nor has MANAGE."""
     if not manages(session, securable, name):
         raise refusals.not_owner(securable, name)
+
+
+def _closed(session: Session, securable: Securable, name: str) -> Iterator[tuple[Securable, str]]:
+    """The catalog and schema above that the caller may not use, from the top."""
+    for one, full_name in reversed(chain(securable, name)[1:]):
+        if not (holds(session, one, full_name, one.use) or manages(session, one, full_name)):
+            yield one, full_name
 
 
 def _held(session: Session, securable: Securable, name: str, suffices: Callable[[list[str]], bool]) -> bool:

@@ -190,6 +190,26 @@ def test_a_principal_sees_and_does_what_it_was_granted(
     assert member.catalogs.update(catalog, comment="mine").comment == "mine"
 
 
+def test_what_browsing_alone_would_show_is_said_not_to_be_emulated(
+    admin: WorkspaceClient, member: WorkspaceClient, catalog: str, schema: str, job: str
+) -> None:
+    grant(admin, "catalog", catalog, job, Privilege.BROWSE)
+    closed = f"User does not have USE CATALOG on Catalog '{catalog}'."
+    refused(lambda: member.catalogs.get(catalog), "PERMISSION_DENIED", closed)
+    assert catalog not in {one.name for one in member.catalogs.list()}
+    for look in (
+        lambda: member.catalogs.get(catalog, include_browse=True),
+        lambda: list(member.catalogs.list(include_browse=True)),
+        lambda: member.schemas.get(schema, include_browse=True),
+    ):
+        with pytest.raises(DatabricksError, match="does not emulate Unity Catalog's include_browse"):
+            look()
+    assert admin.catalogs.get(catalog, include_browse=True).name == catalog
+
+    grant(admin, "catalog", catalog, job, Privilege.USE_CATALOG)
+    assert member.catalogs.get(catalog, include_browse=True).name == catalog
+
+
 def test_only_own_grants_are_shown_to_who_does_not_manage(
     admin: WorkspaceClient, member: WorkspaceClient, place: Place, job: str, me: str
 ) -> None:

@@ -56,7 +56,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.sql.catalogImplementation": "in-memory",
         "spark.local.dir": str(folder / "local"),
         "spark.hadoop.fs.abfss.impl.disable.cache": "true",
-        **{f"spark.hadoop.{key}": value for key, value in _BLOB_ENDPOINT.items()},
+        **{f"spark.hadoop.{key}": value for key, value in _STORAGE.items()},
     }
 
 
@@ -80,11 +80,8 @@ def archive_file(settings: Settings, tools: SparkTools) -> Path:
     return settings.cache / "spark" / f"classes-{digest}.jsa"
 
 
-_BLOB_ENDPOINT = {
-    # The storage accounts are Azurite's, which has the Blob protocol alone.
-    "fs.azure.account.hns.enabled": "false",
-    "fs.azure.fns.account.service.type": "BLOB",
-    "fs.azure.ingress.service.type": "BLOB",
+_STORAGE = {
+    # The JVM's own client takes the proxy and the roots of certificates from the JVM's properties.
     "fs.azure.networking.library": "JDK_HTTP_URL_CONNECTION",
     # The driver's own default, 30, is minutes of silence when a storage account does not exist.
     "fs.azure.io.retry.max.retries": "5",

@@ -2,11 +2,13 @@
 //   node azurite.js AZURITE_PACKAGE_FOLDER ACCOUNTS_FILE [azurite-blob arguments]
 // ACCOUNTS_FILE is JSON: {"secret": "hex", "accounts": {"name": ["key1 in base64", "key2 in base64"]}}. It is replaced
 // atomically and read again when it changed, so that a new storage account needs no restart: Azurite itself takes accounts
-// from an environment variable, at start. Four things more differ from Azurite's own command:
+// from an environment variable, at start. Five things more differ from Azurite's own command:
 //   1. a request with the secret in x-localcloud-front comes from the storage front, which has done the authorization;
 //   2. user delegation keys are derived from the secret, not from the constant in Azurite's source;
 //   3. user delegation SAS of versions that Azurite does not know yet are understood;
-//   4. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold.
+//   4. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold;
+//   5. the front may delete, or rename by a copy, a blob with all that is below it in one step (x-localcloud-tree), as
+//      Data Lake Storage does with directories. What is renamed keeps its ETag and times.
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
@@ -40,13 +42,17 @@ azurite("common/AccountDataStore").default.prototype.getAccount = function (name
   return accounts.get(name);
 };
 
-const SharedKey = azurite("blob/authentication/BlobSharedKeyAuthenticator").default;
-const validate = SharedKey.prototype.validate;
-SharedKey.prototype.validate = async function (request, context) {
+function fromFront(request) {
   refresh();
   const given = Buffer.from(request.getHeader("x-localcloud-front") || "");
   const wanted = Buffer.from(secret);
-  if (given.length === wanted.length && crypto.timingSafeEqual(given, wanted)) return true;
+  return given.length === wanted.length && crypto.timingSafeEqual(given, wanted);
+}
+
+const SharedKey = azurite("blob/authentication/BlobSharedKeyAuthenticator").default;
+const validate = SharedKey.prototype.validate;
+SharedKey.prototype.validate = async function (request, context) {
+  if (fromFront(request)) return true;
   return validate.call(this, request, context);
 };
 
@@ -67,6 +73,61 @@ signatures.generateBlobSASSignatureWithUDK = (values, resource, account, key) =>
   lines.splice(-5, 0, "", "");
   const newer = lines.join("\n");
   return [crypto.createHmac("sha256", key).update(newer, "utf8").digest("base64"), newer];
+};
+
+const Store = azurite("blob/persistence/LokiBlobMetadataStore").default;
+const blobErrors = azurite("blob/errors/StorageErrorFactory").default;
+const { startCopyFromURL, deleteBlob } = Store.prototype;
+
+function tree(context) {
+  return fromFront(context.request) ? context.request.getHeader("x-localcloud-tree") : undefined;
+}
+
+// Nothing is awaited from here to the end of a rename or delete: no other request is served in between.
+function below(collection, nameKey, account, container, name) {
+  return collection
+    .find({ accountName: account, containerName: container })
+    .filter((one) => one[nameKey] === name || one[nameKey].startsWith(`${name}/`));
+}
+
+function checkLease(context, blob, id) {
+  if (blob === undefined || blob.properties.leaseState !== "leased") return;
+  if (blob.leaseExpireTime !== undefined && new Date(blob.leaseExpireTime) < new Date()) return;
+  if (!id) throw blobErrors.getBlobLeaseIdMissing(context.contextId);
+  if (blob.leaseId.toLowerCase() !== id.toLowerCase()) {
+    throw blobErrors.getBlobLeaseIdMismatchWithBlobOperation(context.contextId);
+  }
+}
+
+Store.prototype.startCopyFromURL = async function (context, source, target, ...rest) {
+  if (tree(context) !== "rename") return startCopyFromURL.call(this, context, source, target, ...rest);
+  await this.checkContainerExist(context, target.account, target.container);
+  const blobs = this.db.getCollection(this.BLOBS_COLLECTION);
+  const moved = below(blobs, "name", source.account, source.container, source.blob);
+  if (moved.length === 0) throw blobErrors.getBlobNotFound(context.contextId);
+  const top = moved.find((one) => one.name === source.blob);
+  checkLease(context, top, context.request.getHeader("x-ms-source-lease-id"));
+  blobs.findAndRemove({ accountName: target.account, containerName: target.container, name: target.blob });
+  const rename = (collection, nameKey, one) => {
+    one.containerName = target.container;
+    one[nameKey] = target.blob + one[nameKey].slice(source.blob.length);
+    collection.update(one);
+  };
+  const blocks = this.db.getCollection(this.BLOCKS_COLLECTION);
+  below(blocks, "blobName", target.account, target.container, target.blob).forEach((one) => blocks.remove(one));
+  below(blocks, "blobName", source.account, source.container, source.blob).forEach((one) => rename(blocks, "blobName", one));
+  moved.forEach((one) => rename(blobs, "name", one));
+  return (top || moved[0]).properties;
+};
+
+Store.prototype.deleteBlob = async function (context, account, container, name, options) {
+  if (tree(context) !== "delete") return deleteBlob.call(this, context, account, container, name, options);
+  await this.checkContainerExist(context, account, container);
+  const blobs = this.db.getCollection(this.BLOBS_COLLECTION);
+  const gone = below(blobs, "name", account, container, name);
+  if (gone.length === 0) throw blobErrors.getBlobNotFound(context.contextId);
+  checkLease(context, gone.find((one) => one.name === name), context.request.getHeader("x-ms-lease-id"));
+  gone.forEach((one) => blobs.remove(one));
 };
 
 azurite("blob/generated/ExpressRequestAdapter").default.prototype.getProtocol = () => "https";

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from xml.sax.saxutils import unescape
 
+ACCESS = "localcloud_access"
+"""The metadata in which the dfs endpoint keeps owner, group and ACL of a path: nothing that a client sees."""
+HIDDEN_HEADER = f"x-ms-meta-{ACCESS}".encode()
+_HIDDEN = re.compile(f"<{ACCESS}>[^<]*</{ACCESS}>".encode())
 _ENTRY = re.compile(rb"<(BlobPrefix|Blob)>.*?</\1>", re.DOTALL)
 _NAME = re.compile(rb"<Name[^>]*>(.*?)</Name>", re.DOTALL)
 
@@ -17,6 +21,7 @@ def rewritten(body: bytes, inner: str, outer: str) -> bytes:
     """
     for written in (f'"{inner}/"', f'"{inner}"'):
         body = body.replace(written.encode(), f'"{outer}"'.encode(), 1)
+    body = _HIDDEN.sub(b"", body)
     head, opened, rest = body.partition(b"<Blobs>")
     inside, closed, tail = rest.rpartition(b"</Blobs>")
     if b"<BlobPrefix>" not in inside:

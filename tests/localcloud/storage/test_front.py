@@ -55,28 +55,6 @@ def test_without_a_role_contributor_reads_no_data_and_with_it_does(azure: AzureS
         data.download_blob("a folder/ä b+c.txt")
 
 
-def test_hadoop_s_driver_is_refused_where_azure_s_dfs_endpoint_refuses_it(azure: AzureSession, group: str) -> None:
-    """Azure: soft delete closes the dfs endpoint of a flat account, and that of one with a hierarchy not."""
-    kept = {"properties": {"deleteRetentionPolicy": {"enabled": True, "days": 7}}}
-    answers = {}
-    for hierarchical in (False, True):
-        id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
-        body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-        azure.put(id_, "2024-01-01", {**body, "properties": {"isHnsEnabled": hierarchical}})
-        azure.put(f"{id_}/blobServices/default", "2024-01-01", kept)
-        azure.put(f"{id_}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
-        azure.assign(id_, "Storage Blob Data Contributor", azure.object_id)
-        for agent in ("APN/1.0 Azure Blob FS/3.4.2 (JavaJRE 17)", "azsdk-python-storage-blob/12.29.0"):
-            token = azure.credential.get_token("https://storage.azure.com/.default").token
-            headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, "x-ms-version": "2021-12-02"}
-            answer = requests.get(f"{_url(id_)}/data?restype=container&comp=list", headers=headers, timeout=60)
-            answers[hierarchical, "Blob FS" in agent] = (answer.status_code, answer.headers.get("x-ms-error-code"))
-    assert answers == {
-        (False, True): (409, "EndpointUnsupportedAccountFeatures"), (False, False): (200, None),
-        (True, True): (200, None), (True, False): (200, None),
-    }  # fmt: skip
-
-
 def test_a_readers_role_on_one_container_is_for_reading_that_one(azure: AzureSession, account: str) -> None:
     container = f"{account}/blobServices/default/containers"
     azure.put(f"{container}/other", "2024-01-01", {"properties": {}})
@@ -208,13 +186,6 @@ def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account:
     with pytest.raises(HttpResponseError) as caught:
         _data(azure, account).download_blob("a")
     assert (caught.value.status_code, code_of(caught.value)) == (403, "AuthorizationFailure")
-
-
-def test_data_lake_paths_are_not_emulated(azure: AzureSession, account: str) -> None:
-    dfs = BlobServiceClient(_url(account).replace(".blob.", ".dfs."), credential=azure.credential)
-    with pytest.raises(HttpResponseError) as caught:
-        dfs.get_container_client("data").download_blob("a")
-    assert caught.value.status_code == 501
 
 
 def test_a_parameter_given_twice_is_refused(azure: AzureSession, account: str) -> None:

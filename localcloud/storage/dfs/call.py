@@ -1,0 +1,124 @@
+"""One request at the dfs endpoint, and how its answers look."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localcloud.arm.store import Resource
+from localcloud.core.context import Principal
+from localcloud.core.errors import not_emulated
+from localcloud.storage.azurite import Azurite
+from localcloud.storage.dfs.access import SUPERUSER
+from localcloud.storage.dfs.blobs import Blobs
+from localcloud.storage.dfs.errors import VERSION, refused
+from localcloud.storage.dfs.tree import Turns
+from localcloud.storage.gate import Gate
+from localcloud.storage.operations import Target
+
+_CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
+_NOT_HERE = {
+    "x-ms-encryption-key": "customer-provided keys",
+    "x-ms-encryption-context": "an encryption context",
+    "x-ms-expiry-option": "expiring files",
+    "x-ms-lease-action": "leases taken or released by a write",
+    "x-ms-lease-duration": "leases taken by creating a path",
+    "x-ms-structured-body": "structured bodies",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    request: Request
+    method: str
+    """After X-HTTP-Method-Override."""
+    account: Resource
+    target: Target
+    query: Mapping[str, str]
+    """By lower-case name."""
+    headers: Mapping[str, str]
+    """By lower-case name, without those of the hop."""
+    principal: Principal | None
+    """None for Shared Key, which may everything."""
+    azurite: Azurite
+    turns: Turns
+    gate: Gate
+
+    @property
+    def path(self) -> str:
+        return self.target.blob
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.azurite, self.account.name, self.target.container)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Of this filesystem's turns."""
+        return self.account.name, self.target.container
+
+    @property
+    def hierarchical(self) -> bool:
+        return bool(self.account.properties.get("isHnsEnabled"))
+
+    @property
+    def owner(self) -> str:
+        """Who owns what this call creates."""
+        return self.principal.object_id if self.principal is not None else SUPERUSER
+
+    def conditions(self) -> dict[str, str]:
+        """The request's own, for Azurite to check."""
+        return {name: self.headers[name] for name in _CONDITIONS if name in self.headers}
+
+    def lease(self) -> dict[str, str]:
+        return {"x-ms-lease-id": self.headers["x-ms-lease-id"]} if "x-ms-lease-id" in self.headers else {}
+
+    def number(self, name: str) -> int:
+        """A query parameter. Raises ServiceError 400."""
+        text = self.query.get(name)
+        if text is None:
+            raise refused("MissingRequiredQueryParameter", f"{name} is missing.")
+        if not text.isascii() or not text.isdigit():
+            raise refused("InvalidQueryParameterValue", f"{name}: {text!r} is not a number.")
+        return int(text)
+
+    def flag(self, name: str) -> bool | None:
+        """A query parameter that is true or false; None when it is not given. Raises ServiceError 400."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        if text.lower() not in {"true", "false"}:
+            raise refused("InvalidQueryParameterValue", f"{name}: {text!r} is neither true nor false.")
+        return text.lower() == "true"
+
+    def refuse_what_is_not_here(self, *but: str) -> None:
+        for name, what in _NOT_HERE.items():
+            if name in self.headers and name not in but:
+                raise not_emulated(f"{what} ({name}) at the dfs endpoint")
+
+    def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
+        return Response(body, status, {**self.common(), **(headers or {})})
+
+    def common(self) -> dict[str, str]:
+        echoed = self.headers.get("x-ms-client-request-id")
+        return {
+            "x-ms-request-id": str(uuid.uuid4()),
+            "x-ms-version": VERSION,
+            **({"x-ms-client-request-id": echoed} if echoed else {}),
+        }
+
+
+def target_of(raw_path: str) -> Target:
+    """Filesystem and path of a percent-encoded path; a path has no empty elements."""
+    filesystem, _, path = unquote(raw_path).lstrip("/").partition("/")
+    return Target(filesystem, "/".join(part for part in path.split("/") if part))
+
+
+def written(headers: Mapping[str, str]) -> dict[str, str]:
+    """Of an answer of Azurite to a write."""
+    return {name: headers[name] for name in ("etag", "last-modified") if name in headers}

@@ -1,0 +1,67 @@
+"""Requests to ACCOUNT.dfs.core.windows.net: the blob endpoint's checks, then the operation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localcloud.core.errors import not_emulated
+from localcloud.storage import errors
+from localcloud.storage.azurite import HOP_BY_HOP, Azurite
+from localcloud.storage.dfs import filesystems, listing, paths, rename, updates
+from localcloud.storage.dfs.call import Call, target_of
+from localcloud.storage.dfs.needs import Operation, demands_of, operation_of
+from localcloud.storage.dfs.tree import Turns
+from localcloud.storage.gate import Gate, check_name, query_of
+
+_HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
+    Operation.LIST_FILESYSTEMS: filesystems.list_all,
+    Operation.CREATE_FILESYSTEM: filesystems.create,
+    Operation.SET_FILESYSTEM_PROPERTIES: filesystems.set_properties,
+    Operation.GET_FILESYSTEM_PROPERTIES: filesystems.show,
+    Operation.DELETE_FILESYSTEM: filesystems.delete,
+    Operation.LIST_PATHS: listing.list_paths,
+    Operation.CREATE: paths.create,
+    Operation.RENAME: rename.rename,
+    Operation.READ: paths.read,
+    Operation.PROPERTIES: paths.show,
+    Operation.LEASE: paths.lease,
+    Operation.UPDATE: updates.update,
+    Operation.DELETE: paths.delete,
+}
+
+
+class DataLake:
+    def __init__(self, gate: Gate, azurite: Azurite) -> None:
+        self._gate = gate
+        self._azurite = azurite
+        self._turns = Turns()
+
+    async def answer(self, request: Request, host: str) -> Response:
+        """Raises ServiceError for every refusal."""
+        account = self._gate.account(host, "dfs")
+        query = query_of(request.url.query)
+        raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
+        headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        # Clients that cannot send PATCH, such as Java's, say so in a header. The signature is that of the PUT.
+        method = headers.get("x-http-method-override", request.method).upper()
+        target = target_of(raw_path)
+        check_name(target)
+        operation = operation_of(method, target, query, headers)
+        came = self._gate.enter(
+            request, account, raw_path, query, headers, lambda: demands_of(operation, target, query, headers)
+        )
+        if not came.trusted and "sig" in query:
+            raise not_emulated("shared access signatures at the dfs endpoint: use a token, or the blob endpoint")
+        if not came.trusted:
+            raise errors.not_signed_in(public=False, challenge=True)
+        if self._gate.keeps_out_dfs(account):
+            raise errors.endpoint_unsupported()
+        if target.container:
+            filesystems.check_name(target.container)
+        call = Call(
+            request, method, account, target, query, headers, came.principal, self._azurite, self._turns, self._gate
+        )
+        return await _HANDLERS[operation](call)

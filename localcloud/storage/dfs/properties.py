@@ -1,0 +1,64 @@
+"""User-defined properties as the protocol writes them, and a path's metadata as Azurite keeps it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from localcloud.storage.dfs.errors import refused
+from localcloud.storage.listing import ACCESS
+
+FOLDER = "hdi_isfolder"
+_META = "x-ms-meta-"
+_CONTENT = ("cache-control", "content-type", "content-encoding", "content-language", "content-disposition")
+
+
+def parsed(text: str) -> dict[str, str]:
+    """x-ms-properties: name=BASE64,name=BASE64. Raises ServiceError 400."""
+    found = {}
+    for pair in filter(None, (one.strip() for one in text.split(","))):
+        name, separator, value = pair.partition("=")
+        if not name:
+            raise refused("InvalidPropertyName")
+        try:
+            decoded = base64.b64decode(value, validate=True).decode("latin-1")
+        except (binascii.Error, ValueError) as error:
+            raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64.") from error
+        if not separator or name.lower() == ACCESS:
+            raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64.")
+        found[name] = decoded
+    return found
+
+
+def written(metadata: Mapping[str, str]) -> str:
+    """What a client sees of a path's metadata."""
+    return ",".join(
+        f"{name}={base64.b64encode(value.encode('latin-1')).decode()}"
+        for name, value in metadata.items()
+        if name.lower() not in {FOLDER, ACCESS}
+    )
+
+
+def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Of Azurite's answer."""
+    start = len(_META)
+    return {name[start:]: value for name, value in headers.items() if name.lower().startswith(_META)}
+
+
+def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"{_META}{name}": value for name, value in metadata.items()}
+
+
+def content_headers(given: Mapping[str, str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """x-ms-content-type and its kin as Azurite takes them; what is not given stays as it is at the blob (`kept`)."""
+    found = {}
+    for name in _CONTENT:
+        value = given.get(f"x-ms-{name}", (kept or {}).get(name))
+        if value is not None:
+            found[f"x-ms-blob-{name}"] = value
+    return found
+
+
+def sets_content(given: Mapping[str, str]) -> bool:
+    return any(f"x-ms-{name}" in given for name in _CONTENT)

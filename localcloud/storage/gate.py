@@ -1,0 +1,175 @@
+"""Who may do what at a storage account: network, credentials, roles. One answer for the blob and the dfs endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from localcloud.arm import private_link
+from localcloud.arm.store import Resource
+from localcloud.core.context import Context, Principal
+from localcloud.core.errors import ServiceError
+from localcloud.storage import delegation, errors, sharedkey
+from localcloud.storage.operations import Need, Target, attributes_of
+
+ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
+_LONGEST_NAME = 1024
+_CHALLENGE_SINCE = "2019-12-12"
+"""From this x-ms-version on, an anonymous request gets a bearer challenge."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a request needs of a bearer token's principal, and where."""
+
+    target: Target
+    need: Need
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who came in. `trusted` says that Azurite need not check any more; `principal` is a bearer token's."""
+
+    trusted: bool
+    principal: Principal | None
+
+
+class Gate:
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def account(self, host: str, endpoint: str) -> Resource:
+        """The account of a host, for a caller whom its network lets in. `endpoint`: "blob" or "dfs"."""
+        name = host.partition(".")[0]
+        account = self._ctx.resources.named(ACCOUNT_TYPE, name)
+        if account is None or account.state != "Succeeded":
+            raise errors.no_account(name, host)
+        if private_link.refused(self._ctx, account, endpoint):
+            raise errors.network_refused()
+        return account
+
+    def keeps_out_dfs(self, account: Resource) -> bool:
+        """Soft delete closes the dfs endpoint of an account without a hierarchical namespace."""
+        if account.properties.get("isHnsEnabled"):
+            return False
+        service = self._ctx.resources.get(f"{account.id}/blobServices/default")
+        return service is not None and bool((service.properties.get("deleteRetentionPolicy") or {}).get("enabled"))
+
+    def enter(
+        self,
+        request: Request,
+        account: Resource,
+        raw_path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        demands: Callable[[], Sequence[Demand]],
+    ) -> Entry:
+        """Raises ServiceError for whoever may not. `headers` with lower-case names.
+
+        `demands` is called only where roles decide: it may refuse what is not emulated with roles.
+        """
+        authorization = headers.get("authorization", "")
+        scheme, _, credential = authorization.partition(" ")
+        keys_allowed = account.properties.get("allowSharedKeyAccess") is not False
+        if scheme.lower() == "bearer":
+            principal = self.principal(authorization, account.name)
+            self._check_all(principal, account, demands())
+            return Entry(True, principal)
+        if scheme == "SharedKey":
+            if not keys_allowed:
+                raise errors.key_refused()
+            name, _, signature = credential.partition(":")
+            text = sharedkey.string_to_sign(request.method, account.name, raw_path, request.url.query, headers)
+            if name != account.name or not sharedkey.holds(signature, text, account.private["keys"]):
+                raise errors.authentication_failed(f"The server computed the string to sign: {text!r}.")
+            return Entry(True, None)
+        if scheme:
+            raise errors.authentication_failed(f"The scheme {scheme!r} is not one of Bearer and SharedKey.")
+        if "sig" in query:
+            self._check_sas(account, query, demands, keys_allowed=keys_allowed)
+            return Entry(False, None)
+        public = bool(account.properties.get("allowBlobPublicAccess"))
+        if not public or request.method not in {"GET", "HEAD"}:
+            challenge = headers.get("x-ms-version", "") >= _CHALLENGE_SINCE
+            raise errors.not_signed_in(public=public, challenge=challenge)
+        return Entry(False, None)
+
+    def allows(self, principal: Principal, account: Resource, demand: Demand) -> bool:
+        scope = account.id
+        if demand.target.container:
+            scope = f"{account.id}/blobServices/default/containers/{demand.target.container}"
+        seen = attributes_of(demand.target)
+        return any(
+            self._ctx.authorizer.allows(principal, action, scope, data=demand.need.data, attributes=seen)
+            for action in demand.need.actions
+        )
+
+    def check(self, principal: Principal, account: Resource, demand: Demand) -> None:
+        """Raises ServiceError 403 when no role of the principal allows it."""
+        if not self.allows(principal, account, demand):
+            raise errors.permission_mismatch()
+
+    def principal(self, authorization: str, account: str) -> Principal:
+        """Whose bearer token it is. Raises ServiceError 401."""
+        services = ("blob", "dfs")
+        hosts = ("https://storage.azure.com", *(f"https://{account}.{one}.core.windows.net" for one in services))
+        audiences = frozenset(host + end for host in hosts for end in ("", "/"))
+        try:
+            return self._ctx.identities.authenticate(authorization, audiences)
+        except ServiceError as error:
+            raise errors.bad_token(error.message) from error
+
+    def _check_all(self, principal: Principal, account: Resource, demands: Sequence[Demand]) -> None:
+        for demand in demands:
+            self.check(principal, account, demand)
+
+    def _check_sas(
+        self,
+        account: Resource,
+        query: Mapping[str, str],
+        demands: Callable[[], Sequence[Demand]],
+        *,
+        keys_allowed: bool,
+    ) -> None:
+        """Without shared keys only user delegation SAS hold, and those no further than their principal's own roles."""
+        object_id = query.get("skoid")
+        if object_id is None:
+            if not keys_allowed:
+                raise errors.key_refused()
+            return
+        if object_id == delegation.SERVICE_OBJECT_ID:
+            return
+        principal = self._ctx.identities.by_object_id(object_id)
+        if principal is None:
+            raise errors.authentication_failed(f"The principal {object_id} of the user delegation key does not exist.")
+        self._check_all(principal, account, demands())
+
+
+def check_name(target: Target) -> None:
+    """Names that Azure does not take and Azurite would keep, and then could not list."""
+    if len(target.blob) > _LONGEST_NAME:
+        raise ServiceError(
+            400,
+            "OutOfRangeInput",
+            f"One of the request inputs is out of range: a blob's name has at most {_LONGEST_NAME} characters.",
+        )
+    if any(ord(one) < 0x20 for one in target.blob):
+        raise ServiceError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+
+
+def query_of(text: str) -> dict[str, str]:
+    """Parameters by lower-case name. A repeated one is refused: the front and Azurite could take different ones."""
+    pairs = [(name.lower(), value) for name, value in parse_qsl(text, keep_blank_values=True)]
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        repeated = sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1})
+        raise ServiceError(
+            400,
+            "InvalidQueryParameterValue",
+            f"Value for one of the query parameters specified in the request URI is invalid: {', '.join(repeated)} is "
+            "given more than once.",
+        )
+    return query

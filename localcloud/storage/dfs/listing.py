@@ -75,6 +75,6 @@ def _shown(item: Item, *, hierarchical: bool) -> dict[str, str]:
 
 def _name_of(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:
         raise refused("InvalidQueryParameterValue", f"continuation: {token!r} is no token of this service.") from error

@@ -6,6 +6,8 @@ import base64
 import binascii
 from collections.abc import Mapping
 
+import httpx
+
 from localcloud.storage.dfs.errors import refused
 from localcloud.storage.listing import ACCESS
 
@@ -41,9 +43,11 @@ def written(metadata: Mapping[str, str]) -> str:
 
 
 def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Of Azurite's answer."""
-    start = len(_META)
-    return {name[start:]: value for name, value in headers.items() if name.lower().startswith(_META)}
+    """Of Azurite's answer. Names keep their case, which httpx gives in `raw` alone."""
+    pairs = headers.items()
+    if isinstance(headers, httpx.Headers):
+        pairs = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}.items()
+    return {name[len(_META) :]: value for name, value in pairs if name.lower().startswith(_META)}
 
 
 def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -29,14 +29,14 @@ def test_roles_decide_operation_by_operation(azure: AzureSession, group: str) ->
         ("PATCH", "/data/a?action=append&position=0", {}),
         ("DELETE", "/data/a", {}),
         ("POST", "/data/a", {"x-ms-lease-action": "break"}),
-        ("PUT", "/more?resource=filesystem", {}),
     ):
         assert refusal(lake.ask(method, path, headers)) == forbidden, (method, path)
     azure.assign(f"{lake.id}/blobServices/default/containers/data", ROLE, azure.object_id)
     assert lake.ask("PUT", "/data/a?resource=file").status_code == 201
     assert refusal(lake.ask("PUT", "/other/a", {"x-ms-rename-source": "/data/a"})) == forbidden
     azure.arm("DELETE", reader, "2022-04-01")
-    assert refusal(lake.ask("GET", "/?resource=account")) == forbidden
+    assert refusal(lake.ask("GET", _LIST.replace("data", "other"))) == forbidden
+    assert lake.ask("GET", _LIST).json()["paths"][0]["name"] == "a"
 
 
 def test_conditions_on_paths_hold_here_too(azure: AzureSession, group: str) -> None:

@@ -117,11 +117,12 @@ class Transfer:
         container = self._container(place)
         target.mkdir(parents=True, exist_ok=True)
         try:
-            names = [item.name for item in container.list_blobs(name_starts_with=prefix or None)]
+            found = list(container.list_blobs(name_starts_with=prefix or None, include=["metadata"]))
         except ResourceNotFoundError as error:
             raise _not_found(place) from error
-        wanted = [(name, _inside(target, name[len(prefix) :])) for name in names if not name.endswith("/")]
-        if not names:
+        names = [item.name for item in found if not item.name.endswith("/") and not _is_directory(item.metadata)]
+        wanted = [(name, _inside(target, name[len(prefix) :])) for name in names]
+        if not found:
             raise _not_found(place)
         for folder in {file.parent for _, file in wanted}:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,13 @@ class Transfer:
         return target
 
     def is_file(self, place: BlobPath) -> bool:
-        return bool(place.path) and bool(self._container(place).get_blob_client(place.path).exists())
+        if not place.path:
+            return False
+        try:
+            blob = self._container(place).get_blob_client(place.path).get_blob_properties()
+        except ResourceNotFoundError:
+            return False
+        return not _is_directory(blob.metadata)
 
     def upload_folder(self, source: Path, place: BlobPath, before: State | None = None) -> None:
         """Every file of a folder below a prefix; with `before`, what has changed since, deletions too."""
@@ -167,6 +174,11 @@ def _inside(target: Path, relative: str) -> Path:
     if not file.is_relative_to(target.resolve()):
         raise ServiceError(400, "InvalidBlobName", f"The blob name '{relative}' leads out of the input's folder.")
     return file
+
+
+def _is_directory(metadata: dict[str, str] | None) -> bool:
+    """Whether a blob stands for a directory of Data Lake Storage: Spark's outputs have such blobs at every level."""
+    return any(name.lower() == "hdi_isfolder" for name in metadata or {})
 
 
 def _not_found(place: BlobPath) -> ServiceError:

@@ -1,8 +1,8 @@
 """The ABFS driver (hadoop-azure) for Spark, resolved by the Ivy that ships inside pyspark.
 
-Spark 4.0's own Hadoop is 3.4.1 without hadoop-azure; 3.4.2 is the first whose driver speaks to a blob endpoint, which
-is what Azurite has. One jar is all it takes: everything else that hadoop-azure names is in Spark already, or serves
-the retired WASB driver only (found by running with fewer and fewer jars, over HTTP and HTTPS).
+Spark 4.0's own Hadoop is 3.4.1 without hadoop-azure; the driver of 3.4.2 runs on it, and is the first that speaks to
+either endpoint of an account. One jar is all it takes: everything else that hadoop-azure names is in Spark already, or
+serves the retired WASB driver only (found by running with fewer and fewer jars, over HTTP and HTTPS).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import httpx
 from localcloud.core.errors import ServiceError
 from localcloud.storage.azurite import Azurite
 from localcloud.storage.dfs import properties
-from localcloud.storage.dfs.errors import of_azurite
+from localcloud.storage.dfs.errors import not_modified, of_azurite
 
 _VERSION = {"x-ms-version": "2024-11-04"}
 TREE = "x-localcloud-tree"
@@ -68,7 +68,7 @@ class Blobs:
         body = (await answer.aread()).decode("utf-8", "replace")
         await answer.aclose()
         if answer.status_code == 304:
-            raise ServiceError(304, "ConditionNotMet", "")
+            raise not_modified()
         raise of_azurite(answer.status_code, answer.headers.get("x-ms-error-code", ""), body)
 
     async def call(

@@ -88,6 +88,11 @@ def refused(code: str, detail: str = "", **headers: str) -> ServiceError:
     return ServiceError(status, code, f"{text} {detail}".rstrip(), {n.replace("_", "-"): v for n, v in headers.items()})
 
 
+def not_modified() -> ServiceError:
+    """304, which is no error to who asks only for what has changed."""
+    return ServiceError(304, "ConditionNotMet", "")
+
+
 def of_azurite(status: int, code: str, body: str) -> ServiceError:
     """`code` is x-ms-error-code, which a HEAD has alone."""
     found = _XML.search(body)
@@ -109,4 +114,4 @@ def json_response(error: ServiceError, *, head: bool = False) -> Response:
         "Content-Type": "application/json;charset=utf-8",
         **error.headers,
     }
-    return Response(b"" if head else json.dumps(body).encode(), error.status, headers)
+    return Response(b"" if head or error.status == 304 else json.dumps(body).encode(), error.status, headers)

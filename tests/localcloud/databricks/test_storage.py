@@ -24,23 +24,39 @@ import json
 base = dbutils.widgets.get("base")
 dbutils.fs.put(f"{base}/in/rows.csv", "a,b\\n1,2.5\\n3,\\n", True)
 rows = spark.read.csv(f"{base}/in", header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
-rows.dropna().write.mode("overwrite").parquet(f"{base}/out")
+for _ in range(2):
+    rows.dropna().write.mode("overwrite").parquet(f"{base}/out")
+rows.write.partitionBy("a").parquet(f"{base}/parts")
+dbutils.fs.mv(f"{base}/parts", f"{base}/moved/parts", True)
+dbutils.fs.mkdirs(f"{base}/gone/deep")
+dbutils.fs.rm(f"{base}/gone", True)
 
 # COMMAND ----------
 
 kept = spark.read.parquet(f"{base}/out")
+moved = [item.name for item in dbutils.fs.ls(f"{base}/moved/parts") if item.isDir()]
 names = [item.name for item in dbutils.fs.ls(base)]
-dbutils.notebook.exit(json.dumps({"kept": [list(row) for row in kept.collect()], "names": sorted(names)}))
+flat = dbutils.widgets.get("flat")
+kept.write.parquet(f"{flat}/out")
+dbutils.notebook.exit(json.dumps({
+    "kept": [list(row) for row in kept.collect()], "names": sorted(names), "moved": sorted(moved),
+    "flat": spark.read.parquet(f"{flat}/out").count(),
+}))
 """
 
 
 @dataclass(frozen=True)
 class Platform:
-    """What the stack would declare: a workspace, a storage account with a container, an identity."""
+    """What the stack would declare: a workspace, a hierarchical storage account with a container, an identity.
+
+    `flat` is another account, without hierarchy and without soft delete.
+    """
 
     host: str
     account: str
     account_id: str
+    flat: str
+    flat_id: str
     client_id: str
     object_id: str
 
@@ -56,18 +72,20 @@ def platform(azure: AzureSession, group: str) -> Iterator[Platform]:
             "properties": {"managedResourceGroupId": f"{group}-managed", "computeMode": "Hybrid"},
         },
     )
-    account = unique("st")
-    account_id = f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
-    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}
-    azure.put(account_id, "2024-01-01", body)
-    azure.put(f"{account_id}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
+    accounts = {unique("st"): hierarchical for hierarchical in (True, False)}
+    ids = {name: f"{group}/providers/Microsoft.Storage/storageAccounts/{name}" for name in accounts}
+    for name, hierarchical in accounts.items():
+        body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        azure.put(ids[name], "2024-01-01", {**body, "properties": {"isHnsEnabled": hierarchical}})
+        azure.put(f"{ids[name]}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
     identity = azure.put(
         f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}",
         "2023-01-31",
         {"location": "westeurope"},
     )["properties"]
     host = f"https://{workspace['properties']['workspaceUrl']}"
-    yield Platform(host, account, account_id, identity["clientId"], identity["principalId"])
+    (account, account_id), (flat, flat_id) = ids.items()
+    yield Platform(host, account, account_id, flat, flat_id, identity["clientId"], identity["principalId"])
 
 
 def test_a_run_reaches_storage_with_the_roles_of_its_identity_and_no_more(
@@ -94,9 +112,9 @@ def test_a_run_reaches_storage_with_the_roles_of_its_identity_and_no_more(
             kind=compute.Kind.CLASSIC_PREVIEW,
         )
         base = f"abfss://data@{platform.account}.dfs.core.windows.net/set"
-        task = jobs.SubmitTask(
-            "io", notebook_task=jobs.NotebookTask(f"{folder}/io", {"base": base}), new_cluster=cluster
-        )
+        flat = f"abfss://data@{platform.flat}.dfs.core.windows.net"
+        notebook = jobs.NotebookTask(f"{folder}/io", {"base": base, "flat": flat})
+        task = jobs.SubmitTask("io", notebook_task=notebook, new_cluster=cluster)
         waiter = client.jobs.submit(tasks=[task], run_as=jobs.JobRunAs(service_principal_name=platform.client_id))
         done = client.jobs.wait_get_run_job_terminated_or_skipped(waiter.bind()["run_id"], timeout=timedelta(minutes=3))
         assert done.tasks is not None and done.tasks[0].run_id is not None
@@ -105,11 +123,14 @@ def test_a_run_reaches_storage_with_the_roles_of_its_identity_and_no_more(
     refused, output = run()
     assert refused.state is not None and refused.state.result_state == RunResultState.FAILED
     assert "AccessDeniedException" in (output.error or "") and "403" in (output.error or "")
-    azure.assign(platform.account_id, "Storage Blob Data Contributor", platform.object_id)
+    for account_id in (platform.account_id, platform.flat_id):
+        azure.assign(account_id, "Storage Blob Data Contributor", platform.object_id)
     done, output = run()
     assert done.state is not None and done.state.result_state == RunResultState.SUCCESS, output.error_trace
     assert output.notebook_output is not None
-    assert json.loads(output.notebook_output.result or "") == {"kept": [[1, 2.5]], "names": ["in/", "out/"]}
+    assert json.loads(output.notebook_output.result or "") == {
+        "kept": [[1, 2.5]], "names": ["in/", "moved/", "out/"], "moved": ["a=1/", "a=3/"], "flat": 1,
+    }  # fmt: skip
 
 
 def test_a_token_for_another_service_does_not_open_the_workspace(azure: AzureSession, platform: Platform) -> None:

@@ -145,10 +145,15 @@ def test_conditions_hold_on_files_and_directories(lake: Lake) -> None:
     assert lake.ask("GET", "/data/f", {"If-Match": etag}).status_code == 412
     assert lake.ask("HEAD", "/data/f", {"If-Match": etag}).status_code == 412
     assert lake.ask("DELETE", "/data/f", {"If-Match": etag}).status_code == 412
+    now = lake.ask("HEAD", "/data/f").headers
+    for method in ("HEAD", "GET"):
+        assert lake.ask(method, "/data/f", {"If-None-Match": now["ETag"]}).status_code == 304
+        assert lake.ask(method, "/data/f", {"If-Modified-Since": now["Last-Modified"]}).status_code == 304
+        assert lake.ask(method, "/data/f", {"If-Unmodified-Since": now["Last-Modified"]}).status_code == 200
     lake.data.create_directory("d")
     assert refusal(lake.ask("DELETE", "/data/d?recursive=true", {"If-Match": etag})) == (412, "ConditionNotMet")
-    now = lake.ask("HEAD", "/data/d").headers["ETag"]
-    assert lake.ask("DELETE", "/data/d?recursive=true", {"If-Match": now}).status_code == 200
+    etag = lake.ask("HEAD", "/data/d").headers["ETag"]
+    assert lake.ask("DELETE", "/data/d?recursive=true", {"If-Match": etag}).status_code == 200
 
 
 def test_properties_are_set_as_a_whole_and_content_headers_one_by_one(lake: Lake) -> None:

@@ -76,6 +76,15 @@ def test_nobody_sees_half_of_a_rename(lake: Lake) -> None:
         assert set(counts) == {20}
 
 
+def test_of_many_renames_to_one_place_one_succeeds(lake: Lake) -> None:
+    for number in range(8):
+        lake.data.get_file_client(f"from{number}/file").create_file()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: _rename(lake, f"from{number}", "to").status_code, range(8)))
+    assert sorted(answers) == [201, *[409] * 7]
+    assert len([name for name in lake.paths() if name.endswith("/file")]) == 8, "what was refused is where it was"
+
+
 def test_a_file_takes_the_place_of_another_unless_it_may_not(lake: Lake) -> None:
     for name in ("a", "b", "d/in"):
         lake.data.get_file_client(name).upload_data(name.encode(), overwrite=True)

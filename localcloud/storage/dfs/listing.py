@@ -28,11 +28,9 @@ async def list_paths(call: Call) -> Response:
     directory = "/".join(part for part in call.query.get("directory", "").split("/") if part)
     after = _name_of(call.query.get("continuation", ""))
     async with call.turns.reading(*call.key):
-        if directory and not (await tree.need(call.blobs, directory)).directory:
-            raise refused("PathNotFound", f"'{directory}' is a file.")
-        found = await call.blobs.below(directory)
-    items = complete(found, directory)
-    if not recursive:
+        top = await tree.need(call.blobs, directory)
+        items = complete(await call.blobs.below(directory), directory) if top.directory else [_item(top)]
+    if top.directory and not recursive:
         depth = directory.count("/") + 1 if directory else 0
         items = [item for item in items if item.name.count("/") == depth]
     items.sort(key=lambda item: item.name.split("/"))
@@ -44,6 +42,15 @@ async def list_paths(call: Call) -> Response:
         headers["x-ms-continuation"] = base64.urlsafe_b64encode(page[-1].name.encode()).decode()
     paths = [_shown(item, hierarchical=call.hierarchical) for item in page]
     return call.answer(200, headers, json.dumps({"paths": paths}).encode())
+
+
+def _item(file: tree.Node) -> Item:
+    """A file where a directory is named: the list is the file itself, which ABFS and so Spark rely on
+    (Hadoop's ITestAzureBlobFileSystemListStatus.testListFileVsListDir)."""
+    of = file.headers
+    modified, length = of["last-modified"], int(of["content-length"])
+    created = of.get("x-ms-creation-time", modified)
+    return Item(file.path, of["etag"].strip('"'), modified, created, length, file.metadata)
 
 
 def complete(found: Iterable[Item], directory: str) -> list[Item]:

@@ -23,7 +23,7 @@ import json
 
 base = dbutils.widgets.get("base")
 dbutils.fs.put(f"{base}/in/rows.csv", "a,b\\n1,2.5\\n3,\\n", True)
-rows = spark.read.csv(f"{base}/in", header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
+rows = spark.read.csv(f"{base}/in/rows.csv", header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
 for _ in range(2):
     rows.dropna().write.mode("overwrite").parquet(f"{base}/out")
 rows.write.partitionBy("a").parquet(f"{base}/parts")

@@ -212,3 +212,15 @@ def test_bad_requests_are_told_apart(
     lake: Lake, method: str, path: str, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
     assert refusal(lake.ask(method, path, headers)) == expected
+
+
+def test_a_head_tells_a_file_s_length(lake: Lake) -> None:
+    blobs = BlobServiceClient(lake.url.replace(".dfs.", ".blob."), credential=lake.azure.credential)
+    blobs.get_container_client("data").upload_blob("x/rows.csv", b"1,2\n")
+    for query in ("", "?action=getStatus"):
+        head = lake.ask("HEAD", f"/data/x/rows.csv{query}").headers
+        assert (head["Content-Length"], head["x-ms-resource-type"]) == ("4", "file")
+        assert head["x-ms-permissions"] == "rw-r-----"
+    for directory in ("x", "x/rows.csv"):
+        listed = lake.ask("GET", f"/data?resource=filesystem&recursive=false&directory={directory}").json()["paths"]
+        assert [(one["name"], one["contentLength"]) for one in listed] == [("x/rows.csv", "4")]

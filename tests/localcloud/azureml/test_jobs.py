@@ -110,6 +110,22 @@ def test_a_read_write_mount_shows_what_is_there_and_keeps_what_changes_even_afte
     }
 
 
+def test_directories_of_data_lake_storage_are_folders_of_an_input(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    for name in (folder, f"{folder}/deep", f"{folder}/deep/er"):
+        ml.blobs().get_blob_client(container, name).upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    ml.blobs().get_blob_client(container, f"{folder}/deep/er/a.txt").upload_blob(b"a")
+
+    name = submit(
+        ml, "cd ${{inputs.data}}; find . -type f",
+        inputs={"data": Input(type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}")},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    assert log_of(ml, name).split() == ["./deep/er/a.txt"]
+
+
 def test_an_input_that_is_mounted_for_writing_keeps_what_the_command_writes(ml: MlWorkspace) -> None:
     folder = f"shared/{unique('f')}"
     container = ml.client.datastores.get_default().container_name

@@ -9,7 +9,6 @@ import httpx
 from starlette.responses import Response
 
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.storage import errors
 from localcloud.storage.dfs import access, conditions, needs, properties, tree
 from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused
@@ -71,15 +70,16 @@ async def _node(call: Call) -> tree.Node:
 
 
 def _check_control(call: Call, node: tree.Node) -> None:
-    """An ACL is its owner's to change, ownership nobody's without a role for it. Raises ServiceError 403."""
-    if call.principal is None:
-        return
-    owns = node.access.owner == call.principal.object_id
-    wanted = [needs.OWNERSHIP] if "x-ms-owner" in call.headers else []
-    wanted += [] if owns else [needs.ACL]
-    for need in wanted:
-        if not call.gate.allows(call.principal, call.account, Demand(call.target, need)):
-            raise errors.permission_mismatch()
+    """An ACL is its owner's to change. Raises ServiceError 403."""
+    check_ownership(call)
+    if call.principal is not None and node.access.owner != call.principal.object_id:
+        call.gate.check(call.principal, call.account, Demand(call.target, needs.ACL))
+
+
+def check_ownership(call: Call) -> None:
+    """Nobody names an owner without a role for it. Raises ServiceError 403."""
+    if call.principal is not None and "x-ms-owner" in call.headers:
+        call.gate.check(call.principal, call.account, Demand(call.target, needs.OWNERSHIP))
 
 
 def _with(node: tree.Node, changed: access.Access) -> dict[str, str]:

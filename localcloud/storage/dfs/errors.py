@@ -32,7 +32,7 @@ _TEXTS = {
     ),
     "InvalidResourceName": (400, "The specified resource name contains invalid characters."),
     "InvalidSourceUri": (400, "The source URI is invalid."),
-    "InvalidPropertyName": (400, "A property name cannot be empty."),
+    "InvalidPropertyName": (400, "A property name cannot be empty, or the property name contains invalid characters."),
     "MissingRequiredQueryParameter": (
         400, "A query parameter that's mandatory for this request is not specified."
     ),

@@ -7,7 +7,7 @@ from starlette.responses import Response, StreamingResponse
 
 from localcloud.core.errors import not_emulated
 from localcloud.storage.azurite import streamed
-from localcloud.storage.dfs import access, conditions, properties, tree
+from localcloud.storage.dfs import access, conditions, control, properties, tree
 from localcloud.storage.dfs.blobs import TREE, is_folder
 from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused
@@ -34,6 +34,7 @@ async def create(call: Call) -> Response:
         raise not_emulated("append blobs at the dfs endpoint")
     metadata = properties.parsed(call.headers.get("x-ms-properties", ""))
     if call.hierarchical:
+        control.check_ownership(call)
         metadata |= access.created(call.headers, call.owner, directory=kind == "directory").kept()
     async with call.turns.changing(*call.key):
         node = await tree.find(call.blobs, call.path)

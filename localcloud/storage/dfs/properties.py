@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 
 import httpx
@@ -21,14 +22,14 @@ def parsed(text: str) -> dict[str, str]:
     found = {}
     for pair in filter(None, (one.strip() for one in text.split(","))):
         name, separator, value = pair.partition("=")
-        if not name:
-            raise refused("InvalidPropertyName")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise refused("InvalidPropertyName", f"{name!r} is no identifier.")
         try:
             decoded = base64.b64decode(value, validate=True).decode("latin-1")
         except (binascii.Error, ValueError) as error:
             raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64.") from error
-        if not separator or name.lower() == ACCESS:
-            raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64.")
+        if not separator or name.lower() == ACCESS or any(ord(one) < 0x20 for one in decoded):
+            raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64 of printable text.")
         found[name] = decoded
     return found
 

@@ -200,6 +200,8 @@ def test_a_leased_file_is_its_holders(lake: Lake) -> None:
         ("PUT", "/Data/x?resource=file", {}, (400, "InvalidResourceName")),
         ("GET", "/a--b?resource=filesystem&recursive=true", {}, (400, "InvalidResourceName")),
         ("PUT", "/data/x?resource=file", {"x-ms-properties": "=MQ=="}, (400, "InvalidPropertyName")),
+        ("PUT", "/data/x?resource=file", {"x-ms-properties": "a b=MQ=="}, (400, "InvalidPropertyName")),
+        ("PUT", "/data/x?resource=file", {"x-ms-properties": "a=DQo="}, (400, "InvalidHeaderValue")),
         ("PUT", "/data/x?resource=file", {"x-ms-permissions": "rwx"}, (400, "InvalidHeaderValue")),
         ("TRACE", "/data/x", {}, (405, "UnsupportedHttpVerb")),
         ("PUT", "/data/x?resource=file", {"x-ms-expiry-option": "NeverExpire"}, (501, "NotImplemented")),

@@ -139,6 +139,8 @@ def test_access_control_is_kept_and_shown_and_its_owners_to_change(lake: Lake) -
     with pytest.raises(HttpResponseError) as caught:
         plain.set_access_control(permissions="0777")
     assert code_of(caught.value) == "AuthorizationPermissionMismatch", "a contributor changes its own paths only"
+    other = lake.ask("PUT", "/data/g?resource=file", {"x-ms-owner": "33333333-3333-3333-3333-333333333333"})
+    assert refusal(other) == (403, "AuthorizationPermissionMismatch")
     with pytest.raises(HttpResponseError) as caught:
         inner.set_access_control(owner="33333333-3333-3333-3333-333333333333")
     assert code_of(caught.value) == "AuthorizationPermissionMismatch"

@@ -10,7 +10,7 @@ from localcloud.databricks.call import Call, now_ms
 from localcloud.databricks.store import Documents, Json
 
 PREFIX = "dapi"
-_KIND = "token"
+_KIND = "personal-access-token"
 _LONGEST_SECONDS = 730 * 24 * 3600
 """Two years (docs.databricks.com "Manage personal access token permissions")."""
 

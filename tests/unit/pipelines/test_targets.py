@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def _make(*words: str, build: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in ("TF_BUILD", "AMLRUN_ID", "MAKEFLAGS")}
+    # Below another make, make speaks of its folders.
+    foreign = ("TF_BUILD", "AMLRUN_ID", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    clean = {name: value for name, value in os.environ.items() if name not in foreign}
     return subprocess.run(
         ["make", *words],
         cwd=ROOT, env=clean | ({"TF_BUILD": "True"} if build else {}) | variables,

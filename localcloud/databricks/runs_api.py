@@ -37,7 +37,7 @@ def submit(call: Call) -> Json:
     if token:
         if len(token) > _MAX_TOKEN:
             raise errors.invalid(f"idempotency_token must have at most {_MAX_TOKEN} characters, got {len(token)}.")
-        known = call.documents.get("idempotency-token", token)
+        known = call.documents.get("token", token)
         if known is not None:
             if call.documents.get("run", str(known["run_id"])) is None:
                 raise errors.invalid(f"The run {known['run_id']} of idempotency_token {token} was deleted.")
@@ -231,7 +231,7 @@ def _start(call: Call, run: Json, token: str | None) -> None:
             }
             call.documents.put("cluster", cluster_id, cluster)
         if token:
-            call.documents.put("idempotency-token", token, {"run_id": run["run_id"]})
+            call.documents.put("token", token, {"run_id": run["run_id"]})
     call.services.runner.start(call.workspace, run)
 
 

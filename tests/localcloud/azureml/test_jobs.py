@@ -377,6 +377,18 @@ def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) 
         ),
         ({"identity": {"identityType": "Nobody"}}, 400, "'Nobody' is not valid"),
         ({"resources": {"instanceCount": 2}}, 501, "several nodes"),
+        ({"resources": "one"}, 400, "properties.resources must be an object, not 'one'"),
+        ({"limits": [1]}, 400, "properties.limits must be an object, not [1]"),
+        ({"identity": {"identityType": 5}}, 400, "properties.identity.identityType must be a string, not 5"),
+        ({"environmentVariables": ["A=b"]}, 400, "properties.environmentVariables must be an object, not ['A=b']"),
+        ({"outputs": {"o": 5}}, 400, "properties.outputs.o must be an object, not 5"),
+        ({"displayName": {"a": 1}}, 400, "properties.displayName must be a string"),
+        ({"jobs": {"a": 5}}, 400, "properties.jobs.a must be an object, not 5"),
+        (
+            {"jobs": {"a": {"environment_variables": 5}}},
+            400,
+            "properties.jobs.a.environment_variables must be an object",
+        ),
     ],
 )
 def test_what_azure_ml_would_not_take_is_refused_by_name(

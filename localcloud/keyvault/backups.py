@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
-from localcloud.keyvault.store import Secret
+from localcloud.keyvault.secret_store import Secret
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS keyvault_backup_key (one INTEGER PRIMARY KEY CHECK (one = 1), key TEXT NOT NULL);"
 

@@ -19,7 +19,7 @@ from localcloud.keyvault.guard import (
     paged,
     recovery,
 )
-from localcloud.keyvault.store import Secret, SecretStore
+from localcloud.keyvault.secret_store import Secret, SecretStore
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import SUBSCRIPTION_ID
 from localcloud.keyvault.key_store import KeyStore
-from localcloud.keyvault.store import SecretStore
+from localcloud.keyvault.secret_store import SecretStore
 
 Json = dict[str, Any]
 

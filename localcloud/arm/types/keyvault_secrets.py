@@ -11,7 +11,7 @@ from localcloud.arm.types.keyvault import VAULT, VERSIONS
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.keyvault.guard import held
-from localcloud.keyvault.store import Secret, SecretStore
+from localcloud.keyvault.secret_store import Secret, SecretStore
 
 Json = dict[str, Any]
 

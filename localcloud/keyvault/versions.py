@@ -1,0 +1,115 @@
+"""What secrets and keys of all vaults have in common: versions, the newest one current, deleted softly by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from localcloud.core.database import Database
+
+Json = dict[str, Any]
+
+
+class Version(Protocol):
+    """`attributes` has enabled, created, updated, and nbf and exp when set (seconds since 1970)."""
+
+    @property
+    def vault(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def attributes(self) -> Json: ...
+
+
+V = TypeVar("V", bound=Version)
+
+
+class Versions(Generic[V]):
+    """One kind's table, whose columns for everybody are vault, name, version, serial and deleted.
+
+    Vault and object names compare case-insensitively.
+    """
+
+    def __init__(self, database: Database, kind: str, schema: str, made: Callable[[Any], V]) -> None:
+        """`kind` such as secret: its table is keyvault_secrets. `made` reads one of its rows."""
+        self._database, self._kind, self._table, self._made = database, kind, f"keyvault_{kind}s", made
+        database.script(schema)
+
+    def insert(self, columns: Json) -> None:
+        """Add a version, which becomes the current one."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        self._database.execute(
+            f"INSERT INTO {self._table} ({names}, serial)"  # noqa: S608 - columns of ours
+            f" VALUES ({marks}, (SELECT COALESCE(MAX(serial), 0) + 1 FROM {self._table}))",
+            tuple(columns.values()),
+        )
+
+    def change(self, one: V, columns: Json) -> V:
+        """Set columns of a version; the version as it is then."""
+        setting = ", ".join(f"{name} = ?" for name in columns)
+        self._database.execute(
+            f"UPDATE {self._table} SET {setting} WHERE vault = ? AND name = ? AND version = ?",  # noqa: S608
+            (*columns.values(), one.vault, one.name, one.version),
+        )
+        changed = self.get(one.vault, one.name, one.version)
+        if changed is None:
+            raise RuntimeError(f"{self._kind} {one.name} vanished while it was updated")
+        return changed
+
+    def get(self, vault: str, name: str, version: str = "", *, deleted: bool = False) -> V | None:
+        """A version, the newest when empty."""
+        found = [one for one in self.versions(vault, name, deleted=deleted) if version in ("", one.version)]
+        return found[0] if found else None
+
+    def versions(self, vault: str, name: str, *, deleted: bool = False) -> list[V]:
+        """Newest first."""
+        rows = self._database.query(
+            f"SELECT * FROM {self._table} WHERE vault = ? AND name = ? AND (deleted IS NOT NULL) = ?"  # noqa: S608
+            " ORDER BY serial DESC",
+            (vault.lower(), name, deleted),
+        )
+        return [self._made(row) for row in rows]
+
+    def current(self, vault: str, *, deleted: bool = False) -> list[V]:
+        """The newest version of every object, by name."""
+        rows = self._database.query(
+            f"SELECT * FROM {self._table} WHERE vault = ? AND (deleted IS NOT NULL) = ?"  # noqa: S608
+            " ORDER BY name, serial DESC",
+            (vault.lower(), deleted),
+        )
+        newest: dict[str, V] = {}
+        for row in rows:
+            newest.setdefault(row["name"].lower(), self._made(row))
+        return list(newest.values())
+
+    def mark(self, vault: str, name: str, deleted: int | None) -> None:
+        """Delete (the time) or recover (None) all versions of an object."""
+        self._database.execute(
+            f"UPDATE {self._table} SET deleted = ? WHERE vault = ? AND name = ?",  # noqa: S608
+            (deleted, vault.lower(), name),
+        )
+
+    def purge(self, vault: str, name: str | None = None) -> None:
+        """Forget a deleted object for good, or all of a vault."""
+        forget = f"DELETE FROM {self._table} WHERE vault = ?"  # noqa: S608
+        if name is None:
+            self._database.execute(forget, (vault.lower(),))
+        else:
+            self._database.execute(f"{forget} AND name = ? AND deleted IS NOT NULL", (vault.lower(), name))
+
+
+def new_attributes(given: Json) -> Json:
+    """Of a version that is made now: enabled unless `given` says otherwise."""
+    now = int(time.time())
+    return {"enabled": True, **_set(given), "created": now, "updated": now}
+
+
+def changed_attributes(before: Json, given: Json) -> Json:
+    return before | _set(given) | {"updated": int(time.time())}
+
+
+def _set(given: Json) -> Json:
+    return {name: value for name, value in given.items() if value is not None}

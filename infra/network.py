@@ -22,8 +22,8 @@ from pulumi_azure_native import network, privatedns
 
 from infra.diagnostics import Source
 from infra.naming import Names
+from infra.network_settings import NetworkSettings
 from infra.placement import Placement
-from infra.settings import NetworkSettings
 
 _CONTROL_PLANE_PORTS = ("3306", "6666", "8443-8451")
 """What clusters reach at the workspace's private endpoint besides 443, where a security group guards it

@@ -5,30 +5,25 @@ Values only; reading them and reporting what is wrong is infra.configuration's. 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from infra.network_settings import NetworkSettings
 from infra.setting_types import (
     BaseName,
-    DatabricksSubnet,
     EachOnce,
     Email,
     Environment,
     Guid,
-    HostName,
     Identifier,
-    NetworkRange,
     PrincipalType,
-    PublicAddress,
     Region,
-    ResourceGroupId,
     ResourceGroupName,
     SecretInSettingsError,
+    Section,
     SparkKey,
-    Subnet,
     TagName,
     TagValue,
     VmSize,
@@ -40,93 +35,7 @@ _LARGEST_BASE_TAGS = 5  # project, environment, managed_by, owner, cost_center
 _STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 50
 
 
-class _Section(BaseModel):
-    """Unknown fields are refused, and a number in quotes is not a number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
-
-
-class NetworkSettings(_Section):
-    """Who may reach the platform, and over which network."""
-
-    profile: Literal["public", "restricted", "private"] = Field(
-        default="public",
-        description="public: reachable from the internet with an Entra sign-in. restricted: from `allowed_ips` and the "
-        "platform's own network only. private: through private endpoints only.",
-        examples=["private"],
-    )
-    allowed_ips: list[PublicAddress] = Field(
-        default=[],
-        description="Public IPv4 addresses or ranges from which people and agents may come, with profile restricted.",
-        examples=[["203.0.113.0/24"]],
-        max_length=100,
-    )
-    address_space: NetworkRange = Field(
-        default="10.20.0.0/22",
-        description="Range of the virtual network, /16 to /24 (restricted, private).",
-        examples=["10.20.0.0/22"],
-    )
-    databricks_host_subnet: DatabricksSubnet = Field(
-        default="10.20.0.0/24",
-        description="Subnet of the Databricks clusters' hosts, /26 or larger.",
-        examples=["10.20.0.0/24"],
-    )
-    databricks_container_subnet: DatabricksSubnet = Field(
-        default="10.20.1.0/24",
-        description="Subnet of the Databricks clusters' containers, /26 or larger.",
-        examples=["10.20.1.0/24"],
-    )
-    endpoint_subnet: Subnet = Field(
-        default="10.20.2.0/24",
-        description="Subnet of the private endpoints, /29 or larger (private).",
-        examples=["10.20.2.0/24"],
-    )
-    dns_zone_group: ResourceGroupId | None = Field(
-        default=None,
-        description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
-        "makes its own (private). The hub then has the region's endpoint for signing in to Databricks by browser too.",
-        examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
-    )
-
-    outbound_hosts: list[HostName] = Field(
-        default=[],
-        description="Hosts that jobs may reach, where the network is restricted or private. Empty: the whole internet.",
-        examples=[["pypi.org", "files.pythonhosted.org"]],
-        max_length=100,
-    )
-
-    @field_validator("outbound_hosts")
-    @classmethod
-    def _outbound_hosts_need_a_network(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        if value and info.data.get("profile") == "public":
-            raise ValueError("has no effect when network.profile is public")
-        return value
-
-    @field_validator("allowed_ips")
-    @classmethod
-    def _allowed_ips_fit_the_profile(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        profile = info.data.get("profile")
-        if profile == "restricted" and not value:
-            raise ValueError("must name at least one address when network.profile is restricted")
-        if profile in {"public", "private"} and value:
-            raise ValueError(f"has no effect when network.profile is {profile}")
-        return value
-
-    @field_validator("databricks_host_subnet", "databricks_container_subnet", "endpoint_subnet")
-    @classmethod
-    def _subnets_fit(cls, value: str, info: ValidationInfo) -> str:
-        subnet = ipaddress.IPv4Network(value)
-        space = info.data.get("address_space")
-        if space is not None and not subnet.subnet_of(ipaddress.IPv4Network(space)):
-            raise ValueError(f"must lie within network.address_space, {space}")
-        for other in ("databricks_host_subnet", "databricks_container_subnet"):
-            taken = info.data.get(other)
-            if taken is not None and subnet.overlaps(ipaddress.IPv4Network(taken)):
-                raise ValueError(f"must not overlap network.{other}, {taken}")
-        return value
-
-
-class ComputeSettings(_Section):
+class ComputeSettings(Section):
     """The AmlCompute cluster that runs the pipeline's steps. It scales to zero."""
 
     vm_size: VmSize = Field(default="Standard_DS3_v2", description="Size of the nodes.", examples=["Standard_DS3_v2"])
@@ -143,7 +52,7 @@ class ComputeSettings(_Section):
     )
 
 
-class DatabricksSettings(_Section):
+class DatabricksSettings(Section):
     """The instance pool and the cluster policy of the notebook runs."""
 
     spark_version: Annotated[str, Field(pattern=r"^\d+\.(\d+|x)\.x(-[a-z0-9]+)*-scala2\.1[23]$")] = Field(
@@ -201,7 +110,7 @@ class DatabricksSettings(_Section):
         return value
 
 
-class TrainingDataSettings(_Section):
+class TrainingDataSettings(Section):
     """The storage account of the training data, and how long both accounts keep what was deleted."""
 
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field(
@@ -233,7 +142,7 @@ class TrainingDataSettings(_Section):
     )
 
 
-class KeyVaultSettings(_Section):
+class KeyVaultSettings(Section):
     """The Key Vault of the workspace."""
 
     soft_delete_days: int = Field(
@@ -246,7 +155,7 @@ class KeyVaultSettings(_Section):
     )
 
 
-class MonitoringSettings(_Section):
+class MonitoringSettings(Section):
     """Logs, and who is told when something fails."""
 
     retention_days: int = Field(default=30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
@@ -258,7 +167,7 @@ class MonitoringSettings(_Section):
     )
 
 
-class BudgetSettings(_Section):
+class BudgetSettings(Section):
     """Cost of the resource group, watched by the month."""
 
     monthly_amount: int = Field(
@@ -269,14 +178,14 @@ class BudgetSettings(_Section):
     )
 
 
-class ProtectionSettings(_Section):
+class ProtectionSettings(Section):
     """Against deleting what holds data."""
 
     lock: bool = Field(default=False, description="A CanNotDelete lock on what holds data.", examples=[True])
     protect: bool = Field(default=False, description="Pulumi refuses to delete what holds data.", examples=[True])
 
 
-class UnityCatalogSettings(_Section):
+class UnityCatalogSettings(Section):
     """Access to the training data by Unity Catalog, where the Databricks workspace has a metastore."""
 
     enabled: bool = Field(
@@ -293,14 +202,14 @@ class UnityCatalogSettings(_Section):
     )
 
 
-class Operator(_Section):
+class Operator(Section):
     """One identity that ships data and models."""
 
     object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
     type: PrincipalType = Field(description="What it is.", examples=["ServicePrincipal"])
 
 
-class ModelRegistrySettings(_Section):
+class ModelRegistrySettings(Section):
     """The Azure ML registry that carries models from one environment to the next."""
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")] | None = Field(
@@ -344,7 +253,7 @@ class ModelRegistrySettings(_Section):
         return value
 
 
-class AccessSettings(_Section):
+class AccessSettings(Section):
     """Who, besides the pipeline's identity, may write to the storage accounts."""
 
     operators: Annotated[list[Operator], EachOnce] = Field(
@@ -360,7 +269,7 @@ class AccessSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """One stack's settings."""
 
     environment: Environment = Field(description="The stack's name.", examples=["dev"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -116,8 +117,9 @@ def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> 
     gateway = psutil.Process(int(found[1]))
     used: set[str] = set()
     for process in (gateway, *gateway.children(recursive=True)):
-        used |= {file.path for file in process.open_files()}
-        used |= {str(region[0]) for region in process.memory_maps()}
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, and a zombie has no files
+            used |= {file.path for file in process.open_files()}
+            used |= {str(region[0]) for region in process.memory_maps()}
     # That is the folder which a JVM takes, whatever TMPDIR says. The checkout may lie there itself.
     own = (machine.home, ROOT)
     left = {Path(file) for file in used if file.startswith("/tmp/")}

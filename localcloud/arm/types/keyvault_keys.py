@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.arm import ids
-from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.registry import Call, ResourceType
 from localcloud.arm.store import Resource
 from localcloud.arm.types.keyvault import VAULT, VERSIONS
+from localcloud.arm.types.keyvault_objects import VaultObjects
 from localcloud.core.context import Context
 from localcloud.keyvault.key_store import Key, KeyStore
 from localcloud.keyvault.keys import Keys, checked_request
@@ -36,26 +36,12 @@ def _shown(vault: Resource, key: Key) -> Resource:
     )
 
 
-def _vault_of(ctx: Context, id_: str) -> Resource | None:
-    return ctx.resources.get(id_.rsplit("/keys/", 1)[0])
-
-
-async def _read(ctx: Context, id_: str) -> Resource | None:
-    vault, rid = _vault_of(ctx, id_), ids.parse(id_)
-    if vault is None or rid is None:
-        return None
-    key = KeyStore(ctx.database).get(vault.name, rid.name)
-    return None if key is None else _shown(vault, key)
-
-
-async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    vault = ctx.resources.get(parent)
-    return [] if vault is None else [_shown(vault, one) for one in KeyStore(ctx.database).current(vault.name)]
+_OBJECTS = VaultObjects("key", KeyStore, _shown)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     """A key that is there is answered as it is."""
-    vault = _vault_of(ctx, resource.id)
+    vault = _OBJECTS.vault_of(ctx, resource.id)
     if existing is None and vault is not None:
         properties = resource.properties
         checked_request(
@@ -66,7 +52,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    vault = _vault_of(ctx, resource.id)
+    vault = _OBJECTS.vault_of(ctx, resource.id)
     if existing is not None or vault is None:
         return
     properties = resource.properties
@@ -83,16 +69,12 @@ def register(ctx: Context) -> None:
         ResourceType(
             type=KEY,
             api_versions=tuple(version for version in VERSIONS if version >= "2019-09-01"),
-            name=NameRule(
-                r"[A-Za-z0-9-]{1,127}",
-                "The key name '{name}' is invalid: use 1 to 127 letters, digits and hyphens.",
-                "BadRequest",
-            ),
+            name=_OBJECTS.name,
             required=("properties.kty",),
             complete=_complete,
             on_put=_put,
-            read=_read,
-            list_in=_list,
+            read=_OBJECTS.read,
+            list_in=_OBJECTS.list_in,
             create_status=200,
             provisioning_state=False,
             patchable=False,

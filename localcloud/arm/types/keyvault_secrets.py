@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.arm import ids
-from localcloud.arm.registry import Call, NameRule, ResourceType
+from localcloud.arm.registry import Call, ResourceType
 from localcloud.arm.store import Resource
 from localcloud.arm.types.keyvault import VAULT, VERSIONS
+from localcloud.arm.types.keyvault_objects import VaultObjects
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.keyvault.guard import held
@@ -32,24 +32,12 @@ def _shown(vault: Resource, secret: Secret) -> Resource:
     )  # fmt: skip
 
 
-def _vault_of(ctx: Context, id_: str) -> Resource | None:
-    return ctx.resources.get(id_.rsplit("/secrets/", 1)[0])
-
-
-async def _read(ctx: Context, id_: str) -> Resource | None:
-    vault, rid = _vault_of(ctx, id_), ids.parse(id_)
-    secret = None if vault is None or rid is None else SecretStore(ctx.database).get(vault.name, rid.name)
-    return None if vault is None or secret is None else _shown(vault, secret)
-
-
-async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    vault = ctx.resources.get(parent)
-    return [] if vault is None else [_shown(vault, one) for one in SecretStore(ctx.database).current(vault.name)]
+_OBJECTS = VaultObjects("secret", SecretStore, _shown)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     """Raises ServiceError 400 for a new secret without a value, 409 for the name of a deleted one."""
-    vault = _vault_of(ctx, resource.id)
+    vault = _OBJECTS.vault_of(ctx, resource.id)
     value = resource.private.get("writeOnly", {}).get(_VALUE)
     if (existing is None or value is not None) and not isinstance(value, str):
         raise ServiceError(400, "BadRequest", f"The secret '{resource.name}' needs a value, which is a text.")
@@ -60,7 +48,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     """With a value, a new version; without, other attributes of the current one."""
-    vault = _vault_of(ctx, resource.id)
+    vault = _OBJECTS.vault_of(ctx, resource.id)
     if vault is None:
         return
     store, properties = SecretStore(ctx.database), resource.properties
@@ -79,16 +67,12 @@ def register(ctx: Context) -> None:
         ResourceType(
             type=SECRET,
             api_versions=tuple(version for version in VERSIONS if version >= "2016-10-01"),
-            name=NameRule(
-                r"[A-Za-z0-9-]{1,127}",
-                "The secret name '{name}' is invalid: use 1 to 127 letters, digits and hyphens.",
-                "BadRequest",
-            ),
+            name=_OBJECTS.name,
             write_only=(_VALUE,),
             complete=_complete,
             on_put=_put,
-            read=_read,
-            list_in=_list,
+            read=_OBJECTS.read,
+            list_in=_OBJECTS.list_in,
             provisioning_state=False,
             allow_delete=False,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
-from starlette.requests import ClientDisconnect, Request
 
 from localcloud.core.context import Context
 from localcloud.storage.fabric import StorageFabric
@@ -52,26 +51,3 @@ class Azurite:
         if content == b"" and method in {"PUT", "POST"}:
             request.headers["content-length"] = "0"
         return await self._client.send(request, stream=True)
-
-
-def has_body(request: Request) -> bool:
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
-async def streamed(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The answer's bytes as they come; Azurite is let go of when the client goes away."""
-    try:
-        async for chunk in answer.aiter_raw():
-            yield chunk
-    finally:
-        await answer.aclose()
-
-
-async def body_of(request: Request) -> AsyncIterator[bytes]:
-    """The request's bytes as they come. A client that goes away ends the upload at Azurite too."""
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except ClientDisconnect as error:
-        raise httpx.ReadError("the client closed the connection") from error

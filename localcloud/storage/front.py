@@ -19,8 +19,9 @@ from starlette.types import Receive, Scope, Send
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.streams import body_of, has_body, streamed
 from localcloud.storage import batches, delegation, errors, listing
-from localcloud.storage.azurite import HOP_BY_HOP, Azurite, body_of, has_body, streamed
+from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.dfs.endpoint import DataLake
 from localcloud.storage.dfs.errors import json_response
 from localcloud.storage.fabric import StorageFabric, fabric_of

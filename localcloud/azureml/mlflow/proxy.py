@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
 
 import httpx
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
@@ -20,6 +19,7 @@ from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.streams import body_of, has_body, streamed
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _FORWARDED = frozenset({"accept", "content-type", "content-length", "range", "user-agent"})
@@ -65,7 +65,6 @@ class MlflowProxy:
         headers = {key: value for key, value in request.headers.items() if key in _FORWARDED}
         headers[WORKSPACE_HEADER] = name
         headers["accept-encoding"] = request.headers.get("accept-encoding", "identity")
-        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
         # As it was sent: names of artifacts may hold escaped characters.
         raw = _RAW.fullmatch(request.scope["raw_path"].decode("ascii").split("?")[0])
         target = f"/{raw[1] if raw else rest}" + (f"?{request.url.query}" if request.url.query else "")
@@ -73,11 +72,11 @@ class MlflowProxy:
         if by_plugin and "mlflow-artifacts" not in rest:
             return await self._for_plugin(request, target, headers, workspace_id)
         upstream = self._mlflow.build(
-            request.method, target, headers=headers, content=_body(request) if has_body else b""
+            request.method, target, headers=headers, content=body_of(request) if has_body(request) else b""
         )
         answer = await self._mlflow.send(upstream)
         kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
-        return StreamingResponse(_stream(answer), answer.status_code, kept)
+        return StreamingResponse(streamed(answer), answer.status_code, kept)
 
     async def _for_plugin(self, request: Request, target: str, headers: dict[str, str], workspace_id: str) -> Response:
         """As any other, with Azure ML's addresses of artifacts instead of MLflow's."""
@@ -130,20 +129,3 @@ def _served(rest: str) -> bool:
         return True
     parts = rest.split("/")
     return parts[0] == "api" and "workspaces" not in parts[3:4] and len(parts) > 2
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except ClientDisconnect as error:
-        raise httpx.ReadError("the client closed the connection") from error
-
-
-async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in answer.aiter_raw():
-            yield chunk
-    finally:
-        await answer.aclose()

@@ -6,7 +6,7 @@ import httpx
 from starlette.responses import Response, StreamingResponse
 
 from localcloud.core.errors import not_emulated
-from localcloud.storage.azurite import streamed
+from localcloud.core.streams import streamed
 from localcloud.storage.dfs import access, conditions, control, properties, tree
 from localcloud.storage.dfs.blobs import TREE, is_folder
 from localcloud.storage.dfs.call import Call, written

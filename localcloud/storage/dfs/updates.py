@@ -10,7 +10,7 @@ import httpx
 from starlette.responses import Response
 
 from localcloud.core.errors import not_emulated
-from localcloud.storage.azurite import body_of, has_body
+from localcloud.core.streams import body_of, has_body
 from localcloud.storage.dfs import conditions, control, properties, tree
 from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused

@@ -98,12 +98,12 @@ def run(
     from mlops import training_data
     from mlops import up as ups
 
-    training_data.read(data)
+    given = training_data.read(data)
     started = (lambda job: _variable("AMLRUN_ID", job.name)) if azure_devops else None
     clients = Clients(load_outputs(stack, outputs))
     with tempfile.TemporaryDirectory() as folder:
         found = training_data.newest_incoming(clients, Path(folder)) if incoming else None
-        ups.run_again(clients, found or data, _console(), started, version)
+        ups.run_again(clients, training_data.read(found) if found else given, _console(), started, version)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -94,7 +93,7 @@ def show(clients: Clients, job: Job, console: Console) -> None:
 
 def run_again(
     clients: Clients,
-    file: Path,
+    data: training_data.TrainingData,
     console: Console,
     started: Callable[[Job], None] | None = None,
     version: str | None = None,
@@ -103,7 +102,6 @@ def run_again(
 
     Raises MissingError when that is not published.
     """
-    data = training_data.read(file)
     now = publish.of_version(clients, version) if version else publish.published(clients)
     if now is None:
         raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")

@@ -11,6 +11,7 @@ import psutil
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
+from localcloud.engine import python_environments
 from localcloud.gateway import instance
 
 _GRACE_SECONDS = 60
@@ -85,4 +86,7 @@ def clean(settings: Settings) -> None:
         )
     stop_all(settings)
     shutil.rmtree(settings.home)
+    pruned = python_environments.prune(settings.cache)
+    if pruned:
+        sys.stdout.write(f"Deleted {len(pruned)} environments of jobs that were long unused.\n")
     sys.stdout.write(f"Deleted {settings.home}.\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.core.settings import Settings
-from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build
+from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build, python_runtime
 from localcloud.engine.progress import ConsoleProgress, Progress
 from localcloud.engine.pulumi_home import prepare
 from localcloud.engine.toolchain import Toolchain, write_stamp
@@ -31,11 +31,11 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
     with ThreadPoolExecutor(max_workers=3, thread_name_prefix="install") as pool:
         pulumi_job = pool.submit(_pulumi, cache, progress)
         node_job = pool.submit(_node_and_azurite, cache, progress)
-        java_job = pool.submit(_java_and_jars, cache, progress)
+        java_job = pool.submit(_java_jars_and_python, cache, progress)
         _raise_first([pulumi_job, node_job, java_job])
     pulumi, pulumi_origin = pulumi_job.result()
     node, azurite, node_origin = node_job.result()
-    java_home, jars, java_origin = java_job.result()
+    java_home, jars, python, java_origin = java_job.result()
     home = prepare(settings, pulumi)
     toolchain = Toolchain(
         pulumi=home.pulumi,
@@ -43,6 +43,7 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
         node=node,
         azurite_blob=[str(node), str(azurite)],
         abfs_jars=jars,
+        python=python,
         pulumi_home=home.home,
         path_entries=home.path_entries,
         origins={
@@ -52,10 +53,12 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
             "Node.js": node_origin,
             "Azurite": f"cache {azurite_install.azurite_version()}",
             "ABFS driver": f"cache {HADOOP_AZURE}",
+            "Python of jobs": _python_origin(cache, python),
         },
     )
     launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
-    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, *launchers, Path(sys.executable)]
+    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, python, *launchers]
+    files.append(Path(sys.executable))
     write_stamp(settings, toolchain, files)
     return toolchain
 
@@ -74,12 +77,17 @@ def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]
     return node, azurite_install.ensure_azurite(cache, node, progress), origin
 
 
-def _java_and_jars(cache: Path, progress: Progress) -> tuple[Path, list[Path], str]:
+def _java_jars_and_python(cache: Path, progress: Progress) -> tuple[Path, list[Path], Path, str]:
     if found := probes.find_java():
         java_home, origin = found.path, f"PATH {found.version}"
     else:
         java_home, origin = java_runtime.ensure_java(cache, progress), "cache (wheel)"
-    return java_home, abfs.ensure_jars(cache, java_home, progress), origin
+    jars = abfs.ensure_jars(cache, java_home, progress)
+    return java_home, jars, python_runtime.ensure(cache, java_home, progress), origin
+
+
+def _python_origin(cache: Path, python: Path) -> str:
+    return f"{'cache' if python.is_relative_to(cache) else 'machine'} {python_runtime.version_of(python)}"
 
 
 def _raise_first(jobs: Iterable[Future[Any]]) -> None:

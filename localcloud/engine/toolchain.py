@@ -34,6 +34,8 @@ class Toolchain:
     node: Path
     azurite_blob: list[str]
     abfs_jars: list[Path]
+    python: Path
+    """The interpreter of jobs and notebook runs."""
     pulumi_home: Path
     path_entries: list[Path]
     origins: dict[str, str]
@@ -85,6 +87,7 @@ def _signature(java_home: Path) -> str:
     pins = [
         ENGINE / "versions.py",
         ENGINE / "abfs.py",
+        ENGINE / "python_runtime.py",
         ENGINE / "pulumi_home.py",
         ENGINE / "pulumi_cli" / "go.sum",
         ENGINE / "azurite" / "package-lock.json",
@@ -117,6 +120,7 @@ def _to_json(toolchain: Toolchain) -> dict[str, Any]:
         "node": str(toolchain.node),
         "azurite_blob": toolchain.azurite_blob,
         "abfs_jars": [str(jar) for jar in toolchain.abfs_jars],
+        "python": str(toolchain.python),
         "pulumi_home": str(toolchain.pulumi_home),
         "path_entries": [str(entry) for entry in toolchain.path_entries],
         "origins": toolchain.origins,
@@ -130,6 +134,7 @@ def _from_json(data: dict[str, Any]) -> Toolchain:
         node=Path(data["node"]),
         azurite_blob=list(data["azurite_blob"]),
         abfs_jars=[Path(jar) for jar in data["abfs_jars"]],
+        python=Path(data["python"]),
         pulumi_home=Path(data["pulumi_home"]),
         path_entries=[Path(entry) for entry in data["path_entries"]],
         origins=dict(data["origins"]),

@@ -21,7 +21,6 @@ from localcloud.databricks import (
     catalog,
     clusters,
     errors,
-    forms,
     jobs_api,
     multipart,
     page,
@@ -35,6 +34,7 @@ from localcloud.databricks import (
     workspace_api,
 )  # fmt: skip
 from localcloud.databricks.call import Call, Handler, Services
+from localcloud.databricks.requests import checks
 from localcloud.databricks.store import Documents, Json, find_everywhere
 from localcloud.databricks.unity import switch
 from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
@@ -121,6 +121,8 @@ _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
     ("DELETE", f"{_SCIM}/Groups/{{id}}"): ("2.0", scim.delete_group),
     **UNITY_CALLS,
 }
+ROUTES = tuple(_CALLS)
+"""Method and path of each, for the types of their requests (requests/generate.py)."""
 _CREATED = {("POST", f"{_SCIM}/{name}") for name in ("ServicePrincipals", "Users", "Groups")}
 _NO_CONTENT = {("DELETE", f"{_SCIM}/{name}/{{id}}") for name in ("ServicePrincipals", "Users", "Groups")}
 
@@ -214,9 +216,7 @@ async def _answer(services: Services, request: Request) -> Response:
     if found is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")
     parameters, files = await _parameters(request)
-    scim_call = _SCIM in found.path
-    if (wrong := forms.wrong(parameters, scim=scim_call)) is not None:
-        raise errors.ScimError(400, wrong, "invalidSyntax") if scim_call else errors.malformed(wrong)
+    _check(found, parameters)
     call = Call(services, workspace, caller, parameters, values, files, match.group(1))
     answer = found.handler(call)
     if inspect.isawaitable(answer):
@@ -228,6 +228,19 @@ async def _answer(services: Services, request: Request) -> Response:
     if isinstance(answer, Response):
         return answer
     return JSONResponse(answer, status_code=201 if key in _CREATED else 200, headers=headers)
+
+
+def _check(route: _Pattern, parameters: Json) -> None:
+    """Refuse what databricks-sdk's types of the request do not allow."""
+    scim_call = _SCIM in route.path
+    fault = checks.first_fault(route.method, route.path, parameters, scim=scim_call)
+    if fault is None:
+        return
+    if scim_call:
+        raise errors.ScimError(400, fault.message, "invalidSyntax")
+    if fault.kind == "unknown":
+        raise ServiceError(501, "NOT_IMPLEMENTED", fault.message)
+    raise errors.invalid(fault.message) if fault.kind == "enum" else errors.malformed(fault.message)
 
 
 def _find(method: str, version: str, path: str) -> tuple[_Pattern | None, dict[str, str]]:

@@ -14,7 +14,6 @@ from localcloud.databricks.unity.session import SYSTEM, Session
 INFORMATION_SCHEMA = "information_schema"
 _FIELDS = {"name": str, "comment": str, "properties": dict, "storage_root": str}
 _CHANGES = {"comment": str, "properties": dict, "enable_predictive_optimization": str, **ownership.FIELDS}
-_OPTIMIZATION = ("DISABLE", "ENABLE", "INHERIT")
 
 
 def create(call: Call) -> Json:
@@ -52,7 +51,6 @@ def list_(call: Call) -> Json:
 def update(call: Call) -> Json:
     session, found = ownership.owned(call, CATALOG)
     given = listing.fields(call, "changes of catalogs", _CHANGES)
-    check_optimization(given)
     return session.change(CATALOG, found, ownership.changes(session, CATALOG, given))
 
 
@@ -70,10 +68,3 @@ def delete(call: Call) -> Json:
                 session.remove(securable, one["full_name"])
         session.remove(CATALOG, name)
     return {}
-
-
-def check_optimization(given: Json) -> None:
-    value = given.get("enable_predictive_optimization")
-    if value is not None and value not in _OPTIMIZATION:
-        choices = ", ".join(_OPTIMIZATION)
-        raise refusals.invalid(f"enable_predictive_optimization must be one of {choices}, got {value}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from localcloud.core.errors import not_emulated
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
-from localcloud.databricks.unity import listing, privileges, refusals
+from localcloud.databricks.unity import listing, privileges
 from localcloud.databricks.unity.securables import Securable
 from localcloud.databricks.unity.session import Session
 
@@ -13,15 +13,10 @@ FIELDS = {"owner": str, "isolation_mode": str}
 
 
 def changes(session: Session, securable: Securable, given: Json) -> Json:
-    """The fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE."""
+    """The fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST."""
     kept = dict(given)
     if "owner" in kept:
         kept["owner"] = session.principal(kept["owner"])
-    if "isolation_mode" in kept and kept["isolation_mode"] not in securable.isolation:
-        raise refusals.invalid(
-            f"isolation_mode of a {securable.noun} must be one of {', '.join(securable.isolation)}, got"
-            f" {kept['isolation_mode']}."
-        )
     return kept
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
 from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals
-from localcloud.databricks.unity.catalogs import INFORMATION_SCHEMA, check_optimization
+from localcloud.databricks.unity.catalogs import INFORMATION_SCHEMA
 from localcloud.databricks.unity.securables import CATALOG, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import Session
 
@@ -53,7 +53,6 @@ def update(call: Call) -> Json:
     session, found = ownership.owned(call, SCHEMA)
     _refuse_system(found)
     given = listing.fields(call, "changes of schemas", _CHANGES)
-    check_optimization(given)
     return session.change(SCHEMA, found, ownership.changes(session, SCHEMA, given))
 
 

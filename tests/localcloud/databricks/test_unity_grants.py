@@ -307,7 +307,7 @@ def test_wrong_bindings_are_refused(admin: WorkspaceClient, catalog: str, schema
     )
     for workspaces, said in (
         (["²"], "Workspace ² is not assigned to metastore metastore_azure_westeurope."),
-        (WORKSPACE, f"Field 'assign_workspaces' must be a list, got {WORKSPACE}."),
+        (WORKSPACE, f"Expected 'assign_workspaces' to be an array, got {WORKSPACE}."),
     ):
         body = {"assign_workspaces": workspaces}
         path = f"/api/2.1/unity-catalog/workspace-bindings/catalogs/{catalog}"
@@ -316,5 +316,5 @@ def test_wrong_bindings_are_refused(admin: WorkspaceClient, catalog: str, schema
     with pytest.raises(DatabricksError, match="does not emulate Unity Catalog's workspace bindings of a schema"):
         list(admin.workspace_bindings.get_bindings("schema", schema))
     path = f"/api/2.1/unity-catalog/catalogs/{catalog}"
-    with pytest.raises(DatabricksError, match="must be one of OPEN, ISOLATED, got SOMEWHERE"):
+    with pytest.raises(DatabricksError, match="field isolation_mode: must be one of ISOLATED, OPEN"):
         admin.api_client.do("PATCH", path, body={"isolation_mode": "SOMEWHERE"})

@@ -1,0 +1,10 @@
+"""How a route is named in types.json."""
+
+from __future__ import annotations
+
+import re
+
+
+def anonymous(path: str) -> str:
+    """Return the path with "{}" for each of its parameters, whatever their names."""
+    return re.sub(r"\{[^}]*\}", "{}", path)

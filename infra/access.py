@@ -24,15 +24,14 @@ class Scopes:
     key_vault: Scope
     registry: Scope
     application_insights: Scope
-    databricks: Scope
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceAccessArgs:
     """`operators` upload data and code; `workspace` is the ML workspace's own identity.
 
-    `approves_storage`, `approves_databricks`: jobs run in a managed network that reaches these by private endpoints,
-    and the workspace's identity approves the endpoints.
+    `approves_storage`: jobs run in a managed network that reaches the training data by private endpoints, and the
+    workspace's identity approves the endpoints.
     """
 
     assigner: Assigner
@@ -41,15 +40,20 @@ class ResourceAccessArgs:
     workspace: Grantee
     operators: Sequence[Grantee]
     approves_storage: bool
-    approves_databricks: bool
 
 
 class ResourceAccess(pulumi.ComponentResource):
-    """What has to be granted before the ML workspace is made."""
+    """The roles that the ML workspace needs from its first second, and those of the pipeline and the operators.
+
+    Azure answers a role assignment before it has effect everywhere
+    (learn.microsoft.com/azure/role-based-access-control/troubleshooting, "Role assignment changes are not being
+    detected"; Azure/bicep#16601). What is slow to make and needs none of these roles is made after `assignments` and
+    before the ML workspace.
+    """
 
     def __init__(self, name: str, args: ResourceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:access:ResourceAccess", name, None, opts)
-        scopes = args.scopes
+        self._args, scopes = args, args.scopes
         grants: list[tuple[Grantee, Role, Scope]] = [
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container),
             # Azure ML keeps code, logs and outputs in containers that it makes itself: the account is the scope.
@@ -67,10 +71,6 @@ class ResourceAccess(pulumi.ComponentResource):
         ]
         if args.approves_storage:
             grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
-        if args.approves_databricks:
-            # The approver's role does not know Databricks, and no narrower built-in role does. It makes an
-            # administrator of an identity that no job can have.
-            grants.append((args.workspace, Role.CONTRIBUTOR, scopes.databricks))
         for operator in args.operators:
             grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container))
             grants.append((operator, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage))
@@ -78,6 +78,14 @@ class ResourceAccess(pulumi.ComponentResource):
             args.assigner.assign(self, role, grantee, scope) for grantee, role, scope in grants
         ]
         self.register_outputs({})
+
+    def approve_endpoints_of(self, databricks: Scope) -> pulumi.Resource:
+        """Let the ML workspace's identity approve private endpoints to the Databricks workspace.
+
+        The approver's role does not know Databricks, and no narrower built-in role does. Contributor makes an
+        administrator of an identity that no job can have.
+        """
+        return self._args.assigner.assign(self, Role.CONTRIBUTOR, self._args.workspace, databricks)
 
 
 @dataclass(frozen=True, kw_only=True)

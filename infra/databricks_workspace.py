@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -14,12 +15,16 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class DatabricksWorkspaceArgs:
-    """`managed_group`: name of the group that the service makes and owns; None for that of the naming scheme."""
+    """`managed_group`: name of the group that the service makes and owns; None for that of the naming scheme.
+
+    `depends_on`: the role assignments that take effect while the workspace is made (infra.access).
+    """
 
     names: Names
     placement: Placement
     network: Network
     managed_group: str | None
+    depends_on: Sequence[pulumi.Resource] = ()
 
 
 class DatabricksWorkspace(pulumi.ComponentResource):
@@ -56,10 +61,13 @@ class DatabricksWorkspace(pulumi.ComponentResource):
             # A workspace does not move: into a network, into another, or out of one.
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=list(args.depends_on),
                 replace_on_changes=["parameters.customVirtualNetworkId"],
                 delete_before_replace=True,
             ),
         )
+        # In this order: the endpoint for browsers conflicts with the other one, unless that is there already
+        # (microsoft/terraform-provider-azuredevops#106).
         args.network.connect("databricks", workspace.id, Link.DATABRICKS)
         args.network.connect("databricks", workspace.id, Link.DATABRICKS_SIGN_IN)
         self.workspace = workspace

@@ -22,7 +22,7 @@ DATASTORE = "trainingdata"
 
 @dataclass(frozen=True, kw_only=True)
 class MachineLearningArgs:
-    """Ids are ARM ids. `depends_on`: the role assignments that the workspace needs to be made.
+    """Ids are ARM ids. `depends_on`: the roles that the workspace needs to be made, and what gives them time.
 
     `grant` is called with the workspace's ARM id and gives the roles on it: its own identity needs one to make the
     managed network, which the first compute brings about. `targets` and `hosts`: what else jobs reach, by private
@@ -71,7 +71,8 @@ class MachineLearning(pulumi.ComponentResource):
                 workspace_name=workspace.name,
                 targets=args.targets,
                 hosts=args.hosts,
-                depends_on=[*args.depends_on, *self._granted],
+                # Azure ML makes endpoints to the same targets as the stack, which take one at a time.
+                depends_on=[*args.depends_on, *self._granted, *args.network.endpoints],
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -68,7 +68,8 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """`injection` is None without a virtual network; `service_subnet_ids` are let through firewalls (restricted).
 
-    `links` are the names of the private endpoints: what goes through these waits for them. `sources` are what logs.
+    `endpoints` are the private endpoints and `links` their names: what goes through these waits for them. `sources`
+    are what logs.
     """
 
     profile: Literal["public", "restricted", "private"]
@@ -82,7 +83,9 @@ class Network(pulumi.ComponentResource):
         self.profile = args.settings.profile
         self.injection, self.service_subnet_ids = None, []
         self.sources: list[Source] = []
+        self.endpoints: list[pulumi.Resource] = []
         self.links: list[pulumi.Resource] = []
+        self._newest: dict[str, pulumi.Resource] = {}
         self._zones: dict[str, pulumi.Output[str]] = {}
         self._zone_links: list[pulumi.Resource] = []
         if self.profile != "public":
@@ -128,8 +131,14 @@ class Network(pulumi.ComponentResource):
         """Hosts that Azure ML's managed network may reach; empty allows the internet."""
         return self._args.settings.outbound_hosts
 
-    def connect(self, label: str, target: pulumi.Input[str], link: Link) -> None:
-        """A private endpoint to `target`, an ARM id, with its DNS names. Does nothing in the other profiles.
+    def connect(self, label: str, target: pulumi.Input[str], link: Link, after: Sequence[pulumi.Resource] = ()) -> None:
+        """Make a private endpoint to `target`, an ARM id, with its DNS names. Do nothing in the other profiles.
+
+        Azure changes a target for one endpoint at a time. The loser of two fails inside its long-running operation,
+        which the provider does not repeat (storage: Azure/bicep-registry-modules#6001; Databricks:
+        databricks/terraform-databricks-examples#177; pulumi/pulumi-azure-native#4497 repeats direct answers alone).
+        Endpoints of the same `label` are therefore made one after another, in the order of the calls, and the first
+        one after the resources in `after`, which are the other changes of the target.
 
         A region has one endpoint through which browsers come back from Entra to Databricks, by one name for all of its
         workspaces: the stack makes it where the zone is its own (learn.microsoft.com/azure/databricks/security/network/
@@ -150,8 +159,12 @@ class Network(pulumi.ComponentResource):
                 )
             ],
             tags=place.tags,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[self._newest[label]] if label in self._newest else list(after)
+            ),
         )
+        self._newest[label] = endpoint
+        self.endpoints.append(endpoint)
         names = network.PrivateDnsZoneGroup(
             f"{self._name}-{what}-names",
             private_dns_zone_group_name="default",

@@ -79,6 +79,8 @@ class Platform(pulumi.ComponentResource):
         )
         self._registry = Registry("registry", RegistryArgs(names=names, placement=place, network=self._network), child)
         self._identities = Identities("identities", IdentitiesArgs(names=names, placement=place), child)
+        self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
+        self._access = self._resource_access()
         self._databricks = DatabricksWorkspace(
             "databricks",
             DatabricksWorkspaceArgs(
@@ -86,11 +88,10 @@ class Platform(pulumi.ComponentResource):
                 placement=place,
                 network=self._network,
                 managed_group=settings.databricks.managed_resource_group,
+                depends_on=self._access.assignments,
             ),
             child,
         )
-        self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
-        self._access = self._resource_access()
         self._learning = self._machine_learning()
         self._runs = NotebookRuns(
             "runs",
@@ -126,13 +127,11 @@ class Platform(pulumi.ComponentResource):
                     key_vault=Scope(label="keyvault", id=self._vault.vault_id),
                     registry=Scope(label="registry", id=self._registry.registry_id),
                     application_insights=Scope(label="insights", id=self._monitoring.application_insights_id),
-                    databricks=Scope(label="databricks", id=self._databricks.workspace_id),
                 ),
                 pipeline=self._identities.pipeline,
                 workspace=self._identities.workspace,
                 operators=[_grantee(operator) for operator in access.operators] or [deployer],
                 approves_storage=self._network.isolated,
-                approves_databricks=not self._network.public,
             ),
             self._child,
         )
@@ -165,8 +164,12 @@ class Platform(pulumi.ComponentResource):
         hosts: dict[str, pulumi.Input[str]] = {
             host.replace("*", "any").replace(".", "-"): host for host in self._network.outbound_hosts
         }
+        # The Databricks workspace takes minutes, in which the roles take effect.
+        before: list[pulumi.Resource] = [*self._access.assignments, self._databricks.workspace]
         if not self._network.public:
             targets["databricks"] = Target(id=self._databricks.workspace_id, groups=("databricks_ui_api",))
+            scope = Scope(label="databricks", id=self._databricks.workspace_id)
+            before.append(self._access.approve_endpoints_of(scope))
         elif hosts:
             hosts["databricks"] = self._databricks.host.apply(lambda url: url.removeprefix("https://"))
         return MachineLearning(
@@ -186,7 +189,7 @@ class Platform(pulumi.ComponentResource):
                 training_container_name=self._storage.training_container_name,
                 targets=targets,
                 hosts=hosts,
-                depends_on=self._access.assignments,
+                depends_on=before,
                 grant=self._grant_on_workspace,
                 protect=self._settings.protection.protect,
             ),

@@ -66,15 +66,15 @@ class Storage(pulumi.ComponentResource):
             Source(label="training-storage", id=training.id, logs=False),
             Source(label="training-blobs", id=pulumi.Output.concat(training.id, "/blobServices/default")),
         ]
-        self._lifecycle(f"{name}-workspace", workspace, flat, self._of_versions())
-        self._lifecycle(f"{name}-training", training, service, self._of_training_data())
-        for label, account, links in (
+        versions = self._lifecycle(f"{name}-workspace", workspace, flat, self._of_versions())
+        ageing = self._lifecycle(f"{name}-training", training, service, self._of_training_data())
+        for label, account, policy, links in (
             # Batch endpoints take all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
-            ("workspace-storage", workspace, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
-            ("training-storage", training, (Link.BLOB, Link.DFS)),
+            ("workspace-storage", workspace, versions, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
+            ("training-storage", training, ageing, (Link.BLOB, Link.DFS)),
         ):
             for link in links:
-                args.network.connect(label, account.id, link)
+                args.network.connect(label, account.id, link, after=[policy])
         self.workspace_account_id = workspace.id
         self.training_account_id = training.id
         self.training_account_name = training.name
@@ -175,8 +175,8 @@ class Storage(pulumi.ComponentResource):
         account: storage.StorageAccount,
         service: pulumi.Resource,
         rules: list[storage.ManagementPolicyRuleArgs],
-    ) -> None:
-        storage.ManagementPolicy(
+    ) -> storage.ManagementPolicy:
+        return storage.ManagementPolicy(
             f"{name}-lifecycle",
             management_policy_name="default",
             account_name=account.name,

@@ -144,3 +144,18 @@ def test_the_identity_is_a_plain_principal_in_databricks() -> None:
         (target,) = set(permissions.inputs) - {"accessControls"}
         seen[target] = control["permissionLevel"]
     assert seen == targets
+
+
+@pytest.mark.parametrize("profile", NETWORKS)
+def test_roles_have_the_time_in_which_databricks_is_made_to_take_effect(profile: str) -> None:
+    """Azure answers an assignment before it has effect, and the ML workspace is made by an identity that needs it."""
+    made = deploy(network=NETWORKS[profile])
+    databricks, learning = made.one("databricks:Workspace"), made.one("machinelearningservices:Workspace")
+    early = {
+        each.urn
+        for each in made.of("RoleAssignment")
+        if not _scope(each).startswith(("Workspace/", "Registry/reg-")) and "connector" not in _principal(each)
+    }
+
+    assert early <= set(databricks.depends_on)
+    assert {databricks.urn, *early} <= set(learning.depends_on)

@@ -194,3 +194,30 @@ def test_the_endpoints_subnet_answers_to_the_network_only() -> None:
 def test_databricks_rules_in_the_security_groups_are_left_alone() -> None:
     for group in deploy(network=NETWORKS["private"]).of("NetworkSecurityGroup"):
         assert "securityRules" not in group.inputs, "rules in line would take Databricks' own away"
+
+
+def test_endpoints_of_one_target_are_made_one_after_another() -> None:
+    """Azure makes one endpoint of a target at a time; the Databricks workspace's API endpoint comes first."""
+    made = {each.name: each for each in deploy(network=NETWORKS["private"])}
+
+    chains = {
+        "storage-workspace-lifecycle": ["workspace-storage-blob", "workspace-storage-file", "workspace-storage-queue",
+                                        "workspace-storage-table"],
+        "storage-training-lifecycle": ["training-storage-blob", "training-storage-dfs"],
+        "databricks-workspace": ["databricks-databricks-ui-api", "databricks-browser-authentication"],
+    }  # fmt: skip
+    for first, labels in chains.items():
+        before = made[first]
+        for label in labels:
+            endpoint = made[f"network-{label}"]
+            assert before.urn in {*endpoint.depends_on, *endpoint.reads["privateLinkServiceConnections"]}, label
+            before = endpoint
+
+
+def test_azure_ml_s_own_endpoints_come_after_those_of_the_stack() -> None:
+    deployed = deploy(network=NETWORKS["private"])
+    endpoints = {each.urn for each in deployed.of("PrivateEndpoint")}
+
+    rules = deployed.of("ManagedNetworkSettingsRule")
+
+    assert [rule.name for rule in rules if endpoints <= set(rule.depends_on)] == [rules[0].name]

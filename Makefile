@@ -13,6 +13,8 @@ PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
 # What the CLI keeps of `pulumi stack select`: to ask the CLI takes a fifth of a second.
 SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$(STACK)\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
+# The resource providers that the stack needs, registered as the bootstrap does on Azure.
+START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
 
 .PHONY: help up run test lint format status logs env down destroy bootstrap graph clean benchmark lock tools
@@ -27,7 +29,7 @@ tools: .venv/installed
 	@$(PYTHON_BIN) -m localcloud.engine
 
 up: tools ## from clone to registered model on this machine: make up [DATA=my.csv]
-	@$(PYTHON_BIN) -m localcloud start
+	@$(START)
 	@$(ENTER); \
 	$(SELECTED) || pulumi stack select $(STACK) --create >/dev/null; \
 	$(PULUMI_UP) || { python -m localcloud.engine.stale_locks --stack $(STACK) && $(PULUMI_UP); } || exit 1; \

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bootstrap.engine import Backend, BootstrapError, Engine, PulumiError
 from bootstrap.naming import Names
+from bootstrap.resource_providers import registrations
 from bootstrap.settings import Settings
 
 _FOLDER = Path(__file__).resolve().parent
@@ -28,10 +29,11 @@ def up(
     folder: Folder = _FOLDER,
     stack: Stack = "main",
 ) -> None:
-    """Make what is missing, then move the bootstrap's own state into the container that it made."""
+    """Register resource providers, make what is missing, then move the bootstrap's own state into its container."""
     engine = Engine(folder, stack)
     settings = engine.settings()
     moved = engine.remote_has_state(settings)
+    _register(engine, settings, dry_run=dry_run)
     if dry_run:
         _preview(engine, settings, moved=moved)
         return
@@ -44,6 +46,15 @@ def up(
         _out.print("Moving the state into its container, sealed by the vault's key.")
         backend = engine.move(settings, backend)
     _show(engine, backend)
+
+
+def _register(engine: Engine, settings: Settings, *, dry_run: bool) -> None:
+    for registration in registrations(settings, engine.subscription()):
+        names = ", ".join(registration.missing) or "none is missing"
+        what = "to register" if dry_run else "registering"
+        _out.print(f"Resource providers of subscription {registration.subscription_id}, {what}: {names}.")
+        if not dry_run:
+            registration.complete()
 
 
 def _preview(engine: Engine, settings: Settings, *, moved: bool) -> None:

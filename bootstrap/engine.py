@@ -59,17 +59,23 @@ class Engine:
 
     def settings(self) -> Settings:
         """The stack's settings, before anything runs. Raises BootstrapError."""
+        try:
+            return read_settings(self._config())
+        except SettingsError as error:
+            raise BootstrapError(str(error)) from None
+
+    def subscription(self) -> str | None:
+        """The subscription that the settings file gives azure-native, if it does. Raises BootstrapError."""
+        return self._config().get("azure-native:subscriptionId")
+
+    def _config(self) -> dict[str, str]:
         if not self.settings_file.exists():
             raise BootstrapError(f"{self.settings_file} is missing: copy Pulumi.main.yaml and fill in what is yours.")
         try:
             content = yaml.safe_load(self.settings_file.read_text(encoding="utf-8")) or {}
-            given = {str(key): _text(value) for key, value in (content.get("config") or {}).items()}
+            return {str(key): _text(value) for key, value in (content.get("config") or {}).items()}
         except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
             raise BootstrapError(f"{self.settings_file} is not a settings file: {error}") from error
-        try:
-            return read_settings(given)
-        except SettingsError as error:
-            raise BootstrapError(str(error)) from None
 
     def pulumi(self, backend: Backend, *words: str, quiet: bool = False) -> str:
         """Run one command; its output is shown unless `quiet`, and returned then. Raises PulumiError."""

@@ -32,6 +32,7 @@ class Role(Enum):
 
 ASSIGNED_BY_STACKS = (
     "7f951dda-4ed3-4680-a7ca-43fe172d538d",  # AcrPull
+    "8311e382-0749-4cb8-b61a-304f252e45ec",  # AcrPush, where the cluster builds images
     "b24988ac-6180-42a0-ab88-20f7382dd24c",  # Contributor, of the ML workspace's identity on what it manages
     "00482a5a-887f-4fb3-b363-3b7fe8e74483",  # Key Vault Administrator, likewise
     "4633458b-17de-408a-b874-0445c86b69e6",  # Key Vault Secrets User

@@ -31,7 +31,8 @@ class ResourceAccessArgs:
     """`operators` upload data and code; `workspace` is the ML workspace's own identity.
 
     `approves_storage`: jobs run in a managed network that reaches the training data by private endpoints, and the
-    workspace's identity approves the endpoints.
+    workspace's identity approves the endpoints. `cluster_builds_images`: behind its firewall the registry does not
+    build images; the cluster does, as the pipeline's identity.
     """
 
     assigner: Assigner
@@ -40,6 +41,7 @@ class ResourceAccessArgs:
     workspace: Grantee
     operators: Sequence[Grantee]
     approves_storage: bool
+    cluster_builds_images: bool
 
 
 class ResourceAccess(pulumi.ComponentResource):
@@ -69,6 +71,11 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.workspace, Role.CONTRIBUTOR, scopes.registry),
             (args.workspace, Role.CONTRIBUTOR, scopes.application_insights),
         ]
+        if args.cluster_builds_images:
+            # Microsoft's pages name AcrPull for a cluster and say nothing of one that builds (how-to-secure-workspace-
+            # vnet, "image-build compute"); published modules for closed workspaces give its identity AcrPush as well.
+            # Without an admin user, nothing else can let it push. docs/adr/0022 has the cost.
+            grants.append((args.pipeline, Role.ACR_PUSH, scopes.registry))
         if args.approves_storage:
             grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
         for operator in args.operators:

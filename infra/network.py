@@ -23,6 +23,7 @@ from pulumi_azure_native import network, privatedns
 from infra.diagnostics import Source
 from infra.naming import Names
 from infra.network_settings import NetworkSettings
+from infra.peerings import Peerings, PeeringsArgs
 from infra.placement import Placement
 
 _CONTROL_PLANE_PORTS = ("3306", "6666", "8443-8451")
@@ -88,6 +89,7 @@ class Network(pulumi.ComponentResource):
         self._newest: dict[str, pulumi.Resource] = {}
         self._zones: dict[str, pulumi.Output[str]] = {}
         self._zone_links: list[pulumi.Resource] = []
+        self._peerings: Peerings | None = None
         if self.profile != "public":
             self._virtual_network()
         self.register_outputs({})
@@ -190,6 +192,13 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self.sources.append(Source(label="network", id=self._vnet.id))
+        if settings.peered_networks:
+            self._peerings = Peerings(
+                f"{self._name}-peerings",
+                PeeringsArgs(names=names, placement=place, settings=settings, network=self._vnet),
+                self._child,
+            )
+            self.links += self._peerings.made
         gateway = self._way_out()
         # Azure changes one subnet of a network at a time, and refuses a second one meanwhile.
         host = self._databricks_subnet("host", settings.databricks_host_subnet, gateway, after=None)
@@ -329,6 +338,8 @@ class Network(pulumi.ComponentResource):
             )
             self._zones[zone] = made.id
             self._zone_links.append(link)
+            if self._peerings is not None:
+                self._zone_links += self._peerings.link(label, made)
         return self._zones[zone]
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from infra.setting_types import (
     DatabricksSubnet,
+    EachOnce,
     HostName,
     NetworkRange,
     PublicAddress,
     ResourceGroupId,
     Section,
     Subnet,
+    VirtualNetworkId,
 )
 
 
@@ -59,12 +61,37 @@ class NetworkSettings(Section):
         "makes its own (private). The hub then has the region's endpoint for signing in to Databricks by browser too.",
         examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
     )
+    peered_networks: Annotated[list[VirtualNetworkId], EachOnce] = Field(
+        default=[],
+        description="Virtual networks of those who deploy and use the platform: of build agents, of people's VPN. The "
+        "stack's network is peered with them, and its own DNS zones are linked to them (private).",
+        examples=[
+            [
+                "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-agents/providers/"
+                "Microsoft.Network/virtualNetworks/vnet-agents"
+            ]
+        ],
+        max_length=20,
+    )
+    peering: Literal["both_ways", "one_way"] = Field(
+        default="both_ways",
+        description="both_ways: the stack makes the peering in those networks too. one_way: their owner makes it.",
+        examples=["one_way"],
+    )
     outbound_hosts: list[HostName] = Field(
         default=[],
         description="Hosts that jobs may reach, where the network is restricted or private. Empty: the whole internet.",
         examples=[["pypi.org", "files.pythonhosted.org"]],
         max_length=100,
     )
+
+    @field_validator("peered_networks")
+    @classmethod
+    def _peered_networks_reach_something(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        profile = info.data.get("profile")
+        if value and profile != "private":
+            raise ValueError(f"has no effect when network.profile is {profile}: there are no private endpoints")
+        return value
 
     @field_validator("outbound_hosts")
     @classmethod

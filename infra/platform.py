@@ -66,6 +66,7 @@ class Platform(pulumi.ComponentResource):
                 placement=place,
                 network=self._network,
                 training_data=settings.training_data,
+                workspace_storage=settings.workspace_storage,
                 protect=protect,
             ),
             child,
@@ -132,6 +133,7 @@ class Platform(pulumi.ComponentResource):
                 workspace=self._identities.workspace,
                 operators=[_grantee(operator) for operator in access.operators] or [deployer],
                 approves_storage=self._network.isolated,
+                cluster_builds_images=self._network.isolated,
             ),
             self._child,
         )

@@ -18,6 +18,7 @@ class Role(Enum):
     """Built-in roles in use, with their ids."""
 
     ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+    ACR_PUSH = "8311e382-0749-4cb8-b61a-304f252e45ec"
     CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
     KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"

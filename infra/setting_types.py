@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infra.naming import BASE_NAME, BASE_NAME_MAX, ENVIRONMENT, ENVIRONMENT_MAX
 from infra.regions import REGIONS
@@ -13,6 +14,10 @@ from infra.regions import REGIONS
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _LOCAL = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"))
 _REFUSED_PREFIX = 31
+_ARM_NETWORK = (
+    r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}"
+    r"/providers/Microsoft\.Network/virtualNetworks/[\w.-]{2,64}$"
+)
 _ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
 
 
@@ -24,6 +29,13 @@ class Section(BaseModel):
 
 class SecretInSettingsError(ValueError):
     """A secret stands where a reference to one belongs; whoever reports it must not repeat the value."""
+
+
+def wrong_field(section: BaseModel, field: str, reason: str) -> ValidationError:
+    """Return the error of one field of a section that a validator of another section refuses."""
+    error = PydanticCustomError("value_error", "{reason}", {"reason": reason})
+    details = InitErrorDetails(type=error, loc=(field,), input=getattr(section, field))
+    return ValidationError.from_exception_data(type(section).__name__, [details])
 
 
 def _base_name(value: str) -> str:
@@ -127,6 +139,8 @@ HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0
 SparkKey = Annotated[str, Field(pattern=r"^(spark|fs)\.[\w.-]+$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 EachOnce = AfterValidator(_each_once)
+Replication = Literal["LRS", "ZRS", "GRS", "GZRS"]
 PrincipalType = Literal["User", "Group", "ServicePrincipal"]
 ResourceGroupId = Annotated[str, Field(pattern=_ARM_GROUP)]
+VirtualNetworkId = Annotated[str, Field(pattern=_ARM_NETWORK)]
 ResourceGroupName = Annotated[str, Field(pattern=r"^[\w().-]{0,89}[\w()-]$")]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from infra.network_settings import NetworkSettings
+from infra.regions import redundancy_problem
 from infra.setting_types import (
     BaseName,
     EachOnce,
@@ -20,6 +21,7 @@ from infra.setting_types import (
     Identifier,
     PrincipalType,
     Region,
+    Replication,
     ResourceGroupName,
     SecretInSettingsError,
     Section,
@@ -27,6 +29,7 @@ from infra.setting_types import (
     TagName,
     TagValue,
     VmSize,
+    wrong_field,
 )
 
 _SECRET_KEY = re.compile(r"(?i)(account\.key|secret|password|token|sas)\b")
@@ -113,7 +116,7 @@ class DatabricksSettings(Section):
 class TrainingDataSettings(Section):
     """The storage account of the training data, and how long both accounts keep what was deleted."""
 
-    replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field(
+    replication: Replication = Field(
         default="ZRS",
         description="Copies: LRS one building, ZRS one region, GRS and GZRS another region too.",
         examples=["ZRS"],
@@ -137,8 +140,19 @@ class TrainingDataSettings(Section):
         default=None,
         ge=1,
         le=3_650,
-        description="Blobs unchanged for so many days move to the cool tier.",
+        description="Uploaded and incoming data that nobody changed for so many days move to the cool tier.",
         examples=[90],
+    )
+
+
+class WorkspaceStorageSettings(Section):
+    """The storage account of the ML workspace: code, logs, models."""
+
+    replication: Replication = Field(
+        default="LRS",
+        description="Copies, as of `training_data`. A change between LRS, GRS and ZRS, GZRS is a conversion that takes "
+        "days: start it with `az storage account migration start`, and change the setting when it is done.",
+        examples=["ZRS"],
     )
 
 
@@ -288,6 +302,7 @@ class Settings(Section):
     compute: ComputeSettings = ComputeSettings()
     databricks: DatabricksSettings = DatabricksSettings()
     training_data: TrainingDataSettings = TrainingDataSettings()
+    workspace_storage: WorkspaceStorageSettings = WorkspaceStorageSettings()
     key_vault: KeyVaultSettings = KeyVaultSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -295,6 +310,24 @@ class Settings(Section):
     unity_catalog: UnityCatalogSettings = UnityCatalogSettings()
     model_registry: ModelRegistrySettings = ModelRegistrySettings()
     access: AccessSettings = AccessSettings()
+
+    @field_validator("training_data", "workspace_storage")
+    @classmethod
+    def _the_region_can_copy_so(
+        cls, value: TrainingDataSettings | WorkspaceStorageSettings, info: ValidationInfo
+    ) -> TrainingDataSettings | WorkspaceStorageSettings:
+        problem = redundancy_problem(value.replication, info.data.get("location", ""))
+        if problem is not None:
+            raise wrong_field(value, "replication", problem)
+        return value
+
+    @field_validator("budget")
+    @classmethod
+    def _somebody_is_told(cls, value: BudgetSettings, info: ValidationInfo) -> BudgetSettings:
+        monitoring = info.data.get("monitoring")
+        if value.monthly_amount and monitoring is not None and not monitoring.alert_emails:
+            raise wrong_field(value, "monthly_amount", "needs monitoring.alert_emails: nobody would be told")
+        return value
 
     @field_validator("tags")
     @classmethod

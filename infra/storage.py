@@ -16,11 +16,13 @@ from infra.diagnostics import Source
 from infra.naming import Names
 from infra.network import Link, Network
 from infra.placement import Placement
-from infra.settings import TrainingDataSettings
+from infra.settings import TrainingDataSettings, WorkspaceStorageSettings
 
 TRAINING_CONTAINER = "trainingdata"
 ENGINEERED = "engineered"
 """Folder of what feature engineering writes: made anew by every run, from data that stays."""
+KEPT = ("data", "incoming")
+"""Folders of the data that runs are made from: uploaded by `mlops`, or left there by others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class StorageArgs:
     placement: Placement
     network: Network
     training_data: TrainingDataSettings
+    workspace_storage: WorkspaceStorageSettings
     protect: bool
 
 
@@ -47,7 +50,9 @@ class Storage(pulumi.ComponentResource):
         super().__init__("dataopsml:storage:Storage", name, None, opts)
         self._args = args
         replication = args.training_data.replication
-        workspace = self._account(f"{name}-workspace", args.names.workspace_storage, "LRS", hierarchical=False)
+        workspace = self._account(
+            f"{name}-workspace", args.names.workspace_storage, args.workspace_storage.replication, hierarchical=False
+        )
         flat = self._blob_service(f"{name}-workspace", workspace, versions=True)
         training = self._account(f"{name}-training", args.names.training_storage, replication, hierarchical=True)
         service = self._blob_service(f"{name}-training", training, versions=False)
@@ -152,21 +157,24 @@ class Storage(pulumi.ComponentResource):
         return [_rule("old-versions", storage.ManagementPolicyActionArgs(version=version))]
 
     def _of_training_data(self) -> list[storage.ManagementPolicyRuleArgs]:
-        """Copies that runs made of the data end, and data that nobody changes gets cheaper."""
+        """Lifecycle rules: delete engineered data after N days; move the data they are made from to the cool tier.
+
+        Each rule has folders of its own, so that no blob is moved to the cool tier, where deleting it within 30 days
+        costs the rest of them, and deleted soon after.
+        """
         settings = self._args.training_data
         ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(settings.engineered_days))
         rules = [
             _rule(
                 "engineered-data",
                 storage.ManagementPolicyActionArgs(base_blob=ends),
-                f"{TRAINING_CONTAINER}/{ENGINEERED}/",
+                [f"{TRAINING_CONTAINER}/{ENGINEERED}/"],
             )
         ]
         if settings.cool_after_days is not None:
             cools = storage.ManagementPolicyBaseBlobArgs(tier_to_cool=_after(settings.cool_after_days))
-            rules.append(
-                _rule("training-data", storage.ManagementPolicyActionArgs(base_blob=cools), f"{TRAINING_CONTAINER}/")
-            )
+            folders = [f"{TRAINING_CONTAINER}/{folder}/" for folder in KEPT]
+            rules.append(_rule("training-data", storage.ManagementPolicyActionArgs(base_blob=cools), folders))
         return rules
 
     def _lifecycle(
@@ -191,9 +199,9 @@ def _after(days: int) -> storage.DateAfterModificationArgs:
 
 
 def _rule(
-    name: str, actions: storage.ManagementPolicyActionArgs, prefix: str | None = None
+    name: str, actions: storage.ManagementPolicyActionArgs, prefixes: list[str] | None = None
 ) -> storage.ManagementPolicyRuleArgs:
-    """A rule over block blobs: all of the account's, or those below `prefix`."""
+    """Return a rule over block blobs: all of the account's, or those below `prefixes`."""
     return storage.ManagementPolicyRuleArgs(
         name=name,
         enabled=True,
@@ -201,7 +209,7 @@ def _rule(
         definition=storage.ManagementPolicyDefinitionArgs(
             actions=actions,
             filters=storage.ManagementPolicyFilterArgs(
-                blob_types=["blockBlob"], prefix_match=None if prefix is None else [prefix]
+                blob_types=["blockBlob"], prefix_match=None if prefixes is None else list(prefixes)
             ),
         ),
     )

@@ -97,7 +97,7 @@ ci-image-push:
 	docker tag "$(CI_IMAGE)" $(CI_REPOSITORY):main; docker push $(CI_REPOSITORY):main; fi
 
 rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
-	@$(PYTHON_BIN) -m localcloud start
+	@$(START)
 	@$(ENTER); python -m rehearsal play $(if $(YES),--yes) $(if $(QUIET),--quiet)
 	@$(PYTHON_BIN) -m localcloud.engine
 	@$(ENTER); python -m rehearsal next $(if $(YES),--yes) $(if $(QUIET),--quiet)

@@ -78,6 +78,7 @@ class Resources:
         bodies.check_form(body)
         seen = bodies.readable(type_.type, lambda: self._seen(type_, rid, body))
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text, seen)
+        rules.check_registered(self._ctx, type_)
         if rid.type != ids.RESOURCE_GROUP_TYPE:
             rules.check_group(self._ctx, rid, writes=True)
         existing = await self.find(rid.text)
@@ -210,6 +211,7 @@ class Resources:
         rules.check_version(type_, call.api_version)
         seen = self._seen(type_, rid, None)
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, seen)
+        rules.check_registered(self._ctx, type_)
         rules.check_group(self._ctx, rid)
         found = await self.find(rid.text)
         if found is None:
@@ -298,6 +300,7 @@ class Resources:
             raise not_emulated(f"POST {rid.text}/{name} with api-version {call.api_version}")
         action = known[name.lower()]
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/{action}/action", rid.text)
+        rules.check_registered(self._ctx, type_)
         rules.check_group(self._ctx, rid)
         rules.check_locks(self._ctx, rid.text, "action")
         found = await self.find(rid.text)

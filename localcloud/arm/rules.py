@@ -103,6 +103,22 @@ def check_subscription(subscription: str) -> None:
         raise ServiceError(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
+def check_registered(ctx: Context, type_: ResourceType) -> None:
+    """Raises ServiceError 409 MissingSubscriptionRegistration for a type of a namespace that is not registered.
+
+    Text: microsoft/vscode-apimanagement#268, nforgeio/neonKUBE#1670 (status 409); the target in `details`:
+    Azure/msrestazure-for-python#53. Reads are not refused: no public source shows that Azure does.
+    """
+    if ctx.resources.registrations.is_registered(type_.namespace):
+        return
+    code = "MissingSubscriptionRegistration"
+    message = (
+        f"The subscription is not registered to use namespace '{type_.namespace}'. See https://aka.ms/rps-not-found "
+        "for how to register subscriptions."
+    )
+    raise ServiceError(409, code, message, details=[{"code": code, "target": type_.namespace, "message": message}])
+
+
 def check_group(ctx: Context, rid: ResourceId, *, writes: bool = False) -> Resource | None:
     """The resource group of an id.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from localcloud.arm import ids
 from localcloud.arm.elsewhere import NamesElsewhere
+from localcloud.arm.registrations import Registrations
 from localcloud.core.database import Database
 
 Json = dict[str, Any]
@@ -105,6 +106,7 @@ class ResourceStore:
         """How often something of a type (in lower case) was put or deleted by this process: for caches of a type."""
         database.script(_SCHEMA)
         self.elsewhere = NamesElsewhere(database)
+        self.registrations = Registrations(database)
 
     def get(self, id_: str) -> Resource | None:
         row = self._database.one("SELECT body, private FROM arm_resources WHERE id_key = ?", (_key(id_),))

@@ -1,16 +1,17 @@
-"""Tenants, subscriptions, locations, resource providers and the flat list of resources."""
+"""Tenants, subscriptions, locations and the flat list of resources; the routes of resource providers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.arm import providers
 from localcloud.arm.filters import filtered
 from localcloud.arm.registry import LOCATIONS, Call, ProviderRoute
 from localcloud.arm.store import Resource
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.errors import ServiceError
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
 
 Json = dict[str, Any]
@@ -82,50 +83,6 @@ async def _locations(ctx: Context, parameters: Mapping[str, str], body: Json, ca
     }
 
 
-def _provider(ctx: Context, namespace: str) -> Json:
-    types = ctx.types.in_namespace(namespace)
-    return {
-        "id": f"/subscriptions/{SUBSCRIPTION_ID}/providers/{types[0].namespace}",
-        "namespace": types[0].namespace,
-        "registrationPolicy": "RegistrationRequired",
-        "registrationState": "Registered",
-        "resourceTypes": [
-            {
-                "resourceType": type_.short,
-                "locations": [LOCATIONS.get(name, name) for name in type_.locations],
-                "apiVersions": list(reversed(type_.api_versions)),
-                "capabilities": "SupportsTags, SupportsLocation" if type_.tracked else "None",
-            }
-            for type_ in types
-        ],
-    }
-
-
-async def _providers(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return {"value": [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]}
-
-
-async def _tenant_providers(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """Namespaces and types, which are the same for all subscriptions."""
-    hidden = {"id", "registrationState", "registrationPolicy"}
-    found = [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]
-    return {"value": [{key: value for key, value in one.items() if key not in hidden} for one in found]}
-
-
-async def _provider_types(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return {"value": (await _one_provider(ctx, parameters, body, call))["resourceTypes"]}
-
-
-async def _one_provider(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """Also answers register: every provider that localcloud has is registered from the start."""
-    namespace = parameters["namespace"]
-    if not ctx.types.in_namespace(namespace):
-        if namespace.lower().startswith("microsoft."):  # Azure may have it
-            raise not_emulated(f"the resource provider {namespace}")
-        raise ServiceError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
-    return _provider(ctx, namespace)
-
-
 def _expanded(resource: Resource, call: Call) -> Json:
     """The fields that $expand adds."""
     data = resource.system_data or {}
@@ -166,11 +123,12 @@ def register(ctx: Context) -> None:
         ("GET", "/subscriptions", None, _subscriptions),
         ("GET", one, f"{read}read", _subscription),
         ("GET", f"{one}/locations", f"{read}locations/read", _locations),
-        ("GET", f"{one}/providers", f"{read}providers/read", _providers),
-        ("GET", f"{one}/providers/{{namespace}}", f"{read}providers/read", _one_provider),
-        ("POST", f"{one}/providers/{{namespace}}/register", f"{read}providers/read", _one_provider),
-        ("GET", f"{one}/providers/{{namespace}}/resourceTypes", f"{read}providers/read", _provider_types),
-        ("GET", "/providers", None, _tenant_providers),
+        ("GET", f"{one}/providers", f"{read}providers/read", providers.every),
+        ("GET", f"{one}/providers/{{namespace}}", f"{read}providers/read", providers.one),
+        ("POST", f"{one}/providers/{{namespace}}/register", None, providers.register),
+        ("POST", f"{one}/providers/{{namespace}}/unregister", None, providers.unregister),
+        ("GET", f"{one}/providers/{{namespace}}/resourceTypes", f"{read}providers/read", providers.types_of),
+        ("GET", "/providers", None, providers.of_tenant),
         ("GET", f"{one}/resources", f"{read}resources/read", _resources),
         ("GET", f"{one}/resourceGroups/{{group}}/resources", f"{read}resourceGroups/resources/read", _resources),
     )

@@ -15,11 +15,12 @@ from localcloud.core.settings import load_settings
 Command = Callable[[argparse.Namespace], int]
 
 
-def start(_: argparse.Namespace) -> int:
+def start(given: argparse.Namespace) -> int:
     """Start it in the background and wait until it is ready; does nothing when it is running this code already."""
+    from localcloud.arm import registrations
     from localcloud.cli.start import start as run
 
-    run(load_settings())
+    run(load_settings(), [*registrations.parse(given.register), *registrations.from_environment()])
     return 0
 
 
@@ -75,9 +76,12 @@ def _confirmed(question: str) -> bool:
 
 def serve(_: argparse.Namespace) -> int:
     """Run in the foreground: what start starts."""
+    from localcloud.arm import registrations
     from localcloud.gateway.server import run
 
-    run(load_settings())
+    settings = load_settings()
+    registrations.ensure(settings.database, registrations.from_environment())
+    run(settings)
     return 0
 
 
@@ -92,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     options = commands_by_name["logs"].add_argument
     options("-f", "--follow", action="store_true", help="Go on until Ctrl-C.")
     options("--lines", type=int, default=20, help="How many lines of each log to begin with.")
+    commands_by_name["start"].add_argument(
+        "--register", metavar="NAMESPACES", default="",
+        help="Resource providers to register, separated by commas; LOCALCLOUD_RESOURCE_PROVIDERS adds more.",
+    )  # fmt: skip
     commands_by_name["clean"].add_argument("--yes", action="store_true", help="Do not ask.")
     return parser
 

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
+from localcloud.arm import registrations
 from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings, keep_port
@@ -24,9 +25,13 @@ _TAIL_LINES = 15
 _LOG_BYTES = 20 * 1024 * 1024
 
 
-def start(settings: Settings) -> None:
-    """Raises ConfigurationError for a port in use, LocalcloudError when the gateway ends or is not ready in time."""
+def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
+    """Start it, with `namespaces` registered; one that runs already gets those that it lacks.
+
+    Raises ConfigurationError for a port in use, LocalcloudError when the gateway ends or is not ready in time.
+    """
     if _runs_as_wanted(instance.running(settings), settings):
+        registrations.ensure(settings.database, namespaces)
         return
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
@@ -34,6 +39,7 @@ def start(settings: Settings) -> None:
     with _alone(settings):
         found = instance.running(settings)
         if _runs_as_wanted(found, settings):
+            registrations.ensure(settings.database, namespaces)
             return
         if found is not None:
             _say("localcloud runs other code or ports: it starts again.")
@@ -41,6 +47,7 @@ def start(settings: Settings) -> None:
         toolchain.ensure(settings)
         ports.check(settings)
         keep_port(settings)
+        registrations.ensure(settings.database, namespaces)
         _spawn(settings)
 
 

@@ -32,6 +32,7 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
     for role in ("Contributor", "Role Based Access Control Administrator", "Locks Contributor"):
         authorization.assign(deployer, role, subscription)
     authorization.assign(deployer, "Storage Blob Data Contributor", account)
+    ctx.resources.registrations.register(["Microsoft.Storage"])  # as for everybody who made a state account on Azure
     if ctx.resources.get(group) is None:
         await _put(ctx, resources, deployer, group, "2024-03-01", {"location": _LOCATION})
     if ctx.resources.get(account) is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.resource_providers import RESOURCE_PROVIDERS
 from tests.e2e.builds import STATE, play, resource_groups, tag_group
 from tests.e2e.conftest import ROOT, Machine, Result
 
@@ -36,7 +37,7 @@ blob.upload_blob(json.dumps(LOCK), overwrite=True) if PUT else blob.delete_blob(
 @pytest.fixture(scope="module")
 def cloud(machine: Machine) -> Iterator[Machine]:
     """The machine's localcloud runs; nothing is deployed."""
-    started = machine.run(sys.executable, "-m", "localcloud", "start")
+    started = machine.run(sys.executable, "-m", "localcloud", "start", "--register", ",".join(RESOURCE_PROVIDERS))
     assert started.code == 0, started.text
     yield machine
 

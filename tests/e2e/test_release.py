@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from contract.resource_providers import RESOURCE_PROVIDERS
 from rehearsal.workspace import git
 from tests.e2e.builds import STATE, play, resource_groups, serving
 from tests.e2e.conftest import ROOT, Machine
@@ -26,7 +27,7 @@ STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
 
 @pytest.fixture(scope="module")
 def cloud(machine: Machine) -> Machine:
-    started = machine.run(sys.executable, "-m", "localcloud", "start")
+    started = machine.run(sys.executable, "-m", "localcloud", "start", "--register", ",".join(RESOURCE_PROVIDERS))
     assert started.code == 0, started.text
     return machine
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.resource_providers import RESOURCE_PROVIDERS
 from localcloud.cli.env import variables
 from localcloud.core.settings import Settings, load_settings
 from localcloud.engine import toolchain
@@ -67,7 +68,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     settings = Settings(home=tmp_path_factory.mktemp("cloud") / "home", port=free_port(), cache=load_settings().cache)
     toolchain.ensure(settings)
     made = Cloud(settings, {})
-    started = made.command("start")
+    started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
     try:
         assert started.returncode == 0, started.stderr + started.stdout
         made.environment.update(variables(settings))

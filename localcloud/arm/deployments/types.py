@@ -20,6 +20,7 @@ from localcloud.arm.store import Resource, now
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.settings import SUBSCRIPTION_ID
 
 Json = dict[str, Any]
 
@@ -97,6 +98,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
         resource.properties["duration"] = f"PT{(datetime.now(UTC) - began).total_seconds():.7f}S"
         ctx.resources.put(resource)
 
+    _register_namespaces(ctx, template, call)
     run = Run(_resources(ctx), template, call, keep)
     try:
         resource.properties["outputs"] = await run.all()
@@ -106,6 +108,16 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
     finally:
         resource.private["parameters"] = {}  # secure ones among them are kept no longer than they are needed
     resource.properties["outputResources"] = [{"id": one.id} for one in template.resources]
+
+
+def _register_namespaces(ctx: Context, template: Template, call: Call) -> None:
+    """Register what the template names, as far as the caller may: a deployment does so by itself.
+
+    Source: learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types.
+    """
+    for namespace in sorted({planned.type.split("/", 1)[0] for planned in template.resources}):
+        if ctx.authorizer.allows(call.principal, f"{namespace}/register/action", f"/subscriptions/{SUBSCRIPTION_ID}"):
+            ctx.resources.registrations.register([namespace])
 
 
 def _resources(ctx: Context) -> Resources:

@@ -15,6 +15,7 @@ from localcloud.arm.types import (
     keyvault_keys,
     keyvault_secrets,
     monitor,
+    network_peerings,
     private_dns,
     private_endpoints,
     registries,
@@ -27,8 +28,8 @@ from localcloud.core.context import Context
 
 _MODULES = (
     resource_groups, tags, deployments, authorization, storage, keyvault, keyvault_keys, keyvault_secrets, monitor,
-    alerts, budgets, registries, identities, databricks, gateways, security_groups, virtual_networks, private_dns,
-    private_endpoints, dns_zone_groups,
+    alerts, budgets, registries, identities, databricks, gateways, security_groups, virtual_networks,
+    network_peerings, private_dns, private_endpoints, dns_zone_groups,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from localcloud.arm import ids
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.arm.types import storage_rules
+from localcloud.arm.types.storage_redundancy import check_redundancy
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.storage.fabric import fabric_of
@@ -65,6 +66,7 @@ def _complete_account(ctx: Context, resource: Resource, existing: Resource | Non
                 "InvalidValuesForRequestParameters",
                 f"Values for request parameters are invalid: {path}. Got {value!r}; use one of {', '.join(allowed)}.",
             )
+    check_redundancy(resource, existing)
     properties = resource.properties
     tls = properties.get("minimumTlsVersion")
     if tls not in {None, "TLS1_0", "TLS1_1", "TLS1_2"}:

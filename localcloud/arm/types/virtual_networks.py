@@ -27,11 +27,13 @@ from localcloud.arm.types.network_common import (
 )
 from localcloud.arm.types.security_groups import SECURITY_GROUP
 from localcloud.core.context import Context
+from localcloud.core.errors import not_emulated
 
 Json = dict[str, Any]
 
 VIRTUAL_NETWORK = "Microsoft.Network/virtualNetworks"
 SUBNET = f"{VIRTUAL_NETWORK}/subnets"
+PEERING = f"{VIRTUAL_NETWORK}/virtualNetworkPeerings"
 NETWORK_INTERFACE = "Microsoft.Network/networkInterfaces"
 PRIVATE_ENDPOINT = "Microsoft.Network/privateEndpoints"
 DATABRICKS = "Microsoft.Databricks/workspaces"
@@ -83,7 +85,8 @@ def databricks_subnets(workspace: Resource) -> list[str]:
     return [f"{network}/subnets/{name}" for name in subnets if network and name]
 
 
-def _spaces(network: Resource) -> list[addresses.Network]:
+def spaces_of(network: Resource) -> list[addresses.Network]:
+    """The address prefixes of a virtual network."""
     space = network.properties.get("addressSpace") or {}
     return [addresses.prefix(text, network.id) for text in space.get("addressPrefixes") or []]
 
@@ -91,7 +94,7 @@ def _spaces(network: Resource) -> list[addresses.Network]:
 def _complete_network(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     """Raises 400 for prefixes and subnets that do not fit. Subnets that the body does not mention stay."""
     properties = resource.properties
-    spaces = _spaces(resource)
+    spaces = spaces_of(resource)
     if not spaces and not properties.get("addressSpace", {}).get("ipamPoolPrefixAllocations"):
         raise bad_request(
             "InvalidRequestFormat", f"Virtual network {resource.name} needs at least one prefix in addressSpace."
@@ -116,9 +119,19 @@ def _complete_network(ctx: Context, resource: Resource, existing: Resource | Non
         for subnet in present:
             _check_place(subnet, spaces, [])
     properties.setdefault("enableDdosProtection", False)
-    properties["virtualNetworkPeerings"] = []
+    _check_inline_peerings(ctx, resource)
     properties["resourceGuid"] = existing.properties["resourceGuid"] if existing is not None else str(uuid.uuid4())
     resource.system_data = None
+
+
+def _check_inline_peerings(ctx: Context, resource: Resource) -> None:
+    """Take a list that changes nothing, as clients that send back what they read do. Raises ServiceError 501."""
+    inline = resource.properties.pop("virtualNetworkPeerings", None)
+    if inline is None:
+        return
+    present = {one.name.lower() for one in ctx.resources.children(resource.id, PEERING)}
+    if {str(one.get("name")).lower() for one in inline} != present:
+        raise not_emulated(f"a change of virtualNetworkPeerings in the body of {resource.id}: put each peering itself")
 
 
 async def _put_network(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -132,6 +145,11 @@ def _render_network(ctx: Context, resource: Resource) -> Json:
     body["etag"] = etag(resource)
     subnets = [_render_subnet(ctx, one) for one in ctx.resources.children(resource.id, SUBNET)]
     body["properties"]["subnets"] = subnets
+    body["properties"]["virtualNetworkPeerings"] = []
+    peering = ctx.types.get(PEERING)
+    for one in ctx.resources.children(resource.id, PEERING):
+        shown_peering = one.to_json() if peering is None or peering.render is None else peering.render(ctx, one)
+        body["properties"]["virtualNetworkPeerings"].append(shown_peering)
     return body
 
 
@@ -145,7 +163,7 @@ def _complete_subnet(ctx: Context, resource: Resource, existing: Resource | None
     if network is None:
         raise ValueError(f"{resource.id!r} has no virtual network")
     others = [one for one in ctx.resources.children(network.id, SUBNET) if one.id.lower() != resource.id.lower()]
-    _check_subnet(ctx, resource, existing, _spaces(network), others, network.location)
+    _check_subnet(ctx, resource, existing, spaces_of(network), others, network.location)
     resource.system_data = None
 
 

@@ -213,6 +213,10 @@ _TABLE: Mapping[str, AzureType] = {
     "network:Subnet": AzureType(
         path=f"{_VNET}/subnets/{{subnetName}}", version=_NETWORK_VERSION, name="subnetName", wrapped=_NETWORK_LISTS,
     ),
+    "network:VirtualNetworkPeering": AzureType(
+        path=f"{_VNET}/virtualNetworkPeerings/{{virtualNetworkPeeringName}}", version=_NETWORK_VERSION,
+        name="virtualNetworkPeeringName", replaces=("remoteVirtualNetwork",),
+    ),
     "network:NetworkSecurityGroup": AzureType(
         path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}", version=_NETWORK_VERSION,
         name="networkSecurityGroupName", wrapped=_NETWORK_LISTS,

@@ -208,8 +208,13 @@ def test_a_filter_that_is_none_is_refused(azure: AzureSession, group: str) -> No
 
 def test_providers_that_azure_may_have_are_not_called_invalid(azure: AzureSession) -> None:
     path = f"{azure.subscription}/providers"
-    assert error_of(azure.arm("GET", f"{path}/Microsoft.Compute", "2022-09-01"))[:2] == (501, "NotImplemented")
-    assert error_of(azure.arm("GET", f"{path}/Contoso.Things", "2022-09-01"))[1] == "InvalidResourceNamespace"
+    quota = azure.arm("GET", f"{path}/Microsoft.Quota", "2022-09-01").json()
+    assert (quota["registrationState"], quota["resourceTypes"]) == ("NotRegistered", [])
+    unknown = azure.arm("GET", f"{path}/Microsoft.Quota/resourceTypes", "2022-09-01")
+    assert error_of(unknown) == (
+        501, "NotImplemented", "localcloud does not emulate the resource types of Microsoft.Quota.",
+    )  # fmt: skip
+    assert error_of(azure.arm("GET", f"{path}/things", "2022-09-01"))[:2] == (404, "InvalidResourceNamespace")
     types = azure.arm("GET", f"{path}/Microsoft.Storage/resourceTypes", "2022-09-01").json()["value"]
     assert "storageAccounts" in {one["resourceType"] for one in types}
     tenant = azure.arm("GET", "/providers", "2022-09-01").json()["value"]

@@ -50,7 +50,8 @@ class Checkout:
 
 
 def _checkout(folder: Path, environment: dict[str, str], **changes: Any) -> Checkout:
-    shutil.copytree(ROOT / "bootstrap", folder / "bootstrap", ignore=shutil.ignore_patterns("__pycache__", ".state"))
+    for package in ("bootstrap", "contract"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".state"))
     (folder / ".venv").symlink_to(sys.prefix)
     made = Checkout(folder, f"b{uuid.uuid4().hex[:8]}", {**os.environ, **environment, "COLUMNS": "200"})
     config = yaml.safe_load(made.settings.read_text())["config"]
@@ -78,6 +79,7 @@ def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
     dry = checkout.run("up", "--dry-run")
     assert dry.returncode == 0, dry.stderr + dry.stdout
     assert "to create" in dry.stdout
+    assert f"Resource providers of subscription {azure.subscription_id}, to register: none is missing." in dry.stdout
     assert checkout.settings.read_bytes() == before, "a dry run leaves no trace in the settings"
     assert not (checkout.folder / "bootstrap" / ".state").exists()
     group = f"{azure.subscription}/resourceGroups/rg-{checkout.base}-bootstrap"

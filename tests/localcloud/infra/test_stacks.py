@@ -9,14 +9,17 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from localcloud.core.settings import SUBSCRIPTION_ID
 from tests.localcloud.azure_session import AzureSession
 from tests.localcloud.conftest import Cloud
 from tests.localcloud.infra.project import Project
 
 COMMON = {"location": "westeurope", "owner": "mlops@example.com", "cost_center": "tests"}
 QUICK_TO_FORGET = {"key_vault": {"soft_delete_days": 7, "purge_protection": False}}
+AGENTS_GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-agents-of-tests"
+AGENTS = f"{AGENTS_GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-agents"
 PRIVATE = {
-    "network": {"profile": "private"},
+    "network": {"profile": "private", "peered_networks": [AGENTS]},
     "monitoring": {"alert_emails": ["mlops@example.com"]},
     "budget": {"monthly_amount": 100},
     "protection": {"lock": True},
@@ -35,7 +38,17 @@ def base() -> str:
 
 
 @pytest.fixture(scope="module")
-def private(project: Project, base: str) -> Iterator[str]:
+def agents(azure: AzureSession) -> Iterator[str]:
+    """The network in which build agents are, which is there before any stack."""
+    azure.put(AGENTS_GROUP, "2024-03-01", {"location": "westeurope"})
+    space = {"addressSpace": {"addressPrefixes": ["10.90.0.0/24"]}}
+    azure.put(AGENTS, "2024-05-01", {"location": "westeurope", "properties": space})
+    yield AGENTS
+    azure.finish(azure.arm("DELETE", AGENTS_GROUP, "2024-03-01"))
+
+
+@pytest.fixture(scope="module")
+def private(project: Project, base: str, agents: str) -> Iterator[str]:
     """A stack that is deployed as staging is, under staging's rules."""
     project.settings("priv", {"base_name": base, **COMMON, **PRIVATE})
     made = project.pulumi("stack", "init", stack="priv")
@@ -54,6 +67,39 @@ def test_a_private_stack_changes_nothing_when_it_is_deployed_again(project: Proj
     assert preview.code == 0, preview.text
     refresh = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", stack=private)
     assert refresh.code == 0, refresh.text
+
+
+def test_agents_reach_it_by_peering_and_by_its_names(private: str, base: str, azure: AzureSession, agents: str) -> None:
+    group = f"{azure.subscription}/resourceGroups/rg-{base}-{private}/providers/Microsoft.Network"
+    (own,) = azure.arm("GET", f"{group}/virtualNetworks", "2024-05-01").json()["value"]
+    for network in (own["id"], agents):
+        (peering,) = azure.arm("GET", f"{network}/virtualNetworkPeerings", "2024-05-01").json()["value"]
+        assert peering["properties"]["peeringState"] == "Connected", network
+    zones = azure.arm("GET", f"{group}/privateDnsZones", "2024-06-01").json()["value"]
+    assert len(zones) == 10
+    for zone in zones:
+        links = azure.arm("GET", f"{zone['id']}/virtualNetworkLinks", "2024-06-01").json()["value"]
+        assert {link["properties"]["virtualNetwork"]["id"] for link in links} == {own["id"], agents}
+
+
+def test_a_network_that_overlaps_with_the_agents_is_named_by_azure(
+    project: Project, base: str, azure: AzureSession, agents: str
+) -> None:
+    ranges = {
+        "address_space": "10.90.0.0/22", "databricks_host_subnet": "10.90.1.0/24",
+        "databricks_container_subnet": "10.90.2.0/24", "endpoint_subnet": "10.90.3.0/24",
+    }  # fmt: skip
+    network = {"profile": "private", "peered_networks": [agents], **ranges}
+    project.settings("near", {"base_name": base, **COMMON, **QUICK_TO_FORGET, "network": network})
+    assert project.pulumi("stack", "init", stack="near").code == 0
+    try:
+        up = project.up("near")
+        assert up.code != 0 and "VnetAddressSpacesOverlap" in up.text, up.text
+        assert "Overlapping address prefixes: 10.90.0.0/22, 10.90.0.0/24." in up.text
+    finally:
+        destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack="near")
+        assert destroyed.code == 0, destroyed.text
+        assert project.purge("near").code == 0
 
 
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:

@@ -33,6 +33,7 @@ DEPLOYER_S = {
     (DEPLOYER, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
 }
 APPROVES_STORAGE = (WORKSPACE, "NETWORK_CONNECTION_APPROVER", "StorageAccount/stdataopsdevtr")
+BUILDS_IMAGES = (PIPELINE, "ACR_PUSH", "Registry/acrdataopsdev")
 APPROVES_DATABRICKS = (WORKSPACE, "CONTRIBUTOR", "Workspace/dbw-dataops-dev")
 
 
@@ -58,8 +59,8 @@ def _scope(assignment: Registered) -> str:
     ("profile", "more"),
     [
         ("public", set()),
-        ("restricted", {APPROVES_STORAGE}),
-        ("private", {APPROVES_STORAGE, APPROVES_DATABRICKS}),
+        ("restricted", {APPROVES_STORAGE, BUILDS_IMAGES}),
+        ("private", {APPROVES_STORAGE, APPROVES_DATABRICKS, BUILDS_IMAGES}),
     ],
 )
 def test_roles_are_these_and_no_others(profile: str, more: set[tuple[str, str, str]]) -> None:

@@ -120,6 +120,43 @@ def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
     assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
 
 
+AGENTS = (
+    "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-agents/providers/Microsoft.Network"
+    "/virtualNetworks/vnet-agents"
+)
+
+
+def test_a_private_stack_is_reached_from_the_agents_network_by_peering_and_by_name() -> None:
+    made = deploy(network=f'{{"profile": "private", "peered_networks": ["{AGENTS}"]}}')
+    own = made.one("VirtualNetwork").inputs["virtualNetworkName"]
+    peerings = {
+        (each.inputs["resourceGroupName"], each.inputs["virtualNetworkName"]): each
+        for each in made.of("VirtualNetworkPeering")
+    }
+    assert set(peerings) == {("rg-dataops-dev", own), ("rg-agents", "vnet-agents")}
+    assert peerings["rg-dataops-dev", own].inputs["remoteVirtualNetwork"] == {"id": AGENTS}
+    assert peerings["rg-agents", "vnet-agents"].inputs["remoteVirtualNetwork"]["id"].endswith(f"/{own}")
+    urn = peerings["rg-agents", "vnet-agents"].provider.rpartition("::")[0]
+    provider = next(each for each in made if each.urn == urn)
+    assert provider.inputs["subscriptionId"] == "99999999-9999-9999-9999-999999999999"
+    zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
+    linked = [each for each in made.of("VirtualNetworkLink") if each.inputs["virtualNetwork"] == {"id": AGENTS}]
+    assert {each.inputs["privateZoneName"] for each in linked} == zones and len(linked) == len(zones)
+
+
+def test_the_owner_of_the_agents_network_may_make_the_direction_back() -> None:
+    network = (
+        f'{{"profile": "private", "peered_networks": ["{AGENTS}"], "peering": "one_way", "dns_zone_group": "{HUB}"}}'
+    )
+    made = deploy(network=network)
+    assert [each.inputs["remoteVirtualNetwork"] for each in made.of("VirtualNetworkPeering")] == [{"id": AGENTS}]
+    assert not made.of("VirtualNetworkLink"), "the hub links its own zones"
+
+
+def test_nothing_is_peered_unless_networks_are_named() -> None:
+    assert not deploy(network=NETWORKS["private"]).of("VirtualNetworkPeering")
+
+
 def _links(endpoint: Registered) -> Any:
     return endpoint.inputs["privateLinkServiceConnections"]
 

@@ -79,7 +79,7 @@ def test_a_budget_counts_the_group_and_tells_people_before_it_is_spent() -> None
 
 
 def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
-    budget = deploy(budget='{"monthly_amount": 500}').one("Budget")
+    budget = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500}').one("Budget")
     first = datetime.datetime.now(datetime.UTC).date().replace(day=1)
     assert alerts.first_of_the_month(datetime.date(2026, 12, 31)) == datetime.date(2026, 12, 1)
     assert budget.inputs["timePeriod"]["startDate"] in {f"{first}T00:00:00Z"}
@@ -148,7 +148,8 @@ def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
             ["trainingdata/engineered/"], {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
         ),
         "training-data": (
-            ["trainingdata/"], {"baseBlob": {"tierToCool": {"daysAfterModificationGreaterThan": 60}}},
+            ["trainingdata/data/", "trainingdata/incoming/"],
+            {"baseBlob": {"tierToCool": {"daysAfterModificationGreaterThan": 60}}},
         ),
     }  # fmt: skip
     assert lifecycle(made, "stdataopsdev") == {

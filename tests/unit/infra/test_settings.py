@@ -14,6 +14,10 @@ from infra.configuration import SettingsError, read_settings
 from infra.settings import Settings
 from tests.unit.infra.recorder import MINIMAL, PROJECT
 
+NETWORK = (
+    "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-agents/providers/Microsoft.Network"
+    "/virtualNetworks/vnet-agents"
+)
 GUID = "11111111-2222-3333-4444-555555555555"
 
 
@@ -101,6 +105,18 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         {"network": {"endpoint_subnet": "10.20.1.0/25"}},
         "network.endpoint_subnet = 10.20.1.0/25: must not overlap network.databricks_container_subnet, 10.20.1.0/24",
     ),
+    (
+        {"network": {"profile": "private", "peered_networks": ["vnet-agents"]}},
+        "network.peered_networks.0 = vnet-agents: string should match pattern",
+    ),
+    (
+        {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.4"], "peered_networks": [NETWORK]}},
+        "has no effect when network.profile is restricted",
+    ),
+    (
+        {"network": {"profile": "private", "peered_networks": [NETWORK, NETWORK.upper()]}},
+        "network.peered_networks",
+    ),
     ({"network": {"dns_zone_group": "rg-hub"}}, "network.dns_zone_group = rg-hub: string should match pattern"),
     (
         {"network": {"profile": "private", "outbound_hosts": ["https://pypi.org"]}},
@@ -161,6 +177,23 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     (
         {"monitoring": {"alert_emails": "a@example.com"}},
         "monitoring.alert_emails = a@example.com: input should be a valid list",
+    ),
+    (
+        {"location": "westus"},
+        "training_data.replication = ZRS: is not available in westus, which has no availability zones: use LRS. "
+        "Valid example: ZRS",
+    ),
+    (
+        {"location": "westus", "training_data": {"replication": "GZRS"}},
+        "training_data.replication = GZRS: is not available in westus, which has no availability zones: use GRS",
+    ),
+    (
+        {"location": "italynorth", "workspace_storage": {"replication": "GRS"}},
+        "workspace_storage.replication = GRS: is not available in italynorth, which has no paired region: use LRS",
+    ),
+    (
+        {"budget": {"monthly_amount": 500}},
+        "budget.monthly_amount = 500: needs monitoring.alert_emails: nobody would be told. Valid example: 500",
     ),
     ({"budget": {"monthly_amount": -5}}, "budget.monthly_amount = -5: input should be greater than or equal to 0"),
     ({"budget": {"warn_percent": 120}}, "budget.warn_percent = 120: input should be less than or equal to 100"),
@@ -270,6 +303,10 @@ def test_every_setting_is_described_and_has_an_example_that_is_valid(path: str) 
     beside: dict[str, Any] = {
         "network.allowed_ips": {"profile": "restricted"},
         "network.outbound_hosts": {"profile": "private"},
+        "network.peered_networks": {"profile": "private"},
         "model_registry.create": {"name": "mlr-dataops"},
     }.get(path, {})
-    read(**({section: beside | {name: value}} if section else {name: value}))
+    elsewhere: dict[str, Any] = {
+        "budget.monthly_amount": {"monitoring": {"alert_emails": ["mlops@example.com"]}},
+    }.get(path, {})
+    read(**elsewhere, **({section: beside | {name: value}} if section else {name: value}))

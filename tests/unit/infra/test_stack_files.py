@@ -62,6 +62,7 @@ def test_environments_differ_where_they_should() -> None:
     assert prod.protection.lock and prod.protection.protect
     assert not dev.protection.lock and not staging.protection.protect
     assert dev.training_data.replication == "LRS" and prod.training_data.replication == "GZRS"
+    assert dev.workspace_storage.replication == "LRS" and prod.workspace_storage.replication == "ZRS"
     assert dev.budget.monthly_amount < staging.budget.monthly_amount < prod.budget.monthly_amount
     assert dev.databricks.spark_version == staging.databricks.spark_version == prod.databricks.spark_version
 

@@ -54,7 +54,6 @@ def test_prod_s_rules_find_what_dev_may_do() -> None:
         ({"network": NETWORKS["public"]}, "network-profile", "Set network.profile to private"),
         ({"network": NETWORKS["restricted"]}, "network-profile", "Set network.profile to private"),
         ({"key_vault": '{"purge_protection": false}'}, "key-vault-purge-protection", "key_vault.purge_protection"),
-        ({"monitoring": '{"alert_emails": []}'}, "alerts", "Set monitoring.alert_emails"),
         ({"budget": '{"monthly_amount": 0}'}, "budget", "Set budget.monthly_amount"),
         ({"databricks": '{"pool_idle_minutes": 61}'}, "databricks-pool-ends", "at most 60: it is 61"),
     ],
@@ -64,6 +63,14 @@ def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule:
     found = violations(seen(deploy("prod", **settings)), configuration("prod"))
     assert {name for name, _, _ in found} == {rule}, found
     assert all(said in message for _, _, message in found)
+
+
+def test_prod_that_tells_nobody_is_stopped() -> None:
+    """The settings refuse a budget without addresses, so that both are missing together."""
+    weakened = {"monitoring": '{"alert_emails": []}', "budget": '{"monthly_amount": 0}'}
+    found = violations(seen(deploy("prod", network=NETWORKS["private"], **FULL | weakened)), configuration("prod"))
+    assert {name for name, _, _ in found} == {"alerts", "budget"}, found
+    assert any("Set monitoring.alert_emails" in message for _, _, message in found)
 
 
 def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:

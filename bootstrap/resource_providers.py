@@ -1,0 +1,118 @@
+"""Registration of resource providers, in every subscription that the bootstrap or a stack makes resources in.
+
+A subscription takes resources of registered providers only, and azure-native registers none
+(pulumi/pulumi-azure-native#3479). Registering takes minutes at most and is safe to repeat. Whoever runs the bootstrap
+needs Contributor or Owner there; so do deployers, who may therefore register what a later version adds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from azure.core.exceptions import AzureError
+
+from bootstrap.engine import BootstrapError
+from bootstrap.settings import Settings
+from contract.resource_providers import RESOURCE_PROVIDERS
+
+_REGISTERED = "registered"
+_LONGEST_SECONDS = 900
+_POLL_SECONDS = 5.0
+
+
+class Provider(Protocol):
+    """What the client answers: azure.mgmt.resource.resources.models.Provider."""
+
+    namespace: str | None
+    registration_state: str | None
+
+
+class ProviderOperations(Protocol):
+    """The part of azure.mgmt.resource.resources.operations.ProvidersOperations that is used here."""
+
+    def get(self, resource_provider_namespace: str) -> Provider: ...
+
+    def register(self, resource_provider_namespace: str) -> Provider: ...
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Providers of one subscription that are not registered yet."""
+
+    subscription_id: str
+    providers: ProviderOperations
+    missing: Sequence[str]
+
+    def complete(self, *, longest: float = _LONGEST_SECONDS, pause: float = _POLL_SECONDS) -> None:
+        """Register what is missing and wait until it is done. Raises BootstrapError."""
+        for namespace in self.missing:
+            _call(self.subscription_id, partial(self.providers.register, namespace))
+        deadline = time.monotonic() + longest
+        waiting = list(self.missing)
+        while waiting := [name for name in waiting if not _is_registered(self, name)]:
+            if time.monotonic() > deadline:
+                raise BootstrapError(
+                    f"Azure has not registered {', '.join(waiting)} in subscription {self.subscription_id} after "
+                    f"{longest:.0f} s. Run it again: it goes on from here."
+                )
+            time.sleep(pause)
+
+
+def registrations(settings: Settings, provider_subscription: str | None) -> Iterator[Registration]:
+    """Compare every subscription with what is needed there. Raises BootstrapError.
+
+    `provider_subscription` is the one that azure-native is configured for in the settings file, if it is.
+    """
+    from azure.identity import DefaultAzureCredential
+    from azure.mgmt.resource.resources import ResourceManagementClient
+
+    own = _own_subscription(provider_subscription)
+    subscriptions = {own: None, **{one.subscription_id or own: None for one in settings.environments}}
+    credential = DefaultAzureCredential()
+    for subscription in subscriptions:
+        providers: ProviderOperations = ResourceManagementClient(credential, subscription).providers
+        yield compare(subscription, providers)
+
+
+def compare(subscription: str, providers: ProviderOperations) -> Registration:
+    """Find what is not registered in one subscription. Raises BootstrapError."""
+    registration = Registration(subscription, providers, ())
+    missing = [name for name in RESOURCE_PROVIDERS if not _is_registered(registration, name)]
+    return Registration(subscription, providers, missing)
+
+
+def _is_registered(registration: Registration, namespace: str) -> bool:
+    provider = _call(registration.subscription_id, partial(registration.providers.get, namespace))
+    return (provider.registration_state or "").lower() == _REGISTERED
+
+
+def _call(subscription: str, work: Callable[[], Provider]) -> Provider:
+    try:
+        return work()
+    except AzureError as error:
+        raise BootstrapError(
+            f"Cannot register resource providers in subscription {subscription}: {str(error.message).splitlines()[0]} "
+            "It takes Contributor or Owner there."
+        ) from error
+
+
+def _own_subscription(configured: str | None) -> str:
+    """The subscription that azure-native takes: its setting, ARM_SUBSCRIPTION_ID, or the one of `az login`."""
+    given = configured or os.environ.get("ARM_SUBSCRIPTION_ID")
+    if given:
+        return given
+    if shutil.which("az") is None:
+        raise BootstrapError("No subscription: sign in with `az login`, or set ARM_SUBSCRIPTION_ID.")
+    shown = subprocess.run(["az", "account", "show", "--output", "json"], capture_output=True, text=True, check=False)
+    if shown.returncode != 0:
+        raise BootstrapError(f"No subscription: `az account show` failed: {shown.stderr.strip()}")
+    account: Mapping[str, str] = json.loads(shown.stdout)
+    return account["id"]

@@ -1,0 +1,26 @@
+"""The resource providers that stacks and the bootstrap need, beside those that Azure registers by itself.
+
+azure-native registers none (pulumi/pulumi-azure-native#3479), so the bootstrap does it in every subscription. Run as a
+program, this module prints them separated by commas: `localcloud start --register` takes them so.
+"""
+
+from __future__ import annotations
+
+import sys
+
+RESOURCE_PROVIDERS = (
+    # The virtual machines and disks of Databricks' and Azure ML's clusters: no resource of the program is of it.
+    "Microsoft.Compute",
+    "Microsoft.ContainerRegistry",
+    "Microsoft.Databricks",
+    "Microsoft.Insights",
+    "Microsoft.KeyVault",
+    "Microsoft.MachineLearningServices",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.Network",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Storage",
+)
+
+if __name__ == "__main__":
+    sys.stdout.write(",".join(RESOURCE_PROVIDERS) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -74,7 +74,30 @@ def _show(engine: Engine, backend: Backend) -> None:
     for name, one in outputs["environments"].items():
         _out.print(f"Stack {name}: {one['backend']}\n  sealed by {one['secrets_provider']}", soft_wrap=True)
     _out.print(f"The bootstrap's own state: {outputs['own_backend']}", soft_wrap=True)
+    if not engine.settings().azure_devops.enabled:
+        _show_connections(engine.settings(), outputs)
     _out.print("Next: `python -m bootstrap stacks` makes the platform's stacks in their containers.")
+
+
+def _show_connections(settings: Settings, outputs: dict[str, Any]) -> None:
+    """Print what somebody has to do in the project: the connections that have no federated credential yet."""
+    missing = {name: made for name, made in outputs["connections"].items() if not made["federated"]}
+    if missing:
+        _out.print(
+            "Make these service connections in Azure DevOps (managed identity, workload identity federation) and save "
+            f"them as drafts; tenant {outputs['tenant_id']}:",
+            soft_wrap=True,
+        )
+        for name, made in missing.items():
+            _out.print(f"  {name}: client {made['client_id']}, subscription {made['subscription_id']}", soft_wrap=True)
+        _out.print(
+            "Then put the issuer and the subject that each one shows into azure_devops.connections of the settings "
+            "and run this again: it lets them sign in.",
+            soft_wrap=True,
+        )
+    for name, presented in settings.azure_devops.connections.items():
+        if presented.retires:
+            _out.print(f"{name}: Azure DevOps retires its issuer on 2027-07-01. Convert it.", soft_wrap=True)
 
 
 @app.command()

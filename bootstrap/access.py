@@ -21,7 +21,7 @@ class EnvironmentScopes:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
-    """`deployers` by environment; `operators` may read and write every state."""
+    """`deployers` and `runs` by environment; `operators` may read and write every state."""
 
     assigner: Assigner
     environments: Mapping[str, EnvironmentScopes]
@@ -31,7 +31,7 @@ class AccessArgs:
     deployers: Mapping[str, Grantee]
     preview: Grantee
     image: Grantee
-    runs: Grantee
+    runs: Mapping[str, Grantee]
     operators: Sequence[Grantee]
 
 
@@ -46,9 +46,9 @@ class Access(pulumi.ComponentResource):
             self._give(Role.STORAGE_BLOB_DATA_READER, args.preview, scopes.container)
             # A preview opens the stack's secrets, as deploying does; it can write nothing with them.
             self._give(Role.KEY_VAULT_CRYPTO_USER, args.preview, scopes.key)
+            self._give(Role.ML_DATA_SCIENTIST, args.runs[environment], scopes.subscription)
         for subscription in {one.subscription.label: one.subscription for one in args.environments.values()}.values():
             self._give(Role.READER, args.preview, subscription)
-            self._give(Role.ML_DATA_SCIENTIST, args.runs, subscription)
         self._give(Role.ACR_PUSH, args.image, args.registry)
         for operator in args.operators:
             self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, operator, args.account)

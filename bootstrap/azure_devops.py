@@ -11,7 +11,7 @@ import pulumi_azuredevops as azuredevops
 
 from bootstrap.connections import ArmConnection, Connections, ConnectionsArgs
 from bootstrap.identities import Federation
-from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION, environment_connection
+from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, environment_connection, workspace_connection
 from bootstrap.pipelines import Pipelines, PipelinesArgs
 from bootstrap.settings import Settings
 
@@ -83,5 +83,6 @@ def _arm(args: AzureDevOpsArgs) -> dict[str, ArmConnection]:
     found = {name: (args.subscription_id, reading) for name in (ARM_CONNECTION, environment_connection("preview"))}
     for environment, subscription in args.subscriptions.items():
         found[environment_connection(environment)] = (subscription, f"Deploys to {environment}.")
-    found[WORKSPACE_CONNECTION] = (args.subscription_id, "Starts runs in Azure ML.")
+        # Azure ML's task looks for the workspace in the connection's subscription.
+        found[workspace_connection(environment)] = (subscription, f"Starts runs in Azure ML of {environment}.")
     return {name: connection(name, *rest) for name, rest in found.items()}

@@ -15,17 +15,15 @@ _AUDIENCE = "api://AzureADTokenExchange"
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:
-    """Whose tokens are taken for an identity: what Azure DevOps issues for one service connection."""
+    """Whose tokens are taken for an identity: what one service connection of Azure DevOps presents.
+
+    Both are known only when the connection exists. New connections have the tenant's issuer,
+    https://login.microsoftonline.com/TENANT/v2.0, and a subject with the connection's id (learn.microsoft.com
+    /azure/devops/pipelines/release/convert-service-connections).
+    """
 
     issuer: pulumi.Input[str]
     subject: pulumi.Input[str]
-
-
-def classic_federation(organization_id: str, organization: str, project: str, connection: str) -> Federation:
-    """The issuer and subject of Azure DevOps' own tokens, known before the connection exists."""
-    return Federation(
-        issuer=f"https://vstoken.dev.azure.com/{organization_id}", subject=f"sc://{organization}/{project}/{connection}"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ of 10 characters the longest here, the vault's, has 19 of 24.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _ROLE_ASSIGNMENTS = uuid.UUID("7a0f1f56-2f0b-5d2f-8d53-6f0c5a4f8e11")
@@ -23,6 +24,21 @@ OWN_CONTAINER = "state-bootstrap"
 def environment_connection(environment: str) -> str:
     """The connection that deploys to one environment; "preview" is the one that only reads."""
     return f"{ARM_CONNECTION} - {environment}"
+
+
+def workspace_connection(environment: str) -> str:
+    """The connection that starts runs in one environment's Azure ML workspace."""
+    return f"{WORKSPACE_CONNECTION} - {environment}"
+
+
+def federated_connections(environments: Sequence[str]) -> list[str]:
+    """Names of all service connections that sign in to Azure."""
+    return [
+        ARM_CONNECTION,
+        *map(environment_connection, ("preview", *environments)),
+        REGISTRY_CONNECTION,
+        *map(workspace_connection, environments),
+    ]
 
 
 def deployment_environment(environment: str) -> str:

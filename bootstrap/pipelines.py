@@ -16,10 +16,10 @@ from bootstrap.naming import (
     CI_GROUP,
     REGISTRY_CONNECTION,
     WEBHOOK_CONNECTION,
-    WORKSPACE_CONNECTION,
     deployment_environment,
     environment_connection,
     slug,
+    workspace_connection,
 )
 from bootstrap.settings import Environment, Repository
 
@@ -50,7 +50,7 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
             path="azure-pipelines.yml",
             environments=tuple(environments),
             groups=groups,
-            connections=(preview, *deploying, REGISTRY_CONNECTION, WORKSPACE_CONNECTION),
+            connections=(preview, *deploying, REGISTRY_CONNECTION, *map(workspace_connection, environments)),
         ),
         PipelineSpec(
             name="dataopsml-ci-image",

@@ -19,6 +19,8 @@ from pydantic import (
     field_validator,
 )
 
+from bootstrap.naming import federated_connections
+
 PROJECT = "dataopsml-bootstrap"
 _BASE_NAME = re.compile(r"[a-z0-9]{1,10}")
 _PRIVATE = tuple(
@@ -26,9 +28,18 @@ _PRIVATE = tuple(
     for text in ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 )
 
-Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+_GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+Guid = Annotated[str, StringConstraints(pattern=f"^{_GUID}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,9}$")]
 _Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+_RETIRING = "https://vstoken.dev.azure.com/"
+_SUBJECTS = {
+    re.compile(rf"https://login\.microsoftonline\.com/{_GUID}/v2\.0"): "/eid1/",
+    re.compile(rf"{re.escape(_RETIRING)}{_GUID}"): "sc://",
+}
+"""How subjects begin, by the form of the issuer."""
 
 
 class SettingsError(Exception):
@@ -91,14 +102,51 @@ class Repository(_Section):
         return value
 
 
+class Presented(_Section):
+    """Issuer and subject of a service connection that somebody else made, as its page in Azure DevOps shows them.
+
+    Connections made before the tenant's own issuer came have Azure DevOps' instead, until it is retired on 2027-07-01
+    (learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections).
+    """
+
+    issuer: _Text
+    subject: _Text
+
+    @field_validator("issuer")
+    @classmethod
+    def _known_issuer(cls, value: str) -> str:
+        if not any(form.fullmatch(value) for form in _SUBJECTS):
+            raise ValueError(
+                "is no issuer of a service connection, such as "
+                "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0"
+            )
+        return value
+
+    @field_validator("subject")
+    @classmethod
+    def _fits_the_issuer(cls, value: str, info: ValidationInfo) -> str:
+        issuer = info.data.get("issuer", "")
+        for form, begins in _SUBJECTS.items():
+            if form.fullmatch(issuer) and not value.startswith(begins):
+                raise ValueError(f"should begin with {begins}, as subjects of {issuer} do")
+        return value
+
+    @property
+    def retires(self) -> bool:
+        """Whether the issuer is the one that Azure DevOps retires."""
+        return self.issuer.startswith(_RETIRING)
+
+
 class AzureDevOps(_Section):
-    """The project that deploys. Switched off, only federated credentials are made for it."""
+    """The project that deploys. Switched off, the project is left alone, and `connections` says what was made there."""
 
     enabled: bool = True
     organization: _Text = Field(description="Name in https://dev.azure.com/NAME.")
-    organization_id: Guid = Field(description="instanceId of the organization.")
     project: _Text
     repository: Repository
+    connections: dict[str, Presented] = Field(
+        {}, description="Issuer and subject of each service connection that somebody else made, by its name."
+    )
 
 
 class Settings(_Section):
@@ -139,6 +187,18 @@ class Settings(_Section):
                 f"every commit would reach {last.name} by itself: name who approves it in its `approvers`, "
                 "or set its `unapproved` to true"
             )
+        return value
+
+    @field_validator("azure_devops")
+    @classmethod
+    def _connections_are_known(cls, value: AzureDevOps, info: ValidationInfo) -> AzureDevOps:
+        environments = [one.name for one in info.data.get("environments") or ()]
+        known = federated_connections(environments)
+        unknown = sorted(set(value.connections) - set(known)) if environments else []
+        if unknown:
+            raise ValueError(f"connections names {unknown}; the pipelines use {known}")
+        if value.enabled and value.connections:
+            raise ValueError("connections are made by the bootstrap itself while `enabled` is true: leave them out")
         return value
 
     @property

@@ -7,16 +7,16 @@ import pulumi.runtime
 from pulumi_azure_native import authorization, resources
 
 from bootstrap.access import Access, AccessArgs, EnvironmentScopes
-from bootstrap.identities import Federation, Identity, IdentityArgs, classic_federation
+from bootstrap.identities import Federation, Identity, IdentityArgs
 from bootstrap.naming import (
     ARM_CONNECTION,
     CI_GROUP,
     OWN_CONTAINER,
     REGISTRY_CONNECTION,
-    WORKSPACE_CONNECTION,
     Names,
     deployment_environment,
     environment_connection,
+    workspace_connection,
 )
 from bootstrap.placement import Placement
 from bootstrap.registry import Registry, RegistryArgs
@@ -71,11 +71,13 @@ class Bootstrap:
         self._vault = Vault("keys", VaultArgs(placement=self._place, tenant_id=self._client.tenant_id, keys=keys))
         self._registry = Registry("images", RegistryArgs(placement=self._place))
         self._deployers = {one: self._identity(f"deploy-{one}") for one in settings.names}
-        self._preview, self._image, self._runs = (self._identity(one) for one in ("preview", "ci", "runs"))
+        self._runs = {one: self._identity(f"runs-{one}") for one in settings.names}
+        self._preview, self._image = (self._identity(one) for one in ("preview", "ci"))
         self._give_access()
-        federations = self._azure_devops() if settings.azure_devops.enabled else self._announced()
+        self._federations = self._azure_devops() if settings.azure_devops.enabled else self._told()
         for connection, identity in self._connections().items():
-            identity.federate(connection, federations[connection])
+            if connection in self._federations:
+                identity.federate(connection, self._federations[connection])
         self.outputs = self._outputs()
 
     def _tags(self) -> dict[str, str]:
@@ -106,8 +108,15 @@ class Bootstrap:
             environment_connection("preview"): self._preview,
             **deploying,
             REGISTRY_CONNECTION: self._image,
-            WORKSPACE_CONNECTION: self._runs,
+            **{workspace_connection(one): identity for one, identity in self._runs.items()},
         }
+
+    def _subscription_for(self, connection: str) -> pulumi.Output[str]:
+        """The subscription that a connection is bound to."""
+        for environment in self._settings.names:
+            if connection in (environment_connection(environment), workspace_connection(environment)):
+                return self._subscription_of(environment)
+        return self._subscription
 
     def _give_access(self) -> None:
         settings, names = self._settings, self._names
@@ -142,17 +151,16 @@ class Bootstrap:
                 deployers={one: identity.grantee for one, identity in self._deployers.items()},
                 preview=self._preview.grantee,
                 image=self._image.grantee,
-                runs=self._runs.grantee,
+                runs={one: identity.grantee for one, identity in self._runs.items()},
                 operators=operators or [caller],
             ),
         )
 
-    def _announced(self) -> dict[str, Federation]:
-        """Federations of connections that somebody else makes, under the names that the pipelines use."""
-        devops = self._settings.azure_devops
+    def _told(self) -> dict[str, Federation]:
+        """Federations of connections that somebody else has made, under the names that the pipelines use."""
         return {
-            connection: classic_federation(devops.organization_id, devops.organization, devops.project, connection)
-            for connection in self._connections()
+            connection: Federation(issuer=presented.issuer, subject=presented.subject)
+            for connection, presented in self._settings.azure_devops.connections.items()
         }
 
     def _azure_devops(self) -> dict[str, Federation]:
@@ -193,7 +201,7 @@ class Bootstrap:
                 "/subscriptions/", self._subscription_of(environment), "/resourceGroups/", group,
                 "/providers/Microsoft.MachineLearningServices/workspaces/", workspace,
             ),
-            "WORKSPACE_SVC_CONNECTION": WORKSPACE_CONNECTION,
+            "WORKSPACE_SVC_CONNECTION": workspace_connection(environment),
             **self._sharing(environment),
         }  # fmt: skip
 
@@ -221,4 +229,13 @@ class Bootstrap:
             },
             "preview_client_id": self._preview.client_id,
             "registry": self._registry.login_server,
+            "tenant_id": self._client.tenant_id,
+            "connections": {
+                connection: {
+                    "client_id": identity.client_id,
+                    "subscription_id": self._subscription_for(connection),
+                    "federated": connection in self._federations,
+                }
+                for connection, identity in self._connections().items()
+            },
         }

@@ -34,10 +34,8 @@ undeploy: ## pulumi destroy, dev only
 	@$(PYTHON_BIN) -m infra.purge --stack $(STACK)
 
 drift: ## is all as the stack says: make drift STACK=dev
-	@mkdir -p $(BUILD)
 	@$(CONFIGURE)
-	@$(PULUMI) preview --stack $(STACK) --refresh --expect-no-changes --diff --suppress-permalink=true 2>&1 \
-	| tee $(BUILD)/drift-$(STACK).txt
+	@$(PYTHON_BIN) -m pipelines.agent drift $(STACK) $(BUILD)/drift-$(STACK).txt
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$(DATA)") \

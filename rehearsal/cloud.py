@@ -31,8 +31,11 @@ _ROLES = {
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
 }
 _SHELL = 'a rehearsal runs in a shell with `eval "$(make env)"`.'
-# Of the owner's shell; a job signs in as its service connection or not at all.
-_OWNER = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "PULUMI_BACKEND_URL")
+# Of the owner's shell; a job signs in as its service connection or not at all, and its variable group says where.
+_OWNER = (
+    "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "ARM_CLIENT_ID",
+    "ARM_CLIENT_SECRET", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID", "PULUMI_BACKEND_URL",
+)  # fmt: skip
 
 
 def check_shell() -> None:
@@ -83,7 +86,7 @@ class Cloud:
         return {name: value for name, value in os.environ.items() if name not in _OWNER}
 
     def connect(self, name: str, folder: Path) -> Mapping[str, str]:
-        """What AzureCLI@2 gives a script; the federated token's file stands in for the az session.
+        """Sign the Azure CLI in and return what AzureCLI@2 gives a script.
 
         Raises RehearsalError for an unknown service connection.
         """
@@ -91,15 +94,15 @@ class Cloud:
         if connection is None:
             known = ", ".join(self._organisation.connections)
             raise RehearsalError(f"There is no service connection {name!r}. Known: {known}.")
-        token = self._issuer.token(_subject(connection))
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{connection.identity}.jwt"
-        file.touch(mode=0o600)
-        file.write_text(token, encoding="utf-8")
-        client = self._clients[connection.identity]
+        client, tenant = self._clients[connection.identity], os.environ["AZURE_TENANT_ID"]
+        token = self._issuer.token(self._issuer.subject(connection.id))
+        stacks = os.environ["ARM_SUBSCRIPTION_ID"]
+        subscriptions = list(dict.fromkeys([connection.subscription or stacks, stacks]))
+        session = az.sign_in(folder / connection.id, client, tenant, subscriptions, token)
         return {
-            "servicePrincipalId": client, "tenantId": os.environ["AZURE_TENANT_ID"], "idToken": token,
-            "AZURE_CLIENT_ID": client, "AZURE_FEDERATED_TOKEN_FILE": str(file),
+            "servicePrincipalId": client, "tenantId": tenant, "idToken": token,
+            "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": connection.id, "AZURESUBSCRIPTION_CLIENT_ID": client,
+            "AZURESUBSCRIPTION_TENANT_ID": tenant, "AZURE_CONFIG_DIR": str(session),
             "PATH": f"{az.install(folder)}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
 
@@ -118,7 +121,8 @@ class Cloud:
     def _identity(self, group: str, account: str, connection: Connection, location: str) -> None:
         id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{connection.identity}"
         made = self._call("PUT", id_, "2023-01-31", {"location": location})
-        credential = {"issuer": self._issuer.url, "subject": _subject(connection), "audiences": [AUDIENCE]}
+        subject = self._issuer.subject(connection.id)
+        credential = {"issuer": self._issuer.url, "subject": subject, "audiences": [AUDIENCE]}
         self._call("PUT", f"{id_}/federatedIdentityCredentials/azure-devops", "2023-01-31", {"properties": credential})
         self._clients[connection.identity] = made["properties"]["clientId"]
         self._principals[connection.name] = made["properties"]["principalId"]
@@ -158,10 +162,6 @@ class Cloud:
             raise RehearsalError(f"{method} {path}: {answer.status_code} {answer.text}")
         content: dict[str, Any] = answer.json() if answer.content else {}
         return content
-
-
-def _subject(connection: Connection) -> str:
-    return f"sc://dataopsml/dataopsml/{connection.name}"
 
 
 def _certificates() -> Any:

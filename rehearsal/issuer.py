@@ -1,30 +1,40 @@
 """Stands in for Azure DevOps as the issuer of service connections' tokens: OpenID Connect discovery, keys, tokens.
 
 Entra trusts it as far as a federated credential names it; localcloud's Entra checks the signature as Azure's does.
+Tokens have the form of new service connections: the issuer ends in the tenant and `v2.0`, the subject names the
+organisation and the connection's id, which nobody knows before the connection exists (learn.microsoft.com
+/azure/devops/pipelines/release/convert-service-connections). In Azure DevOps the issuer's host is Entra's own.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import threading
 import time
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 AUDIENCE = "api://AzureADTokenExchange"
 _KEY_ID = "rehearsal"
-_SECONDS = 3600
+_SECONDS = 600
+_ORGANISATION = uuid.UUID("7d9a3a0e-5f0b-4c39-9f3b-0c1d2e3f4a5b")
+_AZURE_DEVOPS = uuid.UUID("499b84ac-1321-427f-aa17-267ca6975798")
+"""The application id of Azure DevOps in every tenant (learn.microsoft.com/rest/api/azure/devops, "Get started")."""
 
 
 class Issuer:
     """Serves on a free loopback port until `close`. `certificate`: PEM of a key and certificate for localhost."""
 
-    def __init__(self, certificate: Path) -> None:
+    def __init__(self, certificate: Path, tenant: str) -> None:
+        self._tenant = uuid.UUID(tenant)
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
         keys = {"keys": [{**public, "kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
@@ -36,12 +46,17 @@ class Issuer:
 
     @property
     def url(self) -> str:
-        return f"https://localhost:{self._server.server_address[1]}"
+        return f"https://localhost:{self._server.server_address[1]}/{self._tenant}/v2.0"
 
-    def token(self, subject: str) -> str:
-        """Valid for an hour; those of Azure DevOps last ten minutes."""
+    def subject(self, connection: str) -> str:
+        """The subject of a service connection's tokens, by its id."""
+        tenant, application = _encoded(self._tenant), _encoded(_AZURE_DEVOPS)
+        return f"/eid1/c/pub/t/{tenant}/a/{application}/sc/{_ORGANISATION}/{connection}"
+
+    def token(self, subject: str, seconds: int = _SECONDS) -> str:
+        """A token that is valid for ten minutes, as those of Azure DevOps are."""
         now = int(time.time())
-        claims = {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + _SECONDS}
+        claims = {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
     def close(self) -> None:
@@ -49,14 +64,20 @@ class Issuer:
         self._server.server_close()
 
 
+def _encoded(id_: uuid.UUID) -> str:
+    """Base64 of the GUID's bytes as Windows orders them, for URLs."""
+    return base64.urlsafe_b64encode(id_.bytes_le).rstrip(b"=").decode()
+
+
 def _handler(url: Any, keys: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            root = urlsplit(url()).path
             pages = {
-                "/.well-known/openid-configuration": {
+                f"{root}/.well-known/openid-configuration": {
                     "issuer": url(), "jwks_uri": f"{url()}/keys", "id_token_signing_alg_values_supported": ["RS256"],
                 },
-                "/keys": keys,
+                f"{root}/keys": keys,
             }  # fmt: skip
             page = pages.get(self.path)
             content = json.dumps(page or {}).encode()

@@ -140,6 +140,7 @@ def _job(raw: Mapping[str, Any], stage: str) -> Job:
     hooks = _hooks(raw, where) if deployment else {"": _steps(raw.get("steps"), where)}
     environment = raw.get("environment", "")
     pool = raw.get("pool")
+    check_pool(pool, where)
     container = raw.get("container", "")
     return Job(
         name=name,
@@ -156,6 +157,20 @@ def _job(raw: Mapping[str, Any], stage: str) -> Job:
         container=str(container["image"] if isinstance(container, Mapping) else container),
         keeps_going=_true(raw.get("continueOnError")),
     )
+
+
+def check_pool(pool: Any, where: str) -> None:
+    """Raise PipelineError for a pool that Azure Pipelines would refuse, which the bundled schema lets pass.
+
+    Keys: learn.microsoft.com/azure/devops/pipelines/yaml-schema/pool.
+    """
+    if pool is None or isinstance(pool, str):
+        return
+    unknown = sorted(set(pool) - {"name", "vmImage", "demands"})
+    if unknown:
+        raise PipelineError(f"Job {where}: a pool has name, vmImage and demands, and no {', '.join(unknown)}.")
+    if not (pool.get("name") or pool.get("vmImage")):
+        raise PipelineError(f"Job {where}: its pool has neither a name nor a vmImage.")
 
 
 def _hooks(raw: Mapping[str, Any], where: str) -> dict[str, tuple[Step, ...]]:

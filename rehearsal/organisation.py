@@ -5,6 +5,7 @@ rehearsal/organisation.yml has what the bootstrap creates in a real one.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,20 @@ FILE = Path(__file__).with_name("organisation.yml")
 
 @dataclass(frozen=True)
 class Connection:
-    """A service connection with workload identity federation. `roles` by scope: subscription, or state:CONTAINER."""
+    """A service connection with workload identity federation. `roles` by scope: subscription, or state:CONTAINER.
+
+    `subscription` is what the connection is bound to; empty for the stacks' own.
+    """
 
     name: str
     identity: str
     roles: tuple[tuple[str, str], ...]
+    subscription: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id that Azure DevOps gives to it."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.name))
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,12 @@ def read(file: Path = FILE) -> Organisation:
             groups={name: {key: str(value) for key, value in one.items()} for name, one in raw["groups"].items()},
             environments={name: Check(**(one or {})) for name, one in raw["environments"].items()},
             connections={
-                name: Connection(name, one["identity"], tuple((role, scope) for role, scope in one["roles"]))
+                name: Connection(
+                    name,
+                    one["identity"],
+                    tuple((role, scope) for role, scope in one["roles"]),
+                    one.get("subscription", ""),
+                )
                 for name, one in raw["connections"].items()
             },
             containers=tuple(raw["containers"]),

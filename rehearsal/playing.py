@@ -62,7 +62,7 @@ def run(request: Request, console: Console) -> int:
     console.print(
         f"Build {build}: {request.file} at {commit[:10]}, {request.reason}; logs in {workspace.root / 'logs'}"
     )
-    issuer = Issuer(request.home.parent / "tls" / "server.pem")
+    issuer = Issuer(request.home.parent / "tls" / "server.pem", os.environ["AZURE_TENANT_ID"])
     try:
         cloud = Cloud(known, issuer)
         groups = cloud.prepare(source)
@@ -93,7 +93,8 @@ def _cache() -> Path:
 
 
 def _groups(known: Organisation, request: Request) -> Organisation:
-    groups = {name: dict(one) for name, one in known.groups.items()}
+    subscription = {"SUBSCRIPTION_ID": os.environ["ARM_SUBSCRIPTION_ID"]}
+    groups = {name: subscription | dict(one) for name, one in known.groups.items()}
     for key in (*request.variables, *request.unset):
         group, _, name = key.partition(".")
         if group not in groups or not name:

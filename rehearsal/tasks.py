@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.errors import RehearsalError
+from rehearsal.keeping import session_kept_active
 from rehearsal.model import Step
 from rehearsal.variables import Variables
 
@@ -22,7 +23,7 @@ NOT_PLAYED: Mapping[str, str] = {
     "invokerestapi@1": "agentless: Azure DevOps' own server calls the address",
     "azuremljobwaittask@1": "agentless: Azure DevOps' own server waits",
 }
-# By this name a script gets the build's token; AzureCLI@2 gets it to sign in again, which it need not here.
+# By this name a script gets the build's token.
 _TOKEN = "SYSTEM_ACCESSTOKEN"  # noqa: S105 - a name
 _FILES = {"publishtestresults@2": "testResultsFiles", "publishcodecoverageresults@2": "summaryFileLocation"}
 
@@ -82,14 +83,18 @@ def _task(step: Step, agent: Agent) -> Played:
     if task == "azurecli@2":
         if str(inputs.get("scripttype", "")).lower() != "bash" or "inlinescript" not in inputs:
             return Played(skipped="only inline bash scripts of AzureCLI@2 are played")
-        given = agent.connect(expand(inputs["azuresubscription"]))
+        connection = expand(inputs["azuresubscription"])
+        given = agent.connect(connection)
         if str(inputs.get("addspntoenvironment", "")).lower() != "true":
             given = {
                 name: value
                 for name, value in given.items()
                 if name not in ("servicePrincipalId", "idToken", "tenantId")
             }
-        return Played(agent.run(expand(inputs["inlinescript"]), given))
+        if str(inputs.get("keepazsessionactive", "")).lower() != "true":
+            return Played(agent.run(expand(inputs["inlinescript"]), given))
+        with session_kept_active(lambda: agent.connect(connection)):
+            return Played(agent.run(expand(inputs["inlinescript"]), given))
     if task in ("bash@3", "cmdline@2") and ("script" in inputs):
         return Played(agent.run(expand(inputs["script"]), {}))
     if task == "cache@2":

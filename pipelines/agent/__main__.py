@@ -10,6 +10,7 @@ import typer
 
 from pipelines.agent import configure as configuring
 from pipelines.agent import devops, image
+from pipelines.agent import drift as drifting
 from pipelines.agent import release as releases
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -49,6 +50,22 @@ def check(folder: Path) -> None:
 
 
 @app.command()
+def drift(stack: str, file: Path) -> None:
+    """Compare the stack with what is there; write the differences into a file, and fail if there are any."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        comparison = drifting.compare(drifting.preview(stack, Path.cwd()))
+    except drifting.DriftError as error:
+        file.write_text(f"{error}\n", encoding="utf-8")
+        raise
+    report = comparison.report(stack)
+    file.write_text(f"{report}\n", encoding="utf-8")
+    typer.echo(report)
+    if comparison.drift:
+        raise typer.Exit(1)
+
+
+@app.command()
 def comment(stack: str, file: Path) -> None:
     """Post a preview to the pull request."""
     typer.echo(devops.comment(stack, file))
@@ -70,7 +87,7 @@ def main() -> None:
     """Exit 1 with one message for every known error."""
     try:
         app()
-    except (releases.ReleaseError, devops.DevOpsError, configuring.ConfigureError) as error:
+    except (releases.ReleaseError, devops.DevOpsError, configuring.ConfigureError, drifting.DriftError) as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
 

@@ -20,8 +20,8 @@ _LONGEST = 60_000
 """Characters of a preview; a comment holds 150,000."""
 _CLOSED = 4
 """Of a thread: nobody has to resolve it before the pull request completes."""
-_DRIFT = re.compile(r"no changes were expected\b.* but changes (were proposed|occurred)")
-"""What `pulumi preview --expect-no-changes` ends with, when that is why it failed."""
+_DRIFT = re.compile(r"^[1-9]\d* differences? of stack \S+ that should not be there\.$", re.MULTILINE)
+"""What `make drift` ends with, when it compared to the end (pipelines/agent/drift.py)."""
 # In every process template (Basic, Agile, Scrum, CMMI): Scrum has no Issue.
 _TYPE, _DONE = "Task", "'Done', 'Closed', 'Removed'"
 _REASON_CHARACTERS = 300

@@ -138,4 +138,16 @@ def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) ->
     played = play(cloud, *nightly)
     assert played.code == 1
     assert "nobody@example.com" in played.text
-    assert "no changes were expected" in played.text
+    assert "1 difference of stack staging that should not be there." in played.text
+
+
+@pytest.mark.usefixtures("failed_smoke_run")
+def test_a_preview_goes_by_the_stacks_subscription_and_not_by_its_connections(cloud: Machine) -> None:
+    """The connection of previews is bound to another subscription, in which every resource would be replaced."""
+    words = ("--reason", "PullRequest", "--branch", "refs/pull/7/merge", "--stage", "Preview_staging")
+
+    played = play(cloud, *words)
+
+    assert played.code == 0, played.text
+    assert " to replace" not in played.text
+    assert " unchanged" in played.text

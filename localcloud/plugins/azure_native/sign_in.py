@@ -24,18 +24,26 @@ def settings(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def credential(values: Mapping[str, str]) -> TokenCredential:
-    """A client secret, a federated token, a managed identity, or the Azure CLI's sign-in, in this order."""
+    """A client secret, a federated token, a managed identity, or the Azure CLI's sign-in, in this order.
+
+    A federated token is the same for as long as the provider runs, as the vendor's (`newOidcCredential` of
+    provider/pkg/provider/auth_azidentity.go): when it has expired, so has the sign-in.
+    """
     from azure import identity
 
     tenant, client = values["tenantId"], values["clientId"]
-    if values["useOidc"].lower() == "true" and values["oidcToken"]:
-        token = values["oidcToken"]
-        return identity.ClientAssertionCredential(tenant, client, lambda: token)
     if values["clientSecret"]:
         return identity.ClientSecretCredential(tenant, client, values["clientSecret"])
+    if values["useOidc"].lower() == "true":
+        token = values["oidcToken"]
+        if not token:
+            raise PluginError("A OIDC token or request URL and token must be configured when authenticating with OIDC.")
+        return identity.ClientAssertionCredential(tenant, client, lambda: token)
     if values["useMsi"].lower() == "true":
         return identity.ManagedIdentityCredential(client_id=client or None)
-    return identity.AzureCliCredential(tenant_id=tenant)
+    # The vendor's provider has no tenant for the CLI; it names the subscription in every call (azidentity's
+    # AzureCLICredentialOptions.Subscription), so that the CLI's own default does not matter.
+    return identity.AzureCliCredential(subscription=values["subscriptionId"])
 
 
 def subscription(values: Mapping[str, str]) -> str:

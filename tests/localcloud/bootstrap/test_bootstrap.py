@@ -23,6 +23,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from localcloud.arm.elsewhere import PATH
 from localcloud.arm.private_link import client_address
+from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
 from tests.localcloud.azure_session import ROLES, AzureSession, error_of
 from tests.localcloud.principals import session_as
 
@@ -231,14 +232,33 @@ def test_states_are_locked(azure: AzureSession, checkout: Checkout, done: dict[s
         assert error_of(azure.arm("DELETE", path, version))[:2] == (409, "ScopeLocked")
 
 
-def test_a_token_of_another_connection_does_not_stand_for_a_deployer(
+def test_connections_that_somebody_made_sign_in_once_the_settings_say_what_they_present(
     azure: AzureSession, checkout: Checkout, done: dict[str, Any]
 ) -> None:
-    identity = f"rg-{checkout.base}-bootstrap/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    path = f"{azure.subscription}/resourceGroups/{identity}/id-{checkout.base}-deploy-prod/federatedIdentityCredentials"
-    found = azure.arm("GET", path, "2023-01-31").json()["value"]
-    subjects = [one["properties"]["subject"] for one in found]
-    assert subjects == ["sc://contoso/dataopsml/DataOpsML ARM Connection - prod"]
+    connection = "DataOpsML ARM Connection - prod"
+    told = checkout.run("up")
+    assert "save them as drafts" in told.stdout
+    client = done["environments"]["prod"]["deployer_client_id"]
+    assert f"{connection}: client {client}, subscription {SUBSCRIPTION_ID}" in told.stdout
+
+    settings = yaml.safe_load(checkout.settings.read_text())
+    presented = {
+        "issuer": f"https://login.microsoftonline.com/{TENANT_ID}/v2.0",
+        "subject": "/eid1/c/pub/t/fh88XaBkDk-dHCwbepDA3g/a/A/sc/O/1",
+    }
+    settings["config"]["dataopsml-bootstrap:azure_devops"]["connections"] = {connection: presented}
+    checkout.settings.write_text(yaml.safe_dump(settings, sort_keys=False))
+    again = checkout.run("up")
+
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert f"{connection}: client" not in again.stdout
+    assert "DataOpsML ARM Connection - dev: client" in again.stdout, "the others are still missing"
+    identities = f"rg-{checkout.base}-bootstrap/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    path = f"{azure.subscription}/resourceGroups/{identities}/id-{checkout.base}"
+    for identity, expected in (("deploy-prod", [presented]), ("deploy-dev", [])):
+        found = azure.arm("GET", f"{path}-{identity}/federatedIdentityCredentials", "2023-01-31").json()["value"]
+        shown = [{key: one["properties"][key] for key in ("issuer", "subject")} for one in found]
+        assert shown == expected, "a token of another connection stands for nobody"
 
 
 def test_an_interrupted_bootstrap_goes_on_from_where_it_was(azure: AzureSession, cloud: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 import subprocess
@@ -29,11 +30,18 @@ _PROGRAM = """
 import time
 from pathlib import Path
 import pulumi
-from pulumi_azure_native import resources
+from pulumi_azure_native import resources, storage
 while Path("wait").exists():
     time.sleep(0.05)
 group = resources.ResourceGroup(
     "group", resource_group_name={name!r}, location="westeurope", tags={{"owner": "mlops@example.com"}}
+)
+account = storage.StorageAccount(
+    "account", account_name={account!r}, resource_group_name=group.name, kind="StorageV2",
+    sku={{"name": "Standard_LRS"}},
+)
+storage.BlobServiceProperties(
+    "blobs", blob_services_name="default", account_name=account.name, resource_group_name=group.name
 )
 """
 
@@ -68,7 +76,9 @@ def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "state").mkdir()
     (tmp_path / "Pulumi.yaml").write_text(_PROJECT.format(venv=ROOT / ".venv"), encoding="utf-8")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
-    (tmp_path / "__main__.py").write_text(_PROGRAM.format(name=group), encoding="utf-8")
+    (tmp_path / "__main__.py").write_text(
+        _PROGRAM.format(name=group, account=unique("st").replace("-", "")), encoding="utf-8"
+    )
     environment = dict(os.environ) | {
         "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "drift",
         "PYTHONPATH": str(ROOT),
@@ -98,6 +108,39 @@ def test_a_resource_that_somebody_changed_fails_the_check_and_is_shown(
     shown = azure.arm("GET", project.group, "2024-03-01").json()
     assert shown["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
     assert project.drift()[0] != 0, "not even in the state: the next night says it again"
+
+
+def test_what_azure_fills_in_by_itself_is_no_drift_and_what_somebody_set_is(project: Project) -> None:
+    """The state is as a refresh by the vendor's provider leaves it: with the service's values among the inputs."""
+    exported = project.run("pulumi", "stack", "export", "--stack", "dev").stdout
+
+    def drift_with(cors: dict[str, list[dict[str, str]]]) -> tuple[int, str]:
+        state = json.loads(exported)
+        for resource in state["deployment"]["resources"]:
+            if resource["type"] == "azure-native:storage:BlobServiceProperties":
+                for inputs in (resource["inputs"], resource["outputs"]["__inputs"]):
+                    inputs["cors"] = cors
+        (project.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        imported = project.run("pulumi", "stack", "import", "--stack", "dev", "--file", "state.json")
+        assert imported.returncode == 0, imported.stderr
+        return project.drift()
+
+    code, said = drift_with({"corsRules": []})
+    assert code == 0, said
+    assert "issues/1700" in said and "Drift:" not in said
+    code, said = drift_with({"corsRules": [{"allowedOrigins": "*"}]})
+    assert code != 0
+    assert "Drift: azure-native:storage:BlobServiceProperties blobs: cors" in said
+
+
+def test_a_comparison_that_cannot_be_made_says_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.folder / "__main__.py").write_text("raise RuntimeError('no such program')", encoding="utf-8")
+
+    code, said = project.drift()
+
+    assert code != 0
+    assert said.startswith("The preview did not succeed.") and "no such program" in said
+    assert _work_item(project, monkeypatch) == "The drift check of stack dev failed"
 
 
 def test_a_second_pipeline_is_told_who_holds_the_stack_and_changes_nothing(project: Project) -> None:

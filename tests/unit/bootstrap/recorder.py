@@ -32,7 +32,7 @@ def config(*, devops: bool = True, **changes: Any) -> dict[str, str]:
         "base_name": "dataops", "location": "westeurope", "owner": "mlops@example.com", "cost_center": "platform",
         "environments": [{"name": "dev"}, {"name": "staging"}, {"name": "prod", "approvers": [APPROVER]}],
         "azure_devops": {
-            "enabled": devops, "organization": "contoso", "organization_id": ORGANIZATION, "project": "dataopsml",
+            "enabled": devops, "organization": "contoso", "project": "dataopsml",
             "repository": {"kind": "azure_repos", "name": "dataopsml"},
         },
         **changes,

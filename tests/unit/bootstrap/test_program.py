@@ -6,9 +6,17 @@ import json
 
 import pytest
 
-from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION
+from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION, federated_connections
 from bootstrap.roles import Role
-from tests.unit.bootstrap.recorder import APPROVER, CALLER, ORGANIZATION, PROD_SUBSCRIPTION, SUBSCRIPTION, deploy
+from tests.unit.bootstrap.recorder import (
+    APPROVER,
+    CALLER,
+    ORGANIZATION,
+    PROD_SUBSCRIPTION,
+    SUBSCRIPTION,
+    TENANT,
+    deploy,
+)
 from tests.unit.infra.recorder import Deployment, Registered
 
 ENVIRONMENTS = ["dev", "staging", "prod"]
@@ -109,18 +117,50 @@ def _credentials(made: Deployment) -> dict[str, Registered]:
     return {one.inputs["subject"]: one for one in made.of("FederatedIdentityCredential")}
 
 
-def test_without_azure_devops_credentials_wait_for_its_connections() -> None:
+def test_without_azure_devops_credentials_wait_until_connections_have_said_what_they_present() -> None:
     made = deploy(devops=False)
     assert not any("azuredevops" in one.type for one in made) and "azuredevops" not in "".join(made.invokes)
-    found = _credentials(made)
-    assert set(found) == {
-        f"sc://contoso/dataopsml/{connection}"
-        for connection in (
-            ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION,
-            *(f"{ARM_CONNECTION} - {one}" for one in (*ENVIRONMENTS, "preview")),
-        )
+    assert not made.of("FederatedIdentityCredential"), "what a connection will present cannot be known before it exists"
+    announced = made.outputs["connections"]
+    assert set(announced) == set(federated_connections(ENVIRONMENTS))
+    assert not any(connection["federated"] for connection in announced.values())
+
+    presented = {"issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0", "subject": "/eid1/c/pub/t/T/a/A/sc/O/1"}
+    connection = f"{ARM_CONNECTION} - prod"
+    devops = {
+        "enabled": False, "organization": "contoso", "project": "dataopsml", "repository": {"name": "dataopsml"},
+        "connections": {connection: presented},
     }  # fmt: skip
-    assert {one.inputs["issuer"] for one in found.values()} == {f"https://vstoken.dev.azure.com/{ORGANIZATION}"}
+    made = deploy(azure_devops=devops)
+    credential = made.one("FederatedIdentityCredential")
+    assert credential.name == "deploy-prod-dataopsml-arm-connection-prod"
+    assert (credential.inputs["issuer"], credential.inputs["subject"]) == (presented["issuer"], presented["subject"])
+    announced = made.outputs["connections"]
+    assert [name for name, each in announced.items() if each["federated"]] == [connection]
+
+
+def test_no_credential_has_the_issuer_that_azure_devops_retires() -> None:
+    for made in (deploy(), deploy(devops=False)):
+        issuers = {one.inputs["issuer"] for one in made.of("FederatedIdentityCredential")}
+        assert not {issuer for issuer in issuers if "vstoken" in issuer}
+
+
+def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> None:
+    environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION, "approvers": [APPROVER]}]
+    made = deploy(environments=environments)
+    bound = {
+        one.inputs["serviceEndpointName"]: one.inputs["azurermSubscriptionId"]
+        for one in made.of("ServiceEndpointAzureRM")
+    }
+    for connection in (ARM_CONNECTION, WORKSPACE_CONNECTION):
+        assert bound[f"{connection} - prod"] == PROD_SUBSCRIPTION
+        assert bound[f"{connection} - dev"] == SUBSCRIPTION
+    groups = {one.inputs["name"]: one.inputs["variables"] for one in made.of("VariableGroup")}
+    prod = {each["name"]: each["value"] for each in groups["dataopsml-prod"]}
+    assert prod["SUBSCRIPTION_ID"] == PROD_SUBSCRIPTION, "previews, whose connection is bound elsewhere, go by this"
+    assert prod["WORKSPACE_SVC_CONNECTION"] == f"{WORKSPACE_CONNECTION} - prod"
+    runs = _given(made, "principal-of-id-dataops-runs-prod")
+    assert runs == {"ML_DATA_SCIENTIST": {f"/subscriptions/{PROD_SUBSCRIPTION}"}}
 
 
 def test_with_azure_devops_credentials_are_for_its_own_tokens() -> None:
@@ -142,9 +182,9 @@ def test_each_connection_signs_in_as_its_own_identity() -> None:
     }
     for environment in ENVIRONMENTS:
         assert clients[f"{ARM_CONNECTION} - {environment}"] == f"client-of-id-dataops-deploy-{environment}"
+        assert clients[f"{WORKSPACE_CONNECTION} - {environment}"] == f"client-of-id-dataops-runs-{environment}"
     assert clients[f"{ARM_CONNECTION} - preview"] == clients[ARM_CONNECTION] == "client-of-id-dataops-preview"
     assert clients[REGISTRY_CONNECTION] == "client-of-id-dataops-ci"
-    assert clients[WORKSPACE_CONNECTION] == "client-of-id-dataops-runs"
 
 
 def test_environments_take_one_deployment_at_a_time_and_prod_asks_first() -> None:
@@ -169,7 +209,7 @@ def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
         if each["name"] == "MODEL_REGISTRY_USER_OBJECT_ID"
     }
     assert sharing == {"dataopsml-staging": "principal-of-id-dataops-deploy-prod"}
-    assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == WORKSPACE_CONNECTION
+    assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == f"{WORKSPACE_CONNECTION} - prod"
     assert groups["dataopsml-ci"].inputs["variables"] == [{"name": "REGISTRY", "value": "acrdataopsci.azurecr.io"}]
     assert "ecret" not in json.dumps([one.inputs["variables"] for one in groups.values()]).replace(
         "PULUMI_SECRETS_PROVIDER", ""
@@ -201,7 +241,7 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
 def test_pull_requests_are_built_by_policy_in_azure_repos_and_by_yaml_on_github(kind: str, policies: int) -> None:
     repository = {"kind": kind, "name": "contoso/dataopsml", "connection_id": ORGANIZATION}
     devops = {
-        "organization": "contoso", "organization_id": ORGANIZATION, "project": "dataopsml", "repository": repository,
+        "organization": "contoso", "project": "dataopsml", "repository": repository,
     }  # fmt: skip
     made = deploy(azure_devops=devops)
     assert len(made.of("BranchPolicyBuildValidation")) == policies

@@ -15,9 +15,15 @@ from tests.unit.bootstrap.recorder import config, settings
 
 ROOT = Path(__file__).resolve().parents[3]
 _DEVOPS: dict[str, Any] = {
-    "organization": "contoso", "organization_id": "55555555-5555-5555-5555-555555555555", "project": "p",
-    "repository": {"name": "r"},
+    "organization": "contoso", "project": "p", "repository": {"name": "r"},
 }  # fmt: skip
+_TENANT = "22222222-2222-2222-2222-222222222222"
+_ISSUER, _OLD = f"https://login.microsoftonline.com/{_TENANT}/v2.0", f"https://vstoken.dev.azure.com/{_TENANT}"
+
+
+def _connections(name: str, issuer: str, subject: str, *, enabled: bool = False) -> dict[str, Any]:
+    presented = {name: {"issuer": issuer, "subject": subject}}
+    return {"azure_devops": {**_DEVOPS, "enabled": enabled, "connections": presented}}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,23 @@ _DEVOPS: dict[str, Any] = {
         ({"environments": [{"name": "dev", "subscription_id": "mine"}]}, "environments.0.subscription_id = 'mine'"),
         ({"environments": [{"name": "dev", "approvers": ["me"]}]}, "environments.0.approvers.0 = 'me'"),
         ({"environments": [{"name": "dev", "approval_minutes": 0}]}, "environments.0.approval_minutes = 0"),
-        ({"azure_devops": {**_DEVOPS, "organization_id": "contoso"}}, "azure_devops.organization_id = 'contoso'"),
+        (
+            _connections("DataOpsML ARM Connection", "https://token.actions.githubusercontent.com", "/eid1/c"),
+            "issuer = 'https://token.actions.githubusercontent.com': is no issuer of a service connection",
+        ),
+        (
+            _connections("DataOpsML ARM Connection", _ISSUER, "sc://o/p/c"),
+            "subject = 'sc://o/p/c': should begin with /eid1/",
+        ),
+        (_connections("DataOpsML ARM Connection", _OLD, "/eid1/c"), "subject = '/eid1/c': should begin with sc://"),
+        (
+            _connections("DataOpsML ARM Connection - qa", _ISSUER, "/eid1/c"),
+            "connections names ['DataOpsML ARM Connection - qa']; the pipelines use ['DataOpsML ARM Connection', ",
+        ),
+        (
+            _connections("DataOpsML ARM Connection", _ISSUER, "/eid1/c", enabled=True),
+            "connections are made by the bootstrap itself while `enabled` is true",
+        ),
         ({"azure_devops": {**_DEVOPS, "repository": {"kind": "gitlab", "name": "r"}}}, "azure_devops.repository.kind"),
         ({"azure_devops": {**_DEVOPS, "repository": {"kind": "github", "name": "o/r"}}}, "needs connection_id"),
         ({"azure_devops": {**_DEVOPS, "token": "secret"}}, "azure_devops.token: there is no such setting"),

@@ -16,7 +16,9 @@ from tests.unit.http_service import Service
 from tests.unit.pipelines.azure_devops import TOKEN, AzureDevOps
 
 ROOT = Path(__file__).resolve().parents[3]
-_DRIFTED = "  ~ azure-native:storage:StorageAccount\nerror: no changes were expected but changes were proposed\n"
+_DRIFTED = (
+    "Drift: azure-native:storage:StorageAccount data: update\n1 difference of stack dev that should not be there.\n"
+)
 
 
 @pytest.fixture

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.unit.http_service import Request, Response, Service
+
 ROOT = Path(__file__).resolve().parents[3]
 _TASK = {"servicePrincipalId": "client-1", "tenantId": "tenant-1", "idToken": "eyJ.the-id-token.x"}
 _GROUP = {
-    "BASE_NAME": "acme", "LOCATION": "westeurope",
+    "BASE_NAME": "acme", "LOCATION": "westeurope", "SUBSCRIPTION_ID": "sub-of-the-stack",
     "BACKEND_STORAGE_ACCOUNT": "stacme", "BACKEND_CONTAINER": "state-dev",
 }  # fmt: skip
 
 
+# The session of the Azure CLI, as AzureCLI@2 leaves it: its default is the connection's subscription.
+_AZ = """#!/bin/sh
+echo "az $*" >> "$AZ_LOG"
+case "$*" in
+    *"account show"*) echo '{"id": "sub-of-the-connection"}' ;;
+    *get-access-token*) echo '{"accessToken": "of-the-session", "expiresOn": "2099-01-01 00:00:00.000000"}' ;;
+esac
+"""
+
+
 @pytest.fixture
 def az(tmp_path: Path) -> str:
-    """A PATH on which `az` knows one subscription."""
-    (tmp_path / "az").write_text('#!/bin/sh\n[ "$*" = "account show --query id --output tsv" ] && echo sub-1\n')
+    """A PATH with an `az` that is signed in as the service connection's identity."""
+    (tmp_path / "az").write_text(_AZ, encoding="utf-8")
     (tmp_path / "az").chmod(0o755)
     return f"{tmp_path}:/usr/bin:/bin"
 
@@ -26,21 +40,82 @@ def az(tmp_path: Path) -> str:
 def _session(path: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(ROOT / "pipelines/session.sh"), *words],
-        env={"PATH": path, **variables}, capture_output=True, text=True, check=False, timeout=30,
+        env={"PATH": path, "AZ_LOG": "/dev/null", **variables}, capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
 
 
-def test_a_target_has_the_connections_identity_under_every_name_that_it_is_looked_for(az: str) -> None:
-    done = _session(az, "env", **_TASK, **_GROUP)
-
-    given = dict(line.split("=", 1) for line in done.stdout.splitlines())
-    wanted = {
-        "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "eyJ.the-id-token.x", "ARM_CLIENT_ID": "client-1",
-        "ARM_TENANT_ID": "tenant-1", "ARM_SUBSCRIPTION_ID": "sub-1", "AZURE_SUBSCRIPTION_ID": "sub-1",
-        "DATABRICKS_AUTH_TYPE": "azure-cli", "PULUMI_BACKEND_URL": "azblob://state-dev?storage_account=stacme",
-    }  # fmt: skip
-    assert {name: given.get(name) for name in wanted} == wanted
+def _environment(path: str, **variables: str) -> dict[str, str]:
+    done = _session(path, "env", **_TASK, **_GROUP, **variables)
     assert done.stderr == ""
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_a_target_signs_in_by_the_session_of_the_azure_cli_and_by_nothing_else(az: str) -> None:
+    """A token in a variable would be the provider's until it ends, whatever its lifetime is: AADSTS700024."""
+    agent = {
+        "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "eyJ.old", "ARM_CLIENT_ID": "another", "ARM_CLIENT_SECRET": "secret",
+        "ARM_USE_MSI": "true", "DATABRICKS_AUTH_TYPE": "azure-msi",
+    }  # fmt: skip
+
+    found = _environment(az, **agent)
+
+    wanted = {
+        "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "DATABRICKS_AUTH_TYPE": "azure-cli",
+        "ARM_TENANT_ID": "tenant-1", "PULUMI_BACKEND_URL": "azblob://state-dev?storage_account=stacme",
+    }  # fmt: skip
+    assert {name: found.get(name) for name in wanted} == wanted
+    signing_in = {name for name in found if name.startswith("ARM_")} - {"ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"}
+    assert not signing_in, "the provider would prefer any of these to the session"
+    assert "idToken" not in found
+
+
+def test_the_variable_group_decides_which_subscription_is_meant(az: str) -> None:
+    found = _environment(az, ARM_SUBSCRIPTION_ID="of-the-agent")
+
+    assert found["ARM_SUBSCRIPTION_ID"] == found["AZURE_SUBSCRIPTION_ID"] == "sub-of-the-stack"
+
+
+_WHO = """
+from azure.identity import DefaultAzureCredential
+print(DefaultAzureCredential().get_token("https://vault.azure.net/.default").token)
+"""
+
+
+def _identity_of_the_machine(request: Request) -> Response:
+    """The endpoint at which an agent's machine with a managed identity gives out its tokens."""
+    token = {"access_token": "of-the-machine", "expires_on": "4070908800", "resource": "x", "token_type": "Bearer"}
+    return Response(200, "application/json", json.dumps(token))
+
+
+def test_a_managed_identity_of_the_agents_machine_does_not_come_before_the_session(az: str) -> None:
+    with Service(_identity_of_the_machine) as machine:
+        agent = {"IDENTITY_ENDPOINT": machine.url, "IDENTITY_HEADER": "h"}
+        without = subprocess.run(
+            [sys.executable, "-c", _WHO], env={"PATH": az, "AZ_LOG": "/dev/null", **agent}, capture_output=True,
+            text=True, check=True, timeout=60,
+        )  # fmt: skip
+        within = _session(az, sys.executable, "-c", _WHO, **_TASK, **_GROUP, **agent)
+
+    assert without.stdout.strip() == "of-the-machine", "or this proves nothing"
+    assert within.stdout.strip() == "of-the-session", within.stderr
+
+
+def test_the_provider_takes_every_token_from_the_session_and_names_the_stacks_subscription(
+    az: str, tmp_path: Path
+) -> None:
+    code = (
+        "from localcloud.plugins.azure_native import sign_in\n"
+        "credential = sign_in.credential(sign_in.settings({}))\n"
+        "for _ in range(2): print(credential.get_token('https://management.azure.com/.default').token)\n"
+    )
+    group = _GROUP | {"SUBSCRIPTION_ID": "8a4e7c52-0b1d-4f63-a9f8-6f6d2b5e10ca"}
+    log = tmp_path / "log"
+
+    done = _session(az, sys.executable, "-c", code, **_TASK, **group, PYTHONPATH=str(ROOT), AZ_LOG=str(log))
+
+    assert done.stdout.split() == ["of-the-session"] * 2, done.stderr
+    calls = log.read_text(encoding="utf-8").splitlines()
+    assert len(calls) == 2 and all(f"--subscription {group['SUBSCRIPTION_ID']}" in call for call in calls), calls
 
 
 def test_a_target_s_exit_code_is_the_session_s(az: str) -> None:

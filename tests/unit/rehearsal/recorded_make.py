@@ -22,6 +22,7 @@ PREVIEW = "DataOpsML ARM Connection - preview"
 _MAKE = """\
 #!/usr/bin/env bash
 echo "${servicePrincipalId:-nobody}|$*${KEEP_DEFAULT:+ (default kept)}" >> "$MAKE_LOG"
+echo "$ARM_SUBSCRIPTION_ID|$*" >> "$MAKE_LOG.subscriptions"
 mkdir -p build
 stack=${2#*=}
 case $1 in
@@ -41,6 +42,8 @@ class Played:
     asked: list[tuple[str, str]]
     """Whose identity, and the words after `make`; agents' own preparation is left out."""
     log: str
+    subscriptions: list[tuple[str, str]]
+    """In which subscription, and the words after `make`."""
 
     @property
     def results(self) -> dict[str, str]:
@@ -90,7 +93,9 @@ class Pipelines:
         `without` takes a variable out of a group."""
         self.builds += 1
         repository, known = self.folder / "repository", organisation.read()
-        groups = {name: dict(values) for name, values in known.groups.items()}
+        groups = {
+            name: dict(values) | {"SUBSCRIPTION_ID": f"subscription of {name}"} for name, values in known.groups.items()
+        }
         if without is not None:
             del groups[without[0]][without[1]]
         predefined = {
@@ -99,9 +104,10 @@ class Pipelines:
         }  # fmt: skip
         compiled = compile_pipeline(repository / file, repository, parameters or {}, predefined)
         log = self.folder / f"make-{self.builds}"
-        log.touch()
+        for file in (log, log.with_name(f"{log.name}.subscriptions")):
+            file.touch()
         shell = {
-            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "ARM_SUBSCRIPTION_ID": "s", "MAKE_LOG": str(log),
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "MAKE_LOG": str(log),
             "MAKE_FAILS": fails, "MAKE_STOPS": stops, "PLAYER": str(os.getpid()),
         }  # fmt: skip
         setting = Setting(
@@ -112,9 +118,13 @@ class Pipelines:
         workspace = Workspace(self.folder / "home", self.builds, repository, git("rev-parse", "HEAD", cwd=repository))
         workspace.artifacts.mkdir(parents=True)
         records = Player(model.read(compiled), setting, workspace, predefined).play()
-        lines = [tuple(line.split("|", 1)) for line in log.read_text(encoding="utf-8").splitlines()]
+        lines, subscriptions = (
+            [tuple(line.split("|", 1)) for line in file.read_text(encoding="utf-8").splitlines()]
+            for file in (log, log.with_name(f"{log.name}.subscriptions"))
+        )
         said = "".join(one.read_text(encoding="utf-8") for one in sorted((workspace.root / "logs").glob("*.log")))
-        return Played(records, [(who, words) for who, words in lines if words != "agent"], said)
+        asked = [(who, words) for who, words in lines if words != "agent"]
+        return Played(records, asked, said, [(where, words) for where, words in subscriptions])
 
 
 def connection(environment: str) -> str:

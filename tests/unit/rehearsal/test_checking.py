@@ -10,6 +10,7 @@ import pytest
 
 from rehearsal import checking
 from rehearsal.errors import RehearsalError
+from rehearsal.templates import compile_pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 _MAIN: checking.Way = ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True})
@@ -59,7 +60,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ),
         (
             "jobs/aml-server-job.yml",
-            "          azureServiceConnection: ${{ variables.workspaceConnection }}\n",
+            "          azureServiceConnection: DataOpsML Azure ML Workspace - ${{ parameters.environment }}\n",
             "",
             "InvokeRESTAPI@1 with connectiontype connectedServiceNameARM needs the input azureServiceConnection",
         ),
@@ -126,6 +127,50 @@ def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong
     found = checking.problems(copy, [_IMAGE if file == "ci-image.yml" else _MAIN])
 
     assert any(said in line for line in found), found
+
+
+_HOSTED = {"vmImage": "ubuntu-24.04"}
+
+
+@pytest.mark.parametrize(
+    ("prod", "said"),
+    [
+        ({"nam": "agents"}, "Job Preview_prod.Preview: a pool has name, vmImage and demands, and no nam."),
+        ({}, "Job Preview_prod.Preview: its pool has neither a name nor a vmImage."),
+        ({"demands": ["docker"]}, "its pool has neither a name nor a vmImage."),
+        (None, "jobs.0.pool: None is not of type 'string'"),
+    ],
+)
+def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: object, said: str) -> None:
+    pools = {"dev": _HOSTED, "staging": _HOSTED} | ({} if prod is None else {"prod": prod})
+
+    found = checking.problems(copy, [("azure-pipelines.yml", "IndividualCI", {"pools": pools})])
+
+    assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize("prod", [{"name": "agents", "demands": ["docker"]}, {"vmImage": "ubuntu-24.04"}])
+def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dict[str, object]) -> None:
+    pools = {"dev": _HOSTED, "staging": _HOSTED, "prod": prod}
+    ways: list[checking.Way] = [
+        ("azure-pipelines.yml", "IndividualCI", {"pools": pools, "amlServerJob": True}),
+        ("azure-pipelines.yml", "PullRequest", {"pools": pools}),
+        ("pipelines/drift.yml", "Schedule", {"pools": pools}),
+        ("pipelines/retrain.yml", "Manual", {"pools": pools, "promote": True}),
+    ]
+    for file, reason, parameters in ways:
+        predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+        stages = compile_pipeline(ROOT / file, ROOT, parameters, predefined)["stages"]
+        found = {
+            (stage["stage"], job.get("deployment") or job["job"]): job.get("pool")
+            for stage in stages
+            for job in stage["jobs"]
+        }
+        last = {place: pool for place, pool in found.items() if "prod" in place[0] or place[0] == "Promote"}
+        assert last and all(pool in (prod, "server") for pool in last.values()), found
+        others = {place: pool for place, pool in found.items() if place not in last}
+        assert all(pool in (_HOSTED, None, "server") for pool in others.values()), found
+        assert all(pool is not None or place[0] == "Verify" for place, pool in found.items()), found
 
 
 def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_to(copy: Path) -> None:

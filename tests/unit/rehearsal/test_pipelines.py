@@ -13,6 +13,7 @@ from rehearsal.results import Result
 from rehearsal.templates import compile_pipeline
 from tests.unit.rehearsal.recorded_make import PREVIEW, ROOT, Pipelines, connection
 
+ENVIRONMENTS = ("dev", "staging", "prod")
 _TARGET = re.compile(r"(pipelines/session\.sh )?make [a-z-]+( [A-Z_]+=(\S+|\"[^\"]+\"))*")
 
 
@@ -59,6 +60,16 @@ def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone
     assert [words for words in played.words if words.startswith("comment")] == [
         f"comment STACK={one}" for one in ("dev", "staging", "prod")
     ]
+
+
+def test_every_target_runs_in_the_subscription_that_its_environments_variable_group_names(pipelines: Pipelines) -> None:
+    """Previews too, though their connection is one and bound to the bootstrap's subscription."""
+    for played in (pipelines.play(), pipelines.play(reason="PullRequest")):
+        found = {(where, words) for where, words in played.subscriptions if "STACK=" in words}
+        wrong = [(where, words) for where, words in found if where and where.split("-")[-1] not in words]
+        assert found and not wrong
+        previews = {(where, words) for where, words in found if words.startswith("preview")}
+        assert previews == {(f"subscription of dataopsml-{one}", f"preview STACK={one}") for one in ENVIRONMENTS}
 
 
 def test_a_preview_that_fails_is_commented_too_and_fails_the_pull_request(pipelines: Pipelines) -> None:
@@ -116,7 +127,9 @@ def test_an_approval_that_is_not_given_leaves_prod_untouched(pipelines: Pipeline
     assert not played.by(connection("prod"))
 
 
-@pytest.mark.parametrize("name", ["BASE_NAME", "LOCATION", "BACKEND_STORAGE_ACCOUNT", "BACKEND_CONTAINER"])
+@pytest.mark.parametrize(
+    "name", ["BASE_NAME", "LOCATION", "SUBSCRIPTION_ID", "BACKEND_STORAGE_ACCOUNT", "BACKEND_CONTAINER"]
+)
 def test_a_missing_variable_is_named_before_anything_is_asked_of_the_cloud(pipelines: Pipelines, name: str) -> None:
     played = pipelines.play(without=("dataopsml-staging", name))
 

@@ -1,0 +1,93 @@
+"""Differences that a refresh shows on Azure where nothing has changed: the reviewed list.
+
+An entry is one property of one resource type, with the exact value that Azure fills in where the program says nothing.
+Anything else is drift: another value, another property, a value that the program does declare. To add an entry, look at
+the resource on Azure, find the thread, and add the look-alikes to tests/unit/pipelines/test_drift.py.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_PART = re.compile(r"""\["((?:[^"\\]|\\.)*)"\]|\[(\d+|\*)\]|([^.\[\]]+)""")
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT: Any = _Absent()
+"""The value of a property that is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerated:
+    """`path` as Pulumi writes property paths, with `[*]` for any position; `there` is what Azure fills in."""
+
+    type: str
+    path: str
+    there: Any
+    thread: str
+
+    def covers(self, type_: str, path: str, there: Any, declared: Any) -> bool:
+        """Whether a difference is this one: the program declares nothing there, and Azure's own value stands."""
+        return (
+            type_ == self.type
+            and declared is ABSENT
+            and _same(there, self.there)
+            and _fits(parts(path), parts(self.path))
+        )
+
+
+_ISSUES = "https://github.com/pulumi/pulumi-azure-native/issues"
+_BLOB_SERVICE = "azure-native:storage:BlobServiceProperties"
+_CONTAINER = "azure-native:storage:BlobContainer"
+_DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
+_NO_RETENTION = {"days": 0, "enabled": False}
+
+TOLERATED = (
+    # Azure answers with an empty list of rules and the default of permanent deletion.
+    Tolerated(type=_BLOB_SERVICE, path="cors", there={"corsRules": []}, thread=f"{_ISSUES}/1700"),
+    Tolerated(
+        type=_BLOB_SERVICE, path="deleteRetentionPolicy.allowPermanentDelete", there=False, thread=f"{_ISSUES}/1700"
+    ),
+    # Retention by a diagnostic setting is gone from Azure, but each log and metric still answers with one that is off.
+    Tolerated(type=_DIAGNOSTICS, path="logs[*].retentionPolicy", there=_NO_RETENTION, thread=f"{_ISSUES}/2798"),
+    Tolerated(type=_DIAGNOSTICS, path="metrics[*].retentionPolicy", there=_NO_RETENTION, thread=f"{_ISSUES}/2798"),
+    # Containers are encrypted by the account's own scope where none is said.
+    Tolerated(type=_CONTAINER, path="defaultEncryptionScope", there="$account-encryption-key", thread=f"{_ISSUES}/627"),
+    Tolerated(type=_CONTAINER, path="denyEncryptionScopeOverride", there=False, thread=f"{_ISSUES}/627"),
+)
+
+
+def parts(path: str) -> list[str | int]:
+    """The names and positions of a property path: `logs[0].retentionPolicy`, `tags["a.b"]`."""
+    found: list[str | int] = []
+    for quoted, position, name in _PART.findall(path):
+        if position:
+            found.append(position if position == "*" else int(position))
+        else:
+            found.append(re.sub(r"\\(.)", r"\1", quoted) if quoted else name)
+    return found
+
+
+def _fits(path: list[str | int], pattern: list[str | int]) -> bool:
+    return len(path) == len(pattern) and all(
+        part == wanted or (wanted == "*" and isinstance(part, int)) for part, wanted in zip(path, pattern, strict=True)
+    )
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equal, and of the same type: False is not 0."""
+    if type(value) is not type(wanted):
+        # The engine writes whole numbers as 0 or 0.0.
+        numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (value, wanted))
+        return numbers and bool(value == wanted)
+    if isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    return bool(value == wanted)

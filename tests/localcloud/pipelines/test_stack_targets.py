@@ -38,7 +38,7 @@ group = resources.ResourceGroup(
 )
 account = storage.StorageAccount(
     "account", account_name={account!r}, resource_group_name=group.name, kind="StorageV2",
-    sku={{"name": "Standard_LRS"}},
+    location="westeurope", sku={{"name": "Standard_LRS"}},
 )
 storage.BlobServiceProperties(
     "blobs", blob_services_name="default", account_name=account.name, resource_group_name=group.name

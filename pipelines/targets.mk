@@ -11,7 +11,7 @@ PYTHON3 ?= python3
 CI_HOME := /opt/dataopsml
 
 .PHONY: agent preview deploy undeploy drift publish smoke cancel share promote rollback release release-check comment work-item \
-	test-report lint-pipelines ci-image ci-image-scan ci-image-push rehearse
+	test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
 	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt; then ln -s $(CI_HOME)/.venv .venv; fi
@@ -93,6 +93,9 @@ ci-image-push:
 	@docker push "$(CI_IMAGE)"
 	@if [ "$${BUILD_SOURCEBRANCH:-}" = refs/heads/main ]; then \
 	docker tag "$(CI_IMAGE)" $(CI_REPOSITORY):main; docker push $(CI_REPOSITORY):main; fi
+
+verify-azure: .venv/installed ## ask a deployed stack what the code believes of Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
+	@$(PYTHON_BIN) -m verification --stack "$(STACK)" --as "$(or $(NAME),azure)" $(if $(CHANGES),--allow-changes)
 
 rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(START)

@@ -102,6 +102,20 @@ def test_a_network_that_overlaps_with_the_agents_is_named_by_azure(
         assert project.purge("near").code == 0
 
 
+def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project, private: str, base: str) -> None:
+    """docs/infrastructure.md says what to do: take the lock off first."""
+    project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "compute": {"vm_size": "Standard_DS4_v2"}})
+    try:
+        up = project.up(private)
+        assert up.code != 0 and "ScopeLocked" in up.text, up.text
+    finally:
+        project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
+    again = project.up(private)
+    assert again.code == 0, again.text
+    preview = project.pulumi("preview", "--expect-no-changes", stack=private)
+    assert preview.code == 0, preview.text
+
+
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:
     """What Azure would tell whoever may ask is looked for by value, anything that looks like a key by its form."""
     exported = project.pulumi("stack", "export", stack=private).text

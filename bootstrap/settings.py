@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from bootstrap.naming import federated_connections
+from contract.storage_redundancy import redundancy_problem
 
 PROJECT = "dataopsml-bootstrap"
 _BASE_NAME = re.compile(r"[a-z0-9]{1,10}")
@@ -168,6 +169,14 @@ class Settings(_Section):
     allowed_ips: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
         (), description="Public addresses from which states and keys can be reached; left out, from everywhere."
     )
+
+    @field_validator("replication")
+    @classmethod
+    def _the_region_can_copy_so(cls, value: str, info: ValidationInfo) -> str:
+        problem = redundancy_problem(value, info.data.get("location", ""))
+        if problem is not None:
+            raise ValueError(problem)
+        return value
 
     @field_validator("environments")
     @classmethod

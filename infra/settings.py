@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from contract.storage_redundancy import redundancy_problem
 from infra.network_settings import NetworkSettings
-from infra.regions import redundancy_problem
 from infra.setting_types import (
     BaseName,
     EachOnce,

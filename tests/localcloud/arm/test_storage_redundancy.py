@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra import regions
+from contract import storage_redundancy as settings
 from localcloud.arm.registry import LOCATIONS
 from localcloud.arm.types import storage_redundancy
 from tests.localcloud.azure_session import AzureSession, error_of, unique
@@ -43,5 +43,5 @@ def test_a_change_between_zones_and_none_is_a_conversion_and_others_are_updates(
 
 def test_settings_and_localcloud_know_the_same_regions() -> None:
     """Neither imports the other: each list has Microsoft's page as its source."""
-    assert regions.WITHOUT_ZONES & set(LOCATIONS) == storage_redundancy.WITHOUT_ZONES
-    assert regions.WITHOUT_PAIR & set(LOCATIONS) == storage_redundancy.WITHOUT_PAIR
+    assert settings.WITHOUT_ZONES & set(LOCATIONS) == storage_redundancy.WITHOUT_ZONES
+    assert settings.WITHOUT_PAIR & set(LOCATIONS) == storage_redundancy.WITHOUT_PAIR

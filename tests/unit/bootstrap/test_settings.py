@@ -67,6 +67,7 @@ def _connections(name: str, issuer: str, subject: str, *, enabled: bool = False)
         ({"operators": [{"object_id": "me"}]}, "operators.0.object_id = 'me'"),
         ({"soft_delete_days": 3}, "soft_delete_days = '3'"),
         ({"replication": "RAID"}, "replication = 'RAID'"),
+        ({"location": "westus"}, "replication = 'ZRS': is not available in westus, which has no availability zones"),
         ({"protect": "perhaps"}, "protect = 'perhaps'"),
     ],
 )

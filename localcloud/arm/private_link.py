@@ -2,8 +2,9 @@
 
 On Azure a private path takes three things: an approved private endpoint for the sub-resource, a private DNS zone of
 the right name with its record, and a link of that zone to the network of the caller. localcloud's callers stand in the
-network of the endpoint (docs/adr/0010): with all three they are inside, without any one of them they come from the
-internet, with the address `client_address()`.
+network of the endpoint (docs/adr/0010), or in the one that LOCALCLOUD_CLIENT_NETWORK names, which then has to be peered
+with the endpoint's. With all three they are inside, without any one of them they come from the internet, with the
+address `client_address()`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.arm import ids
 from localcloud.arm.store import Resource
 from localcloud.core.context import Context
 from localcloud.core.errors import ConfigurationError
 
 CONNECTIONS = "privateEndpointConnections"
 VARIABLE = "LOCALCLOUD_CLIENT_ADDRESS"
+NETWORK_VARIABLE = "LOCALCLOUD_CLIENT_NETWORK"
 _DEFAULT_ADDRESS = "203.0.113.10"
 """Of TEST-NET-3 (RFC 5737): public to every firewall, and nobody's."""
 _ENDPOINT = "Microsoft.Network/privateEndpoints"
 _ZONE_GROUP = f"{_ENDPOINT}/privateDnsZoneGroups"
 _LINK = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
+_PEERING = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,20 @@ def client_address() -> str:
         raise ConfigurationError(f"{VARIABLE} is {text!r}: give one IPv4 address, such as 198.51.100.7.") from error
 
 
+def client_network() -> str | None:
+    """LOCALCLOUD_CLIENT_NETWORK: ARM id of the virtual network that localcloud's callers stand in, a build agent's say.
+
+    None where it is not set: they stand in the network of each private endpoint. Raises ConfigurationError.
+    """
+    text = os.environ.get(NETWORK_VARIABLE)
+    if not text:
+        return None
+    parsed = ids.parse(text)
+    if parsed is None or parsed.type.lower() != "microsoft.network/virtualnetworks":
+        raise ConfigurationError(f"{NETWORK_VARIABLE} is {text!r}: give the ARM id of a virtual network.")
+    return parsed.key
+
+
 def in_rules(address: str, rules: Iterable[object]) -> bool:
     """Whether one of a firewall's rules ([{"value": "203.0.113.0/24"}]) holds the address."""
     own = ipaddress.ip_address(address)
@@ -99,14 +117,30 @@ def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> boo
     if endpoint is None or "subnet" not in endpoint.properties:
         return False  # of Azure ML's managed network: its jobs' way in, not everybody's
     network = endpoint.properties["subnet"]["id"].rsplit("/", 2)[0].lower()
+    home = client_network() or network
+    if home != network and not _peered(ctx, home, network):
+        return False
     found = set()
     for group in ctx.resources.children(endpoint.id, _ZONE_GROUP):
         for config in group.properties.get("privateDnsZoneConfigs") or []:
             zone = str(config["properties"]["privateDnsZoneId"])
             links = ctx.resources.children(zone, _LINK)
-            if any(str(link.properties["virtualNetwork"]["id"]).lower() == network for link in links):
+            if any(str(link.properties["virtualNetwork"]["id"]).lower() == home for link in links):
                 found.add(zone.rsplit("/", 1)[-1].lower())
     return set(zones) <= found
+
+
+def _peered(ctx: Context, network: str, other: str) -> bool:
+    """Whether two virtual networks are peered in both directions, which lets packets flow."""
+
+    def peers(id_: str) -> set[str]:
+        return {
+            str(peering.properties["remoteVirtualNetwork"]["id"]).lower()
+            for peering in ctx.resources.children(id_, _PEERING)
+            if peering.properties.get("allowVirtualNetworkAccess")
+        }
+
+    return other in peers(network) and network in peers(other)
 
 
 def refused(ctx: Context, target: Resource, group: str) -> bool:

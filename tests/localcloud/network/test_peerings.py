@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import jwt
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.identity import ClientSecretCredential
 from azure.mgmt.network import NetworkManagementClient
+from azure.storage.blob import BlobServiceClient
 
+from contract.resource_providers import RESOURCE_PROVIDERS
+from localcloud.cli.env import variables
+from localcloud.core.settings import Settings
 from tests.localcloud.azure_session import AzureSession, error_of, unique
-from tests.localcloud.network.networks import NETWORK, REGION, make_network
+from tests.localcloud.conftest import free_port
+from tests.localcloud.network.networks import NETWORK, REGION, make_account, make_network, make_private_path, subnet
 from tests.localcloud.principals import session_as
 
 
@@ -93,3 +101,62 @@ def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, gro
     assert [one["name"] for one in again["properties"]["virtualNetworkPeerings"]] == ["peer"]
     dropped = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": []}}
     assert error_of(azure.arm("PUT", network, NETWORK, dropped))[:2] == (501, "NotImplemented")
+
+
+def test_agents_in_another_network_reach_an_account_by_peering_and_by_a_link_of_the_zone(
+    azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where the callers stand in the agents' network, the endpoint's own network does not help them."""
+    home = tmp_path_factory.mktemp("agents") / "home"
+    own = type(cloud)(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
+    agents = f"{azure.subscription}/resourceGroups/rg-agents/providers/Microsoft.Network/virtualNetworks/vnet-agents"
+    namespaces = ",".join(RESOURCE_PROVIDERS)
+    try:
+        started = own.command("start", "--register", namespaces, LOCALCLOUD_CLIENT_NETWORK=agents)
+        assert started.returncode == 0, started.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in variables(own.settings).items():
+                patch.setenv(variable, value)
+            credential = ClientSecretCredential(
+                os.environ["AZURE_TENANT_ID"], os.environ["AZURE_CLIENT_ID"], os.environ["AZURE_CLIENT_SECRET"]
+            )
+            claims = jwt.decode(
+                credential.get_token("https://management.azure.com/.default").token, options={"verify_signature": False}
+            )
+            _walk_in(AzureSession(credential, azure.subscription_id, azure.tenant_id, claims["oid"]), agents)
+    finally:
+        own.command("stop")
+
+
+def _walk_in(azure: AzureSession, agents: str) -> None:
+    group = agents.split("/providers/")[0]
+    azure.put(group, "2024-03-01", {"location": REGION})
+    space = {"addressSpace": {"addressPrefixes": ["10.90.0.0/24"]}}
+    azure.put(agents, NETWORK, {"location": REGION, "properties": space})
+    account = make_account(azure, group, publicNetworkAccess="Disabled", allowSharedKeyAccess=False)
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
+    zone = "privatelink.blob.core.windows.net"
+    ids = make_private_path(azure, group, f"{network}/subnets/endpoints", account, "blob", zone)
+    client = BlobServiceClient(
+        f"https://{account.rsplit('/', 1)[-1]}.blob.core.windows.net", credential=azure.credential, retry_total=0
+    )
+
+    def refused() -> bool:
+        try:
+            list(client.list_containers())
+        except HttpResponseError as error:
+            code = error.error_code  # type: ignore[attr-defined]
+            assert (error.status_code, getattr(code, "value", code)) == (403, "AuthorizationFailure")
+            return True
+        return False
+
+    assert refused(), "the endpoint's network is not the agents'"
+    link = {"location": "global", "properties": {"virtualNetwork": {"id": agents}}}
+    azure.put(f"{ids['zone']}/virtualNetworkLinks/agents", "2024-06-01", link)
+    azure.finish(peer(azure, network, agents))
+    assert refused(), "one direction of a peering lets nothing through"
+    azure.finish(peer(azure, agents, network))
+    assert not refused()
+    azure.finish(azure.arm("DELETE", f"{ids['zone']}/virtualNetworkLinks/agents", "2024-06-01"))
+    assert refused(), "without the link the name resolves to the public address"

@@ -49,7 +49,7 @@ def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:
     for mark, name, port in (
         ("azurite.js", "Azurite", str(settings.azurite_port)),
         ("localcloud.azureml.mlflow.server", "MLflow", str(settings.mlflow_port)),
-        ("localcloud.databricks.runtime", "Spark driver", ""),
+        ("databricks/runtime/start.py", "Spark driver", ""),
     ):
         if mark in text:
             return name, port

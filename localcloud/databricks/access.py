@@ -54,7 +54,7 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
     if not authorization:
         raise errors.unauthenticated("Credential was not sent or was of an unsupported type for this API.")
     scheme, _, token = authorization.partition(" ")
-    by_token = scheme.lower() == "bearer" and token.startswith(tokens.PREFIX)
+    by_token = scheme.lower() == "bearer" and token.startswith((tokens.PREFIX, tokens.RUN_PREFIX))
     if by_token:
         principal = _owner_of(context, workspace, token)
     else:
@@ -81,8 +81,11 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
 
 
 def _owner_of(context: Context, workspace: Workspace, token: str) -> Principal:
-    """Whose personal access token this is. Raises PERMISSION_DENIED when it is nobody's, or expired."""
+    """Whose personal access token this is, or whose run's. Raises PERMISSION_DENIED when it is nobody's, or expired."""
+    run_tokens: tokens.RunTokens | None = context.offered.get(tokens.RunTokens)
     id_ = tokens.owner_of(workspace.documents, token)
+    if id_ is None and run_tokens is not None:
+        id_ = run_tokens.owner_of(workspace.documents.workspace, token)
     document = None if id_ is None else workspace.documents.get("principal", id_)
     principal = None if document is None else context.identities.by_app_id(str(document["applicationId"]))
     if principal is None:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,14 +24,14 @@ OnCall = Callable[[str, dict[str, str]], Any]
 """Answers what a notebook asks of its workspace (method, arguments). Raises ServiceError to refuse."""
 
 
-async def rehearse(conf: dict[str, str], environment: dict[str, str], folder: Path) -> int:
+async def rehearse(tools: launch.SparkTools, conf: dict[str, str], environment: dict[str, str], folder: Path) -> int:
     """Start Spark, do what notebooks do, and stop it in order; returns the exit code."""
     file = folder / "launch.json"
     launch.write(file, conf, warm_up=True)
     with (folder / "driver.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "localcloud.databricks.runtime.rehearsal", str(file),
-            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=launch.ROOT, env=environment,
+            *launch.command(tools, "rehearsal", str(file)),
+            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=environment,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -56,7 +55,7 @@ class DriverProcess:
 
     @classmethod
     async def start(
-        cls, conf: dict[str, str], environment: dict[str, str], folder: Path, *, warm_up: bool
+        cls, tools: launch.SparkTools, conf: dict[str, str], environment: dict[str, str], folder: Path, *, warm_up: bool
     ) -> DriverProcess:
         file = folder / "launch.json"
         launch.write(file, conf, warm_up=warm_up)
@@ -64,8 +63,8 @@ class DriverProcess:
         try:
             with (folder / "driver.log").open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "localcloud.databricks.runtime.driver", str(file), str(write_end),
-                    stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, pass_fds=(write_end,), cwd=launch.ROOT,
+                    *launch.command(tools, "driver", str(file), str(write_end)),
+                    stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, pass_fds=(write_end,), cwd=folder,
                     env=environment, start_new_session=True,
                 )  # fmt: skip
         except BaseException:

@@ -6,27 +6,28 @@ import hashlib
 import json
 import os
 import shlex
-import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import TENANT_ID, Settings
-from localcloud.engine import abfs, java_runtime, probes, toolchain
+from localcloud.engine import abfs, delta, java_runtime, notebook_runtime, probes, python_runtime, toolchain
 
-ROOT = Path(__file__).resolve().parents[2]
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
 """The driver JVM's heap, as -Xmx takes it."""
+_START = Path(__file__).resolve().parent / "runtime" / "start.py"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
 
 @dataclass(frozen=True)
 class SparkTools:
-    """What the machine gives: a Java home (17 or 21) and the jars of the ABFS driver."""
+    """What the machine gives: a Java home (17 or 21), the jars of the ABFS driver and Delta Lake, and the interpreter
+    in the environment with the runtime's packages."""
 
     java_home: Path
     jars: tuple[Path, ...]
+    python: Path
 
 
 def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
@@ -54,6 +55,12 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.sql.session.timeZone": "Etc/UTC",
         "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
         "spark.sql.catalogImplementation": "in-memory",
+        # Delta Lake is the format that is meant where none is named (docs.databricks.com "What is Delta Lake?").
+        "spark.sql.sources.default": "delta",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Paths without a scheme are on DBFS (docs.databricks.com "What is DBFS?"), which localcloud does not have.
+        "spark.hadoop.fs.defaultFS": "dbfs:///",
         "spark.local.dir": str(folder / "local"),
         "spark.hadoop.fs.abfss.impl.disable.cache": "true",
         **{f"spark.hadoop.{key}": value for key, value in _STORAGE.items()},
@@ -74,6 +81,7 @@ def archive_file(settings: Settings, tools: SparkTools) -> Path:
     parts = [
         release.read_text() if release.exists() else str(tools.java_home),
         version("pyspark"),
+        str(tools.python),  # Spark's own jars are in its environment
         *map(str, tools.jars),
     ]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -108,9 +116,10 @@ def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "TMPDIR": str(_scratch(folder)),
         "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData",  # the JVM that only builds the driver's command line
         "JAVA_HOME": str(tools.java_home),
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "PYTHONUNBUFFERED": "1",
+        "PYSPARK_PYTHON": str(tools.python),
+        "PYSPARK_DRIVER_PYTHON": str(tools.python),
+        "PYARROW_IGNORE_TIMEZONE": "1",  # pyspark.pandas wants it set before Spark starts
+        "MLFLOW_TRACKING_URI": "databricks",
         "SPARK_LOCAL_IP": "127.0.0.1",
         "TZ": "UTC",
         "DATABRICKS_RUNTIME_VERSION": "17.3",
@@ -125,15 +134,29 @@ def find_tools(settings: Settings) -> SparkTools:
     """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
     found = toolchain.find(settings)
     if found is not None:
-        return SparkTools(found.java_home, tuple(found.abfs_jars))
+        return SparkTools(found.java_home, (*found.abfs_jars, *found.delta_jars), found.notebook_python)
     # Another tool may be missing or changed, which is none of Spark's business.
     java = probes.find_java()
     java_home = java.path if java is not None else java_runtime.installed_java(settings.cache)
-    jars = abfs.installed_jars(settings.cache)
-    if java_home is None or jars is None:
-        what = "Java 17 or 21" if java_home is None else "the ABFS driver"
-        raise ConfigurationError(f"{what} is not installed in {settings.cache}: run `make tools`.")
-    return SparkTools(java_home, tuple(jars))
+    jars, delta_jars = abfs.installed_jars(settings.cache), delta.installed_jars(settings.cache)
+    interpreter = python_runtime.find(settings.cache)
+    python = None if interpreter is None else notebook_runtime.installed_python(settings.cache, interpreter)
+    needed = {
+        "Java 17 or 21": java_home, "The ABFS driver": jars, "Delta Lake": delta_jars,
+        "The environment with the Databricks Runtime's packages": python,
+    }  # fmt: skip
+    if java_home is None or jars is None or delta_jars is None or python is None:
+        missing = ", ".join(name for name, tool in needed.items() if tool is None)
+        raise ConfigurationError(f"Missing in {settings.cache}: {missing}. Run `make tools`.")
+    return SparkTools(java_home, (*jars, *delta_jars), python)
+
+
+def command(tools: SparkTools, program: str, *arguments: str) -> list[str]:
+    """Return the command line of a program of the runtime, "driver" or "rehearsal".
+
+    It sees the environment's packages, and nothing of this checkout.
+    """
+    return [str(tools.python), "-I", "-u", str(_START), program, *arguments]
 
 
 def write(file: Path, conf: dict[str, str], *, warm_up: bool) -> None:

@@ -19,6 +19,7 @@ from localcloud.databricks.call import Caller, Workspace, now_ms
 from localcloud.databricks.drivers import DriverProcess
 from localcloud.databricks.run_states import Outcome
 from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.warm import WarmDrivers
 
 _log = logging.getLogger("localcloud.databricks")
@@ -33,9 +34,10 @@ class _Active:
 
 
 class Runner:
-    def __init__(self, context: Context, warm: WarmDrivers) -> None:
+    def __init__(self, context: Context, warm: WarmDrivers, tokens: RunTokens) -> None:
         self._context = context
         self._warm = warm
+        self._tokens = tokens
         self._active: dict[int, _Active] = {}
 
     def recover(self) -> None:
@@ -195,25 +197,26 @@ class Runner:
             return {key: _resolve(documents, caller, value) for key, value in values.items()}
 
         secret = self._context.identities.grant_workload(None, principal.app_id)
+        token = self._tokens.grant(documents.workspace, caller.id)
         try:
             readable = permissions.readable(documents, caller)
             await asyncio.to_thread(tree.materialize, documents, folder / "Workspace", readable)
-            notebooks = {
-                item["path"]: item["language"]
-                for item in documents.all("object")
-                if item["object_type"] == "NOTEBOOK" and readable(item)
-            }
+            notebooks = [
+                item for item in documents.all("object") if item["object_type"] == "NOTEBOOK" and readable(item)
+            ]
             assignment: Json = {
                 "notebook_path": tree.normalize(task["notebook_task"]["notebook_path"]),
                 "parameters": task["notebook_task"].get("base_parameters") or {},
                 "tree": str(folder / "Workspace"),
-                "notebooks": notebooks,
+                "notebooks": {item["path"]: item["language"] for item in notebooks},
+                "notebook_ids": {item["path"]: str(item["object_id"]) for item in notebooks},
                 "output": str(folder / "output.jsonl"),
                 "conf": {**launch.storage_conf(settings, principal.app_id, secret), **resolve(private["spark_conf"])},
                 "environment": resolve(private["environment"]),
                 "context": {
                     "browserHostName": workspace.host,
                     "apiUrl": f"https://{workspace.host}",
+                    "apiToken": token,
                     "workspaceId": workspace.id,
                     "clusterId": task["cluster_instance"]["cluster_id"],
                     "jobId": str(run["job_id"]),
@@ -237,6 +240,7 @@ class Runner:
             return Outcome.internal_error(f"Cluster could not be launched: {error.message}", "INVALID_CLUSTER_REQUEST")
         finally:
             self._context.identities.revoke_workload(secret)
+            self._tokens.revoke(token)
             await driver.kill()
             log = driver.folder / "driver.log"
             if log.exists():

@@ -11,6 +11,7 @@ from localcloud.databricks import access, store
 from localcloud.databricks.call import Services
 from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.runner import Runner
+from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.unity import session
 from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.warm import WarmDrivers
@@ -28,7 +29,8 @@ def build(context: Context) -> DatabricksService:
     """Make the tables and hook into the gateway's start and stop."""
     store.create_schema(context.database)
     warm = WarmDrivers(context)
-    runner = Runner(context, warm)
+    context.offered[RunTokens] = run_tokens = RunTokens()
+    runner = Runner(context, warm, run_tokens)
     regions = MetastoreRegions.from_environment()
     context.offered[MetastoreRegions] = regions
     services = Services(context, runner, warm, regions)

@@ -1,4 +1,7 @@
-"""Personal access tokens: /api/2.0/token, and /api/2.0/token-management for admins. Only their hashes are kept."""
+"""Personal access tokens: /api/2.0/token, and /api/2.0/token-management for admins. Only their hashes are kept.
+
+Notebook runs have tokens of their own (RunTokens), which are in memory and no part of these.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,35 @@ from localcloud.databricks.call import Call, now_ms
 from localcloud.databricks.store import Documents, Json
 
 PREFIX = "dapi"
+RUN_PREFIX = "dkea"
+"""Tokens that notebooks find in their context begin so on Databricks."""
 _KIND = "personal-access-token"
 _LONGEST_SECONDS = 730 * 24 * 3600
 """Two years (docs.databricks.com "Manage personal access token permissions")."""
+
+
+class RunTokens:
+    """API tokens of notebook runs: each opens its workspace, as the run's identity, while the run lasts.
+
+    They are opaque, so that no other service takes them: not storage, not Entra. Kept in memory, as drivers are.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, tuple[str, str]] = {}
+
+    def grant(self, workspace: str, principal_id: str) -> str:
+        """Return a new token; `workspace` is the key of its documents."""
+        token = f"{RUN_PREFIX}{secrets.token_hex(16)}"
+        self._owners[token] = (workspace, principal_id)
+        return token
+
+    def revoke(self, token: str) -> None:
+        self._owners.pop(token, None)
+
+    def owner_of(self, workspace: str, token: str) -> str | None:
+        """Return the id of the service principal whose run has this token in this workspace."""
+        owner = self._owners.get(token)
+        return owner[1] if owner is not None and owner[0] == workspace else None
 
 
 def owner_of(documents: Documents, token: str) -> str | None:

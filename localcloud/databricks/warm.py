@@ -93,7 +93,7 @@ class WarmDrivers:
         conf["spark.driver.extraJavaOptions"] += " " + shlex.quote(f"-XX:ArchiveClassesAtExit={fresh}")
         try:
             await asyncio.to_thread(archive.parent.mkdir, parents=True, exist_ok=True)
-            code = await drivers.rehearse(conf, launch.environment(settings, tools, folder), folder)
+            code = await drivers.rehearse(tools, conf, launch.environment(settings, tools, folder), folder)
             if code == 0 and fresh.exists():
                 await asyncio.to_thread(fresh.replace, archive)
                 _log.info("Spark's classes are archived in %s", archive)
@@ -198,7 +198,8 @@ class WarmDrivers:
         tools = await self._tools()
         folder = settings.home / "drivers" / uuid.uuid4().hex[:12]
         conf = launch.launch_conf(settings, tools, folder)
-        return await DriverProcess.start(conf, launch.environment(settings, tools, folder), folder, warm_up=warm_up)
+        environment = launch.environment(settings, tools, folder)
+        return await DriverProcess.start(tools, conf, environment, folder, warm_up=warm_up)
 
     async def _tools(self) -> launch.SparkTools:
         """Found once: looking for Java runs it."""

@@ -49,7 +49,9 @@ def _print_table(toolchain: Toolchain, seconds: float) -> None:
         "Node.js": toolchain.node,
         "Azurite": toolchain.azurite_blob[-1],
         "ABFS driver": toolchain.abfs_jars[0],
+        "Delta Lake": toolchain.delta_jars[0],
         "Python of jobs": toolchain.python,
+        "Packages of notebooks": toolchain.notebook_python.parents[1],
     }
     table = Table("tool", "from", Column("where", overflow="fold"), title=f"Tools ready in {seconds:.1f} s")
     for tool, origin in toolchain.origins.items():

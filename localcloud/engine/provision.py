@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.core.settings import Settings
-from localcloud.engine import abfs, azurite_install, java_runtime, probes, pulumi_build, python_runtime
+from localcloud.engine import (
+    abfs,
+    azurite_install,
+    delta,
+    java_runtime,
+    notebook_runtime,
+    probes,
+    pulumi_build,
+    python_runtime,
+)
 from localcloud.engine.progress import ConsoleProgress, Progress
 from localcloud.engine.pulumi_home import prepare
 from localcloud.engine.toolchain import Toolchain, write_stamp
-from localcloud.engine.versions import HADOOP_AZURE, PULUMI
+from localcloud.engine.versions import DELTA, HADOOP_AZURE, NOTEBOOK_RUNTIME, PULUMI
 from localcloud.engine.wheels import ensure_wheel
 
 
@@ -35,7 +44,7 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
         _raise_first([pulumi_job, node_job, java_job])
     pulumi, pulumi_origin = pulumi_job.result()
     node, azurite, node_origin = node_job.result()
-    java_home, jars, python, java_origin = java_job.result()
+    java_home, jars, delta_jars, python, notebook_python, java_origin = java_job.result()
     home = prepare(settings, pulumi)
     toolchain = Toolchain(
         pulumi=home.pulumi,
@@ -43,7 +52,9 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
         node=node,
         azurite_blob=[str(node), str(azurite)],
         abfs_jars=jars,
+        delta_jars=delta_jars,
         python=python,
+        notebook_python=notebook_python,
         pulumi_home=home.home,
         path_entries=home.path_entries,
         origins={
@@ -53,11 +64,14 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
             "Node.js": node_origin,
             "Azurite": f"cache {azurite_install.azurite_version()}",
             "ABFS driver": f"cache {HADOOP_AZURE}",
+            "Delta Lake": f"cache {DELTA}",
             "Python of jobs": _python_origin(cache, python),
+            "Packages of notebooks": f"cache {NOTEBOOK_RUNTIME}",
         },
     )
     launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
-    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, python, *launchers]
+    files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, *delta_jars, python]
+    files += [notebook_python, *launchers]
     files.append(Path(sys.executable))
     write_stamp(settings, toolchain, files)
     return toolchain
@@ -77,13 +91,15 @@ def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]
     return node, azurite_install.ensure_azurite(cache, node, progress), origin
 
 
-def _java_jars_and_python(cache: Path, progress: Progress) -> tuple[Path, list[Path], Path, str]:
+def _java_jars_and_python(cache: Path, progress: Progress) -> tuple[Path, list[Path], list[Path], Path, Path, str]:
     if found := probes.find_java():
         java_home, origin = found.path, f"PATH {found.version}"
     else:
         java_home, origin = java_runtime.ensure_java(cache, progress), "cache (wheel)"
     jars = abfs.ensure_jars(cache, java_home, progress)
-    return java_home, jars, python_runtime.ensure(cache, java_home, progress), origin
+    delta_jars = delta.ensure_jars(cache, java_home, progress)
+    python = python_runtime.ensure(cache, java_home, progress)
+    return java_home, jars, delta_jars, python, notebook_runtime.ensure_python(cache, python, progress), origin
 
 
 def _python_origin(cache: Path, python: Path) -> str:

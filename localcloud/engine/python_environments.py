@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from localcloud.core.errors import LocalcloudError
@@ -48,18 +48,22 @@ class BuildError(LocalcloudError):
         self.log = log
 
 
-def ensure(cache: Path, name: str, python: Path, requirements: str, log: Path) -> Path:
+def ensure(
+    cache: Path, name: str, python: Path, requirements: str, log: Path, *,
+    options: Sequence[str] = (), finish: Callable[[Path], None] = lambda home: None,
+) -> Path:  # fmt: skip
     """Return the folder of a virtual environment that has exactly `requirements` (the lines of a requirements file).
 
     `name` is for people, in log and messages; `python` is an interpreter; `log` is a file that the build's output is
-    added to, and that stays empty when the environment is there already. Callers that want the same environment at
-    once wait for each other, whichever processes they are in. Raises BuildError when uv fails.
+    added to, and that stays empty when the environment is there already. `options` are added to `uv pip install`;
+    `finish` is called with the folder after it. Callers that want the same environment at once wait for each other,
+    whichever processes they are in. Raises BuildError when uv fails.
     """
     version = python_runtime.version_of(python)
     if version is None:
         message = f"The environment '{name}' cannot be built: {python} is no usable Python interpreter."
         raise BuildError(message, "")
-    home = cache / "environments" / _key(version, requirements)
+    home = cache / "environments" / _key(version, requirements, options)
     if _is_whole(home):
         (home / _BUILT).touch()
         return home
@@ -69,16 +73,17 @@ def ensure(cache: Path, name: str, python: Path, requirements: str, log: Path) -
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
             with log.open("a", encoding="utf-8") as output:
-                _build(home, name, python, requirements, output.fileno())
+                _build(home, name, python, requirements, options, output.fileno())
+            finish(home)
             shutil.copyfile(log, home / BUILD_LOG)
             (home / _BUILT).write_text(_packages(home), encoding="utf-8")
     return home
 
 
-def find(cache: Path, python: Path, requirements: str) -> Path | None:
+def find(cache: Path, python: Path, requirements: str, *, options: Sequence[str] = ()) -> Path | None:
     """Return the environment if it is built, without building it."""
     version = python_runtime.version_of(python)
-    home = cache / "environments" / _key(version or "", requirements)
+    home = cache / "environments" / _key(version or "", requirements, options)
     return home if _is_whole(home) else None
 
 
@@ -102,8 +107,8 @@ def prune(cache: Path) -> list[Path]:
     return deleted
 
 
-def _key(version: str, requirements: str) -> str:
-    return hashlib.sha256("\0".join((version, platform_tag(), requirements)).encode()).hexdigest()
+def _key(version: str, requirements: str, options: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join((version, platform_tag(), requirements, *options)).encode()).hexdigest()
 
 
 def _is_whole(home: Path) -> bool:
@@ -138,13 +143,13 @@ def _locked(home: Path) -> Iterator[None]:
         yield
 
 
-def _build(home: Path, name: str, python: Path, requirements: str, output: int) -> None:
+def _build(home: Path, name: str, python: Path, requirements: str, options: Sequence[str], output: int) -> None:
     (home / _REQUIREMENTS).write_text(requirements, encoding="utf-8")
     os.write(output, f"Building the environment '{name}' with {python}\n".encode())
     _uv(["venv", "--quiet", "--allow-existing", "--no-project", "--python", python, home], home, name, output)
     if any(line.strip() and not line.lstrip().startswith("#") for line in requirements.splitlines()):
         install: list[str | Path] = ["pip", "install", "--no-progress", "--python", home / "bin" / "python"]
-        _uv([*install, "-r", home / _REQUIREMENTS], home, name, output)
+        _uv([*install, *options, "-r", home / _REQUIREMENTS], home, name, output)
     os.write(output, f"The environment '{name}' is built.\n".encode())
 
 

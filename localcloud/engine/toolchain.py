@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.core.settings import Settings
 from localcloud.engine.places import machine_path, pulumi_home_of
-from localcloud.engine.versions import ENGINE
+from localcloud.engine.versions import ENGINE, NOTEBOOK_RUNTIME
 
 if TYPE_CHECKING:
     from localcloud.engine.progress import Progress
@@ -34,8 +34,11 @@ class Toolchain:
     node: Path
     azurite_blob: list[str]
     abfs_jars: list[Path]
+    delta_jars: list[Path]
     python: Path
     """The interpreter of jobs and notebook runs."""
+    notebook_python: Path
+    """The one of notebook runs, in the environment with the Databricks Runtime's packages."""
     pulumi_home: Path
     path_entries: list[Path]
     origins: dict[str, str]
@@ -87,12 +90,15 @@ def _signature(java_home: Path) -> str:
     pins = [
         ENGINE / "versions.py",
         ENGINE / "abfs.py",
+        ENGINE / "delta.py",
         ENGINE / "python_runtime.py",
+        ENGINE / "notebook_runtime.py",
         ENGINE / "pulumi_home.py",
         ENGINE / "pulumi_cli" / "go.sum",
         ENGINE / "azurite" / "package-lock.json",
         ENGINE / "requirements" / "java.txt",
         ENGINE / "requirements" / "node.txt",
+        ENGINE / "requirements" / f"databricks-{NOTEBOOK_RUNTIME}.txt",
         *_provider_metadata(),
     ]
     parts = [machine_path(), "" if java == str(java_home) else java, sys.executable, str(ENGINE)]
@@ -120,7 +126,9 @@ def _to_json(toolchain: Toolchain) -> dict[str, Any]:
         "node": str(toolchain.node),
         "azurite_blob": toolchain.azurite_blob,
         "abfs_jars": [str(jar) for jar in toolchain.abfs_jars],
+        "delta_jars": [str(jar) for jar in toolchain.delta_jars],
         "python": str(toolchain.python),
+        "notebook_python": str(toolchain.notebook_python),
         "pulumi_home": str(toolchain.pulumi_home),
         "path_entries": [str(entry) for entry in toolchain.path_entries],
         "origins": toolchain.origins,
@@ -134,7 +142,9 @@ def _from_json(data: dict[str, Any]) -> Toolchain:
         node=Path(data["node"]),
         azurite_blob=list(data["azurite_blob"]),
         abfs_jars=[Path(jar) for jar in data["abfs_jars"]],
+        delta_jars=[Path(jar) for jar in data["delta_jars"]],
         python=Path(data["python"]),
+        notebook_python=Path(data["notebook_python"]),
         pulumi_home=Path(data["pulumi_home"]),
         path_entries=[Path(entry) for entry in data["path_entries"]],
         origins=dict(data["origins"]),

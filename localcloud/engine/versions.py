@@ -26,6 +26,10 @@ NODE_MINIMUM: Version = (20,)
 
 HADOOP_AZURE = "3.4.2"
 
+# What notebooks run on. Databricks Runtime 17.3 LTS ships Delta Lake 4.0.0 (its release notes).
+NOTEBOOK_RUNTIME = "17.3"
+DELTA = "4.0.0"
+
 # Distribution on PyPI -> the name by which the engine asks for its resource plugin.
 PROVIDERS = {"pulumi-azure-native": "azure-native", "pulumi-databricks": "databricks"}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
-from localcloud.databricks.runtime.output import Output
+from .output import Output
 
 
 class NotebookExit(BaseException):
@@ -113,9 +113,23 @@ class _Option:
         return self.value
 
 
+class _EntryPoint:
+    """dbutils.notebook.entry_point, by which notebooks and clients reach their context the long way round."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+
+    def getDbutils(self) -> _EntryPoint:
+        return self
+
+    def notebook(self) -> Notebook:
+        return self._notebook
+
+
 class Notebook:
     def __init__(self, host: Host, path: str, context: dict[str, str]) -> None:
         self._host, self._path, self._context = host, path, context
+        self.entry_point = _EntryPoint(self)
 
     def exit(self, value: Any = "") -> NoReturn:
         raise NotebookExit(str(value))
@@ -175,13 +189,13 @@ class DBUtils:
     """One a notebook."""
 
     def __init__(self, host: Host, path: str, parameters: dict[str, str], context: dict[str, str]) -> None:
-        from localcloud.databricks.runtime.filesystem import FileSystem
+        from .filesystem import FileSystem
 
         self.widgets = Widgets(parameters)
         self.notebook = Notebook(host, path, context)
         self.secrets = Secrets(host)
         self.fs = FileSystem(host)
-        self.library = _Absent("dbutils.library (clusters have the packages of the project's environment)")
+        self.library = _Absent("dbutils.library (clusters have the packages of Databricks Runtime 17.3 LTS)")
         self.jobs = _Absent("dbutils.jobs")
         self.data = _Absent("dbutils.data")
         self.credentials = _Absent("dbutils.credentials")

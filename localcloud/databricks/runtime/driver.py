@@ -1,6 +1,6 @@
 """A driver process: starts Spark, says that it is ready, waits for one run, runs it, says how it ended, exits.
 
-    python -m localcloud.databricks.runtime.driver LAUNCH.json EVENTS_FD
+    python -I -u start.py driver LAUNCH.json EVENTS_FD
 
 Standard input brings JSON lines: {"run": {...}} once, then {"reply": id, "value"|"error": ...} to its calls. At end of
 file the gateway is gone, and the whole process group ends. Events go to the file descriptor, a JSON object a line.
@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localcloud.databricks.runtime import session
-from localcloud.databricks.runtime.dbutils import SecretError
-from localcloud.databricks.runtime.execution import Notebooks, describe
-from localcloud.databricks.runtime.output import Output, Stream
+from . import dbruntime, local_paths, session, tables
+from .dbutils import SecretError
+from .execution import Notebooks, describe
+from .output import Output, Stream
 
 MAX_RESULT = 5 * 1024 * 1024
 """get-output gives the first 5 MB of dbutils.notebook.exit's value (Jobs API reference)."""
@@ -72,12 +72,16 @@ class Driver:
     """`Host` of the run's dbutils."""
 
     def __init__(self, gateway: Gateway, spark: Any, assignment: dict[str, Any]) -> None:
+        repl = dbruntime.Repl()
+        dbruntime.install(repl)
         self._gateway = gateway
         self.spark = spark
         self.output = Output(Path(assignment["output"]))
         self._path: str = assignment["notebook_path"]
         self._parameters: dict[str, str] = assignment["parameters"]
-        self._notebooks = Notebooks(self, Path(assignment["tree"]), assignment["notebooks"], assignment["context"])
+        self.output.hide(assignment["context"]["apiToken"])
+        tree, notebooks = Path(assignment["tree"]), assignment["notebooks"]
+        self._notebooks = Notebooks(self, tree, notebooks, assignment["notebook_ids"], assignment["context"], repl)
 
     def call(self, method: str, arguments: dict[str, str]) -> Any:
         return self._gateway.call(method, arguments)
@@ -90,6 +94,8 @@ class Driver:
         sys.stdout, sys.stderr = Stream(self.output), Stream(self.output)
         try:
             value = self._notebooks.run(self._path, self._parameters)
+            if lost := tables.left_behind(self.spark):
+                raise tables.refused(", ".join(lost))
         except BaseException as error:
             failure = describe(error)
             self.output.add("error", failure.trace)
@@ -106,16 +112,15 @@ def main(launch_file: str, events: str) -> None:
     """Raises SystemExit when the process is not the leader of its own group, which it kills at the end."""
     if os.getpgid(0) != os.getpid():
         raise SystemExit("a driver must be started in a session of its own")
-    # Notebooks see the packages of the environment, not the project that `-m` put on the path.
-    sys.path.remove(str(Path.cwd()))
     os.chdir(Path(launch_file).parent)
     launch: dict[str, Any] = json.loads(Path(launch_file).read_text())
     gateway = Gateway(int(events))
-    sys.dont_write_bytecode = True
     started = time.monotonic()
     spark = session.start(launch["conf"])
     if launch["warm_up"]:
         session.warm_up(spark)
+    tables.install()
+    local_paths.install()
     gateway.send(ready=True, seconds=round(time.monotonic() - started, 3))
     assignment = gateway.next_run()
     os.environ.update(assignment["environment"])
@@ -128,7 +133,3 @@ def main(launch_file: str, events: str) -> None:
         gateway.send(**Driver(gateway, spark, assignment).run())
     # The notebook's own threads, and Spark's orderly end, are of no use to anyone: the run is over and recorded.
     os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])

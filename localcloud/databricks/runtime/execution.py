@@ -6,6 +6,7 @@ import __future__
 import ast
 import linecache
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,13 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.databricks.runtime import source
-from localcloud.databricks.runtime.dbutils import DBUtils, Host, NotebookExit, NotEmulatedError
-from localcloud.databricks.runtime.output import Output
+from . import local_paths, source
+from .dbruntime import Repl
+from .dbutils import DBUtils, Host, NotebookExit, NotEmulatedError
+from .output import Output
 
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _DISPLAY_ROWS = 1000
 _MAX_DEPTH = 20
+
+
+_INSTALLS = re.compile(r"\bpip3?\b")
+_SHELL_PIP = re.compile(r"^\s*[!%]\s*pip3?\b", re.MULTILINE)
+_NO_PIP = (
+    "no packages are added to a run here, and tasks and clusters have no libraries either. Use the packages of"
+    " Databricks Runtime 17.3 LTS, or put the module beside the notebook as a workspace file, as notebooks/lib is, and"
+    " import it"
+)
 
 
 class WorkflowException(Exception):
@@ -38,12 +49,14 @@ class Failure:
 
 @dataclass
 class Notebooks:
-    """The notebooks of a run. `languages` are those of the workspace's notebooks by path; `root` holds the tree."""
+    """The notebooks of a run. `languages` and `ids` of the workspace's notebooks are by path; `root` holds the tree."""
 
     host: Host
     root: Path
     languages: dict[str, str]
+    ids: dict[str, str]
     context: dict[str, str]
+    repl: Repl
     depth: int = 0
     _flags: dict[int, int] = field(default_factory=dict)
 
@@ -55,11 +68,16 @@ class Notebooks:
         """Run one as the run's own, or a child's, notebook. Returns its exit value, None without an exit."""
         module = types.ModuleType("__main__")
         namespace = module.__dict__
-        dbutils = DBUtils(self.host, path, parameters, {**self.context, "notebookPath": path})
+        context = {**self.context, "notebookPath": path, "notebookId": self.ids.get(path, "")}
+        dbutils = DBUtils(self.host, path, parameters, context)
+        spark = self.host.spark
         namespace.update(
-            spark=self.host.spark,
-            sc=self.host.spark.sparkContext,
-            sql=self.host.spark.sql,
+            spark=spark,
+            sc=spark.sparkContext,
+            sqlContext=_sql_context(spark),
+            sql=spark.sql,
+            table=spark.table,
+            udf=_udf(),
             dbutils=dbutils,
             display=self.display,
             displayHTML=lambda html: self.output.add("html", str(html)),
@@ -71,7 +89,8 @@ class Notebooks:
         sys.path.insert(0, str(folder))
         os.chdir(folder)
         try:
-            self._cells(path, namespace)
+            with self.repl.notebook(namespace, _repl_context(context)):
+                self._cells(path, namespace)
         except NotebookExit as exit_:
             return exit_.value
         finally:
@@ -154,13 +173,15 @@ class Notebooks:
                 self._cells(source.resolve(target, path), namespace)
                 self.output.cell = cell.number
             elif magic == "pip":
-                raise NotEmulatedError(
-                    f"%pip ({path}, cell {cell.number}): notebooks run with the packages of the project's environment"
-                )
+                raise NotEmulatedError(f"%pip ({path}, cell {cell.number}): {_NO_PIP}")
+            elif magic == "sh" and _INSTALLS.search(cell.text):
+                raise NotEmulatedError(f"%sh with pip ({path}, cell {cell.number}): {_NO_PIP}")
             else:
                 raise NotEmulatedError(f"the magic %{magic} ({path}, cell {cell.number})")
 
     def _python(self, cell: source.Cell, path: str, namespace: dict[str, Any]) -> None:
+        if _SHELL_PIP.search(cell.text):
+            raise NotEmulatedError(f"!pip ({path}, cell {cell.number}): {_NO_PIP}")
         name = f"<cell {cell.number} of {path}>"
         linecache.cache[name] = (len(cell.text), None, [line + "\n" for line in cell.text.split("\n")], name)
         flags = self._flags.get(id(namespace), 0)
@@ -206,6 +227,38 @@ def describe(error: BaseException) -> Failure:
     return Failure(_headline(error), "".join(lines))
 
 
+def _repl_context(context: dict[str, str]) -> dict[str, Any]:
+    """What databricks-sdk and MLflow ask of the notebook's context, by their names (dbruntime.py)."""
+    return {
+        **context,
+        "workspaceUrl": context["browserHostName"],
+        "aclPathOfAclRoot": f"/workspace/{context['notebookId']}",
+        "idInJob": context["currentRunId"],
+        "jobTaskType": "notebook",
+        "jobType": "NORMAL",
+        "isInCluster": True,
+        "isInJob": True,
+        "isInNotebook": True,
+        "sslTrustAll": False,
+    }
+
+
+def _sql_context(spark: Any) -> Any:
+    import warnings
+
+    from pyspark.sql import SQLContext
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # deprecated, and still a name of every notebook
+        return SQLContext(spark.sparkContext, spark)
+
+
+def _udf() -> Any:
+    from pyspark.sql.functions import udf
+
+    return udf
+
+
 def _headline(error: BaseException) -> str:
-    text = str(error)
+    text = local_paths.explained(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from localcloud.databricks.runtime.dbutils import Host
+    from .dbutils import Host
 
 
 class FileInfo(NamedTuple):
@@ -65,7 +65,7 @@ class FileSystem:
         return self._copy(from_, to, recurse, move=True)
 
     def mount(self, *arguments: Any, **options: Any) -> None:
-        from localcloud.databricks.runtime.dbutils import NotEmulatedError
+        from .dbutils import NotEmulatedError
 
         raise NotEmulatedError("DBFS mounts, which are deprecated: use abfss:// addresses")
 
@@ -79,7 +79,7 @@ class FileSystem:
         return bool(jvm.org.apache.hadoop.fs.FileUtil.copy(from_files, from_path, to_files, to_path, move, conf))
 
     def _open(self, address: str) -> tuple[Any, Any]:
-        from localcloud.databricks.runtime.dbutils import NotEmulatedError
+        from .dbutils import NotEmulatedError
 
         if address.startswith("dbfs:") or ("://" not in address and not address.startswith("file:")):
             raise NotEmulatedError(f"DBFS ({address}): use abfss:// addresses")

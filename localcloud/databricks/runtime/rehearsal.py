@@ -1,6 +1,6 @@
 """Starts Spark, warms it up and stops it in order, so that its JVM can write what it was told to write at exit.
 
-python -m localcloud.databricks.runtime.rehearsal LAUNCH.json
+python -I -u start.py rehearsal LAUNCH.json
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from localcloud.databricks.runtime import session
+from . import session
 
 
-def main(launch_file: str) -> int:
-    """The JVM's exit code."""
+def main(launch_file: str) -> None:
+    """Exit with the JVM's exit code."""
     conf = json.loads(Path(launch_file).read_text())["conf"]
     spark = session.start(conf)
     session.warm_up(spark)
@@ -21,8 +21,4 @@ def main(launch_file: str) -> int:
     spark.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()  # the JVM ends when this pipe does
-    return int(gateway.proc.wait())
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(int(gateway.proc.wait()))

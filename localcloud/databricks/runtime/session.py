@@ -34,6 +34,7 @@ def warm_up(spark: Any) -> None:
         spark.sql("SELECT count(*) FROM warm_up").collect()
         spark.catalog.dropTempView("warm_up")
         spark.read.parquet((Path(folder) / "rows.parquet").as_uri()).count()
+        rows.write.format("delta").save((Path(folder) / "rows.delta").as_uri())
     spark._jvm.java.lang.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlobFileSystem")
 
 

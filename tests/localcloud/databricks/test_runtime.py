@@ -1,0 +1,202 @@
+"""What a notebook finds on its driver: the runtime's packages, Delta Lake, its identity, and nothing of the gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.service import compute, jobs
+from databricks.sdk.service.workspace import ImportFormat
+
+from tests.localcloud.azure_session import AzureSession, unique
+
+NOTEBOOK = b"""# Databricks notebook source
+import importlib.util
+import json
+import os
+import sys
+
+import numpy
+import pandas
+import pyarrow
+import pyspark.pandas
+import sklearn
+from delta.tables import DeltaTable
+
+here = "file:" + os.getcwd()
+
+
+def outcome(call):
+    try:
+        return str(call())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+# COMMAND ----------
+
+rows = spark.range(3)
+rows.write.save(f"{here}/set")
+table = DeltaTable.forPath(spark, f"{here}/set")
+table.alias("t").merge(spark.range(2, 5).alias("s"), "t.id = s.id").whenNotMatchedInsertAll().execute()
+spark.sql(f"OPTIMIZE delta.`{here}/set`")
+rows.createOrReplaceTempView("rows")
+delta = {
+    "log": os.path.isdir("set/_delta_log"),
+    "rows": spark.read.load(f"{here}/set").count(),
+    "before": spark.read.format("delta").option("versionAsOf", 0).load(f"{here}/set").count(),
+    "view": spark.sql("SELECT count(*) AS n FROM rows").first()["n"],
+    "on a worker": spark.range(2).rdd.map(lambda row: pandas.__version__).first(),
+}
+
+# COMMAND ----------
+
+lost = {
+    "saveAsTable": outcome(lambda: rows.write.saveAsTable("kept")),
+    "writeTo": outcome(lambda: rows.writeTo("kept").create()),
+    "toTable": outcome(lambda: spark.readStream.format("rate").load().writeStream.toTable("kept")),
+    "CREATE TABLE": outcome(lambda: sql("CREATE TABLE kept AS SELECT * FROM {rows}", rows=rows)),
+    "CREATE SCHEMA": outcome(lambda: sql("CREATE SCHEMA kept")),
+    "CREATE VIEW": outcome(lambda: sql("CREATE VIEW kept AS SELECT 1")),
+    "DeltaTable": outcome(lambda: DeltaTable.create(spark).tableName("kept").addColumn("a", "INT").execute()),
+    "/dbfs": outcome(lambda: open("/dbfs/kept", "w")),
+    "/Volumes": outcome(lambda: os.makedirs("/Volumes/main/kept")),
+    "no scheme": outcome(lambda: rows.write.save("/kept")),
+}
+
+# COMMAND ----------
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.runtime import dbutils as imported_dbutils, spark as imported_spark
+
+client = WorkspaceClient()
+token = dbutils.notebook.entry_point.getDbutils().notebook().getContext().apiToken().get()
+identity = {
+    "user": client.current_user.me().user_name,
+    "auth": client.config.auth_type,
+    "same": [imported_dbutils is dbutils, imported_spark is spark],
+}
+print("the token is", token)
+open(os.path.join(dbutils.widgets.get("folder"), "token"), "w").write(token)
+
+# COMMAND ----------
+
+dbutils.notebook.exit(json.dumps({
+    "versions": {
+        "python": ".".join(map(str, sys.version_info[:2])), "pandas": pandas.__version__, "numpy": numpy.__version__,
+        "scikit-learn": sklearn.__version__, "pyarrow": pyarrow.__version__,
+    },
+    "importable": [
+        name for name in ("localcloud", "infra", "mlops", "pulumi") if importlib.util.find_spec(name)
+    ],
+    "delta": delta, "lost": lost, "identity": identity, "variables": sorted(os.environ),
+}))
+"""
+HARMLESS = {
+    "DATABRICKS_RUNTIME_VERSION", "HOME", "HTTPS_PROXY", "JAVA_HOME", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK",
+    "LANG", "LC_ALL", "LC_CTYPE", "MLFLOW_TRACKING_URI", "NO_PROXY", "PATH", "PYARROW_IGNORE_TIMEZONE",
+    "PYSPARK_DRIVER_PYTHON",
+    "PYSPARK_PYTHON", "PYTHONUNBUFFERED", "REQUESTS_CA_BUNDLE", "SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE",
+    "SPARK_HOME", "SPARK_LAUNCHER_OPTS", "SPARK_LOCAL_IP", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(azure: AzureSession) -> Iterator[WorkspaceClient]:
+    """A workspace's client, as the deployer."""
+    group = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
+    azure.put(group, "2024-03-01", {"location": "westeurope"})
+    workspace = azure.put(
+        f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}",
+        "2026-01-01",
+        {
+            "location": "westeurope",
+            "sku": {"name": "premium"},
+            "properties": {"managedResourceGroupId": f"{group}-managed", "computeMode": "Hybrid"},
+        },
+    )
+    yield WorkspaceClient(
+        host=f"https://{workspace['properties']['workspaceUrl']}",
+        auth_type="azure-client-secret",
+        azure_tenant_id=os.environ["AZURE_TENANT_ID"],
+        azure_client_id=os.environ["AZURE_CLIENT_ID"],
+        azure_client_secret=os.environ["AZURE_CLIENT_SECRET"],
+    )
+
+
+def run(client: WorkspaceClient, source: bytes, **parameters: str) -> tuple[jobs.RunOutput, str]:
+    """Run a notebook to its end; returns its output and its path."""
+    folder = f"/Shared/{uuid.uuid4().hex}"
+    client.workspace.mkdirs(folder)
+    client.workspace.upload(f"{folder}/nb.py", source, format=ImportFormat.AUTO)
+    cluster = compute.ClusterSpec(
+        spark_version="17.3.x-scala2.13", node_type_id="Standard_DS3_v2", is_single_node=True,
+        kind=compute.Kind.CLASSIC_PREVIEW,
+    )  # fmt: skip
+    task = jobs.SubmitTask("nb", notebook_task=jobs.NotebookTask(f"{folder}/nb", parameters), new_cluster=cluster)
+    run_id = client.jobs.submit(tasks=[task]).bind()["run_id"]
+    done = client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=5))
+    assert done.tasks is not None and done.tasks[0].run_id is not None
+    return client.jobs.get_run_output(done.tasks[0].run_id), f"{folder}/nb"
+
+
+@pytest.fixture(scope="module")
+def found(client: WorkspaceClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the notebook found, with its token."""
+    folder = tmp_path_factory.mktemp("token")
+    output, _ = run(client, NOTEBOOK, folder=str(folder))
+    assert output.notebook_output is not None and output.notebook_output.result, output.error_trace
+    return {**json.loads(output.notebook_output.result), "token": (folder / "token").read_text()}
+
+
+def test_a_notebook_has_the_runtime_s_packages_and_none_of_the_checkout_s(found: dict[str, Any]) -> None:
+    assert found["versions"] == {
+        "python": "3.12", "pandas": "2.2.3", "numpy": "2.1.3", "scikit-learn": "1.6.1", "pyarrow": "19.0.1",
+    }  # fmt: skip
+    assert found["importable"] == []
+
+
+def test_delta_lake_is_the_default_format_by_path(found: dict[str, Any]) -> None:
+    assert found["delta"] == {"log": True, "rows": 5, "before": 3, "view": 3, "on a worker": "2.2.3"}
+
+
+def test_nothing_that_a_notebook_writes_is_lost_silently(found: dict[str, Any]) -> None:
+    for way, error in found["lost"].items():
+        if way == "no scheme":
+            assert 'No FileSystem for scheme "dbfs"' in error
+        else:
+            assert error.startswith("NotEmulatedError: localcloud does not emulate "), (way, error)
+            assert "abfss://" in error, (way, error)
+
+
+def test_databricks_sdk_signs_in_as_the_run_s_identity_while_the_run_lasts(
+    client: WorkspaceClient, found: dict[str, Any]
+) -> None:
+    assert found["identity"] == {"user": os.environ["AZURE_CLIENT_ID"], "auth": "runtime", "same": [True, True]}
+    with pytest.raises(PermissionDenied, match="Invalid access token"):
+        WorkspaceClient(host=client.config.host, token=found["token"], auth_type="pat").current_user.me()
+
+
+def test_the_driver_has_harmless_variables_only(found: dict[str, Any]) -> None:
+    assert set(found["variables"]) <= HARMLESS
+
+
+@pytest.mark.parametrize(
+    "cell", ["# MAGIC %pip install requests", "!pip install requests", "# MAGIC %sh pip install x"]
+)
+def test_packages_are_not_added_and_the_refusal_says_what_to_do(client: WorkspaceClient, cell: str) -> None:
+    output, _ = run(client, f"# Databricks notebook source\n{cell}\n".encode())
+    assert "no packages are added to a run here" in (output.error or "")
+    assert "put the module beside the notebook as a workspace file" in (output.error or "")
+
+
+def test_a_path_without_a_scheme_fails_with_what_it_means(client: WorkspaceClient) -> None:
+    output, _ = run(client, b"# Databricks notebook source\nspark.range(2).write.save('/kept')\n")
+    assert "localcloud does not emulate DBFS, where paths without a scheme are: use abfss://" in (output.error or "")

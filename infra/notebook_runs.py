@@ -2,6 +2,10 @@
 
 The identity is a plain service principal: it may attach to this pool, use this policy and read this folder. Notebooks
 themselves are uploaded by `mlops`.
+
+The folder is the platform's own, below the workspace's root, where administrators alone create objects. Below /Shared
+every user of the workspace may manage everything, this identity included, whatever permissions are set there
+(learn.microsoft.com/azure/databricks/security/auth/access-control/workspace-acl, "Folder ACLs").
 """
 
 from __future__ import annotations
@@ -18,8 +22,11 @@ from infra.placement import Placement
 from infra.settings import DatabricksSettings
 
 POOL_NAME = "azureml_training"
-NOTEBOOK_FOLDER = "/Shared/AzureMLDeployed"
-_AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_WITH_FALLBACK_AZURE"}
+PLATFORM_FOLDER = "/dataopsml"
+NOTEBOOK_FOLDER = f"{PLATFORM_FOLDER}/notebooks"
+# A pool knows no fallback to on-demand instances (databricks-sdk `InstancePoolAzureAttributesAvailability`); for a
+# cluster that is made from a pool, the pool's availability is that of all its nodes, the driver included.
+_AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_AZURE"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +105,20 @@ class NotebookRuns(pulumi.ComponentResource):
             definition=pool.id.apply(lambda pool_id: policy_definition(settings, pool_id)),
             opts=self._child,
         )
-        folder = databricks.Directory(f"{name}-folder", path=NOTEBOOK_FOLDER, delete_recursive=True, opts=self._child)
+        # Stacks made before 2026-11-29 have /Shared/AzureMLDeployed under this name, and deployments name notebooks in
+        # it. There the path stays as it is, and what it held outlives the resource; `mlops prune` empties it.
+        platform = databricks.Directory(
+            f"{name}-folder",
+            path=PLATFORM_FOLDER,
+            delete_recursive=True,
+            opts=self._with(ignore_changes=["path"], retain_on_delete=True),
+        )
+        folder = databricks.Directory(
+            f"{name}-notebooks",
+            path=NOTEBOOK_FOLDER,
+            delete_recursive=True,
+            opts=self._with(depends_on=[platform]),
+        )
         principal = databricks.ServicePrincipal(
             f"{name}-identity",
             application_id=args.client_id,
@@ -119,6 +139,10 @@ class NotebookRuns(pulumi.ComponentResource):
         self.policy_id = policy.id
         self.folder = folder.path
         self.register_outputs({"pool_id": self.pool_id, "policy_id": self.policy_id})
+
+    def _with(self, **options: Any) -> pulumi.ResourceOptions:
+        """The options of every child, and some of its own."""
+        return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(**options))
 
     def _may(self, level: str) -> databricks.PermissionsAccessControlArgs:
         return databricks.PermissionsAccessControlArgs(service_principal_name=self.client_id, permission_level=level)

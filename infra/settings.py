@@ -78,7 +78,10 @@ class DatabricksSettings(Section):
         examples=[2],
     )
     availability: Literal["on_demand", "spot"] = Field(
-        default="on_demand", description="spot is cheaper and may be taken away.", examples=["on_demand"]
+        default="on_demand",
+        description="spot is cheaper: every node of a run, the driver "
+        "too, may be taken away or not come at all, and the run fails then. A pool has no fallback to on demand.",
+        examples=["on_demand"],
     )
     managed_resource_group: ResourceGroupName | None = Field(
         default=None,

@@ -1,16 +1,27 @@
-"""Notebooks go to a folder named after their content: a published pipeline never changes under its users."""
+"""Notebooks go to a folder named after their content: a published pipeline never changes under its users.
+
+A folder stays as long as a deployment names it.
+"""
 
 from __future__ import annotations
 
 import io
+import json
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mlops import fingerprints
 from mlops.clients import Clients
+from mlops.errors import InvalidError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 _HASH_LENGTH = 16
 _FIRST_LINE = "# Databricks notebook source"
+_EARLIER_FOLDER = "/Shared/AzureMLDeployed"
+"""Where stacks that were made before 2026-11-29 have the notebooks of their earlier deployments."""
+_CONTENT = re.compile(r"[0-9a-f]{16}")
 
 
 def content_hash() -> str:
@@ -25,8 +36,10 @@ def notebook_path(folder: str, name: str) -> str:
 def upload(clients: Clients) -> bool:
     """Upload notebooks and their library as workspace files; False when this content is there already.
 
-    The folder gets a mark when it is complete: an upload that was cut off is done again.
+    The folder gets a mark when it is complete: an upload that was cut off is done again. Raises InvalidError for a
+    folder below /Shared, in which every user of the workspace may change the notebooks of a published pipeline.
     """
+    check_folder(clients.outputs.notebook_folder)
     from databricks.sdk.errors import NotFound
     from databricks.sdk.service.workspace import ImportFormat, Language
 
@@ -52,3 +65,43 @@ def upload(clients: Clients) -> bool:
             workspace.upload(path, io.BytesIO(content), format=ImportFormat.AUTO, overwrite=True)
     workspace.upload(mark, io.BytesIO(b"complete\n"), format=ImportFormat.AUTO, overwrite=True)
     return True
+
+
+def check_folder(folder: str) -> None:
+    """Raise InvalidError unless the platform's own permissions decide in this folder."""
+    parts = [part for part in folder.split("/") if part]
+    if parts[:1] == ["Workspace"]:  # a prefix that Databricks takes and leaves out
+        parts = parts[1:]
+    if parts[:1] == ["Shared"]:
+        raise InvalidError(
+            f"The notebook folder {folder} is below /Shared, where every user of the Databricks workspace may change "
+            "notebooks: bring the stack up with `pulumi up`, which makes a folder of the platform's own."
+        )
+
+
+def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
+    """Yield the notebook folders that no pipeline names and that are not this checkout's.
+
+    `pipelines` are the specifications of the pipeline components of all deployments, default or not.
+    """
+    named = " ".join(json.dumps(pipeline) for pipeline in pipelines)
+    for folder in dict.fromkeys((clients.outputs.notebook_folder, _EARLIER_FOLDER)):
+        for path in _subfolders(clients, folder):
+            content = path.rsplit("/", 1)[-1]
+            if _CONTENT.fullmatch(content) and content != content_hash() and path not in named:
+                yield path
+
+
+def remove(clients: Clients, folder: str) -> None:
+    clients.databricks.workspace.delete(folder, recursive=True)
+
+
+def _subfolders(clients: Clients, folder: str) -> list[str]:
+    from databricks.sdk.errors import NotFound
+    from databricks.sdk.service.workspace import ObjectType
+
+    try:
+        listed = list(clients.databricks.workspace.list(folder))
+    except NotFound:
+        return []
+    return sorted(str(item.path) for item in listed if item.object_type == ObjectType.DIRECTORY)

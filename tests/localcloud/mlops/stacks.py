@@ -48,8 +48,8 @@ class Stack:
         listed = self.workspace.client.models.list(name=MODEL)
         return {str(one.version): dict(one.tags) for one in listed}
 
-    def publish(self, version: str, commit: str, *, keep_default: bool = False) -> None:
-        """What `mlops publish` leaves: the pipeline component, and a deployment of it."""
+    def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
+        """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
         component = f"{id_}/components/diabetes_training/versions/{version}"
         fingerprint = publish.plan(self.clients, version).fingerprint
@@ -59,6 +59,8 @@ class Stack:
             "outputs": {},
             "jobs": {"train": {"type": "command", "componentId": self.step, "inputs": {}}},
         }
+        if notebook is not None:
+            spec["jobs"]["train"]["inputs"] = {"notebook_path": {"job_input_type": "literal", "value": notebook}}
         azure.put(component, ML, {"properties": {"componentSpec": spec}})
         body: Json = {
             "location": "westeurope",
@@ -107,7 +109,7 @@ def make_stack(azure: AzureSession, environment: str, registry: str | None, comm
         training_container="trainingdata", training_datastore="trainingdata", container_registry="none.azurecr.io",
         key_vault_uri="https://none.vault.azure.net", databricks_workspace_id=workspace.id,
         databricks_host="https://adb-1.1.azuredatabricks.net", instance_pool_id="none", cluster_policy_id="none",
-        spark_version="none", notebook_folder="/Shared", batch_endpoint=endpoint, model_registry=registry,
+        spark_version="none", notebook_folder="/dataopsml/notebooks", batch_endpoint=endpoint, model_registry=registry,
     )  # fmt: skip
     return Stack(workspace, Clients(outputs), step)
 

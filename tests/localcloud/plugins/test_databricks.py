@@ -119,6 +119,16 @@ def test_required_inputs_are_named(databricks: Plugin) -> None:
     assert [name for name, _ in failures] == ["instancePoolName", "idleInstanceAutoterminationMinutes"]
 
 
+def test_a_pool_has_no_fallback_from_spot_to_on_demand(databricks: Plugin) -> None:
+    """As the vendor's plugin says it; clusters have that availability, pools have not."""
+    said = r'availability to be one of \["SPOT_AZURE" "ON_DEMAND_AZURE"\], got SPOT_WITH_FALLBACK_AZURE'
+    with pytest.raises(Refused, match=said):
+        databricks.check(POOL, pool_inputs(azureAttributes={"availability": "SPOT_WITH_FALLBACK_AZURE"}))
+    for availability in ("SPOT_AZURE", "ON_DEMAND_AZURE", UNKNOWN):
+        _, failures = databricks.check(POOL, pool_inputs(azureAttributes={"availability": availability}))
+        assert failures == []
+
+
 def test_a_preview_needs_no_workspace(azure: AzureSession) -> None:
     unconfigured = Plugin("databricks", dict(os.environ))
     unconfigured.configure(host=UNKNOWN, azureWorkspaceResourceId=UNKNOWN)

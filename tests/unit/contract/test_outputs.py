@@ -30,7 +30,7 @@ VALID: dict[str, Any] = {
     "instance_pool_id": "0101-120000-pool-abc",
     "cluster_policy_id": "ABC123",
     "spark_version": "17.3.x-scala2.13",
-    "notebook_folder": "/Shared/AzureMLDeployed",
+    "notebook_folder": "/dataopsml/notebooks",
     "batch_endpoint": "bep-dataops-dev-abcde",
 }
 

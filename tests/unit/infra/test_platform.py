@@ -40,7 +40,7 @@ ALWAYS = {
     "azure-native:databricks:Workspace": 1,
     "databricks:index/instancePool:InstancePool": 1,
     "databricks:index/clusterPolicy:ClusterPolicy": 1,
-    "databricks:index/directory:Directory": 1,
+    "databricks:index/directory:Directory": 2,
     "databricks:index/servicePrincipal:ServicePrincipal": 1,
     "databricks:index/permissions:Permissions": 3,
     "pulumi:providers:databricks": 1,
@@ -159,11 +159,19 @@ def test_the_pool_and_policy_fit_each_other() -> None:
     assert pool["minIdleInstances"] == 0 and pool["maxCapacity"] == 6
     assert pool["idleInstanceAutoterminationMinutes"] == 20
     assert pool["preloadedSparkVersions"] == ["17.3.x-scala2.13"]
-    assert pool["azureAttributes"] == {"availability": "SPOT_WITH_FALLBACK_AZURE"}
+    assert pool["azureAttributes"] == {"availability": "SPOT_AZURE"}
     definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
     assert definition["instance_pool_id"] == {"type": "fixed", "value": "runs-pool-id"}
     assert definition["spark_version"] == {"type": "fixed", "value": "17.3.x-scala2.13"}
     assert definition["num_workers"]["maxValue"] == 5
+
+
+def test_nothing_of_the_platform_is_below_the_folder_that_everybody_may_change(deployment: Deployment) -> None:
+    folders = {each.name: each.inputs["path"] for each in deployment if each.type.endswith(":Directory")}
+    assert folders == {"runs-folder": "/dataopsml", "runs-notebooks": "/dataopsml/notebooks"}
+    access = next(each for each in deployment if each.name == "runs-folder-read").inputs
+    assert access["directoryPath"] == "/dataopsml/notebooks"
+    assert [entry["permissionLevel"] for entry in access["accessControls"]] == ["CAN_READ"]
 
 
 def test_the_policy_fixes_the_spark_settings_of_every_run() -> None:

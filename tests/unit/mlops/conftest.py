@@ -34,7 +34,7 @@ def printed() -> dict[str, Any]:
         "instance_pool_id": "pool-1",
         "cluster_policy_id": "policy-1",
         "spark_version": "17.3.x-scala2.13",
-        "notebook_folder": "/Shared/AzureMLDeployed",
+        "notebook_folder": "/dataopsml/notebooks",
         "batch_endpoint": "bep-d-test",
     }
 

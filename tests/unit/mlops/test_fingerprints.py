@@ -40,9 +40,9 @@ def test_what_python_leaves_behind_does_not_count(tmp_path: Path) -> None:
 
 
 def test_notebooks_go_to_a_path_that_has_their_content_s_hash() -> None:
-    path = notebooks.notebook_path("/Shared/X", "feature_engineering")
+    path = notebooks.notebook_path("/platform/X", "feature_engineering")
 
-    assert path == f"/Shared/X/{notebooks.content_hash()}/feature_engineering"
+    assert path == f"/platform/X/{notebooks.content_hash()}/feature_engineering"
 
 
 def test_the_plan_follows_the_content_and_the_outputs_it_is_built_from(

@@ -1,0 +1,37 @@
+"""Remove what earlier publications left behind and nothing names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlops import notebooks, publish
+from mlops.clients import Clients
+from mlops.errors import MissingError
+
+Say = Callable[[str], None]
+
+
+def prune(clients: Clients, say: Say) -> None:
+    """Delete the notebook folders that no deployment's pipeline names, default or not.
+
+    Raises MissingError, and deletes nothing, when the pipeline of a deployment cannot be read. Not to be run while
+    another checkout is being published: its notebooks are there before its deployment is.
+    """
+    pipelines = [_specification(clients, deployment) for deployment in publish.deployments(clients)]
+    removed = list(notebooks.unused(clients, pipelines))
+    for folder in removed:
+        notebooks.remove(clients, folder)
+        say(f"Removed {folder}.")
+    if not removed:
+        say("Every notebook folder is in use.")
+
+
+def _specification(clients: Clients, deployment: publish.Published) -> Any:
+    component = clients.arm.get(deployment.pipeline_id) if deployment.pipeline_id else None
+    if component is None:
+        raise MissingError(
+            f"The pipeline component {deployment.pipeline_id or '(none)'} of deployment {deployment.deployment} is not "
+            "there, so that nothing tells which notebooks it needs: delete the deployment first."
+        )
+    return component["properties"].get("componentSpec")

@@ -1,0 +1,56 @@
+"""Where mlops puts notebooks in a workspace, and which of their folders it finds unused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+
+from mlops import notebooks
+from mlops.errors import InvalidError
+
+_EARLIER = "/Shared/AzureMLDeployed"
+
+
+def clients(admin: WorkspaceClient, folder: str) -> Any:
+    return SimpleNamespace(databricks=admin, outputs=SimpleNamespace(notebook_folder=folder))
+
+
+def pipeline(notebook: str) -> dict[str, Any]:
+    """The part of a pipeline component's specification that names a notebook."""
+    return {"jobs": {"feature_engineering": {"inputs": {"notebook_path": {"value": notebook}}}}}
+
+
+@pytest.mark.parametrize("folder", [_EARLIER, "/Workspace/Shared/x", "/Shared", "//Shared/x"])
+def test_no_notebook_is_uploaded_where_everybody_may_change_it(admin: WorkspaceClient, folder: str) -> None:
+    with pytest.raises(InvalidError, match=r"below /Shared, where every user .* may change notebooks: bring the stack"):
+        notebooks.upload(clients(admin, folder))
+
+
+def test_a_folder_that_no_deployment_names_is_unused_and_this_checkout_s_is_kept(admin: WorkspaceClient) -> None:
+    given = clients(admin, "/dataopsml/notebooks")
+    admin.workspace.mkdirs("/dataopsml/notebooks")
+    assert notebooks.upload(given)
+    assert not notebooks.upload(given), "it is there"
+    named, left, elsewhere = "1" * 16, "2" * 16, "3" * 16
+    for path in (
+        f"/dataopsml/notebooks/{named}/lib", f"/dataopsml/notebooks/{left}/lib", f"{_EARLIER}/{named}",
+        f"{_EARLIER}/{elsewhere}/lib", "/dataopsml/notebooks/somebody-s",
+    ):  # fmt: skip
+        admin.workspace.mkdirs(path)
+    used = [pipeline(f"/dataopsml/notebooks/{named}/feature_engineering"), pipeline(f"{_EARLIER}/{elsewhere}/fe"), None]
+
+    found = list(notebooks.unused(given, used))
+
+    assert found == [f"/dataopsml/notebooks/{left}", f"{_EARLIER}/{named}"]
+    for path in found:
+        notebooks.remove(given, path)
+        with pytest.raises(NotFound):
+            admin.workspace.get_status(path)
+    assert list(notebooks.unused(given, used)) == []
+    assert list(notebooks.unused(clients(admin, "/nowhere"), used)) == []
+    for path in ("/dataopsml", _EARLIER):
+        admin.workspace.delete(path, recursive=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
+
+from mlops.errors import MissingError
 
 if TYPE_CHECKING:
     from mlops.clients import Clients
@@ -34,13 +37,17 @@ class Step:
 
 
 class History:
-    """One workspace's run history: the service and the routes that azure.ai.ml asks (its _restclient/runhistory)."""
+    """The run history of a workspace, by the routes that azure-ai-ml uses (its _restclient/runhistory).
+
+    The host is the one that the workspace's discovery names, as in azure-ai-ml (`_job_operations._get_workspace_url`):
+    a closed workspace answers at a host of its own (MicrosoftDocs/azure-docs how-to-custom-dns.md).
+    """
 
     def __init__(self, clients: Clients) -> None:
         from azure.core import PipelineClient
         from azure.core.pipeline import policies
 
-        self._workspace = clients.workspace_id
+        self._clients = clients
         bearer = policies.BearerTokenCredentialPolicy(clients.credential, _SCOPE)
 
         def common() -> list[Any]:
@@ -49,7 +56,6 @@ class History:
 
         self._client: Any = PipelineClient("https://ml.azure.com", policies=[*common(), bearer])
         self._plain: Any = PipelineClient("https://ml.azure.com", policies=common())
-        self._base = f"https://{clients.outputs.location}.api.azureml.ms"
 
     def run(self, name: str) -> Step:
         """A run by name."""
@@ -71,7 +77,16 @@ class History:
 
     @property
     def _runs(self) -> str:
-        return f"{self._base}/history/v1.0{self._workspace}/runs"
+        return f"{self._host}/history/v1.0{self._clients.workspace_id}/runs"
+
+    @cached_property
+    def _host(self) -> str:
+        """Raises MissingError without the workspace."""
+        workspace = self._clients.arm.get(self._clients.workspace_id)
+        if workspace is None:
+            raise MissingError(f"The workspace {self._clients.workspace_id} does not exist.")
+        services = self._json(self._plain, workspace["properties"]["discoveryUrl"])
+        return str(services["api"]).rstrip("/")
 
     @staticmethod
     def _json(client: Any, address: str) -> dict[str, Any]:

@@ -100,6 +100,20 @@ def is_private(ctx: Context, target: Resource, group: str) -> bool:
     )
 
 
+def has_endpoint(ctx: Context, target: Resource, group: str) -> bool:
+    """Whether an approved private endpoint in somebody's own network leads to a sub-resource, names or not."""
+    for connection in ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}"):
+        endpoint = ctx.resources.get(connection.properties["privateEndpoint"]["id"])
+        if _approved(connection, group) and endpoint is not None and "subnet" in endpoint.properties:
+            return True
+    return False
+
+
+def is_closed(target: Resource) -> bool:
+    """Whether a target's public network access is off altogether."""
+    return str(target.properties.get("publicNetworkAccess", "")).lower() == "disabled"
+
+
 def show_connections(ctx: Context, target: Resource, body: dict[str, Any]) -> None:
     """Put a target's connections into its body, as every service with private link shows them."""
     if target.type.lower() in SUB_RESOURCES and isinstance(body.get("properties"), dict):
@@ -151,7 +165,7 @@ def refused(ctx: Context, target: Resource, group: str) -> bool:
     """
     properties = target.properties
     acls = properties.get("networkAcls") or properties.get("networkRuleSet") or {}
-    disabled = str(properties.get("publicNetworkAccess", "")).lower() == "disabled"
+    disabled = is_closed(target)
     rules = [*(acls.get("ipRules") or []), *({"value": one} for one in properties.get("ipAllowlist") or [])]
     closed = disabled or acls.get("defaultAction") == "Deny" or bool(properties.get("ipAllowlist"))
     if not closed or is_private(ctx, target, group):

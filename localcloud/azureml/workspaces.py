@@ -13,7 +13,7 @@ from typing import Any
 from localcloud.arm import ids
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
-from localcloud.azureml import datastores
+from localcloud.azureml import datastores, hosts
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
@@ -61,11 +61,9 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     resource.kind = resource.kind or "Default"
     if resource.kind.lower() != "default":
         raise not_emulated(f"Azure ML workspaces of kind '{resource.kind}': localcloud has the default kind")
-    region = resource.location or ""
     properties["workspaceId"] = before.get("workspaceId") or str(uuid.uuid4())
     properties["creationTime"] = before.get("creationTime") or now()
-    properties["discoveryUrl"] = f"https://{region}.api.azureml.ms/discovery"
-    properties["mlFlowTrackingUri"] = f"azureml://{region}.api.azureml.ms/mlflow/v1.0{resource.id}"
+    properties |= hosts.shown(ctx, resource)
     properties["tenantId"] = TENANT_ID
     properties["storageHnsEnabled"] = False
     for name, default in (
@@ -127,6 +125,13 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     return [one for one in found if not kinds or str(one.kind).lower() in kinds]
 
 
+def _render(ctx: Context, resource: Resource) -> Json:
+    """Return the workspace as ARM shows it: its hosts change when it gets a private endpoint."""
+    body = resource.to_json()
+    body["properties"] = body["properties"] | hosts.shown(ctx, resource)
+    return body
+
+
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
     """The account's key only where shared keys may be used: with Identity there is nothing to hand out."""
     account = ctx.resources.get(str(resource.properties["storageAccount"]))
@@ -164,6 +169,7 @@ def register(ctx: Context) -> None:
             immutable_code="BadRequest",
             immutable_message="The property '{property}' of a workspace cannot be changed.",
             complete=_complete,
+            render=_render,
             on_put=_on_put,
             on_delete=_on_delete,
             purge=_purge,

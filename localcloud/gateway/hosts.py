@@ -48,7 +48,7 @@ _SUFFIXES = {
     ".ods.opinsights.azure.com": Service.OTHER,
 }
 
-_REGIONS_WITH_SCORING = (
+_REGIONS = (
     "eastus", "eastus2", "westus", "westus2", "westus3", "centralus", "northcentralus", "southcentralus",
     "westcentralus", "canadacentral", "canadaeast", "brazilsouth", "northeurope", "westeurope", "uksouth", "ukwest",
     "francecentral", "germanywestcentral", "switzerlandnorth", "norwayeast", "swedencentral", "polandcentral",
@@ -60,10 +60,11 @@ _REGIONS_WITH_SCORING = (
 AZURE_NAMES: tuple[str, ...] = (
     *_EXACT,
     *(f"*{suffix}" for suffix in _SUFFIXES),
-    # adb-123.4.azuredatabricks.net and ENDPOINT.REGION.inference.ml.azure.com have two labels before the suffix, and
-    # a wildcard stands for one.
+    # adb-123.4.azuredatabricks.net, ENDPOINT.REGION.inference.ml.azure.com and GUID.workspace.REGION.api.azureml.ms
+    # have more labels before the suffix, and a wildcard stands for one.
     *(f"*.{number}.azuredatabricks.net" for number in range(20)),
-    *(f"*.{region}.inference.ml.azure.com" for region in _REGIONS_WITH_SCORING),
+    *(f"*.{region}.inference.ml.azure.com" for region in _REGIONS),
+    *(f"*.workspace.{region}.api.azureml.ms" for region in _REGIONS),
 )
 """The names of the gateway's certificate."""
 

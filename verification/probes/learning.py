@@ -33,6 +33,15 @@ def _datastore(target: Target) -> Answer:
     return judged(text, holds=shape == ("AzureDataLakeGen2", "None", "None"))
 
 
+def _data_plane(target: Target) -> Answer:
+    """A workspace with a private endpoint has a host of its own for discovery, run history and MLflow."""
+    properties = target.get(target.workspace)["properties"]
+    shown = str(properties["discoveryUrl"])
+    own = shown.startswith(f"https://{properties['workspaceId']}.workspace.")
+    private = bool(properties.get("privateEndpointConnections"))
+    return judged(f"{'a' if private else 'no'} private endpoint, {shown}", holds=own == private)
+
+
 def _default_deployment(target: Target) -> Answer:
     """Put the endpoint without `defaults`, look, and put the default back where it was unseated."""
     id_ = f"{target.workspace}/batchEndpoints/{target.outputs.batch_endpoint}"
@@ -99,6 +108,12 @@ PROBES = (
         believed="the datastore is AzureDataLakeGen2 with credentials None and access identity None",
         basis="Azure/bicep-types-az#2468; learn.microsoft.com/azure/machine-learning/how-to-datastore",
         ask=_datastore,
+    ),
+    Probe(
+        name="workspace-host",
+        believed="discovery is at the workspace's own host where it has a private endpoint, else at the region's",
+        basis="MicrosoftDocs/azure-docs how-to-custom-dns.md; azureml-mlflow _internal/utils.py",
+        ask=_data_plane,
     ),
     Probe(
         name="default-deployment-after-update",

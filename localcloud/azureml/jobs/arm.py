@@ -15,6 +15,7 @@ from starlette.responses import Response
 from localcloud.arm import rules
 from localcloud.arm.registry import Call, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource
+from localcloud.azureml import hosts
 from localcloud.azureml.common import ASSET_VERSIONS, NAMESPACE, user_error, workspace_id, workspace_of
 from localcloud.azureml.jobs import forms, shapes
 from localcloud.azureml.jobs.runner import JobRunner
@@ -188,7 +189,7 @@ def services(ctx: Context, workspace: Resource, run: Run) -> Json:
     more = {"port": None, "status": None, "errorMessage": None, "nodes": None, "properties": None}
     return {
         "Tracking": {
-            "endpoint": f"azureml://{workspace.location}.api.azureml.ms/mlflow/v1.0{workspace.id}?",
+            "endpoint": f"{hosts.shown(ctx, workspace)['mlFlowTrackingUri']}?",
             "jobServiceType": "Tracking", **more,
         },
         "Studio": {"endpoint": page_url(ctx, workspace, run.id), "jobServiceType": "Studio", **more},

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localcloud.arm.store import Resource
+from localcloud.azureml import hosts
 from localcloud.azureml.jobs import blob_logs, environment, expressions
 from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.azureml.jobs.nodes import Nodes
@@ -118,7 +119,7 @@ class Commands:
         identity = self._principal(run.spec.get("identity"))
         secret = self._ctx.identities.grant_workload(None, identity.app_id) if identity is not None else None
         token = self._tokens.grant(run.id, workspace.id)
-        access = environment.Access(token, identity, secret, experiment_id)
+        access = environment.Access(token, identity, secret, experiment_id, hosts.data_plane(self._ctx, workspace))
         variables = environment.variables(self._ctx.settings, workspace, run, folder.root, access)
         command = expressions.command(run.spec["command"], folder.inputs, folder.outputs)
         try:

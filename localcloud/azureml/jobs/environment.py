@@ -27,11 +27,12 @@ class Access:
     identity: Principal | None
     msi_secret: str | None
     mlflow_experiment_id: str
+    data_plane: str
 
 
 def variables(settings: Settings, workspace: Resource, run: Run, folder: Path, access: Access) -> dict[str, str]:
     parts = workspace.id.split("/")
-    host = f"https://{workspace.location}.api.azureml.ms"
+    host = f"https://{access.data_plane}"
     proxy = f"http://127.0.0.1:{settings.proxy_port}"
     bundle = str(settings.tls / "bundle.pem")
     own = {name: os.environ[name] for name in _KEPT if name in os.environ}

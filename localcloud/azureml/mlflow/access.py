@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from localcloud.arm import private_link
 from localcloud.arm.store import Resource
+from localcloud.azureml import hosts
 from localcloud.azureml.common import WORKSPACE, workspace_of
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
@@ -93,6 +94,7 @@ def enter(ctx: Context, tokens: RunTokens, request: Request, workspace_id: str, 
     workspace = ctx.resources.get(workspace_id)
     if workspace is not None:
         check_network(ctx, workspace)
+        _check_host(workspace, request.headers.get("host", ""))
     return principal
 
 
@@ -102,6 +104,20 @@ def check_network(ctx: Context, workspace: Resource) -> None:
     Source of the text: MicrosoftDocs/azure-docs#90426.
     """
     if private_link.refused(ctx, workspace, "amlworkspace"):
-        raise ServiceError(
-            403, "UserError", "Access to workspace was denied based on workspace private link configuration."
-        )
+        raise _denied()
+
+
+def _check_host(workspace: Resource, host: str) -> None:
+    """Raises ServiceError 403 for a closed workspace at another host than its own.
+
+    A private endpoint leads there from the workspace's own names alone (azure-docs how-to-custom-dns.md); a request to
+    the region's host goes over the internet, from wherever it comes.
+    """
+    if private_link.is_closed(workspace) and host.rsplit(":", 1)[0].lower() != hosts.own(workspace):
+        raise _denied()
+
+
+def _denied() -> ServiceError:
+    return ServiceError(
+        403, "UserError", "Access to workspace was denied based on workspace private link configuration."
+    )

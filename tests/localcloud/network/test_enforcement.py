@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
 
 from localcloud.arm.private_link import client_address
+from mlops.arm import Arm
+from mlops.history import History
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 from tests.localcloud.network.networks import (
     DNS,
@@ -285,6 +288,14 @@ def _batch_endpoint(azure: AzureSession, workspace: str) -> str:
     return str(shown["properties"]["scoringUri"])
 
 
+def _clients(azure: AzureSession, workspace: str) -> Any:
+    """What mlops' run history needs of a stack's clients."""
+    outputs = SimpleNamespace(location=REGION)
+    return SimpleNamespace(
+        credential=azure.credential, arm=Arm(azure.credential), workspace_id=workspace, outputs=outputs
+    )
+
+
 def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
     vault, _ = _vault(azure, group)
     id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"
@@ -292,11 +303,16 @@ def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure
     body = {"location": REGION, "identity": {"type": "SystemAssigned"}, "properties": properties}
     azure.put(id_, "2025-12-01", body)
     token = azure.credential.get_token("https://ml.azure.com/.default").token
-    url = f"https://{REGION}.api.azureml.ms/mlflow/v1.0{id_}/api/2.0/mlflow/experiments/search"
+    region = f"{REGION}.api.azureml.ms"
 
-    def search() -> requests.Response:
+    def search(host: str = region) -> requests.Response:
+        url = f"https://{host}/mlflow/v1.0{id_}/api/2.0/mlflow/experiments/search"
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(url, json={"max_results": 1}, headers=headers, timeout=60)
+
+    def shown() -> tuple[str, str]:
+        properties = azure.arm("GET", id_, "2025-12-01").json()["properties"]
+        return properties["discoveryUrl"], properties["mlFlowTrackingUri"]
 
     def invoke() -> tuple[int, str, str]:
         """With a body that the endpoint refuses, once the caller is through."""
@@ -305,13 +321,18 @@ def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure
 
     closed = search()
     assert closed.status_code == 403 and "private link configuration" in closed.text, closed.text
+    number = azure.arm("GET", id_, "2025-12-01").json()["properties"]["workspaceId"]
+    own = f"{number}.workspace.{region}"
+    assert search(own).status_code == 403, "there is no way to it yet"
+    assert shown() == (f"https://{region}/discovery", f"azureml://{region}/mlflow/v1.0{id_}")
     assert azure.arm("GET", id_, "2025-12-01").ok, "the control plane stays where it is"
     status, code, message = invoke()
     assert (status, code) == (403, "UserError") and "private link configuration" in message
     network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
     zone = "privatelink.api.azureml.ms"
     ids = make_private_path(azure, group, f"{network}/subnets/endpoints", id_, "amlworkspace", zone)
-    assert search().status_code == 403, "the workspace's names stand in two zones"
+    assert shown() == (f"https://{own}/discovery", f"azureml://{own}/mlflow/v1.0{id_}")
+    assert search(own).status_code == 403, "the workspace's names stand in two zones"
     notebooks = path(group, "privateDnsZones", "privatelink.notebooks.azure.net")
     azure.put(notebooks, DNS, {"location": "global"})
     link = {"location": "global", "properties": {"virtualNetwork": {"id": network}}}
@@ -321,5 +342,11 @@ def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure
         for index, zone_id in enumerate((ids["zone"], notebooks))
     ]
     azure.put(ids["zone_group"], NETWORK, {"properties": {"privateDnsZoneConfigs": configs}})
-    assert search().status_code == 200
+    assert search(own).status_code == 200
+    public = search()
+    assert public.status_code == 403 and "private link configuration" in public.text, "the region's host is public"
+    assert requests.get(f"https://{own}/discovery", timeout=60).json()["api"] == f"https://{own}"
+    with pytest.raises(HttpResponseError) as caught:
+        History(_clients(azure, id_)).run("no-such-run")
+    assert caught.value.status_code == 404, "the run history that mlops reads is at the workspace's host"
     assert invoke()[::2] != (status, message), "its endpoints are as open as the workspace"

@@ -8,11 +8,17 @@ unexport PYTHONDONTWRITEBYTECODE
 
 DATA ?= data/diabetes.csv
 STACK ?= local
+# Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
+# they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
+TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT DRY_RUN YES \
+	QUIET NAME CHANGES
+$(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
+	$(eval export $(name))))
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
-PULUMI_UP = pulumi up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
+PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
 # What the CLI keeps of `pulumi stack select`: to ask the CLI takes a fifth of a second.
-SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$(STACK)\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
+SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$$STACK\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
 # The resource providers that the stack needs, registered as the bootstrap does on Azure.
 START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
 ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
@@ -31,12 +37,12 @@ tools: .venv/installed
 up: tools ## from clone to registered model on this machine: make up [DATA=my.csv]
 	@$(START)
 	@$(ENTER); \
-	$(SELECTED) || pulumi stack select $(STACK) --create >/dev/null; \
-	$(PULUMI_UP) || { python -m localcloud.engine.stale_locks --stack $(STACK) && $(PULUMI_UP); } || exit 1; \
-	python -m mlops up --stack $(STACK) --data "$(DATA)"
+	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
+	$(PULUMI_UP) || { python -m localcloud.engine.stale_locks --stack "$$STACK" && $(PULUMI_UP); } || exit 1; \
+	python -m mlops up --stack "$$STACK" --data "$$DATA"
 
 run: ## train again, even if nothing changed
-	@$(ENTER); python -m mlops run --stack $(STACK) --data "$(DATA)"
+	@$(ENTER); python -m mlops run --stack "$$STACK" --data "$$DATA"
 
 test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
 	@$(PYTHON_BIN) -m pytest
@@ -54,7 +60,7 @@ format: .venv/installed ## let ruff rewrite what it can
 
 status: .venv/installed ## is localcloud running, and what did the last pipeline run do
 	@$(PYTHON_BIN) -m localcloud status
-	@$(ENTER); python -m mlops status --stack $(STACK)
+	@$(ENTER); python -m mlops status --stack "$$STACK"
 
 logs: .venv/installed ## follow localcloud's logs (Ctrl-C ends it)
 	@$(PYTHON_BIN) -m localcloud logs --follow
@@ -66,14 +72,14 @@ down: .venv/installed ## stop localcloud, keep everything
 	@$(PYTHON_BIN) -m localcloud stop
 
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
-	@$(ENTER); pulumi destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true; \
-	python -m infra.purge --stack $(STACK)
+	@$(ENTER); pulumi destroy --stack "$$STACK" --yes --skip-preview --suppress-permalink=true; \
+	python -m infra.purge --stack "$$STACK"
 
 bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]
 	@$(PYTHON_BIN) -m bootstrap up $(if $(DRY_RUN),--dry-run)
 
 graph: .venv/installed ## draw the stack's resources by component: docs/platform.svg
-	@$(ENTER); pulumi stack export --stack $(STACK) | python -m infra.graph docs/platform.svg
+	@$(ENTER); pulumi stack export --stack "$$STACK" | python -m infra.graph docs/platform.svg
 
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi

@@ -72,7 +72,7 @@ def _by_hand(spark: Any, folder: Path) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(folder),
     }
-    _program("train", env, engineered=out["engineered"], model=out["model"], held_out=out["held_out"])
+    _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
     _program(
         "evaluate", env, model=out["model"], held_out=out["held_out"], model_name="by-hand",
         evaluation=out["evaluation"],
@@ -84,11 +84,16 @@ def _by_hand(spark: Any, folder: Path) -> None:
 
 
 def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
-    """A component's program, with a model folder that may be there from the pair before."""
+    """Run a component's program: paths stand on its command line, literal inputs in variables, as in Azure ML.
+
+    The model's folder may be there from the pair before.
+    """
     import shutil
 
     if name == "train":
         shutil.rmtree(arguments["model"], ignore_errors=True)
-    words = [word for key, value in arguments.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    paths = {key: value for key, value in arguments.items() if isinstance(value, Path)}
+    words = [word for key, value in paths.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    env = env | {f"AZUREML_PARAMETER_{key}": str(value) for key, value in arguments.items() if key not in paths}
     source = _COMPONENTS / name / "src"
     run(sys.executable, str(source / f"{name}.py"), *words, cwd=Path(env["TMPDIR"]), env=env)

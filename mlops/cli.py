@@ -103,7 +103,7 @@ def run(
     clients = Clients(load_outputs(stack, outputs))
     with tempfile.TemporaryDirectory() as folder:
         found = training_data.newest_incoming(clients, Path(folder)) if incoming else None
-        ups.run_again(clients, training_data.read(found) if found else given, _console(), started, version)
+        ups.run_again(clients, found or given, _console(), started, version)
 
 
 @app.command()
@@ -188,6 +188,14 @@ def share(
 
 
 @app.command()
+def prune(stack: Stack = "local", outputs: Outputs = None) -> None:
+    """Remove the notebooks in Databricks that no deployment of the endpoint names."""
+    from mlops import prune as pruning
+
+    pruning.prune(Clients(load_outputs(stack, outputs)), typer.echo)
+
+
+@app.command()
 def rollback(stack: Stack = "local", outputs: Outputs = None) -> None:
     """Move the endpoint's default back to where it was before the newest promotion."""
     from mlops import rollback as rollbacks
@@ -211,7 +219,9 @@ def _run(command: Callable[[], None]) -> int:
         if told is None:
             raise
         Console(stderr=True).print("[bold red]Error:[/] ", end="")
-        typer.echo(told, err=True)
+        # A log of a run can hold anything, a command to Azure Pipelines too: microsoft/azure-pipelines-agent looks for
+        # the prefix anywhere in a line (src/Microsoft.VisualStudio.Services.Agent/Command.cs).
+        typer.echo(told.replace("##vso[", "## vso["), err=True)
         return 1
     return 0
 

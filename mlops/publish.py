@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops import fingerprints, job_environment, notebooks
+from mlops import component_commands, fingerprints, job_environment, notebooks
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 
@@ -207,6 +207,7 @@ def _component(ml: Any, folder: Path, environment: str) -> Any:
     from azure.core.exceptions import ResourceNotFoundError
 
     component: Any = load_component(source=folder / "component.yml")
+    component_commands.check(component.name, component.command, component.inputs)
     content = {"folder": fingerprints.of_folder(folder), "environment": environment}
     version = fingerprints.of_values(content)[:12]
     try:

@@ -1,9 +1,13 @@
-"""Training data go to a blob named after their content: data/SHA256/NAME in the training container."""
+"""Training data go to a blob named after their content alone: data/SHA256/data.csv in the training container.
+
+The name of the file is text from outside: it becomes metadata of the blob, and no part of an address.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from mlops import fingerprints
 from mlops.clients import Clients
@@ -11,18 +15,20 @@ from mlops.errors import InvalidError, MissingError
 
 INCOMING = "incoming/"
 """Folder of the training container where others leave new data."""
+_PLAIN = frozenset("._-/ ")
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A local file and its SHA-256."""
+    """A local file, its SHA-256, and the name under which people know it."""
 
     file: Path
     sha256: str
+    name: str
 
     @property
     def blob(self) -> str:
-        return f"data/{self.sha256}/{self.file.name}"
+        return f"data/{self.sha256}/data.csv"
 
     def uri(self, account: str, container: str) -> str:
         return f"abfss://{container}@{account}.dfs.core.windows.net/{self.blob}"
@@ -34,28 +40,49 @@ def read(file: Path) -> TrainingData:
         raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
     if not file.is_file():
         raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/diabetes.csv")
-    if file.stat().st_size == 0:
-        raise InvalidError(f"The data file {file} is empty: it has no header and not a single row")
-    return TrainingData(file, fingerprints.of_file(file))
+    return _measured(file, str(file))
 
 
 def upload(clients: Clients, data: TrainingData) -> bool:
-    """False when the same content is there already."""
+    """Upload the file; False when the same content is there already."""
     blob = clients.training.get_blob_client(data.blob)
     if blob.exists():
         return False
+    # Values of metadata are HTTP headers.
+    metadata = {"sha256": data.sha256, "name": quote(Path(data.name).name, safe="", errors="surrogateescape")}
     with data.file.open("rb") as stream:
-        blob.upload_blob(stream, overwrite=True, metadata={"sha256": data.sha256})
+        blob.upload_blob(stream, overwrite=True, metadata=metadata)
     return True
 
 
-def newest_incoming(clients: Clients, folder: Path) -> Path | None:
-    """The CSV file that somebody left last in the stack's storage, copied into a folder; None when there is none."""
+def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
+    """Copy the CSV file that somebody left last in the stack's storage into a folder; None when there is none.
+
+    Raises InvalidError when it is empty.
+    """
     found = [one for one in clients.training.list_blobs(name_starts_with=INCOMING) if one.name.endswith(".csv")]
     if not found:
         return None
     newest = max(found, key=lambda one: (one.last_modified, one.name))
-    file = folder / Path(newest.name).name
+    file = folder / "incoming.csv"
     with file.open("wb") as stream:
         clients.training.get_blob_client(newest.name).download_blob().readinto(stream)
-    return file
+    return _measured(file, newest.name)
+
+
+def shown(name: str) -> str:
+    """Return a name for people and logs: letters, digits, spaces and `._-/` as they are, all else percent-encoded.
+
+    A name from outside may hold line breaks, terminal controls, or a logging command of Azure Pipelines (`##vso[…]`).
+    """
+
+    def encoded(letter: str) -> str:
+        return letter if letter.isalnum() or letter in _PLAIN else quote(letter, safe="", errors="surrogateescape")
+
+    return "".join(encoded(letter) for letter in name)
+
+
+def _measured(file: Path, name: str) -> TrainingData:
+    if file.stat().st_size == 0:
+        raise InvalidError(f"The data file {shown(name)} is empty: it has no header and not a single row")
+    return TrainingData(file, fingerprints.of_file(file), name)

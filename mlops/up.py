@@ -72,7 +72,8 @@ def train(
 def upload(clients: Clients, data: training_data.TrainingData, console: Console) -> str:
     """Put the data where runs find them; their address there."""
     uploaded = training_data.upload(clients, data)
-    console.print(f"Data: {data.file}, {'uploaded' if uploaded else 'unchanged'}.", highlight=False)
+    state = "uploaded" if uploaded else "unchanged"
+    console.print(f"Data: {training_data.shown(data.name)}, {state}.", highlight=False, markup=False, soft_wrap=True)
     return data.uri(clients.outputs.training_account, clients.outputs.training_container)
 
 

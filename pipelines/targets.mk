@@ -2,9 +2,9 @@
 # workstation `az login` and PULUMI_BACKEND_URL, on this machine `eval "$(make env)"`.
 BUILD := build
 PULUMI := pulumi --non-interactive
-CONFIGURE = $(PYTHON_BIN) -m pipelines.agent configure $(STACK)
+CONFIGURE = $(PYTHON_BIN) -m pipelines.agent configure "$$STACK"
 POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard policy/config/$(STACK).json))
-CI_REPOSITORY = $(or $(REGISTRY),$(error REGISTRY is not set: make $@ REGISTRY=name.azurecr.io))/dataopsml/ci
+CI_REPOSITORY = $(if $(REGISTRY),$$REGISTRY,$(error REGISTRY is not set: make $@ REGISTRY=name.azurecr.io))/dataopsml/ci
 CI_IMAGE = $(CI_REPOSITORY):$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
@@ -22,57 +22,59 @@ agent: ## get an agent ready: the CI image's packages or else its own, tools on 
 preview: ## what `make deploy` would do: make preview STACK=dev
 	@mkdir -p $(BUILD)
 	@$(CONFIGURE)
-	@$(PULUMI) preview --stack $(STACK) $(POLICY) --diff --suppress-permalink=true 2>&1 | tee $(BUILD)/preview-$(STACK).txt
+	@$(PULUMI) preview --stack "$$STACK" $(POLICY) --diff --suppress-permalink=true 2>&1 | tee "$(BUILD)/preview-$$STACK.txt"
 
 deploy: ## pulumi up with the policy pack: make deploy STACK=dev
 	@$(CONFIGURE)
-	@$(PULUMI) up --stack $(STACK) $(POLICY) --yes --skip-preview --suppress-permalink=true
+	@$(PULUMI) up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
 
 undeploy: ## pulumi destroy, dev only
-	@if [ "$(STACK)" != dev ]; then echo "Only the stack dev can be destroyed this way, not $(STACK)." >&2; exit 1; fi
-	@$(PULUMI) destroy --stack $(STACK) --yes --skip-preview --suppress-permalink=true
-	@$(PYTHON_BIN) -m infra.purge --stack $(STACK)
+	@if [ "$$STACK" != dev ]; then echo "Only the stack dev can be destroyed this way, not $$STACK." >&2; exit 1; fi
+	@$(PULUMI) destroy --stack "$$STACK" --yes --skip-preview --suppress-permalink=true
+	@$(PYTHON_BIN) -m infra.purge --stack "$$STACK"
 
 drift: ## is all as the stack says: make drift STACK=dev
 	@$(CONFIGURE)
-	@$(PYTHON_BIN) -m pipelines.agent drift $(STACK) $(BUILD)/drift-$(STACK).txt
+	@$(PYTHON_BIN) -m pipelines.agent drift "$$STACK" "$(BUILD)/drift-$$STACK.txt"
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
-	@$(PYTHON_BIN) -m mlops publish --stack $(STACK) $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$(DATA)") \
+	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$$DATA") \
 	$(if $(KEEP_DEFAULT),--keep-default)
 
 smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack $(STACK) --data "$(DATA)" $(if $(CODE_VERSION),--version "$(CODE_VERSION)") $(if $(INCOMING),--incoming) \
-	$(if $(TF_BUILD),--azure-devops)
+	@$(PYTHON_BIN) -m mlops run --stack "$$STACK" --data "$$DATA" \
+	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.
 cancel: ## cancel the run that is under way: make cancel STACK=dev
-	@$(PYTHON_BIN) -m mlops cancel --stack $(STACK) $(if $(TF_BUILD),--run "$(AMLRUN_ID)")
+	@$(PYTHON_BIN) -m mlops cancel --stack "$$STACK" $(if $(TF_BUILD),--run "$${AMLRUN_ID:-}")
 
 share: ## put the tested model into the shared registry: make share STACK=staging
-	@$(PYTHON_BIN) -m mlops share --stack $(STACK)
+	@$(PYTHON_BIN) -m mlops share --stack "$$STACK"
 
 promote: ## promote the model: make promote FROM=staging TO=prod
-	@$(PYTHON_BIN) -m mlops promote --from $(FROM) --to $(TO) $(if $(TF_BUILD),--shared)
+	@$(PYTHON_BIN) -m mlops promote --from "$${FROM:?make promote FROM=staging TO=prod}" --to "$${TO:?make promote FROM=staging TO=prod}" $(if $(TF_BUILD),--shared)
 
 rollback: ## take the last promotion back: make rollback STACK=prod
-	@$(PYTHON_BIN) -m mlops rollback --stack $(STACK)
+	@$(PYTHON_BIN) -m mlops rollback --stack "$$STACK"
 
 release:
-	@$(PYTHON_BIN) -m pipelines.agent release $(BUILD)/release-$(STACK)
+	@$(PYTHON_BIN) -m pipelines.agent release "$(BUILD)/release-$$STACK"
 
 release-check:
-	@$(PYTHON_BIN) -m pipelines.agent check "$(RELEASE)"
+	@$(PYTHON_BIN) -m pipelines.agent check "$${RELEASE:?make release-check RELEASE=folder}"
 
 comment:
-	@$(PYTHON_BIN) -m pipelines.agent comment $(STACK) $(BUILD)/preview-$(STACK).txt
+	@$(PYTHON_BIN) -m pipelines.agent comment "$$STACK" "$(BUILD)/preview-$$STACK.txt"
 
 work-item:
-	@$(PYTHON_BIN) -m pipelines.agent work-item $(STACK) $(BUILD)/drift-$(STACK).txt
+	@$(PYTHON_BIN) -m pipelines.agent work-item "$$STACK" "$(BUILD)/drift-$$STACK.txt"
 
 test-report: tools ## tests of one tier with results and coverage as files: make test-report TIER=unit
 	@mkdir -p $(BUILD)
-	@$(PYTHON_BIN) -m pytest tests/$(TIER) --junitxml=$(BUILD)/tests-$(TIER).xml --cov --cov-report=xml:$(BUILD)/coverage-$(TIER).xml
+	@: "$${TIER:?make test-report TIER=unit}"
+	@$(PYTHON_BIN) -m pytest "tests/$$TIER" --junitxml="$(BUILD)/tests-$$TIER.xml" --cov \
+	--cov-report="xml:$(BUILD)/coverage-$$TIER.xml"
 
 lint-pipelines: .venv/installed
 	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines rehearsal
@@ -92,10 +94,10 @@ ci-image-scan:
 ci-image-push:
 	@docker push "$(CI_IMAGE)"
 	@if [ "$${BUILD_SOURCEBRANCH:-}" = refs/heads/main ]; then \
-	docker tag "$(CI_IMAGE)" $(CI_REPOSITORY):main; docker push $(CI_REPOSITORY):main; fi
+	docker tag "$(CI_IMAGE)" "$(CI_REPOSITORY):main"; docker push "$(CI_REPOSITORY):main"; fi
 
 verify-azure: .venv/installed ## ask a deployed stack what the code believes of Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
-	@$(PYTHON_BIN) -m verification --stack "$(STACK)" --as "$(or $(NAME),azure)" $(if $(CHANGES),--allow-changes)
+	@$(PYTHON_BIN) -m verification --stack "$$STACK" --as "$${NAME:-azure}" $(if $(CHANGES),--allow-changes)
 
 rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(START)

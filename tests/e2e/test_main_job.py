@@ -233,12 +233,14 @@ def test_a_failing_training_step_is_shown_and_keeps_the_model(machine: Machine, 
     before = registered_versions(machine)
     few = "".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[:21])
 
-    up = machine.make("up", f"DATA={_broken(tmp_path, 'few', few)}")
+    odd = "few $(touch made-by-a-name)`touch made-by-a-name`';\""  # shell code, wherever it is not taken as text
+    up = machine.make("up", f"DATA={_broken(tmp_path, odd, few)}")
 
     assert up.code != 0, up.text
     assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
     assert re.search(r"train\b.*Failed", up.text), up.text
     assert "at least 50 are needed" in up.text, f"the step's own error is not shown:\n{up.text}"
+    assert not (ROOT / "made-by-a-name").exists()
     assert registered_versions(machine) == before
 
 

@@ -24,7 +24,27 @@ def _output_path(target: Target) -> Answer:
     return judged(f"nothing in {_FOLDER}/ of the training container is named after run {job.name}", holds=False)
 
 
+def _literal_inputs(target: Target) -> Answer:
+    """Every step reads its literal inputs from variables, and ends with the name of one that is not set."""
+    job = jobs.newest(target.clients)
+    if job is None:
+        return skipped("no run: `make smoke` starts one")
+    steps = target.history.steps(job.name)
+    missing = [step.name for step in steps if "The variable AZUREML_PARAMETER_" in target.history.log(step.run)]
+    if missing:
+        return judged(f"not set in {', '.join(missing)} of run {job.name}", holds=False)
+    if not any(step.status == "Completed" for step in steps):
+        return skipped(f"no step of run {job.name} has completed")
+    return judged(f"read by the steps of run {job.name}", holds=True)
+
+
 PROBES = (
+    Probe(
+        name="literal-inputs",
+        believed="a pipeline's step finds its literal inputs in AZUREML_PARAMETER_<name>, as they were given",
+        basis="azure-ai-ml, docstring of CommandJob; Azure/azureml-assets, run_finetune; docs/adr/0020",
+        ask=_literal_inputs,
+    ),
     Probe(
         name="step-output-path",
         believed="a step's output goes to the path that the pipeline component gives it, on the training datastore",

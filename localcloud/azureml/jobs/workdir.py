@@ -82,12 +82,17 @@ class WorkFolder:
         self.outputs = {name: text for (name, _), text in zip(asked, texts[len(given) :], strict=True)}
 
     def variables(self) -> dict[str, str]:
-        """AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME, as Azure ML sets them for data."""
-        given = {
-            f"AZURE_ML_INPUT_{name}": text
-            for name, text in self.inputs.items()
-            if text is not None and self._run.inputs[name]["type"] != "literal"
-        }
+        """AZUREML_PARAMETER_NAME for literal inputs, AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME for data.
+
+        Values are exactly those that the command's placeholders stand for. Source of the first: azure-ai-ml, docstring
+        of `CommandJob`; Azure/azureml-assets, whose fine-tuning components read their literal inputs so in every
+        pipeline job ("The actual values for them will be read from env variables").
+        """
+        given = {}
+        for name, text in self.inputs.items():
+            if text is not None:
+                literal = self._run.inputs[name]["type"] == "literal"
+                given[f"{'AZUREML_PARAMETER' if literal else 'AZURE_ML_INPUT'}_{name}"] = text
         return given | {f"AZURE_ML_OUTPUT_{name}": text for name, text in self.outputs.items()}
 
     async def send_outputs(self, *, succeeded: bool) -> None:

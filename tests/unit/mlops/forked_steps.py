@@ -1,7 +1,7 @@
 """Runs the components' programs as processes of their own that have MLflow and scikit-learn imported already.
 
 Importing them takes most of a step's time, so one process does it once and forks for every step. Run as a program it
-reads a step a line, {program, words, out, err}, and answers its exit code.
+reads a step a line, {program, words, variables, out, err}, and answers its exit code.
 """
 
 from __future__ import annotations
@@ -31,10 +31,16 @@ class Steps:
             [sys.executable, __file__], env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, program: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: Path, words: list[str], variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the program with the words, and `variables` on top of the environment of every step."""
         out, err = self._folder / "out", self._folder / "err"
         given, answered = _pipe(self._parent.stdin), _pipe(self._parent.stdout)
-        step = {"program": str(program), "words": words, "out": str(out), "err": str(err)}
+        step = {
+            "program": str(program), "words": words, "variables": dict(variables or {}), "out": str(out),
+            "err": str(err),
+        }  # fmt: skip
         given.write(json.dumps(step) + "\n")
         given.flush()
         code = int(answered.readline())
@@ -57,6 +63,7 @@ def _serve() -> None:
         step = json.loads(line)
         child = os.fork()
         if child == 0:
+            os.environ.update(step["variables"])
             _become(Path(step["program"]), step["words"], step["out"], step["err"])
             return
         _, status = os.waitpid(child, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from azure.ai.ml import load_component
 
 from data.make_diabetes import FILE
+from mlops import component_commands
 from mlops.components.evaluate.src.evaluate import Metrics, Thresholds, decide, newest_version, read_thresholds
 from mlops.components.train.src.train import split
+from mlops.errors import InvalidError
 from tests.unit.mlops import forked_steps
 
 COMPONENTS = Path(__file__).resolve().parents[3] / "mlops" / "components"
@@ -32,10 +36,13 @@ class Steps:
     tracking: str
     processes: forked_steps.Steps
 
-    def run(self, step: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    def run(self, step: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
+        """Paths stand on the command line, literal inputs in variables, as in the component's specification."""
+        paths = {name: value for name, value in inputs.items() if isinstance(value, Path)}
+        words = [word for name, value in paths.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        literals = {f"AZUREML_PARAMETER_{name}": str(value) for name, value in inputs.items() if name not in paths}
         (program,) = (COMPONENTS / step / "src").glob("*.py")
-        return self.processes.run(program, words)
+        return self.processes.run(program, words, literals)
 
     def pipeline(self, rows: pd.DataFrame, name: str) -> dict[str, Any]:
         """Train, evaluate, register; the report."""
@@ -45,7 +52,7 @@ class Steps:
         rows.to_parquet(engineered / "part-0.parquet", index=False)
         model, held_out, evaluation, report = (place / one for one in ("model", "held_out", "evaluation", "report"))
         for done in (
-            self.run("train", engineered=engineered, model=model, held_out=held_out),
+            self.run("train", engineered=engineered, alpha=1.0, model=model, held_out=held_out),
             self.run("evaluate", model=model, held_out=held_out, model_name="diabetes", evaluation=evaluation),
             self.run(
                 "register",
@@ -171,8 +178,48 @@ def test_thresholds_that_are_incomplete_or_no_numbers_are_named(tmp_path: Path, 
 def test_too_few_rows_end_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:
     rows.head(10).to_parquet(tmp_path / "few.parquet", index=False)
 
-    done = steps.run("train", engineered=tmp_path, model=tmp_path / "model", held_out=tmp_path / "held_out")
+    done = steps.run("train", engineered=tmp_path, alpha=1.0, model=tmp_path / "model", held_out=tmp_path / "held_out")
 
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == ("there are 10 complete rows: at least 50 are needed to train")
     assert not (tmp_path / "model").exists()
+
+
+_SPECIFICATIONS = sorted(COMPONENTS.glob("*/component.yml"))
+
+
+@pytest.mark.parametrize("file", _SPECIFICATIONS, ids=lambda file: str(file.parent.name))
+def test_no_literal_input_stands_in_a_command_and_the_program_reads_each(file: Path) -> None:
+    component: Any = load_component(source=file)
+
+    component_commands.check(component.name, component.command, component.inputs)
+
+    (program,) = (one for one in (file.parent / "src").glob("*.py") if one.name in component.command)
+    literals = [name for name, port in component.inputs.items() if f"${{{{inputs.{name}}}}}" not in component.command]
+    read = re.findall(r'parameter\("(\w+)"\)', program.read_text(encoding="utf-8"))
+    assert sorted(read) == sorted(literals)
+
+
+@pytest.mark.parametrize("place", ["${{inputs.name}}", "'${{ inputs.name }}'", '$[[--name "${{inputs.name}}"]]'])
+def test_a_component_with_a_literal_input_in_its_command_is_not_published(place: str) -> None:
+    ports = {"name": SimpleNamespace(type="string"), "data": SimpleNamespace(type="uri_folder")}
+
+    with pytest.raises(InvalidError, match=r"\$\{\{inputs\.name\}\}.*AZUREML_PARAMETER_name"):
+        component_commands.check("step", f"python step.py --data ${{{{inputs.data}}}} {place}", ports)
+
+
+@pytest.mark.parametrize("step", ["train", "evaluate", "register"])
+def test_an_input_that_is_not_there_is_named(steps: Steps, step: str, tmp_path: Path) -> None:
+    paths = {
+        "train": ("engineered", "model", "held_out"),
+        "evaluate": ("model", "held_out", "evaluation"),
+        "register": ("model", "evaluation", "report"),
+    }
+
+    done = steps.run(step, **{name: tmp_path / name for name in paths[step]})
+
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"The variable AZUREML_PARAMETER_\w+ is not set: it has the input \w+ of this component\.",
+        done.stderr.strip().splitlines()[-1],
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from tests.unit.http_service import Service
 from tests.unit.mlops.databricks_workspace import RUN, SECRET, TOKEN, Workspace, state
@@ -20,19 +22,24 @@ from tests.unit.mlops.databricks_workspace import RUN, SECRET, TOKEN, Workspace,
 PROGRAM = Path(__file__).resolve().parents[3] / "mlops/components/run_databricks_notebook/src/run_notebook.py"
 _FOREIGN = ("AZURE", "ARM_", "MSI", "IDENTITY", "DATABRICKS", "HTTP", "http", "NO_PROXY", "no_proxy", "ALL_PROXY")
 _sleep = time.sleep
-_OPTIONS = {
-    "notebook-path": "/Shared/train/feature_engineering",
-    "instance-pool-id": "pool-1",
-    "cluster-policy-id": "policy-1",
-    "spark-version": "17.3.x-scala2.13",
-    "input-uri": "abfss://d@a.dfs.core.windows.net/in",
-    "output-base": "abfss://d@a.dfs.core.windows.net/out/",
-    "output": "out",
+_NOTEBOOK = "/dataopsml/notebooks/0123/feature_engineering"
+_INPUTS = {
+    "notebook_path": _NOTEBOOK,
+    "instance_pool_id": "pool-1",
+    "cluster_policy_id": "policy-1",
+    "spark_version": "17.3.x-scala2.13",
+    "num_workers": 1,
+    "input_uri": "abfss://d@a.dfs.core.windows.net/in",
+    "output_base": "abfss://d@a.dfs.core.windows.net/out/",
+    "timeout_minutes": 60,
 }
 
 
 class Step:
-    """The step's program: in this process, which spares the start of an interpreter a test, or in one of its own."""
+    """The step's program: in this process, which spares the start of an interpreter a test, or in one of its own.
+
+    `written` are the answers of storage, by folder: whether there is a file in it, or the refusal to list it.
+    """
 
     def __init__(self, url: str, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._url, self._patch, self._capsys = url, patch, capsys
@@ -45,20 +52,32 @@ class Step:
         }  # fmt: skip
         for name, value in given.items():
             patch.setenv(name, value)
+        patch.syspath_prepend(PROGRAM.parent)
+        self.written: dict[str, bool | Exception] = {"abfss://d@a.dfs.core.windows.net/out/run-1": True}
+        patch.setattr(importlib.import_module("output_folder"), "has_files", self._has_files)
 
-    def _words(self, options: dict[str, Any]) -> list[str]:
-        given = _OPTIONS | {"workspace-url": self._url} | {k.replace("_", "-"): str(v) for k, v in options.items()}
-        return [word for k, v in given.items() for word in (f"--{k}", v)]
+    def _has_files(self, credential: Any, uri: str) -> bool:
+        answer = self.written[uri]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def start(self, **options: Any) -> subprocess.Popen[str]:
+    def give(self, inputs: dict[str, Any]) -> None:
+        """As Azure ML does: literal inputs are variables."""
+        for name, value in (_INPUTS | {"workspace_url": self._url} | inputs).items():
+            self._patch.setenv(f"AZUREML_PARAMETER_{name}", str(value))
+
+    def start(self, **inputs: Any) -> subprocess.Popen[str]:
+        self.give(inputs)
         return subprocess.Popen(
-            [sys.executable, PROGRAM.name, *self._words(options)],
+            [sys.executable, PROGRAM.name, "--output", "out"],
             cwd=PROGRAM.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, **options: Any) -> tuple[int, str, list[str]]:
+    def run(self, **inputs: Any) -> tuple[int, str, list[str]]:
         """Exit code, standard output, lines of standard error. No token is in either; another error is the test's."""
-        self._patch.setattr(sys, "argv", [str(PROGRAM), *self._words(options)])
+        self.give(inputs)
+        self._patch.setattr(sys, "argv", [str(PROGRAM), "--output", "out"])
         self._patch.setattr(time, "sleep", lambda seconds: _sleep(min(seconds, 0.01)))  # what it waits for has happened
         mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGTERM)
         code, said = 0, ""
@@ -102,6 +121,52 @@ def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, st
     assert workspace.cancelled == []
 
 
+def test_inputs_reach_the_notebook_as_they_are(workspace: Workspace, step: Step) -> None:
+    hostile = "abfss://d@a.dfs.core.windows.net/a$(touch x)`touch y`';\"\n --output-base x.csv"
+
+    code, _, err = step.run(input_uri=hostile)
+
+    assert (code, err) == (0, [])
+    (task,) = workspace.submitted[0]["tasks"]
+    assert task["notebook_task"]["base_parameters"]["input_uri"] == hostile
+
+
+def test_an_input_that_azure_ml_did_not_set_is_named(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    step.give({})
+    monkeypatch.delenv("AZUREML_PARAMETER_input_uri")
+
+    done = subprocess.run([sys.executable, PROGRAM], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "The variable AZUREML_PARAMETER_input_uri is not set: it has the input input_uri of this component.\n"
+    )
+
+
+def test_a_notebook_that_wrote_nothing_fails_the_step(workspace: Workspace, step: Step) -> None:
+    step.written = dict.fromkeys(step.written, False)
+
+    code, out, err = step.run()
+
+    assert (code, len(err)) == (1, 1), err
+    assert err[0] == (
+        f"The notebook {_NOTEBOOK} failed: it succeeded, but wrote no file to abfss://d@a.dfs.core.windows.net/out/"
+        "run-1: a notebook of this component writes to its parameter output_uri"
+    )
+    assert "result:" not in out
+    assert workspace.cancelled == [], "it has ended"
+
+
+def test_an_output_that_may_not_be_listed_fails_the_step_and_says_so(step: Step) -> None:
+    step.written = dict.fromkeys(step.written, HttpResponseError("403 AuthorizationPermissionMismatch"))
+
+    code, _, err = step.run()
+
+    assert (code, len(err)) == (1, 1), err
+    assert err[0].endswith("/out/run-1 cannot be listed: 403 AuthorizationPermissionMismatch"), err
+
+
 def test_a_workspace_that_is_busy_for_a_moment_ends_nothing(workspace: Workspace, step: Step) -> None:
     workspace.busy = 2
 
@@ -121,7 +186,7 @@ def test_a_notebook_that_raises_ends_the_step_with_its_own_error_and_trace(works
     assert err == [
         "Traceback …",
         "ValueError: no rows",
-        "The notebook /Shared/train/feature_engineering failed: ValueError: no rows are left (TERMINATED, FAILED)",
+        f"The notebook {_NOTEBOOK} failed: ValueError: no rows are left (TERMINATED, FAILED)",
     ]
     assert workspace.cancelled == [], "it has ended"
 
@@ -211,7 +276,7 @@ def test_a_run_that_is_not_taken_ends_the_step_in_databricks_words(
 
     assert (exit_code, len(err)) == (1, 1), err
     # With 401 and 403 the SDK says after it how it signed in.
-    assert err[0].startswith(f"The notebook /Shared/train/feature_engineering failed: {message}"), err
+    assert err[0].startswith(f"The notebook /dataopsml/notebooks/0123/feature_engineering failed: {message}"), err
     assert workspace.cancelled == []
 
 
@@ -233,7 +298,9 @@ def test_a_token_that_databricks_does_not_know_ends_the_step(workspace: Workspac
     code, _, err = step.run()
 
     assert code == 1
-    assert err[-1].startswith("The notebook /Shared/train/feature_engineering failed: Credential was not sent"), err
+    assert err[-1].startswith(
+        "The notebook /dataopsml/notebooks/0123/feature_engineering failed: Credential was not sent"
+    ), err
 
 
 def test_a_step_that_is_stopped_cancels_its_run(workspace: Workspace, step: Step) -> None:
@@ -255,5 +322,5 @@ def test_an_address_that_is_none_ends_the_step_without_a_trace(step: Step) -> No
     code, _, err = step.run(workspace_url="adb-1.1 azuredatabricks.net")
 
     assert code == 1
-    assert err[-1].startswith("The notebook /Shared/train/feature_engineering failed: "), err
+    assert err[-1].startswith("The notebook /dataopsml/notebooks/0123/feature_engineering failed: "), err
     assert not any(line.startswith("Traceback") for line in err), err

@@ -18,7 +18,26 @@ def test_the_blob_s_path_has_the_content_s_hash(tmp_path: Path) -> None:
 
     data = training_data.read(file)
 
-    assert data.uri("acct", "box") == f"abfss://box@acct.dfs.core.windows.net/data/{sha256}/rows.csv"
+    assert data.uri("acct", "box") == f"abfss://box@acct.dfs.core.windows.net/data/{sha256}/data.csv"
+
+
+@pytest.mark.parametrize("name", ["a$(touch x).csv", "`touch x`.csv", "a;b'\".csv", "a\nb.csv", "-rf", "März 1.csv"])
+def test_the_file_s_name_is_in_no_address(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"a,b\n1,2\n")
+    (tmp_path / "plain.csv").write_bytes(b"a,b\n1,2\n")
+
+    data, plain = training_data.read(tmp_path / name), training_data.read(tmp_path / "plain.csv")
+
+    assert data.uri("acct", "box") == plain.uri("acct", "box")
+    assert data.name.endswith(name)
+
+
+def test_a_name_is_shown_without_what_a_terminal_or_a_pipeline_would_obey() -> None:
+    assert training_data.shown("incoming/März 1.csv") == "incoming/März 1.csv"
+    assert training_data.shown("a\n##vso[task.setvariable variable=X]y\x1b[2J.csv") == (
+        "a%0A%23%23vso%5Btask.setvariable variable%3DX%5Dy%1B%5B2J.csv"
+    )
+    assert training_data.shown("\udcff.csv") == "%FF.csv", "a name that is no UTF-8"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

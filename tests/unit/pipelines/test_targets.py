@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,45 @@ def _make(*words: str, build: bool = False, **variables: str) -> subprocess.Comp
     )  # fmt: skip
 
 
-def _command(*words: str, build: bool = False, **variables: str) -> str:
-    """What the target gives to Python, which is not run."""
-    done = _make("--dry-run", *words, build=build, **variables)
-    assert done.returncode == 0, done.stderr
-    return " ".join(done.stdout.replace("\\\n", " ").partition(" -m ")[2].split())
+_RECORDER = """\
+#!{python} -SI
+import json, os, sys
+with open(os.environ["RECORD"], "a") as file:
+    print(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]), file=file)
+"""
+
+
+class Recorded:
+    """make's targets with programs in place of Python and Pulumi that write down their arguments and do nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("python", "pulumi", "python-bin"):
+            (folder / name).write_text(_RECORDER.format(python=sys.executable), encoding="utf-8")
+            (folder / name).chmod(0o755)
+
+    def run(self, *words: str, build: bool = False, **variables: str) -> list[list[str]]:
+        """The commands that a target runs."""
+        record = self.folder / "record"
+        record.unlink(missing_ok=True)
+        given = {
+            "RECORD": str(record), "PATH": f"{self.folder}:{os.environ['PATH']}", "PULUMI_BACKEND_URL": "none",
+            "PULUMI_HOME": str(self.folder),
+        }  # fmt: skip
+        done = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **given, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+
+    def python(self, *words: str, build: bool = False, **variables: str) -> str:
+        """The only command, which is one of Python's modules."""
+        (command,) = self.run(*words, build=build, **variables)
+        assert command[:2] == ["python-bin", "-m"]
+        return " ".join(command[2:])
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    return Recorded(tmp_path)
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod", "local"])
@@ -58,18 +94,18 @@ def test_the_pulumi_task_meets_it_too() -> None:
         (("publish", "STACK=dev"), "mlops publish --stack dev", "mlops publish --stack dev --azure-devops"),
         (
             ("publish", "STACK=dev", "WITH_DATA=1", "DATA=d.csv"),
-            'mlops publish --stack dev --data "d.csv"',
-            'mlops publish --stack dev --azure-devops --data "d.csv"',
+            "mlops publish --stack dev --data d.csv",
+            "mlops publish --stack dev --azure-devops --data d.csv",
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv"),
-            'mlops run --stack dev --data "d.csv"',
-            'mlops run --stack dev --data "d.csv" --azure-devops',
+            "mlops run --stack dev --data d.csv",
+            "mlops run --stack dev --data d.csv --azure-devops",
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv", "INCOMING=1"),
-            'mlops run --stack dev --data "d.csv" --incoming',
-            'mlops run --stack dev --data "d.csv" --incoming --azure-devops',
+            "mlops run --stack dev --data d.csv --incoming",
+            "mlops run --stack dev --data d.csv --incoming --azure-devops",
         ),
         (
             ("publish", "STACK=prod", "KEEP_DEFAULT=1"),
@@ -78,11 +114,11 @@ def test_the_pulumi_task_meets_it_too() -> None:
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv", "CODE_VERSION=417"),
-            'mlops run --stack dev --data "d.csv" --version "417"',
-            'mlops run --stack dev --data "d.csv" --version "417" --azure-devops',
+            "mlops run --stack dev --data d.csv --version 417",
+            "mlops run --stack dev --data d.csv --version 417 --azure-devops",
         ),
         # A build that has started no run leaves those of others alone.
-        (("cancel", "STACK=dev"), "mlops cancel --stack dev", 'mlops cancel --stack dev --run ""'),
+        (("cancel", "STACK=dev"), "mlops cancel --stack dev", "mlops cancel --stack dev --run "),
         (
             ("promote", "FROM=staging", "TO=prod"),
             "mlops promote --from staging --to prod",
@@ -92,10 +128,50 @@ def test_the_pulumi_task_meets_it_too() -> None:
         (("rollback", "STACK=prod"), "mlops rollback --stack prod", "mlops rollback --stack prod"),
     ],
 )
-def test_a_build_and_a_workstation_use_the_same_verb(words: tuple[str, ...], workstation: str, build: str) -> None:
-    assert _command(*words) == workstation
-    assert _command(*words, build=True) == build
+def test_a_build_and_a_workstation_use_the_same_verb(
+    recorded: Recorded, words: tuple[str, ...], workstation: str, build: str
+) -> None:
+    assert recorded.python(*words) == workstation
+    assert recorded.python(*words, build=True) == build
 
 
-def test_a_build_cancels_the_run_that_its_smoke_step_named() -> None:
-    assert _command("cancel", "STACK=dev", build=True, AMLRUN_ID="run-7") == 'mlops cancel --stack dev --run "run-7"'
+def test_a_build_cancels_the_run_that_its_smoke_step_named(recorded: Recorded) -> None:
+    assert (
+        recorded.python("cancel", "STACK=dev", build=True, AMLRUN_ID="run-7") == "mlops cancel --stack dev --run run-7"
+    )
+
+
+_MADE = ROOT / "made-by-a-value"
+_TOUCH = f"touch {_MADE.name}"
+_ODD = [
+    "-my data.csv", "März.csv", "#x.csv", "%.csv", "a\\b.csv", "*.csv", "~", "$HOME", "$$", f"a$({_TOUCH}).csv",
+    f"a`{_TOUCH}`.csv", f"$(shell {_TOUCH})", f"$(error no){_TOUCH}", f"a;{_TOUCH};.csv", f"a\";{_TOUCH};\".csv",
+    f"a';{_TOUCH};'.csv", f"a\n{_TOUCH}\n.csv", f"a&{_TOUCH}&.csv", f"a|{_TOUCH}", f"a>{_TOUCH}",
+]  # fmt: skip
+# `preview` and `drift` name a file after the stack, and names of files are short.
+_IN_FULL = [("up", "DATA"), ("smoke", "DATA"), ("deploy", "STACK"), ("preview", "STACK"), ("drift", "STACK")]
+_TARGETS = [
+    ("up", "DATA"), ("run", "DATA"), ("publish", "DATA"), ("smoke", "DATA"), ("up", "STACK"), ("status", "STACK"),
+    ("destroy", "STACK"), ("preview", "STACK"), ("deploy", "STACK"), ("drift", "STACK"), ("publish", "STACK"),
+    ("share", "STACK"), ("rollback", "STACK"), ("release", "STACK"), ("comment", "STACK"), ("work-item", "STACK"),
+    ("smoke", "CODE_VERSION"), ("cancel", "AMLRUN_ID"), ("promote", "FROM"), ("promote", "TO"),
+    ("release-check", "RELEASE"), ("verify-azure", "STACK"), ("verify-azure", "NAME"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("from_environment", [False, True], ids=["argument", "environment"])
+@pytest.mark.parametrize(("target", "name"), _TARGETS)
+def test_a_value_reaches_the_program_as_it_is(
+    recorded: Recorded, target: str, name: str, from_environment: bool
+) -> None:
+    """Neither make nor a shell expands a value, whatever is in it."""
+    others = {"STACK": "dev", "FROM": "staging", "TO": "prod", "WITH_DATA": "1"}
+    words = [f"BUILD={recorded.folder}", *(f"{key}={value}" for key, value in others.items() if key != name)]
+    odd = _ODD if (target, name) in _IN_FULL else ["".join(_ODD)]
+    for value in odd:
+        given, variables = ([], {name: value}) if from_environment else ([f"{name}={value}"], {})
+
+        commands = recorded.run(target, *words, *given, build=target == "cancel", **variables)
+
+        assert any(value in word for command in commands for word in command), (value, commands)
+        assert not _MADE.exists(), value

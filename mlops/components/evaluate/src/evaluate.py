@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,18 +78,29 @@ def newest_version(name: str) -> str | None:
     return max((version for version in versions if version.isdecimal()), key=int, default=None)
 
 
+def parameter(name: str) -> str:
+    """Return a literal input, which Azure ML gives to the process as a variable.
+
+    Ends the program when the variable is missing. The name of the variable: azure-ai-ml, docstring of `CommandJob`.
+    """
+    variable = f"AZUREML_PARAMETER_{name}"
+    if variable not in os.environ:
+        sys.exit(f"The variable {variable} is not set: it has the input {name} of this component.")
+    return os.environ[variable]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("model", "held-out", "evaluation"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--model-name", required=True)
     options = parser.parse_args()
+    model_name = parameter("model_name")
     rows = pd.read_parquet(options.held_out)
     new = measure(mlflow.sklearn.load_model(str(options.model)), rows)
-    version = newest_version(options.model_name)
+    version = newest_version(model_name)
     registered = None
     if version is not None:
-        local = mlflow.artifacts.download_artifacts(f"models:/{options.model_name}/{version}")
+        local = mlflow.artifacts.download_artifacts(f"models:/{model_name}/{version}")
         registered = measure(mlflow.sklearn.load_model(local), rows)
     decision = decide(new, registered, read_thresholds())
     with mlflow.start_run():

@@ -2,20 +2,22 @@
 
 The identity is the job's; Databricks knows it as a service principal. SIGTERM, which Azure ML sends when a step is
 cancelled, cancels the run. The idempotency token is made of the job's run id: a job that Azure ML
-starts again finds the run that it started before.
+starts again finds the run that it started before. A notebook that succeeds and writes no file to its parameter
+output_uri fails the step, which would hand on an empty folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
 
+from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from databricks.sdk import WorkspaceClient
@@ -24,6 +26,7 @@ from databricks.sdk.credentials_provider import CredentialsStrategy
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
+from output_folder import has_files  # type: ignore[import-not-found]
 
 # The application id of Azure Databricks, the same in every tenant.
 _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
@@ -37,9 +40,8 @@ _REFUSALS = (DatabricksError, AzureError, OSError)
 class _EntraIdentity(CredentialsStrategy):
     """The SDK has no strategy for a managed identity outside of virtual machines: ask azure-identity for each token."""
 
-    def __init__(self) -> None:
-        client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
-        self._credential = ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
 
     def auth_type(self) -> str:
         return "entra-identity"
@@ -52,35 +54,68 @@ class NotebookError(Exception):
     """The run did not succeed; the text is the notebook's own error where it has one."""
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    texts = (
-        "workspace-url", "notebook-path", "instance-pool-id", "cluster-policy-id", "spark-version", "input-uri",
-        "output-base", "output",
-    )  # fmt: skip
-    for name in texts:
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--num-workers", type=int, default=1)
-    parser.add_argument("--timeout-minutes", type=int, default=60)
-    return parser.parse_args(arguments)
+@dataclass(frozen=True)
+class Inputs:
+    """The component's literal inputs."""
+
+    workspace_url: str
+    notebook_path: str
+    instance_pool_id: str
+    cluster_policy_id: str
+    spark_version: str
+    num_workers: int
+    input_uri: str
+    output_base: str
+    timeout_minutes: int
 
 
-def submit(client: WorkspaceClient, options: argparse.Namespace, run_id: str) -> int:
+def read_inputs() -> Inputs:
+    return Inputs(
+        workspace_url=parameter("workspace_url"),
+        notebook_path=parameter("notebook_path"),
+        instance_pool_id=parameter("instance_pool_id"),
+        cluster_policy_id=parameter("cluster_policy_id"),
+        spark_version=parameter("spark_version"),
+        num_workers=int(parameter("num_workers")),
+        input_uri=parameter("input_uri"),
+        output_base=parameter("output_base"),
+        timeout_minutes=int(parameter("timeout_minutes")),
+    )
+
+
+def parameter(name: str) -> str:
+    """Return a literal input, which Azure ML gives to the process as a variable.
+
+    Ends the program when the variable is missing. The name of the variable: azure-ai-ml, docstring of `CommandJob`.
+    """
+    variable = f"AZUREML_PARAMETER_{name}"
+    if variable not in os.environ:
+        sys.exit(f"The variable {variable} is not set: it has the input {name} of this component.")
+    return os.environ[variable]
+
+
+def job_credential() -> TokenCredential:
+    """Return the credential of the job's managed identity; outside of Azure ML, whatever azure-identity finds."""
+    client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
+    return ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
+
+
+def submit(client: WorkspaceClient, inputs: Inputs, output_uri: str, run_id: str) -> int:
     """Start the run (or find the one that this job started before); its id."""
     cluster = ClusterSpec(
-        spark_version=options.spark_version,
-        policy_id=options.cluster_policy_id,
-        instance_pool_id=options.instance_pool_id,
-        driver_instance_pool_id=options.instance_pool_id,
-        num_workers=options.num_workers,
+        spark_version=inputs.spark_version,
+        policy_id=inputs.cluster_policy_id,
+        instance_pool_id=inputs.instance_pool_id,
+        driver_instance_pool_id=inputs.instance_pool_id,
+        num_workers=inputs.num_workers,
         data_security_mode=DataSecurityMode.SINGLE_USER,
     )
-    parameters = {"input_uri": options.input_uri, "output_uri": f"{options.output_base.rstrip('/')}/{run_id}"}
-    notebook = NotebookTask(options.notebook_path, base_parameters=parameters, source=Source.WORKSPACE)
+    parameters = {"input_uri": inputs.input_uri, "output_uri": output_uri}
+    notebook = NotebookTask(inputs.notebook_path, base_parameters=parameters, source=Source.WORKSPACE)
     waiting = client.jobs.submit(
         run_name=f"azureml {run_id}",
         tasks=[SubmitTask(task_key=_TASK, new_cluster=cluster, notebook_task=notebook)],
-        timeout_seconds=int(timedelta(minutes=options.timeout_minutes).total_seconds()),
+        timeout_seconds=int(timedelta(minutes=inputs.timeout_minutes).total_seconds()),
         idempotency_token=run_id[:64],
     )
     return int(waiting.run_id)
@@ -142,6 +177,19 @@ def outcome(client: WorkspaceClient, run: Run) -> str:
     raise NotebookError(f"{reason or 'no reason is given'} ({ended or 'no state'})")
 
 
+def check_output(credential: TokenCredential, output_uri: str) -> None:
+    """Raise NotebookError when the notebook left no file in the folder that the step hands on."""
+    try:
+        written = has_files(credential, output_uri)
+    except (AzureError, ValueError) as error:
+        raise NotebookError(f"it succeeded, but its output {output_uri} cannot be listed: {error}") from error
+    if not written:
+        raise NotebookError(
+            f"it succeeded, but wrote no file to {output_uri}: a notebook of this component writes to its parameter "
+            "output_uri"
+        )
+
+
 def cancel(client: WorkspaceClient, run_id: int) -> None:
     """Ask for the end of a run; a refusal is said, and hides no error that led here."""
     print(f"cancelling Databricks run {run_id}", flush=True)
@@ -163,17 +211,20 @@ def cancel_on_sigterm(client: WorkspaceClient, run_id: int) -> None:
 
 
 def main() -> None:
-    options = parse(sys.argv[1:])
-    client = WorkspaceClient(config=Config(host=options.workspace_url, credentials_strategy=_EntraIdentity()))
+    inputs, azureml_run = read_inputs(), os.environ["AZUREML_RUN_ID"]
+    output_uri = f"{inputs.output_base.rstrip('/')}/{azureml_run}"
+    credential = job_credential()
+    client = WorkspaceClient(config=Config(host=inputs.workspace_url, credentials_strategy=_EntraIdentity(credential)))
     try:
         # A signal that comes while the run is being submitted waits until the run can be cancelled.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        run_id = submit(client, options, os.environ["AZUREML_RUN_ID"])
+        run_id = submit(client, inputs, output_uri, azureml_run)
         cancel_on_sigterm(client, run_id)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        result = outcome(client, follow(client, run_id, options.timeout_minutes))
+        result = outcome(client, follow(client, run_id, inputs.timeout_minutes))
+        check_output(credential, output_uri)
     except (NotebookError, *_REFUSALS) as error:
-        sys.exit(f"The notebook {options.notebook_path} failed: {error}")
+        sys.exit(f"The notebook {inputs.notebook_path} failed: {error}")
     print(f"The notebook's result: {result}", flush=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -43,21 +44,32 @@ def fit(rows: pd.DataFrame, alpha: float) -> Pipeline:
     return make_pipeline(StandardScaler(), Ridge(alpha=alpha)).fit(rows.drop(columns=TARGET), rows[TARGET])
 
 
+def parameter(name: str) -> str:
+    """Return a literal input, which Azure ML gives to the process as a variable.
+
+    Ends the program when the variable is missing. The name of the variable: azure-ai-ml, docstring of `CommandJob`.
+    """
+    variable = f"AZUREML_PARAMETER_{name}"
+    if variable not in os.environ:
+        sys.exit(f"The variable {variable} is not set: it has the input {name} of this component.")
+    return os.environ[variable]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("engineered", "model", "held-out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--alpha", type=float, default=1.0)
     options = parser.parse_args()
+    alpha = float(parameter("alpha"))
     rows = pd.read_parquet(options.engineered)
     try:
         training, held_out = split(rows)
     except ValueError as error:
         sys.exit(str(error))
     with mlflow.start_run() as run:
-        model = fit(training, options.alpha)
+        model = fit(training, alpha)
         predicted = model.predict(training.drop(columns=TARGET))
-        mlflow.log_params({"alpha": options.alpha})
+        mlflow.log_params({"alpha": alpha})
         mlflow.log_metrics(
             {
                 "training_rows": len(training),

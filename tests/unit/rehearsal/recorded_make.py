@@ -104,8 +104,9 @@ class Pipelines:
         }  # fmt: skip
         compiled = compile_pipeline(repository / file, repository, parameters or {}, predefined)
         log = self.folder / f"make-{self.builds}"
-        for file in (log, log.with_name(f"{log.name}.subscriptions")):
-            file.touch()
+        where = log.with_name(f"{log.name}.subscriptions")
+        log.touch()
+        where.touch()
         shell = {
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "MAKE_LOG": str(log),
             "MAKE_FAILS": fails, "MAKE_STOPS": stops, "PLAYER": str(os.getpid()),
@@ -119,12 +120,12 @@ class Pipelines:
         workspace.artifacts.mkdir(parents=True)
         records = Player(model.read(compiled), setting, workspace, predefined).play()
         lines, subscriptions = (
-            [tuple(line.split("|", 1)) for line in file.read_text(encoding="utf-8").splitlines()]
-            for file in (log, log.with_name(f"{log.name}.subscriptions"))
+            [tuple(line.split("|", 1)) for line in record.read_text(encoding="utf-8").splitlines()]
+            for record in (log, where)
         )
         said = "".join(one.read_text(encoding="utf-8") for one in sorted((workspace.root / "logs").glob("*.log")))
         asked = [(who, words) for who, words in lines if words != "agent"]
-        return Played(records, asked, said, [(where, words) for where, words in subscriptions])
+        return Played(records, asked, said, [(subscription, words) for subscription, words in subscriptions])
 
 
 def connection(environment: str) -> str:

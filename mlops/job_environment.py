@@ -11,17 +11,26 @@ from mlops.errors import InvalidError
 
 NAME = "dataopsml-training"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"
-_PYTHON = "3.11"
+# A constant, so that whoever publishes publishes the same version, whatever Python their checkout has.
+_PYTHON = "3.12"
 _LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
-_PACKAGES = ("azure-identity", "databricks-sdk", "pandas", "pyarrow", "pyyaml", "scikit-learn")
+# skops is for reading: models that earlier versions of the pipeline registered are in its format, MLflow's default,
+# and mlflow-skinny does not bring it.
+_PACKAGES = (
+    "azure-identity", "cloudpickle", "databricks-sdk", "pandas", "pyarrow", "pyyaml", "scikit-learn", "skops",
+)  # fmt: skip
 # On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
 # MLflow is newer. The components use only calls that both have.
 _ONLY_IN_JOBS = ("azureml-mlflow==1.62.0.post6", "mlflow-skinny==3.15.0")
 
 
 def conda_file(lock: Path = _LOCK) -> dict[str, Any]:
-    """Of conda's format. Raises InvalidError when the lock file does not pin a package."""
-    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+    """Of conda's format. Raises InvalidError when the lock file does not pin a package, or pins it more than once."""
+    locked = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    pins = dict(locked)
+    names = [name for name, _ in locked]
+    if forked := [name for name in _PACKAGES if names.count(name) > 1]:
+        raise InvalidError(f"{lock.name} pins {', '.join(forked)} more than once: jobs need one version of each.")
     missing = [name for name in _PACKAGES if name not in pins]
     if missing:
         raise InvalidError(f"{lock.name} does not pin {', '.join(missing)}: run `make lock`.")

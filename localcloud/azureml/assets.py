@@ -14,8 +14,9 @@ from typing import Any
 from localcloud.arm import ids, rules
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
-from localcloud.azureml import paths, specs
+from localcloud.azureml import environment_builds, paths, specs
 from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
+from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
 
@@ -52,6 +53,8 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
     specs.complete(ctx, resource, kind, workspace_of(ctx, resource.id))
     if existing is not None:
         check_unchanged(resource, existing, singular(kind))
+    elif kind == "environments":
+        environment_builds.admit(resource)
 
 
 def singular(kind: str) -> str:
@@ -83,7 +86,7 @@ def _changed(before: Json, after: Json) -> bool:
 
 
 async def put_version(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The container appears, or shows its newest version."""
+    """The container appears, or shows its newest version; an environment begins to be built."""
     container_id = resource.id.rsplit("/versions/", 1)[0]
     container = ctx.resources.get(container_id) or Resource(
         id=container_id,
@@ -99,6 +102,8 @@ async def put_version(ctx: Context, resource: Resource, existing: Resource | Non
         container.properties["nextVersion"] = str(int(resource.name) + 1) if resource.name.isdigit() else None
     container.properties["provisioningState"] = "Succeeded"
     ctx.resources.put(container)
+    if existing is None and resource.type.endswith("/environments/versions"):
+        ctx.offered[EnvironmentBuilds].begin(resource)
 
 
 async def delete_version(ctx: Context, resource: Resource, call: Call) -> None:

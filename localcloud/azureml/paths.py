@@ -82,7 +82,7 @@ def long_uri(workspace: Resource, datastore: str, path: str) -> str:
 
 
 def curated(reference: str) -> bool:
-    """Microsoft's own environments: recorded, as all are, and not looked up."""
+    """Whether a reference names one of Microsoft's own environments, in which no job can run here."""
     text = reference.lower()
     return "registries/azureml/" in text or text.removeprefix("azureml:").startswith("azureml-")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from localcloud.arm.registry import Call, ResourceType
 from localcloud.arm.store import Resource
-from localcloud.azureml import assets, registries, registry_storage, specs
+from localcloud.azureml import assets, environment_builds, registries, registry_storage, specs
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
 
@@ -47,6 +47,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
             raise user_error(f"modelType '{type_}' is not valid: use {', '.join(_MODEL_TYPES)}.")
     else:
         specs.complete(ctx, resource, kind, registry)
+    if kind == "environments":
+        environment_builds.admit(resource)
 
 
 async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource]:

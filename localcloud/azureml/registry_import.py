@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.arm import rules
 from localcloud.arm.registry import Call, ProviderRoute
 from localcloud.arm.store import Resource, now
-from localcloud.azureml import assets, paths, registries, registry_storage
+from localcloud.azureml import assets, environment_builds, paths, registries, registry_storage
 from localcloud.azureml.common import WORKSPACE, user_error
 from localcloud.core.context import Context
 from localcloud.storage.fabric import fabric_of
@@ -59,6 +59,8 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
         properties=properties | {"isArchived": False, "provisioningState": "Succeeded"},
         system_data={f"{verb}{key}": value for verb in ("created", "lastModified") for key, value in who.items()},
     )  # fmt: skip
+    if kind == "environments":
+        environment_builds.admit(copied)
     await assets.put_version(ctx, copied, None, call)
     ctx.resources.put(copied)
 

@@ -24,6 +24,7 @@ from localcloud.azureml import (
     uploads,
     workspaces,
 )
+from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.azureml.jobs import service as jobs_service
 from localcloud.azureml.mlflow import service as mlflow_service
 from localcloud.core.context import Context
@@ -40,6 +41,7 @@ class AzureMLService:
 
 def build(ctx: Context) -> AzureMLService:
     """Register the resource types and make the routes."""
+    ctx.offered[EnvironmentBuilds] = EnvironmentBuilds(ctx)
     for module in (
         workspaces,
         managed_network,

@@ -63,10 +63,9 @@ def ensure(
     if version is None:
         message = f"The environment '{name}' cannot be built: {python} is no usable Python interpreter."
         raise BuildError(message, "")
+    if found := find(cache, python, requirements, options=options):
+        return found
     home = cache / "environments" / _key(version, requirements, options)
-    if _is_whole(home):
-        (home / _BUILT).touch()
-        return home
     home.parent.mkdir(parents=True, exist_ok=True)
     with _locked(home):
         if not _is_whole(home):
@@ -81,10 +80,13 @@ def ensure(
 
 
 def find(cache: Path, python: Path, requirements: str, *, options: Sequence[str] = ()) -> Path | None:
-    """Return the environment if it is built, without building it."""
+    """Return the environment if it is built, and note that it is used; None if it is not built."""
     version = python_runtime.version_of(python)
     home = cache / "environments" / _key(version or "", requirements, options)
-    return home if _is_whole(home) else None
+    if not _is_whole(home):
+        return None
+    (home / _BUILT).touch()
+    return home
 
 
 def prune(cache: Path) -> list[Path]:

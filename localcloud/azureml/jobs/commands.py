@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from localcloud.arm.store import Resource
-from localcloud.azureml import hosts
+from localcloud.azureml import hosts, paths
+from localcloud.azureml.common import user_error
+from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.azureml.jobs import blob_logs, environment, expressions
 from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.azureml.jobs.nodes import Nodes
@@ -22,6 +25,7 @@ from localcloud.azureml.jobs.workdir import WorkFolder
 from localcloud.azureml.mlflow.access import RunTokens
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.engine.python_environments import BuildError
 
 _TAIL_LINES, _TAIL_CHARACTERS = 20, 2000
 LOST = "localcloud was stopped while the job ran: the job did not end. Submit it again."
@@ -58,6 +62,7 @@ class Commands:
         self._transfer = transfer
         self._tracking = tracking
         self._tokens = tokens
+        self._builds = ctx.offered[EnvironmentBuilds]
         self.nodes = Nodes(ctx)
 
     async def run(self, workspace: Resource, run: Run, parent: Run | None, stop: Stop, changed: Changed) -> None:
@@ -107,25 +112,49 @@ class Commands:
             try:
                 submitter = self._principal(run.submitter)
                 user = submitter.display_name if submitter is not None else run.submitter
-                begun, _ = await asyncio.gather(
-                    self._tracking.begin(attempt.workspace, run, attempt.parent, user), folder.prepare()
+                begun, _, home = await asyncio.gather(
+                    self._tracking.begin(attempt.workspace, run, attempt.parent, user),
+                    folder.prepare(),
+                    self._environment(attempt, folder),
                 )
-                await self._process(attempt, folder, begun)
+                await self._process(attempt, folder, begun, home)
             finally:
                 self._ctx.tasks.start(asyncio.to_thread(folder.clear), f"clear job {run.id}")
 
-    async def _process(self, attempt: _Attempt, folder: WorkFolder, experiment_id: str) -> None:
+    async def _environment(self, attempt: _Attempt, folder: WorkFolder) -> Path:
+        """The folder of the environment that the job declares, built if need be. Raises ServiceError with the log."""
+        run, workspace = attempt.run, attempt.workspace
+        version = paths.resolve_asset(self._ctx, workspace, str(run.spec["environment"]), "environments")
+        found = await self._builds.get(version)
+        folder.notes += found.warnings
+        if isinstance(found.place, Path):
+            return found.place
+        run.logs = [blob_logs.IMAGE_BUILD_LOG]
+        attempt.changed(run)
+        follower = FileFollower(found.place.log, BlobLog(self._ctx, workspace, run.id, blob_logs.IMAGE_BUILD_LOG))
+        following = asyncio.create_task(follower.run(), name=f"build log of {run.id}")
+        try:
+            return await asyncio.shield(found.place.done)  # other jobs may be waiting for it as well
+        except BuildError as error:
+            raise user_error(f"Image build failed. Build log: {blob_logs.IMAGE_BUILD_LOG}\n{error}") from error
+        finally:
+            follower.stop()
+            await following
+
+    async def _process(self, attempt: _Attempt, folder: WorkFolder, experiment_id: str, home: Path) -> None:
         run, workspace = attempt.run, attempt.workspace
         identity = self._principal(run.spec.get("identity"))
         secret = self._ctx.identities.grant_workload(None, identity.app_id) if identity is not None else None
         token = self._tokens.grant(run.id, workspace.id)
         access = environment.Access(token, identity, secret, experiment_id, hosts.data_plane(self._ctx, workspace))
-        variables = environment.variables(self._ctx.settings, workspace, run, folder.root, access)
+        variables = environment.variables(self._ctx.settings, workspace, run, folder.root, home, access)
         command = expressions.command(run.spec["command"], folder.inputs, folder.outputs)
+        folder.begin_log()
         try:
             process = await CommandProcess.start(command, folder.work, variables | folder.variables(), folder.log)
             attempt.process = process
-            run.process, run.logs = process.mark(), [blob_logs.STD_LOG]
+            run.process = process.mark()
+            run.logs += [blob_logs.STD_LOG]
             attempt.move("Running")
             code = await self._followed(attempt, process, folder)
             run.process = None

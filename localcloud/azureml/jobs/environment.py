@@ -7,7 +7,6 @@ azure_ml.py` (MSI_ENDPOINT, MSI_SECRET), mlflow `environment_variables.py`.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from localcloud.azureml.jobs.runs import Run
 from localcloud.core.context import Principal
 from localcloud.core.settings import Settings
 
+_IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of a Linux image: of this machine a job has its system's programs, not those of whoever started localcloud."""
 _KEPT = ("LANG", "LC_ALL", "TZ", "USER", "LD_LIBRARY_PATH")
 
 
@@ -30,15 +31,17 @@ class Access:
     data_plane: str
 
 
-def variables(settings: Settings, workspace: Resource, run: Run, folder: Path, access: Access) -> dict[str, str]:
+def variables(
+    settings: Settings, workspace: Resource, run: Run, folder: Path, environment: Path, access: Access
+) -> dict[str, str]:
+    """`environment` is the folder of the virtual environment that the job declares."""
     parts = workspace.id.split("/")
     host = f"https://{access.data_plane}"
     proxy = f"http://127.0.0.1:{settings.proxy_port}"
     bundle = str(settings.tls / "bundle.pem")
     own = {name: os.environ[name] for name in _KEPT if name in os.environ}
     own |= {
-        # The environment of an image would be first on its PATH; this is the checkout's.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PATH": f"{environment / 'bin'}:{_IMAGE_PATH}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         # Caches such as matplotlib's fonts: made once, not by each job.
@@ -56,8 +59,9 @@ def variables(settings: Settings, workspace: Resource, run: Run, folder: Path, a
         "AZUREML_WORKSPACE_ID": str(workspace.properties["workspaceId"]),
         "AZUREML_WORKSPACE_SCOPE": workspace.id,
         "AZUREML_SERVICE_ENDPOINT": host,
-        "MLFLOW_TRACKING_URI": f"{host}/mlflow/v1.0{workspace.id}",
-        "MLFLOW_REGISTRY_URI": f"{host}/mlflow/v1.0{workspace.id}",
+        # azureml-mlflow serves the scheme: an environment without it cannot log, here as on Azure (mlflow/mlflow#7806
+        # has the address, #6692 the error).
+        "MLFLOW_TRACKING_URI": f"azureml://{access.data_plane}/mlflow/v1.0{workspace.id}",
         "MLFLOW_TRACKING_TOKEN": access.run_token,
         "MLFLOW_EXPERIMENT_NAME": run.experiment,
         "MLFLOW_EXPERIMENT_ID": access.mlflow_experiment_id,

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localcloud.arm.store import Resource
-from localcloud.azureml import paths
+from localcloud.azureml import environment_specs, paths
 from localcloud.azureml.common import WORKSPACE, user_error
+from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.azureml.jobs import durations, expressions, graph, identities, outputs, shapes
 from localcloud.azureml.jobs.expressions import BindingError, ParentInput, StepOutput
 from localcloud.azureml.jobs.runs import Run
@@ -288,12 +289,14 @@ class Planner:
             run.outputs[name] = one | {"uri": self._output_uri(run, name, one, defaults.datastore), "placed": placed}
         environment = shapes.pick(spec, "environmentId", "environment")
         code = shapes.pick(spec, "codeId", "code")
-        self._check_assets(environment, code, what)
+        environment = self._environment(environment, what)
+        if code:
+            paths.resolve_asset(self._ctx, self._workspace, str(code), "codes")
         variables = shapes.pick(node, "environmentVariables") or shapes.pick(spec, "environmentVariables") or {}
         run.spec |= {
             "command": str(command),
             "optional": sorted(name for name, value in inputs.items() if value is None),
-            "code": code, "environment": environment if isinstance(environment, str) else None,
+            "code": code, "environment": environment.id,
             "variables": {str(key): str(value) for key, value in variables.items()},
             "data_principal": who.data and who.data.object_id, "identity": who.managed and who.managed.object_id,
             "timeout_seconds": timeout, "component": component.id if component else run.spec.get("component"),
@@ -317,13 +320,17 @@ class Planner:
             raise user_error(f"The compute '{name}' of {what} was not found in workspace '{self._workspace.name}'.")
         return found
 
-    def _check_assets(self, environment: Any, code: Any, what: str) -> None:
-        if not environment:
+    def _environment(self, given: Any, what: str) -> Resource:
+        """The environment's version. Raises ServiceError 501 for those that localcloud cannot build."""
+        if not given:
             raise user_error(f"The environment of {what} is required.")
-        if isinstance(environment, str) and not paths.curated(environment):
-            paths.resolve_asset(self._ctx, self._workspace, environment, "environments")
-        if code:
-            paths.resolve_asset(self._ctx, self._workspace, str(code), "codes")
+        if not isinstance(given, str):
+            raise not_emulated(f"environments that are not registered (of {what}): register a version and name it")
+        if paths.curated(given):
+            raise not_emulated(f"curated environments, such as '{given}' of {what}. {environment_specs.HOW_TO_DECLARE}")
+        version = paths.resolve_asset(self._ctx, self._workspace, given, "environments")
+        self._ctx.offered[EnvironmentBuilds].declaration(version)
+        return version
 
     def _output_uri(self, run: Run, name: str, wanted: Json, datastore: str) -> str:
         """The place asked for, with its ${{name}}, ${{output_name}} and ${{default_datastore}}, or the default one."""

@@ -59,6 +59,8 @@ class WorkFolder:
         self.inputs: dict[str, str | None] = {}
         """What the command's placeholders stand for."""
         self.outputs: dict[str, str] = {}
+        self.notes: list[str] = []
+        """Lines of localcloud's own, which come first in the log."""
         self._sent_later: list[_Sent] = []
 
     async def prepare(self) -> None:
@@ -80,6 +82,9 @@ class WorkFolder:
         texts = [str(text) for text in found]
         self.inputs |= {name: text for (name, _), text in zip(given, texts[: len(given)], strict=True)}
         self.outputs = {name: text for (name, _), text in zip(asked, texts[len(given) :], strict=True)}
+
+    def begin_log(self) -> None:
+        self.log.write_text("".join(f"localcloud: {line}\n" for line in self.notes), encoding="utf-8")
 
     def variables(self) -> dict[str, str]:
         """AZUREML_PARAMETER_NAME for literal inputs, AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME for data.

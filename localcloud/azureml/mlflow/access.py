@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from dataclasses import dataclass
 
+import jwt
 from starlette.requests import Request
 
 from localcloud.arm import private_link
@@ -22,6 +24,9 @@ _WORKSPACE = re.compile(
 )
 
 
+_LIFETIME_SECONDS = 30 * 24 * 3600
+
+
 @dataclass(frozen=True)
 class RunToken:
     """What a job's token opens: MLflow and the run history of the job's own workspace, while the job runs."""
@@ -35,9 +40,13 @@ class RunTokens:
 
     def __init__(self) -> None:
         self._tokens: dict[str, RunToken] = {}
+        self._key = secrets.token_bytes(32)
 
     def grant(self, run_id: str, workspace_id: str) -> str:
-        token = secrets.token_urlsafe(32)
+        # azureml-mlflow reads `exp` of the token, a JWT, and asks for another one shortly before (its
+        # _authentication/azureml_token_authentication.py); this one is revoked before that, when the job ends.
+        claims = {"jti": secrets.token_urlsafe(32), "exp": int(time.time()) + _LIFETIME_SECONDS, "runId": run_id}
+        token = jwt.encode(claims, self._key, algorithm="HS256")
         self._tokens[token] = RunToken(run_id, workspace_id.lower())
         return token
 

@@ -38,8 +38,7 @@ def shown(body: Any, host: str, workspace_id: str) -> Any:
 
 def stored(body: Any, workspace: str) -> Any:
     """A request to MLflow's server with MLflow's addresses; `workspace` is MLflow's."""
-    prefix = "" if workspace == "default" else f"workspaces/{workspace}/"
-    return _changed(body, lambda fields: _store(fields, prefix))
+    return _changed(body, lambda fields: _store(fields, f"workspaces/{workspace}/"))
 
 
 def _changed(value: Any, change: Callable[[Json], Json]) -> Any:

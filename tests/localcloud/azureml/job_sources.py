@@ -40,8 +40,8 @@ def code(folder: Path, **files: str) -> Path:
 
 def submit(ml: MlWorkspace, line: str, **given: Any) -> str:
     """Submit a command job; its name."""
-    given.setdefault("compute", ml.compute)
-    job = command(name=unique("job"), command=line, environment=ml.environment, **given)
+    given = {"compute": ml.compute, "environment": ml.environment} | given
+    job = command(name=unique("job"), command=line, **given)
     return str(ml.client.jobs.create_or_update(job).name)
 
 

@@ -101,12 +101,16 @@ def test_each_of_mlflow_s_addresses_has_one_of_azure_ml_s(stored: Json, shown: s
 @pytest.mark.parametrize(
     ("fields", "workspace", "source"),
     [
-        ({"source": f"{ROOT}/7/runs/run/artifacts/model"}, "default", "mlflow-artifacts:/7/run/artifacts/model"),
+        (
+            {"source": f"{ROOT}/7/runs/run/artifacts/model"},
+            "default",
+            "mlflow-artifacts:/workspaces/default/7/run/artifacts/model",
+        ),
         ({"source": f"{ROOT}/7/runs/run/artifacts"}, "x", "mlflow-artifacts:/workspaces/x/7/run/artifacts"),
         (
             {"source": f"{ROOT}/7/runs/run/artifacts/model", "model_id": "m-1"},
             "default",
-            "mlflow-artifacts:/7/models/m-1/artifacts",
+            "mlflow-artifacts:/workspaces/default/7/models/m-1/artifacts",
         ),
         ({"source": "azureml://artifacts/LocalUpload/a/b"}, "default", "azureml://artifacts/LocalUpload/a/b"),
     ],

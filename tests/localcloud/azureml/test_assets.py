@@ -11,11 +11,10 @@ from azure.ai.ml.entities import Data, Environment
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
 from tests.localcloud.azure_session import error_of, unique
-from tests.localcloud.azureml.workspace_session import ML, MlWorkspace
+from tests.localcloud.azureml.workspace_session import IMAGE, ML, MlWorkspace
 from tests.localcloud.azureml.workspace_session import ml as ml
 
 Json = dict[str, Any]
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 
 
 def test_versions_are_numbered_listed_and_found_by_label(ml: MlWorkspace) -> None:

@@ -208,7 +208,7 @@ def test_an_identity_without_a_role_in_the_workspace_is_refused_there(ml: MlWork
         "from azure.identity import ManagedIdentityCredential\n"
         "token = ManagedIdentityCredential(client_id=os.environ['DEFAULT_IDENTITY_CLIENT_ID']).get_token(\n"
         "    'https://ml.azure.com/.default').token\n"
-        "url = os.environ['MLFLOW_TRACKING_URI'] + '/api/2.0/mlflow/experiments/search'\n"
+        "url = os.environ['MLFLOW_TRACKING_URI'].replace('azureml:', 'https:') + '/api/2.0/mlflow/experiments/search'\n"
         "for name, value in (('identity', token), ('run', os.environ['MLFLOW_TRACKING_TOKEN'])):\n"
         "    answer = requests.post(url, json={'max_results': 1}, headers={'Authorization': 'Bearer ' + value})\n"
         "    print(name, answer.status_code, answer.json().get('error_code'))\n"

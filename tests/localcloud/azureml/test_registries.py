@@ -16,7 +16,7 @@ from azure.ai.ml.exceptions import ValidationException
 from localcloud.core.database import Database
 from localcloud.entra.directory import Directory
 from tests.localcloud.azure_session import error_of, unique
-from tests.localcloud.azureml.workspace_session import ML, MlWorkspace
+from tests.localcloud.azureml.workspace_session import IMAGE, ML, MlWorkspace
 from tests.localcloud.azureml.workspace_session import ml as ml
 from tests.localcloud.conftest import Cloud
 
@@ -102,7 +102,7 @@ def test_a_version_in_a_registry_never_changes(ml: MlWorkspace, registry: str, t
 def _components(client: MLClient, folder: Path) -> str:
     """An environment and a command component with code in the registry; the component's name, of version 1."""
     name, registry = unique("part"), client.environments._registry_name
-    client.environments.create_or_update(Environment(name=f"{name}-env", version="1", image="mcr.microsoft.com/x:1"))
+    client.environments.create_or_update(Environment(name=f"{name}-env", version="1", image=IMAGE))
     (folder / "code").mkdir()
     (folder / "code" / "write.py").write_text("import sys; open(sys.argv[1], 'w').write('shared')")
     (folder / "component.yml").write_text(

@@ -12,11 +12,13 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment
 from azure.storage.blob import BlobServiceClient
 
+from mlops import job_environment
 from tests.localcloud.azure_session import AzureSession, unique
 
 Json = dict[str, Any]
 
 ML = "2024-10-01"
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 TERMINAL = {"Completed", "Failed", "Canceled"}
 
 
@@ -125,7 +127,7 @@ def make_workspace(azure: AzureSession, name: str, nodes: int = 2, *, granted: b
     )  # fmt: skip
     client = MLClient(azure.credential, azure.subscription_id, f"rg-{name}", name)
     made = client.environments.create_or_update(
-        Environment(name="training", version="1", image="mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest")
+        Environment(name="training", version="1", image=IMAGE, conda_file=job_environment.conda_file())
     )
     return MlWorkspace(
         azure, workspace, account, account_id, identity_id, identity, client, "cpu", f"azureml:{made.name}:1"

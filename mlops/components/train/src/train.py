@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -20,7 +21,10 @@ TARGET = "progression"
 _HELD_OUT_SHARE = 0.2
 _HASH_RANGE = 10_000
 _FEWEST_ROWS = 50
-_REQUIREMENTS = ["scikit-learn", "pandas"]
+_MODEL_PACKAGES = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
+_FORMAT = mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE
+"""MLflow's default, skops, refuses every tree model. MLflow warns that a pickle runs code when it is loaded: whoever
+loads this one trusts the pipeline that wrote it, by the version's lineage and by who may register models."""
 RUN_FILE = "training_run.json"
 """Beside the model: the MLflow run that made it."""
 
@@ -55,6 +59,11 @@ def parameter(name: str) -> str:
     return os.environ[variable]
 
 
+def requirements() -> list[str]:
+    """Return the packages that the model needs, in the versions that it is trained with."""
+    return [f"{package}=={version(package)}" for package in _MODEL_PACKAGES]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("engineered", "model", "held-out"):
@@ -80,7 +89,9 @@ def main() -> None:
         )
         example = training.drop(columns=TARGET).head(2).astype(float)
         signature = mlflow.models.infer_signature(example, model.predict(example))
-        mlflow.sklearn.save_model(model, options.model, signature=signature, pip_requirements=_REQUIREMENTS)
+        mlflow.sklearn.save_model(
+            model, options.model, signature=signature, pip_requirements=requirements(), serialization_format=_FORMAT
+        )
         (options.model / RUN_FILE).write_text(json.dumps({"run_id": run.info.run_id}), encoding="utf-8")
         mlflow.log_artifacts(str(options.model), "model")
     options.held_out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,162 @@
+"""What the version of an Azure ML environment declares: a Python version and pip requirements.
+
+Clients send an image, with or without a conda file, or a Docker build context (azure-ai-ml
+`entities/_assets/environment.py`: `image`, `condaFile` as YAML text, `build`). There is no Docker here and no conda:
+pip requirements of a conda file can be installed exactly, everything else is refused with a text that says how to
+declare packages instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any
+
+import yaml
+
+from localcloud.azureml.common import user_error
+from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.engine.python_runtime import PYTHON
+
+Json = dict[str, Any]
+
+HOW_TO_DECLARE = (
+    f"Declare the packages in a conda file, with 'python={PYTHON}', 'pip' and a list 'pip:' of requirements below "
+    "'dependencies', on an image such as mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
+)
+_SAME_ON_PYPI = frozenset({"pip", "setuptools", "wheel"})
+_KEYS = frozenset({"name", "channels", "dependencies", "prefix"})
+_MATCH_SPEC = re.compile(r"(?:[\w.\-/]+::)?([A-Za-z0-9_.\-]+)\s*(.*)")
+_PYTHON_VERSION = re.compile(r"={1,2}\s*(\d+\.\d+)(\.\d+)?(?:\.\*)?")
+_BASE_IMAGE = re.compile(r"mcr\.microsoft\.com/azureml/openmpi[^/]*", re.IGNORECASE)
+"""Azure ML's base images for training: Python with pip, no packages (Azure/AzureML-Containers)."""
+_LOCAL_FILE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f)\b|[./~]|.*@\s*file:|file:")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """`notes` are lines for the build's log; `warnings` are for the log of each job too."""
+
+    python: str
+    requirements: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The lines of a requirements file."""
+        return "".join(f"{line}\n" for line in self.requirements)
+
+
+def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
+    """Return what a version declares; `name` is "NAME:VERSION", for messages.
+
+    Raises ServiceError 501 for what cannot be known or installed here, 400 for a conda file that is none.
+    """
+    check_buildable(name, properties)
+    if properties.get("condaFile"):
+        return _of_conda_file(name, properties)
+    image = str(properties.get("image"))
+    if _BASE_IMAGE.fullmatch(image) is None:
+        raise not_emulated(f"the packages that are in the image '{image}' of environment '{name}'. {HOW_TO_DECLARE}")
+    note = f"The image {image} is not pulled: the environment is Python {PYTHON} with pip and no packages."
+    return Declaration(PYTHON, ("pip",), (note,))
+
+
+def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
+    """Refuse what localcloud cannot build where Azure ML would begin to. Raises ServiceError 501 or 400."""
+    if properties.get("build"):
+        raise not_emulated(f"Docker build contexts, such as that of environment '{name}'. {HOW_TO_DECLARE}")
+    if properties.get("condaFile"):
+        _of_conda_file(name, properties)
+
+
+def earlier(declared: Declaration) -> Declaration:
+    """Return what a version gets that was registered when localcloud recorded environments and did not build them.
+
+    Its jobs ran with the checkout's packages. Published pipelines came to depend on one that they did not declare:
+    skops, in which MLflow 3.15 saves scikit-learn models (mlflow-skinny has no such dependency).
+    """
+    if any(re.match(r"skops\b", line) for line in declared.requirements):
+        return declared
+    try:
+        skops = f"skops=={metadata.version('skops')}"
+    except metadata.PackageNotFoundError:
+        skops = "skops"
+    warning = (
+        "This environment was registered before localcloud built environments, and its jobs had skops without "
+        "declaring it. It is added here; on Azure a job that needs it would fail. Register a version that declares it."
+    )
+    return replace(declared, requirements=(*declared.requirements, skops), warnings=(*declared.warnings, warning))
+
+
+def local_file(requirements: tuple[str, ...]) -> str | None:
+    """Return the first line that names a file of this machine: Azure ML's builds have the conda file alone."""
+    return next((line for line in requirements if _LOCAL_FILE.match(line.strip())), None)
+
+
+def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
+    content = _parsed(name, properties["condaFile"])
+    if unknown := sorted(set(content) - _KEYS):
+        raise not_emulated(f"'{unknown[0]}' in the conda file of environment '{name}'. {HOW_TO_DECLARE}")
+    python: str | None = None
+    requirements: list[str] = []
+    notes = [f"The image {properties.get('image')} is not pulled: the environment has the conda file's packages alone."]
+    for entry in content.get("dependencies") or []:
+        if isinstance(entry, dict) and set(entry) == {"pip"}:
+            requirements += [str(line) for line in entry["pip"] or []]
+            continue
+        found = _MATCH_SPEC.fullmatch(str(entry).strip()) if isinstance(entry, str) else None
+        if found is None:
+            raise user_error(f"The conda file of environment '{name}' is not valid: {entry!r} is no dependency.")
+        package, constraint = found[1].lower(), found[2].strip()
+        if package == "python":
+            python = _python_version(name, str(entry), constraint, notes)
+        elif package in _SAME_ON_PYPI:
+            requirements.append(package + _pip_constraint(constraint))
+        else:
+            raise not_emulated(
+                f"packages of conda channels, such as '{entry}' of environment '{name}'. {HOW_TO_DECLARE}"
+            )
+    if python is None:
+        raise not_emulated(
+            f"conda files without a Python version, such as that of environment '{name}', for which conda would take "
+            f"its newest one: add 'python={PYTHON}' to the dependencies"
+        )
+    return Declaration(python, tuple(requirements), tuple(notes))
+
+
+def _parsed(name: str, text: Any) -> Json:
+    try:
+        content = yaml.safe_load(text) if isinstance(text, str) else text
+    except yaml.YAMLError as error:
+        raise user_error(f"The conda file of environment '{name}' is not YAML: {error}") from error
+    dependencies = content.get("dependencies") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(dependencies, list | None):
+        raise user_error(f"The conda file of environment '{name}' is not valid: it needs a list 'dependencies'.")
+    return content
+
+
+def _python_version(name: str, entry: str, constraint: str, notes: list[str]) -> str:
+    found = _PYTHON_VERSION.fullmatch(constraint)
+    if found is None:
+        raise _python_refused(name, entry)
+    if found[2]:
+        notes.append(f"Of Python {found[1]}, localcloud has one release: not necessarily {found[1]}{found[2]}.")
+    return found[1]
+
+
+def _python_refused(name: str, entry: str) -> ServiceError:
+    return not_emulated(
+        f"a choice of Python versions such as '{entry}' in the conda file of environment '{name}', for which conda "
+        f"would take its newest: name one, as in 'python={PYTHON}'"
+    )
+
+
+def _pip_constraint(constraint: str) -> str:
+    """conda's "=1.2" means every release that begins with 1.2; pip writes "==1.2.*". Other operators are the same."""
+    if found := re.fullmatch(r"=\s*([\w.]+?)(?:\.\*)?", constraint):
+        return f"=={found[1]}.*"
+    return constraint

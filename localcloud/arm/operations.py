@@ -74,9 +74,16 @@ class Operations:
         ctx.database.script(_SCHEMA)
 
     def start(
-        self, kind: str, resource_id: str, work: Callable[[], Awaitable[None]], *, client: str, api_version: str
+        self,
+        kind: str,
+        resource_id: str,
+        work: Callable[[], Awaitable[None]],
+        *,
+        client: str,
+        api_version: str,
+        seconds: float = 0,
     ) -> Operation:
-        """Run `work` in the background after the configured duration.
+        """Run `work` in the background after the configured duration, or after `seconds` if that is longer.
 
         A ServiceError of it becomes the operation's error.
         """
@@ -86,14 +93,14 @@ class Operations:
             " VALUES (?, ?, ?, 'InProgress', ?, ?, ?)",
             (id_, kind, resource_id, now(), client, api_version),
         )
-        self._launch(id_, kind, work)
+        self._launch(id_, kind, work, seconds)
         operation = self.get(id_)
         if operation is None:
             raise RuntimeError(f"operation {id_} was not kept")
         return operation
 
-    def _launch(self, id_: str, kind: str, work: Callable[[], Awaitable[None]]) -> None:
-        task = self._ctx.tasks.start(self._run(id_, work), f"{kind} {id_}")
+    def _launch(self, id_: str, kind: str, work: Callable[[], Awaitable[None]], seconds: float = 0) -> None:
+        task = self._ctx.tasks.start(self._run(id_, work, seconds), f"{kind} {id_}")
         self._running[id_] = task
         task.add_done_callback(lambda _: self._running.pop(id_, None))
 
@@ -105,8 +112,8 @@ class Operations:
             if operation is not None and operation.id not in self._running:
                 self._launch(operation.id, operation.kind, restart(operation))
 
-    async def _run(self, id_: str, work: Callable[[], Awaitable[None]]) -> None:
-        await asyncio.sleep(duration())
+    async def _run(self, id_: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        await asyncio.sleep(max(duration(), seconds))
         try:
             await work()
         except ServiceError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from localcloud.arm.conditions import Attributes
+from localcloud.arm.exclusive import Lock
 from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
 
@@ -121,6 +122,8 @@ class ResourceType:
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None
+    locks: Lock | None = None
+    """What a PUT, PATCH or DELETE needs for itself while it is under way: see arm.exclusive."""
     attributes: AttributesOf | None = None
     long_running: frozenset[Literal["put", "create", "delete"]] = frozenset()
     """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After. "create" is a "put" that creates."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from localcloud.arm import bodies, identity, ids, private_link, rules
 from localcloud.arm.conditions import NONE, Attributes
+from localcloud.arm.exclusive import Claim, Exclusive
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.operations import Operation, Operations
 from localcloud.arm.registry import Call, ResourceType
@@ -30,6 +31,7 @@ class Resources:
     def __init__(self, ctx: Context, operations: Operations) -> None:
         self._ctx = ctx
         self.operations = operations
+        self._exclusive = Exclusive()
 
     def type_of(self, rid: ResourceId, method: str) -> ResourceType:
         """The registered type. Raises ServiceError 501 for types that localcloud does not have."""
@@ -104,7 +106,13 @@ class Resources:
         elif patch:
             body = _merged(existing, body)
         resource = bodies.readable(type_.type, lambda: self._build(type_, rid, body, existing, call))
-        return await self._save(type_, rid, resource, existing, call)
+        return await self._save(type_, rid, resource, existing, call, self._claim(resource))
+
+    def _claim(self, resource: Resource) -> Claim:
+        """Raises ServiceError 409 when Azure refuses at once what needs something that another operation has."""
+        type_ = self._ctx.types.get(resource.type)
+        locks = None if type_ is None or type_.locks is None else type_.locks(self._ctx, resource)
+        return self._exclusive.claim(resource, locks)
 
     def _seen(self, type_: ResourceType, rid: ResourceId, body: Json | None) -> Attributes:
         return NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
@@ -159,20 +167,27 @@ class Resources:
         return resource
 
     async def _save(
-        self, type_: ResourceType, rid: ResourceId, resource: Resource, existing: Resource | None, call: Call
+        self,
+        type_: ResourceType,
+        rid: ResourceId,
+        resource: Resource,
+        existing: Resource | None,
+        call: Call,
+        claim: Claim,
     ) -> Response:
         status = type_.create_status if existing is None else type_.update_status
         waits = "put" in type_.long_running or (existing is None and "create" in type_.long_running)
         if not waits:
             if type_.provisioning_state:
                 resource.properties["provisioningState"] = "Succeeded"
-            if type_.on_put is not None:
-                try:
-                    await type_.on_put(self._ctx, resource, existing, call)
-                except ServiceError:
-                    if existing is None:
-                        identity.forget(self._ctx, resource)
-                    raise
+            with claim:
+                if type_.on_put is not None:
+                    try:
+                        await type_.on_put(self._ctx, resource, existing, call)
+                    except ServiceError:
+                        if existing is None:
+                            identity.forget(self._ctx, resource)
+                        raise
             if type_.read is None:
                 self._ctx.resources.put(resource)
             return JsonResponse(self.render(await self.find(resource.id) or resource), status)
@@ -181,25 +196,29 @@ class Resources:
         operation = self.operations.start(
             "put",
             resource.id,
-            lambda: self._finish_put(resource.id, existing, call),
+            lambda: self._finish_put(resource.id, existing, call, claim),
             client=call.principal.object_id,
             api_version=call.api_version,
+            seconds=claim.seconds,
         )
         headers = self.operations.headers(
             operation, call.base_url, rid.subscription, type_.namespace, resource.location or ""
         )
         return JsonResponse(None if status == 202 else self.render(resource), status, headers)
 
-    async def _finish_put(self, id_: str, existing: Resource | None, call: Call) -> None:
+    async def _finish_put(self, id_: str, existing: Resource | None, call: Call, claim: Claim) -> None:
         resource = self._ctx.resources.get(id_)
-        if resource is None:
-            raise ServiceError(404, "ResourceNotFound", f"'{id_}' was deleted while it was being created.")
-        type_ = self._ctx.types.get(resource.type)
         try:
-            self._ctx.check_operation("PUT", id_)
-            if type_ is not None and type_.on_put is not None:
-                await type_.on_put(self._ctx, resource, existing, call)
+            with claim:
+                if resource is None:
+                    raise ServiceError(404, "ResourceNotFound", f"'{id_}' was deleted while it was being created.")
+                type_ = self._ctx.types.get(resource.type)
+                self._ctx.check_operation("PUT", id_)
+                if type_ is not None and type_.on_put is not None:
+                    await type_.on_put(self._ctx, resource, existing, call)
         except Exception:
+            if resource is None:
+                raise
             resource.properties["provisioningState"] = "Failed"
             self._ctx.resources.put(resource)
             raise
@@ -225,7 +244,8 @@ class Resources:
             type_.check_delete(self._ctx, found)
         if "delete" not in type_.long_running:
             body = self.render(found)
-            await self.remove(found, call)
+            with self._claim(found):
+                await self.remove(found, call)
             # Role assignments and other extensions answer with what they deleted; other providers with nothing.
             return JsonResponse(body) if type_.extension else Response(status_code=200)
         return await self.start_delete(found, type_, "delete", call)
@@ -240,24 +260,27 @@ class Resources:
             raise ValueError(f"{found.id!r} is not a resource id")
         operation = self.operations.under_way(kind, found.id)
         if operation is None:
+            claim = self._claim(found)
             if type_.read is None:
                 found.properties["provisioningState"] = "Deleting"
                 self._ctx.resources.put(found)
             operation = self.operations.start(
                 kind,
                 found.id,
-                lambda: self._finish_delete(found, call),
+                lambda: self._finish_delete(found, call, claim),
                 client=call.principal.object_id,
                 api_version=call.api_version,
+                seconds=claim.seconds,
             )
         namespace = "" if kind == "deleteGroup" else type_.namespace
         headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
         return Response(status_code=202, headers=headers)
 
-    async def _finish_delete(self, resource: Resource, call: Call) -> None:
+    async def _finish_delete(self, resource: Resource, call: Call, claim: Claim) -> None:
         try:
-            self._ctx.check_operation("DELETE", resource.id)
-            await self.remove(resource, call)
+            with claim:
+                self._ctx.check_operation("DELETE", resource.id)
+                await self.remove(resource, call)
         except Exception:
             left = self._ctx.resources.get(resource.id)
             if left is not None:
@@ -325,10 +348,13 @@ class Resources:
             if principal is None:
                 raise ServiceError(409, "OperationAborted", "localcloud was restarted and the client no longer exists.")
             call = Call(principal, operation.api_version, self._ctx.settings.gateway_url)
+            if resource is None:
+                raise ServiceError(404, "ResourceNotFound", f"'{operation.resource_id}' was deleted meanwhile.")
+            claim = self._claim(resource)
             if operation.kind == "put":
-                await self._finish_put(operation.resource_id, None, call)
-            elif resource is not None:
-                await self._finish_delete(resource, call)
+                await self._finish_put(operation.resource_id, None, call, claim)
+            else:
+                await self._finish_delete(resource, call, claim)
 
         return work
 

@@ -114,6 +114,12 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
     )  # fmt: skip
 
 
+def _target(ctx: Context, rule: Resource) -> Resource | None:
+    """The resource that a rule makes a private endpoint to."""
+    destination = rule.properties.get("destination")
+    return ctx.resources.get(str(destination.get("serviceResourceId"))) if isinstance(destination, dict) else None
+
+
 def _principals(ctx: Context, workspace: Resource) -> list[str]:
     """Object ids of the workspace's identity: its primary user-assigned one, or its system-assigned one."""
     identity = workspace.identity or {}
@@ -146,6 +152,7 @@ def register(ctx: Context) -> None:
             complete=_complete,
             on_put=_put,
             on_delete=_delete,
+            locks=_target,
             long_running=frozenset({"put", "delete"}),
             create_status=202,
         )

@@ -68,7 +68,7 @@ class AzureSession:
     def finish(self, answer: requests.Response) -> requests.Response:
         """Follow Location until it no longer answers 202."""
         token = self.credential.get_token("https://management.azure.com/.default").token
-        while answer.status_code in {201, 202} and "Location" in answer.headers:
+        while answer.status_code in {200, 201, 202} and "Location" in answer.headers:
             answer = requests.get(answer.headers["Location"], headers={"Authorization": f"Bearer {token}"}, timeout=60)
         assert answer.status_code in {200, 204}, answer.text
         return answer

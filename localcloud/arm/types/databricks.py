@@ -9,6 +9,7 @@ import hashlib
 from typing import Any
 
 from localcloud.arm import ids
+from localcloud.arm.exclusive import itself
 from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.arm.types import databricks_network
@@ -171,6 +172,7 @@ def register(ctx: Context) -> None:
             complete=_complete,
             on_put=_on_put,
             on_delete=_on_delete,
+            locks=itself,
             long_running=frozenset({"put", "delete"}),
         ),
         ResourceType(

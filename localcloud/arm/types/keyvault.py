@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from localcloud.arm.exclusive import itself
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.core.context import Context
@@ -200,6 +201,7 @@ def register(ctx: Context) -> None:
             complete=_complete,
             on_put=_on_put,
             on_delete=_on_delete,
+            locks=itself,
         )
     )
     root = "/subscriptions/{subscription}/providers/Microsoft.KeyVault"

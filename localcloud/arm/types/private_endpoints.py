@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.arm import ids, rules
+from localcloud.arm.exclusive import parent_of
 from localcloud.arm.private_link import CONNECTIONS, SUB_RESOURCES
 from localcloud.arm.registry import Call, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource
@@ -123,6 +124,10 @@ def _connection(ctx: Context, endpoint: Resource, kind: str, given: Json) -> Jso
     }
 
 
+def _target(ctx: Context, endpoint: Resource) -> Resource | None:
+    return ctx.resources.get(_own_connection(endpoint)["properties"]["privateLinkServiceId"])
+
+
 def _own_connection(endpoint: Resource) -> Json:
     connection: Json = next(one for name in _LISTS for one in endpoint.properties.get(name) or [])
     return connection
@@ -130,7 +135,7 @@ def _own_connection(endpoint: Resource) -> Json:
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     """The network interface, and the connection at the target: approved at once by those who may approve it there."""
-    if existing is not None:
+    if existing is not None and _target_connection(ctx, existing) is not None:
         return
     connection = _own_connection(resource)
     target = ctx.resources.get(connection["properties"]["privateLinkServiceId"])
@@ -330,6 +335,7 @@ def register(ctx: Context) -> None:
             on_put=_put,
             on_delete=_delete,
             render=_render,
+            locks=_target,
             long_running=frozenset({"put", "delete"}),
         ),
         ResourceType(
@@ -358,6 +364,7 @@ def register(ctx: Context) -> None:
                         type=type_,
                         api_versions=target.api_versions,
                         complete=_complete_connection,
+                        locks=parent_of(1),
                         create_status=200,
                     )
                 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.arm import ids
+from localcloud.arm.exclusive import itself, parent_of
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.arm.types import storage_rules
@@ -292,6 +293,7 @@ def register(ctx: Context) -> None:
             complete=_complete_account,
             on_put=_put_account,
             on_delete=_delete_account,
+            locks=itself,
             long_running=frozenset({"create"}),
             create_status=202,
             actions={
@@ -308,6 +310,7 @@ def register(ctx: Context) -> None:
             on_put=_put_service,
             read=_read_service,
             list_in=_list_services,
+            locks=parent_of(1),
             create_status=200,
             provisioning_state=False,
         ),
@@ -334,6 +337,7 @@ def register(ctx: Context) -> None:
             name=NameRule("default", "The management policy is named 'default', not '{name}'."),
             required=("properties.policy",),
             complete=storage_rules.complete_policy,
+            locks=parent_of(1),
             create_status=200,
             provisioning_state=False,
         ),

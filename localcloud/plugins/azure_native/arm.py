@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_SECONDS = 30
 _POLL_SECONDS = 1.0
 _UNDER_WAY = frozenset({"accepted", "creating", "updating", "provisioning", "resolvingdns", "deleting"})
+_RETRIED_CONFLICTS = frozenset({"AnotherOperationInProgress", "StorageAccountOperationInProgress"})
 _DONE = frozenset({"succeeded", "failed", "canceled", "cancelled"})
 
 
@@ -34,7 +35,6 @@ class Arm:
     """Blocking; used from worker threads. `endpoint` such as https://management.azure.com; `audience` of its tokens."""
 
     def __init__(self, endpoint: str, credential: TokenCredential, audience: str | None = None) -> None:
-        from azure.core.pipeline.policies import RetryPolicy
         from azure.mgmt.core import ARMPipelineClient
         from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
@@ -44,9 +44,7 @@ class Arm:
             base_url=self._endpoint,
             per_call_policies=[],
             policies=None,
-            config=_configuration(
-                ARMChallengeAuthenticationPolicy(credential, scope), RetryPolicy(retry_total=8, retry_backoff_max=30)
-            ),
+            config=_configuration(ARMChallengeAuthenticationPolicy(credential, scope), _retries()),
         )
         self._stopped = threading.Event()
 
@@ -135,6 +133,23 @@ class Arm:
         return response
 
 
+def _retries() -> Any:
+    """Azure-core's retries, and of conflicts those that the vendor's provider repeats: direct answers with these codes.
+
+    What fails inside a long-running operation is not repeated (pulumi/pulumi-azure-native provider/pkg/azure/
+    client_azcore.go, shouldRetryConflict; pulls 3653 and 4497 have the codes).
+    """
+    from azure.core.pipeline.policies import RetryPolicy
+
+    class Retries(RetryPolicy):
+        def is_retry(self, settings: Any, response: Any) -> bool:
+            if response.http_response.status_code != 409:
+                return super().is_retry(settings, response)
+            return bool(settings["total"]) and _error(response.http_response).get("code") in _RETRIED_CONFLICTS
+
+    return Retries(retry_total=8, retry_backoff_max=30)
+
+
 def _configuration(authentication: Any, retry: Any) -> Any:
     from azure.core.configuration import Configuration
     from azure.core.pipeline.policies import HeadersPolicy, NetworkTraceLoggingPolicy, ProxyPolicy, UserAgentPolicy
@@ -152,15 +167,21 @@ def _configuration(authentication: Any, retry: Any) -> Any:
 def _checked(response: HttpResponse) -> HttpResponse:
     if response.status_code < 400:
         return response
-    try:
-        error = response.json().get("error", {})
-    except (ValueError, AttributeError):
-        error = {}
+    error = _error(response)
     raise ArmError(
         response.status_code,
         str(error.get("code") or response.reason),
         str(error.get("message") or response.text()[:500]),
     )
+
+
+def _error(response: HttpResponse) -> dict[str, Any]:
+    """ARM's error, empty where the body is none."""
+    try:
+        error = response.json().get("error", {})
+    except (ValueError, AttributeError):
+        error = {}
+    return error if isinstance(error, dict) else {}
 
 
 def _object(response: HttpResponse) -> dict[str, Any]:

@@ -67,3 +67,33 @@ def test_a_missing_right_is_told_at_once(azure_native: Plugin, group_name: str, 
 
     with pytest.raises(Refused, match=r'^Status=403 Code="AuthorizationFailed"'):
         azure_native.create(ACCOUNT, inputs)
+
+
+@pytest.mark.parametrize("code", ["StorageAccountOperationInProgress", "AnotherOperationInProgress"])
+def test_a_conflict_that_is_answered_directly_is_waited_out(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None], code: str
+) -> None:
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", status=409, code=code, count=2)
+
+    made = azure_native.create(ACCOUNT, inputs)
+
+    assert made.outputs["name"] == inputs["accountName"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"status": 409, "code": "ConcurrentUpdateError", "retry_after": 0},
+        {"operation": True, "code": "StorageAccountOperationInProgress"},
+    ],
+)
+def test_other_conflicts_and_those_inside_an_operation_are_told_at_once(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
+) -> None:
+    """As the vendor's provider does: it repeats direct answers with two codes, and nothing that was accepted."""
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", count=1, **kind)
+
+    with pytest.raises(Refused, match=f'Code="{kind["code"]}"'):
+        azure_native.create(ACCOUNT, inputs)

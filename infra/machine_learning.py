@@ -183,6 +183,9 @@ class MachineLearning(pulumi.ComponentResource):
                 description="Starts the published training pipeline.",
             ),
             tags=place.tags,
-            # Publishing moves the default deployment; the stack leaves it where it is.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["properties.defaults"]),
+            # Publishing moves the default deployment, which is a property of the endpoint that the stack does not know.
+            # The provider updates by PUT, with the program's inputs alone, and Azure takes what a PUT leaves out as
+            # removed: any update would leave the endpoint without a default. So it gets none. To change one of these
+            # on purpose, take it off this list, and publish again.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["properties", "tags"]),
         )

@@ -117,7 +117,9 @@ def status(stack: Stack = "local", outputs: Outputs = None) -> None:
     console = _console()
     now = publishing.published(clients)
     if now is None:
-        console.print(f"Nothing is published on stack {stack}.", highlight=False)
+        others = ", ".join(sorted(one.deployment for one in publishing.deployments(clients)))
+        lost = f"The endpoint has deployments ({others}), and none is its default: publish or promote again."
+        console.print(lost if others else f"Nothing is published on stack {stack}.", highlight=False)
         return
     console.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
     job = jobs.newest(clients)

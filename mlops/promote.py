@@ -86,6 +86,11 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
         if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:
             say(f"{candidate.origin} serves already, as version {present.version}")
             return Promotion(str(present.version), deployment.deployment, deployment.deployment)
+    serves = present is not None and serving(present.tags) and present.tags[DEPLOYMENT] == deployment.deployment
+    if default is None and present is not None and serves:
+        publish.make_default(target, deployment.deployment)
+        say(f"endpoint {target.outputs.batch_endpoint}: had lost its default, {deployment.deployment} is it again")
+        return Promotion(str(present.version), deployment.deployment, deployment.deployment)
     name = previous_deployment(
         default.deployment if default else "", deployment.deployment, [one.tags or {} for one in versions]
     )

@@ -117,7 +117,9 @@ def make_default(clients: Clients, name: str) -> None:
     """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
     endpoint = clients.ml.batch_endpoints.get(clients.outputs.batch_endpoint)
     if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
-        endpoint.defaults.deployment_name = name
+        # A dictionary, since there is no object to change where there is no default. azure-ai-ml takes both
+        # (entities/_endpoint/batch_endpoint.py, _to_rest_batch_endpoint).
+        endpoint.defaults = {"deployment_name": name}
         clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
 
 

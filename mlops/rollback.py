@@ -35,10 +35,11 @@ def rollback(target: Clients, say: Say) -> Promotion:
     tags: Tags = dict(model.tags)
     promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
     now = publish.published(target)
-    if now is None or now.deployment != promoted:
+    # No default at all is nobody's choice: an update of the endpoint took it away.
+    if now is not None and now.deployment != promoted:
         raise GateError(
-            f"The endpoint's default is {now.deployment if now else 'none'}, not {promoted}, which version "
-            f"{model.version} of {MODEL} was promoted with: somebody has moved it since, and it is left where it is."
+            f"The endpoint's default is {now.deployment}, not {promoted}, which version {model.version} of {MODEL} was "
+            "promoted with: somebody has moved it since, and it is left where it is."
         )
     if before == NONE:
         raise MissingError(

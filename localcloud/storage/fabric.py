@@ -72,7 +72,9 @@ class StorageFabric:
             self._write(self._known()["accounts"] | {account: keys})
 
     def drop_account(self, account: str) -> None:
-        """Delete an account's containers and forget its keys."""
+        """Delete an account's containers and forget its keys. An account whose creation failed has neither."""
+        if account not in self._known().get("accounts", {}):
+            return
         for container in self.containers(account):
             self.delete_container(account, container.name)
         with self._lock:

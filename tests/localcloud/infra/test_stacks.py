@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
+from infra.stack_file import ROOT
 from localcloud.core.settings import SUBSCRIPTION_ID
 from tests.localcloud.azure_session import AzureSession
+from tests.localcloud.azureml.workspace_session import ML
 from tests.localcloud.conftest import Cloud
 from tests.localcloud.infra.project import Project
 
@@ -114,6 +118,55 @@ def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project,
     assert again.code == 0, again.text
     preview = project.pulumi("preview", "--expect-no-changes", stack=private)
     assert preview.code == 0, preview.text
+
+
+def test_an_update_leaves_the_published_deployment_in_its_place(
+    project: Project, private: str, base: str, azure: AzureSession, tmp_path: Path
+) -> None:
+    """Publishing makes a deployment the endpoint's default, which the stack does not know and must not take away."""
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(project.pulumi("stack", "output", "--json", stack=private).text)
+    names = json.loads(outputs.read_text())
+    workspace = (
+        f"{azure.subscription}/resourceGroups/{names['resource_group']}/providers"
+        f"/Microsoft.MachineLearningServices/workspaces/{names['workspace_name']}"
+    )
+    endpoint = f"{workspace}/batchEndpoints/{names['batch_endpoint']}"
+    _deploy(azure, workspace, endpoint, names["compute_name"])
+    other = {"base_name": base, **COMMON, **PRIVATE, "cost_center": "another"}
+
+    project.settings(private, other)
+    try:
+        changed = project.up(private)
+        refreshed = project.pulumi("refresh", "--yes", "--skip-preview", stack=private)
+        project.settings(private, {**other, "cost_center": "a-third"})
+        again = project.up(private)
+        shown = azure.arm("GET", endpoint, ML).json()["properties"]["defaults"]
+        status = project.run(str(ROOT / ".venv" / "bin" / "python"), "-m", "mlops", "status", "--outputs", str(outputs))
+    finally:
+        project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
+        restored = project.up(private, rules="staging")
+
+    for done in (changed, refreshed, again, restored):
+        assert done.code == 0, done.text
+    assert "learning-workspace updated" in changed.text, "the new cost centre went to what can take it"
+    assert shown == {"deploymentName": "v-1"}
+    assert "Published: version 1, deployment v-1." in status.text
+
+
+def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) -> None:
+    """What `mlops publish` leaves: a pipeline component and a deployment of it, the endpoint's first."""
+    component = f"{workspace}/components/diabetes_training/versions/1"
+    spec = {"type": "pipeline", "inputs": {}, "outputs": {}, "jobs": {}}
+    azure.put(component, ML, {"properties": {"componentSpec": spec}})
+    configuration = {
+        "deploymentConfigurationType": "PipelineComponent",
+        "componentId": {"assetId": component, "referenceType": "Id"},
+        "settings": {"default_compute": compute},
+    }
+    body = {"location": "westeurope", "tags": {"code_version": "1"},
+            "properties": {"deploymentConfiguration": configuration}}  # fmt: skip
+    azure.put(f"{endpoint}/deployments/v-1", ML, body)
 
 
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:

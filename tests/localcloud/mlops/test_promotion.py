@@ -15,7 +15,7 @@ import pytest
 from azure.ai.ml.entities import Model
 from azure.core.exceptions import HttpResponseError
 
-from mlops import candidates, promote, rollback, shared
+from mlops import candidates, promote, publish, rollback, shared
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
@@ -167,6 +167,46 @@ def test_a_rollback_leaves_an_endpoint_alone_that_somebody_moved(pair: Pair, tmp
         pair.rollback()
 
     assert pair.prod.default == "v-2"
+
+
+def _unseat(stack: Stack) -> None:
+    """Update the endpoint as a client does that does not know its default: by a PUT without it."""
+    azure, id_ = stack.workspace.azure, f"{stack.workspace.id}/batchEndpoints/{stack.clients.outputs.batch_endpoint}"
+    body = {"location": "westeurope", "tags": {"cost_center": "other"}, "properties": {"authMode": "AADToken"}}
+    azure.put(id_, ML, body)
+    assert publish.published(stack.clients) is None
+
+
+def test_a_promotion_whose_deployment_lost_its_place_puts_it_back(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    _unseat(pair.prod)
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(pair.prod.clients.outputs.model_dump_json())
+    status = subprocess.run(
+        [sys.executable, "-m", "mlops", "status", "--stack", "prod", "--outputs", str(outputs)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    done = pair.promote()
+
+    assert "The endpoint has deployments (v-1, v-2), and none is its default: publish or promote again." in (
+        " ".join(status.stdout.split())
+    ), status.stderr
+    assert (done.deployment, pair.prod.default) == ("v-2", "v-2")
+    assert pair.said[-1].endswith("had lost its default, v-2 is it again")
+    assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
+
+
+def test_a_rollback_of_a_deployment_that_lost_its_place_goes_back_all_the_same(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    _unseat(pair.prod)
+
+    assert pair.rollback().deployment == "v-1"
+    assert pair.prod.default == "v-1"
 
 
 def test_a_rollback_to_a_deployment_that_is_of_another_commit_by_now_is_refused(pair: Pair, tmp_path: Path) -> None:

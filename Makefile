@@ -38,7 +38,7 @@ up: tools ## from clone to registered model on this machine: make up [DATA=my.cs
 	@$(START)
 	@$(ENTER); \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
-	$(PULUMI_UP) || { python -m localcloud.engine.stale_locks --stack "$$STACK" && $(PULUMI_UP); } || exit 1; \
+	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
 	python -m mlops up --stack "$$STACK" --data "$$DATA"
 
 run: ## train again, even if nothing changed

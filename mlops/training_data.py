@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from azure.core.exceptions import HttpResponseError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+
 from mlops import fingerprints
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 
+_PROPAGATION_SECONDS = 60
 INCOMING = "incoming/"
 """Folder of the training container where others leave new data."""
 _PLAIN = frozenset("._-/ ")
@@ -43,8 +47,24 @@ def read(file: Path) -> TrainingData:
     return _measured(file, str(file))
 
 
+def _has_no_effect_yet(error: BaseException) -> bool:
+    """Whether a role on storage may be too new: it is seen some minutes after it was given.
+
+    Azure/azure-rest-api-specs#9467; learn.microsoft.com/azure/role-based-access-control/troubleshooting.
+    """
+    return (
+        isinstance(error, HttpResponseError) and getattr(error, "error_code", "") == "AuthorizationPermissionMismatch"
+    )
+
+
+@retry(
+    retry=retry_if_exception(_has_no_effect_yet),
+    wait=wait_exponential(multiplier=1, max=20),
+    stop=stop_after_delay(_PROPAGATION_SECONDS),
+    reraise=True,
+)
 def upload(clients: Clients, data: TrainingData) -> bool:
-    """Upload the file; False when the same content is there already."""
+    """Upload the file; False when the same content is there already. Wait for a role of the caller that is new."""
     blob = clients.training.get_blob_client(data.blob)
     if blob.exists():
         return False

@@ -26,7 +26,8 @@ preview: ## what `make deploy` would do: make preview STACK=dev
 
 deploy: ## pulumi up with the policy pack: make deploy STACK=dev
 	@$(CONFIGURE)
-	@$(PULUMI) up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
+	@$(PYTHON_BIN) -m pipelines.up -- $(PULUMI) up --stack "$$STACK" $(POLICY) --yes --skip-preview \
+	--suppress-permalink=true
 
 undeploy: ## pulumi destroy, dev only
 	@if [ "$$STACK" != dev ]; then echo "Only the stack dev can be destroyed this way, not $$STACK." >&2; exit 1; fi

@@ -6,6 +6,7 @@ An assignment at a scope holds for everything below it. A principal is matched b
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from localcloud.arm import ids, rules
 from localcloud.arm.conditions import NONE, Attributes, ConditionError, parse
+from localcloud.arm.propagation import ASSIGNED, Propagation
 from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.roles import BUILT_IN, BY_NAME, ROLE_DEFINITION_TYPE, Role, role_of
 from localcloud.arm.store import Resource, ResourceStore, now
@@ -29,18 +31,20 @@ _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 
 @dataclass(frozen=True)
 class _Grant:
-    """One assignment of a principal: what holds where, and under which condition (empty for none)."""
+    """One assignment of a principal: what holds where and from when, and under which condition (empty for none)."""
 
     scope: str
     role: Role
     condition: str
+    assigned: float
 
 
 class Authorization:
     """Implements core.context.Authorizer over the role assignments in the store."""
 
-    def __init__(self, store: ResourceStore) -> None:
+    def __init__(self, store: ResourceStore, propagation: Propagation | None = None) -> None:
         self._store = store
+        self._propagation = propagation or Propagation()
         self._cached_at = -1
         self._by_principal: dict[str, list[_Grant]] = {}
 
@@ -49,6 +53,7 @@ class Authorization:
     ) -> bool:
         return any(
             covers(grant.scope, scope)
+            and self._propagation.has_effect(grant.assigned)
             and grant.role.grants(action, data=data)
             and (not grant.condition or parse(grant.condition).holds(action, attributes))
             for grant in self._assignments().get(principal.object_id.lower(), ())
@@ -62,7 +67,8 @@ class Authorization:
             for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
                 role = role_of(one.properties["roleDefinitionId"])
                 if role is not None:
-                    grant = _Grant(one.properties["scope"], role, one.properties.get("condition") or "")
+                    condition, since = one.properties.get("condition") or "", one.private.get(ASSIGNED, 0)
+                    grant = _Grant(one.properties["scope"], role, condition, since)
                     found.setdefault(one.properties["principalId"].lower(), []).append(grant)
             self._by_principal, self._cached_at = found, changes
         return self._by_principal
@@ -154,6 +160,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
         fresh.properties |= {key: existing.properties[key] for key in ("createdOn", "createdBy")}
     else:
         _refuse_duplicate(ctx, fresh)
+        resource.private[ASSIGNED] = time.time()
         fresh.properties["createdBy"] = (resource.system_data or {}).get("createdBy")
     fresh.properties["updatedBy"] = (resource.system_data or {}).get("lastModifiedBy")
     for key in ("condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"):

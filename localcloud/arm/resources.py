@@ -348,13 +348,12 @@ class Resources:
             if principal is None:
                 raise ServiceError(409, "OperationAborted", "localcloud was restarted and the client no longer exists.")
             call = Call(principal, operation.api_version, self._ctx.settings.gateway_url)
-            if resource is None:
+            if resource is not None and operation.kind == "put":
+                await self._finish_put(operation.resource_id, None, call, self._claim(resource))
+            elif resource is not None:
+                await self._finish_delete(resource, call, self._claim(resource))
+            elif operation.kind == "put":
                 raise ServiceError(404, "ResourceNotFound", f"'{operation.resource_id}' was deleted meanwhile.")
-            claim = self._claim(resource)
-            if operation.kind == "put":
-                await self._finish_put(operation.resource_id, None, call, claim)
-            else:
-                await self._finish_delete(resource, call, claim)
 
         return work
 

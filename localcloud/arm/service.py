@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Route
 
+from localcloud.arm import elsewhere
 from localcloud.arm.authorization import Authorization
-from localcloud.arm.elsewhere import PATH, ElsewhereRoute
+from localcloud.arm.elsewhere import ElsewhereRoute
+from localcloud.arm.propagation import PATH, Propagation, PropagationRoute
 from localcloud.arm.registry import TypeRegistry
 from localcloud.arm.routes import Arm, routes_of
 from localcloud.arm.store import ResourceStore
@@ -27,12 +29,15 @@ class ArmParts:
     types: TypeRegistry
     authorizer: Authorization
     storage: StorageFabric
+    propagation: Propagation
 
 
 def parts(settings: Settings, database: Database) -> ArmParts:
     """What Context wants from ARM and storage, before there is a Context. Writes Azurite's accounts file."""
     resources = ResourceStore(database)
-    return ArmParts(resources, TypeRegistry(), Authorization(resources), StorageFabric(settings, resources))
+    propagation = Propagation()
+    authorization = Authorization(resources, propagation)
+    return ArmParts(resources, TypeRegistry(), authorization, StorageFabric(settings, resources), propagation)
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,13 @@ class ArmService:
         await ensure_state(self.ctx, self.arm.resources, deployer)
 
 
-def create(ctx: Context) -> ArmService:
+def create(ctx: Context, propagation: Propagation) -> ArmService:
     """Register ARM's own types and make its routes. Other services may register theirs before or after."""
     register_all(ctx)
     arm = Arm(ctx)
     ctx.offered[Arm] = arm
-    elsewhere = ElsewhereRoute(ctx, arm.audiences)
-    local = Route(PATH, elsewhere.answer, methods=["GET", "POST", "DELETE"])
-    return ArmService(ctx, arm, routes_of(arm), [local])
+    local: list[BaseRoute] = [
+        Route(elsewhere.PATH, ElsewhereRoute(ctx, arm.audiences).answer, methods=["GET", "POST", "DELETE"]),
+        Route(PATH, PropagationRoute(ctx, propagation, arm.audiences).answer, methods=["GET", "POST"]),
+    ]
+    return ArmService(ctx, arm, routes_of(arm), local)

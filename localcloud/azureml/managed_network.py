@@ -87,7 +87,7 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
     # The built-in role for this approves storage by writing the connection, vaults and registries by the action.
     action = f"{target.type}/{CONNECTIONS}/write"
     actions = (action, f"{target.type}/PrivateEndpointConnectionsApproval/action")
-    found = (ctx.identities.by_object_id(one) for one in _principals(ctx, workspace))
+    found = (ctx.identities.by_object_id(one) for one in principals_of(ctx, workspace))
     approvers = [one for one in found if one is not None]
     if not any(ctx.authorizer.allows(one, action, target.id) for one in approvers for action in actions):
         raise ServiceError(
@@ -120,7 +120,7 @@ def _target(ctx: Context, rule: Resource) -> Resource | None:
     return ctx.resources.get(str(destination.get("serviceResourceId"))) if isinstance(destination, dict) else None
 
 
-def _principals(ctx: Context, workspace: Resource) -> list[str]:
+def principals_of(ctx: Context, workspace: Resource) -> list[str]:
     """Object ids of the workspace's identity: its primary user-assigned one, or its system-assigned one."""
     identity = workspace.identity or {}
     primary = str(workspace.properties.get("primaryUserAssignedIdentity") or "").lower()

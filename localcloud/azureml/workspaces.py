@@ -15,6 +15,7 @@ from localcloud.arm.registry import Call, NameRule, ResourceType
 from localcloud.arm.store import Resource, now
 from localcloud.azureml import datastores, hosts
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
+from localcloud.azureml.managed_network import principals_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.settings import TENANT_ID
@@ -28,6 +29,7 @@ _LINKED = {
     "applicationInsights": "Microsoft.Insights/components",
     "containerRegistry": "Microsoft.ContainerRegistry/registries",
 }
+_READ_FIRST = ("keyVault", "storageAccount", "containerRegistry", "applicationInsights")
 _REQUIRED = ("storageAccount", "keyVault")
 _AUTH_MODES = ("AccessKey", "Identity", "UserDelegationSAS")
 
@@ -97,7 +99,36 @@ def _check_not_deleted(ctx: Context, id_: str) -> None:
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    if existing is None or existing.state != "Succeeded":
+        _check_identity(ctx, resource)
     await asyncio.to_thread(datastores.ensure_system_datastores, ctx, resource)
+
+
+def _check_identity(ctx: Context, resource: Resource) -> None:
+    """Refuse a workspace whose own user-assigned identity cannot read what the workspace is made of.
+
+    The service signs in as that identity within the first seconds, so that roles which are as new as that have no
+    effect yet. It names one missing action at a time, the vault's first. The words are those that people quote of a
+    first deployment; the code is that of the workspace's other failures (Azure/ResourceModules#3596). A system-assigned
+    identity gets its roles from the service itself.
+    """
+    if "systemassigned" in str((resource.identity or {}).get("type", "")).lower():
+        return
+    for name in _READ_FIRST:
+        target = ctx.resources.get(str(resource.properties.get(name) or ""))
+        if target is None:
+            continue
+        for principal in (ctx.identities.by_object_id(id_) for id_ in principals_of(ctx, resource)):
+            action = f"{target.type}/read"
+            if principal is not None and not ctx.authorizer.allows(principal, action, target.id):
+                raise ServiceError(
+                    400,
+                    "BadRequest",
+                    "User assigned identity doesn't have enough permissions. The client "
+                    f"'{principal.app_id}' with object id '{principal.object_id}' does not have authorization to "
+                    f"perform action '{action}' over scope '{target.id}' or the scope is invalid. If access was "
+                    "recently granted, please refresh your credentials.",
+                )
 
 
 async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:

@@ -49,7 +49,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         settings=settings, database=database, identities=directory, authorizer=parts.authorizer,
         storage=parts.storage, resources=parts.resources, types=parts.types, check_operation=faults.check_operation,
     )  # fmt: skip
-    arm = arm_service.create(context)
+    arm = arm_service.create(context, parts.propagation)
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
     entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")

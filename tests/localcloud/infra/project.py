@@ -14,7 +14,7 @@ import yaml
 
 from infra.stack_file import PROJECT, ROOT
 
-_PARTS = ("__main__.py", "infra", "contract", "mlops", "policy", "Pulumi.yaml", ".venv")
+_PARTS = ("__main__.py", "infra", "contract", "mlops", "pipelines", "policy", "Pulumi.yaml", ".venv")
 _FOREIGN = ("ARM_", "AZURE_", "DATABRICKS_", "PULUMI_")
 
 

@@ -93,12 +93,15 @@ def _machine_learning(azure: AzureSession, group: str, mode: str) -> tuple[str, 
     sku = {"family": "A", "name": "standard"}
     properties = {"tenantId": azure.tenant_id, "sku": sku, "enableRbacAuthorization": True}
     azure.put(vault, "2024-11-01", {"location": REGION, "properties": properties})
+    account = make_account(azure, group)
+    for scope in (vault, account):
+        azure.assign(scope, "Contributor", principal)
     id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"
     body = {
         "location": REGION,
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}},
         "properties": {
-            "storageAccount": make_account(azure, group), "keyVault": vault,
+            "storageAccount": account, "keyVault": vault,
             "primaryUserAssignedIdentity": identity, "managedNetwork": {"isolationMode": mode},
         },
     }  # fmt: skip

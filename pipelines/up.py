@@ -1,0 +1,108 @@
+"""`python -m pipelines.up [--mend MODULE --stack NAME] -- pulumi up …`: run the engine, and once more if that helps.
+
+A second run follows in two cases. After an update that failed only because role assignments had no effect yet (CAUSES):
+Azure answers an assignment before it has, and nobody can see when another identity's roles have taken effect. And when
+`python -m MODULE --stack NAME` exits 0, which is asked where the engine did not get as far as an update, such as for
+the lock of an engine that was killed.
+
+The engine's events are read from the file that Pulumi's own Automation API reads them from
+(pulumi/automation/_stack.py: `--event-log` with PULUMI_DEBUG_COMMANDS): the terminal shows what it always shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An error that a role assignment without effect brings about, and who says so."""
+
+    pattern: re.Pattern[str]
+    role: str
+
+
+CAUSES = (
+    # Quoted by people whose first deployment made the roles and the workspace together; Azure/bicep#16601 is the same
+    # race. Some report that Azure ML then refuses the same workspace name for tens of minutes: where that happens, the
+    # second run fails as well, and its error stands.
+    Cause(re.compile(r"User assigned identity doesn't have enough permissions"), "the ML workspace's identity"),
+    # ARM's own text: "this error might be related to a replication delay".
+    Cause(re.compile(r'Code="PrincipalNotFound"'), "an identity that is seconds old"),
+    # Azure/azure-rest-api-specs#9467: "the endpoint often comes back with HTTP 201 before the role is in place".
+    Cause(re.compile(r"AuthorizationPermissionMismatch"), "a role on storage"),
+    # Databricks looks at the storage as the access connector's identity when an external location is made.
+    Cause(
+        re.compile(r"(Azure )?Managed Identity.* does not have .* permissions on url", re.IGNORECASE | re.DOTALL),
+        "the access connector's identity",
+    ),
+)
+
+
+_AFTERMATH = re.compile(r"context canceled|update canceled")
+"""Of resources that the engine had in hand when it stopped because of another one's error."""
+
+
+def errors_of(lines: Sequence[str]) -> list[str]:
+    """Return the error messages about single resources in an event log; the engine's summary is about the stack."""
+    found = []
+    for line in lines:
+        event: dict[str, Any] = json.loads(line)
+        diagnostic = event.get("diagnosticEvent") or {}
+        urn, message = str(diagnostic.get("urn") or ""), str(diagnostic.get("message") or "")
+        single = urn and "::pulumi:pulumi:Stack::" not in urn
+        if diagnostic.get("severity") == "error" and single and not _AFTERMATH.search(message):
+            found.append(message)
+    return found
+
+
+def causes_of(errors: Sequence[str]) -> list[Cause]:
+    """Return what role assignments caused; nothing if any error has another cause, which a second run would meet."""
+    found = [next((cause for cause in CAUSES if cause.pattern.search(error)), None) for error in errors]
+    return [] if None in found else list(dict.fromkeys(cause for cause in found if cause is not None))
+
+
+def run(command: Sequence[str], mend: Sequence[str]) -> int:
+    """Run the engine, twice if that is worth it. Return its last exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "events.json"
+        environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}
+        code = subprocess.run([*command, "--event-log", str(log)], env=environment, check=False).returncode
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    if code == 0:
+        return 0
+    causes = causes_of(errors_of(lines))
+    if causes:
+        roles = ", ".join(cause.role for cause in causes)
+        sys.stdout.write(f"Role assignments had no effect yet ({roles}). Trying once more.\n")
+    elif lines or not mend or subprocess.run(mend, check=False).returncode != 0:
+        return code
+    sys.stdout.flush()
+    return subprocess.run(command, check=False).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.up", description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--mend", help="Module that is asked when the engine did not start an update.")
+    parser.add_argument("--stack", default="", help="What the module is asked about.")
+    parser.add_argument("command", nargs="+", help="The engine's command, after --.")
+    arguments = parser.parse_args()
+    try:
+        mend = [sys.executable, "-m", arguments.mend, "--stack", arguments.stack] if arguments.mend else []
+        return run(arguments.command, mend)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""When the engine is run a second time: its events are those that the real one writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+URN = "urn:pulumi:dev::dataopsml::azure-native:machinelearningservices:Workspace::learning-workspace"
+STACK = "urn:pulumi:dev::dataopsml::pulumi:pulumi:Stack::dataopsml-dev"
+PROPAGATION = (
+    'Status=200 Code="BadRequest" Message="User assigned identity doesn\'t have enough permissions. The client '
+    "'x' with object id 'y' does not have authorization to perform action 'Microsoft.KeyVault/vaults/read'\""
+)
+ENGINE = """#!{python}
+import json, pathlib, sys
+folder = pathlib.Path(__file__).parent
+runs = folder / "runs"
+number = len(runs.read_text()) if runs.exists() else 0
+runs.write_text("." * (number + 1))
+events, codes = json.loads((folder / "script.json").read_text())
+if "--event-log" in sys.argv and events is not None:
+    pathlib.Path(sys.argv[sys.argv.index("--event-log") + 1]).write_text("".join(json.dumps(e) + "\\n" for e in events))
+sys.exit(codes[number])
+"""
+
+
+def error(message: str, urn: str = URN) -> dict[str, Any]:
+    return {"sequence": 1, "diagnosticEvent": {"urn": urn, "severity": "error", "message": f"<{{%reset%}}>{message}"}}
+
+
+def up(
+    folder: Path, events: list[dict[str, Any]] | None, *codes: int, mend: str = ""
+) -> tuple[subprocess.CompletedProcess[str], int]:
+    """The command, and how often the engine ran."""
+    engine = folder / "engine"
+    engine.write_text(ENGINE.format(python=sys.executable))
+    engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
+    (folder / "mends.py").write_text("import sys\nsys.exit(sys.argv[1:] != ['--stack', 'a b'])\n")
+    words = ["--mend", "mends", "--stack", mend] if mend else []
+    (folder / "script.json").write_text(json.dumps([events, codes]))
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.up", *words, "--", str(engine), "up", "--yes"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done, len((folder / "runs").read_text())
+
+
+def test_a_run_that_succeeds_is_the_only_one(tmp_path: Path) -> None:
+    done, runs = up(tmp_path, [], 0)
+    assert (done.returncode, runs) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        PROPAGATION,
+        'Status=400 Code="PrincipalNotFound" Message="Principal x does not exist in the directory y."',
+        "cannot create external location: The contributor role on the storage account is not set or Managed Identity "
+        "does not have READ permissions on url abfss://x@y.dfs.core.windows.net/.",
+        "StatusCode=403 AuthorizationPermissionMismatch: This request is not authorized to perform this operation.",
+    ],
+)
+def test_roles_without_effect_are_worth_a_second_run(tmp_path: Path, message: str) -> None:
+    events = [error(message), error("failed to run remediation: context canceled"), error("update failed", STACK)]
+
+    done, runs = up(tmp_path, events, 255, 0)
+
+    assert (done.returncode, runs) == (0, 2)
+    assert "Role assignments had no effect yet" in done.stdout and "Trying once more." in done.stdout
+
+
+def test_a_second_run_is_the_last(tmp_path: Path) -> None:
+    done, runs = up(tmp_path, [error(PROPAGATION)], 255, 255, 0)
+    assert (done.returncode, runs) == (255, 2)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [error('Status=403 Code="AuthorizationFailed" Message="The client does not have authorization"')],
+        [error(PROPAGATION), error('Status=409 Code="StorageAccountAlreadyTaken" Message="taken"')],
+        [error('Status=200 Code="ConcurrentUpdateError" Message="updated by another process"')],
+        [error("update failed", STACK)],
+    ],
+)
+def test_other_errors_stand(tmp_path: Path, events: list[dict[str, Any]]) -> None:
+    done, runs = up(tmp_path, events, 255, 0, mend="a b")
+    assert (done.returncode, runs) == (255, 1)
+
+
+@pytest.mark.parametrize(("mend", "code", "runs"), [("a b", 0, 2), ("other", 255, 1), ("", 255, 1)])
+def test_an_engine_that_did_not_start_is_mended_or_not(tmp_path: Path, mend: str, code: int, runs: int) -> None:
+    done, ran = up(tmp_path, None, 255, 0, mend=mend)
+    assert (done.returncode, ran) == (code, runs)

@@ -156,8 +156,15 @@ def test_an_update_leaves_the_published_deployment_in_its_place(
 
 def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) -> None:
     """What `mlops publish` leaves: a pipeline component and a deployment of it, the endpoint's first."""
-    component = f"{workspace}/components/diabetes_training/versions/1"
-    spec = {"type": "pipeline", "inputs": {}, "outputs": {}, "jobs": {}}
+    environment, step, component = (
+        f"{workspace}/{name}/versions/1"
+        for name in ("environments/training", "components/train", "components/diabetes_training")
+    )
+    azure.put(environment, ML, {"properties": {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"}})
+    spec = {"type": "command", "command": "true", "environment": environment, "inputs": {}, "outputs": {}}
+    azure.put(step, ML, {"properties": {"componentSpec": spec}})
+    jobs = {"train": {"type": "command", "componentId": step, "inputs": {}}}
+    spec = {"type": "pipeline", "inputs": {}, "outputs": {}, "jobs": jobs}
     azure.put(component, ML, {"properties": {"componentSpec": spec}})
     configuration = {
         "deploymentConfigurationType": "PipelineComponent",

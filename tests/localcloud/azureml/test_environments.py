@@ -235,6 +235,16 @@ def test_what_mlflow_skinny_lacks_fails_here_as_on_azure(ml: MlWorkspace, tmp_pa
     assert "ModuleNotFoundError: No module named 'skops'" in error_of_run(ml, name)[1]
 
 
+def test_mlflow_without_azure_ml_s_plugin_cannot_log_here_as_on_azure(ml: MlWorkspace) -> None:
+    """A job's tracking address has a scheme that only azureml-mlflow serves."""
+    environment = register(ml, conda("mlflow-skinny==3.15.0"))
+
+    name = submit(ml, "python -c \"import mlflow; mlflow.log_metric('a', 1)\"", environment=environment)
+
+    assert ml.finished(name).status == "Failed"
+    assert "unsupported URI 'azureml://" in error_of_run(ml, name)[1]
+
+
 def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and_evaluate_loads_it(
     ml: MlWorkspace, tmp_path: Path
 ) -> None:

@@ -71,9 +71,13 @@ def ensure(
         if not _is_whole(home):
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
-            with log.open("a", encoding="utf-8") as output:
-                _build(home, name, python, requirements, options, output.fileno())
-            finish(home)
+            try:
+                with log.open("a", encoding="utf-8") as output:
+                    _build(home, name, python, requirements, options, output.fileno())
+                finish(home)
+            except BaseException:
+                shutil.rmtree(home)
+                raise
             shutil.copyfile(log, home / BUILD_LOG)
             (home / _BUILT).write_text(_packages(home), encoding="utf-8")
     return home

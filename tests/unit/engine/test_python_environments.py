@@ -64,6 +64,7 @@ def test_a_package_that_cannot_be_installed_fails_with_uv_s_own_lines_and_leaves
     assert str(missing) in caught.value.log
     assert caught.value.log in (tmp_path / "log.txt").read_text()
     assert python_environments.find(tmp_path / "cache", PYTHON, f"{missing}\n") is None
+    assert not [entry for entry in (tmp_path / "cache" / "environments").iterdir() if entry.is_dir()]
 
 
 def test_what_a_killed_build_left_is_built_again(tmp_path: Path, greeting: str) -> None:

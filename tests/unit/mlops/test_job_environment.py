@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,13 +42,49 @@ def test_a_package_that_the_lock_lacks_is_named(tmp_path: Path) -> None:
 
 def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
-    pins = [f"{name}==1.0 \\\n" for name in ("azure-identity", "cloudpickle", "databricks-sdk", "pandas", "pyarrow")]
+    pins = [
+        f"{name}==1.0 \\\n"
+        for name in ("azure-core", "azure-identity", "cloudpickle", "databricks-sdk", "pandas", "pyarrow")
+    ]
     lock.write_text(
         "".join([*pins, "pyyaml==6.0\nscikit-learn==1.0\nskops==0.1\npandas==2.0 ; python_version < '3.12'\n"])
     )
 
     with pytest.raises(InvalidError, match=r"pins pandas more than once"):
         job_environment.conda_file(lock)
+
+
+_DISTRIBUTIONS = {
+    "azure.core": "azure-core", "azure.identity": "azure-identity", "databricks.sdk": "databricks-sdk",
+    "mlflow": "mlflow-skinny", "pandas": "pandas", "sklearn": "scikit-learn", "yaml": "pyyaml",
+}  # fmt: skip
+
+
+def test_every_package_that_a_component_imports_is_declared() -> None:
+    (pip,) = (entry["pip"] for entry in job_environment.conda_file()["dependencies"] if isinstance(entry, dict))
+    declared = {line.split("==")[0] for line in pip}
+    programs = list(Path(job_environment.__file__).parent.glob("components/*/src/*.py"))
+    own = {program.stem for program in programs}
+
+    assert programs
+    for program in programs:
+        for module in imports(program):
+            if module.split(".")[0] in sys.stdlib_module_names | own:
+                continue
+            package = next((name for name in _DISTRIBUTIONS if f"{module}.".startswith(f"{name}.")), None)
+            assert package is not None, f"{program.name} imports {module}: name its distribution in this test"
+            assert _DISTRIBUTIONS[package] in declared, f"{program.name} imports {module}, which is not declared"
+
+
+def imports(program: Path) -> set[str]:
+    """The modules that a program names in its import statements."""
+    found = set()
+    for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
 
 
 def test_whoever_publishes_publishes_the_same_version_whatever_python_they_have() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from localcloud.core.database import Database
@@ -93,6 +94,15 @@ class BlobStorage(Protocol):
         self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24
     ) -> str:
         """The public address with a service SAS, as Azure ML hands out for uploads and logs."""
+        ...
+
+    def directory_sas(
+        self, account: str, container: str, directory: str, *, object_id: str, permissions: str, lifetime: timedelta
+    ) -> tuple[str, datetime]:
+        """A principal's user delegation SAS for a directory (empty: the whole container), and when it ends.
+
+        `permissions` are SAS letters in Azure's order, racwdlmeop.
+        """
         ...
 
     def service_client(self, account: str) -> Any:

@@ -39,7 +39,7 @@ class StorageFront:
         self._fabric: StorageFabric = fabric_of(ctx)
         self._azurite = Azurite(ctx, self._fabric)
         self._gate = Gate(ctx)
-        self._lake = DataLake(self._gate, self._azurite)
+        self._lake = DataLake(self._gate, self._azurite, self._fabric)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -68,6 +68,8 @@ class StorageFront:
         target = target_of(unquote(raw_path), query)
         check_name(target)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        if "sig" in query and query.get("sr") == "d":
+            raise not_emulated("a directory's shared access signature at the blob endpoint: use the dfs endpoint")
         if query.get("comp") == "batch" and headers.get("authorization", "").lower().startswith("bearer "):
             return await self._batch(request, account, target, headers)
         came = self._gate.enter(
@@ -140,6 +142,7 @@ class StorageFront:
                 404, "CannotVerifyCopySource", f"The copy source '{source.split('?')[0]}' does not exist."
             )
         query = parts.query
+        check_name(target_of(unquote(parts.path), {}))
         if principal is not None and "sig=" not in query:
             target = target_of(unquote(parts.path), {})
             self._gate.check(principal, found, Demand(target, need_of("GET", target, {}, {})))

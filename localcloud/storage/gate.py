@@ -135,28 +135,39 @@ class Gate:
         keys_allowed: bool,
     ) -> None:
         """Without shared keys only user delegation SAS hold, and those no further than their principal's own roles."""
-        object_id = query.get("skoid")
-        if object_id is None:
+        if "skoid" not in query:
             if not keys_allowed:
                 raise errors.key_refused()
             return
+        principal = self.delegator(query)
+        if principal is not None:
+            self._check_all(principal, account, demands())
+
+    def delegator(self, query: Mapping[str, str]) -> Principal | None:
+        """The principal of a user delegation SAS's key; None for localcloud's own services. Raises ServiceError 403."""
+        object_id = query["skoid"]
         if object_id == delegation.SERVICE_OBJECT_ID:
-            return
+            return None
         principal = self._ctx.identities.by_object_id(object_id)
         if principal is None:
             raise errors.authentication_failed(f"The principal {object_id} of the user delegation key does not exist.")
-        self._check_all(principal, account, demands())
+        return principal
 
 
 def check_name(target: Target) -> None:
-    """Names that Azure does not take and Azurite would keep, and then could not list."""
+    """Refuse names that Azure does not take, and Azurite could not list.
+
+    Segments of dots are resolved by HTTP clients and servers on the way (RFC 3986), Azurite's own client included: they
+    would lead out of the container or directory that was checked.
+    """
     if len(target.blob) > _LONGEST_NAME:
         raise ServiceError(
             400,
             "OutOfRangeInput",
             f"One of the request inputs is out of range: a blob's name has at most {_LONGEST_NAME} characters.",
         )
-    if any(ord(one) < 0x20 for one in target.blob):
+    dots = any(part in {".", ".."} for part in (target.container, *target.blob.split("/")))
+    if dots or any(ord(one) < 0x20 for one in target.blob):
         raise ServiceError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
 
 

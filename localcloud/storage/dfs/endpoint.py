@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localcloud.arm.store import Resource
+from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.storage import errors
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
-from localcloud.storage.dfs import filesystems, listing, paths, rename, updates
+from localcloud.storage.dfs import filesystems, listing, paths, rename, signature, updates
 from localcloud.storage.dfs.call import Call, target_of
-from localcloud.storage.dfs.needs import Operation, demands_of, operation_of
+from localcloud.storage.dfs.needs import Operation, demands_of, operation_of, renamed
 from localcloud.storage.dfs.tree import Turns
+from localcloud.storage.fabric import StorageFabric
 from localcloud.storage.gate import Gate, check_name, query_of
+from localcloud.storage.operations import Target
 
 _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
     Operation.LIST_FILESYSTEMS: filesystems.list_all,
@@ -34,8 +38,9 @@ _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
 
 
 class DataLake:
-    def __init__(self, gate: Gate, azurite: Azurite) -> None:
+    def __init__(self, gate: Gate, azurite: Azurite, fabric: StorageFabric) -> None:
         self._gate = gate
+        self._fabric = fabric
         self._azurite = azurite
         self._turns = Turns()
 
@@ -48,20 +53,45 @@ class DataLake:
         # Clients that cannot send PATCH, such as Java's, say so in a header. The signature is that of the PUT.
         method = headers.get("x-http-method-override", request.method).upper()
         target = target_of(raw_path)
-        check_name(target)
         operation = operation_of(method, target, query, headers)
+        for named in _named(operation, target, query, headers):
+            check_name(named)
         came = self._gate.enter(
             request, account, raw_path, query, headers, lambda: demands_of(operation, target, query, headers)
         )
-        if not came.trusted and "sig" in query:
-            raise not_emulated("shared access signatures at the dfs endpoint: use a token, or the blob endpoint")
+        principal = came.principal
         if not came.trusted:
-            raise errors.not_signed_in(public=False, challenge=True)
+            principal = self._signed(account, operation, target, query, headers)
         if self._gate.keeps_out_dfs(account):
             raise errors.endpoint_unsupported()
         if target.container:
             filesystems.check_name(target.container)
-        call = Call(
-            request, method, account, target, query, headers, came.principal, self._azurite, self._turns, self._gate
-        )
+        call = Call(request, method, account, target, query, headers, principal, self._azurite, self._turns, self._gate)
         return await _HANDLERS[operation](call)
+
+    def _signed(
+        self,
+        account: Resource,
+        operation: Operation,
+        target: Target,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+    ) -> Principal | None:
+        """The principal whose delegation key signed the request, None for localcloud's own services."""
+        if "sig" not in query:
+            raise errors.not_signed_in(public=False, challenge=True)
+        if "skoid" not in query:
+            raise not_emulated("account and service SAS at the dfs endpoint: use a user delegation SAS or a token")
+        signature.check(self._fabric.secret, account.name, operation, target, query, headers)
+        return self._gate.delegator(query)
+
+
+def _named(
+    operation: Operation, target: Target, query: Mapping[str, str], headers: Mapping[str, str]
+) -> Iterator[Target]:
+    """Every place that a request names, wherever it does."""
+    yield target
+    if operation is Operation.RENAME:
+        yield renamed(headers)
+    if operation is Operation.LIST_PATHS:
+        yield Target(target.container, query.get("directory", ""))

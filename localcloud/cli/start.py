@@ -22,6 +22,8 @@ from localcloud.gateway import instance, ports
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 120
 _TAIL_LINES = 15
+_SIGN_INS = ("ARM_", "AZURE_", "AZUREML_", "DATABRICKS_", "IDENTITY_", "MSI_", "PULUMI_", "SYSTEM_ACCESSTOKEN")
+"""Variables with which a shell signs in. The gateway needs none, and notebooks can read their parents' variables."""
 _LOG_BYTES = 20 * 1024 * 1024
 
 
@@ -82,7 +84,8 @@ def _spawn(settings: Settings) -> None:
     if log.exists() and log.stat().st_size > _LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     began = time.monotonic()
-    environment = {**os.environ, "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SIGN_INS)}
+    environment = {**kept, "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port)}
     environment["DATAOPSML_CACHE"] = str(settings.cache)
     offset = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:

@@ -50,7 +50,7 @@ class Settings:
 
     @property
     def identity_port(self) -> int:
-        """Plain HTTP, loopback only: the managed identity endpoint that jobs and Spark drivers are given."""
+        """Plain HTTP, loopback only: the managed identity endpoint that jobs are given."""
         return self.port + 4
 
     @property

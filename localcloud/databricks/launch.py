@@ -6,13 +6,23 @@ import hashlib
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from localcloud.core.errors import ConfigurationError
-from localcloud.core.settings import TENANT_ID, Settings
-from localcloud.engine import abfs, delta, java_runtime, notebook_runtime, probes, python_runtime, toolchain
+from localcloud.core.settings import Settings
+from localcloud.engine import (
+    abfs,
+    delta,
+    java_runtime,
+    notebook_runtime,
+    probes,
+    python_runtime,
+    toolchain,
+    vended_sas,
+)
 
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
 """The driver JVM's heap, as -Xmx takes it."""
@@ -22,8 +32,8 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
 @dataclass(frozen=True)
 class SparkTools:
-    """What the machine gives: a Java home (17 or 21), the jars of the ABFS driver and Delta Lake, and the interpreter
-    in the environment with the runtime's packages."""
+    """What the machine gives: a Java home (17 or 21), jars, and the interpreter in the environment with the runtime's
+    packages. The jars are the ABFS driver, Delta Lake, and the provider of ABFS' credentials."""
 
     java_home: Path
     jars: tuple[Path, ...]
@@ -96,23 +106,12 @@ _STORAGE = {
 }
 
 
-def storage_conf(settings: Settings, application_id: str, secret: str) -> dict[str, str]:
-    """ABFS as the run's identity, by the managed identity endpoint that `secret` (of grant_workload) opens."""
-    endpoint = f"http://127.0.0.1:{settings.identity_port}/msi/{secret}/token"
-    return {
-        "spark.hadoop.fs.azure.account.auth.type": "OAuth",
-        "spark.hadoop.fs.azure.account.oauth.provider.type": "org.apache.hadoop.fs.azurebfs.oauth2.MsiTokenProvider",
-        "spark.hadoop.fs.azure.account.oauth2.msi.endpoint": endpoint,
-        "spark.hadoop.fs.azure.account.oauth2.msi.tenant": TENANT_ID,
-        "spark.hadoop.fs.azure.account.oauth2.client.id": application_id,
-    }
-
-
 def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
     """Of the gateway's own variables only harmless ones: a notebook is not given what the gateway was."""
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     bundle = str(settings.tls / "bundle.pem")
     return kept | {
+        "HOME": str(_scratch(folder)),  # the machine's user is signed in to Azure from there; a cluster is not
         "TMPDIR": str(_scratch(folder)),
         "SPARK_LAUNCHER_OPTS": "-XX:-UsePerfData",  # the JVM that only builds the driver's command line
         "JAVA_HOME": str(tools.java_home),
@@ -134,7 +133,7 @@ def find_tools(settings: Settings) -> SparkTools:
     """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
     found = toolchain.find(settings)
     if found is not None:
-        return SparkTools(found.java_home, (*found.abfs_jars, *found.delta_jars), found.notebook_python)
+        return _with_provider(settings, found.java_home, found.abfs_jars, found.delta_jars, found.notebook_python)
     # Another tool may be missing or changed, which is none of Spark's business.
     java = probes.find_java()
     java_home = java.path if java is not None else java_runtime.installed_java(settings.cache)
@@ -148,7 +147,14 @@ def find_tools(settings: Settings) -> SparkTools:
     if java_home is None or jars is None or delta_jars is None or python is None:
         missing = ", ".join(name for name, tool in needed.items() if tool is None)
         raise ConfigurationError(f"Missing in {settings.cache}: {missing}. Run `make tools`.")
-    return SparkTools(java_home, (*jars, *delta_jars), python)
+    return _with_provider(settings, java_home, jars, delta_jars, python)
+
+
+def _with_provider(
+    settings: Settings, java_home: Path, jars: Sequence[Path], delta_jars: Sequence[Path], python: Path
+) -> SparkTools:
+    provider = vended_sas.ensure_jar(settings.cache, java_home, jars)
+    return SparkTools(java_home, (*jars, provider, *delta_jars), python)
 
 
 def command(tools: SparkTools, program: str, *arguments: str) -> list[str]:

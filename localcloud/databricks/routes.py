@@ -203,6 +203,7 @@ def build_local_routes(services: Services) -> list[BaseRoute]:
     return [
         Route("/_localcloud/databricks/runs/{run_id:int}", run_page),
         switch.route(services.context, services.regions),
+        services.runner.storage.route(),
     ]
 
 

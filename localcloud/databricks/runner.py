@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.core.context import Context, Principal
+from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-from localcloud.databricks import launch, permissions, run_states, secrets_api, tree
+from localcloud.databricks import permissions, run_states, secrets_api, tree
 from localcloud.databricks.access import caller_of, find_principal
 from localcloud.databricks.call import Caller, Workspace, now_ms
 from localcloud.databricks.drivers import DriverProcess
 from localcloud.databricks.run_states import Outcome
+from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.store import Documents, Json, workspaces_with
 from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.warm import WarmDrivers
@@ -34,6 +35,9 @@ class _Active:
 
 
 class Runner:
+    storage: RunStorage
+    """Set once the service is built, which it is a part of."""
+
     def __init__(self, context: Context, warm: WarmDrivers, tokens: RunTokens) -> None:
         self._context = context
         self._warm = warm
@@ -155,6 +159,8 @@ class Runner:
                 f"Service principal {private['run_as']} is no longer in the workspace.", "UNAUTHORIZED_ERROR"
             )
         caller = caller_of(identity, principal)
+        if (refusal := _single_user(task, caller)) is not None:
+            return refusal
         path = tree.normalize(task["notebook_task"]["notebook_path"])
         notebook = tree.find(documents, path)
         if (
@@ -169,7 +175,7 @@ class Runner:
             )
         pool_id, instances = private["pool_id"], private["instances"]
         if pool_id is None:
-            return await self._on_driver(workspace, run, task, caller, principal, save, await self._warm.cold())
+            return await self._on_driver(workspace, run, task, caller, save, await self._warm.cold())
         pool = documents.get("pool", pool_id)
         try:
             self._warm.occupy(documents.workspace, pool_id, instances, (pool or {}).get("max_capacity"))
@@ -181,13 +187,13 @@ class Runner:
             driver = (
                 await self._warm.take(documents.workspace, pool_id, private["spark_version"]) or await self._warm.cold()
             )
-            return await self._on_driver(workspace, run, task, caller, principal, save, driver)
+            return await self._on_driver(workspace, run, task, caller, save, driver)
         finally:
             self._warm.release(documents.workspace, pool_id, instances)
 
     async def _on_driver(
-        self, workspace: Workspace, run: Json, task: Json, caller: Caller, principal: Principal,
-        save: Callable[[], None], driver: DriverProcess,
+        self, workspace: Workspace, run: Json, task: Json, caller: Caller, save: Callable[[], None],
+        driver: DriverProcess,
     ) -> Outcome:  # fmt: skip
         settings, documents, private = self._context.settings, workspace.documents, task["_"]
         folder = settings.runs / f"databricks-{task['run_id']}"
@@ -196,9 +202,11 @@ class Runner:
         def resolve(values: dict[str, str]) -> dict[str, str]:
             return {key: _resolve(documents, caller, value) for key, value in values.items()}
 
-        secret = self._context.identities.grant_workload(None, principal.app_id)
+        secret = self.storage.open(workspace, caller)
         token = self._tokens.grant(documents.workspace, caller.id)
         try:
+            spark_conf = resolve(private["spark_conf"])
+            mode = private.get("security_mode")
             readable = permissions.readable(documents, caller)
             await asyncio.to_thread(tree.materialize, documents, folder / "Workspace", readable)
             notebooks = [
@@ -211,7 +219,7 @@ class Runner:
                 "notebooks": {item["path"]: item["language"] for item in notebooks},
                 "notebook_ids": {item["path"]: str(item["object_id"]) for item in notebooks},
                 "output": str(folder / "output.jsonl"),
-                "conf": {**launch.storage_conf(settings, principal.app_id, secret), **resolve(private["spark_conf"])},
+                "conf": self.storage.spark_conf(workspace, caller, secret, mode, spark_conf) | spark_conf,
                 "environment": resolve(private["environment"]),
                 "context": {
                     "browserHostName": workspace.host,
@@ -239,7 +247,7 @@ class Runner:
         except ServiceError as error:  # a secret that its configuration names
             return Outcome.internal_error(f"Cluster could not be launched: {error.message}", "INVALID_CLUSTER_REQUEST")
         finally:
-            self._context.identities.revoke_workload(secret)
+            self.storage.close(secret)
             self._tokens.revoke(token)
             await driver.kill()
             log = driver.folder / "driver.log"
@@ -264,6 +272,24 @@ class _Workspace:
         if method == "secrets.scopes":
             return secrets_api.visible_scopes(self.documents, self.caller)
         raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {method}.")
+
+
+def _single_user(task: Json, caller: Caller) -> Outcome | None:
+    """The refusal of a dedicated cluster that is another identity's.
+
+    A job cluster without single_user_name is its run's identity's: the Terraform provider's documentation of
+    databricks_cluster asks for the name of interactive clusters alone.
+    """
+    cluster = task["new_cluster"]
+    name = str(cluster.get("single_user_name") or caller.name)
+    if cluster.get("data_security_mode") not in {"SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED"} or name == caller.name:
+        return None
+    cluster_id = task["cluster_instance"]["cluster_id"]
+    return Outcome.internal_error(
+        f"Single-user check failed: user '{caller.name}' attempted to run a command on single-user cluster"
+        f" {cluster_id}, but the single user of this cluster is '{name}'",
+        "PERMISSION_DENIED",
+    )
 
 
 def _resolve(documents: Documents, caller: Caller, value: str) -> str:

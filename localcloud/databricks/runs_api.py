@@ -323,6 +323,7 @@ def _task(call: Call, body: Any, job: Json | None) -> Json:
         "_": {
             "pool_id": spec.pool_id, "instances": instances, "spark_version": spec.spark_version,
             "spark_conf": spec.spark_conf, "environment": spec.environment, "timeout_seconds": _timeout(body),
+            "security_mode": spec.body.get("data_security_mode"),
             "run_if": body.get("run_if", "ALL_SUCCESS"),
         },
     }  # fmt: skip

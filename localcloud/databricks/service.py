@@ -10,6 +10,7 @@ from localcloud.core.context import Context
 from localcloud.databricks import access, store
 from localcloud.databricks.call import Services
 from localcloud.databricks.routes import build_local_routes, build_routes
+from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.runner import Runner
 from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.unity import session
@@ -34,6 +35,7 @@ def build(context: Context) -> DatabricksService:
     regions = MetastoreRegions.from_environment()
     context.offered[MetastoreRegions] = regions
     services = Services(context, runner, warm, regions)
+    runner.storage = RunStorage(services)
 
     async def start() -> None:
         live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}

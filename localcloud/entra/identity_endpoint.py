@@ -1,9 +1,7 @@
-"""The managed identity endpoint of jobs and notebook runs: plain HTTP on the loopback interface, opened by a secret.
+"""The managed identity endpoint of Azure ML jobs: plain HTTP on the loopback interface, opened by a secret.
 
-Two shapes, of the two clients that ask:
-  GET /msi/{secret}/token?resource=…            Hadoop's MsiTokenProvider (IMDS form, header Metadata: true)
-  GET /msi/token?resource=…  header secret: …   azure-identity in an Azure ML job (MSI_ENDPOINT, MSI_SECRET)
-Source: azure-identity `_credentials/azure_ml.py`; Hadoop `AzureADAuthenticator.getTokenFromMsi`.
+GET /msi/token?resource=… with the header `secret`, as azure-identity asks in a job (MSI_ENDPOINT, MSI_SECRET; source:
+azure-identity `_credentials/azure_ml.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from localcloud.core.settings import TENANT_ID
 from localcloud.entra.directory import Directory
 
 LIFETIME_SECONDS = 6 * 3600
-"""Long enough for a training job: MLflow and Spark ask once."""
+"""Long enough for a training job: MLflow asks once."""
 
 
 class IdentityEndpoint:
@@ -29,7 +27,7 @@ class IdentityEndpoint:
         self._directory = directory
 
     async def answer(self, request: Request) -> Response:
-        secret = request.path_params.get("secret") or request.headers.get("secret", "")
+        secret = request.headers.get("secret", "")
         granted = self._directory.workload(secret)
         if granted is None:
             return _refuse(403, "forbidden", "The secret of this identity endpoint is missing, wrong or expired.")
@@ -62,4 +60,4 @@ def _refuse(status: int, error: str, description: str) -> Response:
 def build(directory: Directory) -> Starlette:
     """The application of the identity port."""
     endpoint = IdentityEndpoint(directory)
-    return Starlette(routes=[Route("/msi/token", endpoint.answer), Route("/msi/{secret}/token", endpoint.answer)])
+    return Starlette(routes=[Route("/msi/token", endpoint.answer)])

@@ -82,4 +82,13 @@ def storage_refused(operation: str, url: str, detail: str) -> DetailedError:
     return DetailedError(403, "PERMISSION_DENIED", message)
 
 
+def read_only(location: str) -> DetailedError:
+    return DetailedError(403, "PERMISSION_DENIED", f"External Location '{location}' is read-only.")
+
+
+def no_location(url: str) -> DetailedError:
+    """No external location holds the url."""
+    return DetailedError(404, "EXTERNAL_LOCATION_DOES_NOT_EXIST", f"No external location holds the path '{url}'.")
+
+
 invalid = errors.invalid

@@ -20,13 +20,14 @@ from localcloud.databricks.unity import refusals
 from localcloud.databricks.unity.session import Session
 from localcloud.databricks.unity.urls import Url
 
-_ACCOUNT = "Microsoft.Storage/storageAccounts"
-_BLOBS = f"{_ACCOUNT}/blobServices/containers/blobs"
+ACCOUNT = "Microsoft.Storage/storageAccounts"
+_BLOBS = f"{ACCOUNT}/blobServices/containers/blobs"
 _CONNECTOR = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Databricks/accessConnectors/[^/]+", re.IGNORECASE
 )
 _READS = (("READ", "read"), ("LIST", "read"))
 _WRITES = (("WRITE", "write"), ("DELETE", "delete"))
+_DELEGATES = f"{ACCOUNT}/blobServices/generateUserDelegationKey/action"
 _FORBIDDEN = "This request is not authorized to perform this operation using this permission."
 _NO_DATA_LAKE = (
     "This endpoint does not support BlobStorageEvents or SoftDelete. Please disable these account features if you would"
@@ -79,7 +80,7 @@ async def trial(session: Session, url: Url, credential: Json, *, read_only: bool
     context, identity_ = session.context, credential["azure_managed_identity"]
     read_only = read_only or bool(credential.get("read_only"))
     operations = _READS if read_only else (*_READS, *_WRITES)
-    account = context.resources.named(_ACCOUNT, url.account)
+    account = context.resources.named(ACCOUNT, url.account)
     principal = _principal(context, identity_)
     closed = ""
     if principal is None:
@@ -110,6 +111,29 @@ async def trial(session: Session, url: Url, credential: Json, *, read_only: bool
     return found
 
 
+def delegator(session: Session, url: Url, credential: Json, operation: str) -> tuple[Resource, Principal]:
+    """The account and the identity that signs credentials for it.
+
+    Raises PERMISSION_DENIED where the identity cannot get a user delegation key from the account: the key is the
+    account's, so that a role on the container does not give it
+    (learn.microsoft.com/rest/api/storageservices/get-user-delegation-key).
+    """
+    context, identity_ = session.context, credential["azure_managed_identity"]
+    account = context.resources.named(ACCOUNT, url.account)
+    principal = _principal(context, identity_)
+    if principal is None:
+        failure = "The managed identity of the access connector does not exist."
+    elif account is None or account.state != "Succeeded":
+        failure = f"The storage account {url.account} does not exist."
+    elif _keeps_out(account, identity_["access_connector_id"]):
+        failure = "This request is not authorized to perform this operation."
+    elif not context.authorizer.allows(principal, _DELEGATES, account.id):
+        failure = _FORBIDDEN
+    else:
+        return account, principal
+    raise refusals.storage_refused(operation, str(url), failure)
+
+
 def _principal(context: Context, identity: Json) -> Principal | None:
     connector = context.resources.get(identity["access_connector_id"])
     block = (connector.identity if connector is not None else None) or {}
@@ -129,7 +153,7 @@ def _keeps_out(account: Resource, connector_id: str) -> bool:
 
 
 def _attributes(url: Url) -> dict[str, dict[str, list[str]]]:
-    containers = f"{_ACCOUNT}/blobServices/containers"
+    containers = f"{ACCOUNT}/blobServices/containers"
     seen = {f"{containers}:name": url.container, f"{_BLOBS}:path": url.path.strip("/")}
     return {"resource": {name.lower(): [value] for name, value in seen.items() if value}}
 

@@ -79,13 +79,10 @@ def test_a_wrong_or_revoked_secret_opens_nothing(workload: Workload, monkeypatch
         ManagedIdentityCredential().get_token(_SCOPE)
 
 
-def test_hadoop_asks_with_the_secret_in_the_path(workload: Workload) -> None:
-    address = f"{workload.address}/{workload.secret}/token"
-    query = {"api-version": "2018-02-01", "resource": "https://storage.azure.com/", "client_id": workload.own.app_id}
-    answer = requests.get(address, params=query, headers={"Metadata": "true"}, timeout=10)
-    body = answer.json()
-    claims = jwt.decode(body["access_token"], options={"verify_signature": False})
-    assert claims["aud"] == "https://storage.azure.com/"
-    assert int(body["expires_on"]) == claims["exp"] and body["token_type"] == "Bearer"
-    missing = requests.get(address, timeout=10)
+def test_the_secret_is_taken_from_its_header_alone(workload: Workload) -> None:
+    query = {"resource": "https://storage.azure.com/", "client_id": workload.own.app_id, "secret": workload.secret}
+    assert requests.get(f"{workload.address}/{workload.secret}/token", params=query, timeout=10).status_code == 404
+    assert requests.get(f"{workload.address}/token", params=query, timeout=10).status_code == 403
+    headers = {"secret": workload.secret}
+    missing = requests.get(f"{workload.address}/token", headers=headers, timeout=10)
     assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")

@@ -1,0 +1,110 @@
+"""What a run's Spark reaches storage with: Unity Catalog's credentials, got with a secret of the run.
+
+Nothing else: a cluster has no identity of its own for storage
+(learn.microsoft.com/azure/databricks/connect/storage/azure-storage). Spark settings of the cluster for an account come
+before Unity Catalog for that account. Without either, ABFS finds no key and says so.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from localcloud.core.errors import ServiceError
+from localcloud.databricks.call import Call, Caller, Services, Workspace
+from localcloud.databricks.unity import vending
+from localcloud.databricks.unity.session import Session, region_of
+from localcloud.databricks.unity.urls import Url
+from localcloud.engine.vended_sas import PROVIDER
+
+PATH = "/_localcloud/databricks/run-credentials"
+_WITH_CATALOG = frozenset(
+    {
+        "SINGLE_USER", "USER_ISOLATION", "DATA_SECURITY_MODE_AUTO", "DATA_SECURITY_MODE_DEDICATED",
+        "DATA_SECURITY_MODE_STANDARD",
+    }
+)  # fmt: skip
+"""Access modes with Unity Catalog (databricks.sdk.service.compute.DataSecurityMode); without a mode there is none."""
+_READS = frozenset({"check-access", "get-acl", "get-properties", "get-status", "list", "read"})
+"""Operations of ABFS' SASTokenProvider that change nothing."""
+
+
+@dataclass
+class RunStorage:
+    """The runs that may ask for credentials now."""
+
+    services: Services
+    _runs: dict[str, tuple[Workspace, Caller]] = field(default_factory=dict)
+
+    def open(self, workspace: Workspace, caller: Caller) -> str:
+        """A new secret, with which the run's Spark gets the caller's credentials until `close`."""
+        secret = secrets.token_urlsafe(32)
+        self._runs[secret] = (workspace, caller)
+        return secret
+
+    def close(self, secret: str) -> None:
+        self._runs.pop(secret, None)
+
+    def spark_conf(
+        self, workspace: Workspace, caller: Caller, secret: str, mode: str | None, own: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Settings that send ABFS to Unity Catalog for accounts with external locations, the cluster's `own` aside."""
+        if mode not in _WITH_CATALOG or not self.services.regions.has(region_of(self.services.context, workspace)):
+            return {}
+        conf = {
+            "spark.hadoop.fs.localcloud.unity.endpoint": f"{self.services.context.settings.gateway_url}{PATH}",
+            "spark.hadoop.fs.localcloud.unity.secret": secret,
+        }
+        for account, hierarchical in vending.accounts(self._session(workspace, caller)).items():
+            host = f"{account}.dfs.core.windows.net"
+            if not _configures(own, host):
+                conf |= {
+                    f"spark.hadoop.fs.azure.account.auth.type.{host}": "SAS",
+                    f"spark.hadoop.fs.azure.sas.token.provider.type.{host}": PROVIDER,
+                    # ABFS would find out at the container's root, which no credential opens.
+                    f"spark.hadoop.fs.azure.account.hns.enabled.{host}": str(hierarchical).lower(),
+                }
+        return conf
+
+    def route(self) -> Route:
+        return Route(PATH, self._answer, methods=["POST"])
+
+    async def _answer(self, request: Request) -> Response:
+        """POST with account, container, path and ABFS' operation; a SAS token, or a refusal in Databricks' words."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        run = self._runs.get(secret) if scheme == "Bearer" else None
+        if run is None:
+            return PlainTextResponse("UNAUTHENTICATED: The run is over, or the secret is none of a run's.", 401)
+        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        parts = [part for part in form.get("path", "").split("/") if part]
+        if {".", ".."} & set(parts):
+            return PlainTextResponse(f"INVALID_PARAMETER_VALUE: The path {form['path']} has segments of dots.", 400)
+        url = Url(form.get("account", "").partition(".")[0], form.get("container", ""), "/" + "/".join(parts))
+        try:
+            made = vending.vend(self._session(*run), url, write=form.get("operation") not in _READS)
+        except ServiceError as error:
+            if error.code == "EXTERNAL_LOCATION_DOES_NOT_EXIST":
+                # ABFS' own words where nothing is configured: Unity Catalog has no say outside of its locations.
+                return PlainTextResponse(
+                    f"Failure to initialize configuration for storage account {url.account}.dfs.core.windows.net: "
+                    f"Invalid configuration value detected for fs.azure.account.key. {error.message}", 404
+                )  # fmt: skip
+            return PlainTextResponse(f"{error.code}: {error.message}", error.status)
+        return PlainTextResponse(made.sas)
+
+    def _session(self, workspace: Workspace, caller: Caller) -> Session:
+        return Session.open(Call(self.services, workspace, caller, {}))
+
+
+def _configures(conf: Mapping[str, str], host: str) -> bool:
+    """Whether the cluster's Spark settings say how to sign in to the account, or to every account."""
+    keys = {key.removeprefix("spark.hadoop.") for key in conf}
+    return "fs.azure.account.auth.type" in keys or any(
+        key.startswith("fs.azure.") and key.endswith(f".{host}") for key in keys
+    )

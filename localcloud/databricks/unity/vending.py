@@ -1,0 +1,83 @@
+"""Short-lived credentials for places in external locations, as Unity Catalog gives them to clusters and engines.
+
+A credential is a user delegation SAS of the access connector's identity for one directory and one mode: the field is
+`azure_user_delegation_sas` in databricks-sdk's GenerateTemporaryPathCredentialResponse, and clusters meet a refusal as
+"Failed to acquire a SAS token" of ABFS (openillumi.com, "Fix the SAS Token Error"). So the account's own answer to a
+cluster follows the connector's roles and the account's firewall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from localcloud.core.errors import not_emulated
+from localcloud.databricks.unity import privileges, refusals, storage, urls
+from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, STORAGE_CREDENTIAL, VOLUME
+from localcloud.databricks.unity.session import Session
+from localcloud.databricks.unity.urls import Url
+
+LIFETIME = timedelta(minutes=15)
+_READ, _WRITE = "rle", "acwdm"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A SAS token for a directory and all below it."""
+
+    sas: str
+    place: Url
+    expires: datetime
+
+
+def accounts(session: Session) -> dict[str, bool]:
+    """Storage accounts of the external locations that are open to the workspace; whether each is hierarchical."""
+    found = {}
+    for location in session.all(EXTERNAL_LOCATION):
+        if session.is_bound(EXTERNAL_LOCATION, location):
+            name = urls.parse(location["url"]).account
+            account = session.context.resources.named(storage.ACCOUNT, name)
+            found[name] = account is not None and account.properties.get("isHnsEnabled") is True
+    return found
+
+
+def vend(session: Session, url: Url, *, write: bool) -> Credential:
+    """A credential for the url, to read or to write.
+
+    Raises EXTERNAL_LOCATION_DOES_NOT_EXIST outside of every location; PERMISSION_DENIED for a caller without READ FILES
+    or WRITE FILES, where the location is read-only or not open to the workspace, or where the access connector lacks
+    its role; LOCATION_OVERLAP for managed storage, which is reached through its tables and volumes alone
+    (kb.databricks.com "overlaps with managed storage error").
+    """
+    location = urls.location_of(session, url)
+    if location is None:
+        raise refusals.no_location(str(url))
+    session.get(EXTERNAL_LOCATION, location["name"])
+    privilege = "WRITE_FILES" if write else "READ_FILES"
+    privileges.require(session, EXTERNAL_LOCATION, location["name"], privilege)
+    credential = session.get(STORAGE_CREDENTIAL, location["credential_name"], bound=False)
+    if write and (location["read_only"] or credential["read_only"]):
+        raise refusals.read_only(location["name"])
+    kept = list(urls.managed(session))
+    if any(url.overlaps(managed) for managed in kept):
+        raise refusals.overlap(str(url), "CheckPathAccess", "managed storage")
+    if any(urls.parse(volume["storage_location"]).overlaps(url) for volume in session.all(VOLUME)):
+        raise not_emulated("reaching a volume's files by their abfss address")
+    place = _scope(urls.parse(location["url"]), url, kept)
+    account, principal = storage.delegator(session, url, credential, "WRITE" if write else "READ")
+    sas, expires = session.context.storage.directory_sas(
+        account.name, url.container, place.path.strip("/"), object_id=principal.object_id,
+        permissions=_WRITE if write else _READ, lifetime=LIFETIME,
+    )  # fmt: skip
+    return Credential(sas, place, expires)
+
+
+def _scope(location: Url, url: Url, kept: list[Url]) -> Url:
+    """The highest directory on the way from the location to the url that holds no managed storage."""
+    parts = [part for part in url.path.split("/") if part]
+    first = len([part for part in location.path.split("/") if part])
+    for depth in range(first, len(parts)):
+        place = Url(url.account, url.container, "/" + "/".join(parts[:depth]))
+        if not any(place.holds(managed) for managed in kept):
+            return place
+    return url

@@ -82,6 +82,8 @@ class Platform(pulumi.ComponentResource):
         self._identities = Identities("identities", IdentitiesArgs(names=names, placement=place), child)
         self._training_container = Scope(label="training-container", id=self._storage.training_container_id)
         self._access = self._resource_access()
+        self._catalog = self._unity_catalog()
+        early = [*self._access.assignments, *([] if self._catalog is None else self._catalog.assignments)]
         self._databricks = DatabricksWorkspace(
             "databricks",
             DatabricksWorkspaceArgs(
@@ -89,7 +91,7 @@ class Platform(pulumi.ComponentResource):
                 placement=place,
                 network=self._network,
                 managed_group=settings.databricks.managed_resource_group,
-                depends_on=self._access.assignments,
+                depends_on=early,
             ),
             child,
         )
@@ -108,7 +110,8 @@ class Platform(pulumi.ComponentResource):
             ),
             child,
         )
-        self._catalog = self._unity_catalog()
+        if self._catalog is not None:
+            self._catalog.declare(self._runs.provider, self._runs.client_id)
         self._model_registry = self._shared_registry()
         self._operations()
         self.outputs = self._outputs()
@@ -207,13 +210,11 @@ class Platform(pulumi.ComponentResource):
                 names=self._names,
                 placement=self._place,
                 settings=self._settings.unity_catalog,
-                provider=self._runs.provider,
                 assigner=self._assigner,
                 training_account=Scope(label="training-storage", id=self._storage.training_account_id),
                 training_container=self._training_container,
                 training_account_name=self._storage.training_account_name,
                 training_container_name=self._storage.training_container_name,
-                client_id=self._runs.client_id,
             ),
             self._child,
         )

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from contract.storage_redundancy import redundancy_problem
+from infra import spark_storage
+from infra.naming import Names
 from infra.network_settings import NetworkSettings
 from infra.setting_types import (
     BaseName,
@@ -92,8 +94,8 @@ class DatabricksSettings(Section):
 
     spark_conf: dict[SparkKey, str] = Field(
         default={},
-        description="Spark settings of every run, fixed by the cluster policy: a way to the data, say, where there is "
-        "no Unity Catalog. Secrets by reference only.",
+        description="Spark settings of every run, fixed by the cluster policy. Without Unity Catalog they sign in to "
+        "storage: docs/infrastructure.md has the keys. Secrets by reference only.",
         examples=[{"fs.azure.account.oauth2.client.secret": "{{secrets/platform/reader}}"}],
     )
 
@@ -203,10 +205,13 @@ class ProtectionSettings(Section):
 
 
 class UnityCatalogSettings(Section):
-    """Access to the training data by Unity Catalog, where the Databricks workspace has a metastore."""
+    """Access of notebook runs to the training data by Unity Catalog; the workspace needs a metastore."""
 
     enabled: bool = Field(
-        default=False, description="Make credential, external location, catalog, schema and grants.", examples=[True]
+        default=True,
+        description="Make credential, external locations, catalog, schema and grants. Without them, "
+        "`databricks.spark_conf` has to sign in to storage.",
+        examples=[True],
     )
     catalog: Identifier | None = Field(
         default=None,
@@ -330,6 +335,23 @@ class Settings(Section):
         monitoring = info.data.get("monitoring")
         if value.monthly_amount and monitoring is not None and not monitoring.alert_emails:
             raise wrong_field(value, "monthly_amount", "needs monitoring.alert_emails: nobody would be told")
+        return value
+
+    @field_validator("unity_catalog")
+    @classmethod
+    def _runs_reach_the_data(cls, value: UnityCatalogSettings, info: ValidationInfo) -> UnityCatalogSettings:
+        databricks, base, environment = (info.data.get(name) for name in ("databricks", "base_name", "environment"))
+        if value.enabled or databricks is None or base is None or environment is None:
+            return value
+        missing = spark_storage.missing_keys(databricks.spark_conf, Names(base, environment).training_storage)
+        if missing:
+            raise wrong_field(
+                value,
+                "enabled",
+                "leaves notebook runs without a way to the training data: set unity_catalog.enabled to true (the "
+                "workspace needs a metastore), or let databricks.spark_conf sign in as a service principal, which "
+                f"takes {', '.join(missing)}",
+            )
         return value
 
     @field_validator("tags")

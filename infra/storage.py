@@ -19,9 +19,9 @@ from infra.placement import Placement
 from infra.settings import TrainingDataSettings, WorkspaceStorageSettings
 
 TRAINING_CONTAINER = "trainingdata"
-ENGINEERED = "engineered"
-"""Folder of what feature engineering writes: made anew by every run, from data that stays."""
-KEPT = ("data", "incoming")
+DATA, ENGINEERED = "data", "engineered"
+"""Folders of the container: uploaded training data, which stay, and what each run of feature engineering makes."""
+KEPT = (DATA, "incoming")
 """Folders of the data that runs are made from: uploaded by `mlops`, or left there by others."""
 
 

@@ -1,9 +1,12 @@
-"""Access to the training data by Unity Catalog, for Databricks workspaces that have a metastore.
+"""Access of notebook runs to the training data by Unity Catalog, for workspaces that have a metastore.
 
-Databricks reaches the container by an access connector's own identity; who may go that way is granted in the catalog.
-Without it (the default) a run reaches the container as whatever identity its cluster has.
+A cluster has no identity of its own for storage. Unity Catalog gives it short-lived credentials of an access
+connector's identity, for the external locations on which its user has privileges. The pipeline's identity may read the
+training data, and read and write the engineered data. Managed storage has a location of its own: it is reached through
+tables and volumes only, and external locations must not overlap
+(learn.microsoft.com/azure/databricks/volumes/paths).
 
-A metastore is shared by all workspaces of a region, those of other environments included. What the stack makes is
+A metastore is shared by all workspaces of a region, also by those of other environments. The stack's objects are
 therefore isolated: open to its own workspace alone, whatever is granted elsewhere.
 """
 
@@ -19,62 +22,101 @@ from infra.naming import Names
 from infra.placement import Placement
 from infra.roles import Assigner, Grantee, Role, Scope
 from infra.settings import UnityCatalogSettings
+from infra.storage import DATA, ENGINEERED
 
 _ISOLATED = "ISOLATION_MODE_ISOLATED"
+_MANAGED = "unity-catalog"
+"""The folder of the container in which the catalog keeps what it manages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnityCatalogArgs:
-    """`provider` is the Databricks workspace's; `client_id` is the pipeline identity's."""
+    """The training container, and where it is."""
 
     names: Names
     placement: Placement
     settings: UnityCatalogSettings
-    provider: pulumi.ProviderResource
     assigner: Assigner
     training_account: Scope
     training_container: Scope
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
-    client_id: pulumi.Input[str]
 
 
 class UnityCatalog(pulumi.ComponentResource):
-    """Credential, external location, catalog and schema, with what the pipeline's identity may do in each."""
+    """Credential, external locations, catalog and schema, with the pipeline identity's privileges on each.
+
+    The access connector and its `assignments` come first: external locations are tried as its identity, and its roles
+    take effect while the Databricks workspace is made (infra.access). `declare` adds the objects of the metastore.
+    """
+
+    assignments: list[pulumi.Resource]
 
     def __init__(self, name: str, args: UnityCatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:databricks:UnityCatalog", name, None, opts)
         self._name, self._args = name, args
-        self._child = pulumi.ResourceOptions(parent=self, provider=args.provider)
-        label, settings = f"{args.names.base}_{args.names.environment}", args.settings
-        credential = self._credential(label)
-        url = pulumi.Output.concat(
+        self._label = f"{args.names.base}_{args.names.environment}"
+        place = args.placement
+        self._connector = azure_databricks.AccessConnector(
+            f"{name}-connector",
+            connector_name=args.names.access_connector,
+            resource_group_name=place.resource_group_name,
+            location=place.location,
+            identity=azure_databricks.ManagedServiceIdentityArgs(
+                type=azure_databricks.ManagedServiceIdentityType.SYSTEM_ASSIGNED
+            ),
+            tags=place.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        principal = self._connector.identity.apply(lambda identity: (identity.principal_id if identity else None) or "")
+        grantee = Grantee(label="access-connector", principal_id=principal)
+        self.assignments = [
+            args.assigner.assign(self, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, grantee, args.training_container),
+            # Clusters get a user delegation SAS. Its key is the account's: a role on the container does not give it
+            # (learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
+            args.assigner.assign(self, Role.STORAGE_BLOB_DELEGATOR, grantee, args.training_account),
+        ]
+        self.register_outputs({})
+
+    def declare(self, provider: pulumi.ProviderResource, client_id: pulumi.Input[str]) -> None:
+        """Add the objects of the metastore. `provider` is the workspace's, `client_id` the pipeline identity's."""
+        self._child = pulumi.ResourceOptions(parent=self, provider=provider)
+        self._client_id = client_id
+        args, name, label = self._args, self._name, self._label
+        credential = databricks.StorageCredential(
+            f"{name}-credential",
+            name=f"{label}_training",
+            azure_managed_identity=databricks.StorageCredentialAzureManagedIdentityArgs(
+                access_connector_id=self._connector.id
+            ),
+            isolation_mode=_ISOLATED,
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=self.assignments),
+        )
+        root = pulumi.Output.concat(
             "abfss://", args.training_container_name, "@", args.training_account_name, ".dfs.core.windows.net/"
         )
-        location = databricks.ExternalLocation(
+        managed = databricks.ExternalLocation(
             f"{name}-location",
             name=f"{label}_training",
-            url=url,
+            url=pulumi.Output.concat(root, f"{_MANAGED}/"),
             credential_name=credential.name,
             isolation_mode=_ISOLATED,
+            # An earlier version of this location was the whole container; the catalog in it stays where it is.
+            force_update=True,
             opts=self._child,
         )
+        self._locate(DATA, root, managed, "READ_FILES")
+        self._locate(ENGINEERED, root, managed, "READ_FILES", "WRITE_FILES")
         catalog = databricks.Catalog(
             f"{name}-catalog",
-            name=settings.catalog or label,
+            name=args.settings.catalog or label,
             isolation_mode="ISOLATED",
-            storage_root=pulumi.Output.concat(url, "unity-catalog/"),
+            storage_root=pulumi.Output.concat(root, f"{_MANAGED}/"),
             comment="The platform's tables.",
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=[location]),
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[managed]),
         )
         schema = databricks.Schema(
-            f"{name}-schema", name=settings.schema_name, catalog_name=catalog.name, opts=self._child
-        )
-        databricks.Grants(
-            f"{name}-location-grants",
-            external_location=location.id,
-            grants=self._grants("READ_FILES", "WRITE_FILES"),
-            opts=self._child,
+            f"{name}-schema", name=args.settings.schema_name, catalog_name=catalog.name, opts=self._child
         )
         databricks.Grants(
             f"{name}-catalog-grants", catalog=catalog.name, grants=self._grants("USE_CATALOG"), opts=self._child
@@ -85,38 +127,26 @@ class UnityCatalog(pulumi.ComponentResource):
             grants=self._grants("USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"),
             opts=self._child,
         )
-        self.register_outputs({})
 
-    def _credential(self, label: str) -> databricks.StorageCredential:
-        args, place = self._args, self._args.placement
-        connector = azure_databricks.AccessConnector(
-            f"{self._name}-connector",
-            connector_name=args.names.access_connector,
-            resource_group_name=place.resource_group_name,
-            location=place.location,
-            identity=azure_databricks.ManagedServiceIdentityArgs(
-                type=azure_databricks.ManagedServiceIdentityType.SYSTEM_ASSIGNED
-            ),
-            tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        principal = connector.identity.apply(lambda identity: (identity.principal_id if identity else None) or "")
-        grantee = Grantee(label="access-connector", principal_id=principal)
-        roles = [
-            args.assigner.assign(self, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, grantee, args.training_container),
-            # Clusters get a user delegation SAS. Its key is the account's: a role on the container does not give it
-            # (learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
-            args.assigner.assign(self, Role.STORAGE_BLOB_DELEGATOR, grantee, args.training_account),
-        ]
-        return databricks.StorageCredential(
-            f"{self._name}-credential",
-            name=f"{label}_training",
-            azure_managed_identity=databricks.StorageCredentialAzureManagedIdentityArgs(
-                access_connector_id=connector.id
-            ),
+    def _locate(
+        self, folder: str, root: pulumi.Input[str], managed: databricks.ExternalLocation, *privileges: str
+    ) -> None:
+        """Add an external location for a folder of the container, with the pipeline identity's privileges on it."""
+        location = databricks.ExternalLocation(
+            f"{self._name}-{folder}-location",
+            name=f"{self._label}_{folder}",
+            url=pulumi.Output.concat(root, f"{folder}/"),
+            credential_name=managed.credential_name,
             isolation_mode=_ISOLATED,
-            opts=pulumi.ResourceOptions(parent=self, provider=args.provider, depends_on=roles),
+            # Locations must not overlap: the one that was the whole container gives way first.
+            opts=pulumi.ResourceOptions(parent=self, provider=self._child.provider, depends_on=[managed]),
+        )
+        databricks.Grants(
+            f"{self._name}-{folder}-location-grants",
+            external_location=location.id,
+            grants=self._grants(*privileges),
+            opts=self._child,
         )
 
     def _grants(self, *privileges: str) -> list[databricks.GrantsGrantArgs]:
-        return [databricks.GrantsGrantArgs(principal=self._args.client_id, privileges=list(privileges))]
+        return [databricks.GrantsGrantArgs(principal=self._client_id, privileges=list(privileges))]

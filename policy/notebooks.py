@@ -8,6 +8,7 @@ from policy import resource_types as types
 from policy.rules import Problems, Subject, get, rule
 
 _LONGEST_IDLE_MINUTES = 60
+_CATALOG_MODES = ("SINGLE_USER", "USER_ISOLATION", "DATA_SECURITY_MODE_DEDICATED", "DATA_SECURITY_MODE_STANDARD")
 _PROVIDER_SECRETS = ("token", "password", "clientSecret", "azureClientSecret", "googleCredentials")
 
 
@@ -39,6 +40,9 @@ def _policy(policy: Subject) -> Problems:
     ):
         if get(definition, name, "type") != "fixed":
             yield f"Fix {name}: {why}."
+    mode = get(definition, "data_security_mode", "value")
+    if mode is not None and mode not in _CATALOG_MODES:
+        yield f"Fix data_security_mode to SINGLE_USER: Unity Catalog gives clusters of the mode {mode} no credentials."
 
 
 def _tokens(resource: Subject) -> Problems:

@@ -22,6 +22,14 @@ from tests.localcloud.conftest import Cloud
 from tests.localcloud.infra.project import Project
 
 REGION, STACK = "norwayeast", "unity"
+# A sign-in to every account, which takes Unity Catalog's place.
+SPARK_CONF = {
+    "fs.azure.account.auth.type": "OAuth",
+    "fs.azure.account.oauth.provider.type": "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider",
+    "fs.azure.account.oauth2.client.id": "44444444-4444-4444-4444-444444444444",
+    "fs.azure.account.oauth2.client.secret": "{{secrets/platform/reader}}",
+    "fs.azure.account.oauth2.client.endpoint": "https://login.microsoftonline.com/common/oauth2/token",
+}
 SETTINGS = {
     "location": REGION,
     "owner": "mlops@example.com",
@@ -29,7 +37,6 @@ SETTINGS = {
     "network": {"profile": "private"},
     "monitoring": {"alert_emails": ["mlops@example.com"]},
     "budget": {"monthly_amount": 100},
-    "unity_catalog": {"enabled": True},
 }
 
 
@@ -110,18 +117,20 @@ def test_what_was_deployed_is_what_was_declared(
     project: Project, stack: WorkspaceClient, base: str, witness: WorkspaceClient
 ) -> None:
     label = f"{base}_{STACK}"
-    credential, location = stack.storage_credentials.get(f"{label}_training"), stack.external_locations.get(
-        f"{label}_training"
-    )  # fmt: skip
+    credential = stack.storage_credentials.get(f"{label}_training")
     assert credential.azure_managed_identity is not None
     assert credential.azure_managed_identity.access_connector_id.endswith(f"/dbac-{base}-{STACK}")
     url = f"abfss://trainingdata@st{base}{STACK}tr.dfs.core.windows.net/"
-    assert (location.url, location.credential_name) == (url, credential.name)
+    locations = {str(one.name): (one.url, one.credential_name) for one in stack.external_locations.list()}
+    folders = {"training": "unity-catalog", "data": "data", "engineered": "engineered"}
+    assert locations == {f"{label}_{name}": (f"{url}{at}", credential.name) for name, at in folders.items()}
     assert stack.catalogs.get(label).storage_root == f"{url}unity-catalog"
     assert {one.name for one in stack.schemas.list(label)} == {"information_schema", "training"}
     (principal,) = granted(stack, "catalog", label)
     assert granted(stack, "catalog", label) == {principal: {"USE_CATALOG"}}
-    assert granted(stack, "external_location", str(location.name)) == {principal: {"READ_FILES", "WRITE_FILES"}}
+    assert granted(stack, "external_location", f"{label}_training") == {}
+    assert granted(stack, "external_location", f"{label}_data") == {principal: {"READ_FILES"}}
+    assert granted(stack, "external_location", f"{label}_engineered") == {principal: {"READ_FILES", "WRITE_FILES"}}
     assert granted(stack, "schema", f"{label}.training") == {
         principal: {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}
     }
@@ -178,7 +187,10 @@ def test_a_catalog_with_data_in_it_is_not_destroyed(
     label = f"{base}_{STACK}"
     (schema,) = {one.name for one in stack.schemas.list(label)} - {"information_schema"}
     stack.volumes.create(label, str(schema), "kept", uc.VolumeType.MANAGED)
-    project.settings(STACK, {"base_name": base, **SETTINGS, "unity_catalog": {"enabled": False}})
+    project.settings(
+        STACK,
+        {"base_name": base, **SETTINGS, "unity_catalog": {"enabled": False}, "databricks": {"spark_conf": SPARK_CONF}},
+    )
     refused = project.up(STACK)
     assert refused.code != 0
     assert f"SCHEMA_NOT_EMPTY: Schema '{label}.{schema}' is not empty. The schema has 0 tables(s)" in refused.text

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from infra import storage
-from mlops import pipeline
+from mlops import pipeline, training_data
 
 
 def test_the_folder_that_ends_is_the_one_that_feature_engineering_writes_to() -> None:
     """The stack deletes what is old there, and nothing else."""
     assert storage.ENGINEERED == pipeline.ENGINEERED != pipeline.REPORTS
+
+
+def test_notebook_runs_may_read_the_folder_that_training_data_are_uploaded_to() -> None:
+    found = training_data.read(Path(__file__))
+    assert found.blob.split("/")[0] == storage.DATA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,6 +27,20 @@ MINIMAL = {
     "owner": "mlops@example.com",
     "cost_center": "research-42",
 }
+
+_HOST = "stdataopsdevtr.dfs.core.windows.net"
+SPARK_CONF = {
+    f"fs.azure.account.auth.type.{_HOST}": "OAuth",
+    f"fs.azure.account.oauth.provider.type.{_HOST}": "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider",
+    f"fs.azure.account.oauth2.client.id.{_HOST}": "44444444-4444-4444-4444-444444444444",
+    f"fs.azure.account.oauth2.client.secret.{_HOST}": "{{secrets/platform/reader}}",
+    f"fs.azure.account.oauth2.client.endpoint.{_HOST}": f"https://login.microsoftonline.com/{TENANT}/oauth2/token",
+}
+WITHOUT_CATALOG = {
+    "unity_catalog": '{"enabled": false}',
+    "databricks": json.dumps({"spark_conf": SPARK_CONF}),
+}
+"""Settings of dev for a region whose workspaces have no metastore."""
 
 # The input by which Azure names a resource of a type.
 _NAMED_BY = {

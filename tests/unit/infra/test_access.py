@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from infra.roles import Role
-from tests.unit.infra.recorder import DEPLOYER, SUBSCRIPTION, Deployment, Registered, deploy
+from tests.unit.infra.recorder import DEPLOYER, SUBSCRIPTION, WITHOUT_CATALOG, Deployment, Registered, deploy
 from tests.unit.infra.test_platform import NETWORKS
 
 ROLES = {role.value: role.name for role in Role}
@@ -27,6 +27,8 @@ ALWAYS = {
     (WORKSPACE, "CONTRIBUTOR", "Registry/acrdataopsdev"),
     (WORKSPACE, "CONTRIBUTOR", "Component/appi-dataops-dev"),
     (WORKSPACE, "CONTRIBUTOR", "Workspace/aml-dataops-dev"),
+    ("principal-of-dbac-dataops-dev", "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
+    ("principal-of-dbac-dataops-dev", "STORAGE_BLOB_DELEGATOR", "StorageAccount/stdataopsdevtr"),
 }
 DEPLOYER_S = {
     (DEPLOYER, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
@@ -93,13 +95,9 @@ def test_a_person_who_deploys_is_said_to_be_one() -> None:
     assert kinds == {"User"}
 
 
-def test_unity_catalog_goes_by_its_connector_s_identity() -> None:
-    more = granted(deploy(unity_catalog='{"enabled": true}')) - ALWAYS - DEPLOYER_S
-    connector = "principal-of-dbac-dataops-dev"
-    assert more == {
-        (connector, "STORAGE_BLOB_DATA_CONTRIBUTOR", "BlobContainer/trainingdata"),
-        (connector, "STORAGE_BLOB_DELEGATOR", "StorageAccount/stdataopsdevtr"),
-    }
+def test_without_unity_catalog_no_connector_has_a_role() -> None:
+    connector = {each for each in ALWAYS if each[0] == "principal-of-dbac-dataops-dev"}
+    assert granted(deploy(**WITHOUT_CATALOG)) == (ALWAYS | DEPLOYER_S) - connector
 
 
 def test_users_of_the_model_registry_are_granted_that_and_nothing_else() -> None:
@@ -155,8 +153,9 @@ def test_roles_have_the_time_in_which_databricks_is_made_to_take_effect(profile:
     early = {
         each.urn
         for each in made.of("RoleAssignment")
-        if not _scope(each).startswith(("Workspace/", "Registry/reg-")) and "connector" not in _principal(each)
+        if not _scope(each).startswith(("Workspace/", "Registry/reg-")) and "dbac" not in _principal(each)
     }
+    connector = {each.urn for each in made.of("RoleAssignment") if "dbac" in _principal(each)}
 
-    assert early <= set(databricks.depends_on)
+    assert early | connector <= set(databricks.depends_on) and len(connector) == 2
     assert {databricks.urn, *early} <= set(learning.depends_on)

@@ -12,12 +12,13 @@ from pydantic.fields import FieldInfo
 
 from infra.configuration import SettingsError, read_settings
 from infra.settings import Settings
-from tests.unit.infra.recorder import MINIMAL, PROJECT
+from tests.unit.infra.recorder import MINIMAL, PROJECT, SPARK_CONF
 
 NETWORK = (
     "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-agents/providers/Microsoft.Network"
     "/virtualNetworks/vnet-agents"
 )
+HOST = "stdataopsdevtr.dfs.core.windows.net"
 GUID = "11111111-2222-3333-4444-555555555555"
 
 
@@ -199,6 +200,20 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"budget": {"warn_percent": 120}}, "budget.warn_percent = 120: input should be less than or equal to 100"),
     ({"protection": {"lock": "on"}}, "protection.lock = on: input should be a valid boolean. Valid example: true"),
     ({"unity_catalog": {"catalog": "Data-Ops"}}, "unity_catalog.catalog = Data-Ops: string should match pattern"),
+    (
+        {"unity_catalog": {"enabled": False}},
+        "unity_catalog.enabled = false: leaves notebook runs without a way to the training data: set "
+        "unity_catalog.enabled to true (the workspace needs a metastore), or let databricks.spark_conf sign in as a "
+        "service principal, which takes fs.azure.account.auth.type.stdataopsdevtr.dfs.core.windows.net, "
+        "fs.azure.account.oauth.provider.type.stdataopsdevtr.dfs.core.windows.net, ",
+    ),
+    (
+        {
+            "unity_catalog": {"enabled": False},
+            "databricks": {"spark_conf": SPARK_CONF | {f"fs.azure.account.auth.type.{HOST}": "SAS"}},
+        },
+        f"sign in as a service principal, which takes fs.azure.account.auth.type.{HOST}. ",
+    ),
     ({"model_registry": {"create": True}}, "model_registry.create = true: needs model_registry.name"),
     ({"model_registry": {"name": "m"}}, "model_registry.name = m: string should match pattern"),
     (
@@ -244,6 +259,24 @@ def test_a_secret_that_stands_in_the_settings_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         read(databricks={"spark_conf": {"fs.azure.account.key.st.dfs.core.windows.net": "hunter2"}})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "spark.hadoop."])
+@pytest.mark.parametrize("end", ["", f".{HOST}"], ids=["every account", "the training account"])
+def test_a_service_principal_in_spark_conf_takes_unity_catalog_s_place(prefix: str, end: str) -> None:
+    conf = {f"{prefix}{key.removesuffix(f'.{HOST}')}{end}": value for key, value in SPARK_CONF.items()}
+    found = read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf})
+    assert not found.unity_catalog.enabled and found.databricks.spark_conf == conf
+
+
+@pytest.mark.parametrize("key", SPARK_CONF)
+def test_each_key_of_the_sign_in_is_needed(key: str) -> None:
+    conf = {name: value for name, value in SPARK_CONF.items() if name != key}
+    with pytest.raises(SettingsError, match=f"which takes {key}\\."):
+        read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf})
+    other = {name.replace("stdataopsdevtr", "stother"): value for name, value in SPARK_CONF.items()}
+    with pytest.raises(SettingsError, match=f"{key}"):
+        read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf | other})
 
 
 def test_all_mistakes_are_told_at_once() -> None:

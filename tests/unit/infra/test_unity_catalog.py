@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from tests.unit.infra.recorder import deploy
+import json
+
+from tests.unit.infra.recorder import SPARK_CONF, WITHOUT_CATALOG, deploy
 
 KINDS = ("StorageCredential", "ExternalLocation", "Catalog", "Schema", "Grants", "AccessConnector")
 
 
 def test_without_it_there_is_none_of_it() -> None:
-    made = deploy()
+    made = deploy(**WITHOUT_CATALOG)
     assert not [kind for kind in KINDS if made.of(kind)]
+    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    assert {key.removeprefix("spark_conf.") for key in definition if "fs.azure" in key} == set(SPARK_CONF)
+
+
+def test_it_is_there_without_being_asked_for() -> None:
+    made = deploy()
+    assert all(made.of(kind) for kind in KINDS)
+    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    assert definition["data_security_mode"] == {"type": "fixed", "value": "SINGLE_USER"}, "others have no catalog"
 
 
 def test_the_container_is_reached_by_the_connector() -> None:
@@ -17,9 +28,15 @@ def test_the_container_is_reached_by_the_connector() -> None:
     connector, credential = made.one("AccessConnector"), made.one("StorageCredential")
     assert connector.inputs["identity"]["type"] == "SystemAssigned"
     assert connector.urn in credential.reads["azureManagedIdentity"]
-    location = made.one("ExternalLocation")
-    assert location.inputs["url"] == "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net/"
-    assert location.inputs["credentialName"] == credential.inputs["name"] == "dataops_dev_training"
+    locations = {each.inputs["name"]: each.inputs["url"] for each in made.of("ExternalLocation")}
+    root = "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net"
+    assert locations == {
+        "dataops_dev_training": f"{root}/unity-catalog/",
+        "dataops_dev_data": f"{root}/data/",
+        "dataops_dev_engineered": f"{root}/engineered/",
+    }
+    assert credential.inputs["name"] == "dataops_dev_training"
+    assert {each.inputs["credentialName"] for each in made.of("ExternalLocation")} == {"dataops_dev_training"}
     catalog, schema = made.one("Catalog"), made.one("Schema")
     assert catalog.inputs["name"] == "research" and catalog.inputs["storageRoot"].endswith("/unity-catalog/")
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
@@ -36,7 +53,17 @@ def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces()
     assert made.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
     assert made.one("Catalog").inputs["isolationMode"] == "ISOLATED"
     for kind in ("StorageCredential", "ExternalLocation"):
-        assert made.one(kind).inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
+        for each in made.of(kind):
+            assert each.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
+
+
+def test_the_location_that_was_the_whole_container_gives_way_first() -> None:
+    """Locations must not overlap, and the catalog's data stay where they are."""
+    made = deploy()
+    locations = {each.name: each for each in made.of("ExternalLocation")}
+    managed = locations.pop("catalog-location")
+    assert managed.inputs["forceUpdate"] is True
+    assert all(managed.urn in each.depends_on for each in locations.values())
 
 
 def test_the_pipeline_s_identity_is_granted_what_it_needs() -> None:
@@ -47,9 +74,10 @@ def test_the_pipeline_s_identity_is_granted_what_it_needs() -> None:
         ((securable, _),) = [(key, value) for key, value in grants.inputs.items() if key != "grants"]
         (grant,) = grants.inputs["grants"]
         assert grant["principal"] == client
-        granted[securable] = set(grant["privileges"])
+        granted[grants.name if securable == "externalLocation" else securable] = set(grant["privileges"])
     assert granted == {
-        "externalLocation": {"READ_FILES", "WRITE_FILES"},
+        "catalog-data-location-grants": {"READ_FILES"},
+        "catalog-engineered-location-grants": {"READ_FILES", "WRITE_FILES"},
         "catalog": {"USE_CATALOG"},
         "schema": {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"},
     }

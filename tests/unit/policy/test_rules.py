@@ -118,6 +118,11 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("databricks-pool-ends", types.POOL, {"minIdleInstances": 1}, "min_idle_instances to 0"),
     ("databricks-pool-ends", types.POOL, {"idleInstanceAutoterminationMinutes": 600}, "at most 60: it is 600"),
     ("databricks-policy-job-clusters", types.CLUSTER_POLICY, {"definition": "{}"}, "Fix cluster_type to job"),
+    (
+        "databricks-policy-job-clusters", types.CLUSTER_POLICY,
+        {"definition": '{"data_security_mode": {"type": "fixed", "value": "NONE"}}'},
+        "Unity Catalog gives clusters of the mode NONE no credentials",
+    ),
     ("databricks-no-tokens", types.DATABRICKS_TOKEN, {"comment": "mine"}, "Do not make access tokens"),
     ("databricks-no-tokens", types.ON_BEHALF_TOKEN, {"applicationId": "id"}, "Do not make access tokens"),
     ("databricks-no-tokens", types.DATABRICKS_PROVIDER, {"token": "dapi1"}, "Take token off the provider"),

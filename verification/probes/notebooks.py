@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mlops.pipeline import ENGINEERED
 from verification.probe import Answer, Probe, judged, skipped
 from verification.target import Target
 
 _CHANGES = {"CAN_EDIT", "CAN_MANAGE"}
+_PRIVILEGES = {"data": {"READ_FILES"}, ENGINEERED: {"READ_FILES", "WRITE_FILES"}}
+"""Folders of the training container that notebooks use, with the privileges of the pipeline's identity."""
 
 
-def _location(target: Target) -> Answer:
+def _locations(target: Target) -> Answer:
     workspace, out = target.clients.databricks, target.outputs
     root = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net"
-    locations = [one for one in workspace.external_locations.list() if str(one.url).rstrip("/") == root]
-    if not locations:
-        return judged(f"no external location at {root}", holds=False)
-    (location,) = locations
-    checks = workspace.storage_credentials.validate(external_location_name=location.name).results or []
-    failed = [f"{one.operation}: {one.message}" for one in checks if _text(one.result) == "FAIL"]
-    grants = workspace.grants.get("external_location", str(location.name), principal=out.identity_client_id)
-    privileges = {
-        _text(privilege)
-        for assignment in grants.privilege_assignments or []
-        for privilege in assignment.privileges or []
-    }
-    granted = ", ".join(sorted(privileges)) or "nothing"
-    text = f"validated with {len(failed)} failures; the pipeline's identity has {granted}"
-    return judged(
-        f"{text} {'; '.join(failed)}".strip(), holds=not failed and {"READ_FILES", "WRITE_FILES"} <= privileges
-    )
+    by_url = {str(one.url).rstrip("/"): one for one in workspace.external_locations.list()}
+    seen, holds = [], True
+    for folder, expected in _PRIVILEGES.items():
+        location = by_url.get(f"{root}/{folder}")
+        if location is None:
+            return judged(f"no external location at {root}/{folder}", holds=False)
+        tried = workspace.storage_credentials.validate(
+            external_location_name=location.name, storage_credential_name=location.credential_name
+        )
+        checks = tried.results or []
+        failed = [f"{one.operation}: {one.message}" for one in checks if _text(one.result) == "FAIL"]
+        grants = workspace.grants.get("external_location", str(location.name), principal=out.identity_client_id)
+        privileges = {
+            _text(privilege)
+            for assignment in grants.privilege_assignments or []
+            for privilege in assignment.privileges or []
+        }
+        holds = holds and not failed and privileges == expected
+        granted = ", ".join(sorted(privileges)) or "nothing"
+        seen.append(f"{folder}/ validated with {len(failed)} failures, granted {granted} {'; '.join(failed)}".strip())
+    return judged("; ".join(seen), holds=holds)
 
 
 def _shared(target: Target) -> Answer:
@@ -71,9 +78,9 @@ def _runtime(target: Target) -> Answer:
 PROBES = (
     Probe(
         name="external-location",
-        believed="the training container is an external location that reads and writes, and the pipeline may do both",
+        believed="external locations are made at folders without files; the pipeline reads data/, writes engineered/",
         basis="learn.microsoft.com/azure/databricks/connect/unity-catalog/cloud-storage/external-locations",
-        ask=_location,
+        ask=_locations,
     ),
     Probe(
         name="shared-folder",

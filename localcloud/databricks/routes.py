@@ -36,6 +36,9 @@ from localcloud.databricks import (
 from localcloud.databricks.call import Call, Handler, Services
 from localcloud.databricks.requests import checks
 from localcloud.databricks.store import Documents, Json, find_everywhere
+from localcloud.databricks.tracking import service as tracking
+from localcloud.databricks.tracking.artifacts import ROUTE as ARTIFACTS
+from localcloud.databricks.tracking.artifacts import Artifacts
 from localcloud.databricks.unity import switch
 from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
 
@@ -146,6 +149,7 @@ _PATTERNS = [
 
 def build_routes(services: Services) -> list[BaseRoute]:
     """The routes of *.azuredatabricks.net."""
+    artifacts: Artifacts = services.context.offered[Artifacts]
 
     async def api(request: Request) -> Response:
         try:
@@ -190,6 +194,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
         Route("/oidc/.well-known/openid-configuration", discovery),
         Route("/aad/auth", sign_in),
         Route("/jobs/runs/{run_id:int}", run_page),
+        Route(ARTIFACTS + "/{name}", artifacts.answer, methods=["GET", "HEAD", "PUT"]),
         Route("/{path:path}", api, methods=_METHODS),
     ]
 
@@ -213,6 +218,13 @@ async def _answer(services: Services, request: Request) -> Response:
     caller = access.enter(services.context, workspace, request.headers.get("authorization"))
     if access.is_kept_out(services.context, workspace):
         return RedirectResponse(f"/login.html?error=private-link-validation-error:{workspace.id}", status_code=303)
+    if match is not None and match[1] == "2.0" and match[2].startswith("mlflow/"):
+        parameters, _ = await _parameters(request)
+        call = Call(services, workspace, caller, parameters)
+        operation = match[2].removeprefix("mlflow/")
+        return JSONResponse(
+            await tracking.answer(call, request.method, operation), headers={"X-Databricks-Org-Id": workspace.id}
+        )
     found, values = _find(request.method, *(match.groups() if match else ("", "")))
     if found is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")

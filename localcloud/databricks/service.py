@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
@@ -13,6 +14,7 @@ from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.runner import Runner
 from localcloud.databricks.tokens import RunTokens
+from localcloud.databricks.tracking.artifacts import Artifacts
 from localcloud.databricks.unity import session
 from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.warm import WarmDrivers
@@ -31,6 +33,7 @@ def build(context: Context) -> DatabricksService:
     store.create_schema(context.database)
     warm = WarmDrivers(context)
     context.offered[RunTokens] = run_tokens = RunTokens()
+    context.offered[Artifacts] = artifacts = Artifacts(context.settings)
     runner = Runner(context, warm, run_tokens)
     regions = MetastoreRegions.from_environment()
     context.offered[MetastoreRegions] = regions
@@ -40,6 +43,7 @@ def build(context: Context) -> DatabricksService:
     async def start() -> None:
         live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}
         store.forget_workspaces(context.database, live | set(session.namespaces(context)))
+        await asyncio.to_thread(artifacts.forget, live)
         runner.recover()
         await warm.start()
 

@@ -124,7 +124,7 @@ class Mlflow:
         """Drop what MLflow keeps of Azure ML workspaces that are no more."""
         for name, id_, guid in workspaces.all_of(self._ctx.database):
             found = self._ctx.resources.get(id_)
-            if found is not None and str(found.properties.get("workspaceId")) == guid:
+            if found is not None and workspaces.identity_of(found) == guid:
                 continue
             _log.info("workspace %s is gone: MLflow forgets it", id_)
             if name == workspaces.DEFAULT:

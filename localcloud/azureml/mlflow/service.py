@@ -15,6 +15,7 @@ from localcloud.azureml.mlflow.models import Models
 from localcloud.azureml.mlflow.proxy import MlflowProxy
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.tracking import TrackingServer
 
 _log = logging.getLogger("localcloud.azureml")
 
@@ -36,6 +37,7 @@ def build(ctx: Context) -> MlflowService:
     if MlflowService in ctx.offered:
         return ctx.offered[MlflowService]  # type: ignore[no-any-return]
     mlflow, tokens = Mlflow(ctx), RunTokens()
+    ctx.offered[TrackingServer] = mlflow
     models = Models(ctx, mlflow)
     ModelTypes(models).register(ctx)
     artifacts = ArtifactService(ctx, mlflow, tokens)

@@ -1,4 +1,4 @@
-"""MLflow's workspaces and Azure ML's: one for each, so that none sees another's experiments, runs or models.
+"""MLflow's workspaces, one for each Azure ML and each Databricks workspace: none sees another's experiments or runs.
 
 The first Azure ML workspace gets MLflow's "default", which MLflow's client and pages show unless told otherwise.
 """
@@ -20,7 +20,16 @@ CREATE TABLE IF NOT EXISTS azureml_mlflow_workspaces (
     guid TEXT NOT NULL
 );
 """
+_DATABRICKS = "microsoft.databricks/workspaces"
 _RESERVED = frozenset({"default", "workspaces", "api", "ajax-api", "static-files"})
+
+
+def identity_of(workspace: Resource) -> str:
+    """Return what tells a workspace from one of the same name that was deleted before it."""
+    identity = str(workspace.properties.get("workspaceId"))
+    if workspace.type.lower() == _DATABRICKS:  # its number follows from its name
+        return f"{identity}@{workspace.properties.get('createdDateTime', '')}"
+    return identity
 
 
 def workspace_id_of(database: Database, name: str) -> str | None:
@@ -34,21 +43,20 @@ def name_of(database: Database, workspace: Resource) -> str | None:
 
     A workspace that was deleted and created again is another one: it has another guid.
     """
-    row = database.one(
-        "SELECT name FROM azureml_mlflow_workspaces WHERE guid = ?", (str(workspace.properties["workspaceId"]),)
-    )
+    row = database.one("SELECT name FROM azureml_mlflow_workspaces WHERE guid = ?", (identity_of(workspace),))
     return None if row is None else str(row["name"])
 
 
 def claim(database: Database, workspace: Resource) -> str:
     """Give a workspace its name in MLflow: "default" if it is free, else its own, made unique where it must be."""
-    guid = str(workspace.properties["workspaceId"])
+    guid = identity_of(workspace)
     with database.transaction():
         known = name_of(database, workspace)
         if known is not None:
             return known
         taken = {str(row["name"]) for row in database.query("SELECT name FROM azureml_mlflow_workspaces")}
-        name = DEFAULT if DEFAULT not in taken else _own(workspace.name, guid, taken)
+        is_default = DEFAULT not in taken and workspace.type.lower() != _DATABRICKS
+        name = DEFAULT if is_default else _own(workspace.name, guid, taken)
         database.execute("INSERT INTO azureml_mlflow_workspaces VALUES (?, ?, ?)", (name, workspace.id, guid))
     return name
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import PermissionDenied
-from databricks.sdk.service import compute, jobs
+from databricks.sdk.errors import InvalidParameterValue, NotImplemented, PermissionDenied, ResourceDoesNotExist
+from databricks.sdk.service import compute, iam, jobs
 from databricks.sdk.service.workspace import ImportFormat
 
 from tests.localcloud.azure_session import AzureSession, unique
@@ -27,6 +27,7 @@ import numpy
 import pandas
 import pyarrow
 import pyspark.pandas
+import requests
 import sklearn
 from delta.tables import DeltaTable
 
@@ -82,6 +83,10 @@ identity = {
     "user": client.current_user.me().user_name,
     "auth": client.config.auth_type,
     "same": [imported_dbutils is dbutils, imported_spark is spark],
+    "elsewhere": [
+        requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+        for url in ("https://management.azure.com/subscriptions?api-version=2022-12-01", dbutils.widgets.get("blobs"))
+    ],
 }
 print("the token is", token)
 open(os.path.join(dbutils.widgets.get("folder"), "token"), "w").write(token)
@@ -109,17 +114,22 @@ HARMLESS = {
 
 
 @pytest.fixture(scope="module")
-def client(azure: AzureSession) -> Iterator[WorkspaceClient]:
+def resource_group(azure: AzureSession) -> str:
+    id_ = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
+    azure.put(id_, "2024-03-01", {"location": "westeurope"})
+    return id_
+
+
+@pytest.fixture(scope="module")
+def client(azure: AzureSession, resource_group: str) -> Iterator[WorkspaceClient]:
     """A workspace's client, as the deployer."""
-    group = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
-    azure.put(group, "2024-03-01", {"location": "westeurope"})
     workspace = azure.put(
-        f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}",
+        f"{resource_group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}",
         "2026-01-01",
         {
             "location": "westeurope",
             "sku": {"name": "premium"},
-            "properties": {"managedResourceGroupId": f"{group}-managed", "computeMode": "Hybrid"},
+            "properties": {"managedResourceGroupId": f"{resource_group}-managed", "computeMode": "Hybrid"},
         },
     )
     yield WorkspaceClient(
@@ -131,27 +141,40 @@ def client(azure: AzureSession) -> Iterator[WorkspaceClient]:
     )
 
 
-def run(client: WorkspaceClient, source: bytes, **parameters: str) -> tuple[jobs.RunOutput, str]:
-    """Run a notebook to its end; returns its output and its path."""
-    folder = f"/Shared/{uuid.uuid4().hex}"
+def run(
+    client: WorkspaceClient, source: bytes, *, run_as: str | None = None, **parameters: str
+) -> tuple[jobs.RunOutput, str]:
+    """Run a notebook to its end; returns its output and its path. `run_as` may read the notebook, and nothing else."""
+    folder = f"/Users/{os.environ['AZURE_CLIENT_ID']}/{uuid.uuid4().hex}"
     client.workspace.mkdirs(folder)
     client.workspace.upload(f"{folder}/nb.py", source, format=ImportFormat.AUTO)
+    if run_as is not None:
+        reader = iam.AccessControlRequest(service_principal_name=run_as, permission_level=iam.PermissionLevel.CAN_READ)
+        folder_id = str(client.workspace.get_status(folder).object_id)
+        client.permissions.update("directories", folder_id, access_control_list=[reader])
     cluster = compute.ClusterSpec(
         spark_version="17.3.x-scala2.13", node_type_id="Standard_DS3_v2", is_single_node=True,
         kind=compute.Kind.CLASSIC_PREVIEW,
     )  # fmt: skip
     task = jobs.SubmitTask("nb", notebook_task=jobs.NotebookTask(f"{folder}/nb", parameters), new_cluster=cluster)
-    run_id = client.jobs.submit(tasks=[task]).bind()["run_id"]
+    identity = None if run_as is None else jobs.JobRunAs(service_principal_name=run_as)
+    run_id = client.jobs.submit(tasks=[task], run_as=identity).bind()["run_id"]
     done = client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=5))
     assert done.tasks is not None and done.tasks[0].run_id is not None
     return client.jobs.get_run_output(done.tasks[0].run_id), f"{folder}/nb"
 
 
 @pytest.fixture(scope="module")
-def found(client: WorkspaceClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(
+    azure: AzureSession, resource_group: str, client: WorkspaceClient, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What the notebook found, with its token."""
     folder = tmp_path_factory.mktemp("token")
-    output, _ = run(client, NOTEBOOK, folder=str(folder))
+    account = unique("st")
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    azure.put(f"{resource_group}/providers/Microsoft.Storage/storageAccounts/{account}", "2024-01-01", body)
+    blobs = f"https://{account}.blob.core.windows.net/?comp=list"
+    output, _ = run(client, NOTEBOOK, folder=str(folder), blobs=blobs)
     assert output.notebook_output is not None and output.notebook_output.result, output.error_trace
     return {**json.loads(output.notebook_output.result), "token": (folder / "token").read_text()}
 
@@ -179,7 +202,9 @@ def test_nothing_that_a_notebook_writes_is_lost_silently(found: dict[str, Any]) 
 def test_databricks_sdk_signs_in_as_the_run_s_identity_while_the_run_lasts(
     client: WorkspaceClient, found: dict[str, Any]
 ) -> None:
-    assert found["identity"] == {"user": os.environ["AZURE_CLIENT_ID"], "auth": "runtime", "same": [True, True]}
+    assert found["identity"] == {
+        "user": os.environ["AZURE_CLIENT_ID"], "auth": "runtime", "same": [True, True], "elsewhere": [401, 401],
+    }  # fmt: skip
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         WorkspaceClient(host=client.config.host, token=found["token"], auth_type="pat").current_user.me()
 
@@ -200,3 +225,85 @@ def test_packages_are_not_added_and_the_refusal_says_what_to_do(client: Workspac
 def test_a_path_without_a_scheme_fails_with_what_it_means(client: WorkspaceClient) -> None:
     output, _ = run(client, b"# Databricks notebook source\nspark.range(2).write.save('/kept')\n")
     assert "localcloud does not emulate DBFS, where paths without a scheme are: use abfss://" in (output.error or "")
+
+
+TRACKED = b"""# Databricks notebook source
+import json
+
+import mlflow
+from sklearn.linear_model import LinearRegression
+
+with mlflow.start_run(run_name="own") as own:
+    mlflow.log_param("rows", 3)
+    mlflow.log_metric("rmse", 1.5)
+    mlflow.set_tag("stage", "test")
+    mlflow.log_text("hello", "notes/hello.txt")
+    model = mlflow.sklearn.log_model(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), name="model")
+
+mlflow.set_experiment(dbutils.widgets.get("experiment"))
+with mlflow.start_run():
+    mlflow.log_metric("rmse", 2.5)
+
+try:
+    mlflow.register_model(model.model_uri, "main.default.kept")
+    refused = ""
+except Exception as error:
+    refused = str(error)
+dbutils.notebook.exit(json.dumps({
+    "run": own.info.run_id,
+    "artifact_uri": own.info.artifact_uri,
+    "experiment": own.info.experiment_id,
+    "prediction": float(mlflow.sklearn.load_model(model.model_uri).predict([[2.0]])[0]),
+    "text": mlflow.artifacts.load_text(f"{own.info.artifact_uri}/notes/hello.txt"),
+    "listed": [item.path for item in mlflow.MlflowClient().list_artifacts(own.info.run_id)],
+    "refused": refused,
+}))
+"""
+
+
+def test_mlflow_in_a_notebook_logs_to_its_workspace(client: WorkspaceClient) -> None:
+    """Its own experiment by default, another by path; runs, metrics, artifacts and models outlive the run."""
+    folder = f"/Shared/{uuid.uuid4().hex}"
+    client.workspace.mkdirs(folder)
+    output, path = run(client, TRACKED, experiment=f"{folder}/other")
+    assert output.notebook_output is not None and output.notebook_output.result, output.error_trace
+    found = json.loads(output.notebook_output.result)
+    assert found["prediction"] == pytest.approx(4.0)
+    assert (found["text"], found["listed"]) == ("hello", ["notes"])
+    assert found["artifact_uri"] == f"dbfs:/databricks/mlflow-tracking/{found['experiment']}/{found['run']}/artifacts"
+    assert "NOT_IMPLEMENTED" in found["refused"] and "/api/2.0/mlflow/unity-catalog" in found["refused"]
+    logged = client.experiments.get_run(found["run"]).run
+    assert logged is not None and logged.data is not None and logged.info is not None
+    assert {(item.key, item.value) for item in logged.data.metrics or []} == {("rmse", 1.5)}
+    assert {item.key: item.value for item in logged.data.tags or []}["mlflow.databricks.notebookPath"] == path
+    experiment = client.experiments.get_experiment(found["experiment"]).experiment
+    assert experiment is not None and experiment.name == path
+    other = client.experiments.get_by_name(f"{folder}/other").experiment
+    assert other is not None and other.experiment_id is not None
+    (second,) = client.experiments.search_runs(experiment_ids=[other.experiment_id])
+    assert second.data is not None and [item.value for item in second.data.metrics or []] == [2.5]
+
+
+def test_experiments_are_objects_of_the_workspace(client: WorkspaceClient) -> None:
+    with pytest.raises(InvalidParameterValue, match="An experiment name must be an absolute path"):
+        client.experiments.create_experiment("plain")
+    with pytest.raises(ResourceDoesNotExist, match="Workspace directory '/Nowhere' not found"):
+        client.experiments.create_experiment("/Nowhere/experiment")
+    with pytest.raises(NotImplemented, match=r"GET /api/2\.0/mlflow/registered-models/search"):
+        client.api_client.do("GET", "/api/2.0/mlflow/registered-models/search")
+
+
+def test_a_run_logs_where_its_identity_may_edit(
+    azure: AzureSession, resource_group: str, client: WorkspaceClient
+) -> None:
+    """A notebook's own experiment has the notebook's permissions."""
+    identity = azure.put(
+        f"{resource_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}",
+        "2023-01-31",
+        {"location": "westeurope"},
+    )["properties"]["clientId"]
+    client.service_principals.create(application_id=identity, display_name="pipeline")
+    source = b"# Databricks notebook source\nimport mlflow\nmlflow.start_run()\n"
+    output, path = run(client, source, run_as=identity)
+    refusal = f"PERMISSION_DENIED: {identity} does not have CAN_EDIT permission on experiment {path}"
+    assert refusal in (output.error or ""), output.error_trace

@@ -1,0 +1,135 @@
+"""Artifacts of MLflow runs and logged models: on Databricks in the workspace's storage, by URLs signed for one file.
+
+    dbfs:/databricks/mlflow-tracking/EXPERIMENT/RUN/artifacts/PATH
+    dbfs:/databricks/mlflow-tracking/EXPERIMENT/logged_models/MODEL/artifacts/PATH
+
+Clients ask for credentials to the paths they want, and then speak Azure Blob Storage's protocol to the signed URLs: Put
+Block, Put Block List, Get Blob (mlflow/store/artifact/databricks_artifact_repo.py, type AZURE_SAS_URI). Here the files
+are in localcloud's home, and the URLs are the workspace's: its storage account is not emulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from localcloud.core.settings import Settings
+from localcloud.databricks import errors
+from localcloud.databricks.call import Workspace
+from localcloud.databricks.store import Json
+
+ROUTE = "/_localcloud/artifacts"
+_LIFETIME_SECONDS = 3600
+_BLOCKS = ".blocks"
+_LISTED_BLOCK = re.compile(r"<(?:Uncommitted|Latest)>([^<]+)</")
+
+
+class Artifacts:
+    """The artifacts of all workspaces. The key that signs URLs lives as long as the gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.home / "databricks-artifacts"
+        self._key = secrets.token_bytes(32)
+
+    def forget(self, live: Collection[str]) -> None:
+        """Delete the artifacts of workspaces that are no more; `live` are the keys of the others' documents."""
+        kept = {_folder_name(key) for key in live}
+        for folder in self._root.glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder)
+
+    def credential(self, workspace: Workspace, owner: str, path: str, permission: str) -> Json:
+        """Return the signed URL of one file. `owner` is EXPERIMENT/RUN or EXPERIMENT/logged_models/MODEL."""
+        place = f"{_folder_name(workspace.documents.workspace)}/{owner}/artifacts/{_checked(path)}"
+        expires = str(int(time.time()) + _LIFETIME_SECONDS)
+        query = urlencode({"se": expires, "sp": permission, "sig": self._signature(place, expires, permission)})
+        name = base64.urlsafe_b64encode(place.encode()).decode()
+        return {"signed_uri": f"https://{workspace.host}{ROUTE}/{name}?{query}", "type": "AZURE_SAS_URI"}
+
+    def listed(self, workspace: Workspace, owner: str, path: str) -> list[Json]:
+        """Return the files and folders in a folder, or the file itself; paths are relative to the artifacts' root."""
+        root = self._root / _folder_name(workspace.documents.workspace) / owner / "artifacts"
+        place = root / _checked(path) if path else root
+        if place.is_file():
+            return [_info(place, root)]
+        return [_info(item, root) for item in sorted(place.iterdir())] if place.is_dir() else []
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request to a signed URL."""
+        query = request.query_params
+        place = base64.urlsafe_b64decode(request.path_params["name"]).decode()
+        expires, permission = query.get("se", "0"), query.get("sp", "")
+        signed = hmac.compare_digest(self._signature(place, expires, permission), query.get("sig", ""))
+        wanted = "w" if request.method == "PUT" else "r"
+        if not signed or permission != wanted or int(expires) < time.time():
+            return JSONResponse({"error_code": "PERMISSION_DENIED", "message": "The signed URL is not valid."}, 403)
+        file = self._root / place
+        if request.method != "PUT":
+            return FileResponse(file) if file.is_file() else Response(status_code=404)
+        blocks = self._root / place.split("/")[0] / _BLOCKS / hashlib.sha256(place.encode()).hexdigest()
+        if query.get("comp") == "block":
+            await _receive(request, blocks / _block_name(query.get("blockid", "")))
+        elif query.get("comp") == "blocklist":
+            names = [_block_name(block) for block in _LISTED_BLOCK.findall((await request.body()).decode())]
+            if not all((blocks / name).is_file() for name in names):
+                return Response("InvalidBlockList", 400)
+            await asyncio.to_thread(_join, [blocks / name for name in names], file)
+            await asyncio.to_thread(shutil.rmtree, blocks, ignore_errors=True)
+        else:
+            await _receive(request, file)
+        return Response(status_code=201)
+
+    def _signature(self, place: str, expires: str, permission: str) -> str:
+        return hmac.new(self._key, f"{place}\n{expires}\n{permission}".encode(), hashlib.sha256).hexdigest()
+
+
+def _folder_name(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _block_name(block: str) -> str:
+    return hashlib.sha256(block.encode()).hexdigest()
+
+
+def _checked(path: str) -> str:
+    """Return the path of an artifact. Raises INVALID_PARAMETER_VALUE when it leads out of its folder."""
+    parts = path.split("/")
+    if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path:
+        raise errors.invalid(f"Invalid artifact path: '{path}'.")
+    return path
+
+
+def _info(item: Path, root: Path) -> Json:
+    info: Json = {"path": item.relative_to(root).as_posix(), "is_dir": item.is_dir()}
+    return info if item.is_dir() else {**info, "file_size": item.stat().st_size}
+
+
+async def _receive(request: Request, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f".{file.name[:60]}.{secrets.token_hex(4)}")
+    with fresh.open("wb") as content:
+        async for chunk in request.stream():
+            await asyncio.to_thread(content.write, chunk)
+    fresh.replace(file)
+
+
+def _join(blocks: list[Path], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(f".{file.name[:60]}.{secrets.token_hex(4)}")
+    with fresh.open("wb") as content:
+        for block in blocks:
+            with block.open("rb") as part:
+                shutil.copyfileobj(part, content)
+    fresh.replace(file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from localcloud.core.errors import not_emulated
+from localcloud.databricks import errors
 from localcloud.databricks.call import Call
 from localcloud.databricks.store import Json
 
@@ -16,8 +18,8 @@ SPARK_VERSIONS: Mapping[str, str] = {
     "16.4.x-scala2.12": "16.4 LTS (includes Apache Spark 3.5.2, Scala 2.12)",
     "15.4.x-scala2.12": "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
 }
-RUNNABLE = "17.3."
-"""Runs need a runtime whose Spark is the installed pyspark's, 4.0."""
+RUNNABLE = frozenset({"17.3.x-scala2.13", "17.3.x-photon-scala2.13"})
+"""Runtimes whose Spark (4.0) and packages (engine/notebook_runtime.py) are here. ML runtimes have other packages."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,16 @@ NODE_TYPES: Mapping[str, NodeType] = {
     **_family({"Standard_L4s": (4, 32, 678), "Standard_L8s_v3": (8, 64, 1920)}, "Storage Optimized"),
     **_family({"Standard_F4s": (4, 8, 16), "Standard_F8s_v2": (8, 16, 64)}, "Compute Optimized"),
 }  # fmt: skip
+
+
+def check_runtime(version: str, what: str) -> None:
+    """Refuse a runtime that Databricks does not have (INVALID_PARAMETER_VALUE), or that does not run here (501)."""
+    if version not in SPARK_VERSIONS:
+        raise errors.invalid(f"Invalid spark version {version}: see clusters/spark-versions, e.g. 17.3.x-scala2.13.")
+    if version not in RUNNABLE:
+        raise not_emulated(
+            f"{what} runtime {version}, whose Spark and packages are not installed; use {', '.join(sorted(RUNNABLE))}"
+        )
 
 
 def spark_versions(call: Call) -> Json:

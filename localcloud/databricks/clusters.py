@@ -12,7 +12,7 @@ from typing import Any
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.databricks import errors, permissions, policy_rules
 from localcloud.databricks.call import Call, check_unknown
-from localcloud.databricks.catalog import NODE_TYPES, RUNNABLE, SPARK_VERSIONS
+from localcloud.databricks.catalog import NODE_TYPES, check_runtime
 from localcloud.databricks.store import Json
 
 _FIELDS = frozenset(
@@ -76,10 +76,9 @@ def resolve(call: Call, requested: Any) -> ClusterSpec:
     version = cluster.get("spark_version")
     if not version:
         raise errors.invalid("Missing required field: new_cluster.spark_version")
-    if version not in SPARK_VERSIONS:
-        raise errors.invalid(f"Invalid spark version {version}: see clusters/spark-versions, e.g. 17.3.x-scala2.13.")
-    if not version.startswith(RUNNABLE):
-        raise not_emulated(f"runs on runtime {version}: its Spark is not the installed one; use 17.3.x-scala2.13")
+    check_runtime(str(version), "runs on")
+    if cluster.get("use_ml_runtime"):
+        raise not_emulated("new_cluster.use_ml_runtime: the packages of ML runtimes are not installed")
     pool_id = _pool(call, cluster)
     _check_workers(cluster)
     conf = {str(key): _conf_text(value) for key, value in (cluster.get("spark_conf") or {}).items()}

@@ -23,6 +23,7 @@ from localcloud.engine import (
     toolchain,
     vended_sas,
 )
+from localcloud.engine.versions import NOTEBOOK_RUNTIME
 
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
 """The driver JVM's heap, as -Xmx takes it."""
@@ -52,6 +53,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
     ]
     archive = archive_file(settings, tools)
     if archive.exists():
+        os.utime(archive)  # archives that are long unused are deleted (warm.py)
         java.append(shlex.quote(f"-XX:SharedArchiveFile={archive}"))
     return {
         "spark.master": "local[*]",
@@ -121,7 +123,7 @@ def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "MLFLOW_TRACKING_URI": "databricks",
         "SPARK_LOCAL_IP": "127.0.0.1",
         "TZ": "UTC",
-        "DATABRICKS_RUNTIME_VERSION": "17.3",
+        "DATABRICKS_RUNTIME_VERSION": NOTEBOOK_RUNTIME,
         "HTTPS_PROXY": f"http://127.0.0.1:{settings.proxy_port}",
         "NO_PROXY": "localhost,127.0.0.1",
         "REQUESTS_CA_BUNDLE": bundle,

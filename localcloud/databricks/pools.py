@@ -6,7 +6,7 @@ import secrets
 
 from localcloud.databricks import errors, permissions
 from localcloud.databricks.call import Call, check_unknown
-from localcloud.databricks.catalog import NODE_TYPES, SPARK_VERSIONS
+from localcloud.databricks.catalog import NODE_TYPES, check_runtime
 from localcloud.databricks.store import Json
 
 _FIELDS = frozenset(
@@ -123,10 +123,7 @@ def _checked(call: Call, body: Json) -> Json:
     if len(versions) > 1:
         raise errors.invalid(f"At most one preloaded Spark version is allowed, got {', '.join(versions)}.")
     for version in versions:
-        if version not in SPARK_VERSIONS:
-            raise errors.invalid(
-                f"Invalid spark version {version}: see clusters/spark-versions, e.g. 17.3.x-scala2.13."
-            )
+        check_runtime(str(version), "pools that preload")
     body.setdefault("azure_attributes", {"availability": "ON_DEMAND_AZURE"})
     body.setdefault("enable_elastic_disk", True)
     return body

@@ -30,6 +30,7 @@ _log = logging.getLogger("localcloud.databricks")
 _QUIET_PERCENT = 40
 _QUIET_PATIENCE = 120
 """Seconds after which a driver is started on a busy machine too."""
+_UNUSED_SECONDS = 7 * 24 * 3600
 _MEMORY_NEEDED = 1536 * 1024 * 1024
 
 
@@ -96,6 +97,7 @@ class WarmDrivers:
             code = await drivers.rehearse(tools, conf, launch.environment(settings, tools, folder), folder)
             if code == 0 and fresh.exists():
                 await asyncio.to_thread(fresh.replace, archive)
+                await asyncio.to_thread(_prune_archives, archive.parent)
                 _log.info("Spark's classes are archived in %s", archive)
             else:
                 _log.warning("Spark's classes could not be archived (exit code %s): drivers start without", code)
@@ -173,7 +175,7 @@ class WarmDrivers:
         wanted = max(int(document["min_idle_instances"]), extra if minutes > 0 else 0)
         # One fresh driver at a time is all that one machine wants, however many a real pool would keep.
         wanted = min(wanted, 1)
-        if self._closed or pool.filling is not None or len(pool.idle) >= wanted or not version.startswith(RUNNABLE):
+        if self._closed or pool.filling is not None or len(pool.idle) >= wanted or version not in RUNNABLE:
             return
         pool.filling = self._context.tasks.start(
             self._fill(key, version, minutes, keep=int(document["min_idle_instances"]) > 0), f"fill pool {key[1]}"
@@ -221,6 +223,13 @@ class WarmDrivers:
     async def _end(self, driver: DriverProcess) -> None:
         await driver.kill()
         await asyncio.to_thread(shutil.rmtree, driver.folder, ignore_errors=True)
+
+
+def _prune_archives(folder: Path) -> None:
+    """Delete archives that no driver has used for a week: each Java, Spark and set of jars has its own, of 170 MB."""
+    for archive in folder.glob("classes-*.jsa"):
+        if time.time() - archive.stat().st_mtime > _UNUSED_SECONDS:
+            archive.unlink(missing_ok=True)
 
 
 async def _quiet() -> bool:

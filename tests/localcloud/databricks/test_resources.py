@@ -12,6 +12,7 @@ from databricks.sdk.errors import (
     BadRequest,
     InvalidParameterValue,
     NotFound,
+    NotImplemented,
     PermissionDenied,
     ResourceAlreadyExists,
     ResourceConflict,
@@ -61,6 +62,8 @@ def test_a_pool_that_cannot_be_is_refused(admin: WorkspaceClient, member: Worksp
         admin.instance_pools.create("p-bad", "Standard_DS3_v2", min_idle_instances=2, max_capacity=1)
     with pytest.raises(InvalidParameterValue, match=r"Invalid spark version 1.0"):
         admin.instance_pools.create("p-bad", "Standard_DS3_v2", preloaded_spark_versions=["1.0"])
+    with pytest.raises(NotImplemented, match=r"pools that preload runtime 17\.3\.x-cpu-ml-scala2\.13"):
+        admin.instance_pools.create("p-bad", "Standard_DS3_v2", preloaded_spark_versions=["17.3.x-cpu-ml-scala2.13"])
     with pytest.raises(PermissionDenied, match="not authorized to create instance pools"):
         member.instance_pools.create("p-bad", "Standard_DS3_v2")
 

@@ -19,6 +19,7 @@ from localcloud.engine import (
     java_runtime,
     notebook_runtime,
     probes,
+    python_environments,
     python_runtime,
     toolchain,
     vended_sas,
@@ -156,6 +157,7 @@ def _with_provider(
     settings: Settings, java_home: Path, jars: Sequence[Path], delta_jars: Sequence[Path], python: Path
 ) -> SparkTools:
     provider = vended_sas.ensure_jar(settings.cache, java_home, jars)
+    python_environments.mark_used(python.parents[1])
     return SparkTools(java_home, (*jars, provider, *delta_jars), python)
 
 

@@ -89,8 +89,13 @@ def find(cache: Path, python: Path, requirements: str, *, options: Sequence[str]
     home = cache / "environments" / _key(version or "", requirements, options)
     if not _is_whole(home):
         return None
-    (home / _BUILT).touch()
+    mark_used(home)
     return home
+
+
+def mark_used(home: Path) -> None:
+    """Keep an environment from being pruned for another week."""
+    (home / _BUILT).touch()
 
 
 def prune(cache: Path) -> list[Path]:

@@ -141,7 +141,7 @@ def _retries() -> Any:
     """
     from azure.core.pipeline.policies import RetryPolicy
 
-    class Retries(RetryPolicy):
+    class Retries(RetryPolicy[Any, Any]):
         def is_retry(self, settings: Any, response: Any) -> bool:
             if response.http_response.status_code != 409:
                 return super().is_retry(settings, response)

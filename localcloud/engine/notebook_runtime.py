@@ -77,5 +77,5 @@ def _finish(home: Path) -> None:
                 except OSError:  # another file system
                     shutil.copy2(file, copy)
     compiled = [target / name for name in _COMPILED]
-    compileall = [home / "bin" / "python", "-m", "compileall", "-q", "-j", "0"]
+    compileall: list[str | Path] = [home / "bin" / "python", "-m", "compileall", "-q", "-j", "0"]
     run(_NAME, [*compileall, *(folder for folder in compiled if folder.is_dir())])

@@ -37,7 +37,7 @@ def install() -> None:
     from delta.tables import DeltaTableBuilder
     from pyspark.sql import DataFrameWriter, DataFrameWriterV2, SparkSession
     from pyspark.sql.catalog import Catalog
-    from pyspark.sql.streaming import DataStreamWriter
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
 
     for owner, names in {
         DataFrameWriter: ("saveAsTable",),
@@ -55,7 +55,7 @@ def install() -> None:
         return run_sql(self, sqlQuery, args, **kwargs)
 
     sql.__doc__ = run_sql.__doc__
-    SparkSession.sql = sql
+    SparkSession.sql = sql  # type: ignore[method-assign]
 
 
 def check(spark: Any, query: str) -> None:

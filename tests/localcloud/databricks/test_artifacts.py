@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,10 +42,9 @@ def client(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     client = TestClient(Starlette(routes=[route]), base_url="https://adb-1.1.azuredatabricks.net")
 
     def request(method: str, url: str, **options: Any) -> Any:
-        answer = client.request(method, url, content=options.get("data"), headers=options.get("headers"))
-        answer.__class__.__enter__ = lambda self: self  # type: ignore[attr-defined]
-        answer.__class__.__exit__ = lambda self, *_: None  # type: ignore[attr-defined]
-        return answer
+        return contextlib.nullcontext(
+            client.request(method, url, content=options.get("data"), headers=options.get("headers"))
+        )
 
     monkeypatch.setattr("mlflow.utils.rest_utils.cloud_storage_http_request", request)
     return client

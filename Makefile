@@ -31,6 +31,10 @@ help: ## list the verbs
 .venv/installed: requirements.txt tools/venv.sh
 	@tools/venv.sh
 
+# What `make up` does not need: tests, lint, and the clients that judge localcloud.
+.venv/development: .venv/installed requirements-dev.txt
+	@tools/venv.sh development
+
 tools: .venv/installed
 	@$(PYTHON_BIN) -m localcloud.engine
 
@@ -47,14 +51,14 @@ run: ## train again, even if nothing changed
 test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
 	@$(PYTHON_BIN) -m pytest
 
-lint: .venv/installed ## ruff, strict types, import contracts
+lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(MAKE) lint-pipelines
 
-format: .venv/installed ## let ruff rewrite what it can
+format: .venv/development ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -87,7 +91,8 @@ clean: ## forget everything: localcloud's state, its stacks and data
 benchmark: tools ## ratios against floors measured in the same run
 	@$(PYTHON_BIN) -m benchmarks
 
-lock: .venv/installed ## resolve requirements.in into requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+lock: .venv/installed ## resolve requirements.in and requirements-dev.in into their locks
+	@for name in requirements requirements-dev; do \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
 
 include pipelines/targets.mk

@@ -14,8 +14,9 @@ CI_HOME := /opt/dataopsml
 	test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
-	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt; then ln -s $(CI_HOME)/.venv .venv; fi
-	@$(MAKE) .venv/installed
+	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt \
+	&& cmp -s requirements-dev.txt $(CI_HOME)/requirements-dev.txt; then ln -s $(CI_HOME)/.venv .venv; fi
+	@$(MAKE) .venv/development
 	@command -v pulumi >/dev/null || $(PYTHON_BIN) -m localcloud.engine
 	@$(PYTHON_BIN) -m pipelines.agent path
 
@@ -71,13 +72,13 @@ comment:
 work-item:
 	@$(PYTHON_BIN) -m pipelines.agent work-item "$$STACK" "$(BUILD)/drift-$$STACK.txt"
 
-test-report: tools ## tests of one tier with results and coverage as files: make test-report TIER=unit
+test-report: tools .venv/development ## tests of one tier with results and coverage as files: make test-report TIER=unit
 	@mkdir -p $(BUILD)
 	@: "$${TIER:?make test-report TIER=unit}"
 	@$(PYTHON_BIN) -m pytest "tests/$$TIER" --junitxml="$(BUILD)/tests-$$TIER.xml" --cov \
 	--cov-report="xml:$(BUILD)/coverage-$$TIER.xml"
 
-lint-pipelines: .venv/installed
+lint-pipelines: .venv/development
 	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines rehearsal
 	@$(PYTHON_BIN) -m rehearsal check
 	@$(BIN)/shellcheck pipelines/session.sh tools/venv.sh
@@ -100,7 +101,7 @@ ci-image-push:
 verify-azure: .venv/installed ## ask a deployed stack what the code believes of Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
 	@$(PYTHON_BIN) -m verification --stack "$$STACK" --as "$${NAME:-azure}" $(if $(CHANGES),--allow-changes)
 
-rehearse: tools ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
+rehearse: tools .venv/development ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(START)
 	@$(ENTER); python -m rehearsal play $(if $(YES),--yes) $(if $(QUIET),--quiet)
 	@$(PYTHON_BIN) -m localcloud.engine

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make .venv hold exactly what requirements.txt locks. Needs Python 3.11 to 3.13 with its venv module, nothing else.
+# Make .venv hold exactly what requirements.txt locks; `tools/venv.sh development` what tests and lint need too. An
+# environment with pytest has the latter and keeps it. Needs Python 3.11 to 3.13 with its venv module, nothing else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -41,6 +42,12 @@ if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$wanted" ]; the
     echo "Installing uv $wanted"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_lines"
 fi
-echo "Installing the locked packages into .venv (about 1.8 GB; the first time takes a few minutes)"
-.venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.txt
+locks=requirements.txt
+if [ "${1:-}" = development ] || [ -x .venv/bin/pytest ]; then
+    locks="requirements.txt requirements-dev.txt"
+fi
+echo "Installing the locked packages into .venv (about 1.4 GB; the first time takes a few minutes)"
+# shellcheck disable=SC2086  # two files are two words
+.venv/bin/uv pip sync --python .venv/bin/python --require-hashes $locks
 touch .venv/installed
+case "$locks" in *requirements-dev.txt) touch .venv/development ;; esac

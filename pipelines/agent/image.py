@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INPUTS = ("pipelines/ci-image/Dockerfile", "requirements.txt", "tools/venv.sh")
+INPUTS = ("pipelines/ci-image/Dockerfile", "requirements.txt", "requirements-dev.txt", "tools/venv.sh")
 """All that the Dockerfile copies, and itself. pipelines/ci-image.yml starts when one of them changes."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
@@ -14,19 +14,22 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 def diff(
-    old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool, removal_replaces: bool = True
+    old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool, filled_in: Container[str] = ()
 ) -> DiffResponse:
-    """`replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource.
+    """Return the differences, and which of them need a new resource.
 
-    `delete_first`: a replacement has the old one's name, so the old one must go first. Without `removal_replaces` the
-    service keeps what the new inputs leave out of the properties that cannot change.
+    `replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource. So
+    does an input that is given no more, as with both vendors (pulumi-azure-native, provider/pkg/provider/diff.go:
+    DELETE_REPLACE; ForceNew in Terraform's schemas), but for the inputs that the service fills in by itself: an
+    imported resource has them all, and no program states them. `delete_first`: a replacement has the old one's name, so
+    the old one must go first.
     """
     found: dict[str, PropertyDiffKind] = {}
     _compare("", reveal(old), reveal(new), found)
     detailed: dict[str, PropertyDiff] = {}
     replacing: list[str] = []
     for path, kind in found.items():
-        stays = kind is PropertyDiffKind.DELETE and not removal_replaces
+        stays = kind is PropertyDiffKind.DELETE and path in filled_in
         if not stays and replaces(_INDEX.sub("[]", path)):
             replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
             kind = _REPLACE[kind]

@@ -71,7 +71,7 @@ class AzureNative(Provider):
         old = plain_map(request.old_inputs)
         if type_.name and not inputs.get(type_.name) and type_.name not in type_.fixed:
             inputs[type_.name] = old.get(type_.name) or _name(type_, request.name, request.random_seed)
-        failures = [CheckFailure(*failure) for failure in schema.failures(type_.token, inputs)]
+        failures = [CheckFailure(*failure) for failure in schema.SCHEMA.failures(type_.token, inputs)]
         return CheckResponse(inputs=value_map(inputs), failures=failures)
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -83,8 +83,7 @@ class AzureNative(Provider):
         after = plain_map(request.new_inputs)
         if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
-        # ARM keeps them, and an imported resource has many that no program states.
-        return diffing.diff(before, after, type_.replacing, delete_first=True, removal_replaces=False)
+        return diffing.diff(before, after, type_.replacing, delete_first=True, filled_in=type_.filled_in)
 
     async def create(self, request: CreateRequest) -> CreateResponse:
         type_, version = _type(request.type)

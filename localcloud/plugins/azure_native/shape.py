@@ -59,35 +59,36 @@ def _renamed(value: Any, renames: Mapping[str, str], parent: str) -> Any:
     return value
 
 
-def _wrapped(key: str, value: Any, lists: frozenset[str]) -> Any:
-    """Put the elements' own inputs into `properties`, where ARM has them."""
+def _wrapped(key: str, value: Any, wrapped: frozenset[str]) -> Any:
+    """Put the own inputs of elements and of objects into `properties`, where ARM has them."""
     if isinstance(value, dict):
-        return {name: _wrapped(name, item, lists) for name, item in value.items()}
+        inner = {name: _wrapped(name, item, wrapped) for name, item in value.items()}
+        return _element(inner) if key in wrapped and inner.keys() - _ELEMENT else inner
     if not isinstance(value, list):
         return value
-    items = [_wrapped("", item, lists) for item in value]
-    if key not in lists:
-        return items
-    return [
-        {name: item[name] for name in _ELEMENT if name in item}
-        | {"properties": {name: part for name, part in item.items() if name not in _ELEMENT}}
-        for item in items
-    ]
+    items = [_wrapped("", item, wrapped) for item in value]
+    return [_element(item) for item in items] if key in wrapped else items
 
 
-def _unwrapped(key: str, value: Any, lists: frozenset[str]) -> Any:
+def _element(item: Plain) -> Plain:
+    return {name: item[name] for name in _ELEMENT if name in item} | {
+        "properties": {name: part for name, part in item.items() if name not in _ELEMENT}
+    }
+
+
+def _unwrapped(key: str, value: Any, wrapped: frozenset[str]) -> Any:
     """The inverse of _wrapped."""
     if isinstance(value, dict):
-        return {name: _unwrapped(name, item, lists) for name, item in value.items()}
+        inner = {name: _unwrapped(name, item, wrapped) for name, item in value.items()}
+        return _flat(inner) if key in wrapped else inner
     if not isinstance(value, list):
         return value
-    items = [_unwrapped("", item, lists) for item in value]
-    if key not in lists:
-        return items
-    return [
-        {name: part for name, part in item.items() if name != "properties"} | (item.get("properties") or {})
-        for item in items
-    ]
+    items = [_unwrapped("", item, wrapped) for item in value]
+    return [_flat(item) for item in items] if key in wrapped else items
+
+
+def _flat(item: Plain) -> Plain:
+    return {name: part for name, part in item.items() if name != "properties"} | (item.get("properties") or {})
 
 
 def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
@@ -125,7 +126,7 @@ def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
     identity = inputs.get("identity")
     if isinstance(identity, dict) and isinstance(identity.get("userAssignedIdentities"), dict):
         inputs["identity"] = identity | {"userAssignedIdentities": sorted(identity["userAssignedIdentities"])}
-    settable: Plain = schema.settable(type_.token, inputs)
+    settable: Plain = schema.SCHEMA.settable(type_.token, inputs)
     return settable | {name: value for name, value in path_inputs(type_, id_).items() if name not in type_.fixed}
 
 

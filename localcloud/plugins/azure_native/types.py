@@ -32,11 +32,13 @@ class AzureType:
     """Inputs of the path that have one possible value, which need not be given."""
     replaces: tuple[str, ...] = ()
     """Beside the path's inputs and the location."""
+    filled_in: frozenset[str] = frozenset()
+    """Of these the inputs that Azure gives a value of its own when they are left out."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """Input to ARM's own name, wherever it stands; "ipRules.iPAddressOrRange" only in what `ipRules` holds."""
     top: frozenset[str] = _TOP
     wrapped: frozenset[str] = frozenset()
-    """Lists whose elements have `properties` of their own in ARM and none in the SDK, at any depth."""
+    """Objects, and lists of objects, that have `properties` of their own in ARM and none in the SDK, at any depth."""
     always_there: bool = False
     """Exists with its parent: creating it is a PUT, deleting it leaves it."""
     query: Mapping[str, str] = field(default_factory=dict)
@@ -79,9 +81,9 @@ _IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}"
 _VNET = "Microsoft.Network/virtualNetworks/{virtualNetworkName}"
 _ML_VERSION = "2025-12-01"
 _NETWORK_VERSION = "2024-05-01"
-_NETWORK_LISTS = frozenset(
+_WRAPPED = frozenset(
     {
-        "subnets", "delegations", "securityRules", "privateLinkServiceConnections", "ipConfigurations",
+        "subnet", "subnets", "delegations", "securityRules", "privateLinkServiceConnections", "ipConfigurations",
         "manualPrivateLinkServiceConnections", "privateDnsZoneConfigs",
     }
 )  # fmt: skip
@@ -106,7 +108,7 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "storage:BlobContainer": AzureType(
         path=f"{_STORAGE}/blobServices/default/containers/{{containerName}}", version="2024-01-01",
-        name="containerName", replaces=("immutableStorageWithVersioning",),
+        name="containerName",
     ),
     "storage:ManagementPolicy": AzureType(
         path=f"{_STORAGE}/managementPolicies/{{managementPolicyName}}", version="2024-01-01",
@@ -158,6 +160,7 @@ _TABLE: Mapping[str, AzureType] = {
     "machinelearningservices:Workspace": AzureType(
         path=_ML, version=_ML_VERSION, name="workspaceName",
         replaces=("storageAccount", "keyVault", "hbiWorkspace", "encryption"),
+        filled_in=frozenset({"hbiWorkspace"}),
     ),
     "machinelearningservices:Compute": AzureType(
         path=f"{_ML}/computes/{{computeName}}", version=_ML_VERSION, name="computeName", flat=False,
@@ -184,6 +187,7 @@ _TABLE: Mapping[str, AzureType] = {
         path="Microsoft.Databricks/workspaces/{workspaceName}", version="2026-01-01", name="workspaceName",
         replaces=("computeMode", "managedResourceGroupId", "parameters.customVirtualNetworkId",
                   "parameters.storageAccountName", "parameters.requireInfrastructureEncryption"),
+        filled_in=frozenset({"parameters.storageAccountName", "parameters.requireInfrastructureEncryption"}),
     ),
     "databricks:AccessConnector": AzureType(
         path="Microsoft.Databricks/accessConnectors/{connectorName}", version="2026-01-01", name="connectorName",
@@ -194,7 +198,8 @@ _TABLE: Mapping[str, AzureType] = {
         name="name",
     ),
     "monitor:ActionGroup": AzureType(
-        path="Microsoft.Insights/actionGroups/{actionGroupName}", version="2023-01-01", name="actionGroupName",
+        path="Microsoft.Insights/actionGroups/{actionGroupName}", version="2024-10-01-preview",
+        name="actionGroupName",
     ),
     "monitor:MetricAlert": AzureType(
         path="Microsoft.Insights/metricAlerts/{ruleName}", version="2018-03-01", name="ruleName",
@@ -208,10 +213,10 @@ _TABLE: Mapping[str, AzureType] = {
         replaces=("category", "timeGrain"), top=_TOP | {"eTag"},
     ),
     "network:VirtualNetwork": AzureType(
-        path=_VNET, version=_NETWORK_VERSION, name="virtualNetworkName", wrapped=_NETWORK_LISTS,
+        path=_VNET, version=_NETWORK_VERSION, name="virtualNetworkName", wrapped=_WRAPPED,
     ),
     "network:Subnet": AzureType(
-        path=f"{_VNET}/subnets/{{subnetName}}", version=_NETWORK_VERSION, name="subnetName", wrapped=_NETWORK_LISTS,
+        path=f"{_VNET}/subnets/{{subnetName}}", version=_NETWORK_VERSION, name="subnetName", wrapped=_WRAPPED,
     ),
     "network:VirtualNetworkPeering": AzureType(
         path=f"{_VNET}/virtualNetworkPeerings/{{virtualNetworkPeeringName}}", version=_NETWORK_VERSION,
@@ -219,7 +224,7 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "network:NetworkSecurityGroup": AzureType(
         path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}", version=_NETWORK_VERSION,
-        name="networkSecurityGroupName", wrapped=_NETWORK_LISTS,
+        name="networkSecurityGroupName", wrapped=_WRAPPED,
     ),
     "network:SecurityRule": AzureType(
         path="Microsoft.Network/networkSecurityGroups/{networkSecurityGroupName}/securityRules/{securityRuleName}",
@@ -234,11 +239,11 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "network:PrivateEndpoint": AzureType(
         path="Microsoft.Network/privateEndpoints/{privateEndpointName}", version=_NETWORK_VERSION,
-        name="privateEndpointName", replaces=("subnet", "privateLinkServiceConnections"), wrapped=_NETWORK_LISTS,
+        name="privateEndpointName", replaces=("subnet", "privateLinkServiceConnections"), wrapped=_WRAPPED,
     ),
     "network:PrivateDnsZoneGroup": AzureType(
         path="Microsoft.Network/privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}",
-        version=_NETWORK_VERSION, name="privateDnsZoneGroupName", wrapped=_NETWORK_LISTS,
+        version=_NETWORK_VERSION, name="privateDnsZoneGroupName", wrapped=_WRAPPED,
     ),
     "privatedns:PrivateZone": AzureType(
         path="Microsoft.Network/privateDnsZones/{privateZoneName}", version="2024-06-01", name="privateZoneName",

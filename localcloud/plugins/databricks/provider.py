@@ -26,11 +26,13 @@ from pulumi.provider.experimental.provider import (
 )
 
 from localcloud.plugins import diffing, refreshing
+from localcloud.plugins.databricks import rules
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.functions import invoke
 from localcloud.plugins.databricks.names import snake
 from localcloud.plugins.databricks.resource import Resource
 from localcloud.plugins.databricks.resources import RESOURCES
+from localcloud.plugins.databricks.schema import SCHEMA
 from localcloud.plugins.serving import PluginError
 from localcloud.plugins.values import INPUTS, UNKNOWN, Plain, conceal, has_unknown, plain_map, reveal, value_map
 
@@ -63,14 +65,17 @@ class Databricks(Provider):
         """Requests are short: the engine waits for those under way."""
 
     async def check(self, request: CheckRequest) -> CheckResponse:
-        kind, inputs = _kind(request.type), plain_map(request.new_inputs)
-        failures = [
-            CheckFailure(name, f"missing required property '{name}'")
-            for name in kind.required
-            if inputs.get(name) is None
-        ]
-        if not failures:
+        """Refuse inputs that the class does not have, or lacks, or whose values the vendor's provider refuses."""
+        token, kind = _token(request.type), _kind(request.type)
+        inputs = plain_map(request.new_inputs)
+        plain: Plain = reveal(inputs)
+        found = [
+            *((name, f"missing required property '{name}'") for name in kind.required if inputs.get(name) is None),
+            *SCHEMA.failures(token, plain), *rules.failures(token, plain),
+        ]  # fmt: skip
+        if not found:
             inputs = kind.completed(inputs)
+        failures = [CheckFailure(*failure) for failure in dict.fromkeys(found)]
         return CheckResponse(inputs=value_map(inputs), failures=failures)
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -130,8 +135,12 @@ class Databricks(Provider):
         return InvokeResponse(return_value=value_map(answer))
 
 
+def _token(qualified: str) -> str:
+    return qualified.rsplit("$", 1)[-1]  # a component's child comes with its parents' types
+
+
 def _kind(qualified: str) -> Resource:
-    token = qualified.rsplit("$", 1)[-1]  # a component's child comes with its parents' types
+    token = _token(qualified)
     if token not in RESOURCES:
         raise PluginError(f"the resource type '{token}' is not in this provider's table")
     return RESOURCES[token]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from localcloud.plugins.azure_native import shape
+from localcloud.plugins.azure_native.types import TYPES
 from localcloud.plugins.values import UNKNOWN, Secret
 from tests.localcloud.azure_session import AzureSession, unique
 from tests.localcloud.plugins.plugin_process import Plain, Plugin, Refused
@@ -122,14 +124,39 @@ def test_what_cannot_change_replaces(azure_native: Plugin, group_name: str, chan
     assert difference.deleteBeforeReplace == bool(replaced), "the replacement has the same name"
 
 
-def test_what_cannot_change_and_is_no_longer_said_stays(azure_native: Plugin, group_name: str) -> None:
+def test_an_input_that_cannot_change_and_is_taken_away_replaces(azure_native: Plugin, group_name: str) -> None:
+    """As with the vendor's plugin (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
     inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
     made = azure_native.create(ACCOUNT, inputs, preview=True)
     without = {key: value for key, value in inputs.items() if key != "isHnsEnabled"}
 
     difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), without)
 
-    assert list(difference.detailedDiff) == ["isHnsEnabled"] and not difference.replaces
+    assert list(difference.detailedDiff) == ["isHnsEnabled"]
+    assert list(difference.replaces) == ["isHnsEnabled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "allowed"),
+    [
+        ({"sku": {"name": "Standard_LRSX"}}, "sku.name", "Standard_LRS, Standard_GRS"),
+        ({"kind": "Storage2"}, "kind", "Storage, StorageV2"),
+        ({"minimumTlsVersion": "1.2"}, "minimumTlsVersion", "TLS1_0, TLS1_1"),
+        (
+            {"identity": {"type": "Assigned"}},
+            "identity.type",
+            "None, SystemAssigned, UserAssigned",
+        ),
+    ],
+)
+def test_a_value_that_the_sdk_does_not_document_is_refused(
+    azure_native: Plugin, group_name: str, change: Plain, path: str, allowed: str
+) -> None:
+    _, refused = azure_native.check(ACCOUNT, account(group_name, "stcheck") | change)
+
+    ((where, reason),) = refused
+    assert where == path
+    assert reason.startswith(f"'{path}' should be one of {allowed}")
 
 
 def test_a_preview_knows_what_the_program_says_and_no_more(azure_native: Plugin, group_name: str) -> None:
@@ -296,3 +323,28 @@ def test_a_key_is_deleted_by_its_vault_for_those_who_may(
     azure.assign(vault, "Key Vault Crypto Officer", azure.object_id)
     azure_native.delete(token, made)
     assert azure.arm("GET", f"{vault}/keys/pulumi", "2024-11-01").status_code == 404
+
+
+def test_what_azure_fills_in_by_itself_may_be_left_out_of_the_program(azure_native: Plugin, group_name: str) -> None:
+    """An imported workspace has it among its inputs."""
+    token = "azure-native:machinelearningservices:Workspace"
+    inputs = {"resourceGroupName": group_name, "workspaceName": "aml-diff", "location": "westeurope"}
+    made = azure_native.create(token, inputs, preview=True)
+    before = inputs | {"hbiWorkspace": False}
+    there = type(made)("id", made.outputs | {"__inputs": before})
+
+    taken_away = azure_native.diff(token, there, inputs)
+    changed = azure_native.diff(token, there, inputs | {"hbiWorkspace": True})
+
+    assert list(taken_away.detailedDiff) == ["hbiWorkspace"] and not taken_away.replaces
+    assert list(changed.replaces) == ["hbiWorkspace"]
+
+
+def test_an_object_s_own_inputs_are_sent_in_its_properties() -> None:
+    """Python's SubnetArgs have defaults, which ARM takes in `properties` alone."""
+    subnet = {"id": "/subscriptions/s/subnets/a", "privateEndpointNetworkPolicies": "Disabled"}
+    body = shape.body_of(TYPES["network:PrivateEndpoint"], {"subnet": subnet, "location": "westeurope"})
+
+    assert body["properties"]["subnet"] == {
+        "id": "/subscriptions/s/subnets/a", "properties": {"privateEndpointNetworkPolicies": "Disabled"},
+    }  # fmt: skip

@@ -273,3 +273,96 @@ def test_a_plugin_that_refused_something_can_be_ended_at_once() -> None:
         with pytest.raises(Refused):
             plugin.check("databricks:index/pipeline:Pipeline", {})
         assert plugin.stop() == ""
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "path", "reason"),
+    [
+        (
+            POOL,
+            {"azureAttributes": {"availability": "SPOT_WITH_FALLBACK_AZURE"}},
+            "azureAttributes.availability",
+            'expected azureAttributes.availability to be one of ["SPOT_AZURE" "ON_DEMAND_AZURE"], got'
+            " SPOT_WITH_FALLBACK_AZURE",
+        ),
+        (
+            POOL,
+            {"gcpAttributes": {"localSsdCount": 1}},
+            "azureAttributes",
+            'Conflicting configuration arguments: "azureAttributes": conflicts with gcpAttributes',
+        ),
+        (POOL, {"maxCapacity": "many"}, "maxCapacity", "'maxCapacity' should be of type 'integer' but got 'string'"),
+        (
+            POLICY,
+            {"name": "p", "definition": "{}", "policyFamilyId": "job-cluster"},
+            "definition",
+            'Conflicting configuration arguments: "definition": conflicts with policyFamilyId',
+        ),
+        (
+            PERMISSIONS,
+            {"clusterPolicyId": "p", "accessControls": [{"groupName": "a", "permissionLevel": "CAN_MANAGE"}]},
+            "accessControls[0].permissionLevel",
+            "permission_level CAN_MANAGE is not supported with clusterPolicyId objects; allowed levels: CAN_USE",
+        ),
+        (
+            PERMISSIONS,
+            {"instancePoolId": "p", "accessControls": [{"groupName": "admins", "permissionLevel": "CAN_MANAGE"}]},
+            "accessControls[0].groupName",
+            "it is not possible to modify admin permissions for instancePoolId resources",
+        ),
+        (
+            PERMISSIONS,
+            {"instancePoolId": "p", "accessControls": []},
+            "accessControls",
+            "Attribute accessControls requires 1 item minimum, but config has only 0 declared.",
+        ),
+        (
+            SCOPE,
+            {"name": "not allowed"},
+            "name",
+            "invalid value for name (Must consist of alphanumeric characters, dashes, underscores, and periods, and may"
+            " not exceed 128 characters.)",
+        ),
+        (
+            SECRET,
+            {"scope": "a", "key": "b", "stringValue": ""},
+            "stringValue",
+            'expected "stringValue" to not be an empty string',
+        ),
+        (
+            NOTEBOOK,
+            {"path": "/a", "language": "JULIA", "contentBase64": "YQ=="},
+            "language",
+            'expected language to be one of ["SCALA" "PYTHON" "R" "SQL"], got JULIA',
+        ),
+        (
+            NOTEBOOK,
+            {"path": "/a", "contentBase64": "YQ=="},
+            "contentBase64",
+            'Missing required argument: "contentBase64": all of `contentBase64,language` must be specified',
+        ),
+        (FILE, {"path": "/a//b", "contentBase64": "YQ=="}, "path", "Clean path required: replace value with /a/b"),
+        (DIRECTORY, {"path": "/a", "recursive": True}, "recursive", "unknown property 'recursive'"),
+    ],
+)
+def test_the_vendor_s_provider_refuses_it_before_it_sends_anything(
+    databricks: Plugin, token: str, inputs: Plain, path: str, reason: str
+) -> None:
+    complete = pool_inputs() if token == POOL else {}
+
+    _, refused = databricks.check(token, complete | inputs)
+
+    ((where, said),) = refused
+    assert where == path
+    assert said.startswith(reason)
+
+
+def test_what_is_not_known_yet_is_not_refused(databricks: Plugin) -> None:
+    inputs = {
+        "instancePoolId": UNKNOWN,
+        "accessControls": [{"servicePrincipalName": UNKNOWN, "permissionLevel": UNKNOWN}],
+    }
+
+    _, refused = databricks.check(PERMISSIONS, inputs)
+
+    assert refused == []

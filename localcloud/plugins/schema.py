@@ -1,0 +1,97 @@
+"""Whether a resource's inputs are those that its type has: unknown, missing and mistyped ones by path.
+
+The types are those of a schema file (localcloud/plugins/sdk_types.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from localcloud.plugins.values import UNKNOWN, Plain, Secret, reveal
+
+Failure = tuple[str, str]
+_NAMES = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+_SCALARS = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float)}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What is in a schema file; it is read when it is first needed."""
+
+    file: Path
+
+    @cached_property
+    def _objects(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads(self.file.read_text(encoding="utf-8"))
+        return found
+
+    def failures(self, token: str, inputs: Plain) -> list[Failure]:
+        """Return (path, reason) of what is wrong with the inputs of a resource type. What is not known yet is right."""
+        return list(self._object(token, reveal(inputs), ""))
+
+    def settable(self, token: str, values: Plain) -> Plain:
+        """Return those of a resource's outputs that its type takes as inputs."""
+        found: Plain = self._taken(token, values)
+        return found
+
+    def _taken(self, type_: str, value: Any) -> Any:
+        if isinstance(value, Secret):
+            return Secret(self._taken(type_, value.value))
+        if isinstance(value, list) and type_[0] == "[":
+            return [self._taken(type_[1:-1], item) for item in value]
+        if not isinstance(value, dict) or type_[0] == "{":
+            return value
+        # Of several forms the one that takes most.
+        forms = [self._objects[one] for one in type_.split("|") if one in self._objects]
+        taken = [
+            {key: self._taken(known[key], value[key]) for key in value if key in known}
+            for known in ({key.rstrip("!"): inner for key, inner in form.items()} for form in forms)
+        ]
+        return max(taken, key=len, default=value)
+
+    def _object(self, name: str, value: Plain, path: str) -> Iterator[Failure]:
+        properties = self._objects[name]
+        known = {key.rstrip("!") for key in properties}
+        for key in value:
+            if key not in known:
+                yield _join(path, key), f"unknown property '{_join(path, key)}'; there are: {', '.join(sorted(known))}"
+        for key, type_ in properties.items():
+            here, given = _join(path, key.rstrip("!")), value.get(key.rstrip("!"))
+            if given is None or given == "":
+                if key.endswith("!"):
+                    yield here, f"missing required property '{here}'"
+            else:
+                yield from self._value(type_, given, here)
+
+    def _value(self, type_: str, value: Any, path: str) -> Iterator[Failure]:
+        if type_ == "any" or value is UNKNOWN or value is None:
+            return
+        if type_[0] == "[" and isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._value(type_[1:-1], item, f"{path}[{index}]")
+        elif type_[0] == "{" and isinstance(value, dict):
+            for key, item in value.items():
+                yield from self._value(type_[1:-1], item, _join(path, key))
+        elif "|" in type_ and type_[0] not in "[{":
+            # Whichever form fits best is what was meant.
+            yield from min((list(self._value(one, value, path)) for one in type_.split("|")), key=len)
+        elif type_ in _SCALARS:
+            if not isinstance(value, _SCALARS[type_]) or (isinstance(value, bool) and type_ != "boolean"):
+                yield path, f"'{path}' should be of type '{type_}' but got '{_NAMES[type(value)]}'"
+        elif type_[0] == "<" and isinstance(value, str):
+            if value not in (allowed := type_[1:-1].split(";")):
+                yield path, f"'{path}' should be one of {', '.join(allowed)} but got '{value}'"
+        elif type_[0] not in "[{<" and isinstance(value, dict):
+            yield from self._object(type_, value, path)
+        else:
+            wanted = {"[": "array", "<": "string"}.get(type_[0], "object")
+            yield path, f"'{path}' should be of type '{wanted}' but got '{_NAMES[type(value)]}'"
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

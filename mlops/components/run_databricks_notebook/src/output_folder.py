@@ -32,6 +32,7 @@ def has_files(credential: TokenCredential, uri: str) -> bool:
         raise ValueError(f"{uri} is not abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER")
     address = f"https://{found['host']}/{found['container']}"
     bearer = policies.BearerTokenCredentialPolicy(credential, _SCOPE)
+    client: PipelineClient[Any, Any]
     with PipelineClient(address, policies=[policies.RetryPolicy(retry_total=5), bearer]) as client:
         following: str | None = ""
         while following is not None:

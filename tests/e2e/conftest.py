@@ -48,11 +48,12 @@ class Result:
 
 @dataclass
 class Machine:
-    """One user's machine: where its localcloud lives and how to give it a command."""
+    """One user's machine: where its localcloud lives and how to give it a command in the checkout."""
 
     home: Path
     port: int
     overrides: dict[str, str] = field(default_factory=dict)
+    checkout: Path = ROOT
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,7 +71,7 @@ class Machine:
     def run(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
         done = subprocess.run(
             argv,
-            cwd=ROOT,
+            cwd=self.checkout,
             env=self.environment | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -84,8 +85,8 @@ class Machine:
     def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """A command in a process group of its own, not waited for; its output is read from `stdout`."""
         return subprocess.Popen(
-            argv, cwd=ROOT, env=self.environment | dict(env or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            argv, cwd=self.checkout, env=self.environment | dict(env or {}), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
     def make(self, *words: str, timeout: float = 600) -> Result:
@@ -102,9 +103,9 @@ class Machine:
         """A command in a shell that evaluated `make env`."""
         return self.run(*argv, env=self.shell_environment() | dict(env or {}), timeout=timeout)
 
-    def python(self, code: str, env: Mapping[str, str] | None = None) -> Result:
+    def python(self, code: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """A user's own script in such a shell."""
-        return self.in_shell(sys.executable, "-c", code, env=env)
+        return self.in_shell(sys.executable, "-c", code, *arguments, env=env)
 
 
 @pytest.fixture(scope="module")

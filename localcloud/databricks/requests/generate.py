@@ -93,7 +93,7 @@ def _route(tree: ast.AST) -> str | None:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "do":
             continue
         match node.args:
-            case [ast.Constant(value=verb), path, *_] if (text := _path(path)) is not None:
+            case [ast.Constant(value=str(verb)), path, *_] if (text := _path(path)) is not None:
                 return f"{verb} {text}"
     return None
 
@@ -167,9 +167,9 @@ def _object(class_: type, found: Types) -> Fields:
             key = target.slice
             read = [part.attr for part in ast.walk(node.value) if isinstance(part, ast.Attribute)]
             attribute = next((name for name in read if name in attributes), None)
-            if isinstance(key, ast.Constant) and attribute is not None:
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and attribute is not None:
                 required = attributes[attribute].default is dataclasses.MISSING
-                fields[f"{key.value}" + ("!" if required else "")] = _type(hints[attribute], found)
+                fields[key.value + ("!" if required else "")] = _type(hints[attribute], found)
     return fields
 
 

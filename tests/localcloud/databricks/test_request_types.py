@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import BadRequest, DatabricksError, InvalidParameterValue
+from databricks.sdk.errors import BadRequest, InvalidParameterValue
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute
 
 from localcloud.databricks.requests import generate

@@ -93,7 +93,7 @@ def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, 
     assert stack.workspace.finished(name).status == "Completed"
     newest = jobs.newest(stack.clients)
     assert newest is not None and (newest.name, newest.code) == (name, _BUILD), "mlops finds it as its own"
-    (uploaded,) = [one.name for one in stack.clients.training.list_blobs() if one.name.endswith("/some.csv")]
+    (uploaded,) = [one.name for one in stack.clients.training.list_blobs() if one.name.endswith("/data.csv")]
     assert published["AMLPIPELINE_DATA_URI"].endswith(f"/{uploaded}")
 
 

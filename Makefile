@@ -21,7 +21,8 @@ PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppres
 SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$$STACK\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
 # The resource providers that the stack needs, registered as the bootstrap does on Azure.
 START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
-ENTER := eval "$$($(PYTHON_BIN) -m localcloud env)"
+# In two commands: a shell does not end at a substitution that failed inside of `eval`.
+ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
 .PHONY: help up run test lint format status logs env down destroy bootstrap graph clean benchmark lock tools
 

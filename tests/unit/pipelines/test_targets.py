@@ -175,3 +175,11 @@ def test_a_value_reaches_the_program_as_it_is(
 
         assert any(value in word for command in commands for word in command), (value, commands)
         assert not _MADE.exists(), value
+
+
+def test_a_verb_without_localcloud_ends_with_its_message_alone(tmp_path: Path) -> None:
+    done = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
+
+    assert done.returncode != 0
+    assert "was never started" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, "nothing runs in a shell that did not get its variables"

@@ -26,6 +26,7 @@ from databricks.sdk.credentials_provider import CredentialsStrategy
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
+from notebook_error import summarize  # type: ignore[import-not-found]
 from output_folder import has_files  # type: ignore[import-not-found]
 
 # The application id of Azure Databricks, the same in every tenant.
@@ -171,7 +172,7 @@ def outcome(client: WorkspaceClient, run: Run) -> str:
         # A run that never began, such as a skipped one, has none.
         print(f"Databricks run {run.run_id} has no output: {error}", file=sys.stderr, flush=True)
     else:
-        reason = output.error or reason
+        reason = summarize(output.error) if output.error else reason
         if output.error_trace:
             print(output.error_trace, file=sys.stderr, flush=True)
     raise NotebookError(f"{reason or 'no reason is given'} ({ended or 'no state'})")

@@ -1,0 +1,45 @@
+"""The cause of a notebook's failure on one line: what Databricks gives as the error may be a page of stack frames."""
+
+from __future__ import annotations
+
+import re
+
+_FRAME = re.compile(r"\s*(at [\w$.]+[./(]|\.\.\. \d+ (more|common frames)|File \")")
+_PYTHON_TRACE = "Traceback (most recent call last)"
+_JVM_TRACE = "JVM stacktrace:"
+_LEADING_LINES = 3
+_LONGEST = 1000
+
+
+def summarize(error: str) -> str:
+    """Return the error's first lines, what a Python worker raised, and the JVM's innermost cause, without frames.
+
+    A Py4JJavaError is the exception's text and its Java frames; a PythonException quotes the worker's whole traceback
+    (pyspark `errors.exceptions.captured`); the text of an error without frames comes back as it is, on one line.
+    """
+    lines = [line.strip().strip("'") for line in error.splitlines()]
+    lines = [line for line in lines if line]
+    parts = _leading(lines)[:_LEADING_LINES]
+    if (raised := _raised_by_worker(error)) is not None:
+        parts.append(raised)
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    if causes and causes[-1].removeprefix("Caused by: ") not in " ".join(parts):
+        parts.append(causes[-1])
+    text = " ".join(dict.fromkeys(parts)).replace(" : ", " ")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def _leading(lines: list[str]) -> list[str]:
+    """Return the lines before the first frame or trace."""
+    for index, line in enumerate(lines):
+        if _FRAME.match(line) or line.startswith((_PYTHON_TRACE, _JVM_TRACE, "Caused by: ")):
+            return lines[:index]
+    return lines
+
+
+def _raised_by_worker(error: str) -> str | None:
+    """Return the last line of the Python traceback that the error quotes, None if it quotes none."""
+    _, found, trace = error.partition(_JVM_TRACE)[0].rpartition(_PYTHON_TRACE)
+    lines = [line for line in trace.splitlines()[1:] if line.strip(" '")]
+    raised = [line.strip("'") for line in lines if not line.startswith(" ")]
+    return raised[0] if found and raised else None

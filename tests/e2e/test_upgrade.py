@@ -48,7 +48,7 @@ job = client.jobs.get(next(iter(client.jobs.list())).name)
 print(json.dumps({{
     "default": client.batch_endpoints.get(endpoint).defaults.deployment_name,
     "deployments": [deployment.name for deployment in client.batch_deployments.list(endpoint)],
-    "inputs": {{name: getattr(value, "path", value) for name, value in job.inputs.items()}},
+    "inputs": {{name: value._data for name, value in job.inputs.items()}},  # of literals; `path` is of data alone
     "models": sorted(int(model.version) for model in client.models.list(name="diabetes")),
 }}))
 """

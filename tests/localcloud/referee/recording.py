@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -61,5 +62,5 @@ class Recording(Gateway):
 
 if __name__ == "__main__":
     Recording.file = Path(sys.argv[1])
-    server.Gateway = Recording  # type: ignore[misc]
-    server.run(load_settings())
+    with mock.patch.object(server, "Gateway", Recording):
+        server.run(load_settings())

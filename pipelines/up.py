@@ -78,7 +78,9 @@ def run(command: Sequence[str], mend: Sequence[str]) -> int:
         log = Path(folder) / "events.json"
         environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}
         code = subprocess.run([*command, "--event-log", str(log)], env=environment, check=False).returncode
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        text = log.read_text(encoding="utf-8") if log.exists() else ""
+        # An engine that was killed leaves half a line.
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     if code == 0:
         return 0
     causes = causes_of(errors_of(lines))

@@ -97,16 +97,21 @@ def _add(found: Comparison, step: Mapping[str, Any], known: Sequence[Tolerated])
     if step["op"] in _LOOKING:
         return
     differences = list(_differences(step))
-    matched = [
-        (difference, entry)
-        for difference in differences
-        for entry in known
-        if entry.covers(difference.type, difference.path, difference.there, difference.declared)
-    ]
-    if len(matched) == len(differences):
-        found.tolerated += matched
-    else:
+    entries = [_entry_for(difference, known) for difference in differences]
+    if None in entries:
         found.drift += differences
+    else:
+        found.tolerated += [
+            (difference, entry) for difference, entry in zip(differences, entries, strict=True) if entry
+        ]
+
+
+def _entry_for(difference: Difference, known: Sequence[Tolerated]) -> Tolerated | None:
+    """Return the first entry of the list that covers a difference."""
+    for entry in known:
+        if entry.covers(difference.type, difference.path, difference.there, difference.declared):
+            return entry
+    return None
 
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:

@@ -121,6 +121,22 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert _compared("diagnostics", change).drift == []
 
 
+def test_two_entries_for_one_difference_put_nothing_else_aside() -> None:
+    doubled = [entry for entry in TOLERATED if entry.path == "logs[*].retentionPolicy"] * 2
+    inputs = {"logs": [{"retentionPolicy": {"days": 0, "enabled": False}}], "name": "theirs"}
+    step = {
+        "op": "update", "urn": "urn:pulumi:dev::dataopsml::t::diagnostics", "type": doubled[0].type,
+        "old": {"inputs": inputs}, "new": {"inputs": {"logs": [{}], "name": "ours"}},
+        "detailedDiff": {"logs[0].retentionPolicy": {}, "name": {}},
+    }  # fmt: skip
+    events = [json.dumps({"resourcePreEvent": {"metadata": step}}), _summary("succeeded")]
+
+    found = compare(events, doubled)
+
+    assert [difference.path for difference in found.drift] == ["logs[0].retentionPolicy", "name"]
+    assert found.tolerated == []
+
+
 def test_a_position_stands_for_a_position_only() -> None:
     logs = next(entry for entry in TOLERATED if entry.path == "logs[*].retentionPolicy")
     for path, covered in (("logs[3].retentionPolicy", True), ("logs.a.retentionPolicy", False), ("logs[3]", False)):

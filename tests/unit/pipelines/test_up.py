@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ number = len(runs.read_text()) if runs.exists() else 0
 runs.write_text("." * (number + 1))
 events, codes = json.loads((folder / "script.json").read_text())
 if "--event-log" in sys.argv and events is not None:
-    pathlib.Path(sys.argv[sys.argv.index("--event-log") + 1]).write_text("".join(json.dumps(e) + "\\n" for e in events))
+    pathlib.Path(sys.argv[sys.argv.index("--event-log") + 1]).write_text(
+        "".join(e if isinstance(e, str) else json.dumps(e) + "\\n" for e in events)
+    )
 sys.exit(codes[number])
 """
 
@@ -37,7 +40,7 @@ def error(message: str, urn: str = URN) -> dict[str, Any]:
 
 
 def up(
-    folder: Path, events: list[dict[str, Any]] | None, *codes: int, mend: str = ""
+    folder: Path, events: Sequence[dict[str, Any] | str] | None, *codes: int, mend: str = ""
 ) -> tuple[subprocess.CompletedProcess[str], int]:
     """The command, and how often the engine ran."""
     engine = folder / "engine"
@@ -51,6 +54,11 @@ def up(
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done, len((folder / "runs").read_text())
+
+
+def test_half_a_line_of_an_engine_that_was_killed_is_left_out(tmp_path: Path) -> None:
+    done, runs = up(tmp_path, [error(PROPAGATION), '{"sequence": 2, "diagnosticEv'], 137, 0)
+    assert (done.returncode, runs) == (0, 2), done.stderr
 
 
 def test_a_run_that_succeeds_is_the_only_one(tmp_path: Path) -> None:

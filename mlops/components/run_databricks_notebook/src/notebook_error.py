@@ -17,7 +17,8 @@ def summarize(error: str) -> str:
     A Py4JJavaError is the exception's text and its Java frames; a PythonException quotes the worker's whole traceback
     (pyspark `errors.exceptions.captured`); the text of an error without frames comes back as it is, on one line.
     """
-    lines = [line.strip().strip("'") for line in error.splitlines()]
+    # Py4J writes the Java exception on a line of its own, behind a colon.
+    lines = [line.strip().strip("'").removeprefix(": ") for line in error.splitlines()]
     lines = [line for line in lines if line]
     parts = _leading(lines)[:_LEADING_LINES]
     if (raised := _raised_by_worker(error)) is not None:
@@ -25,7 +26,7 @@ def summarize(error: str) -> str:
     causes = [line for line in lines if line.startswith("Caused by: ")]
     if causes and causes[-1].removeprefix("Caused by: ") not in " ".join(parts):
         parts.append(causes[-1])
-    text = " ".join(dict.fromkeys(parts)).replace(" : ", " ")
+    text = " ".join(dict.fromkeys(parts))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from verification.probe import Kind
 from verification.probes import PROBES
 
@@ -12,6 +15,16 @@ def test_every_probe_says_what_is_believed_and_why() -> None:
     for probe in PROBES:
         assert probe.believed and probe.basis, probe.name
         assert (probe.ask is None) == (probe.kind is Kind.MANUAL) == bool(probe.steps), probe.name
+
+
+def test_the_document_lists_the_probes_and_what_they_change() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "verify-azure.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    listed = {name: row[3].strip() for row in rows for name in re.findall(r"`([a-z-]+)`", row[1])}
+
+    assert set(listed) == {probe.name for probe in PROBES}
+    for probe in PROBES:
+        assert (listed[probe.name] == "nothing") == (probe.kind is Kind.READ), probe.name
 
 
 def test_what_azure_has_to_tell_first_is_asked() -> None:

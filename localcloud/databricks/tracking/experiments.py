@@ -36,21 +36,14 @@ def require(call: Call, name: str, level: str) -> None:
 
 async def create(call: Call, server: TrackingServer, workspace: Resource) -> Json:
     """Return the id of a new experiment; of the existing one for a notebook."""
-    name = call.text("name")
     if call.optional_text("artifact_location"):
         raise not_emulated("MLflow experiments with an artifact_location of their own")
-    if not name.startswith("/"):
-        raise errors.invalid(
-            f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the"
-            " Databricks workspace. E.g. '/Users/<some-username>/my-experiment'."
-        )
-    name = tree.normalize(name)
+    name = _path(call, "name")
     item = tree.find(call.documents, name)
-    if item is None and tree.find(call.documents, tree.parent(name)) is None:
-        raise errors.missing(f"Workspace directory '{tree.parent(name)}' not found.")
-    if item is not None and item["object_type"] != "NOTEBOOK":
-        raise ServiceError(400, "RESOURCE_ALREADY_EXISTS", f"Node named '{name}' already exists.")
-    require(call, name, "CAN_EDIT")
+    if item is not None and item["object_type"] == "NOTEBOOK":
+        require(call, name, "CAN_EDIT")
+    else:
+        new_place(call, "name")
     body = {"name": name, "tags": call.parameters.get("tags") or []}
     try:
         return await server.call(workspace, "POST", "experiments/create", body)
@@ -59,6 +52,31 @@ async def create(call: Call, server: TrackingServer, workspace: Resource) -> Jso
             raise
     known = await server.call(workspace, "GET", "experiments/get-by-name", params={"experiment_name": name})
     return {"experiment_id": known["experiment"]["experiment_id"]}
+
+
+def new_place(call: Call, field: str) -> str:
+    """Return the path that `field` has for an experiment, normalized.
+
+    Raises INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, RESOURCE_ALREADY_EXISTS or PERMISSION_DENIED where the
+    caller cannot put one.
+    """
+    name = _path(call, field)
+    if tree.find(call.documents, name) is not None:
+        raise ServiceError(400, "RESOURCE_ALREADY_EXISTS", f"Node named '{name}' already exists.")
+    if tree.find(call.documents, tree.parent(name)) is None:
+        raise errors.missing(f"Workspace directory '{tree.parent(name)}' not found.")
+    require(call, name, "CAN_EDIT")
+    return name
+
+
+def _path(call: Call, field: str) -> str:
+    name = call.text(field)
+    if not name.startswith("/"):
+        raise errors.invalid(
+            f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the"
+            " Databricks workspace. E.g. '/Users/<some-username>/my-experiment'."
+        )
+    return tree.normalize(name)
 
 
 def _guard(call: Call, name: str) -> Json | None:

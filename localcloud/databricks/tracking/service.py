@@ -66,7 +66,10 @@ class _Operation:
         call, level = self._call, "CAN_READ" if operation in _READS else "CAN_EDIT"
         if operation == "POST experiments/create":
             return await experiments.create(call, self._server, self._workspace)
+        _check_names(call.parameters)
         ids = await self._experiments(model)
+        if not ids and operation in _WRITES:
+            raise errors.invalid("Missing required field: experiment_id")
         for name in [await self._name(id_) for id_ in ids]:
             experiments.require(call, name, level)
         if "artifacts/" in operation:
@@ -74,6 +77,8 @@ class _Operation:
         method = operation.split(" ")[0]
         query = call.parameters if method in ("GET", "DELETE") else None
         body = call.parameters if query is None else None
+        if operation == "POST experiments/update" and call.optional_text("new_name"):
+            body = {**call.parameters, "new_name": experiments.new_place(call, "new_name")}
         result = await self._server.call(self._workspace, method, path, body, query)
         if operation.endswith("experiments/get-by-name"):
             experiments.require(call, result["experiment"]["name"], level)
@@ -89,15 +94,16 @@ class _Operation:
         if model is not None:
             known = await self._server.call(self._workspace, "GET", f"logged-models/{model}")
             return [str(known["model"]["info"]["experiment_id"])]
-        run = parameters.get("run_id") or parameters.get("run_uuid")
-        if run:
-            known = await self._server.call(self._workspace, "GET", "runs/get", params={"run_id": run})
-            return [str(known["run"]["info"]["experiment_id"])]
-        several = parameters.get("experiment_ids")
-        if several:
-            return [str(id_) for id_ in several] if isinstance(several, list) else [str(several)]
-        one = parameters.get("experiment_id")
-        return [str(one)] if one else []
+        ids = []
+        # A request may name more than its operation looks at: each of them counts, whichever MLflow takes.
+        for run in dict.fromkeys(parameters.get(name) for name in ("run_id", "run_uuid")):
+            if run:
+                known = await self._server.call(self._workspace, "GET", "runs/get", params={"run_id": run})
+                ids.append(str(known["run"]["info"]["experiment_id"]))
+        several, one = parameters.get("experiment_ids"), parameters.get("experiment_id")
+        ids += several if isinstance(several, list) else [several] if several else []
+        ids += [one] if one else []
+        return list(dict.fromkeys(str(id_) for id_ in ids))
 
     async def _name(self, experiment_id: str) -> str:
         known = await self._server.call(
@@ -125,6 +131,13 @@ class _Operation:
         if model is None:
             return {"credential_infos": [{"run_id": run, **info} for info in infos]}
         return {"credentials": [{"credential_info": info} for info in infos]}
+
+
+def _check_names(parameters: Json) -> None:
+    """Refuse camel case: protobuf's parser, which MLflow has, reads experimentIds as experiment_ids."""
+    for name in parameters:
+        if name != name.lower():
+            raise not_emulated(f"the field {name}: MLflow's fields are in lower case, with underscores")
 
 
 def _shown(value: Any) -> Any:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -33,6 +34,9 @@ from localcloud.databricks.store import Json
 ROUTE = "/_localcloud/artifacts"
 _LIFETIME_SECONDS = 3600
 _BLOCKS = ".blocks"
+"""The folder, beside those of the experiments, of blocks and of files that are being written."""
+_LONGEST_NAME = 255
+"""Bytes of a file's name on Linux's file systems."""
 _LISTED_BLOCK = re.compile(r"<(?:Uncommitted|Latest)>([^<]+)</")
 
 
@@ -69,26 +73,40 @@ class Artifacts:
     async def answer(self, request: Request) -> Response:
         """Answer a request to a signed URL."""
         query = request.query_params
-        place = base64.urlsafe_b64decode(request.path_params["name"]).decode()
+        place = _decoded(request.path_params["name"])
         expires, permission = query.get("se", "0"), query.get("sp", "")
-        signed = hmac.compare_digest(self._signature(place, expires, permission), query.get("sig", ""))
+        expected = self._signature(place, expires, permission)
+        signed = hmac.compare_digest(expected.encode(), query.get("sig", "").encode())
         wanted = "w" if request.method == "PUT" else "r"
         if not signed or permission != wanted or int(expires) < time.time():
             return JSONResponse({"error_code": "PERMISSION_DENIED", "message": "The signed URL is not valid."}, 403)
+        comp = query.get("comp", "")
+        if comp not in (("", "block", "blocklist") if request.method == "PUT" else ("",)):
+            message = f"localcloud does not emulate {request.method} with comp={comp} of a signed URL."
+            return JSONResponse({"error_code": "NOT_IMPLEMENTED", "message": message}, 501)
         file = self._root / place
         if request.method != "PUT":
             return FileResponse(file) if file.is_file() else Response(status_code=404)
-        blocks = self._root / place.split("/")[0] / _BLOCKS / hashlib.sha256(place.encode()).hexdigest()
-        if query.get("comp") == "block":
-            await _receive(request, blocks / _block_name(query.get("blockid", "")))
-        elif query.get("comp") == "blocklist":
-            names = [_block_name(block) for block in _LISTED_BLOCK.findall((await request.body()).decode())]
+        try:
+            return await self._put(request, comp, place, file)
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            # learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
+            return Response("ResourceTypeMismatch", 409)
+
+    async def _put(self, request: Request, comp: str, place: str, file: Path) -> Response:
+        scratch = self._root / place.split("/")[0] / _BLOCKS
+        blocks = scratch / hashlib.sha256(place.encode()).hexdigest()
+        if comp == "block":
+            await _receive(request, scratch, blocks / _block_name(request.query_params.get("blockid", "")))
+        elif comp == "blocklist":
+            content = (await request.body()).decode(errors="replace")
+            names = [_block_name(block) for block in _LISTED_BLOCK.findall(content)]
             if not all((blocks / name).is_file() for name in names):
                 return Response("InvalidBlockList", 400)
-            await asyncio.to_thread(_join, [blocks / name for name in names], file)
+            await asyncio.to_thread(_join, [blocks / name for name in names], scratch, file)
             await asyncio.to_thread(shutil.rmtree, blocks, ignore_errors=True)
         else:
-            await _receive(request, file)
+            await _receive(request, scratch, file)
         return Response(status_code=201)
 
     def _signature(self, place: str, expires: str, permission: str) -> str:
@@ -103,10 +121,19 @@ def _block_name(block: str) -> str:
     return hashlib.sha256(block.encode()).hexdigest()
 
 
+def _decoded(name: str) -> str:
+    """Return the place that a URL names, or a text that no signature fits."""
+    try:
+        return base64.urlsafe_b64decode(name).decode()
+    except ValueError:
+        return ""
+
+
 def _checked(path: str) -> str:
-    """Return the path of an artifact. Raises INVALID_PARAMETER_VALUE when it leads out of its folder."""
+    """Return the path of an artifact. Raises INVALID_PARAMETER_VALUE if it is too long or leads out of its folder."""
     parts = path.split("/")
-    if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path:
+    too_long = any(len(part.encode()) > _LONGEST_NAME for part in parts)
+    if not path or any(part in ("", ".", "..") for part in parts) or "\0" in path or too_long:
         raise errors.invalid(f"Invalid artifact path: '{path}'.")
     return path
 
@@ -116,20 +143,27 @@ def _info(item: Path, root: Path) -> Json:
     return info if item.is_dir() else {**info, "file_size": item.stat().st_size}
 
 
-async def _receive(request: Request, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name[:60]}.{secrets.token_hex(4)}")
-    with fresh.open("wb") as content:
+async def _receive(request: Request, scratch: Path, file: Path) -> None:
+    with _replacing(file, scratch) as fresh, fresh.open("wb") as content:
         async for chunk in request.stream():
             await asyncio.to_thread(content.write, chunk)
-    fresh.replace(file)
 
 
-def _join(blocks: list[Path], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name[:60]}.{secrets.token_hex(4)}")
-    with fresh.open("wb") as content:
+def _join(blocks: list[Path], scratch: Path, file: Path) -> None:
+    with _replacing(file, scratch) as fresh, fresh.open("wb") as content:
         for block in blocks:
             with block.open("rb") as part:
                 shutil.copyfileobj(part, content)
-    fresh.replace(file)
+
+
+@contextlib.contextmanager
+def _replacing(file: Path, scratch: Path) -> Iterator[Path]:
+    """Give a file in `scratch` that takes the place of `file` when it is written, and is deleted when it is not."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    fresh = scratch / secrets.token_hex(8)
+    try:
+        yield fresh
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)

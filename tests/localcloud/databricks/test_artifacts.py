@@ -85,7 +85,47 @@ def test_a_url_opens_its_own_file_in_its_own_way_only(
         assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), (method, url)
 
 
-@pytest.mark.parametrize("path", ["", "..", "../other/a", "a//b", "/etc/passwd", "a/./b"])
+def test_what_no_url_says_is_refused(artifacts: Artifacts, workspace: Workspace, client: TestClient) -> None:
+    writing = artifacts.credential(workspace, "7/run", "a", "w")["signed_uri"]
+    reading = artifacts.credential(workspace, "7/run", "a", "r")["signed_uri"]
+    place, query = reading.split("?")
+    for url in (
+        f"{ROUTE}/a?{query}", f"{ROUTE}/%C3%A9?{query}", f"{ROUTE}/_w==?{query}", f"{place}?se=9&sp=r&sig=%C3%A9",
+    ):  # fmt: skip
+        answer = client.get(url)
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), url
+    for method, url in (("PUT", writing), ("GET", reading)):
+        answer = client.request(method, f"{url}&comp=metadata")
+        assert (answer.status_code, answer.json()["error_code"]) == (501, "NOT_IMPLEMENTED"), method
+        assert f"{method} with comp=metadata" in answer.json()["message"]
+    assert client.get(reading).status_code == 404, "nothing was written"
+
+
+def test_a_file_takes_no_folder_s_place_and_leaves_nothing_behind(
+    artifacts: Artifacts, workspace: Workspace, client: TestClient, tmp_path: Path
+) -> None:
+    def put(path: str) -> Any:
+        return client.put(artifacts.credential(workspace, "7/run", path, "w")["signed_uri"], content=b"text")
+
+    assert put("a/b").status_code == 201
+    for path in ("a", "a/b/c"):
+        assert (put(path).status_code, put(path).text) == (409, "ResourceTypeMismatch"), path
+    assert artifacts.listed(workspace, "7/run", "") == [{"path": "a", "is_dir": True}]
+    assert [file.name for file in tmp_path.glob("databricks-artifacts/**/*") if file.is_file()] == ["b"]
+
+
+def test_an_interrupted_upload_leaves_nothing(artifacts: Artifacts, workspace: Workspace, client: TestClient) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise ConnectionResetError("the client is gone")
+
+    url = artifacts.credential(workspace, "7/run", "model.bin", "w")["signed_uri"]
+    with pytest.raises(ConnectionResetError):
+        client.put(url, content=broken())
+    assert artifacts.listed(workspace, "7/run", "") == []
+
+
+@pytest.mark.parametrize("path", ["", "..", "../other/a", "a//b", "/etc/passwd", "a/./b", "é" * 128])
 def test_a_path_out_of_the_artifacts_is_refused(artifacts: Artifacts, workspace: Workspace, path: str) -> None:
     with pytest.raises(ServiceError) as caught:
         artifacts.credential(workspace, "7/run", path, "w")

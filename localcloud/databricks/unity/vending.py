@@ -61,9 +61,10 @@ def vend(session: Session, url: Url, *, write: bool) -> Credential:
     kept = list(urls.managed(session))
     if any(url.overlaps(managed) for managed in kept):
         raise refusals.overlap(str(url), "CheckPathAccess", "managed storage")
-    if any(urls.parse(volume["storage_location"]).overlaps(url) for volume in session.all(VOLUME)):
+    volumes = [urls.parse(volume["storage_location"]) for volume in session.all(VOLUME)]
+    if any(volume.overlaps(url) for volume in volumes):
         raise not_emulated("reaching a volume's files by their abfss address")
-    place = _scope(urls.parse(location["url"]), url, kept)
+    place = _scope(urls.parse(location["url"]), url, [*kept, *volumes])
     account, principal = storage.delegator(session, url, credential, "WRITE" if write else "READ")
     sas, expires = session.context.storage.directory_sas(
         account.name, url.container, place.path.strip("/"), object_id=principal.object_id,
@@ -73,7 +74,7 @@ def vend(session: Session, url: Url, *, write: bool) -> Credential:
 
 
 def _scope(location: Url, url: Url, kept: list[Url]) -> Url:
-    """The highest directory on the way from the location to the url that holds no managed storage."""
+    """Return the highest directory on the way from the location to the url that holds none of `kept`."""
     parts = [part for part in url.path.split("/") if part]
     first = len([part for part in location.path.split("/") if part])
     for depth in range(first, len(parts)):

@@ -9,6 +9,7 @@ is Registering, in which Azure creates resources already (same page: "shouldn't 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -43,10 +44,14 @@ CREATE TABLE arm_registrations (
 
 
 class Registrations:
-    """Namespaces compare case-insensitively and are shown as they were first registered."""
+    """Namespaces compare case-insensitively and are shown as they were first registered.
+
+    Raises ConfigurationError when LOCALCLOUD_REGISTRATION_SECONDS is no number of seconds.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seconds = _seconds()
         with database.transaction():
             if not _has_table(database, "arm_registrations"):
                 database.execute(_SCHEMA)
@@ -72,7 +77,7 @@ class Registrations:
         row = self._database.one("SELECT * FROM arm_registrations WHERE namespace_key = ?", (namespace.lower(),))
         if row is None:
             return "NotRegistered"
-        done = time.time() - row["changed"] >= _seconds()
+        done = time.time() - row["changed"] >= self._seconds
         if row["registered"]:
             return "Registered" if done else "Registering"
         return "Unregistered" if done else "Unregistering"
@@ -118,11 +123,14 @@ def from_environment() -> Sequence[str]:
 
 
 def _seconds() -> float:
-    text = os.environ.get(_SECONDS_VARIABLE, "0")
+    text = os.environ.get(_SECONDS_VARIABLE) or "0"
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        raise ConfigurationError(f"{_SECONDS_VARIABLE} is {text!r}: give a number of seconds, such as 2.") from None
+        seconds = -1
+    if not 0 <= seconds < math.inf:
+        raise ConfigurationError(f"{_SECONDS_VARIABLE} is {text!r}: give a number of seconds, such as 2.")
+    return seconds
 
 
 def _has_table(database: Database, name: str) -> bool:

@@ -22,6 +22,7 @@ from localcloud.arm.registrations import REGISTERED_BY_DEFAULT
 from localcloud.arm.store import Resource, ResourceStore
 from localcloud.cli.env import variables
 from localcloud.core.database import Database
+from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID, Settings
 from tests.localcloud.azure_session import AzureSession, error_of, unique
 from tests.localcloud.conftest import ROOT, Cloud, free_port
@@ -198,6 +199,14 @@ def test_a_registration_that_takes_time_is_under_way_and_usable(
     registrations.register(["Microsoft.Network"])
     assert registrations.state("Microsoft.Network") == "Registering"
     assert registrations.is_registered("microsoft.network")
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_a_wrong_duration_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("LOCALCLOUD_REGISTRATION_SECONDS", text)
+    with pytest.raises(ConfigurationError) as caught:
+        ResourceStore(Database(tmp_path / "localcloud.db"))
+    assert str(caught.value) == (f"LOCALCLOUD_REGISTRATION_SECONDS is {text!r}: give a number of seconds, such as 2.")
 
 
 def test_a_wrong_namespace_is_named_before_anything_starts(bare: Cloud) -> None:

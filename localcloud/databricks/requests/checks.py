@@ -15,6 +15,7 @@ emulates; below it such a field is answered with 501, since it would be dropped 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -142,7 +143,7 @@ def _enum(name: str, values: list[str], value: Any, path: str) -> Iterator[Fault
 def _scalar(type_: str, value: Any, path: str) -> Iterator[Fault]:
     if type_ == "string" and not isinstance(value, str):
         yield _expected(path, "a string", value)
-    elif type_ == "integer" and (isinstance(value, (bool, list, dict)) or not str(value).lstrip("-").isdigit()):
+    elif type_ == "integer" and (isinstance(value, bool) or re.fullmatch("-?[0-9]+", str(value)) is None):
         yield _expected(path, "a whole number", value)
     elif type_ == "number" and not _is_number(value):
         yield _expected(path, "a number", value)

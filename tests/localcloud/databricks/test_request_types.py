@@ -11,7 +11,7 @@ from databricks.sdk.errors import BadRequest, InvalidParameterValue
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute
 
-from localcloud.databricks.requests import generate
+from localcloud.databricks.requests import checks, generate
 from localcloud.databricks.requests.names import anonymous
 from localcloud.databricks.routes import ROUTES
 
@@ -98,6 +98,15 @@ def test_a_misspelled_field_below_the_top_is_not_dropped_in_silence(admin: Works
         admin.api_client.do("POST", "/api/2.0/instance-pools/create", body=body)
 
     assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+@pytest.mark.parametrize("value", ["--5", "\u00b2", "1.5", "", True, [1]])
+def test_what_no_number_can_be_made_of_is_none(value: Any) -> None:
+    fault = checks.first_fault("POST", "instance-pools/create", POOL | {"min_idle_instances": value})
+    assert fault is not None and fault.kind == "type"
+    assert fault.message.startswith(
+        "Could not parse request object: Expected 'min_idle_instances' to be a whole number"
+    )
 
 
 def test_numbers_and_booleans_may_be_text_as_for_databricks_own_parser(admin: WorkspaceClient) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -113,7 +114,7 @@ def _scope(target: Target, query: Mapping[str, str]) -> str:
     if kind == "b":
         return "/".join((target.container, *parts))
     depth = query.get("sdd", "")
-    if kind != "d" or not depth.isascii() or not depth.isdigit():
+    if kind != "d" or re.fullmatch("[0-9]{1,4}", depth) is None:
         raise errors.authentication_failed(f"sr={kind!r}, sdd={depth!r} are none of a container, directory or file.")
     if int(depth) > len(parts):
         raise errors.authentication_failed("Signature did not match.")

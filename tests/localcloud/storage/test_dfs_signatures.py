@@ -17,6 +17,10 @@ from azure.storage.filedatalake import (
     generate_file_system_sas,
 )
 
+from localcloud.core.errors import ServiceError
+from localcloud.storage.dfs import signature
+from localcloud.storage.dfs.needs import Operation
+from localcloud.storage.operations import Target
 from tests.localcloud.azure_session import AzureSession
 from tests.localcloud.storage.lake import Lake, make_lake, refusal
 
@@ -132,6 +136,14 @@ def test_a_file_s_and_a_container_s_open_theirs(lake: Lake) -> None:
     assert ask(lake, "GET", "/data/shut/a", whole).content == b"text"
     assert len(ask(lake, "GET", "/data?resource=filesystem&recursive=true", whole).json()["paths"]) == 6
     assert refusal(ask(lake, "DELETE", "/data?resource=filesystem", whole)) == FORBIDDEN
+
+
+@pytest.mark.parametrize("depth", ["9" * 5000, "-1", "\u00b2", ""])
+def test_a_depth_that_no_directory_has_is_refused(depth: str) -> None:
+    query = {"sv": "2024-11-04", "sr": "d", "sdd": depth, "sks": "b", "sig": "eA==", "skoid": "a"}
+    with pytest.raises(ServiceError) as caught:
+        signature.check("00", "account", Operation.READ, Target("data", "open/a"), query, {})
+    assert (caught.value.status, caught.value.code) == FAILED
 
 
 def test_changed_late_and_unkeyed_signatures_fail(azure: AzureSession, lake: Lake) -> None:

@@ -99,14 +99,14 @@ def local_file(requirements: tuple[str, ...]) -> str | None:
 
 def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
     content = _parsed(name, properties["condaFile"])
-    if unknown := sorted(set(content) - _KEYS):
+    if unknown := sorted(set(map(str, content)) - _KEYS):
         raise not_emulated(f"'{unknown[0]}' in the conda file of environment '{name}'. {HOW_TO_DECLARE}")
     python: str | None = None
     requirements: list[str] = []
     notes = [f"The image {properties.get('image')} is not pulled: the environment has the conda file's packages alone."]
     for entry in content.get("dependencies") or []:
         if isinstance(entry, dict) and set(entry) == {"pip"}:
-            requirements += [str(line) for line in entry["pip"] or []]
+            requirements += _pip_lines(name, entry["pip"])
             continue
         found = _MATCH_SPEC.fullmatch(str(entry).strip()) if isinstance(entry, str) else None
         if found is None:
@@ -126,6 +126,14 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
             f"its newest one: add 'python={PYTHON}' to the dependencies"
         )
     return Declaration(python, tuple(requirements), tuple(notes))
+
+
+def _pip_lines(name: str, given: Any) -> list[str]:
+    """Return the lines of the requirements file: conda writes an entry of several lines as several, too."""
+    lines = [] if given is None else given
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise user_error(f"The conda file of environment '{name}' is not valid: 'pip' has no list of requirements.")
+    return [line for entry in lines for line in entry.splitlines()]
 
 
 def _parsed(name: str, text: Any) -> Json:

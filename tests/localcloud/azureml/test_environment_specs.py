@@ -40,7 +40,10 @@ def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_is_kept_
 @pytest.mark.parametrize(
     ("text", "said"),
     [("dependencies: [", "is not YAML"), ("dependencies: x", "needs a list"), ("- a", "needs a list"),
-     ("dependencies: [python=3.12, {conda: []}]", "{'conda': []} is no dependency")],
+     ("dependencies: [python=3.12, {conda: []}]", "{'conda': []} is no dependency"),
+     ("dependencies: [python=3.12, {pip: a==1}]", "'pip' has no list of requirements"),
+     ("dependencies: [python=3.12, {pip: {a: 1}}]", "'pip' has no list of requirements"),
+     ("dependencies: [python=3.12, {pip: [1]}]", "'pip' has no list of requirements")],
 )  # fmt: skip
 def test_a_conda_file_that_is_none_is_refused(text: str, said: str) -> None:
     with pytest.raises(ServiceError) as refusal:
@@ -61,6 +64,13 @@ def test_a_conda_file_that_is_none_is_refused(text: str, said: str) -> None:
 )  # fmt: skip
 def test_files_of_this_machine_are_told_from_packages_of_an_index(line: str, local: bool) -> None:
     assert environment_specs.local_file((line,)) == (line if local else None)
+
+
+def test_an_entry_of_several_lines_hides_no_file_of_this_machine() -> None:
+    found = declared("python=3.12", {"pip": ["a==1\n-r /etc/hostname"]})
+
+    assert found.requirements == ("a==1", "-r /etc/hostname")
+    assert environment_specs.local_file(found.requirements) == "-r /etc/hostname"
 
 
 def test_an_earlier_version_gets_skops_once_and_a_warning() -> None:

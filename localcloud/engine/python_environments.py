@@ -111,10 +111,12 @@ def prune(cache: Path) -> list[Path]:
         limit = _UNUSED_SECONDS if index < _MOST_ENVIRONMENTS else _DAY
         if now - _last_used(home) > limit:
             with _locked(home):
-                (home / _BUILT).unlink(missing_ok=True)
-                shutil.rmtree(home)
-            _lock_file(home).unlink()
-            deleted.append(home)
+                if home.is_dir() and now - _last_used(home) > limit:  # nobody used or deleted it meanwhile
+                    (home / _BUILT).unlink(missing_ok=True)
+                    shutil.rmtree(home)
+                    deleted.append(home)
+                if not home.is_dir():
+                    _lock_file(home).unlink()
     return deleted
 
 
@@ -140,7 +142,7 @@ def _last_used(home: Path) -> float:
     try:
         return (home / _BUILT).stat().st_mtime
     except OSError:
-        return home.stat().st_mtime
+        return home.stat().st_mtime if home.is_dir() else 0.0
 
 
 def _lock_file(home: Path) -> Path:
@@ -149,9 +151,21 @@ def _lock_file(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    with _lock_file(home).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends
-        yield
+    file = _lock_file(home)
+    while True:
+        with file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends
+            if _is_open_file(lock.fileno(), file):
+                yield
+                return
+
+
+def _is_open_file(descriptor: int, file: Path) -> bool:
+    """Return whether the path leads to the open file still: `prune` may have deleted it while this one waited."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _build(home: Path, name: str, python: Path, requirements: str, options: Sequence[str], output: int) -> None:

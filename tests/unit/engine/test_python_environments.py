@@ -98,6 +98,20 @@ def test_what_is_long_unused_is_deleted_and_what_is_in_use_stays(tmp_path: Path,
     assert recent.exists()
 
 
+def test_localclouds_that_prune_at_once_delete_each_environment_once(tmp_path: Path) -> None:
+    homes = [tmp_path / "environments" / str(number) for number in range(40)]
+    month_ago = time.time() - 30 * 24 * 3600
+    for home in homes:
+        home.mkdir(parents=True)
+        os.utime(home, (month_ago, month_ago))
+
+    with ThreadPoolExecutor() as pool:
+        deleted = [home for found in pool.map(python_environments.prune, [tmp_path] * 4) for home in found]
+
+    assert sorted(deleted) == sorted(homes)
+    assert list((tmp_path / "environments").iterdir()) == []
+
+
 def test_a_use_makes_it_recent(tmp_path: Path, greeting: str) -> None:
     home = ensure(tmp_path, greeting)
     month_ago = time.time() - 30 * 24 * 3600

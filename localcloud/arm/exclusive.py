@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from localcloud.core.context import Context
 
 Lock = Callable[["Context", Resource], "Resource | None"]
-"""Return what a change of a resource needs for itself; None for nothing."""
+"""Return the resource that a change of another one needs for itself, None if there is none."""
 LINK_SECONDS = 0.8
 """How long an operation that calls another provider takes at least; on Azure it is about a minute. Two that a client
 starts together overlap with certainty, and a poll (operations.wait) still sees the end of one."""
@@ -95,7 +95,7 @@ class Claim:
 
 
 class Exclusive:
-    """What operations under way have for themselves, by resource id."""
+    """The resources that operations under way have for themselves, by id."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()

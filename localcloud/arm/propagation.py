@@ -1,4 +1,4 @@
-"""How long a role assignment takes to have effect: it is listed at once, and authorizes nothing before.
+"""The time that a role assignment takes to have effect: it is listed at once, and authorizes nothing before.
 
 On Azure it is up to ten minutes (learn.microsoft.com/azure/role-based-access-control/troubleshooting, "Role assignment
 changes are not being detected"; Azure/azure-rest-api-specs#9467, Azure/bicep#16601). Here it is no time, unless
@@ -29,7 +29,7 @@ ASSIGNED = "assignedAt"
 
 
 class Change(BaseModel):
-    """How many seconds assignments take to have effect."""
+    """A new number of seconds."""
 
     model_config = ConfigDict(extra="forbid")
 

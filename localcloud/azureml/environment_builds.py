@@ -53,7 +53,7 @@ class EnvironmentBuilds:
         self._running: dict[str, Build] = {}
 
     def declaration(self, version: Resource) -> Declaration:
-        """Return what a registered version declares. Raises ServiceError 501 for what cannot be built here."""
+        """Return the declaration of a registered version. Raises ServiceError 501 for what cannot be built here."""
         declared = environment_specs.declaration(label(version), version.properties)
         return declared if version.private.get(_BUILT_HERE) else environment_specs.earlier(declared)
 
@@ -113,7 +113,7 @@ class EnvironmentBuilds:
 
 
 def admit(version: Resource) -> None:
-    """Take a new version: from now on its jobs have what it declares. Raises ServiceError 501 or 400 to refuse it."""
+    """Take a new version, whose jobs get its own packages. Raises ServiceError 501 or 400 to refuse it."""
     environment_specs.check_buildable(label(version), version.properties)
     version.private[_BUILT_HERE] = True
 

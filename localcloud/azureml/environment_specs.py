@@ -1,4 +1,4 @@
-"""What the version of an Azure ML environment declares: a Python version and pip requirements.
+"""The declaration of an Azure ML environment's version: a Python version and pip requirements.
 
 Clients send an image, with or without a conda file, or a Docker build context (azure-ai-ml
 `entities/_assets/environment.py`: `image`, `condaFile` as YAML text, `build`). There is no Docker here and no conda:
@@ -51,7 +51,7 @@ class Declaration:
 
 
 def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
-    """Return what a version declares; `name` is "NAME:VERSION", for messages.
+    """Return the declaration of a version; `name` is "NAME:VERSION", for messages.
 
     Raises ServiceError 501 for what cannot be known or installed here, 400 for a conda file that is none.
     """
@@ -74,7 +74,7 @@ def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
 
 
 def earlier(declared: Declaration) -> Declaration:
-    """Return what a version gets that was registered when localcloud recorded environments and did not build them.
+    """Return the environment of a version that was registered before localcloud built environments.
 
     Its jobs ran with the checkout's packages. Published pipelines came to depend on one that they did not declare:
     skops, in which MLflow 3.15 saves scikit-learn models (mlflow-skinny has no such dependency).

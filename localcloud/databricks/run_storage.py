@@ -1,6 +1,6 @@
-"""What a run's Spark reaches storage with: Unity Catalog's credentials, got with a secret of the run.
+"""The credentials of a run's Spark for storage: Unity Catalog's, which it gets with a secret of the run.
 
-Nothing else: a cluster has no identity of its own for storage
+There is nothing else: a cluster has no identity of its own for storage
 (learn.microsoft.com/azure/databricks/connect/storage/azure-storage). Spark settings of the cluster for an account come
 before Unity Catalog for that account. Without either, ABFS finds no key and says so.
 """
@@ -43,7 +43,7 @@ class RunStorage:
     _runs: dict[str, tuple[Workspace, Caller]] = field(default_factory=dict)
 
     def open(self, workspace: Workspace, caller: Caller) -> str:
-        """A new secret, with which the run's Spark gets the caller's credentials until `close`."""
+        """Return a new secret, with which the run's Spark gets the caller's credentials until `close`."""
         secret = secrets.token_urlsafe(32)
         self._runs[secret] = (workspace, caller)
         return secret
@@ -54,7 +54,7 @@ class RunStorage:
     def spark_conf(
         self, workspace: Workspace, caller: Caller, secret: str, mode: str | None, own: Mapping[str, str]
     ) -> dict[str, str]:
-        """Settings that send ABFS to Unity Catalog for accounts with external locations, the cluster's `own` aside."""
+        """Return settings that send ABFS to Unity Catalog for locations' accounts, the cluster's `own` aside."""
         if mode not in _WITH_CATALOG or not self.services.regions.has(region_of(self.services.context, workspace)):
             return {}
         conf = {
@@ -76,7 +76,7 @@ class RunStorage:
         return Route(PATH, self._answer, methods=["POST"])
 
     async def _answer(self, request: Request) -> Response:
-        """POST with account, container, path and ABFS' operation; a SAS token, or a refusal in Databricks' words."""
+        """Answer a POST of account, container, path and operation: a SAS token, or Databricks' words of refusal."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         run = self._runs.get(secret) if scheme == "Bearer" else None
         if run is None:
@@ -103,7 +103,7 @@ class RunStorage:
 
 
 def _configures(conf: Mapping[str, str], host: str) -> bool:
-    """Whether the cluster's Spark settings say how to sign in to the account, or to every account."""
+    """Return whether the cluster's Spark settings say how to sign in to the account, or to every account."""
     keys = {key.removeprefix("spark.hadoop.") for key in conf}
     return "fs.azure.account.auth.type" in keys or any(
         key.startswith("fs.azure.") and key.endswith(f".{host}") for key in keys

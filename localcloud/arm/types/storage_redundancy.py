@@ -1,4 +1,4 @@
-"""How a storage account is copied: what a region offers, and which changes Azure makes in place."""
+"""Redundancy of storage accounts: the kinds that a region offers, and the changes that Azure makes in place."""
 
 from __future__ import annotations
 

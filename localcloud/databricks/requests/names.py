@@ -1,4 +1,4 @@
-"""How a route is named in types.json."""
+"""The names of routes in types.json."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ async def trial(session: Session, url: Url, credential: Json, *, read_only: bool
 
 
 def delegator(session: Session, url: Url, credential: Json, operation: str) -> tuple[Resource, Principal]:
-    """The account and the identity that signs credentials for it.
+    """Return the account and the identity that signs credentials for it.
 
     Raises PERMISSION_DENIED where the identity cannot get a user delegation key from the account: the key is the
     account's, so that a role on the container does not give it

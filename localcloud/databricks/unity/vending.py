@@ -31,7 +31,7 @@ class Credential:
 
 
 def accounts(session: Session) -> dict[str, bool]:
-    """Storage accounts of the external locations that are open to the workspace; whether each is hierarchical."""
+    """Return the storage accounts of locations that are open to the workspace, and whether each is hierarchical."""
     found = {}
     for location in session.all(EXTERNAL_LOCATION):
         if session.is_bound(EXTERNAL_LOCATION, location):
@@ -42,7 +42,7 @@ def accounts(session: Session) -> dict[str, bool]:
 
 
 def vend(session: Session, url: Url, *, write: bool) -> Credential:
-    """A credential for the url, to read or to write.
+    """Return a credential for the url, to read or to write.
 
     Raises EXTERNAL_LOCATION_DOES_NOT_EXIST outside of every location; PERMISSION_DENIED for a caller without READ FILES
     or WRITE FILES, where the location is read-only or not open to the workspace, or where the access connector lacks

@@ -1,4 +1,4 @@
-"""User delegation SAS at the dfs endpoint: its signature, its lifetime, and what it opens.
+"""User delegation SAS at the dfs endpoint: signature, lifetime, scope and permissions.
 
 String to sign, scopes and permissions: learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas; the
 newest versions' extra lines are those that azure-storage-blob signs.
@@ -48,7 +48,7 @@ def check(
     query: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> None:
-    """Raises ServiceError 403 unless the request's SAS is authentic, valid now, for this place and this operation.
+    """Raise ServiceError 403 unless the request's SAS is authentic, valid now, for this place and this operation.
 
     `secret` is the one that user delegation keys derive from.
     """
@@ -71,7 +71,7 @@ def check(
 
 
 def _letters(operation: Operation, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
-    """The permissions of which one suffices."""
+    """Return the permissions of which one suffices."""
     action = query.get("action", "").lower()
     if operation is Operation.PROPERTIES:
         return "e" if action in {"getaccesscontrol", "checkaccess"} else "re"
@@ -107,7 +107,7 @@ def _check_one(secret: str, account: str, target: Target, query: Mapping[str, st
 
 
 def _scope(target: Target, query: Mapping[str, str]) -> str:
-    """The container, directory or file that the SAS must be signed for to open the target."""
+    """Return the container, directory or file that the SAS must be signed for to open the target."""
     kind, parts = query.get("sr"), [part for part in target.blob.split("/") if part]
     if kind == "c":
         return target.container

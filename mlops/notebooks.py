@@ -85,10 +85,11 @@ def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
     `pipelines` are the specifications of the pipeline components of all deployments, default or not.
     """
     named = " ".join(json.dumps(pipeline) for pipeline in pipelines)
+    current = f"{clients.outputs.notebook_folder}/{content_hash()}"
     for folder in dict.fromkeys((clients.outputs.notebook_folder, _EARLIER_FOLDER)):
         for path in _subfolders(clients, folder):
             content = path.rsplit("/", 1)[-1]
-            if _CONTENT.fullmatch(content) and content != content_hash() and path not in named:
+            if _CONTENT.fullmatch(content) and path != current and path not in named:
                 yield path
 
 

@@ -41,7 +41,7 @@ while (status := client.jobs.get(job.name).status) not in ("Completed", "Failed"
     time.sleep(0.5)
 for step in client.jobs.list(parent_job_name=job.name):
     print("step", step.display_name, step.status)
-print("ended", status)
+print("ended", getattr(status, "value", status))
 """
 _SEEN = f"""{_CLIENT}
 job = client.jobs.get(next(iter(client.jobs.list())).name)

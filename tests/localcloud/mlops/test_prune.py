@@ -45,15 +45,17 @@ def test_folders_that_no_deployment_names_are_deleted_and_no_others(
     stack.publish("1", "commit-1", notebook=f"{_EARLIER}/feature_engineering")
     stack.publish("2", "commit-2", notebook=f"{_DEFAULT}/feature_engineering")
     own = f"/dataopsml/notebooks/{notebooks.content_hash()}"
-    for folder in (_DEFAULT, _EARLIER, own, *_LEFT):
+    same_content = f"/Shared/AzureMLDeployed/{notebooks.content_hash()}"
+    left = sorted((*_LEFT, same_content), key=lambda folder: (folder.startswith("/Shared"), folder))
+    for folder in (_DEFAULT, _EARLIER, own, *left):
         clients.databricks.workspace.mkdirs(f"{folder}/lib")
     said: list[str] = []
 
     prune(clients, said.append)
     prune(clients, said.append)
 
-    assert said == [*(f"Removed {folder}." for folder in _LEFT), "Every notebook folder is in use."]
-    for folder in _LEFT:
+    assert said == [*(f"Removed {folder}." for folder in left), "Every notebook folder is in use."]
+    for folder in left:
         with pytest.raises(NotFound):
             clients.databricks.workspace.get_status(folder)
     for folder in (_DEFAULT, _EARLIER, own):

@@ -20,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 
@@ -74,13 +73,17 @@ def causes_of(errors: Sequence[str]) -> list[Cause]:
 
 def run(command: Sequence[str], mend: Sequence[str]) -> int:
     """Run the engine, twice if that is worth it. Return its last exit code."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "events.json"
-        environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}
-        code = subprocess.run([*command, "--event-log", str(log)], env=environment, check=False).returncode
-        text = log.read_text(encoding="utf-8") if log.exists() else ""
+    with tempfile.TemporaryFile() as log:  # a file without a name: nothing is left if this process is killed
+        descriptor = log.fileno()
+        code = subprocess.run(
+            [*command, "--event-log", f"/dev/fd/{descriptor}"],
+            env=os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}, pass_fds=(descriptor,), check=False,
+        ).returncode  # fmt: skip
+        log.seek(0)
         # An engine that was killed leaves half a line.
-        lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        lines = [
+            line for line in log.read().decode("utf-8", "replace").splitlines(keepends=True) if line.endswith("\n")
+        ]
     if code == 0:
         return 0
     causes = causes_of(errors_of(lines))

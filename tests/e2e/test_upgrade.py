@@ -20,8 +20,8 @@ from tests.e2e.conftest import ROOT, Machine, free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.upgrade, pytest.mark.timeout(3600)]
 EARLIER = "3019f3bc2431f9b37fc8a11fb88fb50f59819344"
-_REPLACEABLE = {"databricks:index/instancePool:InstancePool"}
-"""Types of resources that hold nothing and may be made anew."""
+_REPLACEABLE = {"databricks:index/instancePool:InstancePool", "databricks:index/permissions:Permissions"}
+"""Types of resources that hold nothing and may be made anew; permissions go to the new folder of notebooks."""
 _EARLIER_NOTEBOOKS = "/Shared/AzureMLDeployed"
 
 _CLIENT = """

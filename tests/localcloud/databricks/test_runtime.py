@@ -303,7 +303,12 @@ def test_a_run_logs_where_its_identity_may_edit(
         {"location": "westeurope"},
     )["properties"]["clientId"]
     client.service_principals.create(application_id=identity, display_name="pipeline")
-    source = b"# Databricks notebook source\nimport mlflow\nmlflow.start_run()\n"
-    output, path = run(client, source, run_as=identity)
+    first = b"# Databricks notebook source\nimport mlflow\nfrom mlflow.utils import databricks_utils\n"
+    own = b"mlflow.MlflowClient().create_experiment(databricks_utils.get_notebook_path())\n"
+    output, path = run(client, first + own, run_as=identity)
     refusal = f"PERMISSION_DENIED: {identity} does not have CAN_EDIT permission on experiment {path}"
     assert refusal in (output.error or ""), output.error_trace
+
+    # MLflow logs that refusal as a warning, and goes on without an experiment (default_experiment/registry.py).
+    output, _ = run(client, first + b"mlflow.start_run()\n", run_as=identity)
+    assert "INVALID_PARAMETER_VALUE: Invalid experiment ID 'None'" in (output.error or ""), output.error_trace

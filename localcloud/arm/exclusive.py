@@ -90,8 +90,13 @@ class Claim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the resource back. A second time does nothing: another operation may have it by then."""
         if self._key is not None:
             self._held.discard(self._key)
+        self._key = None
 
 
 class Exclusive:

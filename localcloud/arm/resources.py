@@ -191,20 +191,40 @@ class Resources:
             if type_.read is None:
                 self._ctx.resources.put(resource)
             return JsonResponse(self.render(await self.find(resource.id) or resource), status)
-        resource.properties["provisioningState"] = "Creating" if existing is None else "Updating"
-        self._ctx.resources.put(resource)
-        operation = self.operations.start(
-            "put",
-            resource.id,
-            lambda: self._finish_put(resource.id, existing, call, claim),
-            client=call.principal.object_id,
-            api_version=call.api_version,
-            seconds=claim.seconds,
+        state = "Creating" if existing is None else "Updating"
+        operation = self._start(
+            "put", resource, state, lambda: self._finish_put(resource.id, existing, call, claim), call, claim
         )
         headers = self.operations.headers(
             operation, call.base_url, rid.subscription, type_.namespace, resource.location or ""
         )
         return JsonResponse(None if status == 202 else self.render(resource), status, headers)
+
+    def _start(
+        self, kind: str, resource: Resource, state: str | None, work: Callable[[], Awaitable[None]], call: Call,
+        claim: Claim,
+    ) -> Operation:  # fmt: skip
+        """Start an operation on a resource, which shows `state` meanwhile.
+
+        When it cannot be started, nothing would end it: the claim is given back, and the resource is as it was.
+        """
+        before = self._ctx.resources.get(resource.id)
+        try:
+            if state is not None:
+                resource.properties["provisioningState"] = state
+                self._ctx.resources.put(resource)
+            return self.operations.start(
+                kind, resource.id, work,
+                client=call.principal.object_id, api_version=call.api_version, seconds=claim.seconds,
+            )  # fmt: skip
+        except BaseException:
+            claim.release()
+            if before is not None:
+                self._ctx.resources.put(before)
+            elif state is not None:
+                identity.forget(self._ctx, resource)
+                self._ctx.resources.delete(resource.id)
+            raise
 
     async def _finish_put(self, id_: str, existing: Resource | None, call: Call, claim: Claim) -> None:
         resource = self._ctx.resources.get(id_)
@@ -261,17 +281,8 @@ class Resources:
         operation = self.operations.under_way(kind, found.id)
         if operation is None:
             claim = self._claim(found)
-            if type_.read is None:
-                found.properties["provisioningState"] = "Deleting"
-                self._ctx.resources.put(found)
-            operation = self.operations.start(
-                kind,
-                found.id,
-                lambda: self._finish_delete(found, call, claim),
-                client=call.principal.object_id,
-                api_version=call.api_version,
-                seconds=claim.seconds,
-            )
+            state = "Deleting" if type_.read is None else None
+            operation = self._start(kind, found, state, lambda: self._finish_delete(found, call, claim), call, claim)
         namespace = "" if kind == "deleteGroup" else type_.namespace
         headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
         return Response(status_code=202, headers=headers)

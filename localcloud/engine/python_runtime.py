@@ -13,6 +13,7 @@ Jobs and notebooks run on Python 3.12, whatever Python the checkout's own enviro
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import subprocess
 import sys
@@ -46,6 +47,7 @@ _PROBE = (
     "print(sys.implementation.name, '.'.join(map(str, sys.version_info[:3])))"
 )
 _PROBE_SECONDS = 20
+_log = logging.getLogger("localcloud.engine")
 
 
 def find(cache: Path, version: str = PYTHON) -> Path | None:
@@ -125,10 +127,14 @@ def _candidates(cache: Path, version: str) -> Iterator[Path]:
 
 
 def _managed_by_uv(version: str) -> Path | None:
-    done = subprocess.run(
-        [*_UV, "find", "--managed-python", "--no-python-downloads", "--no-project", version],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_UV_SECONDS, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [*_UV, "find", "--managed-python", "--no-python-downloads", "--no-project", version],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_UV_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        _log.warning("uv did not say within %g s which Python interpreters it has", _UV_SECONDS)
+        return None
     return Path(done.stdout.strip()) if done.returncode == 0 else None
 
 

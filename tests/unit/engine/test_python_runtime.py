@@ -55,6 +55,15 @@ def test_an_interpreter_that_cannot_serve_is_not_found(tmp_path: Path, answer: s
     assert python_runtime.find(tmp_path / "cache", "3.9") is None, why
 
 
+def test_a_uv_that_does_not_answer_in_time_manages_no_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(python_runtime, "_UV", [str(program(tmp_path / "slow-uv", "exec /bin/sleep 30"))])
+    monkeypatch.setattr(python_runtime, "_UV_SECONDS", 0.2)
+
+    assert python_runtime.find(tmp_path / "cache", "3.9") is None
+
+
 def test_the_interpreter_that_runs_localcloud_comes_first(tmp_path: Path) -> None:
     own = "{}.{}".format(*sys.version_info[:2])
     program(tmp_path / "bin" / f"python{own}", f"echo cpython {own}.0")

@@ -51,6 +51,7 @@ class EnvironmentBuilds:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._running: dict[str, Build] = {}
+        self._looking = asyncio.Lock()
 
     def declaration(self, version: Resource) -> Declaration:
         """Return the declaration of a registered version. Raises ServiceError 501 for what cannot be built here."""
@@ -75,13 +76,16 @@ class EnvironmentBuilds:
         declared = self.declaration(version)
         python, declared = await asyncio.to_thread(self._interpreter, version, declared)
         key = hashlib.sha256(f"{python}\n{declared.text}".encode()).hexdigest()
-        build = self._running.get(key)
-        if build is None:
-            cache = self._ctx.settings.cache
-            if python is not None and (home := python_environments.find(cache, python, declared.text)):
-                return Environment(declared.warnings, home)
-            build = self._running[key] = self._start(label(version), python, declared, key)
-            build.done.add_done_callback(lambda done: self._ended(key, done))
+        async with self._looking:  # two callers that find nothing at the same time must not build it twice
+            build = self._running.get(key)
+            if build is None:
+                cache = self._ctx.settings.cache
+                if python is not None and (
+                    home := await asyncio.to_thread(python_environments.find, cache, python, declared.text)
+                ):
+                    return Environment(declared.warnings, home)
+                build = self._running[key] = self._start(label(version), python, declared, key)
+                build.done.add_done_callback(lambda done: self._ended(key, done))
         return Environment(declared.warnings, build)
 
     def _start(self, name: str, python: Path | None, declared: Declaration, key: str) -> Build:
@@ -161,6 +165,13 @@ def _build(cache: Path, name: str, python: Path | None, declared: Declaration, l
         message = (
             f"The environment '{name}' cannot be built: the requirement '{line}' names a file, and Azure ML builds "
             "from the conda file alone. Name packages of an index."
+        )
+        raise _failed(log, message)
+    if line := environment_specs.with_variable(declared.requirements):
+        message = (
+            f"The environment '{name}' cannot be built: the requirement '{line}' names a variable of the environment, "
+            "and Azure ML's builds do not have yours. Write its value; for the credentials of a private feed, make a "
+            "workspace connection of category PythonFeed."
         )
         raise _failed(log, message)
     return python_environments.ensure(cache, name, python, declared.text, log)

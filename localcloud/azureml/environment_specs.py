@@ -33,6 +33,10 @@ _PYTHON_VERSION = re.compile(r"={1,2}\s*(\d+\.\d+)(\.\d+)?(?:\.\*)?")
 _BASE_IMAGE = re.compile(r"mcr\.microsoft\.com/azureml/openmpi[^/]*", re.IGNORECASE)
 """Azure ML's base images for training: Python with pip, no packages (Azure/AzureML-Containers)."""
 _LOCAL_FILE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f)\b|[./~]|.*@\s*file:|file:")
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
+"""What pip replaces by a variable of its environment, as uv does, unless it is not set or in a comment (pip
+`_internal/req/req_file.py`: COMMENT_RE, ENV_VAR_RE; pip.pypa.io "Requirements File Format")."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,18 @@ def local_file(requirements: tuple[str, ...]) -> str | None:
     return next((line for line in requirements if _LOCAL_FILE.match(line.strip())), None)
 
 
+def with_variable(requirements: tuple[str, ...]) -> str | None:
+    """Return the first line that names a variable of this machine: Azure ML's builds have others."""
+    return next((line for line in requirements if _VARIABLE.search(_COMMENT.sub("", line))), None)
+
+
 def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
     content = _parsed(name, properties["condaFile"])
     if unknown := sorted(set(map(str, content)) - _KEYS):
         raise not_emulated(f"'{unknown[0]}' in the conda file of environment '{name}'. {HOW_TO_DECLARE}")
-    python: str | None = None
+    pythons: list[str] = []
     requirements: list[str] = []
+    python: str | None = None
     notes = [f"The image {properties.get('image')} is not pulled: the environment has the conda file's packages alone."]
     for entry in content.get("dependencies") or []:
         if isinstance(entry, dict) and set(entry) == {"pip"}:
@@ -113,6 +123,7 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
             raise user_error(f"The conda file of environment '{name}' is not valid: {entry!r} is no dependency.")
         package, constraint = found[1].lower(), found[2].strip()
         if package == "python":
+            pythons.append(str(entry))
             python = _python_version(name, str(entry), constraint, notes)
         elif package in _SAME_ON_PYPI:
             requirements.append(package + _pip_constraint(constraint))
@@ -120,6 +131,11 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
             raise not_emulated(
                 f"packages of conda channels, such as '{entry}' of environment '{name}'. {HOW_TO_DECLARE}"
             )
+    if len(pythons) > 1:
+        raise user_error(
+            f"The conda file of environment '{name}' is not valid: it names Python more than once "
+            f"({', '.join(map(repr, pythons))}). Name one version, as in 'python={PYTHON}'."
+        )
     if python is None:
         raise not_emulated(
             f"conda files without a Python version, such as that of environment '{name}', for which conda would take "

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from localcloud.arm.store import Resource
 from localcloud.azureml import hosts, paths
 from localcloud.azureml.common import user_error
-from localcloud.azureml.environment_builds import EnvironmentBuilds
+from localcloud.azureml.environment_builds import Build, EnvironmentBuilds
 from localcloud.azureml.jobs import blob_logs, environment, expressions
 from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.azureml.jobs.nodes import Nodes
@@ -112,12 +114,12 @@ class Commands:
             try:
                 submitter = self._principal(run.submitter)
                 user = submitter.display_name if submitter is not None else run.submitter
-                begun, _, home = await asyncio.gather(
-                    self._tracking.begin(attempt.workspace, run, attempt.parent, user),
-                    folder.prepare(),
-                    self._environment(attempt, folder),
-                )
-                await self._process(attempt, folder, begun, home)
+                tracking = asyncio.create_task(self._tracking.begin(attempt.workspace, run, attempt.parent, user))
+                preparing = asyncio.create_task(folder.prepare())
+                building = asyncio.create_task(self._environment(attempt, folder))
+                async with _ended(tracking, preparing, building):
+                    experiment_id, _, home = await asyncio.gather(tracking, preparing, building)
+                await self._process(attempt, folder, experiment_id, home)
             finally:
                 self._ctx.tasks.start(asyncio.to_thread(folder.clear), f"clear job {run.id}")
 
@@ -132,14 +134,10 @@ class Commands:
         run.logs = [blob_logs.IMAGE_BUILD_LOG]
         attempt.changed(run)
         follower = FileFollower(found.place.log, BlobLog(self._ctx, workspace, run.id, blob_logs.IMAGE_BUILD_LOG))
-        following = asyncio.create_task(follower.run(), name=f"build log of {run.id}")
         try:
-            return await asyncio.shield(found.place.done)  # other jobs may be waiting for it as well
+            return await _built(found.place, follower, run.id)
         except BuildError as error:
             raise user_error(f"Image build failed. Build log: {blob_logs.IMAGE_BUILD_LOG}\n{error}") from error
-        finally:
-            follower.stop()
-            await following
 
     async def _process(self, attempt: _Attempt, folder: WorkFolder, experiment_id: str, home: Path) -> None:
         run, workspace = attempt.run, attempt.workspace
@@ -207,6 +205,33 @@ class Commands:
 
     def _principal(self, object_id: str | None) -> Principal | None:
         return self._ctx.identities.by_object_id(object_id) if object_id else None
+
+
+@contextlib.asynccontextmanager
+async def _ended(*tasks: asyncio.Task[Any]) -> AsyncIterator[None]:
+    """Cancel what is left of the tasks at the end, and wait for it: `gather` leaves the others when one fails."""
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _built(build: Build, follower: FileFollower, run_id: str) -> Path:
+    """Return the folder of the built environment, when its log is in storage. Raises BuildError, AzureError."""
+    following = asyncio.create_task(follower.run(), name=f"build log of {run_id}")
+    try:
+        home = await asyncio.shield(build.done)  # other jobs may be waiting for it as well
+    except BaseException:
+        follower.stop()
+        (failure,) = await asyncio.gather(following, return_exceptions=True)
+        if failure is not None:  # why the build failed is what the job must say
+            _log.warning("the build log of job %s is not in storage to its end: %s", run_id, failure)
+        raise
+    follower.stop()
+    await following
+    return home
 
 
 def _why(run: Run, stop: Stop) -> Json | None:

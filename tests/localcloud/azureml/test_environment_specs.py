@@ -73,6 +73,26 @@ def test_an_entry_of_several_lines_hides_no_file_of_this_machine() -> None:
     assert environment_specs.local_file(found.requirements) == "-r /etc/hostname"
 
 
+def test_two_versions_of_python_are_refused_by_name() -> None:
+    with pytest.raises(ServiceError) as refusal:
+        declared("python=3.11", "pip", "python=3.12")
+
+    assert (refusal.value.status, refusal.value.code) == (400, "UserError")
+    assert "it names Python more than once ('python=3.11', 'python=3.12')" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("--index-url https://user:${FEED_TOKEN}@host/simple", True), ("a @ https://${HOST}/a.whl", True),
+        ("a==1  # ${NOT_READ}", False), ("# ${NOT_READ}", False), ("a @ https://host/${lower}/a.whl", False),
+        ("a @ https://host/$NO_BRACES/a.whl", False),
+    ],
+)  # fmt: skip
+def test_lines_that_pip_would_fill_from_its_environment_are_found(line: str, named: bool) -> None:
+    assert environment_specs.with_variable(("six", line)) == (line if named else None)
+
+
 def test_an_earlier_version_gets_skops_once_and_a_warning() -> None:
     bare, own = declared("python=3.12", {"pip": ["a==1"]}), declared("python=3.12", {"pip": ["skops==0.1"]})
 

@@ -92,8 +92,11 @@ async def unregister(ctx: Context, parameters: Mapping[str, str], body: Json, ca
             f"Cannot unregister the resource namespace '{namespace}': the subscription still has resources of type "
             f"'{used}'.",
         )
+    registered = ctx.resources.registrations.is_registered(namespace)
     ctx.resources.registrations.unregister(namespace)
-    return _provider(ctx, namespace) | {"registrationState": "Unregistering"}
+    answer = _provider(ctx, namespace)
+    # Nothing begins where nothing was registered; otherwise the answer is Unregistering, however soon it is done.
+    return answer | {"registrationState": "Unregistering"} if registered else answer
 
 
 def _checked(ctx: Context, namespace: str) -> str:

@@ -64,7 +64,9 @@ class Registrations:
                 self._set(namespace, registered=True)
 
     def unregister(self, namespace: str) -> None:
-        self._set(namespace, registered=False)
+        """Unregister what is registered; every other namespace keeps its state."""
+        if self.is_registered(namespace):
+            self._set(namespace, registered=False)
 
     def is_registered(self, namespace: str) -> bool:
         """Whether resources of the namespace may be made: from the moment at which its registration began."""

@@ -42,6 +42,16 @@ async def rehearse(tools: launch.SparkTools, conf: dict[str, str], environment: 
             await process.wait()
 
 
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill the process group and reap the process. Safe to repeat."""
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            _log.debug("driver %s had already ended", process.pid)
+    await process.wait()
+
+
 class DriverProcess:
     """Started by `start`. `folder` is its own: launch file, log, scratch space."""
 
@@ -72,10 +82,14 @@ class DriverProcess:
             raise
         finally:
             os.close(write_end)
-        reader = asyncio.StreamReader(limit=_LINE_LIMIT)
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
-        )
+        reader, pipe = asyncio.StreamReader(limit=_LINE_LIMIT), os.fdopen(read_end, "rb")
+        try:
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        except BaseException:
+            # A cancelled caller has no driver that it could kill.
+            pipe.close()
+            await _kill(process)
+            raise
         return cls(process, reader, folder)
 
     @property
@@ -107,13 +121,8 @@ class DriverProcess:
 
     async def kill(self) -> None:
         """End the process group at once and reap it. Safe to repeat."""
-        if self._process.returncode is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                _log.debug("driver %s had already ended", self._process.pid)
         self._ready_task.cancel()
-        await self._process.wait()
+        await _kill(self._process)
 
     def log_tail(self) -> str:
         try:

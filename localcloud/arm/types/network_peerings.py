@@ -13,7 +13,14 @@ from localcloud.arm.registry import Call, ResourceType
 from localcloud.arm.store import Resource
 from localcloud.arm.types import addresses
 from localcloud.arm.types.network_common import NAME, VERSIONS, bad_request, etag, reference, refers_to
-from localcloud.arm.types.virtual_networks import PEERING, VIRTUAL_NETWORK, network_of, spaces_of
+from localcloud.arm.types.virtual_networks import (
+    PEERING,
+    PEERING_FLAGS,
+    PEERING_READ_ONLY,
+    VIRTUAL_NETWORK,
+    network_of,
+    spaces_of,
+)
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 
@@ -41,17 +48,10 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     _check_other_peerings(ctx, resource, own, remote)
     _check_overlap(ctx, resource, own, remote)
     properties["remoteVirtualNetwork"] = {"id": remote.id}
-    for key, default in (
-        ("allowVirtualNetworkAccess", True),
-        ("allowForwardedTraffic", False),
-        ("allowGatewayTransit", False),
-        ("useRemoteGateways", False),
-        ("doNotVerifyRemoteGateways", False),
-        ("peerCompleteVnets", True),
-    ):
+    for key, default in PEERING_FLAGS.items():
         if properties.get(key) is None:
             properties[key] = default
-    for key in ("peeringState", "peeringSyncLevel", "remoteAddressSpace", "remoteVirtualNetworkAddressSpace"):
+    for key in PEERING_READ_ONLY:
         properties.pop(key, None)
     resource.system_data = None
 

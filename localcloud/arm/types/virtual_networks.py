@@ -45,6 +45,16 @@ _DELEGATIONS = (
     "Microsoft.Network/dnsResolvers", "Microsoft.DevOpsInfrastructure/pools",
 )  # fmt: skip
 _REFERENCES = {"networkSecurityGroup": SECURITY_GROUP, "natGateway": NAT_GATEWAY, "routeTable": ROUTE_TABLE}
+PEERING_FLAGS: Json = {
+    "allowVirtualNetworkAccess": True,
+    "allowForwardedTraffic": False,
+    "allowGatewayTransit": False,
+    "useRemoteGateways": False,
+    "doNotVerifyRemoteGateways": False,
+    "peerCompleteVnets": True,
+}
+"""A peering's settings, with the values that the service gives to what a body leaves out."""
+PEERING_READ_ONLY = ("peeringState", "peeringSyncLevel", "remoteAddressSpace", "remoteVirtualNetworkAddressSpace")
 _SMALLEST_IPV4 = 29
 """A /29 leaves three usable addresses: Azure keeps five of every subnet."""
 
@@ -129,9 +139,25 @@ def _check_inline_peerings(ctx: Context, resource: Resource) -> None:
     inline = resource.properties.pop("virtualNetworkPeerings", None)
     if inline is None:
         return
-    present = {one.name.lower() for one in ctx.resources.children(resource.id, PEERING)}
-    if {str(one.get("name")).lower() for one in inline} != present:
-        raise not_emulated(f"a change of virtualNetworkPeerings in the body of {resource.id}: put each peering itself")
+    change = f"a change of virtualNetworkPeerings in the body of {resource.id}"
+    present = {peering.name.lower(): peering for peering in ctx.resources.children(resource.id, PEERING)}
+    if sorted(str(peering.get("name")).lower() for peering in inline) != sorted(present):
+        raise not_emulated(f"{change}: put each peering itself")
+    for peering in inline:
+        name = str(peering["name"])
+        if _peering_settings(peering.get("properties") or {}) != _peering_settings(present[name.lower()].properties):
+            raise not_emulated(f"{change}: {name} differs, put the peering itself")
+
+
+def _peering_settings(properties: Json) -> Json:
+    """Return what a client decides of a peering, with defaults for what is left out and the remote's id in lower case.
+
+    Ids compare case-insensitively in ARM.
+    """
+    skipped = {*PEERING_READ_ONLY, "provisioningState", "resourceGuid"}
+    given = {key: value for key, value in properties.items() if key not in skipped and value is not None}
+    remote = (given.get("remoteVirtualNetwork") or {}).get("id")
+    return PEERING_FLAGS | given | {"remoteVirtualNetwork": str(remote).lower()}
 
 
 async def _put_network(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:

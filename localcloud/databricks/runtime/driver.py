@@ -23,6 +23,7 @@ from .dbutils import SecretError
 from .execution import Notebooks, describe
 from .output import Output, Stream
 
+_CREDENTIALS_KEY = "spark.hadoop.fs.localcloud.unity.secret"
 MAX_RESULT = 5 * 1024 * 1024
 """get-output gives the first 5 MB of dbutils.notebook.exit's value (Jobs API reference)."""
 
@@ -68,6 +69,12 @@ class Gateway:
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
+def secrets_of(assignment: dict[str, Any]) -> list[str]:
+    """Return what the output shows as [REDACTED]: the run's token, and its secret for Unity Catalog's credentials."""
+    secrets = [assignment["context"]["apiToken"], assignment["conf"].get(_CREDENTIALS_KEY)]
+    return [secret for secret in secrets if secret]
+
+
 class Driver:
     """`Host` of the run's dbutils."""
 
@@ -79,7 +86,8 @@ class Driver:
         self.output = Output(Path(assignment["output"]))
         self._path: str = assignment["notebook_path"]
         self._parameters: dict[str, str] = assignment["parameters"]
-        self.output.hide(assignment["context"]["apiToken"])
+        for secret in secrets_of(assignment):
+            self.output.hide(secret)
         tree, notebooks = Path(assignment["tree"]), assignment["notebooks"]
         self._notebooks = Notebooks(self, tree, notebooks, assignment["notebook_ids"], assignment["context"], repl)
 

@@ -12,7 +12,8 @@ import org.apache.hadoop.security.AccessControlException;
 
 /**
  * Gives ABFS a SAS for each path and operation, as Databricks' clusters do: asks the workspace's Unity Catalog with the
- * secret of this run. It keeps nothing, so that a grant that is taken away ends the access at the next request.
+ * secret of this run. It keeps nothing, so that ABFS has no further SAS once a grant is taken away or the run is over.
+ * A SAS that was given before that stays valid to its end, which is at most 15 minutes later.
  */
 public class VendedSas implements SASTokenProvider {
     private String endpoint;

@@ -18,18 +18,6 @@ from localcloud.plugins.values import Plain
 class InstancePool(Resource):
     replaces = ("nodeTypeId", "azureAttributes", "diskSpec", "preloadedSparkVersions", "enableElasticDisk")
     required = ("instancePoolName", "idleInstanceAutoterminationMinutes")
-    _availabilities = ("SPOT_AZURE", "ON_DEMAND_AZURE")
-
-    def completed(self, inputs: Plain) -> Plain:
-        """Refuse other availabilities in the words of terraform-plugin-sdk's `validation.StringInSlice`.
-
-        The values: databricks/terraform-provider-databricks `pools/resource_instance_pool.go`. Clusters know one more.
-        """
-        availability = (inputs.get("azureAttributes") or {}).get("availability")
-        if isinstance(availability, str) and availability not in self._availabilities:
-            known = " ".join(f'"{one}"' for one in self._availabilities)
-            raise PluginError(f"expected azure_attributes.0.availability to be one of [{known}], got {availability}")
-        return inputs
 
     def existing(self, api: Api, inputs: Plain) -> str | None:
         pools = api.call("GET", "/api/2.0/instance-pools/list").get("instance_pools") or []

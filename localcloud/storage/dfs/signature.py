@@ -21,6 +21,14 @@ from localcloud.storage.operations import Target
 
 _OLDEST = "2020-12-06"
 """The first version with a signed encryption scope; each later one adds fields to the string to sign."""
+_VERSIONS = frozenset(
+    {
+        _OLDEST, "2021-02-12", "2021-04-10", "2021-06-08", "2021-08-06", "2021-10-04", "2021-12-02", "2022-11-02",
+        "2023-01-03", "2023-05-03", "2023-08-03", "2023-11-03", "2024-02-04", "2024-05-04", "2024-08-04", "2024-11-04",
+        "2025-01-05", "2025-05-05", "2025-07-05", "2025-11-05", "2026-02-06", "2026-04-06", "2026-06-06", "2026-10-06",
+    }
+)  # fmt: skip
+"""Azure.Storage.Blobs' `BlobClientOptions.ServiceVersion`; the last two: azure-storage-blob's `_serialize.py`."""
 _DELEGATED_USERS, _SIGNED_REQUESTS = "2025-07-05", "2026-04-06"
 _NOT_HERE = {
     "saoid": "an authorized user (saoid)",
@@ -92,6 +100,8 @@ def _check_one(secret: str, account: str, target: Target, query: Mapping[str, st
     version = query.get("sv", "")
     if version < _OLDEST:
         raise not_emulated(f"shared access signatures of version {version or 'none'}: use {_OLDEST} or later")
+    if version not in _VERSIONS:
+        raise errors.authentication_failed(f"sv={version!r} is no version of the service.")
     place = f"/blob/{account}/{_scope(target, query)}"
     key = delegation.key_value(
         secret, query.get("skoid", ""), query.get("skt", ""), query.get("ske", ""), query.get("skv", "")

@@ -128,6 +128,8 @@ def test_a_namespace_that_localcloud_does_not_know_is_registered_too(
     client: ResourceManagementClient, namespace: str
 ) -> None:
     assert _state(client, namespace) == "NotRegistered"
+    assert client.providers.unregister(namespace).registration_state == "NotRegistered", "it never was"
+    assert _state(client, namespace) == "NotRegistered"
     client.providers.register(namespace)
     provider = client.providers.get(namespace)
     assert (provider.registration_state, provider.resource_types) == ("Registered", [])
@@ -199,6 +201,17 @@ def test_a_registration_that_takes_time_is_under_way_and_usable(
     registrations.register(["Microsoft.Network"])
     assert registrations.state("Microsoft.Network") == "Registering"
     assert registrations.is_registered("microsoft.network")
+
+
+def test_unregistering_changes_what_is_registered_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALCLOUD_REGISTRATION_SECONDS", "3600")
+    registrations = ResourceStore(Database(tmp_path / "localcloud.db")).registrations
+    registrations.unregister("Microsoft.Network")
+    assert registrations.state("Microsoft.Network") == "NotRegistered"
+    assert "Microsoft.Network" not in registrations.all()
+    registrations.register(["Microsoft.Network"])
+    registrations.unregister("microsoft.network")
+    assert registrations.state("Microsoft.Network") == "Unregistering"
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])

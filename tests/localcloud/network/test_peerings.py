@@ -101,6 +101,13 @@ def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, gro
     assert [one["name"] for one in again["properties"]["virtualNetworkPeerings"]] == ["peer"]
     dropped = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": []}}
     assert error_of(azure.arm("PUT", network, NETWORK, dropped))[:2] == (501, "NotImplemented")
+    sent = shown["properties"]["virtualNetworkPeerings"][0]
+    for change in ({"allowForwardedTraffic": True}, {"remoteVirtualNetwork": {"id": network}}):
+        changed = [sent | {"properties": sent["properties"] | change}]
+        body = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": changed}}
+        status, code, message = error_of(azure.arm("PUT", network, NETWORK, body))
+        assert (status, code) == (501, "NotImplemented"), change
+        assert f"virtualNetworkPeerings in the body of {network}: peer differs, put the peering itself" in message
 
 
 def test_agents_in_another_network_reach_an_account_by_peering_and_by_a_link_of_the_zone(

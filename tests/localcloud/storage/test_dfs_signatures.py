@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from azure.storage.blob._serialize import _SUPPORTED_API_VERSIONS
 from azure.storage.filedatalake import (
     DataLakeServiceClient,
     DirectorySasPermissions,
@@ -18,6 +22,7 @@ from azure.storage.filedatalake import (
 )
 
 from localcloud.core.errors import ServiceError
+from localcloud.storage import delegation
 from localcloud.storage.dfs import signature
 from localcloud.storage.dfs.needs import Operation
 from localcloud.storage.operations import Target
@@ -144,6 +149,23 @@ def test_a_depth_that_no_directory_has_is_refused(depth: str) -> None:
     with pytest.raises(ServiceError) as caught:
         signature.check("00", "account", Operation.READ, Target("data", "open/a"), query, {})
     assert (caught.value.status, caught.value.code) == FAILED
+
+
+@pytest.mark.parametrize("version", ["9999-01-01", "2024-11-05", "latest"])
+def test_a_version_that_the_service_has_not_is_refused(version: str) -> None:
+    """The signature is right for the newest known layout, so that only the version can be refused."""
+    query = {"sv": version, "sr": "c", "sp": "r", "sks": "b", "skoid": "a", "se": "9999-01-01", "ske": "9999-01-01"}
+    text = signature._string_to_sign("/blob/account/data", version, query)
+    key = base64.b64decode(delegation.key_value("00", "a", "", "9999-01-01", ""))
+    query["sig"] = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
+    with pytest.raises(ServiceError) as caught:
+        signature.check("00", "account", Operation.READ, Target("data", "open/a"), query, {})
+    assert (caught.value.status, caught.value.code) == FAILED
+    assert caught.value.message.endswith(f"sv={version!r} is no version of the service.")
+
+
+def test_every_version_of_the_vendor_s_client_is_known() -> None:
+    assert {one for one in _SUPPORTED_API_VERSIONS if one >= signature._OLDEST} <= signature._VERSIONS
 
 
 def test_changed_late_and_unkeyed_signatures_fail(azure: AzureSession, lake: Lake) -> None:

@@ -139,10 +139,11 @@ def _packages(home: Path) -> str:
 
 
 def _last_used(home: Path) -> float:
-    try:
-        return (home / _BUILT).stat().st_mtime
-    except OSError:
-        return home.stat().st_mtime if home.is_dir() else 0.0
+    """Return the time of the last use, in seconds since the epoch; 0 for what another process has deleted meanwhile."""
+    for file in (home / _BUILT, home):
+        with contextlib.suppress(FileNotFoundError):
+            return file.stat().st_mtime
+    return 0.0
 
 
 def _lock_file(home: Path) -> Path:

@@ -27,7 +27,7 @@ OPERATION, ROLES = 3.0, 4.5
 ENGINE = """#!{python}
 import os, subprocess, sys, requests
 from azure.identity import ClientSecretCredential
-code = subprocess.run(["pulumi", *sys.argv[1:]]).returncode
+code = subprocess.run(["pulumi", *sys.argv[1:]], close_fds=False).returncode  # the event log is a descriptor
 names = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
 credential = ClientSecretCredential(*(os.environ[name] for name in names))
 token = credential.get_token("https://management.azure.com/.default").token

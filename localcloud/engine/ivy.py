@@ -51,13 +51,18 @@ def fetch(title: str, dependencies: str, sha256: Mapping[str, str], folder: Path
             )
 
 
-def _ivy_jar() -> Path:
+def spark_jars(pattern: str = "*.jar") -> list[Path]:
+    """Return the jars inside pyspark, by name. Raises LocalcloudError when pyspark is not installed."""
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise LocalcloudError("pyspark is not installed in this environment: run `make tools`.")
-    jars = sorted((Path(spec.origin).parent / "jars").glob("ivy-*.jar"))
+    return sorted((Path(spec.origin).parent / "jars").glob(pattern))
+
+
+def _ivy_jar() -> Path:
+    jars = spark_jars("ivy-*.jar")
     if not jars:
-        raise LocalcloudError(f"pyspark at {spec.origin} holds no Ivy: reinstall it with `make tools`.")
+        raise LocalcloudError("The pyspark of this environment holds no Ivy: reinstall it with `make tools`.")
     return jars[-1]
 
 

@@ -8,13 +8,13 @@ pyspark: the machine's Java may have no compiler of its own. Compiling takes a s
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.engine.install import install, run
+from localcloud.engine.ivy import spark_jars
 from localcloud.engine.java_runtime import jvm_options
 from localcloud.engine.versions import HADOOP_AZURE
 
@@ -27,7 +27,7 @@ _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"
 
 def ensure_jar(cache: Path, java_home: Path, abfs: Sequence[Path]) -> Path:
     """The jar, compiled first if need be. Raises LocalcloudError when it cannot be."""
-    spark = _spark_jars()
+    spark = spark_jars()
     pins = hashlib.sha256(_SOURCE.read_bytes() + "".join(jar.name for jar in spark).encode()).hexdigest()[:8]
 
     def make(folder: Path) -> None:
@@ -43,10 +43,3 @@ def ensure_jar(cache: Path, java_home: Path, abfs: Sequence[Path]) -> Path:
             jar.write(compiled, compiled.relative_to(classes))
 
     return install(cache, f"vended-sas-{HADOOP_AZURE}-{pins}", make) / "vended-sas.jar"
-
-
-def _spark_jars() -> list[Path]:
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise LocalcloudError("pyspark is not installed in this environment: run `make tools`.")
-    return sorted((Path(spec.origin).parent / "jars").glob("*.jar"))

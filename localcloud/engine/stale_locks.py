@@ -31,7 +31,10 @@ def is_stale(lock: dict[str, object]) -> bool:
     if lock.get("hostname") != socket.gethostname() or not isinstance(pid, int):
         return False
     try:
-        return "pulumi" not in psutil.Process(pid).name()
+        process = psutil.Process(pid)
+        # A killed engine keeps its number and its name until its parent, or the machine's first process, has waited
+        # for it.
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) or "pulumi" not in process.name()
     except psutil.NoSuchProcess:
         return True
 

@@ -14,6 +14,8 @@ TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMIN
 	QUIET NAME CHANGES
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
+# localcloud's state lies in the checkout; its tools are shared by all checkouts.
+export LOCALCLOUD_HOME ?= $(CURDIR)/.localcloud
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
@@ -29,7 +31,7 @@ ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/installed: requirements.txt tools/venv.sh
+.venv/installed: requirements.txt tools/venv.sh $(wildcard packages/*/pyproject.toml)
 	@tools/venv.sh
 
 # What `make up` does not need: tests, lint, and the clients that judge localcloud.
@@ -90,7 +92,7 @@ clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi
 
 benchmark: tools ## ratios against floors measured in the same run
-	@$(PYTHON_BIN) -m benchmarks
+	@$(PYTHON_BIN) -m packages.localcloud.benchmarks
 
 lock: .venv/installed ## resolve requirements.in and requirements-dev.in into their locks
 	@for name in requirements requirements-dev; do \

@@ -79,8 +79,8 @@ test-report: tools .venv/development ## tests of one tier with results and cover
 	--cov-report="xml:$(BUILD)/coverage-$$TIER.xml"
 
 lint-pipelines: .venv/development
-	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines rehearsal
-	@$(PYTHON_BIN) -m rehearsal check
+	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines packages/pipeline-runner/src
+	@$(PYTHON_BIN) -m pipeline_runner check
 	@$(BIN)/shellcheck pipelines/session.sh tools/venv.sh
 	@$(BIN)/hadolint pipelines/ci-image/Dockerfile
 
@@ -103,6 +103,6 @@ verify-azure: .venv/installed ## ask a deployed stack what the code believes of 
 
 rehearse: tools .venv/development ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(START)
-	@$(ENTER); python -m rehearsal play $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(ENTER); python -m pipeline_runner play $(if $(YES),--yes) $(if $(QUIET),--quiet)
 	@$(PYTHON_BIN) -m localcloud.engine
-	@$(ENTER); python -m rehearsal next $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(ENTER); python -m pipeline_runner next $(if $(YES),--yes) $(if $(QUIET),--quiet)

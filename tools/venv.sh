@@ -49,5 +49,11 @@ fi
 echo "Installing the locked packages into .venv (about 1.4 GB; the first time takes a few minutes)"
 # shellcheck disable=SC2086  # two files are two words
 .venv/bin/uv pip sync --python .venv/bin/python --require-hashes $locks
+# The distributions of this repository run from their sources. uv builds them itself, without fetching a build backend.
+# The CI image is made before there is a checkout: it has none.
+if [ -d packages ]; then
+    .venv/bin/uv pip install --quiet --offline --python .venv/bin/python --no-deps \
+        --editable packages/localcloud --editable packages/pipeline-runner
+fi
 touch .venv/installed
 case "$locks" in *requirements-dev.txt) touch .venv/development ;; esac

@@ -30,8 +30,8 @@ print("SERVING", json.dumps({"default": default, "tags": newest.tags, "run": run
 
 
 def play(machine: Machine, *words: str, verb: str = "play", timeout: float = 900) -> Result:
-    """`python -m rehearsal play` in a shell of the machine."""
-    return machine.in_shell(sys.executable, "-m", "rehearsal", verb, *words, timeout=timeout)
+    """`python -m pipeline_runner play` in a shell of the machine."""
+    return machine.in_shell(sys.executable, "-m", "pipeline_runner", verb, *words, timeout=timeout)
 
 
 def tag_group(machine: Machine, stack: str, owner: str) -> None:

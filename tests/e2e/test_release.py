@@ -12,9 +12,9 @@ import sys
 from typing import Any
 
 import pytest
+from pipeline_runner.workspace import git
 
 from contract.resource_providers import RESOURCE_PROVIDERS
-from rehearsal.workspace import git
 from tests.e2e.builds import STATE, play, resource_groups, serving
 from tests.e2e.conftest import ROOT, Machine
 
@@ -91,7 +91,7 @@ def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first
 
 @pytest.mark.usefixtures("first")
 def test_a_cancelled_build_cancels_its_run(cloud: Machine) -> None:
-    command = (sys.executable, "-m", "rehearsal", "play", "--yes", "--stage", "staging")
+    command = (sys.executable, "-m", "pipeline_runner", "play", "--yes", "--stage", "staging")
     build = cloud.start(*command, env=cloud.shell_environment())
     seen = ""
     for line in build.stdout or ():

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from pyspark.sql import SparkSession
-
 from localcloud.core.settings import load_settings
 from localcloud.databricks.launch import find_tools
 from localcloud.engine.java_runtime import jvm_options
+from pyspark.sql import SparkSession
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from localcloud.arm.registrations import REGISTERED_BY_DEFAULT
+from localcloud.plugins.azure_native.types import TYPES
 
 from bootstrap import resource_providers
 from bootstrap.engine import BootstrapError
 from bootstrap.resource_providers import Registration, compare
 from contract.resource_providers import RESOURCE_PROVIDERS
-from localcloud.arm.registrations import REGISTERED_BY_DEFAULT
-from localcloud.plugins.azure_native.types import TYPES
 from tests.unit.bootstrap.recorder import deploy as deploy_bootstrap
 from tests.unit.bootstrap.recorder import settings
 from tests.unit.infra.recorder import Deployment, deploy

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from localcloud.arm.conditions import parse
+from localcloud.arm.roles import BY_ID
 
 from bootstrap.naming import Names
 from bootstrap.pipelines import connections_of, specs
 from bootstrap.roles import ASSIGNED_BY_STACKS, Role, only_these
 from infra.naming import Names as StackNames
 from infra.roles import Role as StackRole
-from localcloud.arm.conditions import parse
-from localcloud.arm.roles import BY_ID
 from tests.unit.bootstrap.recorder import deploy
 
 ROOT = Path(__file__).resolve().parents[3]

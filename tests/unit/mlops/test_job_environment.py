@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from localcloud.core.settings import load_settings
 from localcloud.engine import python_runtime
+
 from mlops import job_environment
 from mlops.errors import InvalidError
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipeline_runner.checking import WAYS
+from pipeline_runner.templates import compile_pipeline
 
 from bootstrap.naming import deployment_environment
 from bootstrap.pipelines import PipelineSpec, specs
-from rehearsal.checking import WAYS
-from rehearsal.templates import compile_pipeline
 
 ROOT = Path(__file__).resolve().parents[3]
 _CONNECTIONS = {

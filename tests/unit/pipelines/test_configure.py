@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-from infra.stack_file import stack_settings
 from localcloud.core.settings import Settings, load_settings
 from localcloud.engine import toolchain
+
+from infra.stack_file import stack_settings
 from pipelines.agent.configure import ConfigureError, additions, configure
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,0 +1,53 @@
+"""`python -m benchmarks [--pairs N] [NAME …]`: print each benchmark's ratio against its floor, and its aim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from packages.localcloud.benchmarks import pipeline_run, warm_up
+from packages.localcloud.benchmarks.pairs import Comparison
+from packages.localcloud.benchmarks.shell import CommandFailed
+
+BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
+    "warm-up": warm_up.measure,
+    "pipeline-run": pipeline_run.measure,
+}
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(BENCHMARKS)}. All by default.")] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Counted pairs of job and floor.")] = 5,
+) -> None:
+    """Measure and print. A missed aim is shown, not an error: machines differ."""
+    wanted = names or list(BENCHMARKS)
+    if unknown := [name for name in wanted if name not in BENCHMARKS]:
+        sys.stderr.write(f"No benchmark is called {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}.\n")
+        raise typer.Exit(2)
+    table = Table("benchmark", "median", "floor", "ratio", "range", "aim")
+    try:
+        for name in wanted:
+            found = BENCHMARKS[name](pairs)
+            job, floor = sorted(found.job), sorted(found.floor)
+            ratios = sorted(found.ratios)
+            table.add_row(
+                found.name,
+                f"{job[len(job) // 2]:.2f} s",
+                f"{found.floor_name}: {floor[len(floor) // 2]:.2f} s",
+                f"{found.ratio:.2f}×",
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+                f"≤ {found.aim}×",
+            )
+    except CommandFailed as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(1) from error
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

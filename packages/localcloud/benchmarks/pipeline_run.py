@@ -1,0 +1,98 @@
+"""A run of the published pipeline, pool warm, against its four programs run by hand, one after another.
+
+By hand means: the notebook's function in a Spark session that is up already, as a warm pool has one, and the three
+training programs as processes with a file-based MLflow; no endpoint, no jobs, no storage but the local disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from packages.localcloud.benchmarks.pairs import Comparison, compare
+from packages.localcloud.benchmarks.shell import ROOT, run, shell_environment
+
+AIM = 1.3
+_DATA = ROOT / "data" / "diabetes.csv"
+_COMPONENTS = ROOT / "mlops" / "components"
+
+
+def measure(pairs: int) -> Comparison:
+    """The platform is up and the pipeline published before anything is measured."""
+    run("make", "up")
+    env = shell_environment()
+    with TemporaryDirectory() as folder, _spark(Path(folder)) as spark:
+        return compare(
+            "pipeline run",
+            lambda: run(sys.executable, "-m", "mlops", "run", "--stack", "local", "--data", str(_DATA), env=env),
+            "the four programs by hand",
+            lambda: _by_hand(spark, Path(folder)),
+            aim=AIM,
+            pairs=pairs,
+            before=lambda: run(sys.executable, "-m", "benchmarks.warm_pool", env=env),
+        )
+
+
+@contextmanager
+def _spark(scratch: Path) -> Iterator[Any]:
+    from localcloud.core.settings import load_settings
+    from localcloud.databricks.launch import find_tools
+    from localcloud.engine.java_runtime import jvm_options
+    from pyspark.sql import SparkSession
+
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
+    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
+    options: dict[str, bool | float | int | str | None] = {
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
+    }
+    session = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _by_hand(spark: Any, folder: Path) -> None:
+    from notebooks.lib.engineering import engineer
+
+    out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
+    engineer(spark, _DATA.as_uri(), out["engineered"].as_uri())
+    env = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TMPDIR": str(folder),
+    }
+    _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
+    _program(
+        "evaluate", env, model=out["model"], held_out=out["held_out"], model_name="by-hand",
+        evaluation=out["evaluation"],
+    )  # fmt: skip
+    _program(
+        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0",
+        commit="0", data_version="0", report=out["report"],
+    )  # fmt: skip
+
+
+def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
+    """Run a component's program: paths stand on its command line, literal inputs in variables, as in Azure ML.
+
+    The model's folder may be there from the pair before.
+    """
+    import shutil
+
+    if name == "train":
+        shutil.rmtree(arguments["model"], ignore_errors=True)
+    paths = {key: value for key, value in arguments.items() if isinstance(value, Path)}
+    words = [word for key, value in paths.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    env = env | {f"AZUREML_PARAMETER_{key}": str(value) for key, value in arguments.items() if key not in paths}
+    source = _COMPONENTS / name / "src"
+    run(sys.executable, str(source / f"{name}.py"), *words, cwd=Path(env["TMPDIR"]), env=env)

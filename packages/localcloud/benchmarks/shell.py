@@ -1,0 +1,40 @@
+"""Commands as a user gives them, in a shell that evaluated `make env`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+_EXPORT = re.compile(r"^export (\w+)='(.*)'$")
+
+
+class CommandFailed(Exception):
+    """A benchmark's command ended with another code than 0; its output is the message."""
+
+
+def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
+    """Run to the end and return what it printed. Raises CommandFailed."""
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandFailed(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+@cache
+def shell_environment() -> dict[str, str]:
+    """The variables that `eval "$(make env)"` sets."""
+    return {match[1]: match[2] for line in run("make", "env").splitlines() if (match := _EXPORT.match(line))}

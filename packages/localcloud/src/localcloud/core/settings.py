@@ -1,0 +1,115 @@
+"""Where one localcloud lives: its state folder, its ports and the fixed ids of its tenant and subscription.
+
+Every value comes from the environment, so that several localclouds (a user's, a test's) stand side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.core.errors import ConfigurationError
+
+TENANT_ID = "5d3c1f7e-64a0-4f0e-9d1c-2c1b7a90c0de"
+SUBSCRIPTION_ID = "8a4e7c52-0b1d-4f63-a9f8-6f6d2b5e10ca"
+STATE_RESOURCE_GROUP = "rg-dataopsml-state"
+STATE_STORAGE_ACCOUNT = "stdataopsmlstate"
+STATE_CONTAINER = "state-local"
+
+DEFAULT_PORT = 9800
+_LAST_FIRST_PORT = 65535 - 4
+_PORT_FILE = "port"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One localcloud: `home` holds everything it keeps; the five ports follow one another from `port`."""
+
+    home: Path
+    port: int = DEFAULT_PORT
+    cache: Path
+
+    @property
+    def gateway_port(self) -> int:
+        """TLS: every Azure host name, told apart by the Host header."""
+        return self.port
+
+    @property
+    def proxy_port(self) -> int:
+        """HTTP CONNECT proxy that brings Azure host names to the gateway."""
+        return self.port + 1
+
+    @property
+    def azurite_port(self) -> int:
+        return self.port + 2
+
+    @property
+    def mlflow_port(self) -> int:
+        return self.port + 3
+
+    @property
+    def identity_port(self) -> int:
+        """Plain HTTP, loopback only: the managed identity endpoint that jobs are given."""
+        return self.port + 4
+
+    @property
+    def gateway_url(self) -> str:
+        return f"https://localhost:{self.gateway_port}"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "localcloud.db"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process: gateway.log, azurite.log, mlflow.log; runs keep theirs under `runs`."""
+        return self.home / "logs"
+
+    @property
+    def runs(self) -> Path:
+        """Working folders of jobs and notebook runs, one per run id."""
+        return self.home / "runs"
+
+    @property
+    def scratch(self) -> Path:
+        """TMPDIR of the gateway and its children: emptied when localcloud starts and stops."""
+        return self.home / "tmp"
+
+    @property
+    def tls(self) -> Path:
+        """ca.pem, bundle.pem (the machine's own roots and ours), server.pem, truststore.p12."""
+        return self.home / "tls"
+
+
+def load_settings() -> Settings:
+    """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT and DATAOPSML_CACHE. The port that a home was started with is its default.
+
+    Raises ConfigurationError when the port is not a number between 1024 and 65531.
+    """
+    states = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    home = Path(os.environ.get("LOCALCLOUD_HOME") or states / "localcloud").resolve()
+    text = os.environ.get("LOCALCLOUD_PORT") or _kept_port(home)
+    if not text.isdigit() or not 1024 <= int(text) <= _LAST_FIRST_PORT:
+        raise ConfigurationError(
+            f"LOCALCLOUD_PORT is {text!r}: give the first of five free ports, 1024 to {_LAST_FIRST_PORT}, such as 9800."
+        )
+    default_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"
+    cache = Path(os.environ.get("DATAOPSML_CACHE") or default_cache)
+    return Settings(home=home, port=int(text), cache=cache.resolve())
+
+
+def keep_port(settings: Settings) -> None:
+    """Let later commands find this localcloud by its home alone."""
+    (settings.home / _PORT_FILE).write_text(str(settings.port))
+
+
+def _kept_port(home: Path) -> str:
+    try:
+        return (home / _PORT_FILE).read_text()
+    except OSError:
+        return str(DEFAULT_PORT)

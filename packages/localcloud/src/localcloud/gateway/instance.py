@@ -1,0 +1,98 @@
+"""The running localcloud of a home, as seen from outside: its files, its processes, and the code it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from localcloud.core.settings import Settings
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_NOT_SERVED = {"plugins", "language_host", "testing", "__pycache__"}
+"""Folders whose code other processes run."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """`pid` is alive and is a localcloud; `fingerprint` names the code that it runs."""
+
+    pid: int
+    port: int
+    fingerprint: str
+    started: float
+
+
+def state_file(settings: Settings) -> Path:
+    """Exists while localcloud is ready."""
+    return settings.home / "running.json"
+
+
+def gateway_mark(settings: Settings) -> Path:
+    """Names the gateway's process from the moment it is being started."""
+    return settings.home / "gateway.pid"
+
+
+def children_folder(settings: Settings) -> Path:
+    """Holds a mark for each supervised process."""
+    return settings.home / "children"
+
+
+def write_mark(mark: Path, pid: int) -> None:
+    """A mark is a process id and when that process began, because process ids are used again."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once
+        fresh = mark.with_suffix(f".{os.getpid()}")
+        fresh.write_text(f"{pid} {psutil.Process(pid).create_time()}")
+        fresh.replace(mark)
+
+
+def marked(mark: Path) -> psutil.Process | None:
+    """The process that a mark names, None when it has ended."""
+    try:
+        pid, created = mark.read_text().split()
+        process = psutil.Process(int(pid))
+        same = abs(process.create_time() - float(created)) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if same else None
+
+
+def running(settings: Settings) -> Instance | None:
+    """The ready localcloud of this home; None when there is none (a killed one leaves its file, which is ignored)."""
+    process = gateway(settings)
+    try:
+        state = json.loads(state_file(settings).read_text())
+        if process is None or process.pid != int(state["pid"]):
+            return None
+        return Instance(int(state["pid"]), int(state["port"]), str(state["fingerprint"]), float(state["started"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def gateway(settings: Settings) -> psutil.Process | None:
+    """The gateway's process of this home, ready or not."""
+    return marked(gateway_mark(settings))
+
+
+def leftovers(settings: Settings) -> list[psutil.Process]:
+    """Children of a gateway, which outlive one that was killed."""
+    found = (marked(mark) for mark in children_folder(settings).glob("*.pid"))
+    return [process for process in found if process is not None]
+
+
+def fingerprint() -> str:
+    """Changes when localcloud's code, the installed packages or Python do: a gateway of other code is started again."""
+    digest = hashlib.sha256(sys.version.encode())
+    files = [file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"}]
+    for file in sorted([*files, Path(sysconfig.get_path("purelib"))]):  # its time is that of the last installation
+        if not _NOT_SERVED & set(file.parts):
+            stat = file.stat()
+            digest.update(f"{file}:{stat.st_mtime_ns}:{stat.st_size}\n".encode())
+    return digest.hexdigest()[:16]

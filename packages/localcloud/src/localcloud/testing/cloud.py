@@ -1,0 +1,86 @@
+"""One running localcloud for all tests of its services: a home, ports and principals of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from localcloud.cli.env import variables
+from localcloud.core.settings import Settings, load_settings
+from localcloud.engine import toolchain
+
+RESOURCE_PROVIDERS = (
+    "Microsoft.Compute",
+    "Microsoft.ContainerRegistry",
+    "Microsoft.Databricks",
+    "Microsoft.Insights",
+    "Microsoft.KeyVault",
+    "Microsoft.MachineLearningServices",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.Network",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Storage",
+)
+"""The namespaces that a subscription must be registered for before tests can deploy into it."""
+
+_FIRST, _LAST, _PORTS = 29100, 32000, 5
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """`environment` is what `make env` prints."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def command(self, *words: str, stdin: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
+        """`python -m localcloud WORDS` against this one."""
+        own = {
+            "LOCALCLOUD_HOME": str(self.settings.home),
+            "LOCALCLOUD_PORT": str(self.settings.port),
+            "DATAOPSML_CACHE": str(self.settings.cache),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "localcloud", *words], env={**os.environ, **own, **extra}, input=stdin,
+            capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+
+
+def free_port() -> int:
+    """The first of five ports in a row that nothing listens on. A random one: two test runs may look at once."""
+    candidates = list(range(_FIRST, _LAST, _PORTS))
+    random.shuffle(candidates)
+    for first in candidates:
+        sockets = [socket.socket() for _ in range(_PORTS)]
+        try:
+            for offset, one in enumerate(sockets):
+                one.bind(("127.0.0.1", first + offset))
+        except OSError:
+            continue
+        finally:
+            for one in sockets:
+                one.close()
+        return first
+    raise RuntimeError(f"no {_PORTS} free ports in a row between {_FIRST} and {_LAST}")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Started once per test run, by the command that users start it with."""
+    settings = Settings(home=tmp_path_factory.mktemp("cloud") / "home", port=free_port(), cache=load_settings().cache)
+    toolchain.ensure(settings)
+    made = Cloud(settings, {})
+    started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
+    try:
+        assert started.returncode == 0, started.stderr + started.stdout
+        made.environment.update(variables(settings))
+        yield made
+    finally:
+        made.command("stop")

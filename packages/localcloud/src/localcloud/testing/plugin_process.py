@@ -1,0 +1,116 @@
+"""A plugin as the engine has it: its own process, spoken to over gRPC."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from localcloud.plugins.values import plain_map, value_map
+
+Plain = dict[str, Any]
+
+
+class Refused(Exception):
+    """The plugin's error, as the user reads it."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource as state has it. Secrets in `outputs` are values.Secret."""
+
+    id: str
+    outputs: Plain
+
+
+class Plugin:
+    """`module` such as azure_native. What its methods are given and return is plain Python, as in values.py."""
+
+    def __init__(self, module: str, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", f"localcloud.plugins.{module}", "127.0.0.1:0"],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        port = self.process.stdout.readline().strip()
+        assert port.isdigit(), self.process.stderr and self.process.stderr.read()
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self._stub: Any = provider_pb2_grpc.ResourceProviderStub(self._channel)
+
+    def configure(self, **settings: Any) -> None:
+        self.call("Configure", pb.ConfigureRequest(args=_struct(settings), acceptSecrets=True))
+
+    def check(self, token: str, inputs: Plain, old: Plain | None = None) -> tuple[Plain, list[tuple[str, str]]]:
+        """The inputs as completed, and (path, reason) of what is refused."""
+        request = pb.CheckRequest(
+            urn=_urn(token), news=_struct(inputs), olds=_struct(old or {}), randomSeed=os.urandom(16)
+        )
+        answer = self.call("Check", request)
+        return _plain(answer.inputs), [(one.property, one.reason) for one in answer.failures]
+
+    def create(self, token: str, inputs: Plain, *, preview: bool = False) -> Made:
+        answer = self.call(
+            "Create", pb.CreateRequest(urn=_urn(token), properties=_struct(inputs), preview=preview, timeout=120)
+        )
+        return Made(answer.id, _plain(answer.properties))
+
+    def diff(self, token: str, made: Made, inputs: Plain) -> Any:
+        return self.call(
+            "Diff", pb.DiffRequest(urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs))
+        )
+
+    def update(self, token: str, made: Made, inputs: Plain) -> Made:
+        request = pb.UpdateRequest(
+            urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs), timeout=120
+        )
+        return Made(made.id, _plain(self.call("Update", request).properties))
+
+    def read(self, token: str, id_: str, made: Made | None = None) -> tuple[Made | None, Plain]:
+        """(the resource or None, its inputs); without `made` as `pulumi import` reads it."""
+        outputs = made.outputs if made else {}
+        request = pb.ReadRequest(
+            urn=_urn(token), id=id_, properties=_struct(outputs), inputs=_struct(outputs.get("__inputs") or {})
+        )
+        answer = self.call("Read", request)
+        return (Made(answer.id, _plain(answer.properties)) if answer.id else None), _plain(answer.inputs)
+
+    def delete(self, token: str, made: Made) -> None:
+        self.call(
+            "Delete", pb.DeleteRequest(urn=_urn(token), id=made.id, properties=_struct(made.outputs), timeout=120)
+        )
+
+    def invoke(self, token: str, **arguments: Any) -> Plain:
+        return _plain(getattr(self.call("Invoke", pb.InvokeRequest(tok=token, args=_struct(arguments))), "return"))
+
+    def call(self, method: str, request: Any) -> Any:
+        try:
+            return getattr(self._stub, method)(request, timeout=150)
+        except grpc.RpcError as error:
+            raise Refused(error.details()) from error
+
+    def stop(self) -> str:
+        """As the engine ends it; what it said on its error stream meanwhile."""
+        self._channel.close()
+        self.process.send_signal(signal.SIGINT)
+        _, said = self.process.communicate(timeout=30)
+        return said
+
+
+def _urn(token: str) -> str:
+    return f"urn:pulumi:local::tests::{token}::thing"
+
+
+def _struct(values: Plain) -> Any:
+    return PropertyValue.marshal_map(value_map(values))
+
+
+def _plain(struct: Any) -> Plain:
+    return plain_map(PropertyValue.unmarshal_map(struct))

@@ -1,0 +1,169 @@
+"""Run history as a service of its own: what azure-ai-ml asks of it, and what it must not tell."""
+
+from __future__ import annotations
+
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.ai.ml import Input, Output
+from azure.core.exceptions import HttpResponseError
+from localcloud.testing.azure_session import unique
+from localcloud.testing.job_sources import STEP, code, component, details, log_of, pipeline, submit
+from localcloud.testing.workspace_session import Json, MlWorkspace
+from localcloud.testing.workspace_session import ml as ml
+
+
+def ask(ml: MlWorkspace, method: str, path: str, body: Json | None = None, **headers: str) -> requests.Response:
+    headers = headers or {"Authorization": f"Bearer {ml.token()}"}
+    service, rest = path.split("/", 1)
+    version = {"metric": "v2.0"}.get(service, "v1.0")
+    return requests.request(
+        method, f"{ml.data_plane}/{service}/{version}{ml.id}/{rest}", json=body, headers=headers, timeout=60
+    )
+
+
+@pytest.fixture(scope="module")
+def two_steps(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished pipeline job of two steps, by name."""
+    step = component(
+        ml, code(tmp_path_factory.mktemp("s") / "src", step=STEP),
+        "python step.py ${{inputs.word}} ${{outputs.words}} $[[${{inputs.before}}]]",
+        inputs={"word": Input(type="string"), "before": Input(type="uri_folder", optional=True)},
+        outputs={"words": Output(type="uri_folder")},
+    )  # fmt: skip
+
+    @pipeline(default_compute="cpu")
+    def two() -> dict[str, Any]:
+        first = step(word="one")
+        second = step(word="two", before=first.outputs.words)
+        return {"all": second.outputs.words}
+
+    job = ml.client.jobs.create_or_update(two(), experiment_name=unique("history-"))
+    assert ml.finished(job.name).status == "Completed"
+    return str(job.name)
+
+
+def test_a_run_has_its_times_parents_and_error_as_the_service_writes_them(ml: MlWorkspace, two_steps: str) -> None:
+    parent = ask(ml, "GET", f"history/runs/{two_steps}").json()
+    children = ask(ml, "GET", f"history/runs/{two_steps}/children").json()["value"]
+
+    assert (parent["runId"], parent["parentRunId"], parent["rootRunId"]) == (two_steps, None, two_steps)
+    assert (parent["status"], parent["error"], parent["runType"]) == ("Completed", None, "azureml.PipelineRun")
+    assert [one["displayName"] for one in children] == ["first", "second"]
+    for child in children:
+        assert (child["parentRunId"], child["rootRunId"]) == (two_steps, two_steps)
+        assert child["runType"] == "azureml.StepRun"
+        assert parent["startTimeUtc"] <= child["startTimeUtc"] <= child["endTimeUtc"] <= parent["endTimeUtc"]
+        assert child["compute"]["target"] == "cpu"
+        assert child["outputs"]["words"]["type"] == "uri_folder"
+
+
+def test_steps_are_runs_of_history_and_jobs_without_properties_of_arm(ml: MlWorkspace, two_steps: str) -> None:
+    step = next(iter(ml.client.jobs.list(parent_job_name=two_steps)))
+
+    shown = ml.azure.arm("GET", f"{ml.id}/jobs/{step.name}", "2024-10-01").json()
+
+    assert shown["properties"] is None
+    assert ml.client.jobs.get(step.name).status == "Completed"
+    assert step.name not in {job.name for job in ml.client.jobs.list()}
+
+
+def test_children_come_in_pages(ml: MlWorkspace, two_steps: str) -> None:
+    first = ask(ml, "GET", f"history/runs/{two_steps}/children?$top=1").json()
+    second = requests.get(first["nextLink"], headers={"Authorization": f"Bearer {ml.token()}"}, timeout=60).json()
+
+    assert [one["displayName"] for one in first["value"] + second["value"]] == ["first", "second"]
+    assert "nextLink" not in second
+
+
+def test_log_addresses_are_signed_for_reading_alone(ml: MlWorkspace) -> None:
+    name = submit(ml, "echo said")
+    ml.finished(name)
+    url = details(ml, name)["logFiles"]["user_logs/std_log.txt"]
+
+    with urllib.request.urlopen(url) as response:
+        assert response.read() == b"said\n"
+    written = requests.put(url, data=b"x", headers={"x-ms-blob-type": "BlockBlob"}, timeout=60)
+    assert written.status_code == 403
+    assert requests.get(url.split("?")[0], timeout=60).status_code in {401, 409}
+
+
+def test_outputs_are_resolved_by_their_asset_ids(ml: MlWorkspace, two_steps: str) -> None:
+    data = ask(ml, "POST", "history/rundata", {"runId": two_steps, "selectRunMetadata": True}).json()["runMetadata"]
+    asset = data["outputs"]["all"]["assetId"]
+
+    found = ask(ml, "POST", "data/dataversion/batchGetResolvedUris", {"values": [asset]}).json()["values"]
+    unknown = ask(ml, "POST", "data/dataversion/batchGetResolvedUris", {"values": [asset.replace("_all/", "_none/")]})
+
+    assert found[asset]["type"] == "uri_folder"
+    assert found[asset]["uri"] == ml.client.jobs.get(two_steps).outputs["all"].path
+    assert unknown.status_code == 404
+
+
+def test_runs_of_an_experiment_are_queried_newest_first(ml: MlWorkspace, two_steps: str) -> None:
+    experiment = ml.client.jobs.get(two_steps).experiment_name
+
+    found = ask(ml, "POST", f"history/experiments/{experiment}/runs:query", {"top": 10}).json()["value"]
+    filtered = ask(ml, "POST", f"history/experiments/{experiment}/runs:query", {"filter": "x eq 1"})
+
+    assert [one["displayName"] for one in found][:2] == ["second", "first"]
+    assert found[-1]["runId"] == two_steps
+    assert filtered.status_code == 501
+
+
+def test_metrics_of_mlflow_are_run_metrics(ml: MlWorkspace, tmp_path: Path) -> None:
+    source = code(
+        tmp_path / "src",
+        main="import mlflow\nfor step in range(3):\n    mlflow.log_metric('loss', 1 / (step + 1), step=step)\n",
+    )
+    name = submit(ml, "python main.py", code=str(source))
+    ml.finished(name)
+
+    listed = ask(ml, "POST", f"metric/runs/{name}/list", {}).json()["value"]
+    full = ask(ml, "POST", f"metric/runs/{name}/full", {"metricName": "loss"}).json()["value"]
+
+    assert [one["metricKey"]["name"] for one in listed] == ["loss"]
+    assert [(one["step"], one["data"]["loss"]) for one in full] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
+
+
+def test_nobody_reads_runs_without_sign_in(ml: MlWorkspace, two_steps: str) -> None:
+    nobody = ask(ml, "GET", f"history/runs/{two_steps}", Accept="application/json")
+    wrong = ml.token("https://storage.azure.com")
+    misdirected = ask(ml, "GET", f"history/runs/{two_steps}", Authorization=f"Bearer {wrong}")
+
+    assert (nobody.status_code, misdirected.status_code) == (401, 401)
+    assert nobody.json()["error"]["code"] == "AuthenticationFailed"
+
+
+def test_unknown_runs_and_operations_are_named(ml: MlWorkspace, two_steps: str) -> None:
+    missing = ask(ml, "GET", "history/runs/nothing")
+    spans = ask(ml, "GET", f"history/runs/{two_steps}/spans")
+
+    assert (missing.status_code, missing.json()["error"]["message"]) == (404, "RunId nothing was not found.")
+    assert spans.status_code == 501
+    assert f"/runs/{two_steps}/spans" in spans.json()["error"]["message"]
+    with pytest.raises(HttpResponseError):
+        ml.client.jobs.get("nothing")
+
+
+def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_steps: str) -> None:
+    job = ml.client.jobs.get(two_steps)
+
+    page = requests.get(job.studio_url, timeout=60)
+    step = next(one for one in ml.client.jobs.list(parent_job_name=two_steps) if one.display_name == "second")
+    below = requests.get(step.studio_url, timeout=60)
+    missing = requests.get(job.studio_url.replace(two_steps, "nothing"), timeout=60)
+    index = requests.get(job.studio_url.split("/runs/")[0], timeout=60)
+    mlflow_ui = page.text.split("href='")[1].split("'")[0]
+
+    assert page.status_code == 200
+    for word in ("first", "second", "Completed", "executionlogs.txt", ml.name):
+        assert word in page.text, word
+    assert log_of(ml, step.name).strip() in below.text
+    assert missing.status_code == 404
+    assert two_steps in index.text
+    assert f"/runs/{two_steps}" in mlflow_ui
+    assert requests.get(mlflow_ui, timeout=60).status_code == 200

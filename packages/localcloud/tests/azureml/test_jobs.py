@@ -1,0 +1,533 @@
+"""Command jobs, by azure-ai-ml."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from azure.ai.ml import Input, Output, command
+from azure.ai.ml.entities import ManagedIdentityConfiguration
+from azure.ai.ml.exceptions import JobException
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from localcloud.azureml.jobs.process import CommandProcess, end_left_over, mark_of
+from localcloud.gateway.instance import state_file
+from localcloud.testing.azure_session import unique
+from localcloud.testing.cloud import Cloud
+from localcloud.testing.job_sources import (
+    code,
+    component,
+    details,
+    error_of_run,
+    job_body,
+    log_of,
+    pipeline,
+    put_job,
+    refused,
+    submit,
+)
+from localcloud.testing.workspace_session import ML, MlWorkspace, wait_for
+from localcloud.testing.workspace_session import ml as ml
+
+
+def test_a_command_gets_its_code_and_inputs_and_leaves_outputs_logs_and_artifacts(
+    ml: MlWorkspace, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "in.txt").write_text("from the input")
+    source = code(
+        tmp_path / "src",
+        main="import pathlib, sys\n"
+        "text = pathlib.Path(sys.argv[1], 'in.txt').read_text()\n"
+        "pathlib.Path(sys.argv[2], 'out.txt').write_text(text + ' ' + sys.argv[3])\n"
+        "pathlib.Path('outputs').mkdir(); pathlib.Path('outputs/kept.txt').write_text('kept')\n"
+        "print('read', text)\n",
+    )
+
+    name = submit(
+        ml, "python main.py ${{inputs.data}} ${{outputs.out}} ${{inputs.times}} $[[--never ${{inputs.times}}]]",
+        code=str(source), inputs={"data": Input(type="uri_folder", path=str(data)), "times": 3},
+        outputs={"out": Output(type="uri_folder")},
+    )  # fmt: skip
+    job = ml.finished(name)
+
+    assert job.status == "Completed", error_of_run(ml, name)
+    ml.client.jobs.download(name, download_path=str(tmp_path / "got"), all=True)
+    assert (tmp_path / "got/named-outputs/out/out.txt").read_text() == "from the input 3"
+    assert (tmp_path / "got/artifacts/outputs/kept.txt").read_text() == "kept"
+    assert "read from the input" in (tmp_path / "got/artifacts/user_logs/std_log.txt").read_text()
+
+
+def test_a_single_file_is_an_input_and_an_output_by_its_path(ml: MlWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "words.csv").write_text("a,b\n")
+
+    name = submit(
+        ml, "test -f ${{inputs.words}} && cp ${{inputs.words}} ${{outputs.copy}}",
+        inputs={"words": Input(type="uri_file", path=str(tmp_path / "words.csv"), mode="download")},
+        outputs={"copy": Output(type="uri_file", mode="upload")},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    blob = ml.client.jobs.get(name).outputs["copy"].path.split("/paths/")[1]
+    container = ml.client.datastores.get_default().container_name
+    assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"a,b\n"
+
+
+def test_a_read_write_mount_shows_what_is_there_and_keeps_what_changes_even_after_a_failure(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    for word in ("kept", "changed", "removed"):
+        ml.blobs().get_blob_client(container, f"{folder}/{word}.txt").upload_blob(word.encode())
+    line = (
+        "cat ${{outputs.place}}/*.txt; cd ${{outputs.place}}; echo -n new > new.txt; echo -n other > changed.txt; "
+        "rm removed.txt; exit 1"
+    )
+
+    name = submit(
+        ml, line,
+        outputs={
+            "place": Output(
+                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
+            )
+        },
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Failed"
+    assert "changedkeptremoved" in log_of(ml, name)
+    client = ml.blobs().get_container_client(container)
+    found = {blob: client.download_blob(blob).readall() for blob in client.list_blob_names(name_starts_with=folder)}
+    assert found == {
+        f"{folder}/kept.txt": b"kept",
+        f"{folder}/changed.txt": b"other",
+        f"{folder}/new.txt": b"new",
+    }
+
+
+def test_directories_of_data_lake_storage_are_folders_of_an_input(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    for name in (folder, f"{folder}/deep", f"{folder}/deep/er"):
+        ml.blobs().get_blob_client(container, name).upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    ml.blobs().get_blob_client(container, f"{folder}/deep/er/a.txt").upload_blob(b"a")
+
+    name = submit(
+        ml, "cd ${{inputs.data}}; find . -type f",
+        inputs={"data": Input(type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}")},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    assert log_of(ml, name).split() == ["./deep/er/a.txt"]
+
+
+def test_an_input_that_is_mounted_for_writing_keeps_what_the_command_writes(ml: MlWorkspace) -> None:
+    folder = f"shared/{unique('f')}"
+    container = ml.client.datastores.get_default().container_name
+    ml.blobs().get_blob_client(container, f"{folder}/a.txt").upload_blob(b"a")
+
+    name = submit(
+        ml, "echo -n b > ${{inputs.data}}/b.txt",
+        inputs={
+            "data": Input(
+                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
+            )
+        },
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    assert ml.blobs().get_blob_client(container, f"{folder}/b.txt").download_blob().readall() == b"b"
+
+
+def test_outputs_with_a_name_are_registered_when_the_job_succeeds(ml: MlWorkspace) -> None:
+    data, model = unique("data"), unique("model")
+    outputs = {
+        "rows": Output(type="uri_folder", name=data),
+        "model": Output(type="custom_model", name=model, version="4"),
+    }
+
+    failed = submit(ml, "echo x > ${{outputs.rows}}/r; exit 1", outputs=outputs)
+    assert ml.finished(failed).status == "Failed"
+    name = submit(ml, "echo 1 > ${{outputs.rows}}/r.txt; echo 2 > ${{outputs.model}}/m.bin", outputs=outputs)
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+
+    asset = ml.client.data.get(data, label="latest")
+    assert (asset.version, asset.path) == ("1", ml.client.jobs.get(name).outputs["rows"].path)
+    (registered,) = ml.client.models.list(name=model)
+    assert (registered.version, registered.job_name, registered.type) == ("4", name, "custom_model")
+    again = submit(ml, "echo 2 > ${{outputs.model}}/m.bin", outputs={"model": outputs["model"]})
+    assert ml.finished(again).status == "Failed"
+    assert f"'{model}' has a version 4 already" in error_of_run(ml, again)[1]
+
+
+def test_direct_mode_hands_over_addresses_and_moves_nothing(ml: MlWorkspace) -> None:
+    name = submit(
+        ml, "echo in=${{inputs.data}} out=${{outputs.out}}",
+        inputs={
+            "data": Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/none", mode="direct")
+        },
+        outputs={"out": Output(type="uri_folder", mode="direct")},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    log = log_of(ml, name)
+    assert f"workspaces/{ml.name}/datastores/workspaceblobstore/paths/none" in log
+    assert f"paths/azureml/{name}/out/" in log
+
+
+def test_a_failing_command_is_shown_with_its_exit_code_and_last_lines(
+    ml: MlWorkspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = submit(ml, "echo to the log; echo the reason >&2; exit 3")
+
+    with pytest.raises(JobException, match="exited with status code 3"):
+        ml.client.jobs.stream(name)
+
+    assert ml.finished(name).status == "Failed"
+    code_, message = error_of_run(ml, name)
+    assert code_ == "UserError"
+    assert message.startswith(
+        "Execution failed. User process 'bash' exited with status code 3. Please check log file "
+        "'user_logs/std_log.txt' for error details. Error: "
+    )
+    assert "the reason" in message
+    assert "to the log\nthe reason" in log_of(ml, name)
+
+
+def test_the_log_is_followed_while_the_command_runs(ml: MlWorkspace) -> None:
+    name = submit(ml, "echo early; sleep 60")
+    ml.in_state(name, "Running")
+
+    wait_for(lambda: log_of(ml, name), lambda log: "early" in log)
+
+    assert ml.client.jobs.get(name).status == "Running"
+    ml.client.jobs.begin_cancel(name).result()
+
+
+def test_cancel_reaches_the_command_which_may_clean_up(ml: MlWorkspace) -> None:
+    name = submit(ml, "trap 'echo cleaning up; exit 1' TERM; echo ready; sleep 60 & wait")
+    wait_for(lambda: "user_logs/std_log.txt" in details(ml, name)["logFiles"] and log_of(ml, name), bool)
+    wait_for(lambda: log_of(ml, name), lambda log: "ready" in log)
+
+    ml.client.jobs.begin_cancel(name).result()
+
+    assert ml.client.jobs.get(name).status == "Canceled"
+    assert "cleaning up" in log_of(ml, name)
+    assert details(ml, name)["error"] is None
+
+
+def test_cancelling_a_finished_job_changes_nothing(ml: MlWorkspace) -> None:
+    name = submit(ml, "true")
+    assert ml.finished(name).status == "Completed"
+
+    ml.client.jobs.begin_cancel(name).result()
+
+    assert ml.client.jobs.get(name).status == "Completed"
+
+
+def test_a_job_that_outlives_its_timeout_is_canceled_and_says_so(ml: MlWorkspace) -> None:
+    job = command(name=unique("job"), command="sleep 60", environment=ml.environment, compute=ml.compute)
+    job.set_limits(timeout=1)
+    name = ml.client.jobs.create_or_update(job).name
+
+    assert ml.finished(name).status == "Canceled"
+    assert "longer than its timeout of 1 s" in error_of_run(ml, name)[1]
+
+
+def test_what_a_command_leaves_running_ends_with_it(ml: MlWorkspace) -> None:
+    name = submit(ml, "sleep 300 & echo child=$!")
+
+    assert ml.finished(name).status == "Completed"
+    pid = int(log_of(ml, name).split("child=")[1])
+    wait_for(lambda: psutil.pid_exists(pid), lambda there: not there)
+
+
+def test_a_command_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
+    async def play() -> tuple[int, str]:
+        log = tmp_path / "log"
+        process = await CommandProcess.start(
+            "trap '' TERM; echo ready; while true; do sleep 0.05; done", tmp_path, {"PATH": os.environ["PATH"]}, log
+        )
+        await asyncio.to_thread(wait_for, log.read_text, lambda text: "ready" in text)
+        await process.end(grace=0.2)
+        return await process.wait(), log.read_text()
+
+    assert asyncio.run(play()) == (128 + signal.SIGKILL, "ready\n")
+
+
+def test_a_process_is_only_ended_by_its_mark(tmp_path: Path) -> None:
+    async def play() -> tuple[bool, bool]:
+        process = await CommandProcess.start("sleep 60", tmp_path, {"PATH": os.environ["PATH"]}, tmp_path / "log")
+        mark = mark_of(process.pid)
+        end_left_over({**mark, "created": mark["created"] - 100})
+        lived = psutil.pid_exists(process.pid)
+        end_left_over(mark)
+        await process.wait()
+        return lived, psutil.pid_exists(process.pid)
+
+    assert asyncio.run(play()) == (True, False)
+
+
+def test_a_job_runs_as_the_identity_of_its_cluster_and_nobody_else(ml: MlWorkspace, tmp_path: Path) -> None:
+    source = code(
+        tmp_path / "src",
+        main="import os\n"
+        "from azure.identity import ManagedIdentityCredential\n"
+        "import jwt\n"
+        "token = ManagedIdentityCredential(client_id=os.environ['DEFAULT_IDENTITY_CLIENT_ID']).get_token(\n"
+        "    'https://storage.azure.com/.default').token\n"
+        "print('oid=' + jwt.decode(token, options={'verify_signature': False})['oid'])\n"
+        "print('names=' + ','.join(sorted(os.environ)))\n",
+    )
+
+    name = submit(ml, "python main.py", code=str(source), environment_variables={"MINE": "1"})
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    log = log_of(ml, name)
+    assert f"oid={ml.identity['principalId']}" in log
+    names = set(log.split("names=")[1].strip().split(","))
+    assert {"AZUREML_RUN_ID", "AZUREML_ROOT_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MINE"} <= names
+    assert not {"AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID", "LOCALCLOUD_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE"} & names
+
+
+def test_without_a_storage_role_the_job_shows_azure_s_403(ml: MlWorkspace, tmp_path: Path) -> None:
+    bare = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{unique('bare')}"
+    client_id = ml.azure.put(bare, "2023-01-31", {"location": "westeurope"})["properties"]["clientId"]
+    compute = unique("c")[:12]
+    ml.azure.put(
+        f"{ml.id}/computes/{compute}", ML,
+        {
+            "location": "westeurope", "identity": {"type": "UserAssigned", "userAssignedIdentities": {bare: {}}},
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
+            },
+        },
+    )  # fmt: skip
+    (tmp_path / "in.txt").write_text("x")
+
+    name = submit(
+        ml, "cat ${{inputs.data}}", compute=compute,
+        inputs={"data": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Failed"
+    code_, message = error_of_run(ml, name)
+    assert code_ == "UserError"
+    assert "403 AuthorizationPermissionMismatch" in message
+    assert "This request is not authorized to perform this operation using this permission." in message
+    assert client_id in message
+
+
+def test_data_that_are_not_there_are_named(ml: MlWorkspace) -> None:
+    name = submit(
+        ml, "true",
+        inputs={"data": Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/no/such/folder")},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Failed"
+    assert "The input 'data' (azureml://" in error_of_run(ml, name)[1]
+    assert "no/such/folder" in error_of_run(ml, name)[1]
+
+
+def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) -> None:
+    job = command(
+        name=unique("job"), command="true", environment=ml.environment, compute=ml.compute,
+        identity=ManagedIdentityConfiguration(client_id="11111111-2222-3333-4444-555555555555"),
+    )  # fmt: skip
+
+    with pytest.raises(HttpResponseError, match="is not assigned to compute 'cpu'") as refusal:
+        ml.client.jobs.create_or_update(job)
+
+    assert refusal.value.status_code == 400
+    assert refusal.value.error is not None
+    assert refusal.value.error.code == "UserError"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"jobType": "Sweep"}, 501, "jobs of type 'Sweep'"),
+        ({"jobType": "AutoML"}, 501, "jobs of type 'AutoML'"),
+        ({"environmentId": "azureml:nothing:1"}, 404, "'azureml:nothing:1' was not found"),
+        ({"codeId": "azureml:nothing:1"}, 404, "'azureml:nothing:1' was not found"),
+        ({"computeId": "nowhere"}, 400, "The compute 'nowhere'"),
+        ({"command": ""}, 400, "The command of job"),
+        ({"command": "echo ${{inputs.x}}"}, 400, "there is no such input"),
+        ({"command": "echo ${{outputs.x}}"}, 400, "there is no such output"),
+        ({"command": "echo ${{parent.inputs.x}}"}, 400, "parent.inputs.x"),
+        ({"limits": {"timeout": "soon"}}, 400, "'soon' is not an ISO 8601 duration"),
+        ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "azureml:nothing:1"}}}, 404, "'a' of job"),
+        ({"inputs": {"a": {"jobInputType": "uri_folder", "uri": "ftp://x/y"}}}, 400, "ftp://x/y"),
+        ({"inputs": {"a": {"jobInputType": "uri_folder"}}}, 400, "needs a uri"),
+        (
+            {"inputs": {"a": {"jobInputType": "uri_folder", "uri": "https://x.blob.core.windows.net/c", "mode": "Up"}}},
+            400,
+            "The mode 'Up' of input 'a'",
+        ),
+        (
+            {"outputs": {"o": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/nothing/paths/x"}}},
+            400,
+            "The datastore 'nothing'",
+        ),
+        ({"identity": {"identityType": "Nobody"}}, 400, "'Nobody' is not valid"),
+        ({"resources": {"instanceCount": 2}}, 501, "several nodes"),
+        ({"resources": "one"}, 400, "properties.resources must be an object, not 'one'"),
+        ({"limits": [1]}, 400, "properties.limits must be an object, not [1]"),
+        ({"identity": {"identityType": 5}}, 400, "properties.identity.identityType must be a string, not 5"),
+        ({"environmentVariables": ["A=b"]}, 400, "properties.environmentVariables must be an object, not ['A=b']"),
+        ({"outputs": {"o": 5}}, 400, "properties.outputs.o must be an object, not 5"),
+        ({"displayName": {"a": 1}}, 400, "properties.displayName must be a string"),
+        ({"jobs": {"a": 5}}, 400, "properties.jobs.a must be an object, not 5"),
+        (
+            {"jobs": {"a": {"environment_variables": 5}}},
+            400,
+            "properties.jobs.a.environment_variables must be an object",
+        ),
+    ],
+)
+def test_what_azure_ml_would_not_take_is_refused_by_name(
+    ml: MlWorkspace, change: dict[str, object], status: int, said: str
+) -> None:
+    found, code_, message = refused(ml, job_body(ml, "true", **change))
+
+    assert (found, said in message) == (status, True), (code_, message)
+
+
+def test_a_submitted_job_keeps_its_command_but_takes_tags_and_the_archive_mark(ml: MlWorkspace) -> None:
+    name = submit(ml, "true", tags={"a": "1"})
+    ml.finished(name)
+
+    changed = ml.client.jobs.update(name, tags={"b": "2"}, display_name="shown")
+    status, shown = put_job(ml, job_body(ml, "false"), name)
+
+    assert (changed.tags, changed.display_name) == ({"a": "1", "b": "2"}, "shown")
+    assert (status, shown["error"]["code"]) == (409, "Conflict")
+    assert "exists already and its command" in shown["error"]["message"]
+    ml.client.jobs.archive(name)
+    assert name not in {job.name for job in ml.client.jobs.list()}
+    assert name in {job.name for job in ml.client.jobs.list(list_view_type="ArchivedOnly")}
+    ml.client.jobs.restore(name)
+    assert name in {job.name for job in ml.client.jobs.list()}
+
+
+def test_jobs_are_listed_newest_first_and_by_tag_and_type(ml: MlWorkspace) -> None:
+    mark = unique("mark")
+    first, second = (submit(ml, "true", tags={mark: word}) for word in ("one", "two"))
+
+    every = [job["name"] for job in ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=mark).json()["value"]]
+    one = [job["name"] for job in ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=f"{mark}=one").json()["value"]]
+    none = ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=mark, jobType="Pipeline").json()["value"]
+
+    assert (every, one, none) == ([second, first], [first], [])
+    for name in (first, second):
+        ml.finished(name)
+
+
+def test_a_running_job_is_not_deleted_and_a_finished_one_is(ml: MlWorkspace) -> None:
+    name = submit(ml, "sleep 60")
+    ml.in_state(name, "Running")
+
+    refusal = ml.azure.arm("DELETE", f"{ml.id}/jobs/{name}", ML)
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (409, "Conflict")
+    ml.client.jobs.begin_cancel(name).result()
+    assert ml.azure.arm("DELETE", f"{ml.id}/jobs/{name}", ML).status_code == 200
+    with pytest.raises(ResourceNotFoundError):
+        ml.client.jobs.get(name)
+    assert ml.azure.arm("DELETE", f"{ml.id}/jobs/{name}", ML).status_code == 204
+
+
+def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
+    compute = unique("c")[:12]
+    ml.azure.put(
+        f"{ml.id}/computes/{compute}", ML,
+        {
+            "location": "westeurope",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {ml.identity_id: {}}},
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
+            },
+        },
+    )  # fmt: skip
+    first = submit(ml, "sleep 60", compute=compute)
+    ml.in_state(first, "Running")
+
+    second = submit(ml, "true", compute=compute)
+    ml.in_state(second, "Queued")
+    ml.client.jobs.begin_cancel(first).result()
+
+    assert ml.finished(second).status == "Completed"
+
+
+def test_a_job_without_a_compute_runs_as_the_one_who_submitted_it(ml: MlWorkspace, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("mine")
+
+    name = submit(
+        ml, "cat ${{inputs.data}}", compute=None,
+        inputs={"data": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
+    )  # fmt: skip
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    assert log_of(ml, name).strip() == "mine"
+
+
+def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their_processes_end(
+    ml: MlWorkspace, cloud: Cloud
+) -> None:
+    name = submit(ml, "echo pid=$$; exec sleep 300")
+    log = wait_for(lambda: _log(ml, name), lambda text: "pid=" in text)
+    pid = int(log.split("pid=")[1])
+    gateway = json.loads(state_file(cloud.settings).read_text())["pid"]
+    os.kill(gateway, signal.SIGKILL)
+    started = cloud.command("start")
+
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert ml.finished(name).status == "Failed"
+    assert "localcloud was stopped while the job ran" in error_of_run(ml, name)[1]
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    again = submit(ml, f"{sys.executable} -c 'print(1)'")
+    assert ml.finished(again).status == "Completed"
+
+
+def test_stopping_localcloud_lets_running_commands_clean_up_as_who_they_are(
+    ml: MlWorkspace, cloud: Cloud, tmp_path: Path
+) -> None:
+    source = code(
+        tmp_path / "src",
+        main="import os, signal, sys, time\n"
+        "from azure.identity import ManagedIdentityCredential\n"
+        "def end(*_):\n"
+        "    who = ManagedIdentityCredential(client_id=os.environ['DEFAULT_IDENTITY_CLIENT_ID'])\n"
+        "    print('cleaned', bool(who.get_token('https://storage.azure.com/.default').token)); sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready')\n"
+        "while True: time.sleep(0.1)\n",
+    )
+    step = component(ml, source, "exec python main.py")
+
+    @pipeline(default_compute="cpu")
+    def one_step() -> None:
+        first = step()
+        second = step()
+        second.name = "second"
+        first.name = "first"
+
+    job = ml.client.jobs.create_or_update(one_step(), experiment_name="stopped")
+    first = wait_for(lambda: list(ml.client.jobs.list(parent_job_name=job.name)), bool)[0].name
+    wait_for(lambda: _log(ml, first), lambda text: "ready" in text)
+
+    assert cloud.command("stop").returncode == 0
+    assert cloud.command("start").returncode == 0
+
+    assert ml.client.jobs.get(job.name).status == "Failed"
+    assert "localcloud was stopped while the job ran" in error_of_run(ml, first)[1]
+    assert "cleaned True" in log_of(ml, first)
+
+
+def _log(ml: MlWorkspace, name: str) -> str:
+    return log_of(ml, name) if "user_logs/std_log.txt" in details(ml, name)["logFiles"] else ""

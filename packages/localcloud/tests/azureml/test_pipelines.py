@@ -1,0 +1,393 @@
+"""Pipeline jobs, by azure-ai-ml's DSL; and what only a plain request can get wrong.
+
+No `from __future__ import annotations` here: the DSL reads the annotations of pipeline functions.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.ai.ml import Input, Output
+from azure.ai.ml.entities import BatchEndpoint, Component, PipelineComponentBatchDeployment
+from azure.ai.ml.exceptions import JobException
+from localcloud.testing.azure_session import unique
+from localcloud.testing.job_sources import (
+    STEP,
+    code,
+    component,
+    details,
+    error_of_run,
+    log_of,
+    pipeline,
+    refused,
+    steps,
+)
+from localcloud.testing.workspace_session import Json, MlWorkspace, wait_for
+from localcloud.testing.workspace_session import ml as ml
+
+
+@pytest.fixture(scope="module")
+def step(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Component:
+    """A registered component: writes what it was given after what came before; fails on "boom"."""
+    source = code(tmp_path_factory.mktemp("step") / "src", step=STEP)
+    made = component(
+        ml, source, "python step.py ${{inputs.word}} ${{outputs.words}} $[[${{inputs.before}}]]",
+        inputs={
+            "word": Input(type="string"), "before": Input(type="uri_folder", optional=True),
+        },
+        outputs={"words": Output(type="uri_folder")},
+    )  # fmt: skip
+    return ml.client.components.create_or_update(made)
+
+
+def run(ml: MlWorkspace, job: Any) -> Any:
+    submitted = ml.client.jobs.create_or_update(job, experiment_name="pipelines")
+    return ml.finished(submitted.name)
+
+
+def words(ml: MlWorkspace, job: str, output: str, folder: Path) -> str:
+    ml.client.jobs.download(job, download_path=str(folder), output_name=output)
+    return (folder / "named-outputs" / output / "words.txt").read_text()
+
+
+def test_steps_run_in_the_order_of_their_data_and_the_output_is_the_last_one_s(
+    ml: MlWorkspace, step: Component, tmp_path: Path
+) -> None:
+    @pipeline(default_compute="cpu")
+    def chain(first: str) -> dict[str, Any]:
+        one = step(word=first)
+        two = step(word="two-", before=one.outputs.words)
+        three = step(word="three", before=two.outputs.words)
+        return {"all": three.outputs.words}
+
+    job = run(ml, chain(first="one-"))
+
+    assert job.status == "Completed", error_of_run(ml, job.name)
+    assert steps(ml, job.name) == {"one": "Completed", "two": "Completed", "three": "Completed"}
+    assert words(ml, job.name, "all", tmp_path) == "one-two-three"
+
+
+def test_steps_without_order_run_at_once_as_far_as_the_cluster_has_nodes(ml: MlWorkspace, tmp_path: Path) -> None:
+    wait = component(ml, code(tmp_path / "src", unused=""), "sleep 60")
+
+    @pipeline(default_compute="cpu")
+    def wide() -> None:
+        wait()
+        wait()
+        wait()
+
+    job = ml.client.jobs.create_or_update(wide(), experiment_name="pipelines")
+    shown = wait_for(
+        lambda: sorted(steps(ml, job.name).values()), lambda states: states == ["Queued", "Running", "Running"]
+    )
+
+    assert shown == ["Queued", "Running", "Running"], "two nodes run two steps"
+    ml.client.jobs.begin_cancel(job.name).result()
+    assert ml.client.jobs.get(job.name).status == "Canceled"
+    assert set(steps(ml, job.name).values()) == {"Canceled"}
+
+
+def test_a_failing_step_fails_the_pipeline_and_what_waits_for_it_is_not_run(ml: MlWorkspace, step: Component) -> None:
+    @pipeline(default_compute="cpu")
+    def breaks() -> None:
+        bad = step(word="boom")
+        after = step(word="never", before=bad.outputs.words)
+        after.name = "after"
+
+    job = run(ml, breaks())
+
+    assert job.status == "Failed"
+    assert steps(ml, job.name) == {"bad": "Failed", "after": "Canceled"}
+    assert "Failed nodes: /bad." in error_of_run(ml, job.name)[1]
+    bad = next(one for one in ml.client.jobs.list(parent_job_name=job.name) if one.display_name == "bad")
+    assert "ValueError: boom happened" in error_of_run(ml, bad.name)[1]
+    assert "boom happened" in log_of(ml, bad.name)
+
+
+def test_stream_shows_the_steps_states_and_raises_the_pipeline_s_error(
+    ml: MlWorkspace, step: Component, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @pipeline(default_compute="cpu")
+    def breaks() -> None:
+        step(word="boom")
+
+    job = ml.client.jobs.create_or_update(breaks(), experiment_name="pipelines")
+    with pytest.raises(JobException, match="PipelineHasStepJobFailed"):
+        ml.client.jobs.stream(job.name)
+
+    assert "is Failed: Execution failed. User process 'bash' exited with status code 1." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("goes_on", "other"), [(True, "Completed"), (False, "Canceled")])
+def test_whether_others_go_on_after_a_failure_is_the_pipeline_s_choice(
+    ml: MlWorkspace, step: Component, tmp_path: Path, goes_on: bool, other: str
+) -> None:
+    """The slow step waits until the other has failed, so that the outcome does not hang on time."""
+    marker = tmp_path / "failed"
+    fails = component(ml, code(tmp_path / "a", unused=""), f"touch {marker}; exit 1")
+    waits = component(ml, code(tmp_path / "b", unused=""), f"until test -f {marker}; do sleep 0.05; done; sleep 2")
+
+    @pipeline(default_compute="cpu")
+    def both() -> None:
+        fails()
+        slow = waits()
+        slow.name = "slow"
+
+    made = both()
+    made.settings.continue_on_step_failure = goes_on
+    job = run(ml, made)
+
+    assert job.status == "Failed"
+    assert steps(ml, job.name)["slow"] == other
+
+
+def test_a_pipeline_component_is_a_step_with_steps_of_its_own(ml: MlWorkspace, step: Component, tmp_path: Path) -> None:
+    @pipeline()
+    def inner(word: str, before: Input(type="uri_folder")) -> dict[str, Any]:  # type: ignore[valid-type]
+        one = step(word=word, before=before)
+        two = step(word="inner2-", before=one.outputs.words)
+        return {"words": two.outputs.words}
+
+    @pipeline(default_compute="cpu")
+    def outer() -> dict[str, Any]:
+        start = step(word="start-")
+        middle = inner(word="inner1-", before=start.outputs.words)
+        end = step(word="end", before=middle.outputs.words)
+        return {"all": end.outputs.words}
+
+    job = run(ml, outer())
+
+    assert job.status == "Completed", error_of_run(ml, job.name)
+    assert words(ml, job.name, "all", tmp_path) == "start-inner1-inner2-end"
+    children = {one.display_name: one.name for one in ml.client.jobs.list(parent_job_name=job.name)}
+    assert set(children) == {"start", "middle", "end"}
+    assert steps(ml, children["middle"]) == {"one": "Completed", "two": "Completed"}
+
+
+def test_literals_reach_the_command_by_their_types_and_optional_parts_go(ml: MlWorkspace, tmp_path: Path) -> None:
+    line = (
+        "echo text=${{inputs.text}} count=${{inputs.count}} share=${{inputs.share}} flag=${{inputs.flag}} "
+        "kind=${{inputs.kind}} $[[more=${{inputs.more}}]]"
+    )
+    typed = component(
+        ml, code(tmp_path / "src", unused=""), line,
+        inputs={
+            "text": Input(type="string", default="x"), "count": Input(type="integer", default=3),
+            "share": Input(type="number"), "flag": Input(type="boolean", default=True),
+            "kind": Input(type="string", enum=["a", "b"], default="a"), "more": Input(type="string", optional=True),
+        },
+    )  # fmt: skip
+
+    @pipeline(default_compute="cpu")
+    def literals(share: float, name: str) -> None:
+        typed(share=share, text=f"hello-{name}")
+
+    job = run(ml, literals(share=0.25, name="you"))
+
+    assert job.status == "Completed", error_of_run(ml, job.name)
+    (child,) = ml.client.jobs.list(parent_job_name=job.name)
+    assert log_of(ml, child.name).strip() == "text=hello-you count=3 share=0.25 flag=True kind=a"
+
+
+def test_an_output_goes_where_the_pipeline_asks_for(ml: MlWorkspace, step: Component) -> None:
+    place = f"azureml://datastores/workspaceblobstore/paths/asked/{unique('p')}/${{{{name}}}}/"
+
+    @pipeline(default_compute="cpu")
+    def placed() -> dict[str, Any]:
+        one = step(word="here")
+        return {"out": one.outputs.words}
+
+    made = placed()
+    made.outputs.out = Output(type="uri_folder", path=place, mode="upload")
+    job = run(ml, made)
+
+    assert job.status == "Completed", error_of_run(ml, job.name)
+    uri = ml.client.jobs.get(job.name).outputs["out"].path
+    assert "/asked/" in uri
+    assert "${{" not in uri
+    blob = uri.split("/paths/")[1] + "words.txt"
+    container = ml.client.datastores.get_default().container_name
+    assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"here"
+
+
+def test_a_step_s_timeout_cancels_it_and_fails_the_pipeline(ml: MlWorkspace, tmp_path: Path) -> None:
+    sleeps = component(ml, code(tmp_path / "src", unused=""), "sleep 60")
+
+    @pipeline(default_compute="cpu")
+    def slow() -> None:
+        one = sleeps()
+        one.set_limits(timeout=1)
+
+    job = run(ml, slow())
+
+    assert job.status == "Failed"
+    (child,) = ml.client.jobs.list(parent_job_name=job.name)
+    assert child.status == "Canceled"
+    assert "longer than its timeout" in error_of_run(ml, child.name)[1]
+
+
+def test_an_unregistered_component_may_come_again_under_another_name(ml: MlWorkspace, tmp_path: Path) -> None:
+    source = code(tmp_path / "src", unused="")
+
+    for _ in range(2):
+        same = component(ml, source, "true")
+
+        @pipeline(default_compute="cpu")
+        def once() -> None:
+            same()  # noqa: B023
+
+        job = run(ml, once())
+        assert job.status == "Completed", error_of_run(ml, job.name)
+
+
+def test_cancelling_a_pipeline_reaches_the_commands_of_its_steps(ml: MlWorkspace, tmp_path: Path) -> None:
+    tidy = component(
+        ml, code(tmp_path / "src", unused=""), "trap 'echo cleaning up; exit 1' TERM; echo ready; sleep 60 & wait"
+    )
+
+    @pipeline(default_compute="cpu")
+    def one_step() -> None:
+        tidy()
+
+    job = ml.client.jobs.create_or_update(one_step(), experiment_name="pipelines")
+
+    def log() -> str:
+        children = list(ml.client.jobs.list(parent_job_name=job.name))
+        ready = children and "user_logs/std_log.txt" in details(ml, children[0].name)["logFiles"]
+        return log_of(ml, children[0].name) if ready else ""
+
+    wait_for(log, lambda text: "ready" in text)
+    ml.client.jobs.begin_cancel(job.name).result()
+
+    assert ml.client.jobs.get(job.name).status == "Canceled"
+    assert "cleaning up" in log()
+
+
+def test_a_batch_endpoint_runs_its_pipeline_without_the_optional_inputs(ml: MlWorkspace, step: Component) -> None:
+    @pipeline(name=unique("published"))
+    def published(word: str, before: Input(type="uri_folder", optional=True) = None) -> dict[str, Any]:  # type: ignore[valid-type]
+        one = step(word=word, before=before)
+        return {"all": one.outputs.words}
+
+    component_ = ml.client.components.create_or_update(published().component)
+    endpoint = BatchEndpoint(name=unique("be")[:20])
+    ml.client.batch_endpoints.begin_create_or_update(endpoint).result()
+    deployment = PipelineComponentBatchDeployment(
+        name="version-1", endpoint_name=endpoint.name, component=component_, settings={"default_compute": "cpu"}
+    )
+    ml.client.batch_deployments.begin_create_or_update(deployment).result()
+
+    job = ml.client.batch_endpoints.invoke(
+        endpoint_name=endpoint.name, deployment_name="version-1", inputs={"word": Input(type="string", default="hello")}
+    )
+
+    assert ml.finished(job.name).status == "Completed", error_of_run(ml, job.name)
+    assert steps(ml, job.name) == {"one": "Completed"}
+
+
+def pipeline_body(ml: MlWorkspace, jobs: Json, **properties: Any) -> Json:
+    body: Json = {
+        "jobType": "Pipeline",
+        "jobs": jobs,
+        "settings": {"default_compute": f"{ml.id}/computes/cpu"},
+        "experimentName": "pipelines",
+    }
+    return {"properties": body | properties}
+
+
+def node(step: Component, **inputs: object) -> Json:
+    return {
+        "componentId": step.id,
+        "type": "command",
+        "inputs": {name: {"job_input_type": "literal", "value": value} for name, value in inputs.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ({"a": {}}, "The required input 'word' of job '/a' is missing."),
+        ({"a": {"word": "x", "other": "y"}}, "has no input 'other': its inputs are before, word."),
+        ({"a": {"word": "${{parent.inputs.none}}"}}, "the pipeline has no input 'none'"),
+        ({"a": {"word": "${{parent.jobs.b.outputs.words}}"}}, "outputs of job 'b', which does not exist"),
+        (
+            {"a": {"word": "x"}, "b": {"word": "x", "before": "${{parent.jobs.a.outputs.none}}"}},
+            "the job 'a' has no output 'none'",
+        ),
+        ({"a": {"word": "x"}, "b": {"word": "${{parent.jobs.a.outputs.words}}"}}, "but it is given a uri_folder"),
+        ({"a": {"word": "x", "before": "text"}}, "but it is given the literal 'text'"),
+        ({"a": {"word": "${{nonsense}}"}}, "The expression '${{nonsense}}' is not valid"),
+        (
+            {
+                "a": {"word": "x", "before": "${{parent.jobs.b.outputs.words}}"},
+                "b": {"word": "x", "before": "${{parent.jobs.a.outputs.words}}"},
+            },
+            "has a cycle: a, b wait for each other",
+        ),
+        ({}, "has no jobs"),
+    ],
+)
+def test_a_pipeline_that_cannot_run_is_refused_before_anything_runs(
+    ml: MlWorkspace, step: Component, nodes: dict[str, dict[str, object]], said: str
+) -> None:
+    body = pipeline_body(ml, {name: node(step, **inputs) for name, inputs in nodes.items()})
+
+    status, code_, message = refused(ml, body)
+
+    assert (status, code_, said in message) == (400, "UserError", True), message
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"type": "sweep"}, 501, "pipeline steps of type 'sweep' (/a)"),
+        ({"componentId": "azureml:nothing:1"}, 400, "The component of '/a' is not there"),
+        ({"computeId": "nowhere"}, 400, "The compute 'nowhere' of job '/a'"),
+        ({"outputs": {"none": {"mode": "Upload"}}}, 400, "its component has no output 'none'"),
+        ({"outputs": {"words": {"value": "${{parent.outputs.none}}"}}}, 400, "which the pipeline does not have"),
+    ],
+)
+def test_a_step_that_cannot_run_is_refused(
+    ml: MlWorkspace, step: Component, change: Json, status: int, said: str
+) -> None:
+    made = node(step, word="x")
+    if "type" in change:
+        made = {"inputs": {}}
+
+    found, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
+
+    assert (found, said in message) == (status, True), message
+
+
+def test_an_output_that_no_step_makes_is_refused(ml: MlWorkspace, step: Component) -> None:
+    outputs = {"all": {"jobOutputType": "uri_folder"}}
+
+    status, _, message = refused(ml, pipeline_body(ml, {"a": node(step, word="x")}, outputs=outputs))
+
+    assert (status, message.split(" of pipeline ")[0]) == (400, "The output 'all'")
+    assert message.endswith("is not bound to an output of a job.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ({"type": "integer"}, "1.5", "The value '1.5' of input 'x' is not an integer"),
+        ({"type": "integer", "min": 2}, "1", "is below the minimum of 2"),
+        ({"type": "number"}, "many", "The value 'many' of input 'x' is not a number"),
+        ({"type": "number", "max": 1}, "1.1", "is above the maximum of 1"),
+        ({"type": "boolean"}, "perhaps", "is not a boolean"),
+        ({"type": "enum", "enum": ["a", "b"]}, "c", "is not one of a, b"),
+    ],
+)
+def test_a_literal_of_another_type_is_refused(ml: MlWorkspace, kind: Json, value: str, said: str) -> None:
+    inline = {
+        "type": "command",
+        "component": {
+            "type": "command", "command": "echo ${{inputs.x}}", "environment": ml.environment, "inputs": {"x": kind},
+        },
+        "inputs": {"x": {"job_input_type": "literal", "value": value}},
+    }  # fmt: skip
+
+    status, code_, message = refused(ml, pipeline_body(ml, {"a": inline}))
+
+    assert (status, code_, said in message) == (400, "UserError", True), message

@@ -1,0 +1,3 @@
+"""For all tests."""
+
+from localcloud.testing.scratch import scratch as scratch

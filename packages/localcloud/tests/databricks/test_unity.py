@@ -1,0 +1,431 @@
+"""Unity Catalog through the real client: the objects, their names and pages. Storage is in test_unity_storage.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service import catalog as uc
+from databricks.sdk.service import iam
+from localcloud.databricks.unity import storage
+from localcloud.testing.databricks_service import CONNECTOR
+from localcloud.testing.unity import IDENTITY, Place, refused, unique
+from localcloud.testing.unity import catalog as catalog
+from localcloud.testing.unity import job as job
+from localcloud.testing.unity import me as me
+from localcloud.testing.unity import place as place
+
+
+def test_the_workspace_is_attached_to_the_metastore_of_its_region(admin: WorkspaceClient, me: str) -> None:
+    summary, assignment = admin.metastores.summary(), admin.metastores.current()
+    assert (summary.name, summary.cloud, summary.region) == ("metastore_azure_westeurope", "azure", "westeurope")
+    assert summary.global_metastore_id == f"azure:westeurope:{summary.metastore_id}"
+    assert summary.storage_root is None and summary.owner == "System user", "as Azure makes them"
+    assert (assignment.metastore_id, assignment.workspace_id) == (summary.metastore_id, 7405600000000001)
+    assert [one.metastore_id for one in admin.metastores.list()] == [summary.metastore_id]
+    assert summary.metastore_id is not None
+    granted = admin.grants.get("metastore", summary.metastore_id).privilege_assignments or []
+    (admins,) = [one for one in granted if str(one.principal).endswith("_workspace_7405600000000001")]
+    assert {uc.Privilege.CREATE_CATALOG, uc.Privilege.CREATE_STORAGE_CREDENTIAL} <= set(admins.privileges or [])
+
+
+def test_a_credential_is_made_changed_listed_and_deleted(admin: WorkspaceClient, me: str) -> None:
+    name = unique("cred")
+    made = admin.storage_credentials.create(name, azure_managed_identity=IDENTITY, comment="one")
+    assert made.azure_managed_identity is not None
+    assert made.azure_managed_identity.access_connector_id == CONNECTOR
+    assert (made.owner, made.created_by, made.read_only) == (me, me, False)
+    assert made.isolation_mode == uc.IsolationMode.ISOLATION_MODE_OPEN
+    changed = admin.storage_credentials.update(name, comment="two", read_only=True)
+    assert (changed.comment, changed.read_only, changed.id) == ("two", True, made.id)
+    assert admin.storage_credentials.get(name) == changed
+    assert name in {one.name for one in admin.storage_credentials.list()}
+    admin.storage_credentials.delete(name)
+    refused(
+        lambda: admin.storage_credentials.get(name),
+        "STORAGE_CREDENTIAL_DOES_NOT_EXIST",
+        f"Storage Credential '{name}' does not exist.",
+    )
+
+
+def test_a_credential_that_cannot_be_is_refused(admin: WorkspaceClient, member: WorkspaceClient, place: Place) -> None:
+    create = admin.storage_credentials.create
+    refused(
+        lambda: create(place.credential, azure_managed_identity=IDENTITY),
+        "STORAGE_CREDENTIAL_ALREADY_EXISTS",
+        f"Storage Credential '{place.credential}' already exists",
+    )
+    refused(
+        lambda: create(unique("cred")),
+        "INVALID_PARAMETER_VALUE",
+        "CreateStorageCredential Missing required field: azure_managed_identity",
+    )
+    gone = CONNECTOR.replace("dbac-test", "dbac-gone")
+    refused(
+        lambda: create(unique("cred"), azure_managed_identity=uc.AzureManagedIdentityRequest(gone)),
+        "INVALID_PARAMETER_VALUE",
+        f"The Azure Databricks Access Connector '{gone}' could not be found.",
+    )
+    other = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
+    with pytest.raises(DatabricksError, match="userAssignedIdentities/id' is not valid: use /subscriptions/"):
+        create(unique("cred"), azure_managed_identity=uc.AzureManagedIdentityRequest(other))
+    attached = uc.AzureManagedIdentityRequest(CONNECTOR, managed_identity_id=other)
+    refused(
+        lambda: create(unique("cred"), azure_managed_identity=attached),
+        "INVALID_PARAMETER_VALUE",
+        f"The Azure Databricks Access Connector '{CONNECTOR}' does not have {other}.",
+    )
+    refused(
+        lambda: member.storage_credentials.create(unique("cred"), azure_managed_identity=IDENTITY),
+        "PERMISSION_DENIED",
+        "User does not have CREATE STORAGE CREDENTIAL on Metastore 'metastore_azure_westeurope'.",
+    )
+    with pytest.raises(DatabricksError, match=r"does not emulate storage credentials with azure_service_principal"):
+        create(unique("cred"), azure_service_principal=uc.AzureServicePrincipal("directory", "application", "secret"))
+
+
+def test_whoever_registers_a_connector_is_its_contributor(
+    admin: WorkspaceClient, member: WorkspaceClient, job: str
+) -> None:
+    metastore = str(admin.metastores.current().metastore_id)
+    may = [uc.Privilege.CREATE_STORAGE_CREDENTIAL]
+    with pytest.raises(DatabricksError, match="does not have MANAGE on Metastore"):
+        admin.grants.update("metastore", metastore, changes=[uc.PermissionsChange(add=may, principal=job)])
+    # Azure makes metastores without an administrator, who alone could grant that: the member becomes workspace admin.
+    groups = {one.display_name: one for one in admin.groups.list()}
+    assert "admins" in groups
+    principal = next(one for one in admin.service_principals.list() if one.application_id == job)
+    admins = str(groups["admins"].id)
+    patch = [iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
+    admin.groups.patch(
+        admins, operations=[iam.Patch(iam.PatchOp.ADD, "members", [{"value": principal.id}])], schemas=patch
+    )
+    try:
+        refused(
+            lambda: member.storage_credentials.create(unique("cred"), azure_managed_identity=IDENTITY),
+            "PERMISSION_DENIED",
+            "Registering a storage credential requires the contributor role over the corresponding access connector"
+            f" with ID {CONNECTOR}. Please contact your account admin.",
+        )
+    finally:
+        admin.groups.patch(
+            admins,
+            operations=[iam.Patch(iam.PatchOp.REMOVE, f'members[value eq "{principal.id}"]')],
+            schemas=patch,
+        )
+
+
+def test_a_location_keeps_its_url_as_databricks_writes_it(admin: WorkspaceClient, place: Place) -> None:
+    assert admin.external_locations.get(place.location).url == place.url, "the root keeps its slash"
+    admin.external_locations.delete(place.location)
+    made = admin.external_locations.create(
+        place.location.upper(), f"{place.url}one//two/", place.credential, skip_validation=True, comment="c"
+    )
+    assert made.url == f"{place.url}one/two"
+    assert made.name == place.location, "Unity Catalog keeps names in lower case"
+    assert (made.credential_name, made.comment, made.read_only, made.fallback) == (place.credential, "c", False, False)
+    moved = admin.external_locations.update(place.location, url=f"{place.url}three", skip_validation=True)
+    assert moved.url == f"{place.url}three"
+
+
+def test_what_happens_to_a_location_while_its_new_place_is_tried_is_not_undone(
+    admin: WorkspaceClient, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, other = f"{place.url}moved/", unique("loc")
+
+    def meanwhile(happens: Callable[[], object]) -> None:
+        async def check(*given: Any, **options: Any) -> None:
+            await asyncio.to_thread(happens)
+
+        monkeypatch.setattr(storage, "check", check)
+
+    url = f"{moved.replace('data@', 'other@')}"
+    meanwhile(lambda: admin.external_locations.create(other, url, place.credential, skip_validation=True))
+    with pytest.raises(DatabricksError, match="overlaps with an existing external location"):
+        admin.external_locations.update(place.location, url=url)
+    admin.external_locations.delete(other)
+
+    meanwhile(lambda: admin.external_locations.delete(place.location))
+    with pytest.raises(DatabricksError, match=f"'{place.location}' does not exist"):
+        admin.external_locations.update(place.location, url=moved)
+    assert place.location not in [one.name for one in admin.external_locations.list()]
+
+
+@pytest.mark.parametrize("inner", ["", "a", "a/b/"])
+def test_locations_do_not_overlap(admin: WorkspaceClient, place: Place, inner: str) -> None:
+    url = place.url + inner
+    refused(
+        lambda: admin.external_locations.create(unique("loc"), url, place.credential, skip_validation=True),
+        "INVALID_PARAMETER_VALUE",
+        f"Input path url '{url.rstrip('/') if inner else url}' overlaps with an existing external location within"
+        f" 'CreateExternalLocation' call. Conflicting location: {place.location}.",
+        "LOCATION_OVERLAP",
+    )
+
+
+def test_paths_that_only_begin_alike_do_not_overlap(admin: WorkspaceClient, place: Place) -> None:
+    admin.external_locations.update(place.location, url=f"{place.url}data", skip_validation=True)
+    other = unique("loc")
+    admin.external_locations.create(other, f"{place.url}data2", place.credential, skip_validation=True)
+    admin.external_locations.delete(other)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("/mnt/data", "Missing cloud file system scheme"),
+        ("s3://bucket/data", "Input path url 's3://bucket/data' is not a path of Azure Data Lake Storage: use"),
+        ("abfss://data@acc.blob.core.windows.net/", "is not a path of Azure Data Lake Storage: use"),
+        ("abfss://Data@acc.dfs.core.windows.net/", "is not a path of Azure Data Lake Storage: use"),
+        ("wasbs://data@acc.dfs.core.windows.net/", "use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"),
+    ],
+)
+def test_addresses_of_other_stores_are_refused(admin: WorkspaceClient, place: Place, url: str, message: str) -> None:
+    with pytest.raises(DatabricksError) as caught:
+        admin.external_locations.create(unique("loc"), url, place.credential, skip_validation=True)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE" and message in str(caught.value)
+
+
+def test_a_location_that_cannot_be_is_refused(admin: WorkspaceClient, place: Place) -> None:
+    create = admin.external_locations.create
+    refused(
+        lambda: create(place.location, place.url, place.credential, skip_validation=True),
+        "EXTERNAL_LOCATION_ALREADY_EXISTS",
+        f"External Location '{place.location}' already exists",
+    )
+    refused(
+        lambda: create(unique("loc"), place.url.replace("data@", "other@"), "none_such", skip_validation=True),
+        "STORAGE_CREDENTIAL_DOES_NOT_EXIST",
+        "Storage Credential 'none_such' does not exist.",
+    )
+    refused(
+        lambda: create(unique("loc"), "", place.credential),
+        "INVALID_PARAMETER_VALUE",
+        "CreateExternalLocation Missing required field: url",
+    )
+    refused(
+        lambda: admin.external_locations.get("none_such"),
+        "EXTERNAL_LOCATION_DOES_NOT_EXIST",
+        "External Location 'none_such' does not exist.",
+    )
+    with pytest.raises(DatabricksError, match="does not emulate external locations with enable_file_events"):
+        create(unique("loc"), place.url, place.credential, enable_file_events=True)
+
+
+def test_what_is_in_use_is_not_deleted_without_force(admin: WorkspaceClient, place: Place, catalog: str) -> None:
+    refused(
+        lambda: admin.storage_credentials.delete(place.credential),
+        "INVALID_STATE",
+        f"Storage credential '{place.credential}' has 0 directly dependent external table(s) and 1 dependent storage"
+        " location(s). You may use force option to delete it but the managed storage data using this storage credential"
+        " cannot be purged by Unity Catalog anymore.",
+    )
+    refused(
+        lambda: admin.external_locations.delete(place.location),
+        "INVALID_STATE",
+        f"Cannot delete external location (name = {place.location}) because the location has 0 dependent metastores, 1"
+        " dependent catalogs, 0 dependent schemas, 0 dependent managed tables, 0 dependent external tables, 0 dependent"
+        " external volumes, 0 dependent managed volumes, 0 dependent registered model versions, 0 dependent shares, and"
+        " 0 dependent shared notebook files. You may use force option to delete it but the managed storage data under"
+        " this location cannot be purged by Unity Catalog anymore.",
+    )
+    with pytest.raises(DatabricksError, match="use force option to update url anyway"):
+        admin.external_locations.update(place.location, url=f"{place.url}elsewhere", skip_validation=True)
+    admin.external_locations.delete(place.location, force=True)
+    admin.storage_credentials.delete(place.credential)
+
+
+def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_it_goes(
+    admin: WorkspaceClient, place: Place, me: str
+) -> None:
+    name = unique("cat")
+    made = admin.catalogs.create(
+        name, storage_root=f"{place.url}managed/", comment="c", properties={"my_Key": "my_Value"}
+    )
+    assert (made.full_name, made.catalog_type, made.owner) == (name, uc.CatalogType.MANAGED_CATALOG, me)
+    assert made.storage_root == f"{place.url}managed", "Unity Catalog keeps no slash at the end"
+    assert str(made.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
+    assert (made.comment, made.properties) == ("c", {"my_Key": "my_Value"})
+    assert made.isolation_mode == uc.CatalogIsolationMode.OPEN
+    schemas = {one.name: one for one in admin.schemas.list(name)}
+    assert schemas.keys() == {"default", "information_schema"}
+    assert (schemas["default"].owner, schemas["information_schema"].owner) == (me, "System user")
+    refused(
+        lambda: admin.catalogs.delete(name),
+        "CATALOG_NOT_EMPTY",
+        f"Catalog '{name}' is not empty. The catalog has 1 schema(s)",
+    )
+    refused(
+        lambda: admin.schemas.delete(f"{name}.information_schema"),
+        "PERMISSION_DENIED",
+        f"User is not an owner of Schema '{name}.information_schema'.",
+    )
+    admin.schemas.delete(f"{name}.default")
+    admin.catalogs.delete(name)
+    refused(lambda: admin.catalogs.get(name), "CATALOG_DOES_NOT_EXIST", f"Catalog '{name}' does not exist.")
+    refused(lambda: list(admin.schemas.list(name)), "CATALOG_DOES_NOT_EXIST", f"Catalog '{name}' does not exist.")
+
+
+def test_a_catalog_that_cannot_be_is_refused(
+    admin: WorkspaceClient, member: WorkspaceClient, place: Place, catalog: str
+) -> None:
+    create = admin.catalogs.create
+    refused(
+        lambda: create(catalog, storage_root=place.url),
+        "CATALOG_ALREADY_EXISTS",
+        f"Catalog '{catalog}' already exists",
+    )
+    with pytest.raises(DatabricksError, match=r"^Metastore storage root URL does not exist\.") as caught:
+        create(unique("cat"))
+    assert caught.value.error_code == "INVALID_STATE"
+    outside = "abfss://data@elsewhere.dfs.core.windows.net/x"
+    with pytest.raises(DatabricksError, match=f"No parent external location found for path '{outside}'"):
+        create(unique("cat"), storage_root=outside)
+    for bad in ("a.b", "a b", "a/b", "", "x" * 256):
+        refused(
+            lambda name=bad: create(name, storage_root=place.url),  # type: ignore[misc]
+            "INVALID_PARAMETER_VALUE",
+            f'Invalid input: RPC CreateCatalog Field managedcatalog.CatalogInfo.name: name "{bad}" is not a valid name.'
+            " Valid names cannot contain spaces, periods, forward slashes, or control characters.",
+        )
+    refused(
+        lambda: member.catalogs.create(unique("cat"), storage_root=place.url),
+        "PERMISSION_DENIED",
+        "User does not have CREATE CATALOG on Metastore 'metastore_azure_westeurope'.",
+    )
+    with pytest.raises(DatabricksError, match="does not emulate catalogs with connection_name"):
+        create(unique("cat"), connection_name="postgres")
+
+
+def test_a_schema_is_made_changed_listed_and_deleted(admin: WorkspaceClient, place: Place, catalog: str) -> None:
+    made = admin.schemas.create("Training", catalog, comment="one", storage_root=f"{place.url}schemas/training")
+    assert (made.name, made.full_name, made.catalog_name) == ("training", f"{catalog}.training", catalog)
+    assert made.storage_root == f"{place.url}schemas/training" and made.schema_id
+    refused(
+        lambda: admin.schemas.create("training", catalog),
+        "SCHEMA_ALREADY_EXISTS",
+        f"Schema '{catalog}.training' already exists",
+    )
+    changed = admin.schemas.update(f"{catalog}.training", comment="two", properties={"a": "b"})
+    assert (changed.comment, changed.properties) == ("two", {"a": "b"})
+    assert admin.schemas.get(f"{catalog}.TRAINING") == changed, "names compare in any letter case"
+    admin.schemas.delete(f"{catalog}.training")
+    refused(
+        lambda: admin.schemas.get(f"{catalog}.training"),
+        "SCHEMA_DOES_NOT_EXIST",
+        f"Schema '{catalog}.training' does not exist.",
+    )
+    refused(
+        lambda: admin.schemas.create("s", "none_such"), "CATALOG_DOES_NOT_EXIST", "Catalog 'none_such' does not exist."
+    )
+    with pytest.raises(DatabricksError, match=r'SchemaInfo\.name: name "a\.b" is not a valid name'):
+        admin.schemas.create("a.b", catalog)
+
+
+def test_volumes_are_kept_and_fill_a_schema(admin: WorkspaceClient, place: Place, catalog: str) -> None:
+    schema = f"{catalog}.default"
+    managed = admin.volumes.create(catalog, "default", "files", uc.VolumeType.MANAGED, comment="c")
+    assert managed.full_name == f"{schema}.files"
+    assert str(managed.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
+    raw = admin.volumes.create(catalog, "default", "raw", uc.VolumeType.EXTERNAL, storage_location=f"{place.url}raw/")
+    assert raw.storage_location == f"{place.url}raw"
+    assert {one.name for one in admin.volumes.list(catalog, "default")} == {"files", "raw"}
+    assert admin.volumes.update(f"{schema}.raw", comment="d").comment == "d"
+    refused(
+        lambda: admin.volumes.create(
+            catalog, "default", "more", uc.VolumeType.EXTERNAL, storage_location=f"{place.url}raw/more"
+        ),
+        "INVALID_PARAMETER_VALUE",
+        f"Input path url '{place.url}raw/more' overlaps with other external tables or volumes within 'CreateVolume'"
+        f" call. Conflicting tables/volumes: {schema}.raw.",
+        "LOCATION_OVERLAP",
+    )
+    refused(
+        lambda: admin.volumes.create(catalog, "default", "all", uc.VolumeType.EXTERNAL, storage_location=place.url),
+        "INVALID_PARAMETER_VALUE",
+        f"Input path url '{place.url}' overlaps with managed storage within 'CreateVolume' call.",
+        "LOCATION_OVERLAP",
+    )
+    refused(
+        lambda: admin.volumes.create(
+            catalog, "default", "here", uc.VolumeType.MANAGED, storage_location=f"{place.url}here"
+        ),
+        "INVALID_PARAMETER_VALUE",
+        "CreateVolume storage_location can not be provided.",
+    )
+    refused(
+        lambda: admin.schemas.delete(schema),
+        "SCHEMA_NOT_EMPTY",
+        f"Schema '{schema}' is not empty. The schema has 0 tables(s), 0 functions(s), 2 volumes(s)",
+    )
+    admin.volumes.delete(f"{schema}.raw")
+    refused(
+        lambda: admin.volumes.read(f"{schema}.raw"),
+        "VOLUME_DOES_NOT_EXIST",
+        f"Volume '{schema}.raw' does not exist.",
+    )
+    admin.schemas.delete(schema, force=True)
+
+
+def test_there_are_no_tables(admin: WorkspaceClient, catalog: str) -> None:
+    assert list(admin.tables.list(catalog, "default")) == []
+    refused(
+        lambda: admin.tables.get(f"{catalog}.default.rows"),
+        "TABLE_DOES_NOT_EXIST",
+        f"Table '{catalog}.default.rows' does not exist.",
+    )
+    with pytest.raises(DatabricksError, match=r"does not emulate DELETE /api/2.1/unity-catalog/tables/") as caught:
+        admin.tables.delete(f"{catalog}.default.rows")
+    assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+def test_a_list_comes_in_pages(admin: WorkspaceClient, catalog: str) -> None:
+    for number in range(5):
+        admin.schemas.create(f"s{number}", catalog)
+    path, wanted = "/api/2.1/unity-catalog/schemas", {"catalog_name": catalog}
+    first: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3})
+    assert [one["name"] for one in first["schemas"]] == ["default", "information_schema", "s0"]
+    admin.schemas.delete(f"{catalog}.s0")
+    token = first["next_page_token"]
+    second: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3, "page_token": token})
+    assert [one["name"] for one in second["schemas"]] == ["s1", "s2", "s3"], "a deletion moves no page"
+    assert len(list(admin.schemas.list(catalog, max_results=1))) == 6
+    whole: Any = admin.api_client.do("GET", path, query=wanted)
+    assert len(whole["schemas"]) == 6 and "next_page_token" not in whole
+    refused(
+        lambda: list(admin.schemas.list(catalog, max_results=-1)),
+        "INVALID_PARAMETER_VALUE",
+        "max_results must be 0 or at least 1, got -1.",
+    )
+    refused(
+        lambda: list(admin.schemas.list(catalog, page_token="%%%")),
+        "INVALID_PARAMETER_VALUE",
+        "Invalid page token: %%%",
+    )
+
+
+def test_another_owner_is_a_principal_of_the_account(
+    admin: WorkspaceClient, member: WorkspaceClient, catalog: str, job: str, me: str
+) -> None:
+    schema = f"{catalog}.default"
+    refused(
+        lambda: admin.schemas.update(schema, owner="admins"),
+        "PRINCIPAL_DOES_NOT_EXIST",
+        "Could not find principal with name admins",
+    )
+    assert admin.schemas.update(schema, owner=job).owner == job
+    assert member.schemas.update(schema, comment="mine").comment == "mine"
+    assert admin.schemas.update(schema, owner=me).owner == me, "the catalog's owner owns what is in it"
+    refused(
+        lambda: member.schemas.update(schema, comment="mine"),
+        "PERMISSION_DENIED",
+        f"User is not an owner of Schema '{schema}'.",
+    )
+    with pytest.raises(DatabricksError, match="field enable_predictive_optimization: must be one of"):
+        admin.api_client.do(
+            "PATCH", f"/api/2.1/unity-catalog/schemas/{schema}", body={"enable_predictive_optimization": "MAYBE"}
+        )

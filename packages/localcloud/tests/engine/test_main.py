@@ -1,0 +1,37 @@
+"""`python -m localcloud.engine`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from localcloud.core.settings import Settings
+from localcloud.engine.__main__ import leave_own_proxy
+
+
+def test_installs_leave_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9901")
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+
+    leave_own_proxy(Settings(home=tmp_path, cache=tmp_path, port=9900))
+
+    assert "HTTPS_PROXY" not in os.environ
+    assert os.environ["https_proxy"] == "http://proxy.example:3128"
+
+
+def test_a_failure_is_told_in_one_message_and_the_exit_code(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "localcloud.engine"],
+        env={**os.environ, "DATAOPSML_CACHE": str(blocked / "cache"), "LOCALCLOUD_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"The tool cache {blocked}/cache cannot be created" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,110 @@
+"""Bad days on demand: what clients that retry survive, and what fails as it would on Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.policies import RetryPolicy
+from azure.mgmt.resource.resources import ResourceManagementClient
+from azure.mgmt.storage import StorageManagementClient
+from azure.mgmt.storage.models import Sku, StorageAccountCreateParameters
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.cloud import Cloud
+
+Json = dict[str, Any]
+
+
+class Faults:
+    """/_localcloud/faults, as the deployer."""
+
+    def __init__(self, azure: AzureSession, cloud: Cloud) -> None:
+        token = azure.credential.get_token("https://management.azure.com/.default").token
+        self.address = f"{cloud.settings.gateway_url}/_localcloud/faults"
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def add(self, **fault: Any) -> requests.Response:
+        return requests.post(self.address, json=fault, headers=self._headers, timeout=30)
+
+    def left(self) -> list[Json]:
+        faults: list[Json] = requests.get(self.address, headers=self._headers, timeout=30).json()["faults"]
+        return faults
+
+    def clear(self) -> None:
+        assert requests.delete(self.address, headers=self._headers, timeout=30).json() == {"faults": []}
+
+
+@pytest.fixture
+def faults(azure: AzureSession, cloud: Cloud) -> Iterator[Faults]:
+    made = Faults(azure, cloud)
+    assert made.left() == [], "off by default"
+    yield made
+    made.clear()
+
+
+def _groups(azure: AzureSession, retries: int) -> list[Any]:
+    policy: Any = RetryPolicy(retry_total=retries, retry_backoff_factor=0.01)
+    with ResourceManagementClient(azure.credential, azure.subscription_id, retry_policy=policy) as client:
+        return list(client.resource_groups.list())
+
+
+@pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 0}, {"status": 503}, {"drop": True}])
+def test_a_client_that_retries_gets_over_it(azure: AzureSession, faults: Faults, fault: Json) -> None:
+    faults.add(host="management.azure.com", path="*/resourcegroups", method="GET", count=2, **fault)
+    assert _groups(azure, retries=3), "the state's own group is there"
+    assert faults.left() == [], "both were met"
+
+
+def test_a_client_that_does_not_retry_sees_azure_s_error(azure: AzureSession, faults: Faults) -> None:
+    faults.add(host="management.azure.com", path="*/resourcegroups", status=429, code="TooManyRequests", retry_after=7)
+    with pytest.raises(HttpResponseError) as caught:
+        _groups(azure, retries=0)
+    assert caught.value.status_code == 429 and caught.value.error is not None
+    assert caught.value.error.code == "TooManyRequests"
+    response: Any = caught.value.response
+    assert response.headers["Retry-After"] == "7"
+
+
+def test_a_dropped_connection_has_no_answer(azure: AzureSession, faults: Faults) -> None:
+    faults.add(host="management.azure.com", drop=True)
+    with pytest.raises((ServiceRequestError, ServiceResponseError)):
+        _groups(azure, retries=0)
+
+
+def test_a_rule_leaves_other_hosts_and_methods_alone(azure: AzureSession, faults: Faults) -> None:
+    faults.add(host="*.vault.azure.net", status=500)
+    faults.add(host="management.azure.com", method="DELETE", status=500)
+    assert _groups(azure, retries=0)
+    assert len(faults.left()) == 2
+
+
+def test_an_operation_that_fails_leaves_its_resource_failed(azure: AzureSession, faults: Faults, group: str) -> None:
+    name = unique("st")
+    id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{name}"
+    faults.add(path=id_, method="PUT", operation=True, code="InternalExecutionError", count=1)
+    client = StorageManagementClient(azure.credential, azure.subscription_id)
+    parameters = StorageAccountCreateParameters(sku=Sku(name="Standard_LRS"), kind="StorageV2", location="westeurope")
+    with pytest.raises(HttpResponseError, match="InternalExecutionError"):
+        client.storage_accounts.begin_create(group.rsplit("/", 1)[-1], name, parameters).result()
+    assert azure.arm("GET", id_, "2024-01-01").json()["properties"]["provisioningState"] == "Failed"
+    client.storage_accounts.begin_create(group.rsplit("/", 1)[-1], name, parameters).result()
+    assert azure.arm("GET", id_, "2024-01-01").json()["properties"]["provisioningState"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 200}, {"sttus": 500}, {}, {"status": 500, "drop": True}, {"status": 500, "rate": 0}, {"delay": -1}],
+)
+def test_a_rule_that_makes_no_sense_is_refused(faults: Faults, fault: Json) -> None:
+    answer = faults.add(**fault)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidFault")
+    assert faults.left() == []
+
+
+def test_nobody_sets_faults_without_a_token(faults: Faults) -> None:
+    answer = requests.post(faults.address, json={"status": 500}, timeout=30)
+    assert answer.status_code == 401
+    assert faults.left() == []

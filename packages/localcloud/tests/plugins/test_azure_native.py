@@ -1,0 +1,349 @@
+"""azure-native's semantics, one request at a time, against a running ARM."""
+
+from __future__ import annotations
+
+import pytest
+from localcloud.plugins.azure_native import shape
+from localcloud.plugins.azure_native.types import TYPES
+from localcloud.plugins.values import UNKNOWN, Secret
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.plugin_process import Plain, Plugin, Refused
+
+ACCOUNT = "azure-native:storage:StorageAccount"
+IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
+VERSION = "2024-01-01"
+
+
+def account(group_name: str, name: str, **more: object) -> Plain:
+    return {
+        "accountName": name, "resourceGroupName": group_name, "kind": "StorageV2", "location": "westeurope",
+        "sku": {"name": "Standard_LRS"}, **more,
+    }  # fmt: skip
+
+
+def test_a_name_that_is_left_out_is_made_up_and_kept(azure_native: Plugin, group_name: str) -> None:
+    inputs = account(group_name, "")
+    del inputs["accountName"]
+
+    first, failures = azure_native.check(ACCOUNT, inputs)
+    again, _ = azure_native.check(ACCOUNT, inputs, old=first)
+
+    assert failures == []
+    assert first["accountName"].startswith("thing") and len(first["accountName"]) == len("thing") + 8
+    assert again["accountName"] == first["accountName"]
+
+
+def test_what_a_type_does_not_have_or_lacks_is_refused_by_path(azure_native: Plugin, group_name: str) -> None:
+    wrong = account(group_name, "stx", minimumTls="TLS1_2", networkRuleSet={"defaultAction": "Deny", "ips": []})
+    wrong["sku"] = {"tier": "Standard"}
+    wrong["allowSharedKeyAccess"] = "no"
+    del wrong["kind"]
+
+    _, failures = azure_native.check(ACCOUNT, wrong)
+
+    reasons = dict(failures)
+    assert reasons.keys() == {
+        "minimumTls",
+        "networkRuleSet.ips",
+        "sku.name",
+        "sku.tier",
+        "kind",
+        "allowSharedKeyAccess",
+    }
+    assert reasons["kind"] == "missing required property 'kind'"
+    assert reasons["sku.name"] == "missing required property 'sku.name'"
+    assert reasons["allowSharedKeyAccess"] == ("'allowSharedKeyAccess' should be of type 'boolean' but got 'string'")
+    assert reasons["minimumTls"].startswith("unknown property 'minimumTls'")
+
+
+def test_inputs_land_where_arm_has_them(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+    name = unique("st")
+    rules = {"defaultAction": "Deny", "ipRules": [{"iPAddressOrRange": "20.1.2.3", "action": "Allow"}]}
+    inputs = account(
+        group_name, name, enableHttpsTrafficOnly=True, allowSharedKeyAccess=False, networkRuleSet=rules, tags={"a": "b"}
+    )
+
+    made = azure_native.create(ACCOUNT, inputs)
+
+    shown = azure.arm("GET", made.id, VERSION).json()
+    assert shown["sku"]["name"] == "Standard_LRS" and shown["tags"] == {"a": "b"}
+    assert shown["properties"]["supportsHttpsTrafficOnly"] is True
+    assert shown["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.1.2.3"
+    assert made.outputs["name"] == name and made.outputs["azureApiVersion"] == VERSION
+    assert made.outputs["primaryEndpoints"]["blob"] == f"https://{name}.blob.core.windows.net/"
+
+
+def test_straight_after_its_creation_nothing_differs(azure_native: Plugin, group_name: str) -> None:
+    inputs = account(group_name, unique("st"), networkRuleSet={"defaultAction": "Allow"}, location="West Europe")
+    made = azure_native.create(ACCOUNT, inputs)
+
+    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+
+    assert seen == inputs
+    assert refreshed is not None and refreshed.outputs == made.outputs
+    assert azure_native.diff(ACCOUNT, refreshed, inputs | {"location": "westeurope"}).changes == 1, "DIFF_NONE"
+
+
+def test_drift_shows_in_what_the_program_declares(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+    inputs = account(group_name, unique("st"), tags={"kept": "1", "taken": "2"}, minimumTlsVersion="TLS1_2")
+    made = azure_native.create(ACCOUNT, inputs)
+    body = azure.arm("GET", made.id, VERSION).json()
+    body["tags"] = {"kept": "1", "added": "3"}
+    body["properties"]["minimumTlsVersion"] = "TLS1_0"
+    azure.put(made.id, VERSION, body)
+
+    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+
+    assert seen == inputs | {"tags": {"kept": "1", "added": "3"}, "minimumTlsVersion": "TLS1_0"}
+    assert refreshed is not None
+    difference = azure_native.diff(ACCOUNT, refreshed, inputs)
+    assert sorted(difference.detailedDiff) == ["minimumTlsVersion", "tags.added", "tags.taken"]
+    updated = azure_native.update(ACCOUNT, refreshed, inputs)
+    assert updated.outputs["tags"] == {"kept": "1", "taken": "2"}
+    assert updated.outputs["minimumTlsVersion"] == "TLS1_2"
+
+
+@pytest.mark.parametrize(
+    ("change", "replaced"),
+    [
+        ({"sku": {"name": "Standard_ZRS"}}, []),
+        ({"isHnsEnabled": True}, ["isHnsEnabled"]),
+        ({"location": "northeurope"}, ["location"]),
+        ({"accountName": "another"}, ["accountName"]),
+    ],
+)
+def test_what_cannot_change_replaces(azure_native: Plugin, group_name: str, change: Plain, replaced: list[str]) -> None:
+    inputs = account(group_name, "stdiff")
+    made = azure_native.create(ACCOUNT, inputs, preview=True)
+
+    difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), inputs | change)
+
+    assert difference.changes == 2, "DIFF_SOME"
+    assert list(difference.replaces) == replaced
+    assert difference.deleteBeforeReplace == bool(replaced), "the replacement has the same name"
+
+
+def test_an_input_that_cannot_change_and_is_taken_away_replaces(azure_native: Plugin, group_name: str) -> None:
+    """As with the vendor's plugin (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
+    inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
+    made = azure_native.create(ACCOUNT, inputs, preview=True)
+    without = {key: value for key, value in inputs.items() if key != "isHnsEnabled"}
+
+    difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), without)
+
+    assert list(difference.detailedDiff) == ["isHnsEnabled"]
+    assert list(difference.replaces) == ["isHnsEnabled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "allowed"),
+    [
+        ({"sku": {"name": "Standard_LRSX"}}, "sku.name", "Standard_LRS, Standard_GRS"),
+        ({"kind": "Storage2"}, "kind", "Storage, StorageV2"),
+        ({"minimumTlsVersion": "1.2"}, "minimumTlsVersion", "TLS1_0, TLS1_1"),
+        (
+            {"identity": {"type": "Assigned"}},
+            "identity.type",
+            "None, SystemAssigned, UserAssigned",
+        ),
+    ],
+)
+def test_a_value_that_the_sdk_does_not_document_is_refused(
+    azure_native: Plugin, group_name: str, change: Plain, path: str, allowed: str
+) -> None:
+    _, refused = azure_native.check(ACCOUNT, account(group_name, "stcheck") | change)
+
+    ((where, reason),) = refused
+    assert where == path
+    assert reason.startswith(f"'{path}' should be one of {allowed}")
+
+
+def test_a_preview_knows_what_the_program_says_and_no_more(azure_native: Plugin, group_name: str) -> None:
+    made = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
+
+    assert made.id == ""
+    assert made.outputs["location"] == "westeurope"
+    assert made.outputs["tags"] == {"of": UNKNOWN}
+    assert "primaryEndpoints" not in made.outputs
+
+
+def test_another_s_resource_is_not_taken_over(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+    inputs = account(group_name, unique("st"), tags={"owner": "me"})
+    made = azure_native.create(ACCOUNT, inputs)
+
+    with pytest.raises(Refused) as refused:
+        azure_native.create(ACCOUNT, inputs | {"tags": {"owner": "you"}})
+
+    assert str(refused.value) == f"cannot create already existing resource '{made.id}'"
+
+
+def test_what_a_killed_run_left_behind_is_taken_up(azure_native: Plugin, group_name: str) -> None:
+    inputs = account(group_name, unique("st"), tags={"owner": "me"})
+    made = azure_native.create(ACCOUNT, inputs)
+
+    again = azure_native.create(ACCOUNT, inputs)
+
+    assert again == made
+
+
+def test_an_import_finds_the_inputs(azure_native: Plugin, azure: AzureSession, group: str, group_name: str) -> None:
+    path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-imported"
+    azure.put(path, "2023-01-31", {"location": "westeurope", "tags": {"a": "b"}})
+
+    found, inputs = azure_native.read(IDENTITY, path)
+
+    assert inputs == {
+        "resourceName": "id-imported", "resourceGroupName": group_name, "location": "westeurope", "tags": {"a": "b"},
+    }  # fmt: skip
+    assert found is not None
+    assert azure_native.check(IDENTITY, inputs) == (inputs, []), "an import's inputs are a program's"
+    assert azure_native.diff(IDENTITY, found, inputs).changes == 1, "DIFF_NONE"
+
+
+def test_an_import_takes_no_id_of_another_type(azure_native: Plugin, group: str) -> None:
+    with pytest.raises(Refused, match="is not an id of the form"):
+        azure_native.read(IDENTITY, f"{group}/providers/Microsoft.Storage/storageAccounts/some")
+
+
+def test_what_was_deleted_elsewhere_is_gone_and_deleting_it_is_no_error(
+    azure_native: Plugin, azure: AzureSession, group_name: str
+) -> None:
+    inputs = {"resourceName": "id-gone", "resourceGroupName": group_name, "location": "westeurope"}
+    made = azure_native.create(IDENTITY, inputs)
+    azure_native.delete(IDENTITY, made)
+
+    assert azure.arm("GET", made.id, "2023-01-31").status_code == 404
+    assert azure_native.read(IDENTITY, made.id, made) == (None, {})
+    azure_native.delete(IDENTITY, made)
+
+
+def test_a_child_that_is_always_there_is_set_and_left(
+    azure_native: Plugin, azure: AzureSession, group_name: str
+) -> None:
+    name = unique("st")
+    azure_native.create(ACCOUNT, account(group_name, name))
+    token = "azure-native:storage:BlobServiceProperties"
+    inputs = {"accountName": name, "resourceGroupName": group_name, "isVersioningEnabled": True}
+    completed, failures = azure_native.check(token, inputs)
+    assert (completed, failures) == (inputs, [])
+
+    made = azure_native.create(token, inputs)
+    azure_native.delete(token, made)
+
+    assert made.outputs["isVersioningEnabled"] is True
+    assert azure.arm("GET", made.id, VERSION).status_code == 200
+
+
+def test_azure_s_refusals_are_told_with_status_code_and_message(azure_native: Plugin, group_name: str) -> None:
+    with pytest.raises(Refused) as refused:
+        azure_native.create(ACCOUNT, account(group_name, "NotAName"))
+
+    assert str(refused.value).startswith('Status=400 Code="AccountNameInvalid" Message="NotAName is not a valid')
+
+
+def test_keys_come_out_as_secrets(azure_native: Plugin, group_name: str) -> None:
+    token = "azure-native:applicationinsights:Component"
+    inputs = {
+        "resourceName": unique("appi"), "resourceGroupName": group_name, "kind": "web", "applicationType": "web",
+        "location": "westeurope",
+    }  # fmt: skip
+
+    made = azure_native.create(token, inputs)
+    refreshed, _ = azure_native.read(token, made.id, made)
+
+    assert refreshed is not None
+    for outputs in (made.outputs, refreshed.outputs):
+        assert isinstance(outputs["instrumentationKey"], Secret)
+        assert isinstance(outputs["connectionString"], Secret)
+
+
+def test_secret_inputs_stay_secret(azure_native: Plugin, group_name: str) -> None:
+    inputs = account(group_name, unique("st"), tags={"hidden": Secret("s3cret")})
+
+    made = azure_native.create(ACCOUNT, inputs)
+    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+
+    assert made.outputs["tags"] == Secret({"hidden": "s3cret"}) or made.outputs["tags"] == {"hidden": Secret("s3cret")}
+    assert refreshed is not None and seen == inputs
+    assert "s3cret" not in str({key: value for key, value in made.outputs.items() if key not in {"tags", "__inputs"}})
+
+
+def test_a_pinned_api_version_is_sent(azure_native: Plugin, group_name: str) -> None:
+    token = "azure-native:storage/v20230501:StorageAccount"
+
+    made = azure_native.create(token, account(group_name, unique("st")))
+
+    assert made.outputs["azureApiVersion"] == "2023-05-01"
+
+
+def test_the_sign_in_is_known_to_programs(azure_native: Plugin, azure: AzureSession) -> None:
+    answer = azure_native.invoke("azure-native:authorization:getClientConfig")
+
+    assert answer["objectId"] == azure.object_id
+    assert answer["subscriptionId"] == azure.subscription_id
+    assert answer["tenantId"] == azure.tenant_id
+
+
+def test_tokens_are_secrets(azure_native: Plugin) -> None:
+    assert isinstance(azure_native.invoke("azure-native:authorization:getClientToken")["token"], Secret)
+
+
+def test_resources_of_others_can_be_looked_up(azure_native: Plugin, group_name: str) -> None:
+    found = azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName=group_name)
+
+    assert found["location"] == "westeurope"
+    with pytest.raises(Refused, match=r"the resource '.*/rg-nobody-has' was not found"):
+        azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName="rg-nobody-has")
+
+
+def test_types_and_functions_that_are_not_in_the_table_are_refused_by_name(azure_native: Plugin) -> None:
+    with pytest.raises(Refused, match="'azure-native:sql:Server' is not in this provider's table"):
+        azure_native.check("azure-native:sql:Server", {})
+    with pytest.raises(Refused, match="'azure-native:sql:getServer' is not in this provider's table"):
+        azure_native.invoke("azure-native:sql:getServer")
+
+
+def test_a_key_is_deleted_by_its_vault_for_those_who_may(
+    azure: AzureSession, azure_native: Plugin, group_name: str, group: str
+) -> None:
+    name = unique("kv-")
+    properties = {
+        "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,
+    }  # fmt: skip
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    azure.put(vault, "2024-11-01", {"location": "westeurope", "properties": properties})
+    token = "azure-native:keyvault:Key"
+    made = azure_native.create(
+        token,
+        {"resourceGroupName": group_name, "vaultName": name, "keyName": "pulumi", "properties": {"kty": "RSA"}},
+    )
+    with pytest.raises(Refused, match=r"ForbiddenByRbac|not authorized"):
+        azure_native.delete(token, made)
+    azure.assign(vault, "Key Vault Crypto Officer", azure.object_id)
+    azure_native.delete(token, made)
+    assert azure.arm("GET", f"{vault}/keys/pulumi", "2024-11-01").status_code == 404
+
+
+def test_what_azure_fills_in_by_itself_may_be_left_out_of_the_program(azure_native: Plugin, group_name: str) -> None:
+    """An imported workspace has it among its inputs."""
+    token = "azure-native:machinelearningservices:Workspace"
+    inputs = {"resourceGroupName": group_name, "workspaceName": "aml-diff", "location": "westeurope"}
+    made = azure_native.create(token, inputs, preview=True)
+    before = inputs | {"hbiWorkspace": False}
+    there = type(made)("id", made.outputs | {"__inputs": before})
+
+    taken_away = azure_native.diff(token, there, inputs)
+    changed = azure_native.diff(token, there, inputs | {"hbiWorkspace": True})
+
+    assert list(taken_away.detailedDiff) == ["hbiWorkspace"] and not taken_away.replaces
+    assert list(changed.replaces) == ["hbiWorkspace"]
+
+
+def test_an_object_s_own_inputs_are_sent_in_its_properties() -> None:
+    """Python's SubnetArgs have defaults, which ARM takes in `properties` alone."""
+    subnet = {"id": "/subscriptions/s/subnets/a", "privateEndpointNetworkPolicies": "Disabled"}
+    body = shape.body_of(TYPES["network:PrivateEndpoint"], {"subnet": subnet, "location": "westeurope"})
+
+    assert body["properties"]["subnet"] == {
+        "id": "/subscriptions/s/subnets/a", "properties": {"privateEndpointNetworkPolicies": "Disabled"},
+    }  # fmt: skip

@@ -1,0 +1,98 @@
+"""azure-native on Azure's bad days, by localcloud's fault injection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.cloud import Cloud
+from localcloud.testing.plugin_process import Plain, Plugin, Refused
+
+ACCOUNT = "azure-native:storage:StorageAccount"
+
+
+@pytest.fixture
+def fault(cloud: Cloud, azure: AzureSession) -> Iterator[Callable[..., None]]:
+    token = azure.credential.get_token("https://management.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"{cloud.settings.gateway_url}/_localcloud/faults"
+
+    def add(**rule: Any) -> None:
+        answer = requests.post(url, json=rule, headers=headers, timeout=30)
+        assert answer.ok, answer.text
+
+    yield add
+    requests.delete(url, headers=headers, timeout=30)
+
+
+def account(group_name: str) -> Plain:
+    return {
+        "accountName": unique("st"), "resourceGroupName": group_name, "kind": "StorageV2", "location": "westeurope",
+        "sku": {"name": "Standard_LRS"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 0}, {"status": 503, "retry_after": 0}, {"drop": True}])
+def test_throttling_and_short_outages_are_waited_out(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
+) -> None:
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", count=2, **kind)
+
+    made = azure_native.create(ACCOUNT, inputs)
+
+    assert made.outputs["name"] == inputs["accountName"]
+
+
+def test_an_operation_that_fails_is_told_and_may_be_tried_again(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None]
+) -> None:
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", operation=True, count=1, code="OutOfCapacity")
+
+    with pytest.raises(Refused, match=r'Code="OutOfCapacity" Message="Fault injection let this operation fail."'):
+        azure_native.create(ACCOUNT, inputs)
+    made = azure_native.create(ACCOUNT, inputs)
+
+    assert made.outputs["provisioningState"] == "Succeeded"
+
+
+def test_a_missing_right_is_told_at_once(azure_native: Plugin, group_name: str, fault: Callable[..., None]) -> None:
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", status=403, code="AuthorizationFailed")
+
+    with pytest.raises(Refused, match=r'^Status=403 Code="AuthorizationFailed"'):
+        azure_native.create(ACCOUNT, inputs)
+
+
+@pytest.mark.parametrize("code", ["StorageAccountOperationInProgress", "AnotherOperationInProgress"])
+def test_a_conflict_that_is_answered_directly_is_waited_out(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None], code: str
+) -> None:
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", status=409, code=code, count=2)
+
+    made = azure_native.create(ACCOUNT, inputs)
+
+    assert made.outputs["name"] == inputs["accountName"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"status": 409, "code": "ConcurrentUpdateError", "retry_after": 0},
+        {"operation": True, "code": "StorageAccountOperationInProgress"},
+    ],
+)
+def test_other_conflicts_and_those_inside_an_operation_are_told_at_once(
+    azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
+) -> None:
+    """As the vendor's provider does: it repeats direct answers with two codes, and nothing that was accepted."""
+    inputs = account(group_name)
+    fault(path=f"*{inputs['accountName']}", method="PUT", count=1, **kind)
+
+    with pytest.raises(Refused, match=f'Code="{kind["code"]}"'):
+        azure_native.create(ACCOUNT, inputs)

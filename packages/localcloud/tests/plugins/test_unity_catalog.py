@@ -1,0 +1,178 @@
+"""The databricks provider's Unity Catalog resources against a workspace that has a metastore."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service import catalog as uc
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.plugin_process import Made, Plain, Plugin, Refused
+
+CREDENTIAL = "databricks:index/storageCredential:StorageCredential"
+LOCATION = "databricks:index/externalLocation:ExternalLocation"
+CATALOG = "databricks:index/catalog:Catalog"
+SCHEMA = "databricks:index/schema:Schema"
+VOLUME = "databricks:index/volume:Volume"
+GRANTS = "databricks:index/grants:Grants"
+NO_CHANGE = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A plugin and a client of the same workspace, and an access connector."""
+
+    plugin: Plugin
+    client: WorkspaceClient
+    connector: str
+
+    def location(self, **more: object) -> Plain:
+        """Inputs of a location that nothing else has. Nobody checks that there is storage behind it."""
+        url = f"abfss://data@{unique('st')}.dfs.core.windows.net/"
+        return {"name": unique("loc"), "url": url, "credentialName": "shared_cred", "skipValidation": True, **more}
+
+
+@pytest.fixture(scope="module")
+def stage(azure: AzureSession) -> Iterator[Stage]:
+    group = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
+    azure.put(group, "2024-03-01", {"location": "francecentral"})
+    workspace = f"{group}/providers/Microsoft.Databricks/workspaces/dbw-unity"
+    properties = {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"}
+    body = {"location": "francecentral", "sku": {"name": "premium"}, "properties": properties}
+    host = f"https://{azure.put(workspace, '2026-01-01', body)['properties']['workspaceUrl']}"
+    connector = f"{group}/providers/Microsoft.Databricks/accessConnectors/dbac-unity"
+    azure.put(connector, "2026-01-01", {"location": "francecentral", "identity": {"type": "SystemAssigned"}})
+    made = Plugin("databricks", dict(os.environ))
+    made.configure(host=host, azureWorkspaceResourceId=workspace)
+    client = WorkspaceClient(host=host, auth_type="azure-client-secret", azure_tenant_id=os.environ["AZURE_TENANT_ID"])
+    identity = uc.AzureManagedIdentityRequest(connector)
+    client.storage_credentials.create("shared_cred", azure_managed_identity=identity)
+    yield Stage(made, client, connector)
+    assert made.stop() == ""
+    azure.finish(azure.arm("DELETE", group, "2024-03-01"))
+
+
+@pytest.fixture
+def catalog(stage: Stage) -> Iterator[tuple[Made, Plain]]:
+    place = stage.location()
+    location = stage.plugin.create(LOCATION, place)
+    inputs = {"name": unique("cat"), "storageRoot": f"{place['url']}unity/", "forceDestroy": True}
+    made = stage.plugin.create(CATALOG, inputs)
+    yield made, inputs
+    stage.plugin.delete(CATALOG, made)
+    stage.plugin.delete(LOCATION, location)
+    assert stage.plugin.read(LOCATION, location.id, location)[0] is None
+
+
+def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
+    identity = {"accessConnectorId": stage.connector}
+    inputs = {"name": unique("cred"), "azureManagedIdentity": identity, "comment": "one"}
+    made = stage.plugin.create(CREDENTIAL, inputs)
+    refreshed, seen = stage.plugin.read(CREDENTIAL, made.id, made)
+    assert seen == inputs and refreshed is not None
+    assert stage.plugin.diff(CREDENTIAL, refreshed, inputs).changes == NO_CHANGE
+    assert made.id == inputs["name"] and made.outputs["storageCredentialId"]
+    _, imported = stage.plugin.read(CREDENTIAL, made.id)
+    assert {key: imported[key] for key in inputs} == inputs
+    without = {key: value for key, value in inputs.items() if key != "comment"} | {"readOnly": True}
+    changed = stage.plugin.update(CREDENTIAL, made, without)
+    assert changed.outputs["readOnly"] is True
+    assert stage.client.storage_credentials.get(made.id).comment == "", "a comment that is given no more is gone"
+    assert list(stage.plugin.diff(CREDENTIAL, made, inputs | {"name": "other"}).replaces) == ["name"]
+    stage.plugin.delete(CREDENTIAL, changed)
+    assert stage.plugin.read(CREDENTIAL, made.id, changed) == (None, {})
+
+
+def test_a_catalog_s_own_schema_goes_at_once_as_with_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+    made, inputs = catalog
+    assert {one.name for one in stage.client.schemas.list(made.id)} == {"information_schema"}
+    refreshed, seen = stage.plugin.read(CATALOG, made.id, made)
+    assert seen == inputs and refreshed is not None, "the slash that Databricks drops is no change"
+    assert stage.plugin.diff(CATALOG, refreshed, inputs).changes == NO_CHANGE
+    changed = stage.plugin.diff(CATALOG, made, inputs | {"storageRoot": f"{inputs['storageRoot']}more"})
+    assert list(changed.replaces) == ["storageRoot"]
+
+
+def test_a_schema_and_a_volume(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+    given = {"catalogName": catalog[0].id, "name": "training", "properties": {"my_Key": "v"}, "forceDestroy": True}
+    schema = stage.plugin.create(SCHEMA, given)
+    assert schema.id == f"{catalog[0].id}.training" and schema.outputs["schemaId"]
+    assert stage.plugin.read(SCHEMA, schema.id, schema)[1] == given
+    owned = stage.plugin.update(SCHEMA, schema, given | {"owner": "account users"})
+    assert owned.outputs["owner"] == "account users"
+    volume = {"catalogName": catalog[0].id, "schemaName": "training", "name": "files", "volumeType": "MANAGED"}
+    made = stage.plugin.create(VOLUME, volume)
+    assert made.id == f"{schema.id}.files" and stage.plugin.read(VOLUME, made.id, made)[1] == volume
+    stage.plugin.delete(VOLUME, made)
+    stage.plugin.delete(SCHEMA, owned)
+    assert stage.plugin.read(SCHEMA, schema.id, schema)[0] is None
+
+
+def test_what_a_killed_run_made_is_taken_over_and_another_s_is_not(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+    made, inputs = catalog
+    assert stage.plugin.create(CATALOG, inputs).id == made.id
+    with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{made.id}' already exists"):
+        stage.plugin.create(CATALOG, inputs | {"storageRoot": f"{inputs['storageRoot']}of-another-stack"})
+
+
+def test_an_isolated_object_is_open_to_the_workspace_that_declares_it(stage: Stage) -> None:
+    inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
+    made = stage.plugin.create(LOCATION, inputs)
+    assert stage.plugin.read(LOCATION, made.id, made)[1] == inputs
+    here = int(stage.client.metastores.current().workspace_id)
+    bindings = stage.client.workspace_bindings
+    assert [one.workspace_id for one in bindings.get_bindings("external_location", made.id)] == [here]
+    bindings.update_bindings("external_location", made.id, remove=[uc.WorkspaceBinding(here)])
+    stage.plugin.delete(LOCATION, made)
+    assert stage.plugin.read(LOCATION, made.id, made)[0] is None
+
+
+def test_another_metastore_than_the_workspace_s_is_refused(stage: Stage) -> None:
+    with pytest.raises(Refused, match="metastoreId is other, and the workspace is assigned to the metastore"):
+        stage.plugin.create(LOCATION, stage.location(metastoreId="other"))
+    own = stage.client.metastores.summary().metastore_id
+    made = stage.plugin.create(LOCATION, stage.location(metastoreId=own))
+    stage.plugin.delete(LOCATION, made)
+
+
+def test_grants_are_what_they_say_and_nothing_else(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+    me = str(stage.client.current_user.me().user_name)
+    given = {"catalog": catalog[0].id, "grants": [
+        {"principal": "account users", "privileges": ["use catalog", "BROWSE"]},
+        {"principal": me, "privileges": ["USE_CATALOG"]},
+    ]}  # fmt: skip
+    inputs, failures = stage.plugin.check(GRANTS, given)
+    assert failures == []
+    made = stage.plugin.create(GRANTS, inputs)
+    assert made.id == f"catalog/{catalog[0].id}"
+    refreshed, seen = stage.plugin.read(GRANTS, made.id, made)
+    assert seen == inputs and refreshed is not None
+    turned, _ = stage.plugin.check(GRANTS, {**given, "grants": given["grants"][::-1]})
+    assert stage.plugin.diff(GRANTS, refreshed, turned).changes == NO_CHANGE, "grants have no order"
+    others = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal=me)]
+    stage.client.grants.update("catalog", catalog[0].id, changes=others)
+    _, drifted = stage.plugin.read(GRANTS, made.id, made)
+    assert {"principal": me, "privileges": ["SELECT", "USE_CATALOG"]} in drifted["grants"], "drift shows"
+    stage.plugin.update(GRANTS, made, inputs)
+    assert stage.plugin.read(GRANTS, made.id, made)[1] == inputs, "and goes"
+    _, imported = stage.plugin.read(GRANTS, made.id)
+    assert imported == inputs
+    stage.plugin.delete(GRANTS, made)
+    assert stage.client.grants.get("catalog", catalog[0].id).privilege_assignments in (None, [])
+    assert stage.plugin.read(GRANTS, made.id, made) == (None, {}), "an empty list reads as gone, as with the vendor"
+
+
+def test_grants_name_one_object(stage: Stage) -> None:
+    grants = [{"principal": "account users", "privileges": ["SELECT"]}]
+    with pytest.raises(Refused, match=r"grants need exactly one of .*, and were given \['catalog', 'schema'\]"):
+        stage.plugin.create(GRANTS, {"catalog": "a", "schema": "a.b", "grants": grants})
+
+
+def test_the_service_s_refusals_are_told(stage: Stage) -> None:
+    with pytest.raises(Refused, match=r"^INVALID_PARAMETER_VALUE: No parent external location found for path"):
+        stage.plugin.create(CATALOG, {"name": unique("cat"), "storageRoot": "abfss://c@nowhere.dfs.core.windows.net/"})
+    with pytest.raises(Refused, match=r"^PERMISSION_DENIED: .*does not have READ permissions on url"):
+        stage.plugin.create(LOCATION, stage.location(skipValidation=False))

@@ -1,0 +1,72 @@
+"""One change of a filesystem's tree at a time, and nobody who looks in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from localcloud.storage.dfs.tree import Turns
+
+KEY = ("account", "data")
+
+
+async def _change(turns: Turns, seen: list[str], name: str, *, key: tuple[str, str] = KEY) -> None:
+    async with turns.changing(*key):
+        seen.append(f"{name} in")
+        await asyncio.sleep(0.01)
+        seen.append(f"{name} out")
+
+
+async def _read(turns: Turns, seen: list[str], name: str) -> None:
+    async with turns.reading(*KEY):
+        seen.append(f"{name} in")
+        await asyncio.sleep(0.01)
+        seen.append(f"{name} out")
+
+
+def test_changes_come_one_after_the_other() -> None:
+    async def run() -> list[str]:
+        turns, seen = Turns(), list[str]()
+        await asyncio.gather(*(_change(turns, seen, str(number)) for number in range(3)))
+        return seen
+
+    seen = asyncio.run(run())
+    assert [one.split()[1] for one in seen] == ["in", "out"] * 3
+
+
+def test_readers_are_together_and_never_in_a_change() -> None:
+    async def run() -> list[str]:
+        turns, seen = Turns(), list[str]()
+        await asyncio.gather(
+            _read(turns, seen, "a"), _read(turns, seen, "b"), _change(turns, seen, "C"), _read(turns, seen, "d")
+        )
+        return seen
+
+    assert asyncio.run(run()) == ["a in", "b in", "a out", "b out", "C in", "C out", "d in", "d out"]
+
+
+def test_another_filesystem_has_turns_of_its_own() -> None:
+    async def run() -> list[str]:
+        turns, seen = Turns(), list[str]()
+        await asyncio.gather(_change(turns, seen, "1"), _change(turns, seen, "2", key=("account", "other")))
+        return seen
+
+    assert asyncio.run(run()) == ["1 in", "2 in", "1 out", "2 out"]
+
+
+@pytest.mark.parametrize("waits", ["for a reader", "for a change"])
+def test_who_goes_away_while_waiting_holds_up_nobody(waits: str) -> None:
+    async def run() -> list[str]:
+        turns, seen = Turns(), list[str]()
+        first = _read(turns, seen, "first") if waits == "for a reader" else _change(turns, seen, "first")
+        holder = asyncio.create_task(first)
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(_change(turns, seen, "gone"))
+        await asyncio.sleep(0.002)
+        waiting.cancel()
+        await asyncio.gather(holder, waiting, return_exceptions=True)
+        async with asyncio.timeout(1):
+            await _change(turns, seen, "last")
+        return seen
+
+    assert asyncio.run(run()) == ["first in", "first out", "last in", "last out"]

@@ -1,0 +1,99 @@
+"""Inputs of tasks: of those that the bundled schema has not, and what a schema cannot say of those that it has.
+
+Sources: task.json of PublishCodeCoverageResultsV2, AzureCLIV2, InvokeRestApiV1 and DockerV2 in
+microsoft/azure-pipelines-tasks, and of pulumi/pulumi-az-pipelines-task; the four inputs of AzureMLJobWaitTask@1 in
+learn.microsoft.com/azure/machine-learning/how-to-devops-machine-learning; agentless tasks and what they may not do in
+learn.microsoft.com/azure/devops/pipelines/process/phases ("Server jobs").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_runner.model import Job, Pipeline
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Names as the task has them, aliases too: Azure Pipelines takes any of them. `switches` are booleans."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        text = {"type": ["string", "number"]}
+        names: dict[str, Any] = {name: text for name in (*self.required, *self.optional)}
+        names |= {name: {"type": ["boolean", "string"]} for name in self.switches}
+        return {"properties": names, "additionalProperties": False, "required": list(self.required)}
+
+
+# Of extensions, and newer than the bundled schema (1.261).
+UNLISTED: Mapping[str, Inputs] = {
+    "PublishCodeCoverageResults@2": Inputs(("summaryFileLocation",), ("pathToSources",), ("failIfCoverageEmpty",)),
+    "AzureMLJobWaitTask@1": Inputs(
+        ("serviceConnection", "resourceGroupName", "azureMLWorkspaceName", "azureMLJobName")
+    ),
+    "Pulumi@1": Inputs(
+        ("stack",),
+        ("azureSubscription", "command", "loginArgs", "args", "cwd", "versionSpec"),
+        ("createStack", "createPrComment", "useThreadedPrComments"),
+    ),
+}
+
+# Task, the input that decides and its value, the input that is then needed (task.json: `visibleRule` and `required`).
+_NEEDED_WHEN = (
+    ("azurecli@2", "scriptlocation", "inlinescript", "inlineScript"),
+    ("azurecli@2", "scriptlocation", "scriptpath", "scriptPath"),
+    ("invokerestapi@1", "connectiontype", "connectedservicename", "serviceConnection"),
+    ("invokerestapi@1", "connectiontype", "connectedservicenamearm", "azureServiceConnection"),
+    ("docker@2", "command", "login", "containerRegistry"),
+    ("docker@2", "command", "push", "repository"),
+)
+_AGENTLESS = {
+    "delay@1", "azurefunction@1", "invokerestapi@1", "manualvalidation@0", "manualvalidation@1",
+    "publishtoazureservicebus@1", "publishtoazureservicebus@2", "azuremonitor@1", "queryworkitems@0",
+    "azuremljobwaittask@1",
+}  # fmt: skip
+
+
+def branches() -> list[dict[str, Any]]:
+    """What the bundled schema's list of tasks lacks, in its own form."""
+    return [
+        {
+            "properties": {"task": {"pattern": f"^{name}$"}, "inputs": inputs.schema()},
+            "required": ["task", "inputs"],
+        }
+        for name, inputs in UNLISTED.items()
+    ]
+
+
+def problems(pipeline: Pipeline) -> list[str]:
+    """One line for each task that lacks an input it needs, or cannot run where it stands."""
+    found: list[str] = []
+    for stage in pipeline.stages:
+        for job in stage.jobs:
+            where = f"{stage.name}.{job.name}"
+            found += [f"{where}: {line}" for line in (*_needed(job), *_misplaced(job))]
+    return found
+
+
+def _needed(job: Job) -> Iterator[str]:
+    for step in (*job.steps, *job.on_failure, *job.on_success):
+        if step.kind != "task":
+            continue
+        given = {name.lower(): str(value) for name, value in step.inputs.items()}
+        for task, decides, value, needed in _NEEDED_WHEN:
+            if step.what.lower() == task and given.get(decides, "").lower() == value and not given.get(needed.lower()):
+                yield f"{step.what} with {decides} {given[decides]} needs the input {needed}"
+
+
+def _misplaced(job: Job) -> Iterator[str]:
+    for step in job.steps:
+        agentless = step.kind == "task" and step.what.lower() in _AGENTLESS
+        if job.server and not agentless:
+            yield f"{step.what.splitlines()[0]} needs an agent, and this job has none (pool: server)"
+        if agentless and not job.server:
+            yield f"{step.what} runs without an agent only (pool: server)"

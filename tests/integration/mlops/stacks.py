@@ -1,0 +1,169 @@
+"""Stacks as far as mlops' verbs look at them once all is published: workspace, endpoint, runs, training data, registry.
+
+What `pulumi up`, `mlops publish` and a training run leave is made by plain requests, so that a test takes seconds; the
+step of the pipeline trains nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.ai.ml.entities import BatchEndpoint, Model
+from azure.storage.blob import BlobServiceClient
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.workspace_session import ML, MlWorkspace, make_workspace
+
+from contract.outputs import PlatformOutputs
+from mlops import jobs, publish
+from mlops.clients import Clients
+from mlops.publish import MODEL
+
+Json = dict[str, Any]
+
+STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
+_REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
+_SPACE = "https://stdataopsmlstate.blob.core.windows.net"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`clients` are what mlops makes of its outputs."""
+
+    workspace: MlWorkspace
+    clients: Clients
+    step: str
+
+    @property
+    def default(self) -> str:
+        found = self.workspace.client.batch_endpoints.get(self.clients.outputs.batch_endpoint)
+        return str(found.defaults.deployment_name)
+
+    def models(self) -> dict[str, Json]:
+        """Tags by version."""
+        listed = self.workspace.client.models.list(name=MODEL)
+        return {str(one.version): dict(one.tags) for one in listed}
+
+    def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
+        """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
+        azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
+        component = f"{id_}/components/diabetes_training/versions/{version}"
+        fingerprint = publish.plan(self.clients, version).fingerprint
+        spec: Json = {
+            "type": "pipeline",
+            "inputs": {name: {"type": "string"} for name in ("data_uri", "data_version", "code_version")},
+            "outputs": {},
+            "jobs": {"train": {"type": "command", "componentId": self.step, "inputs": {}}},
+        }
+        if notebook is not None:
+            spec["jobs"]["train"]["inputs"] = {"notebook_path": {"job_input_type": "literal", "value": notebook}}
+        azure.put(component, ML, {"properties": {"componentSpec": spec}})
+        body: Json = {
+            "location": "westeurope",
+            "tags": {"code_version": version, "commit": commit, "fingerprint": fingerprint},
+            "properties": {
+                "deploymentConfiguration": {
+                    "deploymentConfigurationType": "PipelineComponent",
+                    "componentId": {"assetId": component, "referenceType": "Id"},
+                    "settings": {"default_compute": self.workspace.compute},
+                }
+            },
+        }
+        azure.finish(azure.arm("PUT", f"{id_}/batchEndpoints/{endpoint}/deployments/v-{version}", ML, body))
+        if not keep_default:
+            publish.make_default(self.clients, f"v-{version}")
+
+    def train(self, version: str, commit: str, folder: Path) -> str:
+        """A run of the published version, and the model that it would have registered; the model's version."""
+        job = jobs.start(self.clients, f"v-{version}", version, f"data-of-{version}", "abfss://none")
+        assert self.workspace.finished(job.name).status == "Completed"
+        weights = folder / f"model-{version}"
+        weights.mkdir()
+        (weights / "MLmodel").write_text(f"model_uuid: of-{version}\n")
+        lineage = {
+            "commit": commit, "code_version": version, "data_version": f"data-of-{version}",
+            "training_run": f"{job.name}-train", "pipeline_run": job.name, "metric.mse": "0.5",
+        }  # fmt: skip
+        model = Model(name=MODEL, path=str(weights), type="mlflow_model", tags=lineage)
+        return str(self.workspace.client.models.create_or_update(model).version)
+
+
+def make_stack(azure: AzureSession, environment: str, registry: str | None, command: str = "true") -> Stack:
+    """`command` is the pipeline's only step."""
+    workspace = make_workspace(azure, unique(f"aml-{environment}-"))
+    workspace.blobs().create_container("trainingdata")
+    endpoint = unique("bep")
+    workspace.client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint)).result()
+    step = f"{workspace.id}/components/train/versions/1"
+    spec = {"type": "command", "command": command, "environment": workspace.environment, "inputs": {}, "outputs": {}}
+    azure.put(step, ML, {"properties": {"componentSpec": spec}})
+    outputs = PlatformOutputs(
+        environment=environment, location="westeurope", tenant_id=azure.tenant_id,
+        subscription_id=azure.subscription_id, resource_group=workspace.group.rsplit("/", 1)[-1],
+        workspace_name=workspace.name, compute_name=workspace.compute, identity_id=workspace.identity_id,
+        identity_client_id=workspace.identity["clientId"], training_account=workspace.account,
+        training_container="trainingdata", training_datastore="trainingdata", container_registry="none.azurecr.io",
+        key_vault_uri="https://none.vault.azure.net", databricks_workspace_id=workspace.id,
+        databricks_host="https://adb-1.1.azuredatabricks.net", instance_pool_id="none", cluster_policy_id="none",
+        spark_version="none", notebook_folder="/dataopsml/notebooks", batch_endpoint=endpoint, model_registry=registry,
+    )  # fmt: skip
+    return Stack(workspace, Clients(outputs), step)
+
+
+def remove_stack(stack: Stack) -> None:
+    azure, workspace = stack.workspace.azure, stack.workspace
+    azure.finish(azure.arm("DELETE", workspace.id, ML, forceToPurge="true"))
+    azure.finish(azure.arm("DELETE", workspace.group, "2024-03-01"))
+
+
+def make_registry(azure: AzureSession, group: str, name: str) -> str:
+    """Its id."""
+    region = {
+        "location": "westeurope",
+        "storageAccountDetails": [{"systemCreatedStorageAccount": {"storageAccountType": "Standard_LRS"}}],
+        "acrDetails": [{"systemCreatedAcrAccount": {"acrAccountSku": "Premium"}}],
+    }
+    id_ = f"{group}/providers/Microsoft.MachineLearningServices/registries/{name}"
+    body = {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "properties": {"regionDetails": [region]}}
+    azure.put(id_, ML, body)
+    return id_
+
+
+def grant_registry(azure: AzureSession, registry: str, object_id: str) -> None:
+    """AzureML Registry User, as the stack that makes the registry gives it to its `users`."""
+    role = f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{_REGISTRY_USER}"
+    properties = {"principalId": object_id, "principalType": "ServicePrincipal", "roleDefinitionId": role}
+    name = f"{registry}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    azure.put(name, "2022-04-01", {"properties": properties})
+
+
+def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> None:
+    """The stack's outputs in a state of its own, in its environment's container. `project` has Pulumi.yaml."""
+    name = stack.clients.outputs.environment
+    containers = BlobServiceClient(_SPACE, credential=stack.workspace.azure.credential)
+    if not containers.get_container_client(f"state-{name}").exists():
+        containers.create_container(f"state-{name}")
+    resource = {
+        "urn": f"urn:pulumi:{name}::dataopsml::pulumi:pulumi:Stack::dataopsml-{name}",
+        "type": "pulumi:pulumi:Stack",
+        "custom": False,
+        "outputs": stack.clients.outputs.model_dump(),
+    }
+    backend = environment | {"PULUMI_BACKEND_URL": STATE.format(name)}
+
+    def pulumi(*words: str, given: str | None = None) -> str:
+        command = ["pulumi", "--non-interactive", "stack", *words]
+        done = subprocess.run(
+            command, cwd=project, env=backend, input=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    pulumi("select", name, "--create")
+    state = json.loads(pulumi("export", "--stack", name))
+    state["deployment"]["resources"] = [resource]
+    pulumi("import", "--stack", name, given=json.dumps(state))

@@ -1,0 +1,81 @@
+"""What mlops and the notebook step do with storage: names from outside, and whether a notebook wrote anything."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import ContainerClient
+from localcloud.testing.azure_session import AzureSession
+from localcloud.testing.cloud import Cloud
+from localcloud.testing.lake import Lake, make_lake
+from localcloud.testing.principals import IdentityCredential
+
+from mlops import training_data
+from mlops.components.run_databricks_notebook.src.output_folder import has_files
+from mlops.errors import InvalidError
+
+_ODD = "a $(touch made)`touch made`';\"&|##vso[task.setvariable variable=X]März%41.csv"
+
+
+@pytest.fixture
+def lake(azure: AzureSession, group: str) -> Lake:
+    return make_lake(azure, group)
+
+
+@pytest.fixture
+def clients(azure: AzureSession, lake: Lake) -> Any:
+    account = f"https://{lake.name}.blob.core.windows.net"
+    return SimpleNamespace(training=ContainerClient(account, "data", credential=azure.credential))
+
+
+def test_a_file_of_any_name_in_incoming_is_taken_and_named_by_its_hash_alone(clients: Any, tmp_path: Path) -> None:
+    content = b"a,b\n1,2\n"
+    clients.training.upload_blob(f"incoming/{_ODD}", content)
+    clients.training.upload_blob("incoming/not-data.txt", b"x")
+
+    data = training_data.newest_incoming(clients, tmp_path)
+
+    assert data is not None and data.file.read_bytes() == content
+    assert data.file.parent == tmp_path and data.name == f"incoming/{_ODD}"
+    assert training_data.upload(clients, data) and not training_data.upload(clients, data)
+    blob = clients.training.get_blob_client(f"data/{hashlib.sha256(content).hexdigest()}/data.csv")
+    assert blob.download_blob().readall() == content
+    assert blob.get_blob_properties().metadata["name"].startswith("a%20%24%28touch%20made%29%60touch")
+    assert data.uri("acct", "box").endswith(f"/{blob.blob_name}")
+
+
+def test_an_empty_file_in_incoming_is_refused_by_a_name_that_is_safe_to_print(clients: Any, tmp_path: Path) -> None:
+    clients.training.upload_blob("incoming/##vso[x]y.csv", b"")
+
+    with pytest.raises(InvalidError, match=r"^The data file incoming/%23%23vso%5Bx%5Dy\.csv is empty"):
+        training_data.newest_incoming(clients, tmp_path)
+
+
+def test_a_folder_has_files_when_there_is_one_below_it(azure: AzureSession, lake: Lake) -> None:
+    base = f"abfss://data@{lake.name}.dfs.core.windows.net"
+    lake.data.create_directory("out/run-1/deep")
+    assert not has_files(azure.credential, f"{base}/out/run-1"), "folders are no files"
+    assert not has_files(azure.credential, f"{base}/out/run-2/"), "it does not exist"
+    for number in range(101):  # more than a page
+        lake.data.create_directory(f"out/run-1/{number:03}")
+    lake.data.create_file("out/run-1/deep/part-0.parquet")
+
+    assert has_files(azure.credential, f"{base}/out/run-1")
+    with pytest.raises(ValueError, match="is not abfss://"):
+        has_files(azure.credential, "/dbfs/out")
+    with pytest.raises(HttpResponseError, match="404 FilesystemNotFound"):
+        has_files(azure.credential, base.replace("data@", "none@") + "/out")
+
+
+def test_who_may_not_list_a_folder_is_told(cloud: Cloud, azure: AzureSession, lake: Lake, group: str) -> None:
+    identity_id = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-lister"
+    identity = azure.put(identity_id, "2023-01-31", {"location": "westeurope"})["properties"]
+    credential: Any = IdentityCredential(cloud, identity["principalId"])
+
+    with pytest.raises(HttpResponseError, match="403 AuthorizationPermissionMismatch"):
+        has_files(credential, f"abfss://data@{lake.name}.dfs.core.windows.net/out")

@@ -1,0 +1,262 @@
+"""A model's way from staging to prod and back, by mlops' own commands and the real clients."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.ai.ml.entities import Model
+from azure.core.exceptions import HttpResponseError
+from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.principals import IdentityCredential
+from localcloud.testing.workspace_session import ML
+
+from infra.stack_file import ROOT
+from mlops import candidates, promote, publish, rollback, shared
+from mlops.clients import Clients
+from mlops.errors import GateError, MissingError
+from mlops.promote import Promotion
+from mlops.publish import MODEL
+from tests.integration.mlops.stacks import (
+    STATE,
+    Stack,
+    grant_registry,
+    make_registry,
+    make_stack,
+    remove_stack,
+    write_state,
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`said` is what mlops told its user."""
+
+    staging: Stack
+    prod: Stack
+    registry: str
+    said: list[str]
+
+    def both(self, version: str, folder: Path) -> str:
+        """A build on its way: published on staging and trained there, published on prod; the model's version."""
+        self.staging.publish(version, f"commit-{version}")
+        model = self.staging.train(version, f"commit-{version}", folder)
+        self.prod.publish(version, f"commit-{version}", keep_default=True)
+        return model
+
+    def promote(self, version: str | None = None) -> Promotion:
+        return promote.promote(self.staging.clients, self.prod.clients, version, self.said.append)
+
+    def rollback(self) -> Promotion:
+        return rollback.rollback(self.prod.clients, self.said.append)
+
+
+@pytest.fixture
+def pair(azure: AzureSession) -> Iterator[Pair]:
+    name = unique("mlr")
+    staging, prod = make_stack(azure, "staging", name), make_stack(azure, "prod", name)
+    registry = make_registry(azure, staging.workspace.group, name)
+    yield Pair(staging, prod, registry, [])
+    azure.finish(azure.arm("DELETE", registry, ML))
+    for one in (staging, prod):
+        remove_stack(one)
+
+
+def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path) -> None:
+    """As a person does it who may act on both: the shell is signed in to prod's state, staging's is found beside it."""
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(ROOT / "Pulumi.yaml", project)
+    environment = {**os.environ, **cloud.environment}
+    for stack in (pair.staging, pair.prod):
+        write_state(stack, project, environment)
+    pair.both("1", tmp_path)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mlops", "promote", "--from", "staging", "--to", "prod"],
+        cwd=ROOT, env=environment | {"PULUMI_BACKEND_URL": STATE.format("prod")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "gate: staging:diabetes:1 was trained and tested by run" in done.stdout
+    (tags,) = pair.prod.models().values()
+    tested = pair.staging.models()["1"]
+    assert tags["promoted_from"] == "staging:diabetes:1"
+    assert {name: tags[name] for name in ("commit", "data_version", "pipeline_run", "metric.mse")} == {
+        "commit": "commit-1", "data_version": "data-of-1", "pipeline_run": tested["pipeline_run"], "metric.mse": "0.5",
+    }  # fmt: skip
+    assert tested["promoted_to.prod"].startswith("1 at ")
+    registry = pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry))
+    assert [one.version for one in registry.models.list(name=MODEL)] == ["staging-1-1"]
+    assert pair.prod.default == "v-1"
+
+
+def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        model = pair.both(version, tmp_path)
+        shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+        assert pair.prod.default == "v-1", "the first deployment is the default; another one waits for its promotion"
+        promote.promote_shared("staging", pair.prod.clients, None, pair.said.append)
+    assert (model, pair.prod.default) == ("2", "v-2")
+
+    assert pair.rollback().deployment == "v-1"
+    assert pair.prod.default == "v-1"
+    assert "rolled_back_at" in pair.prod.models()["2"]
+
+    pair.promote()
+    assert pair.prod.default == "v-1", "what was rolled back is not taken again unasked"
+    assert pair.said[-1].endswith("was rolled back: give --model-version 2 to promote it again")
+    pair.promote("2")
+    assert pair.prod.default == "v-2"
+    assert "rolled_back_at" not in pair.prod.models()["2"]
+
+
+def test_prod_s_identity_takes_what_staging_shared_and_may_not_look_into_staging(
+    pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
+) -> None:
+    pair.both("1", tmp_path)
+    shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+    deployer = pair.prod.workspace.identity["principalId"]
+    azure.assign(pair.prod.workspace.group, "Contributor", deployer)
+    staging, prod = (_as(deployer, stack, cloud) for stack in (pair.staging, pair.prod))
+
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+        promote.promote_shared("staging", prod, None, pair.said.append)
+    grant_registry(azure, pair.registry, deployer)
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+        promote.promote(staging, prod, None, pair.said.append)
+    assert pair.prod.models() == {}
+
+    promote.promote_shared("staging", prod, None, pair.said.append)
+
+    assert pair.prod.models()["1"]["promoted_from"] == "staging:diabetes:1"
+
+
+def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
+    clients = Clients(stack.clients.outputs)
+    vars(clients)["credential"] = IdentityCredential(cloud, object_id)
+    return clients
+
+
+def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_path: Path) -> None:
+    pair.both("1", tmp_path)
+    with pytest.raises(MissingError, match="There is no promotion to roll back on prod"):
+        pair.rollback()
+
+    pair.promote()
+    before = pair.prod.models()
+    with pytest.raises(MissingError, match="nothing to go back to: version 1 of diabetes was the first"):
+        pair.rollback()
+    assert (pair.prod.default, pair.prod.models()) == ("v-1", before)
+
+
+def test_a_rollback_leaves_an_endpoint_alone_that_somebody_moved(pair: Pair, tmp_path: Path) -> None:
+    pair.both("1", tmp_path)
+    pair.promote()
+    pair.prod.publish("2", "commit-2")
+
+    with pytest.raises(GateError, match=r"default is v-2, not v-1, .*somebody has moved it"):
+        pair.rollback()
+
+    assert pair.prod.default == "v-2"
+
+
+def _unseat(stack: Stack) -> None:
+    """Update the endpoint as a client does that does not know its default: by a PUT without it."""
+    azure, id_ = stack.workspace.azure, f"{stack.workspace.id}/batchEndpoints/{stack.clients.outputs.batch_endpoint}"
+    body = {"location": "westeurope", "tags": {"cost_center": "other"}, "properties": {"authMode": "AADToken"}}
+    azure.put(id_, ML, body)
+    assert publish.published(stack.clients) is None
+
+
+def test_a_promotion_whose_deployment_lost_its_place_puts_it_back(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    _unseat(pair.prod)
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(pair.prod.clients.outputs.model_dump_json())
+    status = subprocess.run(
+        [sys.executable, "-m", "mlops", "status", "--stack", "prod", "--outputs", str(outputs)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    done = pair.promote()
+
+    assert "The endpoint has deployments (v-1, v-2), and none is its default: publish or promote again." in (
+        " ".join(status.stdout.split())
+    ), status.stderr
+    assert (done.deployment, pair.prod.default) == ("v-2", "v-2")
+    assert pair.said[-1].endswith("had lost its default, v-2 is it again")
+    assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
+
+
+def test_a_rollback_of_a_deployment_that_lost_its_place_goes_back_all_the_same(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    _unseat(pair.prod)
+
+    assert pair.rollback().deployment == "v-1"
+    assert pair.prod.default == "v-1"
+
+
+def test_a_rollback_to_a_deployment_that_is_of_another_commit_by_now_is_refused(pair: Pair, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        pair.both(version, tmp_path)
+        pair.promote()
+    pair.prod.publish("1", "commit-9", keep_default=True)
+
+    with pytest.raises(GateError, match="deployment v-1 is of commit commit-9, and was of commit-1"):
+        pair.rollback()
+
+    assert pair.prod.default == "v-2"
+
+
+def test_a_lineage_that_staging_did_not_test_is_refused_and_prod_is_untouched(pair: Pair, tmp_path: Path) -> None:
+    pair.both("1", tmp_path)
+    model = pair.staging.workspace.client.models.get(MODEL, "1")
+    model.tags = dict(model.tags) | {"data_version": "other-data"}
+    pair.staging.workspace.client.models.create_or_update(model)
+
+    with pytest.raises(GateError, match=r"data_version of the model is other-data, but .* tested data-of-1"):
+        pair.promote()
+
+    _nothing_came(pair)
+
+
+def test_a_model_whose_code_prod_has_from_another_commit_is_refused(pair: Pair, tmp_path: Path) -> None:
+    pair.staging.publish("1", "commit-1")
+    pair.staging.train("1", "commit-1", tmp_path)
+    pair.prod.publish("1", "commit-9")
+
+    with pytest.raises(GateError, match="published from commit commit-9, but what was tested comes from commit-1"):
+        pair.promote()
+
+    _nothing_came(pair)
+
+
+def test_a_model_that_came_by_hand_is_refused(pair: Pair, tmp_path: Path) -> None:
+    pair.both("1", tmp_path)
+    weights = tmp_path / "by-hand"
+    weights.mkdir()
+    (weights / "MLmodel").write_text("model_uuid: by-hand\n")
+    pair.staging.workspace.client.models.create_or_update(Model(name=MODEL, path=str(weights), type="mlflow_model"))
+
+    with pytest.raises(GateError, match="Version 2 of diabetes has no lineage"):
+        pair.promote()
+
+    _nothing_came(pair)
+
+
+def _nothing_came(pair: Pair) -> None:
+    assert pair.prod.models() == {}
+    assert candidates.listed(pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry))) == []

@@ -1,0 +1,173 @@
+"""Every request body of the stacks local, dev, staging and prod against the vendors' own types.
+
+The stacks have their committed settings, but for the base name. ARM's bodies are judged by the models of the azure-mgmt
+packages (required, enum, pattern, read-only, unknown fields), Databricks' bodies by databricks-sdk's types.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from localcloud.arm import registrations
+from localcloud.cli.env import variables
+from localcloud.core.settings import Settings, load_settings
+from localcloud.databricks.requests import checks, generate
+from localcloud.databricks.requests.names import anonymous
+from localcloud.databricks.routes import ROUTES
+from localcloud.engine import toolchain
+from localcloud.gateway import instance
+from localcloud.testing.cloud import free_port
+
+from contract.resource_providers import RESOURCE_PROVIDERS
+from infra.stack_file import PROJECT, ROOT
+from tests.integration.infra.project import Project
+from tests.integration.referee.models import find, findings
+from tests.integration.referee.types import MODELS, TOLERATED, WITHOUT_MODEL
+
+STACKS = ("local", "dev", "staging", "prod")
+_READY_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a stack sent. `path` is without the query."""
+
+    method: str
+    host: str
+    path: str
+    body: Any
+    status: int
+
+
+@pytest.fixture(scope="module")
+def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request]]:
+    """All that bringing up the four stacks sends."""
+    folder = tmp_path_factory.mktemp("referee")
+    settings = Settings(home=folder / "home", port=free_port(), cache=load_settings().cache)
+    toolchain.ensure(settings)
+    settings.home.mkdir(exist_ok=True)
+    registrations.ensure(settings.database, RESOURCE_PROVIDERS)
+    file = folder / "requests.jsonl"
+    file.touch()
+    own = {
+        "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port),
+        "DATAOPSML_CACHE": str(settings.cache),
+    }  # fmt: skip
+    log = (folder / "gateway.log").open("wb")
+    gateway = subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.referee.recording", str(file)],
+        cwd=ROOT, env={**os.environ, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + _READY_SECONDS
+        while instance.running(settings) is None:
+            assert gateway.poll() is None and time.monotonic() < deadline, (folder / "gateway.log").read_text()
+            time.sleep(0.1)
+        project = Project.make(folder / "project", variables(settings))
+        base = f"t{secrets.token_hex(4)}"
+        for stack in STACKS:
+            project.settings(stack, _settings(stack, base))
+            made = project.pulumi("stack", "init", stack=stack)
+            assert made.code == 0, made.text
+            up = project.up(stack)
+            assert up.code == 0, up.text
+        yield [
+            Request(entry["method"], entry["host"].partition(":")[0], entry["path"], entry["body"], entry["status"])
+            for entry in map(json.loads, file.read_text(encoding="utf-8").splitlines())
+        ]
+    finally:
+        gateway.terminate()
+        gateway.wait(60)
+        log.close()
+
+
+def _settings(stack: str, base: str) -> dict[str, Any]:
+    """The committed settings, under a base name of the test's own: names are taken once in all of Azure."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    config = yaml.safe_load(text)["config"]
+    renamed: dict[str, Any] = json.loads(re.sub(rf"\b{config[f'{PROJECT}:base_name']}\b", base, json.dumps(config)))
+    return {key.partition(":")[2]: value for key, value in renamed.items()}
+
+
+def _resource_type(path: str) -> str:
+    """Such as Microsoft.Storage/storageAccounts/blobServices; the last provider counts, as for an extension."""
+    _, found, rest = path.rpartition("/providers/")
+    if not found:
+        return "Microsoft.Resources/resourceGroups"
+    namespace, *parts = rest.split("/")
+    return "/".join([namespace, *parts[::2]])
+
+
+def _arm(requests: list[Request]) -> list[Request]:
+    return [one for one in requests if one.host == "management.azure.com" and one.method in {"PUT", "PATCH"}]
+
+
+def test_a_model_is_named_for_every_type_that_the_stacks_send(requests_: list[Request]) -> None:
+    sent = {_resource_type(request.path).lower() for request in _arm(requests_)}
+
+    assert len(sent) > 25, "the stacks were brought up"
+    assert sent - {name.lower() for name in (*MODELS, *WITHOUT_MODEL)} == set()
+
+
+def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Request]) -> None:
+    models = {name.lower(): (name, find(model)) for name, model in MODELS.items()}
+    tolerated = {(one.type, one.path, one.kind) for one in TOLERATED}
+    found: dict[str, None] = {}
+    used = set()
+    for request in _arm(requests_):
+        if (type_ := _resource_type(request.path).lower()) not in models:
+            continue  # the first test says why
+        name, model = models[type_]
+        for finding in findings(model, request.body):
+            key = (name, re.sub(r"\[\d+\]", "[]", finding.path), finding.kind)
+            if key in tolerated:
+                used.add(key)
+            else:
+                found[f"{name} {finding}"] = None
+
+    assert list(found) == []
+    assert used == tolerated, "an exception that nothing needs any more"
+
+
+def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[Request]) -> None:
+    typed = generate.types(ROUTES)
+    found: dict[str, None] = {}
+    looked_at = 0
+    for request in requests_:
+        match = re.fullmatch(r"/api/2\.\d/(.+)", request.path)
+        if not request.host.endswith(".azuredatabricks.net") or match is None:
+            continue
+        method, path = _route(request.method, match[1])
+        fields = typed.requests[f"{method} {anonymous(path)}"]
+        fault = checks.first_fault(method, path, request.body)
+        missing = [name for name in fields if name.endswith("!") and _is_missing(name, request, path)]
+        unknown = set(request.body) - {name.rstrip("!") for name in fields}
+        if fault is not None or missing or unknown:
+            found[f"{method} {path}: {fault} {missing or ''} {sorted(unknown) or ''}"] = None
+        looked_at += 1
+
+    assert looked_at > 20
+    assert list(found) == []
+
+
+def _route(method: str, path: str) -> tuple[str, str]:
+    """The route that answers; the first in the table that fits, as in the gateway."""
+    for route_method, pattern in ROUTES:
+        if route_method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
+            return route_method, pattern
+    raise AssertionError(f"no route for {method} {path}")
+
+
+def _is_missing(name: str, request: Request, path: str) -> bool:
+    return request.body.get(name.rstrip("!")) is None and f"{{{name.rstrip('!')}}}" not in path

@@ -1,0 +1,132 @@
+"""The repository's own pipelines, played with a `make` that writes down who asks it for what, and does nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_runner import model, organisation
+from pipeline_runner.checks import Approvals
+from pipeline_runner.player import Player, Setting
+from pipeline_runner.records import Record
+from pipeline_runner.templates import compile_pipeline
+from pipeline_runner.workspace import Workspace, git
+
+ROOT = Path(__file__).resolve().parents[3]
+PREVIEW = "DataOpsML ARM Connection - preview"
+# Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
+_MAKE = """\
+#!/usr/bin/env bash
+echo "${servicePrincipalId:-nobody}|$*${KEEP_DEFAULT:+ (default kept)}" >> "$MAKE_LOG"
+echo "$ARM_SUBSCRIPTION_ID|$*" >> "$MAKE_LOG.subscriptions"
+mkdir -p build
+stack=${2#*=}
+case $1 in
+    preview | drift) echo "what $1 says" > "build/$1-$stack.txt" ;;
+    test-report) touch "build/tests-$stack.xml" "build/coverage-$stack.xml" ;;
+    release) mkdir -p "build/release-$stack"; echo "$AMLPIPELINE_ID" > "build/release-$stack/release.json" ;;
+    publish) echo "##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]pipeline-of-$stack" ;;
+esac
+if [[ -n $MAKE_STOPS && $* == $MAKE_STOPS ]]; then kill -INT "$PLAYER"; sleep 60; fi
+if [[ -n $MAKE_FAILS && $* == $MAKE_FAILS ]]; then exit 2; fi
+"""
+
+
+@dataclass
+class Played:
+    records: list[Record]
+    asked: list[tuple[str, str]]
+    """Whose identity, and the words after `make`; agents' own preparation is left out."""
+    log: str
+    subscriptions: list[tuple[str, str]]
+    """In which subscription, and the words after `make`."""
+
+    @property
+    def results(self) -> dict[str, str]:
+        return {record.title: str(record.result) for record in self.records}
+
+    def by(self, connection: str) -> list[str]:
+        return [words for who, words in self.asked if who == connection]
+
+    @property
+    def words(self) -> list[str]:
+        return [words for _, words in self.asked]
+
+
+@dataclass
+class Pipelines:
+    """A repository with the pipelines as they are in the checkout."""
+
+    folder: Path
+    builds: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        source = self.folder / "repository"
+        source.mkdir()
+        shutil.copytree(ROOT / "pipelines", source / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy2(ROOT / "azure-pipelines.yml", source)
+        git("init", "--quiet", cwd=source)
+        git("add", ".", cwd=source)
+        git("-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "-m", "one", cwd=source)
+        tools = self.folder / "bin"
+        tools.mkdir()
+        (tools / "make").write_text(_MAKE, encoding="utf-8")
+        (tools / "make").chmod(0o755)
+
+    def play(
+        self,
+        file: str = "azure-pipelines.yml",
+        *,
+        reason: str = "IndividualCI",
+        parameters: Mapping[str, Any] | None = None,
+        fails: str = "",
+        stops: str = "",
+        without: tuple[str, str] | None = None,
+        approvals: Approvals | None = None,
+        token: str = "t",
+    ) -> Played:
+        """`fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
+        `without` takes a variable out of a group."""
+        self.builds += 1
+        repository, known = self.folder / "repository", organisation.read()
+        groups = {
+            name: dict(values) | {"SUBSCRIPTION_ID": f"subscription of {name}"} for name, values in known.groups.items()
+        }
+        if without is not None:
+            del groups[without[0]][without[1]]
+        predefined = {
+            "Build.Reason": reason, "Build.SourceBranch": "refs/heads/main", "Build.BuildId": str(self.builds),
+            "Build.Repository.Provider": "TfsGit", "System.AccessToken": token,
+        }  # fmt: skip
+        compiled = compile_pipeline(repository / file, repository, parameters or {}, predefined)
+        log = self.folder / f"make-{self.builds}"
+        where = log.with_name(f"{log.name}.subscriptions")
+        log.touch()
+        where.touch()
+        shell = {
+            "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "MAKE_LOG": str(log),
+            "MAKE_FAILS": fails, "MAKE_STOPS": stops, "PLAYER": str(os.getpid()),
+        }  # fmt: skip
+        setting = Setting(
+            groups=groups, environments=known.environments, shell=shell, cache=self.folder / "cache", quiet=True,
+            connect=lambda name: {"servicePrincipalId": name, "tenantId": "t", "idToken": "i"},
+            approvals=approvals or Approvals(yes=True),
+        )  # fmt: skip
+        workspace = Workspace(self.folder / "home", self.builds, repository, git("rev-parse", "HEAD", cwd=repository))
+        workspace.artifacts.mkdir(parents=True)
+        records = Player(model.read(compiled), setting, workspace, predefined).play()
+        lines, subscriptions = (
+            [tuple(line.split("|", 1)) for line in record.read_text(encoding="utf-8").splitlines()]
+            for record in (log, where)
+        )
+        said = "".join(one.read_text(encoding="utf-8") for one in sorted((workspace.root / "logs").glob("*.log")))
+        asked = [(who, words) for who, words in lines if words != "agent"]
+        return Played(records, asked, said, [(subscription, words) for subscription, words in subscriptions])
+
+
+def connection(environment: str) -> str:
+    return f"DataOpsML ARM Connection - {environment}"

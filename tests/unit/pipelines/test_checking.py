@@ -1,0 +1,205 @@
+"""What `python -m pipeline_runner check` refuses: the pipelines' own files, each with one mistake in it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from pipeline_runner import checking
+from pipeline_runner.errors import RehearsalError
+from pipeline_runner.templates import compile_pipeline
+
+ROOT = Path(__file__).resolve().parents[3]
+_MAIN: checking.Way = ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True})
+_IMAGE: checking.Way = ("pipelines/ci-image.yml", "IndividualCI", {})
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The pipelines' YAML, to be changed."""
+    shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
+    shutil.copy2(ROOT / "azure-pipelines.yml", tmp_path)
+    return tmp_path
+
+
+def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
+    assert checking.problems(copy) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "said"),
+    [
+        # An input's name.
+        ("steps/azure.yml", "addSpnToEnvironment:", "addSpnToEnv:", "'addSpnToEnv' was unexpected"),
+        ("steps/agent.yml", "restoreKeys:", "restoreKey:", "'restoreKey' was unexpected"),
+        ("stages/verify.yml", "testResultsFiles:", "testResultFiles:", "'testResultFiles' was unexpected"),
+        ("stages/verify.yml", "summaryFileLocation:", "summaryFile:", "'summaryFile' was unexpected"),
+        ("ci-image.yml", "containerRegistry:", "registry:", "'registry' was unexpected"),
+        ("jobs/aml-server-job.yml", "azureMLJobName:", "jobName:", "'jobName' was unexpected"),
+        ("jobs/aml-server-job.yml", "urlSuffix:", "url:", "'url' was unexpected"),
+        ("alternatives/pulumi-task.yml", "versionSpec:", "version:", "'version' was unexpected"),
+        # An input's value.
+        ("stages/verify.yml", "testResultsFormat: JUnit", "testResultsFormat: JUnit5", "'JUnit5' is not one of"),
+        ("steps/azure.yml", "scriptType: bash", "scriptType: sh", "'sh' is not one of"),
+        # An input that is missing.
+        ("steps/agent.yml", "      path: $(DATAOPSML_CACHE)\n", "", "'path' is a required property"),
+        (
+            "jobs/aml-server-job.yml",
+            "          azureMLJobName: $(job)\n",
+            "",
+            "'azureMLJobName' is a required property",
+        ),
+        (
+            "steps/azure.yml",
+            "      inlineScript: pipelines/session.sh make ${{ parameters.target }}\n",
+            "",
+            "AzureCLI@2 with scriptlocation inlineScript needs the input inlineScript",
+        ),
+        (
+            "jobs/aml-server-job.yml",
+            "          azureServiceConnection: DataOpsML Azure ML Workspace - ${{ parameters.environment }}\n",
+            "",
+            "InvokeRESTAPI@1 with connectiontype connectedServiceNameARM needs the input azureServiceConnection",
+        ),
+        # A task's name and version.
+        ("steps/azure.yml", "AzureCLI@2", "AzureCLI@9", "'AzureCLI@9' is not"),
+        (
+            "jobs/aml-server-job.yml",
+            "task: AzureMLJobWaitTask@1",
+            "task: AzureMLJobWait@1",
+            "'AzureMLJobWait@1' is not",
+        ),
+        # Where a task stands.
+        ("jobs/aml-server-job.yml", "    pool: server\n", "", "Azure_ML: InvokeRESTAPI@1 runs without an agent only"),
+        (
+            "jobs/aml-server-job.yml",
+            "    steps:\n",
+            "    steps:\n      - bash: make smoke\n",
+            "make smoke needs an agent, and this job has none",
+        ),
+        # Output variables.
+        (
+            "stages/environment.yml",
+            "outputs['Deploy.publish.AMLPIPELINE_ID']",
+            "outputs['publish.AMLPIPELINE_ID']",
+            "outputs of the deployment job Deploy are called Deploy.step.variable, not publish.AMLPIPELINE_ID",
+        ),
+        (
+            "stages/environment.yml",
+            "                    name: publish\n",
+            "",
+            "the deployment job Deploy has no step named publish",
+        ),
+        (
+            "stages/environment.yml",
+            "        dependsOn: Deploy\n        timeoutInMinutes",
+            "        timeoutInMinutes",
+            "Smoke: dependencies.Deploy is empty, since dependsOn has no Deploy",
+        ),
+        # Another shape than a pipeline has.
+        (
+            "stages/verify.yml",
+            "- bash: make lint\n            displayName: Lint\n",
+            "- lint\n",
+            "'lint' is not of type",
+        ),
+        ("stages/verify.yml", "    dependsOn: []\n", "    dependsOn: {}\n", "dependsOn: {} is not of type"),
+        (
+            "stages/preview.yml",
+            "- name: environment\n",
+            "- title: environment\n",
+            "parameters must be a list of mappings",
+        ),
+        # Keywords.
+        ("stages/environment.yml", "lockBehavior: sequential", "lockBehavior: always", "lockBehavior"),
+        ("stages/verify.yml", "timeoutInMinutes: 60", "timeoutMinutes: 60", "timeoutMinutes"),
+    ],
+)
+def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:
+    changed = copy / "pipelines" / file
+    text = changed.read_text(encoding="utf-8")
+    assert right in text, "the test's own words are out of date"
+    changed.write_text(text.replace(right, wrong), encoding="utf-8")
+
+    found = checking.problems(copy, [_IMAGE if file == "ci-image.yml" else _MAIN])
+
+    assert any(said in line for line in found), found
+
+
+_HOSTED = {"vmImage": "ubuntu-24.04"}
+
+
+@pytest.mark.parametrize(
+    ("prod", "said"),
+    [
+        ({"nam": "agents"}, "Job Preview_prod.Preview: a pool has name, vmImage and demands, and no nam."),
+        ({}, "Job Preview_prod.Preview: its pool has neither a name nor a vmImage."),
+        ({"demands": ["docker"]}, "its pool has neither a name nor a vmImage."),
+        (None, "jobs.0.pool: None is not of type 'string'"),
+    ],
+)
+def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: object, said: str) -> None:
+    pools = {"dev": _HOSTED, "staging": _HOSTED} | ({} if prod is None else {"prod": prod})
+
+    found = checking.problems(copy, [("azure-pipelines.yml", "IndividualCI", {"pools": pools})])
+
+    assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize("prod", [{"name": "agents", "demands": ["docker"]}, {"vmImage": "ubuntu-24.04"}])
+def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dict[str, object]) -> None:
+    pools = {"dev": _HOSTED, "staging": _HOSTED, "prod": prod}
+    ways: list[checking.Way] = [
+        ("azure-pipelines.yml", "IndividualCI", {"pools": pools, "amlServerJob": True}),
+        ("azure-pipelines.yml", "PullRequest", {"pools": pools}),
+        ("pipelines/drift.yml", "Schedule", {"pools": pools}),
+        ("pipelines/retrain.yml", "Manual", {"pools": pools, "promote": True}),
+    ]
+    for file, reason, parameters in ways:
+        predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+        stages = compile_pipeline(ROOT / file, ROOT, parameters, predefined)["stages"]
+        found = {
+            (stage["stage"], job.get("deployment") or job["job"]): job.get("pool")
+            for stage in stages
+            for job in stage["jobs"]
+        }
+        last = {place: pool for place, pool in found.items() if "prod" in place[0] or place[0] == "Promote"}
+        assert last and all(pool in (prod, "server") for pool in last.values()), found
+        others = {place: pool for place, pool in found.items() if place not in last}
+        assert all(pool in (_HOSTED, None, "server") for pool in others.values()), found
+        assert all(pool is not None or place[0] == "Verify" for place, pool in found.items()), found
+
+
+def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_to(copy: Path) -> None:
+    """From the repository's root, and as of this repository, which Azure Pipelines takes both."""
+    preview = copy / "pipelines/stages/preview.yml"
+    text = preview.read_text(encoding="utf-8")
+    changed = text.replace("../steps/agent.yml", "/pipelines/steps/agent.yml@self")
+    assert changed != text
+    preview.write_text(changed, encoding="utf-8")
+    assert checking.problems(copy, [_MAIN]) == []
+
+    (copy / "pipelines/steps/forgotten.yml").write_text("steps: [{bash: make lint}]", encoding="utf-8")
+    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/forgotten.yml: no pipeline here uses it"]
+
+
+def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
+    agent = copy / "pipelines/steps/agent.yml"
+    declared = "parameters: [{name: fetchDepth, type: number, default: 1}]\n"
+    agent.write_text(declared + agent.read_text(encoding="utf-8"), encoding="utf-8")
+
+    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/agent.yml: nothing reads the parameter fetchDepth"]
+
+
+def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copy / "shellcheck").write_text("#!/bin/sh\necho no such option >&2\nexit 3\n", encoding="utf-8")
+    (copy / "shellcheck").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(copy / "python"))
+    checking._shellcheck.cache_clear()
+
+    with pytest.raises(RehearsalError, match="shellcheck has checked nothing: no such option"):
+        checking.problems(copy, [_MAIN])

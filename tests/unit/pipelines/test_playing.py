@@ -1,0 +1,204 @@
+"""What the repository's pipelines ask for, in which order, as whom; and what they leave alone on bad days."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pipeline_runner import checking, model
+from pipeline_runner.checks import Approvals
+from pipeline_runner.results import Result
+from pipeline_runner.templates import compile_pipeline
+
+from tests.unit.pipelines.recorded_make import PREVIEW, ROOT, Pipelines, connection
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+_TARGET = re.compile(r"(pipelines/session\.sh )?make [a-z-]+( [A-Z_]+=(\S+|\"[^\"]+\"))*")
+
+
+@pytest.fixture
+def pipelines(tmp_path: Path) -> Pipelines:
+    return Pipelines(tmp_path)
+
+
+def _deployed(environment: str) -> list[str]:
+    publish = f"publish STACK={environment}{' (default kept)' if environment == 'prod' else ''}"
+    return [f"deploy STACK={environment}", publish, f"smoke STACK={environment} CODE_VERSION=1"]
+
+
+def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:
+    played = pipelines.play()
+
+    assert set(played.results.values()) == {"Succeeded"}, played.log
+    release = pipelines.folder / "home/1/jobs/prod.Deploy/release-staging"
+    expected = [("nobody", "lint"), ("nobody", "test-report TIER=unit"), ("nobody", "test-report TIER=spark")]
+    for environment in ("dev", "staging", "prod"):
+        expected.append((PREVIEW, f"preview STACK={environment}"))
+        if environment == "prod":
+            expected.append(("nobody", f"release-check RELEASE={release}"))
+        last = {"staging": ["share STACK=staging"], "prod": ["promote FROM=staging TO=prod"]}.get(environment, [])
+        expected += [
+            (connection(environment), words)
+            for words in (*_deployed(environment), *last, f"release STACK={environment}")
+        ]
+    assert played.asked == expected
+
+
+def test_the_published_pipelines_id_reaches_the_release(pipelines: Pipelines) -> None:
+    pipelines.play()
+
+    artifact = pipelines.folder / "home/1/artifacts/release-staging/release.json"
+    assert artifact.read_text(encoding="utf-8") == "pipeline-of-staging\n"
+
+
+def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone(pipelines: Pipelines) -> None:
+    played = pipelines.play(reason="PullRequest")
+
+    assert {who for who, _ in played.asked} == {"nobody", PREVIEW}
+    assert played.by(PREVIEW) == [f"preview STACK={one}" for one in ("dev", "staging", "prod")]
+    assert [words for words in played.words if words.startswith("comment")] == [
+        f"comment STACK={one}" for one in ("dev", "staging", "prod")
+    ]
+
+
+def test_every_target_runs_in_the_subscription_that_its_environments_variable_group_names(pipelines: Pipelines) -> None:
+    """Previews too, though their connection is one and bound to the bootstrap's subscription."""
+    for played in (pipelines.play(), pipelines.play(reason="PullRequest")):
+        found = {(where, words) for where, words in played.subscriptions if "STACK=" in words}
+        wrong = [(where, words) for where, words in found if where and where.split("-")[-1] not in words]
+        assert found and not wrong
+        previews = {(where, words) for where, words in found if words.startswith("preview")}
+        assert previews == {(f"subscription of dataopsml-{one}", f"preview STACK={one}") for one in ENVIRONMENTS}
+
+
+def test_a_preview_that_fails_is_commented_too_and_fails_the_pull_request(pipelines: Pipelines) -> None:
+    played = pipelines.play(reason="PullRequest", fails="preview STACK=staging")
+
+    assert played.results["Preview staging"] == "Failed"
+    assert "comment STACK=staging" in played.words
+
+
+@pytest.mark.parametrize("target", ["lint", "test-report TIER=unit", "test-report TIER=spark"])
+def test_what_does_not_pass_its_tests_is_deployed_nowhere(pipelines: Pipelines, target: str) -> None:
+    played = pipelines.play(fails=target)
+
+    assert {who for who, _ in played.asked} == {"nobody"}
+    assert "test-report TIER=spark" in played.words, "the other results are published all the same"
+
+
+def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="smoke STACK=staging *")
+
+    assert played.results["Deploy staging"] == "Failed"
+    assert played.results["Preview prod"] == played.results["Deploy prod"] == "Skipped"
+    assert not [words for words in played.words if "prod" in words]
+    assert played.by(connection("staging")) == _deployed("staging"), "the model is not shared either"
+
+
+def test_a_model_that_is_not_shared_is_not_promoted(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="share STACK=staging")
+
+    assert played.results["Deploy staging"] == "Failed"
+    assert not played.by(connection("prod"))
+
+
+def test_a_promotion_that_the_gate_refuses_fails_the_stage_and_releases_nothing(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="promote *")
+
+    assert played.results["Deploy prod"] == "Failed"
+    assert played.words[-1] == "promote FROM=staging TO=prod"
+
+
+def test_another_release_than_staging_s_stops_before_prod_is_deployed(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="release-check *")
+
+    assert played.results["Deploy prod"] == "Failed"
+    assert not played.by(connection("prod"))
+
+
+@pytest.mark.parametrize(("ends", "result"), [("expired", "Skipped"), ("rejected", "Failed")])
+def test_an_approval_that_is_not_given_leaves_prod_untouched(pipelines: Pipelines, ends: str, result: str) -> None:
+    approvals = Approvals(yes=True, **{ends: frozenset({"dataopsml-prod"})})
+
+    played = pipelines.play(approvals=approvals)
+
+    assert (played.results["Deploy staging"], played.results["Deploy prod"]) == ("Succeeded", result)
+    assert not played.by(connection("prod"))
+
+
+@pytest.mark.parametrize(
+    "name", ["BASE_NAME", "LOCATION", "SUBSCRIPTION_ID", "BACKEND_STORAGE_ACCOUNT", "BACKEND_CONTAINER"]
+)
+def test_a_missing_variable_is_named_before_anything_is_asked_of_the_cloud(pipelines: Pipelines, name: str) -> None:
+    played = pipelines.play(without=("dataopsml-staging", name))
+
+    assert f"Variable {name} is not set: add it to the environment's variable group." in played.log
+    assert played.results["Preview staging"] == "Failed"
+    assert played.words[-1] == "release STACK=dev"
+
+
+def test_a_cancelled_build_cancels_its_run(pipelines: Pipelines) -> None:
+    played = pipelines.play(stops="smoke STACK=staging *")
+
+    assert played.results["Deploy staging"] == "Canceled"
+    assert played.asked[-1] == (connection("staging"), "cancel STACK=staging")
+
+
+def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(pipelines: Pipelines) -> None:
+    played = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev")
+
+    assert played.asked == [
+        (connection("dev"), "drift STACK=dev"),
+        ("nobody", "work-item STACK=dev"),
+        (connection("staging"), "drift STACK=staging"),
+        (connection("prod"), "drift STACK=prod"),
+    ]
+    assert played.results == {
+        "Drift of dev": "Failed", "Drift of staging": "Succeeded", "Drift of prod": "Succeeded",
+    }  # fmt: skip
+
+
+def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines: Pipelines) -> None:
+    drift = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev", token="")
+    review = pipelines.play(reason="PullRequest", token="")
+
+    for played, title in ((drift, "Open a work item"), (review, "Comment on the pull request")):
+        assert not [words for words in played.words if words.startswith(("work-item", "comment"))]
+        steps = [step for stage in played.records for job in stage.parts for step in job.parts if step.title == title]
+        notes = {step.note for step in steps if step.note}
+        assert notes == {"it calls Azure DevOps with the build's own token, which there is not here"}
+        assert {step.result for step in steps} == {Result.SKIPPED}
+
+
+def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipelines) -> None:
+    played = pipelines.play("pipelines/retrain.yml", reason="Schedule")
+    assert played.asked == [(connection("staging"), "smoke STACK=staging INCOMING=1")]
+
+    played = pipelines.play("pipelines/retrain.yml", reason="Manual", parameters={"promote": True})
+    assert played.asked == [
+        (connection("staging"), "smoke STACK=staging INCOMING=1"),
+        (connection("staging"), "share STACK=staging"),
+        (connection("prod"), "promote FROM=staging TO=prod"),
+    ]
+
+
+@pytest.mark.parametrize(("confirm", "asked"), [("dev", ["undeploy STACK=dev"]), ("no", []), ("prod", [])])
+def test_only_dev_is_destroyed_and_only_when_its_name_is_typed(
+    pipelines: Pipelines, confirm: str, asked: list[str]
+) -> None:
+    played = pipelines.play("pipelines/destroy.yml", reason="Manual", parameters={"confirm": confirm})
+
+    assert played.words == asked
+    assert {who for who, _ in played.asked} <= {connection("dev")}
+
+
+@pytest.mark.parametrize(("file", "reason", "parameters"), checking.WAYS)
+def test_every_script_step_is_one_make_target(file: str, reason: str, parameters: dict[str, object]) -> None:
+    predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
+    pipeline = model.read(compile_pipeline(ROOT / file, ROOT, parameters, predefined))
+
+    scripts = list(checking.scripts(pipeline))
+
+    assert scripts
+    assert [script for script in scripts if not _TARGET.fullmatch(script.strip())] == []

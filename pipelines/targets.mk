@@ -11,7 +11,7 @@ PYTHON3 ?= python3
 CI_HOME := /opt/dataopsml
 
 .PHONY: agent preview deploy undeploy drift publish smoke cancel share promote rollback release release-check comment work-item \
-	test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
+	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
 	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt \
@@ -38,6 +38,9 @@ undeploy: ## pulumi destroy, dev only
 drift: ## is all as the stack says: make drift STACK=dev
 	@$(CONFIGURE)
 	@$(PYTHON_BIN) -m pipelines.agent drift "$$STACK" "$(BUILD)/drift-$$STACK.txt"
+
+state-restore: .venv/installed ## the copies of a stack's state, or back to one: make state-restore STACK=dev [FROM=latest] [DRY_RUN=1]
+	@$(PYTHON_BIN) -m pipelines.state --stack "$$STACK" --from "$${FROM:-}" $(if $(DRY_RUN),--dry-run)
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$$DATA") \

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.state import pending
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -73,6 +75,25 @@ def causes_of(errors: Sequence[str]) -> list[Cause]:
 
 def run(command: Sequence[str], mend: Sequence[str]) -> int:
     """Run the engine, twice if that is worth it. Return its last exit code."""
+    code, lines = _engine(command)
+    if code != 0:
+        causes = causes_of(errors_of(lines))
+        if causes:
+            roles = ", ".join(cause.role for cause in causes)
+            sys.stdout.write(f"Role assignments had no effect yet ({roles}). Trying once more.\n")
+        elif lines or not mend or subprocess.run(mend, check=False).returncode != 0:
+            if not lines and (damage := _damage_of_state(command)):
+                sys.stderr.write(f"{damage}\n")
+            return code
+        sys.stdout.flush()
+        code, lines = _engine(command)
+    if code == 0 and any(pending.WARNING in line for line in lines):
+        sys.stdout.write(f"{pending.clear(command[: command.index('up')], _stack(command))}\n")
+    return code
+
+
+def _engine(command: Sequence[str]) -> tuple[int, list[str]]:
+    """Run the engine. Return its exit code, and the lines of its event log: none if it did not start an update."""
     with tempfile.TemporaryFile() as log:  # a file without a name: nothing is left if this process is killed
         descriptor = log.fileno()
         code = subprocess.run(
@@ -81,19 +102,30 @@ def run(command: Sequence[str], mend: Sequence[str]) -> int:
         ).returncode  # fmt: skip
         log.seek(0)
         # An engine that was killed leaves half a line.
-        lines = [
-            line for line in log.read().decode("utf-8", "replace").splitlines(keepends=True) if line.endswith("\n")
-        ]
-    if code == 0:
-        return 0
-    causes = causes_of(errors_of(lines))
-    if causes:
-        roles = ", ".join(cause.role for cause in causes)
-        sys.stdout.write(f"Role assignments had no effect yet ({roles}). Trying once more.\n")
-    elif lines or not mend or subprocess.run(mend, check=False).returncode != 0:
-        return code
-    sys.stdout.flush()
-    return subprocess.run(command, check=False).returncode
+        lines = log.read().decode("utf-8", "replace").splitlines(keepends=True)
+    return code, [line for line in lines if line.endswith("\n")]
+
+
+def _stack(command: Sequence[str]) -> str:
+    return command[command.index("--stack") + 1] if "--stack" in command[:-1] else ""
+
+
+def _damage_of_state(command: Sequence[str]) -> str:
+    """Return what is wrong with the state of the command's stack, and how to mend it; empty if the state is whole."""
+    from azure.core.exceptions import AzureError
+
+    from pipelines.state.backend import BackendError, container_of, project_name
+
+    stack = _stack(command)
+    try:
+        current, _ = container_of(os.environ.get("PULUMI_BACKEND_URL", ""), project_name(), stack).current()
+    except (AzureError, BackendError):
+        return ""  # the engine has said what is wrong with its backend
+    if current is None or not current.damage:
+        return ""
+    return (
+        f"The state of stack {stack} is damaged: {current.damage}. `make state-restore STACK={stack}` lists its copies."
+    )
 
 
 def main() -> int:

@@ -86,6 +86,9 @@ def test_up_goes_from_a_killed_one_to_a_registered_model(machine: Machine) -> No
 
     assert up.code == 0, up.text
     assert "Removed the lock of process" in up.text
+    assert re.search(r"Removed \d+ pending operations of a killed update", up.text), up.text
+    exported = machine.in_shell("pulumi", "stack", "export", "--stack", "local")
+    assert "pending_operations" not in exported.text, "none is left"
     for step in STEPS:
         assert re.search(rf"{step}\b.*Completed", up.text), f"the table does not show {step} as Completed:\n{up.text}"
     assert registered_versions(machine) == [1]

@@ -1,0 +1,54 @@
+"""Operations that an update began and did not end, in a stack's state: which of them are over, and their removal.
+
+A killed update leaves its operations as pending, and the next update goes on without them but keeps them for ever. One
+is over when a later update has the resource in its state (created, updated, replaced) or no longer has it (deleted). A
+creation whose resource is in no state may have made something in the cloud that nobody knows: it stays, and is named.
+Source: pulumi/pulumi sdk/go/common/apitype/core.go (OperationV2), pkg/resource/stack/deployment.go.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+WARNING = "pending operations from previous deployment"
+
+
+def split(deployment: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the pending operations that are over, and those that are not."""
+    known = {resource["urn"] for resource in deployment.get("resources") or [] if not resource.get("delete")}
+    over, open_ = [], []
+    for operation in deployment.get("pending_operations") or []:
+        present = operation["resource"]["urn"] in known
+        (over if present != (operation["type"] == "deleting") else open_).append(operation)
+    return over, open_
+
+
+def clear(pulumi: Sequence[str], stack: str) -> str:
+    """Remove the operations that are over from the state. Return what was done, in a line for people."""
+    command = [*pulumi, "stack"]
+    exported = subprocess.run(
+        [*command, "export", "--stack", stack], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if exported.returncode != 0:
+        return f"The pending operations of stack {stack} stay: {exported.stderr.strip()}"
+    document = json.loads(exported.stdout)
+    over, open_ = split(document["deployment"])
+    names = ", ".join(f"{operation['type']} {operation['resource']['urn'].rsplit('::', 1)[-1]}" for operation in open_)
+    left = (
+        f" Look for what these have left in the cloud, then `pulumi refresh --stack {stack}`: {names}." if open_ else ""
+    )
+    if over:
+        document["deployment"]["pending_operations"] = open_
+        imported = subprocess.run(
+            [*command, "import", "--stack", stack],
+            input=json.dumps(document),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if imported.returncode != 0:
+            return f"The pending operations of stack {stack} stay: {imported.stderr.strip()}"
+    return f"Removed {len(over)} pending operations of a killed update, which are over.{left}"

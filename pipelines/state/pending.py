@@ -19,7 +19,8 @@ WARNING = "pending operations from previous deployment"
 def split(deployment: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the pending operations that are over, and those that are not."""
     known = {resource["urn"] for resource in deployment.get("resources") or [] if not resource.get("delete")}
-    over, open_ = [], []
+    over: list[dict[str, Any]] = []
+    open_: list[dict[str, Any]] = []
     for operation in deployment.get("pending_operations") or []:
         present = operation["resource"]["urn"] in known
         (over if present != (operation["type"] == "deleting") else open_).append(operation)

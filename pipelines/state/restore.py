@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 from datetime import UTC, datetime
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
@@ -59,7 +60,7 @@ def restore(container: StateContainer, chosen: Checkpoint, current: Checkpoint |
         content = gzip.decompress(content)
     if name.endswith(".gz"):
         content = chosen.content if compressed else gzip.compress(content)
-    unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
+    unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
     try:
         container.client.upload_blob(name, content, overwrite=bool(etag), **unchanged)
     except (ResourceModifiedError, ResourceExistsError) as error:

@@ -15,10 +15,11 @@ from azure.core.exceptions import HttpResponseError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 from localcloud.arm.registrations import REGISTERED_BY_DEFAULT
-from localcloud.arm.store import Resource, ResourceStore
+from localcloud.arm.store import ResourceStore
 from localcloud.cli.env import variables
 from localcloud.core.database import Database
 from localcloud.core.errors import ConfigurationError
+from localcloud.core.resource import Resource
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID, Settings
 from localcloud.testing.azure_session import AzureSession, error_of, unique
 from localcloud.testing.cloud import Cloud, free_port

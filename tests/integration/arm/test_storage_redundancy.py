@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from localcloud.arm.registry import LOCATIONS
-from localcloud.arm.types import storage_redundancy
+from localcloud.arm.resource_types import LOCATIONS
+from localcloud.storage.arm import redundancy as storage_redundancy
 from localcloud.testing.azure_session import AzureSession, error_of, unique
 
 from contract import storage_redundancy as settings

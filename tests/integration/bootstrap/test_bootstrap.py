@@ -20,7 +20,7 @@ import yaml
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm
 from azure.storage.blob import BlobServiceClient, ContainerClient
-from localcloud.arm.elsewhere import PATH
+from localcloud.arm.globally_unique_names import PATH
 from localcloud.arm.private_link import client_address
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
 from localcloud.testing.azure_session import ROLES, AzureSession, error_of

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from localcloud.cli.env import variables
 from localcloud.core.settings import Settings, load_settings
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 from localcloud.testing.cloud import Cloud, free_port
 
 from contract.resource_providers import RESOURCE_PROVIDERS
@@ -40,7 +40,7 @@ sys.exit(code if answer.ok else 3)
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A localcloud of its own: operations take seconds, and roles more than one operation."""
     settings = Settings(home=tmp_path_factory.mktemp("slow") / "home", port=free_port(), cache=load_settings().cache)
-    toolchain.ensure(settings)
+    provision.ensure(settings)
     made = Cloud(settings, {})
     register = ",".join(RESOURCE_PROVIDERS)
     started = made.command(

@@ -22,10 +22,11 @@ import yaml
 from localcloud.arm import registrations
 from localcloud.cli.env import variables
 from localcloud.core.settings import Settings, load_settings
-from localcloud.databricks.requests import checks, generate
+from localcloud.databricks import request_types
+from localcloud.databricks.requests import checks
 from localcloud.databricks.requests.names import anonymous
 from localcloud.databricks.routes import ROUTES
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 from localcloud.gateway import instance
 from localcloud.testing.cloud import free_port
 
@@ -55,7 +56,7 @@ def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request
     """All that bringing up the four stacks sends."""
     folder = tmp_path_factory.mktemp("referee")
     settings = Settings(home=folder / "home", port=free_port(), cache=load_settings().cache)
-    toolchain.ensure(settings)
+    provision.ensure(settings)
     settings.home.mkdir(exist_ok=True)
     registrations.ensure(settings.database, RESOURCE_PROVIDERS)
     file = folder / "requests.jsonl"
@@ -141,7 +142,7 @@ def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Req
 
 
 def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[Request]) -> None:
-    typed = generate.types(ROUTES)
+    typed = request_types.types(ROUTES)
     found: dict[str, None] = {}
     looked_at = 0
     for request in requests_:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from localcloud.core.settings import Settings, load_settings
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 
 from infra.stack_file import stack_settings
 from pipelines.agent.configure import ConfigureError, additions, configure
@@ -30,7 +30,7 @@ _GROUP = {
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The project's own Pulumi CLI, with nothing of the developer's, and stacks in a folder."""
     home = tmp_path_factory.mktemp("home")
-    tools = toolchain.ensure(Settings(home=home, cache=load_settings().cache))
+    tools = provision.ensure(Settings(home=home, cache=load_settings().cache))
     state = home / "state"
     state.mkdir()
     with pytest.MonkeyPatch.context() as patch:

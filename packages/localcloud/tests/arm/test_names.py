@@ -10,7 +10,7 @@ import requests
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 from azure.mgmt.storage import StorageManagementClient
-from localcloud.arm.elsewhere import PATH
+from localcloud.arm.globally_unique_names import PATH
 from localcloud.testing.azure_session import AzureSession, error_of, unique
 
 ACCOUNT = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}

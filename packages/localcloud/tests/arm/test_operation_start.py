@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 from localcloud.arm.exclusive import Exclusive
 from localcloud.arm.operations import Operations
-from localcloud.arm.registry import Call
+from localcloud.arm.resource_types import Call
 from localcloud.arm.resources import Resources
-from localcloud.arm.store import Resource, ResourceStore
+from localcloud.arm.store import ResourceStore
 from localcloud.core.context import Context, Principal
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/account"
 CALL = Call(Principal("o", "a", "t", "someone"), "2024-01-01", "https://management.azure.com")

@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from localcloud.arm.store import Resource
 from localcloud.azureml import environment_builds
 from localcloud.azureml.environment_builds import Build, EnvironmentBuilds
 from localcloud.azureml.environment_specs import Declaration
 from localcloud.azureml.jobs import commands
 from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 from localcloud.engine import python_environments
 from localcloud.engine.python_environments import BuildError
 from localcloud.testing.workspace_session import IMAGE

@@ -10,9 +10,10 @@ import pytest
 import requests
 from azure.ai.ml import Input, Output
 from azure.core.exceptions import HttpResponseError
+from localcloud.core.json import Json
 from localcloud.testing.azure_session import unique
 from localcloud.testing.job_sources import STEP, code, component, details, log_of, pipeline, submit
-from localcloud.testing.workspace_session import Json, MlWorkspace
+from localcloud.testing.workspace_session import MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
 

@@ -10,6 +10,7 @@ import pytest
 from azure.ai.ml import Input, Output
 from azure.ai.ml.entities import BatchEndpoint, Component, PipelineComponentBatchDeployment
 from azure.ai.ml.exceptions import JobException
+from localcloud.core.json import Json
 from localcloud.testing.azure_session import unique
 from localcloud.testing.job_sources import (
     STEP,
@@ -22,7 +23,7 @@ from localcloud.testing.job_sources import (
     refused,
     steps,
 )
-from localcloud.testing.workspace_session import Json, MlWorkspace, wait_for
+from localcloud.testing.workspace_session import MlWorkspace, wait_for
 from localcloud.testing.workspace_session import ml as ml
 
 

@@ -14,7 +14,7 @@ from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import Settings
 from localcloud.databricks import store
-from localcloud.databricks.call import Workspace
+from localcloud.databricks.request import Workspace
 from localcloud.databricks.tracking.artifacts import ROUTE, Artifacts
 from starlette.applications import Starlette
 from starlette.routing import Route

@@ -10,7 +10,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, InvalidParameterValue
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service import compute
-from localcloud.databricks.requests import checks, generate
+from localcloud.databricks import request_types
+from localcloud.databricks.requests import checks
 from localcloud.databricks.requests.names import anonymous
 from localcloud.databricks.routes import ROUTES
 
@@ -18,13 +19,13 @@ POOL = {"instance_pool_name": "typed", "node_type_id": "Standard_DS3_v2"}
 
 
 def test_the_committed_types_are_the_installed_sdk_s() -> None:
-    assert generate.TYPES_FILE.read_text(encoding="utf-8") == generate.types(ROUTES).text(), (
-        "run `python -m localcloud.databricks.requests.generate`"
+    assert request_types.TYPES_FILE.read_text(encoding="utf-8") == request_types.types(ROUTES).text(), (
+        "run `python -m localcloud.databricks.request_types`"
     )
 
 
 def test_every_route_that_takes_a_body_has_its_types() -> None:
-    typed = json.loads(generate.TYPES_FILE.read_text(encoding="utf-8"))["requests"]
+    typed = json.loads(request_types.TYPES_FILE.read_text(encoding="utf-8"))["requests"]
 
     assert [f"{method} {path}" for method, path in ROUTES if f"{method} {anonymous(path)}" not in typed] == []
 

@@ -14,7 +14,7 @@ from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
 from localcloud.core.tracking import TrackingServer
 from localcloud.databricks import store, tree
-from localcloud.databricks.call import Call, Caller, Workspace
+from localcloud.databricks.request import Call, Caller, Workspace
 from localcloud.databricks.tracking import service
 from mlflow.protos.service_pb2 import SearchRuns
 from mlflow.utils.proto_json_utils import parse_dict

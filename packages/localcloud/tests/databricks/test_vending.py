@@ -10,13 +10,14 @@ from urllib.parse import parse_qs
 
 import pytest
 from localcloud.arm.authorization import Authorization
-from localcloud.arm.registry import TypeRegistry
-from localcloud.arm.store import Resource, ResourceStore
+from localcloud.arm.resource_types import ResourceTypes
+from localcloud.arm.store import ResourceStore
 from localcloud.core.context import Context, Principal
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID, Settings
 from localcloud.databricks import store
-from localcloud.databricks.call import Call, Caller
+from localcloud.databricks.request import Call, Caller
 from localcloud.databricks.unity import urls, vending
 from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, STORAGE_CREDENTIAL, VOLUME, Securable
@@ -58,7 +59,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
     directory: Any = SimpleNamespace(by_object_id={CONNECTOR_ID.object_id: CONNECTOR_ID}.get)
     context = Context(
         settings=settings, database=database, identities=directory, authorizer=authorization,
-        storage=StorageFabric(settings, resources), resources=resources, types=TypeRegistry(),
+        storage=StorageFabric(settings, resources), resources=resources, types=ResourceTypes(),
     )  # fmt: skip
     services: Any = SimpleNamespace(context=context, regions=MetastoreRegions.from_environment())
     place: Any = SimpleNamespace(id="1", resource_id=workspace.id, name="dbw")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from localcloud.core.settings import load_settings
 from localcloud.engine import places
-from localcloud.engine.toolchain import Toolchain, ensure
+from localcloud.engine.provision import ensure
+from localcloud.engine.toolchain import Toolchain
 
 Pulumi = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -14,9 +14,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from localcloud.arm.identity import USER_ASSIGNED
-from localcloud.arm.store import Resource, ResourceStore
+from localcloud.arm.store import ResourceStore
 from localcloud.core.context import Principal
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation, FederationError
 from localcloud.testing.azure_session import AzureSession

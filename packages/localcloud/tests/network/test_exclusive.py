@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import requests
 from azure.mgmt.network import NetworkManagementClient
-from localcloud.testing.azure_session import AzureSession, Json, error_of, unique
+from localcloud.core.json import Json
+from localcloud.testing.azure_session import AzureSession, error_of, unique
 from localcloud.testing.networks import NETWORK, REGION, endpoint_body, make_account, make_network, path, subnet
 
 STORAGE = "2024-01-01"

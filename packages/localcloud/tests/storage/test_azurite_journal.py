@@ -17,7 +17,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from localcloud import storage
 from localcloud.core.settings import load_settings
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 from localcloud.gateway.children import azurite_package
 from localcloud.testing.cloud import free_port
 from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
@@ -33,7 +33,7 @@ class Azurite:
         self.port = free_port()
         accounts = folder / "accounts.json"
         accounts.write_text(json.dumps({"secret": "00", "accounts": {"account": [_KEY, _KEY]}}))
-        tools = toolchain.ensure(load_settings())
+        tools = provision.ensure(load_settings())
         self._command = [
             str(tools.node), str(Path(storage.__file__).with_name("azurite.js")), str(azurite_package(tools)),
             str(accounts),

@@ -21,7 +21,7 @@ from azure.storage.filedatalake import (
     generate_file_system_sas,
 )
 from localcloud.core.errors import ServiceError
-from localcloud.storage import delegation
+from localcloud.storage import delegation_keys
 from localcloud.storage.dfs import signature
 from localcloud.storage.dfs.needs import Operation
 from localcloud.storage.operations import Target
@@ -155,7 +155,7 @@ def test_a_version_that_the_service_has_not_is_refused(version: str) -> None:
     """The signature is right for the newest known layout, so that only the version can be refused."""
     query = {"sv": version, "sr": "c", "sp": "r", "sks": "b", "skoid": "a", "se": "9999-01-01", "ske": "9999-01-01"}
     text = signature._string_to_sign("/blob/account/data", version, query)
-    key = base64.b64decode(delegation.key_value("00", "a", "", "9999-01-01", ""))
+    key = base64.b64decode(delegation_keys.key_value("00", "a", "", "9999-01-01", ""))
     query["sig"] = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
     with pytest.raises(ServiceError) as caught:
         signature.check("00", "account", Operation.READ, Target("data", "open/a"), query, {})

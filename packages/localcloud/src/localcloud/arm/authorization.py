@@ -10,20 +10,18 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from localcloud.arm import ids, rules
 from localcloud.arm.conditions import NONE, Attributes, ConditionError, parse
 from localcloud.arm.propagation import ASSIGNED, Propagation
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.roles import BUILT_IN, BY_NAME, ROLE_DEFINITION_TYPE, Role, role_of
-from localcloud.arm.store import Resource, ResourceStore, now
 from localcloud.arm.wire import page
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, ResourceStore, now
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
-
-Json = dict[str, Any]
 
 ROLE_ASSIGNMENT_TYPE = "Microsoft.Authorization/roleAssignments"
 _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"

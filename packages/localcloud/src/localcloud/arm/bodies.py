@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 
-Json = dict[str, Any]
 T = TypeVar("T")
 
 _FORMS: Mapping[str, tuple[type | tuple[type, ...], str]] = {

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context

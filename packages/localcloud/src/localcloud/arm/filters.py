@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 
-Json = dict[str, Any]
 Holds = Callable[[Json], bool]
 
 _COMPARED = re.compile(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context
 
-Json = dict[str, Any]
 
 USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 

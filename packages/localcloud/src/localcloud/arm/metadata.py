@@ -6,16 +6,13 @@ clouds.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.arm.rules import api_version
 from localcloud.arm.wire import JsonResponse, error_response, stamp
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _SUFFIXES = {
     "storage": "core.windows.net",

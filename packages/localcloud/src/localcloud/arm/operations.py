@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from localcloud.arm.store import now
 from localcloud.arm.wire import JsonResponse, error_body
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import now
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context
 
-Json = dict[str, Any]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS arm_operations (

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.arm import ids
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context
 from localcloud.core.errors import ConfigurationError
+from localcloud.core.resource import Resource
 
 CONNECTIONS = "privateEndpointConnections"
 VARIABLE = "LOCALCLOUD_CLIENT_ADDRESS"

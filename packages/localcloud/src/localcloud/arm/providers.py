@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm import registrations, rules
-from localcloud.arm.registry import LOCATIONS, Call
+from localcloud.arm import registrations, resource_types, rules
+from localcloud.arm.resource_types import LOCATIONS, Call
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.core.settings import SUBSCRIPTION_ID
-
-Json = dict[str, Any]
 
 _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
 
 
 def _provider(ctx: Context, namespace: str) -> Json:
     """A provider as ARM shows it. Of a namespace that localcloud does not know, the registration alone."""
-    types = ctx.types.in_namespace(namespace)
+    types = resource_types.of(ctx).in_namespace(namespace)
     shown = types[0].namespace if types else namespace
     return {
         "id": f"{_SUBSCRIPTION}/providers/{shown}",
@@ -39,7 +37,7 @@ def _provider(ctx: Context, namespace: str) -> Json:
 
 async def every(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """The providers that localcloud has types of, and those that somebody registered."""
-    known = list(ctx.types.namespaces())
+    known = list(resource_types.of(ctx).namespaces())
     keys = {namespace.lower() for namespace in known}
     more = [namespace for namespace in ctx.resources.registrations.all() if namespace.lower() not in keys]
     return {"value": [_provider(ctx, namespace) for namespace in [*known, *more]]}
@@ -48,7 +46,7 @@ async def every(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
 async def of_tenant(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """Namespaces and types, which are the same for all subscriptions."""
     hidden = {"id", "registrationState", "registrationPolicy"}
-    found = [_provider(ctx, namespace) for namespace in ctx.types.namespaces()]
+    found = [_provider(ctx, namespace) for namespace in resource_types.of(ctx).namespaces()]
     return {"value": [{key: value for key, value in one.items() if key not in hidden} for one in found]}
 
 
@@ -58,7 +56,7 @@ async def one(ctx: Context, parameters: Mapping[str, str], body: Json, call: Cal
 
 async def types_of(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     namespace = _checked(ctx, parameters["namespace"])
-    if not ctx.types.in_namespace(namespace):
+    if not resource_types.of(ctx).in_namespace(namespace):
         raise not_emulated(f"the resource types of {namespace}")
     return {"value": _provider(ctx, namespace)["resourceTypes"]}
 
@@ -84,7 +82,8 @@ async def unregister(ctx: Context, parameters: Mapping[str, str], body: Json, ca
     rules.authorize(ctx, call.principal, f"{namespace}/unregister/action", _SUBSCRIPTION)
     if registrations.is_default(namespace):
         raise ServiceError(409, "Conflict", f"The resource namespace '{namespace}' cannot be unregistered.")
-    used = next((type_.type for type_ in ctx.types.in_namespace(namespace) if ctx.resources.list(type_.type)), None)
+    types = resource_types.of(ctx).in_namespace(namespace)
+    used = next((type_.type for type_ in types if ctx.resources.list(type_.type)), None)
     if used is not None:
         raise ServiceError(
             409,
@@ -101,7 +100,7 @@ async def unregister(ctx: Context, parameters: Mapping[str, str], body: Json, ca
 
 def _checked(ctx: Context, namespace: str) -> str:
     """Return the namespace as it is written. Raises ServiceError 404 InvalidResourceNamespace."""
-    types = ctx.types.in_namespace(namespace)
+    types = resource_types.of(ctx).in_namespace(namespace)
     if types:
         return types[0].namespace
     if not registrations.is_namespace(namespace):

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.responses import Response
 
-from localcloud.arm import bodies, identity, ids, private_link, rules
+from localcloud.arm import bodies, identity, ids, private_link, resource_types, rules
 from localcloud.arm.conditions import NONE, Attributes
 from localcloud.arm.exclusive import Claim, Exclusive
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.operations import Operation, Operations
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.arm.wire import JsonResponse, page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 _READ_ONLY = {"id", "name", "type", "systemData"}
 _log = logging.getLogger("localcloud.arm")
@@ -35,7 +33,7 @@ class Resources:
 
     def type_of(self, rid: ResourceId, method: str) -> ResourceType:
         """The registered type. Raises ServiceError 501 for types that localcloud does not have."""
-        type_ = self._ctx.types.get(rid.type)
+        type_ = resource_types.of(self._ctx).get(rid.type)
         if type_ is None:
             raise not_emulated(f"resource type {rid.type} ({method} {rid.text})")
         return type_
@@ -43,13 +41,13 @@ class Resources:
     async def find(self, id_: str) -> Resource | None:
         """The resource as its type's view or the store has it."""
         rid = ids.parse(id_)
-        type_ = None if rid is None else self._ctx.types.get(rid.type)
+        type_ = None if rid is None else resource_types.of(self._ctx).get(rid.type)
         if type_ is not None and type_.read is not None:
             return await type_.read(self._ctx, id_)
         return self._ctx.resources.get(id_)
 
     def render(self, resource: Resource) -> Json:
-        type_ = self._ctx.types.get(resource.type)
+        type_ = resource_types.of(self._ctx).get(resource.type)
         body = resource.to_json() if type_ is None or type_.render is None else type_.render(self._ctx, resource)
         private_link.show_connections(self._ctx, resource, body)
         return body
@@ -110,7 +108,7 @@ class Resources:
 
     def _claim(self, resource: Resource) -> Claim:
         """Raises ServiceError 409 when Azure refuses at once what needs something that another operation has."""
-        type_ = self._ctx.types.get(resource.type)
+        type_ = resource_types.of(self._ctx).get(resource.type)
         locks = None if type_ is None or type_.locks is None else type_.locks(self._ctx, resource)
         return self._exclusive.claim(resource, locks)
 
@@ -232,7 +230,7 @@ class Resources:
             with claim:
                 if resource is None:
                     raise ServiceError(404, "ResourceNotFound", f"'{id_}' was deleted while it was being created.")
-                type_ = self._ctx.types.get(resource.type)
+                type_ = resource_types.of(self._ctx).get(resource.type)
                 self._ctx.check_operation("PUT", id_)
                 if type_ is not None and type_.on_put is not None:
                     await type_.on_put(self._ctx, resource, existing, call)
@@ -302,7 +300,7 @@ class Resources:
     async def remove(self, resource: Resource, call: Call) -> None:
         """Delete a resource and all that is below it, deepest first, by each one's own on_delete."""
         for one in [*self._ctx.resources.below(resource.id), resource]:
-            type_ = self._ctx.types.get(one.type)
+            type_ = resource_types.of(self._ctx).get(one.type)
             if type_ is not None and type_.on_delete is not None:
                 await type_.on_delete(self._ctx, one, call)
             identity.forget(self._ctx, one)
@@ -345,7 +343,7 @@ class Resources:
 
     async def _check_parent(self, type_: ResourceType, rid: ResourceId, verb: str = "read") -> None:
         parent = ids.parse(rid.parent)
-        if parent is None or not type_.parent_required or self._ctx.types.get(parent.type) is None:
+        if parent is None or not type_.parent_required or resource_types.of(self._ctx).get(parent.type) is None:
             return
         if await self.find(parent.text) is None:
             raise rules.parent_missing(rid, verb)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 ROLE_DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm import ids, metadata, rules
+from localcloud.arm import ids, metadata, resource_types, rules
 from localcloud.arm.operations import Operations, status_response
-from localcloud.arm.registry import Call, ProviderRoute
+from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.arm.resources import Resources
 from localcloud.arm.wire import JsonResponse, error_response, read_body, stamp
 from localcloud.core.context import Context
@@ -88,7 +88,7 @@ class Arm:
         special = await self._operation(parts, call)
         if special is not None:
             return special
-        matched = self._ctx.types.match_route(request.method, path)
+        matched = resource_types.of(self._ctx).match_route(request.method, path)
         if matched is not None:
             return await self._provider_route(request, path, *matched, call)
         return await self._resource(request, path, call)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from localcloud.arm import ids
 from localcloud.arm.conditions import NONE, Attributes
 from localcloud.arm.ids import ResourceId
-from localcloud.arm.registry import LOCATIONS, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import LOCATIONS, ResourceType
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import SUBSCRIPTION_ID
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context, Principal
 
-Json = dict[str, Any]
 
 _GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _NOT_DENIED = {"Microsoft.Authorization", "Microsoft.Insights"}

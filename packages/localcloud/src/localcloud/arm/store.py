@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.arm import ids
-from localcloud.arm.elsewhere import NamesElsewhere
+from localcloud.arm.globally_unique_names import NamesElsewhere
 from localcloud.arm.registrations import Registrations
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource
 
-Json = dict[str, Any]
-Resources = list["Resource"]
+Resources = list[Resource]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS arm_resources (
@@ -30,71 +27,6 @@ CREATE TABLE IF NOT EXISTS arm_resources (
 CREATE INDEX IF NOT EXISTS arm_resources_type ON arm_resources (type_key, name_key);
 CREATE INDEX IF NOT EXISTS arm_resources_parent ON arm_resources (parent_key);
 """
-
-
-def now() -> str:
-    """The time as ARM writes it: 2026-11-24T11:30:00.1234560Z."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
-
-
-@dataclass
-class Resource:
-    """One resource as ARM shows it. `extra` holds other top-level fields (zones, plan, managedBy, etag …);
-    `private` is never shown: keys and internal marks."""
-
-    id: str
-    type: str
-    name: str
-    location: str | None = None
-    tags: dict[str, str] | None = None
-    sku: Json | None = None
-    kind: str | None = None
-    identity: Json | None = None
-    properties: Json = field(default_factory=dict)
-    system_data: Json | None = None
-    extra: Json = field(default_factory=dict)
-    private: Json = field(default_factory=dict)
-
-    def to_json(self) -> Json:
-        """The body of a GET. Fields that the resource does not have are left out."""
-        body: Json = {"id": self.id, "name": self.name, "type": self.type}
-        for key in ("location", "tags", "sku", "kind", "identity"):
-            value = getattr(self, key)
-            if value is not None:
-                body[key] = value
-        body.update(self.extra)
-        body["properties"] = self.properties
-        if self.system_data is not None:
-            body["systemData"] = self.system_data
-        return copy.deepcopy(body)
-
-    @classmethod
-    def from_json(cls, body: Json, private: Json | None = None) -> Resource:
-        """The inverse of to_json. `body` is copied."""
-        known = {"id", "name", "type", "location", "tags", "sku", "kind", "identity", "properties", "systemData"}
-        body = copy.deepcopy(body)
-        return cls(
-            id=body["id"],
-            type=body["type"],
-            name=body["name"],
-            location=body.get("location"),
-            tags=body.get("tags"),
-            sku=body.get("sku"),
-            kind=body.get("kind"),
-            identity=body.get("identity"),
-            properties=body.get("properties") or {},
-            system_data=body.get("systemData"),
-            extra={key: value for key, value in body.items() if key not in known},
-            private=copy.deepcopy(private or {}),
-        )
-
-    @property
-    def state(self) -> str:
-        """properties.provisioningState; resources without one are ready."""
-        return str(self.properties.get("provisioningState", "Succeeded"))
-
-    def copy(self) -> Resource:
-        return copy.deepcopy(self)
 
 
 class ResourceStore:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm import providers
+from localcloud.arm import providers, resource_types
 from localcloud.arm.filters import filtered
-from localcloud.arm.registry import LOCATIONS, Call, ProviderRoute
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import LOCATIONS, Call, ProviderRoute
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID
-
-Json = dict[str, Any]
 
 _VERSIONS = (
     "2014-04-01", "2015-01-01", "2015-11-01", "2016-02-01", "2016-06-01", "2016-07-01", "2016-09-01", "2017-05-10",
@@ -105,7 +103,7 @@ async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, ca
             )
     found = []
     for resource in ctx.resources.list(scope=scope):
-        type_ = ctx.types.get(resource.type)
+        type_ = resource_types.of(ctx).get(resource.type)
         if type_ is not None and type_.tracked and type_.short != "resourceGroups":
             shown = resource.to_json()
             keep = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy")

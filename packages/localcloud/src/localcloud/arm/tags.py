@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm import bodies, ids, rules
-from localcloud.arm.registry import Call, ProviderRoute
-from localcloud.arm.store import Resource
+from localcloud.arm import bodies, ids, resource_types, rules
+from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 TYPE = "Microsoft.Resources/tags"
 _VERSIONS = (
@@ -26,7 +24,7 @@ def _holder(ctx: Context, scope: str) -> Resource:
     if rid is None:
         id_ = f"{scope}/providers/{TYPE}/default"
         return ctx.resources.get(id_) or Resource(id=id_, type=TYPE, name="default", tags={})
-    type_ = ctx.types.get(rid.type)
+    type_ = resource_types.of(ctx).get(rid.type)
     if type_ is None or not type_.tracked:
         raise not_emulated(f"tags of {rid.type} ({scope})")
     rules.check_group(ctx, rid)

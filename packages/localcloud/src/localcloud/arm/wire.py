@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
-
-Json = dict[str, Any]
 
 PAGE_SIZE = 1000
 _LARGEST = 4 * 1024 * 1024

@@ -11,16 +11,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.arm import ids, rules
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm import ids, resource_types, rules
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.azureml import environment_builds, paths, specs
 from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 KINDS = ("codes", "data", "environments", "components")
 _MUTABLE = {"description", "tags", "isArchived", "properties", "stage", "autoRebuild", "provisioningState"}
@@ -201,7 +200,7 @@ def register(ctx: Context) -> None:
 async def _default_component(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """The version that clients get who name none: the latest (azure-ai-ml's DEFAULT_COMPONENT_VERSION)."""
     container = f"{parameters['home']}/components/{parameters['name']}"
-    type_ = ctx.types.get(getattr(ids.parse(f"{container}/versions/1"), "type", ""))
+    type_ = resource_types.of(ctx).get(getattr(ids.parse(f"{container}/versions/1"), "type", ""))
     if type_ is None:
         raise not_emulated(f"GET {container}/versions/azureml_default with api-version {call.api_version}")
     rules.check_version(type_, call.api_version)

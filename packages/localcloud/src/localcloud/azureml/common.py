@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 NAMESPACE = "Microsoft.MachineLearningServices"
 WORKSPACE = f"{NAMESPACE}/workspaces"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 TYPE = f"{WORKSPACE}/computes"
 _ADMIN = "properties.properties.userAccountCredentials"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 TYPE = f"{WORKSPACE}/connections"
 _VERSIONS = tuple(version for version in API_VERSIONS if version >= "2020-06-01")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.common import ASSET_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 TYPE = f"{WORKSPACE}/datastores"
 _SECRETS = {

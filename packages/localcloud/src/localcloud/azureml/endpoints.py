@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm import resource_types
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.wire import page
 from localcloud.azureml import paths
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 ENDPOINT = f"{WORKSPACE}/batchEndpoints"
 DEPLOYMENT = f"{ENDPOINT}/deployments"
@@ -108,7 +107,7 @@ async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     wanted = {"azureml.endpointname": endpoint.name}
     if "deployment" in parameters:
         wanted["azureml.deploymentname"] = parameters["deployment"]
-    jobs = ctx.types.get(f"{WORKSPACE}/jobs")
+    jobs = resource_types.of(ctx).get(f"{WORKSPACE}/jobs")
     if jobs is None or jobs.list_in is None or jobs.render is None:
         raise not_emulated(f"GET {endpoint.id}/jobs")
     found = await jobs.list_in(ctx, workspace, call)

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import environment_specs
 from localcloud.azureml.environment_specs import Declaration
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 from localcloud.engine import python_environments, python_runtime, toolchain
 from localcloud.engine.python_environments import BuildError
 

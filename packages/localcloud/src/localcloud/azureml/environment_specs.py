@@ -18,9 +18,8 @@ import yaml
 
 from localcloud.azureml.common import user_error
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.engine.python_runtime import PYTHON
-
-Json = dict[str, Any]
 
 HOW_TO_DECLARE = (
     f"Declare the packages in a conda file, with 'python={PYTHON}', 'pip' and a list 'pip:' of requirements below "

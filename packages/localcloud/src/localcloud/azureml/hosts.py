@@ -8,8 +8,8 @@ since we are using tracking uri …"). A workspace that is closed and has no pri
 from __future__ import annotations
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 
 _GROUP = "amlworkspace"
 

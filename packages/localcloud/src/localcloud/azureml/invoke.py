@@ -8,21 +8,19 @@ from __future__ import annotations
 import copy
 import json
 import uuid
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error, workspace_of
 from localcloud.azureml.endpoints import ENDPOINT
 from localcloud.azureml.mlflow.access import check_network
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
 _ACTION = f"{ENDPOINT}/jobs/write"

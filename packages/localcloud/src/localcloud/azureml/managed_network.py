@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
 
 from localcloud.arm.private_link import CONNECTIONS, SUB_RESOURCES
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 OUTBOUND_RULE = f"{WORKSPACE}/outboundRules"
 _KINDS = ("PrivateEndpoint", "FQDN", "ServiceTag")

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.common import NAMESPACE, user_error
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 
 _DATASTORE = re.compile(r"azureml://(?:.*/)?datastores/([^/]+)(?:/paths)?(?:/(.*))?$", re.IGNORECASE)
 _JOB = re.compile(r"azureml://jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?$", re.IGNORECASE)

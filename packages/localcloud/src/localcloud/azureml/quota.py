@@ -7,14 +7,12 @@ virtual machines in Azure". A cluster may have any other size: this list is what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm.registry import LOCATIONS, Call, ProviderRoute
+from localcloud.arm.resource_types import LOCATIONS, Call, ProviderRoute
 from localcloud.azureml.common import API_VERSIONS, NAMESPACE, WORKSPACE
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _SIZES = (
     # name, family, vCPUs, GPUs, memory in GB, temporary disk in MB

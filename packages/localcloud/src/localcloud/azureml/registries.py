@@ -10,13 +10,13 @@ import asyncio
 import uuid
 from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm import resource_types
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.common import API_VERSIONS, NAMESPACE, user_error
 from localcloud.core.context import Context
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 TYPE = f"{NAMESPACE}/registries"
 VERSIONS = tuple(version for version in API_VERSIONS if version >= "2022-10-01-preview")
@@ -149,7 +149,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
 
 async def _make(ctx: Context, id_: str, type_name: str, location: str, sku: Json, kind: str | None, call: Call) -> None:
     """A resource of the managed group, by its type's own rules, without shared keys. Idempotent."""
-    type_ = ctx.types.get(type_name)
+    type_ = resource_types.of(ctx).get(type_name)
     if type_ is None or ctx.resources.get(id_) is not None:
         return
     properties: Json = {"minimumTlsVersion": "TLS1_2", "allowSharedKeyAccess": False} if type_name == _STORAGE else {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.azureml import assets, environment_builds, registries, registry_storage, specs
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 
 _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 

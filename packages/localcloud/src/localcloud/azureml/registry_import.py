@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm import rules
-from localcloud.arm.registry import Call, ProviderRoute
-from localcloud.arm.store import Resource, now
+from localcloud.arm import resource_types, rules
+from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.azureml import assets, environment_builds, paths, registries, registry_storage
 from localcloud.azureml.common import WORKSPACE, user_error
 from localcloud.core.context import Context
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 _SOURCE = re.compile(
     r"azureml://locations/([^/]+)/workspaces/([^/]+)/(models|data|environments)/([^/]+)/versions/([^/]+)", re.IGNORECASE
@@ -38,7 +36,7 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     workspace, kind = _workspace(ctx, source[2]), source[3].lower()
     asset_id = f"{workspace.id}/{kind}/{source[4]}/versions/{source[5]}"
     rules.authorize(ctx, call.principal, f"{WORKSPACE}/{kind}/versions/read", asset_id)
-    type_ = ctx.types.get(f"{WORKSPACE}/{kind}/versions")
+    type_ = resource_types.of(ctx).get(f"{WORKSPACE}/{kind}/versions")
     read = type_.read if type_ is not None else None
     asset = await read(ctx, asset_id) if read is not None else ctx.resources.get(asset_id)
     if asset is None:

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from localcloud.arm.registry import Call, ProviderRoute
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.azureml import assets, registries
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 DATA_PLANE = "2021-10-01-dataplanepreview"
 VERSIONS = (*registries.VERSIONS, DATA_PLANE)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
-
-Json = dict[str, Any]
+from localcloud.core.resource import Resource
 
 PRIMITIVES = ("string", "integer", "number", "boolean", "enum")
 DATA = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model", "path", "AnyDirectory")

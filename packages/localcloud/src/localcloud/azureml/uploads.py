@@ -7,12 +7,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.arm.registry import Call, ProviderRoute
+from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.azureml.common import WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
+from localcloud.core.json import Json
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 _ROOT = "/subscriptions/{subscription}/resourceGroups/{group}/providers/" + WORKSPACE.replace(
     "/workspaces", "/workspaces/{workspace}"

@@ -11,16 +11,15 @@ import uuid
 from typing import Any
 
 from localcloud.arm import ids
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml import datastores, hosts
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error
 from localcloud.azureml.managed_network import principals_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.core.settings import TENANT_ID
-
-Json = dict[str, Any]
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS azureml_deleted_workspaces (id_key TEXT PRIMARY KEY, deleted TEXT NOT NULL);"
 _LINKED = {

@@ -16,7 +16,7 @@ from localcloud.arm import registrations
 from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings, keep_port
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 from localcloud.gateway import instance, ports
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
         if found is not None:
             _say("localcloud runs other code or ports: it starts again.")
         stop_all(settings)
-        toolchain.ensure(settings)
+        provision.ensure(settings)
         ports.check(settings)
         keep_port(settings)
         registrations.ensure(settings.database, namespaces)

@@ -13,9 +13,9 @@ from starlette.routing import BaseRoute, Route
 
 from localcloud.arm import private_link
 from localcloud.arm.routes import METHODS
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated, unresolved
+from localcloud.core.resource import Resource
 
 _TYPE = "Microsoft.ContainerRegistry/registries"
 

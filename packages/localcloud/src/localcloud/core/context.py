@@ -9,16 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from localcloud.core.database import Database
+from localcloud.core.resource import ResourceStore
 from localcloud.core.settings import Settings
-
-if TYPE_CHECKING:
-    from localcloud.arm.registry import TypeRegistry
-    from localcloud.arm.store import ResourceStore
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -107,6 +102,21 @@ class BlobStorage(Protocol):
 
     def service_client(self, account: str) -> Any:
         """A synchronous azure.storage.blob.BlobServiceClient straight on Azurite, with the account's key."""
+        ...
+
+
+class TypeRegistry(Protocol):
+    """ARM's resource types, which services register: localcloud.arm.resource_types.ResourceTypes.
+
+    The types' hooks take a Context, so that only ARM and the services above it know what a type looks like.
+    """
+
+    def register(self, *types: Any) -> None:
+        """Add resource types. Raises ValueError when a type is already there."""
+        ...
+
+    def register_routes(self, *routes: Any) -> None:
+        """Add operations that are not on a resource in the store."""
         ...
 
 

@@ -9,12 +9,13 @@ Source: learn.microsoft.com "Get Microsoft Entra ID tokens for service principal
 from __future__ import annotations
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.databricks import errors, tokens, tree
-from localcloud.databricks.call import Caller, Workspace
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import Caller, Workspace
+from localcloud.databricks.store import Documents
 
 APPLICATION_ID = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 """The AzureDatabricks application, the same in every tenant."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call
 
 SPARK_VERSIONS: Mapping[str, str] = {
     "17.3.x-scala2.13": "17.3 LTS (includes Apache Spark 4.0.0, Scala 2.13)",

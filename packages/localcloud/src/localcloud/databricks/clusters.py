@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors, permissions, policy_rules
-from localcloud.databricks.call import Call, check_unknown
 from localcloud.databricks.catalog import NODE_TYPES, check_runtime
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call, check_unknown
 
 _FIELDS = frozenset(
     {

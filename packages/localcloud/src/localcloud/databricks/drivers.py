@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks import launch
-from localcloud.databricks.store import Json
 
 _log = logging.getLogger("localcloud.databricks")
 _LINE_LIMIT = 64 * 1024 * 1024

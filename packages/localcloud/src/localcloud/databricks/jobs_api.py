@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors, permissions, runs_api
-from localcloud.databricks.call import Call, check_unknown, now_ms
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call, check_unknown, now_ms
 
 _SETTINGS = frozenset(
     {

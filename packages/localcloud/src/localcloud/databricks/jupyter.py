@@ -10,9 +10,9 @@ import re
 from typing import Any
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors
 from localcloud.databricks.runtime import source
-from localcloud.databricks.store import Json
 
 _COMMENTS = {"PYTHON": "#", "SQL": "--", "SCALA": "//", "R": "#"}
 _OWN = "application/vnd.databricks.v1+notebook"

@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from localcloud.core.json import Json
 from localcloud.core.settings import Settings
 from localcloud.databricks import run_states
-from localcloud.databricks.store import Json
 
 _LOG_TAIL = 20_000
 _STYLE = """

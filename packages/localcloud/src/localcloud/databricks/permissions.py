@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors, tree
 from localcloud.databricks.access import find_principal
-from localcloud.databricks.call import Call, Caller
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import Call, Caller
+from localcloud.databricks.store import Documents
 
 PRINCIPAL_FIELDS = ("service_principal_name", "user_name", "group_name")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 
+from localcloud.core.json import Json
 from localcloud.databricks import errors, permissions, policy_rules
-from localcloud.databricks.call import Call, check_unknown, now_ms
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call, check_unknown, now_ms
 
 _FIELDS = frozenset({"name", "definition", "description", "max_clusters_per_user", "policy_id"})
 

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.store import Json
 
 _TYPES = {"fixed", "forbidden", "allowlist", "blocklist", "regex", "range", "unlimited"}
 _MAPS = ("spark_conf", "spark_env_vars", "custom_tags")

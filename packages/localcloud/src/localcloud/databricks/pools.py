@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
+from localcloud.core.json import Json
 from localcloud.databricks import errors, permissions
-from localcloud.databricks.call import Call, check_unknown
 from localcloud.databricks.catalog import NODE_TYPES, check_runtime
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call, check_unknown
 
 _FIELDS = frozenset(
     {

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
 from localcloud.databricks import (
     access,
@@ -33,13 +34,15 @@ from localcloud.databricks import (
     tokens,
     workspace_api,
 )  # fmt: skip
-from localcloud.databricks.call import Call, Handler, Services
+from localcloud.databricks.request import Call, Handler, Services
 from localcloud.databricks.requests import checks
-from localcloud.databricks.store import Documents, Json, find_everywhere
+from localcloud.databricks.run_storage import RunStorage
+from localcloud.databricks.store import Documents, find_everywhere
 from localcloud.databricks.tracking import service as tracking
 from localcloud.databricks.tracking.artifacts import ROUTE as ARTIFACTS
 from localcloud.databricks.tracking.artifacts import Artifacts
 from localcloud.databricks.unity import switch
+from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
 
 _log = logging.getLogger("localcloud.databricks")
@@ -199,7 +202,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-def build_local_routes(services: Services) -> list[BaseRoute]:
+def build_local_routes(services: Services, regions: MetastoreRegions, storage: RunStorage) -> list[BaseRoute]:
     """The run page on localhost, for browsers that know nothing of the proxy; and which regions have a metastore."""
 
     async def run_page(request: Request) -> Response:
@@ -207,8 +210,8 @@ def build_local_routes(services: Services) -> list[BaseRoute]:
 
     return [
         Route("/_localcloud/databricks/runs/{run_id:int}", run_page),
-        switch.route(services.context, services.regions),
-        services.runner.storage.route(),
+        switch.route(services.context, regions),
+        storage.route(),
     ]
 
 

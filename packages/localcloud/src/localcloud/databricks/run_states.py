@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localcloud.databricks.call import now_ms
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import now_ms
 
 OVER = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
 FAILED_MESSAGE = "Workload failed, see run output for details"

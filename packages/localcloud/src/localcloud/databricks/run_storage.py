@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from localcloud.core.errors import ServiceError
-from localcloud.databricks.call import Call, Caller, Services, Workspace
+from localcloud.databricks.request import Call, Caller, Services, Workspace
 from localcloud.databricks.unity import vending
 from localcloud.databricks.unity.session import Session, region_of
 from localcloud.databricks.unity.urls import Url

@@ -13,13 +13,14 @@ from typing import Any
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks import permissions, run_states, secrets_api, tree
 from localcloud.databricks.access import caller_of, find_principal
-from localcloud.databricks.call import Caller, Workspace, now_ms
 from localcloud.databricks.drivers import DriverProcess
+from localcloud.databricks.request import Caller, Workspace, now_ms
 from localcloud.databricks.run_states import Outcome
 from localcloud.databricks.run_storage import RunStorage
-from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.store import Documents, workspaces_with
 from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.warm import WarmDrivers
 

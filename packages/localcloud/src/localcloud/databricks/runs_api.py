@@ -7,10 +7,11 @@ import shutil
 from typing import Any
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import clusters, errors, permissions, run_states
 from localcloud.databricks.access import find_principal
-from localcloud.databricks.call import Call, check_unknown
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import Call, check_unknown
+from localcloud.databricks.store import Documents
 
 _SUBMIT = frozenset(
     {

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from localcloud.core.json import Json
 from localcloud.databricks import access
-from localcloud.databricks.call import Call
 from localcloud.databricks.errors import ScimError
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import Call
+from localcloud.databricks.store import Documents
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:"

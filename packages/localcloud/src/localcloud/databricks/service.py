@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from localcloud.core.context import Context
 from localcloud.databricks import access, store
-from localcloud.databricks.call import Services
+from localcloud.databricks.request import Services
 from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.runner import Runner
@@ -38,7 +38,7 @@ def build(context: Context) -> DatabricksService:
     regions = MetastoreRegions.from_environment()
     context.offered[MetastoreRegions] = regions
     services = Services(context, runner, warm, regions)
-    runner.storage = RunStorage(services)
+    runner.storage = storage = RunStorage(services)
 
     async def start() -> None:
         live = {workspace.documents.workspace for workspace in access.all_workspaces(context)}
@@ -49,4 +49,4 @@ def build(context: Context) -> DatabricksService:
 
     context.on_start.append(start)
     context.on_stop.append(warm.close)
-    return DatabricksService(build_routes(services), build_local_routes(services))
+    return DatabricksService(build_routes(services), build_local_routes(services, regions, storage))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from localcloud.core.database import Database
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS databricks_documents (

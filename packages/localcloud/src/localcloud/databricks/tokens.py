@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.call import Call, now_ms
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import Call, now_ms
+from localcloud.databricks.store import Documents
 
 PREFIX = "dapi"
 RUN_PREFIX = "dkea"

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.call import now_ms
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.request import now_ms
+from localcloud.databricks.store import Documents
 
 ROOTS = ("/", "/Users", "/Shared", "/Repos")
 MAX_CONTENT = 10 * 1024 * 1024

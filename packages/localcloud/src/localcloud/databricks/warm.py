@@ -20,11 +20,12 @@ import psutil
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks import access, drivers, launch
-from localcloud.databricks.call import Workspace
 from localcloud.databricks.catalog import RUNNABLE
 from localcloud.databricks.drivers import DriverProcess
-from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.request import Workspace
+from localcloud.databricks.store import Documents, workspaces_with
 
 _log = logging.getLogger("localcloud.databricks")
 _QUIET_PERCENT = 40

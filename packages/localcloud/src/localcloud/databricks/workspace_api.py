@@ -8,9 +8,9 @@ import binascii
 from starlette.responses import Response
 
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
 from localcloud.databricks import errors, jupyter, permissions, tree
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call
 
 _LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
 

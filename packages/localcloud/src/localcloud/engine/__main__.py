@@ -8,7 +8,8 @@ import time
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings, load_settings
-from localcloud.engine.toolchain import Toolchain, ensure, find
+from localcloud.engine.provision import ensure
+from localcloud.engine.toolchain import Toolchain, find
 
 
 def main() -> int:

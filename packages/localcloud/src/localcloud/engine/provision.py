@@ -1,4 +1,4 @@
-"""Takes each tool from the machine, else from the cache, else installs it: what `toolchain.ensure` does when needed."""
+"""Takes each tool from the machine, else from the cache, else installs it: what `ensure` does when needed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,24 @@ from localcloud.engine import (
 )
 from localcloud.engine.progress import ConsoleProgress, Progress
 from localcloud.engine.pulumi_home import prepare
-from localcloud.engine.toolchain import Toolchain, write_stamp
+from localcloud.engine.toolchain import Toolchain, find, write_stamp
 from localcloud.engine.versions import DELTA, HADOOP_AZURE, NOTEBOOK_RUNTIME, PULUMI
 from localcloud.engine.wheels import ensure_wheel
 
 
+def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
+    """The toolchain, with what is missing installed into the cache and the launchers of this home written.
+
+    Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed one can
+    be run again: finished tools are kept, unfinished ones are made anew.
+    """
+    if found := find(settings):
+        return found
+    return provision(settings, progress)
+
+
 def provision(settings: Settings, progress: Progress | None) -> Toolchain:
-    """See `toolchain.ensure`; without `progress`, long tasks show on the console."""
+    """See `ensure`; without `progress`, long tasks show on the console."""
     if progress is not None:
         return _provision(settings, progress)
     with ConsoleProgress() as console:

@@ -20,7 +20,7 @@ from localcloud.engine.places import machine_path, pulumi_home_of
 from localcloud.engine.versions import ENGINE, NOTEBOOK_RUNTIME
 
 if TYPE_CHECKING:
-    from localcloud.engine.progress import Progress
+    pass
 
 _STAMP = "toolchain.json"
 
@@ -53,19 +53,6 @@ def find(settings: Settings) -> Toolchain | None:
         return known if same and stamp["signature"] == _signature(known.java_home) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no stamp, or one of another version of this module
-
-
-def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
-    """The toolchain, with what is missing installed into the cache and the launchers of this home written.
-
-    Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed one can
-    be run again: finished tools are kept, unfinished ones are made anew.
-    """
-    if found := find(settings):
-        return found
-    from localcloud.engine.provision import provision  # what installs is not needed to find
-
-    return provision(settings, progress)
 
 
 def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:

@@ -22,9 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from localcloud.core.context import Principal
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
-
-Json = dict[str, Any]
 
 ISSUER = f"https://sts.windows.net/{TENANT_ID}/"
 _SCHEMA = """

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
 from localcloud.entra.directory import ISSUER, Directory
 from localcloud.entra.tokens import TokenError, check_tenant
 
-Json = dict[str, Any]
 _HOST = "login.microsoftonline.com"
 
 

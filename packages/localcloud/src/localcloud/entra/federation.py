@@ -14,8 +14,8 @@ import httpx
 import jwt
 
 from localcloud.arm.identity import USER_ASSIGNED
-from localcloud.arm.store import ResourceStore
 from localcloud.core.context import Principal
+from localcloud.core.resource import ResourceStore
 
 _CREDENTIALS = f"{USER_ASSIGNED}/federatedIdentityCredentials"
 

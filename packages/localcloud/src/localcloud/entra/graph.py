@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from localcloud.core.context import Principal
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.entra.directory import Directory
 
-Json = dict[str, Any]
 _AUDIENCES = frozenset({"https://graph.microsoft.com", "https://graph.microsoft.com/"})
 _FILTER = re.compile(r"(appId|displayName)\s+eq\s+'([^']*)'")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm.store import ResourceStore
+from localcloud.core.resource import ResourceStore
 from localcloud.entra import discovery
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from starlette.concurrency import run_in_threadpool
@@ -20,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from localcloud.core.context import Principal
+from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
 from localcloud.entra import resources
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation, FederationError
 
-Json = dict[str, Any]
 LIFETIME_SECONDS = 3600
 _TENANTS = frozenset({TENANT_ID, "organizations", "common"})
 

@@ -24,6 +24,7 @@ from localcloud.gateway.app import Gateway
 from localcloud.gateway.faults import Faults
 from localcloud.gateway.instance import fingerprint, gateway_mark, state_file, write_mark
 from localcloud.gateway.proxy import ConnectProxy
+from localcloud.storage.bootstrap import ensure_state
 
 _log = logging.getLogger("localcloud.gateway")
 _GRACE_SECONDS = 5
@@ -85,7 +86,7 @@ async def _serve(settings: Settings, code: str) -> None:
     try:
         supervised.start()
         await proxy.start()
-        await built.arm.prepare(principal)
+        await ensure_state(built.context, built.arm.arm.resources, principal)
         for hook in context.on_start:
             await hook()
         tasks = [loop.create_task(gateway.serve()), loop.create_task(identity.serve())]

@@ -17,13 +17,16 @@ from localcloud.core.context import Context
 from localcloud.core.database import Database
 from localcloud.core.errors import not_emulated
 from localcloud.core.settings import Settings
+from localcloud.databricks import arm as databricks_types
 from localcloud.databricks import service as databricks_service
 from localcloud.entra import identity_endpoint
 from localcloud.entra import service as entra_service
 from localcloud.entra.directory import Directory
 from localcloud.gateway.faults import FaultRoute, Faults
 from localcloud.gateway.hosts import Service
+from localcloud.keyvault import arm as keyvault_types
 from localcloud.keyvault import routes as keyvault_routes
+from localcloud.storage import arm as storage_types
 from localcloud.storage import routes as storage_routes
 from localcloud.storage.fabric import StorageFabric
 
@@ -43,13 +46,16 @@ class Services:
 def build(settings: Settings, faults: Faults) -> Services:
     """Open the database and make every service. Starts nothing."""
     database = Database(settings.database)
-    parts = arm_service.parts(settings, database)
+    parts = arm_service.parts(database)
+    storage = StorageFabric(settings, parts.resources)
     directory = Directory(database)
     context = Context(
         settings=settings, database=database, identities=directory, authorizer=parts.authorizer,
-        storage=parts.storage, resources=parts.resources, types=parts.types, check_operation=faults.check_operation,
+        storage=storage, resources=parts.resources, types=parts.types, check_operation=faults.check_operation,
     )  # fmt: skip
     arm = arm_service.create(context, parts.propagation)
+    for types in (storage_types, keyvault_types, databricks_types):
+        types.register(context)
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
     entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")
@@ -80,7 +86,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.OTHER: [],
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}
-    return Services(context, directory, arm, parts.storage, routers, identity_endpoint.build(directory))
+    return Services(context, directory, arm, storage, routers, identity_endpoint.build(directory))
 
 
 def _arm_audiences(settings: Settings) -> frozenset[str]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.arm.wire import JsonResponse, page, read_body
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, unresolved
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID
-
-Json = dict[str, Any]
 
 VAULT = "Microsoft.KeyVault/vaults"
 _AUDIENCES = frozenset({"https://vault.azure.net", "https://vault.azure.net/"})

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localcloud.core.database import Database
-from localcloud.keyvault.versions import Json, Versions, changed_attributes, new_attributes
+from localcloud.core.json import Json
+from localcloud.keyvault.versions import Versions, changed_attributes, new_attributes
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keyvault_keys (

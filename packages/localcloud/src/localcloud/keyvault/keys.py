@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, utils
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 from localcloud.keyvault.guard import (
     Action,
     Handler,
@@ -30,8 +31,6 @@ from localcloud.keyvault.guard import (
     recovery,
 )
 from localcloud.keyvault.key_store import Key, KeyStore
-
-Json = dict[str, Any]
 
 KINDS = ("RSA", "RSA-HSM")
 SIZES = (2048, 3072, 4096)

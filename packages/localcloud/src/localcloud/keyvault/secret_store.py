@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from localcloud.core.database import Database
-from localcloud.keyvault.versions import Json, Versions, changed_attributes, new_attributes
+from localcloud.core.json import Json
+from localcloud.keyvault.versions import Versions, changed_attributes, new_attributes
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keyvault_secrets (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.keyvault.backups import Backups
 from localcloud.keyvault.guard import (
     Action,
@@ -20,8 +20,6 @@ from localcloud.keyvault.guard import (
     recovery,
 )
 from localcloud.keyvault.secret_store import Secret, SecretStore
-
-Json = dict[str, Any]
 
 _LARGEST = 25 * 1024
 """Bytes of a value ("Azure Key Vault secrets": 25k)."""

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from localcloud.core.database import Database
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 
 class Version(Protocol):

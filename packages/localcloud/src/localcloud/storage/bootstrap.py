@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.arm import ids
 from localcloud.arm.authorization import Authorization
-from localcloud.arm.registry import Call
+from localcloud.arm.resource_types import Call
 from localcloud.arm.resources import Resources
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import LocalcloudError

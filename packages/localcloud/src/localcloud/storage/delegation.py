@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from starlette.requests import Request
@@ -16,20 +12,10 @@ from starlette.responses import Response
 from localcloud.core.context import Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import TENANT_ID
+from localcloud.storage.delegation_keys import KEY_VERSION, key_value
+from localcloud.storage.fabric import StorageFabric
 
-if TYPE_CHECKING:
-    from localcloud.storage.fabric import StorageFabric
-
-SERVICE_OBJECT_ID = "00000000-0000-0000-0000-00000000c10d"
-"""The object id in SAS that localcloud's services (Azure ML) hand out: not a principal, and no role is asked for."""
-KEY_VERSION = "2025-11-05"
 _LONGEST = timedelta(days=7)
-
-
-def key_value(secret: str, object_id: str, start: str, expiry: str, version: str) -> str:
-    """The key, in base64. azurite.js derives the same."""
-    text = "\n".join([object_id, TENANT_ID, start, expiry, "b", version])
-    return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
 def _moment(text: str) -> datetime:

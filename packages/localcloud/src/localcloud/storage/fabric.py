@@ -23,11 +23,11 @@ from azure.storage.blob import (
 )
 
 from localcloud.core.settings import TENANT_ID, Settings
-from localcloud.storage import delegation
+from localcloud.storage import delegation_keys
 
 if TYPE_CHECKING:
-    from localcloud.arm.store import ResourceStore
     from localcloud.core.context import Context
+    from localcloud.core.resource import ResourceStore
 
 _ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 
@@ -105,7 +105,7 @@ class StorageFabric:
         if self.keys(account) is None:
             raise KeyError(f"no storage account {account!r}")
         start, end = _period(timedelta(hours=hours))
-        key = self._delegation_key(delegation.SERVICE_OBJECT_ID, start, end)
+        key = self._delegation_key(delegation_keys.SERVICE_OBJECT_ID, start, end)
         if blob:
             token = generate_blob_sas(
                 account, container, blob, user_delegation_key=key, start=start, expiry=end, protocol="https",
@@ -140,8 +140,8 @@ class StorageFabric:
         key = UserDelegationKey()  # type: ignore[no-untyped-call]
         key.signed_oid, key.signed_tid, key.signed_service = object_id, TENANT_ID, "b"
         key.signed_start, key.signed_expiry = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
-        key.signed_version = delegation.KEY_VERSION
-        key.value = delegation.key_value(
+        key.signed_version = delegation_keys.KEY_VERSION
+        key.value = delegation_keys.key_value(
             self.secret, object_id, key.signed_start, key.signed_expiry, key.signed_version
         )
         return key

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.resource import Resource
 from localcloud.core.streams import body_of, has_body, streamed
-from localcloud.storage import batches, delegation, errors, listing
+from localcloud.storage import batches, delegation, delegation_keys, errors, listing
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.dfs.endpoint import DataLake
 from localcloud.storage.dfs.errors import json_response
@@ -90,7 +90,7 @@ class StorageFront:
             self._gate.check(principal, account, Demand(one, need_of(method, one, query, own)))
 
         async def send(method: str, url: str, own: dict[str, str]) -> httpx.Response:
-            given = {"x-ms-version": headers.get("x-ms-version", delegation.KEY_VERSION), **own}
+            given = {"x-ms-version": headers.get("x-ms-version", delegation_keys.KEY_VERSION), **own}
             answer = await self._azurite.send(method, f"/{account.name}{url}", given, b"", trusted=True)
             await answer.aread()
             return answer

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
-from localcloud.storage import delegation, errors, sharedkey
+from localcloud.core.resource import Resource
+from localcloud.storage import delegation_keys, errors, sharedkey
 from localcloud.storage.operations import Need, Target, attributes_of
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
@@ -146,7 +146,7 @@ class Gate:
     def delegator(self, query: Mapping[str, str]) -> Principal | None:
         """The principal of a user delegation SAS's key; None for localcloud's own services. Raises ServiceError 403."""
         object_id = query["skoid"]
-        if object_id == delegation.SERVICE_OBJECT_ID:
+        if object_id == delegation_keys.SERVICE_OBJECT_ID:
             return None
         principal = self._ctx.identities.by_object_id(object_id)
         if principal is None:

@@ -13,9 +13,8 @@ import pytest
 import requests
 from azure.identity import ClientSecretCredential
 
+from localcloud.core.json import Json
 from localcloud.core.settings import SUBSCRIPTION_ID
-
-Json = dict[str, Any]
 
 ROLES = {
     "Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",

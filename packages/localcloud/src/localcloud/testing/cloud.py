@@ -14,7 +14,7 @@ import pytest
 
 from localcloud.cli.env import variables
 from localcloud.core.settings import Settings, load_settings
-from localcloud.engine import toolchain
+from localcloud.engine import provision
 
 RESOURCE_PROVIDERS = (
     "Microsoft.Compute",
@@ -75,7 +75,7 @@ def free_port() -> int:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Started once per test run, by the command that users start it with."""
     settings = Settings(home=tmp_path_factory.mktemp("cloud") / "home", port=free_port(), cache=load_settings().cache)
-    toolchain.ensure(settings)
+    provision.ensure(settings)
     made = Cloud(settings, {})
     started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
     try:

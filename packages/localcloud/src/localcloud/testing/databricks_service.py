@@ -19,11 +19,12 @@ from databricks.sdk import WorkspaceClient
 from starlette.applications import Starlette
 
 from localcloud.arm.authorization import Authorization
-from localcloud.arm.registry import TypeRegistry
-from localcloud.arm.store import Resource, ResourceStore
+from localcloud.arm.resource_types import ResourceTypes
+from localcloud.arm.store import ResourceStore
 from localcloud.core.context import Context, Principal
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 from localcloud.core.settings import SUBSCRIPTION_ID, TENANT_ID, Settings, load_settings
 from localcloud.databricks import service
 
@@ -86,7 +87,7 @@ def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directo
     store.put(connector)
     context = Context(
         settings=settings, database=database, identities=directory, authorizer=authorization,  # type: ignore[arg-type]
-        storage=None, resources=store, types=TypeRegistry(),  # type: ignore[arg-type]
+        storage=None, resources=store, types=ResourceTypes(),  # type: ignore[arg-type]
     )  # fmt: skip
     databricks = service.build(context)
 

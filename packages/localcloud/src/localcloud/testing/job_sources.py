@@ -11,8 +11,9 @@ from typing import Any, cast
 from azure.ai.ml import command, dsl
 from azure.ai.ml.entities import Component
 
+from localcloud.core.json import Json
 from localcloud.testing.azure_session import unique
-from localcloud.testing.workspace_session import ML, Json, MlWorkspace
+from localcloud.testing.workspace_session import ML, MlWorkspace
 
 STEP = """
 import pathlib, sys

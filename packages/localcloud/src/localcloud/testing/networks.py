@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcloud.core.json import Json
 from localcloud.testing.azure_session import AzureSession, unique
 
-Json = dict[str, Any]
 NETWORK = "2024-05-01"
 DNS = "2024-06-01"
 REGION = "westeurope"

@@ -13,9 +13,8 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment
 from azure.storage.blob import BlobServiceClient
 
+from localcloud.core.json import Json
 from localcloud.testing.azure_session import AzureSession, unique
-
-Json = dict[str, Any]
 
 ML = "2024-10-01"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"

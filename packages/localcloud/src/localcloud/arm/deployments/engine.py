@@ -13,12 +13,12 @@ from localcloud.arm import ids
 from localcloud.arm.deployments.expressions import invalid
 from localcloud.arm.deployments.scope import NeededError
 from localcloud.arm.deployments.template import Planned, Template
-from localcloud.arm.registry import Call
+from localcloud.arm.resource_types import Call
 from localcloud.arm.resources import Resources
-from localcloud.arm.store import now
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import now
 
-Json = dict[str, Any]
 Keep = Callable[[list[Json]], None]
 
 

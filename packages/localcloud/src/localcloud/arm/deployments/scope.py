@@ -12,11 +12,11 @@ from localcloud.arm import metadata, subscriptions
 from localcloud.arm.deployments import expressions
 from localcloud.arm.deployments.expressions import Node, invalid
 from localcloud.arm.deployments.functions import PURE, resource_id
-from localcloud.arm.store import Resource
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID
 
-Json = dict[str, Any]
 _OWN = frozenset(
     {
         "parameters", "variables", "subscription", "tenant", "resourcegroup", "deployment", "environment", "resourceid",

@@ -11,8 +11,7 @@ from localcloud.arm.deployments.expressions import invalid
 from localcloud.arm.deployments.functions import resource_id
 from localcloud.arm.deployments.scope import Place, TemplateScope
 from localcloud.core.errors import not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 DEPLOYMENT = "Microsoft.Resources/deployments"
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {

@@ -7,22 +7,20 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from localcloud.arm import ids
+from localcloud.arm import ids, resource_types
 from localcloud.arm.deployments.engine import Run
 from localcloud.arm.deployments.scope import Place
 from localcloud.arm.deployments.template import DEPLOYMENT, Template
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.resources import Resources
 from localcloud.arm.routes import Arm
-from localcloud.arm.store import Resource, now
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.core.settings import SUBSCRIPTION_ID
-
-Json = dict[str, Any]
 
 _VERSIONS = (
     "2015-11-01", "2016-02-01", "2016-07-01", "2016-09-01", "2017-05-10", "2018-02-01", "2018-05-01", "2019-03-01",
@@ -54,7 +52,7 @@ def _template(ctx: Context, id_: str, properties: Json) -> Template:
         raise ServiceError(400, "InvalidRequestContent", "The request content was invalid: there is no 'template'.")
     template = Template(properties["template"], properties.get("parameters") or {}, _place(ctx, id_))
     for planned in template.resources:
-        if ctx.types.get(planned.type) is None:
+        if resource_types.of(ctx).get(planned.type) is None:
             raise not_emulated(f"resource type {planned.type} (in deployment {id_})")
     return template
 

@@ -7,13 +7,9 @@ from localcloud.arm.deployments import types as deployments
 from localcloud.arm.types import (
     alerts,
     budgets,
-    databricks,
     dns_zone_groups,
     gateways,
     identities,
-    keyvault,
-    keyvault_keys,
-    keyvault_secrets,
     monitor,
     network_peerings,
     private_dns,
@@ -21,20 +17,19 @@ from localcloud.arm.types import (
     registries,
     resource_groups,
     security_groups,
-    storage,
     virtual_networks,
 )
 from localcloud.core.context import Context
 
 _MODULES = (
-    resource_groups, tags, deployments, authorization, storage, keyvault, keyvault_keys, keyvault_secrets, monitor,
-    alerts, budgets, registries, identities, databricks, gateways, security_groups, virtual_networks,
+    resource_groups, tags, deployments, authorization, monitor,
+    alerts, budgets, registries, identities, gateways, security_groups, virtual_networks,
     network_peerings, private_dns, private_endpoints, dns_zone_groups,
 )  # fmt: skip
 
 
 def register_all(ctx: Context) -> None:
-    """Everything that ARM itself brings. Microsoft.MachineLearningServices is registered by localcloud.azureml."""
+    """Register the types that no service of localcloud stands behind; each service registers its own."""
     subscriptions.register(ctx)
     for module in _MODULES:
         module.register(ctx)

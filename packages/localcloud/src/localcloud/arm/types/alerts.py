@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
-from localcloud.arm.registry import LOCATIONS, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import LOCATIONS, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 ACTION_GROUP = "Microsoft.Insights/actionGroups"
 _SHORT_NAME = 12

@@ -7,15 +7,13 @@ Azure/CanadaPubSecALZ#317, Azure/azure-quickstart-templates#7095.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from localcloud.arm.registry import NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import NameRule, ResourceType
 from localcloud.arm.types.network_common import etag
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 BUDGET = "Microsoft.Consumption/budgets"
 _GRAINS = ("Monthly", "Quarterly", "Annually", "BillingMonth", "BillingQuarter", "BillingAnnual")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.arm.types.network_common import NAME, bad_request, reference, since
 from localcloud.arm.types.private_dns import ADDRESS_RECORD, ZONE
 from localcloud.arm.types.private_endpoints import address_of, host_names
 from localcloud.arm.types.virtual_networks import PRIVATE_ENDPOINT
 from localcloud.core.context import Context
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 ZONE_GROUP = f"{PRIVATE_ENDPOINT}/privateDnsZoneGroups"
 _RECORD_SECONDS = 10

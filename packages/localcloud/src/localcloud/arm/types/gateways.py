@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any
 
-from localcloud.arm.registry import ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import ResourceType
 from localcloud.arm.types.network_common import NAME, VERSIONS, bad_request, etag, reference, refers_to, since
 from localcloud.core.context import Context
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 NAT_GATEWAY = "Microsoft.Network/natGateways"
 PUBLIC_IP = "Microsoft.Network/publicIPAddresses"

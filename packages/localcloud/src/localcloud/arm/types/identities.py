@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from localcloud.arm.identity import USER_ASSIGNED
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 _VERSIONS = (
     "2015-08-31-preview", "2018-11-30", "2021-09-30-preview", "2022-01-31-preview", "2023-01-31", "2023-07-31-preview",

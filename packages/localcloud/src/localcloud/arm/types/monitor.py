@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
-from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 COMPONENT = "Microsoft.Insights/components"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
-from localcloud.arm.registry import NameRule
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import NameRule
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 VERSIONS = (
     "2015-05-01-preview", "2015-06-15", "2016-03-30", "2016-06-01", "2016-09-01", "2016-12-01", "2017-03-01",

@@ -7,10 +7,7 @@ spaces: Azure/ResourceModules#731, microsoft/AzureTRE#4641.
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.arm.types import addresses
 from localcloud.arm.types.network_common import NAME, VERSIONS, bad_request, etag, reference, refers_to
 from localcloud.arm.types.virtual_networks import (
@@ -23,8 +20,8 @@ from localcloud.arm.types.virtual_networks import (
 )
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _MORE = "For more information please refer to https://aka.ms/VnetPeeringInfo"
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.types.network_common import bad_request, etag, reference
 from localcloud.arm.types.virtual_networks import VIRTUAL_NETWORK
 from localcloud.arm.wire import page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 ZONE = "Microsoft.Network/privateDnsZones"
 LINK = f"{ZONE}/virtualNetworkLinks"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
-from localcloud.arm import ids, rules
+from localcloud.arm import ids, resource_types, rules
 from localcloud.arm.exclusive import parent_of
 from localcloud.arm.private_link import CONNECTIONS, SUB_RESOURCES
-from localcloud.arm.registry import Call, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ProviderRoute, ResourceType
 from localcloud.arm.types import addresses
 from localcloud.arm.types.network_common import NAME, bad_request, etag, reference, since
 from localcloud.arm.types.virtual_networks import (
@@ -23,8 +21,8 @@ from localcloud.arm.types.virtual_networks import (
 )
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _ZONE_GROUP = f"{PRIVATE_ENDPOINT}/privateDnsZoneGroups"
 _LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
@@ -356,9 +354,9 @@ def register(ctx: Context) -> None:
 
     async def register_connections() -> None:
         """TARGET/privateEndpointConnections in the target's own versions, once all services have registered theirs."""
-        for target in ctx.types.all():
+        for target in resource_types.of(ctx).all():
             type_ = f"{target.type}/{CONNECTIONS}"
-            if target.type.lower() in SUB_RESOURCES and ctx.types.get(type_) is None:
+            if target.type.lower() in SUB_RESOURCES and resource_types.of(ctx).get(type_) is None:
                 ctx.types.register(
                     ResourceType(
                         type=type_,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from localcloud.arm.ids import RESOURCE_GROUP_TYPE
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 VERSIONS = (
     "2015-11-01", "2016-02-01", "2016-07-01", "2016-09-01", "2017-05-10", "2018-02-01", "2018-05-01", "2019-03-01",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.arm.types.network_common import (
     NAME,
     VERSIONS,
@@ -19,8 +17,8 @@ from localcloud.arm.types.network_common import (
     sync_children,
 )
 from localcloud.core.context import Context
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 SECURITY_GROUP = "Microsoft.Network/networkSecurityGroups"
 RULE = f"{SECURITY_GROUP}/securityRules"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
 
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm import resource_types
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.arm.types import addresses
 from localcloud.arm.types.gateways import NAT_GATEWAY, ROUTE_TABLE
 from localcloud.arm.types.network_common import (
@@ -28,8 +27,8 @@ from localcloud.arm.types.network_common import (
 from localcloud.arm.types.security_groups import SECURITY_GROUP
 from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 VIRTUAL_NETWORK = "Microsoft.Network/virtualNetworks"
 SUBNET = f"{VIRTUAL_NETWORK}/subnets"
@@ -172,7 +171,7 @@ def _render_network(ctx: Context, resource: Resource) -> Json:
     subnets = [_render_subnet(ctx, one) for one in ctx.resources.children(resource.id, SUBNET)]
     body["properties"]["subnets"] = subnets
     body["properties"]["virtualNetworkPeerings"] = []
-    peering = ctx.types.get(PEERING)
+    peering = resource_types.of(ctx).get(PEERING)
     for one in ctx.resources.children(resource.id, PEERING):
         shown_peering = one.to_json() if peering is None or peering.render is None else peering.render(ctx, one)
         body["properties"]["virtualNetworkPeerings"].append(shown_peering)

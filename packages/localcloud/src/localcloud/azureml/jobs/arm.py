@@ -13,8 +13,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from localcloud.arm import rules
-from localcloud.arm.registry import Call, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, ProviderRoute, ResourceType
 from localcloud.azureml import hosts
 from localcloud.azureml.common import ASSET_VERSIONS, NAMESPACE, user_error, workspace_id, workspace_of
 from localcloud.azureml.jobs import forms, shapes
@@ -24,8 +23,8 @@ from localcloud.azureml.jobs.submit import NAME, TYPE, Submission, complete
 from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _FIXED = (
     "jobType", "command", "codeId", "environmentId", "computeId", "experimentName", "inputs", "outputs", "jobs",

@@ -9,8 +9,8 @@ from typing import Any
 
 from azure.storage.blob import ContentSettings
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 
 STD_LOG = "user_logs/std_log.txt"
 IMAGE_BUILD_LOG = "azureml-logs/20_image_build_log.txt"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import hosts, paths
 from localcloud.azureml.common import user_error
 from localcloud.azureml.environment_builds import Build, EnvironmentBuilds
@@ -19,7 +18,7 @@ from localcloud.azureml.jobs.blob_logs import BlobLog, FileFollower
 from localcloud.azureml.jobs.nodes import Nodes
 from localcloud.azureml.jobs.process import CommandProcess
 from localcloud.azureml.jobs.registering import register_outputs
-from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.stopping import Stop
 from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.azureml.jobs.transfer import Transfer
@@ -27,6 +26,8 @@ from localcloud.azureml.jobs.workdir import WorkFolder
 from localcloud.azureml.mlflow.access import RunTokens
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.engine.python_environments import BuildError
 
 _TAIL_LINES, _TAIL_CHARACTERS = 20, 2000

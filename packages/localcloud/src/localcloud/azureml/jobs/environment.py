@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.jobs.runs import Run
 from localcloud.core.context import Principal
+from localcloud.core.resource import Resource
 from localcloud.core.settings import Settings
 
 _IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

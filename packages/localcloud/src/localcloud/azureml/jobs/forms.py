@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.azureml.common import user_error
-from localcloud.azureml.jobs.shapes import Json, snake
+from localcloud.azureml.jobs.shapes import snake
+from localcloud.core.json import Json
 
 _TYPES: dict[type, str] = {str: "a string", bool: "true or false", dict: "an object"}
 _BOTH: dict[str, type] = {

@@ -9,8 +9,7 @@ from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import expressions
 from localcloud.azureml.jobs.expressions import BindingError, StepOutput
 from localcloud.azureml.jobs.runs import Run
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 
 def needs(inputs: Json, steps: Mapping[str, Run]) -> list[str]:

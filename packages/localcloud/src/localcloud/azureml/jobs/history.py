@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.jobs import metrics, run_shapes
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
@@ -26,8 +25,8 @@ from localcloud.azureml.mlflow import access
 from localcloud.azureml.mlflow.service import MlflowService
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _PAGE = 500
 _EXPERIMENT = re.compile(r"(?:experiments|experimentids)/([^/]+)/(.*)")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context, Principal
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _KINDS = {
     "amltoken": "token", "aml_token": "token",

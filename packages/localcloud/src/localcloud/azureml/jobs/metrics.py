@@ -6,11 +6,10 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.mlflow.client import Mlflow, MlflowError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _SCHEMA = "azureml.scalar"
 

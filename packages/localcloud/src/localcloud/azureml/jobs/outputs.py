@@ -7,8 +7,7 @@ from typing import Any
 from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import expressions, shapes
 from localcloud.azureml.jobs.expressions import ParentOutput
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _TYPES = tuple(kind for kind in shapes.KINDS if kind != "literal")
 

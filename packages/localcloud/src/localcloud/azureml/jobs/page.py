@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.common import WORKSPACE
 from localcloud.azureml.jobs import blob_logs, metrics, run_shapes
 from localcloud.azureml.jobs.arm import page_url
@@ -20,6 +19,7 @@ from localcloud.azureml.mlflow import workspaces
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 _LOG_TAIL = 40_000
 _STYLE = """

@@ -11,7 +11,6 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import environment_specs, paths
 from localcloud.azureml.common import WORKSPACE, user_error
 from localcloud.azureml.environment_builds import EnvironmentBuilds
@@ -22,8 +21,8 @@ from localcloud.azureml.jobs.sources import Sources
 from localcloud.azureml.jobs.values import Value, conform, declared_inputs, input_value
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from localcloud.arm.registry import Call
-from localcloud.arm.store import Resource, now
+from localcloud.arm import resource_types
+from localcloud.arm.resource_types import Call
 from localcloud.azureml.common import WORKSPACE, user_error
-from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.sources import MODEL_TYPES
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 _API_VERSION = "2024-10-01"
 
@@ -25,7 +27,7 @@ async def register_outputs(ctx: Context, workspace: Resource, run: Run, principa
 
 async def _register(ctx: Context, workspace: Resource, run: Run, output: Json, principal: Principal) -> str:
     model = output["type"] in MODEL_TYPES
-    type_ = ctx.types.get(f"{WORKSPACE}/{'models' if model else 'data'}/versions")
+    type_ = resource_types.of(ctx).get(f"{WORKSPACE}/{'models' if model else 'data'}/versions")
     if type_ is None or type_.complete is None or type_.on_put is None:
         raise RuntimeError("the types of assets are not registered")
     container_id = f"{workspace.id}/{'models' if model else 'data'}/{output['asset_name']}"
@@ -51,7 +53,7 @@ async def _register(ctx: Context, workspace: Resource, run: Run, output: Json, p
 
 
 async def _next(ctx: Context, container_id: str) -> str:
-    type_ = ctx.types.get(f"{WORKSPACE}/{container_id.rsplit('/', 2)[1]}")
+    type_ = resource_types.of(ctx).get(f"{WORKSPACE}/{container_id.rsplit('/', 2)[1]}")
     read = type_.read if type_ is not None else None
     container = await read(ctx, container_id) if read is not None else ctx.resources.get(container_id)
     return str((container.properties.get("nextVersion") if container is not None else None) or 1)

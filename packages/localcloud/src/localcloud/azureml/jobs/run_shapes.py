@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
 
-from localcloud.arm.store import Resource, now
 from localcloud.azureml.jobs import blob_logs
 from localcloud.azureml.jobs.arm import services
 from localcloud.azureml.jobs.runs import Run
 from localcloud.core.context import Context
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.core.settings import TENANT_ID
-
-Json = dict[str, Any]
 
 _LOG_HOURS = 24.0
 

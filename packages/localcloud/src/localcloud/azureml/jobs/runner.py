@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.jobs import blob_logs
 from localcloud.azureml.jobs.blob_logs import BlobLog, LineLog
 from localcloud.azureml.jobs.commands import LOST, Commands
@@ -17,6 +16,7 @@ from localcloud.azureml.jobs.stopping import Stop
 from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 _log = logging.getLogger("localcloud.azureml")
 

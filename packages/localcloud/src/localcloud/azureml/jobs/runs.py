@@ -6,10 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from localcloud.arm.store import now
 from localcloud.core.database import Database
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import now
 
 TERMINAL = frozenset({"Completed", "Failed", "Canceled"})
 _SCHEMA = """

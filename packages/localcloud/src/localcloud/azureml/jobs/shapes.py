@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from localcloud.azureml.common import user_error
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 MODES = {
     "readonlymount": "ro_mount", "ro_mount": "ro_mount", "readwritemount": "rw_mount", "rw_mount": "rw_mount",

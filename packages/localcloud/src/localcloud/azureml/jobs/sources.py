@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs.runs import RunStore
@@ -12,6 +11,7 @@ from localcloud.azureml.jobs.values import Value
 from localcloud.azureml.mlflow.models import Models
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 MODEL_TYPES = frozenset({"mlflow_model", "custom_model", "triton_model"})
 _JOB = re.compile(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?/?", re.IGNORECASE)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any
 
-from localcloud.arm.registry import NameRule
-from localcloud.arm.store import Resource, now
+from localcloud.arm import resource_types
+from localcloud.arm.resource_types import NameRule
 from localcloud.azureml.common import WORKSPACE, user_error
 from localcloud.azureml.jobs import shapes
 from localcloud.azureml.jobs.plan import Planner
@@ -16,8 +15,8 @@ from localcloud.azureml.jobs.runs import RunStore
 from localcloud.azureml.jobs.sources import Sources
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 
 TYPE = f"{WORKSPACE}/jobs"
 NAME = NameRule(
@@ -65,7 +64,7 @@ async def submit(ctx: Context, workspace: Resource, name: str, body: Json, princ
     )  # fmt: skip
     complete(resource)
     await ctx.offered[Submission].submit(workspace, resource, principal)
-    type_ = ctx.types.get(TYPE)
+    type_ = resource_types.of(ctx).get(TYPE)
     if type_ is None or type_.render is None:
         raise RuntimeError("the jobs type is not registered")
     return Resource.from_json(type_.render(ctx, resource))

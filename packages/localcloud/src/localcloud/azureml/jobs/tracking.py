@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 
-from localcloud.arm.store import Resource
-from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.mlflow.artifacts_paths import JOB_TAG
 from localcloud.azureml.mlflow.client import Mlflow, MlflowError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 

@@ -13,11 +13,11 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths, registries, registry_storage
 from localcloud.azureml.paths import BlobPath
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 from localcloud.storage import errors
 from localcloud.storage.operations import Target, need_of
 

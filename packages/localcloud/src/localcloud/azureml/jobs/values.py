@@ -9,8 +9,8 @@ from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import expressions, literals, shapes
 from localcloud.azureml.jobs.expressions import BindingError, Reference
 from localcloud.azureml.jobs.literals import LiteralError
+from localcloud.core.json import Json
 
-Json = dict[str, Any]
 Value = Json
 """{"type": "literal", "value"} or {"type": "uri_folder", "uri", "mode"}; "bound" when it comes from somewhere else."""
 

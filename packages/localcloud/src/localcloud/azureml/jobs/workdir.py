@@ -18,15 +18,16 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import blob_logs
-from localcloud.azureml.jobs.runs import Json, Run
+from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.transfer import State, Transfer, state_of
 from localcloud.azureml.paths import BlobPath
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _SHORT = re.compile(r"azureml://datastores/([^/]+)/paths/(.*)", re.IGNORECASE)
 _ARTIFACTS = ("outputs", "logs")

@@ -11,11 +11,11 @@ import jwt
 from starlette.requests import Request
 
 from localcloud.arm import private_link
-from localcloud.arm.store import Resource
 from localcloud.azureml import hosts
 from localcloud.azureml.common import WORKSPACE, workspace_of
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 _WORKSPACE = re.compile(
     r"/?(?P<id>subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+)"

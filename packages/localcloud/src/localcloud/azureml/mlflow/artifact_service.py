@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm.store import Resource
 from localcloud.arm.wire import read_body
 from localcloud.azureml.mlflow import access
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
@@ -30,8 +29,8 @@ from localcloud.azureml.mlflow.client import Mlflow, MlflowError
 from localcloud.azureml.mlflow.models import VERSION as MODEL_VERSION
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _HOURS = 1

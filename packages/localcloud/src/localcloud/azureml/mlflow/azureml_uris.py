@@ -13,8 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, REGISTERED, WORKSPACE, parse
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _PLUGIN = "azureml-mlflow/"
 _RUN_ADDRESS = re.compile(r"azureml://.*/experiments/([^/]+)/runs/([^/]+)/artifacts(?:/(.*))?")

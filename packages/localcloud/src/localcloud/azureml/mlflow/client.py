@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 
-from localcloud.arm.store import Resource
 from localcloud.azureml.mlflow import workspaces
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _START_SECONDS = 120
 _log = logging.getLogger("localcloud.azureml")

@@ -27,8 +27,7 @@ from starlette.responses import JSONResponse, Response
 
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
 from localcloud.azureml.mlflow.workspaces import DEFAULT, WORKSPACE_HEADER
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
 
 _SUFFIXED = re.compile(r".+-[0-9a-f]{8}")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.azureml.assets import content, filtered
 from localcloud.azureml.common import ASSET_VERSIONS, user_error, workspace_of
 from localcloud.azureml.mlflow.models import CONTAINER, VERSION, Models, workspace_for
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
 
 _TYPES = ("custom_model", "mlflow_model", "triton_model")
 _DERIVED = {"jobName", "flavors", "modelType", "modelUri"}

@@ -16,15 +16,14 @@ import yaml
 from azure.core.exceptions import AzureError
 
 from localcloud.arm import ids
-from localcloud.arm.store import Resource
 from localcloud.azureml import paths
 from localcloud.azureml.common import WORKSPACE, user_error, workspace_of
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG, parse
 from localcloud.azureml.mlflow.client import Mlflow, MlflowError
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 CONTAINER = f"{WORKSPACE}/models"
 VERSION = f"{WORKSPACE}/models/versions"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from localcloud.arm.store import Resource, ResourceStore
 from localcloud.azureml.mlflow.workspaces import workspace_id_of
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource, ResourceStore
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from localcloud.arm.store import Resource
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource
 
 DEFAULT = "default"
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"

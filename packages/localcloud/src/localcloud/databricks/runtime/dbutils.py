@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from .output import Output
+from .host import Host, NotEmulatedError
 
 
 class NotebookExit(BaseException):
@@ -21,32 +21,12 @@ class NotebookExit(BaseException):
         self.value = value
 
 
-class NotEmulatedError(NotImplementedError):
-    """A part of the Databricks runtime that localcloud does not have."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"localcloud does not emulate {what}.")
-
-
 class InputWidgetNotDefined(Exception):
     """widgets.get of a name that is neither a widget nor a parameter of the run."""
 
 
 class SecretError(Exception):
     """The scope or secret is not there, or the run's identity may not read it."""
-
-
-class Host(Protocol):
-    """What dbutils needs of the driver and the gateway behind it."""
-
-    output: Output
-    spark: Any
-
-    def call(self, method: str, arguments: dict[str, str]) -> Any:
-        """Ask the workspace, as the run's identity. Raises SecretError with its message."""
-        ...
-
-    def run_notebook(self, path: str, timeout_seconds: int, arguments: dict[str, str], caller: str) -> str: ...
 
 
 class Widgets:

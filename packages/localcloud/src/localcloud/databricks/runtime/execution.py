@@ -18,7 +18,8 @@ from typing import Any
 
 from . import local_paths, source
 from .dbruntime import Repl
-from .dbutils import DBUtils, Host, NotebookExit, NotEmulatedError
+from .dbutils import DBUtils, NotebookExit
+from .host import Host, NotEmulatedError
 from .output import Output
 
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from .dbutils import Host
+from .host import Host, NotEmulatedError
 
 
 class FileInfo(NamedTuple):
@@ -65,8 +64,6 @@ class FileSystem:
         return self._copy(from_, to, recurse, move=True)
 
     def mount(self, *arguments: Any, **options: Any) -> None:
-        from .dbutils import NotEmulatedError
-
         raise NotEmulatedError("DBFS mounts, which are deprecated: use abfss:// addresses")
 
     def _copy(self, source: str, target: str, recurse: bool, *, move: bool) -> bool:
@@ -79,8 +76,6 @@ class FileSystem:
         return bool(jvm.org.apache.hadoop.fs.FileUtil.copy(from_files, from_path, to_files, to_path, move, conf))
 
     def _open(self, address: str) -> tuple[Any, Any]:
-        from .dbutils import NotEmulatedError
-
         if address.startswith("dbfs:") or ("://" not in address and not address.startswith("file:")):
             raise NotEmulatedError(f"DBFS ({address}): use abfss:// addresses")
         path = self._host.spark._jvm.org.apache.hadoop.fs.Path(address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from .dbutils import NotEmulatedError
+from .host import NotEmulatedError
 
 _ROOTS = ("/dbfs/", "/Volumes/")
 _EVENTS = frozenset({"open", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.listdir", "os.scandir"})

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .dbutils import NotEmulatedError
+from .host import NotEmulatedError
 
 _STATEMENTS = {
     "CreateTable": "CREATE TABLE",

@@ -26,10 +26,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from localcloud.core.json import Json
 from localcloud.core.settings import Settings
 from localcloud.databricks import errors
-from localcloud.databricks.call import Workspace
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Workspace
 
 ROUTE = "/_localcloud/artifacts"
 _LIFETIME_SECONDS = 3600

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.tracking import TrackingServer
 from localcloud.databricks import errors, permissions, tree
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call
 
 
 def may(call: Call, name: str, level: str) -> bool:

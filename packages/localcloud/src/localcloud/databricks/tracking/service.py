@@ -10,12 +10,12 @@ import asyncio
 import re
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.core.errors import not_emulated
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.tracking import TrackingServer
 from localcloud.databricks import errors
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.tracking import experiments
 from localcloud.databricks.tracking.artifacts import Artifacts
 

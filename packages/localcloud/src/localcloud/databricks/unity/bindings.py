@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.core.errors import not_emulated
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, privileges, refusals
 from localcloud.databricks.unity.securables import BY_TYPE, CATALOG, Securable
 from localcloud.databricks.unity.session import Session

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals
 from localcloud.databricks.unity.securables import CATALOG, METASTORE, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import SYSTEM, Session

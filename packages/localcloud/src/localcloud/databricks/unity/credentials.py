@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage, urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, METASTORE, STORAGE_CREDENTIAL
 from localcloud.databricks.unity.session import Session

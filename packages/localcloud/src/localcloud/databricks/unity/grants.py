@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from localcloud.core.errors import not_emulated
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, privileges, refusals
 from localcloud.databricks.unity.securables import ALL, BY_TYPE, METASTORE, Securable, chain
 from localcloud.databricks.unity.session import Session

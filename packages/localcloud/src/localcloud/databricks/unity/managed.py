@@ -5,8 +5,8 @@ Metastores that Azure makes have no storage of their own, so a catalog needs one
 
 from __future__ import annotations
 
+from localcloud.core.json import Json
 from localcloud.databricks.errors import DetailedError
-from localcloud.databricks.store import Json
 from localcloud.databricks.unity import privileges, refusals, urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, Securable
 from localcloud.databricks.unity.session import Session

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing
 from localcloud.databricks.unity.session import Session
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from localcloud.core.errors import not_emulated
-from localcloud.databricks.call import Call
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, privileges
 from localcloud.databricks.unity.securables import Securable
 from localcloud.databricks.unity.session import Session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
 from localcloud.databricks.unity import refusals
 from localcloud.databricks.unity.securables import ALL, NOT_IN_ALL, Securable, chain
 from localcloud.databricks.unity.session import Session

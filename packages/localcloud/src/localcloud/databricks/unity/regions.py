@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from localcloud.arm.registry import LOCATIONS
+from localcloud.arm.resource_types import LOCATIONS
 from localcloud.core.errors import ConfigurationError
 
 VARIABLE = "LOCALCLOUD_METASTORE_REGIONS"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from localcloud.databricks.call import Handler
+from localcloud.databricks.request import Handler
 from localcloud.databricks.unity import (
     bindings,
     catalogs,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks.access import all_workspaces, find_principal
-from localcloud.databricks.call import Call, Workspace, now_ms
-from localcloud.databricks.store import Documents, Json, workspaces_with
+from localcloud.databricks.request import Call, Workspace, now_ms
+from localcloud.databricks.store import Documents, workspaces_with
 from localcloud.databricks.unity import refusals
 from localcloud.databricks.unity.securables import METASTORE, Securable, chain
 

@@ -11,11 +11,11 @@ import asyncio
 import re
 from typing import Any
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Context, Principal
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID
 from localcloud.databricks.errors import DetailedError
-from localcloud.databricks.store import Json
 from localcloud.databricks.unity import refusals
 from localcloud.databricks.unity.session import Session
 from localcloud.databricks.unity.urls import Url

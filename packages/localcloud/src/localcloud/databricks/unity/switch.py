@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcloud.arm.registry import LOCATIONS
+from localcloud.arm.resource_types import LOCATIONS
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.databricks.access import AUDIENCES

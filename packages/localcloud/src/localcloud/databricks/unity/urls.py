@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from localcloud.databricks.store import Json
+from localcloud.core.json import Json
 from localcloud.databricks.unity import refusals
 from localcloud.databricks.unity.securables import CATALOG, EXTERNAL_LOCATION, SCHEMA
 from localcloud.databricks.unity.session import Session

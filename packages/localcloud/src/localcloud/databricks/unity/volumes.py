@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from localcloud.databricks.call import Call
+from localcloud.core.json import Json
 from localcloud.databricks.errors import DetailedError
-from localcloud.databricks.store import Json
+from localcloud.databricks.request import Call
 from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals, urls
 from localcloud.databricks.unity.securables import CATALOG, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import Session

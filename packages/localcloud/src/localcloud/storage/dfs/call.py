@@ -10,9 +10,9 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
+from localcloud.core.resource import Resource
 from localcloud.storage.azurite import Azurite
 from localcloud.storage.dfs.access import SUPERUSER
 from localcloud.storage.dfs.blobs import Blobs

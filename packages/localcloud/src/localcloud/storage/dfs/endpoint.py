@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localcloud.arm.store import Resource
 from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
+from localcloud.core.resource import Resource
 from localcloud.storage import errors
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.dfs import filesystems, listing, paths, rename, signature, updates

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from localcloud.core.errors import not_emulated
-from localcloud.storage import delegation, errors
+from localcloud.storage import delegation_keys, errors
 from localcloud.storage.dfs.needs import Operation, renamed
 from localcloud.storage.operations import Target
 
@@ -103,7 +103,7 @@ def _check_one(secret: str, account: str, target: Target, query: Mapping[str, st
     if version not in _VERSIONS:
         raise errors.authentication_failed(f"sv={version!r} is no version of the service.")
     place = f"/blob/{account}/{_scope(target, query)}"
-    key = delegation.key_value(
+    key = delegation_keys.key_value(
         secret, query.get("skoid", ""), query.get("skt", ""), query.get("ske", ""), query.get("skv", "")
     )
     expected = base64.b64encode(

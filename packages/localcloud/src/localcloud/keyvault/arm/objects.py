@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Generic
 
 from localcloud.arm import ids
-from localcloud.arm.registry import Call, NameRule
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call, NameRule
 from localcloud.core.context import Context
 from localcloud.core.database import Database
+from localcloud.core.resource import Resource
 from localcloud.keyvault.versions import V, Versions
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from starlette.responses import Response
 
 from localcloud.arm.exclusive import itself
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource, now
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
 from localcloud.core.settings import SUBSCRIPTION_ID
 from localcloud.keyvault.key_store import KeyStore
 from localcloud.keyvault.secret_store import SecretStore
-
-Json = dict[str, Any]
 
 VAULT = "Microsoft.KeyVault/vaults"
 DELETED_VAULT = "Microsoft.KeyVault/locations/deletedVaults"

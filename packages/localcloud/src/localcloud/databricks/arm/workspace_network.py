@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 
-from localcloud.arm.store import Resource
 from localcloud.arm.types.security_groups import RULE
 from localcloud.arm.types.virtual_networks import DATABRICKS, databricks_subnets, prefixes_of, services_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 _SMALLEST = 26
 _PREFIX = "Microsoft.Databricks-workspaces_UseOnly_databricks-worker-to-"

@@ -7,14 +7,12 @@ learn.microsoft.com/azure/storage/blobs/lifecycle-management-policy-structure.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
-from localcloud.arm.registry import Call
-from localcloud.arm.store import Resource
+from localcloud.arm.resource_types import Call
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
-
-Json = dict[str, Any]
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 _MOST_RULES, _MOST_PREFIXES = 100, 10
 _BASE_ACTIONS = ("tierToCool", "tierToCold", "tierToHot", "tierToArchive", "delete")

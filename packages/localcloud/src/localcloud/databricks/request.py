@@ -5,19 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.store import Documents, Json
+from localcloud.databricks.store import Documents
 
 if TYPE_CHECKING:
     from starlette.responses import Response
-
-    from localcloud.databricks.runner import Runner
-    from localcloud.databricks.unity.regions import MetastoreRegions
-    from localcloud.databricks.warm import WarmDrivers
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,40 @@ class Caller:
         return frozenset({f"service_principal_name:{self.name}", *(f"group_name:{group}" for group in self.groups)})
 
 
+class Runs(Protocol):
+    """The runs under way: localcloud.databricks.runner.Runner."""
+
+    def start(self, workspace: Workspace, run: Json) -> None:
+        """Begin a stored run in the background."""
+        ...
+
+    def cancel(self, run_id: int) -> None: ...
+
+
+class PoolInstances(Protocol):
+    """The idle drivers of the instance pools: localcloud.databricks.warm.WarmDrivers."""
+
+    def pool_changed(self, workspace: Workspace, pool: Json) -> None: ...
+
+    def pool_deleted(self, workspace: Workspace, pool_id: str) -> None: ...
+
+    def counts(self, workspace: Workspace, pool_id: str) -> Json: ...
+
+
+class Regions(Protocol):
+    """The regions that have a metastore: localcloud.databricks.unity.regions.MetastoreRegions."""
+
+    def has(self, region: str) -> bool: ...
+
+
 @dataclass
 class Services:
     """The parts of the Databricks service that live as long as the gateway."""
 
     context: Context
-    runner: Runner
-    warm: WarmDrivers
-    regions: MetastoreRegions
+    runner: Runs
+    warm: PoolInstances
+    regions: Regions
 
 
 @dataclass

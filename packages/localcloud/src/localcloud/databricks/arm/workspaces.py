@@ -6,18 +6,16 @@ What is in a workspace is localcloud.databricks.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from localcloud.arm import ids
 from localcloud.arm.exclusive import itself
-from localcloud.arm.registry import Call, NameRule, ResourceType
-from localcloud.arm.store import Resource, now
-from localcloud.arm.types import databricks_network
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
+from localcloud.databricks.arm import workspace_network as databricks_network
 from localcloud.databricks.unity.regions import MetastoreRegions
-
-Json = dict[str, Any]
 
 WORKSPACE = "Microsoft.Databricks/workspaces"
 _VERSIONS = (

@@ -10,15 +10,14 @@ from typing import Any
 
 from localcloud.arm import ids
 from localcloud.arm.exclusive import itself, parent_of
-from localcloud.arm.registry import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.store import Resource, now
-from localcloud.arm.types import storage_rules
-from localcloud.arm.types.storage_redundancy import check_redundancy
+from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource, now
+from localcloud.storage.arm import account_rules as storage_rules
+from localcloud.storage.arm.redundancy import check_redundancy
 from localcloud.storage.fabric import fabric_of
-
-Json = dict[str, Any]
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 SERVICE = f"{ACCOUNT}/blobServices"

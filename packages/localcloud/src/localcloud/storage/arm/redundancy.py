@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
+from localcloud.core.resource import Resource
 
 WITHOUT_ZONES = frozenset(
     {

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
-from localcloud.arm.types.keyvault import VAULT, VERSIONS
-from localcloud.arm.types.keyvault_objects import VaultObjects
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
+from localcloud.keyvault.arm.objects import VaultObjects
+from localcloud.keyvault.arm.vaults import VAULT, VERSIONS
 from localcloud.keyvault.guard import held
 from localcloud.keyvault.secret_store import Secret, SecretStore
-
-Json = dict[str, Any]
 
 SECRET = f"{VAULT}/secrets"
 _VALUE = "properties.value"

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from localcloud.arm.registry import Call, ResourceType
-from localcloud.arm.store import Resource
-from localcloud.arm.types.keyvault import VAULT, VERSIONS
-from localcloud.arm.types.keyvault_objects import VaultObjects
+from localcloud.arm.resource_types import Call, ResourceType
 from localcloud.core.context import Context
+from localcloud.core.resource import Resource
+from localcloud.keyvault.arm.objects import VaultObjects
+from localcloud.keyvault.arm.vaults import VAULT, VERSIONS
 from localcloud.keyvault.key_store import Key, KeyStore
 from localcloud.keyvault.keys import Keys, checked_request
-
-Json = dict[str, Any]
 
 KEY = f"{VAULT}/keys"
 

@@ -6,19 +6,19 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from localcloud.arm.conditions import Attributes
 from localcloud.arm.exclusive import Lock
-from localcloud.arm.store import Resource
 from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from localcloud.core.context import Context, Principal
 
-Json = dict[str, Any]
 
 LOCATIONS: Mapping[str, str] = {
     "eastus": "East US", "eastus2": "East US 2", "westus": "West US", "westus2": "West US 2", "westus3": "West US 3",
@@ -193,7 +193,7 @@ def _group(name: str) -> str:
     return f"(?P<{name[:-3]}>(?:/[^/]+)*?)" if name.endswith("...") else f"(?P<{name}>[^/]+)"
 
 
-class TypeRegistry:
+class ResourceTypes:
     """Types by name, in any letter case, and provider routes in order."""
 
     def __init__(self) -> None:
@@ -235,3 +235,8 @@ class TypeRegistry:
 
     def in_namespace(self, namespace: str) -> list[ResourceType]:
         return [type_ for type_ in self._types.values() if type_.namespace.lower() == namespace.lower()]
+
+
+def of(ctx: Context) -> ResourceTypes:
+    """Return the types that services have registered in a context."""
+    return cast("ResourceTypes", ctx.types)

@@ -1,6 +1,6 @@
 """Writes types.json: the fields of every request that localcloud answers, read from the installed databricks-sdk.
 
-    python -m localcloud.databricks.requests.generate
+    python -m localcloud.databricks.request_types
 
 The SDK is generated from Databricks' own API description. A method of its clients names the route in its call of
 `_api.do`, the fields in `body["…"] = …` and `query["…"] = …`, and their types in its signature. A type is written as
@@ -27,7 +27,7 @@ from typing import Any
 
 from localcloud.databricks.requests.names import anonymous
 
-TYPES_FILE = Path(__file__).with_name("types.json")
+TYPES_FILE = Path(__file__).parent / "requests" / "types.json"
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _VERSION = re.compile(r"/api/2\.\d+/")
 Fields = dict[str, str]

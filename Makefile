@@ -14,8 +14,13 @@ TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMIN
 	QUIET NAME CHANGES
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
-# localcloud's state lies in the checkout; its tools are shared by all checkouts.
+# localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
+# earlier name.
 export LOCALCLOUD_HOME ?= $(CURDIR)/.localcloud
+export LOCALCLOUD_CACHE ?= $(or $(DATAOPSML_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dataopsml)
+export LOCALCLOUD_STATE_GROUP ?= rg-dataopsml-state
+export LOCALCLOUD_STATE_ACCOUNT ?= stdataopsmlstate
+export LOCALCLOUD_STATE_CONTAINER ?= state-local
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true

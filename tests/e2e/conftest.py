@@ -14,6 +14,12 @@ from pathlib import Path
 
 import pytest
 
+_STATE = {
+    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
+    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
+    "LOCALCLOUD_STATE_CONTAINER": "state-local",
+}
+"""The Makefile's, for commands that run without make."""
 ROOT = Path(__file__).resolve().parents[2]
 _FIRST, _LAST, _PORTS = 20100, 29000, 5
 _EXPORT = re.compile(r"^export (\w+)='(.*)'$")
@@ -58,7 +64,7 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-        own = {"LOCALCLOUD_HOME": self.home, "LOCALCLOUD_PORT": self.port, "TMPDIR": self.scratch}
+        own = {"LOCALCLOUD_HOME": self.home, "LOCALCLOUD_PORT": self.port, "TMPDIR": self.scratch} | _STATE
         return clean | {name: str(value) for name, value in own.items()} | self.overrides
 
     @property

@@ -25,9 +25,9 @@ from mlops.publish import MODEL
 
 Json = dict[str, Any]
 
-STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
+STATE = "azblob://state-{}?storage_account=stlocalcloudstate"
 _REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
-_SPACE = "https://stdataopsmlstate.blob.core.windows.net"
+_SPACE = "https://stlocalcloudstate.blob.core.windows.net"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request
     file.touch()
     own = {
         "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port),
-        "DATAOPSML_CACHE": str(settings.cache),
+        "LOCALCLOUD_CACHE": str(settings.cache),
     }  # fmt: skip
     log = (folder / "gateway.log").open("wb")
     gateway = subprocess.Popen(

@@ -92,7 +92,7 @@ def test_every_service_connection_of_the_pipelines_is_made() -> None:
 def test_every_macro_that_no_pipeline_sets_stands_in_its_variable_group() -> None:
     macros = {name for text in _pipelines().values() for name in re.findall(r"\$\(([A-Z][A-Z_]+)\)", text)}
     set_by_jobs = {name for text in _pipelines().values() for name in re.findall(r"^\s+([A-Z_]+): \$\[", text, re.M)}
-    own = {"DATAOPSML_CACHE", *set_by_jobs}
+    own = {"LOCALCLOUD_CACHE", *set_by_jobs}
     groups = {
         str(one.inputs["name"]): {each["name"] for each in one.inputs["variables"]}
         for one in deploy().of("VariableGroup")

@@ -44,7 +44,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ("stages/verify.yml", "testResultsFormat: JUnit", "testResultsFormat: JUnit5", "'JUnit5' is not one of"),
         ("steps/azure.yml", "scriptType: bash", "scriptType: sh", "'sh' is not one of"),
         # An input that is missing.
-        ("steps/agent.yml", "      path: $(DATAOPSML_CACHE)\n", "", "'path' is a required property"),
+        ("steps/agent.yml", "      path: $(LOCALCLOUD_CACHE)\n", "", "'path' is a required property"),
         (
             "jobs/aml-server-job.yml",
             "          azureMLJobName: $(job)\n",

@@ -14,7 +14,7 @@ from pipelines.agent import configure
 ROOT = Path(__file__).resolve().parents[3]
 _DOCS = (ROOT / "docs/azure-devops.md").read_text(encoding="utf-8")
 _YAML = [ROOT / "azure-pipelines.yml", *sorted((ROOT / "pipelines").rglob("*.yml"))]
-_OWN = {"AMLPIPELINE_ID", "DATA_URI", "DATA_VERSION", "COMPUTE", "DATAOPSML_CACHE"}
+_OWN = {"AMLPIPELINE_ID", "DATA_URI", "DATA_VERSION", "COMPUTE", "LOCALCLOUD_CACHE"}
 """Variables that the YAML sets itself."""
 _MACRO = re.compile(r"\$\(([A-Z][A-Z_]+)\)")
 

@@ -90,7 +90,7 @@ def test_two_installs_at_once_make_one_tool(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(LocalcloudError, match=r"tool cache .*/file/cache cannot be created .* Set DATAOPSML_CACHE"):
+    with pytest.raises(LocalcloudError, match=r"tool cache .*/file/cache cannot be created .* Set LOCALCLOUD_CACHE"):
         install(blocked / "cache", "tool-1", lambda folder: None)
 
 

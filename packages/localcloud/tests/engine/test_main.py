@@ -27,7 +27,7 @@ def test_a_failure_is_told_in_one_message_and_the_exit_code(tmp_path: Path) -> N
     blocked.touch()
     done = subprocess.run(
         [sys.executable, "-m", "localcloud.engine"],
-        env={**os.environ, "DATAOPSML_CACHE": str(blocked / "cache"), "LOCALCLOUD_HOME": str(tmp_path / "home")},
+        env={**os.environ, "LOCALCLOUD_CACHE": str(blocked / "cache"), "LOCALCLOUD_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,

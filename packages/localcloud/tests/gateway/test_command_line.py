@@ -45,7 +45,7 @@ def _blob(cloud: Cloud, call: str) -> str:
     """What a call on a blob of the state's container returns, printed."""
     script = (
         "from azure.identity import DefaultAzureCredential; from azure.storage.blob import BlobClient; "
-        "url = 'https://stdataopsmlstate.blob.core.windows.net/state-local/probe'; "
+        "url = 'https://stlocalcloudstate.blob.core.windows.net/state/probe'; "
         f"print(BlobClient.from_blob_url(url, DefaultAzureCredential()).{call})"
     )
     environment = {**os.environ, **variables(cloud.settings)}
@@ -121,7 +121,7 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
     file = instance.state_file(own.settings)
     state = json.loads(file.read_text())
     file.write_text(json.dumps({**state, "fingerprint": "of older code"}))
-    assert "`make up` starts it again" in own.command("status").stdout
+    assert "`localcloud start` starts it again" in own.command("status").stdout
     answer = own.command("start")
     assert answer.returncode == 0 and "runs other code or ports: it starts again" in answer.stdout
     now = instance.running(own.settings)

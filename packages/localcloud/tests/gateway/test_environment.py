@@ -18,12 +18,12 @@ _CLIENTS = {
         from azure.identity import DefaultAzureCredential
         from azure.mgmt.resource.resources import ResourceManagementClient
         client = ResourceManagementClient(DefaultAzureCredential(), os.environ["AZURE_SUBSCRIPTION_ID"])
-        print("rg-dataopsml-state" in [group.name for group in client.resource_groups.list()])
+        print("rg-localcloud-state" in [group.name for group in client.resource_groups.list()])
     """,
     "azure-storage-blob": """
         from azure.identity import DefaultAzureCredential
         from azure.storage.blob import ContainerClient
-        url = "https://stdataopsmlstate.blob.core.windows.net/state-local"
+        url = "https://stlocalcloudstate.blob.core.windows.net/state"
         container = ContainerClient.from_container_url(url, DefaultAzureCredential())
         container.upload_blob("probe", b"x", overwrite=True)
         print(container.download_blob("probe").readall() == b"x")
@@ -88,7 +88,7 @@ def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Pat
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    assert "azblob://state-local" in pulumi("login")
+    assert "azblob://state" in pulumi("login")
     pulumi("stack", "init", stack)
     assert stack in [one["name"] for one in json.loads(pulumi("stack", "ls", "--json"))]
     pulumi("stack", "rm", stack, "--yes")

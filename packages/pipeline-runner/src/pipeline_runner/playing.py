@@ -88,8 +88,8 @@ def run(request: Request, console: Console) -> int:
 
 def _cache() -> Path:
     """Where this machine keeps built tools between runs."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"
-    return Path(os.environ.get("DATAOPSML_CACHE") or default)
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "localcloud"
+    return Path(os.environ.get("LOCALCLOUD_CACHE") or default)
 
 
 def _groups(known: Organisation, request: Request) -> Organisation:

@@ -204,6 +204,10 @@ class ResourceTypes:
         for route in routes:
             self._routes.setdefault(route.method.upper(), []).append(route)
 
+    def routes(self) -> list[ProviderRoute]:
+        """Return all provider routes."""
+        return [route for routes in self._routes.values() for route in routes]
+
     def match_route(self, method: str, path: str) -> tuple[ProviderRoute, dict[str, str]] | None:
         """The first provider route for a path, with the template's parameters."""
         for route in self._routes.get(method.upper(), ()):

@@ -86,7 +86,7 @@ def serve(_: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localcloud", description="Azure's control planes on one machine.")
+    parser = argparse.ArgumentParser(prog="localcloud", description="Azure's control planes on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     commands_by_name: dict[str, argparse.ArgumentParser] = {}
     for command in (start, stop, status, logs, env, clean, serve):

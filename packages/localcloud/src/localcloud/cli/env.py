@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 from localcloud.core.settings import (
-    STATE_CONTAINER,
-    STATE_STORAGE_ACCOUNT,
     SUBSCRIPTION_ID,
     TENANT_ID,
     Settings,
@@ -48,7 +46,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "SSL_CERT_FILE": bundle,
         "CURL_CA_BUNDLE": bundle,
         "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
-        "PULUMI_BACKEND_URL": f"azblob://{STATE_CONTAINER}?storage_account={STATE_STORAGE_ACCOUNT}",
+        "PULUMI_BACKEND_URL": f"azblob://{settings.state.container}?storage_account={settings.state.account}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(deployer.passphrase_file(settings)),
         **pulumi_environment(settings),
         "MLFLOW_TRACKING_URI": settings.mlflow_url,

@@ -15,7 +15,7 @@ import psutil
 from localcloud.arm import registrations
 from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core.errors import LocalcloudError
-from localcloud.core.settings import Settings, keep_port
+from localcloud.core.settings import Settings, keep
 from localcloud.engine import provision
 from localcloud.gateway import instance, ports
 
@@ -48,7 +48,7 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
         stop_all(settings)
         provision.ensure(settings)
         ports.check(settings)
-        keep_port(settings)
+        keep(settings)
         registrations.ensure(settings.database, namespaces)
         _spawn(settings)
 
@@ -86,7 +86,7 @@ def _spawn(settings: Settings) -> None:
     began = time.monotonic()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SIGN_INS)}
     environment = {**kept, "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port)}
-    environment["DATAOPSML_CACHE"] = str(settings.cache)
+    environment["LOCALCLOUD_CACHE"] = str(settings.cache)
     offset = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ def status(settings: Settings) -> bool:
     """Print it; False when it does not run."""
     found = instance.running(settings)
     if found is None:
-        sys.stdout.write(f"localcloud does not run (home {settings.home}). `make up` starts it.\n")
+        sys.stdout.write(f"localcloud does not run (home {settings.home}). `localcloud start` starts it.\n")
         return False
     from rich.console import Console
     from rich.table import Column, Table
@@ -34,8 +34,8 @@ def status(settings: Settings) -> bool:
     sys.stdout.write(f"localcloud runs at {settings.gateway_url} (home {settings.home}), for {minutes:.0f} min.\n")
     Console().print(table)
     if found.fingerprint != instance.fingerprint():
-        sys.stdout.write("It runs other code or packages than this checkout's: `make up` starts it again.\n")
-    sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: make logs   variables: eval "$(make env)"\n')
+        sys.stdout.write("Other code or packages are installed than it runs: `localcloud start` starts it again.\n")
+    sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: localcloud logs   variables: eval "$(localcloud env)"\n')
     return True
 
 

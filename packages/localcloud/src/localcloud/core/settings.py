@@ -5,21 +5,30 @@ Every value comes from the environment, so that several localclouds (a user's, a
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from localcloud.core.errors import ConfigurationError
 
 TENANT_ID = "5d3c1f7e-64a0-4f0e-9d1c-2c1b7a90c0de"
 SUBSCRIPTION_ID = "8a4e7c52-0b1d-4f63-a9f8-6f6d2b5e10ca"
-STATE_RESOURCE_GROUP = "rg-dataopsml-state"
-STATE_STORAGE_ACCOUNT = "stdataopsmlstate"
-STATE_CONTAINER = "state-local"
 
 DEFAULT_PORT = 9800
 _LAST_FIRST_PORT = 65535 - 4
 _PORT_FILE = "port"
+_STATE_FILE = "state.json"
+_STATE_VARIABLE = "LOCALCLOUD_STATE_{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateNames:
+    """The names of the container that every localcloud has for the engine's state."""
+
+    group: str = "rg-localcloud-state"
+    account: str = "stlocalcloudstate"
+    container: str = "state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +38,7 @@ class Settings:
     home: Path
     port: int = DEFAULT_PORT
     cache: Path
+    state: StateNames = StateNames()
 
     @property
     def gateway_port(self) -> int:
@@ -87,9 +97,10 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT and DATAOPSML_CACHE. The port that a home was started with is its default.
+    """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT, LOCALCLOUD_CACHE and LOCALCLOUD_STATE_GROUP, _ACCOUNT and _CONTAINER.
 
-    Raises ConfigurationError when the port is not a number between 1024 and 65531.
+    A home's port and state names are by default those that it was started with. Raises ConfigurationError when the port
+    is not a number between 1024 and 65531.
     """
     states = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     home = Path(os.environ.get("LOCALCLOUD_HOME") or states / "localcloud").resolve()
@@ -98,14 +109,25 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             f"LOCALCLOUD_PORT is {text!r}: give the first of five free ports, 1024 to {_LAST_FIRST_PORT}, such as 9800."
         )
-    default_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"
-    cache = Path(os.environ.get("DATAOPSML_CACHE") or default_cache)
-    return Settings(home=home, port=int(text), cache=cache.resolve())
+    default_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "localcloud"
+    cache = Path(os.environ.get("LOCALCLOUD_CACHE") or default_cache)
+    return Settings(home=home, port=int(text), cache=cache.resolve(), state=_state_names(home))
 
 
-def keep_port(settings: Settings) -> None:
-    """Let later commands find this localcloud by its home alone."""
+def keep(settings: Settings) -> None:
+    """Write port and state names into the home, so that later commands need its path alone."""
     (settings.home / _PORT_FILE).write_text(str(settings.port))
+    (settings.home / _STATE_FILE).write_text(json.dumps(asdict(settings.state)))
+
+
+def _state_names(home: Path) -> StateNames:
+    try:
+        kept = json.loads((home / _STATE_FILE).read_text())
+    except OSError:
+        kept = {}
+    names = (field.name for field in fields(StateNames))
+    variables = {name: os.environ.get(_STATE_VARIABLE.format(name.upper())) for name in names}
+    return StateNames(**kept | {name: value for name, value in variables.items() if value})
 
 
 def _kept_port(home: Path) -> str:

@@ -149,7 +149,7 @@ def find_tools(settings: Settings) -> SparkTools:
     }  # fmt: skip
     if java_home is None or jars is None or delta_jars is None or python is None:
         missing = ", ".join(name for name, tool in needed.items() if tool is None)
-        raise ConfigurationError(f"Missing in {settings.cache}: {missing}. Run `make tools`.")
+        raise ConfigurationError(f"Missing in {settings.cache}: {missing}. Run `python -m localcloud.engine`.")
     return _with_provider(settings, java_home, jars, delta_jars, python)
 
 

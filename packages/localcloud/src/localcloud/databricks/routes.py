@@ -128,7 +128,9 @@ _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
     **UNITY_CALLS,
 }
 ROUTES = tuple(_CALLS)
-"""Method and path of each, for the types of their requests (requests/generate.py)."""
+"""Method and path of each, for the types of their requests (request_types.py)."""
+OPERATIONS = tuple((method, path, versions) for (method, path), (versions, _) in _CALLS.items())
+"""Method, path and API versions of each, for the table of what is covered."""
 _CREATED = {("POST", f"{_SCIM}/{name}") for name in ("ServicePrincipals", "Users", "Groups")}
 _NO_CONTENT = {("DELETE", f"{_SCIM}/{name}/{{id}}") for name in ("ServicePrincipals", "Users", "Groups")}
 

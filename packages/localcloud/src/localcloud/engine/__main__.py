@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def leave_own_proxy(settings: Settings) -> None:
-    """Forget the proxy that `make env` set for this shell: installs must work while localcloud is stopped."""
+    """Forget the proxy that `localcloud env` set for this shell: installs must work while localcloud is stopped."""
     own = {f"http://{host}:{settings.proxy_port}" for host in ("127.0.0.1", "localhost")}
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         if os.environ.get(name, "").rstrip("/") in own:

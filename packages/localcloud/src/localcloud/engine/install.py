@@ -42,7 +42,7 @@ def install(cache: Path, key: str, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise LocalcloudError(
             f"The tool cache {cache} cannot be created ({error.strerror}). "
-            "Set DATAOPSML_CACHE to a folder that you can write to."
+            "Set LOCALCLOUD_CACHE to a folder that you can write to."
         ) from error
     with (cache / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends

@@ -55,14 +55,14 @@ def spark_jars(pattern: str = "*.jar") -> list[Path]:
     """Return the jars inside pyspark, by name. Raises LocalcloudError when pyspark is not installed."""
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise LocalcloudError("pyspark is not installed in this environment: run `make tools`.")
+        raise LocalcloudError("pyspark is not installed in this environment: reinstall localcloud.")
     return sorted((Path(spec.origin).parent / "jars").glob(pattern))
 
 
 def _ivy_jar() -> Path:
     jars = spark_jars("ivy-*.jar")
     if not jars:
-        raise LocalcloudError("The pyspark of this environment holds no Ivy: reinstall it with `make tools`.")
+        raise LocalcloudError("The pyspark of this environment holds no Ivy: reinstall it.")
     return jars[-1]
 
 

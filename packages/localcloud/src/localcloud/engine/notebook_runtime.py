@@ -66,7 +66,7 @@ def _finish(home: Path) -> None:
     source = Path(sysconfig.get_path("purelib"))
     folders = [source / "pyspark", source / f"pyspark-{version('pyspark')}.dist-info"]
     if not all(folder.is_dir() for folder in folders):
-        raise LocalcloudError(f"pyspark is not installed in {source}: run `make tools`.")
+        raise LocalcloudError(f"pyspark is not installed in {source}: reinstall localcloud.")
     for folder in folders:
         for file in folder.rglob("*"):
             if file.is_file() and file.suffix != ".pyc":

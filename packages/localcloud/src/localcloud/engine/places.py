@@ -30,9 +30,9 @@ def pulumi_environment(settings: Settings) -> dict[str, str]:
 
 
 def machine_path() -> str:
-    """PATH without the folders that `make env` put there: our launchers, and the folder of this Python.
+    """PATH without the folders that `localcloud env` put there: our launchers, and the folder of this Python.
 
-    So our own tools are not taken for the machine's, and a shell sees the same PATH before and after `make env`.
+    So our own tools are not taken for the machine's, and a shell sees the same PATH before and after `localcloud env`.
     """
     own = Path(sys.executable).parent
     entries = (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)

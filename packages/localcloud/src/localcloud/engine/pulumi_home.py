@@ -66,7 +66,7 @@ def _write_provider_launchers(plugins: Path) -> None:
         try:
             version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError as error:
-            raise LocalcloudError(f"{distribution} is not installed in {sys.prefix}: run `make tools`.") from error
+            raise LocalcloudError(f"{distribution} is not installed in {sys.prefix}: reinstall localcloud.") from error
         wanted = f"resource-{provider}-v{version}"
         if plugins.is_dir():
             for other in plugins.iterdir():

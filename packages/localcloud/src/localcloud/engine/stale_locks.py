@@ -13,16 +13,16 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import typer
+import yaml
 from azure.core.exceptions import AzureError
 from azure.identity import EnvironmentCredential
 from azure.storage.blob import ContainerClient
-
-_PROJECT = "dataopsml"
 
 
 def is_stale(lock: dict[str, object]) -> bool:
@@ -48,11 +48,19 @@ def container_of(backend: str) -> ContainerClient:
     return ContainerClient(f"https://{account}.blob.core.windows.net", parts.netloc, EnvironmentCredential())
 
 
+def project_name() -> str:
+    """Return the project of the working folder. Raises ValueError when its Pulumi.yaml names none."""
+    try:
+        return str(yaml.safe_load(Path("Pulumi.yaml").read_text(encoding="utf-8"))["name"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{Path('Pulumi.yaml').resolve()} does not name a project: {error}") from error
+
+
 def main(stack: Annotated[str, typer.Option(help="The stack whose lock may be stale.")]) -> None:
     """Remove the state lock of an engine that was killed."""
     try:
         container = container_of(os.environ.get("PULUMI_BACKEND_URL", ""))
-        prefix = f".pulumi/locks/organization/{_PROJECT}/{stack}/"
+        prefix = f".pulumi/locks/organization/{project_name()}/{stack}/"
         names = [blob.name for blob in container.list_blobs(name_starts_with=prefix)]
         locks = {name: json.loads(container.download_blob(name).readall()) for name in names}
         if not locks or not all(is_stale(lock) for lock in locks.values()):

@@ -71,7 +71,7 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
 def _signature(java_home: Path) -> str:
     """Changes with everything that could make another tool the right one.
 
-    A JAVA_HOME that names the Java found already changes nothing: `make env` sets it.
+    A JAVA_HOME that names the Java found already changes nothing: `localcloud env` sets it.
     """
     java = os.environ.get("JAVA_HOME", "")
     pins = [

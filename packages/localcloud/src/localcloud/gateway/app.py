@@ -48,7 +48,7 @@ class Gateway:
             _log.exception("%s https://%s%s failed", scope["method"], host, scope["path"])
             if status:
                 raise
-            message = f"localcloud failed: {error!r}. Its log has the details (make logs)."
+            message = f"localcloud failed: {error!r}. Its log has the details (localcloud logs)."
             body = {"error": {"code": "InternalServerError", "message": message}, "message": message}
             await JSONResponse(body, 500)(scope, receive, counted)
         finally:

@@ -151,4 +151,4 @@ def azurite_package(tools: Toolchain) -> Path:
         for folder in part.resolve().parents:
             if folder.name == "azurite" and (folder / "package.json").exists():
                 return folder
-    raise LocalcloudError(f"the npm package azurite is not where {tools.azurite_blob} says: run `make tools`.")
+    raise LocalcloudError(f"the npm package azurite is not where {tools.azurite_blob} says: delete that folder.")

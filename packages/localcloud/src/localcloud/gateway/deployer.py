@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from localcloud.core.context import Principal
     from localcloud.entra.directory import Directory
 
-DISPLAY_NAME = "dataopsml-deployer"
+DISPLAY_NAME = "localcloud-deployer"
 LOCAL_PASSPHRASE = "localcloud"  # noqa: S105 - no secret, as said above
 
 
@@ -64,9 +64,7 @@ def read(settings: Settings) -> Credentials:
     try:
         return Credentials(**json.loads(credentials_file(settings).read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise LocalcloudError(
-            f"localcloud was never started in {settings.home}: run `make up`, or `python -m localcloud start`."
-        ) from error
+        raise LocalcloudError(f"localcloud was never started in {settings.home}: run `localcloud start`.") from error
 
 
 def write_private(file: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The CONNECT proxy of `make env`: Azure's host names go to the gateway, everything else is tunnelled untouched.
+"""The CONNECT proxy of `localcloud env`: Azure's host names go to the gateway, everything else is tunnelled untouched.
 
 Outside connections go through the proxy that the machine itself has, if any.
 """

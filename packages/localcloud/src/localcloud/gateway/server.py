@@ -66,7 +66,7 @@ async def _serve(settings: Settings, code: str) -> None:
         loop.add_signal_handler(number, stop.set)
     tools = toolchain.find(settings)
     if tools is None:
-        raise LocalcloudError("The tools are not installed: run `make tools`.")
+        raise LocalcloudError("The tools are not installed: run `python -m localcloud.engine`.")
     started = time.monotonic()
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.logs.mkdir(exist_ok=True)

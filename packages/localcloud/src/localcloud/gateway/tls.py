@@ -64,7 +64,7 @@ def _usable(folder: Path) -> bool:
 def _machine_roots() -> Path:
     """What this machine trusts, its own additions included; certifi's where it has no such file.
 
-    SSL_CERT_FILE counts, unless it is a localcloud's own bundle, as in a shell of `make env`.
+    SSL_CERT_FILE counts, unless it is a localcloud's own bundle, as in a shell of `localcloud env`.
     """
     paths = ssl.get_default_verify_paths()
     for given in (paths.cafile, paths.openssl_cafile):
@@ -88,7 +88,7 @@ def certificates_of(bundle: bytes) -> Iterator[x509.Certificate]:
 def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    authority = trustme.CA(organization_name="dataopsml localcloud")
+    authority = trustme.CA(organization_name="localcloud")
     expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=_DAYS)
     issued = authority.issue_cert(*AZURE_NAMES, common_name="localhost", not_after=expires)
     ours = authority.cert_pem.bytes()

@@ -1,6 +1,6 @@
 """The proxy that the machine itself has, which localcloud's own stands in front of.
 
-It is that of the shell that started localcloud; `make env` replaces HTTPS_PROXY and keeps what was there in
+It is that of the shell that started localcloud; `localcloud env` replaces HTTPS_PROXY and keeps what was there in
 LOCALCLOUD_UPSTREAM_PROXY and LOCALCLOUD_UPSTREAM_NO_PROXY.
 """
 
@@ -26,7 +26,7 @@ class Upstream:
 
 
 def upstream_of(environment: Mapping[str, str], own_port: int) -> Upstream:
-    """What the machine's variables say, in a shell that `make env` has changed too."""
+    """What the machine's variables say, in a shell that `localcloud env` has changed too."""
 
     def either(name: str) -> str:
         return environment.get(name) or environment.get(name.lower()) or ""

@@ -12,7 +12,7 @@ from localcloud.arm.resource_types import Call
 from localcloud.arm.resources import Resources
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import LocalcloudError
-from localcloud.core.settings import STATE_CONTAINER, STATE_RESOURCE_GROUP, STATE_STORAGE_ACCOUNT, SUBSCRIPTION_ID
+from localcloud.core.settings import SUBSCRIPTION_ID
 
 _LOCATION = "westeurope"
 _AZURITE_SECONDS = 60
@@ -23,11 +23,10 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
 
     Waits for Azurite. Raises LocalcloudError when that does not answer within a minute.
     """
+    state = ctx.settings.state
     subscription = f"/subscriptions/{SUBSCRIPTION_ID}"
-    group = f"{subscription}/resourceGroups/{STATE_RESOURCE_GROUP}"
-    account = ids.in_group(
-        SUBSCRIPTION_ID, STATE_RESOURCE_GROUP, "Microsoft.Storage/storageAccounts", STATE_STORAGE_ACCOUNT
-    )
+    group = f"{subscription}/resourceGroups/{state.group}"
+    account = ids.in_group(SUBSCRIPTION_ID, state.group, "Microsoft.Storage/storageAccounts", state.account)
     authorization = Authorization(ctx.resources)
     for role in ("Contributor", "Role Based Access Control Administrator", "Locks Contributor"):
         authorization.assign(deployer, role, subscription)
@@ -51,7 +50,7 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
         versioning = {"properties": {"isVersioningEnabled": True}}
         await _put(ctx, resources, deployer, f"{account}/blobServices/default", "2024-01-01", versioning)
     await _azurite_answers(ctx)
-    container = f"{account}/blobServices/default/containers/{STATE_CONTAINER}"
+    container = f"{account}/blobServices/default/containers/{state.container}"
     if await resources.find(container) is None:
         await _put(ctx, resources, deployer, container, "2024-01-01", {"properties": {}})
 

@@ -33,7 +33,7 @@ ROLES = {
 
 @dataclass(frozen=True)
 class AzureSession:
-    """The deployer, as a shell after `eval "$(make env)"` has it."""
+    """The deployer, as a shell after `eval "$(localcloud env)"` has it."""
 
     credential: ClientSecretCredential
     subscription_id: str
@@ -95,7 +95,7 @@ def error_of(answer: requests.Response) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="session")
 def azure(cloud: Any) -> Iterator[AzureSession]:
-    """The deployer's session, with the environment that `make env` prints."""
+    """The deployer's session, with the environment that `localcloud env` prints."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.environment.items():
             patch.setenv(name, value)

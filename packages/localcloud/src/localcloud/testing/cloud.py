@@ -35,7 +35,7 @@ _FIRST, _LAST, _PORTS = 29100, 32000, 5
 
 @dataclass(frozen=True)
 class Cloud:
-    """`environment` is what `make env` prints."""
+    """`environment` is what `localcloud env` prints."""
 
     settings: Settings
     environment: dict[str, str]
@@ -45,7 +45,10 @@ class Cloud:
         own = {
             "LOCALCLOUD_HOME": str(self.settings.home),
             "LOCALCLOUD_PORT": str(self.settings.port),
-            "DATAOPSML_CACHE": str(self.settings.cache),
+            "LOCALCLOUD_CACHE": str(self.settings.cache),
+            "LOCALCLOUD_STATE_GROUP": self.settings.state.group,
+            "LOCALCLOUD_STATE_ACCOUNT": self.settings.state.account,
+            "LOCALCLOUD_STATE_CONTAINER": self.settings.state.container,
         }
         return subprocess.run(
             [sys.executable, "-m", "localcloud", *words], env={**os.environ, **own, **extra}, input=stdin,

@@ -20,7 +20,7 @@ from typing import Any
 def _import_all() -> Iterator[Any]:
     spec = importlib.util.find_spec("pulumi")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"{sys.executable} has no pulumi package: install the project's requirements (make tools).")
+        raise SystemExit(f"{sys.executable} has no pulumi package: install the project's requirements.")
     root = Path(spec.submodule_search_locations[0])
     for name, folder in (
         ("pulumi", root),

@@ -1,4 +1,4 @@
-module dataopsml/pulumi_cli
+module localcloud/pulumi_cli
 
 go 1.25.11
 

@@ -1,0 +1,36 @@
+"""The page of what is covered is that of the code, and every client in it has the test that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from localcloud import coverage
+from localcloud.arm.resource_types import ResourceType
+from localcloud.coverage_clients import CLIENTS
+
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def test_the_committed_page_is_that_of_the_code() -> None:
+    committed = (PACKAGE / "COVERAGE.md").read_text(encoding="utf-8")
+
+    assert committed == coverage.page(), "run `python -m localcloud.coverage > packages/localcloud/COVERAGE.md`"
+    for part in ("`Microsoft.Storage/storageAccounts`", "`PUT /secrets/{name}`", "`POST /jobs/runs/submit`"):
+        assert part in committed
+
+
+@pytest.mark.parametrize("client", [client for client, _, _ in CLIENTS])
+def test_a_client_that_is_known_to_work_has_a_test(client: str) -> None:
+    (test,) = [test for name, _, test in CLIENTS if name == client]
+    assert (PACKAGE / "tests" / test).exists()
+
+
+def test_how_far_a_type_goes_follows_from_its_hooks() -> None:
+    async def put(*_: object) -> None:
+        """Do nothing."""
+
+    versions = ("2024-01-01",)
+    assert coverage.how_far(ResourceType(type="A.B/c", api_versions=versions)) == "stored"
+    assert coverage.how_far(ResourceType(type="A.B/c", api_versions=versions, required=("kind",))) == "checked"
+    assert coverage.how_far(ResourceType(type="A.B/c", api_versions=versions, on_put=put)) == "executed"

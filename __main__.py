@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-
 import pulumi
 import pulumi.runtime
 
-from infra import quick_imports
 from infra.configuration import SettingsError, read_settings
+from infra.quick_imports import start_fast
 
-quick_imports.install()
-# The program lives for seconds and keeps nearly all that it makes: looking for garbage takes time and finds none.
-gc.disable()
+start_fast()
 
 
 def main() -> None:

@@ -7,27 +7,28 @@ from dataclasses import dataclass
 
 import pulumi
 
-from bootstrap.roles import ASSIGNED_BY_STACKS, Assigner, Grantee, Role, Scope, only_these
+from bootstrap.conditions import only_these
+from declarations.roles import ASSIGNED_BY_STACKS, Grantee, Role, RoleAssigner, RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentScopes:
     """What belongs to one environment: its subscription, the container of its state, the key of its secrets."""
 
-    subscription: Scope
-    container: Scope
-    key: Scope
+    subscription: RoleScope
+    container: RoleScope
+    key: RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
     """`deployers` and `runs` by environment; `operators` may read and write every state."""
 
-    assigner: Assigner
+    assigner: RoleAssigner
     environments: Mapping[str, EnvironmentScopes]
-    account: Scope
-    vault: Scope
-    registry: Scope
+    account: RoleScope
+    vault: RoleScope
+    registry: RoleScope
     deployers: Mapping[str, Grantee]
     preview: Grantee
     image: Grantee
@@ -68,5 +69,5 @@ class Access(pulumi.ComponentResource):
         self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, deployer, scopes.container)
         self._give(Role.KEY_VAULT_CRYPTO_USER, deployer, scopes.key)
 
-    def _give(self, role: Role, grantee: Grantee, scope: Scope) -> None:
+    def _give(self, role: Role, grantee: Grantee, scope: RoleScope) -> None:
         self._args.assigner.assign(self, role, grantee, scope)

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_azure_native import managedidentity
 
 from bootstrap.placement import Placement
-from bootstrap.roles import Grantee
+from declarations.roles import Grantee
 
 _AUDIENCE = "api://AzureADTokenExchange"
 

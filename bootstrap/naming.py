@@ -93,6 +93,7 @@ class Names:
     def stack_workspace(self, environment: str) -> str:
         return f"aml-{self.base}-{environment}"
 
-    def role_assignment(self, subscription_id: str, *parts: str) -> str:
-        """The same GUID for the same identity, role and scope, given by their names."""
-        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join((subscription_id.lower(), self.base, *parts))))
+    def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
+        """Return the same GUID for the same identity, role and scope, given by their names."""
+        labels = (subscription_id.lower(), self.base, scope, role, grantee)
+        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join(labels)))

@@ -20,10 +20,10 @@ from bootstrap.naming import (
 )
 from bootstrap.placement import Placement
 from bootstrap.registry import Registry, RegistryArgs
-from bootstrap.roles import Assigner, Grantee, Scope
 from bootstrap.settings import Settings, SettingsError, read_settings
 from bootstrap.state import State, StateArgs
 from bootstrap.vault import Vault, VaultArgs
+from declarations.roles import Grantee, RoleAssigner, RoleScope
 
 OWN = "bootstrap"
 
@@ -131,23 +131,23 @@ class Bootstrap:
             own = self._own_subscription(environment)
             label = shared if own is None else f"{shared}-{environment}"
             return EnvironmentScopes(
-                subscription=Scope(
+                subscription=RoleScope(
                     label=label, id=pulumi.Output.concat("/subscriptions/", self._subscription_of(environment))
                 ),
-                container=Scope(
+                container=RoleScope(
                     label=names.container(environment), id=self._state.container_ids[names.container(environment)]
                 ),
-                key=Scope(label=names.key(environment), id=self._vault.key_ids[environment]),
+                key=RoleScope(label=names.key(environment), id=self._vault.key_ids[environment]),
             )
 
         Access(
             "access",
             AccessArgs(
-                assigner=Assigner(names=names, subscription_id=self._subscription),
+                assigner=RoleAssigner(names=names, subscription_id=self._subscription),
                 environments={one: scopes(one) for one in settings.names},
-                account=Scope(label="state", id=self._state.account_id),
-                vault=Scope(label="keys", id=self._vault.vault_id),
-                registry=Scope(label="images", id=self._registry.registry_id),
+                account=RoleScope(label="state", id=self._state.account_id),
+                vault=RoleScope(label="keys", id=self._vault.vault_id),
+                registry=RoleScope(label="images", id=self._registry.registry_id),
                 deployers={one: identity.grantee for one, identity in self._deployers.items()},
                 preview=self._preview.grantee,
                 image=self._image.grantee,

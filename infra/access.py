@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.roles import Assigner, Grantee, Role, Scope
+from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scopes:
     """The resources that roles are given on."""
 
-    workspace_storage: Scope
-    training_storage: Scope
-    training_container: Scope
-    key_vault: Scope
-    registry: Scope
-    application_insights: Scope
+    workspace_storage: RoleScope
+    training_storage: RoleScope
+    training_container: RoleScope
+    key_vault: RoleScope
+    registry: RoleScope
+    application_insights: RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ResourceAccessArgs:
     build images; the cluster does, as the pipeline's identity.
     """
 
-    assigner: Assigner
+    assigner: RoleAssigner
     scopes: Scopes
     pipeline: Grantee
     workspace: Grantee
@@ -56,7 +56,7 @@ class ResourceAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: ResourceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:access:ResourceAccess", name, None, opts)
         self._args, scopes = args, args.scopes
-        grants: list[tuple[Grantee, Role, Scope]] = [
+        grants: list[tuple[Grantee, Role, RoleScope]] = [
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container),
             # Azure ML keeps code, logs and outputs in containers that it makes itself: the account is the scope.
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
@@ -86,7 +86,7 @@ class ResourceAccess(pulumi.ComponentResource):
         ]
         self.register_outputs({})
 
-    def approve_endpoints_of(self, databricks: Scope) -> pulumi.Resource:
+    def approve_endpoints_of(self, databricks: RoleScope) -> pulumi.Resource:
         """Let the ML workspace's identity approve private endpoints to the Databricks workspace.
 
         The approver's role does not know Databricks, and no narrower built-in role does. Contributor makes an
@@ -99,8 +99,8 @@ class ResourceAccess(pulumi.ComponentResource):
 class WorkspaceAccessArgs:
     """`workspace` is the Azure ML workspace, `identity` its own."""
 
-    assigner: Assigner
-    workspace: Scope
+    assigner: RoleAssigner
+    workspace: RoleScope
     pipeline: Grantee
     identity: Grantee
 

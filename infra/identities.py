@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import managedidentity
 
+from declarations.roles import Grantee
 from infra.naming import Names
 from infra.placement import Placement
-from infra.roles import Grantee
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
+from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 from infra.diagnostics import Source
 from infra.placement import Placement
-from infra.roles import Assigner, Grantee, Role, Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ModelRegistryArgs:
 
     registry_name: str
     placement: Placement
-    assigner: Assigner
+    assigner: RoleAssigner
     users: Sequence[Grantee]
     protect: bool
 
@@ -66,7 +66,7 @@ class ModelRegistry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         for user in args.users:
-            args.assigner.assign(self, Role.ML_REGISTRY_USER, user, Scope(label="model-registry", id=registry.id))
+            args.assigner.assign(self, Role.ML_REGISTRY_USER, user, RoleScope(label="model-registry", id=registry.id))
         self.sources = [Source(label="model-registry", id=registry.id, metrics=False)]
         self.registry_name = registry.name
         self.registry_id = registry.id

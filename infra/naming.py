@@ -121,9 +121,10 @@ class Names:
         digest = hashlib.sha256(subscription_id.lower().encode()).hexdigest()[:_ENDPOINT_SUFFIX]
         return self._dashed("bep", digest)
 
-    def role_assignment(self, subscription_id: str, *parts: str) -> str:
-        """A GUID that stays the same for the same identity, role and scope, given by their logical names.
+    def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
+        """Return a GUID that stays the same for the same identity, role and scope, given by their logical names.
 
         Names of role assignments are unique in a tenant, and principal ids are unknown before the first deployment.
         """
-        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join((subscription_id.lower(), self._dashed("stack"), *parts))))
+        labels = (subscription_id.lower(), self._dashed("stack"), grantee, role, scope)
+        return str(uuid.uuid5(_ROLE_ASSIGNMENTS, "|".join(labels)))

@@ -18,9 +18,9 @@ import pulumi
 import pulumi_databricks as databricks
 from pulumi_azure_native import databricks as azure_databricks
 
+from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 from infra.naming import Names
 from infra.placement import Placement
-from infra.roles import Assigner, Grantee, Role, Scope
 from infra.settings import UnityCatalogSettings
 from infra.storage import DATA, ENGINEERED
 
@@ -36,9 +36,9 @@ class UnityCatalogArgs:
     names: Names
     placement: Placement
     settings: UnityCatalogSettings
-    assigner: Assigner
-    training_account: Scope
-    training_container: Scope
+    assigner: RoleAssigner
+    training_account: RoleScope
+    training_container: RoleScope
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
 

@@ -104,11 +104,12 @@ def asked(machine: Machine, code: str, *arguments: str) -> Any:
 
 
 def resources(machine: Machine) -> dict[str, dict[str, Any]]:
-    """The stack's resources by URN."""
+    """Return the stack's resources by type and name: a parent may change, of which aliases tell the engine."""
     exported = machine.in_shell("pulumi", "stack", "export", "--stack", "local")
     assert exported.code == 0, exported.text
     held = json.loads(exported.text[exported.text.index("{") :])["deployment"]["resources"]
-    return {resource["urn"]: resource for resource in held if resource.get("custom")}
+    custom = (resource for resource in held if resource.get("custom"))
+    return {f"{resource['type']}::{resource['urn'].rsplit('::', 1)[-1]}": resource for resource in custom}
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ class Checkout:
 
 
 def _checkout(folder: Path, environment: dict[str, str], **changes: Any) -> Checkout:
-    for package in ("bootstrap", "contract"):
+    for package in ("bootstrap", "contract", "declarations"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".state"))
     (folder / ".venv").symlink_to(sys.prefix)
     made = Checkout(folder, f"b{uuid.uuid4().hex[:8]}", {**os.environ, **environment, "COLUMNS": "200"})

@@ -14,7 +14,7 @@ import yaml
 
 from infra.stack_file import PROJECT, ROOT
 
-_PARTS = ("__main__.py", "infra", "contract", "mlops", "pipelines", "policy", "Pulumi.yaml", ".venv")
+PARTS = ("__main__.py", "infra", "contract", "declarations", "mlops", "pipelines", "policy", "Pulumi.yaml", ".venv")
 _FOREIGN = ("ARM_", "AZURE_", "DATABRICKS_", "PULUMI_")
 
 
@@ -34,10 +34,10 @@ class Project:
     environment: Mapping[str, str]
 
     @classmethod
-    def make(cls, folder: Path, environment: Mapping[str, str]) -> Project:
+    def make(cls, folder: Path, environment: Mapping[str, str], source: Path = ROOT) -> Project:
         folder.mkdir()
-        for part in _PARTS:
-            (folder / part).symlink_to(ROOT / part)
+        for part in PARTS:
+            (folder / part).symlink_to(source / part)
         return cls(folder, environment)
 
     def settings(self, stack: str, config: Mapping[str, Any]) -> None:

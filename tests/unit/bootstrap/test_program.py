@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION, federated_connections
-from bootstrap.roles import Role
+from declarations.roles import Role
 from tests.unit.bootstrap.recorder import (
     APPROVER,
     CALLER,

@@ -11,11 +11,11 @@ import yaml
 from localcloud.arm.conditions import parse
 from localcloud.arm.roles import BY_ID
 
+from bootstrap.conditions import only_these
 from bootstrap.naming import Names
 from bootstrap.pipelines import connections_of, specs
-from bootstrap.roles import ASSIGNED_BY_STACKS, Role, only_these
+from declarations.roles import ASSIGNED_BY_STACKS, Role
 from infra.naming import Names as StackNames
-from infra.roles import Role as StackRole
 from tests.unit.bootstrap.recorder import deploy
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,15 +42,16 @@ def _used(pattern: str) -> set[str]:
 
 
 def test_deployers_may_assign_what_stacks_assign_and_nothing_else() -> None:
-    assert set(ASSIGNED_BY_STACKS) == {role.value for role in StackRole}
-    assert all(one in BY_ID for one in (*ASSIGNED_BY_STACKS, *(role.value for role in Role)))
+    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "infra").glob("*.py"))
+    assert {role.name for role in ASSIGNED_BY_STACKS} == set(re.findall(r"\bRole\.([A-Z_]+)", sources))
+    assert all(role.value in BY_ID for role in Role)
 
 
 @pytest.mark.parametrize(("action", "source"), [(_WRITE, "request"), (_DELETE, "resource")])
 def test_the_condition_holds_for_those_roles_alone(action: str, source: str) -> None:
     condition = parse(only_these(ASSIGNED_BY_STACKS))
     for role in ASSIGNED_BY_STACKS:
-        assert condition.holds(action, {source: {_ATTRIBUTE: [role]}})
+        assert condition.holds(action, {source: {_ATTRIBUTE: [role.value]}})
     for name in ("Owner", "User Access Administrator", "Role Based Access Control Administrator"):
         other = next(one.id for one in BY_ID.values() if one.name == name)
         assert not condition.holds(action, {source: {_ATTRIBUTE: [other]}}), name

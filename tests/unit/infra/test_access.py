@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from infra.roles import Role
+from declarations.roles import Role
 from tests.unit.infra.recorder import DEPLOYER, SUBSCRIPTION, WITHOUT_CATALOG, Deployment, Registered, deploy
 from tests.unit.infra.test_platform import NETWORKS
 

@@ -79,12 +79,13 @@ def test_subscriptions_of_the_same_names_have_endpoints_of_their_own() -> None:
 @given(bases, environments, subscriptions, st.sampled_from("abc"), st.sampled_from("abc"))
 def test_a_role_assignment_keeps_its_guid(base: str, environment: str, subscription: str, who: str, what: str) -> None:
     names = Names(base, environment)
-    guid = names.role_assignment(subscription, who, what)
+    labels = {"grantee": who, "role": what, "scope": "vault"}
+    guid = names.role_assignment(subscription, **labels)
     assert uuid.UUID(guid).version == 5
-    assert guid == Names(base, environment).role_assignment(subscription.upper(), who, what)
-    assert guid != names.role_assignment(subscription, who + what)
+    assert guid == Names(base, environment).role_assignment(subscription.upper(), **labels)
+    assert guid != names.role_assignment(subscription, **labels | {"scope": "workspace"})
     assert guid != Names(base, environment + "x" if len(environment) < ENVIRONMENT_MAX else "other").role_assignment(
-        subscription, who, what
+        subscription, **labels
     )
 
 

@@ -1,0 +1,1 @@
+"""Pulumi declarations that the platform's program and the bootstrap share."""

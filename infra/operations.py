@@ -1,0 +1,85 @@
+"""The layer for the people who run the platform: diagnostic logs, alerts, a budget and locks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.alerts import Alerts, AlertsArgs
+from infra.diagnostics import Diagnostics, DiagnosticsArgs, Source
+from infra.foundation import Foundation
+from infra.locks import Locks, LocksArgs
+from infra.stack_parts import Layer, StackContext
+from infra.workspaces import Workspaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations(Layer):
+    """The components; `locks` where the settings ask for them."""
+
+    diagnostics: Diagnostics
+    alerts: Alerts
+    locks: Locks | None
+
+
+def declare_operations(context: StackContext, foundation: Foundation, workspaces: Workspaces) -> Operations:
+    """Declare the layer."""
+    monitoring, registry = foundation.monitoring, workspaces.model_registry
+    diagnostics = Diagnostics(
+        "diagnostics",
+        DiagnosticsArgs(
+            log_workspace_id=monitoring.workspace_id,
+            sources=[
+                *foundation.storage.sources,
+                Source(label="keyvault", id=foundation.key_vault.vault_id),
+                Source(label="registry", id=foundation.container_registry.registry_id),
+                Source(label="workspace", id=workspaces.learning.workspace_id),
+                Source(label="databricks", id=workspaces.databricks.workspace_id, metrics=False),
+                Source(label="logs", id=monitoring.workspace_id),
+                # Not Application Insights: what it takes is in this workspace already, and would be there twice.
+                *([] if registry is None else registry.sources),
+                *foundation.network.sources,
+            ],
+        ),
+        context.child,
+    )
+    alerts = Alerts(
+        "alerts",
+        AlertsArgs(
+            names=context.names,
+            placement=context.placement,
+            emails=context.settings.monitoring.alert_emails,
+            budget=context.settings.budget,
+            ml_workspace_id=workspaces.learning.workspace_id,
+            log_workspace_id=monitoring.workspace_id,
+            resource_group_id=context.resource_group_id,
+            depends_on=[diagnostics],
+        ),
+        context.child,
+    )
+    everything = [*foundation.components, *workspaces.components, diagnostics, alerts]
+    locks = _locks(context, foundation, workspaces, everything)
+    return Operations(diagnostics=diagnostics, alerts=alerts, locks=locks)
+
+
+def _locks(
+    context: StackContext, foundation: Foundation, workspaces: Workspaces, everything: list[pulumi.Resource]
+) -> Locks | None:
+    """Lock what holds data. Locks come after everything else, so that a destroy has to begin with them."""
+    protection, registry = context.settings.protection, workspaces.model_registry
+    scopes: dict[str, pulumi.Input[str]] = {}
+    if protection.lock:
+        scopes = {
+            "workspace-storage": foundation.storage.workspace_account_id,
+            "training-storage": foundation.storage.training_account_id,
+            "keyvault": foundation.key_vault.vault_id,
+            "workspace": workspaces.learning.workspace_id,
+        }
+    kept = registry is not None and context.settings.model_registry.protect
+    if registry is not None and (protection.lock or kept):
+        scopes["model-registry"] = registry.registry_id
+    if not scopes:
+        return None
+    protect = protection.protect or kept
+    return Locks("locks", LocksArgs(scopes=scopes, depends_on=everything, protect=protect), context.child)

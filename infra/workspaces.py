@@ -1,0 +1,190 @@
+"""The layer with the Databricks and ML workspaces, the roles on them, and what the training pipeline runs in.
+
+The order is that of time: assignments, the Databricks workspace (minutes, in which the roles take effect), the ML
+workspace, the roles on it, its compute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from declarations.roles import RoleScope
+from infra.access import WorkspaceAccess, WorkspaceAccessArgs
+from infra.databricks_workspace import DatabricksWorkspace, DatabricksWorkspaceArgs
+from infra.foundation import Foundation
+from infra.machine_learning import MachineLearning, MachineLearningArgs
+from infra.managed_network import Target
+from infra.model_registry import ModelRegistry, ModelRegistryArgs
+from infra.notebook_runs import NotebookRuns, NotebookRunsArgs
+from infra.stack_parts import Layer, StackContext, operator_grantee
+from infra.training_resources import TrainingResources, TrainingResourcesArgs
+from infra.unity_catalog import UnityCatalog, UnityCatalogArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspaces(Layer):
+    """The components; `catalog` and `model_registry` where the settings ask for them."""
+
+    databricks: DatabricksWorkspace
+    learning: MachineLearning
+    access: WorkspaceAccess
+    training: TrainingResources
+    runs: NotebookRuns
+    catalog: UnityCatalog | None
+    model_registry: ModelRegistry | None
+
+
+def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspaces:
+    """Declare the layer."""
+    names, placement, settings, child = context.names, context.placement, context.settings, context.child
+    catalog = _unity_catalog(context, foundation)
+    databricks = DatabricksWorkspace(
+        "databricks",
+        DatabricksWorkspaceArgs(
+            names=names,
+            placement=placement,
+            network=foundation.network,
+            managed_group=settings.databricks.managed_resource_group,
+            depends_on=[*foundation.access.assignments, *([] if catalog is None else catalog.assignments)],
+        ),
+        child,
+    )
+    before: list[pulumi.Resource] = [*foundation.access.assignments, databricks.workspace]
+    if not foundation.network.public:
+        scope = RoleScope(label="databricks", id=databricks.workspace_id)
+        before.append(foundation.access.approve_endpoints_of(scope))
+    learning = MachineLearning(
+        "learning",
+        MachineLearningArgs(
+            names=names,
+            placement=placement,
+            network=foundation.network,
+            storage_account_id=foundation.storage.workspace_account_id,
+            key_vault_id=foundation.key_vault.vault_id,
+            application_insights_id=foundation.monitoring.application_insights_id,
+            container_registry_id=foundation.container_registry.registry_id,
+            workspace_identity_id=foundation.identities.workspace_id,
+            pipeline_identity_id=foundation.identities.pipeline_id,
+            depends_on=before,
+            protect=settings.protection.protect,
+        ),
+        child,
+    )
+    access = WorkspaceAccess(
+        "workspace-access",
+        WorkspaceAccessArgs(
+            assigner=context.assigner,
+            workspace=RoleScope(label="workspace", id=learning.workspace_id),
+            pipeline=foundation.identities.pipeline,
+            identity=foundation.identities.workspace,
+        ),
+        child,
+    )
+    training = TrainingResources(
+        "learning",
+        TrainingResourcesArgs(
+            names=names,
+            placement=placement,
+            network=foundation.network,
+            compute=settings.compute,
+            workspace=learning,
+            pipeline_identity_id=foundation.identities.pipeline_id,
+            training_account_name=foundation.storage.training_account_name,
+            training_container_name=foundation.storage.training_container_name,
+            targets=_targets(foundation, databricks),
+            hosts=_hosts(foundation, databricks),
+            # Azure ML makes endpoints to the same targets as the stack, which take one at a time.
+            rules_depend_on=[*before, *access.assignments, *foundation.network.endpoints],
+            compute_depends_on=access.assignments,
+        ),
+        child,
+    )
+    runs = NotebookRuns(
+        "runs",
+        NotebookRunsArgs(
+            placement=placement,
+            settings=settings.databricks,
+            workspace=databricks.workspace,
+            host=databricks.host,
+            workspace_id=databricks.workspace_id,
+            client_id=foundation.identities.pipeline_client_id,
+            identity_name=names.pipeline_identity,
+            depends_on=foundation.network.links,
+        ),
+        child,
+    )
+    if catalog is not None:
+        catalog.declare(runs.provider, runs.client_id)
+    return Workspaces(
+        databricks=databricks,
+        learning=learning,
+        access=access,
+        training=training,
+        runs=runs,
+        catalog=catalog,
+        model_registry=_model_registry(context),
+    )
+
+
+def _targets(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str, Target]:
+    """Return what jobs in a network of the platform's own reach by private endpoints of their own."""
+    network, storage = foundation.network, foundation.storage
+    own: tuple[str, ...] = ("queue", "table")  # of batch endpoints; Azure ML leaves these to the user
+    targets = {"training-storage": Target(id=storage.training_account_id, groups=("blob", "dfs"))}
+    if not network.endpoints_implied:
+        own = ("blob", "file", *own)
+        targets["keyvault"] = Target(id=foundation.key_vault.vault_id, groups=("vault",))
+        targets["registry"] = Target(id=foundation.container_registry.registry_id, groups=("registry",))
+    targets["workspace-storage"] = Target(id=storage.workspace_account_id, groups=own)
+    if not network.public:
+        targets["databricks"] = Target(id=databricks.workspace_id, groups=("databricks_ui_api",))
+    return targets
+
+
+def _hosts(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str, pulumi.Input[str]]:
+    """Return the host names that jobs in a network of the platform's own reach, by label."""
+    hosts: dict[str, pulumi.Input[str]] = {
+        host.replace("*", "any").replace(".", "-"): host for host in foundation.network.outbound_hosts
+    }
+    if foundation.network.public and hosts:
+        hosts["databricks"] = databricks.host.apply(lambda url: url.removeprefix("https://"))
+    return hosts
+
+
+def _unity_catalog(context: StackContext, foundation: Foundation) -> UnityCatalog | None:
+    if not context.settings.unity_catalog.enabled:
+        return None
+    storage = foundation.storage
+    return UnityCatalog(
+        "catalog",
+        UnityCatalogArgs(
+            names=context.names,
+            placement=context.placement,
+            settings=context.settings.unity_catalog,
+            assigner=context.assigner,
+            training_account=RoleScope(label="training-storage", id=storage.training_account_id),
+            training_container=RoleScope(label="training-container", id=storage.training_container_id),
+            training_account_name=storage.training_account_name,
+            training_container_name=storage.training_container_name,
+        ),
+        context.child,
+    )
+
+
+def _model_registry(context: StackContext) -> ModelRegistry | None:
+    settings = context.settings.model_registry
+    if settings.name is None or not settings.create:
+        return None
+    return ModelRegistry(
+        "models",
+        ModelRegistryArgs(
+            registry_name=settings.name,
+            placement=context.placement,
+            assigner=context.assigner,
+            users=[operator_grantee(operator) for operator in settings.users],
+            protect=context.settings.protection.protect or settings.protect,
+        ),
+        context.child,
+    )

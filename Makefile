@@ -90,8 +90,8 @@ destroy: .venv/installed ## pulumi destroy: delete the stack's resources
 bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]
 	@$(PYTHON_BIN) -m bootstrap up $(if $(DRY_RUN),--dry-run)
 
-graph: .venv/installed ## draw the stack's resources by component: docs/platform.svg
-	@$(ENTER); pulumi stack export --stack "$$STACK" | python -m infra.graph docs/platform.svg
+graph: .venv/installed ## draw the stack's resources by component: docs/platform.md
+	@$(ENTER); pulumi stack export --stack "$$STACK" | python -m infra.graph docs/platform.md
 
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi

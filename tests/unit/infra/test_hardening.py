@@ -26,5 +26,5 @@ def test_the_table_names_rules_that_exist() -> None:
 
 def test_the_page_s_picture_and_links_are_there() -> None:
     text = hardening.PAGE.read_text(encoding="utf-8")
-    for target in ("platform.svg", "reference/settings.md", "adr/0013-the-training-account-is-a-data-lake.md"):
+    for target in ("platform.md", "reference/settings.md", "adr/0013-the-training-account-is-a-data-lake.md"):
         assert f"({target})" in text and (ROOT / "docs" / target).exists(), target

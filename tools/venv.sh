@@ -46,6 +46,14 @@ locks=requirements.txt
 if [ "${1:-}" = development ] || [ -x .venv/bin/pytest ]; then
     locks="requirements.txt requirements-dev.txt"
 fi
+# An environment that a checkout shares by a link, such as that of a played build, belongs to the checkout that made it:
+# its packages of this repository stay those of that one.
+# shellcheck disable=SC2086  # two files are two words
+digest=$(cat $locks | cksum)
+if [ -L .venv ] && [ "$(cat .venv/locks.cksum 2>/dev/null)" = "$digest" ] &&
+    .venv/bin/python -c 'import localcloud, pipeline_runner' 2>/dev/null; then
+    exit 0
+fi
 echo "Installing the locked packages into .venv (about 1.4 GB; the first time takes a few minutes)"
 # shellcheck disable=SC2086  # two files are two words
 .venv/bin/uv pip sync --python .venv/bin/python --require-hashes $locks
@@ -55,5 +63,6 @@ if [ -d packages ]; then
     .venv/bin/uv pip install --quiet --offline --python .venv/bin/python --no-deps \
         --editable packages/localcloud --editable packages/pipeline-runner
 fi
+echo "$digest" > .venv/locks.cksum
 touch .venv/installed
 case "$locks" in *requirements-dev.txt) touch .venv/development ;; esac

@@ -46,7 +46,8 @@ class Workspace:
         installed = self.repository / ".venv"
         if installed.exists() and not (folder / ".venv").exists():
             (folder / ".venv").symlink_to(installed)
-        for name in ("requirements.txt", "requirements-dev.txt", "tools/venv.sh"):
+        projects = [str(file.relative_to(folder)) for file in folder.glob("packages/*/pyproject.toml")]
+        for name in ("requirements.txt", "requirements-dev.txt", "tools/venv.sh", *projects):
             # Make compares times: what is installed is not newer than a fresh checkout of the same content.
             ours, theirs = folder / name, self.repository / name
             if ours.is_file() and theirs.is_file() and ours.read_bytes() == theirs.read_bytes():

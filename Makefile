@@ -31,10 +31,10 @@ START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S con
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run test lint format status logs env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run test test-fast test-nightly lint format status logs env down destroy bootstrap graph clean benchmark lock tools
 
 help: ## list the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.txt tools/venv.sh $(wildcard packages/*/pyproject.toml)
 	@tools/venv.sh
@@ -56,8 +56,16 @@ up: tools ## from clone to registered model on this machine: make up [DATA=my.cs
 run: ## train again, even if nothing changed
 	@$(ENTER); python -m mlops run --stack "$$STACK" --data "$$DATA"
 
+# Files of tests run side by side. WORKERS= runs them in one process, in which a debugger works.
+WORKERS ?= -n 3 --dist loadfile
 test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
-	@$(PYTHON_BIN) -m pytest
+	@$(PYTHON_BIN) -m pytest $(WORKERS)
+
+test-fast: lint ## lint, unit tests of the product and Spark: minutes
+	@$(PYTHON_BIN) -m pytest $(WORKERS) tests/unit tests/spark
+
+test-nightly: tools .venv/development ## whole platforms: upgrades of earlier stacks, the pipelines from dev to prod
+	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal"
 
 lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import socket
@@ -30,7 +31,9 @@ _FOREIGN = ("ARM_", "AZURE_", "AZUREML_", "DATABRICKS_", "MLFLOW_", "PULUMI_")
 
 def free_ports() -> int:
     """The first of five consecutive ports on which nothing listens."""
-    for base in range(_FIRST, _LAST, _PORTS):
+    candidates = list(range(_FIRST, _LAST, _PORTS))
+    random.shuffle(candidates)  # another test run may look at the same moment
+    for base in candidates:
         sockets = [socket.socket() for _ in range(_PORTS)]
         try:
             for offset, candidate in enumerate(sockets):

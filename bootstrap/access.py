@@ -1,4 +1,4 @@
-"""Who may do what: the least that deploying, previewing, building the image and starting runs take."""
+"""Role assignments of the bootstrap: the least for deploying, previewing, building the image and starting runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from declarations.roles import ASSIGNED_BY_STACKS, Grantee, Role, RoleAssigner, 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentScopes:
-    """What belongs to one environment: its subscription, the container of its state, the key of its secrets."""
+    """The resources of one environment: its subscription, the container of its state, the key of its secrets."""
 
     subscription: RoleScope
     container: RoleScope
@@ -28,7 +28,7 @@ class AccessArgs:
     environments: Mapping[str, EnvironmentScopes]
     account: RoleScope
     vault: RoleScope
-    registry: RoleScope
+    container_registry: RoleScope
     deployers: Mapping[str, Grantee]
     preview: Grantee
     image: Grantee
@@ -37,28 +37,30 @@ class AccessArgs:
 
 
 class Access(pulumi.ComponentResource):
-    """Role assignments. Nobody is Owner: deployers give the roles that stacks need, and no others."""
+    """Role assignments. Nobody is Owner: deployers can assign the roles that stacks need, and no others."""
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:bootstrap:Access", name, None, opts)
         self._args = args
         for environment, scopes in args.environments.items():
             self._deployer(args.deployers[environment], scopes)
-            self._give(Role.STORAGE_BLOB_DATA_READER, args.preview, scopes.container)
+            self._assign(Role.STORAGE_BLOB_DATA_READER, args.preview, scopes.container)
             # A preview opens the stack's secrets, as deploying does; it can write nothing with them.
-            self._give(Role.KEY_VAULT_CRYPTO_USER, args.preview, scopes.key)
-            self._give(Role.ML_DATA_SCIENTIST, args.runs[environment], scopes.subscription)
-        for subscription in {one.subscription.label: one.subscription for one in args.environments.values()}.values():
-            self._give(Role.READER, args.preview, subscription)
-        self._give(Role.ACR_PUSH, args.image, args.registry)
+            self._assign(Role.KEY_VAULT_CRYPTO_USER, args.preview, scopes.key)
+            self._assign(Role.ML_DATA_SCIENTIST, args.runs[environment], scopes.subscription)
+        for subscription in {
+            scopes.subscription.label: scopes.subscription for scopes in args.environments.values()
+        }.values():
+            self._assign(Role.READER, args.preview, subscription)
+        self._assign(Role.ACR_PUSH, args.image, args.container_registry)
         for operator in args.operators:
-            self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, operator, args.account)
-            self._give(Role.KEY_VAULT_CRYPTO_USER, operator, args.vault)
+            self._assign(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, operator, args.account)
+            self._assign(Role.KEY_VAULT_CRYPTO_USER, operator, args.vault)
         self.register_outputs({})
 
     def _deployer(self, deployer: Grantee, scopes: EnvironmentScopes) -> None:
-        self._give(Role.CONTRIBUTOR, deployer, scopes.subscription)
-        self._give(Role.LOCKS_CONTRIBUTOR, deployer, scopes.subscription)
+        self._assign(Role.CONTRIBUTOR, deployer, scopes.subscription)
+        self._assign(Role.LOCKS_CONTRIBUTOR, deployer, scopes.subscription)
         self._args.assigner.assign(
             self,
             Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR,
@@ -66,8 +68,8 @@ class Access(pulumi.ComponentResource):
             scopes.subscription,
             condition=only_these(ASSIGNED_BY_STACKS),
         )
-        self._give(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, deployer, scopes.container)
-        self._give(Role.KEY_VAULT_CRYPTO_USER, deployer, scopes.key)
+        self._assign(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, deployer, scopes.container)
+        self._assign(Role.KEY_VAULT_CRYPTO_USER, deployer, scopes.key)
 
-    def _give(self, role: Role, grantee: Grantee, scope: RoleScope) -> None:
+    def _assign(self, role: Role, grantee: Grantee, scope: RoleScope) -> None:
         self._args.assigner.assign(self, role, grantee, scope)

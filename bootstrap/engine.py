@@ -24,15 +24,15 @@ from bootstrap.settings import PROJECT, Settings, SettingsError, read_settings
 
 _LOCAL_STATE = ".state"
 _PROPAGATION_SECONDS = 300
-"""Roles that were just given are known everywhere within some minutes."""
+"""A new role assignment takes effect everywhere within some minutes."""
 
 
 class BootstrapError(Exception):
-    """What the person who runs the bootstrap can do something about; the text says what."""
+    """An error that the person who runs the bootstrap can mend; the text names the mend."""
 
 
 class PulumiError(BootstrapError):
-    """The CLI failed; it has said why."""
+    """A failed command of the CLI, which has printed the reason."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Engine:
         return self.folder / _LOCAL_STATE
 
     def settings(self) -> Settings:
-        """The stack's settings, before anything runs. Raises BootstrapError."""
+        """Read the stack's settings without the engine. Raises BootstrapError."""
         try:
             return read_settings(self._config())
         except SettingsError as error:
             raise BootstrapError(str(error)) from None
 
     def subscription(self) -> str | None:
-        """The subscription that the settings file gives azure-native, if it does. Raises BootstrapError."""
+        """Return azure-native's subscription from the settings file; None without one. Raises BootstrapError."""
         return self._config().get("azure-native:subscriptionId")
 
     def _config(self) -> dict[str, str]:
@@ -92,12 +92,12 @@ class Engine:
         return done.stdout if quiet else ""
 
     def remote(self, settings: Settings) -> Backend:
-        """The container that the bootstrap makes for its own state; a key of its vault seals it."""
+        """Return the backend in the bootstrap's own container, whose secrets a key of its vault encrypts."""
         names = Names(settings.base_name)
         return Backend(f"azblob://{OWN_CONTAINER}?storage_account={names.account}", {})
 
     def remote_has_state(self, settings: Settings) -> bool:
-        """Whether the state was moved already. Raises BootstrapError when the account is there but closed to us."""
+        """Return whether the state is in the container. Raises BootstrapError for an account without access."""
         account = Names(settings.base_name).account
         blob = BlobClient(
             f"https://{account}.blob.core.windows.net", OWN_CONTAINER,
@@ -120,7 +120,7 @@ class Engine:
 
     @contextmanager
     def temporary(self) -> Iterator[Backend]:
-        """An empty state for a dry run, which leaves nothing behind: not even in the settings file."""
+        """Provide an empty state for a dry run. Afterwards remove it and restore the settings file."""
         before = self.settings_file.read_bytes()
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -129,12 +129,12 @@ class Engine:
                 self.settings_file.write_bytes(before)
 
     def local(self) -> Backend:
-        """The state on this machine, kept until it is moved."""
+        """Return the backend on this machine, whose state is kept until it is moved."""
         self.local_state.mkdir(mode=0o700, exist_ok=True)
         return _local(self.local_state)
 
     def move(self, settings: Settings, backend: Backend) -> Backend:
-        """Move the state from `backend` to the container and forget the local one; the container's backend."""
+        """Move the state from `backend` to the container and delete the local one. Return the container's backend."""
         remote = self.remote(settings)
         names = Names(settings.base_name)
         with tempfile.TemporaryDirectory() as folder:
@@ -155,16 +155,16 @@ class Engine:
         return remote
 
     def ensure_stack(self, backend: Backend, provider: str) -> bool:
-        """Make the stack unless it is there; whether it was made."""
+        """Create the stack unless it exists. Return whether it was created."""
         listed = json.loads(self.pulumi(backend, "stack", "ls", "--output", "json", quiet=True))
-        if any(one["name"] == self.stack for one in listed):
+        if any(stack["name"] == self.stack for stack in listed):
             return False
         self.pulumi(backend, "stack", "init", self.stack, "--secrets-provider", provider, quiet=True)
         return True
 
 
 def _local(folder: Path) -> Backend:
-    """A passphrase is asked for, though there is nothing to seal: a random one lies beside the state."""
+    """Return a backend in a folder, with a random passphrase: the CLI needs one, though the state has no secret."""
     passphrase = folder / "passphrase"
     if not passphrase.exists():
         descriptor = os.open(passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -174,5 +174,5 @@ def _local(folder: Path) -> Backend:
 
 
 def _text(value: object) -> str:
-    """As Pulumi hands a value of the settings file to a program."""
+    """Return a value of the settings file as Pulumi passes it to a program."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Names of what the bootstrap makes, and of what the stacks and pipelines expect from it.
+"""Names of the bootstrap's resources, and the names that stacks and pipelines expect of them.
 
 Limits are Azure's (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules): with a base name
 of 10 characters the longest here, the vault's, has 19 of 24.
@@ -22,17 +22,17 @@ OWN_CONTAINER = "state-bootstrap"
 
 
 def environment_connection(environment: str) -> str:
-    """The connection that deploys to one environment; "preview" is the one that only reads."""
+    """Return the name of the connection that deploys to an environment; the one of "preview" only reads."""
     return f"{ARM_CONNECTION} - {environment}"
 
 
 def workspace_connection(environment: str) -> str:
-    """The connection that starts runs in one environment's Azure ML workspace."""
+    """Return the name of the connection that starts runs in an environment's Azure ML workspace."""
     return f"{WORKSPACE_CONNECTION} - {environment}"
 
 
 def federated_connections(environments: Sequence[str]) -> list[str]:
-    """Names of all service connections that sign in to Azure."""
+    """Return the names of all service connections that sign in to Azure."""
     return [
         ARM_CONNECTION,
         *map(environment_connection, ("preview", *environments)),
@@ -42,12 +42,12 @@ def federated_connections(environments: Sequence[str]) -> list[str]:
 
 
 def deployment_environment(environment: str) -> str:
-    """The environment in Azure DevOps, which also names its variable group."""
+    """Return the name of an environment in Azure DevOps, which its variable group has too."""
     return f"dataopsml-{environment}"
 
 
 def slug(label: str) -> str:
-    """A connection's or group's name as part of a resource's name."""
+    """Return a connection's or group's name as part of a resource's name."""
     return label.lower().replace(" - ", "-").replace(" ", "-")
 
 
@@ -70,7 +70,7 @@ class Names:
         return f"kv-{self.base}-state"
 
     @property
-    def registry(self) -> str:
+    def container_registry(self) -> str:
         return f"acr{self.base}ci"
 
     def identity(self, what: str) -> str:
@@ -83,11 +83,11 @@ class Names:
         return f"pulumi-{environment}"
 
     def secrets_provider(self, environment: str) -> str:
-        """What `pulumi stack init --secrets-provider` takes."""
+        """Return the argument of `pulumi stack init --secrets-provider`."""
         return f"azurekeyvault://{self.vault}.vault.azure.net/keys/{self.key(environment)}"
 
     def stack_group(self, environment: str) -> str:
-        """Of the platform's own stack, as infra.naming has it."""
+        """Return the resource group of the platform's stack, as in infra.naming."""
         return f"rg-{self.base}-{environment}"
 
     def stack_workspace(self, environment: str) -> str:

@@ -1,6 +1,6 @@
-"""Azure DevOps: pipelines, variable groups, environments with their checks, and who may use what.
+"""Azure DevOps: pipelines, variable groups, environments with their checks, and authorizations of pipelines.
 
-A resource is open to the pipelines that need it and to no others: a new pipeline asks before it deploys.
+A pipeline is authorized for the resources that it needs: a new pipeline asks for permission before it deploys.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOCK_MINUTES = 1440
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSpec:
-    """One YAML file, and what it uses: environments by name ("prod", "staging-runs"), groups, connections."""
+    """A YAML file and the resources that it uses: environments ("prod", "staging-runs"), groups, connections."""
 
     name: str
     path: str
@@ -38,12 +38,15 @@ class PipelineSpec:
 
 
 def specs(environments: Sequence[str]) -> list[PipelineSpec]:
-    """The pipelines of the repository. A retraining runs in every environment but the last, which gets promotions."""
-    groups = tuple(deployment_environment(one) for one in environments)
+    """Return the pipelines of the repository.
+
+    A retraining runs in every environment but the last, which receives promoted models.
+    """
+    groups = tuple(deployment_environment(environment) for environment in environments)
     preview = environment_connection("preview")
-    deploying = tuple(environment_connection(one) for one in environments)
+    deploying = tuple(environment_connection(environment) for environment in environments)
     first, last = environments[0], environments[-1]
-    training = [one for one in environments if one != last] or [last]
+    training = [environment for environment in environments if environment != last] or [last]
     return [
         PipelineSpec(
             name="dataopsml",
@@ -62,7 +65,7 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
         PipelineSpec(
             name="dataopsml-retrain",
             path="pipelines/retrain.yml",
-            environments=(*(f"{one}-runs" for one in training), last),
+            environments=(*(f"{environment}-runs" for environment in training), last),
             groups=groups,
             connections=(*deploying, WEBHOOK_CONNECTION),
         ),
@@ -89,28 +92,29 @@ class PipelinesArgs:
 
 
 class Pipelines(pulumi.ComponentResource):
-    """Everything below the project that is not a service connection. The provider comes with `opts.providers`."""
+    """All resources of the project but service connections. The provider comes with `opts.providers`."""
 
     def __init__(self, name: str, args: PipelinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:bootstrap:Pipelines", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        wanted = specs([one.name for one in args.environments])
+        pipelines = specs([environment.name for environment in args.environments])
         groups = {group: self._group(group, variables) for group, variables in args.groups.items()}
         environments = {
-            one: self._environment(one) for one in dict.fromkeys(e for spec in wanted for e in spec.environments)
+            name: self._environment(name)
+            for name in dict.fromkeys(name for spec in pipelines for name in spec.environments)
         }
-        for spec in wanted:
+        for spec in pipelines:
             pipeline = self._pipeline(spec)
             for group in spec.groups:
-                self._open(spec, pipeline, "variablegroup", group, groups[group].id)
+                self._authorize(spec, pipeline, "variablegroup", group, groups[group].id)
             for environment in spec.environments:
                 label = deployment_environment(environment)
-                self._open(spec, pipeline, "environment", label, environments[environment].id)
+                self._authorize(spec, pipeline, "environment", label, environments[environment].id)
             for connection in spec.connections:
-                self._open(spec, pipeline, "endpoint", connection, args.connections[connection])
+                self._authorize(spec, pipeline, "endpoint", connection, args.connections[connection])
             if spec.path == "azure-pipelines.yml":
-                self._require(pipeline)
+                self._require_build(pipeline)
         self.register_outputs({})
 
     def _group(self, group: str, variables: Mapping[str, pulumi.Input[str]]) -> azuredevops.VariableGroup:
@@ -128,12 +132,12 @@ class Pipelines(pulumi.ComponentResource):
         )
 
     def _environment(self, environment: str) -> azuredevops.Environment:
-        """One deployment at a time; and, where people are named, one of them says yes first."""
+        """Declare an environment with one deployment at a time, which an approver confirms where there is one."""
         label = deployment_environment(environment)
         made = azuredevops.Environment(
             f"{self._name}-{label}", name=label, project_id=self._args.project_id, opts=self._child
         )
-        settings = next((one for one in self._args.environments if one.name == environment), None)
+        settings = next((each for each in self._args.environments if each.name == environment), None)
         azuredevops.CheckExclusiveLock(
             f"{self._name}-{label}-lock",
             project_id=self._args.project_id,
@@ -177,7 +181,7 @@ class Pipelines(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _open(
+    def _authorize(
         self,
         spec: PipelineSpec,
         pipeline: azuredevops.BuildDefinition,
@@ -194,8 +198,8 @@ class Pipelines(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _require(self, pipeline: azuredevops.BuildDefinition) -> None:
-        """In Azure Repos a policy of the branch starts the pull request's build; on GitHub the YAML does."""
+    def _require_build(self, pipeline: azuredevops.BuildDefinition) -> None:
+        """Declare the branch policy that starts a pull request's build in Azure Repos; on GitHub the YAML does."""
         repository = self._args.repository
         if repository.kind != "azure_repos":
             return
@@ -220,7 +224,7 @@ class Pipelines(pulumi.ComponentResource):
         )
 
 
-def connections_of(environments: Sequence[str]) -> list[str]:
-    """Names of every service connection: those in use, and the sample's own name, which reads."""
+def connection_names(environments: Sequence[str]) -> list[str]:
+    """Return the names of all service connections: the pipelines', and the sample's own, which only reads."""
     used = [connection for spec in specs(environments) for connection in spec.connections]
     return list(dict.fromkeys([ARM_CONNECTION, *used]))

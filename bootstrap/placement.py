@@ -1,4 +1,4 @@
-"""Where the bootstrap's own resources go."""
+"""Resource group, region and protection of the bootstrap's own resources."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bootstrap.naming import Names
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Shared by the components. `protect`: Pulumi refuses to delete what holds data.
+    """The values that all components share. `protect`: Pulumi refuses to delete resources that hold data.
 
-    `allowed_ips`: who reaches states and keys by their firewalls; nobody named leaves them open to every sign-in.
+    `allowed_ips`: addresses that the firewalls of states and keys admit; without any, every address can sign in.
     """
 
     names: Names

@@ -29,7 +29,7 @@ _POLL_SECONDS = 5.0
 
 
 class Provider(Protocol):
-    """What the client answers: azure.mgmt.resource.resources.models.Provider."""
+    """A resource provider as the client returns it: azure.mgmt.resource.resources.models.Provider."""
 
     namespace: str | None
     registration_state: str | None
@@ -52,7 +52,7 @@ class Registration:
     missing: Sequence[str]
 
     def complete(self, *, longest: float = _LONGEST_SECONDS, pause: float = _POLL_SECONDS) -> None:
-        """Register what is missing and wait until it is done. Raises BootstrapError."""
+        """Register the missing providers and wait until Azure has done so. Raises BootstrapError."""
         for namespace in self.missing:
             _call(self.subscription_id, partial(self.providers.register, namespace))
         deadline = time.monotonic() + longest
@@ -67,7 +67,7 @@ class Registration:
 
 
 def registrations(settings: Settings, provider_subscription: str | None) -> Iterator[Registration]:
-    """Compare every subscription with what is needed there. Raises BootstrapError.
+    """Yield the missing providers of every subscription. Raises BootstrapError.
 
     `provider_subscription` is the one that azure-native is configured for in the settings file, if it is.
     """
@@ -75,7 +75,7 @@ def registrations(settings: Settings, provider_subscription: str | None) -> Iter
     from azure.mgmt.resource.resources import ResourceManagementClient
 
     own = _own_subscription(provider_subscription)
-    subscriptions = {own: None, **{one.subscription_id or own: None for one in settings.environments}}
+    subscriptions = {own: None, **{environment.subscription_id or own: None for environment in settings.environments}}
     credential = DefaultAzureCredential()
     for subscription in subscriptions:
         providers: ProviderOperations = ResourceManagementClient(credential, subscription).providers
@@ -83,7 +83,7 @@ def registrations(settings: Settings, provider_subscription: str | None) -> Iter
 
 
 def compare(subscription: str, providers: ProviderOperations) -> Registration:
-    """Find what is not registered in one subscription. Raises BootstrapError."""
+    """Return the missing providers of a subscription. Raises BootstrapError."""
     registration = Registration(subscription, providers, ())
     missing = [name for name in RESOURCE_PROVIDERS if not _is_registered(registration, name)]
     return Registration(subscription, providers, missing)
@@ -105,10 +105,10 @@ def _call(subscription: str, work: Callable[[], Provider]) -> Provider:
 
 
 def _own_subscription(configured: str | None) -> str:
-    """The subscription that azure-native takes: its setting, ARM_SUBSCRIPTION_ID, or the one of `az login`."""
-    given = configured or os.environ.get("ARM_SUBSCRIPTION_ID")
-    if given:
-        return given
+    """Return the subscription that azure-native uses: its setting, ARM_SUBSCRIPTION_ID, or that of `az login`."""
+    subscription = configured or os.environ.get("ARM_SUBSCRIPTION_ID")
+    if subscription:
+        return subscription
     if shutil.which("az") is None:
         raise BootstrapError("No subscription: sign in with `az login`, or set ARM_SUBSCRIPTION_ID.")
     shown = subprocess.run(["az", "account", "show", "--output", "json"], capture_output=True, text=True, check=False)

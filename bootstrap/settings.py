@@ -1,4 +1,4 @@
-"""Every choice of the bootstrap, read once from Pulumi's configuration and checked before anything is made."""
+"""Settings of the bootstrap, read once from Pulumi's configuration and validated before any resource is made."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SUBJECTS = {
     re.compile(rf"https://login\.microsoftonline\.com/{_GUID}/v2\.0"): "/eid1/",
     re.compile(rf"{re.escape(_RETIRING)}{_GUID}"): "sc://",
 }
-"""How subjects begin, by the form of the issuer."""
+"""The prefixes of subjects by the pattern of the issuer."""
 
 
 class SettingsError(Exception):
@@ -81,14 +81,14 @@ class Environment(_Section):
 
 
 class Operator(_Section):
-    """Who runs the bootstrap and may read and write every state."""
+    """An identity that runs the bootstrap and can read and write every state."""
 
     object_id: Guid
     type: Literal["User", "Group", "ServicePrincipal"] = "User"
 
 
 class Repository(_Section):
-    """Where the pipelines' YAML is."""
+    """The repository of the pipelines' YAML."""
 
     kind: Literal["azure_repos", "github"] = "azure_repos"
     name: _Text = Field(description="Repository in the project, or OWNER/NAME on GitHub.")
@@ -134,12 +134,12 @@ class Presented(_Section):
 
     @property
     def retires(self) -> bool:
-        """Whether the issuer is the one that Azure DevOps retires."""
+        """True for the issuer that Azure DevOps retires."""
         return self.issuer.startswith(_RETIRING)
 
 
 class AzureDevOps(_Section):
-    """The project that deploys. Switched off, the project is left alone, and `connections` says what was made there."""
+    """The Azure DevOps project. With `enabled: false` it is not changed, and `connections` has its connections."""
 
     enabled: bool = True
     organization: _Text = Field(description="Name in https://dev.azure.com/NAME.")
@@ -151,7 +151,7 @@ class AzureDevOps(_Section):
 
 
 class Settings(_Section):
-    """One bootstrap."""
+    """The settings of a bootstrap."""
 
     base_name: Annotated[str, AfterValidator(_base_name)] = Field(description="Base name of the platform's stacks.")
     location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
@@ -181,7 +181,7 @@ class Settings(_Section):
     @field_validator("environments")
     @classmethod
     def _environments_differ(cls, value: tuple[Environment, ...]) -> tuple[Environment, ...]:
-        names = [one.name for one in value]
+        names = [environment.name for environment in value]
         reserved = {"bootstrap", "preview"} & set(names)
         if len(set(names)) != len(names) or reserved:
             raise ValueError(f"environments {names} must have names of their own, and not {sorted(reserved)}")
@@ -201,7 +201,7 @@ class Settings(_Section):
     @field_validator("azure_devops")
     @classmethod
     def _connections_are_known(cls, value: AzureDevOps, info: ValidationInfo) -> AzureDevOps:
-        environments = [one.name for one in info.data.get("environments") or ()]
+        environments = [environment.name for environment in info.data.get("environments") or ()]
         known = federated_connections(environments)
         unknown = sorted(set(value.connections) - set(known)) if environments else []
         if unknown:
@@ -213,11 +213,11 @@ class Settings(_Section):
     @property
     def names(self) -> list[str]:
         """The environments' names, in the order of promotion."""
-        return [one.name for one in self.environments]
+        return [environment.name for environment in self.environments]
 
 
 def read_settings(config: Mapping[str, str]) -> Settings:
-    """Settings from "project:name" keys with text or JSON values. Raises SettingsError with every problem."""
+    """Parse settings: "project:name" keys with text or JSON values. Raises SettingsError with every problem."""
     prefix = f"{PROJECT}:"
     values = {key.removeprefix(prefix): _decoded(text) for key, text in config.items() if key.startswith(prefix)}
     try:
@@ -238,7 +238,7 @@ def read_settings(config: Mapping[str, str]) -> Settings:
 
 
 def _decoded(text: str) -> Any:
-    """Objects and lists; what a single value is to be, its field knows."""
+    """Parse objects and lists. Other text is returned as it is: its field converts it."""
     if text[:1] in {"{", "["}:
         try:
             return json.loads(text)

@@ -1,4 +1,4 @@
-"""The bootstrap's program: settings, then what the organisation's first stack needs, then Azure DevOps."""
+"""The bootstrap's program: settings, the resources that the first stack needs, then Azure DevOps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pulumi.runtime
 from pulumi_azure_native import authorization, resources
 
 from bootstrap.access import Access, AccessArgs, EnvironmentScopes
+from bootstrap.container_registry import ContainerRegistry, ContainerRegistryArgs
 from bootstrap.identities import Federation, Identity, IdentityArgs
 from bootstrap.naming import (
     ARM_CONNECTION,
@@ -19,7 +20,6 @@ from bootstrap.naming import (
     workspace_connection,
 )
 from bootstrap.placement import Placement
-from bootstrap.registry import Registry, RegistryArgs
 from bootstrap.settings import Settings, SettingsError, read_settings
 from bootstrap.state import State, StateArgs
 from bootstrap.vault import Vault, VaultArgs
@@ -29,7 +29,7 @@ OWN = "bootstrap"
 
 
 def declare() -> None:
-    """Declare everything and export what the next steps ask for."""
+    """Declare all resources and export the outputs that the next steps use."""
     try:
         settings = read_settings(pulumi.runtime.get_config_env())
     except SettingsError as error:
@@ -39,7 +39,7 @@ def declare() -> None:
 
 
 class Bootstrap:
-    """`outputs` name no secret: there is none."""
+    """The bootstrap's resources and `outputs`, none of which is a secret."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,14 +67,14 @@ class Bootstrap:
         self._state = State(
             "state", StateArgs(placement=self._place, containers=containers, replication=settings.replication)
         )
-        keys = {one: names.key(one) for one in (*settings.names, OWN)}
+        keys = {name: names.key(name) for name in (*settings.names, OWN)}
         self._vault = Vault("keys", VaultArgs(placement=self._place, tenant_id=self._client.tenant_id, keys=keys))
-        self._registry = Registry("images", RegistryArgs(placement=self._place))
-        self._deployers = {one: self._identity(f"deploy-{one}") for one in settings.names}
-        self._runs = {one: self._identity(f"runs-{one}") for one in settings.names}
-        self._preview, self._image = (self._identity(one) for one in ("preview", "ci"))
-        self._give_access()
-        self._federations = self._azure_devops() if settings.azure_devops.enabled else self._told()
+        self._container_registry = ContainerRegistry("images", ContainerRegistryArgs(placement=self._place))
+        self._deployers = {name: self._identity(f"deploy-{name}") for name in settings.names}
+        self._runs = {name: self._identity(f"runs-{name}") for name in settings.names}
+        self._preview, self._image = (self._identity(label) for label in ("preview", "ci"))
+        self._assign_roles()
+        self._federations = self._azure_devops() if settings.azure_devops.enabled else self._existing_connections()
         for connection, identity in self._connections().items():
             if connection in self._federations:
                 identity.federate(connection, self._federations[connection])
@@ -94,35 +94,35 @@ class Bootstrap:
         return Identity(what, IdentityArgs(placement=self._place, what=what))
 
     def _own_subscription(self, environment: str) -> str | None:
-        return next(one.subscription_id for one in self._settings.environments if one.name == environment)
+        return next(each.subscription_id for each in self._settings.environments if each.name == environment)
 
     def _subscription_of(self, environment: str) -> pulumi.Output[str]:
         own = self._own_subscription(environment)
         return self._subscription if own is None else pulumi.Output.from_input(own)
 
     def _connections(self) -> dict[str, Identity]:
-        """Who each service connection signs in as."""
-        deploying = {environment_connection(one): identity for one, identity in self._deployers.items()}
+        """Return the identity of each service connection."""
+        deploying = {environment_connection(name): identity for name, identity in self._deployers.items()}
         return {
             ARM_CONNECTION: self._preview,
             environment_connection("preview"): self._preview,
             **deploying,
             REGISTRY_CONNECTION: self._image,
-            **{workspace_connection(one): identity for one, identity in self._runs.items()},
+            **{workspace_connection(name): identity for name, identity in self._runs.items()},
         }
 
     def _subscription_for(self, connection: str) -> pulumi.Output[str]:
-        """The subscription that a connection is bound to."""
+        """Return the subscription of a connection."""
         for environment in self._settings.names:
             if connection in (environment_connection(environment), workspace_connection(environment)):
                 return self._subscription_of(environment)
         return self._subscription
 
-    def _give_access(self) -> None:
+    def _assign_roles(self) -> None:
         settings, names = self._settings, self._names
         operators = [
-            Grantee(label=f"operator-{one.object_id}", principal_id=one.object_id, type=one.type)
-            for one in settings.operators
+            Grantee(label=f"operator-{operator.object_id}", principal_id=operator.object_id, type=operator.type)
+            for operator in settings.operators
         ]
         caller = Grantee(label="operator", principal_id=self._client.object_id, type=settings.operator_type)
         shared = "subscription"
@@ -144,20 +144,20 @@ class Bootstrap:
             "access",
             AccessArgs(
                 assigner=RoleAssigner(names=names, subscription_id=self._subscription),
-                environments={one: scopes(one) for one in settings.names},
+                environments={name: scopes(name) for name in settings.names},
                 account=RoleScope(label="state", id=self._state.account_id),
                 vault=RoleScope(label="keys", id=self._vault.vault_id),
-                registry=RoleScope(label="images", id=self._registry.registry_id),
-                deployers={one: identity.grantee for one, identity in self._deployers.items()},
+                container_registry=RoleScope(label="images", id=self._container_registry.registry_id),
+                deployers={name: identity.grantee for name, identity in self._deployers.items()},
                 preview=self._preview.grantee,
                 image=self._image.grantee,
-                runs={one: identity.grantee for one, identity in self._runs.items()},
+                runs={name: identity.grantee for name, identity in self._runs.items()},
                 operators=operators or [caller],
             ),
         )
 
-    def _told(self) -> dict[str, Federation]:
-        """Federations of connections that somebody else has made, under the names that the pipelines use."""
+    def _existing_connections(self) -> dict[str, Federation]:
+        """Return the federations of connections from the settings, under the names that the pipelines use."""
         return {
             connection: Federation(issuer=presented.issuer, subject=presented.subject)
             for connection, presented in self._settings.azure_devops.connections.items()
@@ -170,20 +170,20 @@ class Bootstrap:
             AzureDevOpsArgs(
                 settings=self._settings,
                 tenant_id=self._client.tenant_id,
-                subscriptions={one: self._subscription_of(one) for one in self._settings.names},
+                subscriptions={name: self._subscription_of(name) for name in self._settings.names},
                 subscription_id=self._subscription,
                 clients={connection: identity.client_id for connection, identity in self._connections().items()},
-                registry_name=self._names.registry,
+                registry_name=self._names.container_registry,
                 registry_group=self._group.name,
                 groups={
-                    **{deployment_environment(one): self._variables(one) for one in self._settings.names},
-                    CI_GROUP: {"REGISTRY": self._registry.login_server},
+                    **{deployment_environment(name): self._variables(name) for name in self._settings.names},
+                    CI_GROUP: {"REGISTRY": self._container_registry.login_server},
                 },
             )
         )
 
     def _variables(self, environment: str) -> dict[str, pulumi.Input[str]]:
-        """What the pipelines of one environment read; the names are the sample's where it had them."""
+        """Return the variables of an environment's pipelines. The sample's own variables keep their names."""
         names, group = self._names, self._names.stack_group(environment)
         workspace = names.stack_workspace(environment)
         return {
@@ -206,7 +206,7 @@ class Bootstrap:
         }  # fmt: skip
 
     def _sharing(self, environment: str) -> dict[str, pulumi.Input[str]]:
-        """The last environment takes its models from the registry of the one before it, and reads nothing else."""
+        """Return the variable that lets the last environment read models from the registry of the one before it."""
         *earlier, last = self._settings.names
         if environment not in earlier[-1:]:
             return {}
@@ -219,16 +219,16 @@ class Bootstrap:
             "own_backend": f"azblob://{OWN_CONTAINER}?storage_account={names.account}",
             "own_secrets_provider": names.secrets_provider(OWN),
             "environments": {
-                one: {
-                    "backend": f"azblob://{names.container(one)}?storage_account={names.account}",
-                    "secrets_provider": names.secrets_provider(one),
-                    "deployer_client_id": self._deployers[one].client_id,
-                    "deployer_object_id": self._deployers[one].principal_id,
+                name: {
+                    "backend": f"azblob://{names.container(name)}?storage_account={names.account}",
+                    "secrets_provider": names.secrets_provider(name),
+                    "deployer_client_id": self._deployers[name].client_id,
+                    "deployer_object_id": self._deployers[name].principal_id,
                 }
-                for one in self._settings.names
+                for name in self._settings.names
             },
             "preview_client_id": self._preview.client_id,
-            "registry": self._registry.login_server,
+            "registry": self._container_registry.login_server,
             "tenant_id": self._client.tenant_id,
             "connections": {
                 connection: {

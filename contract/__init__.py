@@ -1,1 +1,1 @@
-"""What `infra/` and `mlops/` agree on: names and types of the stack's outputs, and nothing else."""
+"""The contract of `infra/`, `bootstrap/` and `mlops/`: stack outputs, resource providers, storage redundancy."""

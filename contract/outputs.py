@@ -1,6 +1,6 @@
-"""The contract between the stack and what is shipped on it: every stack output, typed, with one line of meaning.
+"""The contract between the stack and the code that is shipped on it: every stack output with type and meaning.
 
-`__main__.py` exports exactly these; `mlops` reads them with `read_outputs`. None of them is a secret.
+`__main__.py` exports exactly these outputs; `mlops` reads them with `read_outputs`. None of them is a secret.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class PlatformOutputs(BaseModel):
 
 
 def read_outputs(values: Mapping[str, Any], stack: str) -> PlatformOutputs:
-    """Validate what `pulumi stack output --json` printed.
+    """Validate the output of `pulumi stack output --json`.
 
-    Raises OutputsError that names the stack and every missing or malformed output, and says what to do.
+    Raises OutputsError, which names the stack, every missing or malformed output, and the mend.
     """
     try:
         return PlatformOutputs.model_validate(values)
@@ -60,7 +60,7 @@ def read_outputs(values: Mapping[str, Any], stack: str) -> PlatformOutputs:
         lines = [f"Stack {stack} does not have the outputs that the code needs:"]
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            what = "is missing" if problem["type"] == "missing" else f"is {problem['input']!r}: {problem['msg']}"
-            lines.append(f"  {name} {what}")
+            state = "is missing" if problem["type"] == "missing" else f"is {problem['input']!r}: {problem['msg']}"
+            lines.append(f"  {name} {state}")
         lines.append(f"Bring it up to date with `pulumi up --stack {stack}`.")
         raise OutputsError("\n".join(lines)) from error

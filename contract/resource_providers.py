@@ -1,7 +1,7 @@
 """The resource providers that stacks and the bootstrap need, beside those that Azure registers by itself.
 
 azure-native registers none (pulumi/pulumi-azure-native#3479), so the bootstrap does it in every subscription. Run as a
-program, this module prints them separated by commas: `localcloud start --register` takes them so.
+program, this module prints them separated by commas, the form of `localcloud start --register`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How storage accounts can be copied in a region: shared by the settings of the stacks and of the bootstrap.
+"""Replication of storage accounts by region, which the settings of the stacks and of the bootstrap share.
 
 Source of the lists: learn.microsoft.com/azure/reliability/regions-list; of Jio India, Azure/Azure-Landing-Zones#4011.
 """
@@ -10,7 +10,7 @@ WITHOUT_ZONES = frozenset(
     australiacentral australiacentral2 australiasoutheast brazilsoutheast canadaeast francesouth germanynorth
     jioindiacentral jioindiawest koreasouth northcentralus norwaywest southafricawest southindia swedensouth
     switzerlandwest uaecentral ukwest westcentralus westindia westus
-    """.split()  # noqa: SIM905 - forty lines of quotes say no more
+    """.split()  # noqa: SIM905 - a list of quoted names would be forty lines longer
 )
 """Regions without availability zones."""
 
@@ -24,7 +24,7 @@ WITHOUT_PAIR = frozenset(
 
 
 def redundancy_problem(replication: str, region: str) -> str | None:
-    """Say why a storage account of a region cannot be copied so; None when it can.
+    """Return why a region does not support a replication; None when it does.
 
     Azure answers 400 RedundancyConfigurationNotAvailableInRegion (Esri/arcgis-gitops#160 for zones,
     Azure/ALZ-PowerShell-Module#291 for pairs).

@@ -51,9 +51,10 @@ ASSIGNED_BY_STACKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Grantee:
-    """An identity that roles are given to; `label` is its name within the stack.
+    """An identity that receives roles; `label` is its name within the stack.
 
-    The type is always given: Azure takes a missing one for a person, and cannot look up a principal seconds old.
+    The type is always stated: Azure takes a principal without one for a person, and cannot look up a principal that is
+    seconds old.
     """
 
     label: str
@@ -63,7 +64,7 @@ class Grantee:
 
 @dataclass(frozen=True, kw_only=True)
 class RoleScope:
-    """A resource that roles are given on. `label` is its name within the stack."""
+    """A resource on which roles are assigned. `label` is its name within the stack."""
 
     label: str
     id: pulumi.Input[str]
@@ -94,7 +95,7 @@ class RoleAssigner:
         condition: str | None = None,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> authorization.RoleAssignment:
-        """Assign a role, under a condition if one is given.
+        """Assign a role, optionally under a condition.
 
         The name is made of labels, since principal ids are unknown before the first deployment. An identity that is
         made anew has another principal, and Azure refuses to change an assignment's: hence the old assignment is

@@ -1,7 +1,7 @@
-"""Every role that the stack gives, and to whom: what an identity may do is read here, and nowhere else.
+"""All role assignments of a stack: this module alone decides the permissions of its identities.
 
-Each role is given on one resource, never on the resource group. The deploying identity itself needs Contributor, Role
-Based Access Control Administrator and, for locks, Locks Contributor; not Owner.
+Each role is assigned on one resource, never on the resource group. The deploying identity itself needs Contributor,
+Role Based Access Control Administrator and, for locks, Locks Contributor; not Owner.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scopes:
-    """The resources that roles are given on."""
+class ResourceScopes:
+    """The resources on which roles are assigned."""
 
     workspace_storage: RoleScope
     training_storage: RoleScope
     training_container: RoleScope
     key_vault: RoleScope
-    registry: RoleScope
+    container_registry: RoleScope
     application_insights: RoleScope
 
 
@@ -36,7 +36,7 @@ class ResourceAccessArgs:
     """
 
     assigner: RoleAssigner
-    scopes: Scopes
+    scopes: ResourceScopes
     pipeline: Grantee
     workspace: Grantee
     operators: Sequence[Grantee]
@@ -49,8 +49,8 @@ class ResourceAccess(pulumi.ComponentResource):
 
     Azure answers a role assignment before it has effect everywhere
     (learn.microsoft.com/azure/role-based-access-control/troubleshooting, "Role assignment changes are not being
-    detected"; Azure/bicep#16601). What is slow to make and needs none of these roles is made after `assignments` and
-    before the ML workspace.
+    detected"; Azure/bicep#16601). Resources that are slow to create and need none of these roles come after
+    `assignments` and before the ML workspace.
     """
 
     def __init__(self, name: str, args: ResourceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -60,7 +60,7 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.training_container),
             # Azure ML keeps code, logs and outputs in containers that it makes itself: the account is the scope.
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
-            (args.pipeline, Role.ACR_PULL, scopes.registry),
+            (args.pipeline, Role.ACR_PULL, scopes.container_registry),
             (args.pipeline, Role.KEY_VAULT_SECRETS_USER, scopes.key_vault),
             # learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication lists what a
             # workspace needs when it brings its own identity.
@@ -68,14 +68,14 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.workspace, Role.CONTRIBUTOR, scopes.workspace_storage),
             (args.workspace, Role.CONTRIBUTOR, scopes.key_vault),
             (args.workspace, Role.KEY_VAULT_ADMINISTRATOR, scopes.key_vault),
-            (args.workspace, Role.CONTRIBUTOR, scopes.registry),
+            (args.workspace, Role.CONTRIBUTOR, scopes.container_registry),
             (args.workspace, Role.CONTRIBUTOR, scopes.application_insights),
         ]
         if args.cluster_builds_images:
             # Microsoft's pages name AcrPull for a cluster and say nothing of one that builds (how-to-secure-workspace-
             # vnet, "image-build compute"); published modules for closed workspaces give its identity AcrPush as well.
             # Without an admin user, nothing else can let it push. docs/adr/0022 has the cost.
-            grants.append((args.pipeline, Role.ACR_PUSH, scopes.registry))
+            grants.append((args.pipeline, Role.ACR_PUSH, scopes.container_registry))
         if args.approves_storage:
             grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
         for operator in args.operators:

@@ -1,4 +1,4 @@
-"""Who is told of what: failed pipeline runs, failed notebook runs, and a budget that runs out."""
+"""E-mail alerts: failed pipeline runs, failed notebook runs, and a budget that runs out."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Alerts(pulumi.ComponentResource):
 
 
 def first_of_the_month(day: datetime.date) -> datetime.date:
-    """What Azure takes as the start of a monthly budget."""
+    """Return the first day of the month, the only start that Azure accepts for a monthly budget."""
     return day.replace(day=1)
 
 

@@ -20,13 +20,13 @@ class SettingsError(Exception):
 
 
 def read_settings(config: Mapping[str, str], project: str, stack: str) -> Settings:
-    """Settings from `config`, whose keys are "namespace:name" and whose values are text or JSON.
+    """Parse `config`, whose keys are "namespace:name" and whose values are text or JSON.
 
     Raises SettingsError.
     """
     prefix = f"{project}:"
-    given = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-    values: dict[str, Any] = {key: _decoded(key, value) for key, value in given.items() if value != ""}
+    own = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    values: dict[str, Any] = {key: _decoded(key, value) for key, value in own.items() if value != ""}
     values["environment"] = stack
     try:
         return Settings.model_validate(values)
@@ -39,7 +39,7 @@ def read_settings(config: Mapping[str, str], project: str, stack: str) -> Settin
 
 
 def _decoded(key: str, text: str) -> Any:
-    """Objects and lists come as JSON; a section that is not JSON is left for the model to refuse."""
+    """Parse objects and lists, which are JSON. Text that is not JSON is returned for the model to refuse."""
     field = Settings.model_fields.get(key)
     if field is None or field.annotation is str or text[:1] not in "{[":
         return text
@@ -70,18 +70,18 @@ def _shown(value: Any) -> str:
 
 
 def _field(location: Sequence[str | int]) -> FieldInfo | None:
-    """The deepest field that the location goes through."""
+    """Return the deepest field on the path to the location."""
     model: type[BaseModel] | None = Settings
-    found: FieldInfo | None = None
+    deepest: FieldInfo | None = None
     for part in location:
         if isinstance(part, int) or model is None:
             continue
         field = model.model_fields.get(part)
         if field is None:
             break
-        found = field
+        deepest = field
         model = _model_of(field)
-    return found
+    return deepest
 
 
 def _model_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from declarations.roles import Grantee, RoleScope
-from infra.access import ResourceAccess, ResourceAccessArgs, Scopes
+from infra.access import ResourceAccess, ResourceAccessArgs, ResourceScopes
+from infra.container_registry import ContainerRegistry, ContainerRegistryArgs
 from infra.identities import Identities, IdentitiesArgs
 from infra.key_vault import KeyVault, KeyVaultArgs
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.network import Network, NetworkArgs
-from infra.registry import Registry, RegistryArgs
 from infra.stack_parts import Layer, StackContext, operator_grantee
 from infra.storage import Storage, StorageArgs
 
@@ -23,7 +23,7 @@ class Foundation(Layer):
     monitoring: Monitoring
     storage: Storage
     key_vault: KeyVault
-    container_registry: Registry
+    container_registry: ContainerRegistry
     identities: Identities
     access: ResourceAccess
 
@@ -55,19 +55,21 @@ def declare_foundation(context: StackContext) -> Foundation:
         KeyVaultArgs(names=names, placement=placement, network=network, settings=settings.key_vault, protect=protect),
         child,
     )
-    registry = Registry("registry", RegistryArgs(names=names, placement=placement, network=network), child)
+    container_registry = ContainerRegistry(
+        "registry", ContainerRegistryArgs(names=names, placement=placement, network=network), child
+    )
     identities = Identities("identities", IdentitiesArgs(names=names, placement=placement), child)
     deployer = Grantee(label="deployer", principal_id=context.client.object_id, type=settings.access.deployer_type)
     access = ResourceAccess(
         "access",
         ResourceAccessArgs(
             assigner=context.assigner,
-            scopes=Scopes(
+            scopes=ResourceScopes(
                 workspace_storage=RoleScope(label="workspace-storage", id=storage.workspace_account_id),
                 training_storage=RoleScope(label="training-storage", id=storage.training_account_id),
                 training_container=RoleScope(label="training-container", id=storage.training_container_id),
                 key_vault=RoleScope(label="keyvault", id=key_vault.vault_id),
-                registry=RoleScope(label="registry", id=registry.registry_id),
+                container_registry=RoleScope(label="registry", id=container_registry.registry_id),
                 application_insights=RoleScope(label="insights", id=monitoring.application_insights_id),
             ),
             pipeline=identities.pipeline,
@@ -83,7 +85,7 @@ def declare_foundation(context: StackContext) -> Foundation:
         monitoring=monitoring,
         storage=storage,
         key_vault=key_vault,
-        container_registry=registry,
+        container_registry=container_registry,
         identities=identities,
         access=access,
     )

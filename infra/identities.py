@@ -22,7 +22,7 @@ class IdentitiesArgs:
 
 
 class Identities(pulumi.ComponentResource):
-    """User-assigned, so that roles can be given before what uses them exists."""
+    """User-assigned identities: they can have roles before the resources that use them exist."""
 
     pipeline_id: pulumi.Output[str]
     pipeline_client_id: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""CanNotDelete locks on what holds data.
+"""CanNotDelete locks on resources that hold data.
 
 A lock also keeps the roles on its resource from being taken away: take the lock off (`protection.lock: false`) before a
 change that replaces an identity.

@@ -1,4 +1,4 @@
-"""Where the jobs of Azure ML may go: the managed network of the workspace, and its rules.
+"""The managed network of the ML workspace, which confines its jobs, and the outbound rules of that network.
 
 Azure ML makes some private endpoints by itself (infra.network, `endpoints_implied`); whatever else jobs need is a rule
 here.
@@ -37,7 +37,7 @@ class ManagedNetworkArgs:
 
 
 def isolation(network: Network) -> ml.ManagedNetworkSettingsArgs | None:
-    """The workspace's own setting; None in the public profile."""
+    """Return the workspace's isolation mode; None in the public profile."""
     if not network.isolated:
         return None
     mode = (
@@ -49,7 +49,10 @@ def isolation(network: Network) -> ml.ManagedNetworkSettingsArgs | None:
 
 
 class ManagedNetwork(pulumi.ComponentResource):
-    """The rules; none in the public profile. Compute waits for `rules`, since its first node provisions the network."""
+    """The outbound rules; none in the public profile.
+
+    Compute depends on `rules`, since its first node provisions the network.
+    """
 
     def __init__(self, name: str, args: ManagedNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:machinelearning:ManagedNetwork", name, None, opts)

@@ -1,4 +1,4 @@
-"""Names of everything the stack makes: pure functions of the base name and the environment.
+"""Names of all resources of a stack: pure functions of the base name and the environment.
 
 The scheme is the sample's: a short prefix for the type, the base name, the environment. Limits are Azure's
 (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules); the longest base name and
@@ -23,7 +23,7 @@ _ROLE_ASSIGNMENTS = uuid.UUID("2d6f4b0e-6f0b-5a53-9c37-3f0f4f9a4a7d")
 
 @dataclass(frozen=True)
 class Names:
-    """Raises ValueError for a base name or environment from which no valid names can be made."""
+    """Names of one stack. The constructor raises ValueError for an invalid base name or environment."""
 
     base: str
     environment: str
@@ -45,7 +45,7 @@ class Names:
 
     @property
     def databricks_managed_group(self) -> str:
-        """Azure Databricks makes and owns this group."""
+        """The group that Azure Databricks creates and owns."""
         return self._dashed("rg", "dbw")
 
     @property
@@ -94,7 +94,7 @@ class Names:
 
     @property
     def compute(self) -> str:
-        """Unique in its workspace only; at most 16 characters."""
+        """The cluster's name: unique in its workspace only, at most 16 characters."""
         return f"cpu-{self.environment}"
 
     @property
@@ -112,12 +112,12 @@ class Names:
     def network(self) -> str:
         return self._dashed("vnet")
 
-    def of_network(self, kind: str, what: str = "") -> str:
-        """A part of the network: kind such as nsg, nat, pip, pe."""
+    def network_part(self, kind: str, what: str = "") -> str:
+        """Return the name of a part of the network; `kind` is a prefix such as nsg, nat, pip, pe."""
         return self._dashed(kind, what)
 
     def batch_endpoint(self, subscription_id: str) -> str:
-        """Unique in a region, across customers: a digest of the subscription sets two of the same name apart."""
+        """Return a name with a digest of the subscription: endpoint names are unique in a region, across customers."""
         digest = hashlib.sha256(subscription_id.lower().encode()).hexdigest()[:_ENDPOINT_SUFFIX]
         return self._dashed("bep", digest)
 

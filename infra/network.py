@@ -151,7 +151,7 @@ class Network(pulumi.ComponentResource):
         place, what = self._args.placement, f"{label}-{link.group.replace('_', '-')}"
         endpoint = network.PrivateEndpoint(
             f"{self._name}-{what}",
-            private_endpoint_name=self._args.names.of_network("pe", what),
+            private_endpoint_name=self._args.names.network_part("pe", what),
             resource_group_name=place.resource_group_name,
             location=place.location,
             subnet=network.SubnetArgs(id=self._endpoint_subnet.id),
@@ -214,7 +214,7 @@ class Network(pulumi.ComponentResource):
         place, names = self._args.placement, self._args.names
         address = network.PublicIPAddress(
             f"{self._name}-egress-address",
-            public_ip_address_name=names.of_network("pip", "egress"),
+            public_ip_address_name=names.network_part("pip", "egress"),
             resource_group_name=place.resource_group_name,
             location=place.location,
             sku=network.PublicIPAddressSkuArgs(name=network.PublicIPAddressSkuName.STANDARD),
@@ -225,7 +225,7 @@ class Network(pulumi.ComponentResource):
         self.sources.append(Source(label="egress-address", id=address.id))
         return network.NatGateway(
             f"{self._name}-egress",
-            nat_gateway_name=names.of_network("nat"),
+            nat_gateway_name=names.network_part("nat"),
             resource_group_name=place.resource_group_name,
             location=place.location,
             sku=network.NatGatewaySkuArgs(name=network.NatGatewaySkuName.STANDARD),
@@ -239,7 +239,7 @@ class Network(pulumi.ComponentResource):
         place = self._args.placement
         group = network.NetworkSecurityGroup(
             f"{self._name}-{what}-security",
-            network_security_group_name=self._args.names.of_network("nsg", what),
+            network_security_group_name=self._args.names.network_part("nsg", what),
             resource_group_name=place.resource_group_name,
             location=place.location,
             tags=place.tags,
@@ -311,7 +311,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _zone(self, zone: str) -> pulumi.Output[str]:
-        """The id of a private DNS zone: a hub's, or the stack's own, made and linked when it is first asked for."""
+        """Return the id of a private DNS zone: a hub's, or the stack's own, declared and linked at the first call."""
         hub = self._args.settings.dns_zone_group
         if hub is not None:
             return pulumi.Output.from_input(f"{hub}/providers/Microsoft.Network/privateDnsZones/{zone}")

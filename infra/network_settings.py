@@ -21,17 +21,17 @@ from infra.setting_types import (
 
 
 class NetworkSettings(Section):
-    """Who may reach the platform, and over which network."""
+    """Access to the platform over the network."""
 
     profile: Literal["public", "restricted", "private"] = Field(
         default="public",
-        description="public: reachable from the internet with an Entra sign-in. restricted: from `allowed_ips` and the "
-        "platform's own network only. private: through private endpoints only.",
+        description="public: reachable from the internet with an Entra sign-in. restricted: reachable from "
+        "`allowed_ips` and the platform's own network only. private: reachable through private endpoints only.",
         examples=["private"],
     )
     allowed_ips: list[PublicAddress] = Field(
         default=[],
-        description="Public IPv4 addresses or ranges from which people and agents may come, with profile restricted.",
+        description="Public IPv4 addresses or ranges of people and build agents (restricted).",
         examples=[["203.0.113.0/24"]],
         max_length=100,
     )
@@ -57,14 +57,15 @@ class NetworkSettings(Section):
     )
     dns_zone_group: ResourceGroupId | None = Field(
         default=None,
-        description="Resource group that already holds the private DNS zones, such as a hub's; without it the stack "
-        "makes its own (private). The hub then has the region's endpoint for signing in to Databricks by browser too.",
+        description="Resource group that already has the private DNS zones, such as a hub's; without it the stack "
+        "creates its own (private). The hub then also has the region's endpoint for signing in to Databricks by "
+        "browser.",
         examples=["/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-hub-dns"],
     )
     peered_networks: Annotated[list[VirtualNetworkId], EachOnce] = Field(
         default=[],
-        description="Virtual networks of those who deploy and use the platform: of build agents, of people's VPN. The "
-        "stack's network is peered with them, and its own DNS zones are linked to them (private).",
+        description="Virtual networks of build agents and users, such as a VPN's. The stack's network is peered with "
+        "them, and its own DNS zones are linked to them (private).",
         examples=[
             [
                 "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-agents/providers/"
@@ -75,12 +76,12 @@ class NetworkSettings(Section):
     )
     peering: Literal["both_ways", "one_way"] = Field(
         default="both_ways",
-        description="both_ways: the stack makes the peering in those networks too. one_way: their owner makes it.",
+        description="both_ways: the stack also creates the peering in those networks. one_way: their owner creates it.",
         examples=["one_way"],
     )
     outbound_hosts: list[HostName] = Field(
         default=[],
-        description="Hosts that jobs may reach, where the network is restricted or private. Empty: the whole internet.",
+        description="Hosts that jobs can reach (restricted, private). By default, the whole internet.",
         examples=[["pypi.org", "files.pythonhosted.org"]],
         max_length=100,
     )

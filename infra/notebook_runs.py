@@ -1,4 +1,4 @@
-"""What notebook runs need in the Databricks workspace: a pool, a policy, a folder, and the pipeline's identity.
+"""Resources of the notebook runs in the Databricks workspace: pool, policy, folder and the pipeline's identity.
 
 The identity is a plain service principal: it may attach to this pool, use this policy and read this folder. Notebooks
 themselves are uploaded by `mlops`.
@@ -33,7 +33,7 @@ _AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_AZURE"}
 class NotebookRunsArgs:
     """`workspace` is the Databricks one, with its `host` and `workspace_id`; `client_id` is the pipeline identity's.
 
-    `depends_on`: what has to be there before the workspace's API can be reached.
+    `depends_on`: resources without which the workspace's API cannot be reached.
     """
 
     placement: Placement
@@ -47,7 +47,7 @@ class NotebookRunsArgs:
 
 
 def policy_definition(settings: DatabricksSettings, pool_id: str) -> str:
-    """The cluster policy as Databricks takes it: job clusters only, so none is left running when a run has ended."""
+    """Return the cluster policy in JSON. It allows job clusters only, so that none is left running after its run."""
     rules: dict[str, dict[str, Any]] = {
         "cluster_type": {"type": "fixed", "value": "job"},
         "instance_pool_id": {"type": "fixed", "value": pool_id},
@@ -127,13 +127,22 @@ class NotebookRuns(pulumi.ComponentResource):
         )
         self.client_id = principal.application_id
         databricks.Permissions(
-            f"{name}-pool-use", instance_pool_id=pool.id, access_controls=[self._may("CAN_ATTACH_TO")], opts=self._child
+            f"{name}-pool-use",
+            instance_pool_id=pool.id,
+            access_controls=[self._access_control_entry("CAN_ATTACH_TO")],
+            opts=self._child,
         )
         databricks.Permissions(
-            f"{name}-policy-use", cluster_policy_id=policy.id, access_controls=[self._may("CAN_USE")], opts=self._child
+            f"{name}-policy-use",
+            cluster_policy_id=policy.id,
+            access_controls=[self._access_control_entry("CAN_USE")],
+            opts=self._child,
         )
         databricks.Permissions(
-            f"{name}-folder-read", directory_path=folder.path, access_controls=[self._may("CAN_READ")], opts=self._child
+            f"{name}-folder-read",
+            directory_path=folder.path,
+            access_controls=[self._access_control_entry("CAN_READ")],
+            opts=self._child,
         )
         self.pool_id = pool.id
         self.policy_id = policy.id
@@ -141,8 +150,8 @@ class NotebookRuns(pulumi.ComponentResource):
         self.register_outputs({"pool_id": self.pool_id, "policy_id": self.policy_id})
 
     def _with(self, **options: Any) -> pulumi.ResourceOptions:
-        """The options of every child, and some of its own."""
+        """Return the options of every child, with more options."""
         return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(**options))
 
-    def _may(self, level: str) -> databricks.PermissionsAccessControlArgs:
+    def _access_control_entry(self, level: str) -> databricks.PermissionsAccessControlArgs:
         return databricks.PermissionsAccessControlArgs(service_principal_name=self.client_id, permission_level=level)

@@ -66,7 +66,7 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
 def _locks(
     context: StackContext, foundation: Foundation, workspaces: Workspaces, everything: list[pulumi.Resource]
 ) -> Locks | None:
-    """Lock what holds data. Locks come after everything else, so that a destroy has to begin with them."""
+    """Lock resources that hold data. Locks come after everything else, so that a destroy has to begin with them."""
     protection, registry = context.settings.protection, workspaces.model_registry
     scopes: dict[str, pulumi.Input[str]] = {}
     if protection.lock:

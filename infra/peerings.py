@@ -100,7 +100,7 @@ class Peerings(pulumi.ComponentResource):
         )
 
     def _back(self, remote: _Remote, before: Sequence[pulumi.Resource]) -> network.VirtualNetworkPeering:
-        """The direction of the other network, in that network's subscription."""
+        """Declare the peering from the other network to the stack's, in that network's subscription."""
         provider = pulumi_azure_native.Provider(
             f"{self._name}-{remote.label}", subscription_id=remote.subscription_id, opts=self._child
         )

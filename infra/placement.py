@@ -1,4 +1,4 @@
-"""Where resources go: what every component passes on to each of them."""
+"""Resource group, region and tags, which every component passes on to its resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pulumi
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """A resource group, a region and the tags of everything in it."""
+    """A resource group, a region and the tags of all resources in it."""
 
     resource_group_name: pulumi.Input[str]
     location: str

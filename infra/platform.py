@@ -28,7 +28,7 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _context(self, settings: Settings) -> StackContext:
-        """Declare the resource group. Return what every component is given."""
+        """Declare the resource group. Return the values that all components share."""
         names = Names(settings.base_name, settings.environment)
         client = authorization.get_client_config_output()
         tags = settings.all_tags(pulumi.get_project())

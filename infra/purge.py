@@ -38,7 +38,7 @@ class PurgeError(Exception):
 
 
 class Purge:
-    """Frees the names of one stack in one subscription; `say` is told what happened to each."""
+    """Frees the names of one stack in one subscription; `say` receives a line on each name."""
 
     def __init__(self, subscription_id: str, credential: TokenCredential, say: Callable[[str], None]) -> None:
         self._subscription = f"/subscriptions/{subscription_id}"
@@ -47,7 +47,7 @@ class Purge:
         self._say = say
 
     def run(self, settings: Settings) -> None:
-        """Raises PurgeError for a stack that is protected, or for what Azure refuses."""
+        """Purge the workspace and the vault. Raises PurgeError for a protected stack, and when Azure refuses."""
         if settings.protection.lock or settings.protection.protect:
             raise PurgeError(f"Stack {settings.environment} is protected: its names are not freed.")
         names = Names(settings.base_name, settings.environment)

@@ -1,4 +1,4 @@
-"""Imports the vendors' SDKs in a fraction of the time: a preview spends most of it on classes that it never uses.
+"""Faster imports of the vendors' SDKs: a preview spends most of its time on classes that it never uses.
 
 pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `install` changes how Python imports
 them, not what they do:
@@ -70,27 +70,30 @@ class _PackageLoader(Loader):
         return _Package(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Its modules are imported when they are asked for."""
+        """Import nothing: modules are imported at their first use."""
 
 
 class _Package(ModuleType):
-    """A package whose names are found in the modules that define them."""
+    """A package that looks its names up in the modules that define them."""
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__"):
             for module in dict.fromkeys((_module_of(name), _ENUMS)):
                 if importlib.util.find_spec(f"{self.__name__}.{module}") is None:
                     continue
-                found = importlib.import_module(f"{self.__name__}.{module}")
+                imported = importlib.import_module(f"{self.__name__}.{module}")
                 if name == module:
-                    return found
-                if name in found.__dict__:
-                    return found.__dict__[name]
+                    return imported
+                if name in imported.__dict__:
+                    return imported.__dict__[name]
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
 def _module_of(name: str) -> str:
-    """InstancePool is in instance_pool, PublicIPAddress in public_ip_address, the classes of arguments in _inputs."""
+    """Return the module of a name: instance_pool for InstancePool, public_ip_address for PublicIPAddress.
+
+    The classes of arguments are all in _inputs.
+    """
     if name.endswith(("Args", "ArgsDict")):
         return "_inputs"
     if name.startswith("get_") or not name[0].isupper():

@@ -60,7 +60,7 @@ def _region(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    """An IPv4 address or range that is not private: what Azure's firewalls take."""
+    """Check for a public IPv4 address or range, which Azure's firewalls require."""
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""Every choice that a stack makes, as one model: what `Pulumi.<stack>.yaml` may say, with defaults and limits.
+"""All settings of a stack in one model, with defaults and limits: the content of `Pulumi.<stack>.yaml`.
 
-Values only; reading them and reporting what is wrong is infra.configuration's. The environment is the stack's name.
+This module has values only; infra.configuration parses them and reports errors. The environment is the stack's name.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class ComputeSettings(Section):
     """The AmlCompute cluster that runs the pipeline's steps. It scales to zero."""
 
     vm_size: VmSize = Field(default="Standard_DS3_v2", description="Size of the nodes.", examples=["Standard_DS3_v2"])
-    max_nodes: int = Field(default=2, ge=1, le=100, description="Most nodes at a time.", examples=[2])
+    max_nodes: int = Field(default=2, ge=1, le=100, description="Maximum number of nodes.", examples=[2])
     priority: Literal["dedicated", "low_priority"] = Field(
-        default="dedicated", description="low_priority is cheaper and may be taken away.", examples=["dedicated"]
+        default="dedicated", description="low_priority is cheaper; Azure may evict its nodes.", examples=["dedicated"]
     )
     idle_seconds: int = Field(
         default=120,
         ge=60,
         le=86_400,
-        description="A node without work is given back after so many seconds.",
+        description="Seconds after which an idle node is released.",
         examples=[120],
     )
 
@@ -62,40 +62,40 @@ class DatabricksSettings(Section):
 
     spark_version: Annotated[str, Field(pattern=r"^\d+\.(\d+|x)\.x(-[a-z0-9]+)*-scala2\.1[23]$")] = Field(
         default="17.3.x-scala2.13",
-        description="Runtime of the runs, preloaded on the pool. The tests run the same Spark.",
+        description="Databricks runtime of the runs, preloaded on the pool. The tests use the same Spark version.",
         examples=["17.3.x-scala2.13"],
     )
     node_type: VmSize = Field(
         default="Standard_DS3_v2", description="Size of the pool's instances.", examples=["Standard_DS3_v2"]
     )
     pool_idle_minutes: int = Field(
-        default=10, ge=0, le=10_000, description="An idle instance is given back after so many minutes.", examples=[10]
+        default=10, ge=0, le=10_000, description="Minutes after which an idle instance is released.", examples=[10]
     )
-    pool_capacity: int = Field(default=4, ge=1, le=500, description="Most instances at a time.", examples=[4])
+    pool_capacity: int = Field(default=4, ge=1, le=500, description="Maximum number of instances.", examples=[4])
     max_workers: int = Field(
         default=2,
         ge=0,
         le=499,
-        description="Most workers of one run; the driver takes one instance more.",
+        description="Maximum number of workers of a run; the driver needs another instance.",
         examples=[2],
     )
     availability: Literal["on_demand", "spot"] = Field(
         default="on_demand",
-        description="spot is cheaper: every node of a run, the driver "
-        "too, may be taken away or not come at all, and the run fails then. A pool has no fallback to on demand.",
+        description="spot is cheaper: Azure may evict or not provide any node of a run, the driver included, and the "
+        "run fails then. A pool has no fallback to on demand.",
         examples=["on_demand"],
     )
     managed_resource_group: ResourceGroupName | None = Field(
         default=None,
-        description="Resource group that Azure Databricks makes and owns. It cannot change: a workspace that was there "
-        "before the stack keeps its own. Left out, the name follows the others.",
+        description="Resource group that Azure Databricks creates and owns. It cannot change: a workspace that is "
+        "older than the stack keeps its group. By default the name follows the naming scheme.",
         examples=["databricks-rg-dataops"],
     )
 
     spark_conf: dict[SparkKey, str] = Field(
         default={},
-        description="Spark settings of every run, fixed by the cluster policy. Without Unity Catalog they sign in to "
-        "storage: docs/infrastructure.md has the keys. Secrets by reference only.",
+        description="Spark settings of every run, fixed by the cluster policy. Without Unity Catalog they sign runs "
+        "in to storage: docs/infrastructure.md has the keys. Secrets are allowed by reference only.",
         examples=[{"fs.azure.account.oauth2.client.secret": "{{secrets/platform/reader}}"}],
     )
 
@@ -119,33 +119,34 @@ class DatabricksSettings(Section):
 
 
 class TrainingDataSettings(Section):
-    """The storage account of the training data, and how long both accounts keep what was deleted."""
+    """The storage account of the training data, and the retention of deleted data in both accounts."""
 
     replication: Replication = Field(
         default="ZRS",
-        description="Copies: LRS one building, ZRS one region, GRS and GZRS another region too.",
+        description="Where copies are kept: LRS one data center, ZRS the zones of a region, GRS and GZRS a second "
+        "region too.",
         examples=["ZRS"],
     )
     soft_delete_days: int = Field(
         default=7,
         ge=1,
         le=365,
-        description="Deleted blobs and containers can be restored for so many days, and so can replaced versions of "
-        "the ML workspace's own blobs.",
+        description="Days for which deleted blobs and containers can be restored, and replaced versions of the ML "
+        "workspace's own blobs.",
         examples=[30],
     )
     engineered_days: int = Field(
         default=90,
         ge=1,
         le=3_650,
-        description="What feature engineering wrote is deleted after so many days; what it was made from stays.",
+        description="Days after which engineered data are deleted; the data that they are made from stay.",
         examples=[90],
     )
     cool_after_days: int | None = Field(
         default=None,
         ge=1,
         le=3_650,
-        description="Uploaded and incoming data that nobody changed for so many days move to the cool tier.",
+        description="Days without a change after which uploaded and incoming data move to the cool tier.",
         examples=[90],
     )
 
@@ -155,8 +156,9 @@ class WorkspaceStorageSettings(Section):
 
     replication: Replication = Field(
         default="LRS",
-        description="Copies, as of `training_data`. A change between LRS, GRS and ZRS, GZRS is a conversion that takes "
-        "days: start it with `az storage account migration start`, and change the setting when it is done.",
+        description="Where copies are kept, as in `training_data`. A change between LRS, GRS and ZRS, GZRS is a "
+        "conversion that takes days: start it with `az storage account migration start`, and change the setting when "
+        "it is done.",
         examples=["ZRS"],
     )
 
@@ -165,43 +167,52 @@ class KeyVaultSettings(Section):
     """The Key Vault of the workspace."""
 
     soft_delete_days: int = Field(
-        default=90, ge=7, le=90, description="A deleted vault holds its name for so many days.", examples=[90]
+        default=90,
+        ge=7,
+        le=90,
+        description="Days for which a deleted vault can be restored and keeps its name.",
+        examples=[90],
     )
     purge_protection: bool = Field(
         default=True,
-        description="Nobody can delete the vault for good before those days are over. It can never be undone.",
+        description="Nobody can purge a deleted vault before those days are over. The setting can never be switched "
+        "off again.",
         examples=[True],
     )
 
 
 class MonitoringSettings(Section):
-    """Logs, and who is told when something fails."""
+    """Retention of logs, and recipients of alerts."""
 
-    retention_days: int = Field(default=30, ge=30, le=730, description="Logs are kept for so many days.", examples=[90])
+    retention_days: int = Field(default=30, ge=30, le=730, description="Days for which logs are kept.", examples=[90])
     alert_emails: Annotated[list[Email], EachOnce] = Field(
         default=[],
-        description="Who is told of failed runs and of the budget.",
+        description="Recipients of alerts on failed runs and on the budget.",
         examples=[["mlops@example.com"]],
         max_length=20,
     )
 
 
 class BudgetSettings(Section):
-    """Cost of the resource group, watched by the month."""
+    """Monthly budget of the resource group."""
 
     monthly_amount: int = Field(
-        default=0, ge=0, le=10_000_000, description="In the billing currency; 0 makes no budget.", examples=[500]
+        default=0, ge=0, le=10_000_000, description="Amount in the billing currency; 0 means no budget.", examples=[500]
     )
     warn_percent: int = Field(
-        default=80, ge=1, le=100, description="Share of the amount at which people are told.", examples=[80]
+        default=80, ge=1, le=100, description="Percentage of the amount at which an alert is sent.", examples=[80]
     )
 
 
 class ProtectionSettings(Section):
-    """Against deleting what holds data."""
+    """Protection of resources that hold data against deletion."""
 
-    lock: bool = Field(default=False, description="A CanNotDelete lock on what holds data.", examples=[True])
-    protect: bool = Field(default=False, description="Pulumi refuses to delete what holds data.", examples=[True])
+    lock: bool = Field(
+        default=False, description="Put a CanNotDelete lock on resources that hold data.", examples=[True]
+    )
+    protect: bool = Field(
+        default=False, description="Let Pulumi refuse to delete resources that hold data.", examples=[True]
+    )
 
 
 class UnityCatalogSettings(Section):
@@ -209,14 +220,14 @@ class UnityCatalogSettings(Section):
 
     enabled: bool = Field(
         default=True,
-        description="Make credential, external locations, catalog, schema and grants. Without them, "
-        "`databricks.spark_conf` has to sign in to storage.",
+        description="Create the credential, external locations, catalog, schema and grants. Without them, "
+        "`databricks.spark_conf` has to sign runs in to storage.",
         examples=[True],
     )
     catalog: Identifier | None = Field(
         default=None,
-        description="Catalog of the platform; without it, named after base name and environment, since the stacks of a "
-        "region share its metastore.",
+        description="Catalog of the platform. By default its name has the base name and the environment, since the "
+        "stacks of a region share its metastore.",
         examples=["research"],
     )
     schema_name: Identifier = Field(
@@ -225,36 +236,36 @@ class UnityCatalogSettings(Section):
 
 
 class Operator(Section):
-    """One identity that ships data and models."""
+    """An identity that ships data and models."""
 
     object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
-    type: PrincipalType = Field(description="What it is.", examples=["ServicePrincipal"])
+    type: PrincipalType = Field(description="Type of the identity.", examples=["ServicePrincipal"])
 
 
 class ModelRegistrySettings(Section):
     """The Azure ML registry that carries models from one environment to the next."""
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")] | None = Field(
-        default=None, description="Name of the registry; without it there is none.", examples=["mlr-dataops"]
+        default=None, description="Name of the registry; without a name there is no registry.", examples=["mlr-dataops"]
     )
     create: bool = Field(
-        default=False, description="This stack makes the registry; the others name it.", examples=[True]
+        default=False, description="Create the registry in this stack; the other stacks only name it.", examples=[True]
     )
     protect: bool = Field(
         default=True,
-        description="The stack that makes the registry locks and protects it, whatever `protection` says: it holds "
-        "what other stacks run.",
+        description="Lock and protect the registry in the stack that creates it, whatever `protection` is: other "
+        "stacks run its models.",
         examples=[True],
     )
     users: Annotated[list[Operator], EachOnce] = Field(
         default=[],
-        description="Identities of other stacks that bring models into the registry or take them out.",
+        description="Identities of other stacks that publish models to the registry or fetch them.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
         max_length=20,
     )
     resource_group: Annotated[str, Field(pattern=r"^[\w().-]{1,89}[\w()-]$")] | None = Field(
         default=None,
-        description="Resource group of a registry that another stack made.",
+        description="Resource group of a registry that another stack has created.",
         examples=["rg-dataops-staging"],
     )
 
@@ -276,35 +287,39 @@ class ModelRegistrySettings(Section):
 
 
 class AccessSettings(Section):
-    """Who, besides the pipeline's identity, may write to the storage accounts."""
+    """Identities that can write to the storage accounts, besides the pipeline's."""
 
     operators: Annotated[list[Operator], EachOnce] = Field(
         default=[],
-        description="Identities that upload data and code. Empty: the one that deploys the stack.",
+        description="Identities that upload data and code. By default, the identity that deploys the stack.",
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
         max_length=20,
     )
     deployer_type: PrincipalType = Field(
         default="ServicePrincipal",
-        description="What the identity is that deploys the stack: a pipeline's, or a person's (without `operators`).",
+        description="Type of the identity that deploys the stack: a pipeline's or a person's. It matters without "
+        "`operators`.",
         examples=["User"],
     )
 
 
 class Settings(Section):
-    """One stack's settings."""
+    """The settings of one stack."""
 
     environment: Environment = Field(description="The stack's name.", examples=["dev"])
     base_name: BaseName = Field(
-        description="Part of every name; with the environment it must be free in all of Azure.", examples=["dataops"]
+        description="Part of every name. Base name and environment together must be unused in all of Azure.",
+        examples=["dataops"],
     )
     location: Region = Field(description="Azure region.", examples=["westeurope"])
     owner: Email = Field(
-        description="Who answers for the platform; a tag on every resource.", examples=["mlops@example.com"]
+        description="Responsible person or team; a tag on every resource.", examples=["mlops@example.com"]
     )
-    cost_center: TagValue = Field(description="Who pays; a tag on every resource.", examples=["research-42"])
+    cost_center: TagValue = Field(
+        description="Cost center that pays; a tag on every resource.", examples=["research-42"]
+    )
     tags: dict[TagName, TagValue] = Field(
-        default={}, description="More tags for every resource.", examples=[{"data_classification": "internal"}]
+        default={}, description="Additional tags on every resource.", examples=[{"data_classification": "internal"}]
     )
     network: NetworkSettings = NetworkSettings()
     compute: ComputeSettings = ComputeSettings()
@@ -331,7 +346,7 @@ class Settings(Section):
 
     @field_validator("budget")
     @classmethod
-    def _somebody_is_told(cls, value: BudgetSettings, info: ValidationInfo) -> BudgetSettings:
+    def _alerts_have_a_recipient(cls, value: BudgetSettings, info: ValidationInfo) -> BudgetSettings:
         monitoring = info.data.get("monitoring")
         if value.monthly_amount and monitoring is not None and not monitoring.alert_emails:
             raise wrong_field(value, "monthly_amount", "needs monitoring.alert_emails: nobody would be told")
@@ -370,7 +385,7 @@ class Settings(Section):
         return value
 
     def all_tags(self, project: str) -> dict[str, Any]:
-        """The tags of every resource that takes tags."""
+        """Return the tags of all resources that support tags."""
         return {
             **self.tags,
             "project": project,

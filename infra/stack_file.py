@@ -1,4 +1,4 @@
-"""Reads `Pulumi.<stack>.yaml` without the engine: for what runs beside it, and for tests."""
+"""Reader of `Pulumi.<stack>.yaml` for programs that run beside the engine, and for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def stack_settings(stack: str, root: Path = ROOT) -> Settings:
-    """The stack's settings, as the engine would pass them on. Raises SettingsError."""
+    """Return the settings in the stack's file, parsed as the engine passes them on. Raises SettingsError."""
     file = root / f"Pulumi.{stack}.yaml"
     if not file.exists():
         raise SettingsError(f"Stack {stack} has no settings: {file.name} does not exist.")
@@ -25,5 +25,5 @@ def stack_settings(stack: str, root: Path = ROOT) -> Settings:
 
 
 def _text(value: Any) -> str:
-    """As the engine hands values to a program: scalars as text, everything else as JSON."""
+    """Return a value as the engine passes it to a program: scalars as text, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

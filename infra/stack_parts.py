@@ -39,5 +39,5 @@ class Layer:
 
 
 def operator_grantee(operator: Operator) -> Grantee:
-    """Return an operator of the settings as an identity that roles are given to."""
+    """Return an operator of the settings as an identity that receives roles."""
     return Grantee(label=f"operator-{operator.object_id}", principal_id=operator.object_id, type=operator.type)

@@ -1,8 +1,8 @@
 """The two storage accounts: the ML workspace's own, and the training data's.
 
-The workspace's must not have a hierarchical namespace; it keeps versions of code and logs. The training data's must
-have one: Spark reads it by the dfs endpoint, which refuses flat accounts with soft delete (docs/adr/0013). Neither has
-keys: every access is by an Entra identity with a role.
+The workspace's account must not have a hierarchical namespace; it keeps versions of code and logs. The training
+data's must have one: Spark reads it by the dfs endpoint, which refuses flat accounts with soft delete (docs/adr/0013).
+Neither has keys: every access is by an Entra identity with a role.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from infra.settings import TrainingDataSettings, WorkspaceStorageSettings
 
 TRAINING_CONTAINER = "trainingdata"
 DATA, ENGINEERED = "data", "engineered"
-"""Folders of the container: uploaded training data, which stay, and what each run of feature engineering makes."""
-KEPT = (DATA, "incoming")
-"""Folders of the data that runs are made from: uploaded by `mlops`, or left there by others."""
+"""Folders of the container: uploaded training data, which stay, and the output of each feature engineering run."""
+INPUT_FOLDERS = (DATA, "incoming")
+"""Folders of the runs' input data: uploaded by `mlops`, or written by other systems."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class StorageArgs:
 
 
 class Storage(pulumi.ComponentResource):
-    """Both accounts, what is deleted there kept for a while, and the container of the training data."""
+    """Both accounts, with soft delete, lifecycle rules, and the container of the training data."""
 
     workspace_account_id: pulumi.Output[str]
     training_account_id: pulumi.Output[str]
@@ -71,8 +71,8 @@ class Storage(pulumi.ComponentResource):
             Source(label="training-storage", id=training.id, logs=False),
             Source(label="training-blobs", id=pulumi.Output.concat(training.id, "/blobServices/default")),
         ]
-        versions = self._lifecycle(f"{name}-workspace", workspace, flat, self._of_versions())
-        ageing = self._lifecycle(f"{name}-training", training, service, self._of_training_data())
+        versions = self._lifecycle(f"{name}-workspace", workspace, flat, self._version_lifecycle_rules())
+        ageing = self._lifecycle(f"{name}-training", training, service, self._training_data_lifecycle_rules())
         for label, account, policy, links in (
             # Batch endpoints take all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
             ("workspace-storage", workspace, versions, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
@@ -148,19 +148,19 @@ class Storage(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _of_versions(self) -> list[storage.ManagementPolicyRuleArgs]:
-        """What the rule deletes is deleted softly: a replaced version is there for as long as a deleted blob."""
+    def _version_lifecycle_rules(self) -> list[storage.ManagementPolicyRuleArgs]:
+        """Return the rule that deletes replaced versions after N days. The deletion is soft: they can be restored."""
         days = self._args.training_data.soft_delete_days
         version = storage.ManagementPolicyVersionArgs(
             delete=storage.DateAfterCreationArgs(days_after_creation_greater_than=days)
         )
         return [_rule("old-versions", storage.ManagementPolicyActionArgs(version=version))]
 
-    def _of_training_data(self) -> list[storage.ManagementPolicyRuleArgs]:
-        """Lifecycle rules: delete engineered data after N days; move the data they are made from to the cool tier.
+    def _training_data_lifecycle_rules(self) -> list[storage.ManagementPolicyRuleArgs]:
+        """Return lifecycle rules: delete engineered data after N days; move the runs' input data to the cool tier.
 
         Each rule has folders of its own, so that no blob is moved to the cool tier, where deleting it within 30 days
-        costs the rest of them, and deleted soon after.
+        incurs the charge for the rest of them, and deleted soon after.
         """
         settings = self._args.training_data
         ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(settings.engineered_days))
@@ -173,7 +173,7 @@ class Storage(pulumi.ComponentResource):
         ]
         if settings.cool_after_days is not None:
             cools = storage.ManagementPolicyBaseBlobArgs(tier_to_cool=_after(settings.cool_after_days))
-            folders = [f"{TRAINING_CONTAINER}/{folder}/" for folder in KEPT]
+            folders = [f"{TRAINING_CONTAINER}/{folder}/" for folder in INPUT_FOLDERS]
             rules.append(_rule("training-data", storage.ManagementPolicyActionArgs(base_blob=cools), folders))
         return rules
 

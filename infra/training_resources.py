@@ -1,6 +1,6 @@
-"""What the training pipeline needs in the ML workspace: outbound rules, compute, the datastore and the batch endpoint.
+"""Resources of the training pipeline in the ML workspace: outbound rules, compute, datastore and batch endpoint.
 
-What is published there (environments, components, deployments) is shipped after the deployment, by `mlops`.
+Environments, components and deployments are published there after the deployment, by `mlops`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATASTORE = "trainingdata"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResourcesArgs:
-    """`targets` and `hosts`: what else jobs reach, by private endpoints and by name.
+    """`targets` and `hosts`: destinations of jobs, by private endpoint and by name.
 
     `compute_depends_on`: the roles on the workspace. Its own identity needs one to make the managed network, which the
     first compute brings about. `rules_depend_on`: resources after which rules of the managed network are made.

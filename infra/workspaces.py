@@ -1,4 +1,4 @@
-"""The layer with the Databricks and ML workspaces, the roles on them, and what the training pipeline runs in.
+"""The layer with the Databricks and ML workspaces, the roles on them, and the training pipeline's resources.
 
 The order is that of time: assignments, the Databricks workspace (minutes, in which the roles take effect), the ML
 workspace, the roles on it, its compute.
@@ -129,7 +129,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
 
 
 def _targets(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str, Target]:
-    """Return what jobs in a network of the platform's own reach by private endpoints of their own."""
+    """Return the services that jobs in a managed network reach by private endpoints of their own."""
     network, storage = foundation.network, foundation.storage
     own: tuple[str, ...] = ("queue", "table")  # of batch endpoints; Azure ML leaves these to the user
     targets = {"training-storage": Target(id=storage.training_account_id, groups=("blob", "dfs"))}
@@ -144,7 +144,7 @@ def _targets(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[st
 
 
 def _hosts(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str, pulumi.Input[str]]:
-    """Return the host names that jobs in a network of the platform's own reach, by label."""
+    """Return the host names that jobs in a managed network can reach, by label."""
     hosts: dict[str, pulumi.Input[str]] = {
         host.replace("*", "any").replace(".", "-"): host for host in foundation.network.outbound_hosts
     }

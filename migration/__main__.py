@@ -1,4 +1,4 @@
-"""From the Terraform sample to a stack: writes what `pulumi import` takes, and a report of what it cannot take."""
+"""Take resources of the Terraform sample over: write the file for `pulumi import`, and a report on the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def migrate(
     leave_out: Annotated[list[str] | None, typer.Option(help="Address of a resource to leave with Terraform.")] = None,
     project: Annotated[Path, typer.Option(help="Folder of Pulumi.yaml.", file_okay=False)] = _ROOT,
 ) -> None:
-    """Exit code 0 when everything can be taken over, 2 when the report names something that cannot."""
+    """Write both files. Exit with 2 when the report names a resource that cannot be taken over."""
     left = leave_out or []
     resources = read_state(state, left)
     declaration = declared.preview(project, stack)
@@ -38,7 +38,7 @@ def migrate(
     text = report.render(plan, stack, str(output))
     output.write_text(json.dumps(content, indent=2) + "\n")
     report_file.write_text(text + "\n")
-    imported = sum(one.imported for one in plan.matches)
+    imported = sum(match.imported for match in plan.matches)
     _out.print(f"{imported} of {len(resources)} resources can be imported: {output}. The report: {report_file}.")
     for match in plan.blocked:
         _err.print(f"not imported: {match.source.address}", style="yellow", markup=False)
@@ -49,7 +49,7 @@ def migrate(
 
 
 def main() -> None:
-    """What went wrong is one clear text and exit code 1."""
+    """Run the command. Print a MigrationError as text and exit with 1."""
     try:
         app()
     except MigrationError as error:

@@ -1,6 +1,6 @@
-"""What the stack would make, as the engine itself says it: `pulumi preview --json --import-file`.
+"""The resources that the stack declares, from the engine: `pulumi preview --json --import-file`.
 
-The program is not imported and no name is repeated here: logical names, parents and inputs are the engine's.
+This module does not import the program and repeats no name: logical names, parents and inputs are the engine's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from migration.kinds import KINDS
 Json = dict[str, Any]
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine writes for a value that only deploying will know."""
+"""The engine's placeholder for a value that is unknown before the deployment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +63,12 @@ def preview(project: Path, stack: str) -> Declaration:
 
 
 def _said(ran: subprocess.CompletedProcess[str]) -> str:
-    """The diagnostics of a failed preview; with --json they stand in its output."""
+    """Return the diagnostics of a failed preview, which --json writes to its output."""
     try:
-        found = json.loads(ran.stdout).get("diagnostics") or []
+        diagnostics = json.loads(ran.stdout).get("diagnostics") or []
     except ValueError:
         return ran.stderr.strip() or ran.stdout.strip()
-    return "".join(str(one.get("message", "")) for one in found).strip() or ran.stderr.strip()
+    return "".join(str(diagnostic.get("message", "")) for diagnostic in diagnostics).strip() or ran.stderr.strip()
 
 
 def _resources(steps: list[Json]) -> list[Declared]:
@@ -94,7 +94,7 @@ def _resources(steps: list[Json]) -> list[Declared]:
 
 
 def _known(key: str, value: Any, state: Mapping[str, Any], states: Mapping[str, Json]) -> Any:
-    """An unknown name or id of another resource, by the name that this one was declared with."""
+    """Replace the unknown name or id of another resource by a reference to that resource."""
     if value != UNKNOWN:
         return value
     sources = (state.get("propertyDependencies") or {}).get(key) or []
@@ -109,13 +109,13 @@ def _known(key: str, value: Any, state: Mapping[str, Any], states: Mapping[str, 
 
 @dataclass(frozen=True)
 class Reference:
-    """Stands for a value that comes from a declared resource: its id, or its name."""
+    """A value that comes from a declared resource: its id or its name."""
 
     type: str
     name: str
 
     def matches(self, value: object) -> bool:
-        """Whether an id or name is that of the resource meant."""
+        """Return whether an id or name is the resource's."""
         text = str(value or "").rstrip("/")
         return text.rsplit("/", 1)[-1].lower() == self.name.lower()
 

@@ -48,7 +48,7 @@ class Kind:
 
 
 def _attribute(*names: str) -> Callable[[TerraformResource], Any]:
-    """The first of these attributes that is there: the provider has renamed some."""
+    """Return a reader of the first attribute that has a value: the provider has renamed some."""
 
     def read(resource: TerraformResource) -> Any:
         values = (resource.attributes.get(name) for name in names)
@@ -66,7 +66,7 @@ def _sku(resource: TerraformResource) -> str:
 
 
 def _canonical(template: str) -> Callable[[TerraformResource], str]:
-    """The id as azure-native writes it: providers differ in the letter case of the fixed parts."""
+    """Return a reader of the id in azure-native's form: providers differ in the letter case of the fixed parts."""
     pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template)), re.IGNORECASE)
 
     def read(resource: TerraformResource) -> str:
@@ -84,16 +84,16 @@ _ACCOUNT = f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/{{n}}"
 
 
 def _container_id(resource: TerraformResource) -> str:
-    """Older versions of the provider use the blob URL for an id, and keep ARM's beside it."""
-    given = resource.attributes.get("resource_manager_id") or resource.text("id")
+    """Return the ARM id. Older versions of the provider have it beside an id that is the blob's URL."""
+    id_ = resource.attributes.get("resource_manager_id") or resource.text("id")
     match = re.fullmatch(
         r"(/subscriptions/[^/]+/resourceGroups/[^/]+)/providers/Microsoft\.Storage/storageAccounts/([^/]+)"
         r"/blobServices/default/containers/([^/]+)",
-        str(given),
+        str(id_),
         re.IGNORECASE,
     )
     if match is None:
-        raise MigrationError(f"{resource.address} has no ARM id of a blob container ('{given}').")
+        raise MigrationError(f"{resource.address} has no ARM id of a blob container ('{id_}').")
     group, account, container = match.groups()
     return f"{group}/providers/Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers/{container}"
 

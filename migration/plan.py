@@ -1,4 +1,4 @@
-"""What becomes of each resource of the Terraform state: imported, or not and why."""
+"""The plan: for each resource of the Terraform state, whether it is imported, and why not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One property that is not what the stack declares."""
+    """A property whose value is not the declared one."""
 
     path: str
     there: Any
@@ -37,7 +37,7 @@ class Match:
 
     @property
     def imported(self) -> bool:
-        """What would be replaced at the next deployment is not imported: that would delete it."""
+        """False for a resource that the next deployment would replace, since that would delete it."""
         return not self.replacing and not self.refused and not self.target.managed
 
 
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def blocked(self) -> list[Match]:
-        return [one for one in self.matches if one.replacing or one.refused]
+        return [match for match in self.matches if match.replacing or match.refused]
 
 
 def make_plan(resources: Iterable[TerraformResource], declaration: Declaration, left_out: Iterable[str] = ()) -> Plan:
@@ -60,10 +60,10 @@ def make_plan(resources: Iterable[TerraformResource], declaration: Declaration, 
     for resource in resources:
         kind = KINDS[resource.type]
         id_ = kind.id(resource)
-        candidates = [one for one in declaration.resources if one.type == kind.pulumi]
-        target = next((one for one in candidates if _is_same(one, id_)), None)
+        candidates = [declared for declared in declaration.resources if declared.type == kind.pulumi]
+        target = next((declared for declared in candidates if _is_same(declared, id_)), None)
         if target is None:
-            plan.without.append((resource, id_, sorted(filter(None, (one.name for one in candidates)))))
+            plan.without.append((resource, id_, sorted(filter(None, (declared.name for declared in candidates)))))
             continue
         plan.matches.append(
             Match(
@@ -75,14 +75,14 @@ def make_plan(resources: Iterable[TerraformResource], declaration: Declaration, 
                 changing=_differences(kind.changed, resource, target),
             )
         )
-    plan.matches = [_with_its_account(one, plan.blocked) for one in plan.matches]
+    plan.matches = [_with_its_account(match, plan.blocked) for match in plan.matches]
     return plan
 
 
 def _with_its_account(match: Match, blocked: Iterable[Match]) -> Match:
-    """A container cannot be taken over without its account: the next deployment would look for it in a new one."""
+    """Return the match of a container; without its account the next deployment would look for it in a new one."""
     account, below, _ = match.id.partition("/blobServices/")
-    if not below or account.lower() not in {one.id.lower() for one in blocked}:
+    if not below or account.lower() not in {other.id.lower() for other in blocked}:
         return match
     name = account.rsplit("/", 1)[-1]
     gone = Difference(path="accountName", there=f"{name}, which is not imported", declared="one of its own", setting="")
@@ -100,7 +100,7 @@ def _is_same(declared: Declared, id_: str) -> bool:
 
 
 def _elsewhere(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ...]:
-    """A resource of the right name in another resource group is another resource."""
+    """Return the difference in the resource group: a resource of the same name elsewhere is another one."""
     wanted = declared.inputs.get("resourceGroupName")
     parts = id_.split("/")
     if kind.name_input == "resourceGroupName" or len(parts) < 5 or wanted in (None, UNKNOWN):
@@ -115,15 +115,17 @@ def _elsewhere(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ..
 def _differences(
     properties: Iterable[Property], resource: TerraformResource, declared: Declared
 ) -> tuple[Difference, ...]:
-    found = []
-    for one in properties:
-        there = one.terraform(resource)
-        wanted = _at(declared.inputs, one.pulumi)
-        wanted = one.missing if wanted is None else wanted
+    differences = []
+    for each in properties:
+        there = each.terraform(resource)
+        wanted = _at(declared.inputs, each.pulumi)
+        wanted = each.missing if wanted is None else wanted
         if there is None or wanted == UNKNOWN or _same(there, wanted):
             continue
-        found.append(Difference(path=one.pulumi, there=there, declared=wanted, setting=one.setting, way=one.way))
-    return tuple(found)
+        differences.append(
+            Difference(path=each.pulumi, there=there, declared=wanted, setting=each.setting, way=each.way)
+        )
+    return tuple(differences)
 
 
 def _at(inputs: Mapping[str, Any], path: str) -> Any:
@@ -144,22 +146,22 @@ def _same(there: Any, wanted: Any) -> bool:
 
 
 def import_file(plan: Plan, declaration: Declaration) -> Json:
-    """What `pulumi import --file` takes: the matched resources with their ids, and the components that hold them.
+    """Return the content for `pulumi import --file`: matched resources with their ids, and their components.
 
-    Names are the engine's own placeholders', so that they are exactly those that the program declares.
+    Names come from the engine's placeholders, so that they are exactly the program's.
     """
-    ids = {(one.target.type, one.target.logical_name): one.id for one in plan.matches if one.imported}
-    by_name = {one["name"]: one for one in declaration.placeholders}
+    ids = {(match.target.type, match.target.logical_name): match.id for match in plan.matches if match.imported}
+    by_name = {placeholder["name"]: placeholder for placeholder in declaration.placeholders}
     kept: dict[str, Json] = {}
-    for one in declaration.placeholders:
-        id_ = ids.get((one["type"], one.get("logicalName") or one["name"]))
+    for placeholder in declaration.placeholders:
+        id_ = ids.get((placeholder["type"], placeholder.get("logicalName") or placeholder["name"]))
         if id_ is None:
             continue
-        kept[one["name"]] = {**one, "id": id_}
-        above = str(one.get("parent") or "")
+        kept[placeholder["name"]] = {**placeholder, "id": id_}
+        above = str(placeholder.get("parent") or "")
         while above in by_name and above not in kept:
             kept[above] = by_name[above]
             above = str(by_name[above].get("parent") or "")
-    order = [one["name"] for one in declaration.placeholders if one["name"] in kept]
+    order = [name for name in by_name if name in kept]
     components = [kept[name] for name in order if kept[name].get("component")]
     return {"resources": [*components, *(kept[name] for name in order if not kept[name].get("component"))]}

@@ -9,21 +9,21 @@ from migration.plan import Difference, Match, Plan
 
 
 def render(plan: Plan, stack: str, import_file: str) -> str:
-    """What is imported, what is not and why, and the commands that go on from here."""
-    imported = [one for one in plan.matches if one.imported]
-    managed = [one for one in plan.matches if one.target.managed]
+    """Return the report: imported resources, the others with the reason, and the next commands."""
+    imported = [match for match in plan.matches if match.imported]
+    managed = [match for match in plan.matches if match.target.managed]
     lines = [f"# From Terraform to the stack {stack}", ""]
     lines += _imported(imported)
     lines += _section(
         "Would be replaced: not imported",
         "Deploying the stack would delete these and make new ones. Change the setting, where one is named, and run "
         "this again; else move their data first.",
-        (line for one in plan.blocked for line in _why(one, one.replacing)),
+        (line for match in plan.blocked for line in _why(match, match.replacing)),
     )
     lines += _section(
         "Azure refuses the change: not imported",
         "These properties cannot be changed any more. Set the stack to what is there, and run this again.",
-        (line for one in plan.blocked for line in _why(one, one.refused)),
+        (line for match in plan.blocked for line in _why(match, match.refused)),
     )
     lines += _section(
         "No counterpart in the stack",
@@ -34,7 +34,7 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
         ),
     )
     lines += _section("Left out", "As you asked.", (f"- `{address}`" for address in plan.left_out))
-    lines += _section("In the stack already", "", (f"- `{one.source.address}` ({one.id})" for one in managed))
+    lines += _section("In the stack already", "", (f"- `{match.source.address}` ({match.id})" for match in managed))
     if imported:
         lines += [
             "## Next", "",
@@ -49,21 +49,21 @@ def _imported(matches: list[Match]) -> list[str]:
     if not matches:
         return [*lines, "Nothing.", ""]
     lines += ["| Terraform | Pulumi | changed by the next deployment |", "|---|---|---|"]
-    for one in matches:
-        changes = "; ".join(_shown(each) for each in one.changing) or "-"
-        lines.append(f"| `{one.source.address}` | `{one.target.logical_name}` | {changes} |")
+    for match in matches:
+        changes = "; ".join(_shown(difference) for difference in match.changing) or "-"
+        lines.append(f"| `{match.source.address}` | `{match.target.logical_name}` | {changes} |")
     return [*lines, ""]
 
 
 def _section(title: str, text: str, lines: Iterable[str]) -> list[str]:
-    found = list(lines)
-    if not found:
+    items = list(lines)
+    if not items:
         return []
-    return [f"## {title}", "", *([text, ""] if text else []), *found, ""]
+    return [f"## {title}", "", *([text, ""] if text else []), *items, ""]
 
 
 def _why(match: Match, differences: Iterable[Difference]) -> list[str]:
-    return [f"- `{match.source.address}` ({match.id}): {_shown(one)}" for one in differences]
+    return [f"- `{match.source.address}` ({match.id}): {_shown(difference)}" for difference in differences]
 
 
 def _shown(difference: Difference) -> str:

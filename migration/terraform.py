@@ -1,4 +1,4 @@
-"""A Terraform state file: format 4, the azurerm provider, and of it the resource types that the sample has.
+"""Reader of Terraform state files: format 4, the azurerm provider, and the resource types of the sample.
 
 Format: hashicorp/terraform internal/states/statefile/version4.go. Attribute names: the azurerm provider's
 documentation.
@@ -39,7 +39,7 @@ class TerraformResource:
     attributes: dict[str, Any]
 
     def text(self, *names: str) -> str:
-        """The first attribute of these that has a value. Raises MigrationError when none has."""
+        """Return the first attribute that has a value. Raises MigrationError when none has."""
         for name in names:
             value = self.attributes.get(name)
             if isinstance(value, str) and value:
@@ -73,13 +73,13 @@ class _State(_Model):
 
 
 def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformResource]:
-    """Every managed resource of the file but those whose address is in `left_out`.
+    """Return the managed resources of the file whose address is not in `left_out`.
 
     Raises MigrationError for another format or version, for resource types that are not SUPPORTED (naming each), and
     for an address to leave out that is not there.
     """
     state = _parse(file)
-    found, unknown, absent = [], [], set(left_out)
+    resources, unknown, absent = [], [], set(left_out)
     for resource in state.resources:
         if resource.mode != "managed":
             continue
@@ -92,7 +92,7 @@ def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformReso
             elif instance.deposed is not None:
                 raise MigrationError(f"{address} has an instance that Terraform still has to delete: apply it first.")
             else:
-                found.append(TerraformResource(address=address, type=resource.type, attributes=instance.attributes))
+                resources.append(TerraformResource(address=address, type=resource.type, attributes=instance.attributes))
     if unknown:
         raise MigrationError(
             f"{file} has resources that the sample does not have, and of which nothing is known here:\n"
@@ -102,9 +102,9 @@ def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformReso
         )
     if absent:
         raise MigrationError(f"{file} has no {', '.join(sorted(absent))} to leave out.")
-    if not found:
+    if not resources:
         raise MigrationError(f"{file} manages no resources: is it the state of the sample?")
-    return found
+    return resources
 
 
 def _parse(file: Path) -> _State:
@@ -140,5 +140,8 @@ def _address(resource: _Resource, instance: _Instance) -> str:
 
 
 def _is_azurerm(provider: str) -> bool:
-    """`provider["registry.terraform.io/hashicorp/azurerm"]`, with or without an alias; old files have none."""
+    """Return whether a provider is azurerm, with or without an alias; old files name no provider.
+
+    The present form is `provider["registry.terraform.io/hashicorp/azurerm"]`.
+    """
     return not provider or 'hashicorp/azurerm"]' in provider or provider.startswith("provider.azurerm")

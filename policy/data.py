@@ -8,7 +8,7 @@ from typing import Any
 from pulumi_policy import PolicyResource
 
 from policy import resource_types as types
-from policy.rules import Found, Problems, Subject, get, rule, stack_rule, targets
+from policy.rules import Findings, Problems, Subject, get, rule, stack_rule, targets
 
 _TLS = ("TLS1_2", "TLS1_3")
 _LINKS = "privateLinkServiceConnections"
@@ -48,8 +48,8 @@ def _recoverable(service: Subject) -> Problems:
             yield f"Enable the soft delete of {what}s: a deleted {what} is lost otherwise."
 
 
-def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
-    """An account's blob service has its defaults, which recover nothing, where the program does not declare it."""
+def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
+    """Check the blob services of accounts. One that the program does not declare has defaults that recover nothing."""
     declared = targets(resources, [types.BLOB_SERVICE], "accountName")
     for resource in resources:
         if resource.resource_type == types.STORAGE_ACCOUNT and resource.urn not in declared:
@@ -65,8 +65,11 @@ def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) ->
                 yield "Set is_versioning_enabled=True: an overwritten blob is lost otherwise.", resource.urn
 
 
-def _data_lake(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
-    """The dfs endpoint answers 409 EndpointUnsupportedAccountFeatures for a flat account with soft delete."""
+def _data_lake(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
+    """Refuse data lakes in flat accounts.
+
+    The dfs endpoint answers 409 EndpointUnsupportedAccountFeatures for a flat account with soft delete.
+    """
     lakes = [
         each
         for each in resources

@@ -56,12 +56,12 @@ def _tokens(resource: Subject) -> Problems:
 def _principal(principal: Subject) -> Problems:
     for name in ("allowClusterCreate", "allowInstancePoolCreate"):
         if get(principal.props, name) is True:
-            yield f"Leave {name} off: the identity may only use the pool and the policy that it is given."
+            yield f"Leave {name} off: the identity may only use the pool and the policy of the platform."
 
 
 RULES = [
     rule("databricks-no-public-addresses", "Clusters have no public addresses.", [types.DATABRICKS], _workspace),
-    rule("databricks-pool-ends", "Idle instances are given back.", [types.POOL], _pool),
+    rule("databricks-pool-ends", "Idle instances are released.", [types.POOL], _pool),
     rule("databricks-policy-job-clusters", "The cluster policy allows runs only.", [types.CLUSTER_POLICY], _policy),
     rule(
         "databricks-no-tokens",

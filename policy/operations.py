@@ -8,7 +8,7 @@ from typing import Any
 from pulumi_policy import PolicyResource
 
 from policy import resource_types as types
-from policy.rules import Found, Problems, Subject, get, rule, stack_rule, targets
+from policy.rules import Findings, Problems, Subject, get, rule, stack_rule, targets
 
 _TAGS = ("project", "environment", "owner", "cost_center")
 _TAGGED = (
@@ -32,29 +32,29 @@ def _tags(resource: Subject) -> Problems:
         yield f"Set the tags {', '.join(missing)}: costs and questions have nobody to go to otherwise."
 
 
-def _logs(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+def _logs(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     logged = targets(resources, [types.DIAGNOSTIC_SETTING], "resourceUri")
     for resource in resources:
         if resource.resource_type in _LOGGED and resource.urn not in logged:
             yield "Give it a diagnostic setting: what it did cannot be looked up otherwise.", resource.urn
 
 
-def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     if not config.get("required"):
         return
     present = {resource.resource_type for resource in resources}
     if types.ACTION_GROUP not in present:
-        yield "Set monitoring.alert_emails: nobody is told of a failed run.", None
+        yield "Set monitoring.alert_emails: a failed run raises no alert.", None
     elif not {types.METRIC_ALERT, types.LOG_ALERT} <= present:
         yield "Keep the alerts on failed pipeline runs and failed notebook runs.", None
 
 
-def _budget(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+def _budget(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     if config.get("required") and not any(each.resource_type == types.BUDGET for each in resources):
-        yield "Set budget.monthly_amount: nobody is told of costs that run away.", None
+        yield "Set budget.monthly_amount: rising costs raise no alert.", None
 
 
-def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     if not config.get("required"):
         return
     locked = targets(resources, types.LOCKS, "scope")
@@ -66,7 +66,7 @@ def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -
                 yield "Set protection.protect to true: a change that replaces it would delete the data.", resource.urn
 
 
-def _lifecycle(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Found:
+def _lifecycle(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     cleaned = targets(resources, [types.LIFECYCLE], "accountName")
     versioned = targets(
         [each for each in resources if get(each.props, "isVersioningEnabled") is True],
@@ -88,8 +88,8 @@ RULES = [
         settings={"tags": {"type": "array", "items": {"type": "string"}, "default": list(_TAGS)}},
     ),
     stack_rule("diagnostic-settings", "Everything that logs, logs to Log Analytics.", _logs),
-    stack_rule("alerts", "Somebody is told of failed runs.", _alerts, settings=_REQUIRED),
-    stack_rule("budget", "Somebody is told of costs.", _budget, settings=_REQUIRED),
+    stack_rule("alerts", "Failed runs raise an alert.", _alerts, settings=_REQUIRED),
+    stack_rule("budget", "Costs raise an alert.", _budget, settings=_REQUIRED),
     stack_rule("data-protected", "What holds data is locked and protected.", _protected, settings=_REQUIRED),
     stack_rule("storage-lifecycle", "What storage accounts keep of the past ends.", _lifecycle),
 ]

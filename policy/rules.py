@@ -1,4 +1,4 @@
-"""How a rule is written: a function from a resource to what is wrong with it, in words that say what to change."""
+"""Building blocks of rules: a rule is a function from a resource to its problems, each a text with the mend."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from pulumi_policy import (
 )
 
 Problems = Iterator[str]
-Found = Iterator[tuple[str, str | None]]
-"""What is wrong, and the URN that it is wrong with."""
+Findings = Iterator[tuple[str, str | None]]
+"""Problems with the URNs of their resources; None for a problem of the stack."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One resource as its program asked for it; property names as the engine has them."""
+    """A resource with the inputs of its program, under the engine's property names."""
 
     type: str
     props: Mapping[str, Any]
     config: Mapping[str, Any]
     secret_outputs: Sequence[str] = ()
-    """Outputs that the program has sealed in the state."""
+    """Outputs that the program marks as secret."""
 
 
 def get(value: Any, *path: str) -> Any:
-    """The value below `path`, None where there is none. A value that a preview cannot know raises, as the SDK's do."""
+    """Return the value at `path`, or None. A value that a preview cannot know raises, as in the SDK."""
     for name in path:
         if not isinstance(value, Mapping) or name not in value:
             return None
@@ -42,7 +42,7 @@ def get(value: Any, *path: str) -> Any:
 
 
 def targets(resources: Sequence[PolicyResource], kinds: Sequence[str], name: str) -> set[str]:
-    """URNs of the resources that resources of `kinds` refer to by their input `name`."""
+    """Return the URNs of resources to which resources of `kinds` refer by their input `name`."""
     return {
         target.urn
         for resource in resources
@@ -59,7 +59,7 @@ def rule(
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ResourceValidationPolicy:
-    """A policy over each resource of `types`. `settings`: JSON schema of what the pack's configuration may say."""
+    """Return a policy on each resource of `types`. `settings`: the JSON schema of its configuration in the pack."""
     wanted = frozenset(types)
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
@@ -75,11 +75,11 @@ def rule(
 def stack_rule(
     name: str,
     description: str,
-    check: Callable[[Sequence[PolicyResource], Mapping[str, Any]], Found],
+    check: Callable[[Sequence[PolicyResource], Mapping[str, Any]], Findings],
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> StackValidationPolicy:
-    """A policy over all resources at once."""
+    """Return a policy on all resources at once."""
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         for problem, urn in check(args.resources, args.get_config() if settings else {}):

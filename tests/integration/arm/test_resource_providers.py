@@ -39,7 +39,7 @@ REFUSED = (
 
 @pytest.fixture(scope="module")
 def bare(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A localcloud that was started without any namespace."""
+    """Start a localcloud without any namespace."""
     home = tmp_path_factory.mktemp("bare") / "home"
     made = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
     try:
@@ -69,7 +69,7 @@ def client(session: AzureSession) -> ResourceManagementClient:
 
 @pytest.fixture(scope="module")
 def place(session: AzureSession) -> str:
-    """The id of a resource group."""
+    """Return the id of a resource group."""
     id_ = f"{session.subscription}/resourceGroups/rg-providers"
     session.put(id_, "2024-03-01", {"location": "westeurope"})
     return id_

@@ -74,7 +74,7 @@ def checkout(azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
-    """The outputs after a dry run, which left nothing, and a first run."""
+    """Return the outputs after a dry run, which leaves nothing behind, and a first run."""
     before = checkout.settings.read_bytes()
     dry = checkout.run("up", "--dry-run")
     assert dry.returncode == 0, dry.stderr + dry.stdout
@@ -142,7 +142,7 @@ def deployer(cloud: Any, done: dict[str, Any]) -> AzureSession:
 
 @pytest.fixture
 def stack_group(deployer: AzureSession, checkout: Checkout) -> Iterator[str]:
-    """A resource group that the deployer makes, as a stack does."""
+    """Create a resource group as the deployer, as a stack does."""
     id_ = f"{deployer.subscription}/resourceGroups/rg-{checkout.base}-dev"
     deployer.put(id_, "2024-03-01", {"location": "westeurope"})
     yield id_

@@ -1,4 +1,4 @@
-"""This repository's Pulumi project in a folder of the test's own, with stack files of the test's own."""
+"""The Pulumi project of this repository in a test's own folder, with the test's own stack files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOREIGN = ("ARM_", "AZURE_", "DATABRICKS_", "PULUMI_")
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did: exit code and its two streams as one text, as a user sees them."""
+    """The result of a command: its exit code, and both streams as one text, as a user sees them."""
 
     code: int
     text: str

@@ -38,7 +38,7 @@ sys.exit(code if answer.ok else 3)
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A localcloud of its own: operations take seconds, and roles more than one operation."""
+    """Start a localcloud whose operations take seconds, and whose roles take longer than an operation."""
     settings = Settings(home=tmp_path_factory.mktemp("slow") / "home", port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
     made = Cloud(settings, {})

@@ -37,13 +37,13 @@ def project(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def base() -> str:
-    """A base name that no other test has."""
+    """Return a base name that no other test has."""
     return f"t{secrets.token_hex(4)}"
 
 
 @pytest.fixture(scope="module")
 def agents(azure: AzureSession) -> Iterator[str]:
-    """The network in which build agents are, which is there before any stack."""
+    """Create the network of build agents, which is older than any stack."""
     azure.put(AGENTS_GROUP, "2024-03-01", {"location": "westeurope"})
     space = {"addressSpace": {"addressPrefixes": ["10.90.0.0/24"]}}
     azure.put(AGENTS, "2024-05-01", {"location": "westeurope", "properties": space})
@@ -53,7 +53,7 @@ def agents(azure: AzureSession) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def private(project: Project, base: str, agents: str) -> Iterator[str]:
-    """A stack that is deployed as staging is, under staging's rules."""
+    """Deploy a stack with the settings of staging, under staging's rules."""
     project.settings("priv", {"base_name": base, **COMMON, **PRIVATE})
     made = project.pulumi("stack", "init", stack="priv")
     assert made.code == 0, made.text
@@ -155,7 +155,7 @@ def test_an_update_leaves_the_published_deployment_in_its_place(
 
 
 def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) -> None:
-    """What `mlops publish` leaves: a pipeline component and a deployment of it, the endpoint's first."""
+    """Create the results of `mlops publish`: a pipeline component and its deployment, the endpoint's first."""
     environment, step, component = (
         f"{workspace}/{name}/versions/1"
         for name in ("environments/training", "components/train", "components/diabetes_training")
@@ -291,7 +291,7 @@ def test_a_stack_that_moves_into_a_network_and_out_of_it_finds_nothing_missing(p
 
 
 def _made_again_after_a_purge(project: Project, azure: AzureSession, base: str) -> None:
-    """A stack that was destroyed by the engine's own verb: Azure holds the names of its vault and its workspace."""
+    """Destroy a stack with the engine's own verb: Azure keeps the names of its vault and its workspace."""
     deleted = f"{azure.subscription}/providers/Microsoft.KeyVault/locations/westeurope/deletedVaults/kv-{base}-pub"
     assert azure.arm("GET", deleted, "2024-11-01").status_code == 200, "the vault's name is held"
     early = project.up("pub")

@@ -27,7 +27,7 @@ _NAMED_BY = {
 
 
 def config(*, devops: bool = True, **changes: Any) -> dict[str, str]:
-    """Settings as Pulumi hands them to the program: three environments, prod with an approver."""
+    """Return settings as Pulumi passes them to the program: three environments, prod with an approver."""
     values: dict[str, Any] = {
         "base_name": "dataops", "location": "westeurope", "owner": "mlops@example.com", "cost_center": "platform",
         "environments": [{"name": "dev"}, {"name": "staging"}, {"name": "prod", "approvers": [APPROVER]}],

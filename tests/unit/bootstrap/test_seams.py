@@ -13,7 +13,7 @@ from localcloud.arm.roles import BY_ID
 
 from bootstrap.conditions import only_these
 from bootstrap.naming import Names
-from bootstrap.pipelines import connections_of, specs
+from bootstrap.pipelines import connection_names, specs
 from declarations.roles import ASSIGNED_BY_STACKS, Role
 from infra.naming import Names as StackNames
 from tests.unit.bootstrap.recorder import deploy
@@ -32,7 +32,7 @@ def _pipelines() -> dict[str, str]:
 
 
 def _used(pattern: str) -> set[str]:
-    """What a pattern's group finds in the pipelines, with their parameters filled in for every environment."""
+    """Return the matches of a pattern's group in the pipelines, with their parameters set for every environment."""
     found = set()
     for text in _pipelines().values():
         for value in re.findall(pattern, text, re.MULTILINE):
@@ -64,14 +64,14 @@ def test_names_of_stacks_are_those_of_the_stacks() -> None:
         assert ours.stack_group(environment) == theirs.resource_group
         assert ours.stack_workspace(environment) == theirs.workspace
         others = {theirs.key_vault, theirs.workspace_storage, theirs.training_storage, theirs.container_registry}
-        assert not others & {ours.vault, ours.account, ours.registry}
+        assert not others & {ours.vault, ours.account, ours.container_registry}
 
 
 def test_names_are_within_azures_limits() -> None:
     names = Names("a" * 10)
     assert re.fullmatch(r"[a-z0-9]{3,24}", names.account)
     assert re.fullmatch(r"[a-z][a-z0-9-]{2,23}", names.vault)
-    assert re.fullmatch(r"[a-z0-9]{5,50}", names.registry)
+    assert re.fullmatch(r"[a-z0-9]{5,50}", names.container_registry)
     assert len(names.identity("deploy-" + "e" * 10)) <= 128
 
 
@@ -87,7 +87,7 @@ def test_every_service_connection_of_the_pipelines_is_made() -> None:
     made = {str(one.inputs["serviceEndpointName"]) for one in deploy() if "serviceEndpointName" in one.inputs}
     used = _used(r"(DataOpsML [A-Z][A-Za-z ]*[A-Za-z](?: - (?:\$\{\{[^}]*\}\}|[a-z]+))?)$")
     assert used - made == set(), made
-    assert {"DataOpsML ARM Connection", *connections_of(ENVIRONMENTS)} <= made
+    assert {"DataOpsML ARM Connection", *connection_names(ENVIRONMENTS)} <= made
 
 
 def test_every_macro_that_no_pipeline_sets_stands_in_its_variable_group() -> None:

@@ -37,7 +37,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
 
 
 def table() -> str:
-    """The table and the rules of each resource, as Markdown."""
+    """Return the table and the rules of each resource in Markdown."""
     profiles = {name: deploy(network=network, **FULL) for name, network in NETWORKS.items()}
     # By their own settings: what prod makes, and the registry that staging makes.
     prod, staging = deploy_stack("prod"), deploy_stack("staging")
@@ -62,7 +62,7 @@ def table() -> str:
 
 
 def page(text: str) -> str:
-    """The page with the table in its place."""
+    """Return the page with its table replaced."""
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
 
@@ -82,7 +82,7 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _said(resource: Registered, *facts: tuple[str, Any, str]) -> str:
-    """The texts of those facts that the inputs bear out: path, value, text."""
+    """Return the texts of the facts (path, value, text) that the inputs confirm."""
     return ", ".join(text for path, value, text in facts if _at(resource.inputs, path) == value) or "-"
 
 
@@ -162,7 +162,7 @@ def _comes_back(resource: Registered, made: Deployment) -> str:
 
 
 def _logged(resource: Registered, made: Deployment) -> str:
-    """What goes to Log Analytics, the blob service's own included."""
+    """Return the diagnostic settings of a resource, those of its blob service included."""
     settings = [each for each in made.of("DiagnosticSetting") if resource.urn in each.reads["resourceUri"]]
     kinds = [kind for kind in ("logs", "metrics") if any(each.inputs.get(kind) for each in settings)]
     return " and ".join(kinds) or "-"

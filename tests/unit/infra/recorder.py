@@ -54,7 +54,7 @@ _NAMED_BY = {
 
 @dataclass(frozen=True)
 class Registered:
-    """One resource as the program asked for it; property names as the engine sees them."""
+    """A resource that the program registers, with the engine's property names."""
 
     urn: str
     type: str
@@ -79,20 +79,20 @@ class Registered:
 
 @dataclass
 class Deployment:
-    """What one run of the program did."""
+    """The registrations, outputs and invokes of a run of the program."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     invokes: list[str] = field(default_factory=list)
 
     def of(self, type_: str) -> list[Registered]:
-        """Resources of a type, written as it ends: module:Class, or Class."""
+        """Return the resources of a type, given by its end: module:Class, or Class."""
         return [each for each in self.resources if each.type.endswith(f":{type_}")]
 
     def one(self, type_: str, name: str | None = None) -> Registered:
-        found = [each for each in self.of(type_) if name is None or each.name == name]
-        assert len(found) == 1, f"expected one {type_} {name or ''}, got {[each.name for each in found]}"
-        return found[0]
+        matches = [each for each in self.of(type_) if name is None or each.name == name]
+        assert len(matches) == 1, f"expected one {type_} {name or ''}, got {[each.name for each in matches]}"
+        return matches[0]
 
     def types(self) -> set[str]:
         return {each.type for each in self.resources}
@@ -133,7 +133,7 @@ class RecordingMonitor(MockMonitor):
 
 
 class _Mocks(pulumi.runtime.Mocks):
-    """Answers as Azure would."""
+    """Answers of Azure."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment

@@ -132,7 +132,7 @@ def test_nothing_is_locked_or_protected_where_it_is_not() -> None:
 
 
 def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
-    """The account's rules by name: the prefix that each is for, and its actions."""
+    """Return the account's lifecycle rules by name, with prefixes and actions."""
     (policy,) = [each for each in made.of("ManagementPolicy") if each.inputs["accountName"] == account]
     return {
         rule["name"]: (rule["definition"]["filters"].get("prefixMatch"), rule["definition"]["actions"])

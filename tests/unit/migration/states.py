@@ -53,7 +53,7 @@ def declared(type_: str, logical: str, name: str | None, *, managed: bool = Fals
 
 
 def training(**inputs: Any) -> Declared:
-    """The training account as infra/ declares it."""
+    """Return the training account as infra/ declares it."""
     wanted = {"kind": "StorageV2", "allowSharedKeyAccess": False, "sku": {"name": "Standard_LRS"}, **inputs}
     return declared("azurerm_storage_account", "storage-training", "stdataopsdevtr", **wanted)
 

@@ -24,7 +24,7 @@ ENVIRONMENTS = ("local", "dev", "staging", "prod")
 
 
 def configuration(environment: str) -> dict[str, Any]:
-    """What `--policy-pack-config` is given for an environment."""
+    """Return the `--policy-pack-config` of an environment."""
     content: dict[str, Any] = json.loads((CONFIG / f"{environment}.json").read_text(encoding="utf-8"))
     return content
 
@@ -39,7 +39,7 @@ def resource(
     secret_outputs: Iterable[str] = (),
     reads: Mapping[str, Iterable[PolicyResource]] | None = None,
 ) -> PolicyResource:
-    """A resource as a stack rule sees it; `reads`: input to the resources that it was made from."""
+    """Return a resource in a stack rule's form; `reads`: input to the resources that it was made from."""
     return PolicyResource(
         type_,
         props,

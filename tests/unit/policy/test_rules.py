@@ -274,7 +274,7 @@ def test_data_without_a_lock_or_protection_are_found() -> None:
 def account_with(
     *, flat: bool = True, versions: bool = True, service: bool = True, more: Any = ()
 ) -> list[tuple[str, str]]:
-    """What is said of the storage of an account and its blob service; `more` is made from the account."""
+    """Return the problems of an account and its blob service; `more` is made from the account."""
     account = resource(
         types.STORAGE_ACCOUNT, GOOD[types.STORAGE_ACCOUNT] | {"isHnsEnabled": not flat}, name="data", protect=True
     )

@@ -12,7 +12,7 @@ from tests.unit.policy.checker import CONFIG, ENVIRONMENTS, configuration, resou
 
 
 def seen(deployment: Deployment) -> list[PolicyResource]:
-    """What the engine would show the pack."""
+    """Return the resources that the engine would pass to the pack."""
     made = {
         each.urn: resource(
             each.type,

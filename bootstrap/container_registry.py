@@ -11,22 +11,24 @@ from bootstrap.placement import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryArgs:
+class ContainerRegistryArgs:
+    """Arguments of the component."""
+
     placement: Placement
 
 
-class Registry(pulumi.ComponentResource):
-    """No admin user, no anonymous pull."""
+class ContainerRegistry(pulumi.ComponentResource):
+    """A registry without an admin user and without anonymous pull. Its type token is older than the class's name."""
 
     registry_id: pulumi.Output[str]
     login_server: pulumi.Output[str]
 
-    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ContainerRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:bootstrap:Registry", name, None, opts)
         place = args.placement
         registry = containerregistry.Registry(
             f"{name}-registry",
-            registry_name=place.names.registry,
+            registry_name=place.names.container_registry,
             resource_group_name=place.resource_group_name,
             location=place.location,
             sku=containerregistry.SkuArgs(name=containerregistry.SkuName.STANDARD),

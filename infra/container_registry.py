@@ -13,19 +13,21 @@ from infra.placement import Placement
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryArgs:
+class ContainerRegistryArgs:
+    """Arguments of the component."""
+
     names: Names
     placement: Placement
     network: Network
 
 
-class Registry(pulumi.ComponentResource):
-    """A registry that identities with AcrPull read from."""
+class ContainerRegistry(pulumi.ComponentResource):
+    """A registry that identities with AcrPull read from. Its type token and names are older than the class's name."""
 
     registry_id: pulumi.Output[str]
     login_server: pulumi.Output[str]
 
-    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ContainerRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:registry:Registry", name, None, opts)
         place, network = args.placement, args.network
         # Firewalls and private endpoints are the premium tier's.

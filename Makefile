@@ -11,7 +11,7 @@ STACK ?= local
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT DRY_RUN YES \
-	QUIET NAME CHANGES
+	QUIET NAME CHANGES UPGRADE
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -107,8 +107,9 @@ clean: ## forget everything: localcloud's state, its stacks and data
 benchmark: tools ## ratios against floors measured in the same run
 	@$(PYTHON_BIN) -m packages.localcloud.benchmarks
 
-lock: .venv/installed ## resolve requirements.in and requirements-dev.in into their locks
+lock: .venv/installed ## resolve requirements.in and requirements-dev.in into their locks: make lock [UPGRADE=package]
 	@for name in requirements requirements-dev; do \
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	$${UPGRADE:+--upgrade-package "$$UPGRADE"} $$name.in -o $$name.txt; done
 
 include pipelines/targets.mk

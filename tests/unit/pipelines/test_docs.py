@@ -1,4 +1,4 @@
-"""docs/azure-devops.md names what the pipelines use, and nothing that is not there."""
+"""The documentation names what is there: targets, files, links, and in docs/azure-devops.md all that pipelines use."""
 
 from __future__ import annotations
 
@@ -37,6 +37,28 @@ def test_every_target_in_the_docs_and_in_the_pipelines_is_there() -> None:
 
     assert named and used
     assert (named | used) - _targets() == set()
+
+
+_PAGES = sorted(
+    page for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "packages").rglob("*.md")]
+    if page.name != "CHANGELOG.md" and "tests" not in page.parts and ".venv" not in page.parts
+)  # fmt: skip
+_FOLDERS = "infra|mlops|contract|declarations|bootstrap|policy|migration|notebooks|pipelines|packages|tests|docs|tools"
+_FILE = re.compile(rf"`((?:{_FOLDERS})/[\w./-]+)`")
+_MADE_BY_COMMANDS = {"bootstrap/.state", "docs/parity/azure.json", "docs/parity/DATE-azure.md"}
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_s_links_files_and_verbs_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
+    gone = [link for link in links if not (page.parent / link).exists()]
+    if "adr" not in page.parts:  # a record says what was so when it was written
+        named = set(_FILE.findall(text)) - _MADE_BY_COMMANDS
+        gone += [file for file in named if not any((ROOT / file).parent.glob((ROOT / file).name))]
+        gone += [verb for verb in re.findall(r"`make ([a-z][a-z-]+)", text) if verb not in _targets()]
+
+    assert gone == []
 
 
 @pytest.mark.parametrize("spec", specs(("dev", "staging", "prod")), ids=lambda spec: spec.path)

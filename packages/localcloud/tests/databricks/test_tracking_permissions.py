@@ -13,7 +13,7 @@ from localcloud.core.context import Principal
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
 from localcloud.core.tracking import TrackingServer
-from localcloud.databricks import store, tree
+from localcloud.databricks import store, workspace_objects
 from localcloud.databricks.request import Call, Caller, Workspace
 from localcloud.databricks.tracking import service
 from mlflow.protos.service_pb2 import SearchRuns
@@ -50,9 +50,9 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     database = Database(tmp_path / "localcloud.db")
     store.create_schema(database)
     documents = store.Documents(database, "1@now")
-    tree.ensure_roots(documents)
+    workspace_objects.ensure_roots(documents)
     for name in ("me", "other"):
-        tree.ensure_home(documents, name)
+        workspace_objects.ensure_home(documents, name)
     yield Workspace("1", "adb-1.1.azuredatabricks.net", "/id", "dbw", documents)
     database.close()
 

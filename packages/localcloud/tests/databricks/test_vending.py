@@ -18,11 +18,11 @@ from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID, Settings
 from localcloud.databricks import store
 from localcloud.databricks.request import Call, Caller
-from localcloud.databricks.unity import urls, vending
+from localcloud.databricks.unity import storage_urls, vending
 from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, STORAGE_CREDENTIAL, VOLUME, Securable
 from localcloud.databricks.unity.session import Session
-from localcloud.storage.fabric import StorageFabric
+from localcloud.storage.azurite_accounts import StorageFabric
 from localcloud.testing.databricks_service import CONNECTOR, GROUP
 
 ROOT = "abfss://data@stlake.dfs.core.windows.net"
@@ -81,7 +81,7 @@ def keep(session: Session, securable: Securable, name: str, **fields: Any) -> No
 
 
 def test_a_credential_is_the_location_s_and_no_volume_s(session: Session) -> None:
-    wanted = urls.parse(f"{ROOT}/lake/raw/day/rows.csv")
+    wanted = storage_urls.parse(f"{ROOT}/lake/raw/day/rows.csv")
     whole = vending.vend(session, wanted, write=False)
     assert whole.place.path == "/lake"
     assert parse_qs(whole.sas)["sdd"] == ["1"] and parse_qs(whole.sas)["sp"] == ["rle"]

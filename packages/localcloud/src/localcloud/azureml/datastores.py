@@ -8,7 +8,7 @@ from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 TYPE = f"{WORKSPACE}/datastores"
 _SECRETS = {

@@ -16,7 +16,7 @@ from localcloud.azureml.common import API_VERSIONS, NAMESPACE, user_error
 from localcloud.core.context import Context
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 TYPE = f"{NAMESPACE}/registries"
 VERSIONS = tuple(version for version in API_VERSIONS if version >= "2022-10-01-preview")

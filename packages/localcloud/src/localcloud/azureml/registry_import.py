@@ -13,7 +13,7 @@ from localcloud.azureml.common import WORKSPACE, user_error
 from localcloud.core.context import Context
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 _SOURCE = re.compile(
     r"azureml://locations/([^/]+)/workspaces/([^/]+)/(models|data|environments)/([^/]+)/versions/([^/]+)", re.IGNORECASE

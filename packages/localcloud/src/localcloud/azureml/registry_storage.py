@@ -19,7 +19,7 @@ from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 DATA_PLANE = "2021-10-01-dataplanepreview"
 VERSIONS = (*registries.VERSIONS, DATA_PLANE)

@@ -11,7 +11,7 @@ from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.azureml.common import WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 from localcloud.core.json import Json
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 _ROOT = "/subscriptions/{subscription}/resourceGroups/{group}/providers/" + WORKSPACE.replace(
     "/workspaces", "/workspaces/{workspace}"

@@ -78,8 +78,11 @@ class Authorizer(Protocol):
 
 
 class BlobStorage(Protocol):
-    """Azurite behind the storage front: localcloud.storage.fabric.StorageFabric. Server-side access, no role check:
-    callers act for a service of Azure, and check the principal themselves where Azure would."""
+    """Azurite behind the storage frontend: localcloud.storage.azurite_accounts.StorageFabric.
+
+    Server-side access, no role check: callers act for a service of Azure, and check the principal themselves where
+    Azure would.
+    """
 
     def blob_url(self, account: str, container: str = "", blob: str = "") -> str:
         """The public address: https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""

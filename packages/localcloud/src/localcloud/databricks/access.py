@@ -13,7 +13,7 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
-from localcloud.databricks import errors, tokens, tree
+from localcloud.databricks import errors, tokens, workspace_objects
 from localcloud.databricks.request import Caller, Workspace
 from localcloud.databricks.store import Documents
 
@@ -63,7 +63,7 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
             principal = context.identities.authenticate(authorization, AUDIENCES)
         except ServiceError as error:
             raise errors.unauthenticated(f"Invalid access token: {error.message}") from error
-    tree.ensure_roots(workspace.documents)
+    workspace_objects.ensure_roots(workspace.documents)
     document = find_principal(workspace.documents, principal.app_id)
     if document is None or "admins" not in document["groups"]:
         if context.authorizer.allows(principal, ADMIN_ACTION, workspace.resource_id):
@@ -133,7 +133,7 @@ def new_principal(documents: Documents, application_id: str, display_name: str) 
         "roles": [],
     }
     documents.put("principal", document["id"], document)
-    tree.ensure_home(documents, application_id)
+    workspace_objects.ensure_home(documents, application_id)
     return document
 
 

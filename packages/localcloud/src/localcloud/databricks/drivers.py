@@ -30,7 +30,7 @@ async def rehearse(tools: launch.SparkTools, conf: dict[str, str], environment: 
     launch.write(file, conf, warm_up=True)
     with (folder / "driver.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *launch.command(tools, "rehearsal", str(file)),
+            *launch.command(tools, "warm_up", str(file)),
             stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env=environment,
             start_new_session=True,
         )  # fmt: skip

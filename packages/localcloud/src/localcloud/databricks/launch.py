@@ -162,7 +162,7 @@ def _with_provider(
 
 
 def command(tools: SparkTools, program: str, *arguments: str) -> list[str]:
-    """Return the command line of a program of the runtime, "driver" or "rehearsal".
+    """Return the command line of a program of the runtime, "driver" or "warm_up".
 
     It sees the environment's packages, and nothing of this checkout.
     """

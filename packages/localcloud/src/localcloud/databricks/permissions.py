@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
-from localcloud.databricks import errors, tree
+from localcloud.databricks import errors, workspace_objects
 from localcloud.databricks.access import find_principal
 from localcloud.databricks.request import Call, Caller
 from localcloud.databricks.store import Documents
@@ -91,8 +91,8 @@ def readable(documents: Documents, caller: Caller) -> Callable[[Json], bool]:
     def check(item: Json) -> bool:
         path = item["path"]
         if path not in known:
-            own = read_acl(documents, tree.acl_type(item), str(item["object_id"]))
-            above = tree.find(documents, tree.parent(path)) if path != "/" else None
+            own = read_acl(documents, workspace_objects.acl_type(item), str(item["object_id"]))
+            above = workspace_objects.find(documents, workspace_objects.parent(path)) if path != "/" else None
             known[path] = caller.is_admin or bool(caller.names() & set(own)) or (above is not None and check(above))
         return known[path]
 
@@ -136,11 +136,12 @@ def _chain(documents: Documents, type_: str, id_: str) -> list[tuple[str, str]]:
     """The object and what it inherits from, nearest first."""
     if SECURABLES[type_].kind != "object":
         return [(type_, id_)]
-    found = tree.by_id(documents, int(id_))
+    found = workspace_objects.by_id(documents, int(id_))
     if found is None:
         return []
     return [
-        (tree.acl_type(item), str(item["object_id"])) for item in [found, *tree.ancestors(documents, found["path"])]
+        (workspace_objects.acl_type(item), str(item["object_id"]))
+        for item in [found, *workspace_objects.ancestors(documents, found["path"])]
     ]
 
 
@@ -150,8 +151,8 @@ def _target(call: Call) -> tuple[Securable, str]:
     if securable is None:
         raise not_emulated(f"permissions of {type_} (of {', '.join(SECURABLES)} it does)")
     if securable.kind == "object":
-        item = tree.by_id(call.documents, int(id_)) if id_.isdigit() else None
-        if item is None or tree.acl_type(item) != type_:
+        item = workspace_objects.by_id(call.documents, int(id_)) if id_.isdigit() else None
+        if item is None or workspace_objects.acl_type(item) != type_:
             raise errors.missing(f"{securable.noun.capitalize()} with id {id_} does not exist.")
     elif call.documents.get(securable.kind, id_) is None:
         raise errors.missing(f"{securable.noun.capitalize()} {id_} does not exist.")

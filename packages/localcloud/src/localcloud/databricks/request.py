@@ -58,7 +58,7 @@ class Runs(Protocol):
 
 
 class PoolInstances(Protocol):
-    """The idle drivers of the instance pools: localcloud.databricks.warm.WarmDrivers."""
+    """The idle drivers of the instance pools: localcloud.databricks.pool_instances.WarmDrivers."""
 
     def pool_changed(self, workspace: Workspace, pool: Json) -> None: ...
 

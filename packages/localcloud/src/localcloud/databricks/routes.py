@@ -41,7 +41,7 @@ from localcloud.databricks.store import Documents, find_everywhere
 from localcloud.databricks.tracking import service as tracking
 from localcloud.databricks.tracking.artifacts import ROUTE as ARTIFACTS
 from localcloud.databricks.tracking.artifacts import Artifacts
-from localcloud.databricks.unity import switch
+from localcloud.databricks.unity import metastore_regions_route
 from localcloud.databricks.unity.regions import MetastoreRegions
 from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
 
@@ -212,7 +212,7 @@ def build_local_routes(services: Services, regions: MetastoreRegions, storage: R
 
     return [
         Route("/_localcloud/databricks/runs/{run_id:int}", run_page),
-        switch.route(services.context, regions),
+        metastore_regions_route.route(services.context, regions),
         storage.route(),
     ]
 

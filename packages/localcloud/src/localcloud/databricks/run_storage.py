@@ -20,7 +20,7 @@ from localcloud.core.errors import ServiceError
 from localcloud.databricks.request import Call, Caller, Services, Workspace
 from localcloud.databricks.unity import vending
 from localcloud.databricks.unity.session import Session, region_of
-from localcloud.databricks.unity.urls import Url
+from localcloud.databricks.unity.storage_urls import Url
 from localcloud.engine.vended_sas import PROVIDER
 
 PATH = "/_localcloud/databricks/run-credentials"

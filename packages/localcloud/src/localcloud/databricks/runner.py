@@ -14,15 +14,15 @@ from typing import Any
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
-from localcloud.databricks import permissions, run_states, secrets_api, tree
+from localcloud.databricks import permissions, run_states, secrets_api, workspace_objects
 from localcloud.databricks.access import caller_of, find_principal
 from localcloud.databricks.drivers import DriverProcess
+from localcloud.databricks.pool_instances import WarmDrivers
 from localcloud.databricks.request import Caller, Workspace, now_ms
 from localcloud.databricks.run_states import Outcome
 from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.store import Documents, workspaces_with
 from localcloud.databricks.tokens import RunTokens
-from localcloud.databricks.warm import WarmDrivers
 
 _log = logging.getLogger("localcloud.databricks")
 
@@ -162,8 +162,8 @@ class Runner:
         caller = caller_of(identity, principal)
         if (refusal := _single_user(task, caller)) is not None:
             return refusal
-        path = tree.normalize(task["notebook_task"]["notebook_path"])
-        notebook = tree.find(documents, path)
+        path = workspace_objects.normalize(task["notebook_task"]["notebook_path"])
+        notebook = workspace_objects.find(documents, path)
         if (
             notebook is None
             or notebook["object_type"] != "NOTEBOOK"
@@ -209,12 +209,12 @@ class Runner:
             spark_conf = resolve(private["spark_conf"])
             mode = private.get("security_mode")
             readable = permissions.readable(documents, caller)
-            await asyncio.to_thread(tree.materialize, documents, folder / "Workspace", readable)
+            await asyncio.to_thread(workspace_objects.materialize, documents, folder / "Workspace", readable)
             notebooks = [
                 item for item in documents.all("object") if item["object_type"] == "NOTEBOOK" and readable(item)
             ]
             assignment: Json = {
-                "notebook_path": tree.normalize(task["notebook_task"]["notebook_path"]),
+                "notebook_path": workspace_objects.normalize(task["notebook_task"]["notebook_path"]),
                 "parameters": task["notebook_task"].get("base_parameters") or {},
                 "tree": str(folder / "Workspace"),
                 "notebooks": {item["path"]: item["language"] for item in notebooks},

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from localcloud.core.context import Context
 from localcloud.databricks import access, store
+from localcloud.databricks.pool_instances import WarmDrivers
 from localcloud.databricks.request import Services
 from localcloud.databricks.routes import build_local_routes, build_routes
 from localcloud.databricks.run_storage import RunStorage
@@ -17,7 +18,6 @@ from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.tracking.artifacts import Artifacts
 from localcloud.databricks.unity import session
 from localcloud.databricks.unity.regions import MetastoreRegions
-from localcloud.databricks.warm import WarmDrivers
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
-from localcloud.databricks import errors, jupyter, permissions, tree
+from localcloud.databricks import errors, jupyter, permissions, workspace_objects
 from localcloud.databricks.request import Call
 
 _LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
@@ -17,8 +17,8 @@ _LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
 
 def import_(call: Call) -> Json:
     """JSON with base64 `content`, or multipart with the bytes (the SDK's `upload`)."""
-    path = tree.normalize(call.text("path"))
-    tree.check_name(path)
+    path = workspace_objects.normalize(call.text("path"))
+    workspace_objects.check_name(path)
     format_ = call.optional_text("format") or "SOURCE"
     content = _content(call)
     language = call.optional_text("language")
@@ -31,8 +31,8 @@ def import_(call: Call) -> Json:
     elif format_ == "AUTO":
         # A recognised extension with a notebook header makes a notebook, whose name has no extension.
         suffix = "." + path.rsplit(".", 1)[-1].lower() if "." in path.rsplit("/", 1)[-1] else ""
-        detected = tree.detect_language(content)
-        if suffix in tree.EXTENSIONS and detected == tree.EXTENSIONS[suffix]:
+        detected = workspace_objects.detect_language(content)
+        if suffix in workspace_objects.EXTENSIONS and detected == workspace_objects.EXTENSIONS[suffix]:
             type_, language, path = "NOTEBOOK", detected, path[: -len(suffix)]
         elif suffix == ".ipynb":
             language, content = jupyter.to_source(content)
@@ -48,10 +48,10 @@ def import_(call: Call) -> Json:
         raise not_emulated(f"workspace/import of format {format_} (of SOURCE, JUPYTER, AUTO and RAW it does)")
     else:
         raise errors.invalid(f"Unsupported format {format_}; choose one of SOURCE, AUTO, RAW, JUPYTER, HTML, DBC.")
-    existing = tree.find(call.documents, path)
-    target = existing or next(iter(tree.ancestors(call.documents, path)))
+    existing = workspace_objects.find(call.documents, path)
+    target = existing or next(iter(workspace_objects.ancestors(call.documents, path)))
     _require(call, target, "CAN_EDIT" if existing else "CAN_MANAGE")
-    tree.write(
+    workspace_objects.write(
         call.documents,
         path,
         content,
@@ -64,7 +64,7 @@ def import_(call: Call) -> Json:
 
 
 def export(call: Call) -> Json | Response:
-    path = tree.normalize(call.text("path"))
+    path = workspace_objects.normalize(call.text("path"))
     item = _readable(call, path)
     format_ = call.optional_text("format") or "SOURCE"
     as_jupyter = format_ == "JUPYTER" and item["object_type"] == "NOTEBOOK"
@@ -84,33 +84,33 @@ def export(call: Call) -> Json | Response:
 
 
 def get_status(call: Call) -> Json:
-    return _render(_readable(call, tree.normalize(call.text("path"))))
+    return _render(_readable(call, workspace_objects.normalize(call.text("path"))))
 
 
 def list_(call: Call) -> Json:
     """A folder's children, or the object itself. Callers see what they can read."""
-    path = tree.normalize(call.text("path"))
-    item = tree.require(call.documents, path)
-    found = tree.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]
+    path = workspace_objects.normalize(call.text("path"))
+    item = workspace_objects.require(call.documents, path)
+    found = workspace_objects.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]
     since = call.number("notebooks_modified_after", 0)
     listed = [_render(each) for each in found if _can_see(call, each) and each["modified_at"] >= since]
     return {"objects": listed} if listed else {}
 
 
 def mkdirs(call: Call) -> Json:
-    path = tree.normalize(call.text("path"))
-    item = tree.find(call.documents, path)
+    path = workspace_objects.normalize(call.text("path"))
+    item = workspace_objects.find(call.documents, path)
     if item is None or item["object_type"] != "DIRECTORY":
         if item is None:
-            _require(call, next(iter(tree.ancestors(call.documents, path))), "CAN_MANAGE")
-        tree.make_directories(call.documents, path, call.caller.name)
+            _require(call, next(iter(workspace_objects.ancestors(call.documents, path))), "CAN_MANAGE")
+        workspace_objects.make_directories(call.documents, path, call.caller.name)
     return {}
 
 
 def delete(call: Call) -> Json:
-    path = tree.normalize(call.text("path"))
-    _require(call, tree.require(call.documents, path), "CAN_MANAGE")
-    tree.remove(call.documents, path, call.flag("recursive"))
+    path = workspace_objects.normalize(call.text("path"))
+    _require(call, workspace_objects.require(call.documents, path), "CAN_MANAGE")
+    workspace_objects.remove(call.documents, path, call.flag("recursive"))
     return {}
 
 
@@ -127,13 +127,13 @@ def _content(call: Call) -> bytes:
 
 
 def _can_see(call: Call, item: Json) -> bool:
-    return item["path"] in tree.ROOTS or permissions.allows(
-        call.documents, call.caller, tree.acl_type(item), str(item["object_id"]), "CAN_READ"
+    return item["path"] in workspace_objects.ROOTS or permissions.allows(
+        call.documents, call.caller, workspace_objects.acl_type(item), str(item["object_id"]), "CAN_READ"
     )
 
 
 def _readable(call: Call, path: str) -> Json:
-    item = tree.find(call.documents, path)
+    item = workspace_objects.find(call.documents, path)
     if item is None or not _can_see(call, item):
         # Databricks does not tell the two apart, lest names leak.
         raise errors.missing(f"Path ({path}) doesn't exist.")
@@ -142,7 +142,7 @@ def _readable(call: Call, path: str) -> Json:
 
 def _require(call: Call, item: Json, level: str) -> None:
     permissions.require(
-        call.documents, call.caller, tree.acl_type(item), str(item["object_id"]), level, f"{item['path']}"
+        call.documents, call.caller, workspace_objects.acl_type(item), str(item["object_id"]), level, f"{item['path']}"
     )
 
 

@@ -18,7 +18,7 @@ from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine.toolchain import Toolchain
 from localcloud.gateway import instance
-from localcloud.storage.fabric import StorageFabric
+from localcloud.storage.azurite_accounts import StorageFabric
 
 _log = logging.getLogger("localcloud.children")
 _STOP_SECONDS = 10

@@ -28,7 +28,7 @@ from localcloud.keyvault import arm as keyvault_types
 from localcloud.keyvault import routes as keyvault_routes
 from localcloud.storage import arm as storage_types
 from localcloud.storage import routes as storage_routes
-from localcloud.storage.fabric import StorageFabric
+from localcloud.storage.azurite_accounts import StorageFabric
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, utils
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
-from localcloud.keyvault.guard import (
+from localcloud.keyvault.authorization import (
     Action,
     Handler,
     VaultCall,

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from localcloud.core.context import Context
 from localcloud.core.errors import not_emulated
-from localcloud.keyvault.guard import Guard, error_response
+from localcloud.keyvault.authorization import Guard, error_response
 from localcloud.keyvault.keys import Keys
 from localcloud.keyvault.secrets import Secrets
 

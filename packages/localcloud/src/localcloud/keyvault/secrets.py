@@ -7,8 +7,7 @@ import time
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
-from localcloud.keyvault.backups import Backups
-from localcloud.keyvault.guard import (
+from localcloud.keyvault.authorization import (
     Action,
     Handler,
     VaultCall,
@@ -19,6 +18,7 @@ from localcloud.keyvault.guard import (
     paged,
     recovery,
 )
+from localcloud.keyvault.backups import Backups
 from localcloud.keyvault.secret_store import Secret, SecretStore
 
 _LARGEST = 25 * 1024

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 import httpx
 
 from localcloud.core.context import Context
-from localcloud.storage.fabric import StorageFabric
+from localcloud.storage.azurite_accounts import StorageFabric
 
 HOP_BY_HOP = frozenset(
     {

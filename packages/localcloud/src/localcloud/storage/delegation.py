@@ -12,8 +12,8 @@ from starlette.responses import Response
 from localcloud.core.context import Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import TENANT_ID
+from localcloud.storage.azurite_accounts import StorageFabric
 from localcloud.storage.delegation_keys import KEY_VERSION, key_value
-from localcloud.storage.fabric import StorageFabric
 
 _LONGEST = timedelta(days=7)
 

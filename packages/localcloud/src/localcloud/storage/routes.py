@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Mount
 
 from localcloud.core.context import Context
-from localcloud.storage.front import StorageFront
+from localcloud.storage.frontend import StorageFront
 
 
 def build_routes(ctx: Context) -> list[BaseRoute]:

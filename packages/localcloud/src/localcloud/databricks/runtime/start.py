@@ -1,7 +1,7 @@
 """Starts a module of this folder as a program, in the environment that has the runtime's packages:
 
     python -I -u start.py driver LAUNCH.json EVENTS_FD
-    python -I -u start.py rehearsal LAUNCH.json
+    python -I -u start.py warm_up LAUNCH.json
 
 This folder becomes the package `databricks_driver`, and no folder is added to sys.path: notebooks can import nothing of
 the project that localcloud is a part of.

@@ -13,7 +13,7 @@ from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 from localcloud.core.tracking import TrackingServer
-from localcloud.databricks import errors, permissions, tree
+from localcloud.databricks import errors, permissions, workspace_objects
 from localcloud.databricks.request import Call
 
 
@@ -22,7 +22,9 @@ def may(call: Call, name: str, level: str) -> bool:
     guard = _guard(call, name)
     if guard is None:
         return call.caller.is_admin
-    return permissions.allows(call.documents, call.caller, tree.acl_type(guard), str(guard["object_id"]), level)
+    return permissions.allows(
+        call.documents, call.caller, workspace_objects.acl_type(guard), str(guard["object_id"]), level
+    )
 
 
 def require(call: Call, name: str, level: str) -> None:
@@ -39,7 +41,7 @@ async def create(call: Call, server: TrackingServer, workspace: Resource) -> Jso
     if call.optional_text("artifact_location"):
         raise not_emulated("MLflow experiments with an artifact_location of their own")
     name = _path(call, "name")
-    item = tree.find(call.documents, name)
+    item = workspace_objects.find(call.documents, name)
     if item is not None and item["object_type"] == "NOTEBOOK":
         require(call, name, "CAN_EDIT")
     else:
@@ -61,10 +63,10 @@ def new_place(call: Call, field: str) -> str:
     caller cannot put one.
     """
     name = _path(call, field)
-    if tree.find(call.documents, name) is not None:
+    if workspace_objects.find(call.documents, name) is not None:
         raise ServiceError(400, "RESOURCE_ALREADY_EXISTS", f"Node named '{name}' already exists.")
-    if tree.find(call.documents, tree.parent(name)) is None:
-        raise errors.missing(f"Workspace directory '{tree.parent(name)}' not found.")
+    if workspace_objects.find(call.documents, workspace_objects.parent(name)) is None:
+        raise errors.missing(f"Workspace directory '{workspace_objects.parent(name)}' not found.")
     require(call, name, "CAN_EDIT")
     return name
 
@@ -76,14 +78,14 @@ def _path(call: Call, field: str) -> str:
             f"Got an invalid experiment name '{name}'. An experiment name must be an absolute path within the"
             " Databricks workspace. E.g. '/Users/<some-username>/my-experiment'."
         )
-    return tree.normalize(name)
+    return workspace_objects.normalize(name)
 
 
 def _guard(call: Call, name: str) -> Json | None:
     """Return the notebook or folder whose permissions are the experiment's: the nearest folder that still exists."""
     path = name if name.startswith("/") else "/"
-    item = tree.find(call.documents, path)
+    item = workspace_objects.find(call.documents, path)
     while item is None and path != "/":
-        path = tree.parent(path)
-        item = tree.find(call.documents, path)
+        path = workspace_objects.parent(path)
+        item = workspace_objects.find(call.documents, path)
     return item

@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, privileges, refusals
+from localcloud.databricks.unity import errors, listing, privileges
 from localcloud.databricks.unity.securables import BY_TYPE, CATALOG, Securable
 from localcloud.databricks.unity.session import Session
 
@@ -69,7 +69,7 @@ def _list(call: Call, field: str) -> list[Any]:
 
 def _workspace(session: Session, number: Any) -> str:
     if not str(number).isdecimal() or not session.is_attached(int(number)):
-        raise refusals.invalid(f"Workspace {number} is not assigned to metastore {session.info['name']}.")
+        raise errors.invalid(f"Workspace {number} is not assigned to metastore {session.info['name']}.")
     return str(number)
 
 
@@ -77,7 +77,7 @@ def _type(securable: Securable, entry: Json) -> str:
     type_ = str(entry.get("binding_type") or _READ_WRITE)
     allowed = (_READ_WRITE, _READ_ONLY) if securable is CATALOG else (_READ_WRITE,)
     if type_ not in allowed:
-        raise refusals.invalid(f"binding_type of a {securable.noun} must be {' or '.join(allowed)}, got {type_}.")
+        raise errors.invalid(f"binding_type of a {securable.noun} must be {' or '.join(allowed)}, got {type_}.")
     return type_
 
 

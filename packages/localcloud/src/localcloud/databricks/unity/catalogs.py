@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals
+from localcloud.databricks.unity import errors, listing, managed, ownership, privileges
 from localcloud.databricks.unity.securables import CATALOG, METASTORE, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import SYSTEM, Session
 
@@ -22,7 +22,7 @@ def create(call: Call) -> Json:
     given = listing.fields(call, "catalogs", _FIELDS)
     name = listing.new_name(call, "CreateCatalog", "CatalogInfo.name")
     if session.find(CATALOG, name) is not None:
-        raise refusals.exists(CATALOG, name)
+        raise errors.exists(CATALOG, name)
     id_ = str(uuid.uuid4())
     fields: dict[str, Any] = {"id": id_, "catalog_type": "MANAGED_CATALOG", "securable_kind": "CATALOG_STANDARD"}
     if not given.get("storage_root"):
@@ -61,7 +61,7 @@ def delete(call: Call) -> Json:
     schemas = session.within(SCHEMA, name)
     content = [one for one in schemas if one["name"] != INFORMATION_SCHEMA]
     if content and not call.flag("force"):
-        raise refusals.not_empty(CATALOG, name, f"{len(content)} schema(s)")
+        raise errors.not_empty(CATALOG, name, f"{len(content)} schema(s)")
     with session.documents.database.transaction():
         for securable in (VOLUME, SCHEMA):
             for one in session.within(securable, name):

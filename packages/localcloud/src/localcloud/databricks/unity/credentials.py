@@ -6,7 +6,7 @@ import uuid
 
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage, urls
+from localcloud.databricks.unity import errors, listing, ownership, privileges, storage, storage_urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, METASTORE, STORAGE_CREDENTIAL
 from localcloud.databricks.unity.session import Session
 
@@ -24,7 +24,7 @@ def create(call: Call) -> Json:
     given = listing.fields(call, "storage credentials", _FIELDS, ("skip_validation",))
     name = listing.new_name(call, "CreateStorageCredential", "StorageCredentialInfo.name")
     if "azure_managed_identity" not in given:
-        raise refusals.required("CreateStorageCredential", "azure_managed_identity")
+        raise errors.required("CreateStorageCredential", "azure_managed_identity")
     kept = storage.identity(session, given["azure_managed_identity"]) | {"credential_id": str(uuid.uuid4())}
     fields = {
         "id": str(uuid.uuid4()),
@@ -81,22 +81,22 @@ async def validate(call: Call) -> Json:
     elif "azure_managed_identity" in given:
         credential = {"azure_managed_identity": storage.identity(session, given["azure_managed_identity"])}
     else:
-        raise refusals.required("ValidateStorageCredential", "storage_credential_name")
+        raise errors.required("ValidateStorageCredential", "storage_credential_name")
     location = given.get("external_location_name")
     found = session.get(EXTERNAL_LOCATION, location) if location else None
     if "url" in given:
-        url = urls.parse(given["url"])
-        urls.refuse_overlap(session, url, found["name"] if found else "", "ValidateStorageCredential")
+        url = storage_urls.parse(given["url"])
+        storage_urls.refuse_overlap(session, url, found["name"] if found else "", "ValidateStorageCredential")
     elif found is not None:
-        url = urls.parse(found["url"])
+        url = storage_urls.parse(found["url"])
     else:
-        raise refusals.required("ValidateStorageCredential", "url")
+        raise errors.required("ValidateStorageCredential", "url")
     tried = await storage.trial(session, url, credential, read_only=given.get("read_only", False))
     results: list[Json] = []
     for operation, failure in tried.items():
         result: Json = {"operation": operation, "result": "FAIL" if failure else "PASS"}
         if failure:
-            result["message"] = str(refusals.storage_refused(operation, str(url), failure).message)
+            result["message"] = str(errors.storage_refused(operation, str(url), failure).message)
         results.append(result)
     return {"isDir": True, "results": results}
 
@@ -104,7 +104,7 @@ async def validate(call: Call) -> Json:
 def _refuse_in_use(session: Session, name: str, advice: str) -> None:
     uses = sum(one["credential_name"] == name for one in session.all(EXTERNAL_LOCATION))
     if uses:
-        raise refusals.in_use(
+        raise errors.in_use(
             f"Storage credential '{name}' has 0 directly dependent external table(s) and {uses} dependent storage"
             f" location(s). {advice}"
         )

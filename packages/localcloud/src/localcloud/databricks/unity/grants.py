@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, privileges, refusals
+from localcloud.databricks.unity import errors, listing, privileges
 from localcloud.databricks.unity.securables import ALL, BY_TYPE, METASTORE, Securable, chain
 from localcloud.databricks.unity.session import Session
 
@@ -36,14 +36,14 @@ def update(call: Call) -> Json:
     """Changes by principal; all of them or none."""
     session, securable, name = _target(call)
     if not privileges.manages(session, securable, name):
-        raise refusals.lacks("MANAGE", securable, name)
+        raise errors.lacks("MANAGE", securable, name)
     changes = call.parameters.get("changes") or []
     granted = session.grants(securable, name)
     for change in changes:
         principal = _known(session, str(change.get("principal") or ""), granted)
         add, remove = (_privileges(securable, change.get(field)) for field in ("add", "remove"))
         if add & remove:
-            raise refusals.invalid(f"Duplicate privileges to add and delete for principal {principal}.")
+            raise errors.invalid(f"Duplicate privileges to add and delete for principal {principal}.")
         held = set() if ALL in remove else set(granted.get(principal, ())) - remove
         granted[principal] = sorted(held | add)
     granted = {principal: held for principal, held in granted.items() if held}
@@ -103,10 +103,10 @@ def _visible(
 def _privileges(securable: Securable, given: Any) -> set[str]:
     """Names with spaces are taken too. Raises INVALID_PARAMETER_VALUE for what cannot be granted on the object."""
     if not isinstance(given or [], list):
-        raise refusals.invalid(f"Privileges must be given as a list, got {given!r}.")
+        raise errors.invalid(f"Privileges must be given as a list, got {given!r}.")
     names = {str(one).upper().replace(" ", "_") for one in given or []}
     if wrong := sorted(names - securable.privileges):
-        raise refusals.no_such_privilege(securable, wrong[0])
+        raise errors.no_such_privilege(securable, wrong[0])
     return names
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity import errors
 
 PAGE = 1000
 """The service's own page length, which it does not publish for most lists."""
@@ -27,7 +27,7 @@ def page(
     """
     asked = call.number(size, -1) if size in call.parameters else None
     if asked is not None and (asked < 0 or 0 < asked < least):
-        raise refusals.invalid(f"{size} must be 0 or at least {least}, got {call.parameters[size]}.")
+        raise errors.invalid(f"{size} must be 0 or at least {least}, got {call.parameters[size]}.")
     ordered = sorted(items, key=name_of)
     if token := call.optional_text("page_token"):
         after = _opened(token)
@@ -43,21 +43,21 @@ def _opened(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError:  # not base64, not ASCII, or not UTF-8 once opened
-        raise refusals.invalid(f"Invalid page token: {token}") from None
+        raise errors.invalid(f"Invalid page token: {token}") from None
 
 
 def new_name(call: Call, rpc: str, field: str) -> str:
     """The name in the body, in lower case as Unity Catalog keeps names."""
     name = str(call.parameters.get("name") or "")
     if _NAME.fullmatch(name) is None:
-        raise refusals.bad_name(rpc, field, name)
+        raise errors.bad_name(rpc, field, name)
     return name.lower()
 
 
 def required(call: Call, rpc: str, field: str) -> str:
     value = call.parameters.get(field)
     if not isinstance(value, str) or not value:
-        raise refusals.required(rpc, field)
+        raise errors.required(rpc, field)
     return value
 
 
@@ -72,6 +72,6 @@ def fields(call: Call, what: str, known: Mapping[str, type], ignored: Sequence[s
         if value is None:
             continue
         if not isinstance(value, kind):
-            raise refusals.invalid(f"Field '{name}' of {what} must be of type {kind.__name__}, got {value!r}.")
+            raise errors.invalid(f"Field '{name}' of {what} must be of type {kind.__name__}, got {value!r}.")
         given[name] = value
     return given

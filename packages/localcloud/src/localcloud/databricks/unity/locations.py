@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, ownership, privileges, refusals, storage, urls
+from localcloud.databricks.unity import errors, listing, ownership, privileges, storage, storage_urls
 from localcloud.databricks.unity.securables import (
     CATALOG,
     EXTERNAL_LOCATION,
@@ -17,7 +17,7 @@ from localcloud.databricks.unity.securables import (
     VOLUME,
 )  # fmt: skip
 from localcloud.databricks.unity.session import Session
-from localcloud.databricks.unity.urls import Url
+from localcloud.databricks.unity.storage_urls import Url
 
 _SHARED: dict[str, type] = {"url": str, "credential_name": str, "comment": str, "read_only": bool, "fallback": bool}
 _CREATE, _UPDATE = "CreateExternalLocation", "UpdateExternalLocation"
@@ -29,15 +29,15 @@ async def create(call: Call) -> Json:
     given = listing.fields(call, "external locations", {"name": str, **_SHARED}, ("skip_validation",))
     name = listing.new_name(call, _CREATE, "ExternalLocationInfo.name")
     listing.required(call, _CREATE, "credential_name")
-    url = urls.parse(listing.required(call, _CREATE, "url"))
+    url = storage_urls.parse(listing.required(call, _CREATE, "url"))
     if session.find(EXTERNAL_LOCATION, name) is not None:
-        raise refusals.exists(EXTERNAL_LOCATION, name)
+        raise errors.exists(EXTERNAL_LOCATION, name)
     credential = _credential(session, given["credential_name"])
-    urls.refuse_overlap(session, url, name, _CREATE)
+    storage_urls.refuse_overlap(session, url, name, _CREATE)
     read_only = given.get("read_only", False)
     if not call.flag("skip_validation"):
         await storage.check(session, url, credential, read_only=read_only)
-        urls.refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
+        storage_urls.refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
     fields: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "url": str(url),
@@ -65,15 +65,15 @@ async def update(call: Call) -> Json:
     known = _SHARED | ownership.FIELDS
     given = listing.fields(call, "changes of external locations", known, ("skip_validation", "force"))
     changes = ownership.changes(session, EXTERNAL_LOCATION, given)
-    before = urls.parse(found["url"])
-    url = urls.parse(changes["url"]) if "url" in changes else before
+    before = storage_urls.parse(found["url"])
+    url = storage_urls.parse(changes["url"]) if "url" in changes else before
     name = str(changes.get("credential_name") or found["credential_name"])
     same = name == found["credential_name"]
     credential = session.find(STORAGE_CREDENTIAL, name) if same else _credential(session, name)
     if url != before:
-        urls.refuse_overlap(session, url, found["name"], _UPDATE)
+        storage_urls.refuse_overlap(session, url, found["name"], _UPDATE)
         if any(_dependents(session, before).values()) and not call.flag("force"):
-            raise refusals.in_use(
+            raise errors.in_use(
                 "External Location has dependent catalogs, schemas, managed or external tables/volumes; use force"
                 " option to update url anyway"
             )
@@ -81,11 +81,11 @@ async def update(call: Call) -> Json:
     moved = url != before or not same or (found["read_only"] and not read_only)
     if moved and not call.flag("skip_validation"):
         if credential is None:
-            raise refusals.missing(STORAGE_CREDENTIAL, name)
+            raise errors.missing(STORAGE_CREDENTIAL, name)
         await storage.check(session, url, credential, read_only=read_only)
         found = session.get(EXTERNAL_LOCATION, found["name"])  # it may have been deleted or changed meanwhile
         if url != before:
-            urls.refuse_overlap(session, url, found["name"], _UPDATE)
+            storage_urls.refuse_overlap(session, url, found["name"], _UPDATE)
     if credential is not None:
         changes |= {"credential_name": credential["name"], "credential_id": credential["id"]}
     return session.change(EXTERNAL_LOCATION, found, changes | {"url": str(url)})
@@ -93,11 +93,11 @@ async def update(call: Call) -> Json:
 
 def delete(call: Call) -> Json:
     session, found = ownership.owned(call, EXTERNAL_LOCATION)
-    uses = _dependents(session, urls.parse(found["url"]))
+    uses = _dependents(session, storage_urls.parse(found["url"]))
     if any(uses.values()) and not call.flag("force"):
         counts = ", ".join(f"{count} dependent {what}" for what, count in uses.items())
         head, _, last = counts.rpartition(", ")
-        raise refusals.in_use(
+        raise errors.in_use(
             f"Cannot delete external location (name = {found['name']}) because the location has {head}, and {last}. You"
             " may use force option to delete it but the managed storage data under this location cannot be purged by"
             " Unity Catalog anymore."
@@ -117,7 +117,7 @@ def _dependents(session: Session, url: Url) -> dict[str, int]:
     """How many of each type keep their data at the location, as the service counts them up."""
 
     def at(document: Json, field: str) -> bool:
-        return bool(document.get(field)) and url.holds(urls.parse(document[field]))
+        return bool(document.get(field)) and url.holds(storage_urls.parse(document[field]))
 
     volumes = [one for one in session.all(VOLUME) if at(one, "storage_location")]
     return {

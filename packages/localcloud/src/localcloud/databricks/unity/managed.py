@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from localcloud.core.json import Json
 from localcloud.databricks.errors import DetailedError
-from localcloud.databricks.unity import privileges, refusals, urls
+from localcloud.databricks.unity import errors, privileges, storage_urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, Securable
 from localcloud.databricks.unity.session import Session
-from localcloud.databricks.unity.urls import Url
+from localcloud.databricks.unity.storage_urls import Url
 
 
 def storage(session: Session, securable: Securable, id_: str, root: str) -> Json:
@@ -27,17 +27,17 @@ def place(session: Session, address: str, privilege: str) -> Url:
     Raises INVALID_PARAMETER_VALUE outside of every one, PERMISSION_DENIED for who lacks the privilege on it or where it
     is not open to the workspace.
     """
-    url = urls.parse(address)
-    location = urls.location_of(session, url)
+    url = storage_urls.parse(address)
+    location = storage_urls.location_of(session, url)
     if location is None:
-        raise refusals.invalid(f"No parent external location found for path '{url}'. Please create one first.")
+        raise errors.invalid(f"No parent external location found for path '{url}'. Please create one first.")
     session.get(EXTERNAL_LOCATION, location["name"])
     privileges.require(session, EXTERNAL_LOCATION, location["name"], privilege)
     return url
 
 
 def no_storage() -> DetailedError:
-    return refusals.in_use(
+    return errors.in_use(
         "Metastore storage root URL does not exist. Default Storage is enabled in your account. You can use the UI to"
         " create a new catalog using Default Storage, or please provide a storage location for the catalog (for example"
         " 'CREATE CATALOG myCatalog MANAGED LOCATION '<location-path>'')."

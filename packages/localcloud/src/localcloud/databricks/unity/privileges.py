@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from localcloud.core.json import Json
-from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.securables import ALL, NOT_IN_ALL, Securable, chain
 from localcloud.databricks.unity.session import Session
 
@@ -31,19 +31,19 @@ def require(session: Session, securable: Securable, name: str, privilege: str) -
     """Raises PERMISSION_DENIED that names the privilege; what the object is in must be open to the caller first."""
     enter(session, securable, name)
     if not holds(session, securable, name, privilege):
-        raise refusals.lacks(privilege, securable, name)
+        raise errors.lacks(privilege, securable, name)
 
 
 def enter(session: Session, securable: Securable, name: str) -> None:
     """Raises PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
     for one, full_name in _closed(session, securable, name):
-        raise refusals.lacks(one.use, one, full_name)
+        raise errors.lacks(one.use, one, full_name)
 
 
 def require_sight(session: Session, securable: Securable, name: str) -> None:
     enter(session, securable, name)
     if not sees(session, securable, name):
-        raise refusals.lacks(securable.use or "BROWSE", securable, name)
+        raise errors.lacks(securable.use or "BROWSE", securable, name)
 
 
 def only_browses(session: Session, securable: Securable, name: str) -> bool:
@@ -55,7 +55,7 @@ def only_browses(session: Session, securable: Securable, name: str) -> bool:
 def require_owner(session: Session, securable: Securable, name: str) -> None:
     """Raises PERMISSION_DENIED for who neither owns the object, or what it is in, nor has MANAGE."""
     if not manages(session, securable, name):
-        raise refusals.not_owner(securable, name)
+        raise errors.not_owner(securable, name)
 
 
 def _closed(session: Session, securable: Securable, name: str) -> Iterator[tuple[Securable, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from localcloud.core.json import Json
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals
+from localcloud.databricks.unity import errors, listing, managed, ownership, privileges
 from localcloud.databricks.unity.catalogs import INFORMATION_SCHEMA
 from localcloud.databricks.unity.securables import CATALOG, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import Session
@@ -24,7 +24,7 @@ def create(call: Call) -> Json:
     privileges.require(session, CATALOG, catalog["name"], "CREATE_SCHEMA")
     name = f"{catalog['name']}.{listing.new_name(call, 'CreateSchema', 'SchemaInfo.name')}"
     if session.find(SCHEMA, name) is not None:
-        raise refusals.exists(SCHEMA, name)
+        raise errors.exists(SCHEMA, name)
     id_ = str(uuid.uuid4())
     fields: dict[str, Any] = {
         "schema_id": id_,
@@ -63,7 +63,7 @@ def delete(call: Call) -> Json:
     volumes = session.within(VOLUME, name)
     if volumes and not call.flag("force"):
         content = f"0 tables(s), 0 functions(s), {len(volumes)} volumes(s)"
-        raise refusals.not_empty(SCHEMA, name, content)
+        raise errors.not_empty(SCHEMA, name, content)
     with session.documents.database.transaction():
         for one in volumes:
             session.remove(VOLUME, one["full_name"])
@@ -73,4 +73,4 @@ def delete(call: Call) -> Json:
 
 def _refuse_system(schema: Json) -> None:
     if schema["name"] == INFORMATION_SCHEMA:
-        raise refusals.not_owner(SCHEMA, schema["full_name"])
+        raise errors.not_owner(SCHEMA, schema["full_name"])

@@ -16,7 +16,7 @@ from localcloud.core.json import Json
 from localcloud.databricks.access import all_workspaces, find_principal
 from localcloud.databricks.request import Call, Workspace, now_ms
 from localcloud.databricks.store import Documents, workspaces_with
-from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.securables import METASTORE, Securable, chain
 
 ACCOUNT_ID = "b7c1c7de-52a4-4f0b-8d0b-9a4f6f0f7a11"
@@ -46,7 +46,7 @@ class Session:
         context, workspace = call.services.context, call.workspace
         region = region_of(context, workspace)
         if not call.services.regions.has(region):
-            raise refusals.no_metastore()
+            raise errors.no_metastore()
         documents = Documents(context.database, f"metastore@{region}")
         info = documents.get(_INFO, "metastore") or _make(documents, region)
         admins = f"_workspace_admins_databricks_{ACCOUNT_ID}_workspace_{workspace.id}"
@@ -76,9 +76,9 @@ class Session:
         for one, full_name in reversed(chain(securable, name)):
             document = self.find(one, full_name) if len(full_name.split(".")) == one.parts else None
             if document is None:
-                raise refusals.missing(one, full_name)
+                raise errors.missing(one, full_name)
             if bound and not self.is_bound(one, document):
-                raise refusals.not_here(one, document["full_name"])
+                raise errors.not_here(one, document["full_name"])
             found = document
         return found
 
@@ -93,7 +93,7 @@ class Session:
         """A new object as the service shows it. Raises *_ALREADY_EXISTS."""
         name = name.lower()
         if self.find(securable, name) is not None:
-            raise refusals.exists(securable, name)
+            raise errors.exists(securable, name)
         now, me = now_ms(), self.call.caller.name
         document: Json = {
             "name": name.rsplit(".", 1)[-1],
@@ -156,7 +156,7 @@ class Session:
             for user in workspace.documents.all("user"):
                 if user["userName"].lower() == name.lower():
                     return str(user["userName"])
-        raise refusals.no_principal(name)
+        raise errors.no_principal(name)
 
     def _ref(self, securable: Securable, name: str) -> str:
         return "metastore" if securable is METASTORE else f"{securable.type}/{_key(name)}"

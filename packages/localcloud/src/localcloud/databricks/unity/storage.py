@@ -16,9 +16,9 @@ from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 from localcloud.core.settings import TENANT_ID
 from localcloud.databricks.errors import DetailedError
-from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.session import Session
-from localcloud.databricks.unity.urls import Url
+from localcloud.databricks.unity.storage_urls import Url
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 _BLOBS = f"{ACCOUNT}/blobServices/containers/blobs"
@@ -43,14 +43,14 @@ def identity(session: Session, given: Json) -> Json:
     """
     connector_id = str(given.get("access_connector_id") or "")
     if _CONNECTOR.fullmatch(connector_id) is None:
-        raise refusals.invalid(
+        raise errors.invalid(
             f"The access_connector_id '{connector_id}' is not valid: use /subscriptions/{{guid}}/resourceGroups/"
             "{rg-name}/providers/Microsoft.Databricks/accessConnectors/{connector-name}"
         )
     context = session.context
     connector = context.resources.get(connector_id)
     if connector is None:
-        raise refusals.invalid(f"The Azure Databricks Access Connector '{connector_id}' could not be found.")
+        raise errors.invalid(f"The Azure Databricks Access Connector '{connector_id}' could not be found.")
     writes = "Microsoft.Databricks/accessConnectors/write"
     if not context.authorizer.allows(session.call.caller.principal, writes, connector.id):
         raise DetailedError(
@@ -64,7 +64,7 @@ def identity(session: Session, given: Json) -> Json:
         kept["managed_identity_id"] = str(managed)
     if _principal(context, kept) is None:
         named = managed or "a system-assigned managed identity"
-        raise refusals.invalid(f"The Azure Databricks Access Connector '{connector_id}' does not have {named}.")
+        raise errors.invalid(f"The Azure Databricks Access Connector '{connector_id}' does not have {named}.")
     return kept
 
 
@@ -72,7 +72,7 @@ async def check(session: Session, url: Url, credential: Json, *, read_only: bool
     """Raises PERMISSION_DENIED naming the first thing that the identity cannot do at the url."""
     for operation, failure in (await trial(session, url, credential, read_only=read_only)).items():
         if failure:
-            raise refusals.storage_refused(operation, str(url), failure)
+            raise errors.storage_refused(operation, str(url), failure)
 
 
 async def trial(session: Session, url: Url, credential: Json, *, read_only: bool) -> dict[str, str]:
@@ -131,7 +131,7 @@ def delegator(session: Session, url: Url, credential: Json, operation: str) -> t
         failure = _FORBIDDEN
     else:
         return account, principal
-    raise refusals.storage_refused(operation, str(url), failure)
+    raise errors.storage_refused(operation, str(url), failure)
 
 
 def _principal(context: Context, identity: Json) -> Principal | None:

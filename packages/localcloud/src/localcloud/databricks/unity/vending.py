@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from localcloud.core.errors import not_emulated
-from localcloud.databricks.unity import privileges, refusals, storage, urls
+from localcloud.databricks.unity import errors, privileges, storage, storage_urls
 from localcloud.databricks.unity.securables import EXTERNAL_LOCATION, STORAGE_CREDENTIAL, VOLUME
 from localcloud.databricks.unity.session import Session
-from localcloud.databricks.unity.urls import Url
+from localcloud.databricks.unity.storage_urls import Url
 
 LIFETIME = timedelta(minutes=15)
 _READ, _WRITE = "rle", "acwdm"
@@ -35,7 +35,7 @@ def accounts(session: Session) -> dict[str, bool]:
     found = {}
     for location in session.all(EXTERNAL_LOCATION):
         if session.is_bound(EXTERNAL_LOCATION, location):
-            name = urls.parse(location["url"]).account
+            name = storage_urls.parse(location["url"]).account
             account = session.context.resources.named(storage.ACCOUNT, name)
             found[name] = account is not None and account.properties.get("isHnsEnabled") is True
     return found
@@ -49,22 +49,22 @@ def vend(session: Session, url: Url, *, write: bool) -> Credential:
     its role; LOCATION_OVERLAP for managed storage, which is reached through its tables and volumes alone
     (kb.databricks.com "overlaps with managed storage error").
     """
-    location = urls.location_of(session, url)
+    location = storage_urls.location_of(session, url)
     if location is None:
-        raise refusals.no_location(str(url))
+        raise errors.no_location(str(url))
     session.get(EXTERNAL_LOCATION, location["name"])
     privilege = "WRITE_FILES" if write else "READ_FILES"
     privileges.require(session, EXTERNAL_LOCATION, location["name"], privilege)
     credential = session.get(STORAGE_CREDENTIAL, location["credential_name"], bound=False)
     if write and (location["read_only"] or credential["read_only"]):
-        raise refusals.read_only(location["name"])
-    kept = list(urls.managed(session))
+        raise errors.read_only(location["name"])
+    kept = list(storage_urls.managed(session))
     if any(url.overlaps(managed) for managed in kept):
-        raise refusals.overlap(str(url), "CheckPathAccess", "managed storage")
-    volumes = [urls.parse(volume["storage_location"]) for volume in session.all(VOLUME)]
+        raise errors.overlap(str(url), "CheckPathAccess", "managed storage")
+    volumes = [storage_urls.parse(volume["storage_location"]) for volume in session.all(VOLUME)]
     if any(volume.overlaps(url) for volume in volumes):
         raise not_emulated("reaching a volume's files by their abfss address")
-    place = _scope(urls.parse(location["url"]), url, [*kept, *volumes])
+    place = _scope(storage_urls.parse(location["url"]), url, [*kept, *volumes])
     account, principal = storage.delegator(session, url, credential, "WRITE" if write else "READ")
     sas, expires = session.context.storage.directory_sas(
         account.name, url.container, place.path.strip("/"), object_id=principal.object_id,

@@ -12,7 +12,7 @@ from typing import Any
 from localcloud.core.json import Json
 from localcloud.databricks.errors import DetailedError
 from localcloud.databricks.request import Call
-from localcloud.databricks.unity import listing, managed, ownership, privileges, refusals, urls
+from localcloud.databricks.unity import errors, listing, managed, ownership, privileges, storage_urls
 from localcloud.databricks.unity.securables import CATALOG, SCHEMA, VOLUME
 from localcloud.databricks.unity.session import Session
 
@@ -30,10 +30,10 @@ def create(call: Call) -> Json:
     privileges.require(session, SCHEMA, schema["full_name"], "CREATE_VOLUME")
     name = f"{schema['full_name']}.{listing.new_name(call, _CREATE, 'VolumeInfo.name')}"
     if session.find(VOLUME, name) is not None:
-        raise refusals.exists(VOLUME, name)
+        raise errors.exists(VOLUME, name)
     id_, kind = str(uuid.uuid4()), listing.required(call, _CREATE, "volume_type")
     if kind not in {"EXTERNAL", "MANAGED"}:
-        raise refusals.invalid(f"volume_type must be EXTERNAL or MANAGED, got {kind}.")
+        raise errors.invalid(f"volume_type must be EXTERNAL or MANAGED, got {kind}.")
     fields: dict[str, Any] = {
         "volume_id": id_,
         "volume_type": kind,
@@ -88,17 +88,17 @@ def _schema(session: Session, call: Call, rpc: str) -> Json:
 
 def _external(session: Session, call: Call) -> str:
     url = managed.place(session, listing.required(call, _CREATE, "storage_location"), "CREATE_EXTERNAL_VOLUME")
-    if any(url.overlaps(other) for other in urls.managed(session)):
-        raise refusals.overlap(str(url), _CREATE, "managed storage")
+    if any(url.overlaps(other) for other in storage_urls.managed(session)):
+        raise errors.overlap(str(url), _CREATE, "managed storage")
     for other in session.all(VOLUME):
-        if other["volume_type"] == "EXTERNAL" and urls.parse(other["storage_location"]).overlaps(url):
+        if other["volume_type"] == "EXTERNAL" and storage_urls.parse(other["storage_location"]).overlaps(url):
             conflict = f" Conflicting tables/volumes: {other['full_name']}."
-            raise refusals.overlap(str(url), _CREATE, "other external tables or volumes", conflict)
+            raise errors.overlap(str(url), _CREATE, "other external tables or volumes", conflict)
     return str(url)
 
 
 def _managed(session: Session, schema: Json, id_: str, given: Json) -> str:
     if "storage_location" in given:
-        raise refusals.invalid("CreateVolume storage_location can not be provided.")
+        raise errors.invalid("CreateVolume storage_location can not be provided.")
     place = schema.get("storage_location") or session.get(CATALOG, schema["catalog_name"])["storage_location"]
     return f"{place}/volumes/{id_}"

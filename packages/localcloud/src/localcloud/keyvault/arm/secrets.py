@@ -9,7 +9,7 @@ from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 from localcloud.keyvault.arm.objects import VaultObjects
 from localcloud.keyvault.arm.vaults import VAULT, VERSIONS
-from localcloud.keyvault.guard import held
+from localcloud.keyvault.authorization import held
 from localcloud.keyvault.secret_store import Secret, SecretStore
 
 SECRET = f"{VAULT}/secrets"

@@ -17,7 +17,7 @@ from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
 from localcloud.storage.arm import account_rules as storage_rules
 from localcloud.storage.arm.redundancy import check_redundancy
-from localcloud.storage.fabric import fabric_of
+from localcloud.storage.azurite_accounts import fabric_of
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 SERVICE = f"{ACCOUNT}/blobServices"

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.core.resource import Resource
+from localcloud.storage.authorization import Gate
 from localcloud.storage.azurite import Azurite
 from localcloud.storage.dfs.access import SUPERUSER
 from localcloud.storage.dfs.blobs import Blobs
 from localcloud.storage.dfs.errors import VERSION, refused
 from localcloud.storage.dfs.tree import Turns
-from localcloud.storage.gate import Gate
 from localcloud.storage.operations import Target
 
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")

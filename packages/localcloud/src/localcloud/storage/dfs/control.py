@@ -9,10 +9,10 @@ import httpx
 from starlette.responses import Response
 
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.storage.authorization import Demand
 from localcloud.storage.dfs import access, conditions, needs, properties, tree
 from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused
-from localcloud.storage.gate import Demand
 from localcloud.storage.listing import ACCESS
 
 _REMOVED = re.compile(r"(default:)?(user|group|mask|other)(:[^:,|]*)?")

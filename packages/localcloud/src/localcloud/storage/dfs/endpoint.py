@@ -11,13 +11,13 @@ from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.core.resource import Resource
 from localcloud.storage import errors
+from localcloud.storage.authorization import Gate, check_name, query_of
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
+from localcloud.storage.azurite_accounts import StorageFabric
 from localcloud.storage.dfs import filesystems, listing, paths, rename, signature, updates
 from localcloud.storage.dfs.call import Call, target_of
 from localcloud.storage.dfs.needs import Operation, demands_of, operation_of, renamed
 from localcloud.storage.dfs.tree import Turns
-from localcloud.storage.fabric import StorageFabric
-from localcloud.storage.gate import Gate, check_name, query_of
 from localcloud.storage.operations import Target
 
 _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from enum import Enum
 from urllib.parse import unquote
 
+from localcloud.storage.authorization import Demand
 from localcloud.storage.dfs.errors import refused
-from localcloud.storage.gate import Demand
 from localcloud.storage.operations import Need, Target
 
 _CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"

@@ -1,6 +1,6 @@
 """Starts Spark, warms it up and stops it in order, so that its JVM can write what it was told to write at exit.
 
-python -I -u start.py rehearsal LAUNCH.json
+python -I -u start.py warm_up LAUNCH.json
 """
 
 from __future__ import annotations

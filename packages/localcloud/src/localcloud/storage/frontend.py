@@ -21,11 +21,11 @@ from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.resource import Resource
 from localcloud.core.streams import body_of, has_body, streamed
 from localcloud.storage import batches, delegation, delegation_keys, errors, listing
+from localcloud.storage.authorization import ACCOUNT_TYPE, Demand, Gate, check_name, query_of
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
+from localcloud.storage.azurite_accounts import StorageFabric, fabric_of
 from localcloud.storage.dfs.endpoint import DataLake
 from localcloud.storage.dfs.errors import json_response
-from localcloud.storage.fabric import StorageFabric, fabric_of
-from localcloud.storage.gate import ACCOUNT_TYPE, Demand, Gate, check_name, query_of
 from localcloud.storage.operations import Target, need_of, target_of
 
 _log = logging.getLogger("localcloud.storage")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from localcloud.core.json import Json
-from localcloud.databricks.unity import refusals
+from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.securables import CATALOG, EXTERNAL_LOCATION, SCHEMA
 from localcloud.databricks.unity.session import Session
 
@@ -41,10 +41,10 @@ class Url:
 def parse(text: str) -> Url:
     """Raises INVALID_PARAMETER_VALUE."""
     if "://" not in text:
-        raise refusals.invalid("Missing cloud file system scheme")
+        raise errors.invalid("Missing cloud file system scheme")
     match = _URL.fullmatch(text)
     if match is None:
-        raise refusals.invalid(
+        raise errors.invalid(
             f"Input path url '{text}' is not a path of Azure Data Lake Storage: use"
             " abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
         )
@@ -62,7 +62,7 @@ def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
     for other in session.all(EXTERNAL_LOCATION):
         if other["name"] != own and parse(other["url"]).overlaps(url):
             conflict = f" Conflicting location: {other['name']}."
-            raise refusals.overlap(str(url), call, "an existing external location", conflict)
+            raise errors.overlap(str(url), call, "an existing external location", conflict)
 
 
 def managed(session: Session) -> Iterable[Url]:

@@ -89,7 +89,7 @@ class WarmDrivers:
 
     async def _rehearse(self, archive: Path) -> None:
         settings, tools = self._context.settings, await self._tools()
-        folder = settings.home / "drivers" / "rehearsal"
+        folder = settings.home / "drivers" / "warm-up"
         fresh = archive.with_suffix(f".{uuid.uuid4().hex[:8]}")
         conf = launch.launch_conf(settings, tools, folder)
         conf["spark.driver.extraJavaOptions"] += " " + shlex.quote(f"-XX:ArchiveClassesAtExit={fresh}")
@@ -116,7 +116,7 @@ class WarmDrivers:
         self._pools.clear()
 
     async def cold(self) -> DriverProcess:
-        """A driver for one run, started now, without rehearsal."""
+        """A driver for one run, started now, without a warm-up."""
         return await self._launch(warm_up=False)
 
     async def take(self, workspace: str, pool_id: str, spark_version: str) -> DriverProcess | None:

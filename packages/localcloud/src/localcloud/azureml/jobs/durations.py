@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from datetime import timedelta
 
-_DURATION = re.compile(
-    r"P(?=\d|T)(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
-)
-_UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
+import isodate
 
 
 def seconds(value: object) -> float | None:
-    """Of "PT1H30M", or of a number of seconds as component specs have it. None stays None. Raises ValueError."""
+    """Return the seconds of "PT1H30M", or of a number of seconds as component specs have it. None stays None.
+
+    Raises ValueError for other text, for a negative duration, and for years and months, whose length varies.
+    """
     if value is None:
         return None
     if isinstance(value, int | float) or (isinstance(value, str) and value.isdigit()):
         return float(value)
-    found = _DURATION.fullmatch(str(value))
-    if found is None:
+    try:
+        duration = isodate.parse_duration(str(value))
+    except isodate.ISO8601Error:
+        duration = None
+    # isodate takes "PT", which has no number, for no time at all.
+    if not isinstance(duration, timedelta) or duration < timedelta(0) or str(value).endswith("T"):
         raise ValueError(f"'{value}' is not an ISO 8601 duration, such as PT30M.")
-    return sum(float(number) * _UNITS[unit] for unit, number in found.groupdict().items() if number)
+    return duration.total_seconds()

@@ -20,7 +20,7 @@ _SEED = 17
 
 
 def make() -> str:
-    """The file's text: 442 rows, of which 36 lack one or two measurements."""
+    """Return the file's text: 442 rows, of which 36 lack one or two measurements."""
     source = load_diabetes(scaled=False)
     rows = [
         [_number(value) for value in (*row, target)] for row, target in zip(source.data, source.target, strict=True)

@@ -36,7 +36,7 @@ class Arm:
         self._client: PipelineClient[Any, Any] = PipelineClient(HOST, policies=policies)
 
     def get(self, path: str, api_version: str = MACHINE_LEARNING, **query: str) -> Json | None:
-        """The resource, or None when there is none. Raises azure.core's exceptions."""
+        """Return the resource, or None when there is none. Raises azure.core's exceptions."""
         answer = self._client.send_request(
             HttpRequest("GET", HOST + path, params={"api-version": api_version, **query})
         )
@@ -55,7 +55,7 @@ class Arm:
             page = self._json(self._client.send_request(HttpRequest("GET", str(following))))
 
     def post(self, path: str, api_version: str = MACHINE_LEARNING) -> Json:
-        """An action of a resource. Raises azure.core's exceptions."""
+        """Run an action of a resource. Raises azure.core's exceptions."""
         return self._json(
             self._client.send_request(HttpRequest("POST", HOST + path, params={"api-version": api_version}))
         )

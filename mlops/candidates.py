@@ -42,7 +42,7 @@ def versions(ml: Any) -> list[Any]:
 
 
 def listed(ml: Any) -> list[Any]:
-    """The model's versions in a workspace or registry, in its own order; none when there is no such model."""
+    """Return the model's versions in a workspace or registry, in its order; none when there is no such model."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
@@ -75,7 +75,7 @@ def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
 
 
 def download(ml: Any, version: str, folder: Path) -> Path:
-    """The folder with the MLmodel file."""
+    """Return the folder with the MLmodel file."""
     ml.models.download(MODEL, version, download_path=folder)
     (path,) = (folder / MODEL).iterdir()
     return path

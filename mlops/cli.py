@@ -108,7 +108,7 @@ def run(
 
 @app.command()
 def status(stack: Stack = "local", outputs: Outputs = None) -> None:
-    """What is published, and what the newest run did."""
+    """Show the published deployment and the newest run."""
     from mlops import jobs
     from mlops import publish as publishing
     from mlops import up as ups

@@ -18,7 +18,7 @@ _CONTAINER = re.compile(r"(?<=/)state-[^/?]+")
 
 
 def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
-    """Validated outputs of `stack`; `file` holds what `pulumi stack output --json` printed, when given.
+    """Return the validated outputs of `stack`; `file` holds what `pulumi stack output --json` printed, when given.
 
     Raises MissingError, InvalidError or RemoteError.
     """
@@ -69,8 +69,10 @@ def _pulumi(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def _own_backend(stack: str) -> str | None:
-    """Each environment's state is in a container of its own, and a promotion needs two of them: the backend with the
-    name of the stack's container, where it is another one."""
+    """Return the backend with the name of the stack's own container, None if it is the shell's.
+
+    Each environment's state is in a container of its own, and a promotion needs two of them.
+    """
     backend = os.environ.get("PULUMI_BACKEND_URL", "")
     if not backend:
         try:

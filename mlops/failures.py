@@ -25,7 +25,7 @@ _LONGEST = 1500
 
 
 def message(error: BaseException) -> str | None:
-    """What to tell the user, None for an error that is none of those: a bug, which deserves its traceback."""
+    """Return the message for the user; None for any other error, a bug, which deserves its traceback."""
     if isinstance(error, MlopsError):
         return str(error)
     if isinstance(error, ServiceRequestError | ServiceResponseError):

@@ -58,16 +58,16 @@ class History:
         self._plain: Any = PipelineClient("https://ml.azure.com", policies=common())
 
     def run(self, name: str) -> Step:
-        """A run by name."""
+        """Return a run by name."""
         return _step(self._json(self._client, f"{self._runs}/{name}"))
 
     def steps(self, name: str) -> list[Step]:
-        """The child runs of a pipeline run, in the order in which they began."""
+        """Return the child runs of a pipeline run, in the order in which they began."""
         found = self._json(self._client, f"{self._runs}/{name}/children").get("value") or []
         return sorted((_step(one) for one in found), key=lambda step: (step.start is None, step.start or datetime.min))
 
     def log(self, run: str) -> str:
-        """What the run's process printed, empty when it printed nothing."""
+        """Return the output of the run's process, empty when it printed nothing."""
         details = self._json(self._client, f"{self._runs}/{run}/details")
         address = (details.get("logFiles") or {}).get(_LOG)
         if not address:

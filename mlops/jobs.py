@@ -37,7 +37,7 @@ def look(clients: Clients, name: str) -> Job | None:
 
 
 def get(clients: Clients, name: str) -> Job:
-    """Raises RemoteError when there is none."""
+    """Return the job. Raises RemoteError when there is none."""
     found = look(clients, name)
     if found is None:
         raise RemoteError(f"The run {name} is not there any more.")
@@ -45,7 +45,7 @@ def get(clients: Clients, name: str) -> Job:
 
 
 def newest(clients: Clients) -> Job | None:
-    """The newest run of the pipeline, whatever became of it."""
+    """Return the newest run of the pipeline, in any state."""
     return next(_recent(clients), None)
 
 
@@ -54,7 +54,7 @@ def newest_completed(clients: Clients) -> Job | None:
 
 
 def find(clients: Clients, code: str, data: str) -> Job | None:
-    """The newest run with these versions that completed or is under way."""
+    """Return the newest run with these versions that completed or is under way."""
     for job in _recent(clients):
         if (job.code, job.data) == (code, data) and (job.status == "Completed" or not job.ended):
             return job

@@ -15,12 +15,12 @@ Tags = dict[str, str]
 
 
 def kept(tags: Tags) -> Tags:
-    """What goes with a model wherever it goes."""
+    """Return the tags that accompany a model."""
     return {key: value for key, value in tags.items() if key in LINEAGE or key.startswith(METRIC)}
 
 
 def check_lineage(tags: Tags, version: str) -> Tags:
-    """The lineage that a version's tags have. Raises GateError that names what they lack."""
+    """Return the lineage in a version's tags. Raises GateError that names missing tags."""
     missing = [name for name in LINEAGE if not tags.get(name)]
     if missing:
         raise GateError(
@@ -31,7 +31,7 @@ def check_lineage(tags: Tags, version: str) -> Tags:
 
 
 def check_tested(lineage: Tags, job: jobs.Job) -> None:
-    """Raises GateError unless the run completed with the very code and data of the lineage."""
+    """Check that the run completed with the very code and data of the lineage. Raises GateError."""
     if job.status != "Completed":
         raise GateError(f"Run {job.name} is {job.status}, not Completed: its model has not passed its tests.")
     for name, tested in (("code_version", job.code), ("data_version", job.data)):
@@ -42,7 +42,7 @@ def check_tested(lineage: Tags, job: jobs.Job) -> None:
 
 
 def choose_deployment(found: Sequence[Published], lineage: Tags, environment: str) -> Published:
-    """The target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
+    """Return the target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
 
     Without build ids a version differs from stack to stack, and the commit decides, where there is one.
     """

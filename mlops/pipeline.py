@@ -20,7 +20,7 @@ ENGINEERED, REPORTS = "engineered", "reports"
 def build(
     components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str, commit: str, model: str
 ) -> Any:
-    """The DSL's function. `components` are registered ones by folder name; `notebook` a workspace path.
+    """Return the DSL's function. `components` are registered ones by folder name; `notebook` a workspace path.
 
     `version` and `commit` go into the lineage of the versions of `model`.
     """

@@ -111,7 +111,7 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
 
 
 def previous_deployment(default: str, deployment: str, promoted: Sequence[Tags]) -> str:
-    """What a rollback goes back to: the default, or where publishing has moved it already, the last promotion's."""
+    """Return a rollback's target: the default, or the last promotion's where publishing has moved it already."""
     if default != deployment:
         return default
     last = max((tags for tags in promoted if serving(tags)), key=lambda tags: tags[AT], default={})

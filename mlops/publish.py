@@ -87,7 +87,7 @@ def plan(clients: Clients, version: str | None = None) -> Publication:
 
 
 def published(clients: Clients) -> Published | None:
-    """The endpoint's default deployment, None when there is none yet. Raises MissingError without the endpoint."""
+    """Return the endpoint's default deployment, None when there is none. Raises MissingError without the endpoint."""
     endpoint = clients.arm.get(_endpoint_id(clients))
     if endpoint is None:
         raise MissingError(
@@ -103,7 +103,7 @@ def deployments(clients: Clients) -> list[Published]:
 
 
 def of_version(clients: Clients, version: str) -> Published:
-    """The deployment of a published version, default or not. Raises MissingError when there is none."""
+    """Return the deployment of a published version, default or not. Raises MissingError when there is none."""
     found = next((one for one in deployments(clients) if one.version == version), None)
     if found is None:
         raise MissingError(
@@ -177,7 +177,7 @@ def _fingerprint(clients: Clients) -> str:
 
 
 def commit() -> str:
-    """The whole git revision, NO_COMMIT outside of a repository."""
+    """Return the whole git revision, NO_COMMIT outside of a repository."""
     command = ["git", "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)

@@ -30,7 +30,7 @@ class Report:
 
 
 def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
-    """The report of the register step, None when there is none."""
+    """Return the report of the register step, None when there is none."""
     register = next((step for step in steps if step.name == "register"), None)
     if register is None:
         return None
@@ -49,7 +49,7 @@ def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
 
 
 def show(steps: Sequence[Step], report: Report | None, studio: str, console: Console) -> None:
-    """Steps with state and duration, then metrics, model and addresses."""
+    """Print steps with state and duration, then metrics, model and addresses."""
     table = Table("step", "state", "duration", title="Pipeline run", title_justify="left")
     for step in steps:
         took = "" if step.seconds is None else f"{step.seconds:.1f} s"

@@ -56,7 +56,7 @@ def failure(history: History, job: Job, steps: list[Step]) -> str:
 
 
 def last_words(log: str) -> str:
-    """The error at the end of a log: a traceback's exception, else the last line."""
+    """Return the error at the end of a log: a traceback's exception, else the last line."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     start = next((index for index in reversed(range(len(lines))) if lines[index].startswith("Traceback ")), None)
     if start is None:
@@ -97,7 +97,7 @@ def _wait_for_end(clients: Clients, name: str) -> None:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """A cancelled build sends SIGTERM."""
+    """Handle the SIGTERM that a cancelled build sends."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -49,7 +49,7 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
 
 
 def find(target: Clients, environment: str, version: str | None) -> Candidate:
-    """What a stack shared: the newest, or of the model's `version` there. Raises MissingError, GateError."""
+    """Return the newest model that a stack shared, or its `version`. Raises MissingError, GateError."""
     registry = registry_of(target)
     ml = target.registry(registry)
     shared = newest_first(((str(one.version), dict(one.tags or {})) for one in listed(ml)), environment)
@@ -86,7 +86,7 @@ def shared_version(candidate: Candidate) -> str:
 
 
 def registry_of(clients: Clients) -> str:
-    """Raises InvalidError when the stack names none."""
+    """Return the stack's registry. Raises InvalidError when the stack names none."""
     if not clients.outputs.model_registry:
         raise InvalidError(
             f"Stack {clients.outputs.environment} has no registry to share models in: set model_registry.name in its "

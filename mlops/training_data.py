@@ -39,7 +39,7 @@ class TrainingData:
 
 
 def read(file: Path) -> TrainingData:
-    """Raises MissingError when the file is not there, InvalidError when it is not a file or empty."""
+    """Read the file. Raises MissingError when it is not there, InvalidError when it is not a file or empty."""
     if not file.exists():
         raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
     if not file.is_file():

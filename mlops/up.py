@@ -34,7 +34,7 @@ def up(clients: Clients, data: training_data.TrainingData, version: str | None, 
 def ensure_published(
     clients: Clients, version: str | None, console: Console, force: bool = False, *, keep_default: bool = False
 ) -> Published:
-    """The default deployment with this checkout's content, published if there is none.
+    """Return the default deployment with this checkout's content, published if there is none.
 
     A version that is asked for, such as a build's id, is published even with the same content: the next environment
     gets the build under that version, and a promotion looks for it there. With `keep_default` it is a promotion that

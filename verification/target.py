@@ -55,7 +55,7 @@ class Target:
         return History(self.clients)
 
     def get(self, id_: str, version: str = MACHINE_LEARNING) -> Json:
-        """A resource that has to be there. Raises LookupError."""
+        """Return a resource that has to exist. Raises LookupError."""
         found = self.clients.arm.get(id_, version)
         if found is None:
             raise LookupError(f"{id_} is not there")

@@ -23,7 +23,7 @@ class DataError(Exception):
 
 
 def read_csv(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
-    """A file or folder with a header line. Nothing is read yet: what is wrong shows when the rows are.
+    """Return a file or folder with a header line. Nothing is read yet: errors show when the rows are.
 
     FAILFAST: a value that does not fit its column ends the read. The header's names must be the schema's.
     """
@@ -31,7 +31,7 @@ def read_csv(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
 
 
 def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType) -> Exception:
-    """A DataError for what is wrong with the data at `uri`; `error` itself for everything else.
+    """Return a DataError for wrong data at `uri`; `error` itself for everything else.
 
     `error` is what Spark raised: pyspark's own exceptions, or a Py4J error with Java's text. Spark names a malformed
     record by what it could read of it, so that the file is read once more for its first bad line.
@@ -52,14 +52,14 @@ def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType)
 
 
 def read_errors() -> tuple[type[Exception], ...]:
-    """What Spark raises from a read or an action, classic or Connect."""
+    """Return the exceptions of Spark's reads and actions, classic or Connect."""
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
     return (PySparkException, Py4JJavaError)
 
 
 def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:
-    """The first line that does not fit, as it stands in the file; empty when every line does."""
+    """Return the first line that does not fit, as it is in the file; empty when every line does."""
     corrupt = "_corrupt"
     marked = StructType([*schema.fields, StructField(corrupt, StringType())])
     rows = spark.read.csv(uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt)

@@ -17,5 +17,5 @@ SCHEMA = StructType(
 
 
 def complete_rows(rows: DataFrame) -> DataFrame:
-    """The rows in which no column of SCHEMA is missing; columns and their order stay."""
+    """Return the rows in which no column of SCHEMA is missing; columns and their order stay."""
     return rows.dropna(how="any", subset=SCHEMA.names)

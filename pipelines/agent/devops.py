@@ -80,7 +80,7 @@ def work_item(stack: str, file: Path) -> str:
 
 
 def _known(threads: list[dict[str, Any]], mark: str) -> tuple[int, int] | None:
-    """The thread that an earlier run began, and its first comment. A deleted one is no more than its id."""
+    """Return the thread that an earlier run began, and its first comment. A deleted one has only its id."""
     for thread in threads:
         first = (thread.get("comments") or [{}])[0]
         gone = thread.get("isDeleted") or first.get("isDeleted")
@@ -130,7 +130,7 @@ def _reason(answer: httpx.Response) -> str:
 
 
 def _advice(answer: httpx.Response) -> str:
-    """What each refusal means. A token that is not valid gets 401, or a page to sign in: 203, or a redirect to it."""
+    """Return the meaning of a refusal. A token that is not valid gets 401, or a page to sign in (203 or a redirect)."""
     match answer.status_code:
         case 203 | 302 | 401:
             return "The token was not taken: it is valid while its job runs, and for this organisation only."
@@ -146,7 +146,7 @@ def _read(file: Path) -> str:
 
 
 def _tail(text: str) -> str:
-    """The end, where the summary is; from the start of a line, and saying that it is not all."""
+    """Return the end, where the summary is, from the start of a line, with a note that it is not all."""
     if len(text) <= _LONGEST:
         return text
     kept = text[-_LONGEST:]
@@ -155,7 +155,7 @@ def _tail(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A code block whose fence is longer than any in the text."""
+    """Return a code block whose fence is longer than any in the text."""
     kept = _tail(text)
     longest = max((len(run) for run in re.findall(r"`{3,}", kept)), default=2)
     fence = "`" * (longest + 1)

@@ -51,7 +51,7 @@ class Comparison:
     tolerated: list[tuple[Difference, Tolerated]] = field(default_factory=list)
 
     def report(self, stack: str) -> str:
-        """The lines for people; drift last, where a work item quotes from."""
+        """Return the lines for people; drift comes last, where a work item quotes from."""
         lines = [f"Put aside: {difference}\n  {entry.thread}" for difference, entry in self.tolerated]
         lines += [f"Drift: {difference}" for difference in self.drift]
         count = len(self.drift)
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def preview(stack: str, folder: Path) -> list[str]:
-    """The events of a preview with refresh of a project's stack. Raises DriftError when there are none."""
+    """Return the events of a preview with refresh of a project's stack. Raises DriftError when there are none."""
     done = subprocess.run(
         ["pulumi", "--non-interactive", "preview", "--stack", stack, "--refresh", "--json"],
         cwd=folder, env={**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"},

@@ -58,7 +58,7 @@ def write(folder: Path) -> Release:
 
 
 def check(folder: Path) -> Release:
-    """Raises ReleaseError naming what differs from this checkout and build."""
+    """Compare with this checkout and build. Raises ReleaseError naming the difference."""
     try:
         content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         passed = Release(content["commit"], content["lock"], content["version"])

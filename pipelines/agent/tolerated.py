@@ -64,7 +64,7 @@ TOLERATED = (
 
 
 def parts(path: str) -> list[str | int]:
-    """The names and positions of a property path: `logs[0].retentionPolicy`, `tags["a.b"]`."""
+    """Return the names and positions of a property path: `logs[0].retentionPolicy`, `tags["a.b"]`."""
     found: list[str | int] = []
     for quoted, position, name in _PART.findall(path):
         if position:

@@ -34,7 +34,7 @@ def _datastore(target: Target) -> Answer:
 
 
 def _data_plane(target: Target) -> Answer:
-    """A workspace with a private endpoint has a host of its own for discovery, run history and MLflow."""
+    """Ask whether a workspace with a private endpoint has its own host for discovery, run history and MLflow."""
     properties = target.get(target.workspace)["properties"]
     shown = str(properties["discoveryUrl"])
     own = shown.startswith(f"https://{properties['workspaceId']}.workspace.")
@@ -92,7 +92,7 @@ def _build_time(target: Target) -> Answer:
 
 
 def _image_tag(target: Target) -> Answer:
-    """The registry answers without a sign-in."""
+    """Ask whether the registry answers without a sign-in."""
     host, _, rest = job_environment.IMAGE.partition("/")
     repository, _, tag = rest.partition(":")
     url = f"https://{host}/v2/{repository}/manifests/{tag}"

@@ -42,7 +42,7 @@ class Decision:
 
 
 def read_thresholds(file: Path = _THRESHOLDS) -> Thresholds:
-    """Raises ValueError that names what the file lacks or has wrong."""
+    """Check the file. Raises ValueError that names a missing or wrong column."""
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     try:
         return Thresholds(**{name: float(value) for name, value in content.items()})
@@ -51,7 +51,7 @@ def read_thresholds(file: Path = _THRESHOLDS) -> Thresholds:
 
 
 def decide(new: Metrics, registered: Metrics | None, thresholds: Thresholds) -> Decision:
-    """`registered` is None when no version is registered yet."""
+    """Decide by the metrics; `registered` is None when no version is registered yet."""
     if new.r2 < thresholds.minimum_r2:
         return Decision(False, f"r2 {new.r2:.4f} is below the threshold {thresholds.minimum_r2}")
     if registered is None:
@@ -73,7 +73,7 @@ def measure(model: Any, rows: pd.DataFrame) -> Metrics:
 
 
 def newest_version(name: str) -> str | None:
-    """The highest version number in the registry, None when there is none; other names than numbers do not count."""
+    """Return the highest version number in the registry, None when there is none. Other names do not count."""
     versions = [str(one.version) for one in mlflow.MlflowClient().search_model_versions(f"name='{name}'")]
     return max((version for version in versions if version.isdecimal()), key=int, default=None)
 

@@ -157,7 +157,7 @@ def _watch(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
 
 
 def outcome(client: WorkspaceClient, run: Run) -> str:
-    """The notebook's exit value. Raises NotebookError with its error when it did not succeed."""
+    """Return the notebook's exit value. Raises NotebookError with its error when it did not succeed."""
     state = run.state
     task = run.tasks[0].run_id if run.tasks else run.run_id
     if state is not None and state.result_state == RunResultState.SUCCESS:
@@ -201,7 +201,7 @@ def cancel(client: WorkspaceClient, run_id: int) -> None:
 
 
 def cancel_on_sigterm(client: WorkspaceClient, run_id: int) -> None:
-    """A step that is stopped leaves no run behind."""
+    """Cancel the run of a step that is stopped."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         print("this step is being stopped", flush=True)

@@ -83,7 +83,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         child,
     )
     training = TrainingResources(
-        "learning",
+        "learning-training",
         TrainingResourcesArgs(
             names=names,
             placement=placement,

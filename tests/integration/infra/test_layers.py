@@ -103,7 +103,7 @@ def test_nothing_is_replaced_or_deleted(stack: str, commit: str, now: Project) -
     steps = json.loads(preview.text[preview.text.index("{") :])["steps"]
     changed = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] != "same"}
     if commit == BEFORE_LAYERS:
-        assert changed == {"learning": "create"}, "the new component is all that an update makes"
+        assert changed == {"learning-training": "create"}, "the new component is all that an update makes"
     replaced = {name: operation for name, operation in changed.items() if operation not in ("create", "update")}
     assert replaced == _REPLACED[commit]
     holding = [resource for resource in now.resources(stack) if resource["type"].endswith(":ManagementLockByScope")]

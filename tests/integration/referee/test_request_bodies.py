@@ -63,7 +63,8 @@ def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request
     file.touch()
     own = {
         "LOCALCLOUD_HOME": str(settings.home), "LOCALCLOUD_PORT": str(settings.port),
-        "LOCALCLOUD_CACHE": str(settings.cache),
+        "LOCALCLOUD_CACHE": str(settings.cache), "LOCALCLOUD_STATE_GROUP": settings.state.group,
+        "LOCALCLOUD_STATE_ACCOUNT": settings.state.account, "LOCALCLOUD_STATE_CONTAINER": settings.state.container,
     }  # fmt: skip
     log = (folder / "gateway.log").open("wb")
     gateway = subprocess.Popen(

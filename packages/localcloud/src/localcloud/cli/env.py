@@ -21,7 +21,7 @@ _NOT_PROXIED = "localhost,127.0.0.1,::1"
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """The variables by name. Raises LocalcloudError when this localcloud was never started."""
+    """Return the variables by name. Raises LocalcloudError when this localcloud was never started."""
     credentials = deployer.read(settings)
     bundle = str(settings.tls / "bundle.pem")
     proxy = f"http://127.0.0.1:{settings.proxy_port}"

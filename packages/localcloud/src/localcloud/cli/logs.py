@@ -15,7 +15,7 @@ _CHUNK = 64 * 1024
 
 
 def show(settings: Settings, *, follow: bool, lines: int) -> None:
-    """Raises LocalcloudError when there are no logs yet."""
+    """Show the logs. Raises LocalcloudError when there are no logs yet."""
     files = sorted(settings.logs.glob("*.log"))
     if not files:
         raise LocalcloudError(f"There are no logs in {settings.logs}: localcloud was never started there.")

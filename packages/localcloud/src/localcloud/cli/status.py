@@ -40,7 +40,7 @@ def status(settings: Settings) -> bool:
 
 
 def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:
-    """What a child of the gateway is, and the port it listens on."""
+    """Return a child's name and the port that it listens on."""
     try:
         words = process.cmdline()
     except psutil.Error:

@@ -29,7 +29,7 @@ def stop(settings: Settings) -> None:
 
 
 def stop_all(settings: Settings) -> bool:
-    """The gateway, if there is one, and what a killed one left: processes and temporary files.
+    """Stop the gateway, and delete what a killed one left: processes and temporary files.
 
     False when there was nothing to stop.
     """
@@ -74,7 +74,7 @@ def _end(processes: list[psutil.Process], how: Callable[[psutil.Process], None])
 
 
 def clean(settings: Settings) -> None:
-    """Raises LocalcloudError when the home does not look like one: a wrong variable must not cost a folder."""
+    """Check that a home looks like one: a wrong variable must not cost a folder. Raises LocalcloudError."""
     if not settings.home.exists():
         sys.stdout.write(f"There is nothing in {settings.home}.\n")
         return

@@ -43,7 +43,7 @@ class Identities(Protocol):
     def by_app_id(self, app_id: str) -> Principal | None: ...
 
     def issue_token(self, principal: Principal, audience: str, *, lifetime_seconds: int = 3600) -> str:
-        """A signed JWT whose `aud` is `audience`."""
+        """Return a signed JWT whose `aud` is `audience`."""
         ...
 
     def authenticate(self, authorization: str | None, audiences: frozenset[str]) -> Principal:
@@ -51,8 +51,11 @@ class Identities(Protocol):
         ...
 
     def grant_workload(self, app_ids: Mapping[str, str] | None, default_app_id: str) -> str:
-        """A secret for MSI_SECRET: whoever holds it may ask the identity endpoint for tokens of `default_app_id`
-        (and of the client ids that are values of `app_ids`)."""
+        """Return a secret for MSI_SECRET.
+
+        Its holder may ask the identity endpoint for tokens of `default_app_id`, and of the client ids that are values
+        of `app_ids`.
+        """
         ...
 
     def revoke_workload(self, secret: str) -> None: ...
@@ -70,9 +73,9 @@ class Authorizer(Protocol):
         data: bool = False,
         attributes: Mapping[str, Mapping[str, Sequence[str]]] = ...,
     ) -> bool:
-        """`action` such as Microsoft.Storage/storageAccounts/write; `scope` an ARM id; `data` for dataActions.
+        """Return whether a role allows an action, such as Microsoft.Storage/storageAccounts/write, at an ARM id.
 
-        `attributes` are what conditions on role assignments look at: see localcloud.arm.conditions.
+        `data` is for dataActions. Conditions on role assignments look at `attributes`: see localcloud.arm.conditions.
         """
         ...
 
@@ -85,26 +88,26 @@ class BlobStorage(Protocol):
     """
 
     def blob_url(self, account: str, container: str = "", blob: str = "") -> str:
-        """The public address: https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
+        """Return the public address: https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
         ...
 
     def sas_url(
         self, account: str, container: str, blob: str = "", *, permissions: str = "rl", hours: float = 24
     ) -> str:
-        """The public address with a service SAS, as Azure ML hands out for uploads and logs."""
+        """Return the public address with a service SAS, as Azure ML hands out for uploads and logs."""
         ...
 
     def directory_sas(
         self, account: str, container: str, directory: str, *, object_id: str, permissions: str, lifetime: timedelta
     ) -> tuple[str, datetime]:
-        """A principal's user delegation SAS for a directory (empty: the whole container), and when it ends.
+        """Return a principal's user delegation SAS for a directory (empty: the whole container), and its end.
 
         `permissions` are SAS letters in Azure's order, racwdlmeop.
         """
         ...
 
     def service_client(self, account: str) -> Any:
-        """A synchronous azure.storage.blob.BlobServiceClient straight on Azurite, with the account's key."""
+        """Return a synchronous azure.storage.blob.BlobServiceClient straight on Azurite, with the account's key."""
         ...
 
 

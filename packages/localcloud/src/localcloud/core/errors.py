@@ -39,11 +39,11 @@ class ServiceError(Exception):
 
 
 def unresolved(status: int, code: str, what: str, name: str, host: str) -> ServiceError:
-    """A host that belongs to nothing here. On Azure the client would not get this far."""
+    """Return the error for a host that belongs to nothing here. On Azure the client would not get this far."""
     message = f"There is no {what} '{name}' in localcloud; on Azure the name '{host}' would not resolve."
     return ServiceError(status, code, message)
 
 
 def not_emulated(operation: str) -> ServiceError:
-    """What localcloud does not emulate says so, naming the operation (method, path or type, api-version)."""
+    """Return the error for an operation that localcloud lacks, by method, path or type, and api-version."""
     return ServiceError(501, "NotImplemented", f"localcloud does not emulate {operation}.")

@@ -14,14 +14,17 @@ from localcloud.core.json import Json
 
 
 def now() -> str:
-    """The time as ARM writes it: 2026-11-24T11:30:00.1234560Z."""
+    """Return the time as ARM writes it: 2026-11-24T11:30:00.1234560Z."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
 
 @dataclass
 class Resource:
-    """One resource as ARM shows it. `extra` holds other top-level fields (zones, plan, managedBy, etag …);
-    `private` is never shown: keys and internal marks."""
+    """One resource as ARM shows it.
+
+    `extra` holds other top-level fields (zones, plan, managedBy, etag …). `private` is never shown: keys and internal
+    marks.
+    """
 
     id: str
     type: str
@@ -37,7 +40,7 @@ class Resource:
     private: Json = field(default_factory=dict)
 
     def to_json(self) -> Json:
-        """The body of a GET. Fields that the resource does not have are left out."""
+        """Return the body of a GET. Fields that the resource does not have are left out."""
         body: Json = {"id": self.id, "name": self.name, "type": self.type}
         for key in ("location", "tags", "sku", "kind", "identity"):
             value = getattr(self, key)
@@ -51,7 +54,7 @@ class Resource:
 
     @classmethod
     def from_json(cls, body: Json, private: Json | None = None) -> Resource:
-        """The inverse of to_json. `body` is copied."""
+        """Return the resource of a body: the inverse of to_json. `body` is copied."""
         known = {"id", "name", "type", "location", "tags", "sku", "kind", "identity", "properties", "systemData"}
         body = copy.deepcopy(body)
         return cls(

@@ -13,7 +13,7 @@ def has_body(request: Request) -> bool:
 
 
 async def body_of(request: Request) -> AsyncIterator[bytes]:
-    """The request's bytes as they come. A client that goes away ends the upload at the service too."""
+    """Yield the request's bytes as they come. A client that goes away ends the upload at the service too."""
     try:
         async for chunk in request.stream():
             if chunk:
@@ -23,7 +23,7 @@ async def body_of(request: Request) -> AsyncIterator[bytes]:
 
 
 async def streamed(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The answer's bytes as they come; the service is let go of when the client goes away."""
+    """Yield the answer's bytes as they come; close the connection to the service when the client goes away."""
     try:
         async for chunk in answer.aiter_raw():
             yield chunk

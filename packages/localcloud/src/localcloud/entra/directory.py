@@ -49,7 +49,7 @@ class Directory:
     def create_principal(
         self, display_name: str, *, secret: str | None = None, kind: str = "ServicePrincipal"
     ) -> Principal:
-        """A new service principal with random ids."""
+        """Return a new service principal with random ids."""
         principal = Principal(str(uuid.uuid4()), str(uuid.uuid4()), TENANT_ID, display_name, kind)
         salt = secrets.token_hex(16) if secret is not None else None
         self._database.execute(
@@ -89,7 +89,7 @@ class Directory:
         return hmac.compare_digest(row["secret_hash"], _hashed(row["salt"], secret) or "")
 
     def issue_token(self, principal: Principal, audience: str, *, lifetime_seconds: int = 3600) -> str:
-        """A signed JWT with the claims of an app-only v1 token; `aud` is `audience` as it stands."""
+        """Return a signed JWT with the claims of an app-only v1 token; `aud` is `audience` as it stands."""
         now = int(time.time())
         claims = {
             "aud": audience, "iss": ISSUER, "iat": now, "nbf": now - 5, "exp": now + lifetime_seconds,
@@ -99,7 +99,7 @@ class Directory:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid})
 
     def authenticate(self, authorization: str | None, audiences: frozenset[str]) -> Principal:
-        """The principal of a `Bearer …` header.
+        """Return the principal of a `Bearer …` header.
 
         Raises ServiceError 401 with ARM's codes: AuthenticationFailed without a token, ExpiredAuthenticationToken,
         InvalidAuthenticationTokenAudience, InvalidAuthenticationToken.
@@ -135,7 +135,7 @@ class Directory:
         return self._workloads.get(secret)
 
     def jwks(self) -> Json:
-        """The public signing key as a JSON Web Key Set."""
+        """Return the public signing key as a JSON Web Key Set."""
         key: Json = jwt.algorithms.RSAAlgorithm.to_jwk(self._public, as_dict=True)
         return {"keys": [key | {"use": "sig", "kid": self._kid, "x5t": self._kid, "issuer": ISSUER}]}
 

@@ -14,7 +14,7 @@ _HOST = "login.microsoftonline.com"
 
 
 def base_of(request: Request) -> str:
-    """The address that was asked: the answers stay there."""
+    """Return the address of the request: answers name addresses there."""
     return f"{request.url.scheme}://{request.headers.get('host', _HOST)}"
 
 

@@ -37,7 +37,7 @@ class Federation:
         self._roots = roots
 
     def check(self, principal: Principal, assertion: str) -> None:
-        """Raises FederationError when `assertion` may not stand for the principal's secret."""
+        """Check that `assertion` replaces the principal's secret. Raises FederationError."""
         try:
             claims: dict[str, Any] = jwt.decode(assertion, options={"verify_signature": False})
         except jwt.InvalidTokenError as error:
@@ -88,7 +88,7 @@ class Federation:
 
 
 def _signing_key(assertion: str, issuer: str, roots: Path | None) -> Any:
-    """The public key that the issuer publishes (OpenID Connect Discovery) under the assertion's key id."""
+    """Return the public key that the issuer publishes (OpenID Connect Discovery) under the assertion's key id."""
     verify = True if roots is None else ssl.create_default_context(cafile=str(roots))
     with httpx.Client(timeout=10, verify=verify) as client:
         configuration = client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration").raise_for_status().json()

@@ -58,6 +58,6 @@ def _refuse(status: int, error: str, description: str) -> Response:
 
 
 def build(directory: Directory) -> Starlette:
-    """The application of the identity port."""
+    """Return the application of the identity port."""
     endpoint = IdentityEndpoint(directory)
     return Starlette(routes=[Route("/msi/token", endpoint.answer)])

@@ -137,7 +137,7 @@ class TokenEndpoint:
 
 
 def _basic(request: Request) -> dict[str, str]:
-    """The credentials of an Authorization: Basic header (client_secret_basic, RFC 6749 §2.3.1), {} without one."""
+    """Return the credentials of a Basic header (client_secret_basic, RFC 6749 §2.3.1), {} without one."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return {}
@@ -149,7 +149,7 @@ def _basic(request: Request) -> dict[str, str]:
 
 
 def check_tenant(tenant: str) -> None:
-    """Raises TokenError AADSTS90002 for a tenant that is not ours."""
+    """Check the tenant. Raises TokenError AADSTS90002 for another one."""
     if tenant.lower() not in _TENANTS:
         raise TokenError(
             400,

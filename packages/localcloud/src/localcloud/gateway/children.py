@@ -31,7 +31,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "TZ")
 
 
 def base_environment() -> dict[str, str]:
-    """What a child gets of the gateway's own environment: nothing that could carry a secret or another proxy."""
+    """Return the part of the gateway's environment for children: no secret, no other proxy."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
@@ -146,7 +146,7 @@ def make(settings: Settings, tools: Toolchain, storage: StorageFabric) -> Childr
 
 
 def azurite_package(tools: Toolchain) -> Path:
-    """The npm package's folder: …/node_modules/azurite of its command's script."""
+    """Return the npm package's folder: …/node_modules/azurite of its command's script."""
     for part in map(Path, reversed(tools.azurite_blob)):
         for folder in part.resolve().parents:
             if folder.name == "azurite" and (folder / "package.json").exists():

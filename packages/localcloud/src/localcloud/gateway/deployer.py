@@ -60,7 +60,7 @@ def ensure(settings: Settings, directory: Directory) -> Principal:
 
 
 def read(settings: Settings) -> Credentials:
-    """Raises LocalcloudError when this localcloud was never started."""
+    """Return the deployer's credentials. Raises LocalcloudError when this localcloud was never started."""
     try:
         return Credentials(**json.loads(credentials_file(settings).read_text()))
     except (OSError, ValueError, TypeError) as error:

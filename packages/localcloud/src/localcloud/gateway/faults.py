@@ -68,7 +68,7 @@ class Faults:
 
     @classmethod
     def from_environment(cls) -> Faults:
-        """Raises ConfigurationError when LOCALCLOUD_FAULTS is not a list of faults."""
+        """Read LOCALCLOUD_FAULTS. Raises ConfigurationError when it is not a list of faults."""
         text = os.environ.get(VARIABLE)
         if not text:
             return cls([])
@@ -102,7 +102,7 @@ class Faults:
             raise ServiceError(500, fault.code, "Fault injection let this operation fail.")
 
     def _hit(self, host: str, path: str, method: str, *, operation: bool) -> Fault | None:
-        """The first rule in force for a request, one of its count used up."""
+        """Return the first rule in force for a request, and count it."""
         for rule in self._rules:
             if rule.operation is operation and rule.matches(host, path, method):
                 if random.random() > rule.rate:  # noqa: S311 -- chance, not a secret

@@ -70,7 +70,7 @@ AZURE_NAMES: tuple[str, ...] = (
 
 
 def service_of(host: str) -> Service | None:
-    """The service of a Host header or CONNECT target (with or without port), None for a host that is not ours."""
+    """Return the service of a Host header or CONNECT target (with or without port), None for another host."""
     name = host.rsplit(":", 1)[0].strip("[]").lower().rstrip(".")
     if name in _EXACT:
         return _EXACT[name]

@@ -41,12 +41,12 @@ def gateway_mark(settings: Settings) -> Path:
 
 
 def children_folder(settings: Settings) -> Path:
-    """Holds a mark for each supervised process."""
+    """Return the folder with a mark for each supervised process."""
     return settings.home / "children"
 
 
 def write_mark(mark: Path, pid: int) -> None:
-    """A mark is a process id and when that process began, because process ids are used again."""
+    """Write a mark: a process id and the process's start, because process ids are used again."""
     with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once
         fresh = mark.with_suffix(f".{os.getpid()}")
         fresh.write_text(f"{pid} {psutil.Process(pid).create_time()}")
@@ -54,7 +54,7 @@ def write_mark(mark: Path, pid: int) -> None:
 
 
 def marked(mark: Path) -> psutil.Process | None:
-    """The process that a mark names, None when it has ended."""
+    """Return the process that a mark names, None when it has ended."""
     try:
         pid, created = mark.read_text().split()
         process = psutil.Process(int(pid))
@@ -65,7 +65,7 @@ def marked(mark: Path) -> psutil.Process | None:
 
 
 def running(settings: Settings) -> Instance | None:
-    """The ready localcloud of this home; None when there is none (a killed one leaves its file, which is ignored)."""
+    """Return the ready localcloud of this home, None when there is none: the file of a killed one is ignored."""
     process = gateway(settings)
     try:
         state = json.loads(state_file(settings).read_text())
@@ -77,7 +77,7 @@ def running(settings: Settings) -> Instance | None:
 
 
 def gateway(settings: Settings) -> psutil.Process | None:
-    """The gateway's process of this home, ready or not."""
+    """Return the gateway's process of this home, ready or not."""
     return marked(gateway_mark(settings))
 
 
@@ -88,7 +88,7 @@ def leftovers(settings: Settings) -> list[psutil.Process]:
 
 
 def fingerprint() -> str:
-    """Changes when localcloud's code, the installed packages or Python do: a gateway of other code is started again."""
+    """Return a hash of localcloud's code, the installed packages and Python: other code means another gateway."""
     digest = hashlib.sha256(sys.version.encode())
     files = [file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"}]
     for file in sorted([*files, Path(sysconfig.get_path("purelib"))]):  # its time is that of the last installation

@@ -11,7 +11,7 @@ from localcloud.core.settings import Settings
 
 
 def names(settings: Settings) -> dict[int, str]:
-    """What each port is for."""
+    """Return the purpose of each port."""
     return {
         settings.gateway_port: "the gateway", settings.proxy_port: "the proxy", settings.azurite_port: "Azurite",
         settings.mlflow_port: "MLflow", settings.identity_port: "the identity endpoint",
@@ -19,7 +19,7 @@ def names(settings: Settings) -> dict[int, str]:
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError naming each port in use, the process that holds it, and how to choose others."""
+    """Check the ports. Raises ConfigurationError naming each port in use, its process, and how to choose others."""
     wanted = names(settings)
     taken = [port for port in wanted if _in_use(port)]
     if not taken:
@@ -39,7 +39,7 @@ def check(settings: Settings) -> None:
 
 
 def _suggestion(port: int) -> int:
-    """The first of five free ports after `port`, which is what the message proposes."""
+    """Return the first of five free ports after `port`, which the message proposes."""
     for first in range(port + 100, 65000, 100):
         if not any(_in_use(first + offset) for offset in range(5)):
             return first

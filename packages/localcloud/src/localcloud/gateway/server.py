@@ -53,7 +53,7 @@ def run(settings: Settings) -> None:
 
 
 def _keep_scratch_in(folder: Path) -> None:
-    """What this process and its children leave half done is ours to clear, and not the machine's."""
+    """Give this process and its children a temporary folder that localcloud clears."""
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None  # it may have been looked up already

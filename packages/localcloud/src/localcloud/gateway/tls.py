@@ -62,7 +62,7 @@ def _usable(folder: Path) -> bool:
 
 
 def _machine_roots() -> Path:
-    """What this machine trusts, its own additions included; certifi's where it has no such file.
+    """Return this machine's trusted roots, its own additions included; certifi's where it has no such file.
 
     SSL_CERT_FILE counts, unless it is a localcloud's own bundle, as in a shell of `localcloud env`.
     """

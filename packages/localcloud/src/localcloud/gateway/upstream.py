@@ -26,7 +26,7 @@ class Upstream:
 
 
 def upstream_of(environment: Mapping[str, str], own_port: int) -> Upstream:
-    """What the machine's variables say, in a shell that `localcloud env` has changed too."""
+    """Return the machine's own proxy, also in a shell that `localcloud env` has changed."""
 
     def either(name: str) -> str:
         return environment.get(name) or environment.get(name.lower()) or ""

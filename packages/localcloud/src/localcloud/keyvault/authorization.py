@@ -63,7 +63,7 @@ class VaultCall:
 
 
 async def json_body(call: VaultCall) -> Json:
-    """The request's body. Raises ServiceError 400 BadParameter when it is not JSON, or a common field has no sense."""
+    """Return the body. Raises ServiceError 400 BadParameter when it is not JSON or a common field makes no sense."""
     try:
         body = await read_body(call.request)
     except ServiceError as error:
@@ -190,7 +190,7 @@ def _check_version(version: str) -> None:
 
 
 def recovery(vault: Resource) -> Json:
-    """The attributes that say how long a deleted object of the vault can come back."""
+    """Return the attributes for the time in which a deleted object can be recovered."""
     days = vault.properties.get("softDeleteRetentionInDays", 90)
     level = "Recoverable" if vault.properties.get("enablePurgeProtection") else "Recoverable+Purgeable"
     return {"recoveryLevel": level, "recoverableDays": days}
@@ -207,7 +207,7 @@ def deletion(call: VaultCall, kind: str, name: str, when: int | None) -> Json:
 
 
 def check_purge(call: VaultCall) -> None:
-    """Raises 403 where purge protection is on."""
+    """Check that purging is allowed. Raises 403 where purge protection is on."""
     if call.vault.properties.get("enablePurgeProtection"):
         raise ServiceError(
             403, "Forbidden", f'Operation "purge" is not allowed because purge protection is enabled for {call.base}.'
@@ -225,7 +225,7 @@ def held(kind: str, name: str) -> ServiceError:
 
 
 def paged(call: VaultCall, items: list[Json]) -> Json:
-    """A page of 25, or of as many as maxresults says. Raises ServiceError 400 for one that is not from 1 to 25."""
+    """Return a page of 25, or of maxresults. Raises ServiceError 400 for one that is not from 1 to 25."""
     query = dict(call.request.query_params)
     asked = query.pop("maxresults", str(_PAGE))
     if not asked.isdigit() or not 1 <= int(asked) <= _PAGE:

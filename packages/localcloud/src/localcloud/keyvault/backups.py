@@ -34,7 +34,7 @@ class Backups:
         return self._fernet.encrypt(content.encode()).decode().rstrip("=")
 
     def open(self, value: Any) -> list[Secret]:
-        """The versions of a backup. Raises ServiceError 400 BadParameter."""
+        """Return the versions of a backup. Raises ServiceError 400 BadParameter."""
         text = value if isinstance(value, str) else ""
         try:
             content = self._fernet.decrypt((text + "=" * (-len(text) % 4)).encode())

@@ -91,7 +91,7 @@ class Keys:
         self._store = KeyStore(ctx.database)
 
     def table(self) -> list[tuple[str, str, Action, Handler]]:
-        """Method, path, what it needs, who answers. Reading a key's public half and listing are one dataAction."""
+        """Return method, path, permission and handler. Reading a key's public half and listing are one dataAction."""
         read, listed = _action("read", "get"), _action("read", "list")
         operations = (
             ("encrypt", "encrypt", self.encrypt), ("decrypt", "decrypt", self.decrypt),
@@ -117,7 +117,7 @@ class Keys:
         ]
 
     async def create(self, call: VaultCall) -> Json:
-        """A new key, or a new version of one."""
+        """Make a key, or a new version of one."""
         body = await json_body(call)
         kind, size, operations = checked_request(
             body.get("kty"), body.get("key_size"), body.get("key_ops"), call.vault.properties["sku"]["name"]
@@ -130,7 +130,7 @@ class Keys:
         return self._shown(call, key)
 
     def check_not_deleted(self, vault: str, name: str) -> None:
-        """Raises 409 Conflict."""
+        """Check that the name is free. Raises 409 Conflict."""
         if self._store.get(vault, name, deleted=True) is not None:
             raise held("Key", name)
 
@@ -212,7 +212,7 @@ class Keys:
         return {"value": True}
 
     async def _prepared(self, call: VaultCall, scheme_of: Callable[[str], Any]) -> tuple[Key, Json, Any]:
-        """The key, if it may be used for the operation at the path's end; the body; the algorithm."""
+        """Return the key, if the operation at the path's end may use it, the body and the algorithm."""
         key = self._found(call)
         asked = call.request.url.path.rstrip("/").rsplit("/", 1)[-1]
         operation = next(name for name in OPERATIONS if name.lower() == asked)
@@ -261,7 +261,7 @@ class Keys:
 
 
 def public_numbers(key: Key) -> Json:
-    """n and e of a JSON Web Key."""
+    """Return n and e of a JSON Web Key."""
     numbers = key.private.public_key().public_numbers()
     return {"n": _number(numbers.n), "e": _number(numbers.e)}
 

@@ -30,8 +30,11 @@ CREATE TABLE IF NOT EXISTS keyvault_secrets (
 
 @dataclass(frozen=True)
 class Secret:
-    """One version. `attributes` has enabled, created, updated, and nbf and exp when set (seconds since 1970);
-    `deleted` is when the secret was deleted, None while it is live."""
+    """One version.
+
+    `attributes` has enabled, created, updated, and nbf and exp when set (seconds since 1970). `deleted` is the time of
+    the secret's deletion, None while it is live.
+    """
 
     vault: str
     name: str

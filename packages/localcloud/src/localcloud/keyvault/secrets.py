@@ -37,7 +37,7 @@ class Secrets:
         self._backups = Backups(ctx.database)
 
     def table(self) -> list[tuple[str, str, Action, Handler]]:
-        """Method, path, what it needs, who answers."""
+        """Return method, path, permission and handler."""
         read, listed = _action("getSecret", "get"), _action("readMetadata", "list")
         written = _action("setSecret", "set")
         return [
@@ -81,7 +81,7 @@ class Secrets:
         return {"value": self._backups.seal(self._store.versions(call.vault.name, call.name))}
 
     async def restore(self, call: VaultCall) -> Json:
-        """Raises 409 for a secret that is there, or is deleted and can come back; 400 for what is not a backup."""
+        """Restore a backup. Raises 409 for the name of an existing or recoverable secret, 400 for other bytes."""
         body = await json_body(call)
         versions = self._backups.open(body.get("value"))
         name = versions[0].name

@@ -59,7 +59,7 @@ class Versions(Generic[V]):
         return changed
 
     def get(self, vault: str, name: str, version: str = "", *, deleted: bool = False) -> V | None:
-        """A version, the newest when empty."""
+        """Return a version, the newest when empty."""
         found = [one for one in self.versions(vault, name, deleted=deleted) if version in ("", one.version)]
         return found[0] if found else None
 
@@ -73,7 +73,7 @@ class Versions(Generic[V]):
         return [self._made(row) for row in rows]
 
     def current(self, vault: str, *, deleted: bool = False) -> list[V]:
-        """The newest version of every object, by name."""
+        """Return the newest version of every object, by name."""
         rows = self._database.query(
             f"SELECT * FROM {self._table} WHERE vault = ? AND (deleted IS NOT NULL) = ?"  # noqa: S608
             " ORDER BY name, serial DESC",

@@ -36,7 +36,7 @@ _OBJECTS = VaultObjects("key", KeyStore, _shown)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """A key that is there is answered as it is."""
+    """Create a key; an existing one stays as it is."""
     vault = _OBJECTS.vault_of(ctx, resource.id)
     if existing is None and vault is not None:
         properties = resource.properties

@@ -33,7 +33,7 @@ _OBJECTS = VaultObjects("secret", SecretStore, _shown)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises ServiceError 400 for a new secret without a value, 409 for the name of a deleted one."""
+    """Check a secret. Raises ServiceError 400 for a new one without a value, 409 for the name of a deleted one."""
     vault = _OBJECTS.vault_of(ctx, resource.id)
     value = resource.private.get("writeOnly", {}).get(_VALUE)
     if (existing is None or value is not None) and not isinstance(value, str):

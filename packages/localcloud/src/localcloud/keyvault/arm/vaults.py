@@ -103,7 +103,7 @@ def _deleted_id(location: str, name: str) -> str:
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """A recovered vault leaves the deleted ones, with its secrets."""
+    """Recover a deleted vault with its secrets."""
     if existing is None and resource.location is not None:
         ctx.resources.delete(_deleted_id(resource.location, resource.name))
 

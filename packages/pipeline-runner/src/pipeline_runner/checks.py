@@ -38,7 +38,7 @@ class Approvals:
     rejected: frozenset[str] = field(default=frozenset())
 
     def ask(self, environment: str, stage: str, minutes: int) -> tuple[Result, str]:
-        """The result that the stage has if it may not run, else SUCCEEDED; and what happened in words."""
+        """Return the result that the stage has if it may not run, else SUCCEEDED; and what happened in words."""
         if environment in self.expired:
             return Result.SKIPPED, f"approval of {environment} expired after {minutes} minutes"
         if environment in self.rejected:

@@ -82,7 +82,7 @@ class Cloud:
         return {name: self._principals_of(name) | dict(one) for name, one in self._organisation.groups.items()}
 
     def shell(self) -> dict[str, str]:
-        """The environment of every job: this one without anybody's sign-in."""
+        """Return the environment of every job: this one without anybody's sign-in."""
         return {name: value for name, value in os.environ.items() if name not in _OWNER}
 
     def connect(self, name: str, folder: Path) -> Mapping[str, str]:

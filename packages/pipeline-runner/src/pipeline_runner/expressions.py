@@ -101,7 +101,7 @@ def evaluate(node: Node, contexts: Mapping[str, Value], extra: Mapping[str, Func
 
 
 def member(container: Value, key: Value) -> Value:
-    """A member by name, whatever its case, or by position; None when there is none."""
+    """Return a member by name, whatever its case, or by position; None when there is none."""
     if isinstance(container, Mapping):
         wanted = functions.text(key).lower()
         return next((value for name, value in container.items() if str(name).lower() == wanted), None)

@@ -14,7 +14,7 @@ _ALPHA = re.compile(r"(  alpha:\n    type: number\n    default: )([0-9.]+)\n")
 
 
 def commit_on_top(repository: Path, copy: Path) -> Path:
-    """A copy of the repository with ten times the regularization committed. Raises RehearsalError."""
+    """Return a copy of the repository with ten times the regularization committed. Raises RehearsalError."""
     shutil.rmtree(copy, ignore_errors=True)
     copy.parent.mkdir(parents=True, exist_ok=True)
     git("clone", "--quiet", str(repository), str(copy), cwd=repository)

@@ -49,12 +49,12 @@ class Issuer:
         return f"https://localhost:{self._server.server_address[1]}/{self._tenant}/v2.0"
 
     def subject(self, connection: str) -> str:
-        """The subject of a service connection's tokens, by its id."""
+        """Return the subject of a service connection's tokens, by its id."""
         tenant, application = _encoded(self._tenant), _encoded(_AZURE_DEVOPS)
         return f"/eid1/c/pub/t/{tenant}/a/{application}/sc/{_ORGANISATION}/{connection}"
 
     def token(self, subject: str, seconds: int = _SECONDS) -> str:
-        """A token that is valid for ten minutes, as those of Azure DevOps are."""
+        """Return a token that is valid for ten minutes, as those of Azure DevOps are."""
         now = int(time.time())
         claims = {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})

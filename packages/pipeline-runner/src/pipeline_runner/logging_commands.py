@@ -23,7 +23,7 @@ class Command:
 
 
 def read(line: str) -> Command | None:
-    """The command on a line, None when there is none."""
+    """Return the command on a line, None when there is none."""
     match = _LINE.search(line)
     if match is None:
         return None

@@ -87,7 +87,7 @@ def read(document: Mapping[str, Any]) -> Pipeline:
 
 
 def check_graph(kind: str, edges: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
-    """The order to run in: as declared, dependencies first. Raises PipelineError."""
+    """Return the order to run in: as declared, dependencies first. Raises PipelineError."""
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise PipelineError(f"The {kind} name {', '.join(sorted(twice))} appears more than once.")

@@ -45,7 +45,7 @@ def _bundled() -> dict[str, Any]:
 
 
 def _tasks(node: Any) -> Iterator[str]:
-    """The tasks of a document, by the names that steps give them."""
+    """Return the tasks of a document, by the names that steps give them."""
     if isinstance(node, dict):
         if isinstance(node.get("task"), str):
             yield node["task"]

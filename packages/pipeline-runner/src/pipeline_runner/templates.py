@@ -161,7 +161,7 @@ def _sequence(node: list[Any], scope: Scope, key: str) -> list[Any]:
 
 
 def _directive(key: Any) -> str | None:
-    """The body of `${{ if … }}` and its like; None for any other key."""
+    """Return the body of `${{ if … }}` and its like; None for any other key."""
     whole = _WHOLE.match(key) if isinstance(key, str) else None
     body = whole["body"].strip() if whole else ""
     word = re.split(r"[\s(]", body, maxsplit=1)[0].lower()
@@ -201,7 +201,7 @@ def _each(directive: str, value: Any, scope: Scope) -> list[tuple[Any, Scope]]:
 
 
 def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any:
-    """The list `key` of a template (`stages`, `jobs`, …), or with None the whole template, for extends."""
+    """Return the list `key` of a template (`stages`, `jobs`, …), or with None the whole template, for extends."""
     try:
         file = template_file(str(reference["template"]), scope.file, scope.root)
     except PipelineError as error:
@@ -221,7 +221,7 @@ def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any
 
 
 def _static(variables: Any) -> dict[str, Any]:
-    """The variables whose values are in the YAML; a group's are not known before the run."""
+    """Return the variables whose values are in the YAML; a group's are not known before the run."""
     if isinstance(variables, dict):
         return dict(variables)
     return {one["name"]: one.get("value", "") for one in variables if "name" in one}

@@ -29,7 +29,7 @@ class Workspace:
         return self.root / "artifacts"
 
     def job(self, stage: str, job: str) -> Path:
-        """An empty folder: jobs share nothing but artifacts."""
+        """Return an empty folder: jobs share nothing but artifacts."""
         folder = self.root / "jobs" / f"{stage}.{job}"
         shutil.rmtree(folder, ignore_errors=True)
         for name in ("s", "a", "tmp"):

@@ -25,13 +25,13 @@ _DEPENDENCY = f"""
 
 
 def installed_jars(cache: Path) -> list[Path] | None:
-    """The jars if the cache has them all."""
+    """Return the jars if the cache has them all."""
     jars = [cache / _KEY / name for name in _SHA256]
     return jars if all(jar.is_file() for jar in jars) else None
 
 
 def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
-    """The jars, fetched and checked against their hashes first if need be.
+    """Return the jars, fetched and checked against their hashes first if need be.
 
     Raises LocalcloudError when they cannot be fetched or are not what the list says.
     """

@@ -22,13 +22,13 @@ def azurite_version() -> str:
 
 
 def installed_azurite(cache: Path) -> Path | None:
-    """The script that Node runs as the blob service, if the cache has it."""
+    """Return the script that Node runs as the blob service, if the cache has it."""
     found = cache / _key() / _MAIN
     return found if found.is_file() else None
 
 
 def ensure_azurite(cache: Path, node: Path, progress: Progress) -> Path:
-    """The blob service's script, installed first if need be. Raises LocalcloudError with npm's last lines."""
+    """Return the blob service's script, installed first if need be. Raises LocalcloudError with npm's last lines."""
     if found := installed_azurite(cache):
         return found
     npm = _npm(cache, node, progress)
@@ -49,7 +49,7 @@ def _key() -> str:
 
 
 def _npm(cache: Path, node: Path, progress: Progress) -> list[str | Path]:
-    """npm as the machine has it, else the one in the Node wheel."""
+    """Return the machine's npm, else the one in the Node wheel."""
     if npm := find_npm():
         return [npm]
     wheel = ensure_wheel(cache, "node", progress)

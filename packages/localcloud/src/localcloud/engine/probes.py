@@ -35,7 +35,7 @@ class Found:
 
 
 def find_pulumi() -> Found | None:
-    """A Pulumi CLI of at least PULUMI_MINIMUM. Its language host may be missing: see `has_language_host`."""
+    """Return a Pulumi CLI of at least PULUMI_MINIMUM. Its language host may be missing: see `has_language_host`."""
     for path in _programs("pulumi"):
         version = _answer([path, "version"])
         if version and parse_version(version) >= PULUMI_MINIMUM:
@@ -49,7 +49,7 @@ def has_language_host(pulumi: Path) -> bool:
 
 
 def find_java() -> Found | None:
-    """A Java of a release that Spark 4.0 supports; `path` is its home. JAVA_HOME is asked before PATH."""
+    """Return a Java of a release that Spark 4.0 supports; `path` is its home. JAVA_HOME comes before PATH."""
     candidates = [*_java_home_programs(), *_programs("java")]
     for path in candidates:
         # -UsePerfData: each JVM would otherwise leave a folder in the machine's temporary folder.
@@ -76,7 +76,7 @@ def find_node() -> Found | None:
 
 
 def find_npm() -> Path | None:
-    """npm on PATH (some distributions package it apart from Node)."""
+    """Return npm on PATH (some distributions package it apart from Node)."""
     return next(_programs("npm"), None)
 
 
@@ -107,7 +107,7 @@ def _programs(name: str) -> Iterator[Path]:
 
 
 def _answer(command: list[str | Path]) -> str | None:
-    """What the program prints, or None when it does not run or fails: then it is not a usable one."""
+    """Return the program's output, None when it does not run or fails: then it is not usable."""
     try:
         # GOTOOLCHAIN: Go would otherwise answer with (and download) the release that a go.mod around asks for.
         done = subprocess.run(

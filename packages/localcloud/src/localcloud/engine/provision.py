@@ -27,7 +27,7 @@ from localcloud.engine.wheels import ensure_wheel
 
 
 def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
-    """The toolchain, with what is missing installed into the cache and the launchers of this home written.
+    """Return the toolchain, with what is missing installed into the cache and the launchers of this home written.
 
     Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed one can
     be run again: finished tools are kept, unfinished ones are made anew.

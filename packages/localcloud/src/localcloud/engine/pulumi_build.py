@@ -27,13 +27,13 @@ def build_key() -> str:
 
 
 def built_pulumi(cache: Path) -> Path | None:
-    """The built CLI if the cache has it."""
+    """Return the built CLI if the cache has it."""
     found = cache / build_key() / "pulumi"
     return found if found.is_file() else None
 
 
 def ensure_pulumi(cache: Path, progress: Progress) -> Path:
-    """The built CLI, made first if need be. Raises LocalcloudError when Go, a module or the build fails."""
+    """Return the built CLI, made first if need be. Raises LocalcloudError when Go, a module or the build fails."""
     if found := built_pulumi(cache):
         return found
     found_go = find_go()

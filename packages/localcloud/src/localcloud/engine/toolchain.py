@@ -45,7 +45,7 @@ class Toolchain:
 
 
 def find(settings: Settings) -> Toolchain | None:
-    """The toolchain if all of it is there, without installing anything; None if something is missing or changed."""
+    """Return the toolchain if all of it is there, None if something is missing or changed. Installs nothing."""
     try:
         stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
         known = _from_json(stamp["toolchain"])
@@ -69,7 +69,7 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
 
 
 def _signature(java_home: Path) -> str:
-    """Changes with everything that could make another tool the right one.
+    """Return a hash of everything that could make another tool the right one.
 
     A JAVA_HOME that names the Java found already changes nothing: `localcloud env` sets it.
     """
@@ -94,7 +94,7 @@ def _signature(java_home: Path) -> str:
 
 
 def _provider_metadata() -> list[Path]:
-    """The metadata folders of the provider SDKs: another version is another folder, and another plugin version."""
+    """Return the metadata folders of the provider SDKs: another version is another folder, and another plugin."""
     site = Path(sys.prefix) / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     return sorted(site.glob("pulumi*.dist-info"))
 

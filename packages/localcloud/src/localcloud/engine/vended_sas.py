@@ -26,7 +26,7 @@ _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"
 
 
 def ensure_jar(cache: Path, java_home: Path, abfs: Sequence[Path]) -> Path:
-    """The jar, compiled first if need be. Raises LocalcloudError when it cannot be."""
+    """Return the jar, compiled first if need be. Raises LocalcloudError when it cannot be."""
     spark = spark_jars()
     pins = hashlib.sha256(_SOURCE.read_bytes() + "".join(jar.name for jar in spark).encode()).hexdigest()[:8]
 

@@ -35,7 +35,7 @@ PROVIDERS = {"pulumi-azure-native": "azure-native", "pulumi-databricks": "databr
 
 
 def parse_version(text: str) -> Version:
-    """The leading numbers of `text`: "v3.259.0-dev" is (3, 259, 0), "go1.26.8" is (1, 26, 8); () if there is none."""
+    """Return the leading numbers of `text`: "v3.259.0-dev" is (3, 259, 0), "go1.26.8" is (1, 26, 8), "" is ()."""
     numbers: list[int] = []
     for part in text.strip().lstrip("vgo").split("."):
         digits = part[: next((i for i, c in enumerate(part) if not c.isdigit()), len(part))]
@@ -48,7 +48,7 @@ def parse_version(text: str) -> Version:
 
 
 def go_minimum() -> Version:
-    """The Go release that pulumi_cli/go.mod asks for."""
+    """Return the Go release that pulumi_cli/go.mod asks for."""
     for line in (ENGINE / "pulumi_cli" / "go.mod").read_text().splitlines():
         if line.startswith("go "):
             return parse_version(line.removeprefix("go "))
@@ -56,6 +56,6 @@ def go_minimum() -> Version:
 
 
 def pinned(requirements: str) -> str:
-    """The version in the first line of requirements/<name>.txt, `distribution==version`."""
+    """Return the version in the first line of requirements/<name>.txt, `distribution==version`."""
     first = (ENGINE / "requirements" / f"{requirements}.txt").read_text().splitlines()[0]
     return first.split("==")[1].split()[0]

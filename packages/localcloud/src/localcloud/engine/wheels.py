@@ -28,12 +28,12 @@ _TITLES = {"java": "Java runtime", "node": "Node.js", "go": "Go"}
 
 
 def wheel_key(name: str) -> str:
-    """The folder of the tool cache that holds the wheel of `name` ("java", "node" or "go")."""
+    """Return the folder of the tool cache that holds the wheel of `name` ("java", "node" or "go")."""
     return f"{name}-{pinned(name)}-{platform_tag()}"
 
 
 def wheel_executable(cache: Path, name: str) -> Path | None:
-    """The tool's program if its wheel is in the cache."""
+    """Return the tool's program if its wheel is in the cache."""
     found = cache / wheel_key(name) / _EXECUTABLES[name]
     return found if found.is_file() else None
 
@@ -41,7 +41,7 @@ def wheel_executable(cache: Path, name: str) -> Path | None:
 def ensure_wheel(
     cache: Path, name: str, progress: Progress, finish: Callable[[Path], None] = lambda program: None
 ) -> Path:
-    """The tool's program, its wheel installed first if need be; `finish` may then adapt the fresh program.
+    """Return the tool's program, its wheel installed first if need be; `finish` may then adapt the fresh program.
 
     Raises LocalcloudError when the wheel cannot be had or holds no such program.
     """

@@ -64,7 +64,7 @@ def _changed(key: str, given: Any, before: Any, after: Any) -> Any:
 
 
 def _identities(given: list[Any], after: Any) -> list[Any]:
-    """A list of ids in Pulumi, an object of ids in ARM."""
+    """Return ids as Pulumi has them, a list, from ARM's object."""
     shown = after if isinstance(after, dict) else {}
     return given if {_plain(one) for one in given} == {_plain(one) for one in shown} else sorted(shown)
 

@@ -53,7 +53,7 @@ def to_plain(value: PropertyValue) -> Any:
 
 
 def from_plain(value: Any) -> PropertyValue:
-    """The inverse of to_plain."""
+    """Undo to_plain."""
     if isinstance(value, Secret):
         return from_plain(value.value).with_secret(True)
     if value is UNKNOWN:

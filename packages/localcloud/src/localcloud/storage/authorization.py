@@ -42,7 +42,7 @@ class Gate:
         self._ctx = ctx
 
     def account(self, host: str, endpoint: str) -> Resource:
-        """The account of a host, for a caller whom its network lets in. `endpoint`: "blob" or "dfs"."""
+        """Return the account of a host, for a caller whom its network lets in. `endpoint`: "blob" or "dfs"."""
         name = host.partition(".")[0]
         account = self._ctx.resources.named(ACCOUNT_TYPE, name)
         if account is None or account.state != "Succeeded":

@@ -62,7 +62,7 @@ class StorageFabric:
         ]  # fmt: skip
 
     def keys(self, account: str) -> list[str] | None:
-        """The account's two keys, None when there is no such account."""
+        """Return the account's two keys, None when there is no such account."""
         found = self._resources.named(_ACCOUNT_TYPE, account)
         return None if found is None else list(found.private["keys"])
 
@@ -202,5 +202,5 @@ def _period(lifetime: timedelta) -> tuple[datetime, datetime]:
 
 
 def fabric_of(ctx: Context) -> StorageFabric:
-    """The context's storage as what it is, for ARM's storage types."""
+    """Return the context's storage as what it is, for ARM's storage types."""
     return cast(StorageFabric, ctx.storage)

@@ -14,6 +14,6 @@ KEY_VERSION = "2025-11-05"
 
 
 def key_value(secret: str, object_id: str, start: str, expiry: str, version: str) -> str:
-    """The key, in base64. azurite.js derives the same."""
+    """Return the key, in base64. azurite.js derives the same."""
     text = "\n".join([object_id, TENANT_ID, start, expiry, "b", version])
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()

@@ -14,7 +14,7 @@ _NAME = re.compile(rb"<Name[^>]*>(.*?)</Name>", re.DOTALL)
 
 
 def rewritten(body: bytes, inner: str, outer: str) -> bytes:
-    """The list with the endpoint that the client knows, and its entries in the order of their names.
+    """Return the list with the endpoint that the client knows, and its entries in the order of their names.
 
     Azurite writes all prefixes before all blobs. ABFS relies on Azure's order to tell that a folder's marker blob and
     its prefix are one: Hadoop 3.4 `ListUtils.getUniqueListResult`.

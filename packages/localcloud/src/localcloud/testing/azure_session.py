@@ -45,7 +45,7 @@ class AzureSession:
         return f"/subscriptions/{self.subscription_id}"
 
     def arm(self, method: str, path: str, version: str, body: Json | None = None, **query: str) -> requests.Response:
-        """A plain request to management.azure.com, for what the clients hide: status, headers, error bodies."""
+        """Send a plain request to management.azure.com, for what the clients hide: status, headers, error bodies."""
         token = self.credential.get_token("https://management.azure.com/.default").token
         return requests.request(
             method,
@@ -95,7 +95,7 @@ def error_of(answer: requests.Response) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="session")
 def azure(cloud: Any) -> Iterator[AzureSession]:
-    """The deployer's session, with the environment that `localcloud env` prints."""
+    """Return the deployer's session, with the environment that `localcloud env` prints."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.environment.items():
             patch.setenv(name, value)
@@ -109,7 +109,7 @@ def azure(cloud: Any) -> Iterator[AzureSession]:
 
 @pytest.fixture
 def group(azure: AzureSession) -> Iterator[str]:
-    """The id of a resource group of the test's own, deleted afterwards with all that is in it."""
+    """Return the id of a resource group of the test's own, deleted afterwards with all that is in it."""
     id_ = f"{azure.subscription}/resourceGroups/rg-{uuid.uuid4().hex[:10]}"
     azure.put(id_, "2024-03-01", {"location": "westeurope"})
     yield id_
@@ -119,5 +119,5 @@ def group(azure: AzureSession) -> Iterator[str]:
 
 
 def unique(prefix: str) -> str:
-    """A name that nothing else has, of lowercase letters and digits."""
+    """Return a name that nothing else has, of lowercase letters and digits."""
     return prefix + uuid.uuid4().hex[:10]

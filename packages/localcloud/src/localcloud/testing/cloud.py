@@ -57,7 +57,7 @@ class Cloud:
 
 
 def free_port() -> int:
-    """The first of five ports in a row that nothing listens on. A random one: two test runs may look at once."""
+    """Return the first of five ports in a row that nothing listens on. A random one: two test runs may look at once."""
     candidates = list(range(_FIRST, _LAST, _PORTS))
     random.shuffle(candidates)
     for first in candidates:

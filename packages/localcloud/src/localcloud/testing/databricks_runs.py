@@ -90,20 +90,20 @@ class Lakehouse:
         return f"abfss://{container}@{self.account}.dfs.core.windows.net/{folder}"
 
     def open_for_connector(self) -> None:
-        """The roles that the access connector needs, and the storage credential of it."""
+        """Return the roles that the access connector needs, and the storage credential of it."""
         self.azure.assign(self.container_id, "Storage Blob Data Contributor", self.connector)
         self.azure.assign(self.account_id, "Storage Blob Delegator", self.connector)
         identity = uc.AzureManagedIdentityRequest(self.connector_id)
         self.client.storage_credentials.create(self.credential, azure_managed_identity=identity)
 
     def assignments(self, scope: str) -> list[dict[str, Any]]:
-        """The connector's role assignments at a scope and above."""
+        """Return the connector's role assignments at a scope and above."""
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
         listed = self.azure.arm("GET", path, "2022-04-01", None, **{"$filter": "atScope()"}).json()["value"]
         return [one for one in listed if one["properties"]["principalId"] == self.connector]
 
     def locate(self, folder: str, *privileges: uc.Privilege) -> str:
-        """An external location for a folder, with privileges for the identity; its name."""
+        """Return an external location for a folder, with privileges for the identity; its name."""
         name = f"loc_{uuid.uuid4().hex[:8]}"
         self.client.external_locations.create(name, self.url(folder), self.credential)
         self.grant(name, *privileges)

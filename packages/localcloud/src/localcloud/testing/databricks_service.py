@@ -65,7 +65,7 @@ def directory() -> _Directory:
 
 @pytest.fixture(scope="session")
 def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directory) -> Iterator[str]:
-    """A workspace "dbw-test"; the deployer is Contributor on the subscription."""
+    """Serve a workspace "dbw-test"; the deployer is Contributor on the subscription."""
     home: Path = tmp_path_factory.mktemp("databricks")
     settings = Settings(home=home, cache=load_settings().cache)
     database = Database(settings.database)
@@ -121,14 +121,14 @@ def admin(databricks_url: str) -> WorkspaceClient:
 
 @pytest.fixture(scope="session")
 def member(databricks_url: str, admin: WorkspaceClient, directory: _Directory) -> WorkspaceClient:
-    """A service principal that is in the workspace and has nothing else."""
+    """Return a service principal that is in the workspace and has nothing else."""
     admin.service_principals.create(application_id=directory.principals["job"].app_id, display_name="job")
     return WorkspaceClient(host=databricks_url, token="job", auth_type="pat")
 
 
 @pytest.fixture(scope="session")
 def stranger(databricks_url: str) -> WorkspaceClient:
-    """A principal of the tenant that the workspace does not know."""
+    """Return a principal of the tenant that the workspace does not know."""
     return WorkspaceClient(host=databricks_url, token="stranger", auth_type="pat")
 
 

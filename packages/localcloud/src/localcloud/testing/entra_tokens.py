@@ -12,7 +12,7 @@ _LOGIN = "https://login.microsoftonline.com"
 
 
 def ask(tenant: str = TENANT_ID, version: str = "/v2.0", **form: str) -> requests.Response:
-    """A token request; what `form` does not say is the deployer's. An empty value leaves the parameter out."""
+    """Send a token request; `form` replaces the deployer's parameters. An empty value leaves a parameter out."""
     whole = {
         "grant_type": "client_credentials",
         "client_id": os.environ["AZURE_CLIENT_ID"],

@@ -32,7 +32,7 @@ def pipeline(**settings: Any) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 def code(folder: Path, **files: str) -> Path:
-    """A code folder of Python files by module name."""
+    """Return a code folder of Python files by module name."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / f"{name}.py").write_text(content)

@@ -17,7 +17,7 @@ def path(group: str, type_: str, name: str) -> str:
 
 
 def make_network(azure: AzureSession, group: str, *subnets: Json, space: str = "10.20.0.0/16") -> str:
-    """The id of a virtual network with subnets."""
+    """Return the id of a virtual network with subnets."""
     id_ = path(group, "virtualNetworks", unique("vnet"))
     body = {
         "location": REGION,
@@ -32,7 +32,7 @@ def subnet(name: str, prefix: str, **properties: Any) -> Json:
 
 
 def make_account(azure: AzureSession, group: str, **properties: Any) -> str:
-    """The id of a storage account."""
+    """Return the id of a storage account."""
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
     body = {"location": REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": properties}
     azure.put(id_, "2024-01-01", body)

@@ -49,7 +49,7 @@ class Plugin:
         self.call("Configure", pb.ConfigureRequest(args=_struct(settings), acceptSecrets=True))
 
     def check(self, token: str, inputs: Plain, old: Plain | None = None) -> tuple[Plain, list[tuple[str, str]]]:
-        """The inputs as completed, and (path, reason) of what is refused."""
+        """Return the inputs as completed, and (path, reason) of what is refused."""
         request = pb.CheckRequest(
             urn=_urn(token), news=_struct(inputs), olds=_struct(old or {}), randomSeed=os.urandom(16)
         )

@@ -28,6 +28,6 @@ class IdentityCredential:
 
 
 def session_as(cloud: Any, object_id: str) -> AzureSession:
-    """The session of a principal that exists in `cloud`."""
+    """Return the session of a principal that exists in `cloud`."""
     credential: Any = IdentityCredential(cloud, object_id)
     return AzureSession(credential, SUBSCRIPTION_ID, TENANT_ID, object_id)

@@ -59,7 +59,7 @@ class MlWorkspace:
         return BlobServiceClient(f"https://{self.account}.blob.core.windows.net", credential=self.azure.credential)
 
     def finished(self, name: str, seconds: float = 120) -> Any:
-        """The job when it is over."""
+        """Return the job when it is over."""
         return wait_for(lambda: self.client.jobs.get(name), lambda job: job.status in TERMINAL, seconds)
 
     def in_state(self, name: str, state: str, seconds: float = 60) -> Any:

@@ -51,7 +51,7 @@ def distributions(*, transitive: bool) -> list[dict[str, str]]:
 
 
 def semver(version: str) -> str:
-    """A Python version as the engine writes it: "1.2" is "1.2.0", "1.2.3a4" is "1.2.3-alpha.4"."""
+    """Return a Python version as the engine writes it: "1.2" is "1.2.0", "1.2.3a4" is "1.2.3-alpha.4"."""
     match = re.match(r"(\d+(?:\.\d+)*)(?:(a|b|rc)(\d+))?", version)
     if not match:
         raise ValueError(f"{version!r} is not a version that a plugin can have; expected one such as 3.29.0")

@@ -30,7 +30,7 @@ class PythonOptions:
 
     @classmethod
     def parse(cls, root: str, options: Mapping[str, Any]) -> PythonOptions:
-        """Raises OptionsError for an unknown toolchain or type checker, or a value that is not a string."""
+        """Check options. Raises OptionsError for an unknown toolchain or type checker, or a value that is no string."""
         for name in _KNOWN:
             if name in options and not isinstance(options[name], str):
                 raise OptionsError(f"The option runtime.options.{name} is {options[name]!r}; it must be a string.")
@@ -45,7 +45,7 @@ class PythonOptions:
         return cls(root=Path(root), virtualenv=virtualenv, toolchain=toolchain, typechecker=typechecker)
 
     def python(self) -> Path:
-        """The interpreter to run, which exists. Without options: PULUMI_PYTHON_CMD, else the one we run in.
+        """Return the interpreter to run, which exists. Without options: PULUMI_PYTHON_CMD, else the one we run in.
 
         Raises OptionsError when the environment that the options name is not there.
         """
@@ -67,7 +67,7 @@ class PythonOptions:
         return Path(sys.executable)
 
     def environment(self) -> dict[str, str]:
-        """The variables that an activated virtual environment has, for what the program itself may start."""
+        """Return the variables that an activated virtual environment has, for what the program itself may start."""
         python = self.python()
         home = python.parent.parent
         if not (home / "pyvenv.cfg").exists():

@@ -51,7 +51,7 @@ class PolicyPackProxy:
         return {name: value for name, value in variables.items() if value}
 
     def attach(self, port: int) -> None:
-        """The pack serves at `port`: tell it its stack, and let the waiting calls go on."""
+        """Tell the pack at `port` its stack, and let the waiting calls go on."""
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=MESSAGE_SIZES)
         grpc.channel_ready_future(self._channel).result(_START_SECONDS)
         if self._stack is not None:

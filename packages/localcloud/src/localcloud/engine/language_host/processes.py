@@ -83,7 +83,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 
 def output(process: subprocess.Popen[bytes]) -> Iterator[Chunk]:
-    """What a piped process writes, as it writes it, until it has closed both streams."""
+    """Yield the output of a piped process as it comes, until the process has closed both streams."""
     chunks: queue.Queue[Chunk | None] = queue.Queue()
 
     def read(name: str, stream: IO[bytes]) -> None:

@@ -119,7 +119,7 @@ def _run(program: str) -> None:
 
 
 def _own_traceback(program: str) -> str:
-    """The current traceback from the program's first line on: the frames of this script and the SDK tell nothing."""
+    """Return the traceback from the program's first line on: this script's and the SDK's frames tell nothing."""
     _, error, frames = sys.exc_info()
     entries = traceback.extract_tb(frames)
     main_file = program if program.endswith(".py") else os.path.join(program, "__main__.py")  # noqa: PTH118

@@ -181,7 +181,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         return found
 
     def _check_types(self, options: PythonOptions, python: Path, info: Any) -> str | None:
-        """What the type checker of the options finds wrong, None if nothing."""
+        """Return the findings of the options' type checker, None if there are none."""
         command = [str(python), "-m", str(options.typechecker)]
         if options.typechecker == "mypy" and options.virtualenv and options.virtualenv.is_relative_to(options.root):
             command += ["--exclude", str(options.virtualenv.relative_to(options.root))]

@@ -53,7 +53,7 @@ class Arm:
         self._stopped.set()
 
     def get(self, path: str, version: str) -> dict[str, Any] | None:
-        """The resource, None when it does not exist. Raises ArmError."""
+        """Return the resource, None when it does not exist. Raises ArmError."""
         response = self._send("GET", f"{self._endpoint}{path}", {"api-version": version})
         if response.status_code == 404:
             return None

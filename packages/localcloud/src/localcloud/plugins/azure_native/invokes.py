@@ -21,7 +21,7 @@ def call(
     client: Callable[[], Arm],
     credential: Callable[[], Any],
 ) -> Plain:
-    """The function's result. Raises PluginError for a function that this provider does not have."""
+    """Return the function's result. Raises PluginError for a function that this provider does not have."""
     _, module, name = token.split(":")
     if module.split("/")[0] == "authorization" and name == "getClientConfig":
         return _client_config(settings, credential)
@@ -34,7 +34,7 @@ def call(
 
 
 def _client_config(settings: Mapping[str, str], credential: Callable[[], Any]) -> Plain:
-    """The ids behind the sign-in; the object id is read from the token, as the vendor's provider does."""
+    """Return the ids behind the sign-in; the object id is read from the token, as the vendor's provider does."""
     import jwt
 
     token = credential().get_token(f"{_DEFAULT_TOKEN_ENDPOINT}/.default").token

@@ -20,7 +20,7 @@ _ELEMENT = frozenset({"name", "id", "etag", "type"})
 
 
 def path_of(type_: AzureType, inputs: Mapping[str, Any], subscription: str) -> str:
-    """The resource's id. Raises PluginError that names a missing part."""
+    """Return the resource's id. Raises PluginError that names a missing part."""
     values = {**type_.fixed, "subscriptionId": subscription, **{key: value for key, value in inputs.items() if value}}
     missing = [name for name in type_.parameters if not values.get(name)]
     if missing:
@@ -77,7 +77,7 @@ def _element(item: Plain) -> Plain:
 
 
 def _unwrapped(key: str, value: Any, wrapped: frozenset[str]) -> Any:
-    """The inverse of _wrapped."""
+    """Undo _wrapped."""
     if isinstance(value, dict):
         inner = {name: _unwrapped(name, item, wrapped) for name, item in value.items()}
         return _flat(inner) if key in wrapped else inner
@@ -92,7 +92,7 @@ def _flat(item: Plain) -> Plain:
 
 
 def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
-    """The resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
+    """Return the resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
     back = type_.answered
     outputs: Plain = {}
     for key, value in answer.items():
@@ -108,7 +108,7 @@ def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> 
 
 
 def expected(inputs: Plain) -> Plain:
-    """The outputs that a preview can know: identities are given as a list and answered as an object."""
+    """Return the outputs that a preview can know: identities are given as a list and answered as an object."""
     return {key: value for key, value in inputs.items() if key != "identity"}
 
 
@@ -137,7 +137,7 @@ def as_declared(type_: AzureType, inputs: Plain, outputs: Plain) -> bool:
 
 
 def path_inputs(type_: AzureType, id_: str) -> Plain:
-    """The path's inputs, read from an id. Raises PluginError when it is not of this type."""
+    """Return the path's inputs, read from an id. Raises PluginError when it is not of this type."""
     pattern = re.escape(type_.template).replace(r"\{", "{").replace(r"\}", "}")
     for name in type_.parameters:
         part = ".+" if name in {"scope", "resourceUri"} else "[^/]+"

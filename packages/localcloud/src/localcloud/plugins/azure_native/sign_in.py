@@ -24,7 +24,7 @@ def settings(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def credential(values: Mapping[str, str]) -> TokenCredential:
-    """A client secret, a federated token, a managed identity, or the Azure CLI's sign-in, in this order.
+    """Return a client secret, a federated token, a managed identity, or the Azure CLI's sign-in, in this order.
 
     A federated token is the same for as long as the provider runs, as the vendor's (`newOidcCredential` of
     provider/pkg/provider/auth_azidentity.go): when it has expired, so has the sign-in.

@@ -29,7 +29,7 @@ def snake(value: Any) -> Any:
 
 
 def camel(value: Any) -> Any:
-    """The inverse."""
+    """Return the name in the other form."""
     if isinstance(value, dict):
         return {
             _AFTER_UNDERSCORE.sub(lambda match: match[1].upper(), key): item if key in _MAPS else camel(item)

@@ -32,11 +32,11 @@ class Resource:
         return None
 
     def completed(self, inputs: Plain) -> Plain:
-        """The inputs as they are kept. Raises PluginError for what cannot be right."""
+        """Return the inputs as they are kept. Raises PluginError for wrong inputs."""
         return inputs
 
     def imported(self, state: Plain) -> Plain:
-        """The inputs of a resource that the program did not make."""
+        """Return the inputs of a resource that the program did not make."""
         return dict(state)
 
     def body(self, inputs: Plain) -> Plain:

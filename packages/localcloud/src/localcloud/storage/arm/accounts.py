@@ -148,7 +148,7 @@ async def _regenerate_key(ctx: Context, resource: Resource, body: Json, call: Ca
 
 
 def _account_of(ctx: Context, id_: str) -> Resource | None:
-    """The storage account that an id of anything below it names."""
+    """Return the storage account that an id of anything below it names."""
     parts = id_.strip("/").split("/")
     return ctx.resources.get("/" + "/".join(parts[:8]))
 

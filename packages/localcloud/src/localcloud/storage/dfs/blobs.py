@@ -58,7 +58,7 @@ class Blobs:
         headers: Mapping[str, str] | None = None,
         content: AsyncIterator[bytes] | bytes = b"",
     ) -> httpx.Response:
-        """The answer with its body still to be read. Raises ServiceError for Azurite's refusals."""
+        """Return the answer with its body still to be read. Raises ServiceError for Azurite's refusals."""
         parts = [part for part in (self.account, self.container, path) if part]
         address = "/" + "/".join(map(self.encoded, parts)) + ("" if self.container else "/")
         address += f"?{urlencode(query)}" if query else ""
@@ -79,14 +79,14 @@ class Blobs:
         headers: Mapping[str, str] | None = None,
         content: AsyncIterator[bytes] | bytes = b"",
     ) -> httpx.Response:
-        """The whole answer."""
+        """Return the whole answer."""
         answer = await self.send(method, path, query, headers, content)
         await answer.aread()
         await answer.aclose()
         return answer
 
     async def head(self, path: str) -> httpx.Headers | None:
-        """A blob's headers; None when it is not there."""
+        """Return a blob's headers; None when it is not there."""
         try:
             return (await self.call("HEAD", path)).headers
         except ServiceError as error:
@@ -133,5 +133,5 @@ def _item(entry: ElementTree.Element) -> Item:
 
 
 def file_time(moment: str) -> str:
-    """An HTTP time as the protocol's creationTime: 100 nanoseconds since 1601."""
+    """Return an HTTP time as the protocol's creationTime: 100 nanoseconds since 1601."""
     return str(int((parsedate_to_datetime(moment).timestamp() + 11644473600) * 10_000_000))

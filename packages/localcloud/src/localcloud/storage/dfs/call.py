@@ -79,7 +79,7 @@ class Call:
         return {"x-ms-lease-id": self.headers["x-ms-lease-id"]} if "x-ms-lease-id" in self.headers else {}
 
     def number(self, name: str) -> int:
-        """A query parameter. Raises ServiceError 400."""
+        """Return a query parameter. Raises ServiceError 400."""
         text = self.query.get(name)
         if text is None:
             raise refused("MissingRequiredQueryParameter", f"{name} is missing.")
@@ -88,7 +88,7 @@ class Call:
         return int(text)
 
     def flag(self, name: str) -> bool | None:
-        """A query parameter that is true or false; None when it is not given. Raises ServiceError 400."""
+        """Return a query parameter that is true or false; None when it is not given. Raises ServiceError 400."""
         text = self.query.get(name)
         if text is None:
             return None

@@ -88,7 +88,7 @@ def _with(node: tree.Node, changed: access.Access) -> dict[str, str]:
 
 
 def _merged(node: tree.Node, mode: str, text: str) -> str:
-    """The ACL that a path gets. Only directories have default entries."""
+    """Return the ACL that a path gets. Only directories have default entries."""
     given = [one.strip() for one in text.split(",")]
     if not node.directory:
         given = [entry for entry in given if not entry.startswith("default:")]

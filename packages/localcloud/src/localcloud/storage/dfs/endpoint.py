@@ -77,7 +77,7 @@ class DataLake:
         query: Mapping[str, str],
         headers: Mapping[str, str],
     ) -> Principal | None:
-        """The principal whose delegation key signed the request, None for localcloud's own services."""
+        """Return the principal whose delegation key signed the request, None for localcloud's own services."""
         if "sig" not in query:
             raise errors.not_signed_in(public=False, challenge=True)
         if "skoid" not in query:

@@ -83,7 +83,7 @@ _XML = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)(?:\nRequestId.*?)?</Mess
 
 
 def refused(code: str, detail: str = "", **headers: str) -> ServiceError:
-    """The error of this code; `detail` says what Azure's own words leave out."""
+    """Return the error of this code; `detail` says what Azure's own words leave out."""
     status, text = _TEXTS[code]
     return ServiceError(status, code, f"{text} {detail}".rstrip(), {n.replace("_", "-"): v for n, v in headers.items()})
 

@@ -51,7 +51,7 @@ async def create(call: Call) -> Response:
 
 
 async def _empty_file(call: Call, metadata: dict[str, str]) -> httpx.Headers:
-    """An empty block list, which drops what was appended to an older file and never flushed."""
+    """Put an empty block list, which drops what was appended to an older file and never flushed."""
     headers = {
         **properties.as_headers(metadata),
         **properties.content_headers(call.headers),

@@ -56,8 +56,9 @@ up: tools ## from clone to registered model on this machine: make up [DATA=my.cs
 run: ## train again, even if nothing changed
 	@$(ENTER); python -m mlops run --stack "$$STACK" --data "$$DATA"
 
-# Files of tests run side by side. WORKERS= runs them in one process, in which a debugger works.
-WORKERS ?= -n 3 --dist loadfile
+# Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of
+# their tests they would come last. WORKERS= runs them in one process, in which a debugger works.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
 	@$(PYTHON_BIN) -m pytest $(WORKERS)
 

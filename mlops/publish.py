@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
+_TRIES = 3
+"""Of a version that somebody else makes at the same time: code, then the component that names it."""
 FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
 NO_COMMIT = "nogit"
 
@@ -188,43 +191,62 @@ def commit() -> str:
 
 def _environment(ml: Any) -> Any:
     from azure.ai.ml.entities import Environment
-    from azure.core.exceptions import ResourceNotFoundError
 
     version = job_environment.version()
-    try:
-        return ml.environments.get(job_environment.NAME, version)
-    except ResourceNotFoundError:
-        made = Environment(
+
+    def make() -> Any:
+        environment = Environment(
             name=job_environment.NAME,
             version=version,
             image=job_environment.IMAGE,
             conda_file=job_environment.conda_file(),
             description="What the training pipeline's components import, as locked.",
         )
-        return ml.environments.create_or_update(made)
+        return ml.environments.create_or_update(environment)
+
+    return get_or_make(lambda: ml.environments.get(job_environment.NAME, version), make)
+
+
+def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:
+    """Return a version, which is made where `get` finds none.
+
+    Somebody who publishes the same at the same time makes it between the two, or the code that it names: Azure ML
+    refuses to make either again. `get` decides whether theirs will do. Raises the clients' errors.
+    """
+    from azure.ai.ml.exceptions import AssetPathException
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return get()
+        except ResourceNotFoundError:
+            try:
+                return make()
+            except (HttpResponseError, AssetPathException) as error:
+                status = error.status_code if isinstance(error, HttpResponseError) else HTTPStatus.CONFLICT
+                if status != HTTPStatus.CONFLICT or attempt == _TRIES:
+                    raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _component(ml: Any, folder: Path, environment: str) -> Any:
     from azure.ai.ml import load_component
-    from azure.core.exceptions import ResourceNotFoundError
 
     component: Any = load_component(source=folder / "component.yml")
     component_commands.check(component.name, component.command, component.inputs)
     content = {"folder": fingerprints.of_folder(folder), "environment": environment}
     version = fingerprints.of_values(content)[:12]
-    try:
-        return ml.components.get(component.name, version)
-    except ResourceNotFoundError:
-        component.environment = environment
-        return ml.components.create_or_update(component, version=version)
+    component.environment = environment
+    return get_or_make(
+        lambda: ml.components.get(component.name, version),
+        lambda: ml.components.create_or_update(component, version=version),
+    )
 
 
 def _pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:
-    from azure.core.exceptions import ResourceNotFoundError
-
     from mlops import pipeline
 
-    try:
+    def get() -> Any:
         known = clients.ml.components.get(pipeline.NAME, publication.version)
         if (known.tags or {}).get(FINGERPRINT_TAG) != publication.fingerprint:
             raise InvalidError(
@@ -232,12 +254,15 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
                 "give another --version."
             )
         return known
-    except ResourceNotFoundError:
+
+    def make() -> Any:
         path = notebooks.notebook_path(clients.outputs.notebook_folder, NOTEBOOK)
         built = pipeline.build(components, clients.outputs, path, publication.version, commit(), MODEL)
         component = built(data_uri="abfss://…", data_version="…").component
         component.tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
         return clients.ml.components.create_or_update(component, version=publication.version)
+
+    return get_or_make(get, make)
 
 
 def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -> None:

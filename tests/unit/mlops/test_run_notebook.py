@@ -71,7 +71,7 @@ class Step:
         self.give(inputs)
         return subprocess.Popen(
             [sys.executable, PROGRAM.name, "--output", "out"],
-            cwd=PROGRAM.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=PROGRAM.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def run(self, **inputs: Any) -> tuple[int, str, list[str]]:
@@ -316,6 +316,21 @@ def test_a_step_that_is_stopped_cancels_its_run(workspace: Workspace, step: Step
     assert process.returncode == 143
     assert rest.splitlines() == ["this step is being stopped", f"cancelling Databricks run {RUN}"]
     assert (workspace.cancelled, err) == ([RUN], "")
+
+
+def test_a_step_that_is_killed_leaves_no_run_behind(workspace: Workspace, step: Step) -> None:
+    workspace.states = [state("RUNNING")]
+    process = step.start()
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any(line == f"Databricks run {RUN} is RUNNING\n" for line in lines)
+
+    os.killpg(process.pid, signal.SIGKILL)  # as Azure ML and localcloud do: the whole group
+    rest, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL
+    assert (rest, err) == (f"cancelling Databricks run {RUN}\n", ""), "its streams are open until the watchdog ends"
+    assert workspace.cancelled == [RUN]
 
 
 def test_an_address_that_is_none_ends_the_step_without_a_trace(step: Step) -> None:

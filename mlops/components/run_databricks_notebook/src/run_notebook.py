@@ -1,9 +1,9 @@
 """Run a Databricks notebook as this job's identity, and end as it ends.
 
 The identity is the job's; Databricks knows it as a service principal. SIGTERM, which Azure ML sends when a step is
-cancelled, cancels the run. The idempotency token is made of the job's run id: a job that Azure ML
-starts again finds the run that it started before. A notebook that succeeds and writes no file to its parameter
-output_uri fails the step, which would hand on an empty folder.
+cancelled, cancels the run; a step that is killed leaves that to its watchdog. The idempotency token is made of the
+job's run id: a job that Azure ML starts again finds the run that it started before. A notebook that succeeds and writes
+no file to its parameter output_uri fails the step, which would hand on an empty folder.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from databricks.sdk.service.compute import ClusterSpec, DataSecurityMode
 from databricks.sdk.service.jobs import NotebookTask, Run, RunLifeCycleState, RunResultState, Source, SubmitTask
 from notebook_error import summarize  # type: ignore[import-not-found]
 from output_folder import has_files  # type: ignore[import-not-found]
+from watchdog import on_kill  # type: ignore[import-not-found]
 
 # The application id of Azure Databricks, the same in every tenant.
 _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
@@ -99,6 +100,10 @@ def job_credential() -> TokenCredential:
     """Return the credential of the job's managed identity; outside of Azure ML, whatever azure-identity finds."""
     client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
     return ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
+
+
+def connect(inputs: Inputs, credential: TokenCredential) -> WorkspaceClient:
+    return WorkspaceClient(config=Config(host=inputs.workspace_url, credentials_strategy=_EntraIdentity(credential)))
 
 
 def submit(client: WorkspaceClient, inputs: Inputs, output_uri: str, run_id: str) -> int:
@@ -215,14 +220,19 @@ def main() -> None:
     inputs, azureml_run = read_inputs(), os.environ["AZUREML_RUN_ID"]
     output_uri = f"{inputs.output_base.rstrip('/')}/{azureml_run}"
     credential = job_credential()
-    client = WorkspaceClient(config=Config(host=inputs.workspace_url, credentials_strategy=_EntraIdentity(credential)))
+
+    def cancel_from_outside() -> None:
+        cancel(connect(inputs, credential), run_id)  # the watchdog cannot go on with this process's connections
+
+    client = connect(inputs, credential)
     try:
         # A signal that comes while the run is being submitted waits until the run can be cancelled.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         run_id = submit(client, inputs, output_uri, azureml_run)
         cancel_on_sigterm(client, run_id)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        result = outcome(client, follow(client, run_id, inputs.timeout_minutes))
+        with on_kill(cancel_from_outside):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            result = outcome(client, follow(client, run_id, inputs.timeout_minutes))
         check_output(credential, output_uri)
     except (NotebookError, *_REFUSALS) as error:
         sys.exit(f"The notebook {inputs.notebook_path} failed: {error}")

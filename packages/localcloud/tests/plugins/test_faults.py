@@ -1,7 +1,8 @@
-"""azure-native on Azure's bad days, by localcloud's fault injection."""
+"""The provider plugins on Azure's bad days, by localcloud's fault injection."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -96,3 +97,37 @@ def test_other_conflicts_and_those_inside_an_operation_are_told_at_once(
 
     with pytest.raises(Refused, match=f'Code="{kind["code"]}"'):
         azure_native.create(ACCOUNT, inputs)
+
+
+@pytest.fixture
+def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
+    """Not signed in yet: it signs in at its first request."""
+    body = {
+        "location": "westeurope",
+        "sku": {"name": "premium"},
+        "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
+    }
+    workspace = f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
+    shown = azure.put(workspace, "2026-01-01", body)["properties"]
+    made = Plugin("databricks", dict(os.environ))
+    made.configure(host=f"https://{shown['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    yield made
+    assert made.stop() == ""
+
+
+@pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 1}, {"status": 503}, {"drop": True}])
+def test_throttling_of_databricks_sign_in_is_waited_out(
+    databricks: Plugin, fault: Callable[..., None], kind: Plain
+) -> None:
+    fault(host="login.microsoftonline.com", path="*/oauth2/token", count=2, **kind)
+
+    user = databricks.invoke("databricks:index/getCurrentUser:getCurrentUser")
+
+    assert user["userName"] == os.environ["AZURE_CLIENT_ID"]
+
+
+def test_a_refused_sign_in_is_not_tried_again(databricks: Plugin, fault: Callable[..., None]) -> None:
+    fault(host="login.microsoftonline.com", path="*/oauth2/token", count=1, status=401)
+
+    with pytest.raises(Refused, match=r"cannot reach Databricks at https://adb-.*: .*status 401"):
+        databricks.invoke("databricks:index/getCurrentUser:getCurrentUser")

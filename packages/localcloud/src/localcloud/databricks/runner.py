@@ -31,8 +31,10 @@ _log = logging.getLogger("localcloud.databricks")
 class _Active:
     """A run that is not over. `stopped` has the outcome that a cancel or a timeout wants."""
 
+    workspace: str
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: Outcome | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Runner:
@@ -59,7 +61,7 @@ class Runner:
                     documents.put("run", str(run["run_id"]), run)
 
     def start(self, workspace: Workspace, run: Json) -> None:
-        self._active[run["run_id"]] = _Active()
+        self._active[run["run_id"]] = _Active(workspace.documents.workspace)
         self._context.tasks.start(self._execute(workspace, run), f"databricks run {run['run_id']}")
 
     def cancel(self, run_id: int) -> None:
@@ -68,6 +70,13 @@ class Runner:
         if active is not None and active.stopped is None:
             active.stopped = Outcome.canceled()
             active.stop.set()
+
+    async def end_all(self, workspace: Workspace) -> None:
+        """Cancel a workspace's active runs, and wait until they have ended and are saved."""
+        own = {id_: active for id_, active in self._active.items() if active.workspace == workspace.documents.workspace}
+        for run_id in own:
+            self.cancel(run_id)
+        await asyncio.gather(*(active.ended.wait() for active in own.values()))
 
     async def _execute(self, workspace: Workspace, run: Json) -> None:
         active = self._active[run["run_id"]]
@@ -90,6 +99,7 @@ class Runner:
                 timer.cancel()
             save()
             del self._active[run["run_id"]]
+            active.ended.set()
 
     async def _tasks(self, workspace: Workspace, run: Json, active: _Active, save: Callable[[], None]) -> None:
         waiting = {task["task_key"]: task for task in run["tasks"]}

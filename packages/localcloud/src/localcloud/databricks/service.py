@@ -18,6 +18,7 @@ from localcloud.databricks.tokens import RunTokens
 from localcloud.databricks.tracking.artifacts import Artifacts
 from localcloud.databricks.unity import session
 from localcloud.databricks.unity.regions import MetastoreRegions
+from localcloud.databricks.workspace_removal import WorkspaceRemoval
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def build(context: Context) -> DatabricksService:
     context.offered[RunTokens] = run_tokens = RunTokens()
     context.offered[Artifacts] = artifacts = Artifacts(context.settings)
     runner = Runner(context, warm, run_tokens)
+    context.offered[WorkspaceRemoval] = WorkspaceRemoval(context, runner, artifacts)
     regions = MetastoreRegions.from_environment()
     context.offered[MetastoreRegions] = regions
     services = Services(context, runner, warm, regions)

@@ -117,6 +117,12 @@ def forget_workspaces(database: Database, kept: Collection[str]) -> None:
         database.execute(f"DELETE FROM {table} WHERE workspace NOT IN ({marks})", list(kept))  # noqa: S608
 
 
+def forget_workspace(database: Database, workspace: str) -> None:
+    """Delete everything of one workspace."""
+    for table in ("databricks_documents", "databricks_contents"):
+        database.execute(f"DELETE FROM {table} WHERE workspace = ?", (workspace,))  # noqa: S608
+
+
 def find_everywhere(database: Database, kind: str, key: str) -> tuple[str, Json] | None:
     """(workspace, body) of a document whose key is unique in all workspaces, such as a run's."""
     row = database.one("SELECT workspace, body FROM databricks_documents WHERE kind = ? AND key = ?", (kind, key))

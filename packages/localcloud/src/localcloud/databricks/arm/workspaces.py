@@ -16,6 +16,7 @@ from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
 from localcloud.databricks.arm import workspace_network as databricks_network
 from localcloud.databricks.unity.regions import MetastoreRegions
+from localcloud.databricks.workspace_removal import WorkspaceRemoval
 
 WORKSPACE = "Microsoft.Databricks/workspaces"
 _VERSIONS = (
@@ -143,6 +144,9 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
 
 async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     databricks_network.release(ctx, resource)
+    removal: WorkspaceRemoval | None = ctx.offered.get(WorkspaceRemoval)
+    if removal is not None:
+        await removal.remove(resource)
     group = resource.properties.get("managedResourceGroupId")
     found = ctx.resources.get(group) if group else None
     if found is not None and _is_managed_by(found, resource):

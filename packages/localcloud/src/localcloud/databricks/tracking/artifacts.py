@@ -54,6 +54,10 @@ class Artifacts:
             if folder.name not in kept:
                 shutil.rmtree(folder)
 
+    def remove(self, workspace: str) -> None:
+        """Delete the artifacts of one workspace; `workspace` is the key of its documents."""
+        shutil.rmtree(self._root / _folder_name(workspace), ignore_errors=True)
+
     def credential(self, workspace: Workspace, owner: str, path: str, permission: str) -> Json:
         """Return the signed URL of one file. `owner` is EXPERIMENT/RUN or EXPERIMENT/logged_models/MODEL."""
         place = f"{_folder_name(workspace.documents.workspace)}/{owner}/artifacts/{_checked(path)}"

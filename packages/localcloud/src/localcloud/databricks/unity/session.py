@@ -174,6 +174,12 @@ def namespaces(context: Context) -> list[str]:
     return workspaces_with(context.database, _INFO)
 
 
+def detach(context: Context, workspace: Workspace) -> None:
+    """Take a workspace that is deleted out of the metastores. One of its name is another, and is attached anew."""
+    for namespace in namespaces(context):
+        Documents(context.database, namespace).delete(_ATTACHED, workspace.id)
+
+
 def _make(documents: Documents, region: str) -> Json:
     """As Azure makes a region's: with no administrator and no storage of its own."""
     id_, now = str(uuid.uuid4()), now_ms()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from databricks.sdk.errors import NotFound
     from databricks.sdk.errors.base import DatabricksError
 
+    from localcloud.plugins.databricks.sign_in import SignIn
+
 _importing = threading.Lock()
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
 
@@ -73,7 +75,10 @@ class Api:
         with self._lock:
             if self._client is None:
                 sdk = _sdk()
-                config = sdk.config(product="pulumi-databricks", product_version="1.0.0", **self._settings)
+                config = sdk.config(
+                    product="pulumi-databricks", product_version="1.0.0", credentials_strategy=sdk.sign_in(),
+                    **self._settings,
+                )  # fmt: skip
                 self._client = sdk.client(config)
             return self._client
 
@@ -87,6 +92,7 @@ class _Sdk:
     error: type[DatabricksError]
     not_found: type[NotFound]
     clusters: Any
+    sign_in: type[SignIn]
 
 
 def _sdk() -> _Sdk:
@@ -98,4 +104,6 @@ def _sdk() -> _Sdk:
         from databricks.sdk.errors.base import DatabricksError
         from databricks.sdk.mixins.compute import ClustersExt
 
-        return _Sdk(ApiClient, Config, DatabricksError, NotFound, ClustersExt)
+        from localcloud.plugins.databricks.sign_in import SignIn
+
+        return _Sdk(ApiClient, Config, DatabricksError, NotFound, ClustersExt, SignIn)

@@ -31,7 +31,7 @@ START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S con
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run test test-fast test-nightly lint format status logs env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run test test-fast test-nightly lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ status: .venv/installed ## is localcloud running, and what did the last pipeline
 
 logs: .venv/installed ## follow localcloud's logs (Ctrl-C ends it)
 	@$(PYTHON_BIN) -m localcloud logs --follow
+
+open: .venv/installed ## print a link that signs a browser in to the pages of runs and MLflow
+	@$(PYTHON_BIN) -m localcloud open
 
 env: .venv/installed ## variables for a shell: eval "$(make env)"
 	@$(PYTHON_BIN) -m localcloud env

@@ -153,11 +153,12 @@ def test_unknown_runs_and_operations_are_named(ml: MlWorkspace, two_steps: str) 
 def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_steps: str) -> None:
     job = ml.client.jobs.get(two_steps)
 
-    page = requests.get(job.studio_url, timeout=60)
+    headers = {"Authorization": f"Bearer {ml.token('https://management.azure.com')}"}
+    page = requests.get(job.studio_url, headers=headers, timeout=60)
     step = next(one for one in ml.client.jobs.list(parent_job_name=two_steps) if one.display_name == "second")
-    below = requests.get(step.studio_url, timeout=60)
-    missing = requests.get(job.studio_url.replace(two_steps, "nothing"), timeout=60)
-    index = requests.get(job.studio_url.split("/runs/")[0], timeout=60)
+    below = requests.get(step.studio_url, headers=headers, timeout=60)
+    missing = requests.get(job.studio_url.replace(two_steps, "nothing"), headers=headers, timeout=60)
+    index = requests.get(job.studio_url.split("/runs/")[0], headers=headers, timeout=60)
     mlflow_ui = page.text.split("href='")[1].split("'")[0]
 
     assert page.status_code == 200
@@ -167,4 +168,4 @@ def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_s
     assert missing.status_code == 404
     assert two_steps in index.text
     assert f"/runs/{two_steps}" in mlflow_ui
-    assert requests.get(mlflow_ui, timeout=60).status_code == 200
+    assert requests.get(mlflow_ui, headers=headers, timeout=60).status_code == 200

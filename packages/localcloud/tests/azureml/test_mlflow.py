@@ -10,6 +10,7 @@ import mlflow
 import pytest
 import requests
 from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.cloud import Cloud
 from localcloud.testing.job_sources import code, error_of_run, job_body, log_of, pipeline, put_job, submit
 from localcloud.testing.job_sources import component as component_of
 from localcloud.testing.workspace_session import ML, MlWorkspace, make_workspace
@@ -108,22 +109,24 @@ def test_people_track_and_register_by_azure_ml_s_address(
 
 
 def test_the_server_s_own_address_shows_the_first_workspace_or_any_by_name(
-    ml: MlWorkspace, tracking: mlflow.MlflowClient
+    ml: MlWorkspace, cloud: Cloud, tracking: mlflow.MlflowClient
 ) -> None:
     experiment = tracking.create_experiment(unique("seen-"))
-    plain = requests.get(f"{os.environ['MLFLOW_TRACKING_URI']}/api/3.0/mlflow/workspaces", timeout=30)
-    names = [one["name"] for one in plain.json()["workspaces"]]
+    address, token = cloud.environment["MLFLOW_TRACKING_URI"], cloud.environment["MLFLOW_TRACKING_TOKEN"]
+    signed_in = {"Authorization": f"Bearer {token}"}
+    plain = requests.get(f"{address}/api/3.0/mlflow/workspaces", headers=signed_in, timeout=30)
+    names = [workspace["name"] for workspace in plain.json()["workspaces"]]
 
-    found = [
+    holders = [
         name
         for name in names
         if requests.get(
-            f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/experiments/get",
-            params={"experiment_id": experiment}, headers={"X-MLFLOW-WORKSPACE": name}, timeout=30,
+            f"{address}/api/2.0/mlflow/experiments/get",
+            params={"experiment_id": experiment}, headers={"X-MLFLOW-WORKSPACE": name} | signed_in, timeout=30,
         ).ok
     ]  # fmt: skip
 
-    assert len(found) == 1, f"one of {names} holds the experiment"
+    assert len(holders) == 1, f"one of {names} holds the experiment"
 
 
 def test_workspaces_do_not_see_each_other_s_runs_models_or_artifacts(

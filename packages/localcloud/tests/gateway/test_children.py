@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from localcloud.core.errors import LocalcloudError
@@ -17,7 +18,7 @@ from localcloud.gateway.children import Child, Children
 from localcloud.gateway.instance import marked
 
 _DEADLINE_SECONDS = 30
-_NOWHERE = "http://127.0.0.1:1/health"
+_NOWHERE = httpx.Request("GET", "http://127.0.0.1:1/health")
 
 
 def _child(folder: Path, *argv: str) -> Child:

@@ -108,3 +108,16 @@ def test_nobody_sets_faults_without_a_token(faults: Faults) -> None:
     answer = requests.post(faults.address, json={"status": 500}, timeout=30)
     assert answer.status_code == 401
     assert faults.left() == []
+
+
+def test_no_principal_but_the_deployer_sees_or_changes_faults(faults: Faults, other_principal: dict[str, str]) -> None:
+    faults.add(host="*.vault.azure.net", status=500)
+
+    answers = [
+        requests.request(method, faults.address, json={"status": 500}, headers=other_principal, timeout=30)
+        for method in ("GET", "POST", "DELETE")
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert {answer.json()["error"]["code"] for answer in answers} == {"AuthorizationFailed"}
+    assert [fault["host"] for fault in faults.left()] == ["*.vault.azure.net"]

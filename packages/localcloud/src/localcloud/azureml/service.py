@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml import (
     assets,
@@ -32,11 +32,11 @@ from localcloud.core.context import Context
 
 @dataclass(frozen=True)
 class AzureMLService:
-    """`routes` for *.api.azureml.ms, `scoring_routes` for *.inference.ml.azure.com, `local_routes` for localhost."""
+    """`routes` for *.api.azureml.ms, `scoring_routes` for *.inference.ml.azure.com, `page_routes` for localhost."""
 
     routes: list[BaseRoute]
     scoring_routes: list[BaseRoute]
-    local_routes: list[BaseRoute]
+    page_routes: list[Route]
 
 
 def build(ctx: Context) -> AzureMLService:
@@ -68,5 +68,5 @@ def build(ctx: Context) -> AzureMLService:
             *mlflow.routes,
         ],
         scoring_routes=invoke.build_routes(ctx),
-        local_routes=[*jobs.local_routes, *mlflow.local_routes],
+        page_routes=[*jobs.page_routes, *mlflow.page_routes],
     )

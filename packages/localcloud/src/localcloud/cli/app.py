@@ -55,6 +55,14 @@ def env(_: argparse.Namespace) -> int:
     return 0
 
 
+def open_(_: argparse.Namespace) -> int:
+    """Print a link that signs a browser in to the pages of runs, jobs and MLflow."""
+    from localcloud.cli.open import open_pages
+
+    open_pages(load_settings())
+    return 0
+
+
 def clean(given: argparse.Namespace) -> int:
     """Stop it and delete everything it keeps: accounts, state, models."""
     from localcloud.cli.stop import clean as run
@@ -89,10 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localcloud", description="Azure's control planes on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     commands_by_name: dict[str, argparse.ArgumentParser] = {}
-    for command in (start, stop, status, logs, env, clean, serve):
-        one = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
-        one.set_defaults(command=command)
-        commands_by_name[command.__name__] = one
+    for command in (start, stop, status, logs, env, open_, clean, serve):
+        name = command.__name__.rstrip("_")
+        parser_of_command = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        parser_of_command.set_defaults(command=command)
+        commands_by_name[name] = parser_of_command
     options = commands_by_name["logs"].add_argument
     options("-f", "--follow", action="store_true", help="Go on until Ctrl-C.")
     options("--lines", type=int, default=20, help="How many lines of each log to begin with.")

@@ -35,7 +35,7 @@ def status(settings: Settings) -> bool:
     Console().print(table)
     if found.fingerprint != instance.fingerprint():
         sys.stdout.write("Other code or packages are installed than it runs: `localcloud start` starts it again.\n")
-    sys.stdout.write(f'MLflow: {settings.mlflow_url}   logs: localcloud logs   variables: eval "$(localcloud env)"\n')
+    sys.stdout.write('pages: localcloud open   logs: localcloud logs   variables: eval "$(localcloud env)"\n')
     return True
 
 

@@ -17,6 +17,7 @@ SUBSCRIPTION_ID = "8a4e7c52-0b1d-4f63-a9f8-6f6d2b5e10ca"
 
 DEFAULT_PORT = 9800
 _LAST_FIRST_PORT = 65535 - 4
+TRACKING_PATH = "/_localcloud/mlflow"
 _PORT_FILE = "port"
 _STATE_FILE = "state.json"
 _STATE_VARIABLE = "LOCALCLOUD_STATE_{}"
@@ -68,7 +69,13 @@ class Settings:
         return f"https://localhost:{self.gateway_port}"
 
     @property
+    def tracking_url(self) -> str:
+        """MLflow's address for people and programs: the gateway checks who calls."""
+        return f"{self.gateway_url}{TRACKING_PATH}"
+
+    @property
     def mlflow_url(self) -> str:
+        """The address of the MLflow server itself, which takes the gateway's requests alone."""
         return f"http://127.0.0.1:{self.mlflow_port}"
 
     @property

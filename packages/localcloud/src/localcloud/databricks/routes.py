@@ -190,7 +190,8 @@ def build_routes(services: Services) -> list[BaseRoute]:
         return HTMLResponse("<p>This workspace is not reachable from this network.</p>")
 
     async def run_page(request: Request) -> Response:
-        return _page(services, request.path_params["run_id"])
+        """Lead to the page on localhost, where the gateway checks sign-in."""
+        return RedirectResponse(runs_api.page_url(services.context.settings, request.path_params["run_id"]), 302)
 
     return [
         Route("/login.html", refused_page),
@@ -205,16 +206,20 @@ def build_routes(services: Services) -> list[BaseRoute]:
 
 
 def build_local_routes(services: Services, regions: MetastoreRegions, storage: RunStorage) -> list[BaseRoute]:
-    """The run page on localhost, for browsers that know nothing of the proxy; and which regions have a metastore."""
+    """Which regions have a metastore, and credentials of notebook runs: both check their callers themselves."""
+    return [
+        metastore_regions_route.route(services.context, regions),
+        storage.route(),
+    ]
+
+
+def build_page_routes(services: Services) -> list[Route]:
+    """The run page on localhost, for browsers that know nothing of the proxy."""
 
     async def run_page(request: Request) -> Response:
         return _page(services, request.path_params["run_id"])
 
-    return [
-        Route("/_localcloud/databricks/runs/{run_id:int}", run_page),
-        metastore_regions_route.route(services.context, regions),
-        storage.route(),
-    ]
+    return [Route(f"{runs_api.PAGES_PATH}/{{run_id:int}}", run_page)]
 
 
 async def _answer(services: Services, request: Request) -> Response:

@@ -8,11 +8,13 @@ from typing import Any
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
+from localcloud.core.settings import Settings
 from localcloud.databricks import clusters, errors, permissions, run_states
 from localcloud.databricks.access import find_principal
 from localcloud.databricks.request import Call, check_unknown
 from localcloud.databricks.store import Documents
 
+PAGES_PATH = "/_localcloud/databricks/runs"
 _SUBMIT = frozenset(
     {
         "tasks", "run_name", "timeout_seconds", "idempotency_token", "access_control_list", "run_as", "notebook_task",
@@ -57,6 +59,10 @@ def submit(call: Call) -> Json:
     return {"run_id": run["run_id"]}
 
 
+def page_url(settings: Settings, run_id: int) -> str:
+    return f"{settings.gateway_url}{PAGES_PATH}/{run_id}"
+
+
 def new_run(call: Call, tasks: Any, *, run_as: str, name: str, job: Json | None, legacy: bool = False) -> Json:
     """A checked run that is not started. Raises INVALID_PARAMETER_VALUE, PERMISSION_DENIED or 501."""
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= _MAX_TASKS:
@@ -64,7 +70,6 @@ def new_run(call: Call, tasks: Any, *, run_as: str, name: str, job: Json | None,
     run_id = call.documents.next_id()
     job_id = job["job_id"] if job else call.documents.next_id()
     settings = call.services.context.settings
-    page = f"{settings.gateway_url}/_localcloud/databricks/runs"
     run: Json = {
         "run_id": run_id,
         "job_id": job_id,
@@ -76,7 +81,7 @@ def new_run(call: Call, tasks: Any, *, run_as: str, name: str, job: Json | None,
         "run_type": "JOB_RUN" if job else "SUBMIT_RUN",
         "trigger": "ONE_TIME",
         "format": "SINGLE_TASK" if legacy else "MULTI_TASK",
-        "run_page_url": f"{page}/{run_id}",
+        "run_page_url": page_url(settings, run_id),
         "_": {"timeout_seconds": 0, "workspace_host": call.workspace.host},
     }
     keys: list[str] = []
@@ -87,7 +92,7 @@ def new_run(call: Call, tasks: Any, *, run_as: str, name: str, job: Json | None,
             raise errors.invalid(f"Duplicate task key {task['task_key']}: each task of a run has its own.")
         keys.append(task["task_key"])
         task["run_id"] = run_id if legacy else call.documents.next_id()
-        task["run_page_url"] = f"{page}/{task['run_id']}"
+        task["run_page_url"] = page_url(settings, task["run_id"])
         task["_"]["run_as"] = run_as
         prepared.append(task)
     _check_dependencies(prepared)

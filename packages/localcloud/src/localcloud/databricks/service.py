@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from localcloud.core.context import Context
 from localcloud.databricks import access, store
 from localcloud.databricks.pool_instances import WarmDrivers
 from localcloud.databricks.request import Services
-from localcloud.databricks.routes import build_local_routes, build_routes
+from localcloud.databricks.routes import build_local_routes, build_page_routes, build_routes
 from localcloud.databricks.run_storage import RunStorage
 from localcloud.databricks.runner import Runner
 from localcloud.databricks.tokens import RunTokens
@@ -23,10 +23,11 @@ from localcloud.databricks.workspace_removal import WorkspaceRemoval
 
 @dataclass(frozen=True)
 class DatabricksService:
-    """`routes` answer at *.azuredatabricks.net; `local_routes` at localhost, below /_localcloud/databricks."""
+    """`routes` answer at *.azuredatabricks.net; `local_routes` and `page_routes` at localhost, below /_localcloud."""
 
     routes: list[BaseRoute]
     local_routes: list[BaseRoute]
+    page_routes: list[Route]
 
 
 def build(context: Context) -> DatabricksService:
@@ -51,4 +52,6 @@ def build(context: Context) -> DatabricksService:
 
     context.on_start.append(start)
     context.on_stop.append(warm.close)
-    return DatabricksService(build_routes(services), build_local_routes(services, regions, storage))
+    return DatabricksService(
+        build_routes(services), build_local_routes(services, regions, storage), build_page_routes(services)
+    )

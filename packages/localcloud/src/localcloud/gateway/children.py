@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from localcloud.azureml.mlflow.gateway_key import HEADER, gateway_key
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine.toolchain import Toolchain
@@ -82,9 +83,9 @@ class Child:
 
 
 class Children:
-    """All of them. `health` is the address at which MLflow says that it is ready."""
+    """All of them. `health` is the request to which MLflow says that it is ready."""
 
-    def __init__(self, children: list[Child], health: str) -> None:
+    def __init__(self, children: list[Child], health: httpx.Request) -> None:
         self._children = children
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,7 +106,7 @@ class Children:
                     if child.restarts >= _GIVE_UP_RESTARTS:
                         raise LocalcloudError(f"{child.name} does not start:\n{_tail(child.log)}")
                 try:
-                    if (await client.get(self._health)).is_success:
+                    if (await client.send(self._health)).is_success:
                         return
                 except httpx.TransportError as error:
                     _log.debug("MLflow is not ready: %r", error)
@@ -142,7 +143,8 @@ def make(settings: Settings, tools: Toolchain, storage: StorageFabric) -> Childr
         Child(name, argv, settings.logs / f"{name}.log", marks / f"{name}.pid", environment)
         for name, argv in commands.items()
     ]
-    return Children(children, f"{settings.mlflow_url}/health")
+    health = httpx.Request("GET", f"{settings.mlflow_url}/health", headers={HEADER: gateway_key(settings.home)})
+    return Children(children, health)
 
 
 def azurite_package(tools: Toolchain) -> Path:

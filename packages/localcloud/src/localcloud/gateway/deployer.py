@@ -6,18 +6,20 @@ Pulumi.local.yaml carries the salt that was made with it (docs/adr/0009-the-loca
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcloud.core.errors import LocalcloudError
+from localcloud.core.errors import LocalcloudError, ServiceError
+from localcloud.core.private_files import write_private
 from localcloud.core.settings import Settings
 
 if TYPE_CHECKING:
-    from localcloud.core.context import Principal
+    from localcloud.core.context import Identities, Principal
     from localcloud.entra.directory import Directory
 
 DISPLAY_NAME = "localcloud-deployer"
@@ -67,10 +69,31 @@ def read(settings: Settings) -> Credentials:
         raise LocalcloudError(f"localcloud was never started in {settings.home}: run `localcloud start`.") from error
 
 
-def write_private(file: Path, text: str) -> None:
-    """Atomically, readable by the user only."""
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    fresh.replace(file)
+def tracking_token(settings: Settings) -> str:
+    """Return the token that opens MLflow and the pages to programs of the deployer.
+
+    `localcloud env` works while localcloud is stopped and its shells outlive Entra's tokens: the token follows from the
+    client's secret, and opens nothing else.
+    """
+    secret = read(settings).client_secret.encode()
+    return hmac.new(secret, b"localcloud tracking token", hashlib.sha256).hexdigest()
+
+
+class DeployerCheck:
+    """Lets the deployer's tokens for Resource Manager through, and no other principal's."""
+
+    def __init__(self, settings: Settings, identities: Identities) -> None:
+        self._settings, self._identities = settings, identities
+        hosts = ("https://management.azure.com", "https://management.core.windows.net", settings.gateway_url)
+        self._audiences = frozenset(host + end for host in hosts for end in ("", "/"))
+
+    def __call__(self, authorization: str | None) -> None:
+        """Check a header Authorization. Raises ServiceError 401 for a bad token, 403 for another principal's."""
+        principal = self._identities.authenticate(authorization, self._audiences)
+        if principal.object_id != read(self._settings).object_id:
+            raise ServiceError(
+                403,
+                "AuthorizationFailed",
+                f"The client '{principal.app_id}' with object id '{principal.object_id}' is not this localcloud's "
+                "deployer, who alone may do this.",
+            )

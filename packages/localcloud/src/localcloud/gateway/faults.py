@@ -2,7 +2,7 @@
 
 A fault is JSON, such as {"host": "*.blob.core.windows.net", "method": "PUT", "status": 503, "count": 2}; see `Fault`.
 LOCALCLOUD_FAULTS holds a list of them from the start; GET, POST (one) and DELETE (all) /_localcloud/faults on localhost
-change them, with an ARM token.
+change them, with the deployer's token for Resource Manager.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from localcloud.core.context import Identities
 from localcloud.core.errors import ConfigurationError, ServiceError
+from localcloud.gateway.deployer import DeployerCheck
 
 VARIABLE = "LOCALCLOUD_FAULTS"
 
@@ -135,12 +135,12 @@ async def _break(receive: Receive) -> None:
 class FaultRoute:
     """/_localcloud/faults."""
 
-    def __init__(self, faults: Faults, identities: Identities, audiences: frozenset[str]) -> None:
-        self._faults, self._identities, self._audiences = faults, identities, audiences
+    def __init__(self, faults: Faults, check: DeployerCheck) -> None:
+        self._faults, self._check = faults, check
 
     async def answer(self, request: Request) -> Response:
         try:
-            self._identities.authenticate(request.headers.get("authorization"), self._audiences)
+            self._check(request.headers.get("authorization"))
             if request.method == "POST":
                 self._faults.add(Fault.model_validate_json(await request.body()))
             elif request.method == "DELETE":

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 
 from localcloud.core.errors import LocalcloudError
+from localcloud.core.private_files import write_private
 from localcloud.core.settings import Settings
 from localcloud.engine import toolchain
 from localcloud.gateway import children, deployer, ports, services, tls
@@ -155,4 +156,4 @@ async def _close(close: Callable[[], Awaitable[None]]) -> None:
 def _write_state(settings: Settings, code: str) -> None:
     """Who serves this home: `start` and `status` read it."""
     state = {"pid": os.getpid(), "port": settings.port, "fingerprint": code, "started": time.time()}
-    deployer.write_private(state_file(settings), json.dumps(state))
+    write_private(state_file(settings), json.dumps(state))

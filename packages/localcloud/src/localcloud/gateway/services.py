@@ -22,8 +22,10 @@ from localcloud.databricks import service as databricks_service
 from localcloud.entra import identity_endpoint
 from localcloud.entra import service as entra_service
 from localcloud.entra.directory import Directory
+from localcloud.gateway.deployer import DeployerCheck
 from localcloud.gateway.faults import FaultRoute, Faults
 from localcloud.gateway.hosts import Service
+from localcloud.gateway.pages import Pages
 from localcloud.keyvault import arm as keyvault_types
 from localcloud.keyvault import routes as keyvault_routes
 from localcloud.storage import arm as storage_types
@@ -59,15 +61,18 @@ def build(settings: Settings, faults: Faults) -> Services:
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
     entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")
+    check = DeployerCheck(settings, directory)
+    pages = Pages(settings, check)
     local: list[BaseRoute] = [
         Route("/_localcloud/ready", _ready),
         Route(
             "/_localcloud/faults",
-            FaultRoute(faults, directory, _arm_audiences(settings)).answer,
+            FaultRoute(faults, check).answer,
             methods=["GET", "POST", "DELETE"],
         ),
+        *pages.routes(),
+        *pages.guarded([*databricks.page_routes, *azureml.page_routes]),
         *databricks.local_routes,
-        *azureml.local_routes,
         *entra.routes,
         *arm.local_routes,
         *arm.routes,
@@ -87,11 +92,6 @@ def build(settings: Settings, faults: Faults) -> Services:
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}
     return Services(context, directory, arm, storage, routers, identity_endpoint.build(directory))
-
-
-def _arm_audiences(settings: Settings) -> frozenset[str]:
-    hosts = ("https://management.azure.com", "https://management.core.windows.net", settings.gateway_url)
-    return frozenset(host + end for host in hosts for end in ("", "/"))
 
 
 async def _ready(request: Request) -> Response:

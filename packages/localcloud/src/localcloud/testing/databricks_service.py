@@ -100,7 +100,7 @@ def databricks_url(tmp_path_factory: pytest.TempPathFactory, directory: _Directo
         for hook in context.on_stop:
             await hook()
 
-    app = Starlette(routes=[*databricks.local_routes, *databricks.routes], lifespan=lifespan)
+    app = Starlette(routes=[*databricks.local_routes, *databricks.page_routes, *databricks.routes], lifespan=lifespan)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=asyncio.run, args=(server.serve(),), name="databricks")
     thread.start()

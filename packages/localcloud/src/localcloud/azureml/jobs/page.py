@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from localcloud.azureml.common import WORKSPACE
 from localcloud.azureml.jobs import blob_logs, metrics, run_shapes
@@ -43,7 +43,7 @@ class Pages:
         self._runner = runner
         self._mlflow = mlflow
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         return [
             Route("/_localcloud/azureml", self._jobs, methods=["GET"]),
             Route("/_localcloud/azureml/runs/{run}", self._run, methods=["GET"]),
@@ -110,7 +110,7 @@ class Pages:
     def _mlflow_link(self, workspace: Resource, run: Run) -> str:
         name = quote(workspaces.name_of(self._ctx.database, workspace) or workspaces.DEFAULT)
         path = f"#/experiments/{run.spec.get('mlflow_experiment')}/runs/{quote(run.mlflow_run_id or '')}"
-        url = f"{self._ctx.settings.mlflow_url}/?workspace={name}{path}?workspace={name}"
+        url = f"{self._ctx.settings.tracking_url}/?workspace={name}{path}?workspace={name}"
         return f"<a href='{escape(url)}'>run in MLflow</a>"
 
     async def _numbers(self, workspace: Resource, runs: list[Run]) -> list[str]:

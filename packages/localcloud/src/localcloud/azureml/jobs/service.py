@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml.jobs.arm import JobType
 from localcloud.azureml.jobs.commands import Commands
@@ -22,10 +22,10 @@ from localcloud.core.context import Context
 
 @dataclass(frozen=True)
 class JobsService:
-    """`routes` for *.api.azureml.ms (run history and its neighbours), `local_routes` for run pages on localhost."""
+    """`routes` for *.api.azureml.ms (run history and its neighbours), `page_routes` for run pages on localhost."""
 
     routes: list[BaseRoute]
-    local_routes: list[BaseRoute]
+    page_routes: list[Route]
 
 
 def build(ctx: Context) -> JobsService:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from localcloud.azureml.mlflow import workspaces
+from localcloud.azureml.mlflow import gateway_key, workspaces
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
@@ -30,6 +30,7 @@ class Mlflow:
         self._ctx = ctx
         self._client = httpx.AsyncClient(
             base_url=ctx.settings.mlflow_url, timeout=httpx.Timeout(300, connect=10), trust_env=False,
+            headers={gateway_key.HEADER: gateway_key.gateway_key(ctx.settings.home)},
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
         )  # fmt: skip
         self._made: set[str] = set()

@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from localcloud.azureml.mlflow import workspaces
+from localcloud.azureml.mlflow.gateway_key import GatewayOnly, gateway_key
 from localcloud.core.database import Database
 
 _HOST = "127.0.0.1"
@@ -32,7 +33,9 @@ def main() -> None:
     folder = given.home / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     _configure(folder)
-    application = _application(given.home, f"http://{_HOST}:{given.azurite_port}", folder)
+    application = GatewayOnly(
+        _application(given.home, f"http://{_HOST}:{given.azurite_port}", folder), gateway_key(given.home)
+    )
     uvicorn.run(
         application, host=_HOST, port=given.port, http="httptools", access_log=False, log_level="warning",
         timeout_keep_alive=75, timeout_graceful_shutdown=2,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml.mlflow.access import RunTokens
 from localcloud.azureml.mlflow.artifact_service import ArtifactService
 from localcloud.azureml.mlflow.client import Mlflow
+from localcloud.azureml.mlflow.local_proxy import LocalProxy
 from localcloud.azureml.mlflow.model_types import ModelTypes
 from localcloud.azureml.mlflow.models import Models
 from localcloud.azureml.mlflow.proxy import MlflowProxy
@@ -22,11 +23,11 @@ _log = logging.getLogger("localcloud.azureml")
 
 @dataclass(frozen=True)
 class MlflowService:
-    """`routes` for *.api.azureml.ms, `artifact_routes` before those of run history; the rest is what jobs use."""
+    """`routes` for *.api.azureml.ms, `artifact_routes` before those of run history, `page_routes` for localhost."""
 
     routes: list[BaseRoute]
     artifact_routes: list[BaseRoute]
-    local_routes: list[BaseRoute]
+    page_routes: list[Route]
     mlflow: Mlflow
     models: Models
     tokens: RunTokens
@@ -41,7 +42,10 @@ def build(ctx: Context) -> MlflowService:
     models = Models(ctx, mlflow)
     ModelTypes(models).register(ctx)
     artifacts = ArtifactService(ctx, mlflow, tokens)
-    service = MlflowService(MlflowProxy(ctx, mlflow, tokens).routes(), artifacts.routes(), [], mlflow, models, tokens)
+    service = MlflowService(
+        routes=MlflowProxy(ctx, mlflow, tokens).routes(), artifact_routes=artifacts.routes(),
+        page_routes=LocalProxy(ctx, mlflow).routes(), mlflow=mlflow, models=models, tokens=tokens,
+    )  # fmt: skip
     ctx.offered[MlflowService] = service
 
     async def tidy() -> None:

@@ -54,6 +54,11 @@ CLIENTS = (
         "databricks/test_workspace.py",
     ),
     (
+        "Terraform's databricks provider (its requests, replayed)",
+        "service principals, users, groups, entitlements, permissions, pools, notebooks",
+        "databricks/test_vendor_provider.py",
+    ),
+    (
         "curl",
         "any address, with the variables of `localcloud env`",
         "gateway/test_environment.py",

@@ -13,7 +13,7 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
-from localcloud.databricks import errors, tokens, workspace_objects
+from localcloud.databricks import errors, groups, tokens, workspace_objects
 from localcloud.databricks.request import Caller, Workspace
 from localcloud.databricks.store import Documents
 
@@ -22,7 +22,6 @@ APPLICATION_ID = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 AUDIENCES = frozenset({APPLICATION_ID, f"{APPLICATION_ID}/", f"api://{APPLICATION_ID}"})
 WORKSPACE_TYPE = "Microsoft.Databricks/workspaces"
 ADMIN_ACTION = "Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action"
-ENTITLEMENTS = ("workspace-access", "databricks-sql-access", "allow-cluster-create", "allow-instance-pool-create")
 
 
 def workspace_of(context: Context, resource: Resource) -> Workspace:
@@ -78,7 +77,7 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
         raise errors.permission_denied(
             f"Service principal {principal.app_id} is deactivated in workspace {workspace.name}."
         )
-    return caller_of(document, principal, by_token=by_token)
+    return caller_of(workspace.documents, document, principal, by_token=by_token)
 
 
 def _owner_of(context: Context, workspace: Workspace, token: str) -> Principal:
@@ -100,16 +99,17 @@ def is_kept_out(context: Context, workspace: Workspace) -> bool:
     return resource is not None and private_link.refused(context, resource, "databricks_ui_api")
 
 
-def caller_of(document: Json, principal: Principal, *, by_token: bool = False) -> Caller:
-    groups = frozenset([*document["groups"], "users"])
+def caller_of(documents: Documents, document: Json, principal: Principal, *, by_token: bool = False) -> Caller:
+    """Return the caller that a principal of the workspace is."""
+    names = frozenset([*document["groups"], "users"])
     return Caller(
         principal=principal,
         id=document["id"],
         name=document["applicationId"],
         display_name=document["displayName"],
-        is_admin="admins" in groups,
-        entitlements=frozenset(document["entitlements"]),
-        groups=groups,
+        is_admin="admins" in names,
+        entitlements=groups.entitlements(documents, document),
+        groups=names,
         by_token=by_token,
     )
 
@@ -140,6 +140,5 @@ def new_principal(documents: Documents, application_id: str, display_name: str) 
 def _add_admin(documents: Documents, principal: Principal, document: Json | None) -> Json:
     document = document or new_principal(documents, principal.app_id, principal.display_name)
     document["groups"] = sorted({*document["groups"], "admins"})
-    document["entitlements"] = sorted({*document["entitlements"], *ENTITLEMENTS})
     documents.put("principal", document["id"], document)
     return document

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
-from localcloud.databricks import errors, workspace_objects
+from localcloud.databricks import errors, groups, workspace_objects
 from localcloud.databricks.access import find_principal
 from localcloud.databricks.request import Call, Caller
 from localcloud.databricks.store import Documents
@@ -182,22 +182,27 @@ def _requested(call: Call, securable: Securable) -> dict[str, str]:
                 f"Permission level {level} is not supported for a {securable.noun};"
                 f" choose one of {', '.join(securable.levels)}."
             )
-        _check_principal(call.documents, field, name)
+        field, name = _principal(call.documents, field, name)
         if (field, name) == ("group_name", "admins") and level != list(securable.levels)[-1]:
             raise errors.invalid("Cannot modify the permissions of the admins group.")
         result[f"{field}:{name}"] = level
     return result
 
 
-def _check_principal(documents: Documents, field: str, name: str) -> None:
-    if field == "service_principal_name":
-        known = find_principal(documents, name) is not None
-    elif field == "group_name":
-        known = name in {"admins", "users"} or any(g["displayName"] == name for g in documents.all("group"))
-    else:
-        known = any(user["userName"] == name for user in documents.all("user"))
-    if not known:
-        raise errors.missing(f"Principal: {field.removesuffix('_name').replace('_', ' ')} {name} does not exist.")
+def _principal(documents: Documents, field: str, name: str) -> tuple[str, str]:
+    """Return the field and the name of a principal as the workspace keeps them. Raises RESOURCE_DOES_NOT_EXIST.
+
+    A service principal's user name is its application id, in any letter case: the vendor's provider names its own
+    identity by what Me answers (terraform-provider-databricks, permissions/update/customizers.go).
+    """
+    if field == "user_name" and any(user["userName"] == name for user in documents.all("user")):
+        return field, name
+    if field == "group_name":
+        if any(group["displayName"] == name for group in groups.all_groups(documents)):
+            return field, name
+    elif (principal := find_principal(documents, name)) is not None:
+        return "service_principal_name", str(principal["applicationId"])
+    raise errors.missing(f"Principal: {field.removesuffix('_name').replace('_', ' ')} {name} does not exist.")
 
 
 def _render(call: Call, securable: Securable, id_: str) -> Json:

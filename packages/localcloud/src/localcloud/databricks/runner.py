@@ -169,7 +169,7 @@ class Runner:
             return Outcome.internal_error(
                 f"Service principal {private['run_as']} is no longer in the workspace.", "UNAUTHORIZED_ERROR"
             )
-        caller = caller_of(identity, principal)
+        caller = caller_of(documents, identity, principal)
         if (refusal := _single_user(task, caller)) is not None:
             return refusal
         path = workspace_objects.normalize(task["notebook_task"]["notebook_path"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from localcloud.azureml.jobs import durations, expressions, literals
 from localcloud.azureml.jobs.expressions import BindingError, ParentInput, ParentOutput, StepOutput
+from localcloud.azureml.jobs.specification import InputDeclaration
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_values_go_into_the_command_as_they_are(value: str) -> None:
 
 @given(st.integers())
 def test_every_integer_is_one(number: int) -> None:
-    assert literals.check("n", str(number), {"type": "integer"}) == str(number)
+    assert literals.check("n", str(number), InputDeclaration(type="integer")) == str(number)
 
 
 @pytest.mark.parametrize(

@@ -353,6 +353,7 @@ def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) 
     [
         ({"jobType": "Sweep"}, 501, "jobs of type 'Sweep'"),
         ({"jobType": "AutoML"}, 501, "jobs of type 'AutoML'"),
+        ({"jobType": "Parallel"}, 501, "jobs of type 'Parallel'"),
         ({"environmentId": "azureml:nothing:1"}, 404, "'azureml:nothing:1' was not found"),
         ({"codeId": "azureml:nothing:1"}, 404, "'azureml:nothing:1' was not found"),
         ({"computeId": "nowhere"}, 400, "The compute 'nowhere'"),
@@ -376,6 +377,8 @@ def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) 
         ),
         ({"identity": {"identityType": "Nobody"}}, 400, "'Nobody' is not valid"),
         ({"resources": {"instanceCount": 2}}, 501, "several nodes"),
+        ({"resources": {"instanceCount": "many"}}, 400, "properties.resources.instanceCount must be an integer"),
+        ({"computeId": None, "resources": {"instanceType": "fast"}}, 400, "'fast' is not valid"),
         ({"resources": "one"}, 400, "properties.resources must be an object, not 'one'"),
         ({"limits": [1]}, 400, "properties.limits must be an object, not [1]"),
         ({"identity": {"identityType": 5}}, 400, "properties.identity.identityType must be a string, not 5"),
@@ -396,6 +399,44 @@ def test_what_azure_ml_would_not_take_is_refused_by_name(
     found, code_, message = refused(ml, job_body(ml, "true", **change))
 
     assert (found, said in message) == (status, True), (code_, message)
+
+
+def test_a_job_for_the_client_s_own_machine_is_not_run_as_a_serverless_one(ml: MlWorkspace) -> None:
+    """compute="local" arrives as resources.properties.IsLocal; Azure answers with an archive for the client to run."""
+    with pytest.raises(HttpResponseError, match="localcloud does not emulate the execution service") as refusal:
+        submit(ml, "true", compute="local")
+
+    assert refusal.value.status_code == 501
+
+
+def test_the_log_of_a_job_on_a_gpu_size_says_that_there_is_no_gpu(ml: MlWorkspace) -> None:
+    serverless = submit(ml, "echo done", compute=None, instance_type="Standard_NC6s_v3")
+    compute = unique("gpu")[:12]
+    ml.azure.put(
+        f"{ml.id}/computes/{compute}", ML,
+        {
+            "location": "westeurope",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {ml.identity_id: {}}},
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {
+                    "vmSize": "STANDARD_NC4AS_T4_V3", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}
+                },
+            },
+        },
+    )  # fmt: skip
+    cluster = submit(ml, "echo done", compute=compute)
+    plain = submit(ml, "echo done", compute=None, instance_type="Standard_DS3_v2")
+
+    for name, asker in (
+        (serverless, "the job has the size Standard_NC6s_v3"),
+        (cluster, f"compute '{compute}' has the size STANDARD_NC4AS_T4_V3"),
+    ):
+        assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+        note, done = log_of(ml, name).splitlines()
+        assert (done, note.startswith(f"localcloud: {asker}, which has GPUs")) == ("done", True), note
+    assert ml.finished(plain).status == "Completed"
+    assert log_of(ml, plain) == "done\n"
 
 
 def test_a_submitted_job_keeps_its_command_but_takes_tags_and_the_archive_mark(ml: MlWorkspace) -> None:

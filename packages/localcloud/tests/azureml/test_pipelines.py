@@ -10,6 +10,8 @@ import pytest
 from azure.ai.ml import Input, Output
 from azure.ai.ml.entities import BatchEndpoint, Component, PipelineComponentBatchDeployment
 from azure.ai.ml.exceptions import JobException
+from azure.ai.ml.parallel import RunFunction, parallel_run_function
+from azure.core.exceptions import HttpResponseError
 from localcloud.core.json import Json
 from localcloud.testing.azure_session import unique
 from localcloud.testing.job_sources import (
@@ -358,6 +360,34 @@ def test_a_step_that_cannot_run_is_refused(
     found, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
 
     assert (found, said in message) == (status, True), message
+
+
+def test_parallel_steps_are_not_emulated_whether_their_component_is_registered_or_not(
+    ml: MlWorkspace, tmp_path: Path
+) -> None:
+    source = code(tmp_path / "src", main="def init(): pass\ndef run(batch): return batch\n")
+    each_file = parallel_run_function(
+        name=unique("each"), inputs={"data": Input(type="uri_folder")}, outputs={"rows": Output(type="uri_file")},
+        input_data="${{inputs.data}}", instance_count=1, mini_batch_size="1",
+        task=RunFunction(
+            code=str(source), entry_script="main.py", environment=ml.environment, append_row_to="${{outputs.rows}}"
+        ),
+    )  # fmt: skip
+
+    @pipeline(default_compute="cpu")
+    def parallel() -> None:
+        each_file(data=Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/x"))
+
+    with pytest.raises(HttpResponseError) as refusal:
+        ml.client.jobs.create_or_update(parallel())
+    status, code_, message = refused(ml, pipeline_body(ml, {"a": {"type": "parallel", "task": {}, "inputs": {}}}))
+
+    assert refusal.value.status_code == 501
+    assert refusal.value.error is not None
+    assert refusal.value.error.code == "NotImplemented"
+    assert "components of type 'parallel'" in str(refusal.value.message)
+    assert (status, code_) == (501, "NotImplemented")
+    assert "pipeline steps of type 'parallel' (/a)" in message
 
 
 def test_an_output_that_no_step_makes_is_refused(ml: MlWorkspace, step: Component) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pipeline_runner.errors import PipelineError
@@ -92,16 +93,23 @@ def check_graph(kind: str, edges: Mapping[str, Sequence[str]], names: Sequence[s
     if twice:
         raise PipelineError(f"The {kind} name {', '.join(sorted(twice))} appears more than once.")
     for name, needed in edges.items():
-        for one in needed:
-            if one not in edges:
-                raise PipelineError(f"{kind.capitalize()} {name} depends on unknown {kind} {one}.")
+        for dependency in needed:
+            if dependency not in edges:
+                raise PipelineError(f"{kind.capitalize()} {name} depends on unknown {kind} {dependency}.")
+    sorter = TopologicalSorter(edges)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        members = ", ".join(name for name in names if name in error.args[1])
+        raise PipelineError(f"The {kind}s {members} depend on each other in a circle.") from error
     order: list[str] = []
-    while len(order) < len(edges):
-        ready = [name for name in names if name not in order and all(one in order for one in edges[name])]
-        if not ready:
-            left = ", ".join(name for name in names if name not in order)
-            raise PipelineError(f"The {kind}s {left} depend on each other in a circle.")
-        order.append(ready[0])
+    ready: list[str] = []
+    while sorter.is_active():
+        ready += sorter.get_ready()
+        first = min(ready, key=names.index)
+        ready.remove(first)
+        order.append(first)
+        sorter.done(first)
     return order
 
 

@@ -25,8 +25,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     inner = outer.get("properties") or {}
     before = ((existing.properties.get("properties") if existing is not None else None) or {}) if existing else {}
     size = inner.get("vmSize") or before.get("vmSize")
-    if not size or _SIZE.fullmatch(str(size)) is None:
-        raise user_error(f"vmSize '{size}' is not valid: give a virtual machine size such as STANDARD_DS3_V2.")
+    check_size(size, "vmSize")
     if before and str(before["vmSize"]).upper() != str(size).upper():
         # Azure/azure-rest-api-specs#18889: a cluster keeps its size for life.
         raise user_error(f"The vmSize of compute '{resource.name}' cannot be changed.", code="BadArgument")
@@ -54,6 +53,12 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     outer.setdefault("disableLocalAuth", False)
     outer["isAttachedCompute"] = False
     outer["provisioningErrors"] = None
+
+
+def check_size(size: object, what: str) -> None:
+    """Raise ServiceError 400 for a text that is no virtual machine size."""
+    if not size or _SIZE.fullmatch(str(size)) is None:
+        raise user_error(f"{what} '{size}' is not valid: give a virtual machine size such as STANDARD_DS3_V2.")
 
 
 def _check_scale(name: str, scale: Json) -> None:

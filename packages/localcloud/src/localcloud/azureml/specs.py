@@ -8,6 +8,7 @@ from typing import Any
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error
 from localcloud.core.context import Context
+from localcloud.core.errors import not_emulated
 from localcloud.core.resource import Resource
 
 PRIMITIVES = ("string", "integer", "number", "boolean", "enum")
@@ -43,7 +44,7 @@ def _check_component(ctx: Context, resource: Resource, home: Resource) -> None:
         raise user_error("The property 'componentSpec' of a component is required and must be an object.")
     kind = spec.get("type", "command")
     if kind not in {"command", "pipeline"}:
-        raise user_error(f"Components of type '{kind}' are not emulated: localcloud runs command and pipeline.", 501)
+        raise not_emulated(f"components of type '{kind}': localcloud runs command and pipeline")
     inputs, outputs = spec.get("inputs") or {}, spec.get("outputs") or {}
     for name, port in [*inputs.items(), *outputs.items()]:
         _check_port(name, port, output=name in outputs and port is outputs[name])

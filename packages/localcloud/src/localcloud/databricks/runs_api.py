@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from localcloud.core.errors import not_emulated
@@ -357,10 +358,8 @@ def _check_dependencies(tasks: list[Json]) -> None:
         for name in names:
             if name not in needed:
                 raise errors.invalid(f"Task {key} depends on {name}, which is not a task of this run.")
-    left = dict(needed)
-    while left:
-        free = [key for key, names in left.items() if not set(names) & set(left)]
-        if not free:
-            raise errors.invalid(f"Tasks {', '.join(left)} depend on each other in a circle.")
-        for key in free:
-            del left[key]
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as error:
+        members = [key for key in needed if key in error.args[1]]
+        raise errors.invalid(f"Tasks {', '.join(members)} depend on each other in a circle.") from error

@@ -7,27 +7,30 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 _ORPHAN_CHECK_SECONDS = 1.0
+# Pulumi's engine and SDKs agree on these: states and programs exceed gRPC's 4 MB, and a busy event loop may take long
+# to begin with a request (pulumi/runtime/_grpc_settings.py of the Python SDK).
+_OPTIONS = [
+    ("grpc.max_receive_message_length", 400 * 1024 * 1024),
+    ("grpc.server_max_unrequested_time_in_server", 30 * 60),
+]
 
 
 class PluginError(Exception):
-    """Anything the user is told: what was asked, what came back."""
+    """A refusal for the user: the request and the answer to it."""
 
 
 class _Servicer(ProviderServicer):
-    """The SDK's servicer, without a Python traceback in front of users for errors that are theirs to mend."""
-
-    under_way = 0
-    """Requests that are being answered."""
+    """The SDK's servicer, with the requests that the SDK leaves out."""
 
     async def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
@@ -38,44 +41,42 @@ class _Servicer(ProviderServicer):
         return empty_pb2.Empty()
 
 
-def _clean(name: str) -> Any:
-    inherited = getattr(ProviderServicer, name)
+class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Counts the requests that are being answered, and shows users a PluginError without a Python traceback."""
 
-    async def method(self: _Servicer, request: Any, context: Any) -> Any:
+    def __init__(self) -> None:
+        self.under_way = 0
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        async def answer(request: Any, context: Any) -> Any:
+            return await self._answer(handler.unary_unary, request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        )
+
+    async def _answer(self, method: Callable[[Any, Any], Awaitable[Any]], request: Any, context: Any) -> Any:
         self.under_way += 1
         try:
-            return await inherited(self, request, context)
+            return await method(request, context)
         except Exception as error:
             # The SDK raises a new exception with the traceback in its text from within its handler of the first one.
             cause = error if isinstance(error, PluginError) else error.__context__
             if not isinstance(cause, PluginError):
                 raise
-            told = str(cause)
+            message = str(cause)
         finally:
             self.under_way -= 1
         # Only now: whoever reads the refusal may end the plugin at once, and a request under way would keep it.
-        return await context.abort(grpc.StatusCode.UNKNOWN, told)
-
-    return method
-
-
-for _name in (
-    "Check",
-    "Diff",
-    "Create",
-    "Read",
-    "Update",
-    "Delete",
-    "Invoke",
-    "Configure",
-    "CheckConfig",
-    "DiffConfig",
-):
-    setattr(_Servicer, _name, _clean(_name))
+        return await context.abort(grpc.StatusCode.UNKNOWN, message)
 
 
 def serve(provider: Provider, version: str) -> None:
-    """Print the port, then answer the engine until it ends us."""
+    """Print the port, then answer the engine until it ends the process."""
     asyncio.run(_serve(provider, version))
     # Threads of requests that nobody waits for any more must not hold the process.
     sys.stdout.flush()
@@ -84,7 +85,8 @@ def serve(provider: Provider, version: str) -> None:
 
 async def _serve(provider: Provider, version: str) -> None:
     engine = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    requests = _Requests()
+    server = grpc.aio.server(interceptors=(requests,), options=_OPTIONS)
     servicer = _Servicer(sys.argv[1:], version, provider, engine_address=engine)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     stop = asyncio.Event()
@@ -92,7 +94,7 @@ async def _serve(provider: Provider, version: str) -> None:
     loop = asyncio.get_running_loop()
     # The engine ends a plugin that has nothing to do by SIGINT. A user's Ctrl-C reaches the whole process group: then a
     # request that is under way goes on, and the engine cancels it in its own time.
-    loop.add_signal_handler(signal.SIGINT, lambda: None if servicer.under_way else stop.set())
+    loop.add_signal_handler(signal.SIGINT, lambda: None if requests.under_way else stop.set())
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -16,7 +16,7 @@ from localcloud.arm import rules
 from localcloud.arm.resource_types import Call, ProviderRoute, ResourceType
 from localcloud.azureml import hosts
 from localcloud.azureml.common import ASSET_VERSIONS, NAMESPACE, user_error, workspace_id, workspace_of
-from localcloud.azureml.jobs import forms, shapes
+from localcloud.azureml.jobs import shapes
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.jobs.submit import NAME, TYPE, Submission, complete
@@ -201,7 +201,6 @@ def page_url(ctx: Context, workspace: Resource, run_id: str) -> str:
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     """Only names, tags, description, properties and the archive mark of a job may change."""
-    forms.check(resource.properties)
     complete(resource)
     if existing is None:
         return

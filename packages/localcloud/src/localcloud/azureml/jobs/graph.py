@@ -1,50 +1,56 @@
-"""The order of a pipeline's steps: each after those whose outputs its inputs name."""
+"""The order of a pipeline's steps: each after the steps whose outputs its inputs name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from graphlib import CycleError, TopologicalSorter
 
 from localcloud.azureml.common import user_error
 from localcloud.azureml.jobs import expressions
 from localcloud.azureml.jobs.expressions import BindingError, StepOutput
-from localcloud.azureml.jobs.runs import Run
-from localcloud.core.json import Json
+from localcloud.azureml.jobs.specification import InputSpec, StepSpec
 
 
-def needs(inputs: Json, steps: Mapping[str, Run]) -> list[str]:
-    """The ids of the steps whose outputs a step's inputs name."""
-    return sorted({steps[one.step].id for one in _step_outputs(inputs) if one.step in steps})
+def needs(inputs: Mapping[str, InputSpec]) -> set[str]:
+    """Return the names of the steps whose outputs the inputs name. Raises BindingError."""
+    return {
+        reference.step
+        for port in inputs.values()
+        for text in (port.uri, port.value)
+        for reference in expressions.references(text)
+        if isinstance(reference, StepOutput)
+    }
 
 
-def _step_outputs(value: Any) -> list[StepOutput]:
-    """Every parent.jobs.X.outputs.Y anywhere in a value. Raises BindingError."""
-    if isinstance(value, str):
-        return [one for one in expressions.references(value) if isinstance(one, StepOutput)]
-    if isinstance(value, dict):
-        return [one for inner in value.values() for one in _step_outputs(inner)]
-    return []
+def ordered(steps: Mapping[str, StepSpec], path: str) -> list[str]:
+    """Return the names of steps, each after the steps that it needs; the order of the request decides between others.
 
-
-def ordered(steps: Json, path: str) -> list[str]:
-    """Steps, each after those it refers to. Raises ServiceError 400 for a cycle or an unknown step."""
-    before = {}
-    for name, node in steps.items():
+    Raises ServiceError 400 for a cycle or an unknown step.
+    """
+    before: dict[str, list[str]] = {}
+    for name, step in steps.items():
         try:
-            found = {one.step for one in _step_outputs((node or {}).get("inputs") if isinstance(node, dict) else {})}
+            needed = needs(step.inputs)
         except BindingError as error:
             raise user_error(f"The job '{name}' of the pipeline is not valid: {error}") from error
-        missing = sorted(found - set(steps))
+        missing = sorted(needed - set(steps))
         if missing:
             raise user_error(
                 f"The job '{name}' of the pipeline refers to the outputs of job '{missing[0]}', which does not exist."
             )
-        before[name] = found
+        before[name] = sorted(needed)
+    sorter = TopologicalSorter(before)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        members = set(error.args[1])
+        raise user_error(
+            f"The pipeline '{path}' has a cycle: {', '.join(name for name in steps if name in members)} wait for each "
+            "other."
+        ) from error
+    place = list(steps)
     order: list[str] = []
-    while len(order) < len(steps):
-        ready = [name for name in steps if name not in order and before[name] <= set(order)]
-        if not ready:
-            rest = [name for name in steps if name not in order]
-            raise user_error(f"The pipeline '{path}' has a cycle: {', '.join(rest)} wait for each other.")
-        order += ready
+    while ready := sorter.get_ready():
+        order += sorted(ready, key=place.index)
+        sorter.done(*ready)
     return order

@@ -1,4 +1,4 @@
-"""Literal inputs: what a component declares, and whether a text is one of it."""
+"""Literal inputs: their types, and whether a text is a value of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-Json = dict[str, Any]
+from localcloud.azureml.jobs.specification import InputDeclaration
 
 TYPES = ("string", "integer", "number", "boolean", "enum")
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -18,13 +18,13 @@ class LiteralError(ValueError):
 
 
 def text_of(value: Any) -> str:
-    """As the service passes a JSON value on: booleans as True and False, the rest as written."""
+    """Return the text that the service makes of a JSON value: booleans as True and False, the rest as written."""
     return str(value)
 
 
-def check(name: str, value: str, declared: Json) -> str:
-    """The value as the command gets it. Raises LiteralError."""
-    kind = declared.get("type", "string")
+def check(name: str, value: str, declared: InputDeclaration) -> str:
+    """Return the value as the command gets it. Raises LiteralError."""
+    kind = declared.kinds[0]
     if kind == "integer":
         if _INTEGER.fullmatch(value.strip()) is None:
             raise LiteralError(f"The value '{value}' of input '{name}' is not an integer.")
@@ -42,14 +42,14 @@ def check(name: str, value: str, declared: Json) -> str:
             raise LiteralError(f"The value '{value}' of input '{name}' is not a boolean: use True or False.")
         return _TRUTHS[value.strip().lower()]
     elif kind == "enum":
-        allowed = [text_of(one) for one in declared.get("enum") or []]
+        allowed = [text_of(member) for member in declared.enum]
         if value not in allowed:
             raise LiteralError(f"The value '{value}' of input '{name}' is not one of {', '.join(allowed)}.")
     return value
 
 
-def _check_range(name: str, number: float, value: str, declared: Json) -> None:
-    low, high = declared.get("min"), declared.get("max")
+def _check_range(name: str, number: float, value: str, declared: InputDeclaration) -> None:
+    low, high = declared.min, declared.max
     if low is not None and number < float(low):
         raise LiteralError(f"The value '{value}' of input '{name}' is below the minimum of {low}.")
     if high is not None and number > float(high):

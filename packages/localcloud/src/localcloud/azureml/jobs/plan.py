@@ -1,199 +1,180 @@
-"""From a job's body to its runs: steps and sub-pipelines, with inputs bound, outputs placed, and all of it checked.
+"""From a job's specification to its runs: steps and sub-pipelines, with inputs bound, outputs placed, and all checked.
 
-Where a step's outputs will be is known before it runs, so that bindings become URIs here, and what is left at run time
-is who waits for whom (`spec["needs"]`). Raises ServiceError 400 UserError for what Azure ML would refuse, 501 for kinds
-of jobs that localcloud does not run.
+The places of a step's outputs are known before it runs, so that bindings become URIs here; at run time it remains
+which step waits for which (`spec["needs"]`). Raises ServiceError 400 UserError for what Azure ML would refuse, 501 for
+kinds of jobs that localcloud does not run.
 """
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-from localcloud.azureml import environment_specs, paths
+from localcloud.azureml import paths
 from localcloud.azureml.common import WORKSPACE, user_error
-from localcloud.azureml.environment_builds import EnvironmentBuilds
-from localcloud.azureml.jobs import durations, expressions, graph, identities, outputs, shapes
-from localcloud.azureml.jobs.expressions import BindingError, ParentInput, StepOutput
+from localcloud.azureml.jobs import expressions, graph, outputs
+from localcloud.azureml.jobs.bindings import Scope, no_value
+from localcloud.azureml.jobs.command_plan import CommandPlanner, Defaults
+from localcloud.azureml.jobs.expressions import BindingError, ParentInput
 from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.sources import Sources
-from localcloud.azureml.jobs.values import Value, conform, declared_inputs, input_value
+from localcloud.azureml.jobs.specification import (
+    ComponentSpec,
+    InputSpec,
+    JobSpec,
+    OutputDeclaration,
+    OutputSpec,
+    Settings,
+    StepSpec,
+    parse,
+)
+from localcloud.azureml.jobs.values import Refer, Values, conform, input_value
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 
 
-@dataclass(frozen=True)
-class _Defaults:
-    """What steps take from the pipelines around them."""
-
-    submitter: Principal
-    datastore: str
-    compute: str | None = None
-    identity: Json | None = None
-    stop_on_failure: bool = True
-
-
-@dataclass
-class _Scope:
-    """What the steps of one pipeline may refer to."""
-
-    run: Run
-    inputs: dict[str, Value | None]
-    wanted: dict[str, Json]
-    """The pipeline's outputs as asked for: uri, mode, type."""
-    steps: dict[str, Run] = field(default_factory=dict)
-
-
 class Planner:
-    """One submission."""
+    """Plans one submission."""
 
     def __init__(self, ctx: Context, workspace: Resource, sources: Sources) -> None:
         self._ctx = ctx
         self._workspace = workspace
         self._sources = sources
+        self._commands = CommandPlanner(ctx, workspace)
         self.runs: list[Run] = []
 
-    async def job(self, name: str, properties: Json, submitter: Principal) -> list[Run]:
-        """The job's run, first, and everything below it."""
-        kind = str(properties.get("jobType") or "")
+    async def job(self, name: str, job: JobSpec, submitter: Principal) -> list[Run]:
+        """Return the job's run, first, and everything below it."""
         run = Run(
-            id=name, workspace_id=self._workspace.id, kind=kind.lower(), name=name, root=name,
-            experiment=properties.get("experimentName") or "Default",
-            display_name=properties.get("displayName") or name, description=properties.get("description"),
-            submitter=submitter.object_id, tags=dict(properties.get("tags") or {}),
-            properties=dict(properties.get("properties") or {}), hidden=bool(properties.get("isArchived")),
+            id=name, workspace_id=self._workspace.id, kind=job.job_type.lower(), name=name, root=name,
+            experiment=job.experiment_name or "Default", display_name=job.display_name or name,
+            description=job.description, submitter=submitter.object_id, tags=dict(job.tags),
+            properties=dict(job.properties), hidden=job.is_archived,
         )  # fmt: skip
         self.runs.append(run)
-        defaults = _Defaults(submitter, datastore=self._default_datastore())
-        if kind == "Command":
-            inputs = await self._given(shapes.ports(properties.get("inputs"), "inputs"), None, f"job '{name}'")
-            wanted = self._wanted(properties.get("outputs"), {}, run.path)
-            self._command(run, properties, inputs, wanted, properties, defaults, None)
-        elif kind == "Pipeline":
-            await self._root_pipeline(run, properties, defaults)
+        defaults = Defaults(submitter, datastore=self._default_datastore())
+        if job.job_type == "Command":
+            self._commands.plan(
+                run, job, job, compute=job.compute, defaults=defaults,
+                inputs=await self._values(job.inputs, no_value, f"job '{name}'"),
+                outputs=_pipeline_outputs(job.outputs, {}, run.path),
+            )  # fmt: skip
+        elif job.job_type == "Pipeline":
+            await self._root_pipeline(run, job, defaults)
         else:
-            raise not_emulated(f"jobs of type '{kind}': localcloud runs Command and Pipeline")
+            raise not_emulated(f"jobs of type '{job.job_type}': localcloud runs Command and Pipeline")
         return self.runs
 
     def _default_datastore(self) -> str:
         stores = self._ctx.resources.children(self._workspace.id, f"{WORKSPACE}/datastores")
-        return next((one.name for one in stores if one.properties.get("isDefault")), "workspaceblobstore")
+        return next((store.name for store in stores if store.properties.get("isDefault")), "workspaceblobstore")
 
-    async def _root_pipeline(self, run: Run, properties: Json, defaults: _Defaults) -> None:
-        settings = properties.get("settings") or {}
-        spec: Json = {}
-        if reference := shapes.pick(properties, "componentId"):
-            spec = self._component(str(reference), run.path)[1]
-        steps = properties.get("jobs") or spec.get("jobs")
-        given = shapes.ports(properties.get("inputs"), "inputs")
-        declared = declared_inputs(spec.get("inputs"))
-        inputs = await self._given(given, None, f"job '{run.name}'")
-        if declared:
-            inputs = conform(inputs, declared, f"job '{run.name}'")
+    async def _root_pipeline(self, run: Run, job: JobSpec, defaults: Defaults) -> None:
+        what = f"job '{run.name}'"
+        component = self._component(job.component, run.path)[1] if job.component else ComponentSpec()
+        inputs = await self._values(job.inputs, no_value, what)
+        if component.inputs:
+            inputs = conform(inputs, component.inputs, what)
+        settings = job.settings or Settings()
         defaults = replace(
-            self._settings(settings, defaults),
-            compute=shapes.pick(properties, "computeId") or shapes.pick(settings, "defaultCompute", "default_compute"),
-            identity=properties.get("identity") or None,
+            self._settings(settings, defaults), compute=job.compute or settings.default_compute, identity=job.identity
         )
-        await self._pipeline(run, steps, inputs, self._wanted(properties.get("outputs"), spec, run.path), defaults)
+        pipeline_outputs = _pipeline_outputs(job.outputs, component.outputs, run.path)
+        await self._pipeline(run, job.jobs or component.jobs, inputs, pipeline_outputs, defaults)
 
-    def _settings(self, settings: Json, defaults: _Defaults) -> _Defaults:
-        datastore = shapes.pick(settings, "defaultDatastore")
-        goes_on = shapes.pick(settings, "continueOnStepFailure")
-        if datastore:
-            name = str(datastore).removeprefix("azureml:").rsplit("/", 1)[-1]
+    def _settings(self, settings: Settings, defaults: Defaults) -> Defaults:
+        if settings.default_datastore:
+            name = settings.default_datastore.removeprefix("azureml:").rsplit("/", 1)[-1]
             if self._ctx.resources.get(f"{self._workspace.id}/datastores/{name}") is None:
                 raise user_error(f"The default datastore '{name}' was not found in '{self._workspace.name}'.")
             defaults = replace(defaults, datastore=name)
-        if goes_on is not None:
-            defaults = replace(defaults, stop_on_failure=not _truth(goes_on))
-        compute = shapes.pick(settings, "defaultCompute")
-        return replace(defaults, compute=compute) if compute and compute != "serverless" else defaults
+        if settings.continue_on_step_failure is not None:
+            defaults = replace(defaults, stop_on_failure=not settings.continue_on_step_failure)
+        if settings.default_compute and settings.default_compute != "serverless":
+            defaults = replace(defaults, compute=settings.default_compute)
+        return defaults
 
     async def _pipeline(
-        self, run: Run, steps: Any, inputs: dict[str, Value | None], wanted: dict[str, Json], defaults: _Defaults
+        self,
+        run: Run,
+        steps: Mapping[str, StepSpec],
+        inputs: Values,
+        pipeline_outputs: dict[str, Json],
+        defaults: Defaults,
     ) -> None:
-        if not isinstance(steps, dict) or not steps:
+        if not steps:
             raise user_error(f"The pipeline '{run.path}' has no jobs.")
         run.kind = "pipeline"
         run.inputs = {name: dict(value) for name, value in inputs.items() if value is not None}
-        run.outputs = {name: {"type": "uri_folder", **one} for name, one in wanted.items()}
+        run.outputs = {name: {"type": "uri_folder", **output} for name, output in pipeline_outputs.items()}
         run.spec |= {"stop_on_failure": defaults.stop_on_failure}
-        scope = _Scope(run, inputs, wanted)
+        scope = Scope(run, inputs, pipeline_outputs)
         for name in graph.ordered(steps, run.path):
             scope.steps[name] = await self._step(name, steps[name], scope, defaults)
-        if unbound := sorted(name for name, one in run.outputs.items() if not one.get("uri")):
+        if unbound := sorted(name for name, output in run.outputs.items() if not output.get("uri")):
             raise user_error(f"The output '{unbound[0]}' of pipeline '{run.path}' is not bound to an output of a job.")
 
-    async def _step(self, name: str, node: Any, scope: _Scope, defaults: _Defaults) -> Run:
+    async def _step(self, name: str, step: StepSpec, scope: Scope, defaults: Defaults) -> Run:
         parent = scope.run
         path = f"/{name}" if parent.parent is None else f"{parent.path}/{name}"
-        if not isinstance(node, dict):
-            raise user_error(f"The job '{path}' of the pipeline must be an object.")
-        reference = shapes.pick(node, "componentId", "component")
-        component, spec = (None, node)
-        if isinstance(reference, dict):
-            spec = reference
-        elif reference:
-            component, spec = self._component(str(reference), path)
-        kind = str(spec.get("type") or node.get("type") or node.get("jobType") or "command").lower()
+        registered, component = None, None
+        if isinstance(step.component, ComponentSpec):
+            component = step.component
+        elif step.component:
+            registered, component = self._component(step.component, path)
+        work = component or step
+        kind = (work.type or step.type or step.job_type or "command").lower()
         if kind not in {"command", "pipeline"}:
             raise not_emulated(f"pipeline steps of type '{kind}' ({path}): localcloud runs command and pipeline")
         run = Run(
             id=str(uuid.uuid4()), workspace_id=self._workspace.id, kind=kind, name=name, root=parent.root,
-            parent=parent.id, experiment=parent.experiment,
-            display_name=str(shapes.pick(node, "displayName") or name), description=node.get("description"),
-            submitter=parent.submitter, tags=dict(node.get("tags") or {}), properties=_step_properties(parent, name),
+            parent=parent.id, experiment=parent.experiment, display_name=step.display_name or name,
+            description=step.description, submitter=parent.submitter, tags=dict(step.tags),
+            properties=_step_properties(parent, name),
         )  # fmt: skip
-        given_inputs = shapes.ports(node.get("inputs"), f"inputs of '{path}'")
         run.spec = {
             "path": path,
-            "needs": graph.needs(given_inputs, scope.steps),
-            "component": component and component.id,
+            "needs": sorted(scope.steps[needed].id for needed in graph.needs(step.inputs)),
+            "component": registered and registered.id,
         }
         self.runs.append(run)
+        inputs = await self._values(step.inputs, scope.value_of, f"job '{path}'")
         try:
-            given = await self._given(given_inputs, scope, f"job '{path}'")
-            inputs = given if spec is node else conform(given, declared_inputs(spec.get("inputs")), f"job '{path}'")
-            wanted = self._bound_outputs(node, spec, scope, path)
+            if component is not None:
+                inputs = conform(inputs, component.inputs, f"job '{path}'")
+            step_outputs = _step_outputs(step, component, scope, path)
+            compute = _step_compute(step, scope)
         except BindingError as error:
             raise user_error(f"The job '{path}' of the pipeline is not valid: {error}") from error
-        inner = replace(defaults, identity=node.get("identity") or spec.get("identity") or defaults.identity)
+        defaults = replace(defaults, identity=step.identity or work.identity or defaults.identity)
         if kind == "pipeline":
-            inner = self._settings(node.get("settings") or spec.get("settings") or {}, inner)
-            await self._pipeline(run, spec.get("jobs"), inputs, wanted, inner)
+            defaults = self._settings(step.settings or work.settings or Settings(), defaults)
+            await self._pipeline(run, work.jobs, inputs, step_outputs, defaults)
         else:
-            self._command(
-                run, node | {"compute": self._compute_of(node, scope)}, inputs, wanted, spec, inner, component
+            self._commands.plan(
+                run, step, work, compute=compute, inputs=inputs, outputs=step_outputs, defaults=defaults
             )
-        self._promote(node, scope, run)
+        _promote(step, scope, run)
         return run
 
-    def _component(self, reference: str, path: str) -> tuple[Resource, Json]:
+    def _component(self, reference: str, path: str) -> tuple[Resource, ComponentSpec]:
         try:
-            found = paths.resolve_asset(self._ctx, self._workspace, reference, "components")
+            component = paths.resolve_asset(self._ctx, self._workspace, reference, "components")
         except ServiceError as error:
             raise user_error(f"The component of '{path}' is not there: {error.message}") from error
-        spec = found.properties.get("componentSpec")
-        if not isinstance(spec, dict):
+        content = component.properties.get("componentSpec")
+        if not isinstance(content, dict):
             raise user_error(f"The component '{reference}' of '{path}' has no specification.")
-        return found, spec
+        return component, parse(ComponentSpec, content, f"componentSpec of '{reference}'")
 
-    async def _given(self, given: Json, scope: _Scope | None, what: str) -> dict[str, Value | None]:
-        """Values by name; None where a binding leads to an optional input that was not given."""
-
-        def refer(reference: expressions.Reference) -> Value | None:
-            if scope is None:
-                raise BindingError("a job's own inputs cannot refer to others.")
-            return _referred(reference, scope)
-
-        result = {}
-        for name, raw in given.items():
+    async def _values(self, ports: Mapping[str, InputSpec], refer: Refer, what: str) -> Values:
+        result: Values = {}
+        for name, port in ports.items():
             try:
-                value = input_value(name, raw, refer)
+                value = input_value(name, port, refer)
             except BindingError as error:
                 raise user_error(f"The input '{name}' of {what} is not valid: {error}") from error
             if value is not None and value["type"] != "literal" and not value.pop("bound", False):
@@ -201,164 +182,59 @@ class Planner:
             result[name] = value
         return result
 
-    def _wanted(self, asked: Any, spec: Json, path: str) -> dict[str, Json]:
-        """A pipeline's outputs as asked for: the job's, on top of what its component declares."""
-        declared = {name: {"type": (one or {}).get("type")} for name, one in (spec.get("outputs") or {}).items()}
-        given = shapes.ports(asked, "outputs")
-        return {
-            name: outputs.wanted(given.get(name) or {}, declared.get(name) or {}, f"output '{name}' of '{path}'")
-            for name in [*declared, *(name for name in given if name not in declared)]
-        }
 
-    def _bound_outputs(self, node: Json, spec: Json, scope: _Scope, path: str) -> dict[str, Json]:
-        """A step's outputs: its component's, with the place that the step or the pipeline around it asks for."""
-        declared = shapes.ports(spec.get("outputs"), f"outputs of '{path}'")
-        given = shapes.ports(node.get("outputs"), f"outputs of '{path}'") if spec is not node else declared
-        unknown = sorted(set(given) - set(declared)) if spec is not node else []
-        if unknown:
-            raise BindingError(f"its component has no output '{unknown[0]}'.")
-        result = {}
-        for name, one in declared.items():
-            what = f"output '{name}' of '{path}'"
-            asked = given.get(name)
-            wanted = outputs.wanted(
-                asked if isinstance(asked, dict) else {}, one if isinstance(one, dict) else {}, what
+def _pipeline_outputs(
+    ports: Mapping[str, OutputSpec], declared: Mapping[str, OutputDeclaration], path: str
+) -> dict[str, Json]:
+    """Return the outputs of a job: those that its component declares, and its own."""
+    return {
+        name: outputs.output(
+            ports.get(name) or OutputSpec(),
+            OutputDeclaration(type=declared[name].type) if name in declared else OutputDeclaration(),
+            f"output '{name}' of '{path}'",
+        )
+        for name in dict.fromkeys([*declared, *ports])
+    }
+
+
+def _step_outputs(step: StepSpec, component: ComponentSpec | None, scope: Scope, path: str) -> dict[str, Json]:
+    """Return a step's outputs, in the places that the step or the pipeline around it names. Raises BindingError."""
+    declared = component.outputs if component is not None else dict.fromkeys(step.outputs, OutputDeclaration())
+    if unknown := sorted(set(step.outputs) - set(declared)):
+        raise BindingError(f"its component has no output '{unknown[0]}'.")
+    result = {}
+    for name, declaration in declared.items():
+        port = step.outputs.get(name) or OutputSpec()
+        output = outputs.output(port, declaration, f"output '{name}' of '{path}'")
+        bound = outputs.bound_to(port)
+        if bound is not None and bound.name in scope.outputs:
+            outer = scope.outputs[bound.name]
+            output |= {key: outer[key] for key in ("uri", "mode", "asset_name", "asset_version") if outer.get(key)}
+        result[name] = output
+    return result
+
+
+def _promote(step: StepSpec, scope: Scope, run: Run) -> None:
+    """Give each output of the pipeline the place of the step's output that is bound to it."""
+    for name, port in step.outputs.items():
+        bound = outputs.bound_to(port)
+        if bound is None:
+            continue
+        if bound.name not in scope.outputs:
+            raise user_error(
+                f"The output '{name}' of '{run.path}' is bound to 'parent.outputs.{bound.name}', which the "
+                "pipeline does not have."
             )
-            bound = outputs.bound_to(asked)
-            if bound is not None and bound.name in scope.wanted:
-                outer = scope.wanted[bound.name]
-                wanted |= {key: outer[key] for key in ("uri", "mode", "asset_name", "asset_version") if outer.get(key)}
-            result[name] = wanted
-        return result
-
-    def _promote(self, node: Json, scope: _Scope, run: Run) -> None:
-        """Outputs of the pipeline are where the step's are that it is bound to."""
-        for name, asked in shapes.ports(node.get("outputs"), "outputs").items():
-            bound = outputs.bound_to(asked)
-            if bound is None:
-                continue
-            if bound.name not in scope.wanted:
-                raise user_error(
-                    f"The output '{name}' of '{run.path}' is bound to 'parent.outputs.{bound.name}', which the "
-                    "pipeline does not have."
-                )
-            scope.run.outputs[bound.name] = dict(run.outputs[name])
-
-    def _compute_of(self, node: Json, scope: _Scope) -> str | None:
-        compute = shapes.pick(node, "computeId", "compute")
-        if compute is None:
-            return None
-        reference = expressions.whole(compute)
-        if isinstance(reference, ParentInput):
-            value = _referred(reference, scope)
-            return None if value is None else str(value.get("value"))
-        return str(compute)
-
-    def _command(
-        self,
-        run: Run,
-        node: Json,
-        inputs: dict[str, Value | None],
-        wanted: dict[str, Json],
-        spec: Json,
-        defaults: _Defaults,
-        component: Resource | None,
-    ) -> None:
-        """`node` has what the job or step asks for, `spec` the command: of its component, or of the job itself."""
-        what = f"job '{run.path}'"
-        command = spec.get("command")
-        if not command:
-            raise user_error(f"The command of {what} is required.")
-        resources = shapes.pick(node, "resources") or spec.get("resources") or {}
-        if str(shapes.pick(resources, "instanceCount") or 1) != "1" or shapes.pick(node, "distribution"):
-            raise not_emulated(f"jobs on several nodes ({what} asks for a distribution or more than one instance)")
-        compute = self._compute(shapes.pick(node, "computeId", "compute") or defaults.compute, what)
-        identity = node.get("identity") or defaults.identity
-        who = identities.of_job(self._ctx, compute, identity, defaults.submitter)
-        limits = shapes.pick(node, "limits") or spec.get("limits") or {}
-        try:
-            timeout = durations.seconds(limits.get("timeout"))
-        except ValueError as error:
-            raise user_error(f"The timeout of {what} is not valid: {error}") from error
-        run.kind = "command"
-        run.compute = None if compute is None else compute.id
-        run.inputs = {name: dict(value) for name, value in inputs.items() if value is not None}
-        for name, one in wanted.items():
-            placed = bool(one.get("uri"))
-            run.outputs[name] = one | {"uri": self._output_uri(run, name, one, defaults.datastore), "placed": placed}
-        environment = shapes.pick(spec, "environmentId", "environment")
-        code = shapes.pick(spec, "codeId", "code")
-        environment = self._environment(environment, what)
-        if code:
-            paths.resolve_asset(self._ctx, self._workspace, str(code), "codes")
-        variables = shapes.pick(node, "environmentVariables") or shapes.pick(spec, "environmentVariables") or {}
-        run.spec |= {
-            "command": str(command),
-            "optional": sorted(name for name, value in inputs.items() if value is None),
-            "code": code, "environment": environment.id,
-            "variables": {str(key): str(value) for key, value in variables.items()},
-            "data_principal": who.data and who.data.object_id, "identity": who.managed and who.managed.object_id,
-            "timeout_seconds": timeout, "component": component.id if component else run.spec.get("component"),
-        }  # fmt: skip
-        try:
-            expressions.command(
-                str(command),
-                {name: None if value is None else "" for name, value in inputs.items()},
-                dict.fromkeys(run.outputs, ""),
-            )
-        except BindingError as error:
-            raise user_error(f"The {what} is not valid: {error}") from error
-
-    def _compute(self, given: Any, what: str) -> Resource | None:
-        """The AmlCompute of a name or id, None for serverless."""
-        if not given or str(given) == "serverless":
-            return None
-        name = str(given).removeprefix("azureml:").rstrip("/").rsplit("/", 1)[-1]
-        found = self._ctx.resources.get(f"{self._workspace.id}/computes/{name}")
-        if found is None:
-            raise user_error(f"The compute '{name}' of {what} was not found in workspace '{self._workspace.name}'.")
-        return found
-
-    def _environment(self, given: Any, what: str) -> Resource:
-        """The environment's version. Raises ServiceError 501 for those that localcloud cannot build."""
-        if not given:
-            raise user_error(f"The environment of {what} is required.")
-        if not isinstance(given, str):
-            raise not_emulated(f"environments that are not registered (of {what}): register a version and name it")
-        if paths.curated(given):
-            raise not_emulated(f"curated environments, such as '{given}' of {what}. {environment_specs.HOW_TO_DECLARE}")
-        version = paths.resolve_asset(self._ctx, self._workspace, given, "environments")
-        self._ctx.offered[EnvironmentBuilds].declaration(version)
-        return version
-
-    def _output_uri(self, run: Run, name: str, wanted: Json, datastore: str) -> str:
-        """The place asked for, with its ${{name}}, ${{output_name}} and ${{default_datastore}}, or the default one."""
-        end = "" if wanted["type"] == "uri_file" else "/"
-        given = wanted.get("uri")
-        if not given:
-            return paths.long_uri(self._workspace, datastore, f"azureml/{run.id}/{name}{end}")
-        for key, value in (("name", run.id), ("output_name", name), ("default_datastore", datastore)):
-            given = str(given).replace(f"${{{{{key}}}}}", value)
-        paths.blob_path(self._ctx, self._workspace, given)
-        return str(given)
+        scope.run.outputs[bound.name] = dict(run.outputs[name])
 
 
-def _referred(reference: expressions.Reference, scope: _Scope) -> Value | None:
-    """The value behind a reference. Raises BindingError."""
-    if isinstance(reference, ParentInput):
-        if reference.name not in scope.inputs:
-            raise BindingError(f"the pipeline has no input '{reference.name}'.")
-        value = scope.inputs[reference.name]
-        return None if value is None else {**value, "bound": True}
-    if isinstance(reference, StepOutput):
-        step = scope.steps.get(reference.step)
-        if step is None:
-            raise BindingError(f"the pipeline has no job '{reference.step}'.")
-        if reference.name not in step.outputs:
-            raise BindingError(f"the job '{reference.step}' has no output '{reference.name}'.")
-        output = step.outputs[reference.name]
-        return {"type": output["type"], "uri": output["uri"], "bound": True}
-    raise BindingError(f"an input cannot be bound to the pipeline's output '{reference.name}'.")
+def _step_compute(step: StepSpec, scope: Scope) -> str | None:
+    """Return the compute of a step, which may be an input of the pipeline. Raises BindingError."""
+    reference = expressions.whole(step.compute)
+    if not isinstance(reference, ParentInput):
+        return step.compute
+    value = scope.value_of(reference)
+    return None if value is None else str(value.get("value"))
 
 
 def _step_properties(parent: Run, name: str) -> dict[str, str]:
@@ -367,7 +243,3 @@ def _step_properties(parent: Run, name: str) -> dict[str, str]:
         "azureml.moduleName": name, "azureml.nodeid": name, "azureml.isreused": "false",
         "azureml.pipelineComponent": "masterescloud",
     }  # fmt: skip
-
-
-def _truth(value: Any) -> bool:
-    return value if isinstance(value, bool) else str(value).lower() == "true"

@@ -1,4 +1,4 @@
-"""Submission of a job: from ARM's PUT, and from what runs jobs on its own account, such as batch endpoints."""
+"""Submission of a job: from ARM's PUT, and from services that run jobs themselves, such as batch endpoints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from localcloud.azureml.jobs.plan import Planner
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import RunStore
 from localcloud.azureml.jobs.sources import Sources
+from localcloud.azureml.jobs.specification import JobSpec, parse
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
@@ -40,8 +41,8 @@ class Submission:
         """Start the job that `resource` describes, and keep both. Raises ServiceError to refuse."""
         if self._store.get(workspace.id, resource.name) is not None:
             raise user_error(f"A job with the name '{resource.name}' exists already.", 409, "Conflict")
-        planner = Planner(self._ctx, workspace, self._sources)
-        runs = await planner.job(resource.name, resource.properties, principal)
+        job = parse(JobSpec, resource.properties, "properties")
+        runs = await Planner(self._ctx, workspace, self._sources).job(resource.name, job, principal)
         with self._ctx.database.transaction():
             self._ctx.resources.put(resource)
             for run in runs:
@@ -50,7 +51,7 @@ class Submission:
 
 
 async def submit(ctx: Context, workspace: Resource, name: str, body: Json, principal: Principal) -> Resource:
-    """Check a JobBase body ({"properties": …}), keep it, and start it; the job as ARM shows it.
+    """Check a JobBase body ({"properties": …}), keep it, and start it; return the job as ARM shows it.
 
     Raises ServiceError to refuse.
     """
@@ -71,8 +72,9 @@ async def submit(ctx: Context, workspace: Resource, name: str, body: Json, princ
 
 
 def complete(resource: Resource) -> None:
-    """Defaults of a job's body. Raises ServiceError 400."""
+    """Check the types of a job's body and fill in its defaults. Raises ServiceError 400."""
     properties = resource.properties
+    parse(JobSpec, properties, "properties")
     if not properties.get("jobType"):
         raise user_error("The property 'jobType' of a job is required.")
     properties["experimentName"] = properties.get("experimentName") or "Default"
@@ -81,8 +83,8 @@ def complete(resource: Resource) -> None:
     for name in ("tags", "properties"):
         properties[name] = dict(properties.get(name) or {})
     for name, key in (("inputs", "jobInputType"), ("outputs", "jobOutputType")):
-        given = shapes.ports(properties.get(name), name)
         properties[name] = {
-            port: one | {key: shapes.kind_of(one.get(key))} if isinstance(one, dict) else one
-            for port, one in given.items()
+            port: value | {key: shapes.kind_of(value[key])} if isinstance(value, dict) and value.get(key) else value
+            for port, value in (properties.get(name) or {}).items()
+            if value is not None
         }

@@ -60,7 +60,7 @@ class WorkFolder:
         self.inputs: dict[str, str | None] = {}
         """What the command's placeholders stand for."""
         self.outputs: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = list(run.spec.get("notes", ()))
         """Lines of localcloud's own, which come first in the log."""
         self._sent_later: list[_Sent] = []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from tests.e2e.conftest import ROOT, Machine
 
@@ -102,6 +103,27 @@ def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.text), again.text
     assert "othing changed" in again.text
     assert registered_versions(machine) == [1]
+
+
+def test_open_signs_a_browser_in_to_the_run_page_and_no_output_holds_a_token(machine: Machine) -> None:
+    status = machine.make("status")
+    page = re.search(r"Run page: (https://localhost:\S+)", status.text)
+    assert page, status.text
+    trust = str(machine.home / "tls" / "ca.pem")
+    opened = machine.run("make", "open", env={"CI": "", "TF_BUILD": ""})
+    link = re.search(r"https://localhost:\S+token=(\S+)", opened.text)
+    assert link, opened.text
+
+    with requests.Session() as browser:
+        before = browser.get(page[1], verify=trust, timeout=60)
+        browser.get(link[0], verify=trust, timeout=60)
+        after = browser.get(page[1], verify=trust, timeout=60)
+
+    assert (before.status_code, after.status_code) == (401, 200)
+    assert "make open" in before.text
+    assert "feature_engineering" in after.text
+    tracking_token = machine.shell_environment()["MLFLOW_TRACKING_TOKEN"]
+    assert "MLflow:" in status.text and tracking_token not in status.text and "token=" not in status.text
 
 
 def test_a_failed_update_ends_with_the_engine_s_own_error(machine: Machine) -> None:

@@ -24,7 +24,7 @@ def main(
     names: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(BENCHMARKS)}. All by default.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Counted pairs of job and floor.")] = 5,
 ) -> None:
-    """Measure and print. A missed aim is shown, not an error: machines differ."""
+    """Measure and print. A missed aim is no error, since machines differ."""
     wanted = names or list(BENCHMARKS)
     if unknown := [name for name in wanted if name not in BENCHMARKS]:
         sys.stderr.write(f"No benchmark is called {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}.\n")
@@ -32,16 +32,16 @@ def main(
     table = Table("benchmark", "median", "floor", "ratio", "range", "aim")
     try:
         for name in wanted:
-            found = BENCHMARKS[name](pairs)
-            job, floor = sorted(found.job), sorted(found.floor)
-            ratios = sorted(found.ratios)
+            result = BENCHMARKS[name](pairs)
+            job, floor = sorted(result.job), sorted(result.floor)
+            ratios = sorted(result.ratios)
             table.add_row(
-                found.name,
+                result.name,
                 f"{job[len(job) // 2]:.2f} s",
-                f"{found.floor_name}: {floor[len(floor) // 2]:.2f} s",
-                f"{found.ratio:.2f}×",
+                f"{result.floor_name}: {floor[len(floor) // 2]:.2f} s",
+                f"{result.ratio:.2f}×",
                 f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
-                f"≤ {found.aim}×",
+                f"≤ {result.aim}×",
             )
     except CommandFailed as error:
         sys.stderr.write(f"{error}\n")

@@ -1,4 +1,4 @@
-"""Measure a job and its floor in turn (A B A B …), so that a machine that drifts bends both alike."""
+"""Measure a job and its floor in turn (A B A B …), so that a machine's drift affects both alike."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """The median of the pairs' ratios."""
+        """Return the median of the pairs' ratios."""
         return statistics.median(self.ratios)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
+    """Return the wall-clock seconds of one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -45,7 +45,7 @@ def compare(
     pairs: int,
     before: Callable[[], object] = lambda: None,
 ) -> Comparison:
-    """Run `pairs` counted pairs after one that is not counted. `before` each counted job: what is not measured."""
+    """Run `pairs` counted pairs after one that is not counted. `before` runs before each job and is not measured."""
     job()
     floor()
     measured: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""A run of the published pipeline, pool warm, against its four programs run by hand, one after another.
+"""A run of the published pipeline with a warm pool, against its four programs run by hand, one after another.
 
 By hand means: the notebook's function in a Spark session that is up already, as a warm pool has one, and the three
 training programs as processes with a file-based MLflow; no endpoint, no jobs, no storage but the local disk.
@@ -24,7 +24,7 @@ _COMPONENTS = ROOT / "mlops" / "components"
 
 
 def measure(pairs: int) -> Comparison:
-    """The platform is up and the pipeline published before anything is measured."""
+    """Bring the platform up and publish the pipeline before anything is measured."""
     run("make", "up")
     env = shell_environment()
     with TemporaryDirectory() as folder, _spark(Path(folder)) as spark:
@@ -83,7 +83,7 @@ def _by_hand(spark: Any, folder: Path) -> None:
 
 
 def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
-    """Run a component's program: paths stand on its command line, literal inputs in variables, as in Azure ML.
+    """Run a component's program: its command line has the paths, variables have the literal inputs, as in Azure ML.
 
     The model's folder may be there from the pair before.
     """

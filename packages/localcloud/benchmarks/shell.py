@@ -1,4 +1,4 @@
-"""Commands as a user gives them, in a shell that evaluated `make env`."""
+"""Commands as a user types them, in a shell that evaluated `make env`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CommandFailed(Exception):
 
 
 def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
-    """Run to the end and return what it printed. Raises CommandFailed."""
+    """Run a command to its end and return its output. Raises CommandFailed."""
     done = subprocess.run(
         argv,
         cwd=cwd,
@@ -36,5 +36,5 @@ def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> s
 
 @cache
 def shell_environment() -> dict[str, str]:
-    """The variables that `eval "$(make env)"` sets."""
+    """Return the variables that `eval "$(make env)"` sets."""
     return {match[1]: match[2] for line in run("make", "env").splitlines() if (match := _EXPORT.match(line))}

@@ -14,7 +14,7 @@ _PATIENCE_SECONDS = 240
 
 
 def main() -> None:
-    """Exits with a message when there is none in time."""
+    """Wait for an idle instance of the pool; exit with a message when there is none in time."""
     outputs = json.loads(run("pulumi", "stack", "output", "--stack", "local", "--json"))
     pools = WorkspaceClient(host=outputs["databricks_host"]).instance_pools
     deadline = time.monotonic() + _PATIENCE_SECONDS

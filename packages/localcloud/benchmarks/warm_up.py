@@ -18,7 +18,7 @@ runtime:
 
 
 def measure(pairs: int) -> Comparison:
-    """The platform is up before it is measured; the empty stack is removed afterwards."""
+    """Bring the platform up before it is measured; remove the empty stack afterwards."""
     run("make", "up")
     env = shell_environment()
     with TemporaryDirectory() as folder:

@@ -28,8 +28,8 @@ def test_an_assignment_is_made_once_and_found_by_scope_and_principal(azure: Azur
     assert (status, code) == (409, "RoleAssignmentExists")
     assert name.replace("-", "") in message
     client = AuthorizationManagementClient(azure.credential, azure.subscription_id)
-    found = client.role_assignments.list_for_scope(group, filter=f"principalId eq '{azure.object_id}'")
-    assert name in [one.name for one in found]
+    assignments = client.role_assignments.list_for_scope(group, filter=f"principalId eq '{azure.object_id}'")
+    assert name in [assignment.name for assignment in assignments]
     client.role_assignments.delete(group, name)
     assert azure.arm("GET", _path(group, name), "2022-04-01").status_code == 404
 
@@ -47,8 +47,8 @@ def test_what_does_not_exist_cannot_be_assigned(azure: AzureSession, group: str)
 
 def test_role_definitions_are_found_by_name(azure: AzureSession, group: str) -> None:
     client = AuthorizationManagementClient(azure.credential, azure.subscription_id)
-    found = list(client.role_definitions.list(group, filter="roleName eq 'Storage Blob Data Contributor'"))
-    assert [one.name for one in found] == ["ba92f5b4-2d11-453d-a403-e96b0029c9fe"]
+    definitions = list(client.role_definitions.list(group, filter="roleName eq 'Storage Blob Data Contributor'"))
+    assert [definition.name for definition in definitions] == ["ba92f5b4-2d11-453d-a403-e96b0029c9fe"]
 
 
 def test_contributor_does_not_assign_roles_and_has_no_data() -> None:

@@ -1,4 +1,4 @@
-"""Conditions on role assignments: the language, and what a principal with one may do."""
+"""Conditions on role assignments: their language, and their effect on a principal's requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READER, OWNER = ROLES["Storage Blob Data Reader"], ROLES["Owner"]
 
 
 def _condition(role: str) -> str:
-    """As the portal writes it for "constrain roles and principal types"."""
+    """Return a condition as the portal writes it for "constrain roles and principal types"."""
     attribute = "Microsoft.Authorization/roleAssignments"
     return (
         f"((!(ActionMatches{{'{WRITE}'}})) OR (@Request[{attribute}:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals "
@@ -78,7 +78,7 @@ def test_what_is_no_condition_says_where(text: str, reason: str) -> None:
 
 @pytest.fixture
 def identity(azure: AzureSession, group: str) -> str:
-    """The object id of an identity without roles."""
+    """Return the object id of an identity without roles."""
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
     return str(azure.put(id_, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"])
 

@@ -34,15 +34,15 @@ def _template(*resources: Json, **more: Any) -> Json:
 
 
 def _deploy(azure: AzureSession, scope: str, template: Json, name: str = "main", **parameters: Any) -> Any:
-    given = {key: {"value": value} for key, value in parameters.items()}
-    body: Json = {"properties": {"mode": "Incremental", "template": template, "parameters": given}}
+    arguments = {key: {"value": value} for key, value in parameters.items()}
+    body: Json = {"properties": {"mode": "Incremental", "template": template, "parameters": arguments}}
     if "/resourceGroups/" not in scope:
         body["location"] = "westeurope"
     return azure.arm("PUT", f"{scope}/providers/Microsoft.Resources/deployments/{name}", VERSION, body)
 
 
 def _deployed(azure: AzureSession, scope: str, template: Json, name: str = "main", **parameters: Any) -> Json:
-    """The deployment's properties once it has ended."""
+    """Return the deployment's properties once it has ended."""
     answer = _deploy(azure, scope, template, name, **parameters)
     assert answer.status_code in {200, 201}, answer.text
     path = answer.headers["Azure-AsyncOperation"].split(".com", 1)[1].split("?")[0]
@@ -152,7 +152,8 @@ def test_resources_are_made_in_the_order_that_they_need(azure: AzureSession, gro
     assert properties["parameters"]["secret"] == {"type": "SecureString"}
     path = f"{group}/deployments/main/operations"
     names = [
-        one["properties"]["targetResource"]["resourceName"] for one in azure.arm("GET", path, VERSION).json()["value"]
+        operation["properties"]["targetResource"]["resourceName"]
+        for operation in azure.arm("GET", path, VERSION).json()["value"]
     ]
     assert names.index(account) < names.index(f"{account}/default/data1") and "id-none" not in names
     again = _deployed(azure, group, template, account=account)
@@ -182,7 +183,7 @@ def test_templates_in_templates_have_a_scope_of_their_own(azure: AzureSession, g
 
 
 def test_resources_may_have_symbolic_names_and_be_there_already(azure: AzureSession, group: str) -> None:
-    """As Bicep writes templates of language version 2.0."""
+    """Bicep writes templates of language version 2.0 so."""
     there = azure.put(f"{group}/providers/{IDENTITY}/id-there", "2023-01-31", {"location": "westeurope"})
     template = {
         "$schema": SCHEMA, "contentVersion": "1.0.0.0", "languageVersion": "2.0",
@@ -196,7 +197,7 @@ def test_resources_may_have_symbolic_names_and_be_there_already(azure: AzureSess
     }  # fmt: skip
     properties = _deployed(azure, group, template, called="id-new")
     assert properties["outputs"]["made"]["value"] == there["properties"]["clientId"]
-    assert [one["id"].rsplit("/", 1)[-1] for one in properties["outputResources"]] == ["id-new"]
+    assert [resource["id"].rsplit("/", 1)[-1] for resource in properties["outputResources"]] == ["id-new"]
     short = _deploy(azure, group, template, called="id")
     assert error_of(short)[:2] == (400, "InvalidTemplate"), "the definition's own rules hold"
 
@@ -239,7 +240,7 @@ def test_a_resource_that_is_refused_fails_the_deployment_and_is_named(azure: Azu
     (detail,) = properties["error"]["details"]
     assert detail["code"] == "AccountNameInvalid" and detail["target"].endswith("/storageAccounts/Not_Valid")
     operations = azure.arm("GET", f"{group}/deployments/main/operations", VERSION).json()["value"]
-    assert [one["properties"]["provisioningState"] for one in operations] == ["Succeeded", "Failed"]
+    assert [operation["properties"]["provisioningState"] for operation in operations] == ["Succeeded", "Failed"]
 
 
 def test_a_circle_is_found(azure: AzureSession, group: str) -> None:
@@ -271,4 +272,4 @@ def test_the_ways_that_are_not_emulated_say_so(azure: AzureSession, group: str) 
     body = {"properties": {"mode": "Incremental", "template": _template(_identity("id-a"))}}
     assert error_of(azure.arm("POST", f"{path}/whatIf", VERSION, body))[0] == 501
     validated = azure.arm("POST", f"{path}/validate", VERSION, body).json()
-    assert [one["id"].rsplit("/", 1)[-1] for one in validated["properties"]["validatedResources"]] == ["id-a"]
+    assert [resource["id"].rsplit("/", 1)[-1] for resource in validated["properties"]["validatedResources"]] == ["id-a"]

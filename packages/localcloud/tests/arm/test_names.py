@@ -1,4 +1,4 @@
-"""Globally unique names: held by another subscription, by another resource group, and by what was deleted softly."""
+"""Globally unique names: held by another subscription, by another resource group, and by soft-deleted resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACCOUNT = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Stand
 
 @pytest.fixture
 def elsewhere(azure: AzureSession, cloud: Any) -> Iterator[Any]:
-    """Gives names to a subscription that the tests cannot see."""
+    """Give names to a subscription that the tests cannot see."""
     url = f"{cloud.settings.gateway_url}{PATH}"
     token = azure.credential.get_token("https://management.azure.com/.default").token
     headers = {"Authorization": f"Bearer {token}"}
@@ -51,8 +51,8 @@ def test_a_name_of_another_subscription_is_taken(
         body["properties"] = {
             "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,
         }  # fmt: skip
-    status, found, message = error_of(azure.arm("PUT", f"{group}/providers/{type_}/{name}", version, body))
-    assert (status, found) == (409, code) and name in message
+    status, actual_code, message = error_of(azure.arm("PUT", f"{group}/providers/{type_}/{name}", version, body))
+    assert (status, actual_code) == (409, code) and name in message
     assert azure.arm("GET", f"{group}/providers/{type_}/{name}", version).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""An operation that cannot be started leaves nothing behind that only its end would undo."""
+"""An operation that cannot be started leaves its resource as it was, and free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What any client of ARM may send: odd paths and bodies, conditions, filters, tags, the same deletion twice."""
+"""Requests that any client of ARM may send: odd paths and bodies, conditions, filters, tags, repeated deletions."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_tags_are_read_and_changed_at_a_scope(azure: AzureSession, group: str) -
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "names"),
     [
         ("substringof('one', name)", {"id-one"}),
         ("name ne 'id-one' and resourceType eq 'Microsoft.ManagedIdentity/userAssignedIdentities'", {"id-two"}),
@@ -188,14 +188,14 @@ def test_tags_are_read_and_changed_at_a_scope(azure: AzureSession, group: str) -
         ("name eq 'none'", set()),
     ],
 )
-def test_lists_are_filtered(azure: AzureSession, group: str, text: str, found: set[str]) -> None:
+def test_lists_are_filtered(azure: AzureSession, group: str, text: str, names: set[str]) -> None:
     for name, tags in (("id-one", {"a": "1", "bb": "1"}), ("id-two", {"a": "2"})):
         path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
         azure.put(path, "2023-01-31", {"location": "westeurope", "tags": tags})
     client = ResourceManagementClient(azure.credential, azure.subscription_id)
     listed = list(client.resources.list_by_resource_group(group.rsplit("/", 1)[-1], filter=text, expand="createdTime"))
-    assert {one.name for one in listed} == found
-    assert all(one.created_time for one in listed), "$expand adds the time"
+    assert {resource.name for resource in listed} == names
+    assert all(resource.created_time for resource in listed), "$expand adds the time"
 
 
 def test_a_filter_that_is_none_is_refused(azure: AzureSession, group: str) -> None:
@@ -215,9 +215,9 @@ def test_providers_that_azure_may_have_are_not_called_invalid(azure: AzureSessio
     )  # fmt: skip
     assert error_of(azure.arm("GET", f"{path}/things", "2022-09-01"))[:2] == (404, "InvalidResourceNamespace")
     types = azure.arm("GET", f"{path}/Microsoft.Storage/resourceTypes", "2022-09-01").json()["value"]
-    assert "storageAccounts" in {one["resourceType"] for one in types}
+    assert "storageAccounts" in {resource_type["resourceType"] for resource_type in types}
     tenant = azure.arm("GET", "/providers", "2022-09-01").json()["value"]
-    assert "Microsoft.KeyVault" in {one["namespace"] for one in tenant}
+    assert "Microsoft.KeyVault" in {provider["namespace"] for provider in tenant}
 
 
 def test_what_databricks_manages_is_closed_to_all(azure: AzureSession, group: str) -> None:

@@ -1,4 +1,4 @@
-"""What ARM says before any resource provider: sign-in, api-version, scopes, metadata."""
+"""ARM's answers before any resource provider's: sign-in, api-version, scopes, metadata."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_resource_group_is_created_found_and_deleted_with_its_content(azure: A
     assert name in [group.name for group in client.resource_groups.list(filter="tagName eq 'a' and tagValue eq 'b'")]
     storage = StorageManagementClient(azure.credential, azure.subscription_id)
     storage.storage_accounts.begin_create(name, account, ACCOUNT).result()
-    kinds = [one.type for one in client.resources.list_by_resource_group(name)]
+    kinds = [resource.type for resource in client.resources.list_by_resource_group(name)]
     assert kinds == ["Microsoft.Storage/storageAccounts"]
     client.resource_groups.begin_delete(name).result()
     assert not client.resource_groups.check_existence(name)
@@ -96,7 +96,7 @@ def test_a_deleted_vault_keeps_its_name_until_it_is_purged(azure: AzureSession, 
     with pytest.raises(HttpResponseError) as caught:
         client.vaults.begin_create_or_update(_name(group), name, _vault(azure)).result()
     assert caught.value.status_code == 409 and "deleted state" in str(caught.value)
-    assert name in [one.name for one in client.vaults.list_deleted()]
+    assert name in [vault.name for vault in client.vaults.list_deleted()]
     client.vaults.begin_purge_deleted(name, "westeurope").result()
     client.vaults.begin_create_or_update(_name(group), name, _vault(azure)).result()
     client.vaults.delete(_name(group), name)
@@ -172,7 +172,9 @@ def test_lists_come_in_pages(azure: AzureSession, group: str) -> None:
     for index in range(3):
         azure.put(f"{path}/id-{index}", "2023-01-31", LOCATION)
     first = azure.arm("GET", path, "2023-01-31", None, **{"$top": "2"}).json()
-    assert [one["name"] for one in first["value"]] == ["id-0", "id-1"] and first["nextLink"].startswith("https://")
+    assert [identity["name"] for identity in first["value"]] == ["id-0", "id-1"] and first["nextLink"].startswith(
+        "https://"
+    )
     client = ManagedServiceIdentityClient(azure.credential, azure.subscription_id)
     assert len(list(client.user_assigned_identities.list_by_resource_group(_name(group)))) == 3
 

@@ -30,18 +30,18 @@ class Plugin:
     def __init__(self, ml: MlWorkspace) -> None:
         self._ml = ml
 
-    def send(self, method: str, path: str, **given: Any) -> requests.Response:
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self._ml.token()}", "User-Agent": "mlflow/3.15 azureml-mlflow/1.62"}
-        return requests.request(method, f"{self._ml.data_plane}{path}", headers=headers, timeout=60, **given)
+        return requests.request(method, f"{self._ml.data_plane}{path}", headers=headers, timeout=60, **options)
 
-    def mlflow(self, method: str, path: str, **given: Any) -> Json:
-        answer = self.send(method, f"/mlflow/v2.0{self._ml.id}/api/2.0/mlflow/{path}", **given)
+    def mlflow(self, method: str, path: str, **options: Any) -> Json:
+        answer = self.send(method, f"/mlflow/v2.0{self._ml.id}/api/2.0/mlflow/{path}", **options)
         assert answer.status_code == 200, answer.text
         shown: Json = answer.json()
         return shown
 
     def run(self) -> tuple[str, str]:
-        """(id, address of the artifacts) of a new run."""
+        """Return the id of a new run and the address of its artifacts."""
         experiment = self.mlflow("POST", "experiments/create", json={"name": unique("exp-")})["experiment_id"]
         shown = self.mlflow("GET", "experiments/get", params={"experiment_id": experiment})["experiment"]
         assert shown["artifact_location"] == "", "Azure ML's experiments say none"
@@ -58,7 +58,7 @@ class Plugin:
         return errors
 
     def paths(self, folder: str) -> list[str]:
-        return [one["path"] for one in self.send("GET", folder).json()["value"]]
+        return [artifact["path"] for artifact in self.send("GET", folder).json()["value"]]
 
     def read(self, folder: str, path: str) -> bytes:
         place = self.send("GET", f"{folder}/contentinfo", params={"path": path})
@@ -132,13 +132,15 @@ def test_a_run_s_artifacts_are_written_once_listed_and_read_on_both_sides(
 
     assert "already exists" in errors["a.txt"]["error"]["message"]
     assert sorted(plugin.paths(folder)) == ["a.txt", "sub/b.txt"]
-    assert [one["path"] for one in plugin.send("GET", f"{folder}/path", params={"path": "sub"}).json()["value"]] == [
-        "sub/b.txt"
-    ]
+    assert [
+        artifact["path"] for artifact in plugin.send("GET", f"{folder}/path", params={"path": "sub"}).json()["value"]
+    ] == ["sub/b.txt"]
     assert plugin.read(folder, "a.txt") == b"one"
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", ml.token())
     plain = mlflow.MlflowClient(f"{ml.data_plane}/mlflow/v1.0{ml.id}")
-    assert [one.path for one in plain.list_artifacts(run)] == ["a.txt", "sub"], "MLflow's own client sees the same"
+    assert [artifact.path for artifact in plain.list_artifacts(run)] == ["a.txt", "sub"], (
+        "MLflow's own client sees the same"
+    )
     assert plain.get_run(run).info.artifact_uri.startswith("mlflow-artifacts:/"), "and keeps its own addresses"
 
 
@@ -171,9 +173,9 @@ def test_an_uploaded_folder_becomes_a_version_and_a_version_of_azure_ml_is_read(
     plugin.mlflow("POST", "registered-models/create", json={"name": name})
     source = f"azureml://artifacts/{place}/saved"
     plugin.mlflow("POST", "model-versions/create", json={"name": name, "source": source})
-    found = ml.client.models.get(name, "1")
-    assert str(found.path).endswith(f"/datastores/workspaceartifactstore/paths/{place}/saved")
-    assert found.type == "mlflow_model"
+    model = ml.client.models.get(name, "1")
+    assert str(model.path).endswith(f"/datastores/workspaceartifactstore/paths/{place}/saved")
+    assert model.type == "mlflow_model"
 
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights.txt").write_text("weights")

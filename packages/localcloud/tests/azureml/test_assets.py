@@ -1,4 +1,4 @@
-"""Environments, data and components by azure-ai-ml: versions, labels, archives, and what is refused."""
+"""Environments, data and components by azure-ai-ml: versions, labels, archives, refusals."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_versions_are_numbered_listed_and_found_by_label(ml: MlWorkspace) -> Non
     name = unique("env")
     for tag in ("one", "two"):
         ml.client.environments.create_or_update(Environment(name=name, image=f"{IMAGE}-{tag}"))
-    assert [one.version for one in ml.client.environments.list(name=name)] == ["1", "2"]
+    assert [environment.version for environment in ml.client.environments.list(name=name)] == ["1", "2"]
     assert ml.client.environments.get(name, label="latest").image == f"{IMAGE}-two"
     shown = ml.azure.arm("GET", f"{ml.id}/environments/{name}", ML).json()["properties"]
     assert (shown["latestVersion"], shown["nextVersion"]) == ("2", "3")
     query = {"$orderBy": "createdtime desc", "$top": "1"}
     newest = ml.azure.arm("GET", f"{ml.id}/environments/{name}/versions", ML, None, **query).json()
-    assert [one["name"] for one in newest["value"]] == ["2"]
+    assert [environment["name"] for environment in newest["value"]] == ["2"]
     assert "nextLink" in newest
 
 
@@ -45,9 +45,9 @@ def test_archived_versions_are_listed_only_when_asked_for(ml: MlWorkspace) -> No
     ml.client.environments.archive(name, version="1")
     assert list(ml.client.environments.list(name=name)) == []
     archived = ml.client.environments.list(name=name, list_view_type="ArchivedOnly")
-    assert [one.version for one in archived] == ["1"]
+    assert [environment.version for environment in archived] == ["1"]
     ml.client.environments.restore(name, version="1")
-    assert [one.version for one in ml.client.environments.list(name=name)] == ["1"]
+    assert [environment.version for environment in ml.client.environments.list(name=name)] == ["1"]
 
 
 def test_local_data_is_uploaded_without_a_key(ml: MlWorkspace, tmp_path: Path) -> None:

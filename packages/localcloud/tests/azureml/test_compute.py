@@ -28,9 +28,9 @@ def test_a_cluster_is_made_scaled_listed_and_deleted(ml: MlWorkspace) -> None:
     assert (made.provisioning_state, made.size) == ("Succeeded", "STANDARD_DS3_V2")
     made.max_instances = 4
     ml.client.compute.begin_update(made).result()
-    found = ml.client.compute.get("life")
-    assert (found.max_instances, found.idle_time_before_scale_down) == (4, 300)
-    assert {"life", ml.compute} <= {one.name for one in ml.client.compute.list()}
+    cluster = ml.client.compute.get("life")
+    assert (cluster.max_instances, cluster.idle_time_before_scale_down) == (4, 300)
+    assert {"life", ml.compute} <= {compute.name for compute in ml.client.compute.list()}
     assert list(ml.client.compute.list_nodes("life")) == []
     ml.client.compute.begin_delete("life").wait()
     assert ml.azure.arm("GET", f"{ml.id}/computes/life", ML).status_code == 404
@@ -38,7 +38,7 @@ def test_a_cluster_is_made_scaled_listed_and_deleted(ml: MlWorkspace) -> None:
 
 def test_the_identity_of_a_cluster_is_shown_with_its_client_id(ml: MlWorkspace) -> None:
     shown = ml.azure.arm("GET", f"{ml.id}/computes/{ml.compute}", ML).json()["identity"]["userAssignedIdentities"]
-    assert [one["clientId"] for one in shown.values()] == [ml.identity["clientId"]]
+    assert [identity["clientId"] for identity in shown.values()] == [ml.identity["clientId"]]
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_other_kinds_of_compute_are_said_not_to_be_emulated(ml: MlWorkspace) -> 
 
 
 def test_sizes_and_usage_of_a_region_are_listed(ml: MlWorkspace) -> None:
-    sizes = {one.name: one for one in ml.client.compute.list_sizes(location="westeurope")}
+    sizes = {size.name: size for size in ml.client.compute.list_sizes(location="westeurope")}
     assert sizes["Standard_DS3_v2"].family == "standardDSv2Family"
-    usages = [vars(one) for one in ml.client.compute.list_usage(location="westeurope")]
+    usages = [vars(usage) for usage in ml.client.compute.list_usage(location="westeurope")]
     assert usages
-    assert all(0 <= one["currentValue"] <= one["limit"] for one in usages)
+    assert all(0 <= usage["currentValue"] <= usage["limit"] for usage in usages)
 
 
 def test_the_administrator_s_password_is_never_shown(ml: MlWorkspace) -> None:

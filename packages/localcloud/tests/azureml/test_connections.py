@@ -23,9 +23,9 @@ def test_secrets_of_a_connection_are_shown_only_when_asked_for(ml: MlWorkspace) 
     ml.client.connections.create_or_update(
         WorkspaceConnection(name=name, type="git", target="https://github.com/a", credentials=pat)
     )
-    found = ml.client.connections.get(name)
-    assert (found.target, found.type, found.credentials.pat) == ("https://github.com/a", "git", None)
-    assert name in {one.name for one in ml.client.connections.list(connection_type="git")}
+    shown = ml.client.connections.get(name)
+    assert (shown.target, shown.type, shown.credentials.pat) == ("https://github.com/a", "git", None)
+    assert name in {connection.name for connection in ml.client.connections.list(connection_type="git")}
     path = f"{ml.id}/connections/{name}"
     assert "hush" not in ml.azure.arm("GET", path, ML).text
     assert ml.azure.arm("POST", f"{path}/listsecrets", ML).json()["properties"]["credentials"]["pat"] == "hush"
@@ -50,8 +50,8 @@ def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
     ml.client.connections.create_or_update(
         WorkspaceConnection(name=name, type="python_feed", target="https://b", credentials=login)
     )
-    assert name not in {one.name for one in ml.client.connections.list(connection_type="git")}
-    assert name in {one.name for one in ml.client.connections.list()}
+    assert name not in {connection.name for connection in ml.client.connections.list(connection_type="git")}
+    assert name in {connection.name for connection in ml.client.connections.list()}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
 def test_a_connection_that_cannot_be_is_refused(
     ml: MlWorkspace, properties: dict[str, Any], code: str, said: str
 ) -> None:
-    status, given, message = error_of(
+    status, actual_code, message = error_of(
         ml.azure.arm("PUT", f"{ml.id}/connections/bad-one", ML, {"properties": properties})
     )
-    assert (status, given) == (400, code) and said in message
+    assert (status, actual_code) == (400, code) and said in message

@@ -16,12 +16,15 @@ from localcloud.testing.workspace_session import ml as ml
 
 
 def test_a_workspace_comes_with_a_default_datastore_in_its_account(ml: MlWorkspace) -> None:
-    found = ml.client.datastores.get_default()
+    default = ml.client.datastores.get_default()
     number = ml.azure.arm("GET", ml.id, ML).json()["properties"]["workspaceId"]
-    assert (found.name, found.account_name) == ("workspaceblobstore", ml.account)
-    assert found.container_name == f"azureml-blobstore-{number}"
-    assert ml.blobs().get_container_client(found.container_name).exists()
-    assert {one.name for one in ml.client.datastores.list()} >= {"workspaceblobstore", "workspaceartifactstore"}
+    assert (default.name, default.account_name) == ("workspaceblobstore", ml.account)
+    assert default.container_name == f"azureml-blobstore-{number}"
+    assert ml.blobs().get_container_client(default.container_name).exists()
+    assert {datastore.name for datastore in ml.client.datastores.list()} >= {
+        "workspaceblobstore",
+        "workspaceartifactstore",
+    }
 
 
 def test_a_datastore_without_credentials_has_no_secrets(ml: MlWorkspace) -> None:

@@ -1,4 +1,4 @@
-"""Batch endpoints and their deployments, and what invoking one refuses."""
+"""Batch endpoints, their deployments, and refusals of invocations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def component(ml: MlWorkspace) -> str:
-    """A pipeline component of one step, with a required and an optional input."""
+    """Return a pipeline component of one step, with a required and an optional input."""
     step = f"{ml.id}/components/{unique('step')}/versions/1"
     spec: Json = {
         "type": "command", "command": "echo ${{inputs.word}}", "environment": ml.environment,
@@ -60,7 +60,7 @@ def _deploy(ml: MlWorkspace, endpoint: str, name: str, component: str, **setting
 
 @pytest.fixture(scope="module")
 def endpoint(ml: MlWorkspace, component: str) -> str:
-    """With one deployment, `first`, which is the default."""
+    """Return the name of an endpoint with one deployment, `first`, which is the default."""
     name = unique("bep")
     ml.client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)).result()
     ml.azure.finish(_deploy(ml, name, "first", component))
@@ -74,25 +74,25 @@ def _invoke(ml: MlWorkspace, endpoint: str, body: Json | None, **headers: str) -
 
 
 def test_the_first_deployment_becomes_the_default(ml: MlWorkspace, endpoint: str) -> None:
-    found = ml.client.batch_endpoints.get(endpoint)
-    assert found.defaults.deployment_name == "first"
-    assert found.scoring_uri == f"https://{endpoint}.westeurope.inference.ml.azure.com/jobs"
-    assert [one.name for one in ml.client.batch_deployments.list(endpoint)] == ["first"]
+    shown = ml.client.batch_endpoints.get(endpoint)
+    assert shown.defaults.deployment_name == "first"
+    assert shown.scoring_uri == f"https://{endpoint}.westeurope.inference.ml.azure.com/jobs"
+    assert [deployment.name for deployment in ml.client.batch_deployments.list(endpoint)] == ["first"]
 
 
 def test_the_default_moves_only_to_a_deployment_that_is_there(ml: MlWorkspace, endpoint: str, component: str) -> None:
     ml.azure.finish(_deploy(ml, endpoint, "second", component))
-    found = ml.client.batch_endpoints.get(endpoint)
-    found.defaults.deployment_name = "third"
+    shown = ml.client.batch_endpoints.get(endpoint)
+    shown.defaults.deployment_name = "third"
     with pytest.raises(HttpResponseError, match="'third'"):
-        ml.client.batch_endpoints.begin_create_or_update(found).result()
-    found.defaults.deployment_name = "second"
-    ml.client.batch_endpoints.begin_create_or_update(found).result()
+        ml.client.batch_endpoints.begin_create_or_update(shown).result()
+    shown.defaults.deployment_name = "second"
+    ml.client.batch_endpoints.begin_create_or_update(shown).result()
     assert ml.client.batch_endpoints.get(endpoint).defaults.deployment_name == "second"
-    found.defaults.deployment_name = "first"
-    ml.client.batch_endpoints.begin_create_or_update(found).result()
+    shown.defaults.deployment_name = "first"
+    ml.client.batch_endpoints.begin_create_or_update(shown).result()
     ml.client.batch_deployments.begin_delete("second", endpoint).result()
-    assert [one.name for one in ml.client.batch_deployments.list(endpoint)] == ["first"]
+    assert [deployment.name for deployment in ml.client.batch_deployments.list(endpoint)] == ["first"]
 
 
 @pytest.mark.parametrize("name", ["ab", "1abc", "a" * 33, "abc-"])
@@ -131,11 +131,11 @@ def test_invoking_makes_a_pipeline_job_of_the_default_deployment(ml: MlWorkspace
 
 
 def test_the_jobs_of_an_endpoint_and_of_its_deployments_are_listed(ml: MlWorkspace, endpoint: str) -> None:
-    before = {one.name for one in ml.client.batch_endpoints.list_jobs(endpoint)}
+    before = {job.name for job in ml.client.batch_endpoints.list_jobs(endpoint)}
     body = {"properties": {"inputData": {"word": {"jobInputType": "Literal", "value": "listed"}}}}
     job = _invoke(ml, endpoint, body).json()["name"]
-    assert {one.name for one in ml.client.batch_endpoints.list_jobs(endpoint)} - before == {job}
-    assert job in {one.name for one in ml.client.batch_deployments.list_jobs(endpoint, name="first")}
+    assert {listed.name for listed in ml.client.batch_endpoints.list_jobs(endpoint)} - before == {job}
+    assert job in {listed.name for listed in ml.client.batch_deployments.list_jobs(endpoint, name="first")}
     path = f"{ml.id}/batchEndpoints/{endpoint}"
     assert ml.azure.arm("GET", f"{path}/deployments/other/jobs", ML).json()["value"] == []
     assert error_of(ml.azure.arm("GET", f"{path}x/jobs", ML))[0] == 404

@@ -1,4 +1,4 @@
-"""One build for all that want an environment, and what a job that waits for it does when something fails."""
+"""One build serves all jobs of an environment; a job that waits for it ends when it fails."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def test_two_callers_share_a_build_and_neither_looks_in_the_event_loop(
     monkeypatch.setattr(builds, "_interpreter", lambda version, declared: (Path(sys.executable), declared))
 
     async def both() -> list[Path | Build]:
-        found = [each.place for each in await asyncio.gather(builds.get(VERSION), builds.get(VERSION))]
-        await asyncio.gather(*(place.done for place in found if isinstance(place, Build)))
-        return found
+        places = [each.place for each in await asyncio.gather(builds.get(VERSION), builds.get(VERSION))]
+        await asyncio.gather(*(place.done for place in places if isinstance(place, Build)))
+        return places
 
     first, second = asyncio.run(both())
 

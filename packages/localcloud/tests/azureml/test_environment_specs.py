@@ -1,4 +1,4 @@
-"""What conda files declare, as far as it can be installed here."""
+"""Packages that conda files declare, as far as localcloud installs them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ def test_a_minor_version_of_python_is_taken(entry: str, version: str) -> None:
 
 
 def test_a_patch_release_of_python_is_noted() -> None:
-    found = declared("conda-forge::python=3.12.3")
+    specification = declared("conda-forge::python=3.12.3")
 
-    assert found.python == "3.12"
-    assert "localcloud has one release: not necessarily 3.12.3" in " ".join(found.notes)
+    assert specification.python == "3.12"
+    assert "localcloud has one release: not necessarily 3.12.3" in " ".join(specification.notes)
 
 
 def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_is_kept_as_it_is() -> None:
-    found = declared("python=3.12", "pip=24.0", "setuptools>=70", {"pip": ["a==1", "b[c]>=2 ; os_name == 'posix'"]})
+    specification = declared(
+        "python=3.12", "pip=24.0", "setuptools>=70", {"pip": ["a==1", "b[c]>=2 ; os_name == 'posix'"]}
+    )
 
-    assert found.requirements == ("pip==24.0.*", "setuptools>=70", "a==1", "b[c]>=2 ; os_name == 'posix'")
+    assert specification.requirements == ("pip==24.0.*", "setuptools>=70", "a==1", "b[c]>=2 ; os_name == 'posix'")
 
 
 @pytest.mark.parametrize(
@@ -66,10 +68,10 @@ def test_files_of_this_machine_are_told_from_packages_of_an_index(line: str, loc
 
 
 def test_an_entry_of_several_lines_hides_no_file_of_this_machine() -> None:
-    found = declared("python=3.12", {"pip": ["a==1\n-r /etc/hostname"]})
+    specification = declared("python=3.12", {"pip": ["a==1\n-r /etc/hostname"]})
 
-    assert found.requirements == ("a==1", "-r /etc/hostname")
-    assert environment_specs.local_file(found.requirements) == "-r /etc/hostname"
+    assert specification.requirements == ("a==1", "-r /etc/hostname")
+    assert environment_specs.local_file(specification.requirements) == "-r /etc/hostname"
 
 
 def test_two_versions_of_python_are_refused_by_name() -> None:

@@ -1,4 +1,4 @@
-"""Run history as a service of its own: what azure-ai-ml asks of it, and what it must not tell."""
+"""Run history as a service of its own: azure-ai-ml's requests, and refusals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ask(ml: MlWorkspace, method: str, path: str, body: Json | None = None, **hea
 
 @pytest.fixture(scope="module")
 def two_steps(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A finished pipeline job of two steps, by name."""
+    """Return the name of a finished pipeline job of two steps."""
     step = component(
         ml, code(tmp_path_factory.mktemp("s") / "src", step=STEP),
         "python step.py ${{inputs.word}} ${{outputs.words}} $[[${{inputs.before}}]]",
@@ -53,7 +53,7 @@ def test_a_run_has_its_times_parents_and_error_as_the_service_writes_them(ml: Ml
 
     assert (parent["runId"], parent["parentRunId"], parent["rootRunId"]) == (two_steps, None, two_steps)
     assert (parent["status"], parent["error"], parent["runType"]) == ("Completed", None, "azureml.PipelineRun")
-    assert [one["displayName"] for one in children] == ["first", "second"]
+    assert [child["displayName"] for child in children] == ["first", "second"]
     for child in children:
         assert (child["parentRunId"], child["rootRunId"]) == (two_steps, two_steps)
         assert child["runType"] == "azureml.StepRun"
@@ -76,7 +76,7 @@ def test_children_come_in_pages(ml: MlWorkspace, two_steps: str) -> None:
     first = ask(ml, "GET", f"history/runs/{two_steps}/children?$top=1").json()
     second = requests.get(first["nextLink"], headers={"Authorization": f"Bearer {ml.token()}"}, timeout=60).json()
 
-    assert [one["displayName"] for one in first["value"] + second["value"]] == ["first", "second"]
+    assert [child["displayName"] for child in first["value"] + second["value"]] == ["first", "second"]
     assert "nextLink" not in second
 
 
@@ -96,22 +96,22 @@ def test_outputs_are_resolved_by_their_asset_ids(ml: MlWorkspace, two_steps: str
     data = ask(ml, "POST", "history/rundata", {"runId": two_steps, "selectRunMetadata": True}).json()["runMetadata"]
     asset = data["outputs"]["all"]["assetId"]
 
-    found = ask(ml, "POST", "data/dataversion/batchGetResolvedUris", {"values": [asset]}).json()["values"]
+    resolved = ask(ml, "POST", "data/dataversion/batchGetResolvedUris", {"values": [asset]}).json()["values"]
     unknown = ask(ml, "POST", "data/dataversion/batchGetResolvedUris", {"values": [asset.replace("_all/", "_none/")]})
 
-    assert found[asset]["type"] == "uri_folder"
-    assert found[asset]["uri"] == ml.client.jobs.get(two_steps).outputs["all"].path
+    assert resolved[asset]["type"] == "uri_folder"
+    assert resolved[asset]["uri"] == ml.client.jobs.get(two_steps).outputs["all"].path
     assert unknown.status_code == 404
 
 
 def test_runs_of_an_experiment_are_queried_newest_first(ml: MlWorkspace, two_steps: str) -> None:
     experiment = ml.client.jobs.get(two_steps).experiment_name
 
-    found = ask(ml, "POST", f"history/experiments/{experiment}/runs:query", {"top": 10}).json()["value"]
+    queried = ask(ml, "POST", f"history/experiments/{experiment}/runs:query", {"top": 10}).json()["value"]
     filtered = ask(ml, "POST", f"history/experiments/{experiment}/runs:query", {"filter": "x eq 1"})
 
-    assert [one["displayName"] for one in found][:2] == ["second", "first"]
-    assert found[-1]["runId"] == two_steps
+    assert [run["displayName"] for run in queried][:2] == ["second", "first"]
+    assert queried[-1]["runId"] == two_steps
     assert filtered.status_code == 501
 
 
@@ -126,8 +126,8 @@ def test_metrics_of_mlflow_are_run_metrics(ml: MlWorkspace, tmp_path: Path) -> N
     listed = ask(ml, "POST", f"metric/runs/{name}/list", {}).json()["value"]
     full = ask(ml, "POST", f"metric/runs/{name}/full", {"metricName": "loss"}).json()["value"]
 
-    assert [one["metricKey"]["name"] for one in listed] == ["loss"]
-    assert [(one["step"], one["data"]["loss"]) for one in full] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
+    assert [metric["metricKey"]["name"] for metric in listed] == ["loss"]
+    assert [(point["step"], point["data"]["loss"]) for point in full] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
 
 
 def test_nobody_reads_runs_without_sign_in(ml: MlWorkspace, two_steps: str) -> None:
@@ -155,7 +155,7 @@ def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_s
 
     headers = {"Authorization": f"Bearer {ml.token('https://management.azure.com')}"}
     page = requests.get(job.studio_url, headers=headers, timeout=60)
-    step = next(one for one in ml.client.jobs.list(parent_job_name=two_steps) if one.display_name == "second")
+    step = next(step for step in ml.client.jobs.list(parent_job_name=two_steps) if step.display_name == "second")
     below = requests.get(step.studio_url, headers=headers, timeout=60)
     missing = requests.get(job.studio_url.replace(two_steps, "nothing"), headers=headers, timeout=60)
     index = requests.get(job.studio_url.split("/runs/")[0], headers=headers, timeout=60)

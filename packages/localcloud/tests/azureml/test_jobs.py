@@ -101,8 +101,8 @@ def test_a_read_write_mount_shows_what_is_there_and_keeps_what_changes_even_afte
     assert ml.finished(name).status == "Failed"
     assert "changedkeptremoved" in log_of(ml, name)
     client = ml.blobs().get_container_client(container)
-    found = {blob: client.download_blob(blob).readall() for blob in client.list_blob_names(name_starts_with=folder)}
-    assert found == {
+    blobs = {blob: client.download_blob(blob).readall() for blob in client.list_blob_names(name_starts_with=folder)}
+    assert blobs == {
         f"{folder}/kept.txt": b"kept",
         f"{folder}/changed.txt": b"other",
         f"{folder}/new.txt": b"new",
@@ -396,9 +396,9 @@ def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) 
 def test_what_azure_ml_would_not_take_is_refused_by_name(
     ml: MlWorkspace, change: dict[str, object], status: int, said: str
 ) -> None:
-    found, code_, message = refused(ml, job_body(ml, "true", **change))
+    actual_status, code_, message = refused(ml, job_body(ml, "true", **change))
 
-    assert (found, said in message) == (status, True), (code_, message)
+    assert (actual_status, said in message) == (status, True), (code_, message)
 
 
 def test_a_job_for_the_client_s_own_machine_is_not_run_as_a_serverless_one(ml: MlWorkspace) -> None:

@@ -36,7 +36,7 @@ def address(ml: MlWorkspace) -> str:
 
 @pytest.fixture
 def tracking(ml: MlWorkspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[mlflow.MlflowClient]:
-    """The client at Azure ML's address, as a person with a token has it."""
+    """Return a client at Azure ML's address, as a person with a token has it."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", ml.token())
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     yield mlflow.MlflowClient(address(ml))
@@ -105,7 +105,7 @@ def test_people_track_and_register_by_azure_ml_s_address(
     tracking.create_registered_model(name, {"team": "x"})
     version = tracking.create_model_version(name, f"{run.info.artifact_uri}/a folder", run.info.run_id)
     assert version.version == "1"
-    assert [one.run_id for one in tracking.search_model_versions(f"name='{name}'")] == [run.info.run_id]
+    assert [version.run_id for version in tracking.search_model_versions(f"name='{name}'")] == [run.info.run_id]
 
 
 def test_the_server_s_own_address_shows_the_first_workspace_or_any_by_name(
@@ -146,7 +146,7 @@ def test_workspaces_do_not_see_each_other_s_runs_models_or_artifacts(
         stranger.get_run(run.info.run_id)
     with pytest.raises(MlflowException, match="not found"):
         stranger.get_registered_model(name)
-    assert run.info.run_id not in {one.info.run_id for one in stranger.search_runs([experiment])}
+    assert run.info.run_id not in {run.info.run_id for run in stranger.search_runs([experiment])}
     path = run.info.artifact_uri.removeprefix("mlflow-artifacts:/")
     answer = requests.get(
         f"{address(other)}/api/2.0/mlflow-artifacts/artifacts/{path}/a.txt",

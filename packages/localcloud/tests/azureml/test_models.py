@@ -42,7 +42,7 @@ def registry(ml: MlWorkspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[mlflo
 
 @pytest.fixture(scope="module")
 def trained(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """(model name, job name) of a model that a job trained and registered by MLflow."""
+    """Return the names of a model that a job trained and registered by MLflow, and of that job."""
     name = unique("trained")
     source = code(tmp_path_factory.mktemp("train") / "src", train=TRAINS)
     job = submit(ml, f"python train.py {name}", code=str(source))
@@ -61,7 +61,7 @@ def test_a_model_that_a_job_registered_shows_its_version_job_path_and_flavors(
     assert model.path.endswith(f"/datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{job}/model")
     assert {"sklearn", "python_function"} <= set(model.flavors)
     assert ml.client.models.get(name, label="latest").version == "1"
-    assert name in {one.name for one in ml.client.models.list()}
+    assert name in {model.name for model in ml.client.models.list()}
 
 
 def test_it_is_downloaded_and_is_an_input_of_other_jobs(
@@ -113,9 +113,9 @@ def test_a_local_folder_becomes_a_version_and_its_files_are_those_that_mlflow_gi
     chosen = ml.client.models.create_or_update(Model(name=name, version="7", path=str(tmp_path / "files")))
 
     assert [first.version, second.version, chosen.version] == ["1", "2", "7"]
-    assert [one.version for one in ml.client.models.list(name=name)] == ["7", "2", "1"]
+    assert [model.version for model in ml.client.models.list(name=name)] == ["7", "2", "1"]
     assert ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "files"))).version == "8"
-    assert {one.version for one in registry.search_model_versions(f"name='{name}'")} == {"1", "2", "7", "8"}
+    assert {model.version for model in registry.search_model_versions(f"name='{name}'")} == {"1", "2", "7", "8"}
     mlflow.set_tracking_uri(registry.tracking_uri)
     try:
         got = mlflow.artifacts.download_artifacts(f"models:/{name}/7", dst_path=str(tmp_path))
@@ -141,9 +141,9 @@ def test_tags_descriptions_and_the_archive_mark_change_and_both_sides_see_it(
     assert ml.client.models.get(name, "1").tags == {"a": "3", "by": "mlflow"}
     ml.client.models.archive(name, "1")
     assert list(ml.client.models.list(name=name)) == []
-    assert [one.version for one in ml.client.models.list(name=name, list_view_type="All")] == ["1"]
+    assert [model.version for model in ml.client.models.list(name=name, list_view_type="All")] == ["1"]
     ml.client.models.restore(name, "1")
-    assert [one.version for one in ml.client.models.list(name=name)] == ["1"]
+    assert [model.version for model in ml.client.models.list(name=name)] == ["1"]
 
 
 def test_a_stage_is_seen_and_listed_on_both_sides(
@@ -158,7 +158,7 @@ def test_a_stage_is_seen_and_listed_on_both_sides(
     ml.client.models.create_or_update(made)
 
     assert registry.get_model_version(name, "1").current_stage == "Production"
-    assert [one.version for one in ml.client.models.list(name=name, stage="Production")] == ["1"]
+    assert [model.version for model in ml.client.models.list(name=name, stage="Production")] == ["1"]
     assert list(ml.client.models.list(name=name, stage="Development")) == []
 
 
@@ -198,7 +198,7 @@ def test_a_model_that_cannot_be_is_refused(
     answer = ml.azure.arm("PUT", f"{ml.id}/models/{name}/versions/{version}", ML, {"properties": properties})
 
     assert (answer.status_code, said in answer.text) == (400, True), answer.text
-    assert name not in {one.name for one in ml.client.models.list()}
+    assert name not in {model.name for model in ml.client.models.list()}
 
 
 def test_what_is_deleted_on_one_side_is_gone_on_the_other(
@@ -210,8 +210,8 @@ def test_what_is_deleted_on_one_side_is_gone_on_the_other(
         ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "a.txt")))
 
     assert ml.azure.arm("DELETE", f"{ml.id}/models/{name}/versions/1", ML).status_code == 200
-    assert [one.version for one in registry.search_model_versions(f"name='{name}'")] == ["2"]
+    assert [model.version for model in registry.search_model_versions(f"name='{name}'")] == ["2"]
     registry.delete_registered_model(name)
     with pytest.raises(ResourceNotFoundError):
         ml.client.models.get(name, "2")
-    assert name not in {one.name for one in ml.client.models.list()}
+    assert name not in {model.name for model in ml.client.models.list()}

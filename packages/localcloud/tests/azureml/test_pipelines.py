@@ -1,4 +1,4 @@
-"""Pipeline jobs, by azure-ai-ml's DSL; and what only a plain request can get wrong.
+"""Pipeline jobs, by azure-ai-ml's DSL, and by plain requests where the DSL cannot make the mistake.
 
 No `from __future__ import annotations` here: the DSL reads the annotations of pipeline functions.
 """
@@ -31,7 +31,7 @@ from localcloud.testing.workspace_session import ml as ml
 
 @pytest.fixture(scope="module")
 def step(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Component:
-    """A registered component: writes what it was given after what came before; fails on "boom"."""
+    """Return a registered component, which appends its word to its input and fails on "boom"."""
     source = code(tmp_path_factory.mktemp("step") / "src", step=STEP)
     made = component(
         ml, source, "python step.py ${{inputs.word}} ${{outputs.words}} $[[${{inputs.before}}]]",
@@ -102,7 +102,7 @@ def test_a_failing_step_fails_the_pipeline_and_what_waits_for_it_is_not_run(ml: 
     assert job.status == "Failed"
     assert steps(ml, job.name) == {"bad": "Failed", "after": "Canceled"}
     assert "Failed nodes: /bad." in error_of_run(ml, job.name)[1]
-    bad = next(one for one in ml.client.jobs.list(parent_job_name=job.name) if one.display_name == "bad")
+    bad = next(child for child in ml.client.jobs.list(parent_job_name=job.name) if child.display_name == "bad")
     assert "ValueError: boom happened" in error_of_run(ml, bad.name)[1]
     assert "boom happened" in log_of(ml, bad.name)
 
@@ -125,7 +125,7 @@ def test_stream_shows_the_steps_states_and_raises_the_pipeline_s_error(
 def test_whether_others_go_on_after_a_failure_is_the_pipeline_s_choice(
     ml: MlWorkspace, step: Component, tmp_path: Path, goes_on: bool, other: str
 ) -> None:
-    """The slow step waits until the other has failed, so that the outcome does not hang on time."""
+    """The slow step waits until the other has failed, so that the outcome does not depend on time."""
     marker = tmp_path / "failed"
     fails = component(ml, code(tmp_path / "a", unused=""), f"touch {marker}; exit 1")
     waits = component(ml, code(tmp_path / "b", unused=""), f"until test -f {marker}; do sleep 0.05; done; sleep 2")
@@ -162,7 +162,7 @@ def test_a_pipeline_component_is_a_step_with_steps_of_its_own(ml: MlWorkspace, s
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     assert words(ml, job.name, "all", tmp_path) == "start-inner1-inner2-end"
-    children = {one.display_name: one.name for one in ml.client.jobs.list(parent_job_name=job.name)}
+    children = {child.display_name: child.name for child in ml.client.jobs.list(parent_job_name=job.name)}
     assert set(children) == {"start", "middle", "end"}
     assert steps(ml, children["middle"]) == {"one": "Completed", "two": "Completed"}
 
@@ -357,9 +357,9 @@ def test_a_step_that_cannot_run_is_refused(
     if "type" in change:
         made = {"inputs": {}}
 
-    found, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
+    actual_status, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
 
-    assert (found, said in message) == (status, True), message
+    assert (actual_status, said in message) == (status, True), message
 
 
 def test_parallel_steps_are_not_emulated_whether_their_component_is_registered_or_not(

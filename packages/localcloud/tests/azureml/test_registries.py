@@ -69,10 +69,10 @@ def test_a_shared_model_is_found_and_downloaded_with_its_tags(ml: MlWorkspace, r
     assert shared.tags == {"commit": "abc"}
     client = MLClient(ml.azure.credential, registry_name=name)
     assert client.models.get(model.name, label="latest").version == "7"
-    assert [one.version for one in client.models.list(name=model.name)] == ["7"]
+    assert [listed.version for listed in client.models.list(name=model.name)] == ["7"]
     client.models.download(model.name, "7", download_path=tmp_path / "down")
-    found = {one.name: one.read_text() for one in (tmp_path / "down").rglob("*.txt")}
-    assert found == {"weights.txt": "w", "more.txt": "m"}
+    texts = {file.name: file.read_text() for file in (tmp_path / "down").rglob("*.txt")}
+    assert texts == {"weights.txt": "w", "more.txt": "m"}
     with pytest.raises(ValidationException, match="already exists in registry"):
         ml.client.models.share(model.name, "1", share_with_name=model.name, share_with_version="7", registry_name=name)
 
@@ -82,7 +82,7 @@ def test_a_model_is_registered_from_local_files_and_archived(ml: MlWorkspace, re
     client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
     name = unique("model")
     client.models.create_or_update(Model(name=name, version="1", path=str(tmp_path / "weights.txt")))
-    assert [one.version for one in client.models.list(name=name)] == ["1"]
+    assert [model.version for model in client.models.list(name=name)] == ["1"]
     client.models.archive(name, "1")
     assert list(client.models.list(name=name)) == []
 
@@ -99,7 +99,7 @@ def test_a_version_in_a_registry_never_changes(ml: MlWorkspace, registry: str, t
 
 
 def _components(client: MLClient, folder: Path) -> str:
-    """An environment and a command component with code in the registry; the component's name, of version 1."""
+    """Put an environment and a command component with code into the registry; return the component's name."""
     name, registry = unique("part"), client.environments._registry_name
     client.environments.create_or_update(Environment(name=f"{name}-env", version="1", image=IMAGE))
     (folder / "code").mkdir()
@@ -119,8 +119,8 @@ def test_a_pipeline_runs_a_registrys_component_with_its_code_and_environment(
 ) -> None:
     client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
     name = _components(client, tmp_path)
-    assert name in [one.name for one in client.components.list()]
-    assert [one.version for one in client.components.list(name=name)] == ["1"]
+    assert name in [component.name for component in client.components.list()]
+    assert [component.version for component in client.components.list(name=name)] == ["1"]
     assert client.environments.get(f"{name}-env", label="latest").version == "1"
     shared = client.components.get(name, "1")
 
@@ -192,7 +192,7 @@ def test_the_client_makes_a_registry(ml: MlWorkspace, tmp_path: Path) -> None:
     )
     client = MLClient(ml.azure.credential, ml.azure.subscription_id, ml.group.rsplit("/", 1)[-1])
     client.registries.begin_create(load_registry(tmp_path / "registry.yml")).result()
-    assert name in [one.name for one in client.registries.list()]
+    assert name in [registry.name for registry in client.registries.list()]
     id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{name}"
     (region,) = ml.azure.arm("GET", id_, ML).json()["properties"]["regionDetails"]
     made = region["storageAccountDetails"][0]["systemCreatedStorageAccount"]

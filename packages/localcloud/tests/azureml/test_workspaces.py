@@ -1,4 +1,4 @@
-"""Workspaces by azure-ai-ml, and by ARM where the client hides what is said."""
+"""Workspaces by azure-ai-ml, and by ARM where the client hides the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def _body(ml: MlWorkspace, **properties: Any) -> Json:
-    """A workspace beside the shared one, on the same storage and vault."""
+    """Return a workspace beside the shared one, on the same storage and vault."""
     shared = ml.azure.arm("GET", ml.id, ML).json()["properties"]
     return {
         "location": "westeurope",
@@ -31,16 +31,16 @@ def _beside(ml: MlWorkspace, name: str) -> str:
 
 
 def test_the_client_reads_a_workspace_with_what_it_needs_to_go_on(ml: MlWorkspace) -> None:
-    found = ml.client.workspaces.get(ml.name)
-    assert found.discovery_url == "https://westeurope.api.azureml.ms/discovery"
-    assert found.mlflow_tracking_uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{ml.id}"
-    assert found.identity.principal_id
-    assert found.name in {one.name for one in ml.client.workspaces.list()}
+    shown = ml.client.workspaces.get(ml.name)
+    assert shown.discovery_url == "https://westeurope.api.azureml.ms/discovery"
+    assert shown.mlflow_tracking_uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{ml.id}"
+    assert shown.identity.principal_id
+    assert shown.name in {workspace.name for workspace in ml.client.workspaces.list()}
 
 
 def test_the_services_of_a_region_are_found_by_its_discovery_address(ml: MlWorkspace) -> None:
-    found = requests.get("https://westeurope.api.azureml.ms/discovery", timeout=30).json()
-    assert found["api"] == found["history"] == ml.data_plane
+    addresses = requests.get("https://westeurope.api.azureml.ms/discovery", timeout=30).json()
+    assert addresses["api"] == addresses["history"] == ml.data_plane
 
 
 def test_a_linked_resource_that_does_not_exist_is_refused(ml: MlWorkspace) -> None:
@@ -124,7 +124,7 @@ def test_an_unknown_workspace_is_not_found(azure: AzureSession, ml: MlWorkspace)
 def test_workspaces_are_listed_by_kind(ml: MlWorkspace) -> None:
     path = f"{ml.group}/providers/Microsoft.MachineLearningServices/workspaces"
     listed = {kind: ml.azure.arm("GET", path, ML, kind=kind).json()["value"] for kind in ("hub,project", "Default")}
-    assert [one["name"] for one in listed["Default"]] == [ml.name]
+    assert [workspace["name"] for workspace in listed["Default"]] == [ml.name]
     assert listed["hub,project"] == []
 
 

@@ -37,7 +37,7 @@ class Installed:
         return done.stdout
 
     def variables(self) -> dict[str, str]:
-        """The variables that `eval "$(localcloud env)"` sets."""
+        """Return the variables that `eval "$(localcloud env)"` sets."""
         return dict(re.findall(r"^export (\w+)='(.*)'$", self.run("localcloud", "env"), re.MULTILINE))
 
 
@@ -104,6 +104,6 @@ def test_another_program_is_deployed_and_destroyed(installed: Installed, tmp_pat
 def test_no_name_of_the_repository_s_product_is_in_it(installed: Installed) -> None:
     package = Path(installed.run("python", "-c", "import localcloud; print(localcloud.__path__[0])").strip())
 
-    found = [file for file in package.rglob("*.*") if file.suffix != ".pyc" and b"dataops" in file.read_bytes().lower()]
+    files = [file for file in package.rglob("*.*") if file.suffix != ".pyc" and b"dataops" in file.read_bytes().lower()]
 
-    assert found == []
+    assert files == []

@@ -19,13 +19,13 @@ Pulumi = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
-    """All tools, from the usual cache, with a home of its own."""
+    """Return all tools, from the usual cache, with a home of their own."""
     return ensure(replace(load_settings(), home=tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture
 def pulumi_environment(toolchain: Toolchain, tmp_path: Path) -> dict[str, str]:
-    """The variables of a shell in which `pulumi` keeps its state in the test's folder."""
+    """Return the variables of a shell in which `pulumi` keeps its state in the test's folder."""
     state = tmp_path / "state"
     state.mkdir()
     settings = replace(load_settings(), home=toolchain.pulumi_home.parent)
@@ -55,7 +55,7 @@ def program(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def pulumi(toolchain: Toolchain, pulumi_environment: dict[str, str]) -> Pulumi:
-    """Run `pulumi ARGUMENTS` in a folder and return what it did."""
+    """Run `pulumi ARGUMENTS` in a folder and return its result."""
 
     def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

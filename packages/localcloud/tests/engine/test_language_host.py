@@ -63,8 +63,8 @@ PolicyPack("pack", [ResourceValidationPolicy(
 
 
 def outputs(pulumi: Pulumi, folder: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads(pulumi(folder, "stack", "output", "--json", "--show-secrets").stdout)
-    return found
+    values: dict[str, object] = json.loads(pulumi(folder, "stack", "output", "--json", "--show-secrets").stdout)
+    return values
 
 
 def test_a_program_registers_its_resources_and_outputs(pulumi: Pulumi, program: Callable[..., Path]) -> None:
@@ -100,8 +100,8 @@ def test_debug_messages_arrive_in_their_order_when_they_are_asked_for(
     )
     pulumi(folder, "stack", "init", "one")
 
-    told = pulumi(folder, "preview", "--debug").stdout
-    said = re.findall(r"step (\d+)\.|(done)\.", told[told.index("Diagnostics:") :])
+    printed = pulumi(folder, "preview", "--debug").stdout
+    said = re.findall(r"step (\d+)\.|(done)\.", printed[printed.index("Diagnostics:") :])
     assert [number or word for number, word in said] == [*map(str, range(20)), "done"]
     assert "step" not in pulumi(folder, "preview").stdout
 
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_the_program_and_the_host_quietly(
 
 @pytest.fixture
 def host(toolchain: Toolchain) -> subprocess.Popen[str]:
-    """The language host alone, as the engine starts it."""
+    """Start the language host alone, as the engine starts it."""
     launcher = toolchain.pulumi.resolve().parent / "pulumi-language-python"
     return subprocess.Popen(
         [launcher, "--logtostderr", "-v=3", "127.0.0.1:1"],

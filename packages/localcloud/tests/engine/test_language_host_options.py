@@ -1,4 +1,4 @@
-"""Which Python a project asks for, and what an environment says of itself."""
+"""The Python of a project, and the providers of an environment."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_python_versions_become_the_engine_s(version: str, expected: str) -> Non
 def test_the_installed_providers_are_what_a_program_needs() -> None:
     script = Path(inspect_environment.__file__)
     answer = subprocess.run([sys.executable, script, "plugins"], capture_output=True, text=True, check=True)
-    found = json.loads(answer.stdout)
-    assert found == inspect_environment.plugins(), "asked from outside or inside, an environment says the same"
-    assert {each["name"] for each in found} >= {"azure-native", "databricks"}
-    assert all(each["version"].startswith("v") for each in found)
+    providers = json.loads(answer.stdout)
+    assert providers == inspect_environment.plugins(), "asked from outside or inside, an environment says the same"
+    assert {each["name"] for each in providers} >= {"azure-native", "databricks"}
+    assert all(each["version"].startswith("v") for each in providers)
 
 
 def test_dependencies_leave_out_what_others_require() -> None:

@@ -1,4 +1,4 @@
-"""What of the machine's own tools is taken, and what is passed over."""
+"""The machine's own tools that localcloud uses, and those that it ignores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def script(folder: Path, name: str, body: str) -> Path:
 
 @pytest.fixture
 def path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A PATH of one empty folder."""
+    """Return a PATH of one empty folder."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -57,8 +57,8 @@ def test_nothing_on_path_is_nothing_found(path: Path) -> None:
 @pytest.mark.parametrize(("version", "taken"), [("v3.259.0", True), ("v3.258.9", False), ("v4.0.0", True)])
 def test_an_old_pulumi_is_passed_over(path: Path, version: str, taken: bool) -> None:
     program = script(path, "pulumi", f"echo {version}")
-    found = probes.find_pulumi()
-    assert found == (probes.Found(program, version[1:]) if taken else None)
+    pulumi = probes.find_pulumi()
+    assert pulumi == (probes.Found(program, version[1:]) if taken else None)
 
 
 def test_a_recent_pulumi_further_down_the_path_is_taken(

@@ -1,4 +1,4 @@
-"""Environments are built once, whole or not at all, and say why they cannot be built."""
+"""Environments are built once, whole or not at all; a failed build names its reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PYTHON = Path(sys.executable)
 
 @pytest.fixture
 def greeting(tmp_path: Path) -> str:
-    """Requirements of one package that was never in an index, from a wheel on this disk."""
+    """Return the requirements of one package that was never in an index, from a wheel on this disk."""
     wheel = tmp_path / "greeting-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("greeting.py", "TEXT = 'hello'\n")
@@ -105,7 +105,7 @@ def test_localclouds_that_prune_at_once_delete_each_environment_once(tmp_path: P
         os.utime(home, (month_ago, month_ago))
 
     with ThreadPoolExecutor() as pool:
-        deleted = [home for found in pool.map(python_environments.prune, [tmp_path] * 4) for home in found]
+        deleted = [home for pruned in pool.map(python_environments.prune, [tmp_path] * 4) for home in pruned]
 
     assert sorted(deleted) == sorted(homes)
     assert list((tmp_path / "environments").iterdir()) == []

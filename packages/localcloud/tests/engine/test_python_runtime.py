@@ -1,4 +1,4 @@
-"""An interpreter for jobs and notebooks is found where machines keep them, and is one that works."""
+"""Localcloud takes a working interpreter for jobs and notebooks from the places where machines keep them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def program(file: Path, script: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing on PATH, nothing of pyenv's, and uv manages nothing."""
+    """Hide the interpreters of PATH, pyenv and uv."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))

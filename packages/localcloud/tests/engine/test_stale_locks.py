@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 @pytest.fixture
 def engine(tmp_path: Path) -> str:
-    """A program with the engine's name, which waits until it is killed."""
+    """Start a program with the engine's name, which waits until it is killed."""
     return str(shutil.copy(shutil.which("sleep") or "", str(tmp_path / "pulumi")))
 
 

@@ -1,4 +1,4 @@
-"""The tools that a machine without them gets: they must do here what the machine's own would."""
+"""The tools of a machine that has none of its own work as the machine's own would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory on a database of its own: what it keeps, and how tokens end."""
+"""The directory on a database of its own: principals, secrets, and the end of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workload identity federation: which outer tokens stand for a secret, by a real issuer on the loopback interface."""
+"""Workload identity federation: outer tokens in place of a secret, by a real issuer on the loopback interface."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """Publishes the key `one` by OpenID Connect Discovery; its address."""
+    """Publish the key `one` by OpenID Connect Discovery; return its address."""
 
     class Documents(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,7 +59,7 @@ def issuer() -> Iterator[str]:
 
 @pytest.fixture
 def parts(tmp_path: Path, issuer: str) -> tuple[Federation, Principal]:
-    """An identity that trusts `issuer` for the subject."""
+    """Return an identity that trusts `issuer` for the subject."""
     database = Database(tmp_path / "localcloud.db")
     resources = ResourceStore(database)
     principal = Directory(database).create_principal("pipeline")

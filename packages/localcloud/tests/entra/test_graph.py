@@ -1,4 +1,4 @@
-"""Microsoft Graph: looking up who a principal is."""
+"""Microsoft Graph: principals by their ids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_principal_is_found_by_each_of_its_names(azure: AzureSession) -> None:
         _get(azure, f"/servicePrincipals(appId='{client_id}')").json(),
         *_get(azure, "/servicePrincipals", **{"$filter": f"appId eq '{client_id}'"}).json()["value"],
     ]
-    assert [(one["id"], one["appId"]) for one in answers] == [(azure.object_id, client_id)] * 3
+    assert [(answer["id"], answer["appId"]) for answer in answers] == [(azure.object_id, client_id)] * 3
 
 
 def test_an_unknown_principal_is_graph_s_404(azure: AzureSession) -> None:

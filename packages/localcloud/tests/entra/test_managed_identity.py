@@ -1,4 +1,4 @@
-"""The managed identity endpoint, asked by azure-identity and in the form of Hadoop's ABFS driver."""
+"""The managed identity endpoint, by azure-identity and in the form of Hadoop's ABFS driver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCOPE = "https://storage.azure.com/.default"
 
 @dataclass(frozen=True)
 class Workload:
-    """A job with an identity of its own, beside another identity that it was not given."""
+    """A job with an identity of its own, and another identity that the job does not have."""
 
     directory: Directory
     address: str

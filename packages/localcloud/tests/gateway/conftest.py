@@ -12,7 +12,7 @@ from localcloud.testing.cloud import Cloud
 
 @pytest.fixture
 def other_principal(cloud: Cloud) -> Iterator[dict[str, str]]:
-    """The header of a principal of the tenant that is not the deployer."""
+    """Return the header of a principal of the tenant that is not the deployer."""
     database = Database(cloud.settings.database)
     directory = Directory(database)
     principal = directory.create_principal("other")

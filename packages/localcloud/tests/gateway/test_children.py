@@ -1,4 +1,4 @@
-"""Supervised processes: started again when they die, given up when they cannot start, ended as a whole."""
+"""Supervised processes: restarts, failed starts, and the end of whole process groups."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _child(folder: Path, *argv: str) -> Child:
     return Child("worker", list(argv), folder / "worker.log", folder / "worker.pid", {"PATH": os.environ["PATH"]})
 
 
-async def _until(found: Callable[[], bool]) -> None:
+async def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _DEADLINE_SECONDS
-    while not found():
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
 

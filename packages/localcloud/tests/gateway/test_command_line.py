@@ -1,4 +1,4 @@
-"""`python -m localcloud`: its life in processes, what it prints, and what it refuses."""
+"""`python -m localcloud`: its processes, output and refusals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from localcloud.testing.cloud import Cloud, free_port
 
 @pytest.fixture(scope="module")
 def own(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A localcloud to start and kill, in a folder that a shell must quote."""
+    """Return a localcloud to start and kill, in a folder that a shell must quote."""
     home = tmp_path_factory.mktemp("own") / "it's $HOME"
     made = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
     yield made
@@ -33,7 +33,7 @@ def own(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clou
 
 @pytest.fixture
 def fresh(cloud: Cloud, tmp_path: Path) -> Cloud:
-    """A localcloud that was never started."""
+    """Return a localcloud that was never started."""
     return Cloud(Settings(home=tmp_path / "home", port=free_port(), cache=cloud.settings.cache), {})
 
 
@@ -42,7 +42,7 @@ def _alive(pids: list[int]) -> list[int]:
 
 
 def _blob(cloud: Cloud, call: str) -> str:
-    """What a call on a blob of the state's container returns, printed."""
+    """Return the printed result of a call on a blob of the state's container."""
     script = (
         "from azure.identity import DefaultAzureCredential; from azure.storage.blob import BlobClient; "
         "url = 'https://stlocalcloudstate.blob.core.windows.net/state/probe'; "
@@ -129,7 +129,7 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
 
 
 def test_temporary_files_are_the_localcloud_s_own_and_end_with_it(own: Cloud, tmp_path: Path) -> None:
-    """A killed one's are cleared by the next start."""
+    """The next start clears the files of a killed one."""
     assert own.command("start", TMPDIR=str(tmp_path)).returncode == 0
     _blob(own, "upload_blob(b'kept', overwrite=True)")
     running = instance.running(own.settings)

@@ -1,4 +1,4 @@
-"""The page of what is covered is that of the code, and every client in it has the test that it names."""
+"""The coverage page agrees with the code, and every client in it has the test that it names."""
 
 from __future__ import annotations
 

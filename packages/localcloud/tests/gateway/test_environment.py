@@ -1,4 +1,4 @@
-"""What `make env` prints is enough: clients of each kind in a process that has nothing else."""
+"""The variables of `make env` are enough for each kind of client."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Pat
 
     assert "azblob://state" in pulumi("login")
     pulumi("stack", "init", stack)
-    assert stack in [one["name"] for one in json.loads(pulumi("stack", "ls", "--json"))]
+    assert stack in [stack["name"] for stack in json.loads(pulumi("stack", "ls", "--json"))]
     pulumi("stack", "rm", stack, "--yes")
 
 

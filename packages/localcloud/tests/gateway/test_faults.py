@@ -1,4 +1,4 @@
-"""Bad days on demand: what clients that retry survive, and what fails as it would on Azure."""
+"""Injected faults: clients that retry succeed, others fail as they would on Azure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Faults:
-    """/_localcloud/faults, as the deployer."""
+    """The deployer's requests to /_localcloud/faults."""
 
     def __init__(self, azure: AzureSession, cloud: Cloud) -> None:
         token = azure.credential.get_token("https://management.azure.com/.default").token

@@ -1,4 +1,4 @@
-"""The gateway itself: which host is which service, ids on every answer, and the answer when all else fails."""
+"""The gateway itself: hosts and services, ids of answers, and the answer to a crash."""
 
 from __future__ import annotations
 

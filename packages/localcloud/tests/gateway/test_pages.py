@@ -1,4 +1,4 @@
-"""Pages and MLflow on localhost: which callers they are open to, by real HTTP clients."""
+"""Access to pages and to MLflow on localhost, by real HTTP clients."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _link(cloud: Cloud) -> str:
 
 @pytest.fixture
 def browser(cloud: Cloud, azure: AzureSession) -> Iterator[requests.Session]:
-    """A browser that opened a link."""
+    """Return a browser that opened a link."""
     with requests.Session() as session:
         answer = session.get(_link(cloud), timeout=30)
         assert (answer.status_code, urlsplit(answer.url).path) == (200, _JOBS)

@@ -1,4 +1,4 @@
-"""The CONNECT proxy: Azure's names to the gateway, the rest where it wanted to go."""
+"""The CONNECT proxy: Azure's names lead to the gateway, other names to their own hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localcloud.testing.cloud import Cloud, free_port
 
 
 def _connect(port: int, target: str, then: bytes = b"") -> bytes:
-    """Everything that comes back after `CONNECT target`, and `then` once it is connected."""
+    """Send `CONNECT target`, and `then` once it is connected; return all that comes back."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         received = client.recv(65536)
@@ -64,7 +64,7 @@ def test_azure_s_hosts_that_are_not_emulated_say_so(azure: AzureSession) -> None
 
 
 def test_the_machine_s_own_proxy_takes_what_is_outside(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The running localcloud's proxy stands for the machine's: it knows how to reach management.azure.com."""
+    """The running localcloud's proxy plays the machine's: it reaches management.azure.com."""
     settings = replace(cloud.settings, port=free_port())
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{cloud.settings.proxy_port}")
 
@@ -74,8 +74,8 @@ def test_the_machine_s_own_proxy_takes_what_is_outside(cloud: Cloud, monkeypatch
         try:
             ask = asyncio.get_running_loop().run_in_executor
             # Not port 443, so that it is not this proxy's own gateway that answers.
-            found = await ask(None, _connect, settings.proxy_port, "nowhere.invalid:8443")
-            return found, await ask(None, _connect, settings.proxy_port, "127.0.0.1:1")
+            outside = await ask(None, _connect, settings.proxy_port, "nowhere.invalid:8443")
+            return outside, await ask(None, _connect, settings.proxy_port, "127.0.0.1:1")
         finally:
             await proxy.close()
 

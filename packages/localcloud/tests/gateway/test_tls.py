@@ -57,9 +57,9 @@ def test_the_authority_s_key_is_nowhere_and_the_server_s_is_the_user_s_alone(clo
 
 
 def test_the_bundle_keeps_the_machine_s_roots(cloud: Cloud) -> None:
-    given = ssl.get_default_verify_paths().cafile or certifi.where()
+    roots = ssl.get_default_verify_paths().cafile or certifi.where()
     bundle = (cloud.settings.tls / "bundle.pem").read_text()
-    assert Path(given).read_text().strip() in bundle
+    assert Path(roots).read_text().strip() in bundle
     assert (cloud.settings.tls / "ca.pem").read_text().strip() in bundle
 
 

@@ -22,7 +22,7 @@ USER = "Key Vault Crypto User"
 
 @pytest.fixture
 def vault(azure: AzureSession, group: str) -> str:
-    """The id of a vault with role-based access; nobody has a role yet."""
+    """Return the id of a vault with role-based access; nobody has a role yet."""
     id_ = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv-')}"
     properties = {
         "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,
@@ -51,8 +51,8 @@ def test_arm_makes_a_key_once_and_neither_changes_nor_deletes_it(azure: AzureSes
     assert again.status_code == 200 and again.json()["properties"]["keyUriWithVersion"] == made["keyUriWithVersion"]
     assert azure.arm("DELETE", f"{vault}/keys/pulumi", "2024-11-01").status_code == 405
     name = vault.split("/")
-    found = KeyVaultManagementClient(azure.credential, azure.subscription_id).keys.list(name[4], name[8])
-    assert [one.name for one in found] == ["pulumi"]
+    keys = KeyVaultManagementClient(azure.credential, azure.subscription_id).keys.list(name[4], name[8])
+    assert [key.name for key in keys] == ["pulumi"]
 
 
 def test_without_a_role_the_key_is_closed_to_its_maker(azure: AzureSession, vault: str) -> None:

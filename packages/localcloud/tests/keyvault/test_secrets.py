@@ -14,7 +14,7 @@ from localcloud.testing.azure_session import AzureSession, error_of, unique
 
 @pytest.fixture
 def vault(azure: AzureSession, group: str) -> str:
-    """The id of a vault with role-based access."""
+    """Return the id of a vault with role-based access."""
     id_ = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv-')}"
     properties = {
         "tenantId": azure.tenant_id,
@@ -40,7 +40,7 @@ def test_secrets_need_a_role_and_keep_their_versions(azure: AzureSession, vault:
     assert client.get_secret("token").value == "two"
     assert client.get_secret("token", first.properties.version).value == "one"
     assert len(list(client.list_properties_of_secret_versions("token"))) == 2
-    assert [one.name for one in client.list_properties_of_secrets()] == ["token"]
+    assert [secret.name for secret in client.list_properties_of_secrets()] == ["token"]
 
 
 def test_a_secrets_user_reads_and_no_more(azure: AzureSession, vault: str) -> None:
@@ -70,7 +70,7 @@ def test_a_deleted_secret_comes_back_or_is_purged(azure: AzureSession, vault: st
     assert client.get_secret("token").value == "one"
     client.begin_delete_secret("token").result()
     client.purge_deleted_secret("token")
-    assert [one.name for one in client.list_deleted_secrets()] == []
+    assert [secret.name for secret in client.list_deleted_secrets()] == []
 
 
 def test_a_list_comes_in_pages_of_25(azure: AzureSession, vault: str) -> None:
@@ -168,7 +168,7 @@ def test_arm_puts_a_secret_and_never_shows_it(azure: AzureSession, vault: str) -
     client.secrets.update(group, name, "token", {"properties": {"contentType": "text"}})
     path = f"{vault}/secrets/token"
     assert "two" not in azure.arm("GET", path, "2024-11-01").text
-    assert [one.name for one in client.secrets.list(group, name)] == ["token"]
+    assert [secret.name for secret in client.secrets.list(group, name)] == ["token"]
     azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
     data = _client(azure, vault)
     assert (data.get_secret("token").value, data.get_secret("token").properties.content_type) == ("two", "text")

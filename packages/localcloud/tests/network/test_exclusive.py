@@ -1,4 +1,4 @@
-"""Two operations at once on one target: what Azure refuses at once, and what fails after it was accepted."""
+"""Two operations at once on one target: refused at once, or accepted and failed later."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BUSY = "An operation is currently performing on this storage account that requir
 
 @pytest.fixture
 def endpoints(azure: AzureSession, group: str) -> str:
-    """The id of a subnet for private endpoints."""
+    """Return the id of a subnet for private endpoints."""
     return f"{make_network(azure, group, subnet('endpoints', '10.20.1.0/24'))}/subnets/endpoints"
 
 
 def databricks(azure: AzureSession, group: str) -> str:
-    """The id of a Databricks workspace."""
+    """Return the id of a Databricks workspace."""
     name = unique("dbw")
     id_ = f"{group}/providers/Microsoft.Databricks/workspaces/{name}"
     managed = f"{azure.subscription}/resourceGroups/rg-{name}-managed"
@@ -33,7 +33,7 @@ def databricks(azure: AzureSession, group: str) -> str:
 
 
 def vault(azure: AzureSession, group: str) -> str:
-    """The id of a key vault."""
+    """Return the id of a key vault."""
     id_ = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv')}"
     properties = {
         "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,
@@ -43,7 +43,7 @@ def vault(azure: AzureSession, group: str) -> str:
 
 
 def start(azure: AzureSession, group: str, subnet_id: str, target: str, group_id: str) -> tuple[str, requests.Response]:
-    """Ask for a private endpoint and do not wait: its id, and the answer."""
+    """Start to make a private endpoint; return its id and the answer."""
     id_ = path(group, "privateEndpoints", unique("pe"))
     answer = azure.arm("PUT", id_, NETWORK, endpoint_body(subnet_id, target, group_id))
     assert answer.status_code == 201, answer.text
@@ -51,7 +51,7 @@ def start(azure: AzureSession, group: str, subnet_id: str, target: str, group_id
 
 
 def outcome(azure: AzureSession, answer: requests.Response) -> Json:
-    """The operation's last state."""
+    """Return the operation's last state."""
     token = azure.credential.get_token("https://management.azure.com/.default").token
     while True:
         url = answer.headers["Azure-AsyncOperation"]

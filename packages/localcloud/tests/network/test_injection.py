@@ -1,4 +1,4 @@
-"""Databricks in a network of one's own, and the managed network of Azure ML."""
+"""Databricks in a virtual network of the user, and the managed network of Azure ML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DELEGATION = {"name": "databricks", "properties": {"serviceName": "Microsoft.Da
 
 
 def _network(azure: AzureSession, group: str, **host: Any) -> tuple[str, str]:
-    """Ids of a network with the subnets host and container, and of their security group."""
+    """Return the ids of a network with the subnets host and container, and of their security group."""
     nsg = path(group, "networkSecurityGroups", unique("nsg"))
     azure.put(nsg, NETWORK, {"location": REGION, "properties": {}})
     ready = {"delegations": [_DELEGATION], "networkSecurityGroup": {"id": nsg}}
@@ -44,7 +44,7 @@ def test_a_workspace_holds_its_subnets_and_keeps_its_rules_in_their_group(azure:
     id_ = _id(group)
     azure.put(id_, "2026-01-01", _workspace(group, network))
     rules = azure.arm("GET", nsg, NETWORK).json()["properties"]["securityRules"]
-    names = [one["name"].rsplit("-to-", 1)[-1] for one in rules]
+    names = [rule["name"].rsplit("-to-", 1)[-1] for rule in rules]
     assert names == ["databricks-webapp", "eventhub", "sql", "storage", "worker-inbound", "worker-outbound"]
     assert error_of(azure.arm("DELETE", f"{network}/subnets/host", NETWORK))[:2] == (400, "InUseSubnetCannotBeDeleted")
     bare = {"properties": {"addressPrefix": "10.20.1.0/24", "delegations": [_DELEGATION]}}
@@ -85,7 +85,7 @@ def test_public_access_goes_only_with_the_rules_that_need_it(azure: AzureSession
 
 
 def _machine_learning(azure: AzureSession, group: str, mode: str) -> tuple[str, str]:
-    """Ids of a workspace and its identity's principal."""
+    """Return the ids of a workspace and of its identity's principal."""
     identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
     principal = azure.put(identity, "2023-01-31", {"location": REGION})["properties"]["principalId"]
     vault = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv-')}"
@@ -122,7 +122,7 @@ def test_a_managed_endpoint_needs_the_workspaces_identity_to_approve_it(azure: A
     azure.finish(azure.arm("DELETE", rule, "2025-12-01"))
     azure.put(rule, "2025-12-01", body)
     connections = azure.arm("GET", account, "2024-01-01").json()["properties"]["privateEndpointConnections"]
-    assert [one["properties"]["privateEndpoint"]["id"] for one in connections] == [rule]
+    assert [connection["properties"]["privateEndpoint"]["id"] for connection in connections] == [rule]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Alerts, budgets, blob services and lifecycle rules: what is kept and what is refused."""
+"""Alerts, budgets, blob services and lifecycle rules."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_metric_alert_calls_its_action_group(azure: AzureSession, group: str) 
     assert shown["location"] == "global" and shown["properties"]["autoMitigate"] is True
     client = MonitorManagementClient(azure.credential, azure.subscription_id)
     name = group.rsplit("/", 1)[-1]
-    assert [one.name for one in client.metric_alerts.list_by_resource_group(name)] == ["failed-runs"]
+    assert [alert.name for alert in client.metric_alerts.list_by_resource_group(name)] == ["failed-runs"]
 
 
 @pytest.mark.parametrize(

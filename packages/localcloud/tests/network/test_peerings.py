@@ -1,4 +1,4 @@
-"""Peerings of virtual networks by azure-mgmt-network: their states, and what the service refuses."""
+"""Peerings of virtual networks by azure-mgmt-network: their states, and the service's refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from localcloud.testing.principals import session_as
 
 
 def peer(azure: AzureSession, network: str, remote: str, name: str = "peer") -> Any:
-    """PUT one direction; ARM's first answer."""
+    """PUT one direction and return ARM's first answer."""
     body = {"properties": {"remoteVirtualNetwork": {"id": remote}, "allowVirtualNetworkAccess": True}}
     return azure.arm("PUT", f"{network}/virtualNetworkPeerings/{name}", NETWORK, body)
 
@@ -43,7 +43,7 @@ def test_one_direction_is_initiated_both_are_connected_and_the_rest_is_disconnec
     azure.finish(peer(azure, hub, spoke))
     assert [state(azure, hub), state(azure, spoke)] == ["Connected"] * 2
     shown = client.virtual_networks.get(name, hub_name).virtual_network_peerings
-    assert shown is not None and [one.peering_state for one in shown] == ["Connected"]
+    assert shown is not None and [peering.peering_state for peering in shown] == ["Connected"]
     client.virtual_network_peerings.begin_delete(name, hub_name, "peer").result()
     assert state(azure, spoke) == "Disconnected"
 
@@ -96,7 +96,7 @@ def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, gro
     azure.finish(peer(azure, network, remote))
     shown = azure.arm("GET", network, NETWORK).json()
     again = azure.put(network, NETWORK, {"location": REGION, "properties": shown["properties"]})
-    assert [one["name"] for one in again["properties"]["virtualNetworkPeerings"]] == ["peer"]
+    assert [peering["name"] for peering in again["properties"]["virtualNetworkPeerings"]] == ["peer"]
     dropped = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": []}}
     assert error_of(azure.arm("PUT", network, NETWORK, dropped))[:2] == (501, "NotImplemented")
     sent = shown["properties"]["virtualNetworkPeerings"][0]

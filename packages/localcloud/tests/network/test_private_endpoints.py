@@ -1,4 +1,4 @@
-"""Private endpoints, their DNS and their connections, by the vendor's clients; and what the service refuses."""
+"""Private endpoints, their DNS and their connections, by the vendor's clients; and the service's refusals."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ def test_an_endpoint_gets_an_address_a_record_and_an_approved_connection(azure: 
     state = endpoint.private_link_service_connections[0].private_link_service_connection_state
     assert state is not None and state.status == "Approved"
     records = PrivateDnsManagementClient(azure.credential, azure.subscription_id).record_sets.list(name, ZONE)
-    found = {one.fqdn: one.a_records[0].ipv4_address for one in records if one.a_records}
+    addresses = {record.fqdn: record.a_records[0].ipv4_address for record in records if record.a_records}
     short = account.rsplit("/", 1)[-1]
-    assert found == {f"{short}.{ZONE}.": "10.20.1.4"}, "the first four addresses of a subnet are Azure's"
+    assert addresses == {f"{short}.{ZONE}.": "10.20.1.4"}, "the first four addresses of a subnet are Azure's"
     storage = StorageManagementClient(azure.credential, azure.subscription_id)
     connections = list(storage.private_endpoint_connections.list(name, short))
-    assert [one.private_endpoint.id for one in connections if one.private_endpoint] == [ids["endpoint"]]
-    kinds = [one.group_id for one in storage.private_link_resources.list_by_storage_account(name, short).value or []]
+    assert [connection.private_endpoint.id for connection in connections if connection.private_endpoint] == [
+        ids["endpoint"]
+    ]
+    kinds = [link.group_id for link in storage.private_link_resources.list_by_storage_account(name, short).value or []]
     assert {"blob", "dfs"} <= set(kinds)
 
 

@@ -1,4 +1,4 @@
-"""Virtual networks, subnets and security groups by azure-mgmt-network, and what the service refuses."""
+"""Virtual networks, subnets and security groups by azure-mgmt-network, and the service's refusals."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_the_client_makes_a_network_with_delegated_subnets_behind_a_group(
     made = client.subnets.begin_create_or_update(name, "vnet", "snet-host", body).result()
     assert made.delegations is not None and made.delegations[0].provisioning_state == "Succeeded"
     shown = client.virtual_networks.get(name, "vnet")
-    assert shown.subnets is not None and [one.name for one in shown.subnets] == ["snet-host"]
-    assert "DenyAllInBound" in [one.name for one in client.default_security_rules.list(name, "nsg-dbw")]
+    assert shown.subnets is not None and [subnet.name for subnet in shown.subnets] == ["snet-host"]
+    assert "DenyAllInBound" in [rule.name for rule in client.default_security_rules.list(name, "nsg-dbw")]
     with pytest.raises(HttpResponseError) as refused:
         client.network_security_groups.begin_delete(name, "nsg-dbw").result()
     assert refused.value.error is not None and refused.value.error.code == "InUseNetworkSecurityGroupCannotBeDeleted"
@@ -63,8 +63,8 @@ def test_subnets_stay_when_a_network_is_put_without_them_and_go_when_the_list_is
 def test_a_subnet_that_does_not_fit_is_refused(azure: AzureSession, group: str, prefix: str, code: str) -> None:
     id_ = make_network(azure, group, subnet("taken", "10.20.1.0/24"))
     answer = azure.arm("PUT", f"{id_}/subnets/new", NETWORK, {"properties": {"addressPrefix": prefix}})
-    status, found, message = error_of(answer)
-    assert (status, found) == (400, code), message
+    status, actual_code, message = error_of(answer)
+    assert (status, actual_code) == (400, code), message
 
 
 def test_a_delegation_to_an_unknown_service_names_the_known_ones(azure: AzureSession, group: str) -> None:
@@ -115,7 +115,7 @@ def test_the_same_priority_holds_in_both_directions(azure: AzureSession, group: 
     rules = [_rule("in", 100), _rule("out", 100, direction="Outbound")]
     id_ = path(group, "networkSecurityGroups", unique("nsg"))
     shown = azure.put(id_, NETWORK, {"location": REGION, "properties": {"securityRules": rules}})
-    assert [one["name"] for one in shown["properties"]["securityRules"]] == ["in", "out"]
+    assert [rule["name"] for rule in shown["properties"]["securityRules"]] == ["in", "out"]
     assert len(shown["properties"]["defaultSecurityRules"]) == 6
 
 

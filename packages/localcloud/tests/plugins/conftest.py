@@ -1,4 +1,4 @@
-"""Both plugins as processes, signed in as `make env` says."""
+"""Both plugins as processes, signed in by the variables of `make env`."""
 
 from __future__ import annotations
 

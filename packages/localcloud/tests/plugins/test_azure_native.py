@@ -190,14 +190,14 @@ def test_an_import_finds_the_inputs(azure_native: Plugin, azure: AzureSession, g
     path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-imported"
     azure.put(path, "2023-01-31", {"location": "westeurope", "tags": {"a": "b"}})
 
-    found, inputs = azure_native.read(IDENTITY, path)
+    state, inputs = azure_native.read(IDENTITY, path)
 
     assert inputs == {
         "resourceName": "id-imported", "resourceGroupName": group_name, "location": "westeurope", "tags": {"a": "b"},
     }  # fmt: skip
-    assert found is not None
+    assert state is not None
     assert azure_native.check(IDENTITY, inputs) == (inputs, []), "an import's inputs are a program's"
-    assert azure_native.diff(IDENTITY, found, inputs).changes == 1, "DIFF_NONE"
+    assert azure_native.diff(IDENTITY, state, inputs).changes == 1, "DIFF_NONE"
 
 
 def test_an_import_takes_no_id_of_another_type(azure_native: Plugin, group: str) -> None:
@@ -289,9 +289,9 @@ def test_tokens_are_secrets(azure_native: Plugin) -> None:
 
 
 def test_resources_of_others_can_be_looked_up(azure_native: Plugin, group_name: str) -> None:
-    found = azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName=group_name)
+    group = azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName=group_name)
 
-    assert found["location"] == "westeurope"
+    assert group["location"] == "westeurope"
     with pytest.raises(Refused, match=r"the resource '.*/rg-nobody-has' was not found"):
         azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName="rg-nobody-has")
 

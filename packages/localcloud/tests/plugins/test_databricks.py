@@ -119,7 +119,7 @@ def test_required_inputs_are_named(databricks: Plugin) -> None:
 
 
 def test_a_pool_has_no_fallback_from_spot_to_on_demand(databricks: Plugin) -> None:
-    """As the vendor's plugin says it; clusters have that availability, pools have not."""
+    """The message is the vendor's plugin's; clusters have that availability, pools do not."""
     _, failures = databricks.check(POOL, pool_inputs(azureAttributes={"availability": "SPOT_WITH_FALLBACK_AZURE"}))
     assert failures == [
         (
@@ -168,12 +168,12 @@ def test_a_policy_and_permissions_for_a_service_principal(databricks: Plugin) ->
 def test_files_follow_their_content(databricks: Plugin, tmp_path: Path) -> None:
     source = tmp_path / "lib.py"
     source.write_text("ONE = 1\n")
-    given = {"path": "/Shared/plugins/lib.py", "source": str(source)}
-    first, _ = databricks.check(FILE, given)
+    inputs = {"path": "/Shared/plugins/lib.py", "source": str(source)}
+    first, _ = databricks.check(FILE, inputs)
     made = databricks.create(FILE, first)
     source.write_text("ONE = 2\n")
 
-    second, _ = databricks.check(FILE, given, old=first)
+    second, _ = databricks.check(FILE, inputs, old=first)
     difference = databricks.diff(FILE, made, second)
 
     assert list(difference.detailedDiff) == ["md5"] and not difference.replaces
@@ -196,9 +196,9 @@ def test_a_notebook_is_imported_where_its_folder_was_not(databricks: Plugin) -> 
     )
     made = databricks.create(NOTEBOOK, inputs)
 
-    found, imported = databricks.read(NOTEBOOK, made.id)
+    state, imported = databricks.read(NOTEBOOK, made.id)
 
-    assert found is not None and imported == {"path": "/Shared/plugins/new/n", "language": "PYTHON"}
+    assert state is not None and imported == {"path": "/Shared/plugins/new/n", "language": "PYTHON"}
     folder = databricks.create(DIRECTORY, {"path": "/Shared/plugins/new", "deleteRecursive": True})
     databricks.delete(DIRECTORY, folder)
     assert databricks.read(NOTEBOOK, made.id, made)[0] is None

@@ -78,14 +78,14 @@ class Stack:
         return done.stdout
 
     def steps(self, *words: str) -> dict[str, str]:
-        """What a preview would do, by logical name, without what stays the same."""
+        """Return a preview's operations by logical name, without unchanged resources."""
         plan = json.loads(self.pulumi("preview", "--json", *words))
-        found = {step["urn"].rsplit("::", 1)[1]: step["op"] for step in plan["steps"]}
-        return {name: op for name, op in found.items() if op != "same"}
+        operations = {step["urn"].rsplit("::", 1)[1]: step["op"] for step in plan["steps"]}
+        return {name: op for name, op in operations.items() if op != "same"}
 
     def state(self) -> dict[str, Any]:
         exported = json.loads(self.pulumi("stack", "export"))
-        return {one["urn"].rsplit("::", 1)[1]: one for one in exported["deployment"]["resources"]}
+        return {resource["urn"].rsplit("::", 1)[1]: resource for resource in exported["deployment"]["resources"]}
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_other_conflicts_and_those_inside_an_operation_are_told_at_once(
 
 @pytest.fixture
 def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
-    """Not signed in yet: it signs in at its first request."""
+    """Return a plugin that signs in at its first request."""
     body = {
         "location": "westeurope",
         "sku": {"name": "premium"},

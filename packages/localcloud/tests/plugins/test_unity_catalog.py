@@ -30,7 +30,7 @@ class Stage:
     connector: str
 
     def location(self, **more: object) -> Plain:
-        """Inputs of a location that nothing else has. Nobody checks that there is storage behind it."""
+        """Return the inputs of a location of the test's own. Nobody checks that there is storage behind it."""
         url = f"abfss://data@{unique('st')}.dfs.core.windows.net/"
         return {"name": unique("loc"), "url": url, "credentialName": "shared_cred", "skipValidation": True, **more}
 
@@ -88,7 +88,7 @@ def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
 
 def test_a_catalog_s_own_schema_goes_at_once_as_with_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     made, inputs = catalog
-    assert {one.name for one in stage.client.schemas.list(made.id)} == {"information_schema"}
+    assert {schema.name for schema in stage.client.schemas.list(made.id)} == {"information_schema"}
     refreshed, seen = stage.plugin.read(CATALOG, made.id, made)
     assert seen == inputs and refreshed is not None, "the slash that Databricks drops is no change"
     assert stage.plugin.diff(CATALOG, refreshed, inputs).changes == NO_CHANGE
@@ -97,11 +97,11 @@ def test_a_catalog_s_own_schema_goes_at_once_as_with_the_vendor(stage: Stage, ca
 
 
 def test_a_schema_and_a_volume(stage: Stage, catalog: tuple[Made, Plain]) -> None:
-    given = {"catalogName": catalog[0].id, "name": "training", "properties": {"my_Key": "v"}, "forceDestroy": True}
-    schema = stage.plugin.create(SCHEMA, given)
+    inputs = {"catalogName": catalog[0].id, "name": "training", "properties": {"my_Key": "v"}, "forceDestroy": True}
+    schema = stage.plugin.create(SCHEMA, inputs)
     assert schema.id == f"{catalog[0].id}.training" and schema.outputs["schemaId"]
-    assert stage.plugin.read(SCHEMA, schema.id, schema)[1] == given
-    owned = stage.plugin.update(SCHEMA, schema, given | {"owner": "account users"})
+    assert stage.plugin.read(SCHEMA, schema.id, schema)[1] == inputs
+    owned = stage.plugin.update(SCHEMA, schema, inputs | {"owner": "account users"})
     assert owned.outputs["owner"] == "account users"
     volume = {"catalogName": catalog[0].id, "schemaName": "training", "name": "files", "volumeType": "MANAGED"}
     made = stage.plugin.create(VOLUME, volume)
@@ -124,7 +124,7 @@ def test_an_isolated_object_is_open_to_the_workspace_that_declares_it(stage: Sta
     assert stage.plugin.read(LOCATION, made.id, made)[1] == inputs
     here = int(stage.client.metastores.current().workspace_id)
     bindings = stage.client.workspace_bindings
-    assert [one.workspace_id for one in bindings.get_bindings("external_location", made.id)] == [here]
+    assert [binding.workspace_id for binding in bindings.get_bindings("external_location", made.id)] == [here]
     bindings.update_bindings("external_location", made.id, remove=[uc.WorkspaceBinding(here)])
     stage.plugin.delete(LOCATION, made)
     assert stage.plugin.read(LOCATION, made.id, made)[0] is None
@@ -140,17 +140,17 @@ def test_another_metastore_than_the_workspace_s_is_refused(stage: Stage) -> None
 
 def test_grants_are_what_they_say_and_nothing_else(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     me = str(stage.client.current_user.me().user_name)
-    given = {"catalog": catalog[0].id, "grants": [
+    arguments = {"catalog": catalog[0].id, "grants": [
         {"principal": "account users", "privileges": ["use catalog", "BROWSE"]},
         {"principal": me, "privileges": ["USE_CATALOG"]},
     ]}  # fmt: skip
-    inputs, failures = stage.plugin.check(GRANTS, given)
+    inputs, failures = stage.plugin.check(GRANTS, arguments)
     assert failures == []
     made = stage.plugin.create(GRANTS, inputs)
     assert made.id == f"catalog/{catalog[0].id}"
     refreshed, seen = stage.plugin.read(GRANTS, made.id, made)
     assert seen == inputs and refreshed is not None
-    turned, _ = stage.plugin.check(GRANTS, {**given, "grants": given["grants"][::-1]})
+    turned, _ = stage.plugin.check(GRANTS, {**arguments, "grants": arguments["grants"][::-1]})
     assert stage.plugin.diff(GRANTS, refreshed, turned).changes == NO_CHANGE, "grants have no order"
     others = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal=me)]
     stage.client.grants.update("catalog", catalog[0].id, changes=others)

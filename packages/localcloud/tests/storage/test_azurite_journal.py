@@ -123,8 +123,8 @@ def test_acknowledged_writes_survive_kills_at_any_moment(azurite: Azurite) -> No
         writer.join(timeout=60)
         azurite.start()
 
-        found = content(azurite.client().get_container_client("data"))
-        lost = {name for name, text in acknowledged.items() if found.get(name) not in {text, text + b"!"}}
+        blobs = content(azurite.client().get_container_client("data"))
+        lost = {name for name, text in acknowledged.items() if blobs.get(name) not in {text, text + b"!"}}
         assert not lost, f"{len(lost)} of {len(acknowledged)} are lost or old"
 
 

@@ -1,4 +1,4 @@
-"""Who gets in at the dfs endpoint: as at the blob endpoint, and what flat accounts have of it."""
+"""Access at the dfs endpoint, as at the blob endpoint; and operations of flat accounts."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ def test_a_flat_account_has_paths_without_access_control(azure: AzureSession, gr
 
 def test_soft_delete_closes_the_endpoint_of_a_flat_account_alone(azure: AzureSession, group: str) -> None:
     kept = {"properties": {"deleteRetentionPolicy": {"enabled": True, "days": 7}}}
-    flat, hierarchical = (make_lake(azure, group, isHnsEnabled=one) for one in (False, True))
+    flat, hierarchical = (
+        make_lake(azure, group, isHnsEnabled=hierarchical_namespace) for hierarchical_namespace in (False, True)
+    )
     for lake in (flat, hierarchical):
         azure.put(f"{lake.id}/blobServices/default", "2024-01-01", kept)
     refused = flat.ask("GET", _LIST)

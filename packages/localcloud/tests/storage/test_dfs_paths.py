@@ -114,7 +114,9 @@ def test_directories_have_parents_and_show_at_the_blob_endpoint_as_on_azure(lake
     assert again.headers["x-ms-existing-resource-type"] == "directory"
     blobs = BlobServiceClient(lake.url.replace(".dfs.", ".blob."), credential=lake.azure.credential)
     shown = list(blobs.get_container_client("data").list_blobs(include=["metadata"]))
-    assert {one.name: one.metadata for one in shown}["a/b/c"] == {"hdi_isfolder": "true", "k": "v"}, "nothing of ours"
+    assert {blob.name: blob.metadata for blob in shown}["a/b/c"] == {"hdi_isfolder": "true", "k": "v"}, (
+        "nothing of ours"
+    )
 
 
 def test_deleting_asks_for_recursion_and_takes_all_below(lake: Lake) -> None:
@@ -224,4 +226,4 @@ def test_a_head_tells_a_file_s_length(lake: Lake) -> None:
         assert head["x-ms-permissions"] == "rw-r-----"
     for directory in ("x", "x/rows.csv"):
         listed = lake.ask("GET", f"/data?resource=filesystem&recursive=false&directory={directory}").json()["paths"]
-        assert [(one["name"], one["contentLength"]) for one in listed] == [("x/rows.csv", "4")]
+        assert [(path["name"], path["contentLength"]) for path in listed] == [("x/rows.csv", "4")]

@@ -34,7 +34,7 @@ ALL = DirectorySasPermissions(read=True, add=True, create=True, write=True, dele
 
 @pytest.fixture
 def lake(azure: AzureSession, group: str) -> Lake:
-    """With open/deep/a, open.b and shut/a."""
+    """Return a lake with the files open/deep/a, open.b and shut/a."""
     made = make_lake(azure, group)
     for path in ("open/deep/a", "open.b", "shut/a"):
         made.data.get_file_client(path).upload_data(b"text", overwrite=True)
@@ -62,7 +62,7 @@ def test_a_directory_s_sas_opens_it_and_what_is_below(lake: Lake) -> None:
     client = DataLakeServiceClient(lake.url, credential=sas, retry_total=0).get_file_system_client("data")
     assert ask(lake, "GET", "/data/open/deep/a", sas).content == b"text"  # the client reads at the blob endpoint
     client.get_file_client("open/new/c").upload_data(b"more", overwrite=True)
-    assert [one.name for one in client.get_paths("open")] == ["open/deep", "open/deep/a", "open/new", "open/new/c"]
+    assert [path.name for path in client.get_paths("open")] == ["open/deep", "open/deep/a", "open/new", "open/new/c"]
     client.get_directory_client("open/new").delete_directory()
     owner = lake.data.get_file_client("open/deep/a").get_access_control()["owner"]
     client.get_file_client("open/mine").upload_data(b"more", overwrite=True)
@@ -164,7 +164,7 @@ def test_a_version_that_the_service_has_not_is_refused(version: str) -> None:
 
 
 def test_every_version_of_the_vendor_s_client_is_known() -> None:
-    assert {one for one in _SUPPORTED_API_VERSIONS if one >= signature._OLDEST} <= signature._VERSIONS
+    assert {version for version in _SUPPORTED_API_VERSIONS if version >= signature._OLDEST} <= signature._VERSIONS
 
 
 def test_changed_late_and_unkeyed_signatures_fail(azure: AzureSession, lake: Lake) -> None:

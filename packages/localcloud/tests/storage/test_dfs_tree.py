@@ -29,13 +29,13 @@ def test_lists_go_by_directory_depth_and_page(lake: Lake) -> None:
     assert sorted(lake.paths()) == sorted(names)
     assert lake.paths(recursive=False) == ["a", "a-b", "a.txt", "z"]
     assert lake.paths("a", recursive=False) == ["a/b", "a/c"]
-    found = {one.name: one for one in lake.data.get_paths("a")}
-    assert (found["a/b"].is_directory, found["a/b"].content_length) == (True, 0)
-    assert (found["a/b/1"].is_directory, found["a/b/1"].content_length) == (False, 2)
+    paths = {path.name: path for path in lake.data.get_paths("a")}
+    assert (paths["a/b"].is_directory, paths["a/b"].content_length) == (True, 0)
+    assert (paths["a/b/1"].is_directory, paths["a/b/1"].content_length) == (False, 2)
     shown = lake.data.get_file_client("a/b/1").get_file_properties()
-    listed = found["a/b/1"].last_modified.replace(tzinfo=shown.last_modified.tzinfo)
-    assert (listed, f'"{found["a/b/1"].etag}"') == (shown.last_modified, shown.etag)
-    pages = [[one.name for one in page] for page in lake.data.get_paths(max_results=3).by_page()]
+    listed = paths["a/b/1"].last_modified.replace(tzinfo=shown.last_modified.tzinfo)
+    assert (listed, f'"{paths["a/b/1"].etag}"') == (shown.last_modified, shown.etag)
+    pages = [[path.name for path in page] for page in lake.data.get_paths(max_results=3).by_page()]
     assert [len(page) for page in pages] == [3, 3, 2]
     assert [name for page in pages for name in page] == lake.paths()
     base = "/data?resource=filesystem"
@@ -155,11 +155,14 @@ def test_filesystems_are_the_containers_of_the_blob_endpoint(lake: Lake) -> None
     shown = lake.ask("HEAD", "/made?resource=filesystem")
     assert (shown.headers["x-ms-properties"], shown.headers["x-ms-namespace-enabled"]) == ("", "true")
     listed = lake.ask("GET", "/?resource=account").json()["filesystems"]
-    assert [one["name"] for one in listed] == ["data", "made"]
+    assert [filesystem["name"] for filesystem in listed] == ["data", "made"]
     page = lake.ask("GET", "/?resource=account&maxResults=1")
     rest = lake.ask("GET", f"/?resource=account&continuation={page.headers['x-ms-continuation']}")
-    assert [one["name"] for one in rest.json()["filesystems"]] == ["made"]
+    assert [filesystem["name"] for filesystem in rest.json()["filesystems"]] == ["made"]
     path = f"{lake.id}/blobServices/default/containers"
-    assert [one["name"] for one in lake.azure.arm("GET", path, "2024-01-01").json()["value"]] == ["data", "made"]
+    assert [filesystem["name"] for filesystem in lake.azure.arm("GET", path, "2024-01-01").json()["value"]] == [
+        "data",
+        "made",
+    ]
     assert lake.ask("DELETE", "/made?resource=filesystem").status_code == 202
     assert refusal(lake.ask("DELETE", "/made?resource=filesystem")) == (404, "FilesystemNotFound")

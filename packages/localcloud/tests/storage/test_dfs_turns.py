@@ -1,4 +1,4 @@
-"""One change of a filesystem's tree at a time, and nobody who looks in between."""
+"""A filesystem's tree changes by one request at a time, and no reader sees a change half done."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_changes_come_one_after_the_other() -> None:
         return seen
 
     seen = asyncio.run(run())
-    assert [one.split()[1] for one in seen] == ["in", "out"] * 3
+    assert [event.split()[1] for event in seen] == ["in", "out"] * 3
 
 
 def test_readers_are_together_and_never_in_a_change() -> None:

@@ -1,4 +1,4 @@
-"""Blob storage by azure-storage-blob: who gets in, and that data comes back."""
+"""Blob storage by azure-storage-blob: access, and the bytes of data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MEGABYTE = 1 << 20
 
 
 def code_of(error: HttpResponseError) -> Any:
-    """x-ms-error-code, which azure-storage-blob adds to azure-core's error: text, or an enumeration that equals it."""
+    """Return x-ms-error-code, which azure-storage-blob adds to azure-core's error, as text or an enumeration."""
     return vars(error)["error_code"]
 
 
 @pytest.fixture
 def account(azure: AzureSession, group: str) -> Iterator[str]:
-    """The id of a storage account without shared keys, with the container `data`; nobody has a data role yet."""
+    """Return the id of a storage account without shared keys, with the container `data`; nobody has a data role yet."""
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
     body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
     azure.put(id_, "2024-01-01", {**body, "properties": {"allowSharedKeyAccess": False}})
@@ -157,9 +157,12 @@ def test_containers_made_on_either_side_show_on_both(azure: AzureSession, accoun
     service = BlobServiceClient(_url(account), credential=azure.credential)
     service.create_container("from-data")
     path = f"{account}/blobServices/default/containers"
-    assert [one["name"] for one in azure.arm("GET", path, "2024-01-01").json()["value"]] == ["data", "from-data"]
+    assert [container["name"] for container in azure.arm("GET", path, "2024-01-01").json()["value"]] == [
+        "data",
+        "from-data",
+    ]
     assert azure.arm("DELETE", f"{path}/data", "2024-01-01").status_code == 200
-    assert [one.name for one in service.list_containers()] == ["from-data"]
+    assert [container.name for container in service.list_containers()] == ["from-data"]
     invalid = azure.arm("PUT", f"{path}/two--hyphens", "2024-01-01", {"properties": {}})
     assert error_of(invalid)[:2] == (400, "ContainerInvalidName")
 
@@ -214,7 +217,7 @@ def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: Azure
             data.upload_blob(name, b"1")
         assert (caught.value.status_code, code_of(caught.value)) == (400, code)
     data.upload_blob("b" * 1024, b"1")
-    assert [len(one.name) for one in data.list_blobs()] == [1024]
+    assert [len(blob.name) for blob in data.list_blobs()] == [1024]
 
 
 def test_a_batch_deletes_what_its_caller_may_and_answers_for_each(azure: AzureSession, account: str) -> None:
@@ -225,14 +228,14 @@ def test_a_batch_deletes_what_its_caller_may_and_answers_for_each(azure: AzureSe
     answers = list(data.delete_blobs("a", "b/ü 1", "none", raise_on_any_failure=False))
     assert [answer.status_code for answer in answers] == [202, 202, 404]
     assert answers[2].headers["x-ms-error-code"] == "BlobNotFound"
-    assert [one.name for one in data.list_blobs()] == ["c"]
+    assert [blob.name for blob in data.list_blobs()] == ["c"]
     data.set_standard_blob_tier_blobs("Cool", "c")
     assert data.get_blob_client("c").get_blob_properties().blob_tier == "Cool"
     azure.arm("DELETE", assignment, "2022-04-01")
     azure.assign(account, "Storage Blob Data Reader", azure.object_id)
     (refused,) = data.delete_blobs("c", raise_on_any_failure=False)
     assert (refused.status_code, refused.headers["x-ms-error-code"]) == (403, "AuthorizationPermissionMismatch")
-    assert [one.name for one in data.list_blobs()] == ["c"], "a reader deletes nothing, in a batch neither"
+    assert [blob.name for blob in data.list_blobs()] == ["c"], "a reader deletes nothing, in a batch neither"
 
 
 def test_what_is_no_batch_is_refused(azure: AzureSession, account: str) -> None:

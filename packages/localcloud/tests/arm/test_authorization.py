@@ -20,7 +20,7 @@ def _body(azure: AzureSession, **changes: str) -> dict[str, object]:
     return {"properties": {"principalId": azure.object_id, "roleDefinitionId": definition, **changes}}
 
 
-def test_an_assignment_is_made_once_and_found_by_scope_and_principal(azure: AzureSession, group: str) -> None:
+def test_an_assignment_is_made_once_and_listed_by_scope_and_principal(azure: AzureSession, group: str) -> None:
     name = str(uuid.uuid4())
     made = azure.arm("PUT", _path(group, name), "2022-04-01", _body(azure))
     assert made.status_code == 201 and made.json()["properties"]["scope"] == group
@@ -34,7 +34,7 @@ def test_an_assignment_is_made_once_and_found_by_scope_and_principal(azure: Azur
     assert azure.arm("GET", _path(group, name), "2022-04-01").status_code == 404
 
 
-def test_what_does_not_exist_cannot_be_assigned(azure: AzureSession, group: str) -> None:
+def test_a_role_or_principal_that_does_not_exist_cannot_be_assigned(azure: AzureSession, group: str) -> None:
     stranger = azure.arm("PUT", _path(group), "2022-04-01", _body(azure, principalId=str(uuid.uuid4())))
     assert error_of(stranger)[:2] == (400, "PrincipalNotFound")
     role = azure.arm("PUT", _path(group), "2022-04-01", _body(azure, roleDefinitionId=f"/x/{uuid.uuid4()}"))
@@ -45,7 +45,7 @@ def test_what_does_not_exist_cannot_be_assigned(azure: AzureSession, group: str)
     assert error_of(kind)[:2] == (400, "UnmatchedPrincipalType")
 
 
-def test_role_definitions_are_found_by_name(azure: AzureSession, group: str) -> None:
+def test_role_definitions_are_listed_by_name(azure: AzureSession, group: str) -> None:
     client = AuthorizationManagementClient(azure.credential, azure.subscription_id)
     definitions = list(client.role_definitions.list(group, filter="roleName eq 'Storage Blob Data Contributor'"))
     assert [definition.name for definition in definitions] == ["ba92f5b4-2d11-453d-a403-e96b0029c9fe"]

@@ -70,7 +70,7 @@ def test_expressions_hold_as_documented(text: str, expected: bool) -> None:
         ("@Request[a:x] StringEquals 'open", "unexpected"),
     ],
 )
-def test_what_is_no_condition_says_where(text: str, reason: str) -> None:
+def test_a_malformed_condition_is_refused_with_the_position(text: str, reason: str) -> None:
     with pytest.raises(ConditionError) as caught:
         parse(text)
     assert reason in str(caught.value)
@@ -92,7 +92,7 @@ def _assign(azure: AzureSession, scope: str, role: str, principal: str, **more: 
     return azure.arm("PUT", path, "2022-04-01", {"properties": properties})
 
 
-def test_under_a_condition_one_role_is_given_and_taken_and_no_other(
+def test_under_a_condition_one_role_is_assigned_and_removed_and_no_other(
     azure: AzureSession, cloud: Any, group: str, identity: str
 ) -> None:
     administrator = ROLES["Role Based Access Control Administrator"]

@@ -98,13 +98,13 @@ def test_expressions_have_the_documented_values(text: str, expected: Any) -> Non
         ("[dateTimeAdd('a', 'b')]", "localcloud does not emulate the template function datetimeadd()"),
     ],
 )
-def test_an_expression_that_has_no_value_says_why(text: str, reason: str) -> None:
+def test_an_expression_without_a_value_is_refused_with_its_reason(text: str, reason: str) -> None:
     with pytest.raises(ServiceError) as caught:
         expressions.evaluate(text, TemplateScope(Place(SUBSCRIPTION, None, "d"), {}))
     assert reason in str(caught.value)
 
 
-def test_the_client_makes_a_workspace_with_what_it_needs_and_deletes_both(azure: AzureSession, group: str) -> None:
+def test_the_client_makes_a_workspace_with_its_dependencies_and_deletes_both(azure: AzureSession, group: str) -> None:
     client = MLClient(azure.credential, azure.subscription_id, group.rsplit("/", 1)[-1])
     name = unique("aml-")
     made = client.workspaces.begin_create(Workspace(name=name, location="westeurope", description="by a template"))
@@ -243,13 +243,13 @@ def test_a_resource_that_is_refused_fails_the_deployment_and_is_named(azure: Azu
     assert [operation["properties"]["provisioningState"] for operation in operations] == ["Succeeded", "Failed"]
 
 
-def test_a_circle_is_found(azure: AzureSession, group: str) -> None:
+def test_a_circular_dependency_is_refused(azure: AzureSession, group: str) -> None:
     template = _template(_identity("id-a", dependsOn=["id-b"]), _identity("id-b", dependsOn=["id-a"]))
     properties = _deployed(azure, group, template)
     assert properties["provisioningState"] == "Failed" and "Circular dependency" in properties["error"]["message"]
 
 
-def test_a_deployment_does_what_its_caller_may(azure: AzureSession, cloud: Any, group: str) -> None:
+def test_a_deployment_has_its_caller_s_rights(azure: AzureSession, cloud: Any, group: str) -> None:
     identity = azure.put(f"{group}/providers/{IDENTITY}/id-caller", "2023-01-31", {"location": "westeurope"})
     azure.assign(group, "Contributor", identity["properties"]["principalId"])
     assignment = {

@@ -70,7 +70,9 @@ def test_the_clients_name_checks_know_of_other_subscriptions(azure: AzureSession
     assert checked.name_available is False
 
 
-def test_a_name_of_ones_own_other_group_says_so(azure: AzureSession, group: str) -> None:
+def test_a_name_taken_by_another_group_of_the_subscription_is_refused_with_that_reason(
+    azure: AzureSession, group: str
+) -> None:
     name = unique("st")
     azure.put(f"{group}/providers/Microsoft.Storage/storageAccounts/{name}", "2024-01-01", ACCOUNT)
     other = f"{azure.subscription}/resourceGroups/{unique('rg-')}"

@@ -51,7 +51,7 @@ def test_the_resource_is_as_it_was_and_free(tmp_path: Path, exists: bool) -> Non
     exclusive.claim(account, account)
 
 
-def test_a_claim_given_back_twice_does_not_free_the_next_one() -> None:
+def test_a_claim_released_twice_does_not_free_the_next_one() -> None:
     exclusive, account = Exclusive(), Resource(ID, "Microsoft.Storage/storageAccounts", "account")
     first = exclusive.claim(account, account)
     first.release()

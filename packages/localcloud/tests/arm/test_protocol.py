@@ -87,7 +87,7 @@ def test_a_missing_parent_is_named_by_its_name(azure: AzureSession, group: str) 
     assert message.endswith("Parent resource 'stnone/default' not found."), message
 
 
-def test_what_is_missing_in_another_is_named_with_it(azure: AzureSession, group: str) -> None:
+def test_a_missing_child_is_named_with_its_parents(azure: AzureSession, group: str) -> None:
     account = unique("st")
     azure.put(f"{group}/{STORAGE}/{account}", "2024-01-01", ACCOUNT)
     path = f"{group}/{STORAGE}/{account}/blobServices/default/containers/none"
@@ -220,7 +220,7 @@ def test_providers_that_azure_may_have_are_not_called_invalid(azure: AzureSessio
     assert "Microsoft.KeyVault" in {provider["namespace"] for provider in tenant}
 
 
-def test_what_databricks_manages_is_closed_to_all(azure: AzureSession, group: str) -> None:
+def test_the_group_that_databricks_manages_is_closed_to_all(azure: AzureSession, group: str) -> None:
     client = AzureDatabricksManagementClient(azure.credential, azure.subscription_id)
     managed = f"{azure.subscription}/resourceGroups/{unique('dbw-managed-')}"
     body: Any = {

@@ -33,7 +33,7 @@ def test_a_token_of_another_audience_is_refused(azure: AzureSession) -> None:
     assert error_of(answer)[:2] == (401, "InvalidAuthenticationTokenAudience")
 
 
-def test_the_api_version_must_be_given(azure: AzureSession) -> None:
+def test_the_api_version_is_required(azure: AzureSession) -> None:
     assert error_of(azure.arm("GET", azure.subscription, ""))[:2] == (400, "MissingApiVersionParameter")
 
 
@@ -80,7 +80,7 @@ def test_a_body_that_is_not_json_is_refused(azure: AzureSession) -> None:
     assert error_of(answer)[:2] == (400, "InvalidRequestContent")
 
 
-def test_metadata_names_the_cloud_of_the_address_asked(azure: AzureSession) -> None:
+def test_metadata_names_the_cloud_of_the_requested_address(azure: AzureSession) -> None:
     url = "https://management.azure.com/metadata/endpoints"
     clouds = requests.get(url, params={"api-version": "2022-09-01"}, timeout=30).json()
     assert [cloud["name"] for cloud in clouds] == ["AzureCloud"]

@@ -39,7 +39,7 @@ def _vault(azure: AzureSession) -> Any:
     return {**LOCATION, "properties": properties}
 
 
-def test_a_resource_group_is_created_found_and_deleted_with_its_content(azure: AzureSession) -> None:
+def test_a_resource_group_is_created_read_and_deleted_with_its_content(azure: AzureSession) -> None:
     client = ResourceManagementClient(azure.credential, azure.subscription_id)
     name, account = unique("rg-"), unique("st")
     created = client.resource_groups.create_or_update(name, {"location": "West Europe", "tags": {"a": "b"}})
@@ -103,7 +103,7 @@ def test_a_deleted_vault_keeps_its_name_until_it_is_purged(azure: AzureSession, 
     client.vaults.begin_purge_deleted(name, "westeurope").result()
 
 
-def test_an_identity_has_a_principal_that_can_be_given_a_role(azure: AzureSession, group: str) -> None:
+def test_an_identity_has_a_principal_that_can_get_a_role(azure: AzureSession, group: str) -> None:
     client = ManagedServiceIdentityClient(azure.credential, azure.subscription_id)
     made = client.user_assigned_identities.create_or_update(_name(group), "id-one", LOCATION)
     again = client.user_assigned_identities.create_or_update(_name(group), "id-one", {**LOCATION, "tags": {"a": "b"}})
@@ -156,7 +156,7 @@ def test_conflicts_of_names_and_places(azure: AzureSession, group: str) -> None:
     assert error_of(kind)[:2] == (409, "AccountPropertyCannotBeUpdated")
 
 
-def test_what_is_missing_is_named(azure: AzureSession, group: str) -> None:
+def test_a_missing_resource_parent_and_group_have_their_own_codes(azure: AzureSession, group: str) -> None:
     missing = azure.arm("GET", f"{group}/providers/Microsoft.KeyVault/vaults/nope", "2024-11-01")
     assert error_of(missing)[:2] == (404, "ResourceNotFound")
     child = f"{group}/providers/Microsoft.Storage/storageAccounts/stnope/managementPolicies/default"

@@ -114,9 +114,7 @@ def test_each_of_mlflow_s_addresses_has_one_of_azure_ml_s(stored: Json, shown: s
         ({"source": "azureml://artifacts/LocalUpload/a/b"}, "default", "azureml://artifacts/LocalUpload/a/b"),
     ],
 )
-def test_what_is_registered_by_azure_ml_s_address_is_kept_by_mlflow_s(
-    fields: Json, workspace: str, source: str
-) -> None:
+def test_sources_at_azure_ml_s_address_are_stored_as_mlflow_s(fields: Json, workspace: str, source: str) -> None:
     assert azureml_uris.stored(fields, workspace)["source"] == source
 
 
@@ -151,7 +149,7 @@ def test_where_the_plugin_is_only_installed_mlflow_keeps_its_addresses(ml: MlWor
     assert answer.json()["run"]["info"]["artifact_uri"].startswith("mlflow-artifacts:/")
 
 
-def test_what_is_not_there_is_not_found(ml: MlWorkspace) -> None:
+def test_a_missing_artifact_answers_404(ml: MlWorkspace) -> None:
     plugin = Plugin(ml)
     run, address = plugin.run()
     folder = _of_run(ml, address, run)

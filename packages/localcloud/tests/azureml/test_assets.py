@@ -16,7 +16,7 @@ from localcloud.testing.workspace_session import ml as ml
 Json = dict[str, Any]
 
 
-def test_versions_are_numbered_listed_and_found_by_label(ml: MlWorkspace) -> None:
+def test_versions_are_numbered_listed_and_read_by_label(ml: MlWorkspace) -> None:
     name = unique("env")
     for tag in ("one", "two"):
         ml.client.environments.create_or_update(Environment(name=name, image=f"{IMAGE}-{tag}"))
@@ -39,7 +39,7 @@ def test_a_registered_version_never_changes_but_its_tags_do(ml: MlWorkspace) -> 
     assert ml.client.environments.create_or_update(tagged).tags == {"a": "b"}
 
 
-def test_archived_versions_are_listed_only_when_asked_for(ml: MlWorkspace) -> None:
+def test_archived_versions_are_listed_on_request_only(ml: MlWorkspace) -> None:
     name = unique("env")
     ml.client.environments.create_or_update(Environment(name=name, version="1", image=IMAGE))
     ml.client.environments.archive(name, version="1")

@@ -70,7 +70,7 @@ def test_the_size_of_a_cluster_never_changes(ml: MlWorkspace) -> None:
     assert "vmSize" in message
 
 
-def test_other_kinds_of_compute_are_said_not_to_be_emulated(ml: MlWorkspace) -> None:
+def test_other_kinds_of_compute_answer_501(ml: MlWorkspace) -> None:
     body = {"location": "westeurope", "properties": {"computeType": "Kubernetes", "properties": {}}}
     status, code, message = error_of(ml.azure.arm("PUT", f"{ml.id}/computes/k8s", ML, body))
     assert (status, code) == (501, "NotImplemented")

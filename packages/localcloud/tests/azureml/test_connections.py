@@ -17,7 +17,7 @@ from localcloud.testing.workspace_session import ML, MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
 
-def test_secrets_of_a_connection_are_shown_only_when_asked_for(ml: MlWorkspace) -> None:
+def test_secrets_of_a_connection_are_shown_on_request_only(ml: MlWorkspace) -> None:
     name = unique("git-")
     pat = PatTokenConfiguration(pat="hush")
     ml.client.connections.create_or_update(

@@ -173,7 +173,7 @@ def test_invoking_needs_a_token_for_azure_ml(ml: MlWorkspace, endpoint: str) -> 
     assert _invoke(ml, endpoint, {"properties": {}}, Authorization=wrong).status_code == 401
 
 
-def test_invoking_is_refused_to_who_may_not(ml: MlWorkspace, endpoint: str, cloud: Cloud) -> None:
+def test_invoking_needs_a_role(ml: MlWorkspace, endpoint: str, cloud: Cloud) -> None:
     database = Database(cloud.settings.database)
     directory = Directory(database)
     identity = directory.by_object_id(ml.identity["principalId"])

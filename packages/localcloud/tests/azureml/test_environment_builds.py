@@ -38,7 +38,7 @@ class Refused(BlobLog):
         raise HttpResponseError("This request is not authorized")
 
 
-def test_two_callers_share_a_build_and_neither_looks_in_the_event_loop(
+def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked, built = [], []
@@ -68,7 +68,7 @@ def test_two_callers_share_a_build_and_neither_looks_in_the_event_loop(
     assert (looked, len(built)) == ([False], 1)
 
 
-def test_a_requirement_with_a_variable_ends_the_build_with_what_to_do(tmp_path: Path) -> None:
+def test_a_requirement_with_a_variable_ends_the_build_with_a_remedy(tmp_path: Path) -> None:
     line = "--extra-index-url https://user:${FEED_TOKEN}@host/simple"
     log = tmp_path / "log"
 

@@ -63,7 +63,7 @@ def test_a_conda_file_that_is_none_is_refused(text: str, said: str) -> None:
         ("git+https://host/a.git@v1", False), ("requests", False), ("# -r more.txt", False),
     ],
 )  # fmt: skip
-def test_files_of_this_machine_are_told_from_packages_of_an_index(line: str, local: bool) -> None:
+def test_files_of_this_machine_are_no_packages_of_an_index(line: str, local: bool) -> None:
     assert environment_specs.local_file((line,)) == (line if local else None)
 
 
@@ -90,7 +90,7 @@ def test_two_versions_of_python_are_refused_by_name() -> None:
         ("a @ https://host/$NO_BRACES/a.whl", False),
     ],
 )  # fmt: skip
-def test_lines_that_pip_would_fill_from_its_environment_are_found(line: str, named: bool) -> None:
+def test_lines_that_pip_would_fill_from_its_environment_are_listed(line: str, named: bool) -> None:
     assert environment_specs.with_variable(("six", line)) == (line if named else None)
 
 

@@ -27,7 +27,7 @@ def test_a_binding_is_a_whole_value(text: object, reference: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["${{inputs.rate}}", "${{parent.inputs}}", "${{parent.jobs.a.inputs.b}}", "${{x}}"])
-def test_what_is_no_binding_is_named(text: str) -> None:
+def test_text_that_is_no_binding_is_named(text: str) -> None:
     with pytest.raises(BindingError, match="is not valid: use"):
         expressions.whole(text)
 

@@ -79,7 +79,7 @@ def test_a_single_file_is_an_input_and_an_output_by_its_path(ml: MlWorkspace, tm
     assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"a,b\n"
 
 
-def test_a_read_write_mount_shows_what_is_there_and_keeps_what_changes_even_after_a_failure(ml: MlWorkspace) -> None:
+def test_a_read_write_mount_shows_existing_files_and_keeps_changes_even_after_a_failure(ml: MlWorkspace) -> None:
     folder = f"shared/{unique('f')}"
     container = ml.client.datastores.get_default().container_name
     for word in ("kept", "changed", "removed"):
@@ -125,7 +125,7 @@ def test_directories_of_data_lake_storage_are_folders_of_an_input(ml: MlWorkspac
     assert log_of(ml, name).split() == ["./deep/er/a.txt"]
 
 
-def test_an_input_that_is_mounted_for_writing_keeps_what_the_command_writes(ml: MlWorkspace) -> None:
+def test_an_input_that_is_mounted_for_writing_keeps_the_command_s_files(ml: MlWorkspace) -> None:
     folder = f"shared/{unique('f')}"
     container = ml.client.datastores.get_default().container_name
     ml.blobs().get_blob_client(container, f"{folder}/a.txt").upload_blob(b"a")
@@ -229,7 +229,7 @@ def test_cancelling_a_finished_job_changes_nothing(ml: MlWorkspace) -> None:
     assert ml.client.jobs.get(name).status == "Completed"
 
 
-def test_a_job_that_outlives_its_timeout_is_canceled_and_says_so(ml: MlWorkspace) -> None:
+def test_a_job_that_outlives_its_timeout_is_canceled_with_a_message(ml: MlWorkspace) -> None:
     job = command(name=unique("job"), command="sleep 60", environment=ml.environment, compute=ml.compute)
     job.set_limits(timeout=1)
     name = ml.client.jobs.create_or_update(job).name
@@ -238,7 +238,7 @@ def test_a_job_that_outlives_its_timeout_is_canceled_and_says_so(ml: MlWorkspace
     assert "longer than its timeout of 1 s" in error_of_run(ml, name)[1]
 
 
-def test_what_a_command_leaves_running_ends_with_it(ml: MlWorkspace) -> None:
+def test_processes_that_a_command_leaves_running_end_with_it(ml: MlWorkspace) -> None:
     name = submit(ml, "sleep 300 & echo child=$!")
 
     assert ml.finished(name).status == "Completed"
@@ -393,7 +393,7 @@ def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) 
         ),
     ],
 )
-def test_what_azure_ml_would_not_take_is_refused_by_name(
+def test_settings_that_azure_ml_refuses_are_refused_by_name(
     ml: MlWorkspace, change: dict[str, object], status: int, said: str
 ) -> None:
     actual_status, code_, message = refused(ml, job_body(ml, "true", **change))
@@ -505,7 +505,7 @@ def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
     assert ml.finished(second).status == "Completed"
 
 
-def test_a_job_without_a_compute_runs_as_the_one_who_submitted_it(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_a_job_without_a_compute_runs_as_its_submitter(ml: MlWorkspace, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("mine")
 
     name = submit(
@@ -535,7 +535,7 @@ def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their
     assert ml.finished(again).status == "Completed"
 
 
-def test_stopping_localcloud_lets_running_commands_clean_up_as_who_they_are(
+def test_stopping_localcloud_lets_running_commands_clean_up_with_their_identity(
     ml: MlWorkspace, cloud: Cloud, tmp_path: Path
 ) -> None:
     source = code(

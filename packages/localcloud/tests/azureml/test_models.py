@@ -101,7 +101,7 @@ def test_the_job_s_model_is_registered_again_by_azure_ml_and_loaded_by_mlflow(
     assert "predicted [3.0]" in log_of(ml, job)
 
 
-def test_a_local_folder_becomes_a_version_and_its_files_are_those_that_mlflow_gives(
+def test_a_local_folder_becomes_a_version_whose_files_mlflow_downloads(
     ml: MlWorkspace, registry: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "files").mkdir()
@@ -201,7 +201,7 @@ def test_a_model_that_cannot_be_is_refused(
     assert name not in {model.name for model in ml.client.models.list()}
 
 
-def test_what_is_deleted_on_one_side_is_gone_on_the_other(
+def test_a_model_deleted_on_one_side_is_gone_on_the_other(
     ml: MlWorkspace, registry: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("a")

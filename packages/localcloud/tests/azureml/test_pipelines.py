@@ -90,7 +90,7 @@ def test_steps_without_order_run_at_once_as_far_as_the_cluster_has_nodes(ml: MlW
     assert set(steps(ml, job.name).values()) == {"Canceled"}
 
 
-def test_a_failing_step_fails_the_pipeline_and_what_waits_for_it_is_not_run(ml: MlWorkspace, step: Component) -> None:
+def test_a_failing_step_fails_the_pipeline_and_its_dependents_do_not_run(ml: MlWorkspace, step: Component) -> None:
     @pipeline(default_compute="cpu")
     def breaks() -> None:
         bad = step(word="boom")
@@ -192,7 +192,7 @@ def test_literals_reach_the_command_by_their_types_and_optional_parts_go(ml: MlW
     assert log_of(ml, child.name).strip() == "text=hello-you count=3 share=0.25 flag=True kind=a"
 
 
-def test_an_output_goes_where_the_pipeline_asks_for(ml: MlWorkspace, step: Component) -> None:
+def test_an_output_is_written_to_the_pipeline_s_path(ml: MlWorkspace, step: Component) -> None:
     place = f"azureml://datastores/workspaceblobstore/paths/asked/{unique('p')}/${{{{name}}}}/"
 
     @pipeline(default_compute="cpu")

@@ -59,7 +59,7 @@ def _model(ml: MlWorkspace, folder: Path, version: str = "1") -> Model:
     )
 
 
-def test_a_shared_model_is_found_and_downloaded_with_its_tags(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
+def test_a_shared_model_is_listed_and_downloaded_with_its_tags(ml: MlWorkspace, registry: str, tmp_path: Path) -> None:
     model = _model(ml, tmp_path)
     name = registry.rsplit("/", 1)[-1]
     shared = ml.client.models.share(

@@ -30,7 +30,7 @@ def _beside(ml: MlWorkspace, name: str) -> str:
     return f"{ml.group}/providers/Microsoft.MachineLearningServices/workspaces/{name}"
 
 
-def test_the_client_reads_a_workspace_with_what_it_needs_to_go_on(ml: MlWorkspace) -> None:
+def test_the_client_reads_a_workspace_with_the_addresses_it_needs(ml: MlWorkspace) -> None:
     shown = ml.client.workspaces.get(ml.name)
     assert shown.discovery_url == "https://westeurope.api.azureml.ms/discovery"
     assert shown.mlflow_tracking_uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{ml.id}"
@@ -38,7 +38,7 @@ def test_the_client_reads_a_workspace_with_what_it_needs_to_go_on(ml: MlWorkspac
     assert shown.name in {workspace.name for workspace in ml.client.workspaces.list()}
 
 
-def test_the_services_of_a_region_are_found_by_its_discovery_address(ml: MlWorkspace) -> None:
+def test_the_discovery_address_lists_the_services_of_a_region(ml: MlWorkspace) -> None:
     addresses = requests.get("https://westeurope.api.azureml.ms/discovery", timeout=30).json()
     assert addresses["api"] == addresses["history"] == ml.data_plane
 

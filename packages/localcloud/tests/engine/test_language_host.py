@@ -92,7 +92,7 @@ def test_a_program_registers_its_resources_and_outputs(pulumi: Pulumi, program: 
     assert f"executable='{sys.executable}'" in about
 
 
-def test_debug_messages_arrive_in_their_order_when_they_are_asked_for(
+def test_debug_messages_arrive_in_their_order_with_the_debug_option(
     pulumi: Pulumi, program: Callable[..., Path]
 ) -> None:
     folder = program(

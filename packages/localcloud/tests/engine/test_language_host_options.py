@@ -68,7 +68,7 @@ def test_python_versions_become_the_engine_s(version: str, expected: str) -> Non
     assert inspect_environment.semver(version) == expected
 
 
-def test_the_installed_providers_are_what_a_program_needs() -> None:
+def test_the_plugins_of_a_program_are_the_installed_providers() -> None:
     script = Path(inspect_environment.__file__)
     answer = subprocess.run([sys.executable, script, "plugins"], capture_output=True, text=True, check=True)
     providers = json.loads(answer.stdout)
@@ -77,7 +77,7 @@ def test_the_installed_providers_are_what_a_program_needs() -> None:
     assert all(each["version"].startswith("v") for each in providers)
 
 
-def test_dependencies_leave_out_what_others_require() -> None:
+def test_dependencies_leave_out_indirect_ones() -> None:
     every = {each["name"].lower() for each in inspect_environment.distributions(transitive=True)}
     direct = {each["name"].lower() for each in inspect_environment.distributions(transitive=False)}
     assert direct < every

@@ -22,7 +22,7 @@ def test_installs_leave_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest.
     assert os.environ["https_proxy"] == "http://proxy.example:3128"
 
 
-def test_a_failure_is_told_in_one_message_and_the_exit_code(tmp_path: Path) -> None:
+def test_a_failure_is_one_message_and_the_exit_code(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
     done = subprocess.run(

@@ -49,7 +49,7 @@ def test_the_pins_are_read_from_the_files_beside() -> None:
     assert pinned("java").startswith("21."), "Spark 4.0 runs on Java 17 and 21 only"
 
 
-def test_nothing_on_path_is_nothing_found(path: Path) -> None:
+def test_an_empty_path_has_no_tools(path: Path) -> None:
     assert probes.find_pulumi() is probes.find_java() is probes.find_node() is probes.find_go() is None
     assert probes.find_npm() is None
 
@@ -93,7 +93,7 @@ def test_only_the_java_that_spark_supports_is_taken(path: Path, tmp_path: Path, 
     assert probes.find_java() == (probes.Found(home, version) if taken else None)
 
 
-def test_java_home_is_asked_before_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_home_comes_before_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, version in (("first", "21.0.1"), ("second", "17.0.1")):
         home = tmp_path / name
         script(home / "bin", "java", f"printf 'java.home = {home}\\njava.version = {version}\\n' >&2")
@@ -109,7 +109,7 @@ def test_node_is_known_by_its_real_program(path: Path) -> None:
     assert probes.find_node() is None
 
 
-def test_go_must_be_as_new_as_the_module_asks(path: Path) -> None:
+def test_go_must_be_as_new_as_the_module_requires(path: Path) -> None:
     program = script(path, "go", "echo go1.99.0")
     assert probes.find_go() == probes.Found(program, "1.99.0")
     script(path, "go", "echo go1.20.0")

@@ -66,7 +66,7 @@ def test_a_package_that_cannot_be_installed_fails_with_uv_s_own_lines_and_leaves
     assert not [entry for entry in (tmp_path / "cache" / "environments").iterdir() if entry.is_dir()]
 
 
-def test_what_a_killed_build_left_is_built_again(tmp_path: Path, greeting: str) -> None:
+def test_an_environment_of_a_killed_build_is_built_again(tmp_path: Path, greeting: str) -> None:
     home = ensure(tmp_path, greeting)
     (home / "built").unlink()
     (home / "half").touch()
@@ -87,7 +87,7 @@ def test_an_environment_into_which_a_job_installed_something_is_built_again(tmp_
     assert output(home, "import greeting; print(greeting.TEXT)") == "hello"
 
 
-def test_what_is_long_unused_is_deleted_and_what_is_in_use_stays(tmp_path: Path, greeting: str) -> None:
+def test_environments_unused_for_long_are_deleted_and_those_in_use_stay(tmp_path: Path, greeting: str) -> None:
     old, recent = ensure(tmp_path, greeting), ensure(tmp_path, f"# another\n{greeting}")
     month_ago = time.time() - 30 * 24 * 3600
     os.utime(old / "built", (month_ago, month_ago))

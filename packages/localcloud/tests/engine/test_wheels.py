@@ -56,13 +56,13 @@ def test_azurite_runs_on_the_node_wheel(toolchain: Toolchain) -> None:
     assert shown.stdout.strip() == azurite_version()
 
 
-def test_the_found_tools_run(toolchain: Toolchain) -> None:
+def test_the_tools_run(toolchain: Toolchain) -> None:
     assert subprocess.run([*toolchain.azurite_blob, "--version"], check=True, capture_output=True).returncode == 0
     assert subprocess.run([toolchain.pulumi, "version"], check=True, capture_output=True).returncode == 0
     assert (toolchain.java_home / "bin" / "java").is_file()
 
 
-def test_what_was_installed_is_found_until_something_changes(
+def test_installed_tools_are_reused_until_something_changes(
     toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCALCLOUD_HOME", str(toolchain.pulumi_home.parent))

@@ -82,7 +82,7 @@ def _assertion(issuer: str, kid: str = "one", key: Any = _KEY, **claims: Any) ->
     return jwt.encode(whole, key, algorithm="RS256", headers={"kid": kid})
 
 
-def test_the_declared_subject_stands_for_the_secret(parts: tuple[Federation, Principal], issuer: str) -> None:
+def test_a_token_of_the_declared_subject_replaces_the_secret(parts: tuple[Federation, Principal], issuer: str) -> None:
     federation, principal = parts
     federation.check(principal, _assertion(issuer))
 

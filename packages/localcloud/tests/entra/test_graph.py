@@ -16,7 +16,7 @@ def _get(azure: AzureSession, path: str, **query: str) -> requests.Response:
     return requests.get(f"{_GRAPH}{path}", params=query, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
-def test_a_principal_is_found_by_each_of_its_names(azure: AzureSession) -> None:
+def test_a_principal_is_read_by_object_id_and_by_client_id(azure: AzureSession) -> None:
     client_id = os.environ["AZURE_CLIENT_ID"]
     answers: list[Any] = [
         _get(azure, f"/servicePrincipals/{azure.object_id}").json(),
@@ -31,7 +31,7 @@ def test_an_unknown_principal_is_graph_s_404(azure: AzureSession) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "Request_ResourceNotFound")
 
 
-def test_graph_wants_its_own_token_and_says_what_it_does_not_emulate(azure: AzureSession) -> None:
+def test_graph_needs_its_own_token_and_answers_501_to_other_operations(azure: AzureSession) -> None:
     token = azure.credential.get_token("https://management.azure.com/.default").token
     wrong = requests.get(f"{_GRAPH}/servicePrincipals", headers={"Authorization": f"Bearer {token}"}, timeout=30)
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")

@@ -63,7 +63,7 @@ def test_azure_identity_gets_tokens_of_the_job_s_identity(workload: Workload) ->
         assert token.expires_on == claims["exp"]
 
 
-def test_an_identity_that_was_not_given_is_not_found(workload: Workload) -> None:
+def test_an_identity_that_the_job_does_not_have_is_refused(workload: Workload) -> None:
     with pytest.raises(ClientAuthenticationError, match="may not act as client id"):
         ManagedIdentityCredential(client_id=workload.other.app_id).get_token(_SCOPE)
 

@@ -112,7 +112,7 @@ def _altered(token: str) -> str:
     return f"{head}.{body}.{signature[:-8]}{'A' * 8}"
 
 
-def test_arm_tells_apart_what_is_wrong_with_a_token(azure: AzureSession) -> None:
+def test_arm_has_a_code_for_each_fault_of_a_token(azure: AzureSession) -> None:
     good = azure.credential.get_token("https://management.azure.com/.default").token
     claims: dict[str, Any] = jwt.decode(good, options={"verify_signature": False})
     forged = jwt.encode(claims, "k" * 32, algorithm="HS256")

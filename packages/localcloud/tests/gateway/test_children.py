@@ -54,7 +54,7 @@ def test_a_child_that_dies_is_started_again_and_marked(tmp_path: Path) -> None:
     assert marked(child.mark) is None
 
 
-def test_a_child_that_cannot_start_is_given_up_with_its_own_words(tmp_path: Path) -> None:
+def test_a_child_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None:
     child = _child(tmp_path, "sh", "-c", "echo the disk is full; exit 3")
 
     async def live() -> None:
@@ -69,7 +69,7 @@ def test_a_child_that_cannot_start_is_given_up_with_its_own_words(tmp_path: Path
         asyncio.run(live())
 
 
-def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
+def test_processes_of_a_child_end_with_it(tmp_path: Path) -> None:
     script = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
     child = _child(tmp_path, sys.executable, "-c", script)
 

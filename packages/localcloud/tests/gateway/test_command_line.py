@@ -75,7 +75,7 @@ def test_everything_listens_on_the_loopback_interface_alone(cloud: Cloud) -> Non
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-def test_never_started_is_said_and_fails(fresh: Cloud) -> None:
+def test_commands_on_a_home_that_was_never_started_fail(fresh: Cloud) -> None:
     environment = fresh.command("env")
     assert (environment.returncode, environment.stdout) == (1, ""), "eval must get nothing"
     assert f"localcloud was never started in {fresh.settings.home}" in environment.stderr
@@ -108,7 +108,7 @@ def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own
     assert (own.settings.home / "deployer.json").read_text() == credentials, "nothing is forgotten"
 
 
-def test_starting_what_runs_changes_nothing(own: Cloud) -> None:
+def test_a_second_start_changes_nothing(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     before = instance.running(own.settings)
     answer = own.command("start")
@@ -167,7 +167,7 @@ def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:
     assert _blob(own, "download_blob().readall()") == "b'kept'", "the last write before the stop is there"
 
 
-def test_a_localcloud_on_other_ports_is_found_by_its_home(own: Cloud) -> None:
+def test_commands_read_the_ports_from_the_home(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     answer = own.command("status", LOCALCLOUD_PORT="")
     assert answer.returncode == 0 and f"runs at {own.settings.gateway_url}" in answer.stdout
@@ -195,7 +195,7 @@ def test_env_in_its_own_shell_prints_the_same(cloud: Cloud) -> None:
     assert cloud.command("env", **variables).stdout == printed
 
 
-def test_a_port_in_use_is_named_with_who_holds_it(fresh: Cloud) -> None:
+def test_a_port_in_use_is_named_with_its_process(fresh: Cloud) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", fresh.settings.mlflow_port))
         taken.listen()

@@ -40,7 +40,7 @@ def test_a_host_is_one_service(host: str, service: Service | None) -> None:
     assert service_of(host) is service
 
 
-def test_an_unknown_host_is_told_so(cloud: Cloud) -> None:
+def test_an_unknown_host_gets_404(cloud: Cloud) -> None:
     answer = requests.get(
         cloud.settings.gateway_url,
         headers={"Host": "pypi.org"}, verify=cloud.environment["SSL_CERT_FILE"], timeout=10,

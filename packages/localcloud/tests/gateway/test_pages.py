@@ -221,7 +221,7 @@ def test_open_prints_no_link_where_logs_keep_it(cloud: Cloud, variable: str) -> 
     assert f"{variable} is set" in done.stderr
 
 
-def test_open_says_how_to_start_a_localcloud_that_does_not_run(cloud: Cloud, tmp_path: object) -> None:
+def test_open_names_the_command_that_starts_localcloud(cloud: Cloud, tmp_path: object) -> None:
     done = cloud.command("open", **_PERSON, LOCALCLOUD_HOME=f"{tmp_path}/nothing")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -289,7 +289,7 @@ def _mlflow(cloud: Cloud) -> int:
         ("/%5Flocalcloud/mlflow/health", 400),
     ],
 )
-def test_what_the_mlflow_server_has_for_the_gateway_is_not_reached_through_it(
+def test_operations_for_the_gateway_alone_are_not_reached_through_it(
     cloud: Cloud, azure: AzureSession, path: str, status: int
 ) -> None:
     host = f"localhost:{cloud.settings.gateway_port}"
@@ -310,7 +310,7 @@ def test_mlflow_s_client_of_a_fresh_shell_writes_reads_and_deletes(cloud: Cloud,
     assert client.get_run(run.info.run_id).info.lifecycle_stage == "deleted"
 
 
-def test_mlflow_s_client_without_the_token_is_told_what_to_do(
+def test_mlflow_s_client_without_the_token_gets_a_message_that_names_make_open(
     cloud: Cloud, azure: AzureSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)

@@ -42,7 +42,7 @@ def test_other_hosts_are_tunnelled_untouched(cloud: Cloud) -> None:
                 assert client.recv(100) == b"pong"
 
 
-def test_what_cannot_be_reached_is_a_502_that_names_it(cloud: Cloud) -> None:
+def test_an_unreachable_target_gets_a_502_that_names_it(cloud: Cloud) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         answer = _connect(cloud.settings.proxy_port, f"127.0.0.1:{closed.getsockname()[1]}")
@@ -57,13 +57,13 @@ def test_plain_requests_are_refused_with_how_to_use_it(cloud: Cloud) -> None:
     assert answer.status_code == 405 and "HTTPS_PROXY" in answer.text
 
 
-def test_azure_s_hosts_that_are_not_emulated_say_so(azure: AzureSession) -> None:
+def test_azure_s_hosts_that_are_not_emulated_answer_501(azure: AzureSession) -> None:
     answer = requests.get("https://st.queue.core.windows.net/messages", timeout=10)
     assert answer.status_code == 501
     assert "GET https://st.queue.core.windows.net/messages" in answer.json()["error"]["message"]
 
 
-def test_the_machine_s_own_proxy_takes_what_is_outside(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_hosts_are_reached_through_the_machine_s_own_proxy(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The running localcloud's proxy plays the machine's: it reaches management.azure.com."""
     settings = replace(cloud.settings, port=free_port())
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{cloud.settings.proxy_port}")

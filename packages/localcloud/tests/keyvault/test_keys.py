@@ -62,7 +62,7 @@ def test_without_a_role_the_key_is_closed_to_its_maker(azure: AzureSession, vaul
     assert caught.value.status_code == 403 and "vaults/keys/read" in str(caught.value.message)
 
 
-def test_what_the_key_encrypts_wraps_and_signs_only_it_opens(azure: AzureSession, vault: str) -> None:
+def test_a_key_decrypts_unwraps_and_verifies_its_own_results_alone(azure: AzureSession, vault: str) -> None:
     azure.assign(vault, OFFICER, azure.object_id)
     client = _client(azure, vault)
     key = client.create_rsa_key("own", size=2048)
@@ -97,7 +97,9 @@ def test_crypto_users_use_keys_and_do_not_make_them(azure: AzureSession, vault: 
     assert caught.value.status_code == 403 and "vaults/keys/create/action" in str(caught.value.message)
 
 
-def test_a_new_version_is_current_and_the_old_one_still_opens_what_it_closed(azure: AzureSession, vault: str) -> None:
+def test_a_new_version_is_current_and_the_old_one_still_decrypts_its_own_results(
+    azure: AzureSession, vault: str
+) -> None:
     azure.assign(vault, OFFICER, azure.object_id)
     client = _client(azure, vault)
     first = client.create_rsa_key("turning")

@@ -94,7 +94,7 @@ def test_an_action_group_that_reaches_nobody_is_refused(
     assert answer.status_code == 400 and said in answer.json()["error"]["message"]
 
 
-def test_a_query_rule_needs_a_query_and_where_to_ask_it(azure: AzureSession, group: str) -> None:
+def test_a_query_rule_needs_a_query_and_a_scope(azure: AzureSession, group: str) -> None:
     workspace = f"{group}/providers/Microsoft.OperationalInsights/workspaces/{unique('log-')}"
     azure.put(workspace, "2023-09-01", {"location": REGION})
     condition = {"query": "DatabricksJobs", "timeAggregation": "Count", "operator": "GreaterThan", "threshold": 0}

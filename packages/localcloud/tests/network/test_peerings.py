@@ -75,9 +75,7 @@ def test_two_networks_are_peered_once_and_a_peering_keeps_its_remote(azure: Azur
     assert error_of(missing)[:2] == (400, "InvalidResourceReference")
 
 
-def test_who_has_no_right_on_the_other_network_does_not_peer_with_it(
-    azure: AzureSession, cloud: Any, group: str
-) -> None:
+def test_peering_needs_a_right_on_the_other_network(azure: AzureSession, cloud: Any, group: str) -> None:
     network, remote = make_network(azure, group), make_network(azure, group, space="10.30.0.0/16")
     path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id')}"
     identity = azure.put(path, "2023-01-31", {"location": REGION})["properties"]["principalId"]

@@ -33,7 +33,7 @@ def test_a_name_that_is_left_out_is_made_up_and_kept(azure_native: Plugin, group
     assert again["accountName"] == first["accountName"]
 
 
-def test_what_a_type_does_not_have_or_lacks_is_refused_by_path(azure_native: Plugin, group_name: str) -> None:
+def test_unknown_and_missing_properties_are_refused_by_path(azure_native: Plugin, group_name: str) -> None:
     wrong = account(group_name, "stx", minimumTls="TLS1_2", networkRuleSet={"defaultAction": "Deny", "ips": []})
     wrong["sku"] = {"tier": "Standard"}
     wrong["allowSharedKeyAccess"] = "no"
@@ -84,7 +84,7 @@ def test_straight_after_its_creation_nothing_differs(azure_native: Plugin, group
     assert azure_native.diff(ACCOUNT, refreshed, inputs | {"location": "westeurope"}).changes == 1, "DIFF_NONE"
 
 
-def test_drift_shows_in_what_the_program_declares(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+def test_drift_shows_in_declared_properties(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"kept": "1", "taken": "2"}, minimumTlsVersion="TLS1_2")
     made = azure_native.create(ACCOUNT, inputs)
     body = azure.arm("GET", made.id, VERSION).json()
@@ -112,7 +112,9 @@ def test_drift_shows_in_what_the_program_declares(azure_native: Plugin, azure: A
         ({"accountName": "another"}, ["accountName"]),
     ],
 )
-def test_what_cannot_change_replaces(azure_native: Plugin, group_name: str, change: Plain, replaced: list[str]) -> None:
+def test_a_change_of_an_immutable_property_replaces(
+    azure_native: Plugin, group_name: str, change: Plain, replaced: list[str]
+) -> None:
     inputs = account(group_name, "stdiff")
     made = azure_native.create(ACCOUNT, inputs, preview=True)
 
@@ -158,7 +160,7 @@ def test_a_value_that_the_sdk_does_not_document_is_refused(
     assert reason.startswith(f"'{path}' should be one of {allowed}")
 
 
-def test_a_preview_knows_what_the_program_says_and_no_more(azure_native: Plugin, group_name: str) -> None:
+def test_a_preview_knows_the_declared_inputs_alone(azure_native: Plugin, group_name: str) -> None:
     made = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
 
     assert made.id == ""
@@ -177,7 +179,7 @@ def test_another_s_resource_is_not_taken_over(azure_native: Plugin, azure: Azure
     assert str(refused.value) == f"cannot create already existing resource '{made.id}'"
 
 
-def test_what_a_killed_run_left_behind_is_taken_up(azure_native: Plugin, group_name: str) -> None:
+def test_a_resource_of_a_killed_run_is_taken_over(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"owner": "me"})
     made = azure_native.create(ACCOUNT, inputs)
 
@@ -205,7 +207,7 @@ def test_an_import_takes_no_id_of_another_type(azure_native: Plugin, group: str)
         azure_native.read(IDENTITY, f"{group}/providers/Microsoft.Storage/storageAccounts/some")
 
 
-def test_what_was_deleted_elsewhere_is_gone_and_deleting_it_is_no_error(
+def test_a_resource_deleted_elsewhere_reads_as_gone_and_deletes_without_error(
     azure_native: Plugin, azure: AzureSession, group_name: str
 ) -> None:
     inputs = {"resourceName": "id-gone", "resourceGroupName": group_name, "location": "westeurope"}
@@ -234,7 +236,7 @@ def test_a_child_that_is_always_there_is_set_and_left(
     assert azure.arm("GET", made.id, VERSION).status_code == 200
 
 
-def test_azure_s_refusals_are_told_with_status_code_and_message(azure_native: Plugin, group_name: str) -> None:
+def test_azure_s_refusals_are_reported_with_status_code_and_message(azure_native: Plugin, group_name: str) -> None:
     with pytest.raises(Refused) as refused:
         azure_native.create(ACCOUNT, account(group_name, "NotAName"))
 
@@ -288,7 +290,7 @@ def test_tokens_are_secrets(azure_native: Plugin) -> None:
     assert isinstance(azure_native.invoke("azure-native:authorization:getClientToken")["token"], Secret)
 
 
-def test_resources_of_others_can_be_looked_up(azure_native: Plugin, group_name: str) -> None:
+def test_existing_resources_can_be_read(azure_native: Plugin, group_name: str) -> None:
     group = azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName=group_name)
 
     assert group["location"] == "westeurope"
@@ -303,7 +305,7 @@ def test_types_and_functions_that_are_not_in_the_table_are_refused_by_name(azure
         azure_native.invoke("azure-native:sql:getServer")
 
 
-def test_a_key_is_deleted_by_its_vault_for_those_who_may(
+def test_deleting_a_key_needs_a_role_on_its_vault(
     azure: AzureSession, azure_native: Plugin, group_name: str, group: str
 ) -> None:
     name = unique("kv-")
@@ -324,7 +326,7 @@ def test_a_key_is_deleted_by_its_vault_for_those_who_may(
     assert azure.arm("GET", f"{vault}/keys/pulumi", "2024-11-01").status_code == 404
 
 
-def test_what_azure_fills_in_by_itself_may_be_left_out_of_the_program(azure_native: Plugin, group_name: str) -> None:
+def test_properties_that_azure_fills_in_may_be_left_out_of_the_program(azure_native: Plugin, group_name: str) -> None:
     """An imported workspace has it among its inputs."""
     token = "azure-native:machinelearningservices:Workspace"
     inputs = {"resourceGroupName": group_name, "workspaceName": "aml-diff", "location": "westeurope"}

@@ -99,7 +99,7 @@ def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[Made, Plain]) -> 
     assert seen == inputs | {"idleInstanceAutoterminationMinutes": 45}
 
 
-def test_what_is_gone_reads_as_gone_and_deletes_without_error(databricks: Plugin) -> None:
+def test_a_deleted_resource_reads_as_gone_and_deletes_without_error(databricks: Plugin) -> None:
     made = databricks.create(POOL, pool_inputs())
     databricks.delete(POOL, made)
 
@@ -107,7 +107,7 @@ def test_what_is_gone_reads_as_gone_and_deletes_without_error(databricks: Plugin
     databricks.delete(POOL, made)
 
 
-def test_the_service_s_refusals_are_told_with_their_code(databricks: Plugin) -> None:
+def test_the_service_s_refusals_are_reported_with_their_code(databricks: Plugin) -> None:
     with pytest.raises(Refused, match=r"^INVALID_PARAMETER_VALUE: "):
         databricks.create(POOL, pool_inputs(nodeTypeId="Standard_Nonsense"))
 
@@ -240,7 +240,7 @@ def test_a_job_keeps_its_tasks_and_their_order(databricks: Plugin, pool: tuple[M
     assert databricks.read(JOB, made.id, made)[0] is None
 
 
-def test_runtimes_and_node_types_can_be_looked_up(databricks: Plugin) -> None:
+def test_runtimes_and_node_types_can_be_queried(databricks: Plugin) -> None:
     index = "databricks:index"
 
     version = databricks.invoke(f"{index}/getSparkVersion:getSparkVersion", longTermSupport=True)
@@ -259,7 +259,7 @@ def test_the_sign_in_is_known_to_programs(databricks: Plugin) -> None:
     assert me["workspaceUrl"].startswith("https://adb-")
 
 
-def test_what_the_workspace_does_not_have_is_said_by_it(databricks: Plugin) -> None:
+def test_an_operation_that_the_workspace_lacks_is_reported_with_its_message(databricks: Plugin) -> None:
     grants = [{"principal": "account users", "privileges": ["SELECT"]}]
     with pytest.raises(Refused, match=r"^NOT_IMPLEMENTED: .*Unity Catalog's privileges on a share"):
         databricks.create("databricks:index/grants:Grants", {"share": "models", "grants": grants})
@@ -361,7 +361,7 @@ def test_the_vendor_s_provider_refuses_it_before_it_sends_anything(
     assert said.startswith(reason)
 
 
-def test_what_is_not_known_yet_is_not_refused(databricks: Plugin) -> None:
+def test_values_that_a_preview_does_not_know_are_not_refused(databricks: Plugin) -> None:
     inputs = {
         "instancePoolId": UNKNOWN,
         "accessControls": [{"servicePrincipalName": UNKNOWN, "permissionLevel": UNKNOWN}],

@@ -133,7 +133,7 @@ def test_a_program_goes_through_its_life(stack: Stack, azure: AzureSession) -> N
     assert azure.arm("GET", identity, "2023-01-31").json()["tags"] == {"team": "two"}
 
 
-def test_a_refused_resource_is_named_and_the_exit_code_says_so(stack: Stack) -> None:
+def test_a_refused_resource_is_named_with_a_failing_exit_code(stack: Stack) -> None:
     kept = stack.settings["account"]
     stack.set(account="Not_A_Name")
 

@@ -48,7 +48,7 @@ def test_throttling_and_short_outages_are_waited_out(
     assert made.outputs["name"] == inputs["accountName"]
 
 
-def test_an_operation_that_fails_is_told_and_may_be_tried_again(
+def test_a_failed_operation_is_reported_and_may_be_tried_again(
     azure_native: Plugin, group_name: str, fault: Callable[..., None]
 ) -> None:
     inputs = account(group_name)
@@ -61,7 +61,7 @@ def test_an_operation_that_fails_is_told_and_may_be_tried_again(
     assert made.outputs["provisioningState"] == "Succeeded"
 
 
-def test_a_missing_right_is_told_at_once(azure_native: Plugin, group_name: str, fault: Callable[..., None]) -> None:
+def test_a_missing_right_is_reported_at_once(azure_native: Plugin, group_name: str, fault: Callable[..., None]) -> None:
     inputs = account(group_name)
     fault(path=f"*{inputs['accountName']}", method="PUT", status=403, code="AuthorizationFailed")
 
@@ -88,7 +88,7 @@ def test_a_conflict_that_is_answered_directly_is_waited_out(
         {"operation": True, "code": "StorageAccountOperationInProgress"},
     ],
 )
-def test_other_conflicts_and_those_inside_an_operation_are_told_at_once(
+def test_other_conflicts_and_those_inside_an_operation_are_reported_at_once(
     azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
 ) -> None:
     """As the vendor's provider does: it repeats direct answers with two codes, and nothing that was accepted."""

@@ -111,7 +111,9 @@ def test_a_schema_and_a_volume(stage: Stage, catalog: tuple[Made, Plain]) -> Non
     assert stage.plugin.read(SCHEMA, schema.id, schema)[0] is None
 
 
-def test_what_a_killed_run_made_is_taken_over_and_another_s_is_not(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_resources_of_a_killed_run_are_taken_over_and_those_of_others_are_not(
+    stage: Stage, catalog: tuple[Made, Plain]
+) -> None:
     made, inputs = catalog
     assert stage.plugin.create(CATALOG, inputs).id == made.id
     with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{made.id}' already exists"):
@@ -138,7 +140,7 @@ def test_another_metastore_than_the_workspace_s_is_refused(stage: Stage) -> None
     stage.plugin.delete(LOCATION, made)
 
 
-def test_grants_are_what_they_say_and_nothing_else(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     me = str(stage.client.current_user.me().user_name)
     arguments = {"catalog": catalog[0].id, "grants": [
         {"principal": "account users", "privileges": ["use catalog", "BROWSE"]},
@@ -171,7 +173,7 @@ def test_grants_name_one_object(stage: Stage) -> None:
         stage.plugin.create(GRANTS, {"catalog": "a", "schema": "a.b", "grants": grants})
 
 
-def test_the_service_s_refusals_are_told(stage: Stage) -> None:
+def test_the_service_s_refusals_are_reported(stage: Stage) -> None:
     with pytest.raises(Refused, match=r"^INVALID_PARAMETER_VALUE: No parent external location found for path"):
         stage.plugin.create(CATALOG, {"name": unique("cat"), "storageRoot": "abfss://c@nowhere.dfs.core.windows.net/"})
     with pytest.raises(Refused, match=r"^PERMISSION_DENIED: .*does not have READ permissions on url"):

@@ -51,7 +51,7 @@ def test_a_file_is_written_in_parts_read_in_ranges_and_shown(lake: Lake) -> None
     assert file.get_file_properties().content_settings.cache_control == "no-store"
 
 
-def test_what_was_appended_and_never_flushed_is_no_part_of_the_next_file(lake: Lake) -> None:
+def test_appended_bytes_that_were_never_flushed_are_no_part_of_the_next_file(lake: Lake) -> None:
     file = lake.data.get_file_client("f")
     file.create_file()
     file.append_data(b"stale", 0)
@@ -67,7 +67,7 @@ def test_what_was_appended_and_never_flushed_is_no_part_of_the_next_file(lake: L
     assert file.download_file().readall() == b"all new"
 
 
-def test_only_what_is_there_takes_data_and_only_files(lake: Lake) -> None:
+def test_only_existing_files_take_data(lake: Lake) -> None:
     assert _code(lambda: lake.data.get_file_client("none").append_data(b"1", 0)) == (404, "PathNotFound")
     lake.data.create_directory("d")
     assert _code(lambda: lake.data.get_file_client("d").append_data(b"1", 0)) == (409, "PathConflict")
@@ -119,7 +119,7 @@ def test_directories_have_parents_and_show_at_the_blob_endpoint_as_on_azure(lake
     )
 
 
-def test_deleting_asks_for_recursion_and_takes_all_below(lake: Lake) -> None:
+def test_deleting_a_directory_needs_recursion_and_deletes_its_content(lake: Lake) -> None:
     for name in ("d/e/f", "d/g", "de"):
         lake.data.get_file_client(name).create_file()
     assert refusal(lake.ask("DELETE", "/data/d")) == (409, "DirectoryNotEmpty")
@@ -211,7 +211,7 @@ def test_a_leased_file_is_its_holders(lake: Lake) -> None:
         ("PUT", f"/data/{'x' * 1025}?resource=file", {}, (400, "OutOfRangeInput")),
     ],
 )
-def test_bad_requests_are_told_apart(
+def test_bad_requests_get_their_own_codes(
     lake: Lake, method: str, path: str, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
     assert refusal(lake.ask(method, path, headers)) == expected

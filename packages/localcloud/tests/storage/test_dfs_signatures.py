@@ -57,7 +57,7 @@ def ask(lake: Lake, method: str, path: str, sas: str, **headers: str) -> request
     return requests.request(method, joined, headers=named, timeout=60)
 
 
-def test_a_directory_s_sas_opens_it_and_what_is_below(lake: Lake) -> None:
+def test_a_directory_s_sas_opens_the_directory_and_its_content(lake: Lake) -> None:
     sas = directory_sas(lake, "open")
     client = DataLakeServiceClient(lake.url, credential=sas, retry_total=0).get_file_system_client("data")
     assert ask(lake, "GET", "/data/open/deep/a", sas).content == b"text"  # the client reads at the blob endpoint

@@ -55,7 +55,7 @@ def test_another_filesystem_has_turns_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("waits", ["for a reader", "for a change"])
-def test_who_goes_away_while_waiting_holds_up_nobody(waits: str) -> None:
+def test_a_caller_that_leaves_while_waiting_delays_no_other(waits: str) -> None:
     async def run() -> list[str]:
         turns, seen = Turns(), list[str]()
         first = _read(turns, seen, "first") if waits == "for a reader" else _change(turns, seen, "first")

@@ -167,7 +167,7 @@ def test_containers_made_on_either_side_show_on_both(azure: AzureSession, accoun
     assert error_of(invalid)[:2] == (400, "ContainerInvalidName")
 
 
-def test_anonymous_and_unknown_are_told_apart(azure: AzureSession, account: str) -> None:
+def test_anonymous_and_unknown_callers_get_different_codes(azure: AzureSession, account: str) -> None:
     with pytest.raises(HttpResponseError) as anonymous:
         BlobServiceClient(_url(account)).get_container_client("data").download_blob("a")
     assert (anonymous.value.status_code, code_of(anonymous.value)) == (401, "NoAuthenticationInformation")
@@ -190,7 +190,7 @@ def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account:
     assert (caught.value.status_code, code_of(caught.value)) == (403, "AuthorizationFailure")
 
 
-def test_a_parameter_given_twice_is_refused(azure: AzureSession, account: str) -> None:
+def test_a_repeated_parameter_is_refused(azure: AzureSession, account: str) -> None:
     answer = requests.get(f"{_url(account)}/data/a?sig=a&skoid=b&skoid=c", timeout=30)
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidQueryParameterValue")
     assert "skoid is given more than once" in answer.text
@@ -220,7 +220,7 @@ def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: Azure
     assert [len(blob.name) for blob in data.list_blobs()] == [1024]
 
 
-def test_a_batch_deletes_what_its_caller_may_and_answers_for_each(azure: AzureSession, account: str) -> None:
+def test_a_batch_deletes_the_blobs_that_its_caller_may_and_answers_for_each(azure: AzureSession, account: str) -> None:
     assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     data = _data(azure, account)
     for name in ("a", "b/ü 1", "c"):
@@ -238,7 +238,7 @@ def test_a_batch_deletes_what_its_caller_may_and_answers_for_each(azure: AzureSe
     assert [blob.name for blob in data.list_blobs()] == ["c"], "a reader deletes nothing, in a batch neither"
 
 
-def test_what_is_no_batch_is_refused(azure: AzureSession, account: str) -> None:
+def test_a_malformed_batch_is_refused(azure: AzureSession, account: str) -> None:
     token = azure.credential.get_token("https://storage.azure.com/.default").token
     headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2023-11-03"}
     for kind, body in (("text/plain", b"x"), ("multipart/mixed; boundary=b", b"--b\r\n\r\nhello\r\n--b--\r\n")):

@@ -7,6 +7,10 @@ POLICY = --policy-pack policy $(addprefix --policy-pack-config ,$(wildcard polic
 CI_REPOSITORY = $(if $(REGISTRY),$$REGISTRY,$(error REGISTRY is not set: make $@ REGISTRY=name.azurecr.io))/dataopsml/ci
 CI_IMAGE = $(CI_REPOSITORY):$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
+ORGANISATION := pipelines/rehearsal/organisation.yml
+# Builds are kept with the localcloud that they are played against, and use the tools that are on this machine.
+PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISATION) --home "$$LOCALCLOUD_HOME/rehearsal" \
+	--cache "$$LOCALCLOUD_CACHE"
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
@@ -82,8 +86,8 @@ test-report: tools .venv/development ## tests of one tier with results and cover
 	--cov-report="xml:$(BUILD)/coverage-$$TIER.xml"
 
 lint-pipelines: .venv/development
-	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines packages/pipeline-runner/src
-	@$(PYTHON_BIN) -m pipeline_runner check
+	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines
+	@$(BIN)/pipeline-runner check --organisation $(ORGANISATION)
 	@$(BIN)/shellcheck pipelines/session.sh tools/venv.sh
 	@$(BIN)/hadolint pipelines/ci-image/Dockerfile
 
@@ -106,6 +110,7 @@ verify-azure: .venv/installed ## ask a deployed stack what the code believes of 
 
 rehearse: tools .venv/development ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
 	@$(START)
-	@$(ENTER); python -m pipeline_runner play $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(ENTER); $(PLAY) $(if $(YES),--yes) $(if $(QUIET),--quiet)
 	@$(PYTHON_BIN) -m localcloud.engine
-	@$(ENTER); python -m pipeline_runner next $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@copy="$$($(PYTHON_BIN) -m pipelines.rehearsal.next_commit "$$LOCALCLOUD_HOME/rehearsal/next")"; $(ENTER); \
+	$(PLAY) --repository "$$copy" $(if $(YES),--yes) $(if $(QUIET),--quiet)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
+from pipelines.rehearsal import ORGANISATION
 from tests.e2e.conftest import Machine, Result
 
 STATE = "azblob://state-{}?storage_account=stdataopsmlstate"
@@ -29,9 +32,16 @@ print("SERVING", json.dumps({"default": default, "tags": newest.tags, "run": run
 """
 
 
-def play(machine: Machine, *words: str, verb: str = "play", timeout: float = 900) -> Result:
-    """`python -m pipeline_runner play` in a shell of the machine."""
-    return machine.in_shell(sys.executable, "-m", "pipeline_runner", verb, *words, timeout=timeout)
+def command(machine: Machine, *words: str) -> list[str]:
+    """`pipeline-runner play` as `make rehearse` calls it."""
+    runner = str(Path(sys.executable).with_name("pipeline-runner"))
+    home, cache = str(machine.home / "rehearsal"), os.environ["LOCALCLOUD_CACHE"]
+    return [runner, "play", *words, "--organisation", str(ORGANISATION), "--home", home, "--cache", cache]
+
+
+def play(machine: Machine, *words: str, timeout: float = 900) -> Result:
+    """Play a build in a shell of the machine."""
+    return machine.in_shell(*command(machine, *words), timeout=timeout)
 
 
 def tag_group(machine: Machine, stack: str, owner: str) -> None:

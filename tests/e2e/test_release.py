@@ -15,7 +15,8 @@ import pytest
 from pipeline_runner.workspace import git
 
 from contract.resource_providers import RESOURCE_PROVIDERS
-from tests.e2e.builds import STATE, play, resource_groups, serving
+from pipelines.rehearsal.next_commit import commit_on_top
+from tests.e2e.builds import STATE, command, play, resource_groups, serving
 from tests.e2e.conftest import ROOT, Machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
@@ -75,7 +76,8 @@ def test_a_retraining_that_finds_no_better_model_keeps_the_one_that_serves(cloud
 
 
 def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first: dict[str, Any]) -> None:
-    played = play(cloud, "--yes", *STAGES, verb="next")
+    copy = commit_on_top(ROOT, cloud.home / "rehearsal" / "next")
+    played = play(cloud, "--yes", *STAGES, "--repository", str(copy))
     assert played.code == 0, played.text
     second = serving(cloud, "prod")
     assert second["tags"]["commit"] != first["tags"]["commit"]
@@ -91,8 +93,7 @@ def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first
 
 @pytest.mark.usefixtures("first")
 def test_a_cancelled_build_cancels_its_run(cloud: Machine) -> None:
-    command = (sys.executable, "-m", "pipeline_runner", "play", "--yes", "--stage", "staging")
-    build = cloud.start(*command, env=cloud.shell_environment())
+    build = cloud.start(*command(cloud, "--yes", "--stage", "staging"), env=cloud.shell_environment())
     seen = ""
     for line in build.stdout or ():
         seen += line

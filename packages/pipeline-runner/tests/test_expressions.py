@@ -63,7 +63,7 @@ def test_an_expression_has_the_value_that_azure_pipelines_gives_it(text: str, ex
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("eq(1", "Unexpected end of the expression"),
         ("eq(1,, 2)", "Unexpected ','"),
@@ -77,7 +77,7 @@ def test_an_expression_has_the_value_that_azure_pipelines_gives_it(text: str, ex
         ("format('{1}', 'a')", "has no argument 1"),
     ],
 )
-def test_a_bad_expression_is_refused_with_what_is_wrong(text: str, said: str) -> None:
+def test_a_bad_expression_is_refused_with_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         value(text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pipeline_runner import model
 from pipeline_runner.checks import Approvals, Check, exclusive
-from pipeline_runner.errors import PipelineError, RehearsalError
+from pipeline_runner.errors import PipelineError, RunnerError
 from pipeline_runner.player import Player, Setting
 from pipeline_runner.records import Record
 from pipeline_runner.results import Result
@@ -26,9 +26,9 @@ class Outcome:
 
     @property
     def results(self) -> dict[str, str]:
-        """By stage, and by "stage/job"."""
-        found = {record.title: str(record.result) for record in self.records}
-        return found | {f"{one.title}/{job.title}": str(job.result) for one in self.records for job in one.parts}
+        """Results by stage, and by "stage/job"."""
+        stages = {stage.title: str(stage.result) for stage in self.records}
+        return stages | {f"{stage.title}/{job.title}": str(job.result) for stage in self.records for job in stage.parts}
 
     def note(self, stage: str) -> str:
         return next(record.note for record in self.records if record.title == stage)
@@ -51,16 +51,16 @@ def play(tmp_path: Path) -> Play:
             tmp_path / "home", changes.pop("build", 1), repository, git("rev-parse", "HEAD", cwd=repository)
         )
         workspace.artifacts.mkdir(parents=True)
-        given: dict[str, Any] = {
+        setting: dict[str, Any] = {
             "groups": {"g": {"NAME": "of the group"}}, "environments": {"e": Check(), "gated": Check(approval=True)},
             "connect": lambda name: {"servicePrincipalId": f"id of {name}", "OTHER": "o"},
-            "shell": {"PATH": "/usr/bin:/bin"}, "cache": tmp_path / "cache", "approvals": Approvals(yes=True),
+            "shell": {"PATH": "/usr/bin:/bin"}, "caches": tmp_path / "caches", "approvals": Approvals(yes=True),
         }  # fmt: skip
         pipeline = model.read(yaml.safe_load(dedent(text)))
-        player = Player(pipeline, Setting(**(given | changes)), workspace, {"Build.BuildId": "7"})
+        player = Player(pipeline, Setting(**(setting | changes)), workspace, {"Build.BuildId": "7"})
         records = player.play()
         logs = sorted((workspace.root / "logs").glob("*.log"))
-        return Outcome(records, "".join(one.read_text() for one in logs))
+        return Outcome(records, "".join(log.read_text() for log in logs))
 
     return run
 
@@ -151,7 +151,7 @@ def test_variables_come_from_groups_and_macros_of_unknown_ones_stay(play: Play) 
 def test_a_missing_group_and_a_missing_environment_are_named(play: Play) -> None:
     with pytest.raises(PipelineError, match="Variable group nowhere could not be found"):
         play("{variables: [{group: nowhere}], steps: [{bash: 'true'}]}")
-    with pytest.raises(RehearsalError, match="Environment nowhere of stage __default does not exist"):
+    with pytest.raises(RunnerError, match="Environment nowhere of stage __default does not exist"):
         play(
             "jobs: [{deployment: D, environment: nowhere, strategy: {runOnce: {deploy: {steps: [{bash: x}]}}}}]",
             build=2,
@@ -241,10 +241,10 @@ def test_an_expired_approval_skips_the_stage_and_a_rejected_one_fails_it(play: P
     assert "deployed" not in expired.log + rejected.log
 
 
-def test_an_exclusive_lock_names_who_holds_it(tmp_path: Path) -> None:
+def test_an_exclusive_lock_names_its_holder(tmp_path: Path) -> None:
     with (
         exclusive(tmp_path, "prod", 4, "sequential", 1),
-        pytest.raises(RehearsalError, match=r"exclusive lock of prod is held by build 4 \(process \d+\)"),
+        pytest.raises(RunnerError, match=r"exclusive lock of prod is held by build 4 \(process \d+\)"),
         exclusive(tmp_path, "prod", 5, "sequential", 0.1),
     ):
         raise AssertionError("both hold the lock")
@@ -253,7 +253,7 @@ def test_an_exclusive_lock_names_who_holds_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("stages: [{stage: A, dependsOn: Z, jobs: [{job: J, steps: []}]}]", "Stage A depends on unknown stage Z"),
         ("jobs: [{job: A, dependsOn: B, steps: []}, {job: B, dependsOn: A, steps: []}]", "in a circle"),
@@ -264,7 +264,7 @@ def test_an_exclusive_lock_names_who_holds_it(tmp_path: Path) -> None:
         ("stages: []", "has no stages"),
     ],
 )
-def test_a_pipeline_that_azure_pipelines_would_refuse_is_refused_before_it_starts(text: str, said: str) -> None:
+def test_a_pipeline_that_azure_pipelines_would_refuse_is_refused_before_it_starts(text: str, message: str) -> None:
     with pytest.raises(PipelineError) as caught:
         model.read(yaml.safe_load(text))
-    assert said in str(caught.value)
+    assert message in str(caught.value)

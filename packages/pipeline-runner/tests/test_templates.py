@@ -82,7 +82,7 @@ def test_each_goes_over_lists_and_objects_and_insert_merges(files: Files) -> Non
     assert steps[2]["env"] == {"X_ONE": "1", "X_TWO": "2"}
 
 
-def test_a_template_is_found_beside_the_file_that_names_it_and_gets_typed_parameters(files: Files) -> None:
+def test_a_template_path_is_relative_to_the_file_that_names_it_and_gets_typed_parameters(files: Files) -> None:
     files.write("main.yml", "stages: [{template: t/stage.yml, parameters: {name: dev, deep: 'true'}}]")
     files.write(
         "t/stage.yml",
@@ -123,7 +123,7 @@ def test_static_variables_and_predefined_ones_can_be_seen_while_compiling(files:
 
 
 @pytest.mark.parametrize(
-    ("main", "template", "said"),
+    ("main", "template", "message"),
     [
         (
             "steps: [{template: t.yml}]",
@@ -147,9 +147,9 @@ def test_static_variables_and_predefined_ones_can_be_seen_while_compiling(files:
         ("steps: [{bash: '${{ nothing.x }}'}]", "", "Unrecognized value: 'nothing'"),
     ],
 )
-def test_a_template_that_cannot_be_used_is_refused_by_name(files: Files, main: str, template: str, said: str) -> None:
+def test_an_unusable_template_is_refused_by_name(files: Files, main: str, template: str, message: str) -> None:
     files.write("main.yml", main)
     files.write("t.yml", template or "steps: []")
     with pytest.raises(PipelineError) as caught:
         files.compiled()
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -17,7 +17,7 @@ from localcloud.testing.azure_session import AzureSession, unique
 from localcloud.testing.workspace_session import wait_for
 from pipeline_runner import az
 from pipeline_runner.issuer import AUDIENCE, Issuer
-from pipeline_runner.keeping import session_kept_active
+from pipeline_runner.session_refresh import session_kept_active
 
 from infra.stack_file import ROOT
 

@@ -16,6 +16,8 @@ from pipeline_runner.records import Record
 from pipeline_runner.templates import compile_pipeline
 from pipeline_runner.workspace import Workspace, git
 
+from pipelines.rehearsal import ORGANISATION
+
 ROOT = Path(__file__).resolve().parents[3]
 PREVIEW = "DataOpsML ARM Connection - preview"
 # Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
@@ -92,7 +94,7 @@ class Pipelines:
         """`fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
         `without` takes a variable out of a group."""
         self.builds += 1
-        repository, known = self.folder / "repository", organisation.read()
+        repository, known = self.folder / "repository", organisation.read(ORGANISATION)
         groups = {
             name: dict(values) | {"SUBSCRIPTION_ID": f"subscription of {name}"} for name, values in known.groups.items()
         }
@@ -112,7 +114,7 @@ class Pipelines:
             "MAKE_FAILS": fails, "MAKE_STOPS": stops, "PLAYER": str(os.getpid()),
         }  # fmt: skip
         setting = Setting(
-            groups=groups, environments=known.environments, shell=shell, cache=self.folder / "cache", quiet=True,
+            groups=groups, environments=known.environments, shell=shell, caches=self.folder / "caches", quiet=True,
             connect=lambda name: {"servicePrincipalId": name, "tenantId": "t", "idToken": "i"},
             approvals=approvals or Approvals(yes=True),
         )  # fmt: skip

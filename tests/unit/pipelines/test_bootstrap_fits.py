@@ -7,45 +7,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_runner.checking import WAYS
+from pipeline_runner import organisation
 from pipeline_runner.templates import compile_pipeline
 
 from bootstrap.naming import deployment_environment
 from bootstrap.pipelines import PipelineSpec, specs
+from pipelines.rehearsal import ORGANISATION
 
 ROOT = Path(__file__).resolve().parents[3]
 _CONNECTIONS = {
     "azureSubscription", "containerRegistry", "azureServiceConnection", "serviceConnection", "endpoint", "connection",
 }  # fmt: skip
-_SPECS = {one.path: one for one in specs(("dev", "staging", "prod"))}
+_SPECS = {spec.path: spec for spec in specs(("dev", "staging", "prod"))}
+_STARTS = organisation.read(ORGANISATION).pipelines
 
 
-def _found(node: Any, keys: set[str]) -> Iterator[str]:
+def _texts(node: Any, keys: set[str]) -> Iterator[str]:
     """Texts under these keys, anywhere."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key in keys and isinstance(value, str):
                 yield value
-            yield from _found(value, keys)
+            yield from _texts(value, keys)
     elif isinstance(node, list):
-        for one in node:
-            yield from _found(one, keys)
+        for member in node:
+            yield from _texts(member, keys)
 
 
 def _used(path: str, keys: set[str]) -> set[str]:
     """In whatever way the pipeline is started: with every value of its parameters that have a few."""
-    found: set[str] = set()
-    for file, reason, parameters in WAYS:
+    used: set[str] = set()
+    for start in _STARTS:
         for environment in ("dev", "staging") if path == "pipelines/retrain.yml" else ("",):
-            if file == path:
-                given = parameters | ({"environment": environment} if environment else {})
-                predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
-                found |= set(_found(compile_pipeline(ROOT / path, ROOT, given, predefined), keys))
-    return found
+            if start.file == path:
+                parameters = {**start.parameters} | ({"environment": environment} if environment else {})
+                predefined = {"Build.Reason": start.reason, "Build.SourceBranch": "refs/heads/main"}
+                used |= set(_texts(compile_pipeline(ROOT / path, ROOT, parameters, predefined), keys))
+    return used
 
 
 def test_the_bootstrap_makes_every_pipeline_and_no_other() -> None:
-    assert {file for file, _, _ in WAYS} == set(_SPECS)
+    assert {start.file for start in _STARTS} == set(_SPECS)
 
 
 @pytest.mark.parametrize("spec", _SPECS.values(), ids=list(_SPECS))

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from pipeline_runner import checking, model
+from pipeline_runner import model, organisation, validation
 from pipeline_runner.checks import Approvals
+from pipeline_runner.organisation import Start
 from pipeline_runner.results import Result
 from pipeline_runner.templates import compile_pipeline
 
+from pipelines.rehearsal import ORGANISATION
 from tests.unit.pipelines.recorded_make import PREVIEW, ROOT, Pipelines, connection
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -167,7 +169,7 @@ def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines:
         assert not [words for words in played.words if words.startswith(("work-item", "comment"))]
         steps = [step for stage in played.records for job in stage.parts for step in job.parts if step.title == title]
         notes = {step.note for step in steps if step.note}
-        assert notes == {"it calls Azure DevOps with the build's own token, which there is not here"}
+        assert notes == {"it calls Azure DevOps with the build's own token, which exists there only"}
         assert {step.result for step in steps} == {Result.SKIPPED}
 
 
@@ -193,12 +195,12 @@ def test_only_dev_is_destroyed_and_only_when_its_name_is_typed(
     assert {who for who, _ in played.asked} <= {connection("dev")}
 
 
-@pytest.mark.parametrize(("file", "reason", "parameters"), checking.WAYS)
-def test_every_script_step_is_one_make_target(file: str, reason: str, parameters: dict[str, object]) -> None:
-    predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
-    pipeline = model.read(compile_pipeline(ROOT / file, ROOT, parameters, predefined))
+@pytest.mark.parametrize("start", organisation.read(ORGANISATION).pipelines)
+def test_every_script_step_is_one_make_target(start: Start) -> None:
+    predefined = {"Build.Reason": start.reason, "Build.SourceBranch": "refs/heads/main"}
+    pipeline = model.read(compile_pipeline(ROOT / start.file, ROOT, start.parameters, predefined))
 
-    scripts = list(checking.scripts(pipeline))
+    scripts = list(validation.scripts(pipeline))
 
     assert scripts
     assert [script for script in scripts if not _TARGET.fullmatch(script.strip())] == []

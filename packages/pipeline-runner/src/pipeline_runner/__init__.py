@@ -1,1 +1,1 @@
-"""Plays Azure DevOps pipelines from their YAML on one machine, against whatever cloud the environment leads to."""
+"""Azure DevOps pipelines, played from their YAML on one machine."""

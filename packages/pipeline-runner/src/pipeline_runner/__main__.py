@@ -1,7 +1,8 @@
-"""`python -m pipeline_runner`: play a pipeline, or check all of them."""
+"""Play Azure DevOps pipelines on this machine, or check them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -11,91 +12,113 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner import organisation as organisations
+from pipeline_runner.errors import RunnerError
 
 app = typer.Typer(
-    name="rehearsal", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+    name="pipeline-runner", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
-ROOT = Path.cwd()
-Words = Annotated[list[str], typer.Option(help="May be repeated.")]
+_Repository = Annotated[Path, typer.Option(help="The folder of the Git repository.")]
+_Organisation = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PIPELINE_RUNNER_ORGANISATION",
+        help="YAML file with variable groups, environments, the cloud; see the README.",
+    ),
+]
+_Parameters = Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter. May be repeated.")]
 
 
 @app.command()
-def check() -> None:
-    """Every pipeline, compiled for every reason: the schema, the order of stages, the inline scripts by shellcheck."""
-    from pipeline_runner.checking import problems
+def check(
+    pipelines: Annotated[
+        list[str] | None, typer.Argument(help="YAML files; all those of the organisation by default.")
+    ] = None,
+    reason: Annotated[list[str], typer.Option(help="Build.Reason of the files. May be repeated.")] = ["IndividualCI"],  # noqa: B006 - Typer reads it, nobody changes it
+    parameter: _Parameters = [],  # noqa: B006
+    repository: _Repository = Path(),
+    organisation: _Organisation = None,
+) -> None:
+    """Check pipelines without playing them: schema, inputs of tasks, order, output variables, inline scripts."""
+    try:
+        from pipeline_runner.validation import problems
+    except ModuleNotFoundError as error:
+        raise RunnerError(f"`check` needs {error.name}: install pipeline-runner with its extra `check`.") from error
 
-    found = problems(ROOT)
-    for line in found:
+    known = organisations.read(organisation)
+    files = pipelines or ([] if known.pipelines else ["azure-pipelines.yml"])
+    parameters = dict(_pair(text) for text in parameter)
+    starts = [organisations.Start(file=file, reason=name, parameters=parameters) for file in files for name in reason]
+    lines = problems(repository, known, starts or None)
+    for line in lines:
         typer.echo(line, err=True)
-    if found:
+    if lines:
         raise typer.Exit(1)
 
 
 @app.command()
 def play(
-    pipeline: Annotated[Path, typer.Argument(help="The pipeline's YAML file.")] = Path("azure-pipelines.yml"),
+    pipeline: Annotated[Path, typer.Argument(help="YAML file in the repository.")] = Path("azure-pipelines.yml"),
     yes: Annotated[bool, typer.Option("--yes", help="Grant every approval.")] = False,
     reason: Annotated[str, typer.Option(help="Build.Reason, such as PullRequest or Schedule.")] = "IndividualCI",
     branch: Annotated[str, typer.Option(help="Build.SourceBranch.")] = "refs/heads/main",
-    parameter: Words = [],  # noqa: B006 - Typer reads it, nobody writes it
-    variable: Words = [],  # noqa: B006
-    unset: Words = [],  # noqa: B006
-    stage: Words = [],  # noqa: B006
-    expire: Words = [],  # noqa: B006
-    reject: Words = [],  # noqa: B006
-    repository: Annotated[Path, typer.Option(help="The repository whose commit is played.")] = ROOT,
+    parameter: _Parameters = [],  # noqa: B006
+    variable: Annotated[list[str], typer.Option(help="GROUP.NAME=VALUE of a variable. May be repeated.")] = [],  # noqa: B006
+    unset: Annotated[list[str], typer.Option(help="GROUP.NAME of a variable to remove. May be repeated.")] = [],  # noqa: B006
+    stage: Annotated[list[str], typer.Option(help="Play only this stage. May be repeated.")] = [],  # noqa: B006
+    expire: Annotated[list[str], typer.Option(help="Environment whose approval expires. May be repeated.")] = [],  # noqa: B006
+    reject: Annotated[list[str], typer.Option(help="Environment whose approval is rejected. May be repeated.")] = [],  # noqa: B006
+    repository: _Repository = Path(),
     commit: Annotated[str, typer.Option(help="The commit to play.")] = "HEAD",
-    lock_seconds: Annotated[float, typer.Option(help="Wait so long for an exclusive lock.")] = 3600,
-    quiet: Annotated[bool, typer.Option(help="Keep the steps' output to the logs.")] = False,
+    organisation: _Organisation = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PIPELINE_RUNNER_HOME", help="Folder of builds and locks; in the user's state folder by default."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PIPELINE_RUNNER_CACHE", help="Folder that all Cache@2 steps use; one for each key by default."
+        ),
+    ] = None,
+    lock_seconds: Annotated[float, typer.Option(help="Maximum wait for an exclusive lock.")] = 3600,
+    quiet: Annotated[bool, typer.Option(help="Write the output of steps to the logs only.")] = False,
 ) -> None:
-    """Play a pipeline of a commit in a shell that leads to a cloud: `eval "$(make env)"`.
+    """Play a pipeline of a commit on this machine; what is not committed takes no part."""
+    from pipeline_runner.build import Request, run
 
-    --parameter NAME=VALUE and --variable GROUP.NAME=VALUE set values, --unset GROUP.NAME takes a group's variable
-    away, --stage NAME chooses stages; --expire and --reject ENVIRONMENT say how an approval ends.
-    """
-    from pipeline_runner.playing import Request, run
-
+    root = repository.resolve()
     request = Request(
-        file=pipeline, repository=repository.resolve(), commit=commit, reason=reason, branch=branch,
-        parameters=dict(_pair(one) for one in parameter), variables=dict(_pair(one) for one in variable),
-        unset=tuple(unset), stages=frozenset(stage), yes=yes, expired=frozenset(expire), rejected=frozenset(reject),
-        lock_seconds=lock_seconds, quiet=quiet, home=home(), started=datetime.now(UTC),
+        file=pipeline, repository=root, commit=commit, organisation=organisations.read(organisation), reason=reason,
+        branch=branch, parameters=dict(_pair(text) for text in parameter),
+        variables=dict(_pair(text) for text in variable), unset=tuple(unset), stages=frozenset(stage), yes=yes,
+        expired=frozenset(expire), rejected=frozenset(reject), lock_seconds=lock_seconds, quiet=quiet,
+        home=(home or default_home(root)).resolve(), cache=cache, started=datetime.now(UTC),
     )  # fmt: skip
     raise typer.Exit(run(request, Console(width=None if sys.stdout.isatty() else 140)))
 
 
-@app.command("next")
-def next_(
-    yes: Annotated[bool, typer.Option("--yes", help="Grant every approval.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Keep the steps' output to the logs.")] = False,
-    stage: Words = [],  # noqa: B006
-    repository: Annotated[Path, typer.Option(help="The repository that the commit is added to a copy of.")] = ROOT,
-) -> None:
-    """One more commit, in a copy of the repository: another regularization of the model; and play it."""
-    from pipeline_runner.following import commit_on_top
-
-    copy = commit_on_top(repository.resolve(), home() / "next")
-    play(yes=yes, quiet=quiet, repository=copy, stage=stage)
-
-
-def home() -> Path:
-    """Where builds are kept: with the localcloud that they play against."""
-    return Path(os.environ.get("LOCALCLOUD_HOME") or ROOT / ".localcloud") / "rehearsal"
+def default_home(repository: Path) -> Path:
+    """Return the folder of a repository's builds in the user's state folder (XDG base directory specification)."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    digest = hashlib.sha256(str(repository).encode()).hexdigest()[:8]
+    return state / "pipeline-runner" / f"{repository.name}-{digest}"
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise RehearsalError(f"{text!r} should be NAME=VALUE.")
+        raise RunnerError(f"{text!r} should be NAME=VALUE.")
     return name, value
 
 
 def main() -> None:
-    """Exit 1 with one message for every known error."""
+    """Run the command line; exit with 1 and one message for every known error."""
     try:
         app()
-    except RehearsalError as error:
+    except RunnerError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
     except KeyboardInterrupt:

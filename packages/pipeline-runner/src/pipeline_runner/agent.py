@@ -1,4 +1,4 @@
-"""One process of a step: its output line by line to the terminal and the log, its logging commands to the job."""
+"""The process of one step: its output goes to the terminal and the log, its logging commands to the job."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _GRACE_SECONDS = 10.0
 def run(
     script: str, *, folder: Path, env: Mapping[str, str], log: Path, on_command: Callable[[Command], None], quiet: bool
 ) -> int:
-    """Exit code of `bash -eo pipefail` over the script, as an agent's bash steps run it (`set -e` is the task's).
+    """Run a script with `bash -eo pipefail`, as an agent does (`set -e` is the task's); return its exit code.
 
-    Ctrl-C reaches the process as SIGINT, as a cancelled build does; raises KeyboardInterrupt when it has ended.
+    Ctrl-C reaches the process as SIGINT, as a cancelled build does. Raises KeyboardInterrupt after its end.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(

@@ -1,8 +1,8 @@
-"""The Azure CLI's session of AzureCLI@2, as far as SDKs ask for it: `az account get-access-token` and `show`.
+"""`az` as AzureCLI@2 leaves it signed in, as far as SDKs call it: `az account get-access-token` and `show`.
 
 The session is a file in AZURE_CONFIG_DIR with the identity, its subscriptions and its id token. Access tokens are kept
-until they expire, as the CLI keeps them; a new one takes a valid id token. Everything else is refused: a rehearsal must
-not seem to do it.
+until they expire, as the CLI keeps them; a new one takes a valid id token. Every other command is refused, since a
+build must not seem to run it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-LAUNCHER = '#!/bin/sh\nPYTHONPATH={root} exec {python} -m pipeline_runner.az "$@"\n'
+_LAUNCHER = '#!/bin/sh\nPYTHONPATH={root} exec {python} -m pipeline_runner.az "$@"\n'
 _SESSION, _TOKENS = "session.json", "tokens.json"
 _EARLY_SECONDS = 300
-"""MSAL, which the CLI is built on, takes a token for expired this long before it is."""
+"""MSAL, which the CLI is built on, treats a token as expired this long before it is."""
 
 
 def install(folder: Path) -> Path:
@@ -27,14 +27,16 @@ def install(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     root = Path(__file__).resolve().parents[1]
     file = folder / "az"
-    file.write_text(LAUNCHER.format(root=root, python=sys.executable), encoding="utf-8")
+    file.write_text(_LAUNCHER.format(root=root, python=sys.executable), encoding="utf-8")
     file.chmod(0o700)
     return folder
 
 
 def sign_in(folder: Path, client: str, tenant: str, subscriptions: Sequence[str], id_token: str) -> Path:
-    """Sign in to a folder of configuration; the first of the subscriptions becomes the default, as with `az login`
-    and `az account set` of AzureCLI@2. Doing it again renews the id token."""
+    """Sign in to a folder of configuration, or renew its id token.
+
+    The first subscription becomes the default, as with `az login` and `az account set` of AzureCLI@2.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     session = {"client": client, "tenant": tenant, "subscriptions": list(subscriptions), "id_token": id_token}
     _write(folder / _SESSION, session)
@@ -42,7 +44,7 @@ def sign_in(folder: Path, client: str, tenant: str, subscriptions: Sequence[str]
 
 
 def main(words: list[str]) -> int:
-    """Exit code, as az has it."""
+    """Run one command and return its exit code, as `az` does."""
     folder = Path(os.environ["AZURE_CONFIG_DIR"])
     session = json.loads((folder / _SESSION).read_text(encoding="utf-8"))
     options = dict(zip(words[2::2], words[3::2], strict=False))
@@ -54,19 +56,19 @@ def main(words: list[str]) -> int:
     if words[:2] == ["account", "show"]:
         user = {"name": session["client"], "type": "servicePrincipal"}
         default = subscription == session["subscriptions"][0]
-        shown = {
+        account = {
             "environmentName": "AzureCloud", "id": subscription, "isDefault": default, "name": subscription,
             "state": "Enabled", "tenantId": session["tenant"], "user": user,
         }  # fmt: skip
-        sys.stdout.write(f"{subscription}\n" if options.get("--query") == "id" else json.dumps(shown))
+        sys.stdout.write(f"{subscription}\n" if options.get("--query") == "id" else json.dumps(account))
         return 0
     if words[:2] != ["account", "get-access-token"]:
-        sys.stderr.write(f"ERROR: a rehearsal has no `az {' '.join(words)}`.\n")
+        sys.stderr.write(f"ERROR: a build of pipeline-runner has no `az {' '.join(words)}`.\n")
         return 2
     resource = options.get("--resource", "https://management.azure.com").rstrip("/")
     try:
         token, expires_on = _access_token(folder, session, options.get("--scope") or f"{resource}/.default")
-    except Exception as error:  # whatever the sign-in says, the CLI says too
+    except Exception as error:  # every error of a sign-in ends the CLI with its message
         sys.stderr.write(f"ERROR: {error}\n")
         return 1
     answer = {
@@ -78,21 +80,21 @@ def main(words: list[str]) -> int:
 
 
 def _access_token(folder: Path, session: Mapping[str, Any], scope: str) -> tuple[str, int]:
-    kept = folder / _TOKENS
-    tokens: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    file = folder / _TOKENS
+    tokens: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     token, expires_on = tokens.get(scope, ("", 0))
     if expires_on - _EARLY_SECONDS > time.time():
         return token, expires_on
-    from azure.identity import ClientAssertionCredential  # takes a while, which a kept token need not wait for
+    from azure.identity import ClientAssertionCredential  # a slow import, which a kept token does not need
 
     credential = ClientAssertionCredential(session["tenant"], session["client"], lambda: str(session["id_token"]))
-    found = credential.get_token(scope)
-    _write(kept, {**tokens, scope: (found.token, found.expires_on)})
-    return found.token, found.expires_on
+    access = credential.get_token(scope)
+    _write(file, {**tokens, scope: (access.token, access.expires_on)})
+    return access.token, access.expires_on
 
 
 def _write(file: Path, content: Any) -> None:
-    """At once, since others read it meanwhile."""
+    """Replace a file as a whole, since other processes read it meanwhile."""
     new = file.with_name(f"{file.name}.{os.getpid()}")
     new.touch(mode=0o600)
     new.write_text(json.dumps(content), encoding="utf-8")

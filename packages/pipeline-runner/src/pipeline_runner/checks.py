@@ -1,7 +1,7 @@
-"""An environment's checks before a stage: approval and exclusive lock.
+"""Checks of an environment before a stage: approval and exclusive lock.
 
-Source: learn.microsoft.com "Define approvals and checks": a rejected approval fails the stage; one that nobody
-answers in time skips it.
+Source: learn.microsoft.com "Define approvals and checks": a rejected approval fails the stage; one without an answer
+in time skips it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
 
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner.errors import RunnerError
 from pipeline_runner.results import Result
 
 
-@dataclass(frozen=True)
-class Check:
-    """`timeout` in minutes; 0 means that no approval is needed."""
+class Check(BaseModel):
+    """The checks of one environment. `timeout` of the approval in minutes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     approval: bool = False
     timeout: int = 43200
@@ -31,14 +33,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Approvals:
-    """How approvals are answered: `yes` grants all; those of the environments in `expired` and `rejected` end so."""
+    """Answers to approvals: `yes` grants all but those of the environments in `expired` and `rejected`."""
 
     yes: bool = False
     expired: frozenset[str] = field(default=frozenset())
     rejected: frozenset[str] = field(default=frozenset())
 
-    def ask(self, environment: str, stage: str, minutes: int) -> tuple[Result, str]:
-        """Return the result that the stage has if it may not run, else SUCCEEDED; and what happened in words."""
+    def request(self, environment: str, stage: str, minutes: int) -> tuple[Result, str]:
+        """Return SUCCEEDED when the stage may run, else the stage's result; and a note.
+
+        Raises RunnerError when nobody is there to answer.
+        """
         if environment in self.expired:
             return Result.SKIPPED, f"approval of {environment} expired after {minutes} minutes"
         if environment in self.rejected:
@@ -46,8 +51,8 @@ class Approvals:
         if self.yes:
             return Result.SUCCEEDED, f"{environment} approved by --yes"
         if not sys.stdin.isatty():
-            raise RehearsalError(
-                f"Stage {stage} waits for an approval of {environment}: answer at a terminal, or give --yes."
+            raise RunnerError(
+                f"Stage {stage} waits for an approval of {environment}: answer at a terminal, or pass --yes."
             )
         sys.stdout.write(f"  Stage {stage} deploys to {environment}. Approve? [y/N] ")
         sys.stdout.flush()
@@ -58,9 +63,9 @@ class Approvals:
 
 @contextlib.contextmanager
 def exclusive(home: Path, environment: str, build: int, behavior: str, wait: float) -> Iterator[None]:
-    """Hold the environment's lock for a stage. `sequential` waits up to `wait` seconds for who has it.
+    """Hold the environment's lock for a stage; with `sequential`, wait up to `wait` seconds for its holder.
 
-    Raises RehearsalError naming the holder when it does not become free, or at once for `runLatest`.
+    Raises RunnerError naming the holder when the lock stays held, or at once for `runLatest`.
     """
     home.mkdir(parents=True, exist_ok=True)
     lock, note = FileLock(home / f"{environment}.lock"), home / f"{environment}.holder"
@@ -73,7 +78,7 @@ def exclusive(home: Path, environment: str, build: int, behavior: str, wait: flo
         try:
             lock.acquire(timeout=wait if behavior == "sequential" else 0)
         except Timeout as error:
-            raise RehearsalError(f"The exclusive lock of {environment} is held by {holder}.") from error
+            raise RunnerError(f"The exclusive lock of {environment} is held by {holder}.") from error
     try:
         note.write_text(json.dumps({"build": build, "process": os.getpid()}), encoding="utf-8")
         yield
@@ -84,7 +89,7 @@ def exclusive(home: Path, environment: str, build: int, behavior: str, wait: flo
 
 def _holder(note: Path) -> str:
     try:
-        held = json.loads(note.read_text(encoding="utf-8"))
+        holder = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "another run"  # between taking the lock and writing the note
-    return f"build {held['build']} (process {held['process']})"
+    return f"build {holder['build']} (process {holder['process']})"

@@ -1,15 +1,15 @@
-"""The rehearsal's errors: each text is for people."""
+"""Errors of the runner; each text is for people."""
 
 from __future__ import annotations
 
 
-class RehearsalError(Exception):
-    """Anything that ends a rehearsal with a message instead of a result."""
+class RunnerError(Exception):
+    """An error that ends a build with a message instead of a result."""
 
 
-class ExpressionError(RehearsalError):
+class ExpressionError(RunnerError):
     """An expression that Azure Pipelines would refuse."""
 
 
-class PipelineError(RehearsalError):
+class PipelineError(RunnerError):
     """A pipeline or template that Azure Pipelines would refuse before its first stage."""

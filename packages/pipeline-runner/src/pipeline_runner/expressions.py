@@ -31,6 +31,8 @@ _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
 
 @dataclass(frozen=True)
 class Literal:
+    """A string, number, version or keyword."""
+
     value: Value
 
 
@@ -43,7 +45,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Index:
-    """`of[key]`, or `of.key`; the key `*` takes every member."""
+    """`of[key]` or `of.key`; the key `*` selects every member."""
 
     of: Node
     key: Node
@@ -51,6 +53,8 @@ class Index:
 
 @dataclass(frozen=True)
 class Call:
+    """A function with its arguments."""
+
     function: str
     arguments: tuple[Node, ...]
 
@@ -60,7 +64,7 @@ ALL = Literal("*")
 
 
 def parse(text: str) -> Node:
-    """Raises ExpressionError with the text and the place."""
+    """Return the tree of an expression. Raises ExpressionError with the text and the position."""
     parser = _Parser(text)
     node = parser.expression()
     parser.end()
@@ -68,9 +72,10 @@ def parse(text: str) -> Node:
 
 
 def evaluate(node: Node, contexts: Mapping[str, Value], extra: Mapping[str, Function] | None = None) -> Value:
-    """`contexts` by lower-case name; `extra` has the functions that depend on where the expression stands.
+    """Return the value of an expression's tree.
 
-    Raises ExpressionError for names, functions and arguments that are not known there.
+    `contexts` are keyed by lower-case name; `extra` has functions that exist in some places only, such as conditions.
+    Raises ExpressionError for unknown names, unknown functions and wrong arguments.
     """
     match node:
         case Literal(value):
@@ -89,25 +94,25 @@ def evaluate(node: Node, contexts: Mapping[str, Value], extra: Mapping[str, Func
             if name == "iif":
                 condition, yes, no = _exactly(3, arguments, function)
                 return evaluate(yes if functions.truth(evaluate(condition, contexts, extra)) else no, contexts, extra)
-            found = (extra or {}).get(name) or functions.TABLE.get(name)
-            if found is None:
+            implementation = (extra or {}).get(name) or functions.TABLE.get(name)
+            if implementation is None:
                 raise ExpressionError(f"Unrecognized function: '{function}'.")
-            values = [evaluate(one, contexts, extra) for one in arguments]
+            values = [evaluate(argument, contexts, extra) for argument in arguments]
             try:
-                return found(*values)
+                return implementation(*values)
             except TypeError as error:
                 raise ExpressionError(f"'{function}' does not take {len(values)} arguments ({error}).") from error
     raise AssertionError(node)
 
 
 def member(container: Value, key: Value) -> Value:
-    """Return a member by name, whatever its case, or by position; None when there is none."""
+    """Return a member by name, ignoring case, or by position; None when there is none."""
     if isinstance(container, Mapping):
         wanted = functions.text(key).lower()
         return next((value for name, value in container.items() if str(name).lower() == wanted), None)
     if isinstance(container, Sequence) and not isinstance(container, str):
         if isinstance(key, str) and not key.isdigit():
-            return [member(one, key) for one in container]  # what `.*` left
+            return [member(element, key) for element in container]  # after `.*`
         position = int(functions.number(key))
         return container[position] if 0 <= position < len(container) else None
     return None
@@ -125,16 +130,17 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens: list[tuple[str, str, int]] = []
-        place = 0
-        while text[place:].strip():
-            match = _TOKEN.match(text, place)
+        position = 0
+        while rest := text[position:].strip():
+            match = _TOKEN.match(text, position)
             if match is None or match.lastgroup is None:
-                raise ExpressionError(f"Unexpected symbol: {text[place:].strip()[:1]!r} at {place + 1} in {text!r}.")
+                raise ExpressionError(f"Unexpected symbol: {rest[:1]!r} at {position + 1} in {text!r}.")
             self._tokens.append((match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
-            place = match.end()
+            position = match.end()
         self._at = 0
 
     def expression(self) -> Node:
+        """Return the tree of the next expression."""
         node = self._first()
         while self._is("[", "."):
             if self._take() == ".":
@@ -153,6 +159,7 @@ class _Parser:
         return node
 
     def end(self) -> None:
+        """Raise ExpressionError unless every token was read."""
         if self._at < len(self._tokens):
             raise self._unexpected()
 
@@ -176,13 +183,13 @@ class _Parser:
 
     def _arguments(self) -> tuple[Node, ...]:
         self._expect("(")
-        found: list[Node] = []
+        arguments: list[Node] = []
         while not self._is(")"):
-            found.append(self.expression())
+            arguments.append(self.expression())
             if not self._is(")"):
                 self._expect(",")
         self._expect(")")
-        return tuple(found)
+        return tuple(arguments)
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._at][:2] if self._at < len(self._tokens) else ("end", "")
@@ -203,5 +210,5 @@ class _Parser:
     def _unexpected(self, hint: str = "") -> ExpressionError:
         if self._at >= len(self._tokens):
             return ExpressionError(f"Unexpected end of the expression {self._text!r}{hint}.")
-        _, word, place = self._tokens[self._at]
-        return ExpressionError(f"Unexpected {word!r} at {place + 1} in {self._text!r}{hint}.")
+        _, word, position = self._tokens[self._at]
+        return ExpressionError(f"Unexpected {word!r} at {position + 1} in {self._text!r}{hint}.")

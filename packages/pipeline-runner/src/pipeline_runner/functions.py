@@ -1,8 +1,8 @@
-"""The functions that are the same everywhere, and the conversions between types.
+"""The functions that exist in every expression, and the conversions between types.
 
 Source: learn.microsoft.com "Azure Pipelines expressions", sections Functions and Type casting. Strings compare without
-case; the right side is cast to the left side's type, and what cannot be cast is not equal. Any string but the empty one
-is true.
+case; the right side is cast to the left side's type, and a value that cannot be cast is not equal. Every string but the
+empty one is true.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Value = Any
 
 
 def truth(value: Value) -> bool:
-    """A string is true when it is not empty: 'false' too."""
+    """Return a value as a boolean: every string but the empty one is true, 'false' too."""
     return value not in (None, "", False, 0)
 
 
 def text(value: Value) -> str:
-    """True and False have a capital, null is empty."""
+    """Return a value as a string: True and False with a capital, null empty. Raises ExpressionError for objects."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -34,7 +34,7 @@ def text(value: Value) -> str:
 
 
 def number(value: Value) -> float:
-    """Raises ExpressionError when it is none."""
+    """Return a value as a number. Raises ExpressionError when it is none."""
     if value is None or value == "":
         return 0.0
     if isinstance(value, bool | int | float):
@@ -47,6 +47,7 @@ def number(value: Value) -> float:
 
 
 def equal(left: Value, right: Value) -> bool:
+    """Return whether two values are equal, the right one cast to the type of the left one."""
     if isinstance(left, bool):
         return left == truth(right)
     try:
@@ -65,8 +66,8 @@ def _order(left: Value, right: Value) -> int:
     if isinstance(left, bool | int | float):
         first, second = number(left), number(right)
         return (first > second) - (first < second)
-    one, other = text(left).lower(), text(right).lower()
-    return (one > other) - (one < other)
+    before, after = text(left).lower(), text(right).lower()
+    return (before > after) - (before < after)
 
 
 def _contains(where: Value, what: Value) -> bool:
@@ -75,23 +76,23 @@ def _contains(where: Value, what: Value) -> bool:
 
 def _contains_value(where: Value, what: Value) -> bool:
     values = where.values() if isinstance(where, Mapping) else where if isinstance(where, Sequence) else []
-    return any(equal(one, what) for one in values)
+    return any(equal(value, what) for value in values)
 
 
 def _format(pattern: Value, *values: Value) -> str:
     def replace(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0][0]
-        place = int(match[1])
-        if place >= len(values):
-            raise ExpressionError(f"format() has no argument {place} for {pattern!r}.")
-        return text(values[place])
+        position = int(match[1])
+        if position >= len(values):
+            raise ExpressionError(f"format() has no argument {position} for {pattern!r}.")
+        return text(values[position])
 
     return re.sub(r"\{\{|\}\}|\{(\d+)\}", replace, text(pattern))
 
 
 def _join(separator: Value, values: Value) -> str:
-    return text(separator).join(text(one) for one in values) if isinstance(values, list | tuple) else text(values)
+    return text(separator).join(text(value) for value in values) if isinstance(values, list | tuple) else text(values)
 
 
 def _length(value: Value) -> int:
@@ -99,14 +100,14 @@ def _length(value: Value) -> int:
 
 
 TABLE: Mapping[str, Callable[..., Value]] = {
-    "and": lambda first, second, *more: all(truth(one) for one in (first, second, *more)),
-    "or": lambda first, second, *more: any(truth(one) for one in (first, second, *more)),
+    "and": lambda first, second, *more: all(truth(value) for value in (first, second, *more)),
+    "or": lambda first, second, *more: any(truth(value) for value in (first, second, *more)),
     "not": lambda value: not truth(value),
     "xor": lambda first, second: truth(first) != truth(second),
     "eq": equal,
     "ne": lambda left, right: not equal(left, right),
-    "in": lambda left, first, *more: any(equal(left, one) for one in (first, *more)),
-    "notin": lambda left, first, *more: not any(equal(left, one) for one in (first, *more)),
+    "in": lambda left, first, *more: any(equal(left, value) for value in (first, *more)),
+    "notin": lambda left, first, *more: not any(equal(left, value) for value in (first, *more)),
     "lt": lambda left, right: _order(left, right) < 0,
     "le": lambda left, right: _order(left, right) <= 0,
     "gt": lambda left, right: _order(left, right) > 0,
@@ -116,7 +117,7 @@ TABLE: Mapping[str, Callable[..., Value]] = {
     "startswith": lambda value, start: text(value).lower().startswith(text(start).lower()),
     "endswith": lambda value, end: text(value).lower().endswith(text(end).lower()),
     "coalesce": lambda first, second, *more: next(
-        (one for one in (first, second, *more) if one not in (None, "")), None
+        (value for value in (first, second, *more) if value not in (None, "")), None
     ),
     "format": _format,
     "join": _join,

@@ -1,9 +1,9 @@
-"""Stands in for Azure DevOps as the issuer of service connections' tokens: OpenID Connect discovery, keys, tokens.
+"""Azure DevOps as the issuer of service connections' tokens: OpenID Connect discovery, keys, tokens.
 
-Entra trusts it as far as a federated credential names it; localcloud's Entra checks the signature as Azure's does.
-Tokens have the form of new service connections: the issuer ends in the tenant and `v2.0`, the subject names the
-organisation and the connection's id, which nobody knows before the connection exists (learn.microsoft.com
-/azure/devops/pipelines/release/convert-service-connections). In Azure DevOps the issuer's host is Entra's own.
+A directory trusts it as far as a federated credential names it. Tokens have the form of new service connections: the
+issuer ends in the tenant and `v2.0`, the subject names the organisation and the connection's id, which does not exist
+before the connection does (learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections). In Azure
+DevOps the issuer's host is Entra's own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 AUDIENCE = "api://AzureADTokenExchange"
-_KEY_ID = "rehearsal"
+_KEY_ID = "pipeline-runner"
 _SECONDS = 600
 _ORGANISATION = uuid.UUID("7d9a3a0e-5f0b-4c39-9f3b-0c1d2e3f4a5b")
 _AZURE_DEVOPS = uuid.UUID("499b84ac-1321-427f-aa17-267ca6975798")
@@ -31,7 +31,7 @@ _AZURE_DEVOPS = uuid.UUID("499b84ac-1321-427f-aa17-267ca6975798")
 
 
 class Issuer:
-    """Serves on a free loopback port until `close`. `certificate`: PEM of a key and certificate for localhost."""
+    """An issuer on a free loopback port. `certificate`: PEM file with a key and a certificate for localhost."""
 
     def __init__(self, certificate: Path, tenant: str) -> None:
         self._tenant = uuid.UUID(tenant)
@@ -46,6 +46,7 @@ class Issuer:
 
     @property
     def url(self) -> str:
+        """The issuer, as tokens and federated credentials name it."""
         return f"https://localhost:{self._server.server_address[1]}/{self._tenant}/v2.0"
 
     def subject(self, connection: str) -> str:
@@ -60,12 +61,13 @@ class Issuer:
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})
 
     def close(self) -> None:
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 
 
 def _encoded(id_: uuid.UUID) -> str:
-    """Base64 of the GUID's bytes as Windows orders them, for URLs."""
+    """Return the Base64 of a GUID's bytes in the order of Windows, for URLs."""
     return base64.urlsafe_b64encode(id_.bytes_le).rstrip(b"=").decode()
 
 
@@ -88,6 +90,6 @@ def _handler(url: Any, keys: dict[str, Any]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Keep the terminal for the rehearsal."""
+            """Keep the terminal for the build."""
 
     return Handler

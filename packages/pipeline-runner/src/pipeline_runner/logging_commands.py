@@ -1,4 +1,4 @@
-"""`##vso[area.action name=value;…]text` lines on a step's output, as an agent reads them.
+"""Logging commands: lines `##vso[area.action name=value;…]text` in a step's output, as an agent reads them.
 
 Source: learn.microsoft.com "Logging commands".
 """
@@ -15,7 +15,7 @@ _ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25",
 
 @dataclass(frozen=True)
 class Command:
-    """`name` is area.action in lower case."""
+    """One command. `name` is area.action in lower case."""
 
     name: str
     properties: Mapping[str, str]
@@ -27,7 +27,7 @@ def read(line: str) -> Command | None:
     match = _LINE.search(line)
     if match is None:
         return None
-    pairs = (one.partition("=") for one in match["properties"].split(";") if one.strip())
+    pairs = (pair.partition("=") for pair in match["properties"].split(";") if pair.strip())
     properties = {name.strip().lower(): _plain(value.strip()) for name, _, value in pairs}
     return Command(f"{match['area']}.{match['action']}".lower(), properties, _plain(match["text"]))
 

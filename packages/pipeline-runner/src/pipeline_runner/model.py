@@ -15,7 +15,7 @@ _HOOKS = ("preDeploy", "deploy", "routeTraffic", "postRouteTraffic")
 
 @dataclass(frozen=True)
 class Step:
-    """`what`: the script, the task's name, the artifact's path, according to `kind`."""
+    """One step. `what` is the script, the task's name or the artifact's path, according to `kind`."""
 
     kind: str
     what: str
@@ -31,6 +31,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
+    """One job or deployment job; the steps of a deployment are those of its lifecycle hooks in their order."""
+
     name: str
     title: str
     deployment: bool
@@ -48,6 +50,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
+    """One stage with its jobs."""
+
     name: str
     title: str
     depends_on: tuple[str, ...]
@@ -58,19 +62,24 @@ class Stage:
 
     @property
     def environments(self) -> list[str]:
-        """Whose checks stand before this stage, each once."""
+        """The environments whose checks run before this stage, each once."""
         return list(dict.fromkeys(job.environment for job in self.jobs if job.environment))
 
 
 @dataclass(frozen=True)
 class Pipeline:
+    """A compiled pipeline. `name` is the format of build numbers."""
+
     name: str
     variables: tuple[Mapping[str, Any], ...]
     stages: tuple[Stage, ...] = field(default=())
 
 
 def read(document: Mapping[str, Any]) -> Pipeline:
-    """Raises PipelineError for what Azure Pipelines would refuse: unknown dependencies, cycles, twice a name."""
+    """Return the model of a compiled document.
+
+    Raises PipelineError where Azure Pipelines would refuse: unknown dependencies, circles, repeated names.
+    """
     lock = str(document.get("lockBehavior", "runLatest"))
     if "stages" in document:
         raw = document["stages"]
@@ -88,7 +97,7 @@ def read(document: Mapping[str, Any]) -> Pipeline:
 
 
 def check_graph(kind: str, edges: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
-    """Return the order to run in: as declared, dependencies first. Raises PipelineError."""
+    """Return the order to run in: as declared, dependencies first. Raises PipelineError for names and circles."""
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise PipelineError(f"The {kind} name {', '.join(sorted(twice))} appears more than once.")
@@ -114,7 +123,7 @@ def check_graph(kind: str, edges: Mapping[str, Sequence[str]], names: Sequence[s
 
 
 def variables(raw: Any) -> tuple[Mapping[str, Any], ...]:
-    """Both forms, mapping and list, as a list."""
+    """Return variables as a list; they are declared as a mapping or as a list."""
     if isinstance(raw, Mapping):
         return tuple({"name": str(name), "value": value} for name, value in raw.items())
     return tuple(raw or ())
@@ -124,7 +133,7 @@ def _stage(raw: Mapping[str, Any], previous: tuple[str, ...], lock: str) -> Stag
     if "stage" not in raw:
         raise PipelineError(f"A stage needs a name: {dict(raw)!r}"[:200])
     name = str(raw["stage"])
-    jobs = tuple(_job(one, name) for one in raw.get("jobs") or [])
+    jobs = tuple(_job(job, name) for job in raw.get("jobs") or [])
     if not jobs:
         raise PipelineError(f"Stage {name} has no jobs.")
     check_graph("job", {job.name: job.depends_on for job in jobs}, [job.name for job in jobs])
@@ -190,21 +199,21 @@ def _hooks(raw: Mapping[str, Any], where: str) -> dict[str, tuple[Step, ...]]:
             f"Deployment job {where}: of the strategies only runOnce can be played, not {list(strategy)}."
         )
     run = strategy["runOnce"]
-    found = {hook: _steps(run[hook].get("steps"), where) for hook in _HOOKS if hook in run}
+    hooks = {hook: _steps(run[hook].get("steps"), where) for hook in _HOOKS if hook in run}
     for outcome, hook in (run.get("on") or {}).items():
-        found[str(outcome)] = _steps(hook.get("steps"), where)
-    return found
+        hooks[str(outcome)] = _steps(hook.get("steps"), where)
+    return hooks
 
 
 def _steps(raw: Any, where: str) -> tuple[Step, ...]:
-    steps = tuple(_step(one, where) for one in raw or [])
+    steps = tuple(_step(step, where) for step in raw or [])
     names = [step.name for step in steps if step.name]
     check_graph(f"step of {where}", {name: () for name in names}, names)
     return steps
 
 
 def _step(raw: Mapping[str, Any], where: str) -> Step:
-    kind = next((one for one in STEP_KINDS if one in raw), None)
+    kind = next((kind for kind in STEP_KINDS if kind in raw), None)
     if kind is None:
         raise PipelineError(f"Job {where} has a step that is none of {', '.join(STEP_KINDS)}: {dict(raw)!r}"[:300])
     inputs = dict(raw.get("inputs") or {})
@@ -232,7 +241,7 @@ def _condition(raw: Mapping[str, Any]) -> str:
 def _names(raw: Any) -> tuple[str, ...]:
     if raw is None or raw == "":
         return ()
-    return (raw,) if isinstance(raw, str) else tuple(str(one) for one in raw)
+    return (raw,) if isinstance(raw, str) else tuple(str(name) for name in raw)
 
 
 def _true(value: Any) -> bool:

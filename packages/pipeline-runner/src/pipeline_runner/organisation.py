@@ -1,72 +1,106 @@
-"""The Azure DevOps organisation that a rehearsal plays in: variable groups, environments' checks, service connections.
+"""The Azure DevOps organisation that a build runs in, from a YAML file.
 
-rehearsal/organisation.yml has what the bootstrap creates in a real one.
+A real organisation holds variable groups, environments with their checks, service connections and the pipelines with
+their triggers outside of the repository; here one file describes them. A build without a file runs in an organisation
+without variable groups and service connections, whose environments have no checks.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline_runner.checks import Check
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner.errors import RunnerError
+from pipeline_runner.variables import Groups
 
-FILE = Path(__file__).with_name("organisation.yml")
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
-@dataclass(frozen=True)
-class Connection:
-    """A service connection with workload identity federation. `roles` by scope: subscription, or state:CONTAINER.
+class Start(_Section):
+    """One way in which a pipeline starts. `reason` is Build.Reason, such as PullRequest or Schedule."""
 
-    `subscription` is what the connection is bound to; empty for the stacks' own.
+    file: str
+    reason: str = "IndividualCI"
+    parameters: Mapping[str, Any] = {}
+
+
+class CloudReference(_Section):
+    """The program that connects service connections to a cloud: `module:function`, and settings for it.
+
+    The function is a `pipeline_runner.cloud.CloudFactory`.
     """
 
-    name: str
-    identity: str
-    roles: tuple[tuple[str, str], ...]
-    subscription: str = ""
-
-    @property
-    def id(self) -> str:
-        """The id that Azure DevOps gives to it."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.name))
+    factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    settings: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class Organisation:
-    groups: Mapping[str, Mapping[str, str]]
-    environments: Mapping[str, Check]
-    connections: Mapping[str, Connection]
-    containers: tuple[str, ...]
-    principals: Mapping[str, Mapping[str, str]]
-    """Variables of groups that hold the object id of a service connection's identity, which is not known before."""
+class Organisation(_Section):
+    """An organisation with one project and one repository."""
+
+    name: str = "local"
+    project: str = ""
+    """The name of the repository's folder when empty."""
+    repository: str = ""
+    """The name of the repository's folder when empty."""
+    groups: Mapping[str, Mapping[str, str]] = {}
+    """Variable groups."""
+    environments: Mapping[str, Check] | None = None
+    """Environments with their checks; None allows every name, since Azure Pipelines creates an environment at its first
+    use (learn.microsoft.com/azure/devops/pipelines/process/environments)."""
+    cloud: CloudReference | None = None
+    shared_folders: tuple[str, ...] = ()
+    """Folders of the repository outside of version control that every checkout gets as a link, such as `.venv`."""
+    pipelines: tuple[Start, ...] = ()
+    """Every way in which every pipeline starts, for `check`."""
+    templates: tuple[str, ...] = ()
+    """Folders whose templates must be in use, for `check`."""
+    alternatives: Mapping[str, Mapping[str, Any]] = {}
+    """Templates of steps that no pipeline includes, with parameters, for `check`."""
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _without_checks(cls, value: Any) -> Any:
+        """Accept an environment without a value as one without checks."""
+        return {name: check or {} for name, check in value.items()} if isinstance(value, dict) else value
 
 
-def read(file: Path = FILE) -> Organisation:
-    """Raises RehearsalError naming the file and what is wrong in it."""
+def read(file: Path | None) -> Organisation:
+    """Return the organisation of a file, or the one without a file. Raises RunnerError with every mistake by path."""
+    if file is None:
+        return Organisation()
     try:
-        raw: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Organisation(
-            groups={name: {key: str(value) for key, value in one.items()} for name, one in raw["groups"].items()},
-            environments={name: Check(**(one or {})) for name, one in raw["environments"].items()},
-            connections={
-                name: Connection(
-                    name,
-                    one["identity"],
-                    tuple((role, scope) for role, scope in one["roles"]),
-                    one.get("subscription", ""),
-                )
-                for name, one in raw["connections"].items()
-            },
-            containers=tuple(raw["containers"]),
-            principals={name: dict(one) for name, one in raw.get("principals", {}).items()},
-        )
+        return Organisation.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise RehearsalError(f"There is no file {file}.") from error
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RehearsalError(f"{file} does not describe an organisation: {error}") from error
+        raise RunnerError(f"There is no file {file}.") from error
+    except yaml.YAMLError as error:
+        raise RunnerError(f"{file} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise RunnerError(f"{file} does not describe an organisation: {problems(error)}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """Return all mistakes of a validation, by dotted path."""
+    details = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, detail['loc'])) or 'file'}: {detail['msg']}" for detail in details)
+
+
+def with_overrides(groups: Groups, values: Mapping[str, str], unset: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return variable groups with values set and variables removed, both by GROUP.NAME. Raises RunnerError."""
+    changed = {name: dict(variables) for name, variables in groups.items()}
+    for key in (*values, *unset):
+        group, _, name = key.partition(".")
+        if group not in changed or not name:
+            known = ", ".join(changed) or "none"
+            raise RunnerError(f"{key!r} should be GROUP.NAME; the groups are {known}.")
+        if key in values:
+            changed[group][name] = values[key]
+        elif changed[group].pop(name, None) is None:
+            raise RunnerError(f"Variable group {group} has no variable {name}.")
+    return changed

@@ -1,4 +1,4 @@
-"""Parameters of pipelines and templates: declared, given, converted, checked."""
+"""Parameters of pipelines and templates: values are bound to declarations, converted and checked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline_runner.errors import PipelineError
 _ABSENT = object()
 
 
-def bind(declared: Any, given: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Values by declared name. Raises PipelineError naming the file and the parameter."""
-    if not isinstance(declared, list) or not all(isinstance(one, dict) and "name" in one for one in declared):
+def bind(declared: Any, arguments: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return values by declared name. Raises PipelineError with the file and the parameter."""
+    if not isinstance(declared, list) or not all(isinstance(item, dict) and "name" in item for item in declared):
         raise PipelineError(f"{file.name}: parameters must be a list of mappings with a name each, not {declared!r}.")
-    values = {name.lower(): (name, value) for name, value in given.items()}
+    values = {name.lower(): (name, value) for name, value in arguments.items()}
     result: dict[str, Any] = {}
     for parameter in declared:
         name = parameter["name"]
@@ -36,7 +36,7 @@ def bind(declared: Any, given: Mapping[str, Any], file: Path) -> dict[str, Any]:
 def _converted(type_: str, value: Any, where: str) -> Any:
     convert = _TYPES.get(type_.lower())
     if convert is None:
-        return value  # object, step, stepList, jobList, …: as it is
+        return value  # object, step, stepList, jobList, … are not converted
     try:
         return convert(value)
     except (ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,8 @@
-"""Plays a pipeline: stages and jobs in the order of their dependencies, one after another on one machine."""
+"""Playing a pipeline: stages and jobs in the order of their dependencies, one after another on one machine."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from pipeline_runner import agent as agents
 from pipeline_runner import checks, tasks
 from pipeline_runner.checks import Approvals, Check
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner.errors import RunnerError
 from pipeline_runner.logging_commands import Command
 from pipeline_runner.model import Job, Pipeline, Stage, Step, check_graph
 from pipeline_runner.records import Record
@@ -25,14 +26,19 @@ _WORST = (Result.FAILED, Result.CANCELED, Result.ISSUES)
 
 @dataclass(frozen=True)
 class Setting:
-    """What stands around a run in Azure DevOps: groups, environments, service connections, the cloud's shell."""
+    """The surroundings of a build: variable groups, environments, service connections, the environment of processes.
+
+    `environments` None allows every name, without checks. `caches` has a folder for each key of Cache@2, `cache` is
+    one for all keys. `only` names the chosen stages; empty chooses all.
+    """
 
     groups: Groups
-    environments: Mapping[str, Check]
+    environments: Mapping[str, Check] | None
     connect: tasks.Connection
     shell: Mapping[str, str]
-    cache: Path
+    caches: Path
     approvals: Approvals
+    cache: Path | None = None
     lock_seconds: float = 3600.0
     only: frozenset[str] = frozenset()
     quiet: bool = False
@@ -40,18 +46,20 @@ class Setting:
 
 @dataclass
 class Player:
+    """One build of a compiled pipeline, with the results so far."""
+
     pipeline: Pipeline
     setting: Setting
     workspace: Workspace
     predefined: Mapping[str, str]
     canceled: bool = False
     outputs: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
-    """Of stage, job: values by "step.variable", with "job." in front for a deployment job."""
+    """Output variables by stage, job and "step.variable", with "job." in front for a deployment job."""
     results: dict[str, Result] = field(default_factory=dict)
     job_results: dict[str, dict[str, Result]] = field(default_factory=dict)
 
     def play(self) -> list[Record]:
-        """Raises RehearsalError for what stops a run before its result, such as an unknown group."""
+        """Play every stage; return their records. Raises RunnerError when the build cannot go on."""
         stages = {stage.name: stage for stage in self.pipeline.stages}
         edges = {name: stage.depends_on for name, stage in stages.items()}
         variables = Variables(dict(self.predefined))
@@ -66,9 +74,9 @@ class Player:
     def _stage(self, stage: Stage, edges: Mapping[str, tuple[str, ...]], variables: Variables) -> Record:
         record = Record(stage.title)
         began = time.monotonic()
-        _say(f"\nStage {stage.name}: {stage.title}")
+        _write(f"\nStage {stage.name}: {stage.title}")
         if self.setting.only and stage.name not in self.setting.only:
-            # As "Stages to run" of Azure DevOps: what is left out does not hold up what depends on it.
+            # As with "Stages to run" of Azure DevOps, a stage that is not chosen does not hold up its dependents.
             record.note, record.parts = "not chosen", []
             return record
         contexts = {
@@ -81,23 +89,28 @@ class Player:
             record.result, record.note = Result.SKIPPED, f"condition {stage.condition}"
             return record
         for environment in stage.environments:
-            check = self.setting.environments.get(environment)
-            if check is None:
-                raise RehearsalError(f"Environment {environment} of stage {stage.name} does not exist.")
+            check = self._check(environment, stage)
             if check.approval:
-                result, note = self.setting.approvals.ask(environment, stage.name, check.timeout)
-                _say(f"  {note}")
+                result, note = self.setting.approvals.request(environment, stage.name, check.timeout)
+                _write(f"  {note}")
                 if result is not Result.SUCCEEDED:
                     record.result, record.note = result, note
                     return record
         own = variables.copy()
         own.add(stage.variables, self.setting.groups, contexts)
-        self._locked(
-            stage, own, record, [one for one in stage.environments if self.setting.environments[one].exclusive_lock]
-        )
+        locks = [environment for environment in stage.environments if self._check(environment, stage).exclusive_lock]
+        self._locked(stage, own, record, locks)
         record.result = _worst([job.result for job in record.parts])
         record.seconds = time.monotonic() - began
         return record
+
+    def _check(self, environment: str, stage: Stage) -> Check:
+        if self.setting.environments is None:
+            return Check()
+        check = self.setting.environments.get(environment)
+        if check is None:
+            raise RunnerError(f"Environment {environment} of stage {stage.name} does not exist.")
+        return check
 
     def _locked(self, stage: Stage, variables: Variables, record: Record, locks: list[str]) -> None:
         if locks:
@@ -136,8 +149,8 @@ class Player:
         if job.server:
             record.result, record.note = Result.SUCCEEDED, "not played: agentless, on Azure DevOps' own server"
             record.parts = [
-                Record(one.title, Result.SKIPPED, note=tasks.NOT_PLAYED.get(one.what.lower(), "agentless"))
-                for one in job.steps
+                Record(step.title, Result.SKIPPED, note=tasks.NOT_PLAYED.get(step.what.lower(), "agentless"))
+                for step in job.steps
             ]
             return record
         own = variables.copy()
@@ -153,7 +166,7 @@ class Player:
 
     def _stages_context(self) -> dict[str, Any]:
         return {
-            name: {job: {"result": self.job_results[name][job], "outputs": found} for job, found in jobs.items()}
+            name: {job: {"result": self.job_results[name][job], "outputs": outputs} for job, outputs in jobs.items()}
             for name, jobs in self.outputs.items()
             if name in self.results
         }
@@ -164,8 +177,8 @@ class Player:
                 "result": self.results[name],
                 "outputs": {
                     f"{job}.{key}": value
-                    for job, found in self.outputs.get(name, {}).items()
-                    for key, value in found.items()
+                    for job, outputs in self.outputs.get(name, {}).items()
+                    for key, value in outputs.items()
                 },
             }
             for name in stage.depends_on
@@ -194,6 +207,7 @@ class _JobRun:
             variables[name] = value
 
     def steps(self, steps: tuple[Step, ...]) -> None:
+        """Play steps in their order; add their records to the job's."""
         for step in steps:
             self._position += 1
             began = time.monotonic()
@@ -204,7 +218,7 @@ class _JobRun:
             except KeyboardInterrupt:
                 self._player.canceled = True
                 record.result, record.note = Result.CANCELED, "cancelled"
-                _say("    cancelled: only what asks for canceled() or always() still runs")
+                _write("    cancelled: only steps with canceled() or always() still run")
             record.seconds = time.monotonic() - began
             self._after(step, record)
 
@@ -216,18 +230,18 @@ class _JobRun:
         if not holds(step.condition, {"variables": self._variables}, functions):
             record.result = Result.SKIPPED
             return
-        _say(f"    {self._stage.name}.{self._job.name}: {record.title}")
+        _write(f"    {self._stage.name}.{self._job.name}: {record.title}")
         try:
             played = tasks.play(step, self._agent(step))
-        except RehearsalError as error:
+        except RunnerError as error:
             played = tasks.Played(1, problem=str(error))
         if played.skipped:
             record.result, record.note = Result.SKIPPED, played.skipped
-            _say(f"      not played: {played.skipped}")
+            _write(f"      not played: {played.skipped}")
         elif played.code:
             record.result = Result.FAILED
             record.note = played.problem or f"exit code {played.code}; log {self._log()}"
-            _say(f"      failed: {record.note}")
+            _write(f"      failed: {record.note}")
 
     def _after(self, step: Step, record: Record) -> None:
         if record.result is Result.FAILED and step.keeps_going:
@@ -240,8 +254,8 @@ class _JobRun:
     def _agent(self, step: Step) -> tasks.Agent:
         sources = self._folder / "s"
 
-        def run(script: str, given: Mapping[str, str]) -> int:
-            env = {**self._player.setting.shell, **self._variables.environment(), **given}
+        def run(script: str, session: Mapping[str, str]) -> int:
+            env = {**self._player.setting.shell, **self._variables.environment(), **session}
             env |= {str(name): self._variables.expand(value) for name, value in step.env.items()}
             env["PATH"] = ":".join([*reversed(self._paths), env.get("PATH", "/usr/bin:/bin")])
             folder = sources / self._variables.expand(step.folder)
@@ -250,9 +264,12 @@ class _JobRun:
                 on_command=lambda command: self._command(step, command),
             )  # fmt: skip
 
+        def cache(key: str) -> Path:
+            name = hashlib.sha256(key.encode()).hexdigest()[:16]
+            return self._player.setting.cache or self._player.setting.caches / name
+
         return tasks.Agent(
-            sources, self._folder, self._player.workspace.artifacts,
-            self._player.setting.cache, self._variables, run,
+            sources, self._folder, self._player.workspace.artifacts, cache, self._variables, run,
             self._player.workspace.checkout, self._player.setting.connect,
         )  # fmt: skip
 
@@ -274,19 +291,19 @@ class _JobRun:
             case "task.prependpath":
                 self._paths.append(command.text)
             case "task.logissue":
-                _say(f"      {command.properties.get('type', 'error')}: {command.text}")
+                _write(f"      {command.properties.get('type', 'error')}: {command.text}")
             case _:
-                _say(f"      not played: ##vso[{command.name}] {command.text}")
+                _write(f"      not played: ##vso[{command.name}] {command.text}")
 
 
 def _worst(results: list[Result]) -> Result:
-    for one in _WORST:
-        if one in results:
-            return one
-    ran = [one for one in results if one is not Result.SKIPPED]
+    for result in _WORST:
+        if result in results:
+            return result
+    ran = [result for result in results if result is not Result.SKIPPED]
     return Result.SUCCEEDED if ran or not results else Result.SKIPPED
 
 
-def _say(text: str) -> None:
+def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

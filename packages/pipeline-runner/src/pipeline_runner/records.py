@@ -1,4 +1,4 @@
-"""What was played, as a table: stages, jobs, steps with results, durations and the reasons of what was skipped."""
+"""Records of a build, and their table: stages, jobs and steps with results, durations and reasons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline_runner.results import Result
 
 @dataclass
 class Record:
-    """One stage, job or step. `note` says why it was skipped or failed."""
+    """The outcome of a stage, job or step. `note` is the reason of a skip or failure."""
 
     title: str
     result: Result = Result.SUCCEEDED
@@ -28,7 +28,7 @@ _STYLE = {
 
 
 def show(stages: list[Record], title: str, console: Console) -> None:
-    """Stages and their jobs; of the steps, those that failed or were not played."""
+    """Print stages, jobs and failed steps as a table, and below it the steps that were not played."""
     table = Table(
         "stage, job", "result", Column("duration", justify="right"), Column("note", overflow="fold"), title=title
     )

@@ -1,8 +1,8 @@
-"""Output variables: does what an expression asks for exist, under the name that it has there?
+"""References to output variables that do not exist, or not under that name.
 
-An expression that finds nothing is an empty text in Azure Pipelines, and no error. Source: learn.microsoft.com
-"Define variables", "Use output variables"; for deployment jobs "Deployment jobs", "Support for output variables": with
-runOnce the job's own name comes first.
+In Azure Pipelines such a reference is an empty text and no error. Source: learn.microsoft.com "Define variables",
+"Use output variables"; for deployment jobs "Deployment jobs", "Support for output variables": with runOnce the job's
+own name comes first.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _OF_STAGE = re.compile(r"(?<![\w.])stageDependencies\.(\w+)\.(\w+)\.outputs\['([
 
 
 def problems(pipeline: Pipeline) -> list[str]:
-    """One line for each reference to an output that its job cannot see, or that no step can set."""
+    """Return one line for each reference to an output that its job cannot read, or that no step can set."""
     stages = {stage.name: stage for stage in pipeline.stages}
-    found: list[str] = []
+    lines: list[str] = []
     for stage in pipeline.stages:
         jobs = {job.name: job for job in stage.jobs}
         shared = list(_texts(stage.variables))
-        found += [f"{stage.name}: {line}" for line in _across(stage, stages, shared)]
+        lines += [f"{stage.name}: {line}" for line in _across(stage, stages, shared)]
         for job in stage.jobs:
             texts = [job.condition, *_texts(job.variables)]
             where = f"{stage.name}.{job.name}"
-            found += [f"{where}: {line}" for line in (*_within(job, jobs, texts), *_across(stage, stages, texts))]
-    return found
+            lines += [f"{where}: {line}" for line in (*_within(job, jobs, texts), *_across(stage, stages, texts))]
+    return lines
 
 
 def _within(job: Job, jobs: dict[str, Job], texts: Iterable[str]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def _across(stage: Stage, stages: dict[str, Stage], texts: Iterable[str]) -> Ite
             if other not in stage.depends_on:
                 yield f"stageDependencies.{other} is empty, since the stage's dependsOn has no {other}"
                 continue
-            job = next((one for one in stages[other].jobs if one.name == name), None)
+            job = next((job for job in stages[other].jobs if job.name == name), None)
             if job is None:
                 yield f"stage {other} has no job {name}"
             else:
@@ -55,7 +55,7 @@ def _across(stage: Stage, stages: dict[str, Stage], texts: Iterable[str]) -> Ite
 
 
 def _unset(job: Job, output: str) -> Iterator[str]:
-    """A step's output is `step.variable`; of a deployment job `job.step.variable`."""
+    """Return what is wrong with an output's name: `step.variable`, in a deployment job `job.step.variable`."""
     named = {step.name for step in job.steps if step.name}
     parts = output.split(".")
     wanted = 3 if job.deployment else 2
@@ -68,6 +68,6 @@ def _unset(job: Job, output: str) -> Iterator[str]:
 
 
 def _texts(variables: Iterable[Any]) -> Iterator[str]:
-    for one in variables:
-        if isinstance(one.get("value"), str):
-            yield one["value"]
+    for variable in variables:
+        if isinstance(variable.get("value"), str):
+            yield variable["value"]

@@ -1,7 +1,7 @@
 """Results, and the status functions of conditions over them.
 
-Source: learn.microsoft.com "Azure Pipelines expressions", job status functions. Without arguments they look at all
-direct and indirect dependencies, so that a skipped stage skips what comes after it although the stage between ran.
+Source: learn.microsoft.com "Azure Pipelines expressions", job status functions. Without arguments they consider all
+direct and indirect dependencies, so that a skipped stage skips later stages although the stage between ran.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline_runner.expressions import evaluate, parse
 
 
 class Result(StrEnum):
-    """As Azure Pipelines writes them in expressions."""
+    """Results as Azure Pipelines writes them in expressions."""
 
     SUCCEEDED = "Succeeded"
     ISSUES = "SucceededWithIssues"
@@ -28,21 +28,21 @@ _GOOD = (Result.SUCCEEDED, Result.ISSUES)
 
 
 def ancestors(name: str, edges: Mapping[str, Iterable[str]]) -> list[str]:
-    """All that `name` depends on, directly or not."""
-    found: list[str] = []
-    open_ = list(edges[name])
-    while open_:
-        one = open_.pop()
-        if one not in found:
-            found.append(one)
-            open_ += edges[one]
-    return found
+    """Return the direct and indirect dependencies of a name."""
+    dependencies: list[str] = []
+    waiting = list(edges[name])
+    while waiting:
+        dependency = waiting.pop()
+        if dependency not in dependencies:
+            dependencies.append(dependency)
+            waiting += edges[dependency]
+    return dependencies
 
 
 def status_functions(
     results: Mapping[str, Result], needed: Iterable[str], *, canceled: bool
 ) -> dict[str, Callable[..., Any]]:
-    """For a stage or a job: `results` of the others by name, `needed` those that it depends on."""
+    """Return the functions for a stage or a job, from the results of others by name and its dependencies `needed`."""
     every = list(needed)
 
     def chosen(names: tuple[Any, ...]) -> list[Result]:
@@ -51,16 +51,16 @@ def status_functions(
     return {
         "always": lambda: True,
         "canceled": lambda: canceled,
-        "succeeded": lambda *names: not canceled and all(one in _GOOD for one in chosen(names)),
-        "failed": lambda *names: not canceled and any(one is Result.FAILED for one in chosen(names)),
+        "succeeded": lambda *names: not canceled and all(result in _GOOD for result in chosen(names)),
+        "failed": lambda *names: not canceled and any(result is Result.FAILED for result in chosen(names)),
         "succeededorfailed": lambda *names: (
-            not canceled and (not names or all(one in (*_GOOD, Result.FAILED) for one in chosen(names)))
+            not canceled and (not names or all(result in (*_GOOD, Result.FAILED) for result in chosen(names)))
         ),
     }
 
 
 def step_functions(current: Result, *, canceled: bool) -> dict[str, Callable[..., Any]]:
-    """For a step: the job's result so far."""
+    """Return the functions for a step, from the job's result so far."""
     return {
         "always": lambda: True,
         "canceled": lambda: canceled,
@@ -71,5 +71,5 @@ def step_functions(current: Result, *, canceled: bool) -> dict[str, Callable[...
 
 
 def holds(condition: str, contexts: Mapping[str, Any], extra: Mapping[str, Callable[..., Any]]) -> bool:
-    """Whether what has this condition runs. Raises ExpressionError."""
+    """Return the value of a condition. Raises ExpressionError."""
     return functions.truth(evaluate(parse(condition), contexts, extra))

@@ -1,7 +1,6 @@
-"""The compiled pipeline against the schema of Azure DevOps' own language server, which check-jsonschema bundles.
+"""Validation of compiled pipelines by the schema of Azure DevOps' own language server, which check-jsonschema bundles.
 
-That schema lists the tasks of one organisation; what it lacks, newer tasks and those of extensions, comes from
-task_inputs.py.
+That schema lists the tasks of one organisation; newer tasks and those of extensions come from task_inputs.py.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+import check_jsonschema  # type: ignore[import-untyped]
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
@@ -20,18 +20,19 @@ from pipeline_runner import task_inputs
 
 
 def problems(document: dict[str, Any]) -> list[str]:
-    """One line for each, with its path; empty when the document fits."""
+    """Return one line for each mistake, with its path; none when the document is valid."""
     validator = _validator(frozenset(_tasks(document)))
     return [_line(error) for error in validator.iter_errors(_scalars(document, within_inputs=False))]
 
 
 @cache
 def _validator(tasks: frozenset[str]) -> Draft7Validator:
-    """For documents with these tasks: trying each step against the hundreds of others takes ten times as long."""
+    """Return the validator for documents with these tasks: with all hundreds of tasks it takes ten times as long."""
     schema = _bundled()
     task = schema["definitions"]["task"]
     branches = [*task["anyOf"], *task_inputs.branches()]
-    fitting = [one for one in branches if any(re.search(one["properties"]["task"]["pattern"], name) for name in tasks)]
+    patterns = [(branch["properties"]["task"]["pattern"], branch) for branch in branches]
+    fitting = [branch for pattern, branch in patterns if any(re.search(pattern, name) for name in tasks)]
     known = {"anyOf": [*task["properties"]["task"]["anyOf"], {"enum": list(task_inputs.UNLISTED)}]}
     narrowed = task | {"anyOf": fitting, "properties": task["properties"] | {"task": known}}
     return Draft7Validator(schema | {"definitions": schema["definitions"] | {"task": narrowed}})
@@ -39,13 +40,13 @@ def _validator(tasks: frozenset[str]) -> Draft7Validator:
 
 @cache
 def _bundled() -> dict[str, Any]:
-    file = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "azure-pipelines.json"
+    file = resources.files(check_jsonschema) / "builtin_schemas" / "vendor" / "azure-pipelines.json"
     schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return schema
 
 
 def _tasks(node: Any) -> Iterator[str]:
-    """Return the tasks of a document, by the names that steps give them."""
+    """Return the tasks that the steps of a document name."""
     if isinstance(node, dict):
         if isinstance(node.get("task"), str):
             yield node["task"]
@@ -57,7 +58,7 @@ def _tasks(node: Any) -> Iterator[str]:
 
 
 def _scalars(node: Any, *, within_inputs: bool) -> Any:
-    """The schema knows numbers and booleans as strings, but for the inputs of tasks."""
+    """Return a document with numbers and booleans as strings, as the schema has them outside of tasks' inputs."""
     if isinstance(node, dict):
         return {
             key: _scalars(value, within_inputs=within_inputs or (key == "inputs" and "task" in node))
@@ -71,21 +72,24 @@ def _scalars(node: Any, *, within_inputs: bool) -> Any:
 
 
 def _line(error: ValidationError) -> str:
-    """The innermost reason: of an `anyOf`, the branch that was meant, which is the one that fits furthest down."""
-    meant = error
-    while meant.context and list(meant.absolute_path)[-1:] != ["task"]:
+    """Return the innermost reason of an error.
+
+    Of an `anyOf` it is that of the intended branch, which is the one whose mistake is deepest in the document.
+    """
+    inner = error
+    while inner.context and list(inner.absolute_path)[-1:] != ["task"]:
         branches: dict[Any, list[ValidationError]] = {}
-        for one in meant.context:
-            branches.setdefault(one.schema_path[0], []).append(one)
-        fitting = [found for found in branches.values() if not any(_other_kind(one) for one in found)]
-        if not fitting and isinstance(meant.instance, dict) and "task" in meant.instance:
-            return f"{_path(meant)}.task: {meant.instance['task']!r} is not a task, or not a version of it"
-        chosen = max(fitting or branches.values(), key=_fit)
-        meant = max(chosen, key=_depth)
-    reason = re.sub(r"\s+", " ", meant.message)[:300]
-    if list(meant.absolute_path)[-1:] == ["task"]:
-        reason = f"{meant.instance!r} is not a task, or not a version of it"
-    return f"{_path(meant)}: {reason}"
+        for branch_error in inner.context:
+            branches.setdefault(branch_error.schema_path[0], []).append(branch_error)
+        fitting = [errors for errors in branches.values() if not any(_is_other_kind(error) for error in errors)]
+        if not fitting and isinstance(inner.instance, dict) and "task" in inner.instance:
+            return f"{_path(inner)}.task: {inner.instance['task']!r} is not a task, or not a version of it"
+        intended = max(fitting or branches.values(), key=_fit)
+        inner = max(intended, key=_depth)
+    reason = re.sub(r"\s+", " ", inner.message)[:300]
+    if list(inner.absolute_path)[-1:] == ["task"]:
+        reason = f"{inner.instance!r} is not a task, or not a version of it"
+    return f"{_path(inner)}: {reason}"
 
 
 def _path(error: ValidationError) -> str:
@@ -93,21 +97,21 @@ def _path(error: ValidationError) -> str:
 
 
 def _depth(error: ValidationError) -> int:
-    return max([len(error.absolute_path), *(_depth(one) for one in error.context or ())])
+    return max([len(error.absolute_path), *(_depth(inner) for inner in error.context or ())])
 
 
 def _fit(branch: list[ValidationError]) -> tuple[int, int, int]:
-    """The deeper the mistake, and the fewer the names that the branch does not know, the likelier it was meant."""
+    """Return a key that orders branches by likelihood: deeper mistakes and fewer unknown names make one likelier."""
     unknown = sum(
-        len(set(one.instance) - set(one.schema.get("properties", {})))
-        for one in branch
-        if one.validator == "additionalProperties" and isinstance(one.instance, dict)
+        len(set(error.instance) - set(error.schema.get("properties", {})))
+        for error in branch
+        if error.validator == "additionalProperties" and isinstance(error.instance, dict)
     )
-    return max(_depth(one) for one in branch), -unknown, -len(branch)
+    return max(_depth(error) for error in branch), -unknown, -len(branch)
 
 
-def _other_kind(error: ValidationError) -> bool:
-    """The branch is for another task, or another kind of step, job or document."""
+def _is_other_kind(error: ValidationError) -> bool:
+    """Return whether a branch is for another task, or for another kind of step, job or document."""
     if error.validator in ("pattern", "enum") and list(error.path)[-1:] == ["task"]:
         return True
     return error.validator in ("required", "type") and len(error.relative_path) == 0

@@ -1,8 +1,8 @@
-"""Inputs of tasks: of those that the bundled schema has not, and what a schema cannot say of those that it has.
+"""Inputs of tasks that the bundled schema lacks, and rules about tasks that a schema cannot express.
 
 Sources: task.json of PublishCodeCoverageResultsV2, AzureCLIV2, InvokeRestApiV1 and DockerV2 in
 microsoft/azure-pipelines-tasks, and of pulumi/pulumi-az-pipelines-task; the four inputs of AzureMLJobWaitTask@1 in
-learn.microsoft.com/azure/machine-learning/how-to-devops-machine-learning; agentless tasks and what they may not do in
+learn.microsoft.com/azure/machine-learning/how-to-devops-machine-learning; agentless tasks and their limits in
 learn.microsoft.com/azure/devops/pipelines/process/phases ("Server jobs").
 """
 
@@ -17,20 +17,21 @@ from pipeline_runner.model import Job, Pipeline
 
 @dataclass(frozen=True)
 class Inputs:
-    """Names as the task has them, aliases too: Azure Pipelines takes any of them. `switches` are booleans."""
+    """Names of a task's inputs, aliases included, since Azure Pipelines takes each of them. `switches` are booleans."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
+        """Return the inputs as a JSON schema."""
         text = {"type": ["string", "number"]}
         names: dict[str, Any] = {name: text for name in (*self.required, *self.optional)}
         names |= {name: {"type": ["boolean", "string"]} for name in self.switches}
         return {"properties": names, "additionalProperties": False, "required": list(self.required)}
 
 
-# Of extensions, and newer than the bundled schema (1.261).
+# Tasks of extensions, and tasks newer than the bundled schema (1.261).
 UNLISTED: Mapping[str, Inputs] = {
     "PublishCodeCoverageResults@2": Inputs(("summaryFileLocation",), ("pathToSources",), ("failIfCoverageEmpty",)),
     "AzureMLJobWaitTask@1": Inputs(
@@ -43,7 +44,7 @@ UNLISTED: Mapping[str, Inputs] = {
     ),
 }
 
-# Task, the input that decides and its value, the input that is then needed (task.json: `visibleRule` and `required`).
+# Task, the deciding input and its value, the input that is then required (task.json: `visibleRule` and `required`).
 _NEEDED_WHEN = (
     ("azurecli@2", "scriptlocation", "inlinescript", "inlineScript"),
     ("azurecli@2", "scriptlocation", "scriptpath", "scriptPath"),
@@ -60,7 +61,7 @@ _AGENTLESS = {
 
 
 def branches() -> list[dict[str, Any]]:
-    """What the bundled schema's list of tasks lacks, in its own form."""
+    """Return the unlisted tasks in the form of the bundled schema."""
     return [
         {
             "properties": {"task": {"pattern": f"^{name}$"}, "inputs": inputs.schema()},
@@ -71,23 +72,25 @@ def branches() -> list[dict[str, Any]]:
 
 
 def problems(pipeline: Pipeline) -> list[str]:
-    """One line for each task that lacks an input it needs, or cannot run where it stands."""
-    found: list[str] = []
+    """Return one line for each task that lacks a required input, or that cannot run in its job."""
+    lines: list[str] = []
     for stage in pipeline.stages:
         for job in stage.jobs:
             where = f"{stage.name}.{job.name}"
-            found += [f"{where}: {line}" for line in (*_needed(job), *_misplaced(job))]
-    return found
+            lines += [f"{where}: {line}" for line in (*_needed(job), *_misplaced(job))]
+    return lines
 
 
 def _needed(job: Job) -> Iterator[str]:
     for step in (*job.steps, *job.on_failure, *job.on_success):
         if step.kind != "task":
             continue
-        given = {name.lower(): str(value) for name, value in step.inputs.items()}
-        for task, decides, value, needed in _NEEDED_WHEN:
-            if step.what.lower() == task and given.get(decides, "").lower() == value and not given.get(needed.lower()):
-                yield f"{step.what} with {decides} {given[decides]} needs the input {needed}"
+        inputs = {name.lower(): str(value) for name, value in step.inputs.items()}
+        for task, deciding, value, needed in _NEEDED_WHEN:
+            if step.what.lower() != task or inputs.get(deciding, "").lower() != value:
+                continue
+            if not inputs.get(needed.lower()):
+                yield f"{step.what} with {deciding} {inputs[deciding]} needs the input {needed}"
 
 
 def _misplaced(job: Job) -> Iterator[str]:

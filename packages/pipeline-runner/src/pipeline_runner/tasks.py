@@ -1,4 +1,4 @@
-"""What each kind of step does here, and why some cannot be played."""
+"""Steps by kind and task, and the reasons why some are not played."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_runner.errors import RehearsalError
-from pipeline_runner.keeping import session_kept_active
+from pipeline_runner.errors import RunnerError
 from pipeline_runner.model import Step
+from pipeline_runner.session_refresh import session_kept_active
 from pipeline_runner.variables import Variables
 
 Run = Callable[[str, Mapping[str, str]], int]
@@ -23,14 +23,14 @@ NOT_PLAYED: Mapping[str, str] = {
     "invokerestapi@1": "agentless: Azure DevOps' own server calls the address",
     "azuremljobwaittask@1": "agentless: Azure DevOps' own server waits",
 }
-# By this name a script gets the build's token.
-_TOKEN = "SYSTEM_ACCESSTOKEN"  # noqa: S105 - a name
+_TOKEN = "SYSTEM_ACCESSTOKEN"  # noqa: S105 - the name of a variable
+"""Scripts receive the build's token in this variable."""
 _FILES = {"publishtestresults@2": "testResultsFiles", "publishcodecoverageresults@2": "summaryFileLocation"}
 
 
 @dataclass(frozen=True)
 class Played:
-    """`code` 0 is success; `skipped` says why nothing was run."""
+    """The outcome of a step. `code` 0 is success; `skipped` is the reason why nothing was run."""
 
     code: int = 0
     skipped: str = ""
@@ -39,12 +39,12 @@ class Played:
 
 @dataclass(frozen=True)
 class Agent:
-    """What a step may use: its job's folders and variables, a shell, service connections."""
+    """The job's folders and variables, a shell, and service connections. `cache` returns the folder of a key."""
 
     sources: Path
     workspace: Path
     artifacts: Path
-    cache: Path
+    cache: Callable[[str], Path]
     variables: Variables
     run: Run
     checkout: Callable[[Path], None]
@@ -52,19 +52,19 @@ class Agent:
 
 
 def play(step: Step, agent: Agent) -> Played:
-    """Raises RehearsalError when a step cannot mean anything, as an agent's task would."""
+    """Play one step. Raises RunnerError when the step refers to something that does not exist."""
     expand = agent.variables.expand
     match step.kind:
         case "checkout":
             if step.what == "none":
-                return Played(skipped="no checkout wanted")
+                return Played(skipped="the step names no checkout")
             if step.what != "self":
-                return Played(skipped="other repositories are not here")
+                return Played(skipped="other repositories are not played")
             agent.checkout(agent.sources)
             return Played()
         case "script" | "bash":
             if _TOKEN in step.env and not agent.variables.get("System.AccessToken"):
-                return Played(skipped="it calls Azure DevOps with the build's own token, which there is not here")
+                return Played(skipped="it calls Azure DevOps with the build's own token, which exists there only")
             return Played(agent.run(expand(step.what), {}))
         case "pwsh" | "powershell":
             return Played(skipped="PowerShell steps are not played")
@@ -84,26 +84,21 @@ def _task(step: Step, agent: Agent) -> Played:
         if str(inputs.get("scripttype", "")).lower() != "bash" or "inlinescript" not in inputs:
             return Played(skipped="only inline bash scripts of AzureCLI@2 are played")
         connection = expand(inputs["azuresubscription"])
-        given = agent.connect(connection)
+        session = agent.connect(connection)
         if str(inputs.get("addspntoenvironment", "")).lower() != "true":
-            given = {
+            session = {
                 name: value
-                for name, value in given.items()
+                for name, value in session.items()
                 if name not in ("servicePrincipalId", "idToken", "tenantId")
             }
         if str(inputs.get("keepazsessionactive", "")).lower() != "true":
-            return Played(agent.run(expand(inputs["inlinescript"]), given))
+            return Played(agent.run(expand(inputs["inlinescript"]), session))
         with session_kept_active(lambda: agent.connect(connection)):
-            return Played(agent.run(expand(inputs["inlinescript"]), given))
+            return Played(agent.run(expand(inputs["inlinescript"]), session))
     if task in ("bash@3", "cmdline@2") and ("script" in inputs):
         return Played(agent.run(expand(inputs["script"]), {}))
     if task == "cache@2":
-        # Restored from an earlier run: what this machine keeps between runs.
-        target = Path(expand(inputs["path"]))
-        agent.cache.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            target.symlink_to(agent.cache)
-        return Played()
+        return _cache(expand(inputs["path"]), expand(inputs["key"]), agent)
     if task == "publishpipelineartifact@1":
         return _publish(expand(inputs["targetpath"]), expand(inputs.get("artifact", "")), agent)
     if task in _FILES:
@@ -111,6 +106,23 @@ def _task(step: Step, agent: Agent) -> Played:
         if not any(agent.sources.glob(pattern)):
             return Played(1, problem=f"No file matches {pattern}.")
     return Played(skipped=NOT_PLAYED.get(task, "an extension's task, which only Azure DevOps has"))
+
+
+def _cache(path: str, key: str, agent: Agent) -> Played:
+    """Link a path of the job to the folder that this machine keeps between builds.
+
+    Files that a key names do not change the folder, so that it is restored as `restoreKeys` restores older caches.
+    """
+    target = agent.sources / path
+    if target.exists():
+        return Played()
+    if not target.resolve().is_relative_to(agent.workspace.resolve()):
+        return Played(skipped=f"the cache {path} is outside of the job's folder")
+    cache = agent.cache(key)
+    cache.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(cache)
+    return Played()
 
 
 def _publish(path: str, artifact: str, agent: Agent) -> Played:
@@ -130,14 +142,14 @@ def _publish(path: str, artifact: str, agent: Agent) -> Played:
 
 def _download(step: Step, agent: Agent) -> Played:
     if step.what == "none":
-        return Played(skipped="no download wanted")
+        return Played(skipped="the step names no download")
     if step.what != "current":
-        return Played(skipped="artifacts of other pipelines are not here")
+        return Played(skipped="artifacts of other pipelines are not played")
     wanted = agent.variables.expand(step.inputs.get("artifact", ""))
-    names = [wanted] if wanted else [one.name for one in agent.artifacts.iterdir()]
+    names = [wanted] if wanted else [folder.name for folder in agent.artifacts.iterdir()]
     for name in names:
         source = agent.artifacts / name
         if not source.exists():
-            raise RehearsalError(f"Artifact {name} was not found for this run: no job before published it.")
+            raise RunnerError(f"Artifact {name} was not found for this run: no job before published it.")
         shutil.copytree(source, agent.workspace / name, dirs_exist_ok=True)
     return Played()

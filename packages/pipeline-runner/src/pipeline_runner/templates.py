@@ -1,7 +1,8 @@
-"""From azure-pipelines.yml and its templates to one plain document, as Azure Pipelines compiles it before a run.
+"""Compilation of a pipeline and its templates to one plain document, as Azure Pipelines does it before a run.
 
-Played: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates of
-stages, jobs, steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template parameters".
+Supported: parameters with types, defaults and values; `${{ }}` expressions; if, elseif, else, each, insert; templates
+of stages, jobs, steps and variables; extends. Source: learn.microsoft.com "Template expressions", "Template
+parameters".
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SCOPED = ("stage", "job", "deployment")
 
 @dataclass(frozen=True)
 class Scope:
-    """Where an expression stands: its file, and what it can see."""
+    """The surroundings of an expression: its file, parameters, variables and loop variables."""
 
     root: Path
     file: Path
@@ -39,11 +40,12 @@ class Scope:
 
     @property
     def contexts(self) -> dict[str, Any]:
+        """The contexts of expressions, by name."""
         return {"parameters": self.parameters, "variables": self.variables, **self.locals}
 
 
 def load(file: Path) -> dict[str, Any]:
-    """Raises PipelineError naming the file when it is missing, no YAML or no mapping."""
+    """Return the content of a YAML file. Raises PipelineError with the file unless it is a mapping."""
     try:
         content = _parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -57,12 +59,12 @@ def load(file: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Any:
-    """Parsing takes most of a compilation's time, and a pipeline includes the same few templates over and over."""
+    """Parse a text once: parsing takes most of a compilation's time, and a pipeline includes few templates often."""
     return yaml.safe_load(text)
 
 
 def template_file(path: str, file: Path, root: Path) -> Path:
-    """What `template:` in a file of the repository names. Raises PipelineError for one of another repository."""
+    """Return the file that `template:` in another file names. Raises PipelineError for one of another repository."""
     path = path.removesuffix("@self")
     if "@" in path:
         raise PipelineError(f"{path}: templates of other repositories cannot be read here.")
@@ -72,10 +74,13 @@ def template_file(path: str, file: Path, root: Path) -> Path:
 def compile_pipeline(
     file: Path, root: Path, parameters: Mapping[str, Any], predefined: Mapping[str, str]
 ) -> dict[str, Any]:
-    """`predefined` has what Azure knows before a run, such as Build.Reason. Raises PipelineError, ExpressionError."""
+    """Return the document of a pipeline without templates and expressions.
+
+    `predefined` has variables that exist before a run, such as Build.Reason. Raises PipelineError.
+    """
     document = load(file)
-    given = bind(document.pop("parameters", None) or [], parameters, file)
-    scope = Scope(root, file, given, dict(predefined), {})
+    bound = bind(document.pop("parameters", None) or [], parameters, file)
+    scope = Scope(root, file, bound, dict(predefined), {})
     try:
         variables = _expand(document.pop("variables", []), scope, "variables")
         scope = replace(scope, variables={**predefined, **_static(variables)})
@@ -114,7 +119,7 @@ def _value(body: str, scope: Scope) -> Any:
 
 def _mapping(node: dict[Any, Any], scope: Scope) -> dict[str, Any]:
     if any(word in node for word in _SCOPED) and "variables" in node:
-        # A stage's and a job's own variables can be seen by the expressions below it.
+        # Expressions below a stage or a job can read its own variables.
         own = _static(_expand(node["variables"], scope, "variables"))
         scope = replace(scope, variables={**scope.variables, **own})
     result: dict[str, Any] = {}
@@ -131,7 +136,7 @@ def _mapping(node: dict[Any, Any], scope: Scope) -> dict[str, Any]:
             if expanded in (None, ""):
                 continue
             if not isinstance(expanded, dict):
-                raise PipelineError(f"{_name(scope)}: {raw} stands in a mapping, and must hold one.")
+                raise PipelineError(f"{_name(scope)}: {raw} is in a mapping, and must hold one.")
             result |= expanded
     return result
 
@@ -161,7 +166,7 @@ def _sequence(node: list[Any], scope: Scope, key: str) -> list[Any]:
 
 
 def _directive(key: Any) -> str | None:
-    """Return the body of `${{ if … }}` and its like; None for any other key."""
+    """Return the body of a key such as `${{ if … }}`; None for any other key."""
     whole = _WHOLE.match(key) if isinstance(key, str) else None
     body = whole["body"].strip() if whole else ""
     word = re.split(r"[\s(]", body, maxsplit=1)[0].lower()
@@ -171,7 +176,7 @@ def _directive(key: Any) -> str | None:
 def _branches(
     directive: str, value: Any, scope: Scope, chosen: bool | None
 ) -> tuple[bool | None, list[tuple[Any, Scope]]]:
-    """What a directive leaves: values with the scope to expand them in; and whether an `if` before `else` held."""
+    """Return whether an `if` before `else` held, and the values that a directive selects, each with its scope."""
     word = re.split(r"[\s(]", directive, maxsplit=1)[0].lower()
     rest = directive[len(word) :].strip()
     if word == "insert":
@@ -194,10 +199,10 @@ def _each(directive: str, value: Any, scope: Scope) -> list[tuple[Any, Scope]]:
         raise PipelineError(f"{_name(scope)}: {directive!r} should be: each NAME in LIST.")
     members = _value(match[2], scope)
     if isinstance(members, Mapping):
-        members = [{"key": key, "value": one} for key, one in members.items()]
+        members = [{"key": key, "value": member} for key, member in members.items()]
     if not isinstance(members, list):
         raise PipelineError(f"{_name(scope)}: {match[2]} is neither a list nor an object.")
-    return [(value, replace(scope, locals={**scope.locals, match[1].lower(): one})) for one in members]
+    return [(value, replace(scope, locals={**scope.locals, match[1].lower(): member})) for member in members]
 
 
 def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any:
@@ -207,8 +212,8 @@ def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any
     except PipelineError as error:
         raise PipelineError(f"{_name(scope)}: {error}") from error
     document = load(file)
-    given = bind(document.pop("parameters", None) or [], reference.get("parameters") or {}, file)
-    inner = Scope(scope.root, file, given, scope.variables, {})
+    bound = bind(document.pop("parameters", None) or [], reference.get("parameters") or {}, file)
+    inner = Scope(scope.root, file, bound, scope.variables, {})
     if key is None:
         expanded: dict[str, Any] = _expand(document, inner, "")
         return expanded
@@ -221,10 +226,10 @@ def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any
 
 
 def _static(variables: Any) -> dict[str, Any]:
-    """Return the variables whose values are in the YAML; a group's are not known before the run."""
+    """Return the variables whose values are in the YAML; those of groups are unknown before the run."""
     if isinstance(variables, dict):
         return dict(variables)
-    return {one["name"]: one.get("value", "") for one in variables if "name" in one}
+    return {variable["name"]: variable.get("value", "") for variable in variables if "name" in variable}
 
 
 def _name(scope: Scope) -> str:

@@ -1,6 +1,6 @@
-"""Variables at run time: where each value comes from, `$(macro)` and `$[ runtime ]` forms, the environment of a step.
+"""Variables at run time: their sources, the forms `$(macro)` and `$[ runtime ]`, the environment of a step.
 
-Source: learn.microsoft.com "Define variables". A macro of an unknown variable stays as it is written.
+Source: learn.microsoft.com "Define variables". The macro of an unknown variable stays in the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Groups = Mapping[str, Mapping[str, str]]
 
 
 class Variables(MutableMapping[str, str]):
-    """Names ignore case and keep the case they were first written in."""
+    """Variables by name. Names ignore case, and keep the case of their first use."""
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values: dict[str, tuple[str, str]] = {}
@@ -49,15 +49,16 @@ class Variables(MutableMapping[str, str]):
         return isinstance(name, str) and name.lower() in self._values
 
     def copy(self) -> Variables:
-        made = Variables(self)
-        made.secrets = set(self.secrets)
-        return made
+        """Return variables of their own, with the same secrets."""
+        copied = Variables(self)
+        copied.secrets = set(self.secrets)
+        return copied
 
     def add(self, declared: Iterable[Mapping[str, Any]], groups: Groups, contexts: Mapping[str, Any]) -> None:
-        """What a pipeline, stage or job declares, the later over the earlier. Raises PipelineError for no group."""
-        for one in declared:
-            if "group" in one:
-                group = str(one["group"])
+        """Add the variables of a pipeline, stage or job; later ones win. Raises PipelineError for an unknown group."""
+        for variable in declared:
+            if "group" in variable:
+                group = str(variable["group"])
                 if group not in groups:
                     raise PipelineError(
                         f"Variable group {group} could not be found. Known: {', '.join(sorted(groups))}."
@@ -65,14 +66,14 @@ class Variables(MutableMapping[str, str]):
                 for name, value in groups[group].items():
                     self[name] = value
                 continue
-            value = one.get("value", "")
+            value = variable.get("value", "")
             runtime = _RUNTIME.match(value) if isinstance(value, str) else None
             if runtime:
                 value = evaluate(parse(runtime[1].strip()), {**contexts, "variables": self})
-            self[str(one["name"])] = functions.text(value)
+            self[str(variable["name"])] = functions.text(value)
 
     def expand(self, text: Any) -> str:
-        """Replace macros, those in their values too; unknown ones stay."""
+        """Return a text with its macros replaced, also macros in values; unknown ones stay."""
         result = functions.text(text)
         for _ in range(_DEPTH):
             expanded = _MACRO.sub(lambda match: self.get(match[1], match[0]), result)
@@ -82,7 +83,7 @@ class Variables(MutableMapping[str, str]):
         return result
 
     def environment(self) -> dict[str, str]:
-        """For a process: upper case, dots and spaces as underscores; secrets stay out, as on an agent."""
+        """Return a process's environment, without secrets: names in upper case, underscores for dots and spaces."""
         return {
             re.sub(r"[. ]", "_", name).upper(): self.expand(value)
             for name, value in self.items()

@@ -1,4 +1,4 @@
-"""The folders of one run: a clean checkout of the commit for each job, artifacts, logs."""
+"""The folders of one build: a clean checkout of the commit for each job, artifacts, logs."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """`home`/BUILD/: `artifacts` outlive jobs; `job` folders hold `s` (sources), as on an agent."""
+    """The folder `home`/BUILD. Artifacts outlive jobs; the folder of a job holds its sources in `s`, as on an agent."""
 
     home: Path
     build: int
     repository: Path
     commit: str
+    shared_folders: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
+        """The build's own folder."""
         return self.home / str(self.build)
 
     @property
     def artifacts(self) -> Path:
+        """The folder of published artifacts, one folder each."""
         return self.root / "artifacts"
 
     def job(self, stage: str, job: str) -> Path:
-        """Return an empty folder: jobs share nothing but artifacts."""
+        """Return an empty folder for a job: jobs share nothing but artifacts."""
         folder = self.root / "jobs" / f"{stage}.{job}"
         shutil.rmtree(folder, ignore_errors=True)
         for name in ("s", "a", "tmp"):
@@ -37,32 +40,44 @@ class Workspace:
         return folder
 
     def log(self, stage: str, job: str, position: int) -> Path:
+        """Return the file for the output of a job's step."""
         return self.root / "logs" / f"{stage}.{job}.{position:02}.log"
 
     def checkout(self, folder: Path) -> None:
-        """The commit, nothing that is not committed; the locked packages of the repository's own .venv serve it too."""
+        """Check the commit out into a folder, without anything that is not committed; link the shared folders."""
         git("clone", "--quiet", "--no-checkout", "--shared", str(self.repository), str(folder), cwd=self.repository)
         git("checkout", "--quiet", "--detach", self.commit, cwd=folder)
-        installed = self.repository / ".venv"
-        if installed.exists() and not (folder / ".venv").exists():
-            (folder / ".venv").symlink_to(installed)
-        projects = [str(file.relative_to(folder)) for file in folder.glob("packages/*/pyproject.toml")]
-        for name in ("requirements.txt", "requirements-dev.txt", "tools/venv.sh", *projects):
-            # Make compares times: what is installed is not newer than a fresh checkout of the same content.
-            ours, theirs = folder / name, self.repository / name
-            if ours.is_file() and theirs.is_file() and ours.read_bytes() == theirs.read_bytes():
-                os.utime(ours, (theirs.stat().st_atime, theirs.stat().st_mtime))
+        for name in self.shared_folders:
+            shared, link = self.repository / name, folder / name
+            if shared.exists() and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(shared.resolve())
+        if self.shared_folders:
+            self._keep_times(folder)
+
+    def _keep_times(self, folder: Path) -> None:
+        """Give unchanged files the time that they have in the repository.
+
+        Make compares times: a fresh checkout would be newer than a shared folder that was made from the same files.
+        """
+        for name in git("ls-files", "-z", cwd=folder).split("\0"):
+            checked_out, original = folder / name, self.repository / name
+            if checked_out.is_symlink() or not (checked_out.is_file() and original.is_file()):
+                continue
+            if checked_out.read_bytes() == original.read_bytes():
+                times = original.stat()
+                os.utime(checked_out, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def next_build(home: Path) -> int:
-    """Builds count from 1."""
-    builds = [int(one.name) for one in home.iterdir() if one.name.isdigit()] if home.exists() else []
+    """Return the number of the next build, counted from 1."""
+    builds = [int(folder.name) for folder in home.iterdir() if folder.name.isdigit()] if home.exists() else []
     return max(builds, default=0) + 1
 
 
 def git(*words: str, cwd: Path) -> str:
-    """Raises RehearsalError with git's words."""
+    """Return the output of a Git command. Raises RunnerError with Git's own message."""
     done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RehearsalError(f"git {' '.join(words)} failed: {done.stderr.strip()}")
+        raise RunnerError(f"git {' '.join(words)} failed: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -1,7 +1,7 @@
 """`keepAzSessionActive` of AzureCLI@2: while a script runs, the Azure CLI is signed in again with a new id token.
 
-Every eight minutes, two before the id token expires: `keepRefreshingAzSession` and `AZ_SESSION_REFRESH_INTERVAL_MS` in
-Tasks/AzureCLIV2/azureclitask.ts of microsoft/azure-pipelines-tasks.
+It happens every eight minutes, two before the id token expires: `keepRefreshingAzSession` and
+`AZ_SESSION_REFRESH_INTERVAL_MS` in Tasks/AzureCLIV2/azureclitask.ts of microsoft/azure-pipelines-tasks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SECONDS = 480.0
 
 @contextmanager
 def session_kept_active(sign_in: Callable[[], object], seconds: float = SECONDS) -> Iterator[None]:
-    """Call `sign_in` every so many seconds until the block ends; what it raises is raised then."""
+    """Call `sign_in` every `seconds` until the block ends. Raises its first error at the end of the block."""
     ended = threading.Event()
     failures: list[Exception] = []
 
@@ -23,7 +23,7 @@ def session_kept_active(sign_in: Callable[[], object], seconds: float = SECONDS)
         while not ended.wait(seconds):
             try:
                 sign_in()
-            except Exception as error:  # handed to whoever waits for the script
+            except Exception as error:  # raised again in the thread that waits for the script
                 failures.append(error)
                 return
 

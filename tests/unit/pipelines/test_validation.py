@@ -1,4 +1,4 @@
-"""What `python -m pipeline_runner check` refuses: the pipelines' own files, each with one mistake in it."""
+"""Refusals of `pipeline-runner check`: the pipelines' own files, each with one mistake in it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from pipeline_runner import checking
-from pipeline_runner.errors import RehearsalError
+from pipeline_runner import organisation, validation
+from pipeline_runner.errors import RunnerError
+from pipeline_runner.organisation import Start
 from pipeline_runner.templates import compile_pipeline
 
+from pipelines.rehearsal import ORGANISATION
+
 ROOT = Path(__file__).resolve().parents[3]
-_MAIN: checking.Way = ("azure-pipelines.yml", "IndividualCI", {"amlServerJob": True})
-_IMAGE: checking.Way = ("pipelines/ci-image.yml", "IndividualCI", {})
+_ORGANISATION = organisation.read(ORGANISATION)
+_MAIN = Start(file="azure-pipelines.yml", parameters={"amlServerJob": True})
+_IMAGE = Start(file="pipelines/ci-image.yml")
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
-    assert checking.problems(copy) == []
+    assert validation.problems(copy, _ORGANISATION) == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong
     assert right in text, "the test's own words are out of date"
     changed.write_text(text.replace(right, wrong), encoding="utf-8")
 
-    found = checking.problems(copy, [_IMAGE if file == "ci-image.yml" else _MAIN])
+    found = validation.problems(copy, _ORGANISATION, [_IMAGE if file == "ci-image.yml" else _MAIN])
 
     assert any(said in line for line in found), found
 
@@ -143,7 +147,7 @@ _HOSTED = {"vmImage": "ubuntu-24.04"}
 def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: object, said: str) -> None:
     pools = {"dev": _HOSTED, "staging": _HOSTED} | ({} if prod is None else {"prod": prod})
 
-    found = checking.problems(copy, [("azure-pipelines.yml", "IndividualCI", {"pools": pools})])
+    found = validation.problems(copy, _ORGANISATION, [Start(file="azure-pipelines.yml", parameters={"pools": pools})])
 
     assert any(said in line for line in found), found
 
@@ -151,15 +155,15 @@ def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: o
 @pytest.mark.parametrize("prod", [{"name": "agents", "demands": ["docker"]}, {"vmImage": "ubuntu-24.04"}])
 def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dict[str, object]) -> None:
     pools = {"dev": _HOSTED, "staging": _HOSTED, "prod": prod}
-    ways: list[checking.Way] = [
-        ("azure-pipelines.yml", "IndividualCI", {"pools": pools, "amlServerJob": True}),
-        ("azure-pipelines.yml", "PullRequest", {"pools": pools}),
-        ("pipelines/drift.yml", "Schedule", {"pools": pools}),
-        ("pipelines/retrain.yml", "Manual", {"pools": pools, "promote": True}),
+    starts = [
+        Start(file="azure-pipelines.yml", parameters={"pools": pools, "amlServerJob": True}),
+        Start(file="azure-pipelines.yml", reason="PullRequest", parameters={"pools": pools}),
+        Start(file="pipelines/drift.yml", reason="Schedule", parameters={"pools": pools}),
+        Start(file="pipelines/retrain.yml", reason="Manual", parameters={"pools": pools, "promote": True}),
     ]
-    for file, reason, parameters in ways:
-        predefined = {"Build.Reason": reason, "Build.SourceBranch": "refs/heads/main"}
-        stages = compile_pipeline(ROOT / file, ROOT, parameters, predefined)["stages"]
+    for start in starts:
+        predefined = {"Build.Reason": start.reason, "Build.SourceBranch": "refs/heads/main"}
+        stages = compile_pipeline(ROOT / start.file, ROOT, start.parameters, predefined)["stages"]
         found = {
             (stage["stage"], job.get("deployment") or job["job"]): job.get("pool")
             for stage in stages
@@ -179,10 +183,12 @@ def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_t
     changed = text.replace("../steps/agent.yml", "/pipelines/steps/agent.yml@self")
     assert changed != text
     preview.write_text(changed, encoding="utf-8")
-    assert checking.problems(copy, [_MAIN]) == []
+    assert validation.problems(copy, _ORGANISATION, [_MAIN]) == []
 
     (copy / "pipelines/steps/forgotten.yml").write_text("steps: [{bash: make lint}]", encoding="utf-8")
-    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/forgotten.yml: no pipeline here uses it"]
+    assert validation.problems(copy, _ORGANISATION, [_MAIN]) == [
+        "pipelines/steps/forgotten.yml: no pipeline here uses it"
+    ]
 
 
 def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
@@ -190,7 +196,9 @@ def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
     declared = "parameters: [{name: fetchDepth, type: number, default: 1}]\n"
     agent.write_text(declared + agent.read_text(encoding="utf-8"), encoding="utf-8")
 
-    assert checking.problems(copy, [_MAIN]) == ["pipelines/steps/agent.yml: nothing reads the parameter fetchDepth"]
+    assert validation.problems(copy, _ORGANISATION, [_MAIN]) == [
+        "pipelines/steps/agent.yml: nothing reads the parameter fetchDepth"
+    ]
 
 
 def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
@@ -199,7 +207,7 @@ def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
     (copy / "shellcheck").write_text("#!/bin/sh\necho no such option >&2\nexit 3\n", encoding="utf-8")
     (copy / "shellcheck").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(copy / "python"))
-    checking._shellcheck.cache_clear()
+    validation._shellcheck.cache_clear()
 
-    with pytest.raises(RehearsalError, match="shellcheck has checked nothing: no such option"):
-        checking.problems(copy, [_MAIN])
+    with pytest.raises(RunnerError, match="shellcheck has checked nothing: no such option"):
+        validation.problems(copy, _ORGANISATION, [_MAIN])

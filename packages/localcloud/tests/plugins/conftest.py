@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from localcloud.testing.azure_session import AzureSession
+from localcloud.testing.azure_session import AzureSession, unique
 from localcloud.testing.plugin_process import Plugin
 
 
@@ -21,3 +21,21 @@ def azure_native(azure: AzureSession) -> Iterator[Plugin]:
 @pytest.fixture
 def group_name(group: str) -> str:
     return group.rsplit("/", 1)[1]
+
+
+@pytest.fixture(scope="module")
+def databricks(azure: AzureSession) -> Iterator[Plugin]:
+    group = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
+    azure.put(group, "2024-03-01", {"location": "westeurope"})
+    workspace = f"{group}/providers/Microsoft.Databricks/workspaces/dbw-plugins"
+    body = {
+        "location": "westeurope",
+        "sku": {"name": "premium"},
+        "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
+    }
+    shown = azure.put(workspace, "2026-01-01", body)
+    made = Plugin("databricks", dict(os.environ))
+    made.configure(host=f"https://{shown['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    yield made
+    assert made.stop() == ""
+    azure.finish(azure.arm("DELETE", group, "2024-03-01"))

@@ -26,24 +26,6 @@ JOB = "databricks:index/job:Job"
 RUNTIME = "17.3.x-scala2.13"
 
 
-@pytest.fixture(scope="module")
-def databricks(azure: AzureSession) -> Iterator[Plugin]:
-    group = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
-    azure.put(group, "2024-03-01", {"location": "westeurope"})
-    workspace = f"{group}/providers/Microsoft.Databricks/workspaces/dbw-plugins"
-    body = {
-        "location": "westeurope",
-        "sku": {"name": "premium"},
-        "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
-    }
-    shown = azure.put(workspace, "2026-01-01", body)
-    made = Plugin("databricks", dict(os.environ))
-    made.configure(host=f"https://{shown['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
-    yield made
-    assert made.stop() == ""
-    azure.finish(azure.arm("DELETE", group, "2024-03-01"))
-
-
 def pool_inputs(**more: object) -> Plain:
     return {
         "instancePoolName": unique("pool"), "nodeTypeId": "Standard_D4ds_v5", "minIdleInstances": 0,

@@ -16,6 +16,8 @@ from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from localcloud.plugins.values import INPUTS
+
 _ORPHAN_CHECK_SECONDS = 1.0
 # Pulumi's engine and SDKs agree on these: states and programs exceed gRPC's 4 MB, and a busy event loop may take long
 # to begin with a request (pulumi/runtime/_grpc_settings.py of the Python SDK).
@@ -39,6 +41,12 @@ class _Servicer(ProviderServicer):
         from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 
         return empty_pb2.Empty()
+
+    async def Diff(self, request: Any, context: Any) -> Any:
+        """Put the engine's old inputs among the old outputs that lack them: the SDK's request has no field for them."""
+        if INPUTS not in request.olds.fields and request.HasField("old_inputs"):
+            request.olds.fields[INPUTS].struct_value.CopyFrom(request.old_inputs)
+        return await super().Diff(request, context)
 
 
 class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]

@@ -18,7 +18,7 @@ class _Unknown:
 
 
 INPUTS: Final = "__inputs"
-"""The output under which the last inputs are kept, to compare with: what the service answers differs in form."""
+"""The output under which azure-native keeps the last inputs, to compare with: the service answers in another form."""
 UNKNOWN: Final = _Unknown()
 """An output of something that does not exist yet: seen in previews only."""
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -25,10 +25,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """A resource as state has it. Secrets in `outputs` are values.Secret."""
+    """A resource as state has it: its outputs, and the inputs that made them. Secrets are values.Secret."""
 
     id: str
     outputs: Plain
+    inputs: Plain = field(default_factory=dict)
 
 
 class Plugin:
@@ -60,27 +61,32 @@ class Plugin:
         answer = self.call(
             "Create", pb.CreateRequest(urn=_urn(token), properties=_struct(inputs), preview=preview, timeout=120)
         )
-        return Made(answer.id, _plain(answer.properties))
+        return Made(answer.id, _plain(answer.properties), inputs)
 
     def diff(self, token: str, made: Made, inputs: Plain) -> Any:
         return self.call(
-            "Diff", pb.DiffRequest(urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs))
-        )
+            "Diff",
+            pb.DiffRequest(
+                urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs),
+                old_inputs=_struct(made.inputs),
+            ),
+        )  # fmt: skip
 
     def update(self, token: str, made: Made, inputs: Plain) -> Made:
         request = pb.UpdateRequest(
             urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs), timeout=120
         )
-        return Made(made.id, _plain(self.call("Update", request).properties))
+        return Made(made.id, _plain(self.call("Update", request).properties), inputs)
 
     def read(self, token: str, id_: str, made: Made | None = None) -> tuple[Made | None, Plain]:
         """(the resource or None, its inputs); without `made` as `pulumi import` reads it."""
-        outputs = made.outputs if made else {}
+        outputs, known = (made.outputs, made.inputs) if made else ({}, {})
         request = pb.ReadRequest(
-            urn=_urn(token), id=id_, properties=_struct(outputs), inputs=_struct(outputs.get("__inputs") or {})
+            urn=_urn(token), id=id_, properties=_struct(outputs), inputs=_struct(outputs.get("__inputs") or known)
         )
         answer = self.call("Read", request)
-        return (Made(answer.id, _plain(answer.properties)) if answer.id else None), _plain(answer.inputs)
+        inputs = _plain(answer.inputs)
+        return (Made(answer.id, _plain(answer.properties), inputs) if answer.id else None), inputs
 
     def delete(self, token: str, made: Made) -> None:
         self.call(

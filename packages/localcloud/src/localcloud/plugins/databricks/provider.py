@@ -42,8 +42,15 @@ _SETTINGS = (
 )  # fmt: skip
 
 
+_DEFAULTS = "__defaults"
+"""The names of the inputs beside it that the vendor's plugin filled in."""
+
+
 class Databricks(Provider):
-    """Holds a client and nothing else."""
+    """Holds a client and nothing else.
+
+    States have the vendor's form: inputs and what the service shows, and nothing that its plugin does not know.
+    """
 
     def __init__(self) -> None:
         self._api = Api({})
@@ -81,8 +88,7 @@ class Databricks(Provider):
     async def diff(self, request: DiffRequest) -> DiffResponse:
         kind, old = _kind(request.type), plain_map(request.old_state)
         before = old.get(INPUTS)
-        if not isinstance(before, dict):
-            before = {key: value for key, value in old.items() if key != INPUTS}
+        before = _declared(before) if isinstance(before, dict) else old
 
         def replaces(path: str) -> bool:
             return path.split(".", 1)[0].split("[", 1)[0] in kind.replaces
@@ -103,7 +109,7 @@ class Databricks(Provider):
     async def update(self, request: UpdateRequest) -> UpdateResponse:
         kind, inputs = _kind(request.type), plain_map(request.news)
         if request.preview:
-            return UpdateResponse(properties=value_map({**plain_map(request.olds), **inputs, INPUTS: inputs}))
+            return UpdateResponse(properties=value_map({**plain_map(request.olds), **inputs}))
 
         def work() -> UpdateResponse:
             kind.update(self._api, request.resource_id, reveal(inputs))
@@ -117,10 +123,10 @@ class Databricks(Provider):
         if found is None:
             return ReadResponse()
         state = plain_map(request.properties)
-        before = state.get(INPUTS) or plain_map(request.inputs)
+        before = _declared(plain_map(request.inputs))
         shown = {**reveal(before), **found}
         inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(found)
-        outputs = {**inputs, **conceal(found, inputs), INPUTS: inputs}
+        outputs = {**inputs, **conceal(found, inputs)}
         return ReadResponse(request.resource_id, value_map(outputs), value_map(inputs))
 
     async def delete(self, request: DeleteRequest) -> None:
@@ -133,6 +139,17 @@ class Databricks(Provider):
             raise PluginError(f"{request.tok} needs arguments that are known")
         answer = await asyncio.to_thread(invoke, self._api, request.tok, reveal(arguments))
         return InvokeResponse(return_value=value_map(answer))
+
+
+def _declared(inputs: Any) -> Any:
+    """Return the inputs that a program stated, of a state that the vendor's plugin wrote.
+
+    Its bridge fills in defaults, and lists their names (applyDefaults of pulumi-terraform-bridge's schema.go).
+    """
+    if isinstance(inputs, dict):
+        filled_in = {_DEFAULTS, *inputs.get(_DEFAULTS, ())}
+        return {key: _declared(value) for key, value in inputs.items() if key not in filled_in}
+    return [_declared(item) for item in inputs] if isinstance(inputs, list) else inputs
 
 
 def _token(qualified: str) -> str:
@@ -158,4 +175,4 @@ def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:
     found = kind.read(api, id_)
     if found is None:
         raise PluginError(f"'{id_}' was created, but the service does not show it")
-    return {**inputs, **conceal(found, inputs), INPUTS: inputs}
+    return {**inputs, **conceal(found, inputs)}

@@ -61,6 +61,7 @@ class ClusterPolicy(Resource):
 _ENTITLEMENTS = {
     "allowClusterCreate": "allow-cluster-create", "allowInstancePoolCreate": "allow-instance-pool-create",
     "workspaceAccess": "workspace-access", "databricksSqlAccess": "databricks-sql-access",
+    "workspaceConsume": "workspace-consume",
 }  # fmt: skip
 
 
@@ -86,11 +87,16 @@ class ServicePrincipal(Resource):
         found = api.find("GET", f"{self._path}/{id_}")
         if found is None:
             return None
-        given = {entry["value"] for entry in found.get("entitlements") or []}
-        state: Plain = {name: value in given for name, value in _ENTITLEMENTS.items()}
+        entitlements = {entry.get("value") for entry in found.get("entitlements") or []}
+        state: Plain = {name: value in entitlements for name, value in _ENTITLEMENTS.items()}
         for name in ("applicationId", "displayName", "active", "externalId"):
             state[name] = found.get(name)
-        return state | {"aclPrincipalId": f"servicePrincipals/{found.get('applicationId')}"}
+        application = found.get("applicationId")
+        return state | {
+            "aclPrincipalId": f"servicePrincipals/{application}",
+            "home": f"/Users/{application}",
+            "repos": f"/Repos/{application}",
+        }
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
         api.call("PUT", f"{self._path}/{id_}", body=self._scim(inputs))
@@ -99,13 +105,16 @@ class ServicePrincipal(Resource):
         api.find("DELETE", f"{self._path}/{id_}")
 
     def imported(self, state: Plain) -> Plain:
-        return {key: value for key, value in state.items() if key != "aclPrincipalId" and value not in (None, False)}
+        computed = {"aclPrincipalId", "home", "repos"}
+        return {key: value for key, value in state.items() if key not in computed and value not in (None, False)}
 
     @staticmethod
     def _scim(inputs: Plain) -> Plain:
+        """Return the request's body; without entitlements it has an empty one, as the vendor's provider sends it."""
+        entitlements = [{"value": value} for name, value in _ENTITLEMENTS.items() if inputs.get(name)]
         body: Plain = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal"],
-            "entitlements": [{"value": value} for name, value in _ENTITLEMENTS.items() if inputs.get(name)],
+            "entitlements": entitlements or [{}],
             "active": inputs.get("active", True),
         }
         for name in ("applicationId", "displayName", "externalId"):

@@ -11,7 +11,7 @@ STACK ?= local
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT DRY_RUN YES \
-	QUIET NAME CHANGES UPGRADE
+	QUIET NAME CHANGES UPGRADE PLUGINS
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -21,6 +21,8 @@ export LOCALCLOUD_CACHE ?= $(or $(DATAOPSML_CACHE),$(or $(XDG_CACHE_HOME),$(HOME
 export LOCALCLOUD_STATE_GROUP ?= rg-dataopsml-state
 export LOCALCLOUD_STATE_ACCOUNT ?= stdataopsmlstate
 export LOCALCLOUD_STATE_CONTAINER ?= state-local
+# PLUGINS=vendor: the vendors' own provider plugins where the machine has them, on PATH or in PULUMI_HOME.
+export LOCALCLOUD_PLUGINS ?= $(PLUGINS)
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
@@ -46,7 +48,7 @@ help: ## list the verbs
 tools: .venv/installed
 	@$(PYTHON_BIN) -m localcloud.engine
 
-up: tools ## from clone to registered model on this machine: make up [DATA=my.csv]
+up: tools ## from clone to registered model on this machine: make up [DATA=my.csv] [PLUGINS=vendor]
 	@$(START)
 	@$(ENTER); \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \

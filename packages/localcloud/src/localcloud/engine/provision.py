@@ -78,11 +78,12 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
             "Delta Lake": f"cache {DELTA}",
             "Python of jobs": _python_origin(cache, python),
             "Packages of notebooks": f"cache {NOTEBOOK_RUNTIME}",
+            **{f"Plugin {provider}": f"vendor {plugin}" for provider, plugin in home.vendor_plugins.items()},
         },
     )
     launchers = [file for folder in ("bin", "plugins") for file in (home.home / folder).rglob("pulumi*")]
     files = [pulumi, home.pulumi, java_home / "bin" / "java", node, azurite, *jars, *delta_jars, python]
-    files += [notebook_python, *launchers]
+    files += [notebook_python, *launchers, *home.vendor_plugins.values()]
     files.append(Path(sys.executable))
     write_stamp(settings, toolchain, files)
     return toolchain

@@ -15,11 +15,13 @@ import importlib.metadata
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
+from localcloud.engine import vendor_plugins
 from localcloud.engine.places import OWN_BIN_MARK, pulumi_home_of
 from localcloud.engine.probes import has_language_host
 from localcloud.engine.pulumi_build import link
@@ -29,44 +31,60 @@ from localcloud.engine.versions import CHECKOUT, PROVIDERS
 _LAUNCHER = """#!/bin/sh
 exec {python} -u -c {start} "$@"
 """
+_VENDOR_LAUNCHER = """#!/bin/sh
+exec {plugin} "$@"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiHome:
-    """`home` is PULUMI_HOME; `pulumi` the CLI to run; `path_entries` the folders to put before PATH."""
+    """`home` is PULUMI_HOME; `pulumi` the CLI to run; `path_entries` the folders to put before PATH.
+
+    `vendor_plugins` are the providers whose plugin is the vendor's own, and its file.
+    """
 
     home: Path
     pulumi: Path
     path_entries: list[Path]
+    vendor_plugins: dict[str, Path]
 
 
 def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
     """Write the launchers of this home for the CLI `pulumi` (the machine's or the cache's) and say where all is.
 
     A machine's CLI with its official language host beside it is used where it is; otherwise ours joins it in `bin`.
-    Raises LocalcloudError when a provider's SDK is not installed.
+    Raises LocalcloudError when a provider's SDK is not installed, or vendors' plugins are asked for and not there.
     """
     home = pulumi_home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
-    _write_provider_launchers(home / "plugins")
+    versions = _provider_versions()
+    plugins = vendor_plugins.find(settings, versions)
+    _write_provider_launchers(home / "plugins", versions, plugins)
     bin_folder = home / "bin"
     real = pulumi.resolve()
     if has_language_host(real):
         shutil.rmtree(bin_folder, ignore_errors=True)
-        return PulumiHome(home=home, pulumi=pulumi, path_entries=[])
+        return PulumiHome(home=home, pulumi=pulumi, path_entries=[], vendor_plugins=plugins)
     bin_folder.mkdir(exist_ok=True)
     (bin_folder / OWN_BIN_MARK).touch()
     link(real, bin_folder / "pulumi")
     _write_launcher(bin_folder / "pulumi-language-python", "localcloud.engine.language_host.server")
-    return PulumiHome(home=home, pulumi=bin_folder / "pulumi", path_entries=[bin_folder])
+    return PulumiHome(home=home, pulumi=bin_folder / "pulumi", path_entries=[bin_folder], vendor_plugins=plugins)
 
 
-def _write_provider_launchers(plugins: Path) -> None:
+def _provider_versions() -> dict[str, str]:
+    """Return the version of each provider's SDK, which is the version of the plugin that the engine asks for."""
+    versions = {}
     for distribution, provider in PROVIDERS.items():
         try:
-            version = importlib.metadata.version(distribution)
+            versions[provider] = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError as error:
             raise LocalcloudError(f"{distribution} is not installed in {sys.prefix}: reinstall localcloud.") from error
+    return versions
+
+
+def _write_provider_launchers(plugins: Path, versions: Mapping[str, str], vendors_own: Mapping[str, Path]) -> None:
+    for provider, version in versions.items():
         wanted = f"resource-{provider}-v{version}"
         if plugins.is_dir():
             for other in plugins.iterdir():
@@ -75,8 +93,11 @@ def _write_provider_launchers(plugins: Path) -> None:
                     shutil.rmtree(other)
         folder = plugins / wanted
         folder.mkdir(parents=True, exist_ok=True)
-        module = f"localcloud.plugins.{provider.replace('-', '_')}"
-        _write_launcher(folder / f"pulumi-resource-{provider}", module)
+        launcher = folder / f"pulumi-resource-{provider}"
+        if plugin := vendors_own.get(provider):
+            _write_executable(launcher, _VENDOR_LAUNCHER.format(plugin=shlex.quote(str(plugin))))
+        else:
+            _write_launcher(launcher, f"localcloud.plugins.{provider.replace('-', '_')}")
 
 
 def _write_launcher(file: Path, module: str) -> None:
@@ -85,7 +106,11 @@ def _write_launcher(file: Path, module: str) -> None:
         f"import sys, runpy; sys.path[0] = {str(CHECKOUT)!r}; "
         f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
+    _write_executable(file, _LAUNCHER.format(python=shlex.quote(sys.executable), start=shlex.quote(start)))
+
+
+def _write_executable(file: Path, text: str) -> None:
     fresh = file.with_name(f".{file.name}")
-    fresh.write_text(_LAUNCHER.format(python=shlex.quote(sys.executable), start=shlex.quote(start)))
+    fresh.write_text(text)
     fresh.chmod(0o755)
     fresh.replace(file)

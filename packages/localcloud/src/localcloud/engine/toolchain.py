@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.core.settings import Settings
+from localcloud.engine import vendor_plugins
 from localcloud.engine.places import machine_path, pulumi_home_of
 from localcloud.engine.versions import ENGINE, NOTEBOOK_RUNTIME
 
@@ -81,6 +82,7 @@ def _signature(java_home: Path) -> str:
         ENGINE / "python_runtime.py",
         ENGINE / "notebook_runtime.py",
         ENGINE / "pulumi_home.py",
+        ENGINE / "vendor_plugins.py",
         ENGINE / "pulumi_cli" / "go.sum",
         ENGINE / "azurite" / "package-lock.json",
         ENGINE / "requirements" / "java.txt",
@@ -89,6 +91,8 @@ def _signature(java_home: Path) -> str:
         *_provider_metadata(),
     ]
     parts = [machine_path(), "" if java == str(java_home) else java, sys.executable, str(ENGINE)]
+    if vendor_plugins.choice() == "vendor":
+        parts += ["vendor", os.environ.get("PULUMI_HOME", "")]
     parts += [f"{file}:{_mtime(file)}" for file in pins]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -35,8 +35,8 @@ from infra.stack_file import PROJECT, ROOT
 from tests.integration.infra.project import Project
 from tests.integration.referee.models import find, findings
 from tests.integration.referee.types import MODELS, TOLERATED, WITHOUT_MODEL
+from tests.unit.environments import STACKS
 
-STACKS = ("local", "dev", "staging", "prod")
 _READY_SECONDS = 120
 
 

@@ -11,6 +11,7 @@ import pulumi.runtime
 
 from bootstrap.settings import PROJECT, Settings, read_settings
 from bootstrap.stack import Bootstrap
+from tests.unit.environments import ENVIRONMENTS
 from tests.unit.infra.recorder import Deployment, RecordingMonitor
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
@@ -30,7 +31,9 @@ def config(*, devops: bool = True, **changes: Any) -> dict[str, str]:
     """Return settings as Pulumi passes them to the program: three environments, prod with an approver."""
     values: dict[str, Any] = {
         "base_name": "dataops", "location": "westeurope", "owner": "mlops@example.com", "cost_center": "platform",
-        "environments": [{"name": "dev"}, {"name": "staging"}, {"name": "prod", "approvers": [APPROVER]}],
+        "environments": [
+            {"name": name} | ({"approvers": [APPROVER]} if name == "prod" else {}) for name in ENVIRONMENTS
+        ],
         "azure_devops": {
             "enabled": devops, "organization": "contoso", "project": "dataopsml",
             "repository": {"kind": "azure_repos", "name": "dataopsml"},

@@ -17,9 +17,8 @@ from tests.unit.bootstrap.recorder import (
     TENANT,
     deploy,
 )
+from tests.unit.environments import ENVIRONMENTS
 from tests.unit.infra.recorder import Deployment, Registered
-
-ENVIRONMENTS = ["dev", "staging", "prod"]
 
 
 def _given(made: Deployment, principal: str) -> dict[str, set[str]]:

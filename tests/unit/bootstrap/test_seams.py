@@ -17,9 +17,9 @@ from bootstrap.pipelines import connection_names, specs
 from declarations.roles import ASSIGNED_BY_STACKS, Role
 from infra.naming import Names as StackNames
 from tests.unit.bootstrap.recorder import deploy
+from tests.unit.environments import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
-ENVIRONMENTS = ["dev", "staging", "prod"]
 _WRITE = "Microsoft.Authorization/roleAssignments/write"
 _DELETE = "Microsoft.Authorization/roleAssignments/delete"
 _ATTRIBUTE = "microsoft.authorization/roleassignments:roledefinitionid"

@@ -12,6 +12,7 @@ from bootstrap import __main__ as command_line
 from bootstrap.engine import BootstrapError, Engine, PulumiError
 from bootstrap.settings import SettingsError, read_settings
 from tests.unit.bootstrap.recorder import config, settings
+from tests.unit.environments import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 _DEVOPS: dict[str, Any] = {
@@ -108,7 +109,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_the_settings_file_in_the_repository_is_valid_and_leaves_azure_devops_alone() -> None:
     found = Engine(ROOT / "bootstrap", "main").settings()
-    assert found.names == ["dev", "staging", "prod"]
+    assert found.names == list(ENVIRONMENTS), "the pipelines have the same environments"
     assert not found.azure_devops.enabled, "a clone must not reach for somebody's organisation"
 
 

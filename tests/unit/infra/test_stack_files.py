@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import json
 import re
 from pathlib import Path
@@ -12,9 +14,9 @@ import yaml
 from infra.configuration import SettingsError
 from infra.settings import Settings
 from infra.stack_file import PROJECT, ROOT, stack_settings
+from tests.unit.environments import ENVIRONMENTS, STACKS
 from tests.unit.infra.test_settings import LEAVES
 
-STACKS = ("local", "dev", "staging", "prod")
 _SECRET = re.compile(
     r"(?i)(AccountKey=|SharedAccessSignature|sig=|password|client_secret|dapi[0-9a-f]{32}|eyJ[\w-]{10,}\.)"
 )
@@ -36,14 +38,14 @@ def test_no_secret_stands_in_a_stack_file(stack: str) -> None:
     assert "secure:" not in text, "the platform has no secret settings"
 
 
-@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_deployed_stacks_say_all_that_they_choose(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     said = {key.removeprefix(f"{PROJECT}:") for key in content}
     assert said >= set(Settings.model_fields) - {"environment", "model_registry"}
 
 
-@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_every_setting_is_said_or_shown_in_deployed_stacks(stack: str) -> None:
     """What does not fit an environment stands there as a comment: nobody has to know that it exists."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
@@ -55,7 +57,7 @@ def test_every_setting_is_said_or_shown_in_deployed_stacks(stack: str) -> None:
 
 
 def test_environments_differ_where_they_should() -> None:
-    local, dev, staging, prod = (stack_settings(stack) for stack in STACKS)
+    local, dev, staging, prod = (stack_settings(stack) for stack in ("local", "dev", "staging", "prod"))
     assert (local.network.profile, dev.network.profile) == ("public", "public")
     assert (staging.network.profile, prod.network.profile) == ("private", "private")
     assert not dev.key_vault.purge_protection and staging.key_vault.purge_protection and prod.key_vault.purge_protection
@@ -74,8 +76,10 @@ def test_one_stack_makes_the_model_registry_and_prod_names_it() -> None:
 
 
 def test_private_networks_do_not_overlap() -> None:
-    spaces = {stack_settings(stack).network.address_space for stack in ("staging", "prod")}
-    assert len(spaces) == 2
+    networks = [settings.network for settings in map(stack_settings, STACKS) if settings.network.profile == "private"]
+    spaces = [ipaddress.ip_network(str(network.address_space)) for network in networks]
+    assert len(spaces) >= 2
+    assert not [pair for pair in itertools.combinations(spaces, 2) if pair[0].overlaps(pair[1])]
 
 
 def test_a_stack_without_a_file_is_named(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from pipeline_runner.templates import compile_pipeline
 from bootstrap.naming import deployment_environment
 from bootstrap.pipelines import PipelineSpec, specs
 from pipelines.rehearsal import ORGANISATION
+from tests.unit.environments import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 _CONNECTIONS = {
     "azureSubscription", "containerRegistry", "azureServiceConnection", "serviceConnection", "endpoint", "connection",
 }  # fmt: skip
-_SPECS = {spec.path: spec for spec in specs(("dev", "staging", "prod"))}
+_SPECS = {spec.path: spec for spec in specs(ENVIRONMENTS)}
 _STARTS = organisation.read(ORGANISATION).pipelines
 
 

@@ -10,6 +10,7 @@ import pytest
 from bootstrap.naming import deployment_environment
 from bootstrap.pipelines import PipelineSpec, specs
 from pipelines.agent import configure
+from tests.unit.environments import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 _DOCS = (ROOT / "docs/azure-devops.md").read_text(encoding="utf-8")
@@ -61,7 +62,7 @@ def test_a_page_s_links_files_and_verbs_are_there(page: Path) -> None:
     assert gone == []
 
 
-@pytest.mark.parametrize("spec", specs(("dev", "staging", "prod")), ids=lambda spec: spec.path)
+@pytest.mark.parametrize("spec", specs(ENVIRONMENTS), ids=lambda spec: spec.path)
 def test_every_pipeline_with_its_connections_and_environments_is_in_the_docs(spec: PipelineSpec) -> None:
     assert f"`{spec.path}`" in _DOCS
     for connection in spec.connections:

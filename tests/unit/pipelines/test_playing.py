@@ -13,9 +13,9 @@ from pipeline_runner.results import Result
 from pipeline_runner.templates import compile_pipeline
 
 from pipelines.rehearsal import ORGANISATION
+from tests.unit.environments import ENVIRONMENTS
 from tests.unit.pipelines.recorded_make import PREVIEW, ROOT, Pipelines, connection
 
-ENVIRONMENTS = ("dev", "staging", "prod")
 _TARGET = re.compile(r"(pipelines/session\.sh )?make [a-z-]+( [A-Z_]+=(\S+|\"[^\"]+\"))*")
 
 
@@ -35,7 +35,7 @@ def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines
     assert set(played.results.values()) == {"Succeeded"}, played.log
     release = pipelines.folder / "home/1/jobs/prod.Deploy/release-staging"
     expected = [("nobody", "lint"), ("nobody", "test-report TIER=unit"), ("nobody", "test-report TIER=spark")]
-    for environment in ("dev", "staging", "prod"):
+    for environment in ENVIRONMENTS:
         expected.append((PREVIEW, f"preview STACK={environment}"))
         if environment == "prod":
             expected.append(("nobody", f"release-check RELEASE={release}"))
@@ -58,9 +58,9 @@ def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone
     played = pipelines.play(reason="PullRequest")
 
     assert {who for who, _ in played.asked} == {"nobody", PREVIEW}
-    assert played.by(PREVIEW) == [f"preview STACK={one}" for one in ("dev", "staging", "prod")]
+    assert played.by(PREVIEW) == [f"preview STACK={environment}" for environment in ENVIRONMENTS]
     assert [words for words in played.words if words.startswith("comment")] == [
-        f"comment STACK={one}" for one in ("dev", "staging", "prod")
+        f"comment STACK={environment}" for environment in ENVIRONMENTS
     ]
 
 
@@ -137,7 +137,8 @@ def test_a_missing_variable_is_named_before_anything_is_asked_of_the_cloud(pipel
 
     assert f"Variable {name} is not set: add it to the environment's variable group." in played.log
     assert played.results["Preview staging"] == "Failed"
-    assert played.words[-1] == "release STACK=dev"
+    before = ENVIRONMENTS[ENVIRONMENTS.index("staging") - 1]
+    assert played.words[-1] == f"release STACK={before}"
 
 
 def test_a_cancelled_build_cancels_its_run(pipelines: Pipelines) -> None:
@@ -150,15 +151,17 @@ def test_a_cancelled_build_cancels_its_run(pipelines: Pipelines) -> None:
 def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev")
 
+    others = [environment for environment in ENVIRONMENTS if environment != "dev"]
+    assert others
     assert played.asked == [
         (connection("dev"), "drift STACK=dev"),
         ("nobody", "work-item STACK=dev"),
-        (connection("staging"), "drift STACK=staging"),
-        (connection("prod"), "drift STACK=prod"),
+        *((connection(environment), f"drift STACK={environment}") for environment in others),
     ]
     assert played.results == {
-        "Drift of dev": "Failed", "Drift of staging": "Succeeded", "Drift of prod": "Succeeded",
-    }  # fmt: skip
+        "Drift of dev": "Failed",
+        **{f"Drift of {environment}": "Succeeded" for environment in others},
+    }
 
 
 def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines: Pipelines) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.environments import ENVIRONMENTS
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -75,7 +77,7 @@ def test_no_stack_but_dev_is_destroyed_and_the_refusal_names_it(stack: str) -> N
 
 
 @pytest.mark.parametrize("target", ["preview", "deploy"])
-@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
     done = _make("--dry-run", target, f"STACK={stack}")
 

@@ -13,6 +13,7 @@ from pipeline_runner.organisation import Start
 from pipeline_runner.templates import compile_pipeline
 
 from pipelines.rehearsal import ORGANISATION
+from tests.unit.environments import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 _ORGANISATION = organisation.read(ORGANISATION)
@@ -145,7 +146,7 @@ _HOSTED = {"vmImage": "ubuntu-24.04"}
     ],
 )
 def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: object, said: str) -> None:
-    pools = {"dev": _HOSTED, "staging": _HOSTED} | ({} if prod is None else {"prod": prod})
+    pools = {name: _HOSTED for name in ENVIRONMENTS if name != "prod"} | ({} if prod is None else {"prod": prod})
 
     found = validation.problems(copy, _ORGANISATION, [Start(file="azure-pipelines.yml", parameters={"pools": pools})])
 
@@ -154,7 +155,7 @@ def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: o
 
 @pytest.mark.parametrize("prod", [{"name": "agents", "demands": ["docker"]}, {"vmImage": "ubuntu-24.04"}])
 def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dict[str, object]) -> None:
-    pools = {"dev": _HOSTED, "staging": _HOSTED, "prod": prod}
+    pools = {**dict.fromkeys(ENVIRONMENTS, _HOSTED), "prod": prod}
     starts = [
         Start(file="azure-pipelines.yml", parameters={"pools": pools, "amlServerJob": True}),
         Start(file="azure-pipelines.yml", reason="PullRequest", parameters={"pools": pools}),

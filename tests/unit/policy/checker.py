@@ -20,7 +20,6 @@ from infra.stack_file import ROOT
 from policy.pack import RULES
 
 CONFIG = ROOT / "policy" / "config"
-ENVIRONMENTS = ("local", "dev", "staging", "prod")
 
 
 def configuration(environment: str) -> dict[str, Any]:

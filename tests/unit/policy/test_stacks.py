@@ -6,9 +6,10 @@ import pytest
 from pulumi_policy import PolicyResource
 
 from policy.pack import RULES
+from tests.unit.environments import STACKS
 from tests.unit.infra.recorder import Deployment, deploy, deploy_stack
 from tests.unit.infra.test_platform import FULL, NETWORKS
-from tests.unit.policy.checker import CONFIG, ENVIRONMENTS, configuration, resource, violations
+from tests.unit.policy.checker import CONFIG, configuration, resource, violations
 
 
 def seen(deployment: Deployment) -> list[PolicyResource]:
@@ -31,7 +32,7 @@ def seen(deployment: Deployment) -> list[PolicyResource]:
     return list(made.values())
 
 
-@pytest.mark.parametrize("stack", ENVIRONMENTS)
+@pytest.mark.parametrize("stack", STACKS)
 def test_the_stack_keeps_the_rules_of_its_environment(stack: str) -> None:
     assert violations(seen(deploy_stack(stack)), configuration(stack)) == []
 
@@ -74,7 +75,7 @@ def test_prod_that_tells_nobody_is_stopped() -> None:
 
 
 def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:
-    for environment in ENVIRONMENTS:
+    for environment in STACKS:
         config = configuration(environment)
         levels = {config["all"]} | {
             said.get("enforcementLevel", config["all"]) for said in config.values() if isinstance(said, dict)
@@ -85,6 +86,6 @@ def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:
 def test_configurations_name_rules_that_exist() -> None:
     names = {rule.name for rule in RULES}
     assert len(names) == len(RULES), "rules have names of their own"
-    assert {file.stem for file in CONFIG.glob("*.json")} == set(ENVIRONMENTS)
-    for environment in ENVIRONMENTS:
+    assert {file.stem for file in CONFIG.glob("*.json")} == set(STACKS)
+    for environment in STACKS:
         assert set(configuration(environment)) - {"all"} <= names

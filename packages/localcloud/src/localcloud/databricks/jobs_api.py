@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
-from localcloud.databricks import errors, permissions, runs_api
-from localcloud.databricks.request import Call, check_unknown, now_ms
+from localcloud.databricks import errors, permissions, run_requests, runs_api
+from localcloud.databricks.clock import now_ms
+from localcloud.databricks.request import Call, check_unknown
 
 _SETTINGS = frozenset(
     {
@@ -19,7 +20,7 @@ _SETTINGS = frozenset(
 def create(call: Call) -> Json:
     settings = _checked(call.parameters)
     job_id = call.documents.next_id()
-    run_as = runs_api.run_identity(call, settings.get("run_as"))
+    run_as = run_requests.run_identity(call, settings.get("run_as"))
     job: Json = {
         "job_id": job_id,
         "creator_user_name": call.caller.name,
@@ -29,7 +30,7 @@ def create(call: Call) -> Json:
     }
     if settings.get("tasks"):
         # Submission's checks, so that a job that could never run is refused when it is made.
-        runs_api.new_run(call, settings["tasks"], run_as=run_as, name=settings["name"], job=job)
+        run_requests.new_run(call, settings["tasks"], run_as=run_as, name=settings["name"], job=job)
     call.documents.put("job", str(job_id), job)
     permissions.write_acl(
         call.documents, "jobs", str(job_id), {f"service_principal_name:{call.caller.name}": "IS_OWNER"}
@@ -108,10 +109,12 @@ def run_now(call: Call) -> Json:
         notebook = task.get("notebook_task") or {}
         parameters = {**(notebook.get("base_parameters") or {}), **declared, **given}
         tasks.append({**task, "notebook_task": {**notebook, "base_parameters": parameters}})
-    run = runs_api.new_run(call, tasks, run_as=job["run_as_user_name"], name=settings["name"], job=job)
-    run["_"]["timeout_seconds"] = settings.get("timeout_seconds") or 0
+    run = run_requests.new_run(
+        call, tasks, run_as=job["run_as_user_name"], name=settings["name"], job=job,
+        timeout_seconds=settings.get("timeout_seconds") or 0,
+    )  # fmt: skip
     runs_api.start(call, run, token)
-    return {"run_id": run["run_id"], "number_in_job": run["run_id"]}
+    return {"run_id": run.run_id, "number_in_job": run.run_id}
 
 
 def _checked(body: Json) -> Json:
@@ -124,7 +127,7 @@ def _checked(body: Json) -> Json:
 
 
 def _save(call: Call, job: Json, settings: Json) -> None:
-    runs_api.new_run(
+    run_requests.new_run(
         call,
         settings.get("tasks"),
         run_as=job["run_as_user_name"],

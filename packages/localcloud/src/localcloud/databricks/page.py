@@ -10,7 +10,8 @@ from typing import Any
 
 from localcloud.core.json import Json
 from localcloud.core.settings import Settings
-from localcloud.databricks import run_states
+from localcloud.databricks.run_states import Lifecycle
+from localcloud.databricks.runs import Run, TaskRun
 
 _LOG_TAIL = 20_000
 _STYLE = """
@@ -25,59 +26,55 @@ th,td{border-color:#444}.SUCCESS{color:#4cc26b}.FAILED,.TIMEDOUT,.INTERNAL_ERROR
 """
 
 
-def render(settings: Settings, run: Json, chosen: Json | None) -> str:
-    """`chosen` is the task whose page it is; None shows all tasks of the run."""
-    shown = chosen or run
-    state = shown["state"]
-    result = state.get("result_state") or state["life_cycle_state"]
-    title = f"Run {shown['run_id']} of {run['run_name']}"
-    refresh = "" if run_states.is_over(shown) else '<meta http-equiv="refresh" content="2">'
+def render(settings: Settings, run: Run, task: TaskRun | None) -> str:
+    """Return the page of a task, or without one of the run with all of its tasks."""
+    shown = task or run
+    result, lifecycle = shown.lifecycle.shown_state, shown.lifecycle
+    title = f"Run {shown.run_id} of {run.name}"
+    refresh = "" if lifecycle.is_over else '<meta http-equiv="refresh" content="2">'
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         f"<meta name='viewport' content='width=device-width'>{refresh}<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
         _table(
             {
-                "State": f"<b class='{escape(result)}'>{escape(result)}</b> {escape(state['state_message'])}",
-                "Workspace": escape(run["_"]["workspace_host"]),
-                "Runs as": escape(run["run_as_user_name"]),
-                "Started": escape(_time(shown["start_time"])),
-                "Duration": escape(_duration(shown)),
+                "State": f"<b class='{escape(result)}'>{escape(result)}</b> {escape(lifecycle.message)}",
+                "Workspace": escape(run.workspace_host),
+                "Runs as": escape(run.run_as),
+                "Started": escape(_time(lifecycle.start_time)),
+                "Duration": escape(_duration(lifecycle)),
             }
         ),
     ]
-    for task in [chosen] if chosen else run["tasks"]:
-        parts += _task(settings, task, heading=chosen is None)
+    for item in [task] if task else run.tasks:
+        parts += _task(settings, item, heading=task is None)
     parts.append("</body></html>")
     return "\n".join(parts)
 
 
-def _task(settings: Settings, task: Json, *, heading: bool) -> list[str]:
-    notebook = task["notebook_task"]
-    result = task["state"].get("result_state") or task["state"]["life_cycle_state"]
+def _task(settings: Settings, task: TaskRun, *, heading: bool) -> list[str]:
+    lifecycle = task.lifecycle
+    result = escape(lifecycle.shown_state)
     parts = []
     if heading:
-        parts.append(
-            f"<h2>Task {escape(task['task_key'])}: <span class='{escape(result)}'>{escape(result)}</span></h2>"
-        )
-    parameters = notebook.get("base_parameters") or {}
+        parts.append(f"<h2>Task {escape(task.key)}: <span class='{result}'>{result}</span></h2>")
+    parameters = task.notebook.get("base_parameters") or {}
     parts.append(
         _table(
             {
-                "Notebook": escape(notebook["notebook_path"]),
-                "Cluster": escape(task["cluster_instance"]["cluster_id"]),
-                "Runtime": escape(str(task["new_cluster"].get("spark_version"))),
-                "Setup / execution": f"{task['setup_duration']} ms / {task['execution_duration']} ms",
+                "Notebook": escape(task.notebook["notebook_path"]),
+                "Cluster": escape(task.cluster_id),
+                "Runtime": escape(str(task.new_cluster.get("spark_version"))),
+                "Setup / execution": f"{lifecycle.setup_duration} ms / {lifecycle.execution_duration} ms",
                 **{f"Parameter {escape(name)}": escape(value) for name, value in parameters.items()},
             }
         )
     )
-    output = task["_"].get("output") or {}
-    if output.get("value") is not None:
-        parts.append(f"<h2>Result</h2><pre>{escape(output['value'])}</pre>")
-    if output.get("error"):
-        parts.append(f"<h2>Error</h2><pre class='error'>{escape(output['error_trace'] or output['error'])}</pre>")
-    folder = settings.runs / f"databricks-{task['run_id']}"
+    if (outcome := lifecycle.outcome) is not None and outcome.value is not None:
+        parts.append(f"<h2>Result</h2><pre>{escape(outcome.value)}</pre>")
+    if outcome is not None and outcome.error:
+        parts.append(f"<h2>Error</h2><pre class='error'>{escape(outcome.error_trace or outcome.error)}</pre>")
+    folder = settings.runs / f"databricks-{task.run_id}"
     items = _items(folder / "output.jsonl")
     if items:
         parts.append("<h2>Output</h2>")
@@ -126,5 +123,5 @@ def _time(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _duration(run: Json) -> str:
-    return f"{run['run_duration'] / 1000:.1f} s" if "run_duration" in run else "running"
+def _duration(lifecycle: Lifecycle) -> str:
+    return "running" if lifecycle.run_duration is None else f"{lifecycle.run_duration / 1000:.1f} s"

@@ -6,7 +6,8 @@ import secrets
 
 from localcloud.core.json import Json
 from localcloud.databricks import errors, permissions, policy_rules
-from localcloud.databricks.request import Call, check_unknown, now_ms
+from localcloud.databricks.clock import now_ms
+from localcloud.databricks.request import Call, check_unknown
 
 _FIELDS = frozenset({"name", "definition", "description", "max_clusters_per_user", "policy_id"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +10,7 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.databricks import errors
+from localcloud.databricks.runs import Run
 from localcloud.databricks.store import Documents
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Caller:
 class Runs(Protocol):
     """The runs under way: localcloud.databricks.runner.Runner."""
 
-    def start(self, workspace: Workspace, run: Json) -> None:
+    def start(self, workspace: Workspace, run: Run) -> None:
         """Begin a stored run in the background."""
         ...
 
@@ -134,10 +134,6 @@ class Call:
 
 
 Handler = Callable[[Call], "Json | Response | Coroutine[Any, Any, Json | Response]"]
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def check_unknown(body: Json, known: frozenset[str], what: str) -> None:

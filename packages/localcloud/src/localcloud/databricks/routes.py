@@ -28,6 +28,7 @@ from localcloud.databricks import (
     permissions,
     policies,
     pools,
+    run_requests,
     runs_api,
     scim,
     secrets_api,
@@ -37,7 +38,7 @@ from localcloud.databricks import (
 from localcloud.databricks.request import Call, Handler, Services
 from localcloud.databricks.requests import checks
 from localcloud.databricks.run_storage import RunStorage
-from localcloud.databricks.store import Documents, find_everywhere
+from localcloud.databricks.runs import find_run_everywhere
 from localcloud.databricks.tracking import service as tracking
 from localcloud.databricks.tracking.artifacts import ROUTE as ARTIFACTS
 from localcloud.databricks.tracking.artifacts import Artifacts
@@ -192,7 +193,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
 
     async def run_page(request: Request) -> Response:
         """Lead to the page on localhost, where the gateway checks sign-in."""
-        return RedirectResponse(runs_api.page_url(services.context.settings, request.path_params["run_id"]), 302)
+        return RedirectResponse(run_requests.page_url(services.context.settings, request.path_params["run_id"]), 302)
 
     return [
         Route("/login.html", refused_page),
@@ -220,7 +221,7 @@ def build_page_routes(services: Services) -> list[Route]:
     async def run_page(request: Request) -> Response:
         return _page(services, request.path_params["run_id"])
 
-    return [Route(f"{runs_api.PAGES_PATH}/{{run_id:int}}", run_page)]
+    return [Route(f"{run_requests.PAGES_PATH}/{{run_id:int}}", run_page)]
 
 
 async def _answer(services: Services, request: Request) -> Response:
@@ -318,9 +319,7 @@ def _host(request: Request) -> str:
 
 
 def _page(services: Services, run_id: int) -> Response:
-    database = services.context.database
-    found = find_everywhere(database, "task-run", str(run_id)) or find_everywhere(database, "run", str(run_id))
-    located = None if found is None else runs_api.lookup(Documents(database, found[0]), run_id)
+    located = find_run_everywhere(services.context.database, run_id)
     if located is None:
         return HTMLResponse(
             f"<!doctype html><title>No such run</title><p>Run {run_id} does not exist.</p>", status_code=404

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from localcloud.core.json import Json
-from localcloud.databricks.request import now_ms
+from localcloud.databricks.clock import now_ms
 
-OVER = frozenset({"TERMINATED", "SKIPPED", "INTERNAL_ERROR"})
 FAILED_MESSAGE = "Workload failed, see run output for details"
+_UPSTREAM = ("UPSTREAM_FAILED", "UPSTREAM_CANCELED")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `code` and `type` are those of status.termination_details."""
+    """The end of a run. `code` and `type` are those of status.termination_details."""
 
     life_cycle_state: str
     result_state: str
@@ -27,6 +28,7 @@ class Outcome:
 
     @classmethod
     def of_driver(cls, event: Json) -> Outcome:
+        """Return the outcome that a driver reports."""
         if event["result"] == "SUCCESS":
             return cls(
                 "TERMINATED", "SUCCESS", "", "SUCCESS", "SUCCESS",
@@ -40,68 +42,93 @@ class Outcome:
         return cls.internal_error(event["error"], "DRIVER_ERROR")
 
     @classmethod
+    def succeeded(cls) -> Outcome:
+        """Return the outcome of a run whose tasks all succeeded."""
+        return cls("TERMINATED", "SUCCESS", "", "SUCCESS", "SUCCESS")
+
+    @classmethod
     def internal_error(cls, message: str, code: str = "INTERNAL_ERROR") -> Outcome:
+        """Return the outcome of a run that could not be run."""
         kind = "INTERNAL_ERROR" if code in ("INTERNAL_ERROR", "DRIVER_ERROR") else "CLIENT_ERROR"
         return cls("INTERNAL_ERROR", "FAILED", message, code, kind, error=message)
 
     @classmethod
     def canceled(cls) -> Outcome:
+        """Return the outcome of a run that a client canceled."""
         return cls("TERMINATED", "CANCELED", "Run cancelled.", "USER_CANCELED", "CLIENT_ERROR")
 
     @classmethod
     def timed_out(cls) -> Outcome:
+        """Return the outcome of a run that took longer than its limit."""
         return cls("TERMINATED", "TIMEDOUT", "Run timed out", "CANCELED", "CLIENT_ERROR")
 
 
-def begin(run: Json, state: str = "PENDING") -> None:
-    run["start_time"] = now_ms()
-    run["end_time"] = 0
-    for name in ("setup_duration", "execution_duration", "cleanup_duration"):
-        run[name] = 0
-    move(run, state)
+@dataclass
+class Lifecycle:
+    """The state and the times of a run or of a task, in milliseconds. `outcome` is there when it is over."""
+
+    state: str = "PENDING"
+    message: str = ""
+    start_time: int = field(default_factory=now_ms)
+    end_time: int = 0
+    setup_duration: int = 0
+    execution_duration: int = 0
+    outcome: Outcome | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has an outcome."""
+        return self.outcome is not None
+
+    @property
+    def result(self) -> str | None:
+        """The result state, None while there is none."""
+        return None if self.outcome is None else self.outcome.result_state
+
+    @property
+    def shown_state(self) -> str:
+        """The result state, and the life cycle state of a run that has none yet."""
+        return self.result or self.state
+
+    @property
+    def run_duration(self) -> int | None:
+        """The time from start to end, None while the run is not over."""
+        return self.end_time - self.start_time if self.is_over else None
+
+    def move(self, state: str, message: str = "") -> None:
+        """Enter PENDING, BLOCKED, RUNNING or TERMINATING. Notes the time when the run begins to run."""
+        self.state, self.message = state, message
+        if state == "RUNNING":
+            self.setup_duration = now_ms() - self.start_time
+
+    def finish(self, outcome: Outcome) -> None:
+        """Enter the outcome's state."""
+        self.outcome, self.state, self.message = outcome, outcome.life_cycle_state, outcome.message
+        self.end_time = now_ms()
+        if self.setup_duration:
+            self.execution_duration = max(self.end_time - self.start_time - self.setup_duration, 0)
+
+    def to_api(self) -> Json:
+        """Return the fields of runs and of tasks about their state."""
+        state: Json = {"life_cycle_state": self.state, "state_message": self.message}
+        status: Json = {"state": self.state}
+        times: Json = {
+            "start_time": self.start_time, "end_time": self.end_time, "setup_duration": self.setup_duration,
+            "execution_duration": self.execution_duration, "cleanup_duration": 0,
+        }  # fmt: skip
+        if (outcome := self.outcome) is not None:
+            state["result_state"] = outcome.result_state
+            details = {"code": outcome.code, "type": outcome.type, "message": outcome.message}
+            status = {"state": "TERMINATED", "termination_details": details}
+            times["run_duration"] = self.run_duration
+        state["user_cancelled_or_timedout"] = self.result in ("CANCELED", "TIMEDOUT")
+        return times | {"state": state, "status": status}
 
 
-def move(run: Json, state: str, message: str = "") -> None:
-    """PENDING, BLOCKED, RUNNING or TERMINATING. Notes the time when the run began to run."""
-    run["state"] = {"life_cycle_state": state, "state_message": message, "user_cancelled_or_timedout": False}
-    run["status"] = {"state": state}
-    if state == "RUNNING":
-        run["setup_duration"] = now_ms() - run["start_time"]
-
-
-def finish(run: Json, outcome: Outcome) -> None:
-    """The end: durations in milliseconds; `_outcome` keeps what get-output shows."""
-    run["end_time"] = now_ms()
-    total = run["end_time"] - run["start_time"]
-    run["run_duration"] = total
-    if run["setup_duration"]:
-        run["execution_duration"] = max(total - run["setup_duration"], 0)
-    run["state"] = {
-        "life_cycle_state": outcome.life_cycle_state,
-        "result_state": outcome.result_state,
-        "state_message": outcome.message,
-        "user_cancelled_or_timedout": outcome.result_state in ("CANCELED", "TIMEDOUT"),
-    }
-    run["status"] = {
-        "state": "TERMINATED",
-        "termination_details": {"code": outcome.code, "type": outcome.type, "message": outcome.message},
-    }
-    run["_"]["output"] = {
-        "value": outcome.value,
-        "truncated": outcome.truncated,
-        "error": outcome.error,
-        "error_trace": outcome.error_trace,
-    }
-
-
-def is_over(run: Json) -> bool:
-    return run["state"]["life_cycle_state"] in OVER
-
-
-def upstream(task: Json, needed: list[Json]) -> Outcome | None:
-    """Why a task is not run, by its run_if; None when it is."""
-    results = [item["state"].get("result_state") for item in needed]
-    if task["_"]["run_if"] == "ALL_DONE" or all(result == "SUCCESS" for result in results):
+def skipped(run_if: str, upstream: Sequence[Lifecycle]) -> Outcome | None:
+    """Return the outcome of a task that is not run after the tasks it depends on; None when it is run."""
+    results = [lifecycle.result for lifecycle in upstream]
+    if run_if == "ALL_DONE" or all(result == "SUCCESS" for result in results):
         return None
     canceled = any(result in ("CANCELED", "UPSTREAM_CANCELED") for result in results)
     result = "UPSTREAM_CANCELED" if canceled else "UPSTREAM_FAILED"
@@ -109,21 +136,15 @@ def upstream(task: Json, needed: list[Json]) -> Outcome | None:
     return Outcome("SKIPPED", result, f"An upstream task {why}.", "SKIPPED", "CLIENT_ERROR")
 
 
-def combine(tasks: list[Json], stopped: Outcome | None) -> Outcome:
-    """The run's end from those of its tasks."""
-    if stopped is not None and any(task["state"].get("result_state") != "SUCCESS" for task in tasks):
+def combine(outcomes: dict[str, Outcome], stopped: Outcome | None) -> Outcome:
+    """Return a run's outcome from those of its tasks, by task key in the run's order."""
+    if stopped is not None and any(outcome.result_state != "SUCCESS" for outcome in outcomes.values()):
         return stopped
-    failed = [
-        task
-        for task in tasks
-        if task["state"].get("result_state") not in ("SUCCESS", "UPSTREAM_FAILED", "UPSTREAM_CANCELED")
-    ]
-    if not failed:
-        return Outcome("TERMINATED", "SUCCESS", "", "SUCCESS", "SUCCESS")
-    first = failed[0]
-    state, details = first["state"], first["status"]["termination_details"]
-    message = f"Task {first['task_key']} failed with message: {state['state_message']}."
-    if len(tasks) > 1:
-        message += " This caused all downstream tasks to get skipped."
-    result = state["result_state"] if state["result_state"] in ("CANCELED", "TIMEDOUT") else "FAILED"
-    return Outcome(state["life_cycle_state"], result, message, details["code"], details["type"])
+    for key, outcome in outcomes.items():
+        if outcome.result_state not in ("SUCCESS", *_UPSTREAM):
+            message = f"Task {key} failed with message: {outcome.message}."
+            if len(outcomes) > 1:
+                message += " This caused all downstream tasks to get skipped."
+            result = outcome.result_state if outcome.result_state in ("CANCELED", "TIMEDOUT") else "FAILED"
+            return Outcome(outcome.life_cycle_state, result, message, outcome.code, outcome.type)
+    return Outcome.succeeded()

@@ -9,7 +9,8 @@ from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.databricks import errors
 from localcloud.databricks.access import find_principal
-from localcloud.databricks.request import Call, Caller, now_ms
+from localcloud.databricks.clock import now_ms
+from localcloud.databricks.request import Call, Caller
 from localcloud.databricks.store import Documents
 
 _NAME = re.compile(r"[A-Za-z0-9\-_@.]{1,128}")

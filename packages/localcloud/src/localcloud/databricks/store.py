@@ -23,12 +23,14 @@ CREATE TABLE IF NOT EXISTS databricks_contents (
     content BLOB NOT NULL,
     PRIMARY KEY (workspace, object_id)
 );
+DELETE FROM databricks_documents WHERE kind = 'run' AND json_extract(body, '$.run_page_url') IS NOT NULL;
 CREATE TABLE IF NOT EXISTS databricks_sequence (last INTEGER NOT NULL);
 INSERT INTO databricks_sequence SELECT 100000000000000 WHERE NOT EXISTS (SELECT 1 FROM databricks_sequence);
 """
 
 
 def create_schema(database: Database) -> None:
+    """Make the tables, and drop runs that an earlier version stored in the form of the Jobs API."""
     database.script(_SCHEMA)
 
 

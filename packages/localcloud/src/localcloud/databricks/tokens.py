@@ -10,7 +10,8 @@ import secrets
 
 from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.request import Call, now_ms
+from localcloud.databricks.clock import now_ms
+from localcloud.databricks.request import Call
 from localcloud.databricks.store import Documents
 
 PREFIX = "dapi"

@@ -12,7 +12,7 @@ from pathlib import Path
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.databricks import errors
-from localcloud.databricks.request import now_ms
+from localcloud.databricks.clock import now_ms
 from localcloud.databricks.store import Documents
 
 ROOTS = ("/", "/Users", "/Shared", "/Repos")

@@ -14,7 +14,8 @@ from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.databricks.access import all_workspaces, find_principal
-from localcloud.databricks.request import Call, Workspace, now_ms
+from localcloud.databricks.clock import now_ms
+from localcloud.databricks.request import Call, Workspace
 from localcloud.databricks.store import Documents, workspaces_with
 from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.securables import METASTORE, Securable, chain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import httpx
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import (
@@ -83,6 +84,66 @@ def test_a_jupyter_notebook_becomes_one_of_databricks_and_back(admin: WorkspaceC
     ]  # fmt: skip
     admin.workspace.upload(f"{folder}/k.ipynb", json.dumps(notebook).encode(), format=ImportFormat.AUTO)
     assert admin.workspace.get_status(f"{folder}/k").object_type == ObjectType.NOTEBOOK
+
+
+CELL: dict[str, object] = {
+    "cell_type": "code", "metadata": {}, "source": "1", "outputs": [], "execution_count": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"nbformat": 3, "worksheets": []}, "not a Jupyter notebook of format 4: 3"),
+        ({"nbformat": 9}, "Unsupported nbformat version 9"),
+        ({"cells": 5}, "not a Jupyter notebook"),
+        ({"cells": [CELL | {"cell_type": "song"}]}, "not a Jupyter notebook"),
+        ({"cells": [CELL | {"source": 5}]}, "not a Jupyter notebook"),
+        ({"metadata": None}, "not a Jupyter notebook"),
+    ],
+)
+def test_a_notebook_of_another_form_is_refused(
+    admin: WorkspaceClient, folder: str, change: dict[str, object], reason: str
+) -> None:
+    notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [CELL]} | change
+    content = base64.b64encode(json.dumps(notebook).encode()).decode()
+
+    with pytest.raises(InvalidParameterValue, match=reason):
+        admin.workspace.import_(f"{folder}/x", content=content, format=ImportFormat.JUPYTER)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "cut", "reason"),
+    [
+        ("multipart/form-data; boundary=b", 0, ""),
+        ('multipart/form-data; boundary="b"', 0, ""),
+        ("multipart/form-data; boundary=b", 12, "The multipart body is cut off."),
+        ("multipart/form-data", 0, "The multipart body has no boundary."),
+        ("multipart/form-data; boundary=c", 0, "The multipart body cannot be parsed"),
+    ],
+)
+def test_forms_are_read_whole_or_refused(
+    admin: WorkspaceClient, databricks_url: str, folder: str, content_type: str, cut: int, reason: str
+) -> None:
+    fields = {"path": f"{folder}/f.bin", "format": "RAW", "overwrite": "true"}
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
+    ]
+    content = b"\x00\xff--b\r\n"
+    body = "".join(parts).encode() + b'--b\r\nContent-Disposition: form-data; name="content"\r\n\r\n' + content
+    body += b"\r\n--b--\r\n"
+
+    answer = httpx.post(
+        f"{databricks_url}/api/2.0/workspace/import", content=body[: len(body) - cut],
+        headers={"Authorization": "Bearer deployer", "Content-Type": content_type},
+    )  # fmt: skip
+
+    assert (answer.status_code == 200) == (reason == ""), answer.text
+    if reason:
+        assert answer.json()["error_code"] == "MALFORMED_REQUEST"
+        assert answer.json()["message"].startswith(reason)
+    else:
+        assert admin.workspace.download(f"{folder}/f.bin").read() == content
 
 
 def test_refusals_name_the_path_and_the_reason(admin: WorkspaceClient, folder: str) -> None:

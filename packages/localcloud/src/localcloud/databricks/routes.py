@@ -22,8 +22,8 @@ from localcloud.databricks import (
     catalog,
     clusters,
     errors,
+    forms,
     jobs_api,
-    multipart,
     page,
     permissions,
     policies,
@@ -283,7 +283,7 @@ async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
     kind = request.headers.get("content-type", "").split(";")[0].strip()
     content = await request.body()
     if kind == "multipart/form-data":
-        fields, files = multipart.parse(request.headers["content-type"], content)
+        fields, files = forms.parse_form(request.headers["content-type"], content)
         return parameters | fields, files
     if content:
         try:

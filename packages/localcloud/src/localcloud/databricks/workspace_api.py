@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from types import ModuleType
 
 from starlette.responses import Response
 
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
-from localcloud.databricks import errors, jupyter, permissions, workspace_objects
+from localcloud.databricks import errors, permissions, workspace_objects
 from localcloud.databricks.request import Call
 
 _LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
@@ -35,14 +36,14 @@ def import_(call: Call) -> Json:
         if suffix in workspace_objects.EXTENSIONS and detected == workspace_objects.EXTENSIONS[suffix]:
             type_, language, path = "NOTEBOOK", detected, path[: -len(suffix)]
         elif suffix == ".ipynb":
-            language, content = jupyter.to_source(content)
+            language, content = _jupyter().to_source(content)
             type_, path = "NOTEBOOK", path[: -len(suffix)]
         else:
             type_, language = "FILE", None
     elif format_ == "RAW":
         type_, language = "FILE", None
     elif format_ == "JUPYTER":
-        language, content = jupyter.to_source(content)
+        language, content = _jupyter().to_source(content)
         type_ = "NOTEBOOK"
     elif format_ in ("HTML", "DBC", "R_MARKDOWN"):
         raise not_emulated(f"workspace/import of format {format_} (of SOURCE, JUPYTER, AUTO and RAW it does)")
@@ -75,7 +76,7 @@ def export(call: Call) -> Json | Response:
         )
     content = call.documents.content(item["object_id"])
     if as_jupyter:
-        content = jupyter.from_source(content, item["language"], path.rsplit("/", 1)[-1])
+        content = _jupyter().from_source(content, item["language"], path.rsplit("/", 1)[-1])
     if call.flag("direct_download"):
         return Response(content, media_type="application/octet-stream")
     types = {"PYTHON": "py", "SQL": "sql", "SCALA": "scala", "R": "r"}
@@ -112,6 +113,13 @@ def delete(call: Call) -> Json:
     _require(call, workspace_objects.require(call.documents, path), "CAN_MANAGE")
     workspace_objects.remove(call.documents, path, call.flag("recursive"))
     return {}
+
+
+def _jupyter() -> ModuleType:
+    """Import the conversion when it is needed: nbformat takes 0.3 s."""
+    from localcloud.databricks import jupyter
+
+    return jupyter
 
 
 def _content(call: Call) -> bytes:

@@ -38,7 +38,7 @@ def all_workspaces(context: Context) -> list[Workspace]:
 
 
 def find_workspace(context: Context, host: str) -> Workspace:
-    """The workspace that answers at `host`. Raises ServiceError 404 when no ARM resource has that workspaceUrl."""
+    """Return the workspace at `host`. Raises ServiceError 404 when no ARM resource has that workspaceUrl."""
     workspaces = all_workspaces(context)
     for workspace in workspaces:
         if workspace.host.lower() == host.lower():
@@ -122,7 +122,7 @@ def find_principal(documents: Documents, application_id: str) -> Json | None:
 
 
 def new_principal(documents: Documents, application_id: str, display_name: str) -> Json:
-    """A service principal as the workspace keeps it; it gets its home folder, as Databricks gives it one."""
+    """Return a service principal as the workspace keeps it; it gets its home folder, as Databricks gives it one."""
     document: Json = {
         "id": str(documents.next_id()),
         "applicationId": application_id,

@@ -34,8 +34,10 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
 @dataclass(frozen=True)
 class SparkTools:
-    """What the machine gives: a Java home (17 or 21), jars, and the interpreter in the environment with the runtime's
-    packages. The jars are the ABFS driver, Delta Lake, and the provider of ABFS' credentials."""
+    """The machine's tools: a Java home (17 or 21), jars, and the Python of the environment with the runtime's packages.
+
+    The jars are the ABFS driver, Delta Lake, and the provider of ABFS' credentials.
+    """
 
     java_home: Path
     jars: tuple[Path, ...]
@@ -43,7 +45,7 @@ class SparkTools:
 
 
 def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
-    """The cluster's own defaults, before any spark_conf. Keys and values of Spark."""
+    """Return the cluster's own defaults, before any spark_conf. Keys and values of Spark."""
     java = [
         *map(shlex.quote, java_runtime.jvm_options(_scratch(folder))),
         f"-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort={settings.proxy_port}",
@@ -81,7 +83,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
 
 
 def _scratch(folder: Path) -> Path:
-    """The temporary folder of the driver that `folder` belongs to: deleted with it."""
+    """Return the temporary folder of the driver that `folder` belongs to: deleted with it."""
     return folder / "tmp"
 
 
@@ -170,6 +172,6 @@ def command(tools: SparkTools, program: str, *arguments: str) -> list[str]:
 
 
 def write(file: Path, conf: dict[str, str], *, warm_up: bool) -> None:
-    """The driver's launch file, in a folder of its own."""
+    """Return the driver's launch file, in a folder of its own."""
     _scratch(file.parent).mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"conf": conf, "warm_up": warm_up}))

@@ -76,7 +76,7 @@ def allows(documents: Documents, caller: Caller, type_: str, id_: str, level: st
 
 
 def require(documents: Documents, caller: Caller, type_: str, id_: str, level: str, what: str) -> None:
-    """Raises PERMISSION_DENIED that names the caller, the level and the object."""
+    """Raise PERMISSION_DENIED that names the caller, the level and the object."""
     if not allows(documents, caller, type_, id_, level):
         raise errors.permission_denied(
             f"{caller.name} does not have {level} permission on {what}."
@@ -85,7 +85,7 @@ def require(documents: Documents, caller: Caller, type_: str, id_: str, level: s
 
 
 def readable(documents: Documents, caller: Caller) -> Callable[[Json], bool]:
-    """A test for CAN_READ on objects of the workspace tree that asks for each folder once."""
+    """Return a test for CAN_READ on objects of the workspace tree that asks for each folder once."""
     known: dict[str, bool] = {}
 
     def check(item: Json) -> bool:
@@ -133,7 +133,7 @@ def update(call: Call) -> Json:
 
 
 def _chain(documents: Documents, type_: str, id_: str) -> list[tuple[str, str]]:
-    """The object and what it inherits from, nearest first."""
+    """Return the object and the objects that it inherits from, nearest first."""
     if SECURABLES[type_].kind != "object":
         return [(type_, id_)]
     found = workspace_objects.by_id(documents, int(id_))

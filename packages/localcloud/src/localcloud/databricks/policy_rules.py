@@ -34,7 +34,7 @@ class Rule:
 
 
 def parse(definition: str) -> list[Rule]:
-    """Raises INVALID_PARAMETER_VALUE for a definition that no cluster could be checked against."""
+    """Raise INVALID_PARAMETER_VALUE for a definition that no cluster could be checked against."""
     try:
         body = json.loads(definition)
     except ValueError as error:
@@ -63,7 +63,7 @@ def parse(definition: str) -> list[Rule]:
 
 
 def apply(rules: list[Rule], cluster: Json, *, cluster_type: str, defaults: bool) -> Json:
-    """The cluster with fixed values (and defaults, if asked for) filled in.
+    """Return the cluster with fixed values (and, if `defaults` is set, with defaults) filled in.
 
     Fixed values of attributes that were not given are set, as job clusters of a policy are. `defaults` is
     apply_policy_default_values. Raises INVALID_PARAMETER_VALUE with every violation.

@@ -116,11 +116,11 @@ class WarmDrivers:
         self._pools.clear()
 
     async def cold(self) -> DriverProcess:
-        """A driver for one run, started now, without a warm-up."""
+        """Return a driver for one run, started now, without a warm-up."""
         return await self._launch(warm_up=False)
 
     async def take(self, workspace: str, pool_id: str, spark_version: str) -> DriverProcess | None:
-        """An idle instance with this runtime, ready or nearly; None when there is none."""
+        """Return an idle instance with this runtime, ready or nearly; None when there is none."""
         pool = self._pools.setdefault((workspace, pool_id), _Pool())
         usable = [item for item in pool.idle if item.spark_version == spark_version and item.driver.alive]
         if not usable:
@@ -130,7 +130,7 @@ class WarmDrivers:
         return chosen.driver
 
     def occupy(self, workspace: str, pool_id: str, instances: int, capacity: int | None) -> None:
-        """Raises ServiceError INSTANCE_POOL_MAX_CAPACITY_FAILURE when the pool has no room for so many."""
+        """Raise ServiceError INSTANCE_POOL_MAX_CAPACITY_FAILURE when the pool has no room for so many."""
         pool = self._pools.setdefault((workspace, pool_id), _Pool())
         if capacity is not None and pool.used + instances > capacity:
             raise ServiceError(
@@ -142,7 +142,7 @@ class WarmDrivers:
         pool.used += instances
 
     def release(self, workspace: str, pool_id: str, instances: int) -> None:
-        """A run's instances return to the pool and stay idle for a while."""
+        """Return a run's instances to the pool, where they stay idle for a while."""
         pool = self._pools.setdefault((workspace, pool_id), _Pool())
         pool.used -= instances
         document = Documents(self._context.database, workspace).get("pool", pool_id)
@@ -162,7 +162,7 @@ class WarmDrivers:
                 self._context.tasks.start(self._end(item.driver), f"end driver {item.driver.pid}")
 
     def counts(self, workspace: Workspace, pool_id: str) -> Json:
-        """The pool's `stats`. An instance that still starts is pending."""
+        """Return the pool's `stats`. An instance that still starts is pending."""
         pool = self._pools.get((workspace.documents.workspace, pool_id), _Pool())
         ready = sum(item.driver.ready.done() for item in pool.idle)
         starting = max(len(pool.idle) - ready, int(pool.filling is not None))

@@ -43,7 +43,7 @@ class Caller:
     """Signed in by a personal access token, not by Entra."""
 
     def names(self) -> frozenset[str]:
-        """The ACL keys that speak of this caller."""
+        """Return the ACL keys that name this caller."""
         return frozenset({f"service_principal_name:{self.name}", *(f"group_name:{group}" for group in self.groups)})
 
 
@@ -100,7 +100,7 @@ class Call:
         return self.workspace.documents
 
     def text(self, name: str) -> str:
-        """A required string. Raises INVALID_PARAMETER_VALUE when it is missing or empty."""
+        """Return a required string. Raises INVALID_PARAMETER_VALUE when it is missing or empty."""
         value = self.parameters.get(name)
         if value is None or value == "":
             raise errors.invalid(f"Missing required field: {name}")
@@ -113,7 +113,7 @@ class Call:
         return None if value is None or value == "" else str(value)
 
     def number(self, name: str, default: int | None = None) -> int:
-        """An integer of the query (text) or body. Raises INVALID_PARAMETER_VALUE."""
+        """Return an integer of the query (text) or body. Raises INVALID_PARAMETER_VALUE."""
         value = self.parameters.get(name)
         if value is None:
             if default is None:

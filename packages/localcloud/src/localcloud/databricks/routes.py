@@ -155,7 +155,7 @@ _PATTERNS = [
 
 
 def build_routes(services: Services) -> list[BaseRoute]:
-    """The routes of *.azuredatabricks.net."""
+    """Return the routes of *.azuredatabricks.net."""
     artifacts: Artifacts = services.context.offered[Artifacts]
 
     async def api(request: Request) -> Response:
@@ -165,7 +165,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
             return _refusal(error)
 
     async def discovery(request: Request) -> Response:
-        """What databricks-sdk asks of a host before it signs in."""
+        """Answer the requests that databricks-sdk makes of a host before it signs in."""
         try:
             workspace = access.find_workspace(services.context, _host(request))
         except ServiceError as error:
@@ -216,7 +216,7 @@ def build_local_routes(services: Services, regions: MetastoreRegions, storage: R
 
 
 def build_page_routes(services: Services) -> list[Route]:
-    """The run page on localhost, for browsers that know nothing of the proxy."""
+    """Return the route of the run page on localhost, for browsers without the proxy."""
 
     async def run_page(request: Request) -> Response:
         return _page(services, request.path_params["run_id"])

@@ -95,7 +95,7 @@ def get(call: Call) -> Json:
 
 
 def read(documents: Documents, caller: Caller, scope_name: str, key: str) -> str:
-    """The value in base64. Raises RESOURCE_DOES_NOT_EXIST or PERMISSION_DENIED."""
+    """Return the value in base64. Raises RESOURCE_DOES_NOT_EXIST or PERMISSION_DENIED."""
     scope = _require(documents, caller, scope_name, "READ")
     if scope["backend_type"] == "AZURE_KEYVAULT":
         raise not_emulated(f"reading secrets of Key Vault backed scopes ({scope_name})")

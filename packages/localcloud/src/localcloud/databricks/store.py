@@ -35,7 +35,7 @@ def create_schema(database: Database) -> None:
 
 
 def next_id(database: Database) -> int:
-    """A number that no object, run or job of any workspace has had before; ids of Databricks have 15 digits."""
+    """Return a number that no object, run or job of any workspace has had before; ids of Databricks have 15 digits."""
     row = database.one("UPDATE databricks_sequence SET last = last + 1 RETURNING last")
     assert row is not None, "the schema inserts the row"
     return int(row["last"])
@@ -43,8 +43,11 @@ def next_id(database: Database) -> int:
 
 @dataclass(frozen=True)
 class Documents:
-    """The documents of one workspace. Kinds: object, pool, policy, run, task-run, job, cluster, acl, principal,
-    user, group, scope, secret, secret-acl, token; of a region's metastore: uc-*."""
+    """The documents of one workspace.
+
+    Kinds: object, pool, policy, run, task-run, job, cluster, acl, principal, user, group, scope, secret, secret-acl,
+    token; of a region's metastore: uc-*.
+    """
 
     database: Database
     workspace: str

@@ -47,7 +47,7 @@ class RunTokens:
 
 
 def owner_of(documents: Documents, token: str) -> str | None:
-    """The id of the service principal whose valid token this is."""
+    """Return the id of the service principal whose valid token this is."""
     wanted = _hash(token)
     for document in documents.all(_KIND):
         if document["hash"] == wanted and document["expiry_time"] > now_ms():

@@ -89,7 +89,7 @@ def get_status(call: Call) -> Json:
 
 
 def list_(call: Call) -> Json:
-    """A folder's children, or the object itself. Callers see what they can read."""
+    """Return a folder's children, or the object itself, as far as the caller can read them."""
     path = workspace_objects.normalize(call.text("path"))
     item = workspace_objects.require(call.documents, path)
     found = workspace_objects.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]

@@ -23,7 +23,7 @@ EXTENSIONS = {".py": "PYTHON", ".sql": "SQL", ".scala": "SCALA", ".r": "R"}
 
 
 def normalize(path: str) -> str:
-    """Raises INVALID_PARAMETER_VALUE when it is not absolute or has . or .. parts."""
+    """Raise INVALID_PARAMETER_VALUE when it is not absolute or has . or .. parts."""
     if not path.startswith("/"):
         raise errors.invalid(f"Path ({path}) doesn't start with '/'")
     parts = [part for part in path.split("/") if part]
@@ -65,7 +65,7 @@ def find(documents: Documents, path: str) -> Json | None:
 
 
 def require(documents: Documents, path: str) -> Json:
-    """Raises RESOURCE_DOES_NOT_EXIST."""
+    """Raise RESOURCE_DOES_NOT_EXIST."""
     item = find(documents, path)
     if item is None:
         raise errors.missing(f"Path ({path}) doesn't exist.")
@@ -82,7 +82,7 @@ def by_id(documents: Documents, object_id: int) -> Json | None:
 
 
 def ancestors(documents: Documents, path: str) -> list[Json]:
-    """The folders above, nearest first. Of a path not yet there: those of them that are."""
+    """Return the folders above, nearest first; of a path that is not there, the folders that are."""
     result: list[Json] = []
     while path != "/":
         path = parent(path)
@@ -98,7 +98,7 @@ def children(documents: Documents, path: str) -> list[Json]:
 
 
 def make_directories(documents: Documents, path: str, creator: str) -> None:
-    """Raises RESOURCE_ALREADY_EXISTS when a part of the path is not a folder."""
+    """Raise RESOURCE_ALREADY_EXISTS when a part of the path is not a folder."""
     chain = [path, *(item for item in _parents(path))]
     for part in chain:
         item = find(documents, part)
@@ -145,7 +145,7 @@ def write(
 
 
 def remove(documents: Documents, path: str, recursive: bool) -> None:
-    """Raises RESOURCE_DOES_NOT_EXIST, DIRECTORY_NOT_EMPTY, or BAD_REQUEST for a root folder."""
+    """Raise RESOURCE_DOES_NOT_EXIST, DIRECTORY_NOT_EMPTY, or BAD_REQUEST for a root folder."""
     item = require(documents, path)
     if path in ROOTS:
         raise errors.bad_request(f"Cannot delete root folder ({path}).")
@@ -160,7 +160,7 @@ def remove(documents: Documents, path: str, recursive: bool) -> None:
 
 
 def detect_language(content: bytes) -> str | None:
-    """The language of a notebook in source format, by its first line; None for anything else."""
+    """Return the language of a notebook in source format, by its first line; None for anything else."""
     first = content.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip()
     for language, header in HEADERS.items():
         if first == header:

@@ -32,7 +32,7 @@ def _refused(message: str) -> ServiceError:
 
 
 def check(ctx: Context, workspace: Resource) -> None:
-    """Raises 400 that names the subnet and what it lacks."""
+    """Raise 400 that names the subnet and its missing settings."""
     parameters = workspace.properties["parameters"]
     names = ("customVirtualNetworkId", "customPublicSubnetName", "customPrivateSubnetName")
     given = [name for name in names if (parameters.get(name) or {}).get("value")]

@@ -27,7 +27,7 @@ _COMPUTE_MODE_SINCE = "2025-08-01-preview"
 
 
 def _number(resource_id: str) -> int:
-    """A stable workspace id of 16 digits: the host name is the same when the workspace is made again."""
+    """Return a stable workspace id of 16 digits: the host name is the same when the workspace is made again."""
     digest = hashlib.sha256(resource_id.lower().encode()).digest()
     return 10**15 + int.from_bytes(digest[:8], "big") % (9 * 10**15)
 
@@ -116,7 +116,7 @@ def _is_managed_by(group: Resource, workspace: Resource) -> bool:
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The managed resource group appears with the workspace, owned by it; the subnets' groups get its rules."""
+    """Make the managed resource group, owned by the workspace, and add the rules to the subnets' groups."""
     group = resource.properties.get("managedResourceGroupId")
     found = ctx.resources.get(group) if group else None
     if existing is None and found is not None and not _is_managed_by(found, resource):

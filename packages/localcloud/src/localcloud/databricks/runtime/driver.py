@@ -98,7 +98,7 @@ class Driver:
         return self._notebooks.run_child(path, timeout_seconds, arguments, caller)
 
     def run(self) -> dict[str, Any]:
-        """The run's outcome, as the gateway records it."""
+        """Return the run's outcome, as the gateway records it."""
         sys.stdout, sys.stderr = Stream(self.output), Stream(self.output)
         try:
             value = self._notebooks.run(self._path, self._parameters)
@@ -117,7 +117,7 @@ class Driver:
 
 
 def main(launch_file: str, events: str) -> None:
-    """Raises SystemExit when the process is not the leader of its own group, which it kills at the end."""
+    """Raise SystemExit when the process is not the leader of its own group, which it kills at the end."""
     if os.getpgid(0) != os.getpid():
         raise SystemExit("a driver must be started in a session of its own")
     os.chdir(Path(launch_file).parent)

@@ -101,8 +101,10 @@ class Notebooks:
         return None
 
     def run_child(self, path: str, timeout_seconds: int, arguments: dict[str, str], caller: str) -> str:
-        """dbutils.notebook.run. Raises WorkflowException when it fails or takes longer than
-        `timeout_seconds` (0: no limit)."""
+        """Run another notebook, as dbutils.notebook.run does.
+
+        Raises WorkflowException when it fails or takes longer than `timeout_seconds` (0: no limit).
+        """
         target = source.resolve(path, caller)
         self._require(target)
         if self.depth >= _MAX_DEPTH:
@@ -199,7 +201,7 @@ class Notebooks:
 
 
 def describe(error: BaseException) -> Failure:
-    """The notebook's own part of the traceback, with its source lines; frames of this package are left out."""
+    """Return the notebook's own part of the traceback, with its source lines; frames of this package are left out."""
     package = str(Path(__file__).parent)
     lines: list[str] = []
     seen: set[int] = set()
@@ -229,7 +231,7 @@ def describe(error: BaseException) -> Failure:
 
 
 def _repl_context(context: dict[str, str]) -> dict[str, Any]:
-    """What databricks-sdk and MLflow ask of the notebook's context, by their names (dbruntime.py)."""
+    """Return the values that databricks-sdk and MLflow read of the notebook's context, by name (dbruntime.py)."""
     return {
         **context,
         "workspaceUrl": context["browserHostName"],

@@ -11,7 +11,7 @@ _FREE = ("spark.hadoop.", "spark.databricks.")
 
 
 def start(conf: dict[str, str]) -> Any:
-    """A new SparkSession (and, the first time, its JVM)."""
+    """Return a new SparkSession (and, the first time, its JVM)."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("Databricks Shell")
@@ -39,7 +39,7 @@ def warm_up(spark: Any) -> None:
 
 
 def fit(spark: Any, started_with: dict[str, str], conf: dict[str, str]) -> Any:
-    """The session for a run's spark_conf. Options that only a new context takes make one, in the same JVM."""
+    """Return the session for a run's spark_conf. Options that only a new context takes make one, in the same JVM."""
     static = {
         key: value
         for key, value in conf.items()

@@ -14,7 +14,10 @@ _COMMENT = {"PYTHON": "#", "SQL": "--"}
 
 @dataclass(frozen=True)
 class Cell:
-    """`number` counts from 1. `magic` is "" for code in the notebook's own language, else "run", "sql", "md" …"""
+    """A cell of a notebook.
+
+    `number` counts from 1. `magic` is "" for code in the notebook's own language, else "run", "sql", "md" and so on.
+    """
 
     number: int
     magic: str
@@ -63,7 +66,7 @@ def _cell(number: int, lines: list[str], comment: str) -> Cell:
 
 
 def run_target(text: str) -> tuple[str, dict[str, str]]:
-    """The path and the $name="value" arguments of a %run line."""
+    """Return the path and the $name="value" arguments of a %run line."""
     match = re.match(r"""\s*(?:"([^"]+)"|'([^']+)'|(\S+))(.*)""", text)
     if match is None:
         raise NotebookFormatError("%run needs a notebook's path, such as %run ./helpers")
@@ -73,7 +76,7 @@ def run_target(text: str) -> tuple[str, dict[str, str]]:
 
 
 def resolve(path: str, notebook: str) -> str:
-    """A path as another notebook names it: absolute, with or without /Workspace, or relative to that notebook."""
+    """Return a path that another notebook names: absolute, with or without /Workspace, or relative to that notebook."""
     if path.startswith("/"):
         absolute = posixpath.normpath(path)
         return absolute.removeprefix("/Workspace") if absolute.startswith("/Workspace/") else absolute

@@ -1,4 +1,4 @@
-"""Starts a module of this folder as a program, in the environment that has the runtime's packages:
+"""Starts a module of this folder as a program, in the environment that has the runtime's packages.
 
     python -I -u start.py driver LAUNCH.json EVENTS_FD
     python -I -u start.py warm_up LAUNCH.json

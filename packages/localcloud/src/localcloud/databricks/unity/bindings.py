@@ -33,7 +33,7 @@ def update(call: Call) -> Json:
 
 
 def get_catalog(call: Call) -> Json:
-    """The older form, of catalogs alone."""
+    """Answer the older form, which catalogs alone have."""
     session, _, name = _target(call, CATALOG.type)
     return {"workspaces": [one["workspace_id"] for one in _rendered(session.bindings(CATALOG, name))]}
 

@@ -72,7 +72,7 @@ def delete(call: Call) -> Json:
 
 
 async def validate(call: Call) -> Json:
-    """What the identity can do at a place, without making anything. A url alone may not be another location's."""
+    """Return the identity's abilities at a place, and make nothing. A url alone may not be another location's."""
     session = Session.open(call)
     given = listing.fields(call, "the validation of storage credentials", _TRIAL)
     if name := given.get("storage_credential_name"):

@@ -50,7 +50,7 @@ def not_owner(securable: Securable, name: str) -> DetailedError:
 
 
 def not_here(securable: Securable, name: str) -> DetailedError:
-    """It is isolated, and not bound to the workspace."""
+    """Return the refusal of an object that is isolated and not bound to the workspace."""
     message = f"{securable.noun} '{name}' is not accessible in current workspace"
     return DetailedError(403, "PERMISSION_DENIED", message)
 
@@ -74,7 +74,7 @@ def required(rpc: str, field: str) -> DetailedError:
 
 
 def storage_refused(operation: str, url: str, detail: str) -> DetailedError:
-    """What the access connector's identity could not do at the location."""
+    """Return the refusal of an operation that the access connector's identity could not do at the location."""
     message = (
         f"The contributor role on the storage account is not set or Managed Identity does not have {operation}"
         f" permissions on url {url}. Please contact your account admin to update the storage credential. {detail}"

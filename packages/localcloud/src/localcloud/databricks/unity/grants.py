@@ -33,7 +33,7 @@ def list_effective(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    """Changes by principal; all of them or none."""
+    """Apply changes by principal: all of them or none."""
     session, securable, name = _target(call)
     if not privileges.manages(session, securable, name):
         raise errors.lacks("MANAGE", securable, name)

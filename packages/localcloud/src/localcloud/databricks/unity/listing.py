@@ -47,7 +47,7 @@ def _opened(token: str) -> str:
 
 
 def new_name(call: Call, rpc: str, field: str) -> str:
-    """The name in the body, in lower case as Unity Catalog keeps names."""
+    """Return the name in the body, in lower case as Unity Catalog keeps names."""
     name = str(call.parameters.get("name") or "")
     if _NAME.fullmatch(name) is None:
         raise errors.bad_name(rpc, field, name)
@@ -62,7 +62,7 @@ def required(call: Call, rpc: str, field: str) -> str:
 
 
 def fields(call: Call, what: str, known: Mapping[str, type], ignored: Sequence[str] = ()) -> Json:
-    """The body's fields of `known`, checked. What would be dropped in silence is a 501 that names it."""
+    """Return the body's fields of `known`, checked. Raises 501 for fields that would be dropped in silence."""
     unknown = sorted(set(call.parameters) - known.keys() - set(ignored))
     if unknown:
         raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {what} with {', '.join(unknown)}.")

@@ -107,7 +107,7 @@ def delete(call: Call) -> Json:
 
 
 def _credential(session: Session, name: str) -> Json:
-    """Raises STORAGE_CREDENTIAL_DOES_NOT_EXIST, or PERMISSION_DENIED for who may not use it for a location."""
+    """Raise STORAGE_CREDENTIAL_DOES_NOT_EXIST, or PERMISSION_DENIED for callers that cannot use it for a location."""
     credential = session.get(STORAGE_CREDENTIAL, name)
     privileges.require(session, STORAGE_CREDENTIAL, credential["name"], "CREATE_EXTERNAL_LOCATION")
     return credential

@@ -22,7 +22,7 @@ def storage(session: Session, securable: Securable, id_: str, root: str) -> Json
 
 
 def place(session: Session, address: str, privilege: str) -> Url:
-    """An address inside an external location.
+    """Return an address inside an external location.
 
     Raises INVALID_PARAMETER_VALUE outside of every one, PERMISSION_DENIED for who lacks the privilege on it or where it
     is not open to the workspace.

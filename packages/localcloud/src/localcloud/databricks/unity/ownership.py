@@ -13,7 +13,7 @@ FIELDS = {"owner": str, "isolation_mode": str}
 
 
 def changes(session: Session, securable: Securable, given: Json) -> Json:
-    """The fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST."""
+    """Return the fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST."""
     kept = dict(given)
     if "owner" in kept:
         kept["owner"] = session.principal(kept["owner"])
@@ -21,7 +21,7 @@ def changes(session: Session, securable: Securable, given: Json) -> Json:
 
 
 def shown(call: Call, securable: Securable) -> Json:
-    """The object that the path names, for who may see it."""
+    """Return the object that the path names, to callers that can see it."""
     session = Session.open(call)
     found = session.get(securable, call.path["name"])
     _refuse_browsing(session, securable, [found])
@@ -30,7 +30,7 @@ def shown(call: Call, securable: Securable) -> Json:
 
 
 def owned(call: Call, securable: Securable) -> tuple[Session, Json]:
-    """The object that the path names, for who may change it."""
+    """Return the object that the path names, to callers that can change it."""
     session = Session.open(call)
     found = session.get(securable, call.path["name"])
     privileges.require_owner(session, securable, found["full_name"])
@@ -38,7 +38,7 @@ def owned(call: Call, securable: Securable) -> tuple[Session, Json]:
 
 
 def listed(call: Call, securable: Securable, key: str, parent: str | None = None) -> Json:
-    """The caller's objects of a type: those open to its workspace that it may see."""
+    """Return the objects of a type that are open to the caller's workspace and visible to the caller."""
     session = Session.open(call)
     items = session.all(securable) if parent is None else session.within(securable, parent)
     unbound = call.flag("include_unbound")
@@ -54,7 +54,7 @@ def listed(call: Call, securable: Securable, key: str, parent: str | None = None
 
 
 def _refuse_browsing(session: Session, securable: Securable, items: list[Json]) -> None:
-    """What BROWSE alone shows is a part of an object's fields, which Databricks does not publish."""
+    """Refuse callers with BROWSE alone: it shows a part of an object's fields, which Databricks does not publish."""
     if not session.call.flag("include_browse"):
         return
     for item in items:

@@ -28,14 +28,14 @@ def sees(session: Session, securable: Securable, name: str) -> bool:
 
 
 def require(session: Session, securable: Securable, name: str, privilege: str) -> None:
-    """Raises PERMISSION_DENIED that names the privilege; what the object is in must be open to the caller first."""
+    """Raise PERMISSION_DENIED that names the privilege; the objects above must be open to the caller first."""
     enter(session, securable, name)
     if not holds(session, securable, name, privilege):
         raise errors.lacks(privilege, securable, name)
 
 
 def enter(session: Session, securable: Securable, name: str) -> None:
-    """Raises PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
+    """Raise PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
     for one, full_name in _closed(session, securable, name):
         raise errors.lacks(one.use, one, full_name)
 
@@ -53,13 +53,13 @@ def only_browses(session: Session, securable: Securable, name: str) -> bool:
 
 
 def require_owner(session: Session, securable: Securable, name: str) -> None:
-    """Raises PERMISSION_DENIED for who neither owns the object, or what it is in, nor has MANAGE."""
+    """Raise PERMISSION_DENIED for callers that neither own the object or one above it nor have MANAGE."""
     if not manages(session, securable, name):
         raise errors.not_owner(securable, name)
 
 
 def _closed(session: Session, securable: Securable, name: str) -> Iterator[tuple[Securable, str]]:
-    """The catalog and schema above that the caller may not use, from the top."""
+    """Return the catalog and schema above that the caller may not use, from the top."""
     for one, full_name in reversed(chain(securable, name)[1:]):
         if not (holds(session, one, full_name, one.use) or manages(session, one, full_name)):
             yield one, full_name

@@ -24,7 +24,7 @@ class MetastoreRegions:
 
     @classmethod
     def from_environment(cls) -> MetastoreRegions:
-        """Raises ConfigurationError when the variable names what is not a region."""
+        """Raise ConfigurationError when the variable names what is not a region."""
         text = os.environ.get(VARIABLE, "").strip().lower() or "all"
         if text == "all":
             return cls(LOCATIONS)

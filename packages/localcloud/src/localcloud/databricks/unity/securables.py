@@ -93,7 +93,7 @@ _PARENTS = {SCHEMA.type: CATALOG, VOLUME.type: SCHEMA}
 
 
 def chain(securable: Securable, name: str) -> list[tuple[Securable, str]]:
-    """The object and those it is in, nearest first. Nothing is inherited from the metastore."""
+    """Return the object and the objects above it, nearest first. Nothing is inherited from the metastore."""
     found = [(securable, name)]
     while (parent := _PARENTS.get(securable.type)) is not None:
         securable, name = parent, name.rsplit(".", 1)[0]

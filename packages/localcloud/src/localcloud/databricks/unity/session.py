@@ -43,7 +43,7 @@ class Session:
 
     @classmethod
     def open(cls, call: Call) -> Session:
-        """Raises METASTORE_DOES_NOT_EXIST where the workspace's region has none."""
+        """Raise METASTORE_DOES_NOT_EXIST where the workspace's region has none."""
         context, workspace = call.services.context, call.workspace
         region = region_of(context, workspace)
         if not call.services.regions.has(region):
@@ -72,7 +72,10 @@ class Session:
         return self.documents.get(securable.kind, _key(name))
 
     def get(self, securable: Securable, name: str, *, bound: bool = True) -> Json:
-        """Raises *_DOES_NOT_EXIST, of what it is in first; with `bound`, also for what is closed to the workspace."""
+        """Return the object. Raises *_DOES_NOT_EXIST, of the objects above it first.
+
+        With `bound`, an object that is closed to the workspace does not exist either.
+        """
         found: Json = {}
         for one, full_name in reversed(chain(securable, name)):
             document = self.find(one, full_name) if len(full_name.split(".")) == one.parts else None
@@ -87,11 +90,11 @@ class Session:
         return self.documents.all(securable.kind)
 
     def within(self, securable: Securable, parent: str) -> list[Json]:
-        """What is in `parent`, at any depth."""
+        """Return the objects in `parent`, at any depth."""
         return self.documents.below(securable.kind, _key(parent))
 
     def add(self, securable: Securable, name: str, fields: Json) -> Json:
-        """A new object as the service shows it. Raises *_ALREADY_EXISTS."""
+        """Return a new object as the service shows it. Raises *_ALREADY_EXISTS."""
         name = name.lower()
         if self.find(securable, name) is not None:
             raise errors.exists(securable, name)
@@ -146,7 +149,7 @@ class Session:
         return self.call.workspace.id in self.bindings(securable, document["full_name"])
 
     def principal(self, name: str) -> str:
-        """The name as it is kept. Raises PRINCIPAL_DOES_NOT_EXIST: groups of a workspace are not in the account."""
+        """Return the name as it is kept. Raises PRINCIPAL_DOES_NOT_EXIST: the account has no groups of workspaces."""
         if name.lower() == EVERYONE:
             return EVERYONE
         if name.startswith("_workspace_admins_databricks_"):

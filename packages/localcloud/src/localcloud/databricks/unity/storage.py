@@ -36,7 +36,7 @@ _NO_DATA_LAKE = (
 
 
 def identity(session: Session, given: Json) -> Json:
-    """The azure_managed_identity to keep.
+    """Return the azure_managed_identity to keep.
 
     Raises INVALID_PARAMETER_VALUE for a connector that is not there or lacks the identity, PERMISSION_DENIED for a
     caller who is not Contributor of it.
@@ -69,7 +69,7 @@ def identity(session: Session, given: Json) -> Json:
 
 
 async def check(session: Session, url: Url, credential: Json, *, read_only: bool) -> None:
-    """Raises PERMISSION_DENIED naming the first thing that the identity cannot do at the url."""
+    """Raise PERMISSION_DENIED naming the first thing that the identity cannot do at the url."""
     for operation, failure in (await trial(session, url, credential, read_only=read_only)).items():
         if failure:
             raise errors.storage_refused(operation, str(url), failure)

@@ -39,7 +39,7 @@ class Url:
 
 
 def parse(text: str) -> Url:
-    """Raises INVALID_PARAMETER_VALUE."""
+    """Raise INVALID_PARAMETER_VALUE."""
     if "://" not in text:
         raise errors.invalid("Missing cloud file system scheme")
     match = _URL.fullmatch(text)
@@ -53,12 +53,12 @@ def parse(text: str) -> Url:
 
 
 def location_of(session: Session, url: Url) -> Json | None:
-    """The external location that holds the url; there is at most one, since they may not overlap."""
+    """Return the external location that holds the url; there is at most one, since they may not overlap."""
     return next((one for one in session.all(EXTERNAL_LOCATION) if parse(one["url"]).holds(url)), None)
 
 
 def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
-    """Raises LOCATION_OVERLAP where another external location than `own` is, or is above or below."""
+    """Raise LOCATION_OVERLAP where the url, or one above or below it, is that of another location than `own`."""
     for other in session.all(EXTERNAL_LOCATION):
         if other["name"] != own and parse(other["url"]).overlaps(url):
             conflict = f" Conflicting location: {other['name']}."

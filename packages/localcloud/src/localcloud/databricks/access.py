@@ -33,8 +33,8 @@ def workspace_of(context: Context, resource: Resource) -> Workspace:
 
 
 def all_workspaces(context: Context) -> list[Workspace]:
-    found = context.resources.list(WORKSPACE_TYPE)
-    return [workspace_of(context, item) for item in found if "workspaceUrl" in item.properties]
+    resources = context.resources.list(WORKSPACE_TYPE)
+    return [workspace_of(context, item) for item in resources if "workspaceUrl" in item.properties]
 
 
 def find_workspace(context: Context, host: str) -> Workspace:

@@ -44,18 +44,18 @@ def get(call: Call) -> Json:
 
 def list_(call: Call) -> Json:
     name = call.optional_text("name")
-    found = [
+    jobs = [
         job
         for job in call.documents.all("job")
         if permissions.allows(call.documents, call.caller, "jobs", str(job["job_id"]), "CAN_VIEW")
         and (name is None or job["settings"]["name"].lower() == name.lower())
     ]
     start, size = call.number("page_token", call.number("offset", 0)), call.number("limit", 20)
-    page = found[start : start + size]
+    page = jobs[start : start + size]
     if not call.flag("expand_tasks"):
         hidden = ("tasks", "job_clusters")
         page = [job | {"settings": {k: v for k, v in job["settings"].items() if k not in hidden}} for job in page]
-    result: Json = {"jobs": page, "has_more": start + size < len(found)} if page else {"has_more": False}
+    result: Json = {"jobs": page, "has_more": start + size < len(jobs)} if page else {"has_more": False}
     if result["has_more"]:
         result["next_page_token"] = str(start + size)
     return result
@@ -69,7 +69,7 @@ def reset(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    """Change the settings that are given, and drop fields_to_remove."""
+    """Change the settings that the request has, and drop fields_to_remove."""
     job = _require(call, "CAN_MANAGE")
     kept = {
         key: value
@@ -100,14 +100,14 @@ def run_now(call: Call) -> Json:
         return started | {"number_in_job": started["run_id"]}
     settings = job["settings"]
     declared = {item["name"]: item["default"] for item in settings.get("parameters") or []}
-    given = {**(call.parameters.get("notebook_params") or {}), **(call.parameters.get("job_parameters") or {})}
+    sent = {**(call.parameters.get("notebook_params") or {}), **(call.parameters.get("job_parameters") or {})}
     unknown = sorted(set(call.parameters.get("job_parameters") or {}) - set(declared))
     if unknown and declared:
         raise errors.invalid(f"Job parameter {unknown[0]} is not defined; the job has {', '.join(declared)}.")
     tasks = []
     for task in settings.get("tasks") or []:
         notebook = task.get("notebook_task") or {}
-        parameters = {**(notebook.get("base_parameters") or {}), **declared, **given}
+        parameters = {**(notebook.get("base_parameters") or {}), **declared, **sent}
         tasks.append({**task, "notebook_task": {**notebook, "base_parameters": parameters}})
     run = run_requests.new_run(
         call, tasks, run_as=job["run_as_user_name"], name=settings["name"], job=job,

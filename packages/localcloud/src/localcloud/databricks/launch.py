@@ -112,7 +112,7 @@ _STORAGE = {
 
 
 def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str, str]:
-    """Of the gateway's own variables only harmless ones: a notebook is not given what the gateway was."""
+    """Return a driver's variables: of the gateway's own only harmless ones: a notebook gets no secret of it."""
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     bundle = str(settings.tls / "bundle.pem")
     return kept | {
@@ -136,9 +136,9 @@ def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
 
 def find_tools(settings: Settings) -> SparkTools:
     """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
-    found = toolchain.find(settings)
-    if found is not None:
-        return _with_provider(settings, found.java_home, found.abfs_jars, found.delta_jars, found.notebook_python)
+    tools = toolchain.find(settings)
+    if tools is not None:
+        return _with_provider(settings, tools.java_home, tools.abfs_jars, tools.delta_jars, tools.notebook_python)
     # Another tool may be missing or changed, which is none of Spark's business.
     java = probes.find_java()
     java_home = java.path if java is not None else java_runtime.installed_java(settings.cache)

@@ -136,12 +136,12 @@ def _chain(documents: Documents, type_: str, id_: str) -> list[tuple[str, str]]:
     """Return the object and the objects that it inherits from, nearest first."""
     if SECURABLES[type_].kind != "object":
         return [(type_, id_)]
-    found = workspace_objects.by_id(documents, int(id_))
-    if found is None:
+    target = workspace_objects.by_id(documents, int(id_))
+    if target is None:
         return []
     return [
         (workspace_objects.acl_type(item), str(item["object_id"]))
-        for item in [found, *workspace_objects.ancestors(documents, found["path"])]
+        for item in [target, *workspace_objects.ancestors(documents, target["path"])]
     ]
 
 

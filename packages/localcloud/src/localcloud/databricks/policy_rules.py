@@ -107,9 +107,9 @@ def _check(rule: Rule, value: Any) -> list[str]:
         return [f'{failed}, the value must be {_text(body["value"])} (is "{shown}")']
     if rule.type == "forbidden":
         return [f"{failed}, the value must not be present"]
-    if rule.type == "allowlist" and not any(_same(value, each) for each in body["values"]):
+    if rule.type == "allowlist" and not any(_same(value, listed) for listed in body["values"]):
         return [f'{failed}, the value must be one of {", ".join(map(_text, body["values"]))} (is "{shown}")']
-    if rule.type == "blocklist" and any(_same(value, each) for each in body["values"]):
+    if rule.type == "blocklist" and any(_same(value, listed) for listed in body["values"]):
         return [f'{failed}, the value must not be one of {", ".join(map(_text, body["values"]))} (is "{shown}")']
     if rule.type == "regex" and re.fullmatch(body["pattern"], shown) is None:
         return [f'{failed}, the value must match the regular expression {body["pattern"]} (is "{shown}")']

@@ -1,4 +1,4 @@
-"""What a handler is given: the workspace that was addressed, who asks, and the parsed request."""
+"""The arguments of a handler: the workspace, the caller, and the parsed request."""
 
 from __future__ import annotations
 

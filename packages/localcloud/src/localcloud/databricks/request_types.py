@@ -53,11 +53,11 @@ class Types:
 def types(routes: typing.Iterable[tuple[str, str]]) -> Types:
     """Return the types of `routes`: method and path below /api/2.x, as localcloud.databricks.routes has them."""
     wanted = {f"{method} {anonymous(path)}" for method, path in routes}
-    found = Types()
+    collected = Types()
     for module in _service_modules():
         for method in _client_methods(module):
-            _add_request(found, wanted, module, method)
-    return found
+            _add_request(collected, wanted, module, method)
+    return collected
 
 
 def _service_modules() -> Iterator[ModuleType]:
@@ -73,16 +73,16 @@ def _client_methods(module: ModuleType) -> Iterator[Any]:
             yield from (method for method in vars(class_).values() if inspect.isfunction(method))
 
 
-def _add_request(found: Types, wanted: set[str], module: ModuleType, method: Any) -> None:
+def _add_request(collected: Types, wanted: set[str], module: ModuleType, method: Any) -> None:
     tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
     route = _route(tree)
     if route not in wanted:
         return
     hints = typing.get_type_hints(method, vars(module))
     parameters = inspect.signature(method).parameters
-    fields = found.requests.setdefault(route, {})
+    fields = collected.requests.setdefault(route, {})
     for name, argument in _assignments(tree, parameters):
-        type_ = _type(hints[argument], found)
+        type_ = _type(hints[argument], collected)
         required = parameters[argument].default is inspect.Parameter.empty
         _merge(fields, name, type_, required=required)
 
@@ -131,32 +131,32 @@ def _merge(fields: Fields, name: str, type_: str, *, required: bool) -> None:
     fields[name + ("!" if required else "")] = type_
 
 
-def _type(hint: Any, found: Types) -> str:
+def _type(hint: Any, collected: Types) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Union:
-        forms = [_type(form, found) for form in arguments if form is not type(None)]
+        forms = [_type(form, collected) for form in arguments if form is not type(None)]
         return forms[0] if len(forms) == 1 else "any"
     if origin is list:
-        return f"[{_type(arguments[0], found)}]"
+        return f"[{_type(arguments[0], collected)}]"
     if origin is dict:
-        return f"{{{_type(arguments[1], found)}}}"
+        return f"{{{_type(arguments[1], collected)}}}"
     if hint in _SCALARS:
         return _SCALARS[hint]
     if not inspect.isclass(hint):
         return "any"
     name = f"{hint.__module__.rpartition('.')[2]}.{hint.__name__}"
     if issubclass(hint, Enum):
-        found.enums[name] = [str(member.value) for member in hint]
+        collected.enums[name] = [str(member.value) for member in hint]
         return name
     if not dataclasses.is_dataclass(hint):
         return "any"
-    if name not in found.objects:
-        found.objects[name] = {}  # an object may contain itself
-        found.objects[name] = _object(hint, found)
+    if name not in collected.objects:
+        collected.objects[name] = {}  # an object may contain itself
+        collected.objects[name] = _object(hint, collected)
     return name
 
 
-def _object(class_: type, found: Types) -> Fields:
+def _object(class_: type, collected: Types) -> Fields:
     """Return the fields of a dataclass by the names that its `as_dict` writes."""
     hints = typing.get_type_hints(class_)
     attributes = {field.name: field for field in dataclasses.fields(class_)}
@@ -169,7 +169,7 @@ def _object(class_: type, found: Types) -> Fields:
             attribute = next((name for name in read if name in attributes), None)
             if isinstance(key, ast.Constant) and isinstance(key.value, str) and attribute is not None:
                 required = attributes[attribute].default is dataclasses.MISSING
-                fields[key.value + ("!" if required else "")] = _type(hints[attribute], found)
+                fields[key.value + ("!" if required else "")] = _type(hints[attribute], collected)
     return fields
 
 

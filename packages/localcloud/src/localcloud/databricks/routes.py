@@ -184,7 +184,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
         )
 
     async def sign_in(request: Request) -> Response:
-        """SDKs read the tenant off this redirect when they are not told."""
+        """Redirect to the tenant's sign-in: SDKs without a tenant read it off the address."""
         return RedirectResponse(f"https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize", status_code=302)
 
     async def refused_page(request: Request) -> Response:
@@ -237,17 +237,17 @@ async def _answer(services: Services, request: Request) -> Response:
         return JSONResponse(
             await tracking.answer(call, request.method, operation), headers={"X-Databricks-Org-Id": workspace.id}
         )
-    found, values = _find(request.method, *(match.groups() if match else ("", "")))
-    if found is None or match is None:
+    route, values = _find(request.method, *(match.groups() if match else ("", "")))
+    if route is None or match is None:
         raise not_emulated(f"{request.method} {request.url.path} of Azure Databricks")
     parameters, files = await _parameters(request)
-    _check(found, parameters)
+    _check(route, parameters)
     call = Call(services, workspace, caller, parameters, values, files, match.group(1))
-    answer = found.handler(call)
+    answer = route.handler(call)
     if inspect.isawaitable(answer):
         answer = await answer
     headers = {"X-Databricks-Org-Id": workspace.id}
-    key = (found.method, found.path)
+    key = (route.method, route.path)
     if key in _NO_CONTENT:
         return Response(status_code=204, headers=headers)
     if isinstance(answer, Response):

@@ -71,7 +71,9 @@ def create(call: Call) -> Json:
 
 
 def list_(call: Call) -> Json:
-    return {"token_infos": [_shown(one) for one in call.documents.all(_KIND) if one["owner_id"] == call.caller.id]}
+    return {
+        "token_infos": [_shown(token) for token in call.documents.all(_KIND) if token["owner_id"] == call.caller.id]
+    }
 
 
 def delete(call: Call) -> Json:
@@ -86,8 +88,8 @@ def delete(call: Call) -> Json:
 def list_all(call: Call) -> Json:
     call.require_admin("manage the tokens of others")
     name = call.optional_text("created_by_username")
-    found = [one for one in call.documents.all(_KIND) if name in (None, one["created_by_username"])]
-    return {"token_infos": [_managed(one) for one in found]}
+    tokens = [token for token in call.documents.all(_KIND) if name in (None, token["created_by_username"])]
+    return {"token_infos": [_managed(token) for token in tokens]}
 
 
 def get_any(call: Call) -> Json:

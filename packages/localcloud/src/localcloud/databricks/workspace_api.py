@@ -92,9 +92,9 @@ def list_(call: Call) -> Json:
     """Return a folder's children, or the object itself, as far as the caller can read them."""
     path = workspace_objects.normalize(call.text("path"))
     item = workspace_objects.require(call.documents, path)
-    found = workspace_objects.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]
+    items = workspace_objects.children(call.documents, path) if item["object_type"] == "DIRECTORY" else [item]
     since = call.number("notebooks_modified_after", 0)
-    listed = [_render(each) for each in found if _can_see(call, each) and each["modified_at"] >= since]
+    listed = [_render(item) for item in items if _can_see(call, item) and item["modified_at"] >= since]
     return {"objects": listed} if listed else {}
 
 

@@ -153,10 +153,10 @@ def remove(documents: Documents, path: str, recursive: bool) -> None:
     if below and not recursive:
         raise ServiceError(400, "DIRECTORY_NOT_EMPTY", f"Folder ({path}) is not empty")
     with documents.database.transaction():
-        for each in [item, *below]:
-            documents.delete("object", each["path"])
-            documents.delete_content(each["object_id"])
-            documents.delete("acl", f"{acl_type(each)}/{each['object_id']}")
+        for removed in [item, *below]:
+            documents.delete("object", removed["path"])
+            documents.delete_content(removed["object_id"])
+            documents.delete("acl", f"{acl_type(removed)}/{removed['object_id']}")
 
 
 def detect_language(content: bytes) -> str | None:

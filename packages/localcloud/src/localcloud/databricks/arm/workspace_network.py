@@ -35,11 +35,11 @@ def check(ctx: Context, workspace: Resource) -> None:
     """Raise 400 that names the subnet and its missing settings."""
     parameters = workspace.properties["parameters"]
     names = ("customVirtualNetworkId", "customPublicSubnetName", "customPrivateSubnetName")
-    given = [name for name in names if (parameters.get(name) or {}).get("value")]
-    if not given:
+    named = [name for name in names if (parameters.get(name) or {}).get("value")]
+    if not named:
         return
-    if len(given) < len(names):
-        missing = ", ".join(name for name in names if name not in given)
+    if len(named) < len(names):
+        missing = ", ".join(name for name in names if name not in named)
         raise _refused(
             f"VNet injection of workspace '{workspace.name}' needs {', '.join(names)}; {missing} is missing."
         )
@@ -70,15 +70,15 @@ def _check_subnet(ctx: Context, workspace: Resource, id_: str) -> None:
         if isinstance(prefix, ipaddress.IPv4Network) and prefix.prefixlen > _SMALLEST:
             raise _refused(f"The subnet '{id_}' with {prefix} is too small: Databricks needs at least a /{_SMALLEST}.")
     for other in ctx.resources.list(DATABRICKS):
-        taken = id_.lower() in {one.lower() for one in databricks_subnets(other)}
+        taken = id_.lower() in {subnet_id.lower() for subnet_id in databricks_subnets(other)}
         if taken and other.id.lower() != workspace.id.lower():
             raise _refused(f"The subnet '{id_}' is used by workspace '{other.name}': a subnet serves one workspace.")
 
 
 def _groups(ctx: Context, workspace: Resource) -> list[str]:
     subnets = [ctx.resources.get(id_) for id_ in databricks_subnets(workspace)]
-    ids = (one.properties.get("networkSecurityGroup") for one in subnets if one is not None)
-    return sorted({str(one["id"]) for one in ids if one})
+    groups = (subnet.properties.get("networkSecurityGroup") for subnet in subnets if subnet is not None)
+    return sorted({str(group["id"]) for group in groups if group})
 
 
 def claim(ctx: Context, workspace: Resource) -> None:
@@ -109,7 +109,7 @@ def claim(ctx: Context, workspace: Resource) -> None:
 
 def release(ctx: Context, workspace: Resource) -> None:
     """Take the rules away with the last workspace of a group."""
-    others = [one for one in ctx.resources.list(DATABRICKS) if one.id.lower() != workspace.id.lower()]
+    others = [other for other in ctx.resources.list(DATABRICKS) if other.id.lower() != workspace.id.lower()]
     kept = {group.lower() for other in others for group in _groups(ctx, other)}
     for group in _groups(ctx, workspace):
         if group.lower() not in kept:

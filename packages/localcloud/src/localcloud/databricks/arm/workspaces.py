@@ -90,10 +90,10 @@ def _complete_connector(ctx: Context, resource: Resource, existing: Resource | N
     resource.properties["referedBy"] = []
 
 
-def _parameters(given: Json, resource: Resource) -> Json:
+def _parameters(requested: Json, resource: Resource) -> Json:
     """Each parameter is shown with its type, as {"type": "Bool", "value": true}."""
     if resource.sku == {"name": "trial"}:
-        given = {k: v for k, v in given.items() if k != "requireInfrastructureEncryption"}
+        requested = {k: v for k, v in requested.items() if k != "requireInfrastructureEncryption"}
     defaults: Json = {
         "enableNoPublicIp": {"value": True},
         "prepareEncryption": {"value": False},
@@ -102,7 +102,7 @@ def _parameters(given: Json, resource: Resource) -> Json:
         "storageAccountSkuName": {"value": "Standard_ZRS"},
     }
     result: Json = {}
-    for name, entry in (defaults | given).items():
+    for name, entry in (defaults | requested).items():
         if not isinstance(entry, dict) or "value" not in entry:
             raise _invalid(f"The parameter '{name}' must be an object with a 'value', not {entry!r}.")
         value = entry["value"]
@@ -118,8 +118,8 @@ def _is_managed_by(group: Resource, workspace: Resource) -> bool:
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     """Make the managed resource group, owned by the workspace, and add the rules to the subnets' groups."""
     group = resource.properties.get("managedResourceGroupId")
-    found = ctx.resources.get(group) if group else None
-    if existing is None and found is not None and not _is_managed_by(found, resource):
+    managed_group = ctx.resources.get(group) if group else None
+    if existing is None and managed_group is not None and not _is_managed_by(managed_group, resource):
         # The words are in pulumi/pulumi-azure-native#3643.
         raise ServiceError(
             409,
@@ -128,7 +128,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
             "group",
         )
     databricks_network.claim(ctx, resource)
-    if existing is None and group and found is None:
+    if existing is None and group and managed_group is None:
         ctx.resources.put(
             Resource(
                 id=group,
@@ -148,11 +148,11 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     if removal is not None:
         await removal.remove(resource)
     group = resource.properties.get("managedResourceGroupId")
-    found = ctx.resources.get(group) if group else None
-    if found is not None and _is_managed_by(found, resource):
-        for below in ctx.resources.below(found.id):
+    managed_group = ctx.resources.get(group) if group else None
+    if managed_group is not None and _is_managed_by(managed_group, resource):
+        for below in ctx.resources.below(managed_group.id):
             ctx.resources.delete(below.id)
-        ctx.resources.delete(found.id)
+        ctx.resources.delete(managed_group.id)
 
 
 def register(ctx: Context) -> None:

@@ -83,8 +83,8 @@ class _Operation:
         if operation.endswith("experiments/get-by-name"):
             experiments.require(call, result["experiment"]["name"], level)
         if operation.endswith("experiments/search"):
-            found = result.get("experiments") or []
-            result["experiments"] = [item for item in found if experiments.may(call, item["name"], "CAN_READ")]
+            match = result.get("experiments") or []
+            result["experiments"] = [item for item in match if experiments.may(call, item["name"], "CAN_READ")]
         shown: Json = _shown(result)
         return shown
 
@@ -146,9 +146,9 @@ def _shown(value: Any) -> Any:
         return {key: _shown(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_shown(item) for item in value]
-    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return value
-    experiment, models, rest = found.groups()
+    experiment, models, rest = match.groups()
     place = f"/{'logged_models/' if models else ''}{rest}" if rest else ""
     return f"dbfs:/databricks/mlflow-tracking/{experiment}{place}"

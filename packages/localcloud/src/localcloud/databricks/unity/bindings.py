@@ -25,8 +25,10 @@ def get(call: Call) -> Json:
 
 def update(call: Call) -> Json:
     session, securable, name = _target(call, call.path["type"])
-    added = {_workspace(session, one.get("workspace_id")): _type(securable, one) for one in _entries(call, "add")}
-    removed = [_workspace(session, one.get("workspace_id")) for one in _entries(call, "remove")]
+    added = {
+        _workspace(session, binding.get("workspace_id")): _type(securable, binding) for binding in _entries(call, "add")
+    }
+    removed = [_workspace(session, binding.get("workspace_id")) for binding in _entries(call, "remove")]
     kept = {key: type_ for key, type_ in session.bindings(securable, name).items() if key not in removed} | added
     session.put_bindings(securable, name, kept)
     return {"bindings": _rendered(kept)}
@@ -35,7 +37,7 @@ def update(call: Call) -> Json:
 def get_catalog(call: Call) -> Json:
     """Answer the older form, which catalogs alone have."""
     session, _, name = _target(call, CATALOG.type)
-    return {"workspaces": [one["workspace_id"] for one in _rendered(session.bindings(CATALOG, name))]}
+    return {"workspaces": [binding["workspace_id"] for binding in _rendered(session.bindings(CATALOG, name))]}
 
 
 def update_catalog(call: Call) -> Json:
@@ -46,7 +48,7 @@ def update_catalog(call: Call) -> Json:
     for number in _list(call, "assign_workspaces"):
         kept[_workspace(session, number)] = _READ_WRITE
     session.put_bindings(CATALOG, name, kept)
-    return {"workspaces": [one["workspace_id"] for one in _rendered(kept)]}
+    return {"workspaces": [binding["workspace_id"] for binding in _rendered(kept)]}
 
 
 def _target(call: Call, type_: str) -> tuple[Session, Securable, str]:

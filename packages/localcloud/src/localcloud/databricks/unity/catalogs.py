@@ -19,16 +19,16 @@ _CHANGES = {"comment": str, "properties": dict, "enable_predictive_optimization"
 def create(call: Call) -> Json:
     session = Session.open(call)
     privileges.require(session, METASTORE, session.info["name"], "CREATE_CATALOG")
-    given = listing.fields(call, "catalogs", _FIELDS)
+    requested = listing.fields(call, "catalogs", _FIELDS)
     name = listing.new_name(call, "CreateCatalog", "CatalogInfo.name")
     if session.find(CATALOG, name) is not None:
         raise errors.exists(CATALOG, name)
     id_ = str(uuid.uuid4())
     fields: dict[str, Any] = {"id": id_, "catalog_type": "MANAGED_CATALOG", "securable_kind": "CATALOG_STANDARD"}
-    if not given.get("storage_root"):
+    if not requested.get("storage_root"):
         raise managed.no_storage()
-    fields |= managed.storage(session, CATALOG, id_, given["storage_root"])
-    fields |= {key: given[key] for key in ("comment", "properties") if key in given}
+    fields |= managed.storage(session, CATALOG, id_, requested["storage_root"])
+    fields |= {key: requested[key] for key in ("comment", "properties") if key in requested}
     with session.documents.database.transaction():
         document = session.add(CATALOG, name, fields)
         inside = {"catalog_name": name, "catalog_type": "MANAGED_CATALOG"}
@@ -49,22 +49,22 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session, found = ownership.owned(call, CATALOG)
-    given = listing.fields(call, "changes of catalogs", _CHANGES)
-    return session.change(CATALOG, found, ownership.changes(session, CATALOG, given))
+    session, document = ownership.owned(call, CATALOG)
+    requested = listing.fields(call, "changes of catalogs", _CHANGES)
+    return session.change(CATALOG, document, ownership.changes(session, CATALOG, requested))
 
 
 def delete(call: Call) -> Json:
     """Without `force` a catalog has to be empty but for the information schema."""
-    session, found = ownership.owned(call, CATALOG)
-    name = found["name"]
+    session, document = ownership.owned(call, CATALOG)
+    name = document["name"]
     schemas = session.within(SCHEMA, name)
-    content = [one for one in schemas if one["name"] != INFORMATION_SCHEMA]
+    content = [child for child in schemas if child["name"] != INFORMATION_SCHEMA]
     if content and not call.flag("force"):
         raise errors.not_empty(CATALOG, name, f"{len(content)} schema(s)")
     with session.documents.database.transaction():
         for securable in (VOLUME, SCHEMA):
-            for one in session.within(securable, name):
-                session.remove(securable, one["full_name"])
+            for child in session.within(securable, name):
+                session.remove(securable, child["full_name"])
         session.remove(CATALOG, name)
     return {}

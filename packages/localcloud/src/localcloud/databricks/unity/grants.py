@@ -60,16 +60,16 @@ def _granted(call: Call, size: str) -> Json:
 
 def _effective(call: Call, key: str, size: str) -> Json:
     session, securable, name = _target(call)
-    found: dict[str, list[Json]] = {}
-    for one, full_name in chain(securable, name):
-        grants = session.grants(one, full_name)
+    by_principal: dict[str, list[Json]] = {}
+    for grantor, full_name in chain(securable, name):
+        grants = session.grants(grantor, full_name)
         for principal, held in _visible(session, securable, name, grants, call.optional_text("principal")).items():
             for privilege in held:
                 entry: dict[str, Any] = {"privilege": privilege}
-                if one is not securable:
-                    entry |= {"inherited_from_type": one.code, "inherited_from_name": full_name}
-                found.setdefault(principal, []).append(entry)
-    items = [{"principal": principal, "privileges": entries} for principal, entries in found.items()]
+                if grantor is not securable:
+                    entry |= {"inherited_from_type": grantor.code, "inherited_from_name": full_name}
+                by_principal.setdefault(principal, []).append(entry)
+    items = [{"principal": principal, "privileges": entries} for principal, entries in by_principal.items()]
     return listing.page(call, items, key, _principal, size=size, least=_LEAST)
 
 
@@ -100,11 +100,11 @@ def _visible(
     return {key: held for key, held in grants.items() if key in session.names}
 
 
-def _privileges(securable: Securable, given: Any) -> set[str]:
+def _privileges(securable: Securable, requested: Any) -> set[str]:
     """Names with spaces are taken too. Raises INVALID_PARAMETER_VALUE for what cannot be granted on the object."""
-    if not isinstance(given or [], list):
-        raise errors.invalid(f"Privileges must be given as a list, got {given!r}.")
-    names = {str(one).upper().replace(" ", "_") for one in given or []}
+    if not isinstance(requested or [], list):
+        raise errors.invalid(f"Privileges must be given as a list, got {requested!r}.")
+    names = {str(privilege).upper().replace(" ", "_") for privilege in requested or []}
     if wrong := sorted(names - securable.privileges):
         raise errors.no_such_privilege(securable, wrong[0])
     return names

@@ -66,12 +66,12 @@ def fields(call: Call, what: str, known: Mapping[str, type], ignored: Sequence[s
     unknown = sorted(set(call.parameters) - known.keys() - set(ignored))
     if unknown:
         raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {what} with {', '.join(unknown)}.")
-    given: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, kind in known.items():
         value = call.parameters.get(name)
         if value is None:
             continue
         if not isinstance(value, kind):
             raise errors.invalid(f"Field '{name}' of {what} must be of type {kind.__name__}, got {value!r}.")
-        given[name] = value
-    return given
+        checked[name] = value
+    return checked

@@ -26,15 +26,15 @@ _CREATE, _UPDATE = "CreateExternalLocation", "UpdateExternalLocation"
 async def create(call: Call) -> Json:
     session = Session.open(call)
     privileges.require(session, METASTORE, session.info["name"], "CREATE_EXTERNAL_LOCATION")
-    given = listing.fields(call, "external locations", {"name": str, **_SHARED}, ("skip_validation",))
+    requested = listing.fields(call, "external locations", {"name": str, **_SHARED}, ("skip_validation",))
     name = listing.new_name(call, _CREATE, "ExternalLocationInfo.name")
     listing.required(call, _CREATE, "credential_name")
     url = storage_urls.parse(listing.required(call, _CREATE, "url"))
     if session.find(EXTERNAL_LOCATION, name) is not None:
         raise errors.exists(EXTERNAL_LOCATION, name)
-    credential = _credential(session, given["credential_name"])
+    credential = _credential(session, requested["credential_name"])
     storage_urls.refuse_overlap(session, url, name, _CREATE)
-    read_only = given.get("read_only", False)
+    read_only = requested.get("read_only", False)
     if not call.flag("skip_validation"):
         await storage.check(session, url, credential, read_only=read_only)
         storage_urls.refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
@@ -44,11 +44,11 @@ async def create(call: Call) -> Json:
         "credential_name": credential["name"],
         "credential_id": credential["id"],
         "read_only": read_only,
-        "fallback": given.get("fallback", False),
+        "fallback": requested.get("fallback", False),
         "securable_kind": "EXTERNAL_LOCATION_STANDARD",
     }
-    if "comment" in given:
-        fields["comment"] = given["comment"]
+    if "comment" in requested:
+        fields["comment"] = requested["comment"]
     return session.add(EXTERNAL_LOCATION, name, fields)
 
 
@@ -61,48 +61,48 @@ def list_(call: Call) -> Json:
 
 
 async def update(call: Call) -> Json:
-    session, found = ownership.owned(call, EXTERNAL_LOCATION)
+    session, document = ownership.owned(call, EXTERNAL_LOCATION)
     known = _SHARED | ownership.FIELDS
-    given = listing.fields(call, "changes of external locations", known, ("skip_validation", "force"))
-    changes = ownership.changes(session, EXTERNAL_LOCATION, given)
-    before = storage_urls.parse(found["url"])
+    requested = listing.fields(call, "changes of external locations", known, ("skip_validation", "force"))
+    changes = ownership.changes(session, EXTERNAL_LOCATION, requested)
+    before = storage_urls.parse(document["url"])
     url = storage_urls.parse(changes["url"]) if "url" in changes else before
-    name = str(changes.get("credential_name") or found["credential_name"])
-    same = name == found["credential_name"]
+    name = str(changes.get("credential_name") or document["credential_name"])
+    same = name == document["credential_name"]
     credential = session.find(STORAGE_CREDENTIAL, name) if same else _credential(session, name)
     if url != before:
-        storage_urls.refuse_overlap(session, url, found["name"], _UPDATE)
+        storage_urls.refuse_overlap(session, url, document["name"], _UPDATE)
         if any(_dependents(session, before).values()) and not call.flag("force"):
             raise errors.in_use(
                 "External Location has dependent catalogs, schemas, managed or external tables/volumes; use force"
                 " option to update url anyway"
             )
-    read_only = bool(changes.get("read_only", found["read_only"]))
-    moved = url != before or not same or (found["read_only"] and not read_only)
+    read_only = bool(changes.get("read_only", document["read_only"]))
+    moved = url != before or not same or (document["read_only"] and not read_only)
     if moved and not call.flag("skip_validation"):
         if credential is None:
             raise errors.missing(STORAGE_CREDENTIAL, name)
         await storage.check(session, url, credential, read_only=read_only)
-        found = session.get(EXTERNAL_LOCATION, found["name"])  # it may have been deleted or changed meanwhile
+        document = session.get(EXTERNAL_LOCATION, document["name"])  # it may have been deleted or changed meanwhile
         if url != before:
-            storage_urls.refuse_overlap(session, url, found["name"], _UPDATE)
+            storage_urls.refuse_overlap(session, url, document["name"], _UPDATE)
     if credential is not None:
         changes |= {"credential_name": credential["name"], "credential_id": credential["id"]}
-    return session.change(EXTERNAL_LOCATION, found, changes | {"url": str(url)})
+    return session.change(EXTERNAL_LOCATION, document, changes | {"url": str(url)})
 
 
 def delete(call: Call) -> Json:
-    session, found = ownership.owned(call, EXTERNAL_LOCATION)
-    uses = _dependents(session, storage_urls.parse(found["url"]))
+    session, document = ownership.owned(call, EXTERNAL_LOCATION)
+    uses = _dependents(session, storage_urls.parse(document["url"]))
     if any(uses.values()) and not call.flag("force"):
         counts = ", ".join(f"{count} dependent {what}" for what, count in uses.items())
         head, _, last = counts.rpartition(", ")
         raise errors.in_use(
-            f"Cannot delete external location (name = {found['name']}) because the location has {head}, and {last}. You"
-            " may use force option to delete it but the managed storage data under this location cannot be purged by"
-            " Unity Catalog anymore."
+            f"Cannot delete external location (name = {document['name']}) because the location has {head}, and {last}."
+            " You may use force option to delete it but the managed storage data under this location cannot be purged"
+            " by Unity Catalog anymore."
         )
-    session.remove(EXTERNAL_LOCATION, found["name"])
+    session.remove(EXTERNAL_LOCATION, document["name"])
     return {}
 
 
@@ -119,15 +119,15 @@ def _dependents(session: Session, url: Url) -> dict[str, int]:
     def at(document: Json, field: str) -> bool:
         return bool(document.get(field)) and url.holds(storage_urls.parse(document[field]))
 
-    volumes = [one for one in session.all(VOLUME) if at(one, "storage_location")]
+    volumes = [item for item in session.all(VOLUME) if at(item, "storage_location")]
     return {
         "metastores": 0,
-        "catalogs": sum(at(one, "storage_root") for one in session.all(CATALOG)),
-        "schemas": sum(at(one, "storage_root") for one in session.all(SCHEMA)),
+        "catalogs": sum(at(item, "storage_root") for item in session.all(CATALOG)),
+        "schemas": sum(at(item, "storage_root") for item in session.all(SCHEMA)),
         "managed tables": 0,
         "external tables": 0,
-        "external volumes": sum(one["volume_type"] == "EXTERNAL" for one in volumes),
-        "managed volumes": sum(one["volume_type"] == "MANAGED" for one in volumes),
+        "external volumes": sum(item["volume_type"] == "EXTERNAL" for item in volumes),
+        "managed volumes": sum(item["volume_type"] == "MANAGED" for item in volumes),
         "registered model versions": 0,
         "shares": 0,
         "shared notebook files": 0,

@@ -49,7 +49,7 @@ def route(context: Context, regions: MetastoreRegions) -> Route:
             return JSONResponse({"error_code": error.code, "message": error.message}, error.status)
         except ValidationError as error:
             details = json.loads(error.json(include_url=False, include_context=False))
-            message = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details)
+            message = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details)
             return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": message}, 400)
         return JSONResponse({"regions_without_metastore": regions.without()})
 

@@ -12,9 +12,9 @@ from localcloud.databricks.unity.session import Session
 FIELDS = {"owner": str, "isolation_mode": str}
 
 
-def changes(session: Session, securable: Securable, given: Json) -> Json:
+def changes(session: Session, securable: Securable, requested: Json) -> Json:
     """Return the fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST."""
-    kept = dict(given)
+    kept = dict(requested)
     if "owner" in kept:
         kept["owner"] = session.principal(kept["owner"])
     return kept
@@ -23,18 +23,18 @@ def changes(session: Session, securable: Securable, given: Json) -> Json:
 def shown(call: Call, securable: Securable) -> Json:
     """Return the object that the path names, to callers that can see it."""
     session = Session.open(call)
-    found = session.get(securable, call.path["name"])
-    _refuse_browsing(session, securable, [found])
-    privileges.require_sight(session, securable, found["full_name"])
-    return found
+    document = session.get(securable, call.path["name"])
+    _refuse_browsing(session, securable, [document])
+    privileges.require_sight(session, securable, document["full_name"])
+    return document
 
 
 def owned(call: Call, securable: Securable) -> tuple[Session, Json]:
     """Return the object that the path names, to callers that can change it."""
     session = Session.open(call)
-    found = session.get(securable, call.path["name"])
-    privileges.require_owner(session, securable, found["full_name"])
-    return session, found
+    document = session.get(securable, call.path["name"])
+    privileges.require_owner(session, securable, document["full_name"])
+    return session, document
 
 
 def listed(call: Call, securable: Securable, key: str, parent: str | None = None) -> Json:

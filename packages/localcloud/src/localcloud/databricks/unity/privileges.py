@@ -11,20 +11,22 @@ from localcloud.databricks.unity.session import Session
 
 
 def holds(session: Session, securable: Securable, name: str, privilege: str) -> bool:
-    """Directly, from what the object is in, or as the owner of either."""
-    return any(_held(session, one, full_name, lambda given: _covers(given, privilege)) for one, full_name in
-               chain(securable, name))  # fmt: skip
+    """Whether the caller has the privilege: on the object, on one above it, or as the owner of either."""
+    return any(
+        _held(session, above, full_name, lambda privileges: _covers(privileges, privilege))
+        for above, full_name in chain(securable, name)
+    )
 
 
 def manages(session: Session, securable: Securable, name: str) -> bool:
-    """Whether the caller owns the object or what it is in, or has MANAGE there."""
+    """Whether the caller owns the object or one above it, or has MANAGE there."""
     return holds(session, securable, name, "MANAGE")
 
 
 def sees(session: Session, securable: Securable, name: str) -> bool:
     """Whether the caller may look at the object: with its own privilege for that, or with any."""
     own = [securable.use] if securable.use else sorted(securable.privileges)
-    return manages(session, securable, name) or any(holds(session, securable, name, one) for one in own)
+    return manages(session, securable, name) or any(holds(session, securable, name, privilege) for privilege in own)
 
 
 def require(session: Session, securable: Securable, name: str, privilege: str) -> None:
@@ -36,8 +38,8 @@ def require(session: Session, securable: Securable, name: str, privilege: str) -
 
 def enter(session: Session, securable: Securable, name: str) -> None:
     """Raise PERMISSION_DENIED for the first catalog or schema above that is closed to the caller."""
-    for one, full_name in _closed(session, securable, name):
-        raise errors.lacks(one.use, one, full_name)
+    for above, full_name in _closed(session, securable, name):
+        raise errors.lacks(above.use, above, full_name)
 
 
 def require_sight(session: Session, securable: Securable, name: str) -> None:
@@ -59,10 +61,10 @@ def require_owner(session: Session, securable: Securable, name: str) -> None:
 
 
 def _closed(session: Session, securable: Securable, name: str) -> Iterator[tuple[Securable, str]]:
-    """Return the catalog and schema above that the caller may not use, from the top."""
-    for one, full_name in reversed(chain(securable, name)[1:]):
-        if not (holds(session, one, full_name, one.use) or manages(session, one, full_name)):
-            yield one, full_name
+    """Yield the catalog and schema above that the caller may not use, from the top."""
+    for above, full_name in reversed(chain(securable, name)[1:]):
+        if not (holds(session, above, full_name, above.use) or manages(session, above, full_name)):
+            yield above, full_name
 
 
 def _held(session: Session, securable: Securable, name: str, suffices: Callable[[list[str]], bool]) -> bool:
@@ -73,5 +75,5 @@ def _held(session: Session, securable: Securable, name: str, suffices: Callable[
     return any(suffices(grants[principal]) for principal in session.names & grants.keys())
 
 
-def _covers(given: list[str], privilege: str) -> bool:
-    return privilege in given or (ALL in given and privilege not in NOT_IN_ALL)
+def _covers(privileges: list[str], privilege: str) -> bool:
+    return privilege in privileges or (ALL in privileges and privilege not in NOT_IN_ALL)

@@ -18,7 +18,7 @@ _CHANGES = {"comment": str, "properties": dict, "enable_predictive_optimization"
 
 def create(call: Call) -> Json:
     session = Session.open(call)
-    given = listing.fields(call, "schemas", _FIELDS)
+    requested = listing.fields(call, "schemas", _FIELDS)
     catalog = session.get(CATALOG, listing.required(call, "CreateSchema", "catalog_name"))
     privileges.require(session, CATALOG, catalog["name"], "USE_CATALOG")
     privileges.require(session, CATALOG, catalog["name"], "CREATE_SCHEMA")
@@ -32,9 +32,9 @@ def create(call: Call) -> Json:
         "catalog_type": catalog["catalog_type"],
         "enable_predictive_optimization": "INHERIT",
     }
-    if given.get("storage_root"):
-        fields |= managed.storage(session, SCHEMA, id_, given["storage_root"])
-    fields |= {key: given[key] for key in ("comment", "properties") if key in given}
+    if requested.get("storage_root"):
+        fields |= managed.storage(session, SCHEMA, id_, requested["storage_root"])
+    fields |= {key: requested[key] for key in ("comment", "properties") if key in requested}
     return session.add(SCHEMA, name, fields)
 
 
@@ -50,23 +50,23 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session, found = ownership.owned(call, SCHEMA)
-    _refuse_system(found)
-    given = listing.fields(call, "changes of schemas", _CHANGES)
-    return session.change(SCHEMA, found, ownership.changes(session, SCHEMA, given))
+    session, document = ownership.owned(call, SCHEMA)
+    _refuse_system(document)
+    requested = listing.fields(call, "changes of schemas", _CHANGES)
+    return session.change(SCHEMA, document, ownership.changes(session, SCHEMA, requested))
 
 
 def delete(call: Call) -> Json:
-    session, found = ownership.owned(call, SCHEMA)
-    name = found["full_name"]
-    _refuse_system(found)
+    session, document = ownership.owned(call, SCHEMA)
+    name = document["full_name"]
+    _refuse_system(document)
     volumes = session.within(VOLUME, name)
     if volumes and not call.flag("force"):
         content = f"0 tables(s), 0 functions(s), {len(volumes)} volumes(s)"
         raise errors.not_empty(SCHEMA, name, content)
     with session.documents.database.transaction():
-        for one in volumes:
-            session.remove(VOLUME, one["full_name"])
+        for volume in volumes:
+            session.remove(VOLUME, volume["full_name"])
         session.remove(SCHEMA, name)
     return {}
 

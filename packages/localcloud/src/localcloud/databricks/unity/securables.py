@@ -87,15 +87,16 @@ STORAGE_CREDENTIAL = Securable(
 )  # fmt: skip
 
 BY_TYPE: Mapping[str, Securable] = {
-    one.type: one for one in (METASTORE, CATALOG, SCHEMA, VOLUME, EXTERNAL_LOCATION, STORAGE_CREDENTIAL)
+    securable.type: securable
+    for securable in (METASTORE, CATALOG, SCHEMA, VOLUME, EXTERNAL_LOCATION, STORAGE_CREDENTIAL)
 }
 _PARENTS = {SCHEMA.type: CATALOG, VOLUME.type: SCHEMA}
 
 
 def chain(securable: Securable, name: str) -> list[tuple[Securable, str]]:
     """Return the object and the objects above it, nearest first. Nothing is inherited from the metastore."""
-    found = [(securable, name)]
+    objects = [(securable, name)]
     while (parent := _PARENTS.get(securable.type)) is not None:
         securable, name = parent, name.rsplit(".", 1)[0]
-        found.append((securable, name))
-    return found
+        objects.append((securable, name))
+    return objects

@@ -76,15 +76,15 @@ class Session:
 
         With `bound`, an object that is closed to the workspace does not exist either.
         """
-        found: Json = {}
-        for one, full_name in reversed(chain(securable, name)):
-            document = self.find(one, full_name) if len(full_name.split(".")) == one.parts else None
+        nearest: Json = {}
+        for above, full_name in reversed(chain(securable, name)):
+            document = self.find(above, full_name) if len(full_name.split(".")) == above.parts else None
             if document is None:
-                raise errors.missing(one, full_name)
-            if bound and not self.is_bound(one, document):
-                raise errors.not_here(one, document["full_name"])
-            found = document
-        return found
+                raise errors.missing(above, full_name)
+            if bound and not self.is_bound(above, document):
+                raise errors.not_here(above, document["full_name"])
+            nearest = document
+        return nearest
 
     def all(self, securable: Securable) -> list[Json]:
         return self.documents.all(securable.kind)
@@ -155,8 +155,8 @@ class Session:
         if name.startswith("_workspace_admins_databricks_"):
             return name
         for workspace in all_workspaces(self.context):
-            if (found := find_principal(workspace.documents, name)) is not None:
-                return str(found["applicationId"])
+            if (principal := find_principal(workspace.documents, name)) is not None:
+                return str(principal["applicationId"])
             for user in workspace.documents.all("user"):
                 if user["userName"].lower() == name.lower():
                     return str(user["userName"])

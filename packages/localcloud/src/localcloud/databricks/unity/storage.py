@@ -35,13 +35,13 @@ _NO_DATA_LAKE = (
 )
 
 
-def identity(session: Session, given: Json) -> Json:
+def identity(session: Session, requested: Json) -> Json:
     """Return the azure_managed_identity to keep.
 
     Raises INVALID_PARAMETER_VALUE for a connector that is not there or lacks the identity, PERMISSION_DENIED for a
     caller who is not Contributor of it.
     """
-    connector_id = str(given.get("access_connector_id") or "")
+    connector_id = str(requested.get("access_connector_id") or "")
     if _CONNECTOR.fullmatch(connector_id) is None:
         raise errors.invalid(
             f"The access_connector_id '{connector_id}' is not valid: use /subscriptions/{{guid}}/resourceGroups/"
@@ -60,7 +60,7 @@ def identity(session: Session, given: Json) -> Json:
             f" with ID {connector_id}. Please contact your account admin.",
         )
     kept = {"access_connector_id": connector_id}
-    if managed := given.get("managed_identity_id"):
+    if managed := requested.get("managed_identity_id"):
         kept["managed_identity_id"] = str(managed)
     if _principal(context, kept) is None:
         named = managed or "a system-assigned managed identity"
@@ -93,22 +93,22 @@ async def trial(session: Session, url: Url, credential: Json, *, read_only: bool
         return {operation: closed for operation, _ in operations}
     scope = f"{account.id}/blobServices/default/containers/{url.container}"
     seen = _attributes(url)
-    found = {
+    failures = {
         operation: ""
         if context.authorizer.allows(principal, f"{_BLOBS}/{verb}", scope, data=True, attributes=seen)
         else _FORBIDDEN
         for operation, verb in operations
     }
-    if any(found.values()):
-        return found
+    if any(failures.values()):
+        return failures
     if _flat_with_soft_delete(context, account):
-        return dict.fromkeys(found, _NO_DATA_LAKE)
+        return dict.fromkeys(failures, _NO_DATA_LAKE)
     content = await asyncio.to_thread(_content, context, url)
     if content is None:
-        return dict.fromkeys(found, "The specified filesystem does not exist.")
+        return dict.fromkeys(failures, "The specified filesystem does not exist.")
     if read_only and not content:
-        found["READ"] = "No file available under the location to read."
-    return found
+        failures["READ"] = "No file available under the location to read."
+    return failures
 
 
 def delegator(session: Session, url: Url, credential: Json, operation: str) -> tuple[Resource, Principal]:
@@ -140,8 +140,8 @@ def _principal(context: Context, identity: Json) -> Principal | None:
     object_id = block.get("principalId")
     if wanted := identity.get("managed_identity_id"):
         attached = block.get("userAssignedIdentities") or {}
-        found = {id_.lower(): one for id_, one in attached.items()}.get(wanted.lower())
-        object_id = found["principalId"] if found else None
+        attached_identity = {id_.lower(): entry for id_, entry in attached.items()}.get(wanted.lower())
+        object_id = attached_identity["principalId"] if attached_identity else None
     return None if object_id is None else Principal(object_id, "", TENANT_ID, "access connector")
 
 

@@ -54,7 +54,7 @@ def parse(text: str) -> Url:
 
 def location_of(session: Session, url: Url) -> Json | None:
     """Return the external location that holds the url; there is at most one, since they may not overlap."""
-    return next((one for one in session.all(EXTERNAL_LOCATION) if parse(one["url"]).holds(url)), None)
+    return next((location for location in session.all(EXTERNAL_LOCATION) if parse(location["url"]).holds(url)), None)
 
 
 def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:

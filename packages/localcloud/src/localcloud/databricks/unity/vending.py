@@ -32,13 +32,13 @@ class Credential:
 
 def accounts(session: Session) -> dict[str, bool]:
     """Return the storage accounts of locations that are open to the workspace, and whether each is hierarchical."""
-    found = {}
+    hierarchical = {}
     for location in session.all(EXTERNAL_LOCATION):
         if session.is_bound(EXTERNAL_LOCATION, location):
             name = storage_urls.parse(location["url"]).account
             account = session.context.resources.named(storage.ACCOUNT, name)
-            found[name] = account is not None and account.properties.get("isHnsEnabled") is True
-    return found
+            hierarchical[name] = account is not None and account.properties.get("isHnsEnabled") is True
+    return hierarchical
 
 
 def vend(session: Session, url: Url, *, write: bool) -> Credential:

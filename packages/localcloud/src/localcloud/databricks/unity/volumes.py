@@ -24,7 +24,7 @@ _CREATE = "CreateVolume"
 
 def create(call: Call) -> Json:
     session = Session.open(call)
-    given = listing.fields(call, "volumes", _FIELDS)
+    requested = listing.fields(call, "volumes", _FIELDS)
     schema = _schema(session, call, _CREATE)
     privileges.require(session, SCHEMA, schema["full_name"], "USE_SCHEMA")
     privileges.require(session, SCHEMA, schema["full_name"], "CREATE_VOLUME")
@@ -39,10 +39,12 @@ def create(call: Call) -> Json:
         "volume_type": kind,
         "catalog_name": schema["catalog_name"],
         "schema_name": schema["name"],
-        "storage_location": _external(session, call) if kind == "EXTERNAL" else _managed(session, schema, id_, given),
+        "storage_location": _external(session, call)
+        if kind == "EXTERNAL"
+        else _managed(session, schema, id_, requested),
     }
-    if "comment" in given:
-        fields["comment"] = given["comment"]
+    if "comment" in requested:
+        fields["comment"] = requested["comment"]
     return session.add(VOLUME, name, fields)
 
 
@@ -56,14 +58,14 @@ def list_(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    session, found = ownership.owned(call, VOLUME)
-    given = listing.fields(call, "changes of volumes", {"comment": str, "owner": str})
-    return session.change(VOLUME, found, ownership.changes(session, VOLUME, given))
+    session, document = ownership.owned(call, VOLUME)
+    requested = listing.fields(call, "changes of volumes", {"comment": str, "owner": str})
+    return session.change(VOLUME, document, ownership.changes(session, VOLUME, requested))
 
 
 def delete(call: Call) -> Json:
-    session, found = ownership.owned(call, VOLUME)
-    session.remove(VOLUME, found["full_name"])
+    session, document = ownership.owned(call, VOLUME)
+    session.remove(VOLUME, document["full_name"])
     return {}
 
 
@@ -81,9 +83,9 @@ def get_table(call: Call) -> Json:
 
 def _schema(session: Session, call: Call, rpc: str) -> Json:
     catalog, schema = (listing.required(call, rpc, field) for field in ("catalog_name", "schema_name"))
-    found = session.get(SCHEMA, f"{session.get(CATALOG, catalog)['name']}.{schema}")
-    privileges.enter(session, SCHEMA, found["full_name"])
-    return found
+    document = session.get(SCHEMA, f"{session.get(CATALOG, catalog)['name']}.{schema}")
+    privileges.enter(session, SCHEMA, document["full_name"])
+    return document
 
 
 def _external(session: Session, call: Call) -> str:
@@ -97,8 +99,8 @@ def _external(session: Session, call: Call) -> str:
     return str(url)
 
 
-def _managed(session: Session, schema: Json, id_: str, given: Json) -> str:
-    if "storage_location" in given:
+def _managed(session: Session, schema: Json, id_: str, requested: Json) -> str:
+    if "storage_location" in requested:
         raise errors.invalid("CreateVolume storage_location can not be provided.")
     place = schema.get("storage_location") or session.get(CATALOG, schema["catalog_name"])["storage_location"]
     return f"{place}/volumes/{id_}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from migration.declared import UNKNOWN, Declaration, Declared, Reference
 from migration.kinds import KINDS, Kind, Property
-from migration.terraform import TerraformResource
+from migration.terraform import Content, TerraformResource, TerraformState
 
 Json = dict[str, Any]
 
@@ -43,21 +43,28 @@ class Match:
 
 @dataclass
 class Plan:
-    """`without`: resources that the stack has under no such name, with what it has of their type instead."""
+    """`without`: resources that the stack has under no such name, with what it has of their type instead.
+
+    `contents` are to be removed from Terraform's state. `destroyed` are addresses that Terraform's next plan deletes.
+    """
 
     matches: list[Match] = field(default_factory=list)
     without: list[tuple[TerraformResource, str, list[str]]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    contents: list[Content] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
 
     @property
     def blocked(self) -> list[Match]:
         return [match for match in self.matches if match.replacing or match.refused]
 
 
-def make_plan(resources: Iterable[TerraformResource], declaration: Declaration, left_out: Iterable[str] = ()) -> Plan:
+def make_plan(
+    state: TerraformState, declaration: Declaration, left_out: Iterable[str] = (), destroyed: Iterable[str] = ()
+) -> Plan:
     """Match by type and Azure name, the parent's name included where a name is unique below it only."""
-    plan = Plan(left_out=sorted(left_out))
-    for resource in resources:
+    plan = Plan(left_out=sorted(left_out), contents=list(state.contents), destroyed=sorted(destroyed))
+    for resource in state.resources:
         kind = KINDS[resource.type]
         id_ = kind.id(resource)
         candidates = [declared for declared in declaration.resources if declared.type == kind.pulumi]

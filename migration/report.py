@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from migration.plan import Difference, Match, Plan
+from migration.terraform import CONTENTS, Content
 
 
 def render(plan: Plan, stack: str, import_file: str) -> str:
@@ -13,6 +15,13 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
     imported = [match for match in plan.matches if match.imported]
     managed = [match for match in plan.matches if match.target.managed]
     lines = [f"# From Terraform to the stack {stack}", ""]
+    lines += _section(
+        "Terraform would still delete",
+        "Stop the pipeline that runs Terraform, and change its configuration until `terraform plan` deletes and "
+        "replaces nothing (for an account with a hierarchical namespace: `is_hns_enabled = true`). An apply before "
+        "that loses data.",
+        (f"- `{address}`" for address in plan.destroyed),
+    )
     lines += _imported(imported)
     lines += _section(
         "Would be replaced: not imported",
@@ -33,6 +42,7 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
             for source, id_, names in plan.without
         ),
     )
+    lines += _contents(plan.contents)
     lines += _section("Left out", "As you asked.", (f"- `{address}`" for address in plan.left_out))
     lines += _section("In the stack already", "", (f"- `{match.source.address}` ({match.id})" for match in managed))
     if imported:
@@ -42,6 +52,20 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
             f"pulumi preview --stack {stack} --diff", "```", "",
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _contents(contents: list[Content]) -> list[str]:
+    lines = _section(
+        "Remove from Terraform's state",
+        "Blobs, secrets, keys and certificates stay where they are, but the stack does not declare them. Terraform "
+        "would delete them with its next destroy, and can no longer read them when account keys and access policies "
+        "are off. Its state holds values of secrets in the clear: delete its old versions, and change those secrets.",
+        (f"- `{content.address}`, {CONTENTS[content.type]}" for content in contents),
+    )
+    if not contents:
+        return []
+    commands = [f"terraform state rm {shlex.quote(content.address)}" for content in contents]
+    return [*lines, "```", *commands, "```", ""]
 
 
 def _imported(matches: list[Match]) -> list[str]:

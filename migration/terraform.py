@@ -30,6 +30,15 @@ SUPPORTED = (
 )
 
 
+CONTENTS = {
+    "azurerm_storage_blob": "a blob",
+    "azurerm_key_vault_secret": "a secret",
+    "azurerm_key_vault_key": "a key",
+    "azurerm_key_vault_certificate": "a certificate",
+}
+"""Types whose resources are content of an account or vault: no stack declares them, and Terraform must let them go."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TerraformResource:
     """One instance. `address` is Terraform's own: module.ml.azurerm_storage_account.data["train"]."""
@@ -45,6 +54,22 @@ class TerraformResource:
             if isinstance(value, str) and value:
                 return value
         raise MigrationError(f"{self.address} has no {' or '.join(names)} in the Terraform state: is it complete?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A blob, secret, key or certificate that Terraform manages. Its attributes are not read: they hold the value."""
+
+    address: str
+    type: str
+
+
+@dataclass(frozen=True)
+class TerraformState:
+    """What a state file manages: resources that a stack can declare, and contents of theirs."""
+
+    resources: list[TerraformResource]
+    contents: list[Content]
 
 
 class _Model(BaseModel):
@@ -72,14 +97,16 @@ class _State(_Model):
     resources: list[_Resource] = []
 
 
-def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformResource]:
-    """Return the managed resources of the file whose address is not in `left_out`.
+def read_state(file: Path, left_out: Collection[str] = ()) -> TerraformState:
+    """Return what the file manages, without the addresses in `left_out`.
 
-    Raises MigrationError for another format or version, for resource types that are not SUPPORTED (naming each), and
-    for an address to leave out that is not there.
+    Raises MigrationError for another format or version, for resource types that are neither SUPPORTED nor CONTENTS
+    (naming each), and for an address to leave out that is not there.
     """
     state = _parse(file)
-    resources, unknown, absent = [], [], set(left_out)
+    resources: list[TerraformResource] = []
+    contents: list[Content] = []
+    unknown, absent = [], set(left_out)
     for resource in state.resources:
         if resource.mode != "managed":
             continue
@@ -87,6 +114,8 @@ def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformReso
             address = _address(resource, instance)
             if address in left_out or f"{_prefix(resource)}{resource.type}.{resource.name}" in left_out:
                 absent -= {address, f"{_prefix(resource)}{resource.type}.{resource.name}"}
+            elif resource.type in CONTENTS and _is_azurerm(resource.provider):
+                contents.append(Content(address=address, type=resource.type))
             elif resource.type not in SUPPORTED or not _is_azurerm(resource.provider):
                 unknown.append(address)
             elif instance.deposed is not None:
@@ -104,7 +133,7 @@ def read_state(file: Path, left_out: Collection[str] = ()) -> list[TerraformReso
         raise MigrationError(f"{file} has no {', '.join(sorted(absent))} to leave out.")
     if not resources:
         raise MigrationError(f"{file} manages no resources: is it the state of the sample?")
-    return resources
+    return TerraformState(resources, contents)
 
 
 def _parse(file: Path) -> _State:

@@ -187,3 +187,24 @@ def test_what_is_in_the_stack_is_not_imported_again(tmp_path: Path) -> None:
 
 def test_every_supported_type_has_a_counterpart() -> None:
     assert set(KINDS) == set(SUPPORTED)
+
+
+def test_contents_are_reported_with_the_command_that_removes_them(tmp_path: Path) -> None:
+    secret = resource("azurerm_key_vault_secret", "tokens", "https://kv/secrets/token/1", value="in-the-clear")
+    secret["instances"][0]["index_key"] = "a"
+    plan, _ = _plan(tmp_path, [account(), secret], training())
+    text = render(plan, "dev", "import.json")
+    assert "terraform state rm 'azurerm_key_vault_secret.tokens[\"a\"]'" in text
+    assert '- `azurerm_key_vault_secret.tokens["a"]`, a secret' in text
+    assert "in-the-clear" not in text
+    assert plan.blocked == [] and plan.without == [], "contents stop nothing"
+    other, _ = _plan(tmp_path, [account()], training())
+    assert "terraform state rm" not in render(other, "dev", "import.json")
+
+
+def test_what_terraform_would_still_delete_comes_first_in_the_report(tmp_path: Path) -> None:
+    stack = declaration(training())
+    plan = make_plan(read_state(write(tmp_path, state(account()))), stack, (), ["azurerm_storage_account.training"])
+    text = render(plan, "dev", "import.json")
+    assert text.index("## Terraform would still delete") < text.index("## Imported")
+    assert "- `azurerm_storage_account.training`" in text and "is_hns_enabled = true" in text

@@ -9,21 +9,23 @@ import pytest
 
 from migration.errors import MigrationError
 from migration.terraform import read_state
+from migration.terraform_plan import destroyed_by
 from tests.unit.migration.states import GROUP, account, resource, state, write
 
 
 def test_instances_have_terraforms_own_addresses(tmp_path: Path) -> None:
     nested = account() | {"module": "module.ml"}
     nested["instances"] = [{**nested["instances"][0], "index_key": "train"}, {**nested["instances"][0], "index_key": 1}]
-    found = read_state(write(tmp_path, state(nested)))
-    assert [one.address for one in found] == [
+    resources = read_state(write(tmp_path, state(nested))).resources
+    assert [resource.address for resource in resources] == [
         'module.ml.azurerm_storage_account.training["train"]', "module.ml.azurerm_storage_account.training[1]",
     ]  # fmt: skip
 
 
 def test_data_sources_are_not_terraforms_to_give(tmp_path: Path) -> None:
     data = {**resource("azurerm_client_config", "me", "x"), "mode": "data"}
-    assert [one.type for one in read_state(write(tmp_path, state(data, account())))] == ["azurerm_storage_account"]
+    resources = read_state(write(tmp_path, state(data, account()))).resources
+    assert [resource.type for resource in resources] == ["azurerm_storage_account"]
 
 
 @pytest.mark.parametrize("version", [3, 5, "4", None])
@@ -63,7 +65,7 @@ def test_every_unknown_resource_is_named_and_can_be_left_out(tmp_path: Path) -> 
     assert "azurerm_virtual_network.net" in str(caught.value) and "random_password.pw" in str(caught.value)
     assert "--leave-out" in str(caught.value)
     left = ["azurerm_virtual_network.net", "random_password.pw"]
-    assert [one.type for one in read_state(file, left)] == ["azurerm_storage_account"]
+    assert [resource.type for resource in read_state(file, left).resources] == ["azurerm_storage_account"]
 
 
 def test_a_known_type_of_another_provider_is_unknown(tmp_path: Path) -> None:
@@ -86,6 +88,38 @@ def test_an_instance_that_waits_for_its_deletion_stops_it(tmp_path: Path) -> Non
 
 def test_an_attribute_that_is_needed_and_missing_is_named(tmp_path: Path) -> None:
     bare = resource("azurerm_key_vault", "kv", "")
-    found = read_state(write(tmp_path, state(bare)))
+    (vault,) = read_state(write(tmp_path, state(bare))).resources
     with pytest.raises(MigrationError, match=r"azurerm_key_vault\.kv has no id"):
-        found[0].text("id")
+        vault.text("id")
+
+
+def test_contents_are_told_apart_from_resources_and_their_values_are_not_kept(tmp_path: Path) -> None:
+    blob = resource("azurerm_storage_blob", "config", "https://x/y", source_content="of the blob")
+    secret = resource("azurerm_key_vault_secret", "token", "https://kv/secrets/token/1", value="in-the-clear")
+    contents = read_state(write(tmp_path, state(account(), blob, secret))).contents
+    assert [(content.address, content.type) for content in contents] == [
+        ("azurerm_storage_blob.config", "azurerm_storage_blob"),
+        ("azurerm_key_vault_secret.token", "azurerm_key_vault_secret"),
+    ]
+    assert "in-the-clear" not in repr(contents)
+
+
+def test_a_plan_that_replaces_or_deletes_names_the_addresses(tmp_path: Path) -> None:
+    changes = [
+        {"address": "azurerm_storage_account.training", "change": {"actions": ["delete", "create"]}},
+        {"address": "azurerm_key_vault.kv", "change": {"actions": ["update"]}},
+        {"address": "azurerm_storage_blob.old", "change": {"actions": ["delete"]}},
+        {"address": "azurerm_resource_group.rg", "change": {"actions": ["no-op"]}},
+    ]
+    file = write(tmp_path, {"format_version": "1.2", "resource_changes": changes})
+    assert destroyed_by(file) == ["azurerm_storage_account.training", "azurerm_storage_blob.old"]
+
+
+@pytest.mark.parametrize(
+    "content", ["{not json", {"resource_changes": []}, {"format_version": "1.2", "resource_changes": [1]}]
+)
+def test_what_is_no_plan_says_how_to_write_one(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(MigrationError, match="terraform show -json"):
+        destroyed_by(write(tmp_path, content))
+    with pytest.raises(MigrationError, match="terraform plan -out"):
+        destroyed_by(tmp_path / "nothing.json")

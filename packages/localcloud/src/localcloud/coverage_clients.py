@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
+AZURE_CLI = (
+    "account list-locations", "acr check-name", "acr create", "acr credential renew", "acr credential show",
+    "acr delete", "acr list", "acr login", "acr replication create", "acr replication delete", "acr replication list",
+    "acr replication show", "acr show", "acr show-usage", "acr update", "ad signed-in-user show", "ad sp list",
+    "ad sp show", "deployment group create", "deployment group delete", "deployment group export",
+    "deployment group list", "deployment group show", "deployment group validate", "deployment group what-if",
+    "deployment operation group list", "deployment sub create", "deployment sub validate", "deployment sub what-if",
+    "feature list", "group create", "group delete", "group exists", "group list", "group show", "identity create",
+    "identity list", "keyvault create", "keyvault delete", "keyvault list", "keyvault list-deleted", "keyvault purge",
+    "keyvault secret delete", "keyvault secret list", "keyvault secret set", "keyvault secret show", "keyvault show",
+    "keyvault show-deleted", "lock create", "lock delete", "lock list", "monitor activity-log list",
+    "network vnet create", "network vnet list", "provider list", "provider register", "provider show", "resource list",
+    "role assignment create", "role assignment delete", "role assignment list", "role definition list",
+    "storage account list", "storage account show", "storage container create", "storage container list", "tag create",
+    "tag list", "tag update",
+)  # fmt: skip
+"""Commands of azure-cli whose requests are recorded in `tests/clients/azure_cli.json` and replayed."""
+
+TERRAFORM_AZURERM = (
+    "apply azurerm_application_insights", "apply azurerm_container_registry", "apply azurerm_databricks_workspace",
+    "apply azurerm_key_vault", "apply azurerm_log_analytics_workspace", "apply azurerm_machine_learning_workspace",
+    "apply azurerm_resource_group", "apply azurerm_role_assignment", "apply azurerm_storage_account",
+    "apply azurerm_storage_container", "apply tags", "destroy", "init provider", "plan",
+)  # fmt: skip
+"""Steps of Terraform whose requests, read in the provider's source, are in `tests/clients/terraform_azurerm.json`."""
+
 CLIENTS = (
     (
         "Pulumi CLI",
@@ -12,6 +38,16 @@ CLIENTS = (
         "azure-identity",
         "client secret, managed identity, workload identity federation, Azure CLI session",
         "entra/test_managed_identity.py",
+    ),
+    (
+        "azure-cli 2.91",
+        f"login --service-principal; {', '.join(AZURE_CLI)}",
+        "clients/test_azure_cli.py",
+    ),
+    (
+        "Terraform with azurerm 5.2",
+        f"the requests of its source: {', '.join(TERRAFORM_AZURERM)}",
+        "clients/test_terraform_azurerm.py",
     ),
     (
         "azure-mgmt-resource and other azure-mgmt packages",

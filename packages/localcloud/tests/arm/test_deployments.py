@@ -270,6 +270,7 @@ def test_the_ways_that_are_not_emulated_say_so(azure: AzureSession, group: str) 
     ):
         assert error_of(azure.arm("PUT", path, VERSION, {"properties": properties}))[0] == 501
     body = {"properties": {"mode": "Incremental", "template": _template(_identity("id-a"))}}
-    assert error_of(azure.arm("POST", f"{path}/whatIf", VERSION, body))[0] == 501
+    linked = {"properties": {"mode": "Incremental", "templateLink": {"uri": "https://x"}}}
+    assert error_of(azure.arm("POST", f"{path}/whatIf", VERSION, linked))[0] == 501
     validated = azure.arm("POST", f"{path}/validate", VERSION, body).json()
     assert [resource["id"].rsplit("/", 1)[-1] for resource in validated["properties"]["validatedResources"]] == ["id-a"]

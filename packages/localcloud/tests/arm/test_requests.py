@@ -82,7 +82,7 @@ def test_a_body_that_is_not_json_is_refused(azure: AzureSession) -> None:
 
 def test_metadata_names_the_cloud_of_the_requested_address(azure: AzureSession) -> None:
     url = "https://management.azure.com/metadata/endpoints"
-    clouds = requests.get(url, params={"api-version": "2022-09-01"}, timeout=30).json()
+    clouds = requests.get(url, params={"api-version": "2020-09-01"}, timeout=30).json()
     assert [cloud["name"] for cloud in clouds] == ["AzureCloud"]
     assert clouds[0]["resourceManager"] == "https://management.azure.com"
     assert clouds[0]["suffixes"]["storage"] == "core.windows.net"

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import jwt
-import msal  # type: ignore[import-untyped]
+import msal
 import pytest
 import requests
 from azure.core.exceptions import ClientAuthenticationError

@@ -111,7 +111,11 @@ def _assignment(scope: str, name: str, principal: Principal, role: Role) -> Reso
 
 
 def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 InvalidRoleAssignmentId/RoleDefinitionDoesNotExist/PrincipalNotFound, 409 RoleAssignmentExists."""
+    """Check a role assignment and set its scope.
+
+    Raises ServiceError 400 InvalidRoleAssignmentId, RoleDefinitionDoesNotExist, PrincipalNotFound, and 409
+    RoleAssignmentExists.
+    """
     rid = ids.parse(resource.id)
     if rid is None:
         raise ValueError(f"{resource.id!r} is not a resource id")
@@ -168,7 +172,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
 
 
 def _check_condition(given: Json) -> None:
-    """Raises 400 for a condition that cannot be parsed, or without its version."""
+    """Check a condition. Raises ServiceError 400 for one that cannot be parsed, or without its version."""
     condition = given.get("condition")
     if not condition:
         return
@@ -188,7 +192,7 @@ def _check_condition(given: Json) -> None:
 
 
 def attributes_of(ctx: Context, id_: str, body: Json | None) -> Attributes:
-    """What conditions see of a role assignment: of the one asked for, or (without a body) of the one that is there."""
+    """Return the attributes of a requested role assignment or, without a body, of the existing one, for conditions."""
     existing = ctx.resources.get(id_)
     properties = (existing.properties if existing is not None else {}) if body is None else body.get("properties") or {}
     found = {
@@ -310,8 +314,16 @@ def register(ctx: Context) -> None:
     template = "{scope...}/providers/Microsoft.Authorization/roleDefinitions"
     versions = ("2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview")
     ctx.types.register_routes(
+        # At the tenant's scope built-in roles are for everyone who signs in.
+        *(
+            ProviderRoute(
+                method="GET", template=template.removeprefix("{scope...}") + end, permission=None, handler=handler,
+                api_versions=versions,
+            )
+            for end, handler in (("", _roles), ("/{role}", _role))
+        ),
         ProviderRoute(method="GET", template=template, permission=read, handler=_roles, api_versions=versions),
         ProviderRoute(
             method="GET", template=template + "/{role}", permission=read, handler=_role, api_versions=versions
         ),
-    )
+    )  # fmt: skip

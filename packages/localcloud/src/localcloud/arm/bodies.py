@@ -33,7 +33,7 @@ def invalid_content(why: str) -> ServiceError:
 
 
 def check_form(body: Json) -> None:
-    """Raises ServiceError 400 InvalidRequestContent for a field of the envelope that has another JSON type."""
+    """Check the envelope. Raises ServiceError 400 InvalidRequestContent for a field of another JSON type."""
     for name, (kind, shown) in _FORMS.items():
         value = body.get(name)
         if value is not None and not isinstance(value, kind):
@@ -41,7 +41,7 @@ def check_form(body: Json) -> None:
 
 
 def readable(type_: str, read: Callable[[], T]) -> T:
-    """What `read` makes of a body. Raises ServiceError 400 where the body's inner form is not what a type has.
+    """Return the result of `read`. Raises ServiceError 400 where the inner form of the body is not the type's.
 
     Types read their properties as what the specification says they are; a list where an object belongs shows as one
     of these errors. The log keeps the place, should it be localcloud's own mistake.

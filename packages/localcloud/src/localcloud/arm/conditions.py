@@ -90,7 +90,7 @@ class Condition:
 
 @functools.lru_cache(maxsize=1024)
 def parse(text: str) -> Condition:
-    """Raises ConditionError."""
+    """Parse an expression. Raises ConditionError."""
     parser = _Parser(text)
     node = parser.either()
     parser.end()

@@ -18,7 +18,7 @@ _TAG_PREFIX = re.compile(r"\s*startswith\(\s*tagName\s*,\s*'([^']*)'\s*\)\s*", r
 
 
 def filtered(items: list[Json], text: str) -> list[Json]:
-    """The resources that a filter lets through. Raises ServiceError 400 for what is not one."""
+    """Return the resources that match a filter. Raises ServiceError 400 for a malformed one."""
     if not text.strip():
         return items
     alternatives = [_all_of(text, part) for part in re.split(r"\sor\s", text, flags=re.IGNORECASE)]

@@ -53,7 +53,7 @@ def complete(ctx: Context, resource: Resource, existing: Resource | None) -> Non
 
 
 def forget(ctx: Context, resource: Resource) -> None:
-    """The resource goes away and its system-assigned principal with it."""
+    """Delete the system-assigned principal of a resource that is being deleted."""
     _drop_system(ctx, resource.identity)
 
 

@@ -33,7 +33,7 @@ class ResourceId:
 
 
 def parse(text: str) -> ResourceId | None:
-    """The id behind `text`, or None when it is not the id of a resource or resource group."""
+    """Return the parsed id, or None when `text` is not the id of a resource or resource group."""
     parts = text.strip("/").split("/")
     if any(not part for part in parts) or len(parts) < 2:
         return None
@@ -82,10 +82,10 @@ def _below_scope(scope: list[str], rest: list[str], subscription: str, group: st
 
 
 def child(parent: str, type_name: str, name: str) -> str:
-    """The id of a nested resource: child(workspace_id, "computes", "cpu")."""
+    """Return the id of a nested resource, such as the type name "computes" and the name "cpu" in a workspace."""
     return f"{parent}/{type_name}/{name}"
 
 
 def in_group(subscription: str, group: str, type_: str, name: str) -> str:
-    """The id of a top-level resource of `type_` in a resource group."""
+    """Return the id of a top-level resource of `type_` in a resource group."""
     return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{type_}/{name}"

@@ -28,11 +28,16 @@ _SUFFIXES = {
     "synapseAnalytics": "dev.azuresynapse.net",
     "attestationEndpoint": "attest.azure.net",
     "storageSyncEndpointSuffix": "afs.azure.net",
+    "azureFrontDoorEndpointSuffix": "azurefd.net",
 }
 
 
+_ONE_CLOUD = {"2020-06-01", "2022-09-01"}
+"""Versions that answer with the cloud itself; all others since 2019-05-01 answer with a list of clouds."""
+
+
 def cloud(base_url: str) -> Json:
-    """What is said of the cloud.
+    """Return the description of the cloud.
 
     `base_url` is the address asked: clients take the cloud whose resourceManager is in their metadata URL.
     The name is AzureCloud and the portal's domain .com because azure-ai-ml derives its token audience and the registry
@@ -86,5 +91,5 @@ async def endpoints(request: Request) -> Response:
             },
         }
         return stamp(request, JsonResponse(old))
-    # 2020-06-01 named one cloud; every later version and 2019-05-01 answer with the list.
-    return stamp(request, JsonResponse(found if version == "2020-06-01" else [found]))
+    # 2022-09-01: hashicorp/go-azure-sdk, `sdk/internal/metadata/client_test.go`.
+    return stamp(request, JsonResponse(found if version in _ONE_CLOUD else [found]))

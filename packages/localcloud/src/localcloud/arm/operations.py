@@ -154,7 +154,7 @@ class Operations:
         )
 
     def under_way(self, kind: str, resource_id: str) -> Operation | None:
-        """The operation of a kind that has a resource in hand now."""
+        """Return the running operation of a kind on a resource."""
         row = self._ctx.database.one(
             "SELECT id FROM arm_operations WHERE kind = ? AND lower(resource_id) = ? AND status = 'InProgress'",
             (kind, resource_id.lower()),
@@ -167,7 +167,7 @@ class Operations:
             await asyncio.wait(set(self._running.values()))
 
     async def wait(self, id_: str) -> Operation:
-        """The operation, after it ended or a second passed. Raises ServiceError 404."""
+        """Return the operation when it has ended or a second has passed. Raises ServiceError 404."""
         task = self._running.get(id_.lower())
         if task is not None:
             await asyncio.wait({task}, timeout=_HOLD_SECONDS)

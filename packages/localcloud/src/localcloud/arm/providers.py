@@ -15,7 +15,7 @@ _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
 
 
 def _provider(ctx: Context, namespace: str) -> Json:
-    """A provider as ARM shows it. Of a namespace that localcloud does not know, the registration alone."""
+    """Return a provider as ARM shows it; for a namespace that localcloud does not know, without resource types."""
     types = resource_types.of(ctx).in_namespace(namespace)
     shown = types[0].namespace if types else namespace
     return {
@@ -36,7 +36,7 @@ def _provider(ctx: Context, namespace: str) -> Json:
 
 
 async def every(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """The providers that localcloud has types of, and those that somebody registered."""
+    """List the providers that localcloud has types of and all registered ones."""
     known = list(resource_types.of(ctx).namespaces())
     keys = {namespace.lower() for namespace in known}
     more = [namespace for namespace in ctx.resources.registrations.all() if namespace.lower() not in keys]

@@ -87,7 +87,7 @@ class NameRule:
     own_message: str = ""
 
     def check(self, name: str) -> None:
-        """Raises ServiceError 400 with the type's own code."""
+        """Check a name. Raises ServiceError 400 with the type's own code."""
         if re.fullmatch(self.pattern, name) is None:
             raise ServiceError(400, self.code, self.message.format(name=name))
 
@@ -162,8 +162,9 @@ class ResourceType:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderRoute:
-    """An operation that is not on a resource in the store: "checkNameAvailability", "deletedVaults", an upload to a
-    version that does not exist yet. Checked before the resource types.
+    """An operation that is not on a resource in the store, such as "checkNameAvailability" or "deletedVaults".
+
+    Routes are matched before the resource types.
 
     `template` is a full path, "/subscriptions/{subscription}/providers/Microsoft.KeyVault/checkNameAvailability";
     {name} matches one segment and {name...} any number (with its leading slash, or nothing). `permission` is the action
@@ -209,7 +210,7 @@ class ResourceTypes:
         return [route for routes in self._routes.values() for route in routes]
 
     def match_route(self, method: str, path: str) -> tuple[ProviderRoute, dict[str, str]] | None:
-        """The first provider route for a path, with the template's parameters."""
+        """Return the first provider route for a path, with the template's parameters."""
         for route in self._routes.get(method.upper(), ()):
             parameters = route.match(path)
             if parameters is not None:
@@ -217,7 +218,7 @@ class ResourceTypes:
         return None
 
     def register(self, *types: ResourceType) -> None:
-        """Raises ValueError when a type is already there."""
+        """Add types. Raises ValueError for one that is registered already."""
         for type_ in types:
             if type_.type.lower() in self._types:
                 raise ValueError(f"resource type {type_.type} is registered twice")

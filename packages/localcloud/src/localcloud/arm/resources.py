@@ -32,14 +32,14 @@ class Resources:
         self._exclusive = Exclusive()
 
     def type_of(self, rid: ResourceId, method: str) -> ResourceType:
-        """The registered type. Raises ServiceError 501 for types that localcloud does not have."""
+        """Return the registered type. Raises ServiceError 501 for types that localcloud does not have."""
         type_ = resource_types.of(self._ctx).get(rid.type)
         if type_ is None:
             raise not_emulated(f"resource type {rid.type} ({method} {rid.text})")
         return type_
 
     async def find(self, id_: str) -> Resource | None:
-        """The resource as its type's view or the store has it."""
+        """Return the resource from its type's view or the store."""
         rid = ids.parse(id_)
         type_ = None if rid is None else resource_types.of(self._ctx).get(rid.type)
         if type_ is not None and type_.read is not None:
@@ -107,7 +107,7 @@ class Resources:
         return await self._save(type_, rid, resource, existing, call, self._claim(resource))
 
     def _claim(self, resource: Resource) -> Claim:
-        """Raises ServiceError 409 when Azure refuses at once what needs something that another operation has."""
+        """Claim what an operation needs. Raises ServiceError 409 where another has it and Azure refuses at once."""
         type_ = resource_types.of(self._ctx).get(resource.type)
         locks = None if type_ is None or type_.locks is None else type_.locks(self._ctx, resource)
         return self._exclusive.claim(resource, locks)
@@ -307,7 +307,7 @@ class Resources:
             self._ctx.resources.delete(one.id)
 
     async def list_in(self, rid: ResourceId, call: Call) -> Response:
-        """A collection; `rid` is that of any member (".../containers/x")."""
+        """List a collection; `rid` is the id of any member (".../containers/x")."""
         type_ = self.type_of(rid, "GET")
         rules.check_version(type_, call.api_version)
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.parent)
@@ -349,7 +349,7 @@ class Resources:
             raise rules.parent_missing(rid, verb)
 
     def restart(self, operation: Operation) -> Callable[[], Awaitable[None]]:
-        """The work of an operation that a stopped process left, done again by the one who asked."""
+        """Return the work of an operation that a stopped process left, for its first caller."""
         principal = self._ctx.identities.by_object_id(operation.client)
         resource = self._ctx.resources.get(operation.resource_id)
 

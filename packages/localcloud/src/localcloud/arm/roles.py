@@ -326,5 +326,5 @@ BY_NAME = {role.name: role for role in BUILT_IN}
 
 
 def role_of(definition_id: str) -> Role | None:
-    """The role behind any form of a role definition id (subscription or tenant scope), or a bare GUID."""
+    """Return the role of a role definition id (in subscription or tenant scope) or of a bare GUID."""
     return BY_ID.get(definition_id.rstrip("/").rsplit("/", 1)[-1].lower())

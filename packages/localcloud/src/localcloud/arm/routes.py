@@ -6,6 +6,7 @@ Paths are matched case-insensitively, as Azure does: provider routes first, then
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -15,13 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from localcloud.arm import ids, metadata, resource_types, rules
+from localcloud.arm import ids, metadata, relaxed_json, resource_types, rules
+from localcloud.arm.activity_log import ActivityLog, ActivityRoute
+from localcloud.arm.api_versions import is_supported
 from localcloud.arm.operations import Operations, status_response
 from localcloud.arm.resource_types import Call, ProviderRoute
 from localcloud.arm.resources import Resources
 from localcloud.arm.wire import JsonResponse, error_response, read_body, stamp
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
 
 _log = logging.getLogger("localcloud.arm")
 
@@ -47,6 +51,9 @@ class Arm:
         self._ctx = ctx
         self.operations = Operations(ctx)
         self.resources = Resources(ctx, self.operations)
+        self._records = True
+        self._activity = ActivityLog(ctx.database)
+        ActivityRoute(self._activity).register(ctx)
         gateway = ctx.settings.gateway_url
         hosts = (
             "https://management.azure.com", "https://management.core.windows.net", gateway,
@@ -56,9 +63,10 @@ class Arm:
         ctx.on_start.append(self._start)
 
     def accepting(self, audiences: frozenset[str]) -> Arm:
-        """The same handler for a service that takes other tokens as well."""
+        """Return the same handler for a service that takes other tokens as well; the activity log leaves it out."""
         other = copy.copy(self)
         other.audiences = self.audiences | audiences
+        other._records = False
         return other
 
     async def _start(self) -> None:
@@ -72,10 +80,15 @@ class Arm:
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.url.path)
             response = error_response(ServiceError(500, "InternalServerError", f"localcloud failed: {error!r}"))
-        return stamp(request, response)
+        stamp(request, response)
+        principal = getattr(request.state, "principal", None)
+        if self._records and request.method not in {"GET", "HEAD"} and principal is not None:
+            self._activity.record(self._ctx, principal, request, response)
+        return response
 
     async def _answer(self, request: Request) -> Response:
         principal = self._ctx.identities.authenticate(request.headers.get("authorization"), self.audiences)
+        request.state.principal = principal
         version = rules.api_version(request.query_params)
         host = request.headers.get("host", request.url.netloc)
         call = Call(
@@ -96,7 +109,7 @@ class Arm:
     async def _provider_route(
         self, request: Request, path: str, route: ProviderRoute, parameters: dict[str, str], call: Call
     ) -> Response:
-        if route.api_versions and call.api_version not in route.api_versions:
+        if not is_supported(call.api_version, route.api_versions):
             raise ServiceError(
                 400,
                 "InvalidApiVersionParameter",
@@ -105,7 +118,7 @@ class Arm:
             )
         if route.permission is not None:
             rules.authorize(self._ctx, call.principal, route.permission, path)
-        answer = await route.handler(self._ctx, parameters, await read_body(request), call)
+        answer = await route.handler(self._ctx, parameters, await _body(request), call)
         return answer if isinstance(answer, Response) else JsonResponse(answer)
 
     async def _resource(self, request: Request, path: str, call: Call) -> Response:
@@ -120,7 +133,7 @@ class Arm:
             if method == "DELETE":
                 return await self._delete(rid, call)
             if method in {"PUT", "PATCH"}:
-                return await self.resources.put(rid, await read_body(request), call, patch=method == "PATCH")
+                return await self.resources.put(rid, await _body(request), call, patch=method == "PATCH")
         elif method == "GET":
             member = ids.parse(path + "/_")
             if member is not None:
@@ -129,7 +142,7 @@ class Arm:
             above, _, name = path.rpartition("/")
             owner = ids.parse(above)
             if owner is not None:
-                return await self.resources.action(owner, name, await read_body(request), call)
+                return await self.resources.action(owner, name, await _body(request), call)
         raise not_emulated(f"{method} {path} with api-version {call.api_version}")
 
     async def _delete(self, rid: ids.ResourceId, call: Call) -> Response:
@@ -170,8 +183,14 @@ class Arm:
         found = await self.resources.find(operation.resource_id)
         # A deletion's result is nothing: 200 for a resource group, 204 for the rest, as their clients accept.
         if operation.kind != "put" or found is None:
-            return Response(status_code=200 if operation.kind == "deleteGroup" else 204)
+            return Response(status_code=200 if operation.kind in {"deleteGroup", "purge"} else 204)
         return JsonResponse(self.resources.render(found))
+
+
+async def _body(request: Request) -> Json:
+    """Return the request's JSON object; deployments have a syntax of their own."""
+    relaxed = "/providers/microsoft.resources/deployments/" in request.url.path.lower()
+    return await read_body(request, relaxed_json.loads if relaxed else json.loads)
 
 
 def routes_of(arm: Arm) -> list[BaseRoute]:

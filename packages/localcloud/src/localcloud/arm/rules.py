@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.arm import ids
+from localcloud.arm.api_versions import is_supported
 from localcloud.arm.conditions import NONE, Attributes
 from localcloud.arm.ids import ResourceId
 from localcloud.arm.resource_types import LOCATIONS, ResourceType
@@ -26,7 +27,7 @@ LOCK_TYPE = "Microsoft.Authorization/locks"
 
 
 def api_version(query: Mapping[str, str]) -> str:
-    """The request's api-version. Raises ServiceError 400 MissingApiVersionParameter."""
+    """Return the request's api-version. Raises ServiceError 400 MissingApiVersionParameter."""
     for key, value in query.items():
         if key.lower() == "api-version" and value:
             return value
@@ -38,8 +39,8 @@ def api_version(query: Mapping[str, str]) -> str:
 
 
 def check_version(type_: ResourceType, version: str, location: str = "") -> None:
-    """Raises ServiceError 400 as ARM does for a version that a type does not have, listing those that it has."""
-    if version.lower() in type_.api_versions:
+    """Check a version. Raises ServiceError 400 as ARM does, listing the versions of the type."""
+    if is_supported(version, type_.api_versions):
         return
     supported = ", ".join(reversed(type_.api_versions))
     if type_.namespace == "Microsoft.Resources":
@@ -58,7 +59,7 @@ def check_version(type_: ResourceType, version: str, location: str = "") -> None
 
 
 def authorize(ctx: Context, principal: Principal, action: str, scope: str, attributes: Attributes = NONE) -> None:
-    """Raises ServiceError 403 AuthorizationFailed in Azure's words."""
+    """Check the caller's roles. Raises ServiceError 403 AuthorizationFailed in Azure's words."""
     if ctx.authorizer.allows(principal, action, scope, attributes=attributes):
         _check_denied(ctx, principal, action, scope)
         return
@@ -72,7 +73,7 @@ def authorize(ctx: Context, principal: Principal, action: str, scope: str, attri
 
 
 def _check_denied(ctx: Context, principal: Principal, action: str, scope: str) -> None:
-    """Raises ServiceError 403 for a change in a group that Databricks manages: a deny assignment is on it, for all."""
+    """Check deny assignments. Raises ServiceError 403 for a change in a resource group that Databricks manages."""
     rid = ids.parse(scope)
     namespace = action.split("/", 1)[0]
     if rid is None or not rid.resource_group or action.endswith("/read") or namespace in _NOT_DENIED:
@@ -92,7 +93,7 @@ def _check_denied(ctx: Context, principal: Principal, action: str, scope: str) -
 
 
 def check_subscription(subscription: str) -> None:
-    """Raises ServiceError 400 InvalidSubscriptionId, or 404 SubscriptionNotFound for any but localcloud's own."""
+    """Check a subscription id. Raises ServiceError 400 InvalidSubscriptionId, 404 SubscriptionNotFound."""
     if _GUID.fullmatch(subscription) is None:
         raise ServiceError(
             400,
@@ -104,7 +105,7 @@ def check_subscription(subscription: str) -> None:
 
 
 def check_registered(ctx: Context, type_: ResourceType) -> None:
-    """Raises ServiceError 409 MissingSubscriptionRegistration for a type of a namespace that is not registered.
+    """Check that a type's namespace is registered. Raises ServiceError 409 MissingSubscriptionRegistration.
 
     Text: microsoft/vscode-apimanagement#268, nforgeio/neonKUBE#1670 (status 409); the target in `details`:
     Azure/msrestazure-for-python#53. Reads are not refused: no public source shows that Azure does.
@@ -120,7 +121,7 @@ def check_registered(ctx: Context, type_: ResourceType) -> None:
 
 
 def check_group(ctx: Context, rid: ResourceId, *, writes: bool = False) -> Resource | None:
-    """The resource group of an id.
+    """Return the resource group of an id.
 
     Raises ServiceError 404 ResourceGroupNotFound, and 409 for a write into one that is being deleted.
     """
@@ -178,7 +179,7 @@ def not_found(rid: ResourceId) -> ServiceError:
 
 
 def check_name(ctx: Context, type_: ResourceType, rid: ResourceId) -> None:
-    """The name rule of a new resource, and that no other, of any subscription, holds a globally unique name."""
+    """Check a new resource's name against its rule and, where it is globally unique, against all subscriptions."""
     if type_.name is None:
         return
     type_.name.check(rid.name)
@@ -193,7 +194,7 @@ def check_name(ctx: Context, type_: ResourceType, rid: ResourceId) -> None:
 
 
 def check_location(type_: ResourceType, rid: ResourceId, given: object, existing: Resource | None) -> str | None:
-    """The normalised location of a tracked resource ("West Europe" is westeurope).
+    """Return the normalised location of a tracked resource ("West Europe" is westeurope).
 
     Raises ServiceError 400 LocationRequired or LocationNotAvailableForResourceType, 409 InvalidResourceLocation.
     """
@@ -231,7 +232,7 @@ def check_location(type_: ResourceType, rid: ResourceId, given: object, existing
 
 
 def value_at(body: Json, path: str) -> Any:
-    """The value at a dotted path, None when any part is missing."""
+    """Return the value at a dotted path, None when any part is missing."""
     value: Any = body
     for part in path.split("."):
         if not isinstance(value, dict):
@@ -241,7 +242,7 @@ def value_at(body: Json, path: str) -> Any:
 
 
 def check_body(type_: ResourceType, body: Json, existing: Resource | None) -> None:
-    """Required and immutable properties.
+    """Check required and immutable properties.
 
     Raises ServiceError 400 InvalidRequestContent, 409 PropertyChangeNotAllowed.
     """

@@ -73,7 +73,7 @@ class ResourceStore:
         return self._database.execute("DELETE FROM arm_resources WHERE id_key = ?", (_key(id_),)) > 0
 
     def children(self, id_: str, type_: str | None = None) -> Resources:
-        """The resources directly in `id_`, of the full type `type_` if given, by name."""
+        """List the resources directly in `id_`, only those of the full type `type_` if it is set, by name."""
         if type_ is None:
             rows = self._database.query(
                 "SELECT body, private FROM arm_resources WHERE parent_key = ? ORDER BY id_key", (_key(id_),)
@@ -103,7 +103,7 @@ class ResourceStore:
         return sorted(self.list(scope=id_), key=lambda resource: resource.id.count("/"), reverse=True)
 
     def named(self, type_: str, name: str) -> Resource | None:
-        """The resource of a globally unique name (storage account, vault, registry), wherever it is."""
+        """Return the resource of a globally unique name (storage account, vault, registry) in any resource group."""
         row = self._database.one(
             "SELECT body, private FROM arm_resources WHERE type_key = ? AND name_key = ?", (type_.lower(), name.lower())
         )

@@ -82,7 +82,7 @@ async def _locations(ctx: Context, parameters: Mapping[str, str], body: Json, ca
 
 
 def _expanded(resource: Resource, call: Call) -> Json:
-    """The fields that $expand adds."""
+    """Return the fields that $expand adds."""
     data = resource.system_data or {}
     fields = {
         "createdTime": data.get("createdAt"), "changedTime": data.get("lastModifiedAt"),
@@ -113,7 +113,7 @@ async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, ca
 
 
 def register(ctx: Context) -> None:
-    """The routes above resource groups."""
+    """Register the routes above resource groups."""
     one = "/subscriptions/{subscription}"
     read = "Microsoft.Resources/subscriptions/"
     routes = (

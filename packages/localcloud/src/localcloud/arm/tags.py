@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from localcloud.arm import bodies, ids, resource_types, rules
 from localcloud.arm.resource_types import Call, ProviderRoute
+from localcloud.arm.wire import page
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
+from localcloud.core.settings import SUBSCRIPTION_ID
 
 TYPE = "Microsoft.Resources/tags"
 _VERSIONS = (
@@ -19,7 +22,7 @@ _VERSIONS = (
 
 
 def _holder(ctx: Context, scope: str) -> Resource:
-    """What keeps the tags of a scope: the resource itself, and for a subscription a row of its own."""
+    """Return the resource that keeps the tags of a scope; a subscription has a row for them alone."""
     rid = ids.parse(scope)
     if rid is None:
         id_ = f"{scope}/providers/{TYPE}/default"
@@ -43,7 +46,7 @@ def _shown(holder: Resource, scope: str) -> Json:
 
 
 def _given(body: Json) -> dict[str, str]:
-    """The tags of a body. Raises ServiceError 400 when there are none or they cannot be tags."""
+    """Return the tags of a body. Raises ServiceError 400 for a body without or with invalid tags."""
     tags = rules.value_at(body, "properties.tags")
     if not isinstance(tags, dict):
         raise bodies.invalid_content("Required property 'properties.tags' not found in JSON.")
@@ -89,9 +92,40 @@ async def _delete(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     _keep(ctx, parameters["scope"], {})
 
 
+async def _names(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Return the tags in use below the subscription, with the number of their resources."""
+    subscription = f"/subscriptions/{SUBSCRIPTION_ID}"
+    counts: dict[str, Counter[str]] = {}
+    for resource in ctx.resources.list(scope=subscription):
+        for name, value in (resource.tags or {}).items():
+            counts.setdefault(name, Counter())[value] += 1
+    tags = [_tag_details(f"{subscription}/tagNames/{name}", name, counts[name]) for name in sorted(counts)]
+    return page(tags, call.query, f"{call.base_url}{subscription}/tagNames")
+
+
+def _tag_details(id_: str, name: str, values: Counter[str]) -> Json:
+    return {
+        "id": id_,
+        "tagName": name,
+        "count": {"type": "Total", "value": values.total()},
+        "values": [
+            {"id": f"{id_}/tagValues/{value}", "tagValue": value, "count": {"type": "Total", "value": count}}
+            for value, count in sorted(values.items())
+        ],
+    }
+
+
 def register(ctx: Context) -> None:
+    """Register the operations on tags."""
     template = "{scope...}/providers/Microsoft.Resources/tags/default"
     ctx.types.register_routes(
+        ProviderRoute(
+            method="GET",
+            template="/subscriptions/{subscription}/tagNames",
+            permission="Microsoft.Resources/subscriptions/tagNames/read",
+            handler=_names,
+            api_versions=_VERSIONS,
+        ),
         *(
             ProviderRoute(
                 method=method, template=template, permission=f"{TYPE}/{verb}", handler=handler, api_versions=_VERSIONS

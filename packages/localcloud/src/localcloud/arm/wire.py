@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,13 +42,13 @@ def error_response(error: ServiceError) -> Response:
 
 
 def error_body(error: ServiceError) -> Json:
-    """What stands in the envelope, and in an operation that failed."""
+    """Return the error of the envelope, which a failed operation has as well."""
     details = {"details": list(error.details)} if error.details else {}
     return {"code": error.code, "message": error.message, **details}
 
 
 def stamp(request: Request, response: Response) -> Response:
-    """The ids that every ARM answer carries; support tickets and client logs name them."""
+    """Set the ids that every ARM answer carries; support tickets and client logs name them."""
     request_id = str(uuid.uuid4())
     headers = response.headers
     headers["x-ms-request-id"] = request_id
@@ -60,8 +60,8 @@ def stamp(request: Request, response: Response) -> Response:
     return response
 
 
-async def read_body(request: Request) -> Json:
-    """The request's JSON object; {} when there is no body.
+async def read_body(request: Request, loads: Callable[[bytes], Any] = json.loads) -> Json:
+    """Return the request's JSON object; {} when there is no body.
 
     Raises ServiceError 400 InvalidRequestContent, 413 RequestContentTooLarge.
     """
@@ -74,7 +74,7 @@ async def read_body(request: Request) -> Json:
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw)
+        body = loads(raw)
     except (ValueError, RecursionError) as error:
         raise ServiceError(
             400,

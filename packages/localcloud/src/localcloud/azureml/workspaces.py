@@ -68,7 +68,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     properties["tenantId"] = TENANT_ID
     properties["storageHnsEnabled"] = False
     for name, default in (
-        ("friendlyName", resource.name), ("hbiWorkspace", False), ("publicNetworkAccess", "Enabled"),
+        ("hbiWorkspace", False), ("publicNetworkAccess", "Enabled"),
         ("v1LegacyMode", False), ("enableDataIsolation", False), ("privateEndpointConnections", []),
         ("allowPublicAccessWhenBehindVnet", False), ("description", ""), ("privateLinkCount", 0),
         ("managedNetwork", {"isolationMode": "Disabled"}),
@@ -205,6 +205,7 @@ def register(ctx: Context) -> None:
             purge=_purge,
             list_in=_list,
             long_running=frozenset({"put", "delete"}),
+            create_status=202,
             actions={"listKeys": _list_keys, "resyncKeys": _resync_keys},
         )
     )

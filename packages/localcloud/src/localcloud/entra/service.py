@@ -12,7 +12,7 @@ from localcloud.entra import discovery
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation
 from localcloud.entra.graph import Graph
-from localcloud.entra.tokens import TokenEndpoint
+from localcloud.entra.tokens import TokenEndpoint, unknown_operation
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def build(directory: Directory, resources: ResourceStore, roots: Path | None = N
         Route("/{tenant}/discovery/instance", discovery.instances),
         Route("/{tenant}/discovery/v2.0/keys", keys.answer),
         Route("/{tenant}/discovery/keys", keys.answer),
+        Route("/{tenant}/oauth2/{operation:path}", unknown_operation, methods=["GET", "POST"]),
     ]
     methods = ["GET", "POST", "PATCH", "PUT", "DELETE"]
     return EntraService(routes, [Route("/{path:path}", Graph(directory).answer, methods=methods)])

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from localcloud.core.context import Principal
+from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
 from localcloud.entra import resources
@@ -134,6 +135,17 @@ class TokenEndpoint:
                 f"value, not the client secret ID, for a secret added to app '{client}'.",
             )
         return principal
+
+
+async def unknown_operation(request: Request) -> Response:
+    """Refuse the flows in which a person signs in: 501 in OAuth's form, of which clients read `error` as a text."""
+    error = not_emulated(f"{request.method} https://login.microsoftonline.com{request.url.path}")
+    described = f"{error.message} Sign in as a service principal: by its secret, or by a federated token."
+    return JSONResponse(
+        {"error": "not_implemented", "error_description": described, "error_codes": []},
+        error.status,
+        {"Cache-Control": "no-store"},
+    )
 
 
 def _basic(request: Request) -> dict[str, str]:

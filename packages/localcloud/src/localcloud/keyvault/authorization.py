@@ -29,7 +29,7 @@ _PREVIEW = re.compile(r"-preview(\.\d)?$")
 _PAGE = 25
 """Also the most that maxresults may ask for (the REST reference's "Get Secrets")."""
 _SETTABLE = frozenset({"enabled", "exp", "nbf"})
-_NO_SUFFIX = frozenset({"delete", "read"})
+_NO_SUFFIX = frozenset({"delete", "read", "write"})
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,14 @@ class Action:
     """What a route needs: the dataAction of the role model below `vaults/KIND`, and the access policy's permission."""
 
     kind: str
-    """"secrets" or "keys"."""
+    """"secrets", "keys" or "certificatecontacts"."""
     name: str
     permission: str
+
+    @property
+    def permission_kind(self) -> str:
+        """The list of an access policy that has the permission."""
+        return "certificates" if self.kind == "certificatecontacts" else self.kind
 
     @property
     def full(self) -> str:
@@ -167,7 +172,7 @@ class Guard:
                 f"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault.name};location={vault.location}\r\n",
             )
         for policy in vault.properties.get("accessPolicies") or []:
-            granted = {str(one).lower() for one in (policy.get("permissions") or {}).get(action.kind) or []}
+            granted = {str(one).lower() for one in (policy.get("permissions") or {}).get(action.permission_kind) or []}
             if policy.get("objectId") == principal.object_id and granted & {action.permission.lower(), "all"}:
                 return
         raise Forbidden(

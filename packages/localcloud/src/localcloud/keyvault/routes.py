@@ -7,10 +7,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from localcloud.core.context import Context
-from localcloud.core.errors import not_emulated
-from localcloud.keyvault.authorization import Guard, error_response
+from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.core.json import Json
+from localcloud.keyvault.authorization import Action, Guard, VaultCall, error_response
 from localcloud.keyvault.keys import Keys
 from localcloud.keyvault.secrets import Secrets
+
+_CONTACTS = Action("certificatecontacts", "write", "managecontacts")
+
+
+async def _no_contacts(call: VaultCall) -> Json | None:
+    """Refuse: no vault has contacts, as certificates are not emulated."""
+    raise ServiceError(404, "ContactsNotFound", "Contacts not found")
 
 
 async def _unknown(request: Request) -> Response:
@@ -24,6 +32,8 @@ def build_routes(ctx: Context) -> list[BaseRoute]:
     guard = Guard(ctx)
     # Not a version of the key, though its place is one's.
     routes: list[BaseRoute] = [Route("/keys/{name}/rotationpolicy", _unknown, methods=["GET", "PUT"])]
+    contacts = guard.endpoint(_CONTACTS, _no_contacts)
+    routes += [Route(f"/certificates/contacts{end}", contacts, methods=["GET"]) for end in ("", "/")]
     for method, path, action, handler in [*Secrets(ctx).table(), *Keys(ctx).table()]:
         endpoint = guard.endpoint(action, handler)
         forms = {path, path + "/"}

@@ -36,7 +36,7 @@ class Run:
         self._operations: list[Json] = []
 
     async def all(self) -> Json:
-        """The outputs. Raises ServiceError DeploymentFailed at the first resource that is refused or fails."""
+        """Deploy all and return the outputs. Raises ServiceError DeploymentFailed at the first resource that fails."""
         for planned in self._template.resources:
             await self._deploy(planned)
         outputs: Json = await self._with_found(lambda: self._template.outputs(self._found))
@@ -87,7 +87,7 @@ class Run:
             )
 
     async def _with_found(self, evaluate: Callable[[], Any]) -> Any:
-        """What `evaluate` gives, once all that it refers to was looked up."""
+        """Return the result of `evaluate`, reading the resources that it refers to first."""
         while True:
             try:
                 return evaluate()

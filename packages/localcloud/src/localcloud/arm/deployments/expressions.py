@@ -61,7 +61,7 @@ def parse(text: str) -> Node:
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
-    """A JSON value with every expression in it replaced, keys included."""
+    """Return a JSON value with every expression in it replaced, keys included."""
     if isinstance(value, dict):
         return {str(evaluate(key, scope)): evaluate(one, scope) for key, one in value.items()}
     if isinstance(value, list):

@@ -41,7 +41,7 @@ class Planned:
     waits_for: list[str] = field(default_factory=list)
 
     def body(self, found: Mapping[tuple[str, ...], Any]) -> Json:
-        """Raises NeededError for what has to be looked up first."""
+        """Return the evaluated body. Raises NeededError for a resource that has to be read first."""
         own = TemplateScope(
             self.scope.place, self.scope.parameters, self.scope.variables, found, runs=True, loops=self.scope.loops
         )
@@ -60,7 +60,7 @@ class Planned:
 
 
 def _nested(raw: Json, scope: TemplateScope) -> Json:
-    """A template in a template: with its own scope, it is kept as it is; else the outer one's values are put in."""
+    """Return the body of a nested deployment; its template is evaluated unless it has a scope of its own (inner)."""
     properties = dict(raw.get("properties") or {})
     options = properties.pop("expressionEvaluationOptions", None) or {}
     inner = str(expressions.evaluate(options, scope).get("scope", "outer")).lower() == "inner"

@@ -12,6 +12,7 @@ from localcloud.arm import ids, resource_types
 from localcloud.arm.deployments.engine import Run
 from localcloud.arm.deployments.scope import Place
 from localcloud.arm.deployments.template import DEPLOYMENT, Template
+from localcloud.arm.deployments.what_if import WhatIf
 from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
 from localcloud.arm.resources import Resources
 from localcloud.arm.routes import Arm
@@ -40,7 +41,7 @@ def _place(ctx: Context, id_: str) -> Place:
 
 
 def _template(ctx: Context, id_: str, properties: Json) -> Template:
-    """Raises ServiceError 400 for what is no template, 501 for what localcloud does not deploy."""
+    """Return the template. Raises ServiceError 400 for an invalid one, 501 for one that localcloud does not deploy."""
     if properties.get("templateLink") or properties.get("parametersLink"):
         raise not_emulated("deployments with a templateLink or parametersLink; send the template itself")
     mode = str(properties.get("mode"))
@@ -58,7 +59,7 @@ def _template(ctx: Context, id_: str, properties: Json) -> Template:
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """The template is kept apart: it is shown by exportTemplate only."""
+    """Check the template and keep it apart: only exportTemplate shows it."""
     properties = resource.properties
     template = _template(ctx, resource.id, properties)
     resource.private["template"] = properties.pop("template")
@@ -168,6 +169,22 @@ async def _validate(ctx: Context, parameters: Mapping[str, str], body: Json, cal
     }  # fmt: skip
 
 
+async def _what_if(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """POST …/whatIf. Azure answers 202 first; its clients take the result at once as well."""
+    id_ = f"{parameters['scope']}/providers/{DEPLOYMENT}/{parameters['name']}"
+    properties = body.get("properties") or {}
+    template = _template(ctx, id_, properties)
+    settings = properties.get("whatIfSettings") or {}
+    full = str(settings.get("resultFormat", "FullResourcePayloads")).lower() != "resourceidonly"
+    prediction = WhatIf(ctx, _resources(ctx), lambda id_, inner: _template(ctx, id_, inner), full=full)
+    rid = ids.parse(id_)
+    group = rid.parent if rid is not None and rid.resource_group else None
+    if group is not None and ctx.resources.get(group) is None:
+        name = group.rsplit("/", 1)[-1]
+        raise ServiceError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.")
+    return {"status": "Succeeded", "properties": {"changes": await prediction.changes(template, group)}}
+
+
 def register(ctx: Context) -> None:
     ctx.types.register(
         ResourceType(
@@ -193,6 +210,7 @@ def register(ctx: Context) -> None:
         ("GET", f"{root}/operations", "operations/read", _operations),
         ("GET", f"{root}/operations/{{operation}}", "operations/read", _operation),
         ("POST", f"{root}/validate", "validate/action", _validate),
+        ("POST", f"{root}/whatIf", "whatIf/action", _what_if),
         ("GET", f"{short}/operations", "operations/read", _operations),
         ("GET", f"{short}/operations/{{operation}}", "operations/read", _operation),
     )

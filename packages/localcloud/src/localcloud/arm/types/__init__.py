@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.arm import authorization, subscriptions, tags
+from localcloud.arm import authorization, features, subscriptions, tags
 from localcloud.arm.deployments import types as deployments
 from localcloud.arm.types import (
     alerts,
@@ -22,7 +22,7 @@ from localcloud.arm.types import (
 from localcloud.core.context import Context
 
 _MODULES = (
-    resource_groups, tags, deployments, authorization, monitor,
+    resource_groups, tags, features, deployments, authorization, monitor,
     alerts, budgets, registries, identities, gateways, security_groups, virtual_networks,
     network_peerings, private_dns, private_endpoints, dns_zone_groups,
 )  # fmt: skip

@@ -14,7 +14,7 @@ RESERVED = 5
 
 
 def prefix(text: object, resource_id: str) -> Network:
-    """A CIDR block. Raises ServiceError 400 InvalidAddressPrefixFormat, InvalidCIDRNotation."""
+    """Parse a CIDR block. Raises ServiceError 400 InvalidAddressPrefixFormat, InvalidCIDRNotation."""
     try:
         loose = ipaddress.ip_network(str(text), strict=False)
     except ValueError as error:
@@ -35,7 +35,7 @@ def prefix(text: object, resource_id: str) -> Network:
 
 
 def overlapping(networks: Iterable[Network], others: Iterable[Network]) -> tuple[Network, Network] | None:
-    """The first pair that shares an address."""
+    """Return the first pair that shares an address."""
     second = list(others)
     return next((pair for pair in ((a, b) for a in networks for b in second) if pair[0].overlaps(pair[1])), None)
 
@@ -51,7 +51,7 @@ def inside(network: Network, spaces: Iterable[Network]) -> bool:
 
 
 def free_address(networks: Iterable[Network], taken: set[str]) -> str | None:
-    """The lowest usable IPv4 address that nobody has, None when the subnet is full."""
+    """Return the lowest free IPv4 address, None when the subnet is full."""
     for network in networks:
         if isinstance(network, ipaddress.IPv4Network):
             first = int(network.network_address) + RESERVED - 1

@@ -62,7 +62,7 @@ def _check_groups(ctx: Context, resource: Resource, ids: Iterable[object]) -> No
 
 
 def _check_rule(ctx: Context, resource: Resource) -> None:
-    """What metric alerts and scheduled queries share: severity, scopes, times."""
+    """Check the severity, scopes and times of metric alerts and scheduled queries."""
     properties = resource.properties
     severity = properties.get("severity")
     if severity not in range(5):

@@ -15,7 +15,7 @@ _VERSIONS = (
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """The principal is made once, with the identity; its ids never change."""
+    """Make the principal once, with the identity; its ids never change."""
     if existing is not None:
         resource.properties = existing.properties
         return

@@ -7,6 +7,7 @@ import secrets
 import uuid
 
 from localcloud.arm.resource_types import Call, NameRule, ResourceType
+from localcloud.arm.types import billing_features, deleted_workspaces
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
@@ -34,9 +35,13 @@ def _complete_workspace(ctx: Context, resource: Resource, existing: Resource | N
             "InvalidParameter",
             f"'RetentionInDays' property doesn't match the SKU limits: {days} is not between 30 and 730.",
         )
-    created = existing.properties["createdDate"] if existing is not None else now()
+    deleted = deleted_workspaces.recoverable(ctx, resource) if existing is None else None
+    before: Json = existing.properties if existing is not None else {}
+    if deleted is not None:
+        before = deleted.private["body"]["properties"]
+    created = before.get("createdDate") or now()
     properties["sku"] = {"name": names[str(sku).lower()], "lastSkuUpdate": created}
-    properties["customerId"] = existing.properties["customerId"] if existing is not None else str(uuid.uuid4())
+    properties["customerId"] = before.get("customerId") or str(uuid.uuid4())
     features: Json = {"legacy": 0, "searchVersion": 1, "enableLogAccessUsingOnlyResourcePermissions": True}
     properties["features"] = features | (properties.get("features") or {})
     properties.setdefault("workspaceCapping", {"dailyQuotaGb": -1.0, "dataIngestionStatus": "RespectQuota"})
@@ -44,8 +49,18 @@ def _complete_workspace(ctx: Context, resource: Resource, existing: Resource | N
     properties.setdefault("publicNetworkAccessForQuery", "Enabled")
     properties["createdDate"] = created
     properties["modifiedDate"] = now()
-    if existing is None:
+    if deleted is not None:
+        resource.private["keys"] = deleted.private["keys"]
+    elif existing is None:
         resource.private["keys"] = [base64.b64encode(secrets.token_bytes(64)).decode() for _ in range(2)]
+
+
+async def _put_workspace(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    deleted_workspaces.forget(ctx, resource)
+
+
+async def _delete_workspace(ctx: Context, resource: Resource, call: Call) -> None:
+    deleted_workspaces.keep(ctx, resource, call)
 
 
 async def _shared_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
@@ -118,7 +133,7 @@ def _complete_setting(ctx: Context, resource: Resource, existing: Resource | Non
 
 
 def _check_sinks(properties: Json, other: Resource, targets: tuple[str, ...]) -> None:
-    """Raises 409 Conflict when another setting sends the same category to the same place."""
+    """Check sinks. Raises ServiceError 409 Conflict when another setting sends a category to the same sink."""
     shared = [
         str(properties[target])
         for target in targets
@@ -135,12 +150,15 @@ def _check_sinks(properties: Json, other: Resource, targets: tuple[str, ...]) ->
 
 
 def _categories(properties: Json) -> set[str]:
-    """What is switched on: categories and groups of them."""
+    """Return the enabled categories and category groups."""
     entries = [*(properties.get("logs") or []), *(properties.get("metrics") or [])]
     return {str(one.get("category") or one.get("categoryGroup")) for one in entries if one.get("enabled")}
 
 
 def register(ctx: Context) -> None:
+    """Register the types of this module and the operations on deleted workspaces and billing features."""
+    deleted_workspaces.register(ctx)
+    billing_features.register(ctx)
     ctx.types.register(
         ResourceType(
             type=WORKSPACE,
@@ -157,6 +175,8 @@ def register(ctx: Context) -> None:
             ),
             tracked=True,
             complete=_complete_workspace,
+            on_put=_put_workspace,
+            on_delete=_delete_workspace,
             long_running=frozenset({"create", "delete"}),
             actions={"sharedKeys": _shared_keys},
         ),

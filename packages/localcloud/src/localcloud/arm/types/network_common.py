@@ -34,17 +34,17 @@ def bad_request(code: str, message: str) -> ServiceError:
 
 
 def since(version: str) -> tuple[str, ...]:
-    """The versions from one on."""
+    """Return the versions from one on."""
     return tuple(one for one in VERSIONS if one >= version)
 
 
 def etag(resource: Resource) -> str:
-    """Changes with the content, as Azure's weak tags do."""
+    """Return a tag that changes with the content, as Azure's weak tags do."""
     return f'W/"{hashlib.sha256(repr(resource.properties).encode()).hexdigest()[:32]}"'
 
 
 def shown(resource: Resource) -> Json:
-    """A child as its parent embeds it."""
+    """Return a child as its parent embeds it."""
     body = resource.to_json()
     return {
         "name": body["name"],
@@ -56,7 +56,7 @@ def shown(resource: Resource) -> Json:
 
 
 def reference(ctx: Context, owner: Resource, value: object, type_: str) -> Resource | None:
-    """The resource behind {"id": …} in `owner`'s body; None when the value is empty.
+    """Return the resource of {"id": …} in `owner`'s body; None when the value is empty.
 
     Raises ServiceError 400 InvalidResourceReference when it does not exist or is of another type.
     """
@@ -93,7 +93,7 @@ def sync_children(ctx: Context, parent: Resource, type_: str, collection: str, b
 
 
 def inline_children(resource: Resource, collection: str, type_: str) -> list[Resource] | None:
-    """The children in a body's list, as resources; None when the body has no such list.
+    """Return the children in a body's list, as resources; None when the body has no such list.
 
     Raises ServiceError 400 InvalidRequestFormat when one has no name.
     """

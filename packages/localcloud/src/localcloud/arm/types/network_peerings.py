@@ -27,7 +27,7 @@ _MORE = "For more information please refer to https://aka.ms/VnetPeeringInfo"
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises ServiceError 400 for a remote network that does not exist, is peered already or overlaps."""
+    """Check the remote network. Raises ServiceError 400 when it does not exist, is peered already or overlaps."""
     properties = resource.properties
     own = network_of(ctx, resource.id)
     if own is None:
@@ -93,7 +93,7 @@ def _peered_with(ctx: Context, network: Resource) -> list[Resource]:
 
 
 def _reverse(ctx: Context, peering: Resource) -> Resource | None:
-    """The peering of the other direction."""
+    """Return the peering of the other direction."""
     own = network_of(ctx, peering.id)
     remote = peering.properties["remoteVirtualNetwork"]["id"]
     candidates = [] if own is None else ctx.resources.children(remote, PEERING)

@@ -61,7 +61,7 @@ def _check_zone_unused(ctx: Context, resource: Resource) -> None:
 
 
 def _complete_link(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 BadRequest when the network is linked to a zone of the same name already."""
+    """Check a link. Raises ServiceError 400 BadRequest when the network has a zone of the same name already."""
     properties = resource.properties
     network = reference(ctx, resource, properties.get("virtualNetwork"), VIRTUAL_NETWORK)
     if network is None:

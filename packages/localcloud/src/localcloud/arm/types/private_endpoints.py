@@ -132,7 +132,7 @@ def _own_connection(endpoint: Resource) -> Json:
 
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The network interface, and the connection at the target: approved at once by those who may approve it there."""
+    """Make the network interface and the target's connection, approved at once for a caller who may approve it."""
     if existing is not None and _target_connection(ctx, existing) is not None:
         return
     connection = _own_connection(resource)
@@ -223,7 +223,7 @@ def _target_connection(ctx: Context, endpoint: Resource) -> Resource | None:
 
 
 def address_of(ctx: Context, endpoint: Resource) -> str:
-    """The endpoint's private IP address."""
+    """Return the endpoint's private IP address."""
     nic = ctx.resources.get(endpoint.properties["networkInterfaces"][0]["id"])
     if nic is None:
         return ""
@@ -232,7 +232,7 @@ def address_of(ctx: Context, endpoint: Resource) -> str:
 
 
 def host_names(ctx: Context, endpoint: Resource) -> list[str]:
-    """The public names of the target's sub-resource."""
+    """Return the public names of the target's sub-resource."""
     properties = _own_connection(endpoint)["properties"]
     target = ctx.resources.get(properties["privateLinkServiceId"])
     if target is None:

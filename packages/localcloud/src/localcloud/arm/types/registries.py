@@ -7,10 +7,12 @@ import secrets
 from collections.abc import Mapping
 
 from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.types import registry_replications
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
+from localcloud.core.settings import SUBSCRIPTION_ID
 
 REGISTRY = "Microsoft.ContainerRegistry/registries"
 _VERSIONS = (
@@ -20,6 +22,8 @@ _VERSIONS = (
     "2025-03-01-preview", "2025-04-01", "2025-05-01-preview", "2025-06-01-preview", "2025-11-01", "2026-01-01-preview",
     "2026-03-01-preview",
 )  # fmt: skip
+_LIMITS = {"Basic": (10, 2), "Standard": (100, 10), "Premium": (500, 500)}
+"""Gibibytes and webhooks that a tier includes."""
 _NAME = NameRule(
     r"[A-Za-z0-9]{5,50}",
     "The registry name '{name}' is invalid. Registry names must be 5 to 50 alphanumeric characters.",
@@ -111,6 +115,36 @@ async def _credentials(ctx: Context, resource: Resource, body: Json, call: Call)
     }
 
 
+async def _renew(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
+    """Make one of the admin user's passwords anew."""
+    names = ("password", "password2")
+    if body.get("name") not in names:
+        raise ServiceError(400, "InvalidPasswordName", f"The password '{body.get('name')}' is none of {names}.")
+    resource.private["passwords"][names.index(body["name"])] = secrets.token_urlsafe(32)
+    ctx.resources.put(resource)
+    return await _credentials(ctx, resource, body, call)
+
+
+async def _usages(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Return the limits of the tier; there are no images and no webhooks.
+
+    Source: learn.microsoft.com/azure/container-registry/container-registry-skus.
+    """
+    registry = ctx.resources.get(
+        f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/{parameters['group']}/providers/{REGISTRY}/"
+        f"{parameters['name']}"
+    )
+    if registry is None:
+        raise ServiceError(404, "ResourceNotFound", f"The registry '{parameters['name']}' was not found.")
+    gibibytes, webhooks = _LIMITS[str((registry.sku or {})["name"])]
+    return {
+        "value": [
+            {"name": "Size", "limit": gibibytes * 2**30, "currentValue": 0, "unit": "Bytes"},
+            {"name": "Webhooks", "limit": webhooks, "currentValue": 0, "unit": "Count"},
+        ]
+    }
+
+
 async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     name = str(body.get("name") or "")
     try:
@@ -122,7 +156,13 @@ async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, c
     return {"nameAvailable": True}
 
 
+async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    registry_replications.keep_home(ctx, resource)
+
+
 def register(ctx: Context) -> None:
+    """Register registries, their replications and their operations."""
+    registry_replications.register(ctx, _VERSIONS)
     ctx.types.register(
         ResourceType(
             type=REGISTRY,
@@ -131,8 +171,9 @@ def register(ctx: Context) -> None:
             tracked=True,
             required=("sku.name",),
             complete=_complete,
+            on_put=_on_put,
             long_running=frozenset({"create", "delete"}),
-            actions={"listCredentials": _credentials},
+            actions={"listCredentials": _credentials, "regenerateCredential": _renew},
         )
     )
     ctx.types.register_routes(
@@ -142,5 +183,12 @@ def register(ctx: Context) -> None:
             permission="Microsoft.ContainerRegistry/checkNameAvailability/read",
             handler=_check_name,
             api_versions=_VERSIONS,
-        )
+        ),
+        ProviderRoute(
+            method="GET",
+            template=f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{REGISTRY}/{{name}}/listUsages",
+            permission=f"{REGISTRY}/listUsages/read",
+            handler=_usages,
+            api_versions=_VERSIONS,
+        ),
     )

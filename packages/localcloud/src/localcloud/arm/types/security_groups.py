@@ -47,7 +47,7 @@ _DEFAULTS = (
 
 
 def _check_rule(rule: Resource) -> None:
-    """Raises 400 SecurityRuleInvalidPriority, SecurityRuleInvalid…, SecurityRuleParameterNotSpecified."""
+    """Check a rule. Raises 400 SecurityRuleInvalidPriority, SecurityRuleInvalid…, SecurityRuleParameterNotSpecified."""
     properties = rule.properties
     priority = properties.get("priority")
     if not isinstance(priority, int) or not _LOWEST <= priority <= _HIGHEST:
@@ -116,7 +116,7 @@ def subnets_of(ctx: Context, group: Resource) -> list[str]:
 
 
 def _default_rules(group_id: str) -> list[Resource]:
-    """The six rules that every group has, behind its own."""
+    """Return the six rules that every group has behind its own."""
     return [
         Resource(
             id=f"{group_id}/defaultSecurityRules/{name}",

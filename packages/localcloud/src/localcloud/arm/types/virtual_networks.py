@@ -64,7 +64,7 @@ def prefixes_of(subnet: Resource) -> list[addresses.Network]:
 
 
 def network_of(ctx: Context, subnet_id: str) -> Resource | None:
-    """The virtual network that a subnet's id names."""
+    """Return the virtual network that a subnet's id names."""
     return ctx.resources.get(subnet_id.rsplit("/", 2)[0])
 
 
@@ -95,13 +95,13 @@ def databricks_subnets(workspace: Resource) -> list[str]:
 
 
 def spaces_of(network: Resource) -> list[addresses.Network]:
-    """The address prefixes of a virtual network."""
+    """Return the address prefixes of a virtual network."""
     space = network.properties.get("addressSpace") or {}
     return [addresses.prefix(text, network.id) for text in space.get("addressPrefixes") or []]
 
 
 def _complete_network(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 for prefixes and subnets that do not fit. Subnets that the body does not mention stay."""
+    """Check prefixes and subnets; unmentioned subnets stay. Raises ServiceError 400 where they do not fit."""
     properties = resource.properties
     spaces = spaces_of(resource)
     if not spaces and not properties.get("addressSpace", {}).get("ipamPoolPrefixAllocations"):
@@ -232,7 +232,7 @@ def _check_subnet(
 
 
 def _check_place(subnet: Resource, spaces: Sequence[addresses.Network], others: Sequence[Resource]) -> None:
-    """Raises 400 NetcfgSubnetRangeOutsideVnet, NetcfgSubnetRangesOverlap, NetcfgInvalidSubnet."""
+    """Check a range. Raises 400 NetcfgSubnetRangeOutsideVnet, NetcfgSubnetRangesOverlap, NetcfgInvalidSubnet."""
     network = subnet.id.split("/")[8]
     own = prefixes_of(subnet)
     if not all(addresses.inside(one, spaces) for one in own):
@@ -287,7 +287,7 @@ def services_of(subnet: Resource) -> list[str]:
 
 
 def _check_change(ctx: Context, subnet: Resource, before: Resource | None) -> None:
-    """What cannot change under something that stands in the subnet."""
+    """Refuse changes that the resources in the subnet do not allow."""
     if before is None:
         return
     users = users_of_subnet(ctx, subnet.id)
@@ -313,7 +313,7 @@ def _check_change(ctx: Context, subnet: Resource, before: Resource | None) -> No
 
 
 def check_unused(ctx: Context, subnet: Resource) -> None:
-    """Raises 400 InUseSubnetCannotBeDeleted."""
+    """Refuse to delete a subnet in use. Raises ServiceError 400 InUseSubnetCannotBeDeleted."""
     users = users_of_subnet(ctx, subnet.id)
     if users:
         raise bad_request(

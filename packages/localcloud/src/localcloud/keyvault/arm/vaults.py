@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from localcloud.arm.exclusive import itself
 from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.routes import Arm
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
@@ -173,7 +174,18 @@ async def _purge(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
     ctx.resources.delete(found.id)
     SecretStore(ctx.database).purge(found.name)
     KeyStore(ctx.database).purge(found.name)
-    return Response(status_code=200)
+    operations = ctx.offered[Arm].operations
+    operation = operations.start(
+        "purge", found.id, _done, client=call.principal.object_id, api_version=call.api_version
+    )
+    headers = operations.headers(
+        operation, call.base_url, SUBSCRIPTION_ID, "Microsoft.KeyVault", parameters["location"]
+    )
+    return Response(status_code=202, headers={name: headers[name] for name in ("Location", "Retry-After")})
+
+
+async def _done() -> None:
+    """Do nothing: the vault is purged before the answer, so that no restart finds half of it."""
 
 
 async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
@@ -186,6 +198,11 @@ async def _check_name(ctx: Context, parameters: Mapping[str, str], body: Json, c
         message = _NAME.taken_message.format(name=name)
         return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
     return {"nameAvailable": True}
+
+
+async def _no_hsms(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+    """Return an empty list: there are no managed HSMs, which azure-cli lists together with vaults."""
+    return {"value": []}
 
 
 def register(ctx: Context) -> None:
@@ -207,6 +224,8 @@ def register(ctx: Context) -> None:
     routes = (
         ("POST", f"{root}/checkNameAvailability", "checkNameAvailability/read", _check_name),
         ("GET", f"{root}/deletedVaults", "deletedVaults/read", _list_deleted),
+        ("GET", f"{root}/managedHSMs", "managedHSMs/read", _no_hsms),
+        ("GET", f"{root}/deletedManagedHSMs", "deletedManagedHSMs/read", _no_hsms),
         ("GET", deleted, "locations/deletedVaults/read", _get_deleted),
         ("POST", f"{deleted}/purge", "locations/deletedVaults/purge/action", _purge),
     )

@@ -22,14 +22,15 @@ from localcloud.storage.azurite_accounts import fabric_of
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 SERVICE = f"{ACCOUNT}/blobServices"
 CONTAINER = f"{SERVICE}/containers"
-_STABLE = (
+API_VERSIONS = (
     "2018-02-01", "2018-03-01-preview", "2018-07-01", "2018-11-01", "2019-04-01", "2019-06-01", "2020-08-01-preview",
     "2021-01-01", "2021-02-01", "2021-04-01", "2021-06-01", "2021-08-01", "2021-09-01", "2022-05-01", "2022-09-01",
     "2023-01-01", "2023-04-01", "2023-05-01", "2024-01-01", "2025-01-01", "2025-06-01", "2025-08-01", "2026-04-01",
     "2026-09-01",
 )  # fmt: skip
 _VERSIONS = (
-    "2015-05-01-preview", "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01", *_STABLE,
+    "2015-05-01-preview", "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01",
+    *API_VERSIONS,
 )  # fmt: skip
 _SKUS = (
     "Standard_LRS", "Standard_GRS", "Standard_RAGRS", "Standard_ZRS", "Standard_GZRS", "Standard_RAGZRS", "Premium_LRS",
@@ -303,7 +304,7 @@ def register(ctx: Context) -> None:
         ),
         ResourceType(
             type=SERVICE,
-            api_versions=_STABLE,
+            api_versions=API_VERSIONS,
             name=NameRule("default", "The blob service is named 'default', not '{name}'."),
             complete=_complete_service,
             on_put=_put_service,
@@ -315,7 +316,7 @@ def register(ctx: Context) -> None:
         ),
         ResourceType(
             type=CONTAINER,
-            api_versions=_STABLE,
+            api_versions=API_VERSIONS,
             # resource-name-rules: lowercase letters, digits and single hyphens between them.
             name=NameRule(
                 r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$web|\$root|\$logs",
@@ -332,7 +333,7 @@ def register(ctx: Context) -> None:
         ),
         ResourceType(
             type=f"{ACCOUNT}/managementPolicies",
-            api_versions=tuple(version for version in _STABLE if version not in {"2018-02-01", "2018-07-01"}),
+            api_versions=tuple(version for version in API_VERSIONS if version not in {"2018-02-01", "2018-07-01"}),
             name=NameRule("default", "The management policy is named 'default', not '{name}'."),
             required=("properties.policy",),
             complete=storage_rules.complete_policy,

@@ -1,0 +1,20 @@
+"""Comparison of a request's api-version with those that localcloud knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_FORM = re.compile(r"(\d{4}-\d{2}-\d{2})(-[a-z]+(\.\d+)?)?", re.IGNORECASE)
+
+
+def is_supported(version: str, known: Sequence[str]) -> bool:
+    """Return whether a request with `version` is answered; without known versions, any is.
+
+    A version newer than all known ones is answered as the newest: clients name versions that are younger than this
+    table (azure-cli 2.91 sends 2026-09-01-preview to Container Registry).
+    """
+    if not known or version.lower() in known:
+        return True
+    match = _FORM.fullmatch(version)
+    return match is not None and match[1] > max(name[:10] for name in known)

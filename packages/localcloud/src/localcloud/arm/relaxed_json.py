@@ -1,0 +1,37 @@
+"""JSON as ARM reads it in deployments: comments, names without quotes, texts in single quotes and over several lines.
+
+azure-cli splices a template file into its request as it is, behind an unquoted `template:` (source: azure-cli
+`command_modules/resource/custom.py`, JsonCTemplatePolicy). Libraries for JSON5 refuse texts over several lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# Every alternative also takes what is not closed until the end, so that a hostile text is read once, not once a quote.
+_DOUBLE = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_SINGLE = r"'(?P<single>(?:[^'\\]|\\.)*+)(?:(?P<closed>')|\\?\Z)"
+_COMMENTS = re.compile(rf"(?P<text>{_DOUBLE}|{_SINGLE})|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_NAMES = re.compile(rf"{_DOUBLE}|{_SINGLE}|(?<![\w$])(?P<bare>[A-Za-z_$][\w$]*+)(?=\s*:)", re.DOTALL)
+_QUOTES = re.compile(r"\\'|\"")
+
+
+def loads(content: bytes) -> Any:
+    """Return the value of a document. Raises ValueError where it is no JSON even so."""
+    text = content.decode("utf-8-sig")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        strict = _NAMES.sub(_quoted, _COMMENTS.sub(lambda match: match["text"] or " ", text))
+    return json.loads(strict, strict=False)
+
+
+def _quoted(match: re.Match[str]) -> str:
+    if match["bare"] is not None:
+        return f'"{match["bare"]}"'
+    if match["closed"] is not None:
+        inner = _QUOTES.sub(lambda quote: "'" if quote[0] == "\\'" else '\\"', match["single"])
+        return f'"{inner}"'
+    return match[0]

@@ -1,0 +1,87 @@
+"""The file service's settings of a storage account. Its shares are not emulated."""
+
+from __future__ import annotations
+
+from localcloud.arm.exclusive import parent_of
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
+from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError
+from localcloud.core.json import Json
+from localcloud.core.resource import Resource
+
+_TYPE = "Microsoft.Storage/storageAccounts/fileServices"
+_KINDS = {"storage", "storagev2", "filestorage"}
+"""learn.microsoft.com/azure/storage/common/storage-account-overview, "Types of storage accounts"."""
+
+
+def _defaults() -> Json:
+    """Return Azure's defaults: deleted shares are kept for seven days.
+
+    Source: learn.microsoft.com/azure/storage/files/storage-files-prevent-file-share-deletion.
+    """
+    return {
+        "protocolSettings": {"smb": {}},
+        "cors": {"corsRules": []},
+        "shareDeleteRetentionPolicy": {"enabled": True, "days": 7},
+    }
+
+
+def _account(ctx: Context, id_: str) -> Resource | None:
+    return ctx.resources.get("/" + "/".join(id_.strip("/").split("/")[:8]))
+
+
+async def _read(ctx: Context, id_: str) -> Resource | None:
+    account = _account(ctx, id_)
+    if account is None or not id_.lower().endswith("/default"):
+        return None
+    _check_kind(account)
+    stored = ctx.resources.get(id_)
+    if stored is not None:
+        return stored
+    return Resource(
+        id=f"{account.id}/fileServices/default", type=_TYPE, name="default", sku=account.sku, properties=_defaults()
+    )
+
+
+def _check_kind(account: Resource) -> None:
+    if str(account.kind).lower() not in _KINDS:
+        raise ServiceError(400, "FeatureNotSupportedForAccount", "File is not supported for the account.")
+
+
+async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
+    service = await _read(ctx, f"{parent}/fileServices/default")
+    return [] if service is None else [service]
+
+
+def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
+    resource.properties = _defaults() | resource.properties
+    policy = resource.properties["shareDeleteRetentionPolicy"]
+    days = policy.get("days")
+    if policy.get("enabled") and not (isinstance(days, int) and 1 <= days <= 365):
+        raise ServiceError(
+            400, "InvalidValuesForRequestProperties",
+            f"shareDeleteRetentionPolicy.days is {days}: an enabled policy keeps deleted shares for 1 to 365 days.",
+        )  # fmt: skip
+    resource.system_data = None
+
+
+async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
+    ctx.resources.put(resource)
+
+
+def register(ctx: Context, api_versions: tuple[str, ...]) -> None:
+    """Register the type with the versions of the blob service."""
+    ctx.types.register(
+        ResourceType(
+            type=_TYPE,
+            api_versions=tuple(version for version in api_versions if version >= "2019-04-01"),
+            name=NameRule("default", "The file service is named 'default', not '{name}'."),
+            complete=_complete,
+            on_put=_put,
+            read=_read,
+            list_in=_list,
+            locks=parent_of(1),
+            create_status=200,
+            provisioning_state=False,
+        )
+    )

@@ -17,7 +17,7 @@ from localcloud.arm.relaxed_json import loads
         ('{"a": {}, template:{"b": [true, null]}}', {"a": {}, "template": {"b": [True, None]}}),
         ('{ // one\n "a": /* two */ 1 }', {"a": 1}),
         ('{"url": "https://x/*not a comment*/"}', {"url": "https://x/*not a comment*/"}),
-        ("{'a': 'it\\'s \"x\"'}", {"a": "it's \"x\""}),
+        ("{'a': 'it\\'s \"x\"'}", {"a": 'it\'s "x"'}),
         ('{/**/"a": "two\nlines"}', {"a": "two\nlines"}),
         ('\ufeff{"a": 1}', {"a": 1}),
         ('{"a": "b: c", d : "e"}', {"a": "b: c", "d": "e"}),

@@ -61,14 +61,14 @@ class Authorization:
         """By object id; every request of every service asks for it."""
         changes = self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()]
         if changes != self._cached_at:
-            found: dict[str, list[_Grant]] = {}
-            for one in self._store.list(ROLE_ASSIGNMENT_TYPE):
-                role = role_of(one.properties["roleDefinitionId"])
+            grants: dict[str, list[_Grant]] = {}
+            for assignment in self._store.list(ROLE_ASSIGNMENT_TYPE):
+                role = role_of(assignment.properties["roleDefinitionId"])
                 if role is not None:
-                    condition, since = one.properties.get("condition") or "", one.private.get(ASSIGNED, 0)
-                    grant = _Grant(one.properties["scope"], role, condition, since)
-                    found.setdefault(one.properties["principalId"].lower(), []).append(grant)
-            self._by_principal, self._cached_at = found, changes
+                    condition, since = assignment.properties.get("condition") or "", assignment.private.get(ASSIGNED, 0)
+                    grant = _Grant(assignment.properties["scope"], role, condition, since)
+                    grants.setdefault(assignment.properties["principalId"].lower(), []).append(grant)
+            self._by_principal, self._cached_at = grants, changes
         return self._by_principal
 
     def assign(self, principal: Principal, role_name: str, scope: str) -> None:
@@ -119,16 +119,16 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
     rid = ids.parse(resource.id)
     if rid is None:
         raise ValueError(f"{resource.id!r} is not a resource id")
-    given = resource.properties
-    role = role_of(str(given.get("roleDefinitionId") or ""))
+    properties = resource.properties
+    role = role_of(str(properties.get("roleDefinitionId") or ""))
     if role is None:
-        wanted = str(given.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
+        wanted = str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
         raise ServiceError(
             400,
             "RoleDefinitionDoesNotExist",
             f"The specified role definition with ID '{wanted}' does not exist.",
         )
-    object_id = str(given.get("principalId") or "")
+    object_id = str(properties.get("principalId") or "")
     if re.fullmatch(_GUID, object_id) is None:
         raise ServiceError(400, "InvalidPrincipalId", "A valid principal ID must be provided for role assignment.")
     principal = ctx.identities.by_object_id(object_id)
@@ -141,7 +141,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
             "error might be related to a replication delay. In this case, set the role assignment principalType "
             "property to a value, such as ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
         )
-    kind = given.get("principalType") or principal.kind
+    kind = properties.get("principalType") or principal.kind
     if kind != principal.kind:
         raise ServiceError(
             400,
@@ -149,7 +149,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
             f"The PrincipalId '{object_id.replace('-', '')}' has type '{principal.kind}', which is different from "
             f"specified PrincipalType '{kind}'.",
         )
-    _check_condition(given)
+    _check_condition(properties)
     fresh = _assignment(rid.parent, rid.name, principal, role)
     if existing is not None:
         same = all(existing.properties[key] == fresh.properties[key] for key in ("roleDefinitionId", "principalId"))
@@ -166,21 +166,21 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
         fresh.properties["createdBy"] = (resource.system_data or {}).get("createdBy")
     fresh.properties["updatedBy"] = (resource.system_data or {}).get("lastModifiedBy")
     for key in ("condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId"):
-        fresh.properties[key] = given.get(key)
+        fresh.properties[key] = properties.get(key)
     resource.properties = fresh.properties
     resource.system_data = None
 
 
-def _check_condition(given: Json) -> None:
+def _check_condition(properties: Json) -> None:
     """Check a condition. Raises ServiceError 400 for one that cannot be parsed, or without its version."""
-    condition = given.get("condition")
+    condition = properties.get("condition")
     if not condition:
         return
-    if str(given.get("conditionVersion")) not in {"1.0", "2.0"}:
+    if str(properties.get("conditionVersion")) not in {"1.0", "2.0"}:
         raise ServiceError(
             400,
             "InvalidConditionVersion",
-            f"The conditionVersion '{given.get('conditionVersion')}' of a role assignment with a condition is not "
+            f"The conditionVersion '{properties.get('conditionVersion')}' of a role assignment with a condition is not "
             "valid: use 2.0.",
         )
     try:
@@ -195,13 +195,13 @@ def attributes_of(ctx: Context, id_: str, body: Json | None) -> Attributes:
     """Return the attributes of a requested role assignment or, without a body, of the existing one, for conditions."""
     existing = ctx.resources.get(id_)
     properties = (existing.properties if existing is not None else {}) if body is None else body.get("properties") or {}
-    found = {
+    attributes = {
         "roledefinitionid": str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1],
         "principalid": str(properties.get("principalId") or ""),
         "principaltype": str(properties.get("principalType") or ""),
     }
     prefix = ROLE_ASSIGNMENT_TYPE.lower()
-    values = {f"{prefix}:{name}": [value] for name, value in found.items() if value}
+    values = {f"{prefix}:{name}": [value] for name, value in attributes.items() if value}
     return {"resource": values} if body is None else {"request": values}
 
 
@@ -227,11 +227,11 @@ async def _list_assignments(ctx: Context, scope: str, call: Call) -> list[Resour
     if unknown:
         raise ServiceError(400, "UnsupportedQuery", f"The filter '{text}' is not supported.")
     result = []
-    for one in ctx.resources.list(ROLE_ASSIGNMENT_TYPE):
-        where = one.properties["scope"]
+    for assignment in ctx.resources.list(ROLE_ASSIGNMENT_TYPE):
+        where = assignment.properties["scope"]
         here = covers(where, scope) or (not at_scope and covers(scope, where))
-        if here and (principal is None or one.properties["principalId"].lower() == principal[1].lower()):
-            result.append(one)
+        if here and (principal is None or assignment.properties["principalId"].lower() == principal[1].lower()):
+            result.append(assignment)
     return result
 
 
@@ -239,8 +239,8 @@ async def _roles(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
     text = call.query.get("$filter", "")
     name = re.search(r"roleName\s+eq\s+'([^']+)'", text, re.IGNORECASE)
     scope = _subscription_scope(parameters)
-    found = [role.to_json(scope) for role in BUILT_IN if name is None or role.name.lower() == name[1].lower()]
-    return page(found, call.query, f"{call.base_url}{scope}/providers/Microsoft.Authorization/roleDefinitions")
+    definitions = [role.to_json(scope) for role in BUILT_IN if name is None or role.name.lower() == name[1].lower()]
+    return page(definitions, call.query, f"{call.base_url}{scope}/providers/Microsoft.Authorization/roleDefinitions")
 
 
 async def _role(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:

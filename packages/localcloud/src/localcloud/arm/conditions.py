@@ -152,7 +152,7 @@ class _Parser:
         _, word, _ = self._next("an operator")
         prefix, _, rest = word.partition(":")
         quantifier, asked_operator = (prefix, rest) if rest else ("", prefix)
-        if quantifier and quantifier.lower() not in {one.lower() for one in _PREFIXES}:
+        if quantifier and quantifier.lower() not in {part.lower() for part in _PREFIXES}:
             raise ConditionError(f"'{quantifier}' is not one of {', '.join(_PREFIXES)}")
         negated = "not" in asked_operator.lower()
         compare = _COMPARE.get(asked_operator.lower().replace("not", "", 1))
@@ -162,12 +162,12 @@ class _Parser:
         every_left, every_right = "allof" in quantifier.lower(), quantifier.lower().endswith("allvalues")
 
         def holds(asked: Asked) -> bool:
-            given = asked.attributes.get(source, {}).get(name)
-            if given is None:
+            actual = asked.attributes.get(source, {}).get(name)
+            if actual is None:
                 return False
             over_right = all if every_right else any
             over_left = all if every_left else any
-            return over_left(over_right(compare(one, value) != negated for value in values) for one in given)
+            return over_left(over_right(compare(part, value) != negated for value in values) for part in actual)
 
         return holds
 
@@ -202,5 +202,5 @@ class _Parser:
 
     def _expect(self, word: str) -> None:
         if not self._accept(word):
-            found = self._tokens[self._at][1] if self._at < len(self._tokens) else "the end"
-            raise ConditionError(f"expected '{word}', not '{found}'")
+            token = self._tokens[self._at][1] if self._at < len(self._tokens) else "the end"
+            raise ConditionError(f"expected '{word}', not '{token}'")

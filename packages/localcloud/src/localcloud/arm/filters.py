@@ -29,18 +29,18 @@ def _all_of(text: str, part: str) -> Holds:
     conditions: list[Holds] = []
     tag: dict[str, str] = {}
     for piece in re.split(r"\sand\s", part, flags=re.IGNORECASE):
-        if found := _COMPARED.fullmatch(piece):
-            name, operator, value = found[1].lower(), found[2].lower(), found[3]
+        if match := _COMPARED.fullmatch(piece):
+            name, operator, value = match[1].lower(), match[2].lower(), match[3]
             if name in {"tagname", "tagvalue"}:
                 if operator == "ne":
                     raise _invalid(text)
                 tag[name] = value
             else:
                 conditions.append(_compares(name, value, equal=operator == "eq"))
-        elif found := _CONTAINS.fullmatch(piece):
-            conditions.append(_contains(found[2].lower(), found[1]))
-        elif found := _TAG_PREFIX.fullmatch(piece):
-            conditions.append(_has_tag_like(found[1]))
+        elif match := _CONTAINS.fullmatch(piece):
+            conditions.append(_contains(match[2].lower(), match[1]))
+        elif match := _TAG_PREFIX.fullmatch(piece):
+            conditions.append(_has_tag_like(match[1]))
         else:
             raise _invalid(text)
     if tag:

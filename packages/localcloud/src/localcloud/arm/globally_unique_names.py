@@ -70,8 +70,8 @@ class ElsewhereRoute:
         try:
             self._ctx.identities.authenticate(request.headers.get("authorization"), self._audiences)
             if request.method == "POST":
-                given = TakenName.model_validate_json(await request.body())
-                names.add(given.type, given.name)
+                taken = TakenName.model_validate_json(await request.body())
+                names.add(taken.type, taken.name)
             elif request.method == "DELETE":
                 names.clear()
         except ServiceError as error:

@@ -72,13 +72,13 @@ def _user_assigned(ctx: Context, resource: Resource) -> Json:
         )
     result: Json = {}
     for id_ in named:
-        found = ctx.resources.get(id_)
-        if found is None or found.type.lower() != USER_ASSIGNED.lower():
+        identity = ctx.resources.get(id_)
+        if identity is None or identity.type.lower() != USER_ASSIGNED.lower():
             raise ServiceError(
                 400,
                 "FailedIdentityOperation",
                 f"Identity operation for resource '{resource.id}' failed with error 'Failed to perform resource "
                 f"identity operation. The user assigned identity '{id_}' was not found.'.",
             )
-        result[id_] = {"principalId": found.properties["principalId"], "clientId": found.properties["clientId"]}
+        result[id_] = {"principalId": identity.properties["principalId"], "clientId": identity.properties["clientId"]}
     return result

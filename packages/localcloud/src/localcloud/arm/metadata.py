@@ -79,17 +79,17 @@ async def endpoints(request: Request) -> Response:
         version = api_version(request.query_params)
     except ServiceError as error:
         return stamp(request, error_response(error))
-    found = cloud(f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}")
+    description = cloud(f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}")
     if version < "2019-05-01":
         old: Json = {
-            "galleryEndpoint": found["gallery"],
-            "graphEndpoint": found["graph"],
-            "portalEndpoint": found["portal"],
+            "galleryEndpoint": description["gallery"],
+            "graphEndpoint": description["graph"],
+            "portalEndpoint": description["portal"],
             "authentication": {
-                "loginEndpoint": found["authentication"]["loginEndpoint"],
-                "audiences": found["authentication"]["audiences"],
+                "loginEndpoint": description["authentication"]["loginEndpoint"],
+                "audiences": description["authentication"]["audiences"],
             },
         }
         return stamp(request, JsonResponse(old))
     # 2022-09-01: hashicorp/go-azure-sdk, `sdk/internal/metadata/client_test.go`.
-    return stamp(request, JsonResponse(found if version in _ONE_CLOUD else [found]))
+    return stamp(request, JsonResponse(description if version in _ONE_CLOUD else [description]))

@@ -93,7 +93,9 @@ def in_rules(address: str, rules: Iterable[object]) -> bool:
 
 def is_private(ctx: Context, target: Resource, group: str) -> bool:
     """Whether callers reach a sub-resource of `target` through an approved private endpoint, names included."""
-    zones = next((one.zones for one in SUB_RESOURCES[target.type.lower()] if one.group == group), ())
+    zones = next(
+        (sub_resource.zones for sub_resource in SUB_RESOURCES[target.type.lower()] if sub_resource.group == group), ()
+    )
     return any(
         _approved(connection, group) and _resolves(ctx, connection, zones)
         for connection in ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}")
@@ -117,8 +119,8 @@ def is_closed(target: Resource) -> bool:
 def show_connections(ctx: Context, target: Resource, body: dict[str, Any]) -> None:
     """Put a target's connections into its body, as every service with private link shows them."""
     if target.type.lower() in SUB_RESOURCES and isinstance(body.get("properties"), dict):
-        found = ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}")
-        body["properties"][CONNECTIONS] = [one.to_json() for one in found]
+        connections = ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}")
+        body["properties"][CONNECTIONS] = [connection.to_json() for connection in connections]
 
 
 def _approved(connection: Resource, group: str) -> bool:
@@ -134,14 +136,14 @@ def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> boo
     home = client_network() or network
     if home != network and not _peered(ctx, home, network):
         return False
-    found = set()
+    names = set()
     for group in ctx.resources.children(endpoint.id, _ZONE_GROUP):
         for config in group.properties.get("privateDnsZoneConfigs") or []:
             zone = str(config["properties"]["privateDnsZoneId"])
             links = ctx.resources.children(zone, _LINK)
             if any(str(link.properties["virtualNetwork"]["id"]).lower() == home for link in links):
-                found.add(zone.rsplit("/", 1)[-1].lower())
-    return set(zones) <= found
+                names.add(zone.rsplit("/", 1)[-1].lower())
+    return set(zones) <= names
 
 
 def _peered(ctx: Context, network: str, other: str) -> bool:
@@ -166,7 +168,7 @@ def refused(ctx: Context, target: Resource, group: str) -> bool:
     properties = target.properties
     acls = properties.get("networkAcls") or properties.get("networkRuleSet") or {}
     disabled = is_closed(target)
-    rules = [*(acls.get("ipRules") or []), *({"value": one} for one in properties.get("ipAllowlist") or [])]
+    rules = [*(acls.get("ipRules") or []), *({"value": address} for address in properties.get("ipAllowlist") or [])]
     closed = disabled or acls.get("defaultAction") == "Deny" or bool(properties.get("ipAllowlist"))
     if not closed or is_private(ctx, target, group):
         return False

@@ -35,7 +35,7 @@ def _provider(ctx: Context, namespace: str) -> Json:
     }
 
 
-async def every(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+async def list_all(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """List the providers that localcloud has types of and all registered ones."""
     known = list(resource_types.of(ctx).namespaces())
     keys = {namespace.lower() for namespace in known}
@@ -46,11 +46,11 @@ async def every(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
 async def of_tenant(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """Namespaces and types, which are the same for all subscriptions."""
     hidden = {"id", "registrationState", "registrationPolicy"}
-    found = [_provider(ctx, namespace) for namespace in resource_types.of(ctx).namespaces()]
-    return {"value": [{key: value for key, value in one.items() if key not in hidden} for one in found]}
+    shown = [_provider(ctx, namespace) for namespace in resource_types.of(ctx).namespaces()]
+    return {"value": [{key: value for key, value in provider.items() if key not in hidden} for provider in shown]}
 
 
-async def one(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
+async def show(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     return _provider(ctx, _checked(ctx, parameters["namespace"]))
 
 

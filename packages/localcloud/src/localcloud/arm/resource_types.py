@@ -179,8 +179,8 @@ class ProviderRoute:
     """Empty: any is accepted, but one must be given."""
 
     def match(self, path: str) -> dict[str, str] | None:
-        found = _template(self.template).fullmatch(path)
-        return None if found is None else found.groupdict()
+        match = _template(self.template).fullmatch(path)
+        return None if match is None else match.groupdict()
 
 
 @functools.cache

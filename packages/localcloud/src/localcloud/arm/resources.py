@@ -57,11 +57,11 @@ class Resources:
         rules.check_version(type_, call.api_version)
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.text)
         rules.check_group(self._ctx, rid)
-        found = await self.find(rid.text)
-        if found is None:
+        resource = await self.find(rid.text)
+        if resource is None:
             await self._check_parent(type_, rid)
             raise rules.not_found(rid)
-        return JsonResponse(self.render(found))
+        return JsonResponse(self.render(resource))
 
     async def head(self, rid: ResourceId, call: Call) -> Response:
         """204 when it exists, 404 when not, no body either way."""
@@ -250,39 +250,43 @@ class Resources:
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, seen)
         rules.check_registered(self._ctx, type_)
         rules.check_group(self._ctx, rid)
-        found = await self.find(rid.text)
-        if found is None:
+        resource = await self.find(rid.text)
+        if resource is None:
             purged = type_.purge is not None and await type_.purge(self._ctx, rid.text, call)
             return Response(status_code=200 if purged else 204)
         if not type_.allow_delete:
             raise ServiceError(405, "MethodNotAllowed", f"The resource type '{type_.type}' has no delete ({rid.text}).")
         rules.check_locks(self._ctx, rid.text, "delete")
-        self._check_conditions(type_, found, call)
+        self._check_conditions(type_, resource, call)
         if type_.check_delete is not None:
-            type_.check_delete(self._ctx, found)
+            type_.check_delete(self._ctx, resource)
         if "delete" not in type_.long_running:
-            body = self.render(found)
-            with self._claim(found):
-                await self.remove(found, call)
+            body = self.render(resource)
+            with self._claim(resource):
+                await self.remove(resource, call)
             # Role assignments and other extensions answer with what they deleted; other providers with nothing.
             return JsonResponse(body) if type_.extension else Response(status_code=200)
-        return await self.start_delete(found, type_, "delete", call)
+        return await self.start_delete(resource, type_, "delete", call)
 
-    async def start_delete(self, found: Resource, type_: ResourceType, kind: str, call: Call) -> Response:
+    async def start_delete(self, resource: Resource, type_: ResourceType, kind: str, call: Call) -> Response:
         """202 and an operation; the resource shows provisioningState Deleting until it is gone.
 
         Asked again meanwhile, it is the same operation.
         """
-        rid = ids.parse(found.id)
+        rid = ids.parse(resource.id)
         if rid is None:
-            raise ValueError(f"{found.id!r} is not a resource id")
-        operation = self.operations.under_way(kind, found.id)
+            raise ValueError(f"{resource.id!r} is not a resource id")
+        operation = self.operations.under_way(kind, resource.id)
         if operation is None:
-            claim = self._claim(found)
+            claim = self._claim(resource)
             state = "Deleting" if type_.read is None else None
-            operation = self._start(kind, found, state, lambda: self._finish_delete(found, call, claim), call, claim)
+            operation = self._start(
+                kind, resource, state, lambda: self._finish_delete(resource, call, claim), call, claim
+            )
         namespace = "" if kind == "deleteGroup" else type_.namespace
-        headers = self.operations.headers(operation, call.base_url, rid.subscription, namespace, found.location or "")
+        headers = self.operations.headers(
+            operation, call.base_url, rid.subscription, namespace, resource.location or ""
+        )
         return Response(status_code=202, headers=headers)
 
     async def _finish_delete(self, resource: Resource, call: Call, claim: Claim) -> None:
@@ -299,12 +303,12 @@ class Resources:
 
     async def remove(self, resource: Resource, call: Call) -> None:
         """Delete a resource and all that is below it, deepest first, by each one's own on_delete."""
-        for one in [*self._ctx.resources.below(resource.id), resource]:
-            type_ = resource_types.of(self._ctx).get(one.type)
+        for removed in [*self._ctx.resources.below(resource.id), resource]:
+            type_ = resource_types.of(self._ctx).get(removed.type)
             if type_ is not None and type_.on_delete is not None:
-                await type_.on_delete(self._ctx, one, call)
-            identity.forget(self._ctx, one)
-            self._ctx.resources.delete(one.id)
+                await type_.on_delete(self._ctx, removed, call)
+            identity.forget(self._ctx, removed)
+            self._ctx.resources.delete(removed.id)
 
     async def list_in(self, rid: ResourceId, call: Call) -> Response:
         """List a collection; `rid` is the id of any member (".../containers/x")."""
@@ -315,13 +319,13 @@ class Resources:
             rules.check_group(self._ctx, rid)
         await self._check_parent(type_, rid)
         if type_.list_in is not None:
-            found = await type_.list_in(self._ctx, rid.parent, call)
+            members = await type_.list_in(self._ctx, rid.parent, call)
         elif type_.extension or (rid.resource_group and rid.type != ids.RESOURCE_GROUP_TYPE):
-            found = self._ctx.resources.children(rid.parent, type_.type)
+            members = self._ctx.resources.children(rid.parent, type_.type)
         else:
-            found = self._ctx.resources.list(type_.type, rid.parent)
+            members = self._ctx.resources.list(type_.type, rid.parent)
         url = f"{call.base_url}{rid.text.rsplit('/', 1)[0]}"
-        return JsonResponse(page([self.render(one) for one in found], call.query, url))
+        return JsonResponse(page([self.render(member) for member in members], call.query, url))
 
     async def action(self, rid: ResourceId, name: str, body: Json, call: Call) -> Response:
         """POST {id}/{name}. Raises ServiceError 404 for a missing resource, 501 for an unknown action."""
@@ -335,10 +339,10 @@ class Resources:
         rules.check_registered(self._ctx, type_)
         rules.check_group(self._ctx, rid)
         rules.check_locks(self._ctx, rid.text, "action")
-        found = await self.find(rid.text)
-        if found is None:
+        resource = await self.find(rid.text)
+        if resource is None:
             raise rules.not_found(rid)
-        answer = await type_.actions[action](self._ctx, found, body, call)
+        answer = await type_.actions[action](self._ctx, resource, body, call)
         return answer if isinstance(answer, Response) else JsonResponse(answer)
 
     async def _check_parent(self, type_: ResourceType, rid: ResourceId, verb: str = "read") -> None:

@@ -180,11 +180,11 @@ class Arm:
                 operation.error_status or 500, operation.error["code"], operation.error["message"],
                 details=operation.error.get("details") or (),
             )  # fmt: skip
-        found = await self.resources.find(operation.resource_id)
+        resource = await self.resources.find(operation.resource_id)
         # A deletion's result is nothing: 200 for a resource group, 204 for the rest, as their clients accept.
-        if operation.kind != "put" or found is None:
+        if operation.kind != "put" or resource is None:
             return Response(status_code=200 if operation.kind in {"deleteGroup", "purge"} else 204)
-        return JsonResponse(self.resources.render(found))
+        return JsonResponse(self.resources.render(resource))
 
 
 async def _body(request: Request) -> Json:

@@ -193,24 +193,24 @@ def check_name(ctx: Context, type_: ResourceType, rid: ResourceId) -> None:
             raise ServiceError(409, rule.taken_code, rule.taken_message.format(name=rid.name))
 
 
-def check_location(type_: ResourceType, rid: ResourceId, given: object, existing: Resource | None) -> str | None:
+def check_location(type_: ResourceType, rid: ResourceId, requested: object, existing: Resource | None) -> str | None:
     """Return the normalised location of a tracked resource ("West Europe" is westeurope).
 
     Raises ServiceError 400 LocationRequired or LocationNotAvailableForResourceType, 409 InvalidResourceLocation.
     """
     if not type_.tracked:
-        return None if given is None else str(given)
-    if not isinstance(given, str) or not given.strip():
+        return None if requested is None else str(requested)
+    if not isinstance(requested, str) or not requested.strip():
         if existing is not None:
             return existing.location
         raise ServiceError(400, "LocationRequired", "The location property is required for this definition.")
-    location = given.replace(" ", "").lower()
+    location = requested.replace(" ", "").lower()
     if location not in type_.locations:
         available = ",".join(name for name in type_.locations if name in LOCATIONS)
         raise ServiceError(
             400,
             "LocationNotAvailableForResourceType",
-            f"The provided location '{given}' is not available for resource type '{type_.type}'. List of available "
+            f"The provided location '{requested}' is not available for resource type '{type_.type}'. List of available "
             f"regions for the resource type is '{available}'.",
         )
     if existing is not None and existing.location is not None and location != existing.location:

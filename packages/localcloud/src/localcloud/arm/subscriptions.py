@@ -101,34 +101,39 @@ async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, ca
             raise ServiceError(
                 404, "ResourceGroupNotFound", f"Resource group '{parameters['group']}' could not be found."
             )
-    found = []
+    tracked = []
     for resource in ctx.resources.list(scope=scope):
         type_ = resource_types.of(ctx).get(resource.type)
         if type_ is not None and type_.tracked and type_.short != "resourceGroups":
             shown = resource.to_json()
             keep = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy")
-            found.append({key: shown[key] for key in keep if key in shown} | _expanded(resource, call))
-    kept = filtered(found, call.query.get("$filter", ""))
+            tracked.append({key: shown[key] for key in keep if key in shown} | _expanded(resource, call))
+    kept = filtered(tracked, call.query.get("$filter", ""))
     return page(kept, call.query, f"{call.base_url}{scope}/resources")
 
 
 def register(ctx: Context) -> None:
     """Register the routes above resource groups."""
-    one = "/subscriptions/{subscription}"
+    root = "/subscriptions/{subscription}"
     read = "Microsoft.Resources/subscriptions/"
     routes = (
         ("GET", "/tenants", None, _tenants),
         ("GET", "/subscriptions", None, _subscriptions),
-        ("GET", one, f"{read}read", _subscription),
-        ("GET", f"{one}/locations", f"{read}locations/read", _locations),
-        ("GET", f"{one}/providers", f"{read}providers/read", providers.every),
-        ("GET", f"{one}/providers/{{namespace}}", f"{read}providers/read", providers.one),
-        ("POST", f"{one}/providers/{{namespace}}/register", None, providers.register),
-        ("POST", f"{one}/providers/{{namespace}}/unregister", None, providers.unregister),
-        ("GET", f"{one}/providers/{{namespace}}/resourceTypes", f"{read}providers/read", providers.types_of),
+        ("GET", root, f"{read}read", _subscription),
+        ("GET", f"{root}/locations", f"{read}locations/read", _locations),
+        ("GET", f"{root}/providers", f"{read}providers/read", providers.list_all),
+        ("GET", f"{root}/providers/{{namespace}}", f"{read}providers/read", providers.show),
+        ("POST", f"{root}/providers/{{namespace}}/register", None, providers.register),
+        ("POST", f"{root}/providers/{{namespace}}/unregister", None, providers.unregister),
+        ("GET", f"{root}/providers/{{namespace}}/resourceTypes", f"{read}providers/read", providers.types_of),
         ("GET", "/providers", None, providers.of_tenant),
-        ("GET", f"{one}/resources", f"{read}resources/read", _resources),
-        ("GET", f"{one}/resourceGroups/{{group}}/resources", f"{read}resourceGroups/resources/read", _resources),
+        ("GET", f"{root}/resources", f"{read}resources/read", _resources),
+        (
+            "GET",
+            f"{root}/resourceGroups/{{group}}/resources",
+            f"{read}resourceGroups/resources/read",
+            _resources,
+        ),
     )
     ctx.types.register_routes(
         *(

@@ -31,10 +31,10 @@ def _holder(ctx: Context, scope: str) -> Resource:
     if type_ is None or not type_.tracked:
         raise not_emulated(f"tags of {rid.type} ({scope})")
     rules.check_group(ctx, rid)
-    found = ctx.resources.get(scope)
-    if found is None:
+    holder = ctx.resources.get(scope)
+    if holder is None:
         raise rules.not_found(rid)
-    return found
+    return holder
 
 
 def _shown(holder: Resource, scope: str) -> Json:
@@ -45,7 +45,7 @@ def _shown(holder: Resource, scope: str) -> Json:
     }  # fmt: skip
 
 
-def _given(body: Json) -> dict[str, str]:
+def _requested_tags(body: Json) -> dict[str, str]:
     """Return the tags of a body. Raises ServiceError 400 for a body without or with invalid tags."""
     tags = rules.value_at(body, "properties.tags")
     if not isinstance(tags, dict):
@@ -68,19 +68,19 @@ async def _get(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
 
 
 async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return _keep(ctx, parameters["scope"], _given(body))
+    return _keep(ctx, parameters["scope"], _requested_tags(body))
 
 
 async def _patch(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """`operation`: Merge adds, Replace replaces, Delete takes away those of the same name and value."""
-    given, before = _given(body), dict(_holder(ctx, parameters["scope"]).tags or {})
+    changes, before = _requested_tags(body), dict(_holder(ctx, parameters["scope"]).tags or {})
     operation = str(body.get("operation"))
     if operation == "Merge":
-        tags = before | given
+        tags = before | changes
     elif operation == "Replace":
-        tags = given
+        tags = changes
     elif operation == "Delete":
-        tags = {name: value for name, value in before.items() if given.get(name) not in {value, ""}}
+        tags = {name: value for name, value in before.items() if changes.get(name) not in {value, ""}}
     else:
         raise ServiceError(
             400, "InvalidTagPatchOperation", f"The operation '{operation}' is not one of Merge, Replace and Delete."

@@ -52,10 +52,10 @@ class RegistryHost:
 
     def _registry(self, host: str) -> Resource:
         name = host.partition(".")[0]
-        found = self._ctx.resources.named(_TYPE, name)
-        if found is None:
+        registry = self._ctx.resources.named(_TYPE, name)
+        if registry is None:
             raise unresolved(404, "NAME_UNKNOWN", "container registry", name, host)
-        return found
+        return registry
 
     def _check_network(self, registry: Resource) -> None:
         if private_link.refused(self._ctx, registry, "registry"):

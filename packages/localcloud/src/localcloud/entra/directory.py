@@ -153,12 +153,12 @@ class Directory:
                 f"'{_utc(time.time())}'.",
             ) from error
         except jwt.InvalidAudienceError as error:
-            given = jwt.decode(token, options={"verify_signature": False}).get("aud")
+            audience = jwt.decode(token, options={"verify_signature": False}).get("aud")
             raise ServiceError(
                 401,
                 "InvalidAuthenticationTokenAudience",
-                f"The access token has been obtained for wrong audience or resource '{given}'. It should exactly match "
-                f"with one of the allowed audiences {', '.join(repr(item) for item in sorted(audiences))}.",
+                f"The access token has been obtained for wrong audience or resource '{audience}'. It should exactly "
+                f"match with one of the allowed audiences {', '.join(repr(item) for item in sorted(audiences))}.",
             ) from error
         except jwt.InvalidTokenError as error:
             raise ServiceError(401, "InvalidAuthenticationToken", "The access token is invalid.") from error

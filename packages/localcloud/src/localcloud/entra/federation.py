@@ -46,10 +46,10 @@ class Federation:
             ) from error
         issuer, subject = str(claims.get("iss", "")), str(claims.get("sub", ""))
         credentials = [
-            one.properties
+            credential.properties
             for identity in self._resources.list(USER_ASSIGNED)
             if identity.properties.get("principalId") == principal.object_id
-            for one in self._resources.children(identity.id, _CREDENTIALS)
+            for credential in self._resources.children(identity.id, _CREDENTIALS)
         ]
         if not credentials:
             raise FederationError(
@@ -57,7 +57,11 @@ class Federation:
                 f"The client '{principal.app_id}'({principal.display_name}) has no configured federated identity "
                 "credentials.",
             )
-        same = [one for one in credentials if one["issuer"] == issuer and one["subject"] == subject]
+        same = [
+            credential
+            for credential in credentials
+            if credential["issuer"] == issuer and credential["subject"] == subject
+        ]
         if not same:
             raise FederationError(
                 700213,
@@ -94,7 +98,7 @@ def _signing_key(assertion: str, issuer: str, roots: Path | None) -> Any:
         configuration = client.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration").raise_for_status().json()
         keys = client.get(configuration["jwks_uri"]).raise_for_status().json()["keys"]
     id_ = jwt.get_unverified_header(assertion).get("kid")
-    found = [key for key in keys if key.get("kid") == id_]
-    if not found:
+    matching = [key for key in keys if key.get("kid") == id_]
+    if not matching:
         raise jwt.InvalidTokenError(f"it is signed with the key {id_!r}, which the issuer does not publish")
-    return jwt.PyJWK(found[0]).key
+    return jwt.PyJWK(matching[0]).key

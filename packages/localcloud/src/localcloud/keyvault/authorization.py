@@ -74,7 +74,7 @@ async def json_body(call: VaultCall) -> Json:
     except ServiceError as error:
         raise ServiceError(400, "BadParameter", error.message) from error
     tags, attributes = body.get("tags"), body.get("attributes")
-    if tags is not None and not (isinstance(tags, dict) and all(isinstance(one, str) for one in tags.values())):
+    if tags is not None and not (isinstance(tags, dict) and all(isinstance(tag, str) for tag in tags.values())):
         raise ServiceError(400, "BadParameter", "Property tags has invalid value: it is an object of texts.")
     if attributes is None:
         return body
@@ -110,10 +110,10 @@ class Guard:
 
         async def answer(request: Request) -> Response:
             try:
-                found = await handler(self._enter(request, action))
+                content = await handler(self._enter(request, action))
             except ServiceError as error:
                 return error_response(error)
-            return JsonResponse(found, 200 if found is not None else 204)
+            return JsonResponse(content, 200 if content is not None else 204)
 
         return answer
 
@@ -172,7 +172,10 @@ class Guard:
                 f"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault.name};location={vault.location}\r\n",
             )
         for policy in vault.properties.get("accessPolicies") or []:
-            granted = {str(one).lower() for one in (policy.get("permissions") or {}).get(action.permission_kind) or []}
+            granted = {
+                str(permission).lower()
+                for permission in (policy.get("permissions") or {}).get(action.permission_kind) or []
+            }
             if policy.get("objectId") == principal.object_id and granted & {action.permission.lower(), "all"}:
                 return
         raise Forbidden(

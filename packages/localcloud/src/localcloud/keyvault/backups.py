@@ -30,7 +30,7 @@ class Backups:
 
     def seal(self, versions: Sequence[Secret]) -> str:
         """Base64 with the URL alphabet, without padding, as the REST API writes bytes."""
-        content = json.dumps([dataclasses.asdict(one) for one in versions])
+        content = json.dumps([dataclasses.asdict(version) for version in versions])
         return self._fernet.encrypt(content.encode()).decode().rstrip("=")
 
     def open(self, value: Any) -> list[Secret]:
@@ -40,4 +40,4 @@ class Backups:
             content = self._fernet.decrypt((text + "=" * (-len(text) % 4)).encode())
         except (InvalidToken, ValueError) as error:
             raise ServiceError(400, "BadParameter", "Backup blob contains invalid or corrupt data.") from error
-        return [Secret(**one) for one in json.loads(content)]
+        return [Secret(**version) for version in json.loads(content)]

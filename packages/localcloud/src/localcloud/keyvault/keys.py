@@ -57,7 +57,9 @@ def checked_request(kind: object, bits: object, operations: object, sku: str) ->
     size = 2048 if bits is None else bits
     if not isinstance(size, int) or size not in SIZES:
         raise bad_parameter(f"Property key_size has invalid value {bits!r}: use 2048, 3072 or 4096.")
-    wanted = tuple(str(one) for one in operations) if isinstance(operations, list) and operations else OPERATIONS
+    wanted = (
+        tuple(str(operation) for operation in operations) if isinstance(operations, list) and operations else OPERATIONS
+    )
     unknown = sorted(set(wanted) - {*OPERATIONS, "import", "export"})
     if unknown:
         raise bad_parameter(f"Property key_ops has invalid value '{unknown[0]}': use {', '.join(OPERATIONS)}.")
@@ -135,42 +137,42 @@ class Keys:
             raise held("Key", name)
 
     async def get(self, call: VaultCall) -> Json:
-        return self._shown(call, self._found(call))
+        return self._shown(call, self._existing(call))
 
     async def update(self, call: VaultCall) -> Json:
         body = await json_body(call)
-        given = body.get("key_ops")
-        operations = tuple(str(one) for one in given) if isinstance(given, list) else None
-        changed = self._store.update(self._found(call), operations, body.get("tags"), body.get("attributes") or {})
+        requested = body.get("key_ops")
+        operations = tuple(str(operation) for operation in requested) if isinstance(requested, list) else None
+        changed = self._store.update(self._existing(call), operations, body.get("tags"), body.get("attributes") or {})
         return self._shown(call, changed)
 
     async def list_all(self, call: VaultCall) -> Json:
-        return paged(call, [self._item(call, one) for one in self._store.current(call.vault.name)])
+        return paged(call, [self._item(call, key) for key in self._store.current(call.vault.name)])
 
     async def versions(self, call: VaultCall) -> Json:
-        found = self._store.versions(call.vault.name, call.name)
-        return paged(call, [self._item(call, one, versioned=True) for one in found])
+        versions = self._store.versions(call.vault.name, call.name)
+        return paged(call, [self._item(call, key, versioned=True) for key in versions])
 
     async def delete(self, call: VaultCall) -> Json:
-        self._found(call)
+        self._existing(call)
         self._store.mark(call.vault.name, call.name, int(time.time()))
         return await self.get_deleted(call)
 
     async def get_deleted(self, call: VaultCall) -> Json:
-        key = self._found(call, deleted=True)
+        key = self._existing(call, deleted=True)
         return self._shown(call, key) | deletion(call, "keys", key.name, key.deleted)
 
     async def list_deleted(self, call: VaultCall) -> Json:
-        found = self._store.current(call.vault.name, deleted=True)
-        return paged(call, [self._item(call, one) | deletion(call, "keys", one.name, one.deleted) for one in found])
+        deleted = self._store.current(call.vault.name, deleted=True)
+        return paged(call, [self._item(call, key) | deletion(call, "keys", key.name, key.deleted) for key in deleted])
 
     async def recover(self, call: VaultCall) -> Json:
-        key = self._found(call, deleted=True)
+        key = self._existing(call, deleted=True)
         self._store.mark(call.vault.name, call.name, None)
         return self._shown(call, key)
 
     async def purge(self, call: VaultCall) -> None:
-        self._found(call, deleted=True)
+        self._existing(call, deleted=True)
         check_purge(call)
         self._store.purge(call.vault.name, call.name)
 
@@ -213,7 +215,7 @@ class Keys:
 
     async def _prepared(self, call: VaultCall, scheme_of: Callable[[str], Any]) -> tuple[Key, Json, Any]:
         """Return the key, if the operation at the path's end may use it, the body and the algorithm."""
-        key = self._found(call)
+        key = self._existing(call)
         asked = call.request.url.path.rstrip("/").rsplit("/", 1)[-1]
         operation = next(name for name in OPERATIONS if name.lower() == asked)
         if not key.attributes.get("enabled", True):
@@ -223,9 +225,9 @@ class Keys:
         body = await json_body(call)
         return key, body, scheme_of(str(body.get("alg")))
 
-    def _found(self, call: VaultCall, *, deleted: bool = False) -> Key:
-        found = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
-        if found is None:
+    def _existing(self, call: VaultCall, *, deleted: bool = False) -> Key:
+        key = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
+        if key is None:
             shown = f"{call.name}/{call.version}" if call.version else call.name
             raise ServiceError(
                 404,
@@ -234,7 +236,7 @@ class Keys:
                 "recently deleted this key you may be able to recover it using the correct recovery command. For help "
                 "resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
             )
-        return found
+        return key
 
     def _kid(self, call: VaultCall, key: Key) -> str:
         return f"{call.base}/keys/{key.name}/{key.version}"

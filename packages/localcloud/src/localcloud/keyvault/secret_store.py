@@ -61,8 +61,8 @@ class SecretStore(Versions[Secret]):
 
     def restore(self, vault: str, versions: Sequence[Secret]) -> None:
         """Put back versions, newest first, with all that they had; their vault becomes `vault`."""
-        for one in reversed(versions):
-            self._add(replace(one, vault=vault.lower()))
+        for version in reversed(versions):
+            self._add(replace(version, vault=vault.lower()))
 
     def _add(self, secret: Secret) -> None:
         self.insert(

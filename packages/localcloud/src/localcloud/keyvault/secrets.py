@@ -77,7 +77,7 @@ class Secrets:
 
     async def backup(self, call: VaultCall) -> Json:
         """All versions of a secret, sealed: only a vault of the same subscription can open it."""
-        self._found(call)
+        self._existing(call)
         return {"value": self._backups.seal(self._store.versions(call.vault.name, call.name))}
 
     async def restore(self, call: VaultCall) -> Json:
@@ -92,7 +92,7 @@ class Secrets:
         return self._shown(call, self._store.versions(call.vault.name, name)[0], value=False)
 
     async def get(self, call: VaultCall) -> Json:
-        secret = self._found(call)
+        secret = self._existing(call)
         if not secret.attributes.get("enabled", True):
             raise ServiceError(403, "Forbidden", "Operation get is not allowed on a disabled secret.")
         return self._shown(call, secret)
@@ -100,19 +100,19 @@ class Secrets:
     async def update(self, call: VaultCall) -> Json:
         body = await json_body(call)
         changed = self._store.update(
-            self._found(call), body.get("contentType"), body.get("tags"), body.get("attributes") or {}
+            self._existing(call), body.get("contentType"), body.get("tags"), body.get("attributes") or {}
         )
         return self._shown(call, changed, value=False)
 
     async def list_all(self, call: VaultCall) -> Json:
-        return paged(call, [self._item(call, one) for one in self._store.current(call.vault.name)])
+        return paged(call, [self._item(call, secret) for secret in self._store.current(call.vault.name)])
 
     async def versions(self, call: VaultCall) -> Json:
-        found = self._store.versions(call.vault.name, call.name)
-        return paged(call, [self._item(call, one, versioned=True) for one in found])
+        versions = self._store.versions(call.vault.name, call.name)
+        return paged(call, [self._item(call, secret, versioned=True) for secret in versions])
 
     async def delete(self, call: VaultCall) -> Json:
-        self._found(call)
+        self._existing(call)
         self._store.mark(call.vault.name, call.name, int(time.time()))
         return self._deleted(call)
 
@@ -120,22 +120,25 @@ class Secrets:
         return self._deleted(call)
 
     async def list_deleted(self, call: VaultCall) -> Json:
-        found = self._store.current(call.vault.name, deleted=True)
-        return paged(call, [self._item(call, one) | deletion(call, "secrets", one.name, one.deleted) for one in found])
+        deleted = self._store.current(call.vault.name, deleted=True)
+        return paged(
+            call,
+            [self._item(call, secret) | deletion(call, "secrets", secret.name, secret.deleted) for secret in deleted],
+        )
 
     async def recover(self, call: VaultCall) -> Json:
-        secret = self._found(call, deleted=True)
+        secret = self._existing(call, deleted=True)
         self._store.mark(call.vault.name, call.name, None)
         return self._shown(call, secret, value=False)
 
     async def purge(self, call: VaultCall) -> None:
-        self._found(call, deleted=True)
+        self._existing(call, deleted=True)
         check_purge(call)
         self._store.purge(call.vault.name, call.name)
 
-    def _found(self, call: VaultCall, *, deleted: bool = False) -> Secret:
-        found = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
-        if found is None:
+    def _existing(self, call: VaultCall, *, deleted: bool = False) -> Secret:
+        secret = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
+        if secret is None:
             shown = f"{call.name}/{call.version}" if call.version else call.name
             raise ServiceError(
                 404,
@@ -144,7 +147,7 @@ class Secrets:
                 "you recently deleted this secret you may be able to recover it using the correct recovery command. "
                 "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
             )
-        return found
+        return secret
 
     def _item(self, call: VaultCall, secret: Secret, *, versioned: bool = False) -> Json:
         item: Json = {
@@ -161,5 +164,5 @@ class Secrets:
         return {"value": secret.value} | item if value else item
 
     def _deleted(self, call: VaultCall) -> Json:
-        secret = self._found(call, deleted=True)
+        secret = self._existing(call, deleted=True)
         return self._shown(call, secret, value=False) | deletion(call, "secrets", secret.name, secret.deleted)

@@ -46,22 +46,24 @@ class Versions(Generic[V]):
             tuple(columns.values()),
         )
 
-    def change(self, one: V, columns: Json) -> V:
+    def change(self, current: V, columns: Json) -> V:
         """Set columns of a version; the version as it is then."""
         setting = ", ".join(f"{name} = ?" for name in columns)
         self._database.execute(
             f"UPDATE {self._table} SET {setting} WHERE vault = ? AND name = ? AND version = ?",  # noqa: S608
-            (*columns.values(), one.vault, one.name, one.version),
+            (*columns.values(), current.vault, current.name, current.version),
         )
-        changed = self.get(one.vault, one.name, one.version)
+        changed = self.get(current.vault, current.name, current.version)
         if changed is None:
-            raise RuntimeError(f"{self._kind} {one.name} vanished while it was updated")
+            raise RuntimeError(f"{self._kind} {current.name} vanished while it was updated")
         return changed
 
     def get(self, vault: str, name: str, version: str = "", *, deleted: bool = False) -> V | None:
         """Return a version, the newest when empty."""
-        found = [one for one in self.versions(vault, name, deleted=deleted) if version in ("", one.version)]
-        return found[0] if found else None
+        matching = [
+            candidate for candidate in self.versions(vault, name, deleted=deleted) if version in ("", candidate.version)
+        ]
+        return matching[0] if matching else None
 
     def versions(self, vault: str, name: str, *, deleted: bool = False) -> list[V]:
         """Newest first."""
@@ -100,15 +102,15 @@ class Versions(Generic[V]):
             self._database.execute(f"{forget} AND name = ? AND deleted IS NOT NULL", (vault.lower(), name))
 
 
-def new_attributes(given: Json) -> Json:
+def new_attributes(requested: Json) -> Json:
     """Of a version that is made now: enabled unless `given` says otherwise."""
     now = int(time.time())
-    return {"enabled": True, **_set(given), "created": now, "updated": now}
+    return {"enabled": True, **_set(requested), "created": now, "updated": now}
 
 
-def changed_attributes(before: Json, given: Json) -> Json:
-    return before | _set(given) | {"updated": int(time.time())}
+def changed_attributes(before: Json, requested: Json) -> Json:
+    return before | _set(requested) | {"updated": int(time.time())}
 
 
-def _set(given: Json) -> Json:
-    return {name: value for name, value in given.items() if value is not None}
+def _set(requested: Json) -> Json:
+    return {name: value for name, value in requested.items() if value is not None}

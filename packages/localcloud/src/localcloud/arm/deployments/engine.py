@@ -30,7 +30,7 @@ class Run:
         self._template = template
         self._call = call
         self._keep = keep
-        self._found: dict[tuple[str, ...], Any] = {}
+        self._resolved: dict[tuple[str, ...], Any] = {}
         self._done: set[str] = set()
         self._under_way: list[str] = []
         self._operations: list[Json] = []
@@ -39,7 +39,7 @@ class Run:
         """Deploy all and return the outputs. Raises ServiceError DeploymentFailed at the first resource that fails."""
         for planned in self._template.resources:
             await self._deploy(planned)
-        outputs: Json = await self._with_found(lambda: self._template.outputs(self._found))
+        outputs: Json = await self._evaluated(lambda: self._template.outputs(self._resolved))
         return outputs
 
     async def _deploy(self, planned: Planned) -> None:
@@ -53,7 +53,7 @@ class Run:
             for other in self._template.resources:
                 if other.is_called(reference):
                     await self._deploy(other)
-        body = await self._with_found(lambda: planned.body(self._found))
+        body = await self._evaluated(lambda: planned.body(self._resolved))
         await self._put(planned, body)
         self._under_way.pop()
         self._done.add(planned.id.lower())
@@ -86,16 +86,16 @@ class Run:
                 operation.error_status or 500, error["code"], error["message"], details=error.get("details") or ()
             )
 
-    async def _with_found(self, evaluate: Callable[[], Any]) -> Any:
+    async def _evaluated(self, evaluate: Callable[[], Any]) -> Any:
         """Return the result of `evaluate`, reading the resources that it refers to first."""
         while True:
             try:
                 return evaluate()
             except NeededError as needed:
-                self._found[needed.key] = await self._look_up(*needed.key)
+                self._resolved[needed.key] = await self._look_up(*needed.key)
 
     async def _look_up(self, kind: str, target: str, *more: str) -> Any:
-        named = [one for one in self._template.resources if one.is_called(target)]
+        named = [candidate for candidate in self._template.resources if candidate.is_called(target)]
         for planned in named:
             await self._deploy(planned)
         rid = ids.parse(named[0].id if named else self._template.existing.get(target.lower(), target))

@@ -63,9 +63,9 @@ def parse(text: str) -> Node:
 def evaluate(value: Any, scope: Scope) -> Any:
     """Return a JSON value with every expression in it replaced, keys included."""
     if isinstance(value, dict):
-        return {str(evaluate(key, scope)): evaluate(one, scope) for key, one in value.items()}
+        return {str(evaluate(key, scope)): evaluate(item, scope) for key, item in value.items()}
     if isinstance(value, list):
-        return [evaluate(one, scope) for one in value]
+        return [evaluate(item, scope) for item in value]
     if isinstance(value, str):
         if is_expression(value):
             return _evaluated(parse(value), scope, value)
@@ -77,7 +77,7 @@ def _evaluated(node: Node, scope: Scope, text: str) -> Any:
     if isinstance(node, Value):
         return node.value
     if isinstance(node, Invocation):
-        return scope.invoke(node.name, node.arguments, lambda one: _evaluated(one, scope, text))
+        return scope.invoke(node.name, node.arguments, lambda argument: _evaluated(argument, scope, text))
     owner, key = _evaluated(node.owner, scope, text), _evaluated(node.key, scope, text)
     if isinstance(owner, dict) and isinstance(key, str):
         for name, value in owner.items():
@@ -106,14 +106,14 @@ class _Parser:
         return node
 
     def _split(self, inner: str) -> list[tuple[str, str]]:
-        found, place = [], 0
+        tokens, place = [], 0
         while place < len(inner) and inner[place:].strip():
             match = _TOKEN.match(inner, place)
             if match is None or match.lastgroup is None:
                 raise self._wrong()
-            found.append((match.lastgroup, match[match.lastgroup]))
+            tokens.append((match.lastgroup, match[match.lastgroup]))
             place = match.end()
-        return found
+        return tokens
 
     def _wrong(self) -> ServiceError:
         return invalid(f"Unable to parse language expression '{self._text}'")
@@ -144,13 +144,13 @@ class _Parser:
         return self._members(node)
 
     def _arguments(self) -> tuple[Node, ...]:
-        found: list[Node] = []
+        arguments: list[Node] = []
         if self._take(")"):
             return ()
         while True:
-            found.append(self._node())
+            arguments.append(self._node())
             if self._take(")"):
-                return tuple(found)
+                return tuple(arguments)
             if not self._take(","):
                 raise self._wrong()
 

@@ -26,27 +26,27 @@ def _text(value: Any) -> str:
 
 
 def _concat(*parts: Any) -> Any:
-    if parts and all(isinstance(one, list) for one in parts):
+    if parts and all(isinstance(value, list) for value in parts):
         return [item for part in parts for item in part]
-    return "".join(_text(one) for one in parts)
+    return "".join(_text(value) for value in parts)
 
 
 def _format(pattern: str, *values: Any) -> str:
-    return re.sub(r"\{(\d+)(?::[^}]*)?\}", lambda found: _text(values[int(found[1])]), pattern)
+    return re.sub(r"\{(\d+)(?::[^}]*)?\}", lambda placeholder: _text(values[int(placeholder[1])]), pattern)
 
 
 def unique_string(*parts: Any) -> str:
     """13 letters and digits that follow from the arguments, as on Azure; they are others than Azure's."""
-    digest = hashlib.sha256("-".join(_text(one) for one in parts).encode()).digest()
+    digest = hashlib.sha256("-".join(_text(part) for part in parts).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:13]
 
 
 def _guid(*parts: Any) -> str:
-    return str(uuid.uuid5(_GUID_NAMESPACE, "-".join(_text(one) for one in parts)))
+    return str(uuid.uuid5(_GUID_NAMESPACE, "-".join(_text(part) for part in parts)))
 
 
-def _equals(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other
+def _equals(first: Any, other: Any) -> bool:
+    return type(first) is type(other) and first == other
 
 
 def _empty(value: Any) -> bool:
@@ -60,15 +60,15 @@ def _contains(container: Any, item: Any) -> bool:
 
 
 def _union(*parts: Any) -> Any:
-    if all(isinstance(one, dict) for one in parts):
+    if all(isinstance(value, dict) for value in parts):
         merged: dict[str, Any] = {}
         for part in parts:
             merged |= part
         return merged
-    found: list[Any] = []
+    items: list[Any] = []
     for part in parts:
-        found += [item for item in part if item not in found]
-    return found
+        items += [item for item in part if item not in items]
+    return items
 
 
 def _bool(value: Any) -> bool:
@@ -93,7 +93,7 @@ def _last(value: Any) -> Any:
 
 def _split(text: str, separators: str | list[str]) -> list[str]:
     wanted = [separators] if isinstance(separators, str) else separators
-    return re.split("|".join(re.escape(one) for one in wanted), text)
+    return re.split("|".join(re.escape(delimiter) for delimiter in wanted), text)
 
 
 PURE: Mapping[str, Callable[..., Any]] = {

@@ -51,12 +51,12 @@ class NeededError(Exception):
 
 @dataclass(frozen=True)
 class TemplateScope:
-    """`found` holds what reference() and list…() gave, by key; what is not in it raises NeededError."""
+    """`resolved` holds what reference() and list…() gave, by key; what is not in it raises NeededError."""
 
     place: Place
     parameters: Mapping[str, Any]
     variables: Mapping[str, Any] = field(default_factory=dict)
-    found: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
+    resolved: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
     runs: bool = False
     """Whether resources are being deployed, so that they can be referred to."""
     defaults: bool = False
@@ -70,12 +70,12 @@ class TemplateScope:
         if name == "if":
             return evaluate(arguments[1] if evaluate(arguments[0]) else arguments[2])
         if name == "and":
-            return all(evaluate(one) for one in arguments)
+            return all(evaluate(argument) for argument in arguments)
         if name == "or":
-            return any(evaluate(one) for one in arguments)
+            return any(evaluate(argument) for argument in arguments)
         if name == "coalesce":
-            return next((value for one in arguments if (value := evaluate(one)) is not None), None)
-        values = [evaluate(one) for one in arguments]
+            return next((value for argument in arguments if (value := evaluate(argument)) is not None), None)
+        values = [evaluate(argument) for argument in arguments]
         try:
             if name in _OWN:
                 return getattr(self, f"_{name}")(*values)
@@ -145,9 +145,9 @@ class TemplateScope:
     def _fetched(self, *key: str) -> Any:
         if not self.runs:
             raise invalid(f"The template function '{key[0]}' is not expected at this location")
-        if key not in self.found:
+        if key not in self.resolved:
             raise NeededError(key)
-        return self.found[key]
+        return self.resolved[key]
 
     def _copyindex(self, *values: Any) -> int:
         name = str(values[0]).lower() if values and isinstance(values[0], str) else ""

@@ -40,10 +40,10 @@ class Planned:
     loop: str | None = None
     waits_for: list[str] = field(default_factory=list)
 
-    def body(self, found: Mapping[tuple[str, ...], Any]) -> Json:
+    def body(self, resolved: Mapping[tuple[str, ...], Any]) -> Json:
         """Return the evaluated body. Raises NeededError for a resource that has to be read first."""
         own = TemplateScope(
-            self.scope.place, self.scope.parameters, self.scope.variables, found, runs=True, loops=self.scope.loops
+            self.scope.place, self.scope.parameters, self.scope.variables, resolved, runs=True, loops=self.scope.loops
         )
         raw = {key: value for key, value in self.raw.items() if key not in _OF_THE_TEMPLATE}
         if self.type.lower() == DEPLOYMENT.lower():
@@ -73,7 +73,7 @@ def _nested(raw: Json, scope: TemplateScope) -> Json:
 class Template:
     """Raises ServiceError 400 InvalidTemplate for one that cannot be deployed."""
 
-    def __init__(self, raw: Json, given: Json, place: Place) -> None:
+    def __init__(self, raw: Json, arguments: Json, place: Place) -> None:
         self._raw = raw
         self._place = place
         for name in ("$schema", "contentVersion"):
@@ -81,8 +81,10 @@ class Template:
                 raise invalid(f"Required property '{name}' not found in JSON")
         self.existing: dict[str, str] = {}
         """Ids of resources that the template names and does not deploy, by symbolic name in lower case."""
-        self.definitions = {name: self._resolved(one) for name, one in (raw.get("parameters") or {}).items()}
-        self.parameters = self._parameters(given)
+        self.definitions = {
+            name: self._resolved(definition) for name, definition in (raw.get("parameters") or {}).items()
+        }
+        self.parameters = self._parameters(arguments)
         self.scope = TemplateScope(place, self.parameters, raw.get("variables") or {})
         if "copy" in self.scope.variables:
             raise not_emulated("template variables with copy")
@@ -91,37 +93,37 @@ class Template:
     def shown_parameters(self) -> Json:
         """As GET shows them: secure ones without their values."""
         return {
-            name: {"type": _NAMES[str(one["type"]).lower()]}
-            | ({} if str(one["type"]).lower().startswith("secure") else {"value": self.parameters[name]})
-            for name, one in self.definitions.items()
+            name: {"type": _NAMES[str(definition["type"]).lower()]}
+            | ({} if str(definition["type"]).lower().startswith("secure") else {"value": self.parameters[name]})
+            for name, definition in self.definitions.items()
         }
 
-    def outputs(self, found: Mapping[tuple[str, ...], Any]) -> Json:
-        scope = TemplateScope(self._place, self.parameters, self.scope.variables, found, runs=True)
+    def outputs(self, resolved: Mapping[tuple[str, ...], Any]) -> Json:
+        scope = TemplateScope(self._place, self.parameters, self.scope.variables, resolved, runs=True)
         shown: Json = {}
-        for name, one in (self._raw.get("outputs") or {}).items():
-            if "copy" in one:
+        for name, output in (self._raw.get("outputs") or {}).items():
+            if "copy" in output:
                 raise not_emulated("template outputs with copy")
-            if not expressions.evaluate(one.get("condition", True), scope):
+            if not expressions.evaluate(output.get("condition", True), scope):
                 continue
-            kind = _NAMES.get(str(self._resolved(one).get("type")).lower(), "String")
-            value = expressions.evaluate(one.get("value"), scope)
+            kind = _NAMES.get(str(self._resolved(output).get("type")).lower(), "String")
+            value = expressions.evaluate(output.get("value"), scope)
             shown[name] = {"type": kind} | ({} if kind.startswith("Secure") else {"value": value})
         return shown
 
     def _resolved(self, definition: Json) -> Json:
         """With the type of the template's own definitions that it refers to."""
-        found = dict(definition)
-        while "$ref" in found:
-            name = str(found.pop("$ref")).rsplit("/", 1)[-1]
+        resolved = dict(definition)
+        while "$ref" in resolved:
+            name = str(resolved.pop("$ref")).rsplit("/", 1)[-1]
             referred = (self._raw.get("definitions") or {}).get(name)
             if not isinstance(referred, dict):
                 raise invalid(f"The type definition '{name}' is not found")
-            found = {**referred, **found}
-        return found
+            resolved = {**referred, **resolved}
+        return resolved
 
-    def _parameters(self, given: Json) -> Json:
-        unknown = [name for name in given if name.lower() not in {one.lower() for one in self.definitions}]
+    def _parameters(self, arguments: Json) -> Json:
+        unknown = [name for name in arguments if name.lower() not in {known.lower() for known in self.definitions}]
         if unknown:
             raise invalid(
                 f"The template parameters '{', '.join(unknown)}' in the parameters file are not valid; they are not "
@@ -129,8 +131,8 @@ class Template:
                 f"supported parameters for this template are '{', '.join(self.definitions)}'. Please see "
                 "https://aka.ms/arm-pass-parameter-values for usage details."
             )
-        values = {name.lower(): entry for name, entry in given.items()}
-        found: Json = {}
+        values = {name.lower(): entry for name, entry in arguments.items()}
+        parameters: Json = {}
         for name, definition in self.definitions.items():
             entry = values.get(name.lower())
             if isinstance(entry, dict) and "reference" in entry:
@@ -138,7 +140,7 @@ class Template:
             if isinstance(entry, dict) and entry.get("value") is not None:
                 value = entry["value"]
             elif "defaultValue" in definition:
-                defaults = TemplateScope(self._place, found, self._raw.get("variables") or {}, defaults=True)
+                defaults = TemplateScope(self._place, parameters, self._raw.get("variables") or {}, defaults=True)
                 value = expressions.evaluate(definition["defaultValue"], defaults)
             elif definition.get("nullable"):
                 value = None
@@ -149,13 +151,15 @@ class Template:
                 )
             if value is not None:
                 _check(name, definition, value)
-            found[name] = value
-        return found
+            parameters[name] = value
+        return parameters
 
     def _resources(self) -> list[Planned]:
         raw = self._raw.get("resources") or []
-        entries = raw.items() if isinstance(raw, dict) else ((None, one) for one in raw)
-        return [planned for symbol, one in entries for planned in self._planned(one, symbol, self.scope, None)]
+        entries = raw.items() if isinstance(raw, dict) else ((None, resource) for resource in raw)
+        return [
+            planned for symbol, resource in entries for planned in self._planned(resource, symbol, self.scope, None)
+        ]
 
     def _planned(self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None) -> list[Planned]:
         if raw.get("existing"):
@@ -166,10 +170,10 @@ class Template:
         if copy is None:
             return self._one(raw, symbol, scope, parent)
         count, loop = expressions.evaluate(copy.get("count"), scope), str(expressions.evaluate(copy["name"], scope))
-        found = []
+        planned = []
         for index in range(int(count)):
-            found += self._one(raw, symbol, scope.looping(loop, index), parent, loop)
-        return found
+            planned += self._one(raw, symbol, scope.looping(loop, index), parent, loop)
+        return planned
 
     def _one(
         self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None, loop: str | None = None
@@ -187,11 +191,11 @@ class Template:
             raise invalid(f"The resource '{name}' of type '{type_}' needs a type, a name and an apiVersion")
         planned = Planned(
             self._id(raw, type_, name, scope), type_, name, version, raw, scope, symbol, loop,
-            [str(one) for one in expressions.evaluate(raw.get("dependsOn") or [], scope)],
+            [str(item) for item in expressions.evaluate(raw.get("dependsOn") or [], scope)],
         )  # fmt: skip
         if parent is not None:
             planned.waits_for.append(parent.id)
-        children = [one for child in raw.get("resources") or [] for one in self._planned(child, None, scope, planned)]
+        children = [item for child in raw.get("resources") or [] for item in self._planned(child, None, scope, planned)]
         return [planned, *children]
 
     def _id(self, raw: Json, type_: str, name: str, scope: TemplateScope) -> str:

@@ -77,7 +77,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         "duration": "PT0S",
         "correlationId": str(uuid.uuid4()),
         "providers": [
-            {"namespace": name, "resourceTypes": [{"resourceType": one} for one in sorted(types)]}
+            {"namespace": name, "resourceTypes": [{"resourceType": type_name} for type_name in sorted(types)]}
             for name, types in namespaces.items()
         ],
         "dependencies": [],
@@ -87,8 +87,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     began = datetime.now(UTC)
-    given = {"mode": "Incremental", "template": resource.private["template"]}
-    template = _template(ctx, resource.id, given | {"parameters": resource.private["parameters"]})
+    properties = {"mode": "Incremental", "template": resource.private["template"]}
+    template = _template(ctx, resource.id, properties | {"parameters": resource.private["parameters"]})
     resource.properties["provisioningState"] = "Running"
 
     def keep(operations: list[Json]) -> None:
@@ -106,7 +106,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
         raise
     finally:
         resource.private["parameters"] = {}  # secure ones among them are kept no longer than they are needed
-    resource.properties["outputResources"] = [{"id": one.id} for one in template.resources]
+    resource.properties["outputResources"] = [{"id": planned.id} for planned in template.resources]
 
 
 def _register_namespaces(ctx: Context, template: Template, call: Call) -> None:
@@ -132,25 +132,28 @@ async def _export(ctx: Context, resource: Resource, body: Json, call: Call) -> J
     return {"template": resource.private["template"]}
 
 
-def _of(ctx: Context, parameters: Mapping[str, str]) -> Resource:
-    found = ctx.resources.get(f"{parameters['scope']}/providers/{DEPLOYMENT}/{parameters['name']}")
-    if found is None:
+def _deployment(ctx: Context, parameters: Mapping[str, str]) -> Resource:
+    deployment = ctx.resources.get(f"{parameters['scope']}/providers/{DEPLOYMENT}/{parameters['name']}")
+    if deployment is None:
         raise ServiceError(404, "DeploymentNotFound", f"Deployment '{parameters['name']}' could not be found.")
-    return found
+    return deployment
 
 
 async def _operations(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    deployment = _of(ctx, parameters)
+    deployment = _deployment(ctx, parameters)
     url = f"{deployment.id}/operations"
-    shown = [{"id": f"{url}/{one['operationId']}", **one} for one in deployment.private.get("operations", [])]
+    shown = [
+        {"id": f"{url}/{operation['operationId']}", **operation}
+        for operation in deployment.private.get("operations", [])
+    ]
     return page(shown, call.query, f"{call.base_url}{url}")
 
 
 async def _operation(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    deployment = _of(ctx, parameters)
-    for one in deployment.private.get("operations", []):
-        if one["operationId"] == parameters["operation"]:
-            return {"id": f"{deployment.id}/operations/{one['operationId']}", **one}
+    deployment = _deployment(ctx, parameters)
+    for operation in deployment.private.get("operations", []):
+        if operation["operationId"] == parameters["operation"]:
+            return {"id": f"{deployment.id}/operations/{operation['operationId']}", **operation}
     raise ServiceError(
         404, "DeploymentOperationNotFound", f"The operation '{parameters['operation']}' could not be found."
     )
@@ -164,7 +167,7 @@ async def _validate(ctx: Context, parameters: Mapping[str, str], body: Json, cal
         "properties": {
             "mode": "Incremental", "provisioningState": "Succeeded", "timestamp": now(), "duration": "PT0S",
             "parameters": template.shown_parameters(), "correlationId": str(uuid.uuid4()),
-            "validatedResources": [{"id": one.id} for one in template.resources],
+            "validatedResources": [{"id": planned.id} for planned in template.resources],
         },
     }  # fmt: skip
 

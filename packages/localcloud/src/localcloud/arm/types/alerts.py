@@ -42,7 +42,7 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
     names: list[str] = []
     for kind in _RECEIVERS:
         properties.setdefault(kind, [])
-        names += [str(one.get("name") or "") for one in properties[kind]]
+        names += [str(entry.get("name") or "") for entry in properties[kind]]
     if "" in names or len(set(names)) != len(names):
         raise _bad(f"The receivers of action group '{resource.name}' must have names that differ: {names}.")
     for receiver in properties["emailReceivers"]:
@@ -56,8 +56,8 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
 
 def _check_groups(ctx: Context, resource: Resource, ids: Iterable[object]) -> None:
     for id_ in ids:
-        found = ctx.resources.get(str(id_))
-        if found is None or found.type != ACTION_GROUP:
+        group = ctx.resources.get(str(id_))
+        if group is None or group.type != ACTION_GROUP:
             raise _bad(f"The action group '{id_}' of alert rule '{resource.name}' was not found.")
 
 
@@ -101,7 +101,7 @@ def _complete_metric(ctx: Context, resource: Resource, existing: Resource | None
         raise _bad(f"The criteria of metric alert '{resource.name}' need an odata.type and at least one of allOf.")
     for test in tests:
         _check_test(resource, test, ("name", "metricName", "timeAggregation"))
-    _check_groups(ctx, resource, (one.get("actionGroupId") for one in properties.get("actions") or []))
+    _check_groups(ctx, resource, (action.get("actionGroupId") for action in properties.get("actions") or []))
     properties.setdefault("autoMitigate", True)
     properties.setdefault("actions", [])
 
@@ -161,13 +161,13 @@ def _complete_query(ctx: Context, resource: Resource, existing: Resource | None)
 
 def _complete_activity(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     properties = resource.properties
-    fields = [str(one.get("field")) for one in properties["condition"].get("allOf") or [] if one.get("field")]
+    fields = [str(entry.get("field")) for entry in properties["condition"].get("allOf") or [] if entry.get("field")]
     if "category" not in fields:
         raise _bad(f"The condition of activity log alert '{resource.name}' must have one on the field 'category'.")
     if not properties["scopes"]:
         raise _bad(f"Activity log alert '{resource.name}' has no scopes.")
     groups = (properties.get("actions") or {}).get("actionGroups") or []
-    _check_groups(ctx, resource, (one.get("actionGroupId") for one in groups))
+    _check_groups(ctx, resource, (entry.get("actionGroupId") for entry in groups))
     properties.setdefault("enabled", True)
     resource.system_data = None
 

@@ -28,10 +28,10 @@ def _bad(message: str) -> ServiceError:
 
 def _date(text: object, name: str) -> datetime:
     try:
-        found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        date = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError as error:
         raise _bad(f"The {name} '{text}' is not a date: give one such as 2026-01-01T00:00:00Z.") from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def _check_period(properties: Json, existing: Resource | None) -> None:
@@ -95,8 +95,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         raise _bad(f"Budget '{resource.name}' has {len(notifications)} notifications; 5 are allowed.")
     for name, notification in notifications.items():
         _check_notification(ctx, name, notification)
-    given = resource.extra.pop("eTag", None)
-    if existing is not None and given is not None and given != etag(existing):
+    requested_etag = resource.extra.pop("eTag", None)
+    if existing is not None and requested_etag is not None and requested_etag != etag(existing):
         raise ServiceError(409, "409", "The eTag is not that of the latest budget: get it and try again.")
     properties["currentSpend"] = {"amount": 0.0, "unit": "EUR"}
     resource.system_data = None

@@ -20,7 +20,9 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
     endpoint = ctx.resources.get(resource.id.rsplit("/", 2)[0])
     if not configs or endpoint is None:
         raise bad_request("InvalidRequestFormat", f"The zone group {resource.id} has no privateDnsZoneConfigs.")
-    others = [one for one in ctx.resources.children(endpoint.id, ZONE_GROUP) if one.id.lower() != resource.id.lower()]
+    others = [
+        other for other in ctx.resources.children(endpoint.id, ZONE_GROUP) if other.id.lower() != resource.id.lower()
+    ]
     if others:
         raise bad_request(
             "PrivateDnsZoneGroupLimitExceeded",
@@ -28,8 +30,8 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
         )
     result = []
     for config in configs:
-        given = config.get("properties") or {}
-        zone = reference(ctx, resource, {"id": given.get("privateDnsZoneId")}, ZONE)
+        settings = config.get("properties") or {}
+        zone = reference(ctx, resource, {"id": settings.get("privateDnsZoneId")}, ZONE)
         if not config.get("name") or zone is None:
             raise bad_request(
                 "InvalidRequestFormat",

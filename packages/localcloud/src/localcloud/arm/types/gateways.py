@@ -67,12 +67,12 @@ def _users(ctx: Context, resource: Resource) -> list[str]:
     """Subnets of a gateway or table; the NAT gateway of an address."""
     if resource.type == PUBLIC_IP:
         return [
-            one.id
-            for one in ctx.resources.list(NAT_GATEWAY)
-            if any(refers_to(address, resource.id) for address in one.properties.get("publicIpAddresses") or [])
+            user.id
+            for user in ctx.resources.list(NAT_GATEWAY)
+            if any(refers_to(address, resource.id) for address in user.properties.get("publicIpAddresses") or [])
         ]
     key = "natGateway" if resource.type == NAT_GATEWAY else "routeTable"
-    return [one.id for one in ctx.resources.list(_SUBNET) if refers_to(one.properties.get(key), resource.id)]
+    return [user.id for user in ctx.resources.list(_SUBNET) if refers_to(user.properties.get(key), resource.id)]
 
 
 def _check_unused(ctx: Context, resource: Resource) -> None:

@@ -120,7 +120,7 @@ def _complete_setting(ctx: Context, resource: Resource, existing: Resource | Non
     properties.setdefault("metrics", [])
     resource.system_data = None
     others = ctx.resources.children(resource.id.rsplit("/providers/", 1)[0], SETTING)
-    others = [one for one in others if one.id.lower() != resource.id.lower()]
+    others = [setting for setting in others if setting.id.lower() != resource.id.lower()]
     if existing is None and len(others) >= _MOST_SETTINGS:
         raise ServiceError(
             400,
@@ -152,7 +152,7 @@ def _check_sinks(properties: Json, other: Resource, targets: tuple[str, ...]) ->
 def _categories(properties: Json) -> set[str]:
     """Return the enabled categories and category groups."""
     entries = [*(properties.get("logs") or []), *(properties.get("metrics") or [])]
-    return {str(one.get("category") or one.get("categoryGroup")) for one in entries if one.get("enabled")}
+    return {str(entry.get("category") or entry.get("categoryGroup")) for entry in entries if entry.get("enabled")}
 
 
 def register(ctx: Context) -> None:

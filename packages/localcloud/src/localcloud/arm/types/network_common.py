@@ -35,7 +35,7 @@ def bad_request(code: str, message: str) -> ServiceError:
 
 def since(version: str) -> tuple[str, ...]:
     """Return the versions from one on."""
-    return tuple(one for one in VERSIONS if one >= version)
+    return tuple(known for known in VERSIONS if known >= version)
 
 
 def etag(resource: Resource) -> str:
@@ -63,14 +63,14 @@ def reference(ctx: Context, owner: Resource, value: object, type_: str) -> Resou
     id_ = value.get("id") if isinstance(value, dict) else None
     if not id_:
         return None
-    found = ctx.resources.get(str(id_))
-    if found is None or found.type.lower() != type_.lower():
+    resource = ctx.resources.get(str(id_))
+    if resource is None or resource.type.lower() != type_.lower():
         raise bad_request(
             "InvalidResourceReference",
             f"Resource {id_} referenced by resource {owner.id} was not found. Please make sure that the referenced "
             "resource exists, and that both resources are in the same region.",
         )
-    return found
+    return resource
 
 
 def refers_to(value: object, id_: str) -> bool:

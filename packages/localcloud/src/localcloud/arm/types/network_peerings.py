@@ -87,9 +87,9 @@ def _check_overlap(ctx: Context, resource: Resource, own: Resource, remote: Reso
 
 
 def _peered_with(ctx: Context, network: Resource) -> list[Resource]:
-    ids = [one.properties["remoteVirtualNetwork"]["id"] for one in ctx.resources.children(network.id, PEERING)]
-    found = [ctx.resources.get(id_) for id_ in ids]
-    return [one for one in found if one is not None]
+    ids = [peer.properties["remoteVirtualNetwork"]["id"] for peer in ctx.resources.children(network.id, PEERING)]
+    networks = [ctx.resources.get(id_) for id_ in ids]
+    return [peer for peer in networks if peer is not None]
 
 
 def _reverse(ctx: Context, peering: Resource) -> Resource | None:
@@ -97,7 +97,14 @@ def _reverse(ctx: Context, peering: Resource) -> Resource | None:
     own = network_of(ctx, peering.id)
     remote = peering.properties["remoteVirtualNetwork"]["id"]
     candidates = [] if own is None else ctx.resources.children(remote, PEERING)
-    return next((one for one in candidates if own and refers_to(one.properties["remoteVirtualNetwork"], own.id)), None)
+    return next(
+        (
+            candidate
+            for candidate in candidates
+            if own and refers_to(candidate.properties["remoteVirtualNetwork"], own.id)
+        ),
+        None,
+    )
 
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:

@@ -97,7 +97,7 @@ async def _all_records(ctx: Context, parameters: Mapping[str, str], body: Json, 
     zone = f"{scope}/providers/{ZONE}/{parameters['zone']}"
     if ctx.resources.get(zone) is None:
         raise ServiceError(404, "ResourceNotFound", f"The private DNS zone '{parameters['zone']}' was not found.")
-    records = [one.to_json() | {"etag": etag(one)} for one in ctx.resources.children(zone, ADDRESS_RECORD)]
+    records = [record.to_json() | {"etag": etag(record)} for record in ctx.resources.children(zone, ADDRESS_RECORD)]
     return page(records, call.query, f"{call.base_url}{zone}/ALL")
 
 

@@ -47,13 +47,13 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
             f"Private endpoint {resource.id} cannot be created in subnet {subnet.id}, because the subnet is delegated "
             f"to {services_of(subnet)[0]}.",
         )
-    given = [(name, one) for name in _LISTS for one in properties.get(name) or []]
-    if len(given) != 1:
+    connections = [(name, entry) for name in _LISTS for entry in properties.get(name) or []]
+    if len(connections) != 1:
         raise bad_request(
             "InvalidRequestFormat",
-            f"Private endpoint {resource.name} has {len(given)} private link service connections: give one.",
+            f"Private endpoint {resource.name} has {len(connections)} private link service connections: give one.",
         )
-    kind, connection = given[0]
+    kind, connection = connections[0]
     checked = _connection(ctx, resource, kind, connection)
     if existing is not None:
         before = _own_connection(existing)["properties"]
@@ -80,10 +80,10 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     resource.system_data = None
 
 
-def _connection(ctx: Context, endpoint: Resource, kind: str, given: Json) -> Json:
-    properties = dict(given.get("properties") or {})
-    id_ = f"{endpoint.id}/{kind}/{given.get('name')}"
-    if not given.get("name"):
+def _connection(ctx: Context, endpoint: Resource, kind: str, requested: Json) -> Json:
+    properties = dict(requested.get("properties") or {})
+    id_ = f"{endpoint.id}/{kind}/{requested.get('name')}"
+    if not requested.get("name"):
         raise bad_request("InvalidRequestFormat", "Cannot parse the request: a connection has no name.")
     target = ctx.resources.get(str(properties.get("privateLinkServiceId") or ""))
     if target is None or target.type.lower() not in SUB_RESOURCES:
@@ -93,7 +93,7 @@ def _connection(ctx: Context, endpoint: Resource, kind: str, given: Json) -> Jso
             "private link.",
         )
     groups = properties.get("groupIds") or []
-    allowed = [one.group for one in SUB_RESOURCES[target.type.lower()]]
+    allowed = [sub_resource.group for sub_resource in SUB_RESOURCES[target.type.lower()]]
     if not groups:
         raise bad_request(
             "MissingParameterOnPrivateLinkServiceConnection",
@@ -110,7 +110,7 @@ def _connection(ctx: Context, endpoint: Resource, kind: str, given: Json) -> Jso
             f"{', '.join(allowed)}.",
         )
     return {
-        "name": given["name"],
+        "name": requested["name"],
         "id": id_,
         "properties": {
             "provisioningState": "Succeeded",
@@ -127,7 +127,7 @@ def _target(ctx: Context, endpoint: Resource) -> Resource | None:
 
 
 def _own_connection(endpoint: Resource) -> Json:
-    connection: Json = next(one for name in _LISTS for one in endpoint.properties.get(name) or [])
+    connection: Json = next(entry for name in _LISTS for entry in endpoint.properties.get(name) or [])
     return connection
 
 
@@ -176,10 +176,10 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
 def _interface(ctx: Context, endpoint: Resource, subnet: Resource) -> Resource:
     id_ = endpoint.properties["networkInterfaces"][0]["id"]
     taken = {
-        one["properties"]["privateIPAddress"]
+        configuration["properties"]["privateIPAddress"]
         for nic in ctx.resources.list(NETWORK_INTERFACE)
-        for one in nic.properties["ipConfigurations"]
-        if one["properties"]["subnet"]["id"].lower() == subnet.id.lower()
+        for configuration in nic.properties["ipConfigurations"]
+        if configuration["properties"]["subnet"]["id"].lower() == subnet.id.lower()
     }
     address = addresses.free_address(prefixes_of(subnet), taken)
     if address is None:
@@ -215,10 +215,10 @@ def _interface(ctx: Context, endpoint: Resource, subnet: Resource) -> Resource:
 
 def _target_connection(ctx: Context, endpoint: Resource) -> Resource | None:
     target = _own_connection(endpoint)["properties"]["privateLinkServiceId"]
-    for one in ctx.resources.children(target):
-        mine = (one.properties.get("privateEndpoint") or {}).get("id", "").lower() == endpoint.id.lower()
-        if mine and one.type.endswith(f"/{CONNECTIONS}"):
-            return one
+    for child in ctx.resources.children(target):
+        mine = (child.properties.get("privateEndpoint") or {}).get("id", "").lower() == endpoint.id.lower()
+        if mine and child.type.endswith(f"/{CONNECTIONS}"):
+            return child
     return None
 
 
@@ -258,8 +258,8 @@ def _render(ctx: Context, resource: Resource) -> Json:
     if connection is not None:
         state = connection.properties["privateLinkServiceConnectionState"]
     for name in _LISTS:
-        for one in body["properties"][name]:
-            one["properties"]["privateLinkServiceConnectionState"] = state
+        for shown in body["properties"][name]:
+            shown["properties"]["privateLinkServiceConnectionState"] = state
     grouped = ctx.resources.children(resource.id, _ZONE_GROUP)
     body["properties"]["customDnsConfigs"] = (
         []
@@ -305,16 +305,16 @@ async def _link_resources(ctx: Context, parameters: Mapping[str, str], body: Jso
     return {
         "value": [
             {
-                "id": f"{target.id}/privateLinkResources/{one.group}",
-                "name": one.group,
+                "id": f"{target.id}/privateLinkResources/{sub_resource.group}",
+                "name": sub_resource.group,
                 "type": f"{target.type}/privateLinkResources",
                 "properties": {
-                    "groupId": one.group,
-                    "requiredMembers": [one.group],
-                    "requiredZoneNames": list(one.zones),
+                    "groupId": sub_resource.group,
+                    "requiredMembers": [sub_resource.group],
+                    "requiredZoneNames": list(sub_resource.zones),
                 },
             }
-            for one in SUB_RESOURCES[target.type.lower()]
+            for sub_resource in SUB_RESOURCES[target.type.lower()]
         ]
     }
 

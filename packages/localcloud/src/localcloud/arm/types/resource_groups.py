@@ -20,17 +20,17 @@ VERSIONS = (
 
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     """$filter knows tagName eq 'n' and tagValue eq 'v'."""
-    found = ctx.resources.list(RESOURCE_GROUP_TYPE, parent)
+    groups = ctx.resources.list(RESOURCE_GROUP_TYPE, parent)
     text = call.query.get("$filter")
     if not text:
-        return found
+        return groups
     match = re.fullmatch(r"\s*tagName eq '([^']+)'(?:\s+and\s+tagValue eq '([^']*)')?\s*", text)
     if match is None:
         raise ServiceError(
             400, "InvalidFilterInQueryString", f"Invalid $filter '{text}' specified in the query string."
         )
     name, value = match.groups()
-    return [one for one in found if name in (one.tags or {}) and value in (None, (one.tags or {})[name])]
+    return [group for group in groups if name in (group.tags or {}) and value in (None, (group.tags or {})[name])]
 
 
 def register(ctx: Context) -> None:

@@ -94,7 +94,7 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
         for index, rule in enumerate(rules):
             _check_rule(rule)
             _check_conflicts(rule, rules[:index])
-        resource.private["rules"] = [{"name": one.name, "properties": one.properties} for one in rules]
+        resource.private["rules"] = [{"name": declared.name, "properties": declared.properties} for declared in rules]
     resource.properties["resourceGuid"] = (
         existing.properties["resourceGuid"] if existing is not None else str(uuid.uuid4())
     )
@@ -111,7 +111,9 @@ async def _put_group(ctx: Context, resource: Resource, existing: Resource | None
 
 def subnets_of(ctx: Context, group: Resource) -> list[str]:
     return [
-        one.id for one in ctx.resources.list(_SUBNET) if refers_to(one.properties.get("networkSecurityGroup"), group.id)
+        subnet.id
+        for subnet in ctx.resources.list(_SUBNET)
+        if refers_to(subnet.properties.get("networkSecurityGroup"), group.id)
     ]
 
 
@@ -139,17 +141,17 @@ async def _list_default_rules(ctx: Context, parent: str, call: Call) -> list[Res
 
 async def _read_default_rule(ctx: Context, id_: str) -> Resource | None:
     group, _, name = id_.rsplit("/", 2)
-    found = ctx.resources.get(group)
-    rules = [] if found is None else _default_rules(found.id)
-    return next((one for one in rules if one.name.lower() == name.lower()), None)
+    existing = ctx.resources.get(group)
+    rules = [] if existing is None else _default_rules(existing.id)
+    return next((rule for rule in rules if rule.name.lower() == name.lower()), None)
 
 
 def _render(ctx: Context, resource: Resource) -> Json:
     body = resource.to_json()
     body["etag"] = etag(resource)
     properties = body["properties"]
-    properties["securityRules"] = [shown(one) for one in ctx.resources.children(resource.id, RULE)]
-    properties["defaultSecurityRules"] = [shown(one) for one in _default_rules(resource.id)]
+    properties["securityRules"] = [shown(rule) for rule in ctx.resources.children(resource.id, RULE)]
+    properties["defaultSecurityRules"] = [shown(rule) for rule in _default_rules(resource.id)]
     subnets = subnets_of(ctx, resource)
     if subnets:
         properties["subnets"] = [{"id": id_} for id_ in subnets]

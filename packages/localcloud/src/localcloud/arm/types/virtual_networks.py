@@ -59,8 +59,8 @@ _SMALLEST_IPV4 = 29
 
 
 def prefixes_of(subnet: Resource) -> list[addresses.Network]:
-    given = subnet.properties.get("addressPrefixes") or [subnet.properties.get("addressPrefix")]
-    return [addresses.prefix(text, subnet.id) for text in given if text]
+    texts = subnet.properties.get("addressPrefixes") or [subnet.properties.get("addressPrefix")]
+    return [addresses.prefix(text, subnet.id) for text in texts if text]
 
 
 def network_of(ctx: Context, subnet_id: str) -> Resource | None:
@@ -71,7 +71,7 @@ def network_of(ctx: Context, subnet_id: str) -> Resource | None:
 def users_of_subnet(ctx: Context, subnet_id: str) -> list[str]:
     """Ids of what stands in a subnet: network interfaces, Databricks workspaces, compute clusters."""
     wanted = subnet_id.lower()
-    found = [
+    users = [
         configuration["id"]
         for nic in ctx.resources.list(NETWORK_INTERFACE)
         for configuration in nic.properties.get("ipConfigurations") or []
@@ -79,11 +79,11 @@ def users_of_subnet(ctx: Context, subnet_id: str) -> list[str]:
     ]
     for workspace in ctx.resources.list(DATABRICKS):
         if wanted in {id_.lower() for id_ in databricks_subnets(workspace)}:
-            found.append(workspace.id)
+            users.append(workspace.id)
     for compute in ctx.resources.list("Microsoft.MachineLearningServices/workspaces/computes"):
         if refers_to((compute.properties.get("properties") or {}).get("subnet"), wanted):
-            found.append(compute.id)
-    return found
+            users.append(compute.id)
+    return users
 
 
 def databricks_subnets(workspace: Resource) -> list[str]:
@@ -118,12 +118,14 @@ def _complete_network(ctx: Context, resource: Resource, existing: Resource | Non
     present = ctx.resources.children(resource.id, SUBNET)
     if inline is not None:
         for index, subnet in enumerate(inline):
-            before = next((one for one in present if one.name.lower() == subnet.name.lower()), None)
+            before = next((candidate for candidate in present if candidate.name.lower() == subnet.name.lower()), None)
             _check_subnet(ctx, subnet, before, spaces, inline[:index], resource.location)
-        names = {one.name.lower() for one in inline}
-        for gone in (one for one in present if one.name.lower() not in names):
+        names = {candidate.name.lower() for candidate in inline}
+        for gone in (candidate for candidate in present if candidate.name.lower() not in names):
             check_unused(ctx, gone)
-        resource.private["subnets"] = [{"name": one.name, "properties": one.properties} for one in inline]
+        resource.private["subnets"] = [
+            {"name": candidate.name, "properties": candidate.properties} for candidate in inline
+        ]
     else:
         for subnet in present:
             _check_place(subnet, spaces, [])
@@ -154,9 +156,9 @@ def _peering_settings(properties: Json) -> Json:
     Ids compare case-insensitively in ARM.
     """
     skipped = {*PEERING_READ_ONLY, "provisioningState", "resourceGuid"}
-    given = {key: value for key, value in properties.items() if key not in skipped and value is not None}
-    remote = (given.get("remoteVirtualNetwork") or {}).get("id")
-    return PEERING_FLAGS | given | {"remoteVirtualNetwork": str(remote).lower()}
+    settings = {key: value for key, value in properties.items() if key not in skipped and value is not None}
+    remote = (settings.get("remoteVirtualNetwork") or {}).get("id")
+    return PEERING_FLAGS | settings | {"remoteVirtualNetwork": str(remote).lower()}
 
 
 async def _put_network(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -168,12 +170,12 @@ async def _put_network(ctx: Context, resource: Resource, existing: Resource | No
 def _render_network(ctx: Context, resource: Resource) -> Json:
     body = resource.to_json()
     body["etag"] = etag(resource)
-    subnets = [_render_subnet(ctx, one) for one in ctx.resources.children(resource.id, SUBNET)]
+    subnets = [_render_subnet(ctx, child) for child in ctx.resources.children(resource.id, SUBNET)]
     body["properties"]["subnets"] = subnets
     body["properties"]["virtualNetworkPeerings"] = []
     peering = resource_types.of(ctx).get(PEERING)
-    for one in ctx.resources.children(resource.id, PEERING):
-        shown_peering = one.to_json() if peering is None or peering.render is None else peering.render(ctx, one)
+    for child in ctx.resources.children(resource.id, PEERING):
+        shown_peering = child.to_json() if peering is None or peering.render is None else peering.render(ctx, child)
         body["properties"]["virtualNetworkPeerings"].append(shown_peering)
     return body
 
@@ -187,7 +189,9 @@ def _complete_subnet(ctx: Context, resource: Resource, existing: Resource | None
     network = network_of(ctx, resource.id)
     if network is None:
         raise ValueError(f"{resource.id!r} has no virtual network")
-    others = [one for one in ctx.resources.children(network.id, SUBNET) if one.id.lower() != resource.id.lower()]
+    others = [
+        sibling for sibling in ctx.resources.children(network.id, SUBNET) if sibling.id.lower() != resource.id.lower()
+    ]
     _check_subnet(ctx, resource, existing, spaces_of(network), others, network.location)
     resource.system_data = None
 
@@ -210,15 +214,15 @@ def _check_subnet(
         ("natGateway", NAT_GATEWAY),
         ("routeTable", ROUTE_TABLE),
     ):
-        found = reference(ctx, subnet, properties.get(key), type_)
-        if found is not None:
-            if found.location != location:
+        target = reference(ctx, subnet, properties.get(key), type_)
+        if target is not None:
+            if target.location != location:
                 raise bad_request(
                     "InvalidResourceReference",
-                    f"Resource {found.id} referenced by resource {subnet.id} is in region {found.location}, the "
+                    f"Resource {target.id} referenced by resource {subnet.id} is in region {target.location}, the "
                     f"virtual network in {location}. Please make sure that both resources are in the same region.",
                 )
-            properties[key] = {"id": found.id}
+            properties[key] = {"id": target.id}
         else:
             properties.pop(key, None)
     properties["delegations"] = _delegations(subnet)
@@ -235,7 +239,7 @@ def _check_place(subnet: Resource, spaces: Sequence[addresses.Network], others: 
     """Check a range. Raises 400 NetcfgSubnetRangeOutsideVnet, NetcfgSubnetRangesOverlap, NetcfgInvalidSubnet."""
     network = subnet.id.split("/")[8]
     own = prefixes_of(subnet)
-    if not all(addresses.inside(one, spaces) for one in own):
+    if not all(addresses.inside(prefix, spaces) for prefix in own):
         raise bad_request(
             "NetcfgSubnetRangeOutsideVnet",
             f"Subnet '{subnet.name}' is not valid because its IP address range is outside the IP address range of "
@@ -248,15 +252,15 @@ def _check_place(subnet: Resource, spaces: Sequence[addresses.Network], others: 
                 f"Subnet '{subnet.name}' is not valid because its IP address range overlaps with that of an existing "
                 f"subnet in virtual network '{network}'.",
             )
-    if any(one.version == 4 and one.prefixlen > _SMALLEST_IPV4 for one in own):
+    if any(prefix.version == 4 and prefix.prefixlen > _SMALLEST_IPV4 for prefix in own):
         raise bad_request("NetcfgInvalidSubnet", f"Subnet '{subnet.name}' is not valid in virtual network '{network}'.")
 
 
 def _delegations(subnet: Resource) -> list[Json]:
     result = []
-    for given in subnet.properties.get("delegations") or []:
-        id_ = f"{subnet.id}/delegations/{given.get('name')}"
-        service = str((given.get("properties") or {}).get("serviceName") or "")
+    for delegation in subnet.properties.get("delegations") or []:
+        id_ = f"{subnet.id}/delegations/{delegation.get('name')}"
+        service = str((delegation.get("properties") or {}).get("serviceName") or "")
         known = {name.lower(): name for name in _DELEGATIONS}
         if service.lower() not in known:
             raise bad_request(
@@ -266,7 +270,7 @@ def _delegations(subnet: Resource) -> list[Json]:
             )
         result.append(
             {
-                "name": given.get("name"),
+                "name": delegation.get("name"),
                 "id": id_,
                 "properties": {
                     "provisioningState": "Succeeded",
@@ -283,7 +287,7 @@ def _delegations(subnet: Resource) -> list[Json]:
 
 def services_of(subnet: Resource) -> list[str]:
     """Names of the services that a subnet is delegated to."""
-    return [one["properties"]["serviceName"] for one in subnet.properties.get("delegations") or []]
+    return [delegation["properties"]["serviceName"] for delegation in subnet.properties.get("delegations") or []]
 
 
 def _check_change(ctx: Context, subnet: Resource, before: Resource | None) -> None:
@@ -303,7 +307,7 @@ def _check_change(ctx: Context, subnet: Resource, before: Resource | None) -> No
             f"Delegations of subnet {subnet.id} cannot be changed from [{', '.join(services_of(before))}] to "
             f"[{', '.join(services_of(subnet))}] because it is being used by the resource {users[0]}.",
         )
-    injected = any(DATABRICKS.lower() in one.lower() for one in users)
+    injected = any(DATABRICKS.lower() in user.lower() for user in users)
     if injected and before.properties.get("networkSecurityGroup") and not subnet.properties.get("networkSecurityGroup"):
         raise bad_request(
             "NetworkSecurityGroupCannotBeRemovedDueToNipOnSubnet",
@@ -326,14 +330,14 @@ def check_unused(ctx: Context, subnet: Resource) -> None:
 def _render_subnet(ctx: Context, resource: Resource) -> Json:
     body = shown(resource)
     endpoints = [
-        one for one in ctx.resources.list(PRIVATE_ENDPOINT) if refers_to(one.properties["subnet"], resource.id)
+        user for user in ctx.resources.list(PRIVATE_ENDPOINT) if refers_to(user.properties["subnet"], resource.id)
     ]
     if endpoints:
-        body["properties"]["privateEndpoints"] = [{"id": one.id} for one in endpoints]
+        body["properties"]["privateEndpoints"] = [{"id": user.id} for user in endpoints]
         body["properties"]["purpose"] = "PrivateEndpoints"
-    configurations = [one for one in users_of_subnet(ctx, resource.id) if "/ipConfigurations/" in one]
+    configurations = [user for user in users_of_subnet(ctx, resource.id) if "/ipConfigurations/" in user]
     if configurations:
-        body["properties"]["ipConfigurations"] = [{"id": one} for one in configurations]
+        body["properties"]["ipConfigurations"] = [{"id": user} for user in configurations]
     return body
 
 

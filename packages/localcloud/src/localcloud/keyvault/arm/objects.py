@@ -35,9 +35,13 @@ class VaultObjects(Generic[V]):
 
     async def read(self, ctx: Context, id_: str) -> Resource | None:
         vault, rid = self.vault_of(ctx, id_), ids.parse(id_)
-        found = None if vault is None or rid is None else self.store(ctx.database).get(vault.name, rid.name)
-        return None if vault is None or found is None else self.shown(vault, found)
+        version = None if vault is None or rid is None else self.store(ctx.database).get(vault.name, rid.name)
+        return None if vault is None or version is None else self.shown(vault, version)
 
     async def list_in(self, ctx: Context, parent: str, call: Call) -> list[Resource]:
         vault = ctx.resources.get(parent)
-        return [] if vault is None else [self.shown(vault, one) for one in self.store(ctx.database).current(vault.name)]
+        return (
+            []
+            if vault is None
+            else [self.shown(vault, version) for version in self.store(ctx.database).current(vault.name)]
+        )

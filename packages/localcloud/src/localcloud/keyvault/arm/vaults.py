@@ -142,19 +142,19 @@ def _shown(resource: Resource) -> Json:
 
 
 async def _list_deleted(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return {"value": [_shown(one) for one in ctx.resources.list(DELETED_VAULT)]}
+    return {"value": [_shown(deleted) for deleted in ctx.resources.list(DELETED_VAULT)]}
 
 
 def _deleted(ctx: Context, parameters: Mapping[str, str]) -> Resource:
-    found = ctx.resources.get(_deleted_id(parameters["location"], parameters["name"]))
-    if found is None:
+    deleted = ctx.resources.get(_deleted_id(parameters["location"], parameters["name"]))
+    if deleted is None:
         raise ServiceError(
             404,
             "DeletedVaultNotFound",
             f"The specified deleted vault '{parameters['name']}' does not exist in location "
             f"'{parameters['location']}'.",
         )
-    return found
+    return deleted
 
 
 async def _get_deleted(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
@@ -162,21 +162,21 @@ async def _get_deleted(ctx: Context, parameters: Mapping[str, str], body: Json, 
 
 
 async def _purge(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Response:
-    found = _deleted(ctx, parameters)
-    if found.properties.get("purgeProtectionEnabled"):
+    deleted = _deleted(ctx, parameters)
+    if deleted.properties.get("purgeProtectionEnabled"):
         raise ServiceError(
             409,
             "ConflictError",
-            f"Operation 'DeletedVaultPurge' is not allowed: the vault '{found.name}' has purge protection and stays "
+            f"Operation 'DeletedVaultPurge' is not allowed: the vault '{deleted.name}' has purge protection and stays "
             "until "
-            f"{found.properties['scheduledPurgeDate']}.",
+            f"{deleted.properties['scheduledPurgeDate']}.",
         )
-    ctx.resources.delete(found.id)
-    SecretStore(ctx.database).purge(found.name)
-    KeyStore(ctx.database).purge(found.name)
+    ctx.resources.delete(deleted.id)
+    SecretStore(ctx.database).purge(deleted.name)
+    KeyStore(ctx.database).purge(deleted.name)
     operations = ctx.offered[Arm].operations
     operation = operations.start(
-        "purge", found.id, _done, client=call.principal.object_id, api_version=call.api_version
+        "purge", deleted.id, _done, client=call.principal.object_id, api_version=call.api_version
     )
     headers = operations.headers(
         operation, call.base_url, SUBSCRIPTION_ID, "Microsoft.KeyVault", parameters["location"]

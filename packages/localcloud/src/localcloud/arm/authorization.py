@@ -1,4 +1,4 @@
-"""Microsoft.Authorization: role assignments and who may do what by them; locks.
+"""Microsoft.Authorization: role assignments, the actions that they allow, and locks.
 
 An assignment at a scope holds for everything below it. A principal is matched by object id.
 """

@@ -89,7 +89,7 @@ class Directory:
         return hmac.compare_digest(row["secret_hash"], _hashed(row["salt"], secret) or "")
 
     def issue_token(self, principal: Principal, audience: str, *, lifetime_seconds: int = 3600) -> str:
-        """Return a signed JWT with the claims of an app-only v1 token; `aud` is `audience` as it stands."""
+        """Return a signed JWT with the claims of an app-only v1 token; `aud` is `audience` unchanged."""
         now = int(time.time())
         claims = {
             "aud": audience, "iss": ISSUER, "iat": now, "nbf": now - 5, "exp": now + lifetime_seconds,

@@ -1,4 +1,4 @@
-"""Workload identity federation: a token of another issuer stands for a secret, where a federated credential says so.
+"""Workload identity federation: a token of another issuer in place of a secret, where a federated credential allows it.
 
 The outer token's signature is checked against the keys that its issuer publishes, as Entra does.
 Source: learn.microsoft.com "Workload identity federation", and the AADSTS7002xx error codes.

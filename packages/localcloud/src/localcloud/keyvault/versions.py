@@ -103,7 +103,7 @@ class Versions(Generic[V]):
 
 
 def new_attributes(requested: Json) -> Json:
-    """Of a version that is made now: enabled unless `given` says otherwise."""
+    """Return the attributes of a new version: enabled unless `requested` disables it."""
     now = int(time.time())
     return {"enabled": True, **_set(requested), "created": now, "updated": now}
 

@@ -1,4 +1,4 @@
-"""Runs a template: each resource by its own PUT, as the caller, after those that it waits for."""
+"""Deployment of a template: each resource by its own PUT, as the caller, after its dependencies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Keep = Callable[[list[Json]], None]
 
 
 class Run:
-    """One run of one template. `keep` is told of the operations, as they go on."""
+    """One run of one template. `keep` receives the operations whenever one changes."""
 
     def __init__(self, resources: Resources, template: Template, call: Call, keep: Keep) -> None:
         self._resources = resources

@@ -30,7 +30,7 @@ _ENVIRONMENT = {"keyVaultDns": "keyvaultDns", "azureDataLakeStoreFileSystem": "a
 
 @dataclass(frozen=True)
 class Place:
-    """Where a deployment stands: a resource group, or (None) the subscription."""
+    """The scope of a deployment: a resource group, or (None) the subscription."""
 
     subscription: str
     group: Resource | None

@@ -1,4 +1,4 @@
-"""A template with its parameters: what is given is checked, and the resources are listed with what each waits for."""
+"""A template with its parameters, which are checked, and its resources with their dependencies."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _MODULES = (
 
 
 def register_all(ctx: Context) -> None:
-    """Register the types that no service of localcloud stands behind; each service registers its own."""
+    """Register the types without a service of localcloud; each service registers its own types."""
     subscriptions.register(ctx)
     for module in _MODULES:
         module.register(ctx)

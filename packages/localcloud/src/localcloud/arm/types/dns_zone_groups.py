@@ -54,7 +54,7 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
 
 
 def _record_sets(ctx: Context, endpoint: Resource, zone: Resource) -> list[Json]:
-    """One for each of the target's names that this zone stands for."""
+    """Return a record for each of the target's names in this zone."""
     suffix = zone.name.lower().removeprefix("privatelink.").replace("vaultcore.azure.net", "vault.azure.net")
     return [
         {

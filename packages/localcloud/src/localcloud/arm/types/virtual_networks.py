@@ -69,7 +69,7 @@ def network_of(ctx: Context, subnet_id: str) -> Resource | None:
 
 
 def users_of_subnet(ctx: Context, subnet_id: str) -> list[str]:
-    """Ids of what stands in a subnet: network interfaces, Databricks workspaces, compute clusters."""
+    """Return the ids of resources in a subnet: network interfaces, Databricks workspaces, compute clusters."""
     wanted = subnet_id.lower()
     users = [
         configuration["id"]

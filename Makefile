@@ -6,12 +6,14 @@ MAKEFLAGS += --no-print-directory
 # Every verb imports megabytes of the vendors' code, which takes seconds each time where no compiled code is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-DATA ?= data/diabetes.csv
+DATA ?=
+PIPELINE ?=
+PARAMS ?=
 STACK ?= local
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
-TEXTS := DATA STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT DRY_RUN YES \
-	QUIET NAME CHANGES UPGRADE PLUGINS
+TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
+	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -48,15 +50,15 @@ help: ## list the verbs
 tools: .venv/installed
 	@$(PYTHON_BIN) -m localcloud.engine
 
-up: tools ## from clone to registered model on this machine: make up [DATA=my.csv] [PLUGINS=vendor]
+up: tools ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor]
 	@$(START)
 	@$(ENTER); \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
 	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
-	python -m mlops up --stack "$$STACK" --data "$$DATA"
+	python -m mlops up --stack "$$STACK" $(if $(DATA),--data "$$DATA")
 
-run: ## train again, even if nothing changed
-	@$(ENTER); python -m mlops run --stack "$$STACK" --data "$$DATA"
+run: ## train again, even if nothing changed: make run [PIPELINE=name] [PARAMS="alpha=0.3"]
+	@$(ENTER); python -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA")
 
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of
 # their tests they would come last. WORKERS= runs them in one process, in which a debugger works.

@@ -46,6 +46,10 @@ class PlatformOutputs(BaseModel):
     spark_version: _Text = Field(description="Databricks runtime key, such as 17.3.x-scala2.13.")
     notebook_folder: _Text = Field(description="Databricks workspace folder that published notebooks go to.")
     batch_endpoint: _Text = Field(description="Azure ML batch endpoint that invokes the published pipeline.")
+    pipeline_endpoints: dict[str, str] = Field(
+        default={},
+        description="Batch endpoints of the training pipelines besides the default one, by the pipeline's name.",
+    )
     model_registry: str | None = Field(None, description="Azure ML registry shared by the stacks, where there is one.")
 
 

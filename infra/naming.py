@@ -18,6 +18,7 @@ BASE_NAME = re.compile(rf"[a-z0-9]{{1,{BASE_NAME_MAX}}}")
 ENVIRONMENT = re.compile(rf"[a-z][a-z0-9]{{1,{ENVIRONMENT_MAX - 1}}}")
 
 _ENDPOINT_SUFFIX = 5  # hexadecimal digits; "bep-" + base + environment + suffix and hyphens fit into 32 characters
+_PIPELINE_SUFFIX, _PIPELINE_LENGTH = 8, 19  # "bep-" + pipeline + "-" + suffix are 32 characters
 _ROLE_ASSIGNMENTS = uuid.UUID("2d6f4b0e-6f0b-5a53-9c37-3f0f4f9a4a7d")
 
 
@@ -120,6 +121,13 @@ class Names:
         """Return a name with a digest of the subscription: endpoint names are unique in a region, across customers."""
         digest = hashlib.sha256(subscription_id.lower().encode()).hexdigest()[:_ENDPOINT_SUFFIX]
         return self._dashed("bep", digest)
+
+    def pipeline_endpoint(self, subscription_id: str, pipeline: str) -> str:
+        """Return the name of a training pipeline's own endpoint: letters, digits and hyphens, at most 32 characters."""
+        text = "|".join((subscription_id.lower(), self.base, self.environment, pipeline))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_PIPELINE_SUFFIX]
+        shown = pipeline.replace("_", "-")[:_PIPELINE_LENGTH].strip("-")
+        return f"bep-{shown}-{digest}"
 
     def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
         """Return a GUID that stays the same for the same identity, role and scope, given by their logical names.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
@@ -25,6 +26,8 @@ DATASTORE = "trainingdata"
 class TrainingResourcesArgs:
     """`targets` and `hosts`: destinations of jobs, by private endpoint and by name.
 
+    `pipelines`: training pipelines that get an endpoint of their own.
+
     `compute_depends_on`: the roles on the workspace. Its own identity needs one to make the managed network, which the
     first compute brings about. `rules_depend_on`: resources after which rules of the managed network are made.
     """
@@ -39,6 +42,7 @@ class TrainingResourcesArgs:
     training_container_name: pulumi.Input[str]
     targets: Mapping[str, Target]
     hosts: Mapping[str, pulumi.Input[str]]
+    pipelines: Sequence[str]
     rules_depend_on: Sequence[pulumi.Resource]
     compute_depends_on: Sequence[pulumi.Resource]
 
@@ -49,6 +53,7 @@ class TrainingResources(pulumi.ComponentResource):
     compute_name: pulumi.Output[str]
     datastore_name: pulumi.Output[str]
     batch_endpoint_name: pulumi.Output[str]
+    pipeline_endpoint_names: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TrainingResourcesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:machinelearning:TrainingResources", name, None, opts)
@@ -68,7 +73,17 @@ class TrainingResources(pulumi.ComponentResource):
         )
         compute = self._compute("learning-compute")
         datastore = self._datastore("learning-datastore")
-        endpoint = self._endpoint("learning-endpoint")
+        subscription = pulumi.Output.from_input(args.placement.subscription_id)
+        endpoint = self._endpoint(
+            "learning-endpoint", subscription.apply(args.names.batch_endpoint), self._earlier_parent
+        )
+        self.pipeline_endpoint_names = {
+            pipeline: self._endpoint(
+                f"learning-endpoint-{pipeline}",
+                subscription.apply(partial(args.names.pipeline_endpoint, pipeline=pipeline)),
+            ).name
+            for pipeline in args.pipelines
+        }
         self.compute_name = compute.name
         self.datastore_name = datastore.name
         self.batch_endpoint_name = endpoint.name
@@ -134,11 +149,16 @@ class TrainingResources(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, aliases=self._earlier_parent),
         )
 
-    def _endpoint(self, name: str) -> ml.BatchEndpoint:
+    def _endpoint(
+        self,
+        name: str,
+        endpoint_name: pulumi.Input[str],
+        aliases: Sequence[pulumi.Input[str | pulumi.Alias]] | None = None,
+    ) -> ml.BatchEndpoint:
         args, place = self._args, self._args.placement
         return ml.BatchEndpoint(
             name,
-            endpoint_name=pulumi.Output.from_input(place.subscription_id).apply(args.names.batch_endpoint),
+            endpoint_name=endpoint_name,
             workspace_name=args.workspace.workspace_name,
             resource_group_name=place.resource_group_name,
             location=place.location,
@@ -151,7 +171,5 @@ class TrainingResources(pulumi.ComponentResource):
             # The provider updates by PUT, with the program's inputs alone, and Azure takes what a PUT leaves out as
             # removed: any update would leave the endpoint without a default. So it gets none. To change one of these
             # on purpose, take it off this list, and publish again.
-            opts=pulumi.ResourceOptions(
-                parent=self, aliases=self._earlier_parent, ignore_changes=["properties", "tags"]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, aliases=aliases, ignore_changes=["properties", "tags"]),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pulumi
 
 from declarations.roles import RoleScope
+from declarations.training_pipelines import additional_pipelines
 from infra.access import WorkspaceAccess, WorkspaceAccessArgs
 from infra.databricks_workspace import DatabricksWorkspace, DatabricksWorkspaceArgs
 from infra.foundation import Foundation
@@ -95,6 +96,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
             training_container_name=foundation.storage.training_container_name,
             targets=_targets(foundation, databricks),
             hosts=_hosts(foundation, databricks),
+            pipelines=additional_pipelines(),
             # Azure ML makes endpoints to the same targets as the stack, which take one at a time.
             rules_depend_on=[*before, *access.assignments, *foundation.network.endpoints],
             compute_depends_on=access.assignments,

@@ -11,7 +11,6 @@ from mlops import jobs, publish
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.lineage import Tags, check_lineage, check_tested, kept
-from mlops.publish import MODEL
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class Candidate:
     """A model version that passed the gate. `code` has the commit and code_version of what tested it last."""
 
     environment: str
+    model: str
     version: str
     tags: Tags
     """Lineage and metrics."""
@@ -28,63 +28,65 @@ class Candidate:
 
     @property
     def origin(self) -> str:
-        """How a promotion names it, such as staging:diabetes:3."""
-        return f"{self.environment}:{MODEL}:{self.version}"
+        """How a promotion names it, such as staging:house_prices:3."""
+        return f"{self.environment}:{self.model}:{self.version}"
 
 
-def versions(ml: Any) -> list[Any]:
-    """Of the workspace's model, newest first; none when there is no such model.
+def versions(ml: Any, name: str) -> list[Any]:
+    """Return the versions of a workspace's model, newest first; none when there is no such model.
 
     Runs and promotions number their versions; a version that somebody gave another name is none of theirs.
     """
-    numbered = [model for model in listed(ml) if str(model.version).isdecimal()]
+    numbered = [model for model in listed(ml, name) if str(model.version).isdecimal()]
     return sorted(numbered, key=lambda model: int(model.version), reverse=True)
 
 
-def listed(ml: Any) -> list[Any]:
+def listed(ml: Any, name: str) -> list[Any]:
     """Return the model's versions in a workspace or registry, in its order; none when there is no such model."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
-        return list(ml.models.list(name=MODEL))
+        return list(ml.models.list(name=name))
     except ResourceNotFoundError:
         return []
 
 
 def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
-    """`version` of the stack's model, the newest one if None, and its entity.
+    """Return `version` of the stack's model, the newest one if None, and its entity.
 
     The newest version goes with the code that was tested last: a newer run that registered nothing found that version
     to be the best still. An older one goes with the code that made it.
 
     Raises MissingError when there is none, GateError when its lineage is not what the stack tested.
     """
-    found = versions(source.ml)
-    model = _chosen(found, version, source.outputs.environment)
-    lineage = check_lineage(model.tags or {}, str(model.version))
+    name = source.pipeline.model
+    known = versions(source.ml, name)
+    model = _chosen(known, version, name, source.outputs.environment)
+    lineage = check_lineage(model.tags or {}, name, str(model.version))
     check_tested(lineage, jobs.get(source, lineage["pipeline_run"]))
-    code = _tested_code(source, lineage) if model is found[0] else lineage
+    code = _tested_code(source, lineage) if model is known[0] else lineage
     candidate = Candidate(
         environment=source.outputs.environment,
+        model=name,
         version=str(model.version),
         tags=kept(model.tags),
         code={name: code[name] for name in ("commit", "code_version")},
-        download=lambda folder: download(source.ml, str(model.version), folder),
+        download=lambda folder: download(source.ml, name, str(model.version), folder),
     )
     return candidate, model
 
 
-def download(ml: Any, version: str, folder: Path) -> Path:
+def download(ml: Any, name: str, version: str, folder: Path) -> Path:
     """Return the folder with the MLmodel file."""
-    ml.models.download(MODEL, version, download_path=folder)
-    (path,) = (folder / MODEL).iterdir()
+    ml.models.download(name, version, download_path=folder)
+    (path,) = (folder / name).iterdir()
     return path
 
 
-def _chosen(found: Sequence[Any], version: str | None, environment: str) -> Any:
-    fitting = [model for model in found if version is None or str(model.version) == version]
+def _chosen(known: Sequence[Any], version: str | None, name: str, environment: str) -> Any:
+    fitting = [model for model in known if version is None or str(model.version) == version]
     if not fitting:
-        what = f"version {version} of {MODEL}" if version else f"version of {MODEL}"
+        what = f"version {version} of {name}" if version else f"version of {name}"
         raise MissingError(f"There is no {what} on {environment} to promote: run the pipeline on that stack first.")
     return fitting[0]
 
@@ -94,7 +96,7 @@ def _tested_code(source: Clients, lineage: Tags) -> Tags:
     newest = jobs.newest_completed(source)
     if newest is None or newest.code == lineage["code_version"]:
         return lineage
-    found = next((one for one in publish.deployments(source) if one.version == newest.code), None)
-    if found is None:
+    deployment = next((known for known in publish.deployments(source) if known.version == newest.code), None)
+    if deployment is None:
         raise GateError(f"Run {newest.name} tested version {newest.code}, which is not published any more.")
-    return lineage | {"code_version": newest.code, "commit": found.commit}
+    return lineage | {"code_version": newest.code, "commit": deployment.commit}

@@ -10,6 +10,8 @@ from azure.identity import DefaultAzureCredential
 
 from contract.outputs import PlatformOutputs
 from mlops.arm import Arm
+from mlops.errors import MissingError
+from mlops.specifications import TrainingPipeline
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -19,10 +21,24 @@ _DATABRICKS_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"  # the Azure
 
 
 class Clients:
-    """Clients of one stack, all signed in as the caller."""
+    """Clients of one stack for one of its training pipelines, all signed in as the caller."""
 
-    def __init__(self, outputs: PlatformOutputs) -> None:
+    def __init__(self, outputs: PlatformOutputs, pipeline: TrainingPipeline) -> None:
         self.outputs = outputs
+        self.pipeline = pipeline
+
+    @property
+    def endpoint(self) -> str:
+        """Name of the batch endpoint that invokes the pipeline. Raises MissingError when the stack has none for it."""
+        if self.pipeline.specification.default:
+            return self.outputs.batch_endpoint
+        try:
+            return self.outputs.pipeline_endpoints[self.pipeline.name]
+        except KeyError:
+            raise MissingError(
+                f"The stack {self.outputs.environment} has no endpoint for the pipeline {self.pipeline.name}: bring it "
+                "up with `pulumi up`."
+            ) from None
 
     @cached_property
     def credential(self) -> DefaultAzureCredential:

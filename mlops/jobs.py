@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from mlops.clients import Clients
 from mlops.errors import RemoteError
+from steps.specification import RESERVED, Parameter, ParameterValue
 
-EXPERIMENT = "diabetes-training"
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
-_LOOKED_AT = 1000
-"""Of the newest jobs, to look for a run in."""
+_MOST_RECENT = 1000
+"""Maximum number of recent jobs to search for a matching run."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,29 @@ class Job:
     code: str
     data: str
     page: str
+    component: str = ""
+    """ARM id of the pipeline component's version, where Azure ML shows it."""
+    experiment: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Run parameters by name, as text."""
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
 
 
-def look(clients: Clients, name: str) -> Job | None:
-    found = clients.arm.get(f"{clients.workspace_id}/jobs/{name}")
-    return None if found is None else _job(found)
+def get_job(clients: Clients, name: str) -> Job | None:
+    """Return the job, None when there is none."""
+    resource = clients.arm.get(f"{clients.workspace_id}/jobs/{name}")
+    return None if resource is None else _job(resource)
 
 
 def get(clients: Clients, name: str) -> Job:
     """Return the job. Raises RemoteError when there is none."""
-    found = look(clients, name)
-    if found is None:
+    job = get_job(clients, name)
+    if job is None:
         raise RemoteError(f"The run {name} is not there any more.")
-    return found
+    return job
 
 
 def newest(clients: Clients) -> Job | None:
@@ -53,24 +59,41 @@ def newest_completed(clients: Clients) -> Job | None:
     return next((job for job in _recent(clients) if job.status == "Completed"), None)
 
 
-def find(clients: Clients, code: str, data: str) -> Job | None:
-    """Return the newest run with these versions that completed or is under way."""
+def find(clients: Clients, code: str, data: str, parameters: Mapping[str, ParameterValue] | None = None) -> Job | None:
+    """Return the newest run with these versions and run parameters that completed or is under way.
+
+    A parameter that a run was not given has its default.
+    """
+    rules = clients.pipeline.specification.parameters
+    wanted = {name: rule.default for name, rule in rules.items()} | dict(parameters or {})
     for job in _recent(clients):
-        if (job.code, job.data) == (code, data) and (job.status == "Completed" or not job.ended):
+        same = (job.code, job.data) == (code, data) and _parameters(job, rules) == wanted
+        if same and (job.status == "Completed" or not job.ended):
             return job
     return None
 
 
-def start(clients: Clients, deployment: str, code: str, data: str, uri: str) -> Job:
-    """Invoke the endpoint."""
+def start(
+    clients: Clients,
+    deployment: str,
+    code: str,
+    data: str,
+    uri: str,
+    parameters: Mapping[str, ParameterValue] | None = None,
+) -> Job:
+    """Invoke the endpoint. `parameters` of the run are typed inputs of the pipeline; the others keep their defaults."""
     from azure.ai.ml import Input
 
+    rules = clients.pipeline.specification.parameters
     inputs = {"data_uri": uri, "data_version": data, "code_version": code}
     invoked = clients.ml.batch_endpoints.invoke(
-        clients.outputs.batch_endpoint,
+        clients.endpoint,
         deployment_name=deployment,
-        inputs={name: Input(type="string", default=value) for name, value in inputs.items()},
-        experiment_name=EXPERIMENT,
+        inputs={
+            **{name: Input(type="string", default=value) for name, value in inputs.items()},
+            **{name: Input(type=rules[name].type, default=value) for name, value in (parameters or {}).items()},
+        },
+        experiment_name=clients.pipeline.experiment,
     )
     return get(clients, str(invoked.name))
 
@@ -80,12 +103,22 @@ def cancel(clients: Clients, name: str) -> None:
 
 
 def _recent(clients: Clients) -> Iterator[Job]:
-    """Newest first, as Azure ML lists them."""
+    """Yield the pipeline's runs, newest first, as Azure ML lists them."""
     listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
-    for one in islice(listed, _LOOKED_AT):
-        job = _job(one)
-        if job.code:
+    for resource in islice(listed, _MOST_RECENT):
+        job = _job(resource)
+        if job.code and _is_of(job, clients):
             yield job
+
+
+def _is_of(job: Job, clients: Clients) -> bool:
+    """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment where it names none.
+
+    A batch endpoint may name the experiment after itself, whatever the invocation asks for.
+    """
+    if job.component:
+        return f"/components/{clients.pipeline.component}/" in job.component
+    return job.experiment in (clients.pipeline.experiment, clients.endpoint)
 
 
 def _job(resource: dict[str, Any]) -> Job:
@@ -98,8 +131,19 @@ def _job(resource: dict[str, Any]) -> Job:
         code=_value(inputs.get("code_version")),
         data=_value(inputs.get("data_version")),
         page=str((services.get("Studio") or {}).get("endpoint") or ""),
+        component=str(properties.get("componentId") or ""),
+        experiment=str(properties.get("experimentName") or ""),
+        parameters={name: _value(value) for name, value in inputs.items() if name not in RESERVED},
     )
 
 
-def _value(given: Any) -> str:
-    return str(given.get("value") or "") if isinstance(given, dict) else ""
+def _parameters(job: Job, rules: Mapping[str, Parameter]) -> dict[str, ParameterValue] | None:
+    """Return the values of a run's parameters; None when they do not fit the rules of today."""
+    try:
+        return {name: rule.parse(job.parameters.get(name, str(rule.default))) for name, rule in rules.items()}
+    except ValueError:
+        return None
+
+
+def _value(job_input: Any) -> str:
+    return str(job_input.get("value") or "") if isinstance(job_input, dict) else ""

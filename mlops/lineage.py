@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlops import jobs
 from mlops.errors import GateError
-from mlops.publish import MODEL, NO_COMMIT, Published
+from mlops.publish import NO_COMMIT, Published
 
 LINEAGE = ("commit", "code_version", "data_version", "training_run", "pipeline_run")
 METRIC = "metric."
@@ -19,12 +19,12 @@ def kept(tags: Tags) -> Tags:
     return {key: value for key, value in tags.items() if key in LINEAGE or key.startswith(METRIC)}
 
 
-def check_lineage(tags: Tags, version: str) -> Tags:
+def check_lineage(tags: Tags, model: str, version: str) -> Tags:
     """Return the lineage in a version's tags. Raises GateError that names missing tags."""
     missing = [name for name in LINEAGE if not tags.get(name)]
     if missing:
         raise GateError(
-            f"Version {version} of {MODEL} has no lineage ({', '.join(missing)} missing): only what the pipeline "
+            f"Version {version} of {model} has no lineage ({', '.join(missing)} missing): only what the pipeline "
             "registered can be promoted."
         )
     return {name: tags[name] for name in LINEAGE}
@@ -41,25 +41,25 @@ def check_tested(lineage: Tags, job: jobs.Job) -> None:
             )
 
 
-def choose_deployment(found: Sequence[Published], lineage: Tags, environment: str) -> Published:
+def choose_deployment(known: Sequence[Published], lineage: Tags, environment: str) -> Published:
     """Return the target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
 
     Without build ids a version differs from stack to stack, and the commit decides, where there is one.
     """
     version, commit = lineage["code_version"], lineage["commit"]
-    same = [one for one in found if one.version == version]
-    for one in same:
-        if one.commit != commit:
+    same = [deployment for deployment in known if deployment.version == version]
+    for deployment in same:
+        if deployment.commit != commit:
             raise GateError(
-                f"The lineage does not match: deployment {one.deployment} was published from commit "
-                f"{one.commit}, but what was tested comes from {commit}."
+                f"The lineage does not match: deployment {deployment.deployment} was published from commit "
+                f"{deployment.commit}, but what was tested comes from {commit}."
             )
     if not same and commit == NO_COMMIT:
         raise GateError(
             f"Version {version} was not published from a git checkout: nothing tells which deployment on {environment} "
             "has its code."
         )
-    chosen = [*same, *(one for one in found if one.commit == commit)]
+    chosen = [*same, *(deployment for deployment in known if deployment.commit == commit)]
     if not chosen:
         raise GateError(
             f"Commit {commit} (version {version}) is not published on {environment}: publish it there first, with "

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mlops import fingerprints
+from mlops import fingerprints, notebook_sources, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError
 
@@ -24,17 +24,18 @@ _EARLIER_FOLDER = "/Shared/AzureMLDeployed"
 _CONTENT = re.compile(r"[0-9a-f]{16}")
 
 
-def content_hash() -> str:
-    return fingerprints.of_folder(FOLDER)[:_HASH_LENGTH]
+def content_hash(notebook: str) -> str:
+    """Return the hash of a notebook with the modules that it imports."""
+    return fingerprints.of_files(FOLDER, notebook_sources.files(FOLDER, notebook))[:_HASH_LENGTH]
 
 
-def notebook_path(folder: str, name: str) -> str:
-    """Where the notebook of this checkout is, or will be: FOLDER/HASH/NAME."""
-    return f"{folder}/{content_hash()}/{name}"
+def notebook_path(folder: str, notebook: str) -> str:
+    """Return where the notebook of this checkout is, or will be: FOLDER/HASH/NAME."""
+    return f"{folder}/{content_hash(notebook)}/{notebook}"
 
 
-def upload(clients: Clients) -> bool:
-    """Upload notebooks and their library as workspace files; False when this content is there already.
+def upload(clients: Clients, notebook: str) -> bool:
+    """Upload a notebook and the modules that it imports as workspace files; False when this content is there already.
 
     The folder gets a mark when it is complete: an upload that was cut off is done again. Raises InvalidError for a
     folder below /Shared, in which every user of the workspace may change the notebooks of a published pipeline.
@@ -44,7 +45,7 @@ def upload(clients: Clients) -> bool:
     from databricks.sdk.service.workspace import ImportFormat, Language
 
     workspace = clients.databricks.workspace
-    target = f"{clients.outputs.notebook_folder}/{content_hash()}"
+    target = f"{clients.outputs.notebook_folder}/{content_hash(notebook)}"
     mark = f"{target}/.complete"
     try:
         workspace.get_status(mark)
@@ -52,15 +53,16 @@ def upload(clients: Clients) -> bool:
         pass
     else:
         return False
-    for file in fingerprints.source_files(FOLDER):
+    for file in notebook_sources.files(FOLDER, notebook):
         relative = file.relative_to(FOLDER)
         content = file.read_bytes()
         path = f"{target}/{relative.as_posix()}"
         workspace.mkdirs(path.rsplit("/", 1)[0])
         if content.startswith(_FIRST_LINE.encode()):
-            notebook = path.removesuffix(".py")
             source = io.BytesIO(content)
-            workspace.upload(notebook, source, format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True)
+            workspace.upload(
+                path.removesuffix(".py"), source, format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
+            )
         else:
             workspace.upload(path, io.BytesIO(content), format=ImportFormat.AUTO, overwrite=True)
     workspace.upload(mark, io.BytesIO(b"complete\n"), format=ImportFormat.AUTO, overwrite=True)
@@ -80,16 +82,17 @@ def check_folder(folder: str) -> None:
 
 
 def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
-    """Yield the notebook folders that no pipeline names and that are not this checkout's.
+    """Yield the notebook folders that no pipeline component names and that are not this checkout's.
 
-    `pipelines` are the specifications of the pipeline components of all deployments, default or not.
+    `pipelines` are the specifications of the pipeline components of all deployments, of every pipeline.
     """
     named = " ".join(json.dumps(pipeline) for pipeline in pipelines)
-    current = f"{clients.outputs.notebook_folder}/{content_hash()}"
+    own = [specifications.load(name).specification.notebook for name in specifications.names()]
+    current = {f"{clients.outputs.notebook_folder}/{content_hash(notebook)}" for notebook in own}
     for folder in dict.fromkeys((clients.outputs.notebook_folder, _EARLIER_FOLDER)):
         for path in _subfolders(clients, folder):
             content = path.rsplit("/", 1)[-1]
-            if _CONTENT.fullmatch(content) and path != current and path not in named:
+            if _CONTENT.fullmatch(content) and path not in current and path not in named:
                 yield path
 
 

@@ -3,34 +3,40 @@
 The DSL reads the annotations of its function as types, so that they are not postponed in this module.
 """
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from azure.ai.ml import Output
+from azure.ai.ml import Input, Output
 from azure.ai.ml.dsl import pipeline
 
 from contract.outputs import PlatformOutputs
+from mlops.specifications import TrainingPipeline
+from steps.specification import Parameter
 
-NAME = "diabetes_training"
 STEPS = ("feature_engineering", "train", "evaluate", "register")
 ENGINEERED, REPORTS = "engineered", "reports"
 """Folders of the training container: a step's output is in the subfolder named after its run."""
 
 
 def build(
-    components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str, commit: str, model: str
+    training: TrainingPipeline,
+    components: Mapping[str, Any],
+    outputs: PlatformOutputs,
+    notebook: str,
+    version: str,
+    commit: str,
 ) -> Any:
-    """Return the DSL's function. `components` are registered ones by folder name; `notebook` a workspace path.
+    """Return the DSL's pipeline. `components` are registered ones by step; `notebook` a workspace path.
 
-    `version` and `commit` go into the lineage of the versions of `model`.
+    `version` and `commit` go into the lineage of the model's versions. The run parameters of the specification become
+    inputs of the pipeline.
     """
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
+    specification = training.specification_json
 
-    @pipeline(  # type: ignore[untyped-decorator]
-        name=NAME, display_name="Train, evaluate and register the diabetes model"
-    )
-    def training(data_uri: str, data_version: str, code_version: str = version):  # type: ignore[no-untyped-def]
+    def steps(data_uri, data_version, code_version, **parameters):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
             workspace_url=outputs.databricks_host,
             notebook_path=notebook,
@@ -43,12 +49,16 @@ def build(
         feature_engineering.outputs.output = Output(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
         )
-        train = components["train"](engineered=feature_engineering.outputs.output)
-        evaluate = components["evaluate"](model=train.outputs.model, held_out=train.outputs.held_out, model_name=model)
+        train = components["train"](
+            engineered=feature_engineering.outputs.output, specification=specification, **parameters
+        )
+        evaluate = components["evaluate"](
+            model=train.outputs.model, held_out=train.outputs.held_out, specification=specification
+        )
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
-            model_name=model,
+            specification=specification,
             code_version=code_version,
             commit=commit,
             data_version=data_version,
@@ -57,4 +67,28 @@ def build(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{REPORTS}/${{{{name}}}}/"
         )
 
-    return training
+    decorate = pipeline(name=training.component, display_name=f"Train, evaluate and register {training.model}")
+    built = decorate(_with_inputs(steps, training.specification.parameters, version))
+    return built(data_uri="abfss://…", data_version="…")
+
+
+def _with_inputs(
+    function: Callable[..., None], parameters: Mapping[str, Parameter], version: str
+) -> Callable[..., None]:
+    """Return the function with one argument for each input: the DSL reads the inputs from the signature."""
+    plain = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str) for name in _DATA_INPUTS]
+    optional = [
+        inspect.Parameter(
+            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Input(type=kind, default=default)
+        )
+        for name, kind, default in (
+            ("code_version", "string", version),
+            *((name, rule.type, rule.default) for name, rule in parameters.items()),
+        )
+    ]
+    function.__signature__ = inspect.Signature([*plain, *optional])  # type: ignore[attr-defined]
+    function.__annotations__ = {argument.name: argument.annotation for argument in (*plain, *optional)}
+    return function
+
+
+_DATA_INPUTS = ("data_uri", "data_version")

@@ -17,9 +17,10 @@ from mlops import candidates, publish, shared
 from mlops.candidates import Candidate
 from mlops.clients import Clients
 from mlops.lineage import Tags, choose_deployment
-from mlops.publish import MODEL, Say
+from mlops.publish import Say
+from steps import champion
 
-FROM, AT, ROLLED_BACK = "promoted_from", "promoted_at", "rolled_back_at"
+FROM, AT, ROLLED_BACK = champion.PROMOTED_FROM, champion.PROMOTED_AT, champion.ROLLED_BACK_AT
 DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
 """Tags: what the promotion made the endpoint's default, and the commit that it was published from."""
 PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
@@ -76,8 +77,8 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
         f"gate: {candidate.origin} was trained and tested by run {lineage['pipeline_run']}, commit "
         f"{lineage['commit'][:10]}"
     )
-    versions = candidates.versions(target.ml)
-    present = next((one for one in versions if (one.tags or {}).get(FROM) == candidate.origin), None)
+    versions = candidates.versions(target.ml, candidate.model)
+    present = next((version for version in versions if (version.tags or {}).get(FROM) == candidate.origin), None)
     default = publish.published(target)
     if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
         if ROLLED_BACK in present.tags and not asked:
@@ -89,12 +90,12 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
     serves = present is not None and serving(present.tags) and present.tags[DEPLOYMENT] == deployment.deployment
     if default is None and present is not None and serves:
         publish.make_default(target, deployment.deployment)
-        say(f"endpoint {target.outputs.batch_endpoint}: had lost its default, {deployment.deployment} is it again")
+        say(f"endpoint {target.endpoint}: had lost its default, {deployment.deployment} is it again")
         return Promotion(str(present.version), deployment.deployment, deployment.deployment)
     name = previous_deployment(
-        default.deployment if default else "", deployment.deployment, [one.tags or {} for one in versions]
+        default.deployment if default else "", deployment.deployment, [version.tags or {} for version in versions]
     )
-    before = next((one for one in known if one.deployment == name), None)
+    before = next((published for published in known if published.deployment == name), None)
     record = {
         FROM: candidate.origin, AT: stamp(),
         DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit,
@@ -105,7 +106,7 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
     else:
         tag(target.ml, present, record, drop=ROLLED_BACK)
     publish.make_default(target, deployment.deployment)
-    endpoint = target.outputs.batch_endpoint
+    endpoint = target.endpoint
     say(f"endpoint {endpoint}: default is {deployment.deployment}, to go back to: {record[PREVIOUS]}")
     return Promotion(str(present.version), deployment.deployment, record[PREVIOUS])
 
@@ -134,8 +135,8 @@ def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         path = candidate.download(Path(folder))
-        made = target.ml.models.create_or_update(Model(name=MODEL, path=path, type="mlflow_model", tags=tags))
-    say(f"model: {MODEL} version {made.version} on {target.outputs.environment}")
+        made = target.ml.models.create_or_update(Model(name=candidate.model, path=path, type="mlflow_model", tags=tags))
+    say(f"model: {candidate.model} version {made.version} on {target.outputs.environment}")
     return made
 
 

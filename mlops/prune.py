@@ -13,12 +13,12 @@ Say = Callable[[str], None]
 
 
 def prune(clients: Clients, say: Say) -> None:
-    """Delete the notebook folders that no deployment's pipeline names, default or not.
+    """Delete the notebook folders that no deployment of any endpoint of the workspace names, default or not.
 
     Raises MissingError, and deletes nothing, when the pipeline of a deployment cannot be read. Not to be run while
     another checkout is being published: its notebooks are there before its deployment is.
     """
-    pipelines = [_specification(clients, deployment) for deployment in publish.deployments(clients)]
+    pipelines = [_specification(clients, deployment) for deployment in publish.all_deployments(clients)]
     removed = list(notebooks.unused(clients, pipelines))
     for folder in removed:
         notebooks.remove(clients, folder)

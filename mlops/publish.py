@@ -11,24 +11,18 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from mlops import component_commands, fingerprints, job_environment, notebooks
+from mlops import fingerprints, job_environment, notebooks, published_components
+from mlops.asset_versions import get_or_make
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 
-COMPONENTS = Path(__file__).with_name("components")
-NOTEBOOK = "feature_engineering"
-MODEL = "diabetes"
-"""Name of the registered model."""
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
-_TRIES = 3
-"""Of a version that somebody else makes at the same time: code, then the component that names it."""
 FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
 NO_COMMIT = "nogit"
 
@@ -44,7 +38,7 @@ class Publication:
     asked: bool = False
     """Somebody chose the version, which is published then even with content that is there under another."""
 
-    def stands_as(self, published: Published) -> bool:
+    def is_up_to_date(self, published: Published) -> bool:
         """Whether there is nothing to publish: the same content, and the version where somebody chose one."""
         same = published.tags.get(FINGERPRINT_TAG) == self.fingerprint
         return same and (not self.asked or published.version == self.version)
@@ -94,31 +88,42 @@ def published(clients: Clients) -> Published | None:
     endpoint = clients.arm.get(_endpoint_id(clients))
     if endpoint is None:
         raise MissingError(
-            f"The batch endpoint {clients.outputs.batch_endpoint} does not exist: bring the stack up with `pulumi up`."
+            f"The batch endpoint {clients.endpoint} does not exist: bring the stack up with `pulumi up`."
         )
     name = (endpoint["properties"].get("defaults") or {}).get("deploymentName")
     return _deployment(clients, str(name)) if name else None
 
 
 def deployments(clients: Clients) -> list[Published]:
-    """All of the endpoint, default or not."""
-    return [_published(str(one["name"]), one) for one in clients.arm.list(f"{_endpoint_id(clients)}/deployments")]
+    """Return the deployments of the pipeline's endpoint, default or not."""
+    listed = clients.arm.list(f"{_endpoint_id(clients)}/deployments")
+    return [_published(str(deployment["name"]), deployment) for deployment in listed]
+
+
+def all_deployments(clients: Clients) -> list[Published]:
+    """Return the deployments of all batch endpoints of the workspace."""
+    endpoints = clients.arm.list(f"{clients.workspace_id}/batchEndpoints")
+    return [
+        _published(str(deployment["name"]), deployment)
+        for endpoint in endpoints
+        for deployment in clients.arm.list(f"{clients.workspace_id}/batchEndpoints/{endpoint['name']}/deployments")
+    ]
 
 
 def of_version(clients: Clients, version: str) -> Published:
     """Return the deployment of a published version, default or not. Raises MissingError when there is none."""
-    found = next((one for one in deployments(clients) if one.version == version), None)
-    if found is None:
+    deployment = next((known for known in deployments(clients) if known.version == version), None)
+    if deployment is None:
         raise MissingError(
             f"Version {version} is not published on {clients.outputs.environment}: run `python -m mlops publish "
-            f"--version {version}` first."
+            f"--pipeline {clients.pipeline.name} --version {version}` first."
         )
-    return found
+    return deployment
 
 
 def make_default(clients: Clients, name: str) -> None:
     """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
-    endpoint = clients.ml.batch_endpoints.get(clients.outputs.batch_endpoint)
+    endpoint = clients.ml.batch_endpoints.get(clients.endpoint)
     if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
         # A dictionary, since there is no object to change where there is no default. azure-ai-ml takes both
         # (entities/_endpoint/batch_endpoint.py, _to_rest_batch_endpoint).
@@ -128,15 +133,16 @@ def make_default(clients: Clients, name: str) -> None:
 
 def publish(clients: Clients, publication: Publication, say: Say, *, keep_default: bool = False) -> Published:
     """Make what is missing and move the default, unless a promotion is to do that. Raises the clients' errors."""
-    say("notebooks: uploaded" if notebooks.upload(clients) else "notebooks: unchanged")
+    notebook = clients.pipeline.specification.notebook
+    say("notebooks: uploaded" if notebooks.upload(clients, notebook) else "notebooks: unchanged")
     environment = _environment(clients.ml)
     say(f"environment: {environment.name} version {environment.version}")
+    reference = f"azureml:{environment.name}:{environment.version}"
     components = {
-        folder.name: _component(clients.ml, folder, f"azureml:{environment.name}:{environment.version}")
-        for folder in sorted(COMPONENTS.iterdir())
-        if (folder / "component.yml").exists()
+        step: published_components.register(clients.ml, step, folder, clients.pipeline, reference)
+        for step, folder in published_components.folders(clients.pipeline).items()
     }
-    say(f"components: {', '.join(f'{one.name} {one.version}' for one in components.values())}")
+    say(f"components: {', '.join(f'{component.name} {component.version}' for component in components.values())}")
     component = _pipeline(clients, components, publication)
     say(f"pipeline: {component.name} version {component.version}")
     tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version, COMMIT_TAG: commit()}
@@ -144,17 +150,17 @@ def publish(clients: Clients, publication: Publication, say: Say, *, keep_defaul
     if not keep_default:
         make_default(clients, publication.deployment)
     role = "deployment" if keep_default else "default deployment"
-    say(f"endpoint: {clients.outputs.batch_endpoint}, {role} {publication.deployment}")
+    say(f"endpoint: {clients.endpoint}, {role} {publication.deployment}")
     return Published(publication.deployment, tags, str(component.id))
 
 
 def _endpoint_id(clients: Clients) -> str:
-    return f"{clients.workspace_id}/batchEndpoints/{clients.outputs.batch_endpoint}"
+    return f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}"
 
 
 def _deployment(clients: Clients, name: str) -> Published | None:
-    found = clients.arm.get(f"{_endpoint_id(clients)}/deployments/{name}")
-    return None if found is None else _published(name, found)
+    deployment = clients.arm.get(f"{_endpoint_id(clients)}/deployments/{name}")
+    return None if deployment is None else _published(name, deployment)
 
 
 def _published(name: str, deployment: dict[str, Any]) -> Published:
@@ -170,10 +176,12 @@ def _fingerprint(clients: Clients) -> str:
             "cluster_policy_id", "spark_version", "notebook_folder", "compute_name",
         }
     )  # fmt: skip
-    code = [*fingerprints.source_files(COMPONENTS), *(Path(__file__).with_name(name) for name in _SOURCES)]
+    pipeline = clients.pipeline
+    code = [*published_components.source_files(pipeline), *(Path(__file__).with_name(name) for name in _SOURCES)]
     parts = {
         "code": fingerprints.of_files(_ROOT, code),
-        "notebooks": notebooks.content_hash(),
+        "specification": pipeline.specification_json,
+        "notebooks": notebooks.content_hash(pipeline.specification.notebook),
         "environment": job_environment.version(),
     }
     return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
@@ -207,58 +215,23 @@ def _environment(ml: Any) -> Any:
     return get_or_make(lambda: ml.environments.get(job_environment.NAME, version), make)
 
 
-def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """Return a version, which is made where `get` finds none.
-
-    Somebody who publishes the same at the same time makes it between the two, or the code that it names: Azure ML
-    refuses to make either again. `get` decides whether theirs will do. Raises the clients' errors.
-    """
-    from azure.ai.ml.exceptions import AssetPathException
-    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return get()
-        except ResourceNotFoundError:
-            try:
-                return make()
-            except (HttpResponseError, AssetPathException) as error:
-                status = error.status_code if isinstance(error, HttpResponseError) else HTTPStatus.CONFLICT
-                if status != HTTPStatus.CONFLICT or attempt == _TRIES:
-                    raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _component(ml: Any, folder: Path, environment: str) -> Any:
-    from azure.ai.ml import load_component
-
-    component: Any = load_component(source=folder / "component.yml")
-    component_commands.check(component.name, component.command, component.inputs)
-    content = {"folder": fingerprints.of_folder(folder), "environment": environment}
-    version = fingerprints.of_values(content)[:12]
-    component.environment = environment
-    return get_or_make(
-        lambda: ml.components.get(component.name, version),
-        lambda: ml.components.create_or_update(component, version=version),
-    )
-
-
 def _pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:
     from mlops import pipeline
 
+    training = clients.pipeline
+
     def get() -> Any:
-        known = clients.ml.components.get(pipeline.NAME, publication.version)
+        known = clients.ml.components.get(training.component, publication.version)
         if (known.tags or {}).get(FINGERPRINT_TAG) != publication.fingerprint:
             raise InvalidError(
-                f"Version {publication.version} of {pipeline.NAME} is published already, from other content: "
+                f"Version {publication.version} of {training.component} is published already, from other content: "
                 "give another --version."
             )
         return known
 
     def make() -> Any:
-        path = notebooks.notebook_path(clients.outputs.notebook_folder, NOTEBOOK)
-        built = pipeline.build(components, clients.outputs, path, publication.version, commit(), MODEL)
-        component = built(data_uri="abfss://…", data_version="…").component
+        path = notebooks.notebook_path(clients.outputs.notebook_folder, training.specification.notebook)
+        component = pipeline.build(training, components, clients.outputs, path, publication.version, commit()).component
         component.tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
         return clients.ml.components.create_or_update(component, version=publication.version)
 
@@ -270,7 +243,7 @@ def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -
 
     deployment = PipelineComponentBatchDeployment(
         name=name,
-        endpoint_name=clients.outputs.batch_endpoint,
+        endpoint_name=clients.endpoint,
         component=component,
         settings={"default_compute": clients.outputs.compute_name, "continue_on_step_failure": False},
         tags=tags,

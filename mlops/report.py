@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -27,6 +27,9 @@ class Report:
     metrics: dict[str, float]
     reason: str
     lineage: dict[str, str]
+    champion: str | None = None
+    """Version that the model was compared with."""
+    champion_metrics: dict[str, float] = field(default_factory=dict)
 
 
 def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
@@ -39,12 +42,15 @@ def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
         content: dict[str, Any] = json.loads(blob.readall())
     except ResourceNotFoundError:
         return None
+    champion = content.get("champion") or {}
     return Report(
         model_name=content["model_name"],
         model_version=content["model_version"],
         metrics=content["metrics"],
         reason=content["decision"]["reason"],
         lineage=content["lineage"],
+        champion=champion.get("version"),
+        champion_metrics=champion.get("metrics") or {},
     )
 
 
@@ -56,8 +62,11 @@ def show(steps: Sequence[Step], report: Report | None, studio: str, console: Con
         table.add_row(step.name, step.status, took)
     console.print(table)
     if report is not None:
+        width = max(map(len, report.metrics), default=0)
         for name, value in report.metrics.items():
-            console.print(f"  {name:6} {value:.4f}", highlight=False)
+            former = report.champion_metrics.get(name)
+            beside = "" if former is None else f"   (version {report.champion}: {former:.4f})"
+            console.print(f"  {name:{width}} {value:.4f}{beside}", highlight=False)
         if report.model_version is None:
             console.print(f"Model {report.model_name}: not registered, {report.reason}.", highlight=False)
         else:

@@ -19,7 +19,7 @@ from mlops.promote import (
     stamp,
     tag,
 )
-from mlops.publish import MODEL, Say
+from mlops.publish import Say
 
 
 def rollback(target: Clients, say: Say) -> Promotion:
@@ -28,33 +28,34 @@ def rollback(target: Clients, say: Say) -> Promotion:
     Raises MissingError when there is nothing to go back to, GateError when the endpoint is not where that promotion
     left it, or a deployment is not what it was then.
     """
-    promotions = [one for one in candidates.versions(target.ml) if serving(one.tags or {})]
-    model = max(promotions, key=lambda one: str(one.tags[AT]), default=None)
+    name = target.pipeline.model
+    promotions = [version for version in candidates.versions(target.ml, name) if serving(version.tags or {})]
+    model = max(promotions, key=lambda version: str(version.tags[AT]), default=None)
     if model is None:
-        raise MissingError(f"There is no promotion to roll back on {target.outputs.environment}.")
+        raise MissingError(f"There is no promotion of {name} to roll back on {target.outputs.environment}.")
     tags: Tags = dict(model.tags)
     promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
     now = publish.published(target)
     # No default at all is nobody's choice: an update of the endpoint took it away.
     if now is not None and now.deployment != promoted:
         raise GateError(
-            f"The endpoint's default is {now.deployment}, not {promoted}, which version {model.version} of {MODEL} was "
+            f"The endpoint's default is {now.deployment}, not {promoted}, which version {model.version} of {name} was "
             "promoted with: somebody has moved it since, and it is left where it is."
         )
     if before == NONE:
         raise MissingError(
-            f"There is nothing to go back to: version {model.version} of {MODEL} was the first that was promoted."
+            f"There is nothing to go back to: version {model.version} of {name} was the first that was promoted."
         )
-    known = {one.deployment: one for one in publish.deployments(target)}
-    for name, commit in ((promoted, tags[DEPLOYMENT_COMMIT]), (before, tags[PREVIOUS_COMMIT])):
-        if name not in known:
-            raise MissingError(f"There is nothing to go back to: deployment {name} is gone.")
-        if known[name].commit != commit:
+    known = {deployment.deployment: deployment for deployment in publish.deployments(target)}
+    for deployment, commit in ((promoted, tags[DEPLOYMENT_COMMIT]), (before, tags[PREVIOUS_COMMIT])):
+        if deployment not in known:
+            raise MissingError(f"There is nothing to go back to: deployment {deployment} is gone.")
+        if known[deployment].commit != commit:
             raise GateError(
-                f"The lineage does not match: deployment {name} is of commit {known[name].commit}, and was of {commit} "
-                "when the model was promoted."
+                f"The lineage does not match: deployment {deployment} is of commit {known[deployment].commit}, and was "
+                f"of {commit} when the model was promoted."
             )
     publish.make_default(target, before)
     tag(target.ml, model, {ROLLED_BACK: stamp()})
-    say(f"endpoint {target.outputs.batch_endpoint}: default is {before} again, before {promoted}")
+    say(f"endpoint {target.endpoint}: default is {before} again, before {promoted}")
     return Promotion(str(model.version), before, promoted)

@@ -16,7 +16,7 @@ from mlops.candidates import Candidate, download, listed
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.lineage import Tags, check_lineage, kept
-from mlops.publish import MODEL, Say
+from mlops.publish import Say
 
 ENVIRONMENT, VERSION, AT = "shared_from", "shared_version", "shared_at"
 COMMIT, CODE_VERSION = "tested_commit", "tested_code_version"
@@ -31,8 +31,8 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
     registry = registry_of(source)
     version = shared_version(candidate)
     ml = source.registry(registry)
-    if any(str(one.version) == version for one in listed(ml)):
-        say(f"registry {registry}: {MODEL} version {version} is there")
+    if any(str(model.version) == version for model in listed(ml, candidate.model)):
+        say(f"registry {registry}: {candidate.model} version {version} is there")
         return version
     from azure.ai.ml.entities import Model
 
@@ -42,40 +42,48 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = candidate.download(Path(folder))
-        made = Model(name=MODEL, version=version, path=path, type="mlflow_model", tags=candidate.tags | record)
+        made = Model(
+            name=candidate.model, version=version, path=path, type="mlflow_model", tags=candidate.tags | record
+        )
         ml.models.create_or_update(made)
-    say(f"registry {registry}: {MODEL} version {version}")
+    say(f"registry {registry}: {candidate.model} version {version}")
     return version
 
 
 def find(target: Clients, environment: str, version: str | None) -> Candidate:
     """Return the newest model that a stack shared, or its `version`. Raises MissingError, GateError."""
-    registry = registry_of(target)
+    registry, model = registry_of(target), target.pipeline.model
     ml = target.registry(registry)
-    shared = newest_first(((str(one.version), dict(one.tags or {})) for one in listed(ml)), environment)
+    versions = ((str(found.version), dict(found.tags or {})) for found in listed(ml, model))
+    shared = newest_first(versions, environment)
     fitting = [(name, tags) for name, tags in shared if version is None or tags[VERSION] == version]
     if not fitting:
-        what = f"version {version} of {MODEL}" if version else MODEL
+        what = f"version {version} of {model}" if version else model
         raise MissingError(
             f"{environment} has not shared {what} in the registry {registry}: do that first, as {environment}'s "
-            f"identity, with `python -m mlops share --stack {environment}`."
+            f"identity, with `python -m mlops share --stack {environment} --pipeline {target.pipeline.name}`."
         )
     name, tags = fitting[0]
-    check_lineage(tags, name)
+    check_lineage(tags, model, name)
     return Candidate(
         environment=environment,
+        model=model,
         version=tags[VERSION],
         tags=kept(tags),
         code={"commit": tags[COMMIT], "code_version": tags[CODE_VERSION]},
-        download=lambda folder: download(ml, name, folder),
+        download=lambda folder: download(ml, model, name, folder),
     )
 
 
 def newest_first(versions: Iterable[tuple[str, Tags]], environment: str) -> list[tuple[str, Tags]]:
-    """Those that the stack shared; what somebody else put there has not all of the tags."""
+    """Return the versions that the stack shared; versions of others lack some of the tags."""
     needed = (ENVIRONMENT, VERSION, AT, COMMIT, CODE_VERSION)
-    mine = [one for one in versions if all(one[1].get(tag) for tag in needed) and one[1][ENVIRONMENT] == environment]
-    return sorted(mine, key=lambda one: one[1][AT], reverse=True)
+    own = [
+        (version, tags)
+        for version, tags in versions
+        if all(tags.get(tag) for tag in needed) and tags[ENVIRONMENT] == environment
+    ]
+    return sorted(own, key=lambda item: item[1][AT], reverse=True)
 
 
 def shared_version(candidate: Candidate) -> str:

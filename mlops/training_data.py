@@ -12,9 +12,10 @@ from urllib.parse import quote
 from azure.core.exceptions import HttpResponseError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
-from mlops import fingerprints
+from mlops import fingerprints, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
+from mlops.specifications import TrainingPipeline
 
 _PROPAGATION_SECONDS = 60
 INCOMING = "incoming/"
@@ -41,9 +42,9 @@ class TrainingData:
 def read(file: Path) -> TrainingData:
     """Read the file. Raises MissingError when it is not there, InvalidError when it is not a file or empty."""
     if not file.exists():
-        raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/diabetes.csv")
+        raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/houses.csv")
     if not file.is_file():
-        raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/diabetes.csv")
+        raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/houses.csv")
     return _measured(file, str(file))
 
 
@@ -75,15 +76,26 @@ def upload(clients: Clients, data: TrainingData) -> bool:
     return True
 
 
+def incoming(pipeline: TrainingPipeline) -> str:
+    """Return the folder of new data for a pipeline: incoming/ for the default one, a subfolder of its name else."""
+    return INCOMING if pipeline.specification.default else f"{INCOMING}{pipeline.name}/"
+
+
 def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
     """Copy the CSV file that somebody left last in the stack's storage into a folder; None when there is none.
 
     Raises InvalidError when it is empty.
     """
-    found = [one for one in clients.training.list_blobs(name_starts_with=INCOMING) if one.name.endswith(".csv")]
-    if not found:
+    folder_name = incoming(clients.pipeline)
+    others = tuple(f"{INCOMING}{name}/" for name in specifications.names() if f"{INCOMING}{name}/" != folder_name)
+    blobs = [
+        blob
+        for blob in clients.training.list_blobs(name_starts_with=folder_name)
+        if blob.name.endswith(".csv") and not blob.name.startswith(others)
+    ]
+    if not blobs:
         return None
-    newest = max(found, key=lambda one: (one.last_modified, one.name))
+    newest = max(blobs, key=lambda blob: (blob.last_modified, blob.name))
     file = folder / "incoming.csv"
     with file.open("wb") as stream:
         clients.training.get_blob_client(newest.name).download_blob().readinto(stream)

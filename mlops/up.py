@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
@@ -12,15 +12,24 @@ from mlops.errors import MissingError, RunFailedError
 from mlops.history import History
 from mlops.jobs import Job
 from mlops.publish import Published
+from steps.specification import ParameterValue
+
+Parameters = Mapping[str, ParameterValue]
 
 
-def up(clients: Clients, data: training_data.TrainingData, version: str | None, console: Console) -> None:
+def up(
+    clients: Clients,
+    data: training_data.TrainingData,
+    version: str | None,
+    console: Console,
+    parameters: Parameters | None = None,
+) -> None:
     """Bring the platform to where this checkout and these data are trained and judged on it.
 
     Raises RunFailedError when the run does not complete, and the clients' errors.
     """
     now = ensure_published(clients, version, console)
-    job = jobs.find(clients, now.version, data.sha256)
+    job = jobs.find(clients, now.version, data.sha256, parameters)
     if job is not None and job.ended:
         console.print("Nothing changed since the last run: same code, same data.", highlight=False)
         show(clients, job, console)
@@ -28,7 +37,7 @@ def up(clients: Clients, data: training_data.TrainingData, version: str | None, 
         console.print(f"Run {job.name} of the same code and data is under way.", highlight=False)
         finish(clients, job, console)
     else:
-        train(clients, now, data, console)
+        train(clients, now, data, console, parameters=parameters)
 
 
 def ensure_published(
@@ -42,7 +51,7 @@ def ensure_published(
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
-    if now is not None and not force and planned.stands_as(now):
+    if now is not None and not force and planned.is_up_to_date(now):
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)
@@ -59,10 +68,11 @@ def train(
     data: training_data.TrainingData,
     console: Console,
     started: Callable[[Job], None] | None = None,
+    parameters: Parameters | None = None,
 ) -> None:
-    """Start a run of the published pipeline, tell `started` of it, and follow it."""
+    """Start a run of the published pipeline, call `started` with it, and follow it."""
     uri = upload(clients, data, console)
-    job = jobs.start(clients, now.deployment, now.version, data.sha256, uri)
+    job = jobs.start(clients, now.deployment, now.version, data.sha256, uri, parameters)
     console.print(f"Run {job.name}: {job.page}", highlight=False, soft_wrap=True)
     if started is not None:
         started(job)
@@ -98,6 +108,7 @@ def run_again(
     console: Console,
     started: Callable[[Job], None] | None = None,
     version: str | None = None,
+    parameters: Parameters | None = None,
 ) -> None:
     """Run the endpoint's default, or the deployment of `version`, whether anything changed or not.
 
@@ -106,4 +117,4 @@ def run_again(
     now = publish.of_version(clients, version) if version else publish.published(clients)
     if now is None:
         raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
-    train(clients, now, data, console, started)
+    train(clients, now, data, console, started, parameters)

@@ -13,9 +13,10 @@ dbutils.widgets.text("output_uri", "")
 
 import json
 
+from lib.diabetes import SCHEMA, complete_rows
 from lib.engineering import engineer
 
-counts = engineer(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("output_uri"))
+counts = engineer(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("output_uri"), SCHEMA, complete_rows)
 
 # COMMAND ----------
 

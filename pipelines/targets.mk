@@ -47,11 +47,11 @@ state-restore: .venv/installed ## the copies of a stack's state, or back to one:
 	@$(PYTHON_BIN) -m pipelines.state --stack "$$STACK" --from "$${FROM:-}" $(if $(DRY_RUN),--dry-run)
 
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
-	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--data "$$DATA") \
+	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--with-data $(if $(DATA),--data "$$DATA")) \
 	$(if $(KEEP_DEFAULT),--keep-default)
 
 smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack "$$STACK" --data "$$DATA" \
+	@$(PYTHON_BIN) -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA") \
 	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.

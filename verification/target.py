@@ -10,6 +10,7 @@ from typing import Any
 from azure.mgmt.resource.resources import ResourceManagementClient
 
 from contract.outputs import PlatformOutputs
+from mlops import specifications
 from mlops.clients import Clients
 from mlops.history import History
 
@@ -25,7 +26,7 @@ class Target:
 
     def __init__(self, outputs: PlatformOutputs) -> None:
         self.outputs = outputs
-        self.clients = Clients(outputs)
+        self.clients = Clients(outputs, specifications.load(None))
 
     @property
     def subscription(self) -> str:

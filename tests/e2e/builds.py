@@ -24,7 +24,7 @@ from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 subscription = os.environ["AZURE_SUBSCRIPTION_ID"]
 client = MLClient(DefaultAzureCredential(), subscription, "rg-dataops-STACK", "aml-dataops-STACK")
-(endpoint,) = client.batch_endpoints.list()
+(endpoint,) = (one for one in client.batch_endpoints.list() if one.name.startswith("bep-dataops-STACK-"))
 default = endpoint.defaults.deployment_name
 newest = max(client.models.list(name="diabetes"), key=lambda model: int(model.version))
 runs = sorted(client.jobs.list(), key=lambda job: job.creation_context.created_at)

@@ -25,6 +25,10 @@ def _csv(folder: Path, *lines: str) -> str:
     return file.as_uri()
 
 
+def _engineer(spark: SparkSession, source: str, output: str) -> Counts:
+    return engineer(spark, source, output, SCHEMA, complete_rows)
+
+
 def test_only_complete_rows_are_kept(spark: SparkSession) -> None:
     first = (59, 2, 32.1, 101.0, 157.0, 93.2, 38.0, 4.0, 4.8598, 87.0, 151.0)
     rows = spark.createDataFrame([first, (48, None, *first[2:]), (*first[:10], None)], SCHEMA)
@@ -35,7 +39,7 @@ def test_only_complete_rows_are_kept(spark: SparkSession) -> None:
 def test_the_engineered_set_is_written_with_types_and_counted(spark: SparkSession, tmp_path: Path) -> None:
     output = (tmp_path / "out").as_uri()
 
-    counts = engineer(spark, _csv(tmp_path, HEADER, GOOD, INCOMPLETE, LATER), output)
+    counts = _engineer(spark, _csv(tmp_path, HEADER, GOOD, INCOMPLETE, LATER), output)
 
     assert counts == Counts(read=3, kept=2)
     expected = spark.createDataFrame(
@@ -49,7 +53,7 @@ def test_the_engineered_set_is_written_with_types_and_counted(spark: SparkSessio
 
 
 def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession, tmp_path: Path) -> None:
-    counts = engineer(spark, FILE.as_uri(), (tmp_path / "out").as_uri())
+    counts = _engineer(spark, FILE.as_uri(), (tmp_path / "out").as_uri())
 
     lines = FILE.read_text(encoding="utf-8").splitlines()[1:]
     complete = [line for line in lines if "" not in line.split(",")]
@@ -73,21 +77,21 @@ def test_bad_files_are_named_with_what_is_wrong(
     spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(DataError, match="rows") as raised:
-        engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
+        _engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
 
     assert said in str(raised.value)
 
 
 def test_a_missing_file_is_named(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv: there is no such file"):
-        engineer(spark, (tmp_path / "nowhere.csv").as_uri(), (tmp_path / "out").as_uri())
+        _engineer(spark, (tmp_path / "nowhere.csv").as_uri(), (tmp_path / "out").as_uri())
 
 
 def test_bad_data_replace_nothing(spark: SparkSession, tmp_path: Path) -> None:
     output = (tmp_path / "out").as_uri()
-    engineer(spark, _csv(tmp_path, HEADER, GOOD), output)
+    _engineer(spark, _csv(tmp_path, HEADER, GOOD), output)
 
     with pytest.raises(DataError):
-        engineer(spark, _csv(tmp_path, HEADER, GOOD.replace("32.1", "heavy")), output)
+        _engineer(spark, _csv(tmp_path, HEADER, GOOD.replace("32.1", "heavy")), output)
 
     assert spark.read.parquet(output).count() == 1, "the last good set is gone"

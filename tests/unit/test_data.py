@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from data import make_breast_cancer
 from data.make_diabetes import COLUMNS, FILE, make
 
 
-def test_the_file_is_what_the_generator_makes() -> None:
+def test_the_files_are_what_their_generators_make() -> None:
     assert FILE.read_text(encoding="utf-8") == make()
+    assert make_breast_cancer.FILE.read_text(encoding="utf-8") == make_breast_cancer.make()
 
 
 def test_a_few_dozen_rows_lack_a_value() -> None:

@@ -21,6 +21,7 @@ from packages.localcloud.benchmarks.shell import ROOT, run, shell_environment
 AIM = 1.3
 _DATA = ROOT / "data" / "diabetes.csv"
 _COMPONENTS = ROOT / "mlops" / "components"
+_PIPELINE = ROOT / "mlops" / "pipelines" / "diabetes" / "components"
 
 
 def measure(pairs: int) -> Comparison:
@@ -62,22 +63,27 @@ def _spark(scratch: Path) -> Iterator[Any]:
 
 
 def _by_hand(spark: Any, folder: Path) -> None:
+    from mlops import specifications
+    from notebooks.lib.diabetes import SCHEMA, complete_rows
     from notebooks.lib.engineering import engineer
 
+    specification = specifications.load("diabetes").specification.model_copy(update={"model": "by-hand"})
     out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
-    engineer(spark, _DATA.as_uri(), out["engineered"].as_uri())
+    engineer(spark, _DATA.as_uri(), out["engineered"].as_uri(), SCHEMA, complete_rows)
     env = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "AZUREML_PARAMETER_specification": specification.model_dump_json(),
     }
     _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
     _program(
-        "evaluate", env, model=out["model"], held_out=out["held_out"], model_name="by-hand",
+        "evaluate", env, model=out["model"], held_out=out["held_out"],
         evaluation=out["evaluation"],
     )  # fmt: skip
     _program(
-        "register", env, model=out["model"], evaluation=out["evaluation"], model_name="by-hand", code_version="0",
+        "register", env, model=out["model"], evaluation=out["evaluation"], code_version="0",
         commit="0", data_version="0", report=out["report"],
     )  # fmt: skip
 
@@ -94,5 +100,6 @@ def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
     paths = {key: value for key, value in arguments.items() if isinstance(value, Path)}
     words = [word for key, value in paths.items() for word in (f"--{key.replace('_', '-')}", str(value))]
     env = env | {f"AZUREML_PARAMETER_{key}": str(value) for key, value in arguments.items() if key not in paths}
-    source = _COMPONENTS / name / "src"
+    own = _PIPELINE / name / "src"
+    source = own if own.exists() else _COMPONENTS / name / "src"
     run(sys.executable, str(source / f"{name}.py"), *words, cwd=Path(env["TMPDIR"]), env=env)

@@ -20,7 +20,7 @@ from localcloud.testing.workspace_session import IMAGE, ML, MlWorkspace, wait_fo
 from localcloud.testing.workspace_session import ml as ml
 
 from data.make_diabetes import FILE
-from mlops import job_environment
+from mlops import job_environment, specifications
 
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 COMPONENTS = Path(job_environment.__file__).parent / "components"
@@ -39,12 +39,9 @@ from sklearn.linear_model import Ridge
 mlflow.sklearn.save_model(Ridge().fit(numpy.eye(3), [1, 2, 3]), "model", pip_requirements=["scikit-learn", "pandas"])
 """
 TRAINS_A_FOREST = """
-import train
 from sklearn.ensemble import RandomForestRegressor
-train.fit = lambda rows, alpha: RandomForestRegressor(20, random_state=1).fit(
-    rows.drop(columns=train.TARGET), rows[train.TARGET]
-)
-train.main()
+from steps import training
+training.run(lambda features, target, parameters: RandomForestRegressor(20, random_state=1).fit(features, target))
 """
 
 
@@ -248,9 +245,10 @@ def test_mlflow_without_azure_ml_s_plugin_cannot_log_here_as_on_azure(ml: MlWork
 def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and_evaluate_loads_it(
     ml: MlWorkspace, tmp_path: Path
 ) -> None:
-    programs = {step: (COMPONENTS / step / "src" / f"{step}.py").read_text() for step in ("train", "evaluate")}
-    source = code(tmp_path / "src", forest=TRAINS_A_FOREST, **programs)
-    (source / "thresholds.yml").write_text((COMPONENTS / "evaluate" / "src" / "thresholds.yml").read_text())
+    evaluate = (COMPONENTS / "evaluate" / "src" / "evaluate.py").read_text()
+    source = code(tmp_path / "src", forest=TRAINS_A_FOREST, evaluate=evaluate)
+    shutil.copytree(COMPONENTS.parents[1] / "steps", source / "steps", ignore=shutil.ignore_patterns("__pycache__"))
+    specification = specifications.load("diabetes").specification.model_copy(update={"model": unique("forest")})
     engineered = tmp_path / "engineered"
     engineered.mkdir()
     pd.read_csv(FILE).dropna().to_parquet(engineered / "part-0.parquet", index=False)
@@ -264,7 +262,7 @@ def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and
         inputs={
             "engineered": Input(type="uri_folder", path=str(engineered)),
             "alpha": 1.0,
-            "model_name": unique("forest"),
+            "specification": specification.model_dump_json(),
         },
         outputs={"model": Output(type="mlflow_model")},
     )

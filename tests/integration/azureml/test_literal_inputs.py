@@ -13,14 +13,14 @@ from localcloud.testing.job_sources import code, component, error_of_run, job_bo
 from localcloud.testing.workspace_session import MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
-from infra.stack_file import ROOT
+from mlops import published_components, specifications
 
 _SHOW = """
 import json, os, sys
 names = ("AZUREML_PARAMETER_", "AZURE_ML_INPUT_", "AZURE_ML_OUTPUT_")
 print("SHOWN " + json.dumps({name: value for name, value in os.environ.items() if name.startswith(names)}))
 """
-COMPONENTS = ROOT / "mlops" / "components"
+FOLDERS = sorted({**published_components.folders(specifications.load("diabetes"))}.values())
 
 
 def shown(ml: MlWorkspace, run: str) -> dict[str, str]:
@@ -71,15 +71,15 @@ def test_a_value_in_a_placeholder_is_shell_code_as_on_azure(ml: MlWorkspace, tmp
     assert (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("name", sorted(file.parent.name for file in COMPONENTS.glob("*/component.yml")))
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_no_value_that_an_invoker_gives_is_run_by_a_published_component(
-    ml: MlWorkspace, tmp_path: Path, name: str
+    ml: MlWorkspace, tmp_path: Path, folder: Path
 ) -> None:
     """The product's command on a batch endpoint, with a program that shows what it was given."""
-    specification = load_component(source=COMPONENTS / name / "component.yml")
+    specification = load_component(source=folder / "component.yml")
     program = next(word for word in specification.command.split() if word.endswith(".py")).removesuffix(".py")
     specification.code = str(code(tmp_path / "src", **{program: _SHOW}))
-    specification.name, specification.environment = unique(name), ml.environment
+    specification.name, specification.environment = unique(folder.name), ml.environment
     step = ml.client.components.create_or_update(specification)
     texts = [port for port, one in specification.inputs.items() if one.type == "string"]
     (tmp_path / "data").mkdir()

@@ -12,6 +12,7 @@ from databricks.sdk.errors import NotFound
 from mlops import notebooks
 from mlops.errors import InvalidError
 
+NOTEBOOK = "feature_engineering"
 _EARLIER = "/Shared/AzureMLDeployed"
 
 
@@ -27,14 +28,14 @@ def pipeline(notebook: str) -> dict[str, Any]:
 @pytest.mark.parametrize("folder", [_EARLIER, "/Workspace/Shared/x", "/Shared", "//Shared/x"])
 def test_no_notebook_is_uploaded_where_everybody_may_change_it(admin: WorkspaceClient, folder: str) -> None:
     with pytest.raises(InvalidError, match=r"below /Shared, where every user .* may change notebooks: bring the stack"):
-        notebooks.upload(clients(admin, folder))
+        notebooks.upload(clients(admin, folder), NOTEBOOK)
 
 
 def test_a_folder_that_no_deployment_names_is_unused_and_this_checkout_s_is_kept(admin: WorkspaceClient) -> None:
     given = clients(admin, "/dataopsml/notebooks")
     admin.workspace.mkdirs("/dataopsml/notebooks")
-    assert notebooks.upload(given)
-    assert not notebooks.upload(given), "it is there"
+    assert notebooks.upload(given, NOTEBOOK)
+    assert not notebooks.upload(given, NOTEBOOK), "it is there"
     named, left, elsewhere = "1" * 16, "2" * 16, "3" * 16
     for path in (
         f"/dataopsml/notebooks/{named}/lib", f"/dataopsml/notebooks/{left}/lib", f"{_EARLIER}/{named}",

@@ -19,12 +19,12 @@ from localcloud.testing.azure_session import AzureSession, unique
 from localcloud.testing.workspace_session import ML, MlWorkspace, make_workspace
 
 from contract.outputs import PlatformOutputs
-from mlops import jobs, publish
+from mlops import jobs, publish, specifications
 from mlops.clients import Clients
-from mlops.publish import MODEL
 
 Json = dict[str, Any]
 
+PIPELINE = specifications.load("diabetes")
 STATE = "azblob://state-{}?storage_account=stlocalcloudstate"
 _REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
 _SPACE = "https://stlocalcloudstate.blob.core.windows.net"
@@ -45,13 +45,13 @@ class Stack:
 
     def models(self) -> dict[str, Json]:
         """Tags by version."""
-        listed = self.workspace.client.models.list(name=MODEL)
+        listed = self.workspace.client.models.list(name=PIPELINE.model)
         return {str(one.version): dict(one.tags) for one in listed}
 
     def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
         """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
-        component = f"{id_}/components/diabetes_training/versions/{version}"
+        component = f"{id_}/components/{PIPELINE.component}/versions/{version}"
         fingerprint = publish.plan(self.clients, version).fingerprint
         spec: Json = {
             "type": "pipeline",
@@ -88,7 +88,7 @@ class Stack:
             "commit": commit, "code_version": version, "data_version": f"data-of-{version}",
             "training_run": f"{job.name}-train", "pipeline_run": job.name, "metric.mse": "0.5",
         }  # fmt: skip
-        model = Model(name=MODEL, path=str(weights), type="mlflow_model", tags=lineage)
+        model = Model(name=PIPELINE.model, path=str(weights), type="mlflow_model", tags=lineage)
         return str(self.workspace.client.models.create_or_update(model).version)
 
 
@@ -109,9 +109,10 @@ def make_stack(azure: AzureSession, environment: str, registry: str | None, comm
         training_container="trainingdata", training_datastore="trainingdata", container_registry="none.azurecr.io",
         key_vault_uri="https://none.vault.azure.net", databricks_workspace_id=workspace.id,
         databricks_host="https://adb-1.1.azuredatabricks.net", instance_pool_id="none", cluster_policy_id="none",
-        spark_version="none", notebook_folder="/dataopsml/notebooks", batch_endpoint=endpoint, model_registry=registry,
+        spark_version="none", notebook_folder="/dataopsml/notebooks", batch_endpoint=endpoint, pipeline_endpoints={},
+        model_registry=registry,
     )  # fmt: skip
-    return Stack(workspace, Clients(outputs), step)
+    return Stack(workspace, Clients(outputs, PIPELINE), step)
 
 
 def remove_stack(stack: Stack) -> None:

@@ -15,7 +15,7 @@ from localcloud.testing.cloud import Cloud
 from localcloud.testing.lake import Lake, make_lake
 from localcloud.testing.principals import IdentityCredential
 
-from mlops import training_data
+from mlops import specifications, training_data
 from mlops.components.run_databricks_notebook.src.output_folder import has_files
 from mlops.errors import InvalidError
 
@@ -30,13 +30,17 @@ def lake(azure: AzureSession, group: str) -> Lake:
 @pytest.fixture
 def clients(azure: AzureSession, lake: Lake) -> Any:
     account = f"https://{lake.name}.blob.core.windows.net"
-    return SimpleNamespace(training=ContainerClient(account, "data", credential=azure.credential))
+    return SimpleNamespace(
+        training=ContainerClient(account, "data", credential=azure.credential),
+        pipeline=specifications.load("diabetes"),
+    )
 
 
 def test_a_file_of_any_name_in_incoming_is_taken_and_named_by_its_hash_alone(clients: Any, tmp_path: Path) -> None:
     content = b"a,b\n1,2\n"
     clients.training.upload_blob(f"incoming/{_ODD}", content)
     clients.training.upload_blob("incoming/not-data.txt", b"x")
+    clients.training.upload_blob("incoming/breast_cancer/newer.csv", b"another pipeline's")
 
     data = training_data.newest_incoming(clients, tmp_path)
 
@@ -47,6 +51,17 @@ def test_a_file_of_any_name_in_incoming_is_taken_and_named_by_its_hash_alone(cli
     assert blob.download_blob().readall() == content
     assert blob.get_blob_properties().metadata["name"].startswith("a%20%24%28touch%20made%29%60touch")
     assert data.uri("acct", "box").endswith(f"/{blob.blob_name}")
+
+
+def test_each_pipeline_takes_its_own_folder_of_new_data(clients: Any, tmp_path: Path) -> None:
+    clients.training.upload_blob("incoming/mine.csv", b"a\n1\n")
+    clients.pipeline = specifications.load("breast_cancer")
+    assert training_data.newest_incoming(clients, tmp_path) is None
+
+    clients.training.upload_blob("incoming/breast_cancer/theirs.csv", b"b\n2\n")
+
+    data = training_data.newest_incoming(clients, tmp_path)
+    assert data is not None and data.name == "incoming/breast_cancer/theirs.csv"
 
 
 def test_an_empty_file_in_incoming_is_refused_by_a_name_that_is_safe_to_print(clients: Any, tmp_path: Path) -> None:

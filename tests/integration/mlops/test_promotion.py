@@ -23,8 +23,8 @@ from mlops import candidates, promote, publish, rollback, shared
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
-from mlops.publish import MODEL
 from tests.integration.mlops.stacks import (
+    PIPELINE,
     STATE,
     Stack,
     grant_registry,
@@ -95,7 +95,7 @@ def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure
     }  # fmt: skip
     assert tested["promoted_to.prod"].startswith("1 at ")
     registry = pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry))
-    assert [one.version for one in registry.models.list(name=MODEL)] == ["staging-1-1"]
+    assert [one.version for one in registry.models.list(name=PIPELINE.model)] == ["staging-1-1"]
     assert pair.prod.default == "v-1"
 
 
@@ -141,14 +141,14 @@ def test_prod_s_identity_takes_what_staging_shared_and_may_not_look_into_staging
 
 
 def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
-    clients = Clients(stack.clients.outputs)
+    clients = Clients(stack.clients.outputs, PIPELINE)
     vars(clients)["credential"] = IdentityCredential(cloud, object_id)
     return clients
 
 
 def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
-    with pytest.raises(MissingError, match="There is no promotion to roll back on prod"):
+    with pytest.raises(MissingError, match="There is no promotion of diabetes to roll back on prod"):
         pair.rollback()
 
     pair.promote()
@@ -223,7 +223,7 @@ def test_a_rollback_to_a_deployment_that_is_of_another_commit_by_now_is_refused(
 
 def test_a_lineage_that_staging_did_not_test_is_refused_and_prod_is_untouched(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
-    model = pair.staging.workspace.client.models.get(MODEL, "1")
+    model = pair.staging.workspace.client.models.get(PIPELINE.model, "1")
     model.tags = dict(model.tags) | {"data_version": "other-data"}
     pair.staging.workspace.client.models.create_or_update(model)
 
@@ -249,7 +249,9 @@ def test_a_model_that_came_by_hand_is_refused(pair: Pair, tmp_path: Path) -> Non
     weights = tmp_path / "by-hand"
     weights.mkdir()
     (weights / "MLmodel").write_text("model_uuid: by-hand\n")
-    pair.staging.workspace.client.models.create_or_update(Model(name=MODEL, path=str(weights), type="mlflow_model"))
+    pair.staging.workspace.client.models.create_or_update(
+        Model(name=PIPELINE.model, path=str(weights), type="mlflow_model")
+    )
 
     with pytest.raises(GateError, match="Version 2 of diabetes has no lineage"):
         pair.promote()
@@ -259,4 +261,7 @@ def test_a_model_that_came_by_hand_is_refused(pair: Pair, tmp_path: Path) -> Non
 
 def _nothing_came(pair: Pair) -> None:
     assert pair.prod.models() == {}
-    assert candidates.listed(pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry))) == []
+    assert (
+        candidates.listed(pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry)), PIPELINE.model)
+        == []
+    )

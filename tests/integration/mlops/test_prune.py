@@ -14,7 +14,7 @@ from mlops import notebooks
 from mlops.clients import Clients
 from mlops.errors import MissingError
 from mlops.prune import prune
-from tests.integration.mlops.stacks import Stack, make_stack, remove_stack
+from tests.integration.mlops.stacks import PIPELINE, Stack, make_stack, remove_stack
 
 _DEFAULT, _EARLIER = "/dataopsml/notebooks/1111111111111111", "/Shared/AzureMLDeployed/2222222222222222"
 _LEFT = ("/dataopsml/notebooks/3333333333333333", "/Shared/AzureMLDeployed/4444444444444444")
@@ -36,7 +36,7 @@ def clients(azure: AzureSession, stack: Stack) -> Clients:
     }  # fmt: skip
     id_ = f"{stack.workspace.group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
     host = f"https://{azure.put(id_, '2026-01-01', body)['properties']['workspaceUrl']}"
-    return Clients(stack.clients.outputs.model_copy(update={"databricks_host": host}))
+    return Clients(stack.clients.outputs.model_copy(update={"databricks_host": host}), PIPELINE)
 
 
 def test_folders_that_no_deployment_names_are_deleted_and_no_others(
@@ -44,8 +44,8 @@ def test_folders_that_no_deployment_names_are_deleted_and_no_others(
 ) -> None:
     stack.publish("1", "commit-1", notebook=f"{_EARLIER}/feature_engineering")
     stack.publish("2", "commit-2", notebook=f"{_DEFAULT}/feature_engineering")
-    own = f"/dataopsml/notebooks/{notebooks.content_hash()}"
-    same_content = f"/Shared/AzureMLDeployed/{notebooks.content_hash()}"
+    own = f"/dataopsml/notebooks/{notebooks.content_hash('feature_engineering')}"
+    same_content = f"/Shared/AzureMLDeployed/{notebooks.content_hash('feature_engineering')}"
     left = sorted((*_LEFT, same_content), key=lambda folder: (folder.startswith("/Shared"), folder))
     for folder in (_DEFAULT, _EARLIER, own, *left):
         clients.databricks.workspace.mkdirs(f"{folder}/lib")

@@ -11,7 +11,7 @@ from azure.ai.ml import load_component
 from azure.core.exceptions import ResourceNotFoundError
 from localcloud.testing.azure_session import AzureSession
 
-from mlops import publish
+from mlops import asset_versions
 from tests.integration.mlops.stacks import Stack, make_stack, remove_stack
 
 _COMPONENT = """
@@ -61,6 +61,6 @@ def test_the_version_that_the_other_has_made_is_taken(stack: Stack, tmp_path: Pa
     stack.workspace.azure.put(theirs, "2024-04-01", {"properties": {"componentSpec": step | {"name": "raced"}}})
     race = Race(stack, tmp_path)
 
-    taken = publish.get_or_make(race.get, race.make)
+    taken = asset_versions.get_or_make(race.get, race.make)
 
     assert (taken.id.lower(), race.looks, race.tries) == (theirs.lower(), 2, 1)

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from contract.outputs import PlatformOutputs, read_outputs
+from declarations.training_pipelines import additional_pipelines
 from tests.unit.infra.recorder import PROJECT, Deployment, deploy
 
 NETWORKS = {
@@ -36,7 +37,7 @@ ALWAYS = {
     "azure-native:machinelearningservices:Workspace": 1,
     "azure-native:machinelearningservices:Compute": 1,
     "azure-native:machinelearningservices:Datastore": 1,
-    "azure-native:machinelearningservices:BatchEndpoint": 1,
+    "azure-native:machinelearningservices:BatchEndpoint": 1 + len(additional_pipelines()),
     "azure-native:databricks:Workspace": 1,
     "databricks:index/instancePool:InstancePool": 1,
     "databricks:index/clusterPolicy:ClusterPolicy": 1,
@@ -146,9 +147,17 @@ def test_no_secret_is_asked_for_or_kept(full: Deployment) -> None:
 
 
 def test_the_default_deployment_is_left_to_publishing(deployment: Deployment) -> None:
-    endpoint = deployment.one("BatchEndpoint")
-    assert list(endpoint.ignores) == ["properties", "tags"], "the provider's PUT would unseat the default"
-    assert "defaults" not in endpoint.inputs["properties"]
+    for endpoint in deployment.of("BatchEndpoint"):
+        assert list(endpoint.ignores) == ["properties", "tags"], "the provider's PUT would unseat the default"
+        assert "defaults" not in endpoint.inputs["properties"]
+
+
+def test_each_further_pipeline_has_an_endpoint_of_its_own(deployment: Deployment) -> None:
+    names = {endpoint.name: endpoint.inputs["endpointName"] for endpoint in deployment.of("BatchEndpoint")}
+
+    assert set(names) == {"learning-endpoint", *(f"learning-endpoint-{name}" for name in additional_pipelines())}
+    assert len(set(names.values())) == len(names)
+    assert all(len(name) <= 32 for name in names.values())
 
 
 def test_a_new_compute_size_waits_for_the_old_cluster_to_go(deployment: Deployment) -> None:

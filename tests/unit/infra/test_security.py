@@ -108,7 +108,8 @@ def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
 
 
 def test_the_endpoint_asks_for_an_entra_token(deployment: Deployment) -> None:
-    assert deployment.one("BatchEndpoint").inputs["properties"]["authMode"] == "AADToken"
+    modes = {endpoint.inputs["properties"]["authMode"] for endpoint in deployment.of("BatchEndpoint")}
+    assert modes == {"AADToken"}
 
 
 def test_databricks_is_premium_without_public_addresses(deployment: Deployment) -> None:

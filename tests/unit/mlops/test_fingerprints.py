@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from contract.outputs import PlatformOutputs, read_outputs
-from mlops import fingerprints, notebooks, publish
+from mlops import fingerprints, notebooks, publish, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError
+
+PIPELINE = specifications.load("diabetes")
 
 
 def _folder(root: Path, **files: str) -> Path:
@@ -42,19 +44,19 @@ def test_what_python_leaves_behind_does_not_count(tmp_path: Path) -> None:
 def test_notebooks_go_to_a_path_that_has_their_content_s_hash() -> None:
     path = notebooks.notebook_path("/platform/X", "feature_engineering")
 
-    assert path == f"/platform/X/{notebooks.content_hash()}/feature_engineering"
+    assert path == f"/platform/X/{notebooks.content_hash('feature_engineering')}/feature_engineering"
 
 
 def test_the_plan_follows_the_content_and_the_outputs_it_is_built_from(
     printed: dict[str, Any], outputs: PlatformOutputs
 ) -> None:
-    plan = publish.plan(Clients(outputs))
+    plan = publish.plan(Clients(outputs, PIPELINE))
 
-    assert publish.plan(Clients(outputs)) == plan
+    assert publish.plan(Clients(outputs, PIPELINE)) == plan
     other = read_outputs({**printed, "instance_pool_id": "pool-2"}, "test")
-    assert publish.plan(Clients(other)).fingerprint != plan.fingerprint
+    assert publish.plan(Clients(other, PIPELINE)).fingerprint != plan.fingerprint
     unrelated = read_outputs({**printed, "key_vault_uri": "https://kv-other.vault.azure.net/"}, "test")
-    assert publish.plan(Clients(unrelated)).fingerprint == plan.fingerprint
+    assert publish.plan(Clients(unrelated, PIPELINE)).fingerprint == plan.fingerprint
 
 
 def test_the_version_is_the_build_id_where_there_is_one(
@@ -62,17 +64,17 @@ def test_the_version_is_the_build_id_where_there_is_one(
 ) -> None:
     monkeypatch.setenv("BUILD_BUILDID", "417")
 
-    assert publish.plan(Clients(outputs)).version == "417"
-    assert publish.plan(Clients(outputs), "20261125.3").version == "20261125.3"
+    assert publish.plan(Clients(outputs, PIPELINE)).version == "417"
+    assert publish.plan(Clients(outputs, PIPELINE), "20261125.3").version == "20261125.3"
     monkeypatch.delenv("BUILD_BUILDID")
-    plan = publish.plan(Clients(outputs))
+    plan = publish.plan(Clients(outputs, PIPELINE))
     assert plan.version == f"{publish.commit()[:10]}-{plan.fingerprint[:8]}"
 
 
 @pytest.mark.parametrize("version", ["a b", "-1", "x" * 40, "é"])
 def test_a_version_that_azure_ml_would_refuse_is_named(outputs: PlatformOutputs, version: str) -> None:
     with pytest.raises(InvalidError, match=r"The version .* is not usable"):
-        publish.plan(Clients(outputs), version)
+        publish.plan(Clients(outputs, PIPELINE), version)
 
 
 @pytest.mark.parametrize(
@@ -99,4 +101,4 @@ def test_a_version_that_is_asked_for_is_published_even_with_content_that_stands(
 ) -> None:
     now = publish.Published("v-1", {"fingerprint": "same", "code_version": "1"}, "/component")
 
-    assert publish.Publication(content, version, asked).stands_as(now) is stands
+    assert publish.Publication(content, version, asked).is_up_to_date(now) is stands

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from mlops import publish
+from mlops import asset_versions
 
 
 class Version:
@@ -31,7 +31,7 @@ class Version:
 def test_a_version_whose_code_is_there_before_its_component_is_tried_again() -> None:
     version = Version(409)
 
-    assert publish.get_or_make(version.get, version.make) is version
+    assert asset_versions.get_or_make(version.get, version.make) is version
     assert version.tries == 2
 
 
@@ -39,11 +39,11 @@ def test_a_conflict_that_stays_is_the_client_s_error() -> None:
     version = Version(409, 409, 409, 409)
 
     with pytest.raises(HttpResponseError, match="refused at try 3"):
-        publish.get_or_make(version.get, version.make)
+        asset_versions.get_or_make(version.get, version.make)
 
 
 def test_another_refusal_is_not_tried_again() -> None:
     version = Version(400)
 
     with pytest.raises(HttpResponseError, match="refused at try 1"):
-        publish.get_or_make(version.get, version.make)
+        asset_versions.get_or_make(version.get, version.make)

@@ -57,7 +57,14 @@ def test_a_registered_version_is_named_with_its_metrics() -> None:
     text = _shown(Report("diabetes", "3", {"rmse": 59.45}, "it is the first version", {}))
 
     assert "Model diabetes version 3 is registered: it is the first version." in text
-    assert "rmse   59.4500" in text
+    assert "rmse 59.4500" in text
+
+
+def test_the_champion_s_metrics_stand_beside() -> None:
+    text = _shown(Report("diabetes", "4", {"rmse": 50.0, "r2": 0.5}, "better", {}, "3", {"rmse": 59.45, "r2": 0.4}))
+
+    assert "rmse 50.0000   (version 3: 59.4500)" in text
+    assert "r2   0.5000   (version 3: 0.4000)" in text
 
 
 def test_a_model_that_is_not_registered_says_why() -> None:

@@ -56,15 +56,17 @@ def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Pat
 
 _DISTRIBUTIONS = {
     "azure.core": "azure-core", "azure.identity": "azure-identity", "databricks.sdk": "databricks-sdk",
-    "mlflow": "mlflow-skinny", "pandas": "pandas", "sklearn": "scikit-learn", "yaml": "pyyaml",
+    "mlflow": "mlflow-skinny", "pandas": "pandas", "pydantic": "pydantic", "sklearn": "scikit-learn",
+    "numpy": "scikit-learn", "scipy": "scikit-learn",  # it requires both, and the lock pins them by Python version
 }  # fmt: skip
 
 
 def test_every_package_that_a_component_imports_is_declared() -> None:
     (pip,) = (entry["pip"] for entry in job_environment.conda_file()["dependencies"] if isinstance(entry, dict))
     declared = {line.split("==")[0] for line in pip}
-    programs = list(Path(job_environment.__file__).parent.glob("components/*/src/*.py"))
-    own = {program.stem for program in programs}
+    root = Path(job_environment.__file__).parents[1]
+    programs = [*(root / "mlops").rglob("components/*/src/*.py"), *(root / "steps").glob("*.py")]
+    own = {program.stem for program in programs} | {"steps"}
 
     assert programs
     for program in programs:

@@ -28,8 +28,8 @@ def test_a_model_without_lineage_is_refused_by_what_it_lacks() -> None:
     tags = {name: value for name, value in LINEAGE.items() if name != "pipeline_run"}
 
     with pytest.raises(GateError, match=r"pipeline_run missing"):
-        check_lineage(tags | {"other": "x"}, "3")
-    assert check_lineage(LINEAGE | {"other": "x"}, "3") == LINEAGE
+        check_lineage(tags | {"other": "x"}, "diabetes", "3")
+    assert check_lineage(LINEAGE | {"other": "x"}, "diabetes", "3") == LINEAGE
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_versions_are_the_numbered_ones_newest_first() -> None:
     there = [SimpleNamespace(version=version) for version in ("2", "by-hand", "10", "9")]
     ml = SimpleNamespace(models=SimpleNamespace(list=lambda name: iter(there)))
 
-    assert [model.version for model in candidates.versions(ml)] == ["10", "9", "2"]
+    assert [model.version for model in candidates.versions(ml, "diabetes")] == ["10", "9", "2"]
 
 
 def test_the_same_version_of_another_commit_is_refused() -> None:

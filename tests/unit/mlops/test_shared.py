@@ -17,7 +17,7 @@ def _candidate(code_version: str) -> Candidate:
     def download(_: Path) -> Path:
         raise AssertionError("nothing is downloaded for a name")
 
-    return Candidate("staging", "3", {}, {"commit": "c1", "code_version": code_version}, download)
+    return Candidate("staging", "diabetes", "3", {}, {"commit": "c1", "code_version": code_version}, download)
 
 
 def _shared(stack: str, version: str, at: str) -> tuple[str, dict[str, str]]:

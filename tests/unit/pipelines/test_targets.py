@@ -96,8 +96,8 @@ def test_the_pulumi_task_meets_it_too() -> None:
         (("publish", "STACK=dev"), "mlops publish --stack dev", "mlops publish --stack dev --azure-devops"),
         (
             ("publish", "STACK=dev", "WITH_DATA=1", "DATA=d.csv"),
-            "mlops publish --stack dev --data d.csv",
-            "mlops publish --stack dev --azure-devops --data d.csv",
+            "mlops publish --stack dev --with-data --data d.csv",
+            "mlops publish --stack dev --azure-devops --with-data --data d.csv",
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv"),

@@ -1,92 +1,92 @@
-"""Decide whether the new model is good enough and better than the newest registered version."""
+"""Decide whether the new model is registered: by the pipeline's gate, against the version that serves."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
-import os
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import pandas as pd
-import yaml
-from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from mlflow.exceptions import MlflowException
 
-TARGET = "progression"
-_THRESHOLDS = Path(__file__).with_name("thresholds.yml")
+from steps import champion as champions
+from steps import gate, models
+from steps.inputs import specification
+from steps.specification import Specification
 
-
-@dataclass(frozen=True)
-class Metrics:
-    """On the held-out rows; rmse and mae in the target's unit."""
-
-    r2: float
-    rmse: float
-    mae: float
+_OWN_METRICS = "metrics"
+"""The pipeline's own metrics.py, which publishing puts beside this program."""
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    minimum_r2: float
-    minimum_improvement: float
-
-
-@dataclass(frozen=True)
-class Decision:
-    register: bool
-    reason: str
-
-
-def read_thresholds(file: Path = _THRESHOLDS) -> Thresholds:
-    """Check the file. Raises ValueError that names a missing or wrong column."""
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+def find_champion(specified: Specification, rows: pd.DataFrame) -> gate.Champion | None:
+    """Return the registered version that serves, with its predictions for the rows; None when there is no version."""
+    versions = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
+    version = champions.champion((str(found.version), dict(found.tags or {})) for found in versions)
+    if version is None:
+        return None
     try:
-        return Thresholds(**{name: float(value) for name, value in content.items()})
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{file.name} must have minimum_r2 and minimum_improvement, both numbers: {error}") from error
+        local = mlflow.artifacts.download_artifacts(f"models:/{specified.model}/{version}")
+        predictions = models.predict(models.load(local), rows, specified.target)
+    except models.NotComparableError as error:
+        return gate.Champion(version, None, str(error))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return gate.Champion(version, None, f"its artifacts cannot be read: {reason}")
+    return gate.Champion(version, predictions)
 
 
-def decide(new: Metrics, registered: Metrics | None, thresholds: Thresholds) -> Decision:
-    """Decide by the metrics; `registered` is None when no version is registered yet."""
-    if new.r2 < thresholds.minimum_r2:
-        return Decision(False, f"r2 {new.r2:.4f} is below the threshold {thresholds.minimum_r2}")
-    if registered is None:
-        return Decision(True, "it is the first version")
-    wanted = registered.rmse * (1 - thresholds.minimum_improvement)
-    if new.rmse < wanted:
-        return Decision(True, f"rmse {new.rmse:.4f} is below the registered version's {registered.rmse:.4f}")
-    return Decision(False, f"rmse {new.rmse:.4f} is not below {wanted:.4f}, which the registered version asks for")
+def own_metrics(specified: Specification) -> Mapping[str, gate.OwnMetric]:
+    """Return the functions of the pipeline's metrics.py that its gate names; none when it has no such file."""
+    if importlib.util.find_spec(_OWN_METRICS) is None:
+        return {}
+    module = importlib.import_module(_OWN_METRICS)
+    return {
+        metric.name: getattr(module, metric.name) for metric in specified.gate.metrics if hasattr(module, metric.name)
+    }
 
 
-def measure(model: Any, rows: pd.DataFrame) -> Metrics:
-    predicted = model.predict(rows.drop(columns=TARGET))
-    actual = rows[TARGET]
-    return Metrics(
-        r2=float(r2_score(actual, predicted)),
-        rmse=float(root_mean_squared_error(actual, predicted)),
-        mae=float(mean_absolute_error(actual, predicted)),
-    )
+def evaluation(verdict: gate.Verdict) -> dict[str, Any]:
+    """Return the content of evaluation.json."""
+    champion = None
+    if verdict.champion_version is not None:
+        champion = {"version": verdict.champion_version, "metrics": verdict.champion_metrics}
+    return {
+        "metrics": verdict.metrics,
+        "champion": champion,
+        "comparisons": [asdict(comparison) for comparison in verdict.comparisons],
+        "slices": [asdict(result) for result in verdict.slices],
+        "decision": {"register": verdict.register, "reason": verdict.reason},
+    }
 
 
-def newest_version(name: str) -> str | None:
-    """Return the highest version number in the registry, None when there is none. Other names do not count."""
-    versions = [str(one.version) for one in mlflow.MlflowClient().search_model_versions(f"name='{name}'")]
-    return max((version for version in versions if version.isdecimal()), key=int, default=None)
-
-
-def parameter(name: str) -> str:
-    """Return a literal input, which Azure ML gives to the process as a variable.
-
-    Ends the program when the variable is missing. The name of the variable: azure-ai-ml, docstring of `CommandJob`.
-    """
-    variable = f"AZUREML_PARAMETER_{name}"
-    if variable not in os.environ:
-        sys.exit(f"The variable {variable} is not set: it has the input {name} of this component.")
-    return os.environ[variable]
+def log(verdict: gate.Verdict) -> None:
+    """Put the numbers and the decision into the job's MLflow run."""
+    with mlflow.start_run():
+        mlflow.log_metrics(verdict.metrics)
+        mlflow.log_metrics({f"champion_{name}": value for name, value in verdict.champion_metrics.items()})
+        for comparison in verdict.comparisons:
+            mlflow.log_metrics(
+                {
+                    f"gain_{comparison.metric}": comparison.gain,
+                    f"gain_{comparison.metric}_low": comparison.low,
+                    f"gain_{comparison.metric}_high": comparison.high,
+                    f"gain_{comparison.metric}_probability": comparison.probability,
+                }
+            )
+        mlflow.set_tags(
+            {
+                "decision": verdict.reason,
+                "registered": str(verdict.register).lower(),
+                "champion_version": verdict.champion_version or "none",
+            }
+        )
 
 
 def main() -> None:
@@ -94,28 +94,17 @@ def main() -> None:
     for name in ("model", "held-out", "evaluation"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
-    model_name = parameter("model_name")
-    rows = pd.read_parquet(options.held_out)
-    new = measure(mlflow.sklearn.load_model(str(options.model)), rows)
-    version = newest_version(model_name)
-    registered = None
-    if version is not None:
-        local = mlflow.artifacts.download_artifacts(f"models:/{model_name}/{version}")
-        registered = measure(mlflow.sklearn.load_model(local), rows)
-    decision = decide(new, registered, read_thresholds())
-    with mlflow.start_run():
-        mlflow.log_metrics(asdict(new))
-        if registered is not None:
-            mlflow.log_metrics({f"registered_{name}": value for name, value in asdict(registered).items()})
-        mlflow.set_tag("decision", decision.reason)
+    specified = specification()
+    rows = pd.read_parquet(options.held_out).reset_index(drop=True)
+    try:
+        challenger = models.predict(models.load(str(options.model)), rows, specified.target)
+        verdict = gate.judge(specified.gate, rows, challenger, find_champion(specified, rows), own_metrics(specified))
+    except (models.NotComparableError, gate.GateError) as error:
+        sys.exit(f"The new model cannot be judged: {error}.")
+    log(verdict)
     options.evaluation.mkdir(parents=True, exist_ok=True)
-    report = {
-        "metrics": asdict(new),
-        "registered": None if registered is None else {"version": version, "metrics": asdict(registered)},
-        "decision": asdict(decision),
-    }
-    (options.evaluation / "evaluation.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    print(f"{'Register' if decision.register else 'Do not register'}: {decision.reason}.")
+    (options.evaluation / "evaluation.json").write_text(json.dumps(evaluation(verdict), indent=2), encoding="utf-8")
+    print(f"{'Register' if verdict.register else 'Do not register'}: {verdict.reason}.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""Parameters of a run, as a person gives them: name=value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from mlops.errors import InvalidError
+from mlops.specifications import TrainingPipeline
+from steps.specification import ParameterValue
+
+
+def parse(pipeline: TrainingPipeline, texts: Iterable[str]) -> dict[str, ParameterValue]:
+    """Return the values by name. Raises InvalidError for an unknown name, or a value that its rule refuses."""
+    rules = pipeline.specification.parameters
+    values: dict[str, ParameterValue] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise InvalidError(f"The parameter {text!r} has no value: write name=value, such as alpha=0.3.")
+        if name not in rules:
+            close = difflib.get_close_matches(name, rules, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(rules) or 'none'}."
+            raise InvalidError(f"The pipeline {pipeline.name} has no parameter {name!r}. {hint}")
+        try:
+            values[name] = rules[name].parse(value)
+        except ValueError as error:
+            raise InvalidError(f"The parameter {name}: {error}.") from error
+    return values

@@ -1,0 +1,102 @@
+"""The components of a pipeline's steps, registered under a version that follows from their content."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlops import component_commands, fingerprints
+from mlops.asset_versions import get_or_make
+from mlops.errors import InvalidError
+from mlops.specifications import TrainingPipeline
+
+SHARED = Path(__file__).with_name("components")
+_FILE = "component.yml"
+_EVALUATE, _OWN_METRICS = "evaluate", "metrics.py"
+
+
+def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
+    """Return the components' folders by step: the shared ones, and the pipeline's own, which win.
+
+    Raises InvalidError when the pipeline has no train component.
+    """
+    found = {
+        file.parent.name: file.parent
+        for root in (SHARED, pipeline.folder / "components")
+        for file in sorted(root.glob(f"*/{_FILE}"))
+    }
+    if "train" not in found:
+        raise InvalidError(
+            f"The pipeline {pipeline.name} has no component train: make components/train/{_FILE} in its folder."
+        )
+    return found
+
+
+def source_files(pipeline: TrainingPipeline) -> list[Path]:
+    """Return every file that the components are made of."""
+    files: set[Path] = set()
+    for step, folder in folders(pipeline).items():
+        files.update(fingerprints.source_files(folder))
+        for include in _includes(folder, step, pipeline):
+            files.update(fingerprints.source_files(include) if include.is_dir() else [include])
+    return sorted(files)
+
+
+def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, environment: str) -> Any:
+    """Return the registered component of a step, registered now if its content is new."""
+    from azure.ai.ml import load_component
+
+    with _staged(step, folder, pipeline) as staged:
+        component: Any = load_component(source=staged / _FILE)
+        component_commands.check(component.name, component.command, component.inputs)
+        content = {
+            str(index): fingerprints.of_folder(place) if place.is_dir() else fingerprints.of_file(place)
+            for index, place in enumerate((folder, *_includes(folder, step, pipeline)))
+        }
+        version = fingerprints.of_values(content | {"environment": environment})[:12]
+        component.environment = environment
+
+        def make() -> Any:
+            # azure-ai-ml's upload ends with a colour code on standard error, whatever that is
+            # (_artifacts/_blob_storage_helper.py).
+            with contextlib.redirect_stderr(io.StringIO()):
+                return ml.components.create_or_update(component, version=version)
+
+        return get_or_make(lambda: ml.components.get(component.name, version), make)
+
+
+def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]:
+    """Return what goes beside the component's program: azure-ai-ml's `additional_includes`, and the own metrics."""
+    content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
+    listed = [(folder / include).resolve() for include in content.get("additional_includes") or ()]
+    if gone := [path for path in listed if not path.exists()]:
+        raise InvalidError(f"{folder / _FILE}: additional_includes names {gone[0]}, which does not exist.")
+    own = pipeline.folder / _OWN_METRICS
+    return [*listed, own] if step == _EVALUATE and own.exists() else listed
+
+
+@contextmanager
+def _staged(step: str, folder: Path, pipeline: TrainingPipeline) -> Iterator[Path]:
+    """Yield a copy of the component's folder, whose includes are found from anywhere.
+
+    A shared component that carries a pipeline's own metrics is a component of that pipeline, with a name of its own.
+    """
+    includes = _includes(folder, step, pipeline)
+    with tempfile.TemporaryDirectory() as temporary:
+        staged = Path(temporary) / step
+        shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))
+        content = yaml.safe_load((staged / _FILE).read_text(encoding="utf-8"))
+        if includes:
+            content["additional_includes"] = [str(include) for include in includes]
+        if any(include.name == _OWN_METRICS for include in includes):
+            content["name"] = f"{content['name']}_{pipeline.name}"
+        (staged / _FILE).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        yield staged

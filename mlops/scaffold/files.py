@@ -1,0 +1,193 @@
+"""The texts of a new pipeline's files. A name of a column stands in them as a quoted literal of the file's language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from mlops.scaffold.columns import Column
+
+_GATES: dict[str, list[dict[str, Any]]] = {
+    "regression": [{"name": "rmse"}, {"name": "r2", "minimum": 0.0}, {"name": "mae"}],
+    "classification": [{"name": "balanced_accuracy", "minimum": 0.5}, {"name": "accuracy"}, {"name": "f1"}],
+}
+TASKS = tuple(_GATES)
+_ESTIMATORS = {
+    "regression": ("from sklearn.linear_model import Ridge", "Ridge(alpha=float(parameters['alpha']))"),
+    "classification": (
+        "from sklearn.linear_model import LogisticRegression",
+        "LogisticRegression(C=1 / float(parameters['alpha']), max_iter=1000)",
+    ),
+}
+
+
+def specification(name: str, task: str, target: str, data: str, columns: Sequence[Column]) -> str:
+    """Return pipeline.yml."""
+    content = {
+        "description": f"Predicts {target}." if target.isidentifier() else "Predicts the target.",
+        "model": name,
+        "task": task,
+        "target": target,
+        "notebook": f"{name}_features",
+        "data": data,
+        "split": {"held_out": 0.2, "by": [column.name for column in columns]},
+        "parameters": {
+            "alpha": {
+                "type": "number", "default": 1.0, "minimum": 1e-6, "description": "Strength of the regularization.",
+            }
+        },
+        "gate": {"metrics": _GATES[task], "confidence": 0.9, "when_not_comparable": "refuse"},
+    }  # fmt: skip
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}"
+
+
+def train_component(name: str) -> str:
+    """Return the train component's component.yml."""
+    return f"""$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: train_{name}
+display_name: Train
+description: Fits the model on the rows of the training side and keeps the others to be held against it.
+inputs:
+  engineered:
+    type: uri_folder
+    description: The engineered set, as Parquet.
+  specification:
+    type: string
+    description: The pipeline's specification, as JSON.
+  alpha:
+    type: number
+    default: 1.0
+    description: Strength of the regularization.
+outputs:
+  model:
+    type: mlflow_model
+  held_out:
+    type: uri_folder
+    description: The held-out rows, as one Parquet file.
+code: ./src
+additional_includes:
+  - ../../../../../steps
+# A literal input never stands in a command: see docs/adr/0020. The program reads AZUREML_PARAMETER_<name>.
+command: >-
+  python train.py
+  --engineered ${{{{inputs.engineered}}}}
+  --model ${{{{outputs.model}}}}
+  --held-out ${{{{outputs.held_out}}}}
+environment: azureml:dataopsml-training:1
+"""
+
+
+def train_program(task: str) -> str:
+    """Return train.py."""
+    imported, estimator = _ESTIMATORS[task]
+    return f'''"""Fit a linear model on scaled numbers and one-hot encoded texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from sklearn.compose import make_column_selector, make_column_transformer
+{imported}
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from steps import training
+from steps.specification import ParameterValue
+
+
+def fit(features: pd.DataFrame, target: pd.Series[Any], parameters: Mapping[str, ParameterValue]) -> Any:
+    """Return the fitted model."""
+    columns = make_column_transformer(
+        (StandardScaler(), make_column_selector(dtype_include="number")),
+        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
+    )
+    return make_pipeline(columns, {estimator.replace("'", '"')}).fit(features, target)
+
+
+if __name__ == "__main__":
+    training.run(fit, __doc__)
+'''
+
+
+def notebook(name: str) -> str:
+    """Return the notebook, as source."""
+    return f"""# Databricks notebook source
+# MAGIC %md
+# MAGIC # Features of {name}
+# MAGIC Reads the training data strictly and writes the engineered set as Parquet.
+# MAGIC Parameters are `abfss://` URIs. The exit value is JSON: rows read and rows kept.
+
+# COMMAND ----------
+
+dbutils.widgets.text("input_uri", "")
+dbutils.widgets.text("output_uri", "")
+
+# COMMAND ----------
+
+import json
+
+from lib.{name} import SCHEMA, features
+from lib.engineering import engineer
+
+counts = engineer(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("output_uri"), SCHEMA, features)
+
+# COMMAND ----------
+
+dbutils.notebook.exit(json.dumps({{"rows_read": counts.read, "rows_kept": counts.kept}}))
+"""
+
+
+def library(name: str, columns: Sequence[Column]) -> str:
+    """Return the notebook's module with the schema and the features."""
+    kinds = ", ".join(sorted({column.kind for column in columns} | {"StructField", "StructType"}))
+    fields = "\n".join(f"        StructField({json.dumps(column.name)}, {column.kind}())," for column in columns)
+    return f'''"""The columns of the data of {name}, and the features that are made of them."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import {kinds}
+
+SCHEMA = StructType(
+    [
+{fields}
+    ]
+)
+"""Columns of the CSV file, in its order."""
+
+
+def features(rows: DataFrame) -> DataFrame:
+    """Return the engineered rows: those in which no column is missing."""
+    return rows.dropna(how="any")
+'''
+
+
+def spark_test(name: str, data: str) -> str:
+    """Return a test of the notebook's module."""
+    return f'''"""The features of {name}, on its own training data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from notebooks.lib.{name} import SCHEMA, features
+from notebooks.lib.engineering import engineer
+
+DATA = Path(__file__).resolve().parents[2] / {json.dumps(data)}
+
+
+def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
+    counts = engineer(spark, DATA.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features)
+
+    assert 0 < counts.kept <= counts.read
+    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == counts.kept
+'''

@@ -1,0 +1,170 @@
+"""The training pipelines of this checkout: a folder each below mlops/pipelines/, with its pipeline.yml."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from mlops.errors import InvalidError, MissingError
+from steps.specification import Specification
+
+PIPELINES = Path(__file__).with_name("pipelines")
+FILE = "pipeline.yml"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+ROOT = Path(__file__).resolve().parents[1]
+_EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
+
+
+@dataclass(frozen=True)
+class TrainingPipeline:
+    """A pipeline by its folder's name; the names of everything that is published of it follow from that."""
+
+    name: str
+    folder: Path
+    specification: Specification
+
+    @property
+    def model(self) -> str:
+        """Name of the registered model."""
+        return self.specification.model
+
+    @property
+    def component(self) -> str:
+        """Name of the pipeline component."""
+        return f"{self.name}_training"
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment of its runs."""
+        return f"{self.name.replace('_', '-')}-training"
+
+    @property
+    def data(self) -> Path:
+        """The training data that the verbs take by default."""
+        return ROOT / self.specification.data
+
+    @cached_property
+    def specification_json(self) -> str:
+        """The specification as the steps get it."""
+        return self.specification.model_dump_json(exclude={"default"}, exclude_defaults=True)
+
+
+def names(folder: Path = PIPELINES) -> list[str]:
+    """Return the names of all pipelines, sorted."""
+    return sorted(file.parent.name for file in folder.glob(f"*/{FILE}"))
+
+
+def load(name: str | None, folder: Path = PIPELINES) -> TrainingPipeline:
+    """Return a pipeline by name; without one, the only one or the one whose specification says `default: true`.
+
+    Raises MissingError with the closest names, InvalidError with every fault of the specification by dotted path.
+    """
+    if not name:
+        return _default(folder)
+    known = names(folder)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known) or 'none'}."
+        raise MissingError(f"There is no pipeline {name!r}: {_relative(folder / name / FILE)} does not exist. {hint}")
+    if NAME.fullmatch(name) is None:
+        raise InvalidError(
+            f"The folder {_relative(folder / name)} cannot be a pipeline: its name must be up to 40 lowercase letters, "
+            "digits and underscores, a letter first, such as house_prices."
+        )
+    return TrainingPipeline(name, folder / name, _read(folder / name / FILE))
+
+
+def _default(folder: Path) -> TrainingPipeline:
+    known = names(folder)
+    if not known:
+        raise MissingError(f"There is no pipeline below {_relative(folder)}: make one with `python -m mlops new NAME`.")
+    if len(known) == 1:
+        return load(known[0], folder)
+    pipelines = [load(name, folder) for name in known]
+    chosen = [pipeline for pipeline in pipelines if pipeline.specification.default]
+    if len(chosen) != 1:
+        state = f"{' and '.join(pipeline.name for pipeline in chosen)} both are" if chosen else "none is"
+        raise InvalidError(
+            f"Name a pipeline with --pipeline, one of {', '.join(known)}: {state} the default (`default: true`)."
+        )
+    return chosen[0]
+
+
+def _read(file: Path) -> Specification:
+    shown = _relative(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{shown} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise InvalidError(f"{shown} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidError(f"{shown} must have fields such as `model: house_prices`.")
+    if _EXPRESSION.search(text):
+        raise InvalidError(
+            f"{shown} has an expression of Azure ML, ${{{{…}}}} or $[[…]], which would be replaced: write plain text."
+        )
+    try:
+        return Specification.model_validate(content)
+    except ValidationError as error:
+        raise InvalidError(_faults(shown, error)) from error
+
+
+def _faults(shown: str, error: ValidationError) -> str:
+    """Return one line for each fault: where, the value, and what is right."""
+    lines = [f"{shown} is not a specification of a pipeline:"]
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing":
+            lines.append(f"  {path} is missing{_example(path)}")
+        elif problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(str(problem["loc"][-1]), _fields(problem["loc"][:-1]), n=1)
+            lines.append(f"  {path} is unknown{f': did you mean {close[0]}?' if close else ''}")
+        elif isinstance(problem["input"], dict | list):
+            lines.append(f"  {path}: {message}{_example(path)}")
+        else:
+            lines.append(f"  {path} is {problem['input']!r}: {message}{_example(path)}")
+    return "\n".join(lines)
+
+
+_EXAMPLES = {
+    "description": "Predicts the price of a house.",
+    "model": "house_prices",
+    "task": "regression",
+    "target": "price",
+    "notebook": "house_features",
+    "data": "data/houses.csv",
+    "gate": "{metrics: [{name: rmse}]}",
+    "gate.metrics": "[{name: rmse}]",
+    "split.held_out": "0.2",
+    "gate.confidence": "0.9",
+}
+
+
+def _example(path: str) -> str:
+    return f" (such as {path.rpartition('.')[2]}: {_EXAMPLES[path]})" if path in _EXAMPLES else ""
+
+
+def _fields(path: tuple[int | str, ...]) -> list[str]:
+    """Return the fields that a section of the specification has."""
+    schema = Specification.model_json_schema()
+    section: dict[str, Any] = schema
+    for part in path:
+        inner = section.get("items") if isinstance(part, int) else section.get("properties", {}).get(part)
+        section = inner or section.get("additionalProperties") or {}
+        if "$ref" in section:
+            section = schema["$defs"][section["$ref"].rpartition("/")[2]]
+    return list(section.get("properties", {}))
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

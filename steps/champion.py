@@ -1,0 +1,25 @@
+"""Which registered version is the champion: the one that serves. The rule reads tags alone.
+
+Azure ML's MLflow has no aliases of model versions (learn.microsoft.com/azure/machine-learning/
+how-to-manage-models-mlflow), so that tags hold the facts there and on every other tracking server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+PROMOTED_FROM, PROMOTED_AT, ROLLED_BACK_AT = "promoted_from", "promoted_at", "rolled_back_at"
+"""Tags of a version: where it was promoted from and when, and when that was taken back. Times sort as text."""
+
+
+def champion(versions: Iterable[tuple[str, Mapping[str, str]]]) -> str | None:
+    """Return the version that serves, None when there is none. `versions`: number and tags of each.
+
+    Where versions were promoted, the one that was promoted last and not rolled back serves, whatever was trained since.
+    Where none was, the newest one does. A version whose name is no number was made by hand, and is never the champion.
+    """
+    standing = [(version, tags) for version, tags in versions if version.isdecimal() and ROLLED_BACK_AT not in tags]
+    promoted = [(version, tags) for version, tags in standing if PROMOTED_FROM in tags]
+    if promoted:
+        return max(promoted, key=lambda item: (item[1].get(PROMOTED_AT, ""), int(item[0])))[0]
+    return max((version for version, _ in standing), key=int, default=None)

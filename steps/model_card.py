@@ -1,0 +1,79 @@
+"""The card of a registered model: a Markdown page beside the model's files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from steps.specification import Specification
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
+
+
+def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage: Mapping[str, str]) -> str:
+    """Return the page. `evaluation`: the content of evaluation.json; `lineage`: the tags of the version."""
+    champion = evaluation["champion"]
+    parts = [
+        f"# {escape(specified.model)}",
+        escape(specified.description),
+        f"Task: {specified.task} of {escape(specified.target)}. "
+        f"Owners: {escape(', '.join(specified.owners) or 'none')}.",
+        "## Why it was registered",
+        f"{escape(evaluation['decision']['reason'])}.",
+        "## Metrics on the held-out rows",
+        _table(
+            ("metric", "this version", f"version {champion['version']}" if champion else "before"),
+            (
+                (name, f"{value:.4f}", f"{champion['metrics'][name]:.4f}" if champion and champion["metrics"] else "–")
+                for name, value in evaluation["metrics"].items()
+            ),
+        ),
+    ]
+    if evaluation["comparisons"]:
+        parts += [
+            f"Gains, with their {specified.gate.confidence:.0%} intervals:",
+            _table(
+                ("metric", "gain", "interval", "probability of more than the margin"),
+                (
+                    (
+                        one["metric"],
+                        f"{one['gain']:.4f}",
+                        f"{one['low']:.4f} to {one['high']:.4f}",
+                        f"{one['probability']:.2f} (margin {one['margin']:g})",
+                    )
+                    for one in evaluation["comparisons"]
+                ),
+            ),
+        ]
+    if evaluation["slices"]:
+        parts += [
+            "## Slices",
+            _table(
+                ("column", "group", "rows", "metric", "value"),
+                (
+                    (
+                        part["column"],
+                        part["group"],
+                        str(part["rows"]),
+                        part["metric"],
+                        "too few rows" if part["value"] is None else f"{part['value']:.4f}",
+                    )
+                    for part in evaluation["slices"]
+                ),
+            ),
+        ]
+    known = ("code_version", "commit", "data_version", "training_run", "pipeline_run")
+    parts += ["## Lineage", _table(("what", "which"), ((name, lineage[name]) for name in known))]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return a text that Markdown and HTML show as it is, on one line: names of columns come from data."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    columns = list(header)
+    lines = [columns, ["---"] * len(columns), *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,68 @@
+"""Predictions of any MLflow model, with the columns of the model's own signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from steps.metrics import Predictions
+
+MODEL_FILE_FOLDER = "model"
+"""Folder of the training run's artifacts that has the model."""
+RUN_FILE = "training_run.json"
+"""Beside the model: the MLflow run that made it."""
+
+
+class NotComparableError(Exception):
+    """A model cannot judge these rows; the text says why."""
+
+
+def load(address: str) -> Any:
+    """Return the model at a path or address as a pyfunc. Raises NotComparableError when it cannot be had."""
+    try:
+        return mlflow.pyfunc.load_model(address)
+    except (MlflowException, OSError, ImportError, AttributeError, ValueError) as error:
+        raise NotComparableError(f"it cannot be loaded: {type(error).__name__}: {_first_line(error)}") from error
+
+
+def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
+    """Return what the model predicts for the rows. Raises NotComparableError when it lacks columns or fails.
+
+    The columns are those of the model's signature, so that others do no harm; without one, all but the target. A model
+    whose flavor offers `predict_proba` gives probabilities as well.
+    """
+    columns = _columns(model, rows, target)
+    if gone := [column for column in columns if column not in rows.columns]:
+        what = "column" if len(gone) == 1 else "columns"
+        raise NotComparableError(f"{what} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
+    features = rows[columns]
+    features = features.astype(dict.fromkeys(features.select_dtypes("integer").columns, float))
+    try:
+        predicted = np.asarray(model.predict(features))
+        probabilities, classes = _probabilities(model, features)
+    except Exception as error:
+        # A model is other people's code, which may raise anything.
+        raise NotComparableError(f"it fails on these rows: {type(error).__name__}: {_first_line(error)}") from error
+    return Predictions(rows[target].to_numpy(), predicted.reshape(-1), probabilities, classes)
+
+
+def _columns(model: Any, rows: pd.DataFrame, target: str) -> list[str]:
+    inputs = model.metadata.get_input_schema()
+    if inputs is None or not inputs.has_input_names():
+        return [str(column) for column in rows.columns if column != target]
+    return [str(name) for name in inputs.input_names()]
+
+
+def _probabilities(model: Any, features: pd.DataFrame) -> tuple[np.ndarray[Any, Any] | None, tuple[Any, ...]]:
+    raw = model.get_raw_model()
+    if not hasattr(raw, "predict_proba") or not hasattr(raw, "classes_"):
+        return None, ()
+    return np.asarray(raw.predict_proba(features)), tuple(np.asarray(raw.classes_).tolist())
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")

@@ -1,0 +1,185 @@
+"""The specification of a training pipeline: `pipeline.yml`, as a person writes it and as the steps get it.
+
+It is data alone. Unknown fields are refused, so that a misspelt one does not silently do nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from steps.metrics import BUILT_IN, Direction, Task
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+_Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+ParameterValue = bool | int | float | str
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Split(_Section):
+    """Which rows are held out of the training, to judge models by."""
+
+    held_out: float = Field(default=0.2, ge=0.05, le=0.5, description="Share of the rows.")
+    by: tuple[str, ...] = Field(
+        default=(),
+        description="Columns that decide on which side a row is; default: all. Name those of the raw data, and "
+        "held-out rows stay the same when a feature is added.",
+    )
+    fewest_rows: int = Field(default=50, ge=10, description="Fewest complete rows to train on.")
+
+
+class Parameter(_Section):
+    """A parameter of a run: it can be set without publishing again."""
+
+    type: Literal["number", "integer", "string", "boolean"] = "number"
+    default: ParameterValue
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = Field(default=(), description="Values that a string may have; default: any.")
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> Parameter:
+        self.parse(str(self.default).lower() if isinstance(self.default, bool) else str(self.default))
+        return self
+
+    def parse(self, text: str) -> ParameterValue:
+        """Return the value that a text stands for. Raises ValueError that says what is right."""
+        if self.type == "boolean":
+            if text.lower() not in ("true", "false"):
+                raise ValueError(f"{text!r} is neither true nor false")
+            return text.lower() == "true"
+        if self.type == "string":
+            if self.allowed and text not in self.allowed:
+                raise ValueError(f"{text!r} is none of {', '.join(self.allowed)}")
+            return text
+        try:
+            value = int(text) if self.type == "integer" else float(text)
+        except ValueError:
+            kind = "a whole number" if self.type == "integer" else "a number"
+            raise ValueError(f"{text!r} is not {kind}") from None
+        if not math.isfinite(value):
+            raise ValueError(f"{text!r} is not a finite number")
+        if self.minimum is not None and value < self.minimum:
+            raise ValueError(f"{text} is below the minimum {self.minimum:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise ValueError(f"{text} is above the maximum {self.maximum:g}")
+        return value
+
+
+class Metric(_Section):
+    """A metric on the held-out rows. With a margin it is compared with the champion's."""
+
+    name: _Identifier
+    direction: Direction | None = Field(
+        default=None, description="lower or higher is better; built-in metrics know theirs."
+    )
+    minimum: float | None = Field(default=None, description="Least value that is accepted.")
+    maximum: float | None = Field(default=None, description="Greatest value that is accepted.")
+    margin: float | None = Field(
+        default=None,
+        description="By how much, in the metric's own unit, the challenger must be better than the champion. A "
+        "negative margin is the loss that is tolerated. Default: 0 for the first metric; others are not compared.",
+    )
+
+    @property
+    def better(self) -> Direction:
+        """The direction, a built-in metric's own where none is written."""
+        return self.direction or BUILT_IN[self.name].direction
+
+
+class Slice(_Section):
+    """Rows with the same value of a column: a metric's own bound for each such group."""
+
+    column: str
+    metric: _Identifier
+    minimum: float | None = None
+    maximum: float | None = None
+    fewest_rows: int = Field(default=10, ge=2, description="Smaller groups are shown, and not judged.")
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Slice:
+        if self.minimum is None and self.maximum is None:
+            raise ValueError("give minimum or maximum, such as minimum: 0.2")
+        return self
+
+
+class Gate(_Section):
+    """When a model is registered."""
+
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+    confidence: float = Field(
+        0.9, ge=0.5, lt=1, description="Probability, by bootstrap, of being better by the margin."
+    )
+    resamples: int = Field(default=1000, ge=100, le=10_000)
+    seed: int = Field(default=0, ge=0)
+    when_not_comparable: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="When the champion cannot judge these rows: refuse, or accept by minimum and maximum alone.",
+    )
+    slices: tuple[Slice, ...] = ()
+
+    @property
+    def compared(self) -> tuple[tuple[Metric, float], ...]:
+        """The metrics that are compared with the champion's, with their margins."""
+        first, *others = self.metrics
+        return (first, first.margin or 0.0), *(
+            (metric, metric.margin) for metric in others if metric.margin is not None
+        )
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Gate:
+        names = [metric.name for metric in self.metrics]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"metrics {', '.join(twice)} are there more than once")
+        if unknown := [part.metric for part in self.slices if part.metric not in names]:
+            raise ValueError(f"slices name {', '.join(unknown)}, and metrics has {', '.join(names)}")
+        return self
+
+
+class Specification(_Section):
+    """A training pipeline."""
+
+    description: _Text
+    model: _Name = Field(description="Name of the registered model.")
+    task: Task
+    target: str = Field(min_length=1, description="Column that the model predicts.")
+    notebook: _Identifier = Field(description="Notebook below notebooks/ that makes the features, without .py.")
+    data: _Text = Field(description="Training data that the verbs take by default: a path from the repository's root.")
+    default: bool = Field(default=False, description="Whether verbs without --pipeline mean this one.")
+    split: Split = Split()
+    parameters: dict[_Identifier, Parameter] = {}
+    gate: Gate
+    owners: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+    @field_validator("parameters")
+    @classmethod
+    def _free_names(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        if taken := sorted(RESERVED & set(parameters)):
+            raise ValueError(f"{', '.join(taken)}: these are inputs of every pipeline, choose other names")
+        return parameters
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_task(self) -> Specification:
+        for metric in self.gate.metrics:
+            built_in = BUILT_IN.get(metric.name)
+            if built_in is None and metric.direction is None:
+                known = ", ".join(sorted(name for name, one in BUILT_IN.items() if one.task == self.task))
+                raise ValueError(
+                    f"gate.metrics: {metric.name} is not built in for {self.task} (built in: {known}); an own metric "
+                    "has a direction here, lower or higher, and a function of its name in metrics.py"
+                )
+            if built_in is not None and built_in.task != self.task and metric.direction is None:
+                raise ValueError(f"gate.metrics: {metric.name} is for {built_in.task}, and the task is {self.task}")
+        return self
+
+
+RESERVED = frozenset({"data_uri", "data_version", "code_version", "specification", "engineered", "model", "held_out"})
+"""Names of inputs that every pipeline or train component has."""

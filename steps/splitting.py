@@ -1,0 +1,47 @@
+"""The split into training and held-out rows, by a hash of each row."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from steps.specification import Split
+
+_HASH_RANGE = 10_000
+
+
+class UnusableRowsError(Exception):
+    """No model can be trained on these rows; the text says why."""
+
+
+def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training and held-out rows.
+
+    A row is on the same side whatever other rows there are, so that no registered model is judged by rows that it was
+    trained on. Raises UnusableRowsError for too few rows, or a column of the rule that is not there.
+    """
+    if len(rows) < rule.fewest_rows:
+        raise UnusableRowsError(f"there are {len(rows)} complete rows: at least {rule.fewest_rows} are needed to train")
+    if gone := [column for column in rule.by if column not in rows.columns]:
+        raise UnusableRowsError(
+            f"split.by names {', '.join(gone)}, and the engineered set has {', '.join(map(str, rows.columns))}"
+        )
+    ordered = rows.sort_values(list(rows.columns)).reset_index(drop=True)
+    deciding = ordered[list(rule.by)] if rule.by else ordered
+    hashes = pd.util.hash_pandas_object(deciding, index=False)
+    held_out = hashes % _HASH_RANGE < rule.held_out * _HASH_RANGE
+    return ordered[~held_out], ordered[held_out]
+
+
+def check_values(rows: pd.DataFrame, target: str) -> None:
+    """Raise UnusableRowsError for a target that is not there or constant, and for infinite values."""
+    if target not in rows.columns:
+        raise UnusableRowsError(
+            f"the target {target} is not in the engineered set, which has {', '.join(map(str, rows.columns))}"
+        )
+    if rows[target].nunique() < 2:
+        value = rows[target].iloc[0] if len(rows) else "no value"
+        raise UnusableRowsError(f"the target {target} is constant, {value}: there is nothing to learn")
+    numbers = rows.select_dtypes("number")
+    for column in numbers.columns[numbers.isin([float("inf"), float("-inf")]).any()]:
+        count = int(numbers[column].isin([float("inf"), float("-inf")]).sum())
+        raise UnusableRowsError(f"column {column} has {count} infinite values: numbers have to be finite")

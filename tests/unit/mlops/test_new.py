@@ -1,0 +1,140 @@
+"""`mlops new`: files from a CSV, whole or not at all, with names from the file as data."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlops import notebook_sources, published_components, specifications
+from mlops.errors import InvalidError
+from mlops.scaffold.columns import read_columns
+from mlops.scaffold.new import new
+
+_ODD = [
+    'a"); import os; os.system("touch made',
+    "b'}}\n{{x",
+    "c # d: [",
+    "<img onerror=alert(1)>",
+    "##vso[task]",
+    "größe",
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with what the new files refer to."""
+    folder = tmp_path / "repository"
+    for name in ("steps", "notebooks/lib", "mlops/components"):
+        shutil.copytree(specifications.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def _csv(folder: Path, header: list[str], rows: int = 60, name: str = "my data.csv") -> Path:
+    file = folder / name
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows([[index * (column + 1) for column in range(len(header))] for index in range(rows)])
+    return file
+
+
+def test_the_files_are_a_pipeline(root: Path, tmp_path: Path) -> None:
+    written = new("houses", "regression", _csv(tmp_path, ["size", "price"]), None, root)
+
+    assert all((root / path).is_file() for path in written)
+    pipeline = specifications.load("houses", root / "mlops/pipelines")
+    assert (pipeline.specification.target, pipeline.specification.data) == ("price", "data/houses.csv")
+    assert pipeline.specification.split.by == ("size", "price")
+    assert "train" in published_components.folders(pipeline)
+    needed = {file.name for file in notebook_sources.files(root / "notebooks", "houses_features")}
+    assert {"houses_features.py", "houses.py", "engineering.py", "csv_source.py"} <= needed
+    assert "diabetes.py" not in needed
+
+
+def test_names_of_columns_are_data_and_never_code(root: Path, tmp_path: Path) -> None:
+    written = new("odd", "regression", _csv(tmp_path, [*_ODD, "price"]), "price", root)
+
+    for path in written:
+        text = (root / path).read_text(encoding="utf-8")
+        if path.suffix == ".py":
+            strings = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+            called = {ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)}
+            assert "os.system" not in called
+            if path.parts[:2] == ("notebooks", "lib"):
+                assert set(_ODD) <= strings
+        if path.name == "pipeline.yml":
+            assert yaml.safe_load(text)["split"]["by"] == [*_ODD, "price"]
+
+
+@pytest.mark.parametrize("name", ["Houses", "1x", "../x", "a b", "lib", "class", "x" * 50, ""])
+def test_a_name_that_no_pipeline_can_have_is_refused(root: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidError, match="A pipeline cannot be named"):
+        new(name, "regression", _csv(tmp_path, ["a", "b"]), None, root)
+
+
+def test_nothing_is_replaced_and_nothing_half_made(root: Path, tmp_path: Path) -> None:
+    data = _csv(tmp_path, ["a", "b"])
+    (root / "notebooks/houses_features.py").write_text("mine")
+    before = sorted(root.rglob("*"))
+
+    with pytest.raises(InvalidError, match=r"notebooks/houses_features\.py is there already"):
+        new("houses", "regression", data, None, root)
+
+    assert sorted(root.rglob("*")) == before
+    new("flats", "regression", data, None, root)
+    with pytest.raises(InvalidError, match="mlops/pipelines/flats is there already"):
+        new("flats", "regression", data, None, root)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("a,b\n1,2\n", "has 1 rows: at least 50 are needed"),
+        ("a;b\n" + "1;2\n" * 60, "is separated by semicolons"),
+        ("a,a\n" + "1,2\n" * 60, "the header has a more than once"),
+        ("a,\n" + "1,2\n" * 60, "column 2 has no name"),
+        ("a,b\n" + "1,2\n" * 60 + "1\n", "row 61, has 1 values, and the header has 2"),
+        ("a,b\n" + "1,2\n" * 60, "The target b is constant"),
+        ("a,b\n" + "".join(f"1,x{row}\n" for row in range(60)), "The target b has text: give --task classification"),
+    ],
+)
+def test_data_that_no_pipeline_can_be_drafted_from_are_named(root: Path, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "my.csv"
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(InvalidError, match=said):
+        new("houses", "regression", file, None, root)
+    assert not (root / "mlops/pipelines/houses").exists()
+
+
+def test_a_target_that_is_not_there_or_has_too_many_classes_is_named(root: Path, tmp_path: Path) -> None:
+    data = _csv(tmp_path, ["a", "b"])
+    with pytest.raises(InvalidError, match="has no column colour to predict: it has a, b"):
+        new("houses", "regression", data, "colour", root)
+    with pytest.raises(InvalidError, match="60 different values: give --task regression"):
+        new("houses", "classification", data, None, root)
+    with pytest.raises(InvalidError, match=r"There is no data file .*nowhere\.csv"):
+        new("houses", "regression", tmp_path / "nowhere.csv", None, root)
+    with pytest.raises(InvalidError, match="--task is 'ranking': give regression or classification"):
+        new("houses", "ranking", data, None, root)
+
+
+def test_types_follow_the_values(tmp_path: Path) -> None:
+    file = tmp_path / "types.csv"
+    row = "1,3000000000,1.5,x,,1_000,nan\n"
+    file.write_text("i,l,d,s,empty,under,nan\n" + row * 60, encoding="utf-8")
+
+    columns, rows = read_columns(file)
+
+    assert rows == 60
+    assert {column.name: column.kind for column in columns} == {
+        "i": "IntegerType", "l": "LongType", "d": "DoubleType", "s": "StringType", "empty": "StringType",
+        "under": "StringType", "nan": "StringType",
+    }  # fmt: skip
+    assert columns[4].missing == 60

@@ -1,0 +1,168 @@
+"""Specifications of pipelines: every fault is named by its dotted path, and nothing unknown is accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops import parameters, specification_schema, specifications
+from mlops.errors import InvalidError, MissingError
+from mlops.specifications import TrainingPipeline
+
+GOOD: dict[str, Any] = {
+    "description": "Predicts prices.", "model": "houses", "task": "regression", "target": "price",
+    "notebook": "house_features", "data": "data/houses.csv", "gate": {"metrics": [{"name": "rmse"}]},
+}  # fmt: skip
+
+
+def _write(folder: Path, name: str = "houses", **changes: Any) -> Path:
+    (folder / name).mkdir()
+    content = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    (folder / name / "pipeline.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder
+
+
+def _load(folder: Path, **changes: Any) -> TrainingPipeline:
+    return specifications.load("houses", _write(folder, **changes))
+
+
+@pytest.mark.parametrize("name", specifications.names())
+def test_the_pipelines_of_the_repository_are_valid(name: str) -> None:
+    pipeline = specifications.load(name)
+
+    assert pipeline.data.is_file()
+    assert set(pipeline.specification.split.by) <= set(pipeline.data.read_text().splitlines()[0].split(","))
+
+
+def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
+    pipeline = specifications.load("house_prices", _write(tmp_path, "house_prices"))
+
+    assert (pipeline.model, pipeline.component, pipeline.experiment) == (
+        "houses", "house_prices_training", "house-prices-training",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": None}, "model is missing (such as model: house_prices)"),
+        ({"task": "ranking"}, "task is 'ranking': Input should be 'regression' or 'classification'"),
+        ({"modell": "x"}, "modell is unknown: did you mean model?"),
+        (
+            {"gate": {"metrics": [{"name": "rmse", "minumum": 1}]}},
+            "gate.metrics.0.minumum is unknown: did you mean minimum?",
+        ),
+        ({"gate": {"metrics": []}}, "gate.metrics"),
+        (
+            {"gate": {"metrics": [{"name": "roc_auc"}]}},
+            "gate.metrics: roc_auc is for classification, and the task is regr",
+        ),
+        (
+            {"gate": {"metrics": [{"name": "profit"}]}},
+            "gate.metrics: profit is not built in for regression (built in: mae",
+        ),
+        ({"gate": {"metrics": [{"name": "rmse"}, {"name": "rmse"}]}}, "metrics rmse are there more than once"),
+        (
+            {"gate": {"metrics": [{"name": "rmse"}], "slices": [{"column": "x", "metric": "mae", "maximum": 1}]}},
+            "slices name mae, and metrics has rmse",
+        ),
+        (
+            {"split": {"held_out": 0.9}},
+            "split.held_out is 0.9: Input should be less than or equal to 0.5 (such as held_out",
+        ),
+        ({"parameters": {"alpha": {"default": -1, "minimum": 0}}}, "-1 is below the minimum 0"),
+        ({"parameters": {"data_uri": {"default": 1}}}, "data_uri: these are inputs of every pipeline"),
+        ({"description": "${{inputs.x}}"}, "has an expression of Azure ML"),
+    ],
+)
+def test_a_fault_is_named_by_its_path(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidError) as raised:
+        _load(tmp_path, **changes)
+
+    assert said in str(raised.value), str(raised.value)
+    assert "houses/pipeline.yml" in str(raised.value)
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError) as raised:
+        _load(tmp_path, model=None, task="ranking", colour="red")
+
+    assert [name in str(raised.value) for name in ("model is missing", "task is", "colour is unknown")] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a: [", "is not YAML"), ("- 1", "must have fields"), ("\xff", "cannot be read")]
+)
+def test_a_file_that_is_no_specification_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "houses").mkdir()
+    (tmp_path / "houses" / "pipeline.yml").write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(InvalidError, match=said):
+        specifications.load("houses", tmp_path)
+
+
+def test_an_unknown_pipeline_is_answered_with_the_closest_names(tmp_path: Path) -> None:
+    _write(tmp_path, "houses")
+    _write(tmp_path, "flats")
+
+    with pytest.raises(MissingError, match=r"There is no pipeline 'hoses'.*Did you mean houses\?"):
+        specifications.load("hoses", tmp_path)
+    with pytest.raises(MissingError, match="There are: flats, houses"):
+        specifications.load("zzz", tmp_path)
+
+
+def test_without_a_name_it_is_the_default_or_the_only_one(tmp_path: Path) -> None:
+    _write(tmp_path, "houses")
+    assert specifications.load(None, tmp_path).name == "houses"
+    _write(tmp_path, "flats")
+    with pytest.raises(
+        InvalidError, match=r"Name a pipeline with --pipeline, one of flats, houses: none is the default"
+    ):
+        specifications.load(None, tmp_path)
+    _write(tmp_path, "sheds", default=True)
+    assert specifications.load(None, tmp_path).name == "sheds"
+    _write(tmp_path, "huts", default=True)
+    with pytest.raises(InvalidError, match="huts and sheds both are the default"):
+        specifications.load(None, tmp_path)
+
+
+RULES = {
+    "alpha": {"default": 1.0, "minimum": 0, "maximum": 10},
+    "depth": {"type": "integer", "default": 3},
+    "loss": {"type": "string", "default": "log", "allowed": ["log", "hinge"]},
+    "scale": {"type": "boolean", "default": True},
+}
+
+
+def test_run_parameters_are_parsed_by_their_types(tmp_path: Path) -> None:
+    pipeline = _load(tmp_path, parameters=RULES)
+
+    values = parameters.parse(pipeline, ["alpha=0.3", "depth=5", "loss=hinge", "scale=false"])
+
+    assert values == {"alpha": 0.3, "depth": 5, "loss": "hinge", "scale": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("alpha", "'alpha' has no value: write name=value"),
+        ("alhpa=1", r"has no parameter 'alhpa'\. Did you mean alpha\?"),
+        ("alpha=11", "The parameter alpha: 11 is above the maximum 10"),
+        ("alpha=nan", "'nan' is not a finite number"),
+        ("depth=1.5", "'1.5' is not a whole number"),
+        ("loss=x; rm -rf /", "'x; rm -rf /' is none of log, hinge"),
+        ("scale=maybe", "'maybe' is neither true nor false"),
+    ],
+)
+def test_a_run_parameter_that_is_not_allowed_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidError, match=said):
+        parameters.parse(_load(tmp_path, parameters=RULES), [text])
+
+
+def test_the_schema_for_editors_is_that_of_the_code() -> None:
+    assert specification_schema.FILE.read_text(encoding="utf-8") == specification_schema.text(), (
+        "run `python -m mlops.specification_schema`"
+    )

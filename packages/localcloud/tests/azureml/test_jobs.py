@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from azure.ai.ml import Input, Output, command
-from azure.ai.ml.entities import ManagedIdentityConfiguration
+from azure.ai.ml import command
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from localcloud.azureml.jobs.process import CommandProcess, end_left_over, mark_of
@@ -33,150 +32,6 @@ from localcloud.testing.job_sources import (
 )
 from localcloud.testing.workspace_session import ML, MlWorkspace, wait_for
 from localcloud.testing.workspace_session import ml as ml
-
-
-def test_a_command_gets_its_code_and_inputs_and_leaves_outputs_logs_and_artifacts(
-    ml: MlWorkspace, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "in.txt").write_text("from the input")
-    source = code(
-        tmp_path / "src",
-        main="import pathlib, sys\n"
-        "text = pathlib.Path(sys.argv[1], 'in.txt').read_text()\n"
-        "pathlib.Path(sys.argv[2], 'out.txt').write_text(text + ' ' + sys.argv[3])\n"
-        "pathlib.Path('outputs').mkdir(); pathlib.Path('outputs/kept.txt').write_text('kept')\n"
-        "print('read', text)\n",
-    )
-
-    name = submit(
-        ml, "python main.py ${{inputs.data}} ${{outputs.out}} ${{inputs.times}} $[[--never ${{inputs.times}}]]",
-        code=str(source), inputs={"data": Input(type="uri_folder", path=str(data)), "times": 3},
-        outputs={"out": Output(type="uri_folder")},
-    )  # fmt: skip
-    job = ml.finished(name)
-
-    assert job.status == "Completed", error_of_run(ml, name)
-    ml.client.jobs.download(name, download_path=str(tmp_path / "got"), all=True)
-    assert (tmp_path / "got/named-outputs/out/out.txt").read_text() == "from the input 3"
-    assert (tmp_path / "got/artifacts/outputs/kept.txt").read_text() == "kept"
-    assert "read from the input" in (tmp_path / "got/artifacts/user_logs/std_log.txt").read_text()
-
-
-def test_a_single_file_is_an_input_and_an_output_by_its_path(ml: MlWorkspace, tmp_path: Path) -> None:
-    (tmp_path / "words.csv").write_text("a,b\n")
-
-    name = submit(
-        ml, "test -f ${{inputs.words}} && cp ${{inputs.words}} ${{outputs.copy}}",
-        inputs={"words": Input(type="uri_file", path=str(tmp_path / "words.csv"), mode="download")},
-        outputs={"copy": Output(type="uri_file", mode="upload")},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    blob = ml.client.jobs.get(name).outputs["copy"].path.split("/paths/")[1]
-    container = ml.client.datastores.get_default().container_name
-    assert ml.blobs().get_blob_client(container, blob).download_blob().readall() == b"a,b\n"
-
-
-def test_a_read_write_mount_shows_existing_files_and_keeps_changes_even_after_a_failure(ml: MlWorkspace) -> None:
-    folder = f"shared/{unique('f')}"
-    container = ml.client.datastores.get_default().container_name
-    for word in ("kept", "changed", "removed"):
-        ml.blobs().get_blob_client(container, f"{folder}/{word}.txt").upload_blob(word.encode())
-    line = (
-        "cat ${{outputs.place}}/*.txt; cd ${{outputs.place}}; echo -n new > new.txt; echo -n other > changed.txt; "
-        "rm removed.txt; exit 1"
-    )
-
-    name = submit(
-        ml, line,
-        outputs={
-            "place": Output(
-                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
-            )
-        },
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Failed"
-    assert "changedkeptremoved" in log_of(ml, name)
-    client = ml.blobs().get_container_client(container)
-    blobs = {blob: client.download_blob(blob).readall() for blob in client.list_blob_names(name_starts_with=folder)}
-    assert blobs == {
-        f"{folder}/kept.txt": b"kept",
-        f"{folder}/changed.txt": b"other",
-        f"{folder}/new.txt": b"new",
-    }
-
-
-def test_directories_of_data_lake_storage_are_folders_of_an_input(ml: MlWorkspace) -> None:
-    folder = f"shared/{unique('f')}"
-    container = ml.client.datastores.get_default().container_name
-    for name in (folder, f"{folder}/deep", f"{folder}/deep/er"):
-        ml.blobs().get_blob_client(container, name).upload_blob(b"", metadata={"hdi_isfolder": "true"})
-    ml.blobs().get_blob_client(container, f"{folder}/deep/er/a.txt").upload_blob(b"a")
-
-    name = submit(
-        ml, "cd ${{inputs.data}}; find . -type f",
-        inputs={"data": Input(type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}")},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    assert log_of(ml, name).split() == ["./deep/er/a.txt"]
-
-
-def test_an_input_that_is_mounted_for_writing_keeps_the_command_s_files(ml: MlWorkspace) -> None:
-    folder = f"shared/{unique('f')}"
-    container = ml.client.datastores.get_default().container_name
-    ml.blobs().get_blob_client(container, f"{folder}/a.txt").upload_blob(b"a")
-
-    name = submit(
-        ml, "echo -n b > ${{inputs.data}}/b.txt",
-        inputs={
-            "data": Input(
-                type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{folder}", mode="rw_mount"
-            )
-        },
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    assert ml.blobs().get_blob_client(container, f"{folder}/b.txt").download_blob().readall() == b"b"
-
-
-def test_outputs_with_a_name_are_registered_when_the_job_succeeds(ml: MlWorkspace) -> None:
-    data, model = unique("data"), unique("model")
-    outputs = {
-        "rows": Output(type="uri_folder", name=data),
-        "model": Output(type="custom_model", name=model, version="4"),
-    }
-
-    failed = submit(ml, "echo x > ${{outputs.rows}}/r; exit 1", outputs=outputs)
-    assert ml.finished(failed).status == "Failed"
-    name = submit(ml, "echo 1 > ${{outputs.rows}}/r.txt; echo 2 > ${{outputs.model}}/m.bin", outputs=outputs)
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-
-    asset = ml.client.data.get(data, label="latest")
-    assert (asset.version, asset.path) == ("1", ml.client.jobs.get(name).outputs["rows"].path)
-    (registered,) = ml.client.models.list(name=model)
-    assert (registered.version, registered.job_name, registered.type) == ("4", name, "custom_model")
-    again = submit(ml, "echo 2 > ${{outputs.model}}/m.bin", outputs={"model": outputs["model"]})
-    assert ml.finished(again).status == "Failed"
-    assert f"'{model}' has a version 4 already" in error_of_run(ml, again)[1]
-
-
-def test_direct_mode_hands_over_addresses_and_moves_nothing(ml: MlWorkspace) -> None:
-    name = submit(
-        ml, "echo in=${{inputs.data}} out=${{outputs.out}}",
-        inputs={
-            "data": Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/none", mode="direct")
-        },
-        outputs={"out": Output(type="uri_folder", mode="direct")},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    log = log_of(ml, name)
-    assert f"workspaces/{ml.name}/datastores/workspaceblobstore/paths/none" in log
-    assert f"paths/azureml/{name}/out/" in log
 
 
 def test_a_failing_command_is_shown_with_its_exit_code_and_last_lines(
@@ -270,82 +125,6 @@ def test_a_process_is_only_ended_by_its_mark(tmp_path: Path) -> None:
         return lived, psutil.pid_exists(process.pid)
 
     assert asyncio.run(play()) == (True, False)
-
-
-def test_a_job_runs_as_the_identity_of_its_cluster_and_nobody_else(ml: MlWorkspace, tmp_path: Path) -> None:
-    source = code(
-        tmp_path / "src",
-        main="import os\n"
-        "from azure.identity import ManagedIdentityCredential\n"
-        "import jwt\n"
-        "token = ManagedIdentityCredential(client_id=os.environ['DEFAULT_IDENTITY_CLIENT_ID']).get_token(\n"
-        "    'https://storage.azure.com/.default').token\n"
-        "print('oid=' + jwt.decode(token, options={'verify_signature': False})['oid'])\n"
-        "print('names=' + ','.join(sorted(os.environ)))\n",
-    )
-
-    name = submit(ml, "python main.py", code=str(source), environment_variables={"MINE": "1"})
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    log = log_of(ml, name)
-    assert f"oid={ml.identity['principalId']}" in log
-    names = set(log.split("names=")[1].strip().split(","))
-    assert {"AZUREML_RUN_ID", "AZUREML_ROOT_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MINE"} <= names
-    assert not {"AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID", "LOCALCLOUD_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE"} & names
-
-
-def test_without_a_storage_role_the_job_shows_azure_s_403(ml: MlWorkspace, tmp_path: Path) -> None:
-    bare = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{unique('bare')}"
-    client_id = ml.azure.put(bare, "2023-01-31", {"location": "westeurope"})["properties"]["clientId"]
-    compute = unique("c")[:12]
-    ml.azure.put(
-        f"{ml.id}/computes/{compute}", ML,
-        {
-            "location": "westeurope", "identity": {"type": "UserAssigned", "userAssignedIdentities": {bare: {}}},
-            "properties": {
-                "computeType": "AmlCompute",
-                "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
-            },
-        },
-    )  # fmt: skip
-    (tmp_path / "in.txt").write_text("x")
-
-    name = submit(
-        ml, "cat ${{inputs.data}}", compute=compute,
-        inputs={"data": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Failed"
-    code_, message = error_of_run(ml, name)
-    assert code_ == "UserError"
-    assert "403 AuthorizationPermissionMismatch" in message
-    assert "This request is not authorized to perform this operation using this permission." in message
-    assert client_id in message
-
-
-def test_data_that_are_not_there_are_named(ml: MlWorkspace) -> None:
-    name = submit(
-        ml, "true",
-        inputs={"data": Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/no/such/folder")},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Failed"
-    assert "The input 'data' (azureml://" in error_of_run(ml, name)[1]
-    assert "no/such/folder" in error_of_run(ml, name)[1]
-
-
-def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) -> None:
-    job = command(
-        name=unique("job"), command="true", environment=ml.environment, compute=ml.compute,
-        identity=ManagedIdentityConfiguration(client_id="11111111-2222-3333-4444-555555555555"),
-    )  # fmt: skip
-
-    with pytest.raises(HttpResponseError, match="is not assigned to compute 'cpu'") as refusal:
-        ml.client.jobs.create_or_update(job)
-
-    assert refusal.value.status_code == 400
-    assert refusal.value.error is not None
-    assert refusal.value.error.code == "UserError"
 
 
 @pytest.mark.parametrize(
@@ -503,18 +282,6 @@ def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
     ml.client.jobs.begin_cancel(first).result()
 
     assert ml.finished(second).status == "Completed"
-
-
-def test_a_job_without_a_compute_runs_as_its_submitter(ml: MlWorkspace, tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_text("mine")
-
-    name = submit(
-        ml, "cat ${{inputs.data}}", compute=None,
-        inputs={"data": Input(type="uri_file", path=str(tmp_path / "in.txt"))},
-    )  # fmt: skip
-
-    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
-    assert log_of(ml, name).strip() == "mine"
 
 
 def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their_processes_end(

@@ -1,4 +1,4 @@
-"""Who may enter a workspace, and in which role.
+"""Sign-in to a workspace, and the role of each caller.
 
 An Entra token for Azure Databricks is needed. Contributors and Owners of the workspace's ARM resource (they hold
 Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action) come in as workspace admins and are added on first use,
@@ -81,7 +81,7 @@ def enter(context: Context, workspace: Workspace, authorization: str | None) -> 
 
 
 def _owner_of(context: Context, workspace: Workspace, token: str) -> Principal:
-    """Whose personal access token this is, or whose run's. Raises PERMISSION_DENIED when it is nobody's, or expired."""
+    """Return the owner of a personal access token or a run's token. Raises PERMISSION_DENIED for other tokens."""
     run_tokens: tokens.RunTokens | None = context.offered.get(tokens.RunTokens)
     id_ = tokens.owner_of(workspace.documents, token)
     if id_ is None and run_tokens is not None:

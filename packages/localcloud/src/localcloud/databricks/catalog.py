@@ -1,4 +1,4 @@
-"""What Databricks itself defines: runtimes and Azure node types. Sources: its release notes and the Azure VM sizes."""
+"""Databricks' own definitions: runtimes and Azure node types. Sources: its release notes and the Azure VM sizes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NodeType:
 
 
 def _family(names: Mapping[str, tuple[int, int, int]], category: str) -> dict[str, NodeType]:
-    """`names` with cores, memory in GiB and the local disk in GB."""
+    """Return `names` with cores, memory in GiB and the local disk in GB."""
     return {name: NodeType(cores, gib * 1024, disk, category, name) for name, (cores, gib, disk) in names.items()}
 
 

@@ -1,4 +1,4 @@
-"""Clusters: resolving what a run asks for (policy, pool, runtime, size), and the small part of the Clusters API.
+"""Clusters: the policy, pool, runtime and size of a run, and a small part of the Clusters API.
 
 All-purpose clusters are not emulated: runs bring their own job cluster.
 """
@@ -27,7 +27,7 @@ _FIELDS = frozenset(
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """A checked job cluster. `cores` are those its nodes would have; the local master uses the machine's own."""
+    """A checked job cluster. `cores` are the cores of its nodes on Azure; the local master uses the machine's own."""
 
     body: Json
     spark_version: str
@@ -91,7 +91,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    """Job clusters of runs, while the run is kept."""
+    """Return the job clusters of runs that are kept."""
     cluster_id = call.text("cluster_id")
     cluster = call.documents.get("cluster", cluster_id)
     if cluster is None:

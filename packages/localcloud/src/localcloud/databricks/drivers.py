@@ -25,7 +25,7 @@ OnCall = Callable[[str, dict[str, str]], Any]
 
 
 async def rehearse(tools: launch.SparkTools, conf: dict[str, str], environment: dict[str, str], folder: Path) -> int:
-    """Start Spark, do what notebooks do, and stop it in order; returns the exit code."""
+    """Start Spark, run a notebook's usual operations, and stop it in order. Returns the exit code."""
     file = folder / "launch.json"
     launch.write(file, conf, warm_up=True)
     with (folder / "driver.log").open("ab") as log:
@@ -101,7 +101,7 @@ class DriverProcess:
         return self._process.returncode is None
 
     async def run(self, assignment: Json, on_call: OnCall, on_started: Callable[[], None]) -> Json:
-        """Give it its run; returns {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value" | "error", "error_trace"}.
+        """Start its run. Returns {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value" | "error", "error_trace"}.
 
         Raises RuntimeError when the driver did not start.
         """

@@ -41,7 +41,7 @@ def malformed(message: str) -> ServiceError:
 
 
 class DetailedError(ServiceError):
-    """With google.rpc.ErrorInfo beside code and message; `reason` may be narrower than the code."""
+    """A refusal with google.rpc.ErrorInfo beside code and message. `reason` may be narrower than the code."""
 
     def __init__(self, status: int, code: str, message: str, reason: str = "") -> None:
         super().__init__(status, code, message)
@@ -49,7 +49,7 @@ class DetailedError(ServiceError):
 
 
 class ScimError(ServiceError):
-    """SCIM has an error format of its own (RFC 7644, 3.12)."""
+    """A refusal in SCIM's own error format (RFC 7644, 3.12)."""
 
     def __init__(self, status: int, detail: str, scim_type: str | None = None) -> None:
         super().__init__(status, f"SCIM_{status}", detail)

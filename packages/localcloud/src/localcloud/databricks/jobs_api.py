@@ -88,7 +88,7 @@ def delete(call: Call) -> Json:
 
 
 def run_now(call: Call) -> Json:
-    """`job_parameters` (2.2) reach every task as base_parameters; `notebook_params` are the older form."""
+    """Start a run. `job_parameters` (2.2) and the older `notebook_params` reach every task as base_parameters."""
     job = _require(call, "CAN_MANAGE_RUN")
     known = {"job_id", "job_parameters", "notebook_params", "idempotency_token", "queue"}
     check_unknown(

@@ -1,4 +1,4 @@
-"""How a driver is started: its JVM, class path, cluster defaults, environment; and the storage options of a run."""
+"""The start of a driver: its JVM, class path, cluster defaults and environment, and the storage options of a run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _scratch(folder: Path) -> Path:
 
 
 def archive_file(settings: Settings, tools: SparkTools) -> Path:
-    """Spark's classes as this JVM maps them (class data sharing): a third off the start of each driver.
+    """Return the archive of Spark's classes for this JVM (class data sharing): a third off the start of each driver.
 
     The name follows all that the archive depends on, so that another JVM or Spark gets another one.
     """
@@ -135,7 +135,7 @@ def environment(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
 
 
 def find_tools(settings: Settings) -> SparkTools:
-    """Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
+    """Return Java and the ABFS jars that the engine installed. Raises ConfigurationError when they are missing."""
     tools = toolchain.find(settings)
     if tools is not None:
         return _with_provider(settings, tools.java_home, tools.abfs_jars, tools.delta_jars, tools.notebook_python)

@@ -87,7 +87,7 @@ def _task(settings: Settings, task: TaskRun, *, heading: bool) -> list[str]:
 
 
 def _items(path: Path) -> list[Json]:
-    """Text of one cell is one item."""
+    """Return the items of the output; the text of one cell is one item."""
     if not path.exists():
         return []
     merged: list[Json] = []

@@ -22,7 +22,7 @@ PRINCIPAL_FIELDS = ("service_principal_name", "user_name", "group_name")
 
 @dataclass(frozen=True)
 class Securable:
-    """A type of object: its levels from weakest to strongest, what to call it, and where it is kept."""
+    """A type of object: its noun, its levels from weakest to strongest, and the kind of its documents."""
 
     noun: str
     levels: Mapping[str, str]
@@ -118,14 +118,14 @@ def get(call: Call) -> Json:
 
 
 def set_(call: Call) -> Json:
-    """PUT: the list is replaced."""
+    """Replace the list."""
     securable, id_ = _writable(call)
     write_acl(call.documents, call.path["type"], id_, _requested(call, securable))
     return _render(call, securable, id_)
 
 
 def update(call: Call) -> Json:
-    """PATCH: entries are added or changed, none removed."""
+    """Add or change entries; remove none."""
     securable, id_ = _writable(call)
     merged = read_acl(call.documents, call.path["type"], id_) | _requested(call, securable)
     write_acl(call.documents, call.path["type"], id_, merged)

@@ -61,7 +61,7 @@ def delete(call: Call) -> Json:
 
 
 def families(call: Call) -> Json:
-    """None: the families are Databricks' own templates, and a policy without one stands alone."""
+    """Return no family: families are Databricks' own templates, and a policy needs none."""
     return {"policy_families": []}
 
 

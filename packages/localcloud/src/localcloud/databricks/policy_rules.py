@@ -1,4 +1,4 @@
-"""Cluster policies: reading a definition, and holding a cluster specification to it.
+"""Cluster policies: the parsing of definitions and the checks of cluster specifications.
 
 A definition maps attribute paths ("spark_conf.spark.x", "autoscale.max_workers", "custom_tags.team") to rules.
 Source: docs.databricks.com "Compute policy reference"; message texts as Terraform users quote them.

@@ -53,7 +53,7 @@ Key = tuple[str, str]
 
 
 class WarmDrivers:
-    """All pools of all workspaces."""
+    """The idle instances of all pools of all workspaces."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -64,14 +64,14 @@ class WarmDrivers:
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
-        """Fill the pools that keep idle instances always."""
+        """Start the idle instances of pools with min_idle_instances."""
         for workspace in workspaces_with(self._context.database, "pool"):
             for pool in Documents(self._context.database, workspace).all("pool"):
                 self._refill((workspace, pool["instance_pool_id"]), pool, extra=0)
         self._context.tasks.start(self._expire(), "databricks idle instances")
 
     def archive_classes(self) -> None:
-        """Once on a machine: record the classes that Spark loads, so that later drivers start faster."""
+        """Record the classes that Spark loads, once on a machine, so that later drivers start faster."""
         if self._archiving or self._closed:
             return
         self._archiving = True
@@ -205,7 +205,7 @@ class WarmDrivers:
         return await DriverProcess.start(tools, conf, environment, folder, warm_up=warm_up)
 
     async def _tools(self) -> launch.SparkTools:
-        """Found once: looking for Java runs it."""
+        """Return the tools, which are searched once: the search for Java runs it."""
         if self._found is None:
             self._found = await asyncio.to_thread(launch.find_tools, self._context.settings)
         return self._found
@@ -234,7 +234,7 @@ def _prune_archives(folder: Path) -> None:
 
 
 async def _quiet() -> bool:
-    """Wait for a moment in which the machine has little to do; False when there was none for two minutes."""
+    """Wait until the machine has little to do. Returns False when two minutes pass before."""
     psutil.cpu_percent(None)
     deadline = time.monotonic() + _QUIET_PATIENCE
     while time.monotonic() < deadline:

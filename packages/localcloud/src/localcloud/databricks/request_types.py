@@ -123,7 +123,7 @@ def _assignments(tree: ast.AST, parameters: typing.Container[str]) -> Iterator[t
 
 
 def _merge(fields: Fields, name: str, type_: str, *, required: bool) -> None:
-    """Add a field. Where two methods share the route, it has either's type, and is required if it is for both."""
+    """Add a field. Where two methods share the route, it has either type, and is required if both require it."""
     known = next((key for key in (name, f"{name}!") if key in fields), None)
     if known is not None:
         type_ = "|".join(dict.fromkeys([*fields.pop(known).split("|"), type_]))

@@ -1,4 +1,4 @@
-"""Which handler answers which call; the one place where requests are parsed and refusals rendered."""
+"""The handlers of all calls, the parsing of requests and the form of refusals."""
 
 from __future__ import annotations
 
@@ -188,11 +188,11 @@ def build_routes(services: Services) -> list[BaseRoute]:
         return RedirectResponse(f"https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize", status_code=302)
 
     async def refused_page(request: Request) -> Response:
-        """Where a workspace sends those who do not come through its private endpoint."""
+        """Answer callers that a workspace sends away because they do not come through its private endpoint."""
         return HTMLResponse("<p>This workspace is not reachable from this network.</p>")
 
     async def run_page(request: Request) -> Response:
-        """Lead to the page on localhost, where the gateway checks sign-in."""
+        """Redirect to the page on localhost, where the gateway checks sign-in."""
         return RedirectResponse(run_requests.page_url(services.context.settings, request.path_params["run_id"]), 302)
 
     return [
@@ -208,7 +208,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
 
 
 def build_local_routes(services: Services, regions: MetastoreRegions, storage: RunStorage) -> list[BaseRoute]:
-    """Which regions have a metastore, and credentials of notebook runs: both check their callers themselves."""
+    """Return the routes of the regions' metastores and of runs' credentials, which check their callers themselves."""
     return [
         metastore_regions_route.route(services.context, regions),
         storage.route(),
@@ -256,7 +256,7 @@ async def _answer(services: Services, request: Request) -> Response:
 
 
 def _check(route: _Pattern, parameters: Json) -> None:
-    """Refuse what databricks-sdk's types of the request do not allow."""
+    """Refuse a request that databricks-sdk's types do not allow."""
     scim_call = _SCIM in route.path
     fault = checks.first_fault(route.method, route.path, parameters, scim=scim_call)
     if fault is None:
@@ -278,7 +278,7 @@ def _find(method: str, version: str, path: str) -> tuple[_Pattern | None, dict[s
 
 
 async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
-    """Query and JSON body (or form) as one; files of a multipart body apart. Raises MALFORMED_REQUEST."""
+    """Return the fields of query and body, and the files of a multipart body. Raises MALFORMED_REQUEST."""
     parameters: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").split(";")[0].strip()
     content = await request.body()

@@ -37,7 +37,7 @@ _READS = frozenset({"check-access", "get-acl", "get-properties", "get-status", "
 
 @dataclass
 class RunStorage:
-    """The runs that may ask for credentials now."""
+    """The secrets of active runs, by which their Spark gets credentials."""
 
     services: Services
     _runs: dict[str, tuple[Workspace, Caller]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Azure Databricks as a service of the gateway: its routes, and what lives as long as the gateway does."""
+"""Azure Databricks as a service of the gateway: its routes, and its parts with the gateway's lifetime."""
 
 from __future__ import annotations
 

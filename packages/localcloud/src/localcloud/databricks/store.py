@@ -75,7 +75,7 @@ class Documents:
         )
 
     def all(self, kind: str) -> list[Json]:
-        """All documents of a kind, by key."""
+        """Return all documents of a kind, by key."""
         rows = self.database.query(
             "SELECT body FROM databricks_documents WHERE workspace = ? AND kind = ? ORDER BY key",
             (self.workspace, kind),
@@ -83,7 +83,7 @@ class Documents:
         return [json.loads(row["body"]) for row in rows]
 
     def below(self, kind: str, prefix: str) -> list[Json]:
-        """Documents whose key is `prefix` + "/" + anything."""
+        """Return the documents whose key begins with `prefix` and a slash."""
         rows = self.database.query(
             # '0' follows '/' in ASCII: this is exactly the range of keys that start with prefix + '/'.
             "SELECT body FROM databricks_documents WHERE workspace = ? AND kind = ? AND key > ? AND key < ?"
@@ -116,20 +116,20 @@ class Documents:
 
 
 def forget_workspaces(database: Database, kept: Collection[str]) -> None:
-    """Delete everything of workspaces other than `kept`: they were deleted in ARM."""
+    """Delete the rows of workspaces other than `kept`: they were deleted in ARM."""
     marks = ", ".join("?" * len(kept)) or "''"
     for table in ("databricks_documents", "databricks_contents"):
         database.execute(f"DELETE FROM {table} WHERE workspace NOT IN ({marks})", list(kept))  # noqa: S608
 
 
 def forget_workspace(database: Database, workspace: str) -> None:
-    """Delete everything of one workspace."""
+    """Delete the rows of one workspace."""
     for table in ("databricks_documents", "databricks_contents"):
         database.execute(f"DELETE FROM {table} WHERE workspace = ?", (workspace,))  # noqa: S608
 
 
 def find_everywhere(database: Database, kind: str, key: str) -> tuple[str, Json] | None:
-    """(workspace, body) of a document whose key is unique in all workspaces, such as a run's."""
+    """Return workspace and body of a document whose key is unique in all workspaces, such as a run's."""
     row = database.one("SELECT workspace, body FROM databricks_documents WHERE kind = ? AND key = ?", (kind, key))
     return None if row is None else (str(row["workspace"]), json.loads(row["body"]))
 

@@ -17,7 +17,7 @@ _LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
 
 
 def import_(call: Call) -> Json:
-    """JSON with base64 `content`, or multipart with the bytes (the SDK's `upload`)."""
+    """Import a notebook or file from JSON with base64 `content`, or from a form (the SDK's `upload`)."""
     path = workspace_objects.normalize(call.text("path"))
     workspace_objects.check_name(path)
     format_ = call.optional_text("format") or "SOURCE"

@@ -171,7 +171,7 @@ def detect_language(content: bytes) -> str | None:
 
 
 def materialize(documents: Documents, folder: Path, readable: Callable[[Json], bool]) -> None:
-    """Write what is readable below `folder`, as clusters see it at /Workspace. Notebooks have no extension there."""
+    """Write the readable objects below `folder`, clusters' /Workspace. Notebooks have no extension there."""
     folder.mkdir(parents=True, exist_ok=True)
     for item in documents.all("object"):
         if not readable(item):

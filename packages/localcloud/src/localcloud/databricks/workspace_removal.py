@@ -1,4 +1,4 @@
-"""What a deleted workspace takes with it: its runs, its rows, its artifacts and its place in the region's metastore."""
+"""The removal of a deleted workspace's runs, rows, artifacts and attachment to the region's metastore."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from localcloud.databricks.unity import session
 
 
 class WorkspaceRemoval:
-    """Offered to the resource type of workspaces, whose delete calls it."""
+    """The removal that the deletion of a workspace resource calls."""
 
     def __init__(self, context: Context, runner: Runner, artifacts: Artifacts) -> None:
         self._context, self._runner, self._artifacts = context, runner, artifacts
 
     async def remove(self, resource: Resource) -> None:
-        """Cancel the workspace's active runs and delete what it kept. The pools' idle drivers end by themselves."""
+        """Cancel the workspace's active runs and delete its data. The pools' idle drivers end by themselves."""
         if "workspaceUrl" not in resource.properties:  # it was never made
             return
         workspace = access.workspace_of(self._context, resource)

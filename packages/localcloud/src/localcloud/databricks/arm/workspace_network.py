@@ -1,4 +1,4 @@
-"""VNet injection of Azure Databricks: what the two subnets must be, and the rules that the service puts before them.
+"""VNet injection of Azure Databricks: the requirements of the two subnets, and the rules that the service adds.
 
 Source: learn.microsoft.com "Deploy Azure Databricks in your Azure virtual network (VNet injection)".
 """

@@ -86,12 +86,12 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 def _complete_connector(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Its identity is every resource's own (localcloud.arm.identity). Only workspaces' own storage refers to it."""
+    """Keep the identity as for every resource (localcloud.arm.identity): only workspaces' own storage refers to it."""
     resource.properties["referedBy"] = []
 
 
 def _parameters(requested: Json, resource: Resource) -> Json:
-    """Each parameter is shown with its type, as {"type": "Bool", "value": true}."""
+    """Return the parameters with their types, as {"type": "Bool", "value": true}."""
     if resource.sku == {"name": "trial"}:
         requested = {k: v for k, v in requested.items() if k != "requireInfrastructureEncryption"}
     defaults: Json = {

@@ -1,4 +1,4 @@
-"""Refusals of requests that are not what databricks-sdk's types say (types.json, written by generate.py).
+"""Refusals of requests that databricks-sdk's types do not allow (types.json, written by request_types.py).
 
 Wrong types: Databricks parses a request before it looks at what it asks for, and answers MALFORMED_REQUEST with "Could
 not parse request object: …" (learn.microsoft.com, Data Factory troubleshooting guide, error 3202). Like its parser,
@@ -33,7 +33,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind`: another JSON type, a value outside an enum, or a field that the types do not have."""
+    """A fault. `kind`: another JSON type, a value outside an enum, or a field that the types do not have."""
 
     kind: Literal["type", "enum", "unknown"]
     message: str

@@ -1,1 +1,1 @@
-"""What runs inside a driver process: the notebook, its `spark` and its `dbutils`. Imports nothing of the gateway."""
+"""The program of a driver process: the notebook, its `spark` and its `dbutils`. Imports nothing of the gateway."""

@@ -27,7 +27,7 @@ _SHARED = (
 
 
 class ReplContext:
-    """What a command knows of its notebook and run. Attributes that it does not have are None, as on Databricks."""
+    """A command's knowledge of its notebook and run. Attributes that it does not have are None, as on Databricks."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.__dict__.update(values)
@@ -81,7 +81,7 @@ class _EntryPoint:
 
 
 class _TellMlflow(importlib.abc.MetaPathFinder):
-    """Calls MLflow's own set-up for notebooks as soon as the module that has it is imported."""
+    """An import hook that calls MLflow's own set-up for notebooks as soon as its module is imported."""
 
     _MODULE = "mlflow.utils.databricks_utils"
 

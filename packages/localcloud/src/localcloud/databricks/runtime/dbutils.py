@@ -14,7 +14,7 @@ from .host import Host, NotEmulatedError
 
 
 class NotebookExit(BaseException):
-    """dbutils.notebook.exit(value)."""
+    """The end of a notebook by dbutils.notebook.exit(value)."""
 
     def __init__(self, value: str) -> None:
         super().__init__(value)
@@ -22,15 +22,15 @@ class NotebookExit(BaseException):
 
 
 class InputWidgetNotDefined(Exception):
-    """widgets.get of a name that is neither a widget nor a parameter of the run."""
+    """The refusal of a name that is neither a widget nor a parameter of the run."""
 
 
 class SecretError(Exception):
-    """The scope or secret is not there, or the run's identity may not read it."""
+    """The refusal of a scope or secret that is not there, or that the run's identity cannot read."""
 
 
 class Widgets:
-    """Parameters of the run win over defaults, as in a job."""
+    """dbutils.widgets. Parameters of the run win over defaults, as in a job."""
 
     def __init__(self, parameters: dict[str, str]) -> None:
         self._parameters = dict(parameters)
@@ -124,7 +124,7 @@ class Notebook:
 
 
 class Secrets:
-    """Every value that is read is shown as [REDACTED] in the run's output."""
+    """dbutils.secrets. Every value that is read is shown as [REDACTED] in the run's output."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -166,7 +166,7 @@ class _Absent:
 
 
 class DBUtils:
-    """One a notebook."""
+    """The dbutils of one notebook."""
 
     def __init__(self, host: Host, path: str, parameters: dict[str, str], context: dict[str, str]) -> None:
         from .filesystem import FileSystem

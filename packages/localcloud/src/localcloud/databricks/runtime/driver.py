@@ -1,4 +1,4 @@
-"""A driver process: starts Spark, says that it is ready, waits for one run, runs it, says how it ended, exits.
+"""A driver process: it starts Spark, reports that it is ready, waits for one run, runs it, reports its end, and exits.
 
     python -I -u start.py driver LAUNCH.json EVENTS_FD
 

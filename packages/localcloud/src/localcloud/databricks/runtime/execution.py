@@ -42,7 +42,7 @@ class WorkflowException(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """`error` is one line, as get-output's error; `trace` names the cell and shows the code."""
+    """A failure. `error` is one line, as get-output's error; `trace` names the cell and shows the code."""
 
     error: str
     trace: str
@@ -66,7 +66,7 @@ class Notebooks:
         return self.host.output
 
     def run(self, path: str, parameters: dict[str, str]) -> str | None:
-        """Run one as the run's own, or a child's, notebook. Returns its exit value, None without an exit."""
+        """Run a notebook as the run's own or as a child. Returns its exit value, None without an exit."""
         module = types.ModuleType("__main__")
         namespace = module.__dict__
         context = {**self.context, "notebookPath": path, "notebookId": self.ids.get(path, "")}
@@ -136,7 +136,7 @@ class Notebooks:
         return (self.root / path.lstrip("/")).parent
 
     def display(self, value: Any, *arguments: Any, **options: Any) -> None:
-        """Tables for DataFrames, text for the rest."""
+        """Show DataFrames as tables and other values as text."""
         from pyspark.sql import DataFrame
 
         if isinstance(value, DataFrame):

@@ -8,7 +8,7 @@ from .host import Host, NotEmulatedError
 
 
 class FileInfo(NamedTuple):
-    """Sizes in bytes, times in milliseconds since 1970. Folders' names end in /."""
+    """A file of dbutils.fs.ls: its size in bytes, its time in milliseconds since 1970. Folders' names end in /."""
 
     path: str
     name: str

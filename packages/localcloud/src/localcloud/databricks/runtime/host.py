@@ -15,7 +15,7 @@ class NotEmulatedError(NotImplementedError):
 
 
 class Host(Protocol):
-    """What dbutils needs of the driver and the gateway behind it."""
+    """The interface of dbutils to the driver and the gateway behind it."""
 
     output: Output
     spark: Any

@@ -17,7 +17,7 @@ MAX_BYTES = 20 * 1024 * 1024
 
 
 class Output:
-    """Thread-safe: libraries print from threads of their own."""
+    """The output file. It is thread-safe: libraries print from threads of their own."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
@@ -27,7 +27,7 @@ class Output:
         self.cell = 0
 
     def hide(self, secret: str) -> None:
-        """Show [REDACTED] instead, from now on. Values too short to be secrets would redact innocent text."""
+        """Show [REDACTED] in place of a value from now on. Short values are left: they would redact innocent text."""
         if len(secret) > 3:
             self._secrets.add(secret)
 

@@ -1,4 +1,4 @@
-"""The Spark of a driver: started with a cluster's defaults while idle, then fitted to the run it is given."""
+"""The Spark of a driver: started with a cluster's defaults while idle, then fitted to its run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def start(conf: dict[str, str]) -> Any:
 
 
 def warm_up(spark: Any) -> None:
-    """Do once what nearly every notebook does, on a few rows, so that classes are loaded before the run comes."""
+    """Run the usual operations of notebooks on a few rows, so that classes are loaded before the run comes."""
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / "rows.csv"
         csv.write_text("a,b\n1,2\n3,\n")

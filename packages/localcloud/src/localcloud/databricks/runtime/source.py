@@ -29,7 +29,7 @@ class NotebookFormatError(Exception):
 
 
 def parse(text: str, language: str) -> list[Cell]:
-    """Cells in order, without the empty ones' code but with their number."""
+    """Return the cells in order. An empty cell has its number and no text."""
     comment = _COMMENT.get(language)
     if comment is None:
         raise NotebookFormatError(f"localcloud runs notebooks in Python and SQL, not in {language}.")
@@ -84,7 +84,7 @@ def resolve(path: str, notebook: str) -> str:
 
 
 def split_sql(text: str) -> list[str]:
-    """Statements of a SQL cell, split at semicolons outside quotes and comments."""
+    """Return the statements of a SQL cell, split at semicolons outside quotes and comments."""
     token = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|;|[^;'\"`/-]+|.", re.DOTALL)
     statements, current = [], ""
     for match in token.finditer(text):

@@ -1,4 +1,4 @@
-"""Refuses what would be kept in a catalog: localcloud has no tables, and Spark's own catalog is gone with the run.
+"""Refuses tables and views of a catalog: localcloud has none, and Spark's own catalog ends with the run.
 
 On Databricks these are tables, views, functions and schemas of Unity Catalog or of the Hive metastore. Temporary views
 and functions, and Delta tables that are addressed by their path, are no entries of a catalog: they work.
@@ -89,7 +89,7 @@ def _refusal(name: str) -> Callable[..., Any]:
 
 
 def _is_path(plan: Any) -> bool:
-    """Whether the statement is about delta.`abfss://…`."""
+    """Whether the statement names a table by its address, delta.`abfss://…`."""
     children = list(_elements(plan.children()))
     target = children[0] if children else None
     if target is None:

@@ -1,4 +1,4 @@
-"""Starts Spark, warms it up and stops it in order, so that its JVM can write what it was told to write at exit.
+"""Starts Spark, warms it up and stops it in order, so that its JVM can write its archive of classes at exit.
 
 python -I -u start.py warm_up LAUNCH.json
 """

@@ -48,7 +48,7 @@ class Artifacts:
         self._key = secrets.token_bytes(32)
 
     def forget(self, live: Collection[str]) -> None:
-        """Delete the artifacts of workspaces that are no more; `live` are the keys of the others' documents."""
+        """Delete the artifacts of deleted workspaces; `live` are the keys of the other workspaces' documents."""
         kept = {_folder_name(key) for key in live}
         for folder in self._root.glob("*"):
             if folder.name not in kept:
@@ -162,7 +162,7 @@ def _join(blocks: list[Path], scratch: Path, file: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(file: Path, scratch: Path) -> Iterator[Path]:
-    """Give a file in `scratch` that takes the place of `file` when it is written, and is deleted when it is not."""
+    """Yield a file in `scratch` that replaces `file` when it is written, and is deleted when the writing fails."""
     scratch.mkdir(parents=True, exist_ok=True)
     fresh = scratch / secrets.token_hex(8)
     try:

@@ -1,4 +1,4 @@
-"""Experiments as objects of the workspace: their names are paths, and folders or notebooks say who may use them.
+"""Experiments as objects of the workspace: their names are paths, and folders or notebooks have their permissions.
 
 - An experiment's permissions are those of its folder; a notebook's own experiment has the notebook's
   (docs.databricks.com "MLflow experiment permissions", "Organize training runs with MLflow experiments").

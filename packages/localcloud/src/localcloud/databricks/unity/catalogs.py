@@ -55,7 +55,7 @@ def update(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
-    """Without `force` a catalog has to be empty but for the information schema."""
+    """Delete a catalog; without `force` it has to be empty but for the information schema."""
     session, document = ownership.owned(call, CATALOG)
     name = document["name"]
     schemas = session.within(SCHEMA, name)

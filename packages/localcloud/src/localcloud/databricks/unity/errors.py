@@ -56,7 +56,7 @@ def not_here(securable: Securable, name: str) -> DetailedError:
 
 
 def overlap(url: str, call: str, what: str, conflict: str = "") -> DetailedError:
-    """`call` is the RPC, such as CreateExternalLocation; `what` it overlaps with, `conflict` by name."""
+    """Return the refusal of an overlap with `what`; `conflict` names it. `call` is the RPC."""
     message = f"Input path url '{url}' overlaps with {what} within '{call}' call.{conflict}"
     return DetailedError(400, "INVALID_PARAMETER_VALUE", message, "LOCATION_OVERLAP")
 
@@ -87,7 +87,7 @@ def read_only(location: str) -> DetailedError:
 
 
 def no_location(url: str) -> DetailedError:
-    """No external location holds the url."""
+    """Return the refusal of a url that no external location holds."""
     return DetailedError(404, "EXTERNAL_LOCATION_DOES_NOT_EXIST", f"No external location holds the path '{url}'.")
 
 

@@ -83,14 +83,14 @@ def _target(call: Call) -> tuple[Session, Securable, str]:
 
 
 def _known(session: Session, name: str, granted: Collection[str]) -> str:
-    """Who has left the workspaces is in the account still: what was granted to them can be seen and taken away."""
+    """Return the principal, also one that left the workspaces: the account has it, and its grants can be removed."""
     return name if name in granted else session.principal(name)
 
 
 def _visible(
     session: Session, securable: Securable, name: str, grants: dict[str, list[str]], principal: str | None
 ) -> dict[str, list[str]]:
-    """All of them for who manages the object, else the caller's own."""
+    """Return all grants to callers that manage the object, and to others their own."""
     if principal is not None:
         wanted = _known(session, principal, grants)
         grants = {key: held for key, held in grants.items() if key == wanted}
@@ -101,7 +101,7 @@ def _visible(
 
 
 def _privileges(securable: Securable, requested: Any) -> set[str]:
-    """Names with spaces are taken too. Raises INVALID_PARAMETER_VALUE for what cannot be granted on the object."""
+    """Return the privileges; names may have spaces. Raises INVALID_PARAMETER_VALUE for others than the object's."""
     if not isinstance(requested or [], list):
         raise errors.invalid(f"Privileges must be given as a list, got {requested!r}.")
     names = {str(privilege).upper().replace(" ", "_") for privilege in requested or []}

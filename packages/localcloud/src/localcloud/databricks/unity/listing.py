@@ -1,4 +1,4 @@
-"""Pages of a list, and what every handler does with names and fields."""
+"""Pages of a list, and the checks of names and fields that all handlers share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def page(
     call: Call, items: Sequence[Json], key: str, name_of: Callable[[Json], str], *, size: str = "max_results",
     least: int = 1,
 ) -> Json:  # fmt: skip
-    """One page of `items`, as {key: [...], next_page_token}. Without a size, everything; 0 leaves it to the service.
+    """Return one page of `items`, as {key: [...], next_page_token}: all without a size, the service's choice for 0.
 
     The token names the last item of its page, so that what is added or deleted meanwhile moves nothing else.
     """

@@ -114,7 +114,7 @@ def _credential(session: Session, name: str) -> Json:
 
 
 def _dependents(session: Session, url: Url) -> dict[str, int]:
-    """How many of each type keep their data at the location, as the service counts them up."""
+    """Return the number of objects of each type that keep data at the location, as the service counts them."""
 
     def at(document: Json, field: str) -> bool:
         return bool(document.get(field)) and url.holds(storage_urls.parse(document[field]))

@@ -1,4 +1,4 @@
-"""Where a catalog or schema keeps what it manages: a storage_root inside an external location.
+"""The managed storage of catalogs and schemas: a storage_root inside an external location.
 
 Metastores that Azure makes have no storage of their own, so a catalog needs one.
 """
@@ -14,7 +14,7 @@ from localcloud.databricks.unity.storage_urls import Url
 
 
 def storage(session: Session, securable: Securable, id_: str, root: str) -> Json:
-    """storage_root and storage_location of a new object. Raises what `place` raises."""
+    """Return storage_root and storage_location of a new object. Raises the refusals of `place`."""
     url = place(session, root, "CREATE_MANAGED_STORAGE")
     plural = {"catalog": "catalogs", "schema": "schemas"}[securable.type]
     kept = str(url)

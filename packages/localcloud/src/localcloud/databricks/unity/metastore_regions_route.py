@@ -1,4 +1,4 @@
-"""Whether a region has a metastore, changed while localcloud runs: what an account administrator does on Azure.
+"""The switch of a region's metastore while localcloud runs: what an account administrator does on Azure.
 
 GET shows the regions without one; POST changes one: {"region": "westeurope", "metastore": false}. The path is
 /_localcloud/databricks/metastores on localhost, with a Databricks token.
@@ -23,7 +23,7 @@ PATH = "/_localcloud/databricks/metastores"
 
 
 class Change(BaseModel):
-    """One region, and whether it has a metastore from now on."""
+    """The request: a region, and whether it has a metastore from now on."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What is alike in every type: how objects are shown and listed, who changes them, their owner and isolation."""
+"""The common parts of all types: showing, listing and changing objects, their owner and isolation."""
 
 from __future__ import annotations
 

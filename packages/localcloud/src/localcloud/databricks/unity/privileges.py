@@ -1,4 +1,4 @@
-"""Who may do what: owners, MANAGE, granted privileges, and what is inherited from a catalog or schema."""
+"""The checks of privileges: owners, MANAGE, grants, and inheritance from catalogs and schemas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def manages(session: Session, securable: Securable, name: str) -> bool:
 
 
 def sees(session: Session, securable: Securable, name: str) -> bool:
-    """Whether the caller may look at the object: with its own privilege for that, or with any."""
+    """Whether the caller can see the object: by the privilege for that, or by any."""
     own = [securable.use] if securable.use else sorted(securable.privileges)
     return manages(session, securable, name) or any(holds(session, securable, name, privilege) for privilege in own)
 
@@ -49,7 +49,7 @@ def require_sight(session: Session, securable: Securable, name: str) -> None:
 
 
 def only_browses(session: Session, securable: Securable, name: str) -> bool:
-    """Whether BROWSE is all that the caller has to look at the object with: include_browse shows it a part then."""
+    """Whether the caller sees the object by BROWSE alone: include_browse shows it a part of the object."""
     sight = sees(session, securable, name) and not any(_closed(session, securable, name))
     return not sight and holds(session, securable, name, "BROWSE")
 

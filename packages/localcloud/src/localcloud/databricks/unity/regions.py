@@ -1,4 +1,4 @@
-"""Which regions have a metastore.
+"""The regions that have a metastore.
 
 Azure Databricks makes one per region and attaches new workspaces to it (since November 2023); a company whose account
 is older may have regions without one. LOCALCLOUD_METASTORE_REGIONS says which have one: regions separated by commas,
@@ -17,7 +17,7 @@ VARIABLE = "LOCALCLOUD_METASTORE_REGIONS"
 
 
 class MetastoreRegions:
-    """The regions with a metastore; may change while the gateway runs."""
+    """The regions with a metastore, which may change while the gateway runs."""
 
     def __init__(self, regions: Collection[str]) -> None:
         self._regions = set(regions)

@@ -1,4 +1,4 @@
-"""Which handler answers which call below /api/2.1/unity-catalog. The rest is 501, naming the operation."""
+"""The handlers of calls below /api/2.1/unity-catalog. Other operations answer 501 with their name."""
 
 from __future__ import annotations
 

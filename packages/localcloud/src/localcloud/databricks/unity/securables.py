@@ -1,4 +1,4 @@
-"""The types of object that localcloud keeps: what they are called, where they are kept, and their privileges.
+"""The types of objects that localcloud keeps: their names, the kinds of their documents, and their privileges.
 
 Privileges: docs.databricks.com "Unity Catalog privileges reference" (privilege model 1.0), and the Terraform provider's
 documentation of databricks_grants.
@@ -31,12 +31,12 @@ class Securable:
 
     @property
     def code(self) -> str:
-        """As the prefix of error codes, and as SecurableType."""
+        """The prefix of error codes, and the SecurableType."""
         return self.type.upper()
 
     @property
     def kind(self) -> str:
-        """Of its documents in the store."""
+        """The kind of its documents in the store."""
         return f"uc-{self.type}"
 
 

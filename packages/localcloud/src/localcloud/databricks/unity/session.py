@@ -1,4 +1,4 @@
-"""One request to Unity Catalog: the metastore of the workspace's region, what is kept in it, and who asks.
+"""One request to Unity Catalog: the metastore of the workspace's region, its objects, and the caller.
 
 A metastore is the region's and not the workspace's: what one workspace makes is there for the region's others, and
 stays when the workspace goes.
@@ -29,12 +29,12 @@ _ADMIN_PRIVILEGES = (
     "CREATE_CATALOG", "CREATE_CLEAN_ROOM", "CREATE_CONNECTION", "CREATE_EXTERNAL_LOCATION", "CREATE_MATERIALIZED_VIEW",
     "CREATE_PROVIDER", "CREATE_RECIPIENT", "CREATE_SERVICE_CREDENTIAL", "CREATE_SHARE", "CREATE_STORAGE_CREDENTIAL",
 )  # fmt: skip
-"""What workspace admins hold on a metastore that their workspace was attached to automatically."""
+"""The privileges of workspace admins on a metastore that their workspace was attached to automatically."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """`names` are the principals that the caller is: itself, everyone, and the admins of its workspace."""
+    """The metastore of a caller. `names` are the caller's principals: itself, everyone, its workspace's admins."""
 
     call: Call
     info: Json
@@ -127,14 +127,14 @@ class Session:
             self.documents.delete(kind, f"{securable.type}/{_key(name)}")
 
     def grants(self, securable: Securable, name: str) -> dict[str, list[str]]:
-        """Privileges by principal."""
+        """Return the privileges by principal."""
         return dict((self.documents.get(_GRANTS, self._ref(securable, name)) or {}).get("grants", {}))
 
     def put_grants(self, securable: Securable, name: str, grants: Mapping[str, list[str]]) -> None:
         self.documents.put(_GRANTS, self._ref(securable, name), {"grants": dict(grants)})
 
     def bindings(self, securable: Securable, name: str) -> dict[str, str]:
-        """Binding types by workspace id."""
+        """Return the binding types by workspace id."""
         return dict((self.documents.get(_BINDINGS, self._ref(securable, name)) or {}).get("bindings", {}))
 
     def put_bindings(self, securable: Securable, name: str, bindings: Mapping[str, str]) -> None:
@@ -174,18 +174,18 @@ def region_of(context: Context, workspace: Workspace) -> str:
 
 
 def namespaces(context: Context) -> list[str]:
-    """Where metastores keep what is in them: they outlive workspaces."""
+    """Return the documents of the metastores, which outlive workspaces."""
     return workspaces_with(context.database, _INFO)
 
 
 def detach(context: Context, workspace: Workspace) -> None:
-    """Take a workspace that is deleted out of the metastores. One of its name is another, and is attached anew."""
+    """Detach a deleted workspace from the metastores. A new one with its name is attached anew."""
     for namespace in namespaces(context):
         Documents(context.database, namespace).delete(_ATTACHED, workspace.id)
 
 
 def _make(documents: Documents, region: str) -> Json:
-    """As Azure makes a region's: with no administrator and no storage of its own."""
+    """Make a region's metastore as Azure does: with no administrator and no storage of its own."""
     id_, now = str(uuid.uuid4()), now_ms()
     name = f"metastore_azure_{region}"
     info: Json = {
@@ -209,5 +209,5 @@ def _make(documents: Documents, region: str) -> Json:
 
 
 def _key(name: str) -> str:
-    """Full names by their parts, so that what is in an object can be found by its key."""
+    """Return a full name's key by its parts, so that keys of objects below it begin with it."""
     return name.lower().replace(".", "/")

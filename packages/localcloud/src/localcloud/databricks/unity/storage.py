@@ -76,7 +76,7 @@ async def check(session: Session, url: Url, credential: Json, *, read_only: bool
 
 
 async def trial(session: Session, url: Url, credential: Json, *, read_only: bool) -> dict[str, str]:
-    """Each operation in the order of its trial, with why it fails; empty for one that does not."""
+    """Return the operations in the order of their trial, with the reason of a failure; empty for a success."""
     context, identity_ = session.context, credential["azure_managed_identity"]
     read_only = read_only or bool(credential.get("read_only"))
     operations = _READS if read_only else (*_READS, *_WRITES)
@@ -159,7 +159,7 @@ def _attributes(url: Url) -> dict[str, dict[str, list[str]]]:
 
 
 def _flat_with_soft_delete(context: Context, account: Resource) -> bool:
-    """Such an account has no Data Lake endpoint, which is the one that Unity Catalog uses."""
+    """Whether the account has no Data Lake endpoint, which Unity Catalog uses."""
     service = context.resources.get(f"{account.id}/blobServices/default")
     policy = (service.properties.get("deleteRetentionPolicy") if service is not None else None) or {}
     return account.properties.get("isHnsEnabled") is not True and bool(policy.get("enabled"))

@@ -19,7 +19,7 @@ _URL = re.compile(
 
 @dataclass(frozen=True)
 class Url:
-    """`path` begins with a slash, and ends with one only at the container's root, as Unity Catalog keeps it."""
+    """An address. `path` begins with a slash, and ends with one only at the container's root."""
 
     account: str
     container: str
@@ -66,7 +66,7 @@ def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
 
 
 def managed(session: Session) -> Iterable[Url]:
-    """Where catalogs and schemas keep what they manage."""
+    """Yield the managed storage of catalogs and schemas."""
     for securable in (CATALOG, SCHEMA):
         for document in session.all(securable):
             if document.get("storage_location"):

@@ -1,4 +1,4 @@
-"""Short-lived credentials for places in external locations, as Unity Catalog gives them to clusters and engines.
+"""Short-lived credentials for places in external locations, as Unity Catalog vends them to clusters and engines.
 
 A credential is a user delegation SAS of the access connector's identity for one directory and one mode: the field is
 `azure_user_delegation_sas` in databricks-sdk's GenerateTemporaryPathCredentialResponse, and clusters meet a refusal as

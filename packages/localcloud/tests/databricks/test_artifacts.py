@@ -36,7 +36,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def client(artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    """A client of the route; MLflow's own functions are led to it."""
+    """Return a client of the route, which MLflow's own functions use."""
     route = Route(ROUTE + "/{name}", artifacts.answer, methods=["GET", "HEAD", "PUT"])
     client = TestClient(Starlette(routes=[route]), base_url="https://adb-1.1.azuredatabricks.net")
 

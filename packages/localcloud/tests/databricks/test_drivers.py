@@ -22,7 +22,7 @@ def _descriptors() -> set[str]:
             opened.add(f"{descriptor.name} {descriptor.readlink()}")
         except FileNotFoundError:
             continue  # the listing's own
-    return {one for one in opened if " pipe:" in one}
+    return {file for file in opened if " pipe:" in file}
 
 
 @pytest.mark.parametrize("cancelled", [True, False])

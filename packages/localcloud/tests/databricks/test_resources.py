@@ -158,8 +158,8 @@ def test_service_principals_are_registered_found_changed_and_removed(
     client_id = str(uuid.uuid4())
     created = admin.service_principals.create(application_id=client_id, display_name="a job")
     assert created.id is not None
-    found = list(admin.service_principals.list(filter=f'applicationId eq "{client_id}"'))
-    assert [item.id for item in found] == [created.id]
+    matches = list(admin.service_principals.list(filter=f'applicationId eq "{client_id}"'))
+    assert [item.id for item in matches] == [created.id]
     quoted = admin.service_principals.list(filter=f"applicationId Eq '{client_id}'")
     assert [item.id for item in quoted] == [created.id]
     with pytest.raises(ResourceConflict, match="already exists"):

@@ -151,12 +151,12 @@ def test_nothing_that_a_notebook_finds_opens_more_than_its_grants(cloud: Cloud, 
     }  # fmt: skip
     outcome = lakehouse.run(COLLECTED + TRIED, parameters)
     assert outcome.value is not None, outcome.trace
-    found = json.loads(outcome.value)
-    assert found["opened"] == []
-    assert found["words"] > 200 and found["signed"] >= 1, "it collected, and had a credential to try"
+    observed = json.loads(outcome.value)
+    assert observed["opened"] == []
+    assert observed["words"] > 200 and observed["signed"] >= 1, "it collected, and had a credential to try"
     form = {"account": lakehouse.account, "container": "data", "path": "/in/rows.csv", "operation": "read"}
     answer = requests.post(
-        f"{cloud.settings.gateway_url}{PATH}", data=form, headers={"Authorization": f"Bearer {found['secret']}"},
+        f"{cloud.settings.gateway_url}{PATH}", data=form, headers={"Authorization": f"Bearer {observed['secret']}"},
         timeout=60,
     )  # fmt: skip
     assert answer.status_code == 401 and "The run is over" in answer.text

@@ -121,7 +121,7 @@ def resource_group(azure: AzureSession) -> str:
 
 @pytest.fixture(scope="module")
 def client(azure: AzureSession, resource_group: str) -> Iterator[WorkspaceClient]:
-    """A workspace's client, as the deployer."""
+    """Return a workspace's client, as the deployer."""
     workspace = azure.put(
         f"{resource_group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}",
         "2026-01-01",
@@ -164,10 +164,10 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def found(
+def observed(
     azure: AzureSession, resource_group: str, client: WorkspaceClient, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the notebook found, with its token."""
+    """Return the notebook's observations, with its token."""
     folder = tmp_path_factory.mktemp("token")
     account = unique("st")
     body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
@@ -178,19 +178,19 @@ def found(
     return {**json.loads(output.notebook_output.result), "token": (folder / "token").read_text()}
 
 
-def test_a_notebook_has_the_runtime_s_packages_and_none_of_the_checkout_s(found: dict[str, Any]) -> None:
-    assert found["versions"] == {
+def test_a_notebook_has_the_runtime_s_packages_and_none_of_the_checkout_s(observed: dict[str, Any]) -> None:
+    assert observed["versions"] == {
         "python": "3.12", "pandas": "2.2.3", "numpy": "2.1.3", "scikit-learn": "1.6.1", "pyarrow": "19.0.1",
     }  # fmt: skip
-    assert found["importable"] == []
+    assert observed["importable"] == []
 
 
-def test_delta_lake_is_the_default_format_by_path(found: dict[str, Any]) -> None:
-    assert found["delta"] == {"log": True, "rows": 5, "before": 3, "view": 3, "on a worker": "2.2.3"}
+def test_delta_lake_is_the_default_format_by_path(observed: dict[str, Any]) -> None:
+    assert observed["delta"] == {"log": True, "rows": 5, "before": 3, "view": 3, "on a worker": "2.2.3"}
 
 
-def test_nothing_that_a_notebook_writes_is_lost_silently(found: dict[str, Any]) -> None:
-    for way, error in found["lost"].items():
+def test_nothing_that_a_notebook_writes_is_lost_silently(observed: dict[str, Any]) -> None:
+    for way, error in observed["lost"].items():
         if way == "no scheme":
             assert 'No FileSystem for scheme "dbfs"' in error
         else:
@@ -199,17 +199,17 @@ def test_nothing_that_a_notebook_writes_is_lost_silently(found: dict[str, Any]) 
 
 
 def test_databricks_sdk_signs_in_as_the_run_s_identity_while_the_run_lasts(
-    client: WorkspaceClient, found: dict[str, Any]
+    client: WorkspaceClient, observed: dict[str, Any]
 ) -> None:
-    assert found["identity"] == {
+    assert observed["identity"] == {
         "user": os.environ["AZURE_CLIENT_ID"], "auth": "runtime", "same": [True, True], "elsewhere": [401, 401],
     }  # fmt: skip
     with pytest.raises(PermissionDenied, match="Invalid access token"):
-        WorkspaceClient(host=client.config.host, token=found["token"], auth_type="pat").current_user.me()
+        WorkspaceClient(host=client.config.host, token=observed["token"], auth_type="pat").current_user.me()
 
 
-def test_the_driver_has_harmless_variables_only(found: dict[str, Any]) -> None:
-    assert set(found["variables"]) <= HARMLESS
+def test_the_driver_has_harmless_variables_only(observed: dict[str, Any]) -> None:
+    assert set(observed["variables"]) <= HARMLESS
 
 
 @pytest.mark.parametrize(
@@ -266,16 +266,19 @@ def test_mlflow_in_a_notebook_logs_to_its_workspace(client: WorkspaceClient) -> 
     client.workspace.mkdirs(folder)
     output, path = run(client, TRACKED, experiment=f"{folder}/other")
     assert output.notebook_output is not None and output.notebook_output.result, output.error_trace
-    found = json.loads(output.notebook_output.result)
-    assert found["prediction"] == pytest.approx(4.0)
-    assert (found["text"], found["listed"]) == ("hello", ["notes"])
-    assert found["artifact_uri"] == f"dbfs:/databricks/mlflow-tracking/{found['experiment']}/{found['run']}/artifacts"
-    assert "NOT_IMPLEMENTED" in found["refused"] and "/api/2.0/mlflow/unity-catalog" in found["refused"]
-    logged = client.experiments.get_run(found["run"]).run
+    observed = json.loads(output.notebook_output.result)
+    assert observed["prediction"] == pytest.approx(4.0)
+    assert (observed["text"], observed["listed"]) == ("hello", ["notes"])
+    assert (
+        observed["artifact_uri"]
+        == f"dbfs:/databricks/mlflow-tracking/{observed['experiment']}/{observed['run']}/artifacts"
+    )
+    assert "NOT_IMPLEMENTED" in observed["refused"] and "/api/2.0/mlflow/unity-catalog" in observed["refused"]
+    logged = client.experiments.get_run(observed["run"]).run
     assert logged is not None and logged.data is not None and logged.info is not None
     assert {(item.key, item.value) for item in logged.data.metrics or []} == {("rmse", 1.5)}
     assert {item.key: item.value for item in logged.data.tags or []}["mlflow.databricks.notebookPath"] == path
-    experiment = client.experiments.get_experiment(found["experiment"]).experiment
+    experiment = client.experiments.get_experiment(observed["experiment"]).experiment
     assert experiment is not None and experiment.name == path
     other = client.experiments.get_by_name(f"{folder}/other").experiment
     assert other is not None and other.experiment_id is not None

@@ -77,11 +77,11 @@ def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
 
 
 def tried(lakehouse: Lakehouse, *tries: tuple[str, str]) -> list[str]:
-    """What each attempt ended with; "done" for those that succeed."""
+    """Return the end of each attempt: "done" or the error."""
     outcome = lakehouse.run(TRIES, {"tries": json.dumps(tries)})
     assert outcome.value is not None, outcome.trace
-    found: list[str] = json.loads(outcome.value)
-    return found
+    outcomes: list[str] = json.loads(outcome.value)
+    return outcomes
 
 
 def test_a_cluster_has_no_identity_of_its_own_for_storage(azure: AzureSession, lakehouse: Lakehouse) -> None:
@@ -110,7 +110,7 @@ def test_grants_on_locations_open_what_they_name(azure: AzureSession, lakehouse:
     }  # fmt: skip
     no_write = f"PERMISSION_DENIED: User does not have WRITE FILES on External Location '{source}'"
     elsewhere = f"{NO_KEY}. No external location holds the path"
-    found = tried(
+    outcomes = tried(
         lakehouse,
         ("write", lakehouse.url("in/more")),
         ("delete", lakehouse.url("in/rows.csv")),
@@ -119,10 +119,12 @@ def test_grants_on_locations_open_what_they_name(azure: AzureSession, lakehouse:
         ("list", lakehouse.url("out/../in")),
         ("read", lakehouse.url("in/rows.csv", "other")),
     )
-    assert [no_write in found[0], no_write in found[1]] == [True, True], found
-    assert [elsewhere in text for text in found[2:4]] == [True, True], "a folder whose name only begins like another's"
-    assert found[4] == "done", "ABFS resolves dots itself: it is a list of in/"
-    assert elsewhere in found[5], found[5]
+    assert [no_write in outcomes[0], no_write in outcomes[1]] == [True, True], outcomes
+    assert [elsewhere in text for text in outcomes[2:4]] == [True, True], (
+        "a folder whose name only begins like another's"
+    )
+    assert outcomes[4] == "done", "ABFS resolves dots itself: it is a list of in/"
+    assert elsewhere in outcomes[5], outcomes[5]
     lakehouse.take(target, WRITE)
     (ended,) = tried(lakehouse, ("write", lakehouse.url("out/late")))
     assert f"User does not have WRITE FILES on External Location '{target}'" in ended
@@ -132,7 +134,11 @@ def test_the_access_connector_s_roles_and_the_firewall_decide_too(azure: AzureSe
     lakehouse.open_for_connector()
     lakehouse.locate("in", READ, WRITE)
     delegator, contributor = (
-        next(one["id"] for one in lakehouse.assignments(scope) if one["properties"]["scope"] == scope)
+        next(
+            assignment["id"]
+            for assignment in lakehouse.assignments(scope)
+            if assignment["properties"]["scope"] == scope
+        )
         for scope in (lakehouse.account_id, lakehouse.container_id)
     )
     azure.arm("DELETE", contributor, "2022-04-01")
@@ -160,7 +166,7 @@ def test_managed_storage_is_not_reached_by_path(lakehouse: Lakehouse) -> None:
     lakehouse.client.catalogs.create(name, storage_root=lakehouse.url("managed"))
     try:
         managed = str(lakehouse.client.catalogs.get(name).storage_location)
-        found = tried(
+        outcomes = tried(
             lakehouse,
             ("write", f"{managed}/tables/mine"),
             ("list", lakehouse.url("managed")),
@@ -169,9 +175,11 @@ def test_managed_storage_is_not_reached_by_path(lakehouse: Lakehouse) -> None:
         )
     finally:
         lakehouse.client.catalogs.delete(name, force=True)
-    assert f"Input path url '{managed}/tables/mine" in found[0] and "overlaps with managed storage" in found[0], found
-    assert "overlaps with managed storage" in found[1]
-    assert found[2:] == ["done", "done"]
+    assert f"Input path url '{managed}/tables/mine" in outcomes[0] and "overlaps with managed storage" in outcomes[0], (
+        outcomes
+    )
+    assert "overlaps with managed storage" in outcomes[1]
+    assert outcomes[2:] == ["done", "done"]
 
 
 def test_spark_settings_of_the_cluster_are_the_other_way(azure: AzureSession, lakehouse: Lakehouse) -> None:

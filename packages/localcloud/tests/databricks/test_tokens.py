@@ -20,8 +20,8 @@ def test_a_token_is_its_maker_until_it_is_revoked(databricks_url: str, admin: Wo
     assert made.token_info is not None and made.token_info.token_id is not None
     client = _as(databricks_url, made.token_value)
     assert client.current_user.me().id == admin.current_user.me().id
-    listed = [one for one in client.tokens.list() if one.token_id == made.token_info.token_id]
-    assert [one.comment for one in listed] == ["ci"] and made.token_value not in str(listed)
+    listed = [token for token in client.tokens.list() if token.token_id == made.token_info.token_id]
+    assert [token.comment for token in listed] == ["ci"] and made.token_value not in str(listed)
     client.tokens.delete(made.token_info.token_id)
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         client.current_user.me()
@@ -47,9 +47,9 @@ def test_admins_see_and_revoke_the_tokens_of_all(
 ) -> None:
     made = member.tokens.create(comment="of the member")
     assert made.token_info is not None and made.token_info.token_id is not None
-    assert made.token_info.token_id not in {one.token_id for one in admin.tokens.list()}
+    assert made.token_info.token_id not in {token.token_id for token in admin.tokens.list()}
     name = member.current_user.me().user_name
-    managed = {one.token_id: one for one in admin.token_management.list(created_by_username=name)}
+    managed = {token.token_id: token for token in admin.token_management.list(created_by_username=name)}
     assert managed[made.token_info.token_id].comment == "of the member"
     admin.token_management.delete(made.token_info.token_id)
     with pytest.raises(ResourceDoesNotExist):

@@ -29,10 +29,10 @@ def test_the_workspace_is_attached_to_the_metastore_of_its_region(admin: Workspa
     assert summary.global_metastore_id == f"azure:westeurope:{summary.metastore_id}"
     assert summary.storage_root is None and summary.owner == "System user", "as Azure makes them"
     assert (assignment.metastore_id, assignment.workspace_id) == (summary.metastore_id, 7405600000000001)
-    assert [one.metastore_id for one in admin.metastores.list()] == [summary.metastore_id]
+    assert [item.metastore_id for item in admin.metastores.list()] == [summary.metastore_id]
     assert summary.metastore_id is not None
     granted = admin.grants.get("metastore", summary.metastore_id).privilege_assignments or []
-    (admins,) = [one for one in granted if str(one.principal).endswith("_workspace_7405600000000001")]
+    (admins,) = [item for item in granted if str(item.principal).endswith("_workspace_7405600000000001")]
     assert {uc.Privilege.CREATE_CATALOG, uc.Privilege.CREATE_STORAGE_CREDENTIAL} <= set(admins.privileges or [])
 
 
@@ -46,7 +46,7 @@ def test_a_credential_is_made_changed_listed_and_deleted(admin: WorkspaceClient,
     changed = admin.storage_credentials.update(name, comment="two", read_only=True)
     assert (changed.comment, changed.read_only, changed.id) == ("two", True, made.id)
     assert admin.storage_credentials.get(name) == changed
-    assert name in {one.name for one in admin.storage_credentials.list()}
+    assert name in {item.name for item in admin.storage_credentials.list()}
     admin.storage_credentials.delete(name)
     refused(
         lambda: admin.storage_credentials.get(name),
@@ -99,9 +99,9 @@ def test_whoever_registers_a_connector_is_its_contributor(
     with pytest.raises(DatabricksError, match="does not have MANAGE on Metastore"):
         admin.grants.update("metastore", metastore, changes=[uc.PermissionsChange(add=may, principal=job)])
     # Azure makes metastores without an administrator, who alone could grant that: the member becomes workspace admin.
-    groups = {one.display_name: one for one in admin.groups.list()}
+    groups = {item.display_name: item for item in admin.groups.list()}
     assert "admins" in groups
-    principal = next(one for one in admin.service_principals.list() if one.application_id == job)
+    principal = next(item for item in admin.service_principals.list() if item.application_id == job)
     admins = str(groups["admins"].id)
     patch = [iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
     admin.groups.patch(
@@ -141,7 +141,7 @@ def test_what_happens_to_a_location_while_its_new_place_is_tried_is_not_undone(
     moved, other = f"{place.url}moved/", unique("loc")
 
     def meanwhile(happens: Callable[[], object]) -> None:
-        async def check(*given: Any, **options: Any) -> None:
+        async def check(*arguments: Any, **options: Any) -> None:
             await asyncio.to_thread(happens)
 
         monkeypatch.setattr(storage, "check", check)
@@ -155,7 +155,7 @@ def test_what_happens_to_a_location_while_its_new_place_is_tried_is_not_undone(
     meanwhile(lambda: admin.external_locations.delete(place.location))
     with pytest.raises(DatabricksError, match=f"'{place.location}' does not exist"):
         admin.external_locations.update(place.location, url=moved)
-    assert place.location not in [one.name for one in admin.external_locations.list()]
+    assert place.location not in [item.name for item in admin.external_locations.list()]
 
 
 @pytest.mark.parametrize("inner", ["", "a", "a/b/"])

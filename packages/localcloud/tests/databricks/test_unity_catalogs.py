@@ -27,7 +27,7 @@ def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_it_goes(
     assert str(made.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
     assert (made.comment, made.properties) == ("c", {"my_Key": "my_Value"})
     assert made.isolation_mode == uc.CatalogIsolationMode.OPEN
-    schemas = {one.name: one for one in admin.schemas.list(name)}
+    schemas = {item.name: item for item in admin.schemas.list(name)}
     assert schemas.keys() == {"default", "information_schema"}
     assert (schemas["default"].owner, schemas["information_schema"].owner) == (me, "System user")
     refused(
@@ -109,7 +109,7 @@ def test_volumes_are_kept_and_fill_a_schema(admin: WorkspaceClient, place: Place
     assert str(managed.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
     raw = admin.volumes.create(catalog, "default", "raw", uc.VolumeType.EXTERNAL, storage_location=f"{place.url}raw/")
     assert raw.storage_location == f"{place.url}raw"
-    assert {one.name for one in admin.volumes.list(catalog, "default")} == {"files", "raw"}
+    assert {item.name for item in admin.volumes.list(catalog, "default")} == {"files", "raw"}
     assert admin.volumes.update(f"{schema}.raw", comment="d").comment == "d"
     refused(
         lambda: admin.volumes.create(
@@ -164,11 +164,11 @@ def test_a_list_comes_in_pages(admin: WorkspaceClient, catalog: str) -> None:
         admin.schemas.create(f"s{number}", catalog)
     path, wanted = "/api/2.1/unity-catalog/schemas", {"catalog_name": catalog}
     first: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3})
-    assert [one["name"] for one in first["schemas"]] == ["default", "information_schema", "s0"]
+    assert [item["name"] for item in first["schemas"]] == ["default", "information_schema", "s0"]
     admin.schemas.delete(f"{catalog}.s0")
     token = first["next_page_token"]
     second: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3, "page_token": token})
-    assert [one["name"] for one in second["schemas"]] == ["s1", "s2", "s3"], "a deletion moves no page"
+    assert [item["name"] for item in second["schemas"]] == ["s1", "s2", "s3"], "a deletion moves no page"
     assert len(list(admin.schemas.list(catalog, max_results=1))) == 6
     whole: Any = admin.api_client.do("GET", path, query=wanted)
     assert len(whole["schemas"]) == 6 and "next_page_token" not in whole

@@ -29,7 +29,7 @@ def schema(admin: WorkspaceClient, catalog: str) -> str:
 
 @pytest.fixture
 def isolated(admin: WorkspaceClient, catalog: str) -> Iterator[str]:
-    """A catalog that is bound to no workspace."""
+    """Return a catalog that is bound to no workspace."""
     admin.catalogs.update(catalog, isolation_mode=uc.CatalogIsolationMode.ISOLATED)
     yield catalog
     admin.workspace_bindings.update_bindings("catalog", catalog, add=[uc.WorkspaceBinding(WORKSPACE)])
@@ -40,8 +40,8 @@ def grant(client: WorkspaceClient, type_: str, name: str, principal: str, *privi
 
 
 def granted(client: WorkspaceClient, type_: str, name: str, **query: Any) -> dict[str, set[str]]:
-    found = client.grants.get(type_, name, **query).privilege_assignments or []
-    return {str(one.principal): {privilege.value for privilege in one.privileges or []} for one in found}
+    assignments = client.grants.get(type_, name, **query).privilege_assignments or []
+    return {str(item.principal): {privilege.value for privilege in item.privileges or []} for item in assignments}
 
 
 def test_grants_are_added_and_taken_away(admin: WorkspaceClient, catalog: str, job: str, me: str) -> None:
@@ -55,7 +55,9 @@ def test_grants_are_added_and_taken_away(admin: WorkspaceClient, catalog: str, j
         uc.PermissionsChange(remove=[Privilege.ALL_PRIVILEGES], principal="account users"),
     ]
     answer = admin.grants.update("catalog", catalog, changes=changes).privilege_assignments or []
-    assert [(one.principal, one.privileges) for one in answer] == [(job, [Privilege.USE_CATALOG, Privilege.USE_SCHEMA])]
+    assert [(item.principal, item.privileges) for item in answer] == [
+        (job, [Privilege.USE_CATALOG, Privilege.USE_SCHEMA])
+    ]
     silent = admin.grants.update("catalog", catalog, changes=changes, omit_permissions_in_response=True)
     assert not silent.privilege_assignments
 
@@ -139,11 +141,11 @@ def test_wrong_grants_are_refused(admin: WorkspaceClient, catalog: str, job: str
 def test_what_is_granted_above_holds_below(admin: WorkspaceClient, catalog: str, schema: str, job: str) -> None:
     grant(admin, "catalog", catalog, job, Privilege.USE_CATALOG, Privilege.SELECT)
     grant(admin, "schema", schema, job, Privilege.MODIFY)
-    (one,) = admin.grants.get_effective("schema", schema).privilege_assignments or []
-    found = {p.privilege: (p.inherited_from_type, p.inherited_from_name) for p in one.privileges or []}
+    (item,) = admin.grants.get_effective("schema", schema).privilege_assignments or []
+    assignments = {p.privilege: (p.inherited_from_type, p.inherited_from_name) for p in item.privileges or []}
     above = (uc.SecurableType.CATALOG, catalog)
-    assert one.principal == job
-    assert found == {Privilege.MODIFY: (None, None), Privilege.USE_CATALOG: above, Privilege.SELECT: above}
+    assert item.principal == job
+    assert assignments == {Privilege.MODIFY: (None, None), Privilege.USE_CATALOG: above, Privilege.SELECT: above}
     assert granted(admin, "schema", schema) == {job: {"MODIFY"}}
     assert [p.principal for p in admin.grants.list("schema", schema)] == [job]
     assert [len(p.privileges or []) for p in admin.grants.list_effective("schema", schema)] == [3]
@@ -155,12 +157,12 @@ def test_a_principal_sees_and_does_what_it_was_granted(
     closed = f"User does not have USE CATALOG on Catalog '{catalog}'."
     refused(lambda: member.catalogs.get(catalog), "PERMISSION_DENIED", closed)
     refused(lambda: member.schemas.get(schema), "PERMISSION_DENIED", closed)
-    assert catalog not in {one.name for one in member.catalogs.list()}
+    assert catalog not in {item.name for item in member.catalogs.list()}
     grant(admin, "schema", schema, job, Privilege.USE_SCHEMA)
     refused(lambda: member.schemas.get(schema), "PERMISSION_DENIED", closed)
     grant(admin, "catalog", catalog, job, Privilege.USE_CATALOG)
     assert member.schemas.get(schema).name == "training"
-    assert {one.name for one in member.schemas.list(catalog)} == {"training"}
+    assert {item.name for item in member.schemas.list(catalog)} == {"training"}
     refused(
         lambda: member.schemas.create("mine", catalog),
         "PERMISSION_DENIED",
@@ -195,7 +197,7 @@ def test_what_browsing_alone_would_show_is_said_not_to_be_emulated(
     grant(admin, "catalog", catalog, job, Privilege.BROWSE)
     closed = f"User does not have USE CATALOG on Catalog '{catalog}'."
     refused(lambda: member.catalogs.get(catalog), "PERMISSION_DENIED", closed)
-    assert catalog not in {one.name for one in member.catalogs.list()}
+    assert catalog not in {item.name for item in member.catalogs.list()}
     for look in (
         lambda: member.catalogs.get(catalog, include_browse=True),
         lambda: list(member.catalogs.list(include_browse=True)),
@@ -265,11 +267,11 @@ def test_an_isolated_catalog_is_closed_until_its_workspace_is_bound(admin: Works
     refused(lambda: admin.schemas.get(f"{isolated}.default"), "PERMISSION_DENIED", closed)
     refused(lambda: admin.grants.get("catalog", isolated), "PERMISSION_DENIED", closed)
     refused(lambda: admin.catalogs.delete(isolated), "PERMISSION_DENIED", closed)
-    assert isolated not in {one.name for one in admin.catalogs.list()}
-    assert isolated in {one.name for one in admin.catalogs.list(include_unbound=True)}
+    assert isolated not in {item.name for item in admin.catalogs.list()}
+    assert isolated in {item.name for item in admin.catalogs.list(include_unbound=True)}
     assert list(admin.workspace_bindings.get_bindings("catalog", isolated)) == []
     answer = admin.workspace_bindings.update_bindings("catalog", isolated, add=[uc.WorkspaceBinding(WORKSPACE)])
-    assert [(one.workspace_id, one.binding_type) for one in answer.bindings or []] == [
+    assert [(item.workspace_id, item.binding_type) for item in answer.bindings or []] == [
         (WORKSPACE, uc.WorkspaceBindingBindingType.BINDING_TYPE_READ_WRITE)
     ]
     assert admin.catalogs.get(isolated).isolation_mode == uc.CatalogIsolationMode.ISOLATED

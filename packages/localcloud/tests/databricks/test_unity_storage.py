@@ -44,11 +44,11 @@ class Stage:
     principal: str
 
     def account(self, **properties: Any) -> str:
-        """A new storage account with a container `data`; its name."""
+        """Make a storage account with a container `data`, and return its name."""
         name = fresh("st")
         body = {"location": REGION, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-        given = {"isHnsEnabled": True, **properties}
-        self.azure.put(self.account_id(name), STORAGE, body | {"properties": given})
+        changes = {"isHnsEnabled": True, **properties}
+        self.azure.put(self.account_id(name), STORAGE, body | {"properties": changes})
         self.azure.put(self.container_id(name), STORAGE, {"properties": {}})
         return name
 
@@ -59,7 +59,7 @@ class Stage:
         return f"{self.account_id(account)}/blobServices/default/containers/data"
 
     def locate(self, account: str, **options: Any) -> uc.ExternalLocationInfo:
-        """A new external location at the account's container, with a credential of its own."""
+        """Make an external location at the account's container, with a credential of its own."""
         credential = options.pop("credential", None) or self.credential()
         url = f"abfss://{options.pop('container', 'data')}@{account}.dfs.core.windows.net/"
         return self.client.external_locations.create(unique("loc"), url, credential, **options)
@@ -100,7 +100,7 @@ def stage(azure: AzureSession) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def opened(stage: Stage) -> str:
-    """An account whose container the connector's identity may read and write."""
+    """Return an account whose container the connector's identity can read and write."""
     account = stage.account()
     stage.azure.assign(stage.container_id(account), "Storage Blob Data Contributor", stage.principal)
     return account
@@ -173,14 +173,14 @@ def test_a_credential_can_be_tried_before_anything_is_made(stage: Stage) -> None
     account, credential = stage.account(), stage.credential()
     url = f"abfss://data@{account}.dfs.core.windows.net/"
 
-    def results(**given: Any) -> dict[str, tuple[str, str | None]]:
+    def results(**changes: Any) -> dict[str, tuple[str, str | None]]:
         answer = stage.client.storage_credentials.validate(
-            **{"storage_credential_name": credential, "url": url} | given
+            **{"storage_credential_name": credential, "url": url} | changes
         )
         return {
-            one.operation.value: (one.result.value, one.message)
-            for one in answer.results or []
-            if one.operation is not None and one.result is not None
+            item.operation.value: (item.result.value, item.message)
+            for item in answer.results or []
+            if item.operation is not None and item.result is not None
         }
 
     assert results() == {
@@ -313,9 +313,9 @@ def test_without_a_metastore_there_is_nothing(stage: Stage, cloud: Any, opened: 
     token = stage.azure.credential.get_token(f"{APPLICATION_ID}/.default").token
     headers = {"Authorization": f"Bearer {token}"}
 
-    def switch(region: str, metastore: bool, **given: Any) -> requests.Response:
+    def switch(region: str, metastore: bool, **changes: Any) -> requests.Response:
         body: Any = {"region": region, "metastore": metastore}
-        return requests.post(url, json=body, headers=given.get("headers", headers), timeout=60)
+        return requests.post(url, json=body, headers=changes.get("headers", headers), timeout=60)
 
     assert switch(REGION, False, headers={}).status_code == 401
     wrong = switch("mars", False)

@@ -32,7 +32,7 @@ CONNECTOR_ID = Principal("connector", "connector", TENANT_ID, "connector")
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    """The owner of an external location ROOT/lake, whose access connector may write to the account."""
+    """Return the owner of an external location ROOT/lake, whose access connector can write to the account."""
     settings = Settings(home=tmp_path, cache=tmp_path / "cache")
     database = Database(settings.database)
     store.create_schema(database)

@@ -47,8 +47,8 @@ def test_auto_tells_notebooks_from_files_by_extension_and_header(admin: Workspac
     admin.workspace.upload(f"{folder}/nb.py", SOURCE, format=ImportFormat.AUTO)
     admin.workspace.upload(f"{folder}/lib/m.py", b"x = 1\n", format=ImportFormat.AUTO)
     admin.workspace.upload(f"{folder}/lib/data.bin", binary, format=ImportFormat.RAW)
-    found = {item.path: item.object_type for item in admin.workspace.list(folder, recursive=True)}
-    assert found == {
+    types = {item.path: item.object_type for item in admin.workspace.list(folder, recursive=True)}
+    assert types == {
         f"{folder}/nb": ObjectType.NOTEBOOK,
         f"{folder}/lib/m.py": ObjectType.FILE,
         f"{folder}/lib/data.bin": ObjectType.FILE,
@@ -79,7 +79,7 @@ def test_a_jupyter_notebook_becomes_one_of_databricks_and_back(admin: WorkspaceC
     exported = admin.workspace.export(f"{folder}/j", format=ExportFormat.JUPYTER)
     assert exported.file_type == "ipynb" and exported.content is not None
     back = json.loads(base64.b64decode(exported.content))
-    assert [(one["cell_type"], "".join(one["source"])) for one in back["cells"]] == [
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in back["cells"]] == [
         ("markdown", "# Title\ntext"), ("code", "x = 1\nprint(x)"), ("code", "%sql SELECT 1"), ("code", "%run ./other"),
     ]  # fmt: skip
     admin.workspace.upload(f"{folder}/k.ipynb", json.dumps(notebook).encode(), format=ImportFormat.AUTO)

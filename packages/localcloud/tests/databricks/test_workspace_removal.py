@@ -117,7 +117,9 @@ def test_its_active_runs_end_and_their_drivers_with_them(workspace: Removed, clo
 
     def drivers() -> list[str]:
         folder = str(cloud.settings.home / "drivers")
-        return [str(one.info["cmdline"]) for one in psutil.process_iter(["cmdline"]) if folder in str(one.info)]
+        return [
+            str(process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]) if folder in str(process.info)
+        ]
 
     while not drivers():
         assert client.jobs.get_run(run_id).state is not None

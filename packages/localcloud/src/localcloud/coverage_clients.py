@@ -91,7 +91,7 @@ CLIENTS = (
     ),
     (
         "Terraform's databricks provider (its requests, replayed)",
-        "service principals, users, groups, entitlements, permissions, pools, notebooks",
+        "service principals, users, groups, entitlements, permissions, pools, notebooks, catalogs, grants",
         "databricks/test_vendor_provider.py",
     ),
     (

@@ -15,6 +15,9 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.errors.base import DatabricksError
+from localcloud.testing.unity import Place, unique
+from localcloud.testing.unity import job as job
+from localcloud.testing.unity import place as place
 
 SCIM = "/api/2.0/preview/scim/v2"
 PRINCIPALS = f"{SCIM}/ServicePrincipals"
@@ -252,3 +255,36 @@ def test_a_notebook_without_a_parent_folder_is_sent_again_after_it(admin: Worksp
     assert created.get("object_id", status["object_id"]) == status["object_id"]
     assert (status["object_type"], status["language"]) == ("NOTEBOOK", "PYTHON")
     send(admin, "POST", "/api/2.0/workspace/delete", {"path": parent, "recursive": True})
+
+
+def test_a_catalog_loses_its_default_schema_and_its_grants_are_replaced(
+    admin: WorkspaceClient, place: Place, job: str
+) -> None:
+    """catalog/resource_catalog.go, resource_schema.go and resource_grants.go: create, read, replace, delete."""
+    name, unity = unique("cat"), "/api/2.1/unity-catalog"
+    created = send(
+        admin, "POST", f"{unity}/catalogs", {"name": name, "storage_root": f"{place.url}managed", "comment": "c"}
+    )
+    assert (created["name"], created.get("share_name"), created.get("connection_name")) == (name, None, None)
+    admin.api_client.do("DELETE", f"{unity}/schemas/{name}.default")
+    send(admin, "POST", f"{unity}/schemas", {"catalog_name": name, "name": "training"})
+    assert send(admin, "GET", f"{unity}/catalogs/{name}")["comment"] == "c"
+
+    grants = f"{unity}/permissions/catalog/{name}"
+    assert send(admin, "GET", grants).get("privilege_assignments") in (None, [])
+    for change, privileges in (
+        ({"add": ["USE_CATALOG", "USE_SCHEMA"]}, {"USE_CATALOG", "USE_SCHEMA"}),
+        ({"add": ["SELECT"], "remove": ["USE_SCHEMA"]}, {"USE_CATALOG", "SELECT"}),
+    ):
+        send(admin, "PATCH", grants, {"changes": [{"principal": job, **change}]})
+        (assignment,) = send(admin, "GET", grants)["privilege_assignments"]
+        assert (assignment["principal"], set(assignment["privileges"])) == (job, privileges)
+    send(admin, "PATCH", grants, {"changes": [{"principal": job, "remove": ["USE_CATALOG", "SELECT"]}]})
+    assert send(admin, "GET", grants).get("privilege_assignments") in (None, [])
+
+    with pytest.raises(DatabricksError, match="is not empty"):
+        admin.api_client.do("DELETE", f"{unity}/catalogs/{name}")
+    admin.api_client.do("DELETE", f"{unity}/schemas/{name}.training")
+    admin.api_client.do("DELETE", f"{unity}/catalogs/{name}")
+    with pytest.raises(NotFound):
+        send(admin, "GET", f"{unity}/catalogs/{name}")

@@ -34,7 +34,7 @@ def _given(made: Deployment, principal: str) -> dict[str, set[str]]:
 def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
     made = deploy(devops=False)
     containers = {one.inputs["containerName"] for one in made.of("BlobContainer")}
-    assert containers == {"state-dev", "state-staging", "state-prod", "state-bootstrap"}
+    assert containers == {f"state-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
     service = made.one("BlobServiceProperties").inputs
     assert service["isVersioningEnabled"] is True
     assert (
@@ -55,7 +55,7 @@ def test_without_protection_nothing_holds_on() -> None:
 def test_every_environment_has_a_key_and_the_vault_goes_by_roles() -> None:
     made = deploy(devops=False)
     keys = {one.inputs["keyName"] for one in made.of("Key")}
-    assert keys == {"pulumi-dev", "pulumi-staging", "pulumi-prod", "pulumi-bootstrap"}
+    assert keys == {f"pulumi-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
     properties = made.one("keyvault:Vault").inputs["properties"]
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
 

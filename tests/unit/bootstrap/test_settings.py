@@ -54,8 +54,8 @@ def _connections(name: str, issuer: str, subject: str, *, enabled: bool = False)
         ),
         (_connections("DataOpsML ARM Connection", _OLD, "/eid1/c"), "subject = '/eid1/c': should begin with sc://"),
         (
-            _connections("DataOpsML ARM Connection - qa", _ISSUER, "/eid1/c"),
-            "connections names ['DataOpsML ARM Connection - qa']; the pipelines use ['DataOpsML ARM Connection', ",
+            _connections("DataOpsML ARM Connection - nowhere", _ISSUER, "/eid1/c"),
+            "connections names ['DataOpsML ARM Connection - nowhere']; the pipelines use ['DataOpsML ARM Connection', ",
         ),
         (
             _connections("DataOpsML ARM Connection", _ISSUER, "/eid1/c", enabled=True),

@@ -39,7 +39,7 @@ def _used(path: str, keys: set[str]) -> set[str]:
     """In whatever way the pipeline is started: with every value of its parameters that have a few."""
     used: set[str] = set()
     for start in _STARTS:
-        for environment in ("dev", "staging") if path == "pipelines/retrain.yml" else ("",):
+        for environment in ENVIRONMENTS[:-1] if path == "pipelines/retrain.yml" else ("",):
             if start.file == path:
                 parameters = {**start.parameters} | ({"environment": environment} if environment else {})
                 predefined = {"Build.Reason": start.reason, "Build.SourceBranch": "refs/heads/main"}

@@ -212,7 +212,7 @@ def test_a_subscription_s_deployment_makes_groups(azure: AzureSession) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "parameters", "status", "said"),
+    ("template", "parameters", "status", "reason"),
     [
         (_template(parameters={"a": {"type": "string"}}), {}, 400, "parameter 'a' is not provided"),
         (_template(), {"b": 1}, 400, "parameters 'b' in the parameters file are not valid"),
@@ -225,10 +225,10 @@ def test_a_subscription_s_deployment_makes_groups(azure: AzureSession) -> None:
     ],
 )
 def test_a_template_that_cannot_be_deployed_is_refused_at_once(
-    azure: AzureSession, group: str, template: Json, parameters: Json, status: int, said: str
+    azure: AzureSession, group: str, template: Json, parameters: Json, status: int, reason: str
 ) -> None:
     answer = _deploy(azure, group, template, **parameters)
-    assert answer.status_code == status and said in error_of(answer)[2], answer.text
+    assert answer.status_code == status and reason in error_of(answer)[2], answer.text
     shown = azure.arm("GET", f"{group}/providers/Microsoft.Resources/deployments/main", VERSION)
     assert error_of(shown)[:2] == (404, "DeploymentNotFound")
 

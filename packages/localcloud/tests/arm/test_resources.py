@@ -233,7 +233,7 @@ def test_monitoring_hangs_together(azure: AzureSession, group: str) -> None:
     early = azure.arm("PUT", component, "2020-02-02", body)
     assert error_of(early)[:2] == (400, "LinkedResourceNotFound")
     shown = azure.put(workspace, "2023-09-01", LOCATION)
-    assert shown["properties"]["customerId"] and "primarySharedKey" not in str(shown), "keys are asked for by an action"
+    assert shown["properties"]["customerId"] and "primarySharedKey" not in str(shown), "an action returns the keys"
     keys = azure.arm("POST", f"{workspace}/sharedKeys", "2020-08-01").json()
     assert keys["primarySharedKey"] != keys["secondarySharedKey"]
     made = azure.put(component, "2020-02-02", body)["properties"]

@@ -44,7 +44,7 @@ class Plugin:
         """Return the id of a new run and the address of its artifacts."""
         experiment = self.mlflow("POST", "experiments/create", json={"name": unique("exp-")})["experiment_id"]
         shown = self.mlflow("GET", "experiments/get", params={"experiment_id": experiment})["experiment"]
-        assert shown["artifact_location"] == "", "Azure ML's experiments say none"
+        assert shown["artifact_location"] == "", "Azure ML's experiments have none"
         info = self.mlflow("POST", "runs/create", json={"experiment_id": experiment, "start_time": 1})["run"]["info"]
         assert info["artifact_uri"].startswith(f"azureml://westeurope.api.azureml.ms/mlflow/v2.0{self._ml.id}/")
         return info["run_id"], info["artifact_uri"]

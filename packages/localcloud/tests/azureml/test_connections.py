@@ -55,7 +55,7 @@ def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("properties", "code", "said"),
+    ("properties", "code", "reason"),
     [
         ({"category": "Git", "target": "x"}, "InvalidRequestContent", "properties.authType"),
         ({"category": "Git", "target": "x", "authType": "Luck"}, "ValidationError", "'Luck'"),
@@ -63,9 +63,9 @@ def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
     ],
 )
 def test_a_connection_that_cannot_be_is_refused(
-    ml: MlWorkspace, properties: dict[str, Any], code: str, said: str
+    ml: MlWorkspace, properties: dict[str, Any], code: str, reason: str
 ) -> None:
     status, actual_code, message = error_of(
         ml.azure.arm("PUT", f"{ml.id}/connections/bad-one", ML, {"properties": properties})
     )
-    assert (status, actual_code) == (400, code) and said in message
+    assert (status, actual_code) == (400, code) and reason in message

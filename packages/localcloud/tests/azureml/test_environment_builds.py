@@ -41,10 +41,10 @@ class Refused(BlobLog):
 def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked, built = [], []
+    lookups_in_main_thread, built = [], []
 
     def find(*arguments: Any) -> None:
-        looked.append(threading.current_thread() is threading.main_thread())
+        lookups_in_main_thread.append(threading.current_thread() is threading.main_thread())
 
     def build(*arguments: Any) -> Path:
         built.append(arguments)
@@ -57,7 +57,7 @@ def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
     monkeypatch.setattr(builds, "_interpreter", lambda version, declared: (Path(sys.executable), declared))
 
     async def both() -> list[Path | Build]:
-        places = [each.place for each in await asyncio.gather(builds.get(VERSION), builds.get(VERSION))]
+        places = [build.place for build in await asyncio.gather(builds.get(VERSION), builds.get(VERSION))]
         await asyncio.gather(*(place.done for place in places if isinstance(place, Build)))
         return places
 
@@ -65,7 +65,7 @@ def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
 
     assert isinstance(first, Build)
     assert first is second
-    assert (looked, len(built)) == ([False], 1)
+    assert (lookups_in_main_thread, len(built)) == ([False], 1)
 
 
 def test_a_requirement_with_a_variable_ends_the_build_with_a_remedy(tmp_path: Path) -> None:

@@ -39,19 +39,19 @@ def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_is_kept_
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [("dependencies: [", "is not YAML"), ("dependencies: x", "needs a list"), ("- a", "needs a list"),
      ("dependencies: [python=3.12, {conda: []}]", "{'conda': []} is no dependency"),
      ("dependencies: [python=3.12, {pip: a==1}]", "'pip' has no list of requirements"),
      ("dependencies: [python=3.12, {pip: {a: 1}}]", "'pip' has no list of requirements"),
      ("dependencies: [python=3.12, {pip: [1]}]", "'pip' has no list of requirements")],
 )  # fmt: skip
-def test_a_conda_file_that_is_none_is_refused(text: str, said: str) -> None:
+def test_a_conda_file_that_is_none_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         environment_specs.declaration("env:1", {"image": IMAGE, "condaFile": text})
 
     assert (refusal.value.status, refusal.value.code) == (400, "UserError")
-    assert said in refusal.value.message
+    assert reason in refusal.value.message
 
 
 @pytest.mark.parametrize(

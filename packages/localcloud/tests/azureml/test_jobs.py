@@ -128,7 +128,7 @@ def test_a_process_is_only_ended_by_its_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "said"),
+    ("change", "status", "reason"),
     [
         ({"jobType": "Sweep"}, 501, "jobs of type 'Sweep'"),
         ({"jobType": "AutoML"}, 501, "jobs of type 'AutoML'"),
@@ -173,11 +173,11 @@ def test_a_process_is_only_ended_by_its_mark(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_azure_ml_refuses_are_refused_by_name(
-    ml: MlWorkspace, change: dict[str, object], status: int, said: str
+    ml: MlWorkspace, change: dict[str, object], status: int, reason: str
 ) -> None:
     actual_status, code_, message = refused(ml, job_body(ml, "true", **change))
 
-    assert (actual_status, said in message) == (status, True), (code_, message)
+    assert (actual_status, reason in message) == (status, True), (code_, message)
 
 
 def test_a_job_for_the_client_s_own_machine_is_not_run_as_a_serverless_one(ml: MlWorkspace) -> None:

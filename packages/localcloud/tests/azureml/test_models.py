@@ -176,7 +176,7 @@ def test_a_version_never_changes_its_files(ml: MlWorkspace, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("version", "properties", "said"),
+    ("version", "properties", "reason"),
     [
         ("one", {"modelUri": "azureml://datastores/workspaceblobstore/paths/x"}, "must be a positive whole number"),
         ("1", {}, "The property 'modelUri'"),
@@ -191,13 +191,13 @@ def test_a_version_never_changes_its_files(ml: MlWorkspace, tmp_path: Path) -> N
     ],
 )
 def test_a_model_that_cannot_be_is_refused(
-    ml: MlWorkspace, version: str, properties: dict[str, str], said: str
+    ml: MlWorkspace, version: str, properties: dict[str, str], reason: str
 ) -> None:
     name = unique("bad")
 
     answer = ml.azure.arm("PUT", f"{ml.id}/models/{name}/versions/{version}", ML, {"properties": properties})
 
-    assert (answer.status_code, said in answer.text) == (400, True), answer.text
+    assert (answer.status_code, reason in answer.text) == (400, True), answer.text
     assert name not in {model.name for model in ml.client.models.list()}
 
 

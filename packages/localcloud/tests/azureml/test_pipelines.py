@@ -307,7 +307,7 @@ def node(step: Component, **inputs: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "said"),
+    ("nodes", "reason"),
     [
         ({"a": {}}, "The required input 'word' of job '/a' is missing."),
         ({"a": {"word": "x", "other": "y"}}, "has no input 'other': its inputs are before, word."),
@@ -331,17 +331,17 @@ def node(step: Component, **inputs: object) -> Json:
     ],
 )
 def test_a_pipeline_that_cannot_run_is_refused_before_anything_runs(
-    ml: MlWorkspace, step: Component, nodes: dict[str, dict[str, object]], said: str
+    ml: MlWorkspace, step: Component, nodes: dict[str, dict[str, object]], reason: str
 ) -> None:
     body = pipeline_body(ml, {name: node(step, **inputs) for name, inputs in nodes.items()})
 
     status, code_, message = refused(ml, body)
 
-    assert (status, code_, said in message) == (400, "UserError", True), message
+    assert (status, code_, reason in message) == (400, "UserError", True), message
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "said"),
+    ("change", "status", "reason"),
     [
         ({"type": "sweep"}, 501, "pipeline steps of type 'sweep' (/a)"),
         ({"componentId": "azureml:nothing:1"}, 400, "The component of '/a' is not there"),
@@ -351,7 +351,7 @@ def test_a_pipeline_that_cannot_run_is_refused_before_anything_runs(
     ],
 )
 def test_a_step_that_cannot_run_is_refused(
-    ml: MlWorkspace, step: Component, change: Json, status: int, said: str
+    ml: MlWorkspace, step: Component, change: Json, status: int, reason: str
 ) -> None:
     made = node(step, word="x")
     if "type" in change:
@@ -359,7 +359,7 @@ def test_a_step_that_cannot_run_is_refused(
 
     actual_status, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
 
-    assert (actual_status, said in message) == (status, True), message
+    assert (actual_status, reason in message) == (status, True), message
 
 
 def test_parallel_steps_are_not_emulated_whether_their_component_is_registered_or_not(
@@ -400,7 +400,7 @@ def test_an_output_that_no_step_makes_is_refused(ml: MlWorkspace, step: Componen
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "said"),
+    ("kind", "value", "reason"),
     [
         ({"type": "integer"}, "1.5", "The value '1.5' of input 'x' is not an integer"),
         ({"type": "integer", "min": 2}, "1", "is below the minimum of 2"),
@@ -410,7 +410,7 @@ def test_an_output_that_no_step_makes_is_refused(ml: MlWorkspace, step: Componen
         ({"type": "enum", "enum": ["a", "b"]}, "c", "is not one of a, b"),
     ],
 )
-def test_a_literal_of_another_type_is_refused(ml: MlWorkspace, kind: Json, value: str, said: str) -> None:
+def test_a_literal_of_another_type_is_refused(ml: MlWorkspace, kind: Json, value: str, reason: str) -> None:
     inline = {
         "type": "command",
         "component": {
@@ -421,4 +421,4 @@ def test_a_literal_of_another_type_is_refused(ml: MlWorkspace, kind: Json, value
 
     status, code_, message = refused(ml, pipeline_body(ml, {"a": inline}))
 
-    assert (status, code_, said in message) == (400, "UserError", True), message
+    assert (status, code_, reason in message) == (400, "UserError", True), message

@@ -234,12 +234,12 @@ def test_a_registry_user_shares_only_models_that_it_may_read(
     assert identity is not None
     token = directory.issue_token(identity, "https://management.azure.com")
     database.close()
-    asked = {"sourceAssetId": f"azureml://locations/westeurope/workspaces/{number}/models/{model.name}/versions/1"}
+    properties = {"sourceAssetId": f"azureml://locations/westeurope/workspaces/{number}/models/{model.name}/versions/1"}
 
     def share() -> requests.Response:
         return requests.post(
             f"https://management.azure.com{registry}/import", params={"api-version": ML},
-            json={"properties": asked}, headers={"Authorization": f"Bearer {token}"}, timeout=60,
+            json={"properties": properties}, headers={"Authorization": f"Bearer {token}"}, timeout=60,
         )  # fmt: skip
 
     status, code, message = error_of(share())

@@ -1,4 +1,4 @@
-"""The ABFS driver's jar is what the committed list says, or it is not installed."""
+"""The ABFS driver's jar is installed only if it equals the committed list."""
 
 from __future__ import annotations
 

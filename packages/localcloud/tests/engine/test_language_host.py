@@ -101,8 +101,8 @@ def test_debug_messages_arrive_in_their_order_with_the_debug_option(
     pulumi(folder, "stack", "init", "one")
 
     printed = pulumi(folder, "preview", "--debug").stdout
-    said = re.findall(r"step (\d+)\.|(done)\.", printed[printed.index("Diagnostics:") :])
-    assert [number or word for number, word in said] == [*map(str, range(20)), "done"]
+    steps = re.findall(r"step (\d+)\.|(done)\.", printed[printed.index("Diagnostics:") :])
+    assert [number or word for number, word in steps] == [*map(str, range(20)), "done"]
     assert "step" not in pulumi(folder, "preview").stdout
 
 

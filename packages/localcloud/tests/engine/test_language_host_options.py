@@ -72,13 +72,13 @@ def test_the_plugins_of_a_program_are_the_installed_providers() -> None:
     script = Path(inspect_environment.__file__)
     answer = subprocess.run([sys.executable, script, "plugins"], capture_output=True, text=True, check=True)
     providers = json.loads(answer.stdout)
-    assert providers == inspect_environment.plugins(), "asked from outside or inside, an environment says the same"
-    assert {each["name"] for each in providers} >= {"azure-native", "databricks"}
-    assert all(each["version"].startswith("v") for each in providers)
+    assert providers == inspect_environment.plugins(), "the same from outside and from inside of the environment"
+    assert {provider["name"] for provider in providers} >= {"azure-native", "databricks"}
+    assert all(provider["version"].startswith("v") for provider in providers)
 
 
 def test_dependencies_leave_out_indirect_ones() -> None:
-    every = {each["name"].lower() for each in inspect_environment.distributions(transitive=True)}
-    direct = {each["name"].lower() for each in inspect_environment.distributions(transitive=False)}
+    every = {package["name"].lower() for package in inspect_environment.distributions(transitive=True)}
+    direct = {package["name"].lower() for package in inspect_environment.distributions(transitive=False)}
     assert direct < every
     assert "grpcio" in every - direct, "pulumi brings it"

@@ -70,7 +70,7 @@ def test_plugins_carry_the_version_of_the_installed_sdk(settings: Settings, pulu
         f"resource-azure-native-v{importlib.metadata.version('pulumi-azure-native')}",
         f"resource-databricks-v{importlib.metadata.version('pulumi-databricks')}",
     }
-    assert {each.name for each in plugins.iterdir() if each.is_dir()} == wanted | {"resource-random-v4.0.0"}
+    assert {plugin.name for plugin in plugins.iterdir() if plugin.is_dir()} == wanted | {"resource-random-v4.0.0"}
     for name in wanted:
         (launcher,) = (plugins / name).iterdir()
         assert launcher.name == f"pulumi-{name.rsplit('-v', 1)[0]}"

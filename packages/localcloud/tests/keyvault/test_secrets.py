@@ -80,10 +80,10 @@ def test_a_list_comes_in_pages_of_25(azure: AzureSession, vault: str) -> None:
         client.set_secret(f"s{number}", "x")
     assert [len(list(page)) for page in client.list_properties_of_secrets().by_page()] == [25, 2]
     assert [len(list(page)) for page in client.list_properties_of_secrets(max_page_size=20).by_page()] == [20, 7]
-    for asked in ("0", "26", "many"):
-        answer = _get(azure, vault, "/secrets", {"api-version": "7.5", "maxresults": asked})
+    for size in ("0", "26", "many"):
+        answer = _get(azure, vault, "/secrets", {"api-version": "7.5", "maxresults": size})
         assert error_of(answer)[:2] == (400, "BadParameter")
-        assert asked in error_of(answer)[2]
+        assert size in error_of(answer)[2]
 
 
 def test_the_api_version_must_be_a_published_one(azure: AzureSession, vault: str) -> None:

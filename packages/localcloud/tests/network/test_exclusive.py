@@ -79,7 +79,9 @@ def test_the_second_of_two_endpoints_at_once_fails_inside_its_operation(
     make = {"storage": make_account, "databricks": databricks, "vault": vault}[kind]
     target = make(azure, group)
 
-    (first_id, first), (second_id, second) = (start(azure, group, endpoints, target, each) for each in groups)
+    (first_id, first), (second_id, second) = (
+        start(azure, group, endpoints, target, target_group) for target_group in groups
+    )
     ended, failed = outcome(azure, first), outcome(azure, second)
 
     assert ended["status"] == "Succeeded"
@@ -143,14 +145,14 @@ def test_a_databricks_workspace_refuses_a_change_while_an_endpoint_is_made(
 def test_endpoints_of_one_target_are_deleted_one_after_another(azure: AzureSession, group: str, endpoints: str) -> None:
     account = make_account(azure, group)
     made = []
-    for each in ("blob", "dfs"):
+    for target_group in ("blob", "dfs"):
         made.append(path(group, "privateEndpoints", unique("pe")))
-        azure.put(made[-1], NETWORK, endpoint_body(endpoints, account, each))
+        azure.put(made[-1], NETWORK, endpoint_body(endpoints, account, target_group))
 
     answers = [azure.arm("DELETE", id_, NETWORK) for id_ in made]
     ended = [outcome(azure, answer) for answer in answers]
 
-    assert [each["status"] for each in ended] == ["Succeeded", "Failed"]
+    assert [operation["status"] for operation in ended] == ["Succeeded", "Failed"]
     assert ended[1]["error"]["code"] == "StorageAccountOperationInProgress"
     client = NetworkManagementClient(azure.credential, azure.subscription_id)
     group_name, name = group.rsplit("/", 1)[-1], made[1].rsplit("/", 1)[-1]

@@ -61,7 +61,7 @@ def test_a_metric_alert_calls_its_action_group(azure: AzureSession, group: str) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"severity": 9}, "severity 9"),
         ({"evaluationFrequency": "PT7M"}, "evaluationFrequency 'PT7M'"),
@@ -72,14 +72,14 @@ def test_a_metric_alert_calls_its_action_group(azure: AzureSession, group: str) 
     ],
 )
 def test_a_metric_alert_that_cannot_fire_is_refused(
-    azure: AzureSession, group: str, changes: dict[str, Any], said: str
+    azure: AzureSession, group: str, changes: dict[str, Any], reason: str
 ) -> None:
     answer = azure.arm("PUT", _insights(group, "metricAlerts", "alert"), METRIC, _metric(azure, group, **changes))
-    assert answer.status_code == 400 and said in answer.json()["error"]["message"]
+    assert answer.status_code == 400 and reason in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"groupShortName": "thirteen-char"}, "1 to 12 characters"),
         ({"emailReceivers": [{"name": "a", "emailAddress": "nobody"}]}, "'nobody'"),
@@ -87,11 +87,11 @@ def test_a_metric_alert_that_cannot_fire_is_refused(
     ],
 )
 def test_an_action_group_that_reaches_nobody_is_refused(
-    azure: AzureSession, group: str, changes: dict[str, Any], said: str
+    azure: AzureSession, group: str, changes: dict[str, Any], reason: str
 ) -> None:
     body = {"location": "global", "properties": {"groupShortName": "mlops", "enabled": True, **changes}}
     answer = azure.arm("PUT", _insights(group, "actionGroups", "ag"), GROUP, body)
-    assert answer.status_code == 400 and said in answer.json()["error"]["message"]
+    assert answer.status_code == 400 and reason in answer.json()["error"]["message"]
 
 
 def test_a_query_rule_needs_a_query_and_a_scope(azure: AzureSession, group: str) -> None:
@@ -136,7 +136,7 @@ def test_a_budget_starts_once_and_for_ever(azure: AzureSession, group: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"amount": -1}, "positive number"),
         ({"timeGrain": "Daily"}, "'Daily'"),
@@ -149,11 +149,11 @@ def test_a_budget_starts_once_and_for_ever(azure: AzureSession, group: str) -> N
     ],
 )
 def test_a_budget_that_warns_nobody_is_refused(
-    azure: AzureSession, group: str, changes: dict[str, Any], said: str
+    azure: AzureSession, group: str, changes: dict[str, Any], reason: str
 ) -> None:
     id_ = f"{group}/providers/Microsoft.Consumption/budgets/budget"
     answer = azure.arm("PUT", id_, BUDGET, _budget(**changes))
-    assert answer.status_code == 400 and said in answer.json()["error"]["message"]
+    assert answer.status_code == 400 and reason in answer.json()["error"]["message"]
 
 
 def test_blob_services_keep_versions_where_the_account_can(azure: AzureSession, group: str) -> None:
@@ -181,7 +181,7 @@ def test_a_flat_account_is_upgraded_in_place_once_nothing_is_in_the_way(azure: A
     off = {"isVersioningEnabled": False, "deleteRetentionPolicy": {"enabled": False}}
     azure.put(f"{account}/blobServices/default", STORAGE, {"properties": off})
     accounts.begin_hierarchical_namespace_migration(*names, request_type="HnsOnValidationRequest").result()
-    assert not accounts.get_properties(*names).is_hns_enabled, "it was only looked at"
+    assert not accounts.get_properties(*names).is_hns_enabled, "the request was only validated"
     accounts.begin_hierarchical_namespace_migration(*names, request_type="HnsOnHydrationRequest").result()
     assert accounts.get_properties(*names).is_hns_enabled
     with pytest.raises(HttpResponseError, match="upgraded already"):
@@ -209,7 +209,7 @@ def test_a_lifecycle_policy_is_one_per_account(azure: AzureSession, group: str) 
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "reason"),
     [
         ([], "1 to 100 rules"),
         ([_rule(), _rule()], "name of its own"),
@@ -233,8 +233,8 @@ def test_a_lifecycle_policy_is_one_per_account(azure: AzureSession, group: str) 
     ],
 )
 def test_lifecycle_rules_that_do_nothing_are_refused(
-    azure: AzureSession, group: str, rules: list[Any], said: str
+    azure: AzureSession, group: str, rules: list[Any], reason: str
 ) -> None:
     policy = f"{make_account(azure, group)}/managementPolicies/default"
     status, code, message = error_of(azure.arm("PUT", policy, STORAGE, {"properties": {"policy": {"rules": rules}}}))
-    assert (status, code) == (400, "InvalidValuesForRequestParameters") and said in message
+    assert (status, code) == (400, "InvalidValuesForRequestParameters") and reason in message

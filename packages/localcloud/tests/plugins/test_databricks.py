@@ -338,9 +338,9 @@ def test_the_vendor_s_provider_refuses_it_before_it_sends_anything(
 
     _, refused = databricks.check(token, complete | inputs)
 
-    ((where, said),) = refused
+    ((where, message),) = refused
     assert where == path
-    assert said.startswith(reason)
+    assert message.startswith(reason)
 
 
 def test_values_that_a_preview_does_not_know_are_not_refused(databricks: Plugin) -> None:

@@ -137,10 +137,10 @@ def test_a_refused_resource_is_named_with_a_failing_exit_code(stack: Stack) -> N
     kept = stack.settings["account"]
     stack.set(account="Not_A_Name")
 
-    said = stack.pulumi("up", "--yes", "--skip-preview", code=1)
+    printed = stack.pulumi("up", "--yes", "--skip-preview", code=1)
 
-    assert 'Status=400 Code="AccountNameInvalid"' in said
-    assert "Traceback" not in said and "localcloud" not in said
+    assert 'Status=400 Code="AccountNameInvalid"' in printed
+    assert "Traceback" not in printed and "localcloud" not in printed
     stack.set(account=kept)
     stack.pulumi("up", "--yes", "--skip-preview")
 

@@ -23,8 +23,8 @@ def test_a_plugin_ends_when_its_engine_was_killed(module: str) -> None:
         [sys.executable, "-c", _ENGINE, module], env=dict(os.environ), stdout=subprocess.PIPE, text=True
     )
     assert engine.stdout is not None
-    with engine.stdout as said:
-        pid, port = said.readline().split()
+    with engine.stdout as output:
+        pid, port = output.readline().split()
     plugin = psutil.Process(int(pid))
     assert port.isdigit()
 

@@ -86,7 +86,7 @@ def test_it_opens_nothing_beside_it(lake: Lake, path: str) -> None:
                 request.url, {}, None, None, None)["proxies"], verify=session.merge_environment_settings(
                 request.url, {}, None, None, None)["verify"])  # fmt: skip
         assert answer.status_code in {400, 403, 404}, (method, answer.text)
-        assert answer.status_code != 404 or method == "HEAD", "what is not there is not told either"
+        assert answer.status_code != 404 or method == "HEAD", "the answer does not tell which files exist"
 
 
 def test_lists_and_renames_stay_within_it(lake: Lake) -> None:

@@ -22,9 +22,9 @@ from azure.storage.filedatalake import (
 )
 from localcloud.core.errors import ServiceError
 from localcloud.storage import delegation_keys
+from localcloud.storage.addresses import Target
 from localcloud.storage.dfs import signature
 from localcloud.storage.dfs.needs import Operation
-from localcloud.storage.operations import Target
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.lake import Lake, make_lake, refusal
 

@@ -246,3 +246,60 @@ def test_a_malformed_batch_is_refused(azure: AzureSession, account: str) -> None
             f"{_url(account)}/?comp=batch", data=body, headers=headers | {"Content-Type": kind}, timeout=30
         )
         assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidInput")
+
+
+def test_a_copy_source_is_authorized_by_itself(azure: AzureSession, account: str) -> None:
+    containers = f"{account}/blobServices/default/containers"
+    azure.put(f"{containers}/other", "2024-01-01", {"properties": {}})
+    azure.assign(account, "Storage Blob Delegator", azure.object_id)
+    assignment = azure.assign(f"{containers}/other", "Storage Blob Data Contributor", azure.object_id)
+    azure.assign(f"{containers}/data", "Storage Blob Data Contributor", azure.object_id)
+    service = BlobServiceClient(_url(account), credential=azure.credential, retry_total=0)
+    service.get_blob_client("other", "secret").upload_blob(b"1")
+    source = f"{_url(account)}/other/secret"
+    now = datetime.now(UTC)
+    key = service.get_user_delegation_key(now - timedelta(minutes=1), now + timedelta(hours=1))
+
+    def signed(container: str, blob: str, **permissions: bool) -> str:
+        return generate_blob_sas(
+            str(service.account_name), container, blob, user_delegation_key=key, expiry=now + timedelta(hours=1),
+            permission=BlobSasPermissions(**permissions),
+        )  # fmt: skip
+
+    new = BlobClient.from_blob_url(f"{_url(account)}/data/new?{signed('data', 'new', write=True, create=True)}")
+    readable = f"{source}?{signed('other', 'secret', read=True)}"
+    for wrong in (
+        source,
+        f"{source}?{signed('data', 'secret', read=True)}",
+        f"{source}?{signed('other', 'secret', write=True)}",
+        f"{readable[:-5]}AAA%3D",
+    ):
+        for synchronous in (False, True):
+            with pytest.raises(HttpResponseError) as caught:
+                new.start_copy_from_url(wrong, requires_sync=synchronous)
+            assert code_of(caught.value) == "CannotVerifyCopySource", wrong
+            assert caught.value.status_code in {403, 409}
+    new.start_copy_from_url(readable)
+    new.start_copy_from_url(readable, requires_sync=True)
+    data = service.get_blob_client("data", "copy")
+    data.start_copy_from_url(source)
+    azure.arm("DELETE", assignment, "2022-04-01")
+    for refused in (source, readable, f"{source}?sig=AAAA&sv=2024-11-04&sr=b&sp=r"):
+        with pytest.raises(HttpResponseError) as caught:
+            data.start_copy_from_url(refused, requires_sync=True)
+        assert caught.value.status_code == 403, refused
+
+
+def test_no_header_makes_a_read_into_a_deletion(azure: AzureSession, account: str) -> None:
+    assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    _data(azure, account).upload_blob("a", b"1")
+    azure.arm("DELETE", assignment, "2022-04-01")
+    azure.assign(account, "Storage Blob Data Reader", azure.object_id)
+    token = azure.credential.get_token("https://storage.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2024-11-04"}
+    answer = requests.get(f"{_url(account)}/data/a", headers=headers | {"X-HTTP-Method": "DELETE"}, timeout=30)
+    assert (answer.status_code, answer.content) == (200, b"1")
+    for method, path in (("DELETE", "data?restype=container&comp=list"), ("DELETE", "data/a?comp=tags")):
+        answer = requests.request(method, f"{_url(account)}/{path}", headers=headers, timeout=30)
+        assert (answer.status_code, answer.headers["x-ms-error-code"]) == (501, "NotImplemented")
+    assert [blob.name for blob in _data(azure, account).list_blobs()] == ["a"]

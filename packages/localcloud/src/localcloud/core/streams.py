@@ -1,4 +1,4 @@
-"""Bodies that pass through without being held: from a client to a service behind, and back."""
+"""Bodies of requests: whole ones with a bound, and those that pass through without being held, both ways."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from starlette.requests import ClientDisconnect, Request
 
 def has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+async def whole_body(request: Request, most: int, too_large: Exception) -> bytes:
+    """Return a body of at most `most` bytes. Raises `too_large` as soon as more is declared or has come."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > len(str(most)) or int(declared) > most):
+        raise too_large
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > most:
+            raise too_large
+    return bytes(content)
 
 
 async def body_of(request: Request) -> AsyncIterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -13,10 +12,10 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.resource import Resource
 from localcloud.storage import delegation_keys, errors, sharedkey
-from localcloud.storage.operations import Need, Target, attributes_of
+from localcloud.storage.addresses import Target, endpoint_of, raw_query_of
+from localcloud.storage.operations import Need, attributes_of
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
-_LONGEST_NAME = 1024
 _CHALLENGE_SINCE = "2019-12-12"
 """From this x-ms-version on, an anonymous request gets a bearer challenge."""
 
@@ -43,8 +42,8 @@ class Gate:
 
     def account(self, host: str, endpoint: str) -> Resource:
         """Return the account of a host, for a caller whom its network lets in. `endpoint`: "blob" or "dfs"."""
-        name = host.partition(".")[0]
-        account = self._ctx.resources.named(ACCOUNT_TYPE, name)
+        name, named_endpoint = endpoint_of(host) or (host.partition(".")[0], "")
+        account = self._ctx.resources.named(ACCOUNT_TYPE, name) if named_endpoint == endpoint else None
         if account is None or account.state != "Succeeded":
             raise errors.no_account(name, host)
         if private_link.refused(self._ctx, account, endpoint):
@@ -67,7 +66,7 @@ class Gate:
         headers: Mapping[str, str],
         demands: Callable[[], Sequence[Demand]],
     ) -> Entry:
-        """Raises ServiceError for whoever may not. `headers` with lower-case names.
+        """Authorize a request. Raises ServiceError when it is refused. `headers` have lower-case names.
 
         `demands` is called only where roles decide: it may refuse what is not emulated with roles.
         """
@@ -82,14 +81,14 @@ class Gate:
             if not keys_allowed:
                 raise errors.key_refused()
             name, _, signature = credential.partition(":")
-            text = sharedkey.string_to_sign(request.method, account.name, raw_path, request.url.query, headers)
+            text = sharedkey.string_to_sign(request.method, account.name, raw_path, raw_query_of(request), headers)
             if name != account.name or not sharedkey.holds(signature, text, account.private["keys"]):
                 raise errors.authentication_failed(f"The server computed the string to sign: {text!r}.")
             return Entry(True, None)
         if scheme:
             raise errors.authentication_failed(f"The scheme {scheme!r} is not one of Bearer and SharedKey.")
         if "sig" in query:
-            self._check_sas(account, query, demands, keys_allowed=keys_allowed)
+            self.check_signature(account, query, demands)
             return Entry(False, None)
         public = bool(account.properties.get("allowBlobPublicAccess"))
         if not public or request.method not in {"GET", "HEAD"}:
@@ -101,21 +100,24 @@ class Gate:
         scope = account.id
         if demand.target.container:
             scope = f"{account.id}/blobServices/default/containers/{demand.target.container}"
-        seen = attributes_of(demand.target)
+        attributes = attributes_of(demand.target)
         return any(
-            self._ctx.authorizer.allows(principal, action, scope, data=demand.need.data, attributes=seen)
+            self._ctx.authorizer.allows(principal, action, scope, data=demand.need.data, attributes=attributes)
             for action in demand.need.actions
         )
 
     def check(self, principal: Principal, account: Resource, demand: Demand) -> None:
-        """Raises ServiceError 403 when no role of the principal allows it."""
+        """Check the principal's roles. Raises ServiceError 403 when none allows it."""
         if not self.allows(principal, account, demand):
             raise errors.permission_mismatch()
 
     def principal(self, authorization: str, account: str) -> Principal:
         """Whose bearer token it is. Raises ServiceError 401."""
         services = ("blob", "dfs")
-        hosts = ("https://storage.azure.com", *(f"https://{account}.{one}.core.windows.net" for one in services))
+        hosts = (
+            "https://storage.azure.com",
+            *(f"https://{account}.{service}.core.windows.net" for service in services),
+        )
         audiences = frozenset(host + end for host in hosts for end in ("", "/"))
         try:
             return self._ctx.identities.authenticate(authorization, audiences)
@@ -126,17 +128,16 @@ class Gate:
         for demand in demands:
             self.check(principal, account, demand)
 
-    def _check_sas(
-        self,
-        account: Resource,
-        query: Mapping[str, str],
-        demands: Callable[[], Sequence[Demand]],
-        *,
-        keys_allowed: bool,
+    def check_signature(
+        self, account: Resource, query: Mapping[str, str], demands: Callable[[], Sequence[Demand]]
     ) -> None:
-        """Without shared keys only user delegation SAS hold, and those no further than their principal's own roles."""
+        """Check a SAS's principal and the account's setting; Azurite checks the signature itself.
+
+        Without shared keys only user delegation SAS hold, and those no further than their principal's own roles. Raises
+        ServiceError 403.
+        """
         if "skoid" not in query:
-            if not keys_allowed:
+            if account.properties.get("allowSharedKeyAccess") is False:
                 raise errors.key_refused()
             return
         principal = self.delegator(query)
@@ -144,7 +145,7 @@ class Gate:
             self._check_all(principal, account, demands())
 
     def delegator(self, query: Mapping[str, str]) -> Principal | None:
-        """The principal of a user delegation SAS's key; None for localcloud's own services. Raises ServiceError 403."""
+        """Return a user delegation key's principal; None for localcloud's own services. Raises ServiceError 403."""
         object_id = query["skoid"]
         if object_id == delegation_keys.SERVICE_OBJECT_ID:
             return None
@@ -152,35 +153,3 @@ class Gate:
         if principal is None:
             raise errors.authentication_failed(f"The principal {object_id} of the user delegation key does not exist.")
         return principal
-
-
-def check_name(target: Target) -> None:
-    """Refuse names that Azure does not take, and Azurite could not list.
-
-    Segments of dots are resolved by HTTP clients and servers on the way (RFC 3986), Azurite's own client included: they
-    would lead out of the container or directory that was checked.
-    """
-    if len(target.blob) > _LONGEST_NAME:
-        raise ServiceError(
-            400,
-            "OutOfRangeInput",
-            f"One of the request inputs is out of range: a blob's name has at most {_LONGEST_NAME} characters.",
-        )
-    dots = any(part in {".", ".."} for part in (target.container, *target.blob.split("/")))
-    if dots or any(ord(one) < 0x20 for one in target.blob):
-        raise ServiceError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
-
-
-def query_of(text: str) -> dict[str, str]:
-    """Parameters by lower-case name. A repeated one is refused: the front and Azurite could take different ones."""
-    pairs = [(name.lower(), value) for name, value in parse_qsl(text, keep_blank_values=True)]
-    query = dict(pairs)
-    if len(query) != len(pairs):
-        repeated = sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1})
-        raise ServiceError(
-            400,
-            "InvalidQueryParameterValue",
-            f"Value for one of the query parameters specified in the request URI is invalid: {', '.join(repeated)} is "
-            "given more than once.",
-        )
-    return query

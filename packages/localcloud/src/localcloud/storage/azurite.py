@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
 
 from localcloud.core.context import Context
+from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.storage.azurite_accounts import StorageFabric
 
 HOP_BY_HOP = frozenset(
@@ -15,7 +18,12 @@ HOP_BY_HOP = frozenset(
         "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_FAILED = 500
+_ERROR = re.compile("<Message>(.*?)\n?(?:RequestId.*)?</Message>", re.DOTALL)
+_log = logging.getLogger("localcloud.storage")
 _FRONT = "x-localcloud-front"
+_NEVER_SENT = frozenset({_FRONT, "x-http-method"})
+"""A client's own claim to be the front, and the method that Azurite would take in place of the authorized one."""
 
 
 class Azurite:
@@ -40,14 +48,33 @@ class Azurite:
         *,
         trusted: bool,
     ) -> httpx.Response:
-        """`path` is percent-encoded, with its query. The answer's body is still to be read: `streamed` or aread()."""
-        given = {name: value for name, value in headers.items() if name.lower() != _FRONT}
+        """Return the answer with its body still to be read: `streamed` or aread(). `path` has its query.
+
+        Raises ServiceError 400 or 501 where Azurite fails: it has no words for input that it did not expect.
+        """
+        sent = {name: value for name, value in headers.items() if name.lower() not in _NEVER_SENT}
         if trusted:
-            given.pop("authorization", None)
-            given[_FRONT] = self._fabric.secret
+            sent.pop("authorization", None)
+            sent[_FRONT] = self._fabric.secret
         # Metadata may be of ISO-8859-1, which httpx does not write by itself.
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given.items()]
+        raw = [(name.encode("latin-1"), value.strip().encode("latin-1")) for name, value in sent.items()]
         request = self._client.build_request(method, f"{self.url}{path}", headers=raw, content=content)
         if content == b"" and method in {"PUT", "POST"}:
             request.headers["content-length"] = "0"
-        return await self._client.send(request, stream=True)
+        answer = await self._client.send(request, stream=True)
+        if answer.status_code == _FAILED:
+            raise await _refusal(method, path, answer)
+        return answer
+
+
+async def _refusal(method: str, path: str, answer: httpx.Response) -> ServiceError:
+    body = await answer.aread()
+    await answer.aclose()
+    match = _ERROR.search(body.decode("utf-8", "replace"))
+    detail = match[1] if match else ""
+    code = answer.headers.get("x-ms-error-code", "")
+    shown = f"{method} {path.partition('?')[0]}"
+    _log.warning("Azurite failed: %s: %s", shown, body[:2000])
+    if code == "FeatureNotSupported":
+        return not_emulated(f"{shown}: {detail or code}")
+    return ServiceError(400, "InvalidInput", f"One of the request inputs is not valid. {detail}".rstrip())

@@ -42,7 +42,7 @@ class StorageFabric:
         self._clients: dict[tuple[str, str], BlobServiceClient] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.secret = self._known().get("secret") or secrets.token_hex(32)
-        self._write({one.name: one.private["keys"] for one in resources.list(_ACCOUNT_TYPE)})
+        self._write({account.name: account.private["keys"] for account in resources.list(_ACCOUNT_TYPE)})
 
     @property
     def folder(self) -> Path:
@@ -63,8 +63,8 @@ class StorageFabric:
 
     def keys(self, account: str) -> list[str] | None:
         """Return the account's two keys, None when there is no such account."""
-        found = self._resources.named(_ACCOUNT_TYPE, account)
-        return None if found is None else list(found.private["keys"])
+        resource = self._resources.named(_ACCOUNT_TYPE, account)
+        return None if resource is None else list(resource.private["keys"])
 
     def set_account(self, account: str, keys: list[str]) -> None:
         """Let Azurite know an account, or its new keys, at once."""
@@ -147,7 +147,7 @@ class StorageFabric:
         return key
 
     def service_client(self, account: str) -> BlobServiceClient:
-        """Raises KeyError when there is no such account."""
+        """Return a client with the account's key. Raises KeyError when there is no such account."""
         key = self._first_key(account)
         client = self._clients.get((account, key))
         if client is None:

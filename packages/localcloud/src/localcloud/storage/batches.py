@@ -10,28 +10,36 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.parser import BytesParser
-from urllib.parse import parse_qsl, unquote
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.streams import whole_body
 from localcloud.storage import errors
-from localcloud.storage.operations import Target, target_of
+from localcloud.storage.addresses import Target, query_of, target_of
 
 _MOST = 256
 _LARGEST = 4 * 1024 * 1024
+_TAKEN = frozenset(
+    {
+        "if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "x-ms-access-tier",
+        "x-ms-client-request-id", "x-ms-delete-snapshots", "x-ms-if-tags", "x-ms-lease-id", "x-ms-rehydrate-priority",
+        "x-ms-version",
+    }
+)  # fmt: skip
+"""The headers of deletions and changes of the access tier. With others Azurite could take a request for another one."""
 _SHOWN = ("x-ms-error-code", "x-ms-request-id", "x-ms-version", "x-ms-delete-type-permanent", "content-type")
 
 Check = Callable[[str, Target, Mapping[str, str], Mapping[str, str]], None]
 """(method, target, query, headers). Raises ServiceError where the caller lacks the role."""
-Send = Callable[[str, str, dict[str, str]], Awaitable[httpx.Response]]
-"""(method, path with query, headers)."""
+Send = Callable[[str, Target, Mapping[str, str], dict[str, str]], Awaitable[httpx.Response]]
+"""(method, target, query, headers)."""
 
 
 @dataclass(frozen=True)
-class _One:
+class _Subrequest:
     id: str
     method: str
     url: str
@@ -42,18 +50,20 @@ async def answer(request: Request, container: str, check: Check, send: Send) -> 
     """202 with an answer to each. Raises ServiceError 400 for a body that is no batch."""
     boundary = f"batchresponse_{uuid.uuid4()}"
     parts = [
-        f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: {one.id}\r\n\r\n".encode()
-        + await _answered(one, container, check, send)
+        f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: {subrequest.id}\r\n\r\n".encode()
+        + await _answered(subrequest, container, check, send)
         + b"\r\n"
-        for one in _requests(request.headers.get("content-type", ""), await request.body())
+        for subrequest in _requests(
+            request.headers.get("content-type", ""), await whole_body(request, _LARGEST, errors.body_too_large())
+        )
     ]
     body = b"".join([*parts, f"--{boundary}--\r\n".encode()])
     return Response(body, 202, media_type=f"multipart/mixed; boundary={boundary}")
 
 
-def _requests(kind: str, body: bytes) -> list[_One]:
-    if not kind.lower().startswith("multipart/mixed") or len(body) > _LARGEST:
-        raise _invalid("a batch is multipart/mixed and has at most 4 MB")
+def _requests(kind: str, body: bytes) -> list[_Subrequest]:
+    if not kind.lower().startswith("multipart/mixed"):
+        raise _invalid("a batch is multipart/mixed")
     whole = BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
     parts = whole.get_payload() if whole.is_multipart() else []
     if not isinstance(parts, list) or not 1 <= len(parts) <= _MOST:
@@ -61,34 +71,31 @@ def _requests(kind: str, body: bytes) -> list[_One]:
     return [_parsed(str(part.get("Content-ID") or index), str(part.get_payload())) for index, part in enumerate(parts)]
 
 
-def _parsed(id_: str, text: str) -> _One:
+def _parsed(id_: str, text: str) -> _Subrequest:
     line, _, rest = text.lstrip().partition("\n")
     words = line.split()
     if len(words) != 3 or not words[1].startswith("/"):
         raise _invalid(f"'{line.strip()}' is not the first line of a request")
     message = BytesParser().parsebytes(rest.encode(), headersonly=True)
-    return _One(id_, words[0].upper(), words[1], {name.lower(): str(value) for name, value in message.items()})
+    return _Subrequest(id_, words[0].upper(), words[1], {name.lower(): str(value) for name, value in message.items()})
 
 
-async def _answered(one: _One, container: str, check: Check, send: Send) -> bytes:
-    path, _, text = one.url.partition("?")
-    query = {name.lower(): value for name, value in parse_qsl(text, keep_blank_values=True)}
-    target = target_of(unquote(path), query)
+async def _answered(subrequest: _Subrequest, container: str, check: Check, send: Send) -> bytes:
+    raw_path, _, text = subrequest.url.partition("?")
     try:
-        tier = one.method == "PUT" and query.get("comp") == "tier"
-        if not target.blob or not (one.method == "DELETE" or tier) or (container and target.container != container):
+        query = query_of(text)
+        target = target_of(raw_path, query)
+        tier = subrequest.method == "PUT" and query.get("comp") == "tier"
+        deletes = subrequest.method == "DELETE"
+        if not target.blob or not (deletes or tier) or (container and target.container != container):
             raise ServiceError(400, "InvalidInput", "One of the request inputs is not valid.")
-        check(one.method, target, query, one.headers)
-        kept = {
-            name: value
-            for name, value in one.headers.items()
-            if name.startswith("x-ms-") or name in {"if-match", "if-none-match"}
-        }
-        found = await send(one.method, one.url, kept)
+        check(subrequest.method, target, query, subrequest.headers)
+        kept = {name: value for name, value in subrequest.headers.items() if name in _TAKEN}
+        answered = await send(subrequest.method, target, query, kept)
     except ServiceError as error:
-        refused = errors.xml_response(error)
-        return _written(refused.status_code, dict(refused.headers), bytes(refused.body))
-    return _written(found.status_code, dict(found.headers), found.content)
+        refusal = errors.xml_response(error)
+        return _written(refusal.status_code, dict(refusal.headers), bytes(refusal.body))
+    return _written(answered.status_code, dict(answered.headers), answered.content)
 
 
 def _written(status: int, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -12,18 +12,21 @@ from starlette.responses import Response
 from localcloud.core.context import Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.settings import TENANT_ID
+from localcloud.core.streams import whole_body
+from localcloud.storage import errors
 from localcloud.storage.azurite_accounts import StorageFabric
 from localcloud.storage.delegation_keys import KEY_VERSION, key_value
 
 _LONGEST = timedelta(days=7)
+_LARGEST = 64 * 1024
 
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise _bad_value(text) from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _bad_value(text: str) -> ServiceError:
@@ -41,7 +44,7 @@ async def key_response(fabric: StorageFabric, principal: Principal, request: Req
 
     Raises ServiceError 400 when Expiry is missing, a time is none, or the key would hold for more than seven days.
     """
-    body = (await request.body()).decode("utf-8", "replace")
+    body = (await whole_body(request, _LARGEST, errors.body_too_large())).decode("utf-8", "replace")
     times = {name: re.search(rf"<{name}>([^<]+)</{name}>", body) for name in ("Start", "Expiry")}
     start, expiry = times["Start"], times["Expiry"]
     if expiry is None:

@@ -18,7 +18,7 @@ CHALLENGE = (
 
 
 def permission_mismatch() -> ServiceError:
-    """The signed-in principal lacks the role."""
+    """Return the refusal of a principal without the role."""
     return ServiceError(
         403,
         "AuthorizationPermissionMismatch",
@@ -27,12 +27,12 @@ def permission_mismatch() -> ServiceError:
 
 
 def network_refused() -> ServiceError:
-    """The account's network rules keep the client out."""
+    """Return the refusal of a client that the account's network rules keep out."""
     return ServiceError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
 
 
 def endpoint_unsupported() -> ServiceError:
-    """The dfs endpoint of a flat account with soft delete.
+    """Return the refusal of the dfs endpoint of a flat account with soft delete.
 
     learn.microsoft.com/azure/storage/blobs/soft-delete-blob-overview; the text: Azure/azure-sdk-for-python#22775.
     """
@@ -45,7 +45,7 @@ def endpoint_unsupported() -> ServiceError:
 
 
 def key_refused() -> ServiceError:
-    """allowSharedKeyAccess is false: no Shared Key, no account or service SAS."""
+    """Return the refusal of keys, and of account and service SAS, where allowSharedKeyAccess is false."""
     return ServiceError(
         403,
         "KeyBasedAuthenticationNotPermitted",
@@ -54,7 +54,7 @@ def key_refused() -> ServiceError:
 
 
 def authentication_failed(detail: str) -> ServiceError:
-    """A signature that does not hold."""
+    """Return the refusal of a signature that is not valid."""
     return ServiceError(
         403,
         "AuthenticationFailed",
@@ -64,7 +64,10 @@ def authentication_failed(detail: str) -> ServiceError:
 
 
 def not_signed_in(*, public: bool, challenge: bool) -> ServiceError:
-    """No credentials. `public`: the account allows anonymous reads; `challenge`: the client's version knows Bearer."""
+    """Return the refusal of a request without credentials.
+
+    `public`: the account allows anonymous reads; `challenge`: the client's version knows Bearer.
+    """
     if challenge:
         return ServiceError(
             401,
@@ -78,6 +81,13 @@ def not_signed_in(*, public: bool, challenge: bool) -> ServiceError:
     return ServiceError(404, "ResourceNotFound", "The specified resource does not exist.")
 
 
+def body_too_large() -> ServiceError:
+    """Return the refusal of a body that is larger than its operation takes."""
+    return ServiceError(
+        413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
+    )
+
+
 def bad_token(detail: str) -> ServiceError:
     return ServiceError(
         401,
@@ -89,7 +99,7 @@ def bad_token(detail: str) -> ServiceError:
 
 
 def no_account(account: str, host: str) -> ServiceError:
-    """400, so that no client takes it for a missing blob or retries."""
+    """Return the refusal of an unknown account: 400, which no client retries or takes for a missing blob."""
     return unresolved(400, "AccountDoesNotExist", "storage account", account, host)
 
 

@@ -9,25 +9,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from localcloud.core.context import Context, Principal
+from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.resource import Resource
 from localcloud.core.streams import body_of, has_body, streamed
 from localcloud.storage import batches, delegation, delegation_keys, errors, listing
-from localcloud.storage.authorization import ACCOUNT_TYPE, Demand, Gate, check_name, query_of
+from localcloud.storage.addresses import (
+    Target,
+    check_name,
+    endpoint_of,
+    path_of,
+    query_of,
+    query_text,
+    raw_path_of,
+    raw_query_of,
+    target_of,
+)
+from localcloud.storage.authorization import Demand, Entry, Gate
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.azurite_accounts import StorageFabric, fabric_of
+from localcloud.storage.copy_sources import CopySources
+from localcloud.storage.dfs.blobs import TREE
 from localcloud.storage.dfs.endpoint import DataLake
 from localcloud.storage.dfs.errors import json_response
-from localcloud.storage.operations import Target, need_of, target_of
+from localcloud.storage.operations import need_of
 
+_FROM_URL = frozenset({"appendblock", "block", "incrementalcopy", "page"})
 _log = logging.getLogger("localcloud.storage")
 
 
@@ -39,19 +52,20 @@ class StorageFront:
         self._fabric: StorageFabric = fabric_of(ctx)
         self._azurite = Azurite(ctx, self._fabric)
         self._gate = Gate(ctx)
+        self._copy_sources = CopySources(ctx, self._gate, self._azurite, self._fabric)
         self._lake = DataLake(self._gate, self._azurite, self._fabric)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         host = request.headers.get("host", "").split(":")[0].lower()
-        lake = host.partition(".")[2].startswith("dfs.")
+        lake = (endpoint_of(host) or ("", ""))[1] == "dfs"
         try:
             response = await (self._lake.answer(request, host) if lake else self._answer(request, host))
         except ServiceError as error:
             response = self._refusal(error, request, lake=lake)
         except httpx.TransportError as error:
             # Azurite is starting, or went away in the middle: clients retry a 503, as they do on Azure.
-            _log.warning("%s %s: Azurite: %r", request.method, request.url.path, error)
+            _log.warning("%s %s: Azurite: %r", request.method, request.scope["path"], error)
             busy = ServiceError(
                 503, "ServerBusy", f"The storage emulator does not answer: {error!r}", {"Retry-After": "1"}
             )
@@ -63,35 +77,38 @@ class StorageFront:
 
     async def _answer(self, request: Request, host: str) -> Response:
         account = self._gate.account(host, "blob")
-        query = query_of(request.url.query)
-        raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
-        target = target_of(unquote(raw_path), query)
+        query = query_of(raw_query_of(request))
+        raw_path = raw_path_of(request)
+        target = target_of(raw_path, query)
         check_name(target)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
         if "sig" in query and query.get("sr") == "d":
             raise not_emulated("a directory's shared access signature at the blob endpoint: use the dfs endpoint")
-        if query.get("comp") == "batch" and headers.get("authorization", "").lower().startswith("bearer "):
+        if "versionid" in query:
+            raise not_emulated("a blob's earlier versions (versionid)")
+        if query.get("comp") == "batch":
             return await self._batch(request, account, target, headers)
-        came = self._gate.enter(
+        entry = self._gate.enter(
             request, account, raw_path, query, headers,
             lambda: [Demand(target, need_of(request.method, target, query, headers))],
         )  # fmt: skip
-        if came.principal is not None and not target.container and query.get("comp") == "userdelegationkey":
-            return await delegation.key_response(self._fabric, came.principal, request)
-        return await self._forward(
-            request, account.name, raw_path, headers, query, trusted=came.trusted, principal=came.principal
-        )
+        if entry.principal is not None and not target.container and query.get("comp") == "userdelegationkey":
+            return await delegation.key_response(self._fabric, entry.principal, request)
+        return await self._forward(request, account.name, target, query, headers, entry)
 
     async def _batch(self, request: Request, account: Resource, target: Target, headers: Mapping[str, str]) -> Response:
+        if not headers.get("authorization", "").lower().startswith("bearer "):
+            raise not_emulated("a batch without a bearer token")
         principal = self._gate.principal(headers["authorization"], account.name)
 
-        def check(method: str, one: Target, query: Mapping[str, str], own: Mapping[str, str]) -> None:
-            check_name(one)
-            self._gate.check(principal, account, Demand(one, need_of(method, one, query, own)))
+        def check(method: str, part: Target, query: Mapping[str, str], own: Mapping[str, str]) -> None:
+            check_name(part)
+            self._gate.check(principal, account, Demand(part, need_of(method, part, query, own)))
 
-        async def send(method: str, url: str, own: dict[str, str]) -> httpx.Response:
-            given = {"x-ms-version": headers.get("x-ms-version", delegation_keys.KEY_VERSION), **own}
-            answer = await self._azurite.send(method, f"/{account.name}{url}", given, b"", trusted=True)
+        async def send(method: str, part: Target, query: Mapping[str, str], own: dict[str, str]) -> httpx.Response:
+            versioned = {"x-ms-version": headers.get("x-ms-version", delegation_keys.KEY_VERSION), **own}
+            path = path_of(account.name, part) + query_text(query)
+            answer = await self._azurite.send(method, path, versioned, b"", trusted=True)
             await answer.aread()
             return answer
 
@@ -103,22 +120,17 @@ class StorageFront:
         self,
         request: Request,
         account: str,
-        raw_path: str,
-        headers: dict[str, str],
+        target: Target,
         query: Mapping[str, str],
-        *,
-        trusted: bool,
-        principal: Principal | None,
+        headers: dict[str, str],
+        entry: Entry,
     ) -> Response:
-        source = headers.get("x-ms-copy-source")
-        if source is not None:
-            headers["x-ms-copy-source"] = self._copy_source(source, account, principal)
-            headers.pop("x-ms-copy-source-authorization", None)
-        headers.pop("x-localcloud-tree", None)
-        path = f"/{account}{raw_path}" + (f"?{request.url.query}" if request.url.query else "")
+        await self._name_operation(request.method, query, headers, account, entry)
+        headers.pop(TREE, None)
+        path = path_of(account, target) + query_text(query)
         content = body_of(request) if has_body(request) else b""
-        answer = await self._azurite.send(request.method, path, headers, content, trusted=trusted)
-        kept = [(n.lower(), v) for n, v in answer.headers.raw if n.decode().lower() not in HOP_BY_HOP]
+        answer = await self._azurite.send(request.method, path, headers, content, trusted=entry.trusted)
+        kept = [(name.lower(), value) for name, value in answer.headers.raw if name.decode().lower() not in HOP_BY_HOP]
         if request.method == "GET" and query.get("comp") == "list":
             body = b"".join([chunk async for chunk in streamed(answer)])
             body = listing.rewritten(body, f"{self._azurite.url}/{account}", self._fabric.blob_url(account))
@@ -130,23 +142,23 @@ class StorageFront:
         response.raw_headers = [(name, value) for name, value in kept if name != listing.HIDDEN_HEADER]
         return response
 
-    def _copy_source(self, source: str, account: str, principal: Principal | None) -> str:
-        """A copy's source as Azurite knows it. One in another account needs its own SAS, or the principal's role."""
-        parts = urlsplit(source)
-        name, _, service = (parts.hostname or "").partition(".")
-        if not service.startswith("blob."):
-            raise not_emulated(f"copying from {parts.hostname}")
-        found = self._ctx.resources.named(ACCOUNT_TYPE, name)
-        if found is None:
-            raise ServiceError(
-                404, "CannotVerifyCopySource", f"The copy source '{source.split('?')[0]}' does not exist."
-            )
-        query = parts.query
-        check_name(target_of(unquote(parts.path), {}))
-        if principal is not None and "sig=" not in query:
-            target = target_of(unquote(parts.path), {})
-            self._gate.check(principal, found, Demand(target, need_of("GET", target, {}, {})))
-            if name != account:
-                sas = self._fabric.sas_url(name, target.container, target.blob, permissions="r", hours=1)
-                query = "&".join(part for part in (query, sas.partition("?")[2]) if part)
-        return f"{self._azurite.url}/{name}{parts.path}" + (f"?{query}" if query else "")
+    async def _name_operation(
+        self, method: str, query: Mapping[str, str], headers: dict[str, str], account: str, entry: Entry
+    ) -> None:
+        """Leave only the headers that belong to the operation which was authorized.
+
+        Azurite takes the operation with the most matching parameters and headers: with comp=tags and x-ms-blob-type it
+        would write the blob itself.
+        """
+        source = headers.pop("x-ms-copy-source", None)
+        headers.pop("x-ms-copy-source-authorization", None)
+        comp = query.get("comp", "")
+        if method != "PUT" or comp:
+            headers.pop("x-ms-blob-type", None)
+            headers.pop("x-ms-requires-sync", None)
+        if source is None or method != "PUT":
+            return
+        if comp in _FROM_URL:
+            raise not_emulated(f"PUT comp={comp} from a URL (x-ms-copy-source)")
+        if not comp:
+            headers["x-ms-copy-source"] = await self._copy_sources.for_azurite(source, account, entry)

@@ -31,5 +31,5 @@ def rewritten(body: bytes, inner: str, outer: str) -> bytes:
 
 
 def _name(entry: bytes) -> str:
-    found = _NAME.search(entry)
-    return unescape(found[1].decode()) if found else ""
+    match = _NAME.search(entry)
+    return unescape(match[1].decode()) if match else ""

@@ -10,18 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from localcloud.core.errors import ServiceError, not_emulated
+from localcloud.storage.addresses import Target
 
 _SERVICE = "Microsoft.Storage/storageAccounts/blobServices"
 _CONTAINERS = f"{_SERVICE}/containers"
 _BLOBS = f"{_CONTAINERS}/blobs"
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a request is about. `blob` is empty for a container, both are for the service."""
-
-    container: str
-    blob: str
 
 
 @dataclass(frozen=True)
@@ -32,22 +25,14 @@ class Need:
     data: bool
 
 
-def target_of(path: str, query: Mapping[str, str]) -> Target:
-    """`path` is the decoded path. A single segment without restype=container is a blob of $root."""
-    container, _, blob = path.lstrip("/").partition("/")
-    if container and not blob and query.get("restype") != "container":
-        return Target("$root", container)
-    return Target(container, blob)
-
-
 def attributes_of(target: Target) -> dict[str, dict[str, list[str]]]:
-    """What conditions on role assignments see of a request: the container's name and the blob's path."""
+    """Return the attributes that conditions on role assignments can use: the container's name and the blob's path."""
     values = {f"{_CONTAINERS}:name": target.container, f"{_BLOBS}:path": target.blob}
     return {"resource": {name.lower(): [value] for name, value in values.items() if value}}
 
 
 def need_of(method: str, target: Target, query: Mapping[str, str], headers: Mapping[str, str]) -> Need:
-    """Raises ServiceError 501 for what is not emulated, 403 for what Entra cannot authorize on Azure either."""
+    """Return the permission that a request needs. Raises ServiceError 501 for operations that are not emulated."""
     if not target.container:
         return _service_need(method, query)
     if not target.blob:
@@ -73,14 +58,19 @@ def _service_need(method: str, query: Mapping[str, str]) -> Need:
 
 def _container_need(method: str, query: Mapping[str, str]) -> Need:
     comp = query.get("comp", "")
-    if comp == "list":
-        return Need((f"{_BLOBS}/read",), data=True)
-    if comp == "blobs":
-        return Need((f"{_BLOBS}/filter/action",), data=True)
-    if comp == "acl":
-        action = "setAcl/action" if method == "PUT" else "getAcl/action"
-        return Need((f"{_CONTAINERS}/{action}",), data=False)
-    verb = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}.get(method)
+    data = {
+        ("GET", "list"): f"{_BLOBS}/read",
+        ("GET", "blobs"): f"{_BLOBS}/filter/action",
+    }
+    if (method, comp) in data:
+        return Need((data[method, comp],), data=True)
+    verbs = {
+        "GET": {"": "read", "metadata": "read", "acl": "getAcl/action"},
+        "HEAD": {"": "read", "metadata": "read", "acl": "getAcl/action"},
+        "PUT": {"": "write", "metadata": "write", "lease": "write", "acl": "setAcl/action"},
+        "DELETE": {"": "delete"},
+    }
+    verb = verbs.get(method, {}).get(comp)
     if verb is None:
         raise not_emulated(f"the container operation {method} comp={comp}")
     return Need((f"{_CONTAINERS}/{verb}",), data=False)
@@ -88,17 +78,18 @@ def _container_need(method: str, query: Mapping[str, str]) -> Need:
 
 def _blob_need(method: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Need:
     comp = query.get("comp", "")
-    if comp == "tags":
+    if comp == "tags" and method in {"GET", "PUT"}:
         return Need((f"{_BLOBS}/tags/{'write' if method == 'PUT' else 'read'}",), data=True)
-    if method in {"GET", "HEAD"} or (method == "POST" and comp == "query"):
+    if comp != "tags" and (method in {"GET", "HEAD"} or (method == "POST" and comp == "query")):
         return Need((f"{_BLOBS}/read",), data=True)
-    if method == "DELETE":
-        versioned = "versionid" in query
-        return Need((f"{_BLOBS}/deleteBlobVersion/action" if versioned else f"{_BLOBS}/delete",), data=True)
+    if method == "DELETE" and not comp:
+        return Need((f"{_BLOBS}/delete",), data=True)
     if method == "PUT":
         # New blobs, blocks and appends may be written with add alone; overwriting asks for write. A conditional create
         # is the only PUT that is certain to add.
         creates = comp == "appendblock" or (comp == "" and headers.get("if-none-match") == "*")
         actions = (f"{_BLOBS}/write", f"{_BLOBS}/add/action") if creates else (f"{_BLOBS}/write",)
         return Need(actions, data=True)
+    if method in {"GET", "HEAD", "POST", "DELETE"}:
+        raise not_emulated(f"the blob operation {method} comp={comp}")
     raise ServiceError(405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")

@@ -19,7 +19,8 @@ from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.resource import Resource
 from localcloud.storage import errors
-from localcloud.storage.operations import Target, need_of
+from localcloud.storage.addresses import Target
+from localcloud.storage.operations import need_of
 
 _ACCOUNT = "Microsoft.Storage/storageAccounts"
 _WORKERS = 8

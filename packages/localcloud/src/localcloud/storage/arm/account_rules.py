@@ -43,7 +43,7 @@ def check_network(ctx: Context, acls: Json) -> None:
         except ValueError:
             network = ipaddress.IPv4Network("10.0.0.0/8")
         # RFC 1918 and single hosts written as ranges are refused; TEST-NET addresses are public to the service.
-        private = any(network.subnet_of(ipaddress.IPv4Network(one)) for one in _PRIVATE)
+        private = any(network.subnet_of(ipaddress.IPv4Network(private_range)) for private_range in _PRIVATE)
         if private or ("/" in value and network.prefixlen > 30):
             raise invalid(
                 "networkAcls.ipRule[*].value",
@@ -63,7 +63,7 @@ def _check_subnet(ctx: Context, id_: str) -> None:
             f"Validation of network acls failure: SubnetsNotProvisioned: Cannot proceed with operation because subnet "
             f"{id_} does not exist.",
         )
-    services = [str(one.get("service")) for one in subnet.properties.get("serviceEndpoints") or []]
+    services = [str(endpoint.get("service")) for endpoint in subnet.properties.get("serviceEndpoints") or []]
     if not any(service.startswith("Microsoft.Storage") for service in services):
         raise ServiceError(
             400,
@@ -106,7 +106,7 @@ def check_blob_service(account: Resource | None, properties: Json) -> None:
 
 
 async def upgrade(ctx: Context, account: Resource, body: Json, call: Call) -> Json:
-    """A flat account gets a hierarchical namespace, or is looked at for one. There is no way back.
+    """Give a flat account a hierarchical namespace, or check whether it can have one. There is no way back.
 
     What has to be off before: learn.microsoft.com/azure/storage/blobs/upgrade-to-data-lake-storage-gen2-how-to.
     """
@@ -134,7 +134,7 @@ async def upgrade(ctx: Context, account: Resource, body: Json, call: Call) -> Js
 
 
 def complete_policy(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """A lifecycle policy: every rule named once, with a known action and age. Raises 400."""
+    """Check a lifecycle policy: each rule has a name of its own, a known action and an age. Raises 400."""
     rules = (resource.properties["policy"] or {}).get("rules")
     if not isinstance(rules, list) or not 1 <= len(rules) <= _MOST_RULES:
         raise invalid("policy.rules", " Give 1 to 100 rules.")

@@ -57,7 +57,7 @@ def new_key() -> str:
 
 
 def _complete_account(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 InvalidValuesForRequestParameters naming the property, 409 for a name of another group."""
+    """Check a request. Raises 400 InvalidValuesForRequestParameters with the property, 409 for another group's name."""
     sku = resource.sku or {}
     checks = ((sku.get("name"), _SKUS, "sku.name"), (resource.kind, _KINDS, "kind"))
     for value, allowed, path in checks:
@@ -175,8 +175,8 @@ async def _read_service(ctx: Context, id_: str) -> Resource | None:
 
 
 async def _list_services(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    found = await _read_service(ctx, f"{parent}/blobServices/default")
-    return [] if found is None else [found]
+    service = await _read_service(ctx, f"{parent}/blobServices/default")
+    return [] if service is None else [service]
 
 
 def _complete_service(ctx: Context, resource: Resource, existing: Resource | None) -> None:
@@ -220,8 +220,8 @@ async def _read_container(ctx: Context, id_: str) -> Resource | None:
     account, rid = _account_of(ctx, id_), ids.parse(id_)
     if account is None or rid is None:
         return None
-    found = await asyncio.to_thread(fabric_of(ctx).container_properties, account.name, rid.name)
-    return None if found is None else _container_resource(f"{account.id}/blobServices/default", found)
+    container = await asyncio.to_thread(fabric_of(ctx).container_properties, account.name, rid.name)
+    return None if container is None else _container_resource(f"{account.id}/blobServices/default", container)
 
 
 async def _list_containers(ctx: Context, parent: str, call: Call) -> list[Resource]:
@@ -230,8 +230,8 @@ async def _list_containers(ctx: Context, parent: str, call: Call) -> list[Resour
     if account is None:
         return []
     prefix = call.query.get("$filter", "")
-    found = await asyncio.to_thread(fabric_of(ctx).containers, account.name, prefix)
-    return [_container_resource(f"{account.id}/blobServices/default", one) for one in found]
+    containers = await asyncio.to_thread(fabric_of(ctx).containers, account.name, prefix)
+    return [_container_resource(f"{account.id}/blobServices/default", container) for container in containers]
 
 
 def _complete_container(ctx: Context, resource: Resource, existing: Resource | None) -> None:

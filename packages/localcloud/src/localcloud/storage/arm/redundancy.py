@@ -21,7 +21,7 @@ WITHOUT_PAIR = frozenset(
 
 
 def check_redundancy(account: Resource, existing: Resource | None) -> None:
-    """Raises ServiceError 400 RedundancyConfigurationNotAvailableInRegion, 409 StorageAccountTypeConversionNotAllowed.
+    """Check a SKU. Raises ServiceError 400 RedundancyConfigurationNotAvailableInRegion and 409 for other conversions.
 
     Texts and codes: Esri/arcgis-gitops#160 and Azure/ALZ-PowerShell-Module#291; the conversion's code:
     hashicorp/terraform-provider-azurerm#6526 (its text is ours). Which changes are made in place:

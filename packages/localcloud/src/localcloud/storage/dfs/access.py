@@ -42,7 +42,7 @@ class Access:
 
 
 def of(metadata: Mapping[str, str], *, directory: bool) -> Access:
-    """What is kept of a path; of one that the blob endpoint made, Azure's defaults."""
+    """Return the access that is kept with a path; Azure's defaults for one that the blob endpoint made."""
     for name, value in metadata.items():
         if name.lower() == ACCESS and value.count("|") == 2:
             owner, group, acl = value.split("|")
@@ -53,15 +53,15 @@ def of(metadata: Mapping[str, str], *, directory: bool) -> Access:
 def created(headers: Mapping[str, str], owner: str, *, directory: bool) -> Access:
     """Of a new path: x-ms-permissions less x-ms-umask, or x-ms-acl. Raises ServiceError 400."""
     umask = _octal("x-ms-umask", headers["x-ms-umask"]) if headers.get("x-ms-umask") else _UMASK
-    given = headers.get("x-ms-permissions")
-    mode = _mode(given) if given else (0o777 if directory else 0o666)
+    permissions = headers.get("x-ms-permissions")
+    mode = _mode(permissions) if permissions else (0o777 if directory else 0o666)
     access = _of_mode(headers.get("x-ms-owner") or owner, mode & ~umask)
     access = replace(access, group=headers.get("x-ms-group") or SUPERUSER)
     return replace(access, acl=_acl(headers["x-ms-acl"])) if headers.get("x-ms-acl") else access
 
 
 def changed(access: Access, headers: Mapping[str, str]) -> Access:
-    """setAccessControl. Raises ServiceError 400."""
+    """Return access with the changes that setAccessControl's headers ask for. Raises ServiceError 400."""
     permissions, acl = headers.get("x-ms-permissions"), headers.get("x-ms-acl")
     if permissions and acl:
         raise refused("InvalidHeaderValue", "x-ms-permissions and x-ms-acl exclude each other.")
@@ -79,13 +79,16 @@ def changed(access: Access, headers: Mapping[str, str]) -> Access:
 
 
 def _of_mode(owner: str, mode: int) -> Access:
-    bits = ["".join(one if mode >> shift & 4 >> at else "-" for at, one in enumerate("rwx")) for shift in (6, 3, 0)]
+    bits = [
+        "".join(letter if mode >> shift & 4 >> place else "-" for place, letter in enumerate("rwx"))
+        for shift in (6, 3, 0)
+    ]
     return Access(owner, SUPERUSER, (f"user::{bits[0]}", f"group::{bits[1]}", f"other::{bits[2]}"))
 
 
 def _mode(text: str) -> int:
     if re.fullmatch(r"([r-][w-][x-]){3}\+?", text):
-        return int("".join("0" if one == "-" else "1" for one in text[:9]), 2)
+        return int("".join("0" if letter == "-" else "1" for letter in text[:9]), 2)
     if re.fullmatch(r"([r-][w-][x-]){2}[r-][w-][tT]\+?", text):
         raise not_emulated("the sticky bit of x-ms-permissions")
     return _octal("x-ms-permissions", text)
@@ -100,9 +103,10 @@ def _octal(header: str, text: str) -> int:
 
 
 def _acl(text: str) -> tuple[str, ...]:
-    entries = tuple(one.strip() for one in text.split(","))
+    entries = tuple(entry.strip() for entry in text.split(","))
     wrong = [entry for entry in entries if not _ENTRY.fullmatch(entry)]
-    missing = [f"{one}::" for one in ("user", "group", "other") if not any(e.startswith(f"{one}::") for e in entries)]
+    required = ("user::", "group::", "other::")
+    missing = [kind for kind in required if not any(entry.startswith(kind) for entry in entries)]
     if wrong or missing:
         detail = f"{wrong[0]!r} is not like user:OBJECT-ID:rwx" if wrong else f"{missing[0]} is missing"
         raise refused("InvalidHeaderValue", f"x-ms-acl: {detail}.")

@@ -96,7 +96,7 @@ class Blobs:
 
     async def below(self, path: str, *, limit: int | None = None) -> list[Item]:
         """All that is below a directory, at any depth, or the first `limit` of it."""
-        found: list[Item] = []
+        items: list[Item] = []
         marker = ""
         while True:
             query = {"restype": "container", "comp": "list", "include": "metadata"}
@@ -104,10 +104,10 @@ class Blobs:
             query |= {"marker": marker} if marker else {}
             query |= {"maxresults": str(limit)} if limit else {}
             root = ElementTree.fromstring((await self.call("GET", query=query)).content)  # noqa: S314 - Azurite's
-            found += [_item(entry) for entry in root.iterfind("Blobs/Blob")]
+            items += [_item(entry) for entry in root.iterfind("Blobs/Blob")]
             marker = root.findtext("NextMarker") or ""
-            if not marker or (limit and len(found) >= limit):
-                return found
+            if not marker or (limit and len(items) >= limit):
+                return items
 
     async def mark(self, path: str, metadata: Mapping[str, str], *, new: bool) -> httpx.Headers:
         """Make a directory's marker, or write over it. With `new`, one that is there already stays as it is."""
@@ -125,7 +125,7 @@ def _item(entry: ElementTree.Element) -> Item:
     def text(name: str) -> str:
         return entry.findtext(f"Properties/{name}") or ""
 
-    metadata = {one.tag: one.text or "" for one in entry.iterfind("Metadata/*")}
+    metadata = {element.tag: element.text or "" for element in entry.iterfind("Metadata/*")}
     return Item(
         entry.findtext("Name") or "", text("Etag").strip('"'), text("Last-Modified"), text("Creation-Time"),
         int(text("Content-Length") or 0), metadata,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,13 +12,13 @@ from starlette.responses import Response
 from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.core.resource import Resource
+from localcloud.storage.addresses import Target, decoded, lake_path
 from localcloud.storage.authorization import Gate
 from localcloud.storage.azurite import Azurite
 from localcloud.storage.dfs.access import SUPERUSER
 from localcloud.storage.dfs.blobs import Blobs
 from localcloud.storage.dfs.errors import VERSION, refused
 from localcloud.storage.dfs.tree import Turns
-from localcloud.storage.operations import Target
 
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 _NOT_HERE = {
@@ -72,7 +71,7 @@ class Call:
         return self.principal.object_id if self.principal is not None else SUPERUSER
 
     def conditions(self) -> dict[str, str]:
-        """The request's own, for Azurite to check."""
+        """Return the request's conditional headers, for Azurite to check."""
         return {name: self.headers[name] for name in _CONDITIONS if name in self.headers}
 
     def lease(self) -> dict[str, str]:
@@ -114,9 +113,14 @@ class Call:
 
 
 def target_of(raw_path: str) -> Target:
-    """Filesystem and path of a percent-encoded path; a path has no empty elements."""
-    filesystem, _, path = unquote(raw_path).lstrip("/").partition("/")
-    return Target(filesystem, "/".join(part for part in path.split("/") if part))
+    """Return filesystem and path of a percent-encoded path. Raises ServiceError 400 when it is none.
+
+    A path has no empty elements.
+    """
+    filesystem, _, path = decoded(raw_path).removeprefix("/").partition("/")
+    if path and not filesystem:
+        raise refused("InvalidInput", f"{raw_path!r} names no filesystem.")
+    return Target(filesystem, lake_path(path))
 
 
 def written(headers: Mapping[str, str]) -> dict[str, str]:

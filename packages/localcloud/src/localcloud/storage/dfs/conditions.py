@@ -10,7 +10,7 @@ from localcloud.storage.dfs.tree import Node
 
 
 def check(node: Node | None, headers: Mapping[str, str], *, source: bool = False, reading: bool = False) -> None:
-    """Raises ServiceError 412; 409 for If-None-Match: * on what is there; 304 to who reads what has not changed."""
+    """Check conditional headers. Raises ServiceError 412; 409 for If-None-Match: * on a path that exists; 304."""
     prefix, code = ("x-ms-source-", "SourceConditionNotMet") if source else ("", "ConditionNotMet")
     match, none = headers.get(f"{prefix}if-match"), headers.get(f"{prefix}if-none-match")
     if none == "*" and node is not None and not source and not reading:

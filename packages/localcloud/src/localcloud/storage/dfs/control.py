@@ -70,7 +70,7 @@ async def _node(call: Call) -> tree.Node:
 
 
 def _check_control(call: Call, node: tree.Node) -> None:
-    """An ACL is its owner's to change. Raises ServiceError 403."""
+    """Check that the caller may change a path's ACL: its owner may. Raises ServiceError 403."""
     check_ownership(call)
     if call.principal is not None and node.access.owner != call.principal.object_id:
         call.gate.check(call.principal, call.account, Demand(call.target, needs.ACL))
@@ -89,16 +89,16 @@ def _with(node: tree.Node, changed: access.Access) -> dict[str, str]:
 
 def _merged(node: tree.Node, mode: str, text: str) -> str:
     """Return the ACL that a path gets. Only directories have default entries."""
-    given = [one.strip() for one in text.split(",")]
+    changes = [entry.strip() for entry in text.split(",")]
     if not node.directory:
-        given = [entry for entry in given if not entry.startswith("default:")]
+        changes = [entry for entry in changes if not entry.startswith("default:")]
     if mode == "set":
-        return ",".join(given)
+        return ",".join(changes)
     if mode == "remove":
-        wrong = [entry for entry in given if not _REMOVED.fullmatch(entry)]
+        wrong = [entry for entry in changes if not _REMOVED.fullmatch(entry)]
         if wrong:
             raise refused("InvalidHeaderValue", f"x-ms-acl: {wrong[0]!r} is not like user:OBJECT-ID.")
-        gone = {entry if entry.count(":") > entry.startswith("default:") else f"{entry}:" for entry in given}
+        gone = {entry if entry.count(":") > entry.startswith("default:") else f"{entry}:" for entry in changes}
         return ",".join(entry for entry in node.access.acl if entry.rpartition(":")[0] not in gone)
     entries = {entry.rpartition(":")[0]: entry for entry in node.access.acl}
-    return ",".join((entries | {entry.rpartition(":")[0]: entry for entry in given}).values())
+    return ",".join((entries | {entry.rpartition(":")[0]: entry for entry in changes}).values())

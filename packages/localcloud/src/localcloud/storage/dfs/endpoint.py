@@ -11,14 +11,14 @@ from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.core.resource import Resource
 from localcloud.storage import errors
-from localcloud.storage.authorization import Gate, check_name, query_of
+from localcloud.storage.addresses import Target, check_name, lake_path, query_of, raw_path_of, raw_query_of
+from localcloud.storage.authorization import Gate
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.azurite_accounts import StorageFabric
 from localcloud.storage.dfs import filesystems, listing, paths, rename, signature, updates
 from localcloud.storage.dfs.call import Call, target_of
 from localcloud.storage.dfs.needs import Operation, demands_of, operation_of, renamed
 from localcloud.storage.dfs.tree import Turns
-from localcloud.storage.operations import Target
 
 _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
     Operation.LIST_FILESYSTEMS: filesystems.list_all,
@@ -45,27 +45,29 @@ class DataLake:
         self._turns = Turns()
 
     async def answer(self, request: Request, host: str) -> Response:
-        """Raises ServiceError for every refusal."""
+        """Answer a request. Raises ServiceError for every refusal."""
         account = self._gate.account(host, "dfs")
-        query = query_of(request.url.query)
-        raw_path = request.scope["raw_path"].decode("ascii").split("?")[0]
+        query = query_of(raw_query_of(request))
+        raw_path = raw_path_of(request)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
         # Clients that cannot send PATCH, such as Java's, say so in a header. The signature is that of the PUT.
         method = headers.get("x-http-method-override", request.method).upper()
         target = target_of(raw_path)
         operation = operation_of(method, target, query, headers)
-        for named in _named(operation, target, query, headers):
-            check_name(named)
-        came = self._gate.enter(
+        named = list(_named(operation, target, query, headers))
+        for place in named:
+            check_name(place)
+        entry = self._gate.enter(
             request, account, raw_path, query, headers, lambda: demands_of(operation, target, query, headers)
         )
-        principal = came.principal
-        if not came.trusted:
+        principal = entry.principal
+        if not entry.trusted:
             principal = self._signed(account, operation, target, query, headers)
         if self._gate.keeps_out_dfs(account):
             raise errors.endpoint_unsupported()
-        if target.container:
-            filesystems.check_name(target.container)
+        for place in named:
+            if place.container:
+                filesystems.check_name(place.container)
         call = Call(request, method, account, target, query, headers, principal, self._azurite, self._turns, self._gate)
         return await _HANDLERS[operation](call)
 
@@ -94,4 +96,4 @@ def _named(
     if operation is Operation.RENAME:
         yield renamed(headers)
     if operation is Operation.LIST_PATHS:
-        yield Target(target.container, query.get("directory", ""))
+        yield Target(target.container, lake_path(query.get("directory", "")))

@@ -95,9 +95,9 @@ def not_modified() -> ServiceError:
 
 def of_azurite(status: int, code: str, body: str) -> ServiceError:
     """`code` is x-ms-error-code, which a HEAD has alone."""
-    found = _XML.search(body)
-    message = unescape(found[2]) if found else ""
-    code = _OF_BLOBS.get(code or (found[1] if found else "InternalError"), code)
+    match = _XML.search(body)
+    message = unescape(match[2]) if match else ""
+    code = _OF_BLOBS.get(code or (match[1] if match else "InternalError"), code)
     if code in _TEXTS:
         return refused(code)
     return ServiceError(status, code, message or "The storage emulator refused the request.")

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[$a-z0-9](?!.*--)[-a-z0-9]{1,61}[a-z0-9]")
 
 
 def check_name(name: str) -> None:
-    """Raises ServiceError 400."""
+    """Check a filesystem's name. Raises ServiceError 400."""
     if not _NAME.fullmatch(name):
         raise refused(
             "InvalidResourceName",
@@ -56,18 +56,18 @@ async def list_all(call: Call) -> Response:
     query |= {"marker": call.query["continuation"]} if call.query.get("continuation") else {}
     answer = await Blobs(call.azurite, call.account.name, "").call("GET", query=query)
     root = ElementTree.fromstring(answer.content)  # noqa: S314 - Azurite's
-    found = [
+    filesystems = [
         {
-            "name": one.findtext("Name") or "",
-            "lastModified": one.findtext("Properties/Last-Modified") or "",
-            "eTag": (one.findtext("Properties/Etag") or "").strip('"'),
+            "name": container.findtext("Name") or "",
+            "lastModified": container.findtext("Properties/Last-Modified") or "",
+            "eTag": (container.findtext("Properties/Etag") or "").strip('"'),
         }
-        for one in root.iterfind("Containers/Container")
+        for container in root.iterfind("Containers/Container")
     ]
     headers = {"content-type": "application/json;charset=utf-8"}
     if marker := root.findtext("NextMarker"):
         headers["x-ms-continuation"] = marker
-    return call.answer(200, headers, json.dumps({"filesystems": found}).encode())
+    return call.answer(200, headers, json.dumps({"filesystems": filesystems}).encode())
 
 
 def _namespace(call: Call) -> dict[str, str]:

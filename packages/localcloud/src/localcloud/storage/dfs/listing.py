@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
+from localcloud.storage.addresses import lake_path
 from localcloud.storage.dfs import access, tree
 from localcloud.storage.dfs.blobs import Item, file_time
 from localcloud.storage.dfs.call import Call
@@ -25,7 +26,7 @@ async def list_paths(call: Call) -> Response:
     size = call.number("maxresults") if call.query.get("maxresults") else _MOST
     if size < 1:
         raise refused("OutOfRangeQueryParameterValue", "maxResults: a page has at least one path.")
-    directory = "/".join(part for part in call.query.get("directory", "").split("/") if part)
+    directory = lake_path(call.query.get("directory", ""))
     after = _name_of(call.query.get("continuation", ""))
     async with call.turns.reading(*call.key):
         top = await tree.need(call.blobs, directory)
@@ -45,17 +46,19 @@ async def list_paths(call: Call) -> Response:
 
 
 def _item(file: tree.Node) -> Item:
-    """A file where a directory is named: the list is the file itself, which ABFS and so Spark rely on
-    (Hadoop's ITestAzureBlobFileSystemListStatus.testListFileVsListDir)."""
+    """Return the entry of a file that is named as a directory: the list is the file itself.
+
+    ABFS and so Spark rely on it (Hadoop's ITestAzureBlobFileSystemListStatus.testListFileVsListDir).
+    """
     of = file.headers
     modified, length = of["last-modified"], int(of["content-length"])
     created = of.get("x-ms-creation-time", modified)
     return Item(file.path, of["etag"].strip('"'), modified, created, length, file.metadata)
 
 
-def complete(found: Iterable[Item], directory: str) -> list[Item]:
+def complete(listed: Iterable[Item], directory: str) -> list[Item]:
     """With the directories that only the names of blobs tell of."""
-    items = {item.name: item for item in found}
+    items = {item.name: item for item in listed}
     for item in list(items.values()):
         parent = item.name.rpartition("/")[0]
         while parent and parent != directory and parent not in items:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from urllib.parse import unquote
 
+from localcloud.storage.addresses import Target, decoded, lake_path
 from localcloud.storage.authorization import Demand
 from localcloud.storage.dfs.errors import refused
-from localcloud.storage.operations import Need, Target
+from localcloud.storage.operations import Need
 
 _CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers"
 _BLOBS = f"{_CONTAINERS}/blobs"
@@ -67,7 +67,7 @@ _VERBS = {
 
 
 def operation_of(method: str, target: Target, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
-    """Raises ServiceError 400 or 405."""
+    """Return the operation of a request. Raises ServiceError 400 or 405."""
     resource = query.get("resource", "").lower()
     if resource == "account" and not target.container and method == "GET":
         return Operation.LIST_FILESYSTEMS
@@ -87,7 +87,7 @@ def operation_of(method: str, target: Target, query: Mapping[str, str], headers:
 def demands_of(
     operation: Operation, target: Target, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> list[Demand]:
-    """What a bearer token's principal must be allowed."""
+    """Return the permissions that a bearer token's principal needs."""
     if operation is Operation.RENAME:
         source = renamed(headers)
         return [
@@ -106,9 +106,10 @@ def demands_of(
 
 
 def renamed(headers: Mapping[str, str]) -> Target:
-    """x-ms-rename-source: /FILESYSTEM/PATH, percent-encoded. Raises ServiceError 400."""
+    """Return the source that x-ms-rename-source names: /FILESYSTEM/PATH, percent-encoded. Raises ServiceError 400."""
     text = headers["x-ms-rename-source"].partition("?")[0]
-    parts = [part for part in unquote(text).split("/") if part]
-    if not text.startswith(("/", "%2F", "%2f")) or len(parts) < 2:
+    filesystem, _, path = decoded(text).removeprefix("/").partition("/")
+    path = lake_path(path)
+    if not text.startswith(("/", "%2F", "%2f")) or not filesystem or not path:
         raise refused("InvalidSourceUri", f"x-ms-rename-source: {text!r} is not /FILESYSTEM/PATH.")
-    return Target(parts[0], "/".join(parts[1:]))
+    return Target(filesystem, path)

@@ -112,8 +112,8 @@ async def lease(call: Call) -> Response:
         raise not_emulated("leases of a filesystem's root")
     if not node.marked:
         await call.blobs.mark(call.path, node.access.kept(), new=True)
-    given = {name: value for name, value in call.headers.items() if name.startswith(("x-ms-lease", "x-ms-proposed"))}
-    answer = await call.blobs.call("PUT", call.path, {"comp": "lease"}, {**given, **call.conditions()})
+    headers = {name: value for name, value in call.headers.items() if name.startswith(("x-ms-lease", "x-ms-proposed"))}
+    answer = await call.blobs.call("PUT", call.path, {"comp": "lease"}, {**headers, **call.conditions()})
     shown = {name: answer.headers[name] for name in ("x-ms-lease-id", "x-ms-lease-time") if name in answer.headers}
     return call.answer(answer.status_code, {**written(answer.headers), **shown})
 

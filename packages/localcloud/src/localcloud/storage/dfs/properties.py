@@ -19,8 +19,8 @@ _CONTENT = ("cache-control", "content-type", "content-encoding", "content-langua
 
 def parsed(text: str) -> dict[str, str]:
     """x-ms-properties: name=BASE64,name=BASE64. Raises ServiceError 400."""
-    found = {}
-    for pair in filter(None, (one.strip() for one in text.split(","))):
+    metadata = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
         name, separator, value = pair.partition("=")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise refused("InvalidPropertyName", f"{name!r} is no identifier.")
@@ -28,14 +28,14 @@ def parsed(text: str) -> dict[str, str]:
             decoded = base64.b64decode(value, validate=True).decode("latin-1")
         except (binascii.Error, ValueError) as error:
             raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64.") from error
-        if not separator or name.lower() == ACCESS or any(ord(one) < 0x20 for one in decoded):
+        if not separator or name.lower() == ACCESS or any(ord(letter) < 0x20 for letter in decoded):
             raise refused("InvalidHeaderValue", f"x-ms-properties: {pair!r} is not name=BASE64 of printable text.")
-        found[name] = decoded
-    return found
+        metadata[name] = decoded
+    return metadata
 
 
 def written(metadata: Mapping[str, str]) -> str:
-    """What a client sees of a path's metadata."""
+    """Return a path's metadata as x-ms-properties, without the entries that clients do not see."""
     return ",".join(
         f"{name}={base64.b64encode(value.encode('latin-1')).decode()}"
         for name, value in metadata.items()
@@ -55,15 +55,15 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
     return {f"{_META}{name}": value for name, value in metadata.items()}
 
 
-def content_headers(given: Mapping[str, str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
-    """x-ms-content-type and its kin as Azurite takes them; what is not given stays as it is at the blob (`kept`)."""
-    found = {}
+def content_headers(request_headers: Mapping[str, str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return x-ms-content-type and its kin as Azurite takes them; headers without a new value are those of `kept`."""
+    headers = {}
     for name in _CONTENT:
-        value = given.get(f"x-ms-{name}", (kept or {}).get(name))
+        value = request_headers.get(f"x-ms-{name}", (kept or {}).get(name))
         if value is not None:
-            found[f"x-ms-blob-{name}"] = value
-    return found
+            headers[f"x-ms-blob-{name}"] = value
+    return headers
 
 
-def sets_content(given: Mapping[str, str]) -> bool:
-    return any(f"x-ms-{name}" in given for name in _CONTENT)
+def sets_content(request_headers: Mapping[str, str]) -> bool:
+    return any(f"x-ms-{name}" in request_headers for name in _CONTENT)

@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 
 from localcloud.core.errors import not_emulated
 from localcloud.storage import delegation_keys, errors
+from localcloud.storage.addresses import Target, lake_path
 from localcloud.storage.dfs.needs import Operation, renamed
-from localcloud.storage.operations import Target
 
 _OLDEST = "2020-12-06"
 """The first version with a signed encryption scope; each later one adds fields to the string to sign."""
@@ -70,7 +70,7 @@ def check(
         _check_one(secret, account, target, query, "w")
         return
     if operation is Operation.LIST_PATHS:
-        folder = "/".join(part for part in query.get("directory", "").split("/") if part)
+        folder = lake_path(query.get("directory", ""))
         target = Target(target.container, folder)
     elif not target.blob and operation is not Operation.PROPERTIES:
         # No service or user delegation SAS opens operations on a whole container.
@@ -155,5 +155,5 @@ def _check_time(query: Mapping[str, str]) -> None:
 
 
 def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

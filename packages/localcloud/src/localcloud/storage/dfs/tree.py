@@ -37,7 +37,7 @@ class Node:
 
 
 async def find(blobs: Blobs, path: str) -> Node | None:
-    """What is at a path. Raises ServiceError 404 when there is no such filesystem."""
+    """Return the file or directory at a path. Raises ServiceError 404 when there is no such filesystem."""
     if not path:
         answer = await blobs.call("HEAD", query={"restype": "container"})
         shown = {name: answer.headers[name] for name in ("etag", "last-modified")}
@@ -52,7 +52,7 @@ async def find(blobs: Blobs, path: str) -> Node | None:
 
 
 async def need(blobs: Blobs, path: str, kind: str = "") -> Node:
-    """Raises ServiceError 404 when nothing is there, 409 when it is no `kind`."""
+    """Return the file or directory at a path. Raises ServiceError 404 without one, 409 when it is no `kind`."""
     node = await find(blobs, path)
     if node is None:
         raise refused("PathNotFound")

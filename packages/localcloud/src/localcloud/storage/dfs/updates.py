@@ -40,7 +40,7 @@ async def update(call: Call) -> Response:
 
 
 async def append(call: Call) -> Response:
-    """Data at a position, which a flush makes part of the file."""
+    """Keep data at a position, which a flush makes part of the file."""
     position = call.number("position")
     if not has_body(call.request):
         raise refused("InvalidHeaderValue", "Content-Length: an append has at least one byte.")
@@ -73,10 +73,12 @@ async def _flush(call: Call, position: int, *, keep: bool = False) -> httpx.Head
     node = await tree.need(call.blobs, call.path, "file")
     listed = await call.blobs.call("GET", call.path, {"comp": "blocklist", "blocklisttype": "all"}, call.lease())
     root = ElementTree.fromstring(listed.content)  # noqa: S314 - Azurite's
-    old = [(one.findtext("Name") or "", int(one.findtext("Size") or 0)) for one in root.iterfind("CommittedBlocks/*")]
+    old = [
+        (block.findtext("Name") or "", int(block.findtext("Size") or 0)) for block in root.iterfind("CommittedBlocks/*")
+    ]
     waiting = {
-        _position(one.findtext("Name") or ""): int(one.findtext("Size") or 0)
-        for one in root.iterfind("UncommittedBlocks/*")
+        _position(block.findtext("Name") or ""): int(block.findtext("Size") or 0)
+        for block in root.iterfind("UncommittedBlocks/*")
     }
     length = int(node.headers["content-length"])
     end, new = length, []

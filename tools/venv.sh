@@ -55,8 +55,11 @@ if [ -L .venv ] && [ "$(cat .venv/locks.cksum 2>/dev/null)" = "$digest" ] &&
     exit 0
 fi
 echo "Installing the locked packages into .venv (about 1.4 GB; the first time takes a few minutes)"
+# pyspark is a source archive, which setuptools builds: that of the lock, checked by its hash.
+build_lines=.venv/build-requirements.txt
+awk '/^setuptools==/ {keep = 1} keep {print} keep && !/\\$/ {exit}' requirements.txt > "$build_lines"
 # shellcheck disable=SC2086  # two files are two words
-.venv/bin/uv pip sync --python .venv/bin/python --require-hashes $locks
+.venv/bin/uv pip sync --python .venv/bin/python --require-hashes --build-constraints "$build_lines" $locks
 # The distributions of this repository run from their sources. uv builds them itself, without fetching a build backend.
 # The CI image is made before there is a checkout: it has none.
 if [ -d packages ]; then

@@ -74,6 +74,27 @@ def test_the_pulumi_cli_has_one_version_everywhere() -> None:
     assert {in_image, alternative["steps"][0]["inputs"]["versionSpec"]} == {locked}
 
 
+def test_python_is_the_image_of_a_digest() -> None:
+    """Pulumi's image has a version of its own for each release; its digest is not published anywhere."""
+    (python,) = re.findall(r"^FROM (python:\S+)", _DOCKERFILE, re.MULTILINE)
+
+    assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", python)
+
+
+@pytest.mark.parametrize(("fingerprint", "code"), [("BC528686B50D79E339D3721CEB3E94ADBE1229CF", 0), ("0" * 40, 1)])
+def test_the_key_of_a_package_source_is_checked_by_its_fingerprint(tmp_path: Path, fingerprint: str, code: int) -> None:
+    (check,) = re.findall(r"test \"\$\(gpg .+?\$MICROSOFT_KEY\"", _DOCKERFILE)
+    (expected,) = re.findall(r"^ARG MICROSOFT_KEY=(\S+)", _DOCKERFILE, re.MULTILINE)
+    gpg = tmp_path / "gpg"
+    gpg.write_text(f"#!/bin/sh\necho pub:-:2048:1:EB3E94ADBE1229CF::::\necho fpr:::::::::{fingerprint}:\n")
+    gpg.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MICROSOFT_KEY": expected}
+
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], env=environment, check=False, timeout=30)
+
+    assert done.returncode == code
+
+
 class Docker:
     """A program named docker that writes down what it is asked, and a registry that has the image or has not."""
 

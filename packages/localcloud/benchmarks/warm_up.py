@@ -9,7 +9,7 @@ from packages.localcloud.benchmarks.pairs import Comparison, compare
 from packages.localcloud.benchmarks.shell import ROOT, run, shell_environment
 
 AIM = 2.5
-_PROJECT = """name: dataopsml-empty
+_PROJECT = """name: localcloud-empty
 runtime:
   name: python
   options:

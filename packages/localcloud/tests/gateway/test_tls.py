@@ -18,8 +18,8 @@ from localcloud.gateway import tls
 from localcloud.testing.cloud import Cloud
 
 _HOSTS = (
-    "localhost", "management.azure.com", "login.microsoftonline.com", "stdataopsml.blob.core.windows.net",
-    "stdataopsml.dfs.core.windows.net", "kv-x.vault.azure.net", "adb-7405605021313034.14.azuredatabricks.net",
+    "localhost", "management.azure.com", "login.microsoftonline.com", "stlocalcloud.blob.core.windows.net",
+    "stlocalcloud.dfs.core.windows.net", "kv-x.vault.azure.net", "adb-7405605021313034.14.azuredatabricks.net",
     "westeurope.api.azureml.ms", "9332539b-ef8b.workspace.westeurope.api.azureml.ms",
     "be-x.westeurope.inference.ml.azure.com", "graph.microsoft.com", "x.azurecr.io",
 )  # fmt: skip

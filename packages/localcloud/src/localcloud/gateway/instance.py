@@ -83,8 +83,8 @@ def gateway(settings: Settings) -> psutil.Process | None:
 
 def leftovers(settings: Settings) -> list[psutil.Process]:
     """Children of a gateway, which outlive one that was killed."""
-    found = (marked(mark) for mark in children_folder(settings).glob("*.pid"))
-    return [process for process in found if process is not None]
+    processes = (marked(mark) for mark in children_folder(settings).glob("*.pid"))
+    return [process for process in processes if process is not None]
 
 
 def fingerprint() -> str:

@@ -20,12 +20,12 @@ def names(settings: Settings) -> dict[int, str]:
 
 def check(settings: Settings) -> None:
     """Check the ports. Raises ConfigurationError naming each port in use, its process, and how to choose others."""
-    wanted = names(settings)
-    taken = [port for port in wanted if _in_use(port)]
+    purposes = names(settings)
+    taken = [port for port in purposes if _in_use(port)]
     if not taken:
         return
     holders = _holders(set(taken))
-    lines = [f"  {port} (for {wanted[port]}) by {holders.get(port, 'a process of another user')}" for port in taken]
+    lines = [f"  {port} (for {purposes[port]}) by {holders.get(port, 'a process of another user')}" for port in taken]
     raise ConfigurationError(
         "\n".join(
             [
@@ -58,12 +58,12 @@ def _in_use(port: int) -> bool:
 
 
 def _holders(ports: set[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
+    holders: dict[int, str] = {}
     for process in psutil.process_iter(["pid", "name"]):
         try:
             for connection in process.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports:
-                    found[connection.laddr.port] = f"process {process.pid} ({process.info['name']})"
+                    holders[connection.laddr.port] = f"process {process.pid} ({process.info['name']})"
         except psutil.Error:
             continue  # it ended, or is another user's
-    return found
+    return holders

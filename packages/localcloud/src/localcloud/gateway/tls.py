@@ -67,9 +67,9 @@ def _machine_roots() -> Path:
     SSL_CERT_FILE counts, unless it is a localcloud's own bundle, as in a shell of `localcloud env`.
     """
     paths = ssl.get_default_verify_paths()
-    for given in (paths.cafile, paths.openssl_cafile):
-        if given and Path(given).exists() and not Path(given).with_name("server.pem").exists():
-            return Path(given)
+    for file in (paths.cafile, paths.openssl_cafile):
+        if file and Path(file).exists() and not Path(file).with_name("server.pem").exists():
+            return Path(file)
     return Path(certifi.where())
 
 
@@ -96,8 +96,8 @@ def _make(folder: Path) -> None:
     (folder / "ca.pem").write_bytes(ours)
     (folder / "bundle.pem").write_bytes(roots.rstrip() + b"\n" + ours)
     certificates = [
-        pkcs12.PKCS12Certificate(one, f"root-{index}".encode())
-        for index, one in enumerate(certificates_of(roots + b"\n" + ours))
+        pkcs12.PKCS12Certificate(certificate, f"root-{index}".encode())
+        for index, certificate in enumerate(certificates_of(roots + b"\n" + ours))
     ]
     # Java's own iteration count would take seconds to read; what it protects is public.
     encryption = (

@@ -46,7 +46,7 @@ class Lakehouse:
 
     @classmethod
     def make(cls, azure: AzureSession, group: str, *, hierarchical: bool = True) -> Lakehouse:
-        """A workspace, an account with the containers `data` and `other`, a connector without roles, an identity."""
+        """Make a workspace, an account with two containers, an identity, and a connector without roles."""
         place = {"location": "westeurope"}
         properties = {"managedResourceGroupId": f"{group}-managed", "computeMode": "Hybrid"}
         workspace = azure.put(

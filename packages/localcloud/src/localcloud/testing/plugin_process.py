@@ -79,7 +79,7 @@ class Plugin:
         return Made(made.id, _plain(self.call("Update", request).properties), inputs)
 
     def read(self, token: str, id_: str, made: Made | None = None) -> tuple[Made | None, Plain]:
-        """(the resource or None, its inputs); without `made` as `pulumi import` reads it."""
+        """Return the resource or None, and its inputs; without `made` as `pulumi import` reads it."""
         outputs, known = (made.outputs, made.inputs) if made else ({}, {})
         request = pb.ReadRequest(
             urn=_urn(token), id=id_, properties=_struct(outputs), inputs=_struct(outputs.get("__inputs") or known)

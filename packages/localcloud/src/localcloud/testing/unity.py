@@ -34,7 +34,7 @@ def unique(prefix: str) -> str:
 
 
 def refused(call: Callable[[], Any], code: str, message: str, reason: str | None = None) -> None:
-    """The call fails with exactly this code and message."""
+    """Check that the call fails with exactly this code and message."""
     with pytest.raises(DatabricksError) as caught:
         call()
     said = str(caught.value).split(" Config: ")[0]  # the client adds its own to a 403, after a full stop

@@ -67,7 +67,7 @@ class MlWorkspace:
 
 
 def wait_for(get: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 60) -> Any:
-    """What `get` gives once it holds; the last one is in the failure's message."""
+    """Return what `get` returns once `holds` is true of it; a failure's message has the last value."""
     deadline = time.monotonic() + seconds
     while True:
         found = get()

@@ -6,7 +6,6 @@ GET, POST (one) and DELETE (all) /_localcloud/names-elsewhere on localhost chang
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from localcloud.core.database import Database
 from localcloud.core.errors import ServiceError
+from localcloud.core.local_routes import details_of, read_model
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context
@@ -70,13 +70,14 @@ class ElsewhereRoute:
         try:
             self._ctx.identities.authenticate(request.headers.get("authorization"), self._audiences)
             if request.method == "POST":
-                taken = TakenName.model_validate_json(await request.body())
+                taken = await read_model(request, TakenName)
                 names.add(taken.type, taken.name)
             elif request.method == "DELETE":
                 names.clear()
         except ServiceError as error:
             return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
         except ValidationError as error:
-            details = json.loads(error.json(include_url=False))
-            return JSONResponse({"error": {"code": "InvalidName", "message": str(error), "details": details}}, 400)
+            return JSONResponse(
+                {"error": {"code": "InvalidName", "message": str(error), "details": details_of(error)}}, 400
+            )
         return JSONResponse({"names": names.all()})

@@ -8,7 +8,6 @@ says otherwise. GET shows it. The assignments of localcloud's own deployer, whic
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from localcloud.core.errors import ConfigurationError, ServiceError
+from localcloud.core.local_routes import details_of, read_model
 
 if TYPE_CHECKING:
     from localcloud.core.context import Context
@@ -61,10 +61,11 @@ class PropagationRoute:
         try:
             self._ctx.identities.authenticate(request.headers.get("authorization"), self._audiences)
             if request.method == "POST":
-                self._propagation.seconds = Change.model_validate_json(await request.body()).seconds
+                self._propagation.seconds = (await read_model(request, Change)).seconds
         except ServiceError as error:
             return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
         except ValidationError as error:
-            details = json.loads(error.json(include_url=False, include_context=False))
-            return JSONResponse({"error": {"code": "InvalidSeconds", "message": str(error), "details": details}}, 400)
+            return JSONResponse(
+                {"error": {"code": "InvalidSeconds", "message": str(error), "details": details_of(error)}}, 400
+            )
         return JSONResponse({"seconds": self._propagation.seconds})

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from localcloud.core.json import parsed
+
 # Every alternative also takes what is not closed until the end, so that a hostile text is read once, not once a quote.
 _DOUBLE = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _SINGLE = r"'(?P<single>(?:[^'\\]|\\.)*+)(?:(?P<closed>')|\\?\Z)"
@@ -22,10 +24,10 @@ def loads(content: bytes) -> Any:
     """Return the value of a document. Raises ValueError where it is no JSON even so."""
     text = content.decode("utf-8-sig")
     try:
-        return json.loads(text)
+        return parsed(content)
     except json.JSONDecodeError:
         strict = _NAMES.sub(_quoted, _COMMENTS.sub(lambda match: match["text"] or " ", text))
-    return json.loads(strict, strict=False)
+    return parsed(strict.encode(), strict=False)
 
 
 def _quoted(match: re.Match[str]) -> str:

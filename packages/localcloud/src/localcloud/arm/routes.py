@@ -6,7 +6,6 @@ Paths are matched case-insensitively, as Azure does: provider routes first, then
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from localcloud.arm.resources import Resources
 from localcloud.arm.wire import JsonResponse, error_response, read_body, stamp
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.core.json import Json
+from localcloud.core.json import Json, parsed
 
 _log = logging.getLogger("localcloud.arm")
 
@@ -190,7 +189,7 @@ class Arm:
 async def _body(request: Request) -> Json:
     """Return the request's JSON object; deployments have a syntax of their own."""
     relaxed = "/providers/microsoft.resources/deployments/" in request.url.path.lower()
-    return await read_body(request, relaxed_json.loads if relaxed else json.loads)
+    return await read_body(request, relaxed_json.loads if relaxed else parsed)
 
 
 def routes_of(arm: Arm) -> list[BaseRoute]:

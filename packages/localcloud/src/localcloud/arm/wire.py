@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.core.errors import ServiceError
-from localcloud.core.json import Json
+from localcloud.core.json import Json, parsed
 from localcloud.core.settings import TENANT_ID
+from localcloud.core.streams import whole_body
 
 PAGE_SIZE = 1000
-_LARGEST = 4 * 1024 * 1024
+LARGEST = 4 * 1024 * 1024
 """Bytes of a request to ARM."""
 
 
@@ -60,22 +61,17 @@ def stamp(request: Request, response: Response) -> Response:
     return response
 
 
-async def read_body(request: Request, loads: Callable[[bytes], Any] = json.loads) -> Json:
+async def read_body(request: Request, loads: Callable[[bytes], Any] = parsed) -> Json:
     """Return the request's JSON object; {} when there is no body.
 
     Raises ServiceError 400 InvalidRequestContent, 413 RequestContentTooLarge.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > _LARGEST:
-        raise _too_large()
-    raw = await request.body()
-    if len(raw) > _LARGEST:
-        raise _too_large()
+    raw = await whole_body(request, LARGEST, _too_large())
     if not raw.strip():
         return {}
     try:
         body = loads(raw)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ServiceError(
             400,
             "InvalidRequestContent",

@@ -6,21 +6,22 @@ Source: azure-ai-ml `_batch_endpoint_operations.py` (what it sends and reads), l
 from __future__ import annotations
 
 import copy
-import json
 import uuid
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from localcloud.arm.wire import LARGEST
 from localcloud.azureml import paths
 from localcloud.azureml.common import user_error, workspace_of
 from localcloud.azureml.endpoints import ENDPOINT
 from localcloud.azureml.mlflow.access import check_network
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
-from localcloud.core.json import Json
+from localcloud.core.json import Json, parsed
 from localcloud.core.resource import Resource
+from localcloud.core.streams import whole_body
 
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
 _ACTION = f"{ENDPOINT}/jobs/write"
@@ -39,7 +40,8 @@ class Invoke:
             self._authorize(principal, endpoint)
             # An endpoint has no setting of its own: it is as open as its workspace.
             check_network(self._ctx, workspace_of(self._ctx, endpoint.id))
-            body = _body(await request.body())
+            too_large = ServiceError(413, "RequestContentTooLarge", "The request has more than 4 MB.")
+            body = _body(await whole_body(request, LARGEST, too_large))
             job = await self._submit(endpoint, request.headers.get("azureml-model-deployment"), body, principal)
         except ServiceError as error:
             shown = {"error": {"code": error.code, "message": error.message}}
@@ -78,7 +80,7 @@ class Invoke:
 
 def _body(raw: bytes) -> Json:
     try:
-        body = json.loads(raw or b"{}")
+        body = parsed(raw or b"{}")
     except ValueError as error:
         raise user_error(f"The request body is not JSON: {error}.") from error
     properties = body.get("properties") if isinstance(body, dict) else None

@@ -40,8 +40,10 @@ def _tail(file: Path, lines: int) -> int:
 
 def _added(file: Path, since: int) -> int:
     size = file.stat().st_size
-    if size <= since:
-        return size  # nothing new, or the file was made anew
+    if size < since:
+        since = 0  # the log began anew
+    if size == since:
+        return size
     with file.open("rb") as stream:
         stream.seek(since)
         text = stream.read(size - since).decode(errors="replace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -15,8 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.core.json import Json
+from localcloud.core.json import Json, parsed
 from localcloud.core.settings import TENANT_ID
+from localcloud.core.streams import whole_body
 from localcloud.databricks import (
     access,
     catalog,
@@ -49,6 +49,9 @@ from localcloud.databricks.unity.routes import CALLS as UNITY_CALLS
 _log = logging.getLogger("localcloud.databricks")
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 _SCIM = "preview/scim/v2"
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of a request: a file of at most 10 MB for workspace/import, in base64 or as multipart."""
+_TOO_LARGE = ServiceError(413, "BAD_REQUEST", f"The request has more than {_LARGEST} bytes.")
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 # Method and path below /api/2.x; {name} is one path segment. Versions are those that Databricks publishes.
@@ -193,7 +196,10 @@ def build_routes(services: Services) -> list[BaseRoute]:
 
     async def run_page(request: Request) -> Response:
         """Redirect to the page on localhost, where the gateway checks sign-in."""
-        return RedirectResponse(run_requests.page_url(services.context.settings, request.path_params["run_id"]), 302)
+        run_id = _run_number(request)
+        if run_id is None:
+            return _no_run_page()
+        return RedirectResponse(run_requests.page_url(services.context.settings, run_id), 302)
 
     return [
         Route("/login.html", refused_page),
@@ -201,7 +207,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
         Route("/oidc/.well-known/oauth-authorization-server", discovery),
         Route("/oidc/.well-known/openid-configuration", discovery),
         Route("/aad/auth", sign_in),
-        Route("/jobs/runs/{run_id:int}", run_page),
+        Route("/jobs/runs/{run_id}", run_page),
         Route(ARTIFACTS + "/{name}", artifacts.answer, methods=["GET", "HEAD", "PUT"]),
         Route("/{path:path}", api, methods=_METHODS),
     ]
@@ -219,9 +225,10 @@ def build_page_routes(services: Services) -> list[Route]:
     """Return the route of the run page on localhost, for browsers without the proxy."""
 
     async def run_page(request: Request) -> Response:
-        return _page(services, request.path_params["run_id"])
+        run_id = _run_number(request)
+        return _no_run_page() if run_id is None else _page(services, run_id)
 
-    return [Route(f"{run_requests.PAGES_PATH}/{{run_id:int}}", run_page)]
+    return [Route(f"{run_requests.PAGES_PATH}/{{run_id}}", run_page)]
 
 
 async def _answer(services: Services, request: Request) -> Response:
@@ -281,14 +288,14 @@ async def _parameters(request: Request) -> tuple[Json, dict[str, bytes]]:
     """Return the fields of query and body, and the files of a multipart body. Raises MALFORMED_REQUEST."""
     parameters: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").split(";")[0].strip()
-    content = await request.body()
+    content = await whole_body(request, _LARGEST, _TOO_LARGE)
     if kind == "multipart/form-data":
         fields, files = forms.parse_form(request.headers["content-type"], content)
         return parameters | fields, files
     if content:
         try:
-            body = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            body = parsed(content)
+        except ValueError as error:
             raise errors.malformed(f"Invalid JSON given in the body of the request - {error}") from None
         if not isinstance(body, dict):
             raise errors.malformed("Invalid JSON given in the body of the request - expected a map")
@@ -321,8 +328,16 @@ def _host(request: Request) -> str:
 def _page(services: Services, run_id: int) -> Response:
     located = find_run_everywhere(services.context.database, run_id)
     if located is None:
-        return HTMLResponse(
-            f"<!doctype html><title>No such run</title><p>Run {run_id} does not exist.</p>", status_code=404
-        )
+        return _no_run_page()
     run, task = located
     return HTMLResponse(page.render(services.context.settings, run, task))
+
+
+def _run_number(request: Request) -> int | None:
+    """Return the run id of a page's path; None for what can be none, such as thousands of digits."""
+    text = request.path_params["run_id"]
+    return int(text) if re.fullmatch("[0-9]{1,19}", text) else None
+
+
+def _no_run_page() -> Response:
+    return HTMLResponse("<!doctype html><title>No such run</title><p>This run does not exist.</p>", status_code=404)

@@ -17,12 +17,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from localcloud.core.errors import ServiceError
+from localcloud.core.streams import whole_body
 from localcloud.databricks.request import Call, Caller, Services, Workspace
 from localcloud.databricks.unity import vending
 from localcloud.databricks.unity.session import Session, region_of
 from localcloud.databricks.unity.storage_urls import Url
 from localcloud.engine.vended_sas import PROVIDER
 
+_LARGEST = 64 * 1024
+_TOO_LARGE = ServiceError(413, "INVALID_PARAMETER_VALUE", f"The form has more than {_LARGEST} bytes.")
 PATH = "/_localcloud/databricks/run-credentials"
 _WITH_CATALOG = frozenset(
     {
@@ -81,7 +84,11 @@ class RunStorage:
         run = self._runs.get(secret) if scheme == "Bearer" else None
         if run is None:
             return PlainTextResponse("UNAUTHENTICATED: The run is over, or the secret is none of a run's.", 401)
-        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        try:
+            content = await whole_body(request, _LARGEST, _TOO_LARGE)
+        except ServiceError as error:
+            return PlainTextResponse(f"{error.code}: {error.message}", error.status)
+        form = dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
         parts = [part for part in form.get("path", "").split("/") if part]
         if {".", ".."} & set(parts):
             return PlainTextResponse(f"INVALID_PARAMETER_VALUE: The path {form['path']} has segments of dots.", 400)

@@ -22,11 +22,14 @@ from localcloud.core.context import Principal
 from localcloud.core.errors import not_emulated
 from localcloud.core.json import Json
 from localcloud.core.settings import TENANT_ID
+from localcloud.core.streams import whole_body
 from localcloud.entra import resources
 from localcloud.entra.directory import Directory
 from localcloud.entra.federation import Federation, FederationError
 
 LIFETIME_SECONDS = 3600
+_LARGEST = 1024 * 1024
+"""Bytes of a form. Entra documents no limit; an assertion has some kilobytes."""
 _TENANTS = frozenset({TENANT_ID, "organizations", "common"})
 
 
@@ -57,10 +60,10 @@ class TokenEndpoint:
         self._federation = federation
 
     async def answer(self, request: Request) -> Response:
-        body = (await request.body()).decode(errors="replace")
-        form = {key: values[-1] for key, values in parse_qs(body).items()} | _basic(request)
-        v2 = "/v2.0/" in request.url.path
+        v2 = "/v2.0/" in request.scope["path"]
         try:
+            body = (await whole_body(request, _LARGEST, _too_large())).decode(errors="replace")
+            form = {key: values[-1] for key, values in parse_qs(body).items()} | _basic(request)
             check_tenant(request.path_params["tenant"])
             principal = await run_in_threadpool(self._principal, form)  # an issuer may be asked for its keys
             audience = _audience_v2(form) if v2 else _audience_v1(form)
@@ -158,6 +161,10 @@ def _basic(request: Request) -> dict[str, str]:
     except ValueError:
         return {}  # what is missing then is named as missing
     return {"client_id": unquote_plus(client), "client_secret": unquote_plus(secret)}
+
+
+def _too_large() -> TokenError:
+    return TokenError(413, "invalid_request", 90013, f"Invalid input received from the user: over {_LARGEST} bytes.")
 
 
 def check_tenant(tenant: str) -> None:

@@ -7,16 +7,20 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
+from localcloud.gateway import page_headers
 from localcloud.gateway.faults import Faults
 from localcloud.gateway.hosts import Service, service_of
 
 _requests = logging.getLogger("localcloud.requests")
 _log = logging.getLogger("localcloud.gateway")
+_CLIENT_GONE = 499
+"""In the log, for a request that its client did not finish. The number is nginx's."""
 
 
 class Gateway:
@@ -37,13 +41,16 @@ class Gateway:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message.setdefault("headers", [])
-                if not any(name == b"x-ms-request-id" for name, _ in headers):
-                    headers.append((b"x-ms-request-id", str(uuid.uuid4()).encode()))
+                message.setdefault("headers", [])
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("x-ms-request-id", str(uuid.uuid4()))
+                page_headers.protect(headers, service_of(host), scope["path"])
             await send(message)
 
         try:
             await self._serve(scope, host, receive, counted)
+        except ClientDisconnect:
+            status = status or _CLIENT_GONE
         except Exception as error:
             _log.exception("%s https://%s%s failed", scope["method"], host, scope["path"])
             if status:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-import json
 import os
 import random
 from typing import Any
@@ -20,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from localcloud.core.errors import ConfigurationError, ServiceError
+from localcloud.core.local_routes import details_of, read_model
 from localcloud.gateway.deployer import DeployerCheck
 
 VARIABLE = "LOCALCLOUD_FAULTS"
@@ -142,12 +142,13 @@ class FaultRoute:
         try:
             self._check(request.headers.get("authorization"))
             if request.method == "POST":
-                self._faults.add(Fault.model_validate_json(await request.body()))
+                self._faults.add(await read_model(request, Fault))
             elif request.method == "DELETE":
                 self._faults.clear()
         except ServiceError as error:
             return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
         except ValidationError as error:
-            details = json.loads(error.json(include_url=False))
-            return JSONResponse({"error": {"code": "InvalidFault", "message": str(error), "details": details}}, 400)
+            return JSONResponse(
+                {"error": {"code": "InvalidFault", "message": str(error), "details": details_of(error)}}, 400
+            )
         return JSONResponse({"faults": self._faults.shown()})

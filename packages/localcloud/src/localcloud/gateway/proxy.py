@@ -19,6 +19,7 @@ from localcloud.gateway.upstream import upstream_of
 _log = logging.getLogger("localcloud.proxy")
 _CHUNK = 256 * 1024
 _CONNECT_SECONDS = 30
+_HEAD_SECONDS = 30
 _HEAD_BYTES = 64 * 1024
 
 
@@ -56,7 +57,7 @@ class ConnectProxy:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)).decode("latin-1")
         method, _, rest = head.partition(" ")
         target = rest.split(" ", 1)[0]
         if method.upper() != "CONNECT":

@@ -20,8 +20,9 @@ from localcloud.core.errors import LocalcloudError
 from localcloud.core.private_files import write_private
 from localcloud.core.settings import Settings
 from localcloud.engine import toolchain
-from localcloud.gateway import children, deployer, ports, services, tls
+from localcloud.gateway import children, deployer, logs, ports, services, tls
 from localcloud.gateway.app import Gateway
+from localcloud.gateway.connections import WatchedProtocol
 from localcloud.gateway.faults import Faults
 from localcloud.gateway.instance import fingerprint, gateway_mark, state_file, write_mark
 from localcloud.gateway.proxy import ConnectProxy
@@ -47,9 +48,7 @@ def run(settings: Settings) -> None:
     code = fingerprint()  # before the services are imported on demand: what runs is not newer than this
     ports.check(settings)
     _keep_scratch_in(settings.scratch)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("azure", "httpx", "httpcore", "uvicorn.error", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.configure(settings.logs / "gateway.log")
     asyncio.run(_serve(settings, code))
 
 
@@ -111,7 +110,7 @@ async def _serve(settings: Settings, code: str) -> None:
 
 def _server(app: Any, port: int) -> _Server:
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http="httptools", ws="none", lifespan="off", access_log=False,
+        app, host="127.0.0.1", port=port, http=WatchedProtocol, ws="none", lifespan="off", access_log=False,
         log_config=None, server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75, backlog=512,
     )  # fmt: skip
     return _Server(config)

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -74,10 +76,10 @@ def free_port() -> int:
     raise RuntimeError(f"no {_PORTS} free ports in a row between {_FIRST} and {_LAST}")
 
 
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Started once per test run, by the command that users start it with."""
-    settings = Settings(home=tmp_path_factory.mktemp("cloud") / "home", port=free_port(), cache=load_settings().cache)
+@contextmanager
+def running_cloud(folder: Path) -> Iterator[Cloud]:
+    """Start a localcloud with its home in a folder, by the command that users start it with; stop it afterwards."""
+    settings = Settings(home=folder / "home", port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
     made = Cloud(settings, {})
     started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
@@ -87,3 +89,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield made
     finally:
         made.command("stop")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Return a localcloud that is started once per test run."""
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as made:
+        yield made

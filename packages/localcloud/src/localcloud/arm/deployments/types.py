@@ -42,6 +42,8 @@ def _place(ctx: Context, id_: str) -> Place:
 
 def _template(ctx: Context, id_: str, properties: Json) -> Template:
     """Return the template. Raises ServiceError 400 for an invalid one, 501 for one that localcloud does not deploy."""
+    if not isinstance(properties, dict):
+        raise ServiceError(400, "InvalidRequestContent", "The request content was invalid: 'properties' is no object.")
     if properties.get("templateLink") or properties.get("parametersLink"):
         raise not_emulated("deployments with a templateLink or parametersLink; send the template itself")
     mode = str(properties.get("mode"))

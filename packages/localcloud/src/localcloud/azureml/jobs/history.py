@@ -9,7 +9,6 @@ Source: azure-ai-ml `_restclient/{runhistory,dataset_dataplane,model_dataplane}/
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from localcloud.arm.wire import LARGEST
 from localcloud.azureml.jobs import metrics, run_shapes
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
@@ -25,8 +25,9 @@ from localcloud.azureml.mlflow import access
 from localcloud.azureml.mlflow.service import MlflowService
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.core.json import Json
+from localcloud.core.json import Json, parsed
 from localcloud.core.resource import Resource
+from localcloud.core.streams import whole_body
 
 _PAGE = 500
 _EXPERIMENT = re.compile(r"(?:experiments|experimentids)/([^/]+)/(.*)")
@@ -69,8 +70,8 @@ class RunHistory:
         if rest == "rundata" and request.method == "POST":
             return self._run_data(workspace, body)
         if rest == "batchrundata" and request.method == "POST":
-            wanted = body.get("requests") or {}
-            return {"runs": {key: {"runData": self._run_data(workspace, one)} for key, one in wanted.items()}}
+            wanted = _map(body, "requests")
+            return {"runs": {key: {"runData": self._run_data(workspace, _map(wanted, key))} for key in wanted}}
         experiment = _EXPERIMENT.fullmatch(rest)
         if experiment is not None:
             rest = experiment[2]
@@ -112,8 +113,8 @@ class RunHistory:
 
     def _page(self, request: Request, workspace: Resource, runs: list[Run]) -> Json:
         query = request.query_params
-        start = int(query.get("$continuationToken") or 0)
-        size = min(int(query.get("$top") or _PAGE), _PAGE)
+        start = _count("$continuationToken", query.get("$continuationToken"), 0)
+        size = min(_count("$top", query.get("$top"), _PAGE), _PAGE)
         shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
         if start + size < len(runs):
             shown["continuationToken"] = str(start + size)
@@ -130,7 +131,8 @@ class RunHistory:
             for run in reversed(self._store.tree(workspace.id, job.id))
             if experiment in {None, run.experiment, run_shapes.experiment_id(workspace, run.experiment)}
         ]
-        start, size = int(body.get("continuationToken") or 0), min(int(body.get("top") or _PAGE), _PAGE)
+        start = _count("continuationToken", body.get("continuationToken"), 0)
+        size = min(_count("top", body.get("top"), _PAGE), _PAGE)
         shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
         shown["continuationToken"] = str(start + size) if start + size < len(runs) else None
         return shown
@@ -151,8 +153,8 @@ class RunHistory:
             run.description = str(body["description"])
         if body.get("hidden") is not None:
             run.hidden = bool(body["hidden"])
-        run.tags |= {str(key): str(value) for key, value in (body.get("tags") or {}).items()}
-        run.properties |= {str(key): str(value) for key, value in (body.get("properties") or {}).items()}
+        run.tags |= {str(key): str(value) for key, value in _map(body, "tags").items()}
+        run.properties |= {str(key): str(value) for key, value in _map(body, "properties").items()}
         run.revision += 1
         self._store.save(run)
         return run_shapes.run_json(self._ctx, workspace, run)
@@ -162,7 +164,10 @@ class RunHistory:
             raise not_emulated(f"{request.method} {request.url.path}")
         key = "path" if rest.startswith("models/") else "uri"
         values = {}
-        for id_ in body.get("values") or []:
+        asked = body.get("values") or []
+        if not isinstance(asked, list):
+            raise ServiceError(400, "UserError", "values must be a JSON array.")
+        for id_ in asked:
             found = _ASSET.fullmatch(str(id_))
             run = self._run(workspace, found["run"]) if found else None
             ports = {} if run is None or found is None else run.inputs if found["side"] == "input" else run.outputs
@@ -180,6 +185,22 @@ class RunHistory:
         if found[2] == "list":
             return await metrics.listed(self._mlflow.mlflow, workspace, run)
         return await metrics.full(self._mlflow.mlflow, workspace, run, str(body.get("metricName") or ""))
+
+
+def _count(name: str, value: Any, default: int) -> int:
+    """Return a number of runs. Raises ServiceError 400."""
+    text = str(value or default)
+    if re.fullmatch("[0-9]{1,9}", text) is None:
+        raise ServiceError(400, "UserError", f"{name} is not a number of runs: {text[:40]!r}.")
+    return int(text)
+
+
+def _map(body: Json, name: str) -> Json:
+    """Return an object in a body, {} when it is missing. Raises ServiceError 400."""
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise ServiceError(400, "UserError", f"{name} must be a JSON object.")
+    return value
 
 
 def _permission(method: str, rest: str) -> str:
@@ -200,9 +221,10 @@ def _permission(method: str, rest: str) -> str:
 
 
 async def _body(request: Request) -> Json:
-    raw = await request.body()
+    too_large = ServiceError(413, "UserError", "The request has more than 4 MB.")
+    raw = await whole_body(request, LARGEST, too_large)
     try:
-        body = json.loads(raw) if raw.strip() else {}
+        body = parsed(raw) if raw.strip() else {}
     except ValueError as error:
         raise ServiceError(400, "UserError", f"The request body is not JSON: {error}.") from error
     if not isinstance(body, dict):

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy
 from mlflow.entities import LifecycleStage, RunStatus, SourceType, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_ALREADY_EXISTS
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from mlflow.store.tracking.dbmodels.models import SqlLoggedModel, SqlLoggedModelTag, SqlRun, SqlTag
 from mlflow.store.workspace.sqlalchemy_store import _WORKSPACE_ROOT_MODELS
@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, Response
 from localcloud.azureml.mlflow.artifacts_paths import ARTIFACT_PATH_TAG, JOB_TAG
 from localcloud.azureml.mlflow.workspaces import DEFAULT, WORKSPACE_HEADER
 from localcloud.core.json import Json
+from localcloud.core.streams import whole_body
 
 _SUFFIXED = re.compile(r".+-[0-9a-f]{8}")
 
@@ -176,12 +177,16 @@ class Answers:
         return {}
 
 
+_LARGEST = 16 * 1024 * 1024
+_TOO_LARGE = MlflowException("The request has more than 16 MB.", BAD_REQUEST)
+
+
 async def _answered(request: Request, work: Callable[[Json], Json]) -> Response:
     if WORKSPACE_HEADER.lower() not in request.headers:
         # A page in a browser cannot send it: it would have to ask first, and is refused.
         return JSONResponse({"error_code": "BAD_REQUEST", "message": f"{WORKSPACE_HEADER} is missing."}, 400)
-    raw = await request.body()
     try:
+        raw = await whole_body(request, _LARGEST, _TOO_LARGE)
         return JSONResponse(await asyncio.to_thread(work, json.loads(raw) if raw else {}))
     except MlflowException as error:
         return JSONResponse(json.loads(error.serialize_as_json()), error.get_http_status_code())

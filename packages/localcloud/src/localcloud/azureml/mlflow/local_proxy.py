@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from localcloud.azureml.mlflow.bodies import content_of
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.settings import TRACKING_PATH
-from localcloud.core.streams import body_of, has_body, streamed
+from localcloud.core.streams import streamed
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 # Without Authorization, Cookie and Origin: they are the gateway's business, and MLflow would judge another origin.
@@ -64,7 +65,7 @@ class LocalProxy:
         headers = {key: value for key, value in request.headers.items() if key in _FORWARDED}
         headers["accept-encoding"] = request.headers.get("accept-encoding", "identity")
         query = f"?{request.url.query}" if request.url.query else ""
-        content = body_of(request) if has_body(request) else b""
+        content = await content_of(request, request.path_params["path"])
         upstream = self._mlflow.build(
             request.method, f"{self._url}{_target(request)}{query}", headers=headers, content=content
         )

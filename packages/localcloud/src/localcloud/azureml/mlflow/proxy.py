@@ -1,6 +1,6 @@
 """https://REGION.api.azureml.ms/mlflow/v1.0/…/workspaces/WS/…: MLflow's own API, for those who may.
 
-Bodies stream both ways, so that artifacts of any size pass.
+Artifacts stream both ways, so that those of any size pass; the bodies of other requests are bounded.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml.mlflow import access, azureml_uris
+from localcloud.azureml.mlflow.bodies import bounded_content, content_of
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
-from localcloud.core.streams import body_of, has_body, streamed
+from localcloud.core.json import parsed
+from localcloud.core.streams import streamed
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _FORWARDED = frozenset({"accept", "content-type", "content-length", "range", "user-agent"})
@@ -71,19 +73,18 @@ class MlflowProxy:
         by_plugin = azureml_uris.wanted(headers.get("user-agent", ""), request.path_params["version"])
         if by_plugin and "mlflow-artifacts" not in rest:
             return await self._for_plugin(request, target, headers, workspace_id)
-        upstream = self._mlflow.build(
-            request.method, target, headers=headers, content=body_of(request) if has_body(request) else b""
-        )
+        content = await content_of(request, rest)
+        upstream = self._mlflow.build(request.method, target, headers=headers, content=content)
         answer = await self._mlflow.send(upstream)
         kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
         return StreamingResponse(streamed(answer), answer.status_code, kept)
 
     async def _for_plugin(self, request: Request, target: str, headers: dict[str, str], workspace_id: str) -> Response:
         """As any other, with Azure ML's addresses of artifacts instead of MLflow's."""
-        content = await request.body()
+        content = await bounded_content(request)
         if content and "json" in headers.get("content-type", ""):
             try:
-                body = azureml_uris.stored(json.loads(content), headers[WORKSPACE_HEADER])
+                body = azureml_uris.stored(parsed(content), headers[WORKSPACE_HEADER])
             except ValueError:
                 body = None  # MLflow says what is wrong with it
             content = content if body is None else json.dumps(body).encode()

@@ -26,8 +26,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.settings import Settings
+from localcloud.core.streams import whole_body
 from localcloud.databricks import errors
 from localcloud.databricks.request import Workspace
 
@@ -37,6 +39,9 @@ _BLOCKS = ".blocks"
 """The folder, beside those of the experiments, of blocks and of files that are being written."""
 _LONGEST_NAME = 255
 """Bytes of a file's name on Linux's file systems."""
+_LARGEST_LIST = 16 * 1024 * 1024
+"""Bytes of a block list: 50,000 blocks, whose ids have 88 characters at most, and their tags."""
+_TOO_LARGE = ServiceError(413, "RequestBodyTooLarge", "The request body is too large.")
 _LISTED_BLOCK = re.compile(r"<(?:Uncommitted|Latest)>([^<]+)</")
 
 
@@ -96,6 +101,8 @@ class Artifacts:
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
             # learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
             return Response("ResourceTypeMismatch", 409)
+        except ServiceError as error:
+            return Response(error.code, error.status)
 
     async def _put(self, request: Request, comp: str, place: str, file: Path) -> Response:
         scratch = self._root / place.split("/")[0] / _BLOCKS
@@ -103,7 +110,7 @@ class Artifacts:
         if comp == "block":
             await _receive(request, scratch, blocks / _block_name(request.query_params.get("blockid", "")))
         elif comp == "blocklist":
-            content = (await request.body()).decode(errors="replace")
+            content = (await whole_body(request, _LARGEST_LIST, _TOO_LARGE)).decode(errors="replace")
             names = [_block_name(block) for block in _LISTED_BLOCK.findall(content)]
             if not all((blocks / name).is_file() for name in names):
                 return Response("InvalidBlockList", 400)

@@ -6,8 +6,6 @@ GET shows the regions without one; POST changes one: {"region": "westeurope", "m
 
 from __future__ import annotations
 
-import json
-
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +14,7 @@ from starlette.routing import Route
 from localcloud.arm.resource_types import LOCATIONS
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
+from localcloud.core.local_routes import details_of, read_model
 from localcloud.databricks.access import AUDIENCES
 from localcloud.databricks.unity.regions import MetastoreRegions
 
@@ -43,13 +42,12 @@ def route(context: Context, regions: MetastoreRegions) -> Route:
         try:
             context.identities.authenticate(request.headers.get("authorization"), AUDIENCES)
             if request.method == "POST":
-                change = Change.model_validate_json(await request.body())
+                change = await read_model(request, Change)
                 regions.set(change.region, has=change.metastore)
         except ServiceError as error:
             return JSONResponse({"error_code": error.code, "message": error.message}, error.status)
         except ValidationError as error:
-            details = json.loads(error.json(include_url=False, include_context=False))
-            message = "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details)
+            message = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in details_of(error))
             return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": message}, 400)
         return JSONResponse({"regions_without_metastore": regions.without()})
 

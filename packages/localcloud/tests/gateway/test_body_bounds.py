@@ -19,7 +19,7 @@ _TOKENS = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
 
 
 def _chunks(megabytes: int) -> Iterator[bytes]:
-    """A body without a declared length."""
+    """Yield a body without a declared length."""
     for _ in range(megabytes):
         yield b"a" * _MEGABYTE
 

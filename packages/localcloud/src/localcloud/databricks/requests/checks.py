@@ -52,7 +52,7 @@ def first_fault(method: str, path: str, parameters: Mapping[str, Any], *, scim: 
 
 
 def _request(method: str, path: str) -> dict[str, str]:
-    fields: dict[str, str] = _types()["requests"].get(f"{method} {anonymous(path)}", {})
+    fields: dict[str, str] = known_types()["requests"].get(f"{method} {anonymous(path)}", {})
     return fields
 
 
@@ -65,7 +65,8 @@ def _patches(path: str, parameters: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 @cache
-def _types() -> Any:
+def known_types() -> Any:
+    """Return the SDK's types of requests, objects and enums."""
     return json.loads(Path(__file__).with_name("types.json").read_text(encoding="utf-8"))
 
 
@@ -84,7 +85,7 @@ def _fields(fields: Mapping[str, str], value: Mapping[str, Any], where: str, *, 
 def _value(type_: str, value: Any, path: str) -> Iterator[Fault]:
     if value is None or type_ == "any":
         return
-    types = _types()
+    types = known_types()
     if "|" in type_:
         forms = [list(_value(form, value, path)) for form in type_.split("|")]
         yield from min(forms, key=len)
@@ -104,7 +105,7 @@ def _value(type_: str, value: Any, path: str) -> Iterator[Fault]:
 
 
 def _list(element: str, value: Any, path: str) -> Iterator[Fault]:
-    of_objects = element in _types()["objects"]
+    of_objects = element in known_types()["objects"]
     if not isinstance(value, list):
         yield _expected(path, "an array", value)
     elif of_objects and not all(isinstance(item, dict) for item in value):

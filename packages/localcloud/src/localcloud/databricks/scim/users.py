@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
 from scim2_models import Context, Email, User
 
 from localcloud.core.json import Json
@@ -65,6 +66,9 @@ def _saved(call: Call, user: User[Any]) -> Json:
     messages.checked_entitlements(user.entitlements)
     user.display_name = user.display_name or user.user_name
     user.active = user.active is not False
-    user.emails = user.emails or [Email(type=Email.Type.work, value=user.user_name, primary=True)]
+    try:
+        user.emails = user.emails or [Email(type=Email.Type.work, value=user.user_name, primary=True)]
+    except ValidationError as error:
+        raise ScimError(400, f"The user name '{user.user_name}' is not an email address.", "invalidValue") from error
     call.documents.put("user", str(user.id), user.model_dump(scim_ctx=Context.DEFAULT))
     return messages.rendered(call, user)

@@ -96,7 +96,7 @@ class _Operation:
             return [str(known["model"]["info"]["experiment_id"])]
         ids = []
         # A request may name more than its operation looks at: each of them counts, whichever MLflow takes.
-        for run in dict.fromkeys(parameters.get(name) for name in ("run_id", "run_uuid")):
+        for run in dict.fromkeys(str(parameters[name]) for name in ("run_id", "run_uuid") if parameters.get(name)):
             if run:
                 known = await self._server.call(self._workspace, "GET", "runs/get", params={"run_id": run})
                 ids.append(str(known["run"]["info"]["experiment_id"]))

@@ -2,17 +2,19 @@
 //   node azurite.js AZURITE_PACKAGE_FOLDER ACCOUNTS_FILE [azurite-blob arguments]
 // ACCOUNTS_FILE is JSON: {"secret": "hex", "accounts": {"name": ["key1 in base64", "key2 in base64"]}}. It is replaced
 // atomically and read again when it changed, so that a new storage account needs no restart: Azurite itself takes accounts
-// from an environment variable, at start. Six things more differ from Azurite's own command:
+// from an environment variable, at start. Seven things more differ from Azurite's own command:
 //   1. a request with the secret in x-localcloud-front comes from the storage front, which has done the authorization;
 //   2. user delegation keys are derived from the secret, not from the constant in Azurite's source;
 //   3. user delegation SAS of versions that Azurite does not know yet are understood;
 //   4. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold;
 //   5. the front may delete, or rename by a copy, a blob with all that is below it in one step (x-localcloud-tree), as
 //      Data Lake Storage does with directories. What is renamed keeps its ETag and times;
-//   6. a change is on disk before it is answered (azurite_journal.js).
+//   6. a change is on disk before it is answered (azurite_journal.js);
+//   7. a request may take as long as it makes progress, which the gateway watches: Node ends one after five minutes.
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
+const http = require("http");
 const path = require("path");
 
 const [, , root, file] = process.argv;
@@ -134,6 +136,13 @@ Store.prototype.deleteBlob = async function (context, account, container, name, 
 const keepJournal = require("./azurite_journal");
 keepJournal(Store);
 keepJournal(azurite("common/persistence/LokiExtentMetadataStore").default);
+
+const { createServer } = http;
+http.createServer = (...parameters) => {
+  const server = createServer(...parameters);
+  server.requestTimeout = 0;
+  return server;
+};
 
 azurite("blob/generated/ExpressRequestAdapter").default.prototype.getProtocol = () => "https";
 

@@ -66,6 +66,9 @@ def _below_scope(scope: list[str], rest: list[str], subscription: str, group: st
     if not chains or any(len(chain) < 3 or len(chain) % 2 == 0 for chain in chains):
         return None
     last = chains[-1]
+    type_ = "/".join([last[0], *last[1::2]])
+    if type_.lower() == RESOURCE_GROUP_TYPE.lower():
+        return None  # a group's id has no provider: this one would be taken for its own group
     whole = scope + rest
     extension = len(chains) > 1
     # A nested resource lives in its parent resource; a top-level one (and an extension) in the scope before /providers.
@@ -74,7 +77,7 @@ def _below_scope(scope: list[str], rest: list[str], subscription: str, group: st
         text="/" + "/".join(whole),
         subscription=subscription,
         resource_group=group,
-        type="/".join([last[0], *last[1::2]]),
+        type=type_,
         name=last[-1],
         parent="/" + "/".join(parent),
         extension=extension,

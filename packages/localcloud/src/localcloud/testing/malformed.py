@@ -59,7 +59,10 @@ _HEADERS: tuple[tuple[str, str], ...] = (
     ("x-ms-client-request-id", "\xe4"), ("accept-encoding", "nope"), ("azureml-model-deployment", "\xe4"),
     ("x-ms-snapshot", "a"), ("x-ms-expiry-time", "a"),
 )  # fmt: skip
-_COMMON = ("tags", "sku", "identity", "name", "kind", "properties")
+_PLAUSIBLE: dict[str, Any] = {
+    "tags": {"a": "b"}, "sku": {"name": "Standard_LRS", "family": "A"}, "identity": {"type": "SystemAssigned"},
+    "kind": "StorageV2",
+}  # fmt: skip
 _SCALARS: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 2**63, 10**30, "", "a", "\x00", "\x1b[31m", "/", "/subscriptions/", "a" * 5000,
     "{", "..", "{{a}}", "[concat(", "azureml:a:1", "azureml://", "https://[", "https://a.blob.core.windows.net/a",
@@ -143,6 +146,8 @@ def _body(chance: random.Random, operation: Operation, words: list[str]) -> byte
     call = _DATABRICKS_CALL.fullmatch(operation.path)
     if call is not None and chance.random() < 0.6:
         return json.dumps(typed_body(chance, operation.method, call[1])).encode()
+    if operation.host == "management.azure.com" and chance.random() < 0.7:
+        return json.dumps(_resource(chance, words)).encode()
     kind = chance.random()
     if kind < 0.35:
         return chance.choice(_broken_bodies())
@@ -150,6 +155,19 @@ def _body(chance: random.Random, operation: Operation, words: list[str]) -> byte
         form = "&".join(f"{chance.choice(words)}={quote(str(chance.choice(_SCALARS)))}" for _ in range(4))
         return form.encode()
     return json.dumps(_value(chance, words, 4)).encode()
+
+
+def _resource(chance: random.Random, words: list[str]) -> dict[str, Any]:
+    """Return a body that has what Resource Manager wants of every resource, and properties that make no sense."""
+    names = chance.sample(words, chance.randint(1, min(len(words), 10)))
+    resource: dict[str, Any] = {
+        "location": "westeurope",
+        "properties": {name: _value(chance, words, 2) for name in names},
+    }
+    for name, plausible in _PLAUSIBLE.items():
+        if chance.random() < 0.5:
+            resource[name] = plausible if chance.random() < 0.7 else _value(chance, words, 2)
+    return resource
 
 
 def _broken_bodies() -> list[bytes]:
@@ -174,12 +192,7 @@ def _value(chance: random.Random, words: list[str], depth: int) -> Any:
     if kind < 0.65 and depth < 4:
         return [_value(chance, words, depth - 1) for _ in range(chance.randint(0, 3))]
     names = chance.sample(words, chance.randint(1, min(len(words), 10)))
-    value = {name: _value(chance, words, depth - 1) for name in names}
-    if depth == 4:
-        value |= {name: _value(chance, words, 3) for name in chance.sample(_COMMON, 2)}
-        if chance.random() < 0.7:
-            value |= {"location": "westeurope", "properties": {name: _value(chance, words, 2) for name in names}}
-    return value
+    return {name: _value(chance, words, depth - 1) for name in names}
 
 
 def _name(chance: random.Random) -> str:

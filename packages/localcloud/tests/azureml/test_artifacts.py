@@ -5,6 +5,8 @@ The plugin allows no MLflow as new as the lock's, so its requests are made here 
 
 from __future__ import annotations
 
+import http.client
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from azure.ai.ml.entities import Model
 from azure.storage.blob import BlobClient
 from localcloud.azureml.mlflow import azureml_uris
 from localcloud.testing.azure_session import unique
+from localcloud.testing.cloud import Cloud
 from localcloud.testing.workspace_session import MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
@@ -147,6 +150,32 @@ def test_where_the_plugin_is_only_installed_mlflow_keeps_its_addresses(ml: MlWor
     run, _ = plugin.run()
     answer = plugin.send("GET", f"/mlflow/v1.0{ml.id}/api/2.0/mlflow/runs/get", params={"run_id": run})
     assert answer.json()["run"]["info"]["artifact_uri"].startswith("mlflow-artifacts:/")
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "a\x00", "a\\..\\..\\x", "a" * 1100])
+def test_an_artifacts_path_leads_out_of_no_folder(ml: MlWorkspace, path: str) -> None:
+    plugin = Plugin(ml)
+    run, address = plugin.run()
+    folder = _of_run(ml, address, run)
+    for answer in (
+        plugin.send("GET", f"{folder}/path", params={"path": path}),
+        plugin.send("GET", f"{folder}/contentinfo", params={"path": path}),
+        plugin.send("POST", f"{folder}/batch/metadata", json={"paths": [{"path": path}]}),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] in {"InvalidUri", "OutOfRangeInput"}
+
+
+@pytest.mark.parametrize("dots", ["../..", "%2e%2e/%2e%2e", "mlflow/../../.."])
+def test_a_path_of_mlflow_leads_to_the_operation_that_is_authorized(cloud: Cloud, ml: MlWorkspace, dots: str) -> None:
+    trust = ssl.create_default_context(cafile=cloud.settings.tls / "ca.pem")
+    connection = http.client.HTTPSConnection("localhost", cloud.settings.gateway_port, context=trust, timeout=30)
+    headers = {"Host": ml.data_plane.removeprefix("https://"), "Authorization": f"Bearer {ml.token()}"}
+    url = f"/mlflow/v1.0{ml.id}/api/2.0/{dots}/_localcloud/empty-default"
+    connection.request("POST", url, body=b"{}", headers=headers)
+    answer = connection.getresponse()
+    assert (answer.status, b"segments of dots" in answer.read()) == (400, True)
+    connection.close()
 
 
 def test_a_missing_artifact_answers_404(ml: MlWorkspace) -> None:

@@ -31,6 +31,7 @@ from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
+from localcloud.storage.addresses import Target, check_name
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _HOURS = 1
@@ -49,14 +50,17 @@ class _Folder:
     shown: str = ""
 
     def blob(self, path: str) -> str:
-        return f"{self.root}/{path.removeprefix(self.shown).lstrip('/')}"
+        """Return the name of an artifact's blob. Raises ServiceError 400 for one that leads out of the folder."""
+        name = f"{self.root}/{path.removeprefix(self.shown).lstrip('/')}".replace("\\", "/")
+        check_name(Target(self.store, name))
+        return name
 
     def holds(self, path: str) -> bool:
         return not self.shown or path == self.shown or path.startswith(f"{self.shown}/")
 
     def names(self, path: str) -> list[str]:
         """The paths of the artifacts in a folder and below; of all for an empty path."""
-        prefix = f"{self.blob(path)}/" if path and path != self.shown else f"{self.root}/"
+        prefix = f"{self.blob(path if path != self.shown else '').rstrip('/')}/"
         below = f"{self.shown}/" if self.shown else ""
         return [below + name[len(self.root) + 1 :] for name in self.client.list_blob_names(name_starts_with=prefix)]
 

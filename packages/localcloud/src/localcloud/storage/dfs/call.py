@@ -20,6 +20,8 @@ from localcloud.storage.dfs.blobs import Blobs
 from localcloud.storage.dfs.errors import VERSION, refused
 from localcloud.storage.dfs.tree import Turns
 
+_LONGEST_NUMBER = 19
+"""Digits of the largest 64-bit number."""
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 _NOT_HERE = {
     "x-ms-encryption-key": "customer-provided keys",
@@ -83,7 +85,9 @@ class Call:
         if text is None:
             raise refused("MissingRequiredQueryParameter", f"{name} is missing.")
         if not text.isascii() or not text.isdigit():
-            raise refused("InvalidQueryParameterValue", f"{name}: {text!r} is not a number.")
+            raise refused("InvalidQueryParameterValue", f"{name}: {text[:40]!r} is not a number.")
+        if len(text) > _LONGEST_NUMBER:
+            raise refused("OutOfRangeQueryParameterValue", f"{name} has more than {_LONGEST_NUMBER} digits.")
         return int(text)
 
     def flag(self, name: str) -> bool | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from localcloud.azureml.mlflow.bodies import content_of
+from localcloud.azureml.mlflow.bodies import checked, content_of
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
@@ -69,7 +69,7 @@ class LocalProxy:
         upstream = self._mlflow.build(
             request.method, f"{self._url}{_target(request)}{query}", headers=headers, content=content
         )
-        answer = await self._mlflow.send(upstream)
+        answer = await checked(await self._mlflow.send(upstream))
         kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
         return StreamingResponse(streamed(answer), answer.status_code, kept)
 

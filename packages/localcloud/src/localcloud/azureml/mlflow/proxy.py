@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from localcloud.azureml.mlflow import access, azureml_uris
-from localcloud.azureml.mlflow.bodies import bounded_content, content_of
+from localcloud.azureml.mlflow.bodies import bounded_content, checked, content_of
 from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
 from localcloud.core.context import Context
@@ -78,7 +78,7 @@ class MlflowProxy:
             return await self._for_plugin(request, target, headers, workspace_id)
         content = await content_of(request, rest)
         upstream = self._mlflow.build(request.method, target, headers=headers, content=content)
-        answer = await self._mlflow.send(upstream)
+        answer = await checked(await self._mlflow.send(upstream))
         kept = {key: value for key, value in answer.headers.items() if key in _RETURNED}
         return StreamingResponse(streamed(answer), answer.status_code, kept)
 
@@ -92,7 +92,8 @@ class MlflowProxy:
                 body = None  # MLflow says what is wrong with it
             content = content if body is None else json.dumps(body).encode()
         headers = {key: value for key, value in headers.items() if key != "content-length"}
-        answer = await self._mlflow.send(self._mlflow.build(request.method, target, headers=headers, content=content))
+        upstream = self._mlflow.build(request.method, target, headers=headers, content=content)
+        answer = await checked(await self._mlflow.send(upstream))
         try:
             text = await answer.aread()
         finally:

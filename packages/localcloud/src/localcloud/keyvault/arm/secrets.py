@@ -38,6 +38,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     value = resource.private.get("writeOnly", {}).get(_VALUE)
     if (existing is None or value is not None) and not isinstance(value, str):
         raise ServiceError(400, "BadRequest", f"The secret '{resource.name}' needs a value, which is a text.")
+    if not isinstance(resource.properties.get("attributes") or {}, dict):
+        raise ServiceError(400, "BadRequest", "The property 'attributes' is no object.")
     if vault is not None and SecretStore(ctx.database).get(vault.name, resource.name, deleted=True) is not None:
         raise held("Secret", resource.name)
     resource.system_data = None

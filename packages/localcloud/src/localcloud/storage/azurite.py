@@ -30,10 +30,11 @@ class Azurite:
     def __init__(self, ctx: Context, fabric: StorageFabric) -> None:
         self._fabric = fabric
         self.url = f"http://127.0.0.1:{ctx.settings.azurite_port}"
-        # Retries are for the moments in which Azurite starts or has closed an idle connection: nothing was sent then.
+        # Retries are for the moments in which Azurite starts: nothing was sent then. Node closes a connection that was
+        # idle for five seconds, in which a request may be on its way: none is used that long.
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                retries=5, limits=httpx.Limits(max_connections=256, max_keepalive_connections=64)
+                retries=5, limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=2)
             ),
             timeout=httpx.Timeout(300, connect=10),
         )

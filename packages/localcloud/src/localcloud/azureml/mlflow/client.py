@@ -31,7 +31,8 @@ class Mlflow:
         self._client = httpx.AsyncClient(
             base_url=ctx.settings.mlflow_url, timeout=httpx.Timeout(300, connect=10), trust_env=False,
             headers={gateway_key.HEADER: gateway_key.gateway_key(ctx.settings.home)},
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            # MLflow's server closes a connection that was idle for five seconds, in which a request may be on its way.
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=2),
         )  # fmt: skip
         self._made: set[str] = set()
         self._experiments: dict[tuple[str, str], str] = {}

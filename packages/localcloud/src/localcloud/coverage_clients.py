@@ -75,6 +75,11 @@ CLIENTS = (
         "keyvault/test_keys.py",
     ),
     (
+        "azureml-fsspec and mltable (requests replayed)",
+        "list, open, upload and download by azureml:// addresses; load and save tables, by path and by data asset",
+        "azureml/test_datastore_service.py",
+    ),
+    (
         "azure-ai-ml",
         "workspaces, datastores, environments, components, jobs, batch endpoints, models, registries",
         "azureml/test_jobs.py",

@@ -70,6 +70,21 @@ class Plugin:
         return content
 
 
+def test_a_model_is_registered_by_the_address_of_a_run_s_files_alone(ml: MlWorkspace) -> None:
+    """mlflow.register_model(mlflow.get_artifact_uri("model"), …) after a run outside of a job."""
+    plugin = Plugin(ml)
+    run, address = plugin.run()
+    plugin.upload(_of_run(ml, address, run), **{"model/MLmodel": "flavors: {}"})
+    name = unique("model")
+    plugin.mlflow("POST", "registered-models/create", json={"name": name})
+
+    version = plugin.mlflow(
+        "POST", "model-versions/create", json={"name": name, "source": f"{address}/model", "await_creation_for": 300}
+    )["model_version"]
+
+    assert (version["version"], version["run_id"], version["source"]) == ("1", run, f"{address}/model")
+
+
 def _of_run(ml: MlWorkspace, address: str, run: str) -> str:
     experiment = address.rsplit("/experiments/", 1)[1].split("/")[0]
     return f"/history/v1.0{ml.id}/experiments/{experiment}/runs/{run}/artifacts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,3 +236,22 @@ def test_mlflow_s_pages_and_workspaces_are_not_served_at_azure_ml_s_address(ml: 
 
     for path in ("", "/api/3.0/mlflow/workspaces", "/ajax-api/2.0/mlflow/experiments/search"):
         assert requests.get(f"{address(ml)}{path}", headers=headers, timeout=30).status_code in {404, 501}, path
+
+
+def test_a_plain_client_keeps_artifacts_before_the_first_job(ml: MlWorkspace, cloud: Cloud) -> None:
+    """MLflow's default workspace goes to the oldest Azure ML workspace with its first request."""
+    database = sqlite3.connect(cloud.settings.database, timeout=30)
+    with database:
+        # As before any use: neither this workspace nor another one has MLflow's default.
+        database.execute(
+            "DELETE FROM azureml_mlflow_workspaces WHERE name = 'default' OR lower(workspace_id) = ?", (ml.id.lower(),)
+        )
+    database.close()
+    address, token = cloud.environment["MLFLOW_TRACKING_URI"], cloud.environment["MLFLOW_TRACKING_TOKEN"]
+    signed_in = {"Authorization": f"Bearer {token}"}
+    artifact = f"{address}/api/2.0/mlflow-artifacts/artifacts/0/{unique('run')}/artifacts/note.txt"
+
+    put = requests.put(artifact, data=b"hello", headers=signed_in, timeout=60)
+
+    assert put.status_code == 200, put.text
+    assert requests.get(artifact, headers=signed_in, timeout=60).content == b"hello"

@@ -39,7 +39,8 @@ def workload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worklo
     directory = Directory(Database(tmp_path / "localcloud.db"))
     own, other = directory.create_principal("own"), directory.create_principal("other")
     secret = directory.grant_workload(None, own.app_id)
-    app = identity_endpoint.build(directory)
+    user = directory.create_principal("user", secret="the user's")
+    app = identity_endpoint.build(directory, lambda: user.app_id)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
@@ -85,3 +86,19 @@ def test_the_secret_is_taken_from_its_header_alone(workload: Workload) -> None:
     headers = {"secret": workload.secret}
     missing = requests.get(f"{workload.address}/token", headers=headers, timeout=10)
     assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
+
+
+def test_programs_on_a_compute_instance_get_tokens_of_its_user(workload: Workload) -> None:
+    """The request of azureml-dataprep 5.5, which reads the number of seconds as it stands in the answer."""
+    address = workload.address.replace("/msi", "/obo/token?resource=https://storage.azure.com/")
+    signed_in = requests.get(address, headers={"secret": "the user's"}, timeout=10)
+    refusals = [
+        requests.get(address, headers={"secret": secret}, timeout=10) for secret in ("", "guess", workload.secret)
+    ]
+
+    claims = jwt.decode(signed_in.json()["access_token"], options={"verify_signature": False})
+    user = workload.directory.by_object_id(claims["oid"])
+    assert user is not None
+    assert (user.display_name, claims["aud"]) == ("user", "https://storage.azure.com/")
+    assert signed_in.json()["expires_on"] == claims["exp"]
+    assert [(answer.status_code, answer.json()["error"]) for answer in refusals] == [(403, "forbidden")] * 3

@@ -24,8 +24,10 @@ _NOT_HERE = {"AzureDataLakeGen1", "OneLake", "Hdfs"}
 
 
 def ensure_system_datastores(ctx: Context, workspace: Resource) -> None:
-    """workspaceblobstore (the default) and workspaceartifactstore, with their containers, and with the credentials
-    that systemDatastoresAuthMode asks for. Idempotent; blocking."""
+    """Make workspaceblobstore (the default) and workspaceartifactstore, with their containers.
+
+    Their credentials follow systemDatastoresAuthMode. Idempotent; blocking.
+    """
     account = str(workspace.properties["storageAccount"]).rsplit("/", 1)[-1]
     for name, container in (
         ("workspaceblobstore", f"azureml-blobstore-{workspace.properties['workspaceId']}"),
@@ -88,32 +90,40 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    """Filters: isDefault, names (comma-separated), searchText."""
+    """List by isDefault, names (comma-separated) and searchText."""
     workspace_of(ctx, parent)
-    found = ctx.resources.children(parent, TYPE)
+    stores = ctx.resources.children(parent, TYPE)
     if "isDefault" in call.query:
         wanted = call.query["isDefault"].lower() == "true"
-        found = [one for one in found if bool(one.properties.get("isDefault")) == wanted]
+        stores = [store for store in stores if bool(store.properties.get("isDefault")) == wanted]
     if names := call.query.get("names"):
-        found = [one for one in found if one.name in names.split(",")]
+        stores = [store for store in stores if store.name in names.split(",")]
     if text := call.query.get("searchText"):
-        found = [one for one in found if text.lower() in one.name.lower()]
-    return found
+        stores = [store for store in stores if text.lower() in store.name.lower()]
+    return stores
 
 
 async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
-    """The system's datastores have the account's key, for as long as the account takes keys."""
     kind = str(resource.properties["credentials"]["credentialsType"])
-    secrets = resource.private.get("secrets")
-    if kind == "AccountKey" and resource.private.get("system"):
-        secrets = {"key": _account_key(ctx, resource)}
+    secrets = secrets_of(ctx, resource)
     if kind == "None" or not secrets:
         raise user_error(f"The datastore '{resource.name}' has no credentials: access is by identity.")
-    return {"secretsType": kind, **{key: value for key, value in secrets.items() if key != "secretsType"}}
+    return {"secretsType": kind, **secrets}
+
+
+def secrets_of(ctx: Context, resource: Resource) -> Json:
+    """Return the secrets of a datastore. Those of the system have the account's key, as long as the account takes keys.
+
+    Raises ServiceError 403 where shared keys are off.
+    """
+    if resource.private.get("system"):
+        by_key = resource.properties["credentials"]["credentialsType"] == "AccountKey"
+        return {"key": _account_key(ctx, resource)} if by_key else {}
+    return {key: value for key, value in (resource.private.get("secrets") or {}).items() if key != "secretsType"}
 
 
 def _account_key(ctx: Context, resource: Resource) -> str:
-    """Raises ServiceError 403 where shared keys are off, as the storage account does."""
+    """Return the account's key. Raises ServiceError 403 where shared keys are off, as the storage account does."""
     name = str(resource.properties["accountName"])
     account = ctx.resources.named("Microsoft.Storage/storageAccounts", name)
     if account is None or account.properties.get("allowSharedKeyAccess") is False:

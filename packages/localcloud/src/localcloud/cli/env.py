@@ -17,7 +17,9 @@ from localcloud.gateway import deployer
 from localcloud.gateway.upstream import upstream_of
 
 _METADATA_VERSION = "2020-09-01"
-_NOT_PROXIED = "localhost,127.0.0.1,::1"
+# No "::1": azureml-dataprep-rslex, which is below azureml-fsspec and mltable, reads what follows a colon as a port and
+# panics. Nothing of localcloud listens on IPv6.
+_NOT_PROXIED = "localhost,127.0.0.1"
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -51,6 +53,10 @@ def variables(settings: Settings) -> dict[str, str]:
         **pulumi_environment(settings),
         "MLFLOW_TRACKING_URI": settings.tracking_url,
         "MLFLOW_TRACKING_TOKEN": deployer.tracking_token(settings),
+        # A place such as a compute instance, whose user the deployer is (localcloud.entra.identity_endpoint).
+        "AZUREML_OBO_ENABLED": "True",
+        "OBO_ENDPOINT": f"http://127.0.0.1:{settings.identity_port}/obo/token",
+        "MSI_SECRET": credentials.client_secret,
         "LOCALCLOUD_HOME": str(settings.home),
         "LOCALCLOUD_PORT": str(settings.port),
         "PATH": os.pathsep.join([*entries, str(Path(sys.executable).parent), machine_path()]),

@@ -22,6 +22,7 @@ from localcloud.databricks import service as databricks_service
 from localcloud.entra import identity_endpoint
 from localcloud.entra import service as entra_service
 from localcloud.entra.directory import Directory
+from localcloud.gateway import deployer
 from localcloud.gateway.deployer import DeployerCheck
 from localcloud.gateway.faults import FaultRoute, Faults
 from localcloud.gateway.hosts import Service
@@ -91,7 +92,8 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.OTHER: [],
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}
-    return Services(context, directory, arm, storage, routers, identity_endpoint.build(directory))
+    identity_app = identity_endpoint.build(directory, lambda: deployer.read(settings).client_id)
+    return Services(context, directory, arm, storage, routers, identity_app)
 
 
 async def _ready(request: Request) -> Response:

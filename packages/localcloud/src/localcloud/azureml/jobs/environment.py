@@ -69,8 +69,9 @@ def variables(
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
-        "NO_PROXY": "localhost,127.0.0.1,::1",
-        "no_proxy": "localhost,127.0.0.1,::1",
+        # No "::1": see cli/env.py.
+        "NO_PROXY": "localhost,127.0.0.1",
+        "no_proxy": "localhost,127.0.0.1",
         "REQUESTS_CA_BUNDLE": bundle,
         "SSL_CERT_FILE": bundle,
         "CURL_CA_BUNDLE": bundle,
@@ -82,5 +83,5 @@ def variables(
         own["MSI_ENDPOINT"] = f"http://127.0.0.1:{settings.identity_port}/msi/token"
         own["MSI_SECRET"] = access.msi_secret
         own["DEFAULT_IDENTITY_CLIENT_ID"] = access.identity.app_id
-    given: dict[str, str] = run.spec.get("variables", {})
-    return own | given
+    declared: dict[str, str] = run.spec.get("variables", {})
+    return own | declared

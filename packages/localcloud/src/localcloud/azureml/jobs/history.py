@@ -1,6 +1,7 @@
 """Run history and its neighbours at https://REGION.api.azureml.ms: runs, their children, logs and outputs.
 
     /history/v1.0/…/workspaces/WS/[experiments/E/|experimentids/E/]runs/ID[/children|/details|/cancel …]
+    /data/v1.0/…/dataversion/NAME/versions/VERSION
     /data/v1.0/…/dataversion/batchGetResolvedUris, /modelregistry/v1.0/…/models/batchGetResolvedUris
     /metric/v2.0/…/runs/ID/list|full|sample
 
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from localcloud.arm.wire import LARGEST
+from localcloud.azureml import paths
 from localcloud.azureml.jobs import metrics, run_shapes
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
@@ -33,6 +35,9 @@ _PAGE = 500
 _EXPERIMENT = re.compile(r"(?:experiments|experimentids)/([^/]+)/(.*)")
 _RUN = re.compile(r"runs/([^/:]+)(?:/(.*))?")
 _ASSET = re.compile(r".*/(?:data|models)/azureml_(?P<run>.+)_(?P<side>input|output)_data_(?P<name>.+)/versions/1")
+_DATA_VERSION = re.compile(r"dataversion/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
+_DATA_TYPES = {"mltable": "MLTable", "uri_file": "UriFile", "uri_folder": "UriFolder"}
+"""Spellings of the data service. Source: mltable 1.7 `mltable.py`, azureml-core 1.61 `data/abstract_dataset.py`."""
 _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
@@ -77,11 +82,11 @@ class RunHistory:
             rest = experiment[2]
         if rest == "runs:query" and request.method == "POST":
             return self._query(workspace, body, experiment[1] if experiment else None)
-        found = _RUN.fullmatch(rest)
-        if found is None:
+        match = _RUN.fullmatch(rest)
+        if match is None:
             raise not_emulated(f"{request.method} {request.url.path}")
-        run = self._run(workspace, found[1])
-        return await self._of_run(request, workspace, run, found[2] or "", body)
+        run = self._run(workspace, match[1])
+        return await self._of_run(request, workspace, run, match[2] or "", body)
 
     async def _of_run(self, request: Request, workspace: Resource, run: Run, what: str, body: Json) -> Json | None:
         method = request.method
@@ -90,7 +95,7 @@ class RunHistory:
         if method == "GET" and what == "details":
             return run_shapes.details_json(self._ctx, workspace, run)
         if method == "GET" and what == "children":
-            children = [self._live(one) for one in self._store.children(workspace.id, run.id)]
+            children = [self._live(child) for child in self._store.children(workspace.id, run.id)]
             return self._page(request, workspace, children)
         if method == "GET" and what.startswith("serviceinstances/"):
             return {"instances": {}}
@@ -102,7 +107,7 @@ class RunHistory:
         raise not_emulated(f"{method} {request.url.path}")
 
     def _run(self, workspace: Resource, id_: str) -> Run:
-        """Raises ServiceError 404 as run history does."""
+        """Return the run of an id. Raises ServiceError 404 as run history does."""
         run = self._runner.live(workspace.id, id_) or self._store.get(workspace.id, id_)
         if run is None:
             raise ServiceError(404, "UserError", f"RunId {id_} was not found.")
@@ -115,14 +120,14 @@ class RunHistory:
         query = request.query_params
         start = _count("$continuationToken", query.get("$continuationToken"), 0)
         size = min(_count("$top", query.get("$top"), _PAGE), _PAGE)
-        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
+        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]}
         if start + size < len(runs):
             shown["continuationToken"] = str(start + size)
             shown["nextLink"] = str(request.url.include_query_params(**{"$continuationToken": str(start + size)}))
         return shown
 
     def _query(self, workspace: Resource, body: Json, experiment: str | None) -> Json:
-        """The newest first; of an experiment by name or id. Filters are not emulated."""
+        """Return runs, the newest first; those of an experiment by its name or id. Filters are not emulated."""
         if body.get("filter"):
             raise not_emulated(f"runs:query with the filter {body['filter']!r}")
         runs = [
@@ -133,7 +138,7 @@ class RunHistory:
         ]
         start = _count("continuationToken", body.get("continuationToken"), 0)
         size = min(_count("top", body.get("top"), _PAGE), _PAGE)
-        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, one) for one in runs[start : start + size]]}
+        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]}
         shown["continuationToken"] = str(start + size) if start + size < len(runs) else None
         return shown
 
@@ -160,6 +165,8 @@ class RunHistory:
         return run_shapes.run_json(self._ctx, workspace, run)
 
     async def _resolved(self, request: Request, workspace: Resource, rest: str, body: Json) -> Json:
+        if request.method == "GET" and (asset := _DATA_VERSION.fullmatch(rest)):
+            return _data_version(self._ctx, workspace, asset["name"], asset["version"])
         if request.method != "POST" or not rest.endswith("/batchGetResolvedUris"):
             raise not_emulated(f"{request.method} {request.url.path}")
         key = "path" if rest.startswith("models/") else "uri"
@@ -168,21 +175,21 @@ class RunHistory:
         if not isinstance(asked, list):
             raise ServiceError(400, "UserError", "values must be a JSON array.")
         for id_ in asked:
-            found = _ASSET.fullmatch(str(id_))
-            run = self._run(workspace, found["run"]) if found else None
-            ports = {} if run is None or found is None else run.inputs if found["side"] == "input" else run.outputs
-            if found is None or found["name"] not in ports:
+            match = _ASSET.fullmatch(str(id_))
+            run = self._run(workspace, match["run"]) if match else None
+            ports = {} if run is None or match is None else run.inputs if match["side"] == "input" else run.outputs
+            if match is None or match["name"] not in ports:
                 raise ServiceError(404, "UserError", f"The asset '{id_}' was not found.")
-            port = ports[found["name"]]
+            port = ports[match["name"]]
             values[str(id_)] = {key: port["uri"], "type": port["type"]}
         return {"values": values}
 
     async def _metrics(self, request: Request, workspace: Resource, rest: str, body: Json) -> Json:
-        found = _RUN.fullmatch(rest)
-        if request.method != "POST" or found is None or found[2] not in {"list", "full", "sample"}:
+        match = _RUN.fullmatch(rest)
+        if request.method != "POST" or match is None or match[2] not in {"list", "full", "sample"}:
             raise not_emulated(f"{request.method} {request.url.path}")
-        run = self._run(workspace, found[1])
-        if found[2] == "list":
+        run = self._run(workspace, match[1])
+        if match[2] == "list":
             return await metrics.listed(self._mlflow.mlflow, workspace, run)
         return await metrics.full(self._mlflow.mlflow, workspace, run, str(body.get("metricName") or ""))
 
@@ -203,7 +210,35 @@ def _map(body: Json, name: str) -> Json:
     return value
 
 
+def _data_version(ctx: Context, workspace: Resource, name: str, version: str) -> Json:
+    """Return a DataVersionEntity, by which mltable finds the storage of a data asset. Raises ServiceError 404.
+
+    `isV2` and `legacyDataflow` are read by mltable 1.7 (`mltable.py`, _load_mltable_dict_from_data_asset_uri).
+    """
+    asset = paths.resolve_asset(ctx, workspace, f"azureml:{name}:{version}", "data")
+    properties, stamps = asset.properties, asset.system_data or {}
+    mutable = {key: properties.get(key) for key in ("description", "tags", "isArchived")}
+    return {
+        "dataVersion": {
+            "assetId": f"azureml://locations/{workspace.location}/workspaces/{workspace.properties['workspaceId']}"
+            f"/data/{name}/versions/{version}",
+            "dataContainerName": name, "dataType": _DATA_TYPES[properties["dataType"]],
+            "dataUri": properties["dataUri"], "versionId": version, "mutableProps": mutable,
+            "referencedDataUris": properties.get("referencedUris"),
+            "properties": properties.get("properties") or {},
+        },
+        "isV2": True,
+        "legacyDataflow": None,
+        "entityMetadata": {
+            "etag": asset.extra.get("etag"), "createdTime": stamps.get("createdAt"),
+            "modifiedTime": stamps.get("lastModifiedAt"), "createdBy": None, "modifiedBy": None,
+        },
+    }  # fmt: skip
+
+
 def _permission(method: str, rest: str) -> str:
+    if rest.startswith("dataversion/") and method == "GET":
+        return "data/versions/read"
     if rest.endswith("/cancel"):
         return "jobs/cancel/action"
     if "batchGetResolvedUris" in rest:

@@ -30,21 +30,21 @@ def wanted(user_agent: str, version: str) -> bool:
 
 
 def shown(body: Any, host: str, workspace_id: str) -> Any:
-    """An answer of MLflow's server with Azure ML's addresses."""
+    """Return an answer of MLflow's server with Azure ML's addresses."""
     root = f"azureml://{host}/mlflow/v2.0{workspace_id}/experiments"
     return _changed(body, lambda fields: _show(fields, root))
 
 
 def stored(body: Any, workspace: str) -> Any:
-    """A request to MLflow's server with MLflow's addresses; `workspace` is MLflow's."""
+    """Return a request to MLflow's server with MLflow's addresses; `workspace` is MLflow's."""
     return _changed(body, lambda fields: _store(fields, f"workspaces/{workspace}/"))
 
 
 def _changed(value: Any, change: Callable[[Json], Json]) -> Any:
     if isinstance(value, dict):
-        return change({key: _changed(one, change) for key, one in value.items()})
+        return change({key: _changed(inner, change) for key, inner in value.items()})
     if isinstance(value, list):
-        return [_changed(one, change) for one in value]
+        return [_changed(item, change) for item in value]
     return value
 
 
@@ -59,37 +59,40 @@ def _show(fields: Json, root: str) -> Json:
 
 
 def _run_address(fields: Json, address: str, root: str) -> str:
-    found, rest = parse(address), _rest(address)
+    parsed, rest = parse(address), _rest(address)
     if registered := REGISTERED.fullmatch(rest):
         place = f"registered/{registered['name']}/{registered['version']}"
         return f"azureml://artifacts/{place}/{registered['path'] or ''}".rstrip("/")
-    if found is None:
+    if parsed is None:
         return address
-    run, path = found.run, found.path
+    run, path = parsed.run, parsed.path
     if run is None:  # a logged model, whose files are in its run's folder
         run = fields.get("source_run_id")
         tags = {tag["key"]: tag["value"] for tag in fields.get("tags") or []}
         placed = _FOLDER.fullmatch(tags.get(ARTIFACT_PATH_TAG, ""))
         folder = placed[1] if placed else fields.get("name")
         if not run or not folder:
-            return f"azureml://artifacts/models/{found.model}/artifacts/{path}".rstrip("/")
+            return f"azureml://artifacts/models/{parsed.model}/artifacts/{path}".rstrip("/")
         path = f"{folder}/{path}".rstrip("/")
     experiment = rest.split("/", 1)[0]
     return f"{root}/{experiment}/runs/{run}/artifacts" + (f"/{path}" if path else "")
 
 
 def _rest(address: str) -> str:
-    """The path without MLflow's workspace."""
+    """Return the path without MLflow's workspace."""
     rest = address.removeprefix("mlflow-artifacts:").strip("/")
-    found = WORKSPACE.fullmatch(rest)
-    return rest if found is None else found["rest"] or ""
+    match = WORKSPACE.fullmatch(rest)
+    return rest if match is None else match["rest"] or ""
 
 
 def _store(fields: Json, prefix: str) -> Json:
-    found = _RUN_ADDRESS.fullmatch(str(fields.get("source") or ""))
-    if found is not None:
-        experiment, run, path = found.groups()
+    match = _RUN_ADDRESS.fullmatch(str(fields.get("source") or ""))
+    if match is not None:
+        experiment, run, path = match.groups()
         place = f"models/{fields['model_id']}/artifacts" if fields.get("model_id") else f"{run}/artifacts"
         rest = "" if fields.get("model_id") or not path else f"/{path}"
         fields["source"] = f"mlflow-artifacts:/{prefix}{experiment}/{place}{rest}"
+        if not fields.get("model_id"):
+            # Azure ML takes the address alone; MLflow's server wants the run that it is in.
+            fields["run_id"] = fields.get("run_id") or run
     return fields

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from localcloud.azureml.common import WORKSPACE
 from localcloud.azureml.mlflow import gateway_key, workspaces
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
@@ -54,6 +55,24 @@ class Mlflow:
         self._made.add(name)
         return name
 
+    async def claim_default(self) -> None:
+        """Give MLflow's default workspace to the oldest Azure ML workspace that has none, if it is free.
+
+        MLflow's plain client uses it, perhaps before the first job; its artifacts need an Azure ML workspace.
+        """
+        owner = workspaces.workspace_id_of(self._ctx.database, workspaces.DEFAULT)
+        if owner is not None and self._ctx.resources.get(owner) is not None:
+            return
+        unclaimed = [
+            workspace
+            for workspace in self._ctx.resources.list(WORKSPACE)
+            if workspaces.name_of(self._ctx.database, workspace) is None
+        ]
+        if unclaimed:
+            await self.workspace(
+                min(unclaimed, key=lambda workspace: str((workspace.system_data or {}).get("createdAt")))
+            )
+
     async def call(
         self, workspace: Resource, method: str, path: str, body: Json | None = None, params: Json | None = None
     ) -> Json:
@@ -77,8 +96,8 @@ class Mlflow:
         result: Json = content
         return result
 
-    def build(self, method: str, path: str, **given: Any) -> httpx.Request:
-        return self._client.build_request(method, path, **given)
+    def build(self, method: str, path: str, **options: Any) -> httpx.Request:
+        return self._client.build_request(method, path, **options)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send and stream the answer; while nothing listens yet, try again. Raises ServiceError 503."""
@@ -98,7 +117,7 @@ class Mlflow:
                 ) from error
 
     async def experiment(self, workspace: Resource, name: str) -> str:
-        """The id of an experiment, made or restored where it must be."""
+        """Return the id of an experiment, which is made or restored where it must be."""
         key = (workspace.id.lower(), name)
         if key in self._experiments:
             return self._experiments[key]
@@ -108,8 +127,8 @@ class Mlflow:
         except MlflowError as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = await self.call(workspace, "GET", "experiments/get-by-name", params={"experiment_name": name})
-            experiment = found["experiment"]
+            answer = await self.call(workspace, "GET", "experiments/get-by-name", params={"experiment_name": name})
+            experiment = answer["experiment"]
             if experiment.get("lifecycle_stage") == "deleted":
                 await self.call(
                     workspace, "POST", "experiments/restore", {"experiment_id": experiment["experiment_id"]}
@@ -124,8 +143,8 @@ class Mlflow:
     async def forget_deleted(self) -> None:
         """Drop what MLflow keeps of Azure ML workspaces that are no more."""
         for name, id_, guid in workspaces.all_of(self._ctx.database):
-            found = self._ctx.resources.get(id_)
-            if found is not None and workspaces.identity_of(found) == guid:
+            existing = self._ctx.resources.get(id_)
+            if existing is not None and workspaces.identity_of(existing) == guid:
                 continue
             _log.info("workspace %s is gone: MLflow forgets it", id_)
             if name == workspaces.DEFAULT:
@@ -139,3 +158,7 @@ class Mlflow:
             workspaces.release(self._ctx.database, name)
             self._made.discard(name)
             self._experiments = {key: value for key, value in self._experiments.items() if key[0] != id_.lower()}
+
+
+def _created(workspace: Resource) -> str:
+    return str((workspace.system_data or {}).get("createdAt"))

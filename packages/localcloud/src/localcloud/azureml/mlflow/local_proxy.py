@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from localcloud.azureml.mlflow.bodies import checked, content_of
 from localcloud.azureml.mlflow.client import Mlflow
-from localcloud.azureml.mlflow.workspaces import WORKSPACE_HEADER
+from localcloud.azureml.mlflow.workspaces import DEFAULT, WORKSPACE_HEADER
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.settings import TRACKING_PATH
@@ -63,6 +63,8 @@ class LocalProxy:
 
     async def _forward(self, request: Request) -> Response:
         headers = {key: value for key, value in request.headers.items() if key in _FORWARDED}
+        if headers.get(WORKSPACE_HEADER.lower(), DEFAULT) == DEFAULT:
+            await self._mlflow.claim_default()
         headers["accept-encoding"] = request.headers.get("accept-encoding", "identity")
         query = f"?{request.url.query}" if request.url.query else ""
         content = await content_of(request, request.path_params["path"])

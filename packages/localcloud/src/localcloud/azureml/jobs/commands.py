@@ -54,9 +54,9 @@ class _Attempt:
         self.run.move(status)
         self.changed(self.run)
 
-    def fail(self, code: str, message: str) -> None:
-        """The first error counts."""
-        self.error = self.error or {"code": code, "message": message}
+    def fail(self, code: str, message: str, cause: str | None = None) -> None:
+        """Note an error; the first one counts. `cause` is the line for tables, where it is not the message's first."""
+        self.error = self.error or {"code": code, "message": message} | ({"cause": cause} if cause else {})
 
 
 class Commands:
@@ -125,18 +125,20 @@ class Commands:
                 self._ctx.tasks.start(asyncio.to_thread(folder.clear), f"clear job {run.id}")
 
     async def _environment(self, attempt: _Attempt, folder: WorkFolder) -> Path:
-        """The folder of the environment that the job declares, built if need be. Raises ServiceError with the log."""
+        """Return the folder of the job's environment, built if need be. Raises ServiceError with the log."""
         run, workspace = attempt.run, attempt.workspace
         version = paths.resolve_asset(self._ctx, workspace, str(run.spec["environment"]), "environments")
-        found = await self._builds.get(version)
-        folder.notes += found.warnings
-        if isinstance(found.place, Path):
-            return found.place
+        environment_build = await self._builds.get(version)
+        folder.notes += environment_build.warnings
+        if isinstance(environment_build.place, Path):
+            return environment_build.place
         run.logs = [blob_logs.IMAGE_BUILD_LOG]
         attempt.changed(run)
-        follower = FileFollower(found.place.log, BlobLog(self._ctx, workspace, run.id, blob_logs.IMAGE_BUILD_LOG))
+        follower = FileFollower(
+            environment_build.place.log, BlobLog(self._ctx, workspace, run.id, blob_logs.IMAGE_BUILD_LOG)
+        )
         try:
-            return await _built(found.place, follower, run.id)
+            return await _built(environment_build.place, follower, run.id)
         except BuildError as error:
             raise user_error(f"Image build failed. Build log: {blob_logs.IMAGE_BUILD_LOG}\n{error}") from error
 
@@ -160,7 +162,7 @@ class Commands:
             if not attempt.stop.wanted:
                 attempt.move("Finalizing")
                 if code != 0:
-                    attempt.fail("UserError", _failure(code, folder))
+                    attempt.fail("UserError", *_failure(code, folder))
                 await folder.send_outputs(succeeded=code == 0)
             run.logs += await folder.send_artifacts()
             submitter = self._principal(run.submitter)
@@ -172,7 +174,7 @@ class Commands:
                 self._ctx.identities.revoke_workload(secret)
 
     async def _followed(self, attempt: _Attempt, process: CommandProcess, folder: WorkFolder) -> int:
-        """The exit code, when the log is in storage to its end."""
+        """Return the exit code, when the log is in storage to its end."""
         run = attempt.run
         follower = FileFollower(folder.log, BlobLog(self._ctx, attempt.workspace, run.id, blob_logs.STD_LOG))
         following = asyncio.create_task(follower.run(), name=f"log of {run.id}")
@@ -246,15 +248,18 @@ def _why(run: Run, stop: Stop) -> Json | None:
     return None
 
 
-def _failure(code: int, folder: WorkFolder) -> str:
-    """In Azure ML's words, with the end of the log."""
+def _failure(code: int, folder: WorkFolder) -> tuple[str, str]:
+    """Return the error in Azure ML's words, with the end of the log, and the log's last line with a word."""
     tail = ""
     if folder.log.exists():
         with folder.log.open("rb") as content:
             content.seek(max(0, folder.log.stat().st_size - 4 * _TAIL_CHARACTERS))
             lines = content.read().decode("utf-8", "replace").rstrip().splitlines()
         tail = "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
-    return (
+    message = (
         f"Execution failed. User process 'bash' exited with status code {code}. Please check log file "
         f"'{blob_logs.STD_LOG}' for error details. Error: {tail}"
     )
+    # Python underlines the failing part of a line by carets.
+    words = [line.strip() for line in tail.splitlines() if any(character.isalnum() for character in line)]
+    return message, words[-1] if words else ""

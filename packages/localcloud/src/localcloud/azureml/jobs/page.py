@@ -73,16 +73,16 @@ class Pages:
         if workspace is None or run is None:
             return HTMLResponse(_document("No such run", ["<p>There is no such run.</p>"], refresh=False), 404)
         run = self._live(run)
-        children = [self._live(one) for one in self._store.children(workspace.id, run.id)]
+        children = [self._live(child) for child in self._store.children(workspace.id, run.id)]
         parts = [_facts(self._head(workspace, run))]
         if run.error is not None:
             parts.append(f"<h2>Error</h2><pre class='error'>{escape(str(run.error['message']))}</pre>")
         if children:
-            rows = [[self._link(workspace, one), _state(one), _lasted(one), _reason(one)] for one in children]
+            rows = [[self._link(workspace, child), _state(child), _lasted(child), _reason(child)] for child in children]
             parts += ["<h2>Steps</h2>", _table(["Step", "State", "Duration", "Error"], rows)]
         parts += await self._numbers(workspace, [run, *children])
         for title, ports in (("Inputs", run.inputs), ("Outputs", run.outputs)):
-            rows = [[escape(name), escape(str(one.get("value", one.get("uri"))))] for name, one in ports.items()]
+            rows = [[escape(name), escape(str(port.get("value", port.get("uri"))))] for name, port in ports.items()]
             parts += [f"<h2>{title}</h2>", _table(["Name", "Value"], rows)] if rows else []
         parts += await self._logs(workspace, run)
         return HTMLResponse(_document(f"Job {run.display_name}", parts, refresh=not run.over))
@@ -120,8 +120,8 @@ class Pages:
             for run in runs:
                 if run.mlflow_run_id is None:
                     continue
-                found = await metrics.latest(self._mlflow, workspace, run)
-                rows += [[escape(run.name), escape(name), f"{value:g}"] for name, value in sorted(found.items())]
+                values = await metrics.latest(self._mlflow, workspace, run)
+                rows += [[escape(run.name), escape(name), f"{value:g}"] for name, value in sorted(values.items())]
         except ServiceError as error:
             return [f"<p>MLflow does not answer: {escape(error.message)}</p>"]
         return ["<h2>Metrics</h2>", _table(["Run", "Metric", "Value"], rows)] if rows else []
@@ -183,4 +183,4 @@ def _lasted(run: Run) -> str:
 
 
 def _reason(run: Run) -> str:
-    return escape(str(run.error["message"]).splitlines()[0][:300]) if run.error else ""
+    return escape(run.reason[:300])

@@ -49,7 +49,7 @@ class JobRunner:
         self._ctx.tasks.start(self._job(workspace, root, runs), f"job {root.run.id}")
 
     def live(self, workspace_id: str, id_: str) -> Run | None:
-        """A run as its scheduler has it, None when it is over."""
+        """Return a run as its scheduler has it, None when it is over."""
         active = self._active.get((workspace_id.lower(), id_))
         return None if active is None else active.run
 
@@ -83,7 +83,7 @@ class JobRunner:
             self._ctx.tasks.start(self._lose(run), f"the end of {run.id}")
 
     async def _lose(self, run: Run) -> None:
-        """What was stopped with localcloud is Failed, what had not begun is Canceled."""
+        """End a run that was stopped with localcloud: as Failed, or as Canceled if it had not begun."""
         run.process = None
         if run.status == "NotStarted":
             run.move("Canceled")
@@ -166,21 +166,20 @@ class JobRunner:
         def note(run: Run) -> None:
             changed(run)
             if run.id in {child.run.id for child in active.children}:
-                error = f": {str(run.error['message']).splitlines()[0]}" if run.over and run.error else ""
-                log.line(f"{run.path} ({run.id}) is {run.status}{error}")
+                log.line(f"{run.path} ({run.id}) is {run.status}{_explained(run)}")
 
         stopping = asyncio.create_task(active.stop.wait())
         try:
             while waiting or working:
-                failed = any(one in {"Failed", "Canceled"} for one in status.values())
+                failed = any(state in {"Failed", "Canceled"} for state in status.values())
                 for id_, child in list(waiting.items()):
-                    needs = [status.get(one) for one in child.run.spec.get("needs", ())]
-                    skipped = any(one in {"Failed", "Canceled"} for one in needs) or child.stop.wanted
+                    needs = [status.get(needed) for needed in child.run.spec.get("needs", ())]
+                    skipped = any(state in {"Failed", "Canceled"} for state in needs) or child.stop.wanted
                     if active.stop.wanted or skipped or (failed and stop_on_failure):
                         del waiting[id_]
                         self._skip(child, note)
                         status[id_] = child.run.status
-                    elif all(one == "Completed" for one in needs):
+                    elif all(state == "Completed" for state in needs):
                         del waiting[id_]
                         work = self._execute(workspace, child, active.run, note)
                         working[asyncio.create_task(work, name=f"step {id_}")] = child
@@ -200,12 +199,12 @@ class JobRunner:
                             other.stop.request("failure")
         finally:
             stopping.cancel()
-            for one in working:
-                one.cancel()
+            for task in working:
+                task.cancel()
             await asyncio.gather(stopping, *working, return_exceptions=True)
 
     def _skip(self, active: _Active, changed: Callable[[Run], None]) -> None:
-        """What is not run is Canceled, with everything below it."""
+        """Cancel a step that is not run, with everything below it."""
         for child in active.children:
             self._skip(child, changed)
         active.run.move("Canceled")
@@ -213,7 +212,7 @@ class JobRunner:
         active.ended.set()
 
     def _outcome(self, active: _Active) -> str:
-        """The pipeline's end from those of its steps; notes the error."""
+        """Return the pipeline's end, which follows from its steps, and note the error."""
         if active.stop.wanted:
             return "Canceled"
         failed = [child.run.path for child in active.children if child.run.status == "Failed"]
@@ -228,6 +227,14 @@ class JobRunner:
             "referenceCode": "PipelineHasStepJobFailed",
         }
         return "Failed"
+
+
+def _explained(run: Run) -> str:
+    """Return the first line of a step's error, and its cause."""
+    if not run.over or run.error is None:
+        return ""
+    first = str(run.error["message"]).partition("\n")[0]
+    return f": {first}" if run.reason in first else f": {first} … {run.reason}"
 
 
 def _key(run: Run) -> tuple[str, str]:

@@ -51,7 +51,7 @@ class Run:
     compute: str | None = None
     """ARM id."""
     error: Json | None = None
-    """{code, message, …} as run history shows it."""
+    """{code, message, …} as run history shows it; "cause" is the last line of a failed command's log."""
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     inputs: Json = field(default_factory=dict)
@@ -78,6 +78,13 @@ class Run:
     def path(self) -> str:
         """Steps are named by it in errors, as in "/train"."""
         return str(self.spec.get("path") or f"/{self.name}")
+
+    @property
+    def reason(self) -> str:
+        """Return the error on one line: the cause of a command's failure, else the first line; "" without an error."""
+        if self.error is None:
+            return ""
+        return str(self.error.get("cause") or str(self.error["message"]).partition("\n")[0])
 
     def move(self, status: str) -> None:
         """Note a new status and its time; terminal ones are final."""
@@ -106,7 +113,7 @@ class RunStore:
         database.script(_SCHEMA)
 
     def add(self, run: Run) -> None:
-        """Raises ValueError when the workspace has a run of that id."""
+        """Keep a new run. Raises ValueError when the workspace has a run of that id."""
         if self.get(run.workspace_id, run.id) is not None:
             raise ValueError(f"run {run.id} exists")
         self._database.execute(
@@ -134,7 +141,7 @@ class RunStore:
         return [_run(row) for row in rows]
 
     def tree(self, workspace_id: str, root: str) -> list[Run]:
-        """A job and everything below it."""
+        """Return a job and everything below it."""
         rows = self._database.query(
             "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND root = ? ORDER BY number",
             (_key(workspace_id), root),

@@ -14,7 +14,9 @@ import yaml
 
 from infra.stack_file import PROJECT, ROOT
 
-PARTS = ("__main__.py", "infra", "contract", "declarations", "mlops", "steps", "pipelines", "policy", "Pulumi.yaml", ".venv")
+PARTS = (
+    "__main__.py", "infra", "contract", "declarations", "mlops", "steps", "pipelines", "policy", "Pulumi.yaml", ".venv",
+)  # fmt: skip
 _FOREIGN = ("ARM_", "AZURE_", "DATABRICKS_", "PULUMI_")
 
 

@@ -37,7 +37,7 @@ VERSION = NameRule(
 
 
 def content(properties: Mapping[str, Any]) -> Json:
-    """What of a version must never change."""
+    """Return the part of a version that must never change."""
     return {key: value for key, value in properties.items() if key not in _MUTABLE and value is not None}
 
 
@@ -57,12 +57,12 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
 
 
 def singular(kind: str) -> str:
-    """A kind of asset as messages name it."""
+    """Return a kind of asset as messages name it."""
     return kind.removesuffix("s")
 
 
 def set_defaults(properties: Json) -> None:
-    """What every version shows."""
+    """Fill in the fields that every version shows."""
     properties["isArchived"] = bool(properties.get("isArchived"))
     properties["isAnonymous"] = bool(properties.get("isAnonymous"))
     for name in ("tags", "properties"):
@@ -70,7 +70,7 @@ def set_defaults(properties: Json) -> None:
 
 
 def check_unchanged(resource: Resource, existing: Resource, what: str) -> None:
-    """Raises ServiceError 409 for a PUT that would change what a version is."""
+    """Raise ServiceError 409 for a PUT that would change the content of a version."""
     if _changed(existing.properties, resource.properties):
         raise user_error(
             f"The {what} '{resource.id.split('/')[-3]}' with version '{resource.name}' already exists and its content "
@@ -85,7 +85,7 @@ def _changed(before: Json, after: Json) -> bool:
 
 
 async def put_version(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The container appears, or shows its newest version; an environment begins to be built."""
+    """Make the container or update its newest version; begin to build an environment."""
     container_id = resource.id.rsplit("/versions/", 1)[0]
     container = ctx.resources.get(container_id) or Resource(
         id=container_id,
@@ -106,13 +106,13 @@ async def put_version(ctx: Context, resource: Resource, existing: Resource | Non
 
 
 async def delete_version(ctx: Context, resource: Resource, call: Call) -> None:
-    """The container shows the newest of those that are left."""
+    """Let the container show the newest version that remains."""
     container = ctx.resources.get(resource.id.rsplit("/versions/", 1)[0])
     if container is None or container.properties.get("latestVersion") != resource.name:
         return
-    left = [one for one in ctx.resources.children(container.id, resource.type) if one.name != resource.name]
-    named = [one for one in left if not one.properties.get("isAnonymous")]
-    newest = max(named, key=lambda one: str((one.system_data or {}).get("createdAt", "")), default=None)
+    left = [version for version in ctx.resources.children(container.id, resource.type) if version.name != resource.name]
+    named = [version for version in left if not version.properties.get("isAnonymous")]
+    newest = max(named, key=lambda version: str((version.system_data or {}).get("createdAt", "")), default=None)
     container.properties["latestVersion"] = None if newest is None else newest.name
     ctx.resources.put(container)
 
@@ -124,31 +124,35 @@ async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource
         # "If specified, return CodeVersion assets with specified content hash value, regardless of name" (the ARM
         # specification): so clients find code that was uploaded before.
         everything = ctx.resources.list(f"{WORKSPACE}/{kind}/versions", parent.rsplit(f"/{kind}/", 1)[0])
-        found = [one for one in everything if one.properties["properties"].get("hash_sha256") == wanted]
+        versions = [version for version in everything if version.properties["properties"].get("hash_sha256") == wanted]
     else:
-        found = ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions")
-    return filtered(found, call.query)
+        versions = ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions")
+    return filtered(versions, call.query)
 
 
 async def _list_containers(ctx: Context, parent: str, call: Call, kind: str) -> list[Resource]:
-    found = filtered(ctx.resources.children(parent, f"{WORKSPACE}/{kind}"), call.query)
-    return [one for one in found if "latestVersion" in one.properties]  # anonymous assets are not listed
+    resources = filtered(ctx.resources.children(parent, f"{WORKSPACE}/{kind}"), call.query)
+    return [
+        container for container in resources if "latestVersion" in container.properties
+    ]  # anonymous assets are not listed
 
 
-def filtered(found: list[Resource], query: Mapping[str, str]) -> list[Resource]:
-    """listViewType (ActiveOnly by default), tags ("a,b=c"), order: newest first when asked for."""
+def filtered(versions: list[Resource], query: Mapping[str, str]) -> list[Resource]:
+    """List by listViewType (ActiveOnly by default) and tags ("a,b=c"); the newest first when the query orders so."""
     view = query.get("listViewType", "ActiveOnly")
     if view != "All":
         archived = view == "ArchivedOnly"
-        found = [one for one in found if bool(one.properties.get("isArchived")) == archived]
+        versions = [version for version in versions if bool(version.properties.get("isArchived")) == archived]
     for wanted in filter(None, query.get("tags", "").split(",")):
         key, _, value = wanted.partition("=")
-        found = [one for one in found if _tagged(one.properties.get("tags") or {}, key, value)]
+        versions = [version for version in versions if _tagged(version.properties.get("tags") or {}, key, value)]
     order = (query.get("$orderBy") or query.get("$orderby") or query.get("orderBy") or "").lower()
     if order.startswith(("createdtime", "createdat", "modifiedtime", "updatetime")):
         moment = "lastModifiedAt" if order.startswith(("modified", "update")) else "createdAt"
-        found = sorted(found, key=lambda one: str((one.system_data or {}).get(moment, "")), reverse="desc" in order)
-    return found
+        versions = sorted(
+            versions, key=lambda version: str((version.system_data or {}).get(moment, "")), reverse="desc" in order
+        )
+    return versions
 
 
 def _tagged(tags: Mapping[str, str], key: str, value: str) -> bool:
@@ -198,7 +202,7 @@ def register(ctx: Context) -> None:
 
 
 async def _default_component(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """The version that clients get who name none: the latest (azure-ai-ml's DEFAULT_COMPONENT_VERSION)."""
+    """Return the version for clients that name none: the latest (azure-ai-ml's DEFAULT_COMPONENT_VERSION)."""
     container = f"{parameters['home']}/components/{parameters['name']}"
     type_ = resource_types.of(ctx).get(getattr(ids.parse(f"{container}/versions/1"), "type", ""))
     if type_ is None:
@@ -206,10 +210,10 @@ async def _default_component(ctx: Context, parameters: Mapping[str, str], body: 
     rules.check_version(type_, call.api_version)
     rules.authorize(ctx, call.principal, f"{type_.permission}/read", container)
     version = paths.latest_version(ctx, container, "components")
-    found = ctx.resources.get(f"{container}/versions/{version}") if version else None
-    if found is None:
+    existing = ctx.resources.get(f"{container}/versions/{version}") if version else None
+    if existing is None:
         raise user_error(f"The component '{parameters['name']}' was not found.", 404, "NotFound")
-    return found.to_json()
+    return existing.to_json()
 
 
 def _lister(kind: str) -> Any:

@@ -33,7 +33,7 @@ _WORKSPACE_ID = re.compile(
 
 
 def workspace_id(id_: str) -> str:
-    """The workspace part of the id of anything in it. Raises ValueError for an id that is not in a workspace."""
+    """Return the workspace part of the id of anything in it. Raises ValueError for an id that is not in a workspace."""
     match = _WORKSPACE_ID.match(id_)
     if match is None:
         raise ValueError(f"{id_!r} is not in an Azure ML workspace")
@@ -41,10 +41,10 @@ def workspace_id(id_: str) -> str:
 
 
 def workspace_of(ctx: Context, id_: str) -> Resource:
-    """The workspace that `id_` is in (or is). Raises ServiceError 404 when there is none."""
+    """Return the workspace that `id_` is in (or is). Raises ServiceError 404 when there is none."""
     id_ = workspace_id(id_)
-    found = ctx.resources.get(id_)
-    if found is None:
+    existing = ctx.resources.get(id_)
+    if existing is None:
         group = id_.split("/")[4]
         raise ServiceError(
             404,
@@ -52,9 +52,9 @@ def workspace_of(ctx: Context, id_: str) -> Resource:
             f"The Resource '{WORKSPACE}/{id_.rsplit('/', 1)[-1]}' under resource group '{group}' was not found. For "
             "more details please go to https://aka.ms/ARMResourceNotFoundFix",
         )
-    return found
+    return existing
 
 
 def user_error(message: str, status: int = 400, code: str = "UserError") -> ServiceError:
-    """A refusal as Azure ML's services word it: the code stands for the kind, the message says what is wrong."""
+    """Return a refusal as Azure ML's services word it: the code stands for the kind, the message says what is wrong."""
     return ServiceError(status, code, message)

@@ -74,7 +74,7 @@ def _check_scale(name: str, scale: Json) -> None:
 
 
 async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
-    """underlyingResourceAction is asked for by the API; deleting a whole workspace does without."""
+    """Check underlyingResourceAction, which the API requires; the deletion of a whole workspace has none."""
     if call.query.get("underlyingResourceAction", "Delete") not in {"Delete", "Detach"}:
         raise ServiceError(400, "BadRequest", "underlyingResourceAction must be Delete or Detach.")
 

@@ -51,14 +51,16 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    """Filters category, target, includeAll."""
-    found = ctx.resources.children(parent, TYPE)
+    """List by category, target and includeAll."""
+    connections = ctx.resources.children(parent, TYPE)
     if call.query.get("includeAll", "").lower() != "true":
-        found = [one for one in found if one.properties["category"] not in _DATA]
+        connections = [connection for connection in connections if connection.properties["category"] not in _DATA]
     for name in ("category", "target"):
         if wanted := call.query.get(name):
-            found = [one for one in found if str(one.properties[name]).lower() == wanted.lower()]
-    return found
+            connections = [
+                connection for connection in connections if str(connection.properties[name]).lower() == wanted.lower()
+            ]
+    return connections
 
 
 async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:

@@ -77,7 +77,7 @@ def _complete_deployment(ctx: Context, resource: Resource, existing: Resource | 
 
 
 async def _on_put_deployment(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The first deployment becomes the default, as the service does it for batch endpoints."""
+    """Make the first deployment the default, as the service does for batch endpoints."""
     endpoint = ctx.resources.get(resource.id.rsplit("/deployments/", 1)[0])
     if endpoint is not None and not endpoint.properties["defaults"].get("deploymentName"):
         endpoint.properties["defaults"]["deploymentName"] = resource.name
@@ -99,7 +99,7 @@ def _check_delete_deployment(ctx: Context, resource: Resource) -> None:
 
 
 async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """The jobs that invocations of an endpoint, or of one deployment, made."""
+    """List the jobs that invocations of an endpoint, or of one deployment, made."""
     workspace = workspace_of(ctx, parameters["workspace"]).id
     endpoint = ctx.resources.get(f"{workspace}/batchEndpoints/{parameters['endpoint']}")
     if endpoint is None:
@@ -110,10 +110,10 @@ async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     jobs = resource_types.of(ctx).get(f"{WORKSPACE}/jobs")
     if jobs is None or jobs.list_in is None or jobs.render is None:
         raise not_emulated(f"GET {endpoint.id}/jobs")
-    found = await jobs.list_in(ctx, workspace, call)
-    made = [one for one in found if wanted.items() <= (one.properties.get("properties") or {}).items()]
+    every_job = await jobs.list_in(ctx, workspace, call)
+    made = [job for job in every_job if wanted.items() <= (job.properties.get("properties") or {}).items()]
     where = f"/deployments/{parameters['deployment']}" if "deployment" in parameters else ""
-    return page([jobs.render(ctx, one) for one in made], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
+    return page([jobs.render(ctx, job) for job in made], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
 
 
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:

@@ -64,10 +64,10 @@ class EnvironmentBuilds:
             self._ctx.tasks.start(self._build(version), f"environment {label(version)}")
 
     async def _build(self, version: Resource) -> None:
-        found = await self.get(version)
-        if isinstance(found.place, Build):
+        environment_build = await self.get(version)
+        if isinstance(environment_build.place, Build):
             try:
-                await asyncio.shield(found.place.done)
+                await asyncio.shield(environment_build.place.done)
             except BuildError as error:
                 _log.warning("%s", error.message)
 

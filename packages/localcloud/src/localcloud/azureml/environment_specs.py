@@ -117,10 +117,10 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
         if isinstance(entry, dict) and set(entry) == {"pip"}:
             requirements += _pip_lines(name, entry["pip"])
             continue
-        found = _MATCH_SPEC.fullmatch(str(entry).strip()) if isinstance(entry, str) else None
-        if found is None:
+        match = _MATCH_SPEC.fullmatch(str(entry).strip()) if isinstance(entry, str) else None
+        if match is None:
             raise user_error(f"The conda file of environment '{name}' is not valid: {entry!r} is no dependency.")
-        package, constraint = found[1].lower(), found[2].strip()
+        package, constraint = match[1].lower(), match[2].strip()
         if package == "python":
             pythons.append(str(entry))
             python = _python_version(name, str(entry), constraint, notes)
@@ -143,9 +143,9 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
     return Declaration(python, tuple(requirements), tuple(notes))
 
 
-def _pip_lines(name: str, given: Any) -> list[str]:
+def _pip_lines(name: str, content: Any) -> list[str]:
     """Return the lines of the requirements file: conda writes an entry of several lines as several, too."""
-    lines = [] if given is None else given
+    lines = [] if content is None else content
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise user_error(f"The conda file of environment '{name}' is not valid: 'pip' has no list of requirements.")
     return [line for entry in lines for line in entry.splitlines()]
@@ -163,12 +163,12 @@ def _parsed(name: str, text: Any) -> Json:
 
 
 def _python_version(name: str, entry: str, constraint: str, notes: list[str]) -> str:
-    found = _PYTHON_VERSION.fullmatch(constraint)
-    if found is None:
+    match = _PYTHON_VERSION.fullmatch(constraint)
+    if match is None:
         raise _python_refused(name, entry)
-    if found[2]:
-        notes.append(f"Of Python {found[1]}, localcloud has one release: not necessarily {found[1]}{found[2]}.")
-    return found[1]
+    if match[2]:
+        notes.append(f"Of Python {match[1]}, localcloud has one release: not necessarily {match[1]}{match[2]}.")
+    return match[1]
 
 
 def _python_refused(name: str, entry: str) -> ServiceError:
@@ -179,7 +179,7 @@ def _python_refused(name: str, entry: str) -> ServiceError:
 
 
 def _pip_constraint(constraint: str) -> str:
-    """conda's "=1.2" means every release that begins with 1.2; pip writes "==1.2.*". Other operators are the same."""
-    if found := re.fullmatch(r"=\s*([\w.]+?)(?:\.\*)?", constraint):
-        return f"=={found[1]}.*"
+    """Write a conda requirement for pip: "=1.2", any release of 1.2, is "==1.2.*"; the rest is the same."""
+    if match := re.fullmatch(r"=\s*([\w.]+?)(?:\.\*)?", constraint):
+        return f"=={match[1]}.*"
     return constraint

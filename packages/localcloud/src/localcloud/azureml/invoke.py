@@ -50,9 +50,9 @@ class Invoke:
 
     def _endpoint(self, host: str) -> Resource:
         name, region = host.split(".")[:2]
-        for one in self._ctx.resources.list(ENDPOINT):
-            if one.name.lower() == name.lower() and (one.location or "").lower() == region.lower():
-                return one
+        for endpoint in self._ctx.resources.list(ENDPOINT):
+            if endpoint.name.lower() == name.lower() and (endpoint.location or "").lower() == region.lower():
+                return endpoint
         raise user_error(f"There is no batch endpoint '{name}' in region '{region}'.", 404, "NotFound")
 
     def _authorize(self, principal: Principal, endpoint: Resource) -> None:
@@ -89,7 +89,7 @@ def _body(raw: bytes) -> Json:
     return properties
 
 
-def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployment: Resource, asked: Json) -> Json:
+def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployment: Resource, invocation: Json) -> Json:
     """ARM's JobBase of a run of the deployment's pipeline component.
 
     Raises ServiceError 400 for inputs that the component does not have or needs.
@@ -99,27 +99,27 @@ def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployme
     component = paths.resolve_asset(ctx, workspace, asset, "components")
     spec = component.properties["componentSpec"]
     ports = spec.get("inputs") or {}
-    given = asked.get("inputData") or {}
-    if unknown := set(given) - set(ports):
+    values = invocation.get("inputData") or {}
+    if unknown := set(values) - set(ports):
         known = ", ".join(sorted(ports)) or "none"
         raise user_error(f"Unknown inputs: {', '.join(sorted(unknown))}. The pipeline's inputs are: {known}.")
     inputs = {}
     for name, port in ports.items():
-        if name in given:
-            inputs[name] = copy.deepcopy(given[name])
+        if name in values:
+            inputs[name] = copy.deepcopy(values[name])
         elif port.get("default") is not None:
             inputs[name] = {"jobInputType": "literal", "value": str(port["default"])}
         elif not port.get("optional"):
             raise user_error(f"The required input '{name}' of the pipeline is missing.")
     settings = {**(spec.get("settings") or {}), **(configuration.get("settings") or {})}
-    properties = asked.get("properties") or {}
+    properties = invocation.get("properties") or {}
     return {
         "properties": {
             "jobType": "Pipeline",
-            "displayName": asked.get("displayName") or component.properties.get("displayName") or spec.get("name"),
-            "experimentName": asked.get("experimentName") or endpoint.name,
-            "description": asked.get("description"),
-            "tags": {**(configuration.get("tags") or {}), **(asked.get("tags") or {})},
+            "displayName": invocation.get("displayName") or component.properties.get("displayName") or spec.get("name"),
+            "experimentName": invocation.get("experimentName") or endpoint.name,
+            "description": invocation.get("description"),
+            "tags": {**(configuration.get("tags") or {}), **(invocation.get("tags") or {})},
             "properties": {
                 **properties,
                 "azureml.endpointname": endpoint.name,
@@ -128,7 +128,7 @@ def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployme
             },
             "settings": settings,
             "inputs": inputs,
-            "outputs": asked.get("outputData") or {},
+            "outputs": invocation.get("outputData") or {},
             "jobs": copy.deepcopy(spec["jobs"]),
             # Its declaration says which inputs are optional.
             "componentId": component.id,

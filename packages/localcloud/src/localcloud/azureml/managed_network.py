@@ -23,7 +23,7 @@ _HOST = re.compile(r"(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 for a rule of a workspace without managed network, or one that leads nowhere."""
+    """Raise ServiceError 400 for a rule of a workspace without managed network, or one that leads nowhere."""
     workspace, properties = workspace_of(ctx, resource.id), resource.properties
     mode = (workspace.properties.get("managedNetwork") or {}).get("isolationMode", "Disabled")
     if mode == "Disabled":
@@ -65,7 +65,7 @@ def _check_target(ctx: Context, name: str, destination: Json) -> None:
             f"The destination '{destination.get('serviceResourceId')}' of rule '{name}' does not exist or has no "
             "private link."
         )
-    groups = [one.group for one in SUB_RESOURCES[target.type.lower()]]
+    groups = [sub_resource.group for sub_resource in SUB_RESOURCES[target.type.lower()]]
     if destination.get("subresourceTarget") not in groups:
         raise user_error(
             f"The subresourceTarget '{destination.get('subresourceTarget')}' of rule '{name}' is not valid for "
@@ -74,7 +74,7 @@ def _check_target(ctx: Context, name: str, destination: Json) -> None:
 
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """The connection at the target, approved by the workspace's identity. Raises 403 when that may not."""
+    """Make the connection at the target, approved by the workspace's identity. Raises 403 when that may not."""
     properties = resource.properties
     if properties["type"] != "PrivateEndpoint" or existing is not None:
         return
@@ -85,9 +85,9 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
     # The built-in role for this approves storage by writing the connection, vaults and registries by the action.
     action = f"{target.type}/{CONNECTIONS}/write"
     actions = (action, f"{target.type}/PrivateEndpointConnectionsApproval/action")
-    found = (ctx.identities.by_object_id(one) for one in principals_of(ctx, workspace))
-    approvers = [one for one in found if one is not None]
-    if not any(ctx.authorizer.allows(one, action, target.id) for one in approvers for action in actions):
+    principals = (ctx.identities.by_object_id(object_id) for object_id in principals_of(ctx, workspace))
+    approvers = [principal for principal in principals if principal is not None]
+    if not any(ctx.authorizer.allows(approver, action, target.id) for approver in approvers for action in actions):
         raise ServiceError(
             403,
             "AuthorizationFailed",
@@ -113,7 +113,7 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
 
 
 def _target(ctx: Context, rule: Resource) -> Resource | None:
-    """The resource that a rule makes a private endpoint to."""
+    """Return the resource that a rule makes a private endpoint to."""
     destination = rule.properties.get("destination")
     return ctx.resources.get(str(destination.get("serviceResourceId"))) if isinstance(destination, dict) else None
 
@@ -122,18 +122,18 @@ def principals_of(ctx: Context, workspace: Resource) -> list[str]:
     """Object ids of the workspace's identity: its primary user-assigned one, or its system-assigned one."""
     identity = workspace.identity or {}
     primary = str(workspace.properties.get("primaryUserAssignedIdentity") or "").lower()
-    assigned = {id_.lower(): one for id_, one in (identity.get("userAssignedIdentities") or {}).items()}
+    assigned = {id_.lower(): detail for id_, detail in (identity.get("userAssignedIdentities") or {}).items()}
     chosen = [assigned[primary]] if primary in assigned else list(assigned.values())
-    found = [str(one.get("principalId")) for one in chosen]
-    return [*found, str(identity["principalId"])] if identity.get("principalId") else found
+    result = [str(detail.get("principalId")) for detail in chosen]
+    return [*result, str(identity["principalId"])] if identity.get("principalId") else result
 
 
 async def _delete(ctx: Context, resource: Resource, call: Call) -> None:
     destination = resource.properties.get("destination")
     target = str(destination.get("serviceResourceId") or "") if isinstance(destination, dict) else ""
-    for one in ctx.resources.children(target) if target else []:
-        if (one.properties.get("privateEndpoint") or {}).get("id", "").lower() == resource.id.lower():
-            ctx.resources.delete(one.id)
+    for connection in ctx.resources.children(target) if target else []:
+        if (connection.properties.get("privateEndpoint") or {}).get("id", "").lower() == resource.id.lower():
+            ctx.resources.delete(connection.id)
 
 
 def register(ctx: Context) -> None:

@@ -36,15 +36,15 @@ class BlobPath:
 
 
 def blob_path(ctx: Context, workspace: Resource, uri: str) -> BlobPath:
-    """The blob or folder of a URI. Raises ServiceError 400 for a URI that this cannot be, or an unknown datastore."""
-    if found := _JOB.match(uri):
-        job, output, rest = found.groups()
+    """Return the blob or folder of a URI. Raises ServiceError 400 for any other URI, or an unknown datastore."""
+    if match := _JOB.match(uri):
+        job, output, rest = match.groups()
         kind = "artifacts" if output == "artifacts" else output
         return _in_datastore(ctx, workspace, *job_location(job, kind, rest or ""), uri)
-    if found := _DATASTORE.match(uri):
-        return _in_datastore(ctx, workspace, found[1], unquote(found[2] or ""), uri)
-    if found := _ABFSS.match(uri):
-        return BlobPath(found[2], found[1], unquote(found[3]))
+    if match := _DATASTORE.match(uri):
+        return _in_datastore(ctx, workspace, match[1], unquote(match[2] or ""), uri)
+    if match := _ABFSS.match(uri):
+        return BlobPath(match[2], match[1], unquote(match[3]))
     parts = urlsplit(uri)
     if parts.scheme == "https" and (parts.hostname or "").endswith(".blob.core.windows.net"):
         container, _, path = parts.path.lstrip("/").partition("/")
@@ -73,7 +73,7 @@ def _in_datastore(ctx: Context, workspace: Resource, name: str, path: str, uri: 
 
 
 def long_uri(workspace: Resource, datastore: str, path: str) -> str:
-    """The form that a job sees in `direct` mode."""
+    """Return the form that a job sees in `direct` mode."""
     parts = workspace.id.split("/")
     return (
         f"azureml://subscriptions/{parts[2]}/resourcegroups/{parts[4]}/workspaces/{workspace.name}"
@@ -88,7 +88,7 @@ def curated(reference: str) -> bool:
 
 
 def resolve_asset(ctx: Context, home: Resource, reference: str, kind: str) -> Resource:
-    """The asset version of `kind` (components, environments, codes, data, models) behind a reference.
+    """Return the asset version of `kind` (components, environments, codes, data, models) behind a reference.
 
     `home` is the workspace or registry in which the reference stands.
 
@@ -98,35 +98,35 @@ def resolve_asset(ctx: Context, home: Resource, reference: str, kind: str) -> Re
     if text.startswith("//registries/"):
         return _in_registry(ctx, text, reference)
     if text.startswith("/"):
-        found = ctx.resources.get(text)
-        if found is not None:
-            return found
+        existing = ctx.resources.get(text)
+        if existing is not None:
+            return existing
         raise _missing(reference, home)
     name, _, version = text.partition(":")
     if "@" in name:
         name, _, label = name.partition("@")
         version = latest_version(ctx, f"{home.id}/{kind}/{name}", kind) if label == "latest" else ""
-    found = ctx.resources.get(f"{home.id}/{kind}/{name}/versions/{version}") if version else None
-    if found is None:
+    existing = ctx.resources.get(f"{home.id}/{kind}/{name}/versions/{version}") if version else None
+    if existing is None:
         raise _missing(reference, home)
-    return found
+    return existing
 
 
 def _in_registry(ctx: Context, text: str, reference: str) -> Resource:
     parts = text.strip("/").split("/")  # registries/NAME/KIND/ASSET/versions/VERSION
     registry = ctx.resources.named(f"{NAMESPACE}/registries", parts[1])
-    found = None if registry is None else ctx.resources.get(f"{registry.id}/{'/'.join(parts[2:])}")
-    if found is None:
+    existing = None if registry is None else ctx.resources.get(f"{registry.id}/{'/'.join(parts[2:])}")
+    if existing is None:
         raise user_error(f"The asset '{reference}' was not found.", 404, "NotFound")
-    return found
+    return existing
 
 
 def latest_version(ctx: Context, container_id: str, kind: str) -> str:
-    """The version created last, empty when there is none."""
+    """Return the version created last, empty when there is none."""
     parts = container_id.split("/providers/")[1].split("/")
     versions = ctx.resources.children(container_id, f"{parts[0]}/{parts[1]}/{kind}/versions")
-    active = [one for one in versions if not one.properties.get("isArchived")]
-    newest = max(active, key=lambda one: str((one.system_data or {}).get("createdAt", "")), default=None)
+    active = [version for version in versions if not version.properties.get("isArchived")]
+    newest = max(active, key=lambda version: str((version.system_data or {}).get("createdAt", "")), default=None)
     return "" if newest is None else newest.name
 
 

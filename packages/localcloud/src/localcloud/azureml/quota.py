@@ -65,10 +65,10 @@ async def _usages(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     location = _check(parameters["location"])
     cpus = {name.lower(): (family, count) for name, family, count, *_ in _SIZES}
     used = dict.fromkeys(sorted({family for family, _ in cpus.values()}), 0)
-    for one in ctx.resources.list(f"{WORKSPACE}/computes", f"/subscriptions/{parameters['subscription']}"):
-        inner = one.properties.get("properties") or {}
+    for compute in ctx.resources.list(f"{WORKSPACE}/computes", f"/subscriptions/{parameters['subscription']}"):
+        inner = compute.properties.get("properties") or {}
         family, count = cpus.get(str(inner.get("vmSize")).lower(), ("", 0))
-        if family and one.properties.get("computeLocation") == location:
+        if family and compute.properties.get("computeLocation") == location:
             used[family] += count * int(inner.get("currentNodeCount") or 0)
     base = f"/subscriptions/{parameters['subscription']}/providers/{NAMESPACE}/locations/{location}/quotas"
     return {

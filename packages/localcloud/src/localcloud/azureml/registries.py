@@ -30,20 +30,20 @@ _SKUS = (
 
 
 def named(ctx: Context, name: str) -> Resource:
-    """A registry by its name, which is unique in all of Azure. Raises ServiceError 404."""
-    found = ctx.resources.named(TYPE, name)
-    if found is None:
+    """Return a registry by its name, which is unique in all of Azure. Raises ServiceError 404."""
+    existing = ctx.resources.named(TYPE, name)
+    if existing is None:
         raise user_error(f"The registry '{name}' was not found.", 404, "RegistryNotFound")
-    return found
+    return existing
 
 
 def holding(ctx: Context, account: str) -> Resource | None:
-    """The registry that keeps its assets' files in a storage account."""
-    return next((one for one in ctx.resources.list(TYPE) if account_of(one) == account), None)
+    """Return the registry that keeps its assets' files in a storage account."""
+    return next((registry for registry in ctx.resources.list(TYPE) if account_of(registry) == account), None)
 
 
 def account_of(registry: Resource) -> str:
-    """The name of the storage account of the registry's own region."""
+    """Return the name of the storage account of the registry's own region."""
     for region in registry.properties["regionDetails"]:
         if _region(region) == registry.location:
             details = region["storageAccountDetails"][0]
@@ -57,12 +57,12 @@ def _region(details: Json) -> str:
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raises 400 ValidationError for region details without storage or without the registry's own region."""
+    """Raise 400 ValidationError for region details without storage or without the registry's own region."""
     properties = resource.properties
     details = properties.get("regionDetails")
     if not isinstance(details, list) or not details:
         raise user_error(f"The registry '{resource.name}' needs regionDetails.", code="ValidationError")
-    if resource.location not in {_region(one) for one in details}:
+    if resource.location not in {_region(detail) for detail in details}:
         raise user_error(
             f"regionDetails of registry '{resource.name}' must have the registry's own location '{resource.location}'.",
             code="ValidationError",
@@ -75,8 +75,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     before = existing.properties if existing is not None else {}
     properties["managedResourceGroup"] = before.get("managedResourceGroup") or {"resourceId": group}
     group = properties["managedResourceGroup"]["resourceId"]
-    for one in details:
-        _complete_region(ctx, resource, one, f"{group}/providers", f"{number.hex}{_region(one)}")
+    for detail in details:
+        _complete_region(ctx, resource, detail, f"{group}/providers", f"{number.hex}{_region(detail)}")
     properties["discoveryUrl"] = (
         f"https://{resource.location}.api.azureml.ms/registrymanagement/v1.0/registries/{resource.name}/discovery"
     )
@@ -89,41 +89,41 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 def _complete_region(ctx: Context, registry: Resource, details: Json, providers: str, seed: str) -> None:
-    """The ids of what Azure ML makes; what the user brings must exist."""
+    """Return the ids of the resources that Azure ML makes; those that the user brings must exist."""
     unique = uuid.uuid5(uuid.NAMESPACE_URL, seed).hex[:22]
     for key, kind, type_ in (
         ("storageAccountDetails", "StorageAccount", _STORAGE),
         ("acrDetails", "AcrAccount", _ACR),
     ):
-        given = details.get(key) or []
-        if key == "storageAccountDetails" and not given:
+        accounts = details.get(key) or []
+        if key == "storageAccountDetails" and not accounts:
             raise user_error(
                 f"regionDetails of registry '{registry.name}' have no storageAccountDetails for '{_region(details)}'.",
                 code="ValidationError",
             )
-        for one in given:
-            if made := one.get(f"systemCreated{kind}"):
+        for detail in accounts:
+            if made := detail.get(f"systemCreated{kind}"):
                 made["armResourceId"] = {"resourceId": f"{providers}/{type_}/ml{unique}"}
                 if type_ == _STORAGE:
                     made["storageAccountType"] = _sku(registry, made.get("storageAccountType"))
                 made["storageAccountName" if type_ == _STORAGE else "acrAccountName"] = f"ml{unique}"
             else:
-                theirs = ((one.get(f"userCreated{kind}") or {}).get("armResourceId") or {}).get("resourceId")
-                found = ctx.resources.get(str(theirs or ""))
-                if found is None or found.type.lower() != type_.lower():
+                theirs = ((detail.get(f"userCreated{kind}") or {}).get("armResourceId") or {}).get("resourceId")
+                existing = ctx.resources.get(str(theirs or ""))
+                if existing is None or existing.type.lower() != type_.lower():
                     raise user_error(f"The {type_} '{theirs}' of the registry does not exist.", code="ValidationError")
 
 
-def _sku(registry: Resource, given: Any) -> str:
-    """A storage account's SKU as Azure Storage writes it: azure-ai-ml sends it in lower case. Raises 400."""
-    wanted = str(given or _SKUS[0])
-    found = next((one for one in _SKUS if one.lower() == wanted.lower()), None)
-    if found is None:
+def _sku(registry: Resource, account_type: Any) -> str:
+    """Return a storage account's SKU as Azure Storage writes it: azure-ai-ml sends it in lower case. Raises 400."""
+    wanted = str(account_type or _SKUS[0])
+    sku = next((known for known in _SKUS if known.lower() == wanted.lower()), None)
+    if sku is None:
         raise user_error(
-            f"storageAccountType '{given}' of registry '{registry.name}' is not valid: use {', '.join(_SKUS)}.",
+            f"storageAccountType '{account_type}' of registry '{registry.name}' is not valid: use {', '.join(_SKUS)}.",
             code="ValidationError",
         )
-    return found
+    return sku
 
 
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -137,18 +137,18 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
             )
         )  # fmt: skip
     for region in resource.properties["regionDetails"]:
-        for one in region["storageAccountDetails"]:
-            if made := one.get("systemCreatedStorageAccount"):
+        for storage in region["storageAccountDetails"]:
+            if made := storage.get("systemCreatedStorageAccount"):
                 sku = {"name": made["storageAccountType"]}
                 await _make(ctx, made["armResourceId"]["resourceId"], _STORAGE, _region(region), sku, "StorageV2", call)
-        for one in region.get("acrDetails") or []:
-            if made := one.get("systemCreatedAcrAccount"):
+        for container_registry in region.get("acrDetails") or []:
+            if made := container_registry.get("systemCreatedAcrAccount"):
                 sku = {"name": made.get("acrAccountSku") or "Premium"}
                 await _make(ctx, made["armResourceId"]["resourceId"], _ACR, _region(region), sku, None, call)
 
 
 async def _make(ctx: Context, id_: str, type_name: str, location: str, sku: Json, kind: str | None, call: Call) -> None:
-    """A resource of the managed group, by its type's own rules, without shared keys. Idempotent."""
+    """Make a resource of the managed group, by its type's own rules, without shared keys. Idempotent."""
     type_ = resource_types.of(ctx).get(type_name)
     if type_ is None or ctx.resources.get(id_) is not None:
         return
@@ -169,10 +169,10 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     group = ctx.resources.get(resource.properties["managedResourceGroup"]["resourceId"])
     if group is None:
         return
-    for one in ctx.resources.below(group.id):
-        if one.type == _STORAGE:
-            await asyncio.to_thread(fabric_of(ctx).drop_account, one.name)
-        ctx.resources.delete(one.id)
+    for member in ctx.resources.below(group.id):
+        if member.type == _STORAGE:
+            await asyncio.to_thread(fabric_of(ctx).drop_account, member.name)
+        ctx.resources.delete(member.id)
     ctx.resources.delete(group.id)
 
 

@@ -53,14 +53,16 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource]:
     kind = parent.rstrip("/").rsplit("/", 2)[1]
-    found = assets.filtered(ctx.resources.children(parent, f"{registries.TYPE}/{kind}/versions"), call.query)
-    return sorted(found, key=lambda one: str((one.system_data or {}).get("createdAt", "")), reverse=True)
+    resources = assets.filtered(ctx.resources.children(parent, f"{registries.TYPE}/{kind}/versions"), call.query)
+    return sorted(resources, key=lambda version: str((version.system_data or {}).get("createdAt", "")), reverse=True)
 
 
 def _lister(kind: str) -> Any:
     async def list_in(ctx: Context, parent: str, call: Call) -> list[Resource]:
-        found = assets.filtered(ctx.resources.children(parent, f"{registries.TYPE}/{kind}"), call.query)
-        return [one for one in found if "latestVersion" in one.properties]  # anonymous assets are not listed
+        resources = assets.filtered(ctx.resources.children(parent, f"{registries.TYPE}/{kind}"), call.query)
+        return [
+            container for container in resources if "latestVersion" in container.properties
+        ]  # anonymous assets are not listed
 
     return list_in
 

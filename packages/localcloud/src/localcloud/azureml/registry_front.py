@@ -41,7 +41,7 @@ class RegistryFront:
         except ServiceError as error:
             shown = {"error": {"code": error.code, "message": error.message}}
             return JSONResponse(shown, error.status, dict(error.headers))
-        regions = [one["location"] for one in registry.properties["regionDetails"]]
+        regions = [detail["location"] for detail in registry.properties["regionDetails"]]
         address = f"https://{registry.location}.api.azureml.ms/"
         return JSONResponse(
             {
@@ -49,7 +49,7 @@ class RegistryFront:
                 "regions": regions, "subscriptionId": registry.id.split("/")[2],
                 "resourceGroup": registry.id.split("/")[4], "workspaceName": None,
                 "primaryRegionResourceProviderUri": address,
-                "registryFqdns": {one: {"uri": f"https://{one}.api.azureml.ms/"} for one in regions},
+                "registryFqdns": {region: {"uri": f"https://{region}.api.azureml.ms/"} for region in regions},
             }
         )  # fmt: skip
 
@@ -64,9 +64,9 @@ class RegistryFront:
 def _renamed(answer: Response) -> Response:
     """With ids as the front writes them (azureml://registries/…), and the next page at the front's own address."""
     body = json.loads(bytes(answer.body))
-    for one in body.get("value", [body]) if isinstance(body, dict) else []:
-        if isinstance(one, dict) and (found := _ID.fullmatch(str(one.get("id")))):
-            one["id"] = f"azureml://registries/{found[1]}"
+    for item in body.get("value", [body]) if isinstance(body, dict) else []:
+        if isinstance(item, dict) and (match := _ID.fullmatch(str(item.get("id")))):
+            item["id"] = f"azureml://registries/{match[1]}"
     if isinstance(body, dict) and body.get("nextLink"):
         body["nextLink"] = str(body["nextLink"]).replace("/subscriptions/", f"{_FRONT}/subscriptions/", 1)
     return JSONResponse(body, answer.status_code)

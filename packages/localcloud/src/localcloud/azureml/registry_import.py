@@ -26,11 +26,11 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     Raises 404 for a source that does not exist, 409 for a destination that does.
     """
     registry = registries.named(ctx, parameters["registry"])
-    asked = body.get("properties") or {}
-    source = _SOURCE.fullmatch(str(asked.get("sourceAssetId") or ""))
+    wanted = body.get("properties") or {}
+    source = _SOURCE.fullmatch(str(wanted.get("sourceAssetId") or ""))
     if source is None:
         raise user_error(
-            f"sourceAssetId '{asked.get('sourceAssetId')}' is not valid: use azureml://locations/LOCATION/workspaces/"
+            f"sourceAssetId '{wanted.get('sourceAssetId')}' is not valid: use azureml://locations/LOCATION/workspaces/"
             "WORKSPACE-ID/KIND/NAME/versions/VERSION with a KIND of models, data or environments."
         )
     workspace, kind = _workspace(ctx, source[2]), source[3].lower()
@@ -41,7 +41,10 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     asset = await read(ctx, asset_id) if read is not None else ctx.resources.get(asset_id)
     if asset is None:
         raise user_error(f"The {assets.singular(kind)} '{source[0]}' was not found.", 404, "NotFound")
-    name, version = str(asked.get("destinationName") or source[4]), str(asked.get("destinationVersion") or source[5])
+    name, version = (
+        str(wanted.get("destinationName") or source[4]),
+        str(wanted.get("destinationVersion") or source[5]),
+    )
     assets.NAME.check(name)
     assets.VERSION.check(version)
     if registry_storage.find(ctx, registry, kind, name, version) is not None:
@@ -64,9 +67,9 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
 
 
 def _workspace(ctx: Context, number: str) -> Resource:
-    for one in ctx.resources.list(WORKSPACE):
-        if one.properties.get("workspaceId") == number.lower():
-            return one
+    for workspace in ctx.resources.list(WORKSPACE):
+        if workspace.properties.get("workspaceId") == number.lower():
+            return workspace
     raise user_error(f"There is no workspace with the id '{number}'.", 404, "NotFound")
 
 

@@ -37,12 +37,12 @@ def place(registry: Resource, kind: str, name: str, version: str) -> tuple[str, 
     return registries.account_of(registry), f"{registry.name.lower().replace('_', '-')[:20].rstrip('-')}-{number}"
 
 
-def check_uri(registry: Resource, kind: str, name: str, given: Any) -> str:
-    """The address of a version's files, without a query. Raises 400 for files that are not in the registry."""
-    uri = urlsplit(str(given or ""))
+def check_uri(registry: Resource, kind: str, name: str, address: Any) -> str:
+    """Return the address of a version's files, without a query. Raises 400 for files that are not in the registry."""
+    uri = urlsplit(str(address or ""))
     if uri.hostname != f"{registries.account_of(registry)}.blob.core.windows.net":
         raise user_error(
-            f"{FILES[kind]} '{given}' of {assets.singular(kind)} '{name}' is not in the storage of registry "
+            f"{FILES[kind]} '{address}' of {assets.singular(kind)} '{name}' is not in the storage of registry "
             f"'{registry.name}': upload the files to where tempdatarefs or startPendingUpload says."
         )
     return uri._replace(query="", fragment="").geturl()
@@ -61,17 +61,17 @@ def _asked(parameters: Mapping[str, str], body: Json, kind: str | None) -> tuple
     """(kind, name, version). The data plane's addresses leave the kind to assetId. Raises 400 where both disagree."""
     name, version = parameters["name"], parameters["version"]
     if kind is None:
-        given = str(body.get("assetId") or "")
-        found = _ID.fullmatch(given)
+        asset_id = str(body.get("assetId") or "")
+        match = _ID.fullmatch(asset_id)
         wanted = (parameters["registry"].lower(), name.lower(), version.lower())
-        if found is None or found[2].lower() not in _KINDS or wanted != (
-            found[1].lower(), found[3].lower(), found[4].lower(),
+        if match is None or match[2].lower() not in _KINDS or wanted != (
+            match[1].lower(), match[3].lower(), match[4].lower(),
         ):  # fmt: skip
             raise user_error(
-                f"assetId '{given}' is not valid: use azureml://registries/{parameters['registry']}/KIND/{name}/versions/"
+                f"assetId '{asset_id}' is not valid: use azureml://registries/{parameters['registry']}/KIND/{name}/versions/"
                 f"{version} with a KIND of {', '.join(_KINDS)}."
             )
-        kind = found[2].lower()
+        kind = match[2].lower()
     assets.NAME.check(name)
     assets.VERSION.check(version)
     return kind, name, version
@@ -100,11 +100,11 @@ async def _upload(ctx: Context, parameters: Mapping[str, str], body: Json, kind:
 
 
 async def _download(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """A SAS for reading a version's files. Raises 404 for a version that does not exist or has no files."""
+    """Return a SAS for reading a version's files. Raises 404 for a version that does not exist or has no files."""
     registry = registries.named(ctx, parameters["registry"])
     kind, name, version = _asked(parameters, body, None)
-    found = find(ctx, registry, kind, name, version)
-    uri = str(found.properties.get(FILES.get(kind, "")) or "") if found is not None else ""
+    asset = find(ctx, registry, kind, name, version)
+    uri = str(asset.properties.get(FILES.get(kind, "")) or "") if asset is not None else ""
     if not uri:
         raise user_error(
             f"The {assets.singular(kind)} '{name}' with version '{version}' is not in the registry.", 404, "NotFound"
@@ -122,8 +122,8 @@ async def _download(ctx: Context, parameters: Mapping[str, str], body: Json, cal
 
 
 def _account_id(ctx: Context, account: str) -> str:
-    found = ctx.resources.named("Microsoft.Storage/storageAccounts", account)
-    return "" if found is None else found.id
+    existing = ctx.resources.named("Microsoft.Storage/storageAccounts", account)
+    return "" if existing is None else existing.id
 
 
 def _uploader(kind: str | None) -> Any:

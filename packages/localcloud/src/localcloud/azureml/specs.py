@@ -71,5 +71,5 @@ def _check_port(name: str, port: Any, *, output: bool) -> None:
         raise user_error(f"'{name}' is not a valid name of an input or output: use letters, digits and underscores.")
     kind = port.get("type") if isinstance(port, dict) else None
     kinds = [kind] if not isinstance(kind, list) else kind
-    if any(one not in DATA and (output or one not in PRIMITIVES) for one in kinds):
+    if any(declared not in DATA and (output or declared not in PRIMITIVES) for declared in kinds):
         raise user_error(f"'{kind}' is not a type that '{name}' can have: use {', '.join((*PRIMITIVES, *DATA[:5]))}.")

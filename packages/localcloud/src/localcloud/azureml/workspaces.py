@@ -45,7 +45,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         _check_linked(ctx, name, type_, properties.get(name))
     mode = properties.get("systemDatastoresAuthMode") or before.get("systemDatastoresAuthMode") or "AccessKey"
     properties["systemDatastoresAuthMode"] = mode
-    if str(mode).lower() not in {one.lower() for one in _AUTH_MODES}:
+    if str(mode).lower() not in {known.lower() for known in _AUTH_MODES}:
         raise user_error(
             f"systemDatastoresAuthMode '{mode}' is not valid: use {', '.join(_AUTH_MODES)}.", code="ValidationError"
         )
@@ -80,8 +80,8 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 def _check_linked(ctx: Context, name: str, type_: str, id_: Any) -> None:
     if not id_:
         return
-    found = ctx.resources.get(str(id_))
-    if found is None or found.type.lower() != type_.lower():
+    existing = ctx.resources.get(str(id_))
+    if existing is None or existing.type.lower() != type_.lower():
         raise user_error(f"The {name} '{id_}' of the workspace does not exist or is not a {type_}.", code="BadRequest")
 
 
@@ -148,11 +148,11 @@ async def _purge(ctx: Context, id_: str, call: Call) -> bool:
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     """`kind` asks for some kinds alone: "hub,project"."""
     if ids.parse(parent) is None:
-        found = ctx.resources.list(WORKSPACE, parent)
+        resources = ctx.resources.list(WORKSPACE, parent)
     else:
-        found = ctx.resources.children(parent, WORKSPACE)
+        resources = ctx.resources.children(parent, WORKSPACE)
     kinds = {kind.strip().lower() for kind in call.query.get("kind", "").split(",")} - {""}
-    return [one for one in found if not kinds or str(one.kind).lower() in kinds]
+    return [workspace for workspace in resources if not kinds or str(workspace.kind).lower() in kinds]
 
 
 def _render(ctx: Context, resource: Resource) -> Json:
@@ -163,7 +163,7 @@ def _render(ctx: Context, resource: Resource) -> Json:
 
 
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
-    """The account's key only where shared keys may be used: with Identity there is nothing to hand out."""
+    """Return the account's key only where shared keys may be used: with Identity there is nothing to hand out."""
     account = ctx.resources.get(str(resource.properties["storageAccount"]))
     keys = account.private.get("keys") if account is not None else None
     shared = account is not None and account.properties.get("allowSharedKeyAccess") is not False

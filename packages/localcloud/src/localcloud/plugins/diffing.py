@@ -24,21 +24,21 @@ def diff(
     imported resource has them all, and no program states them. `delete_first`: a replacement has the old one's name, so
     the old one must go first.
     """
-    found: dict[str, PropertyDiffKind] = {}
-    _compare("", reveal(old), reveal(new), found)
+    result: dict[str, PropertyDiffKind] = {}
+    _compare("", reveal(old), reveal(new), result)
     detailed: dict[str, PropertyDiff] = {}
     replacing: list[str] = []
-    for path, kind in found.items():
+    for path, kind in result.items():
         stays = kind is PropertyDiffKind.DELETE and path in filled_in
         if not stays and replaces(_INDEX.sub("[]", path)):
             replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
             kind = _REPLACE[kind]
         detailed[path] = PropertyDiff(kind, input_diff=True)
     return DiffResponse(
-        changes=bool(found),
+        changes=bool(result),
         replaces=sorted(set(replacing)),
         detailed_diff=detailed,
-        diffs=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in found}),
+        diffs=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in result}),
         delete_before_replace=bool(replacing) and delete_first,
     )
 
@@ -50,22 +50,22 @@ _REPLACE = {
 }
 
 
-def _compare(path: str, old: Any, new: Any, found: dict[str, PropertyDiffKind]) -> None:
+def _compare(path: str, old: Any, new: Any, differences: dict[str, PropertyDiffKind]) -> None:
     if new is UNKNOWN:
-        found[path] = PropertyDiffKind.UPDATE
+        differences[path] = PropertyDiffKind.UPDATE
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{path}.{key}" if path else key
             if key not in new or (new[key] is None and old.get(key) is not None):
                 if old[key] is not None:
-                    found[inner] = PropertyDiffKind.DELETE
+                    differences[inner] = PropertyDiffKind.DELETE
             elif key not in old or old[key] is None:
                 if new[key] is not None:
-                    found[inner] = PropertyDiffKind.ADD
+                    differences[inner] = PropertyDiffKind.ADD
             else:
-                _compare(inner, old[key], new[key], found)
+                _compare(inner, old[key], new[key], differences)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, pair in enumerate(zip(old, new, strict=True)):
-            _compare(f"{path}[{index}]", *pair, found)
+            _compare(f"{path}[{index}]", *pair, differences)
     elif old != new or has_unknown(new):
-        found[path] = PropertyDiffKind.UPDATE
+        differences[path] = PropertyDiffKind.UPDATE

@@ -26,47 +26,47 @@ def as_shown(inputs: Plain, shown: Plain) -> bool:
     return bool(_projected(inputs, shown) == inputs)
 
 
-def same(one: Any, other: Any) -> bool:
+def same(first: Any, other: Any) -> bool:
     """Ids in any letter case, locations as display or canonical name."""
-    if isinstance(one, str) and isinstance(other, str):
-        return _plain(one) == _plain(other)
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return all(same(*pair) for pair in zip(one, other, strict=True))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return bool(one == other)
+    if isinstance(first, str) and isinstance(other, str):
+        return _plain(first) == _plain(other)
+    if isinstance(first, list) and isinstance(other, list) and len(first) == len(other):
+        return all(same(*pair) for pair in zip(first, other, strict=True))
+    if isinstance(first, dict) and isinstance(other, dict):
+        return first.keys() == other.keys() and all(same(first[key], other[key]) for key in first)
+    return bool(first == other)
 
 
-def _changed(key: str, given: Any, before: Any, after: Any) -> Any:
-    if isinstance(given, Secret):
-        inner = _changed(key, given.value, before, after)
-        return given if inner == given.value else Secret(inner)
+def _changed(key: str, input_value: Any, before: Any, after: Any) -> Any:
+    if isinstance(input_value, Secret):
+        inner = _changed(key, input_value.value, before, after)
+        return input_value if inner == input_value.value else Secret(inner)
     before, after = reveal(before), reveal(after)
-    if key == _IDENTITIES and isinstance(given, list):
-        return _identities(given, after)
+    if key == _IDENTITIES and isinstance(input_value, list):
+        return _identities(input_value, after)
     if same(before, after):
-        return given
-    if isinstance(given, dict) and isinstance(after, dict):
+        return input_value
+    if isinstance(input_value, dict) and isinstance(after, dict):
         old = before if isinstance(before, dict) else {}
         result = {
             name: _changed(name, value, old.get(name), after.get(name))
-            for name, value in given.items()
+            for name, value in input_value.items()
             if name in after or name not in old  # what the service never shows stays; what it shows no more is gone
         }
         if key in _MAPS:
-            result |= {name: value for name, value in after.items() if name not in given}
+            result |= {name: value for name, value in after.items() if name not in input_value}
         return result
-    if isinstance(given, list) and isinstance(after, list) and isinstance(before, list):
-        if len(given) == len(after) == len(before):
-            return [_changed("", *trio) for trio in zip(given, before, after, strict=True)]
+    if isinstance(input_value, list) and isinstance(after, list) and isinstance(before, list):
+        if len(input_value) == len(after) == len(before):
+            return [_changed("", *trio) for trio in zip(input_value, before, after, strict=True)]
         return after
     return after
 
 
-def _identities(given: list[Any], after: Any) -> list[Any]:
+def _identities(assigned: list[Any], after: Any) -> list[Any]:
     """Return ids as Pulumi has them, a list, from ARM's object."""
     shown = after if isinstance(after, dict) else {}
-    return given if {_plain(one) for one in given} == {_plain(one) for one in shown} else sorted(shown)
+    return assigned if {_plain(item) for item in assigned} == {_plain(item) for item in shown} else sorted(shown)
 
 
 def _plain(text: str) -> str:
@@ -96,6 +96,6 @@ def _projected(old: Any, seen: Any) -> Any:
 
 def _matched(old: list[Any], seen: list[Any]) -> list[Any]:
     """Element by element; scalars in whatever order the service keeps them."""
-    if all(isinstance(one, str) for one in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
+    if all(isinstance(item, str) for item in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
         return old
-    return [_projected(one, other) for one, other in zip(old, seen, strict=True)]
+    return [_projected(first, other) for first, other in zip(old, seen, strict=True)]

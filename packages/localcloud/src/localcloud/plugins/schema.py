@@ -27,8 +27,8 @@ class Schema:
 
     @cached_property
     def _objects(self) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = json.loads(self.file.read_text(encoding="utf-8"))
-        return found
+        objects: dict[str, dict[str, str]] = json.loads(self.file.read_text(encoding="utf-8"))
+        return objects
 
     def failures(self, token: str, inputs: Plain) -> list[Failure]:
         """Return (path, reason) of what is wrong with the inputs of a resource type. What is not known yet is right."""
@@ -36,8 +36,8 @@ class Schema:
 
     def settable(self, token: str, values: Plain) -> Plain:
         """Return those of a resource's outputs that its type takes as inputs."""
-        found: Plain = self._taken(token, values)
-        return found
+        taken: Plain = self._taken(token, values)
+        return taken
 
     def _taken(self, type_: str, value: Any) -> Any:
         if isinstance(value, Secret):
@@ -47,7 +47,7 @@ class Schema:
         if not isinstance(value, dict) or type_[0] == "{":
             return value
         # Of several forms the one that takes most.
-        forms = [self._objects[one] for one in type_.split("|") if one in self._objects]
+        forms = [self._objects[form] for form in type_.split("|") if form in self._objects]
         taken = [
             {key: self._taken(known[key], value[key]) for key in value if key in known}
             for known in ({key.rstrip("!"): inner for key, inner in form.items()} for form in forms)
@@ -61,12 +61,12 @@ class Schema:
             if key not in known:
                 yield _join(path, key), f"unknown property '{_join(path, key)}'; there are: {', '.join(sorted(known))}"
         for key, type_ in properties.items():
-            here, given = _join(path, key.rstrip("!")), value.get(key.rstrip("!"))
-            if given is None or given == "":
+            here, item = _join(path, key.rstrip("!")), value.get(key.rstrip("!"))
+            if item is None or item == "":
                 if key.endswith("!"):
                     yield here, f"missing required property '{here}'"
             else:
-                yield from self._value(type_, given, here)
+                yield from self._value(type_, item, here)
 
     def _value(self, type_: str, value: Any, path: str) -> Iterator[Failure]:
         if type_ == "any" or value is UNKNOWN or value is None:
@@ -79,7 +79,7 @@ class Schema:
                 yield from self._value(type_[1:-1], item, _join(path, key))
         elif "|" in type_ and type_[0] not in "[{":
             # Whichever form fits best is what was meant.
-            yield from min((list(self._value(one, value, path)) for one in type_.split("|")), key=len)
+            yield from min((list(self._value(form, value, path)) for form in type_.split("|")), key=len)
         elif type_ in _SCALARS:
             if not isinstance(value, _SCALARS[type_]) or (isinstance(value, bool) and type_ != "boolean"):
                 yield path, f"'{path}' should be of type '{type_}' but got '{_NAMES[type(value)]}'"

@@ -25,8 +25,8 @@ Objects = dict[str, dict[str, str]]
 def arguments_of(package: Any, class_name: str) -> type:
     """Return the class of a resource's inputs."""
     # Where a resource is also a part of another, …Args are the part's inputs.
-    found: type = getattr(package, f"{class_name}InitArgs", None) or getattr(package, f"{class_name}Args")
-    return found
+    arguments: type = getattr(package, f"{class_name}InitArgs", None) or getattr(package, f"{class_name}Args")
+    return arguments
 
 
 def properties(class_: type, module: str, objects: Objects) -> dict[str, str]:
@@ -38,12 +38,12 @@ def properties(class_: type, module: str, objects: Objects) -> dict[str, str]:
     constructor = inspect.getattr_static(class_, "__init__")
     scope = vars(importlib.import_module(class_.__module__))
     hints = typing.get_type_hints(constructor, scope, {"Output": pulumi.Output, "T": Any})
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for parameter in list(inspect.signature(constructor).parameters.values())[1:]:
         required = parameter.default is inspect.Parameter.empty
         name = names.get(parameter.name, parameter.name)
-        found[name + ("!" if required else "")] = _type(hints[parameter.name], module, objects)
-    return found
+        result[name + ("!" if required else "")] = _type(hints[parameter.name], module, objects)
+    return result
 
 
 def text(objects: Objects) -> str:
@@ -77,7 +77,7 @@ def _type(hint: Any, module: str, objects: Objects) -> str:
 
 def _choice(hints: Sequence[Any], module: str, objects: Objects) -> str:
     """Of an input's forms (value, awaitable, output, dictionary of the same) the value is what counts."""
-    found: list[str] = []
+    result: list[str] = []
     for hint in hints:
         origin = typing.get_origin(hint)
         name = getattr(origin or hint, "__name__", "")
@@ -88,9 +88,9 @@ def _choice(hints: Sequence[Any], module: str, objects: Objects) -> str:
             or typing.is_typeddict(hint)
         ):
             continue
-        if (form := _type(hint, module, objects)) not in found:
-            found.append(form)
-    if any(form.startswith("<") for form in found):
+        if (form := _type(hint, module, objects)) not in result:
+            result.append(form)
+    if any(form.startswith("<") for form in result):
         # An enum that may grow is "a text or one of these": the documented values are what is known.
-        found = [form for form in found if form != "string"]
-    return "any" if "any" in found or not found else "|".join(found)
+        result = [form for form in result if form != "string"]
+    return "any" if "any" in result or not result else "|".join(result)

@@ -86,14 +86,14 @@ def reveal(value: Any) -> Any:
     return value
 
 
-def conceal(value: Any, given: Any) -> Any:
-    """`value`, secret wherever `given` is."""
-    if isinstance(given, Secret):
+def conceal(value: Any, inputs: Any) -> Any:
+    """`value`, secret wherever `inputs` is."""
+    if isinstance(inputs, Secret):
         return value if isinstance(value, Secret) else Secret(value)
-    if isinstance(value, dict) and isinstance(given, dict):
-        return {key: conceal(item, given.get(key)) for key, item in value.items()}
-    if isinstance(value, list) and isinstance(given, list) and len(value) == len(given):
-        return [conceal(item, part) for item, part in zip(value, given, strict=True)]
+    if isinstance(value, dict) and isinstance(inputs, dict):
+        return {key: conceal(item, inputs.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(inputs, list) and len(value) == len(inputs):
+        return [conceal(item, part) for item, part in zip(value, inputs, strict=True)]
     return value
 
 

@@ -95,7 +95,7 @@ class JobType:
     async def _list(self, ctx: Context, parent: str, call: Call) -> list[Resource]:
         """Newest first. Filters listViewType, jobType, tag ("a" or "a=b"), properties, scheduled."""
         view = call.query.get("listViewType", "ActiveOnly")
-        found = []
+        result = []
         for run in self._store.jobs(parent):
             resource = ctx.resources.get(f"{parent}/jobs/{run.id}")
             if resource is None or (view != "All" and run.hidden != (view == "ArchivedOnly")):
@@ -110,8 +110,8 @@ class JobType:
                 continue
             if call.query.get("scheduled", "").lower() == "true":
                 continue
-            found.append(resource)
-        return found
+            result.append(resource)
+        return result
 
     def _render(self, ctx: Context, resource: Resource) -> Json:
         body = resource.to_json()
@@ -124,9 +124,9 @@ class JobType:
         properties = body["properties"]
         outputs = {}
         for name, output in run.outputs.items():
-            given = properties["outputs"].get(name) or {}
+            specified = properties["outputs"].get(name) or {}
             outputs[name] = {
-                "description": given.get("description"), "jobOutputType": output["type"], "uri": output["uri"],
+                "description": specified.get("description"), "jobOutputType": output["type"], "uri": output["uri"],
                 "mode": shapes.ARM_MODES[output["mode"]], "assetName": output.get("asset_name"),
                 "assetVersion": output.get("asset_version"),
             }  # fmt: skip
@@ -175,11 +175,11 @@ class JobType:
         workspace = workspace_id(resource.id)
         if self._runner.cancel(workspace, resource.name):
             await self._runner.ended(workspace, resource.name, _END_SECONDS)
-        found = ctx.resources.get(workspace)
+        existing = ctx.resources.get(workspace)
         for run in self._store.tree(workspace, resource.name):
             await asyncio.to_thread(shutil.rmtree, ctx.settings.runs / f"azureml-{run.id}", ignore_errors=True)
-            if found is not None and found.state != "Deleting":
-                await self._tracking.delete(found, run)
+            if existing is not None and existing.state != "Deleting":
+                await self._tracking.delete(existing, run)
         self._store.delete(workspace, resource.name)
 
 
@@ -230,9 +230,9 @@ def _is_step(resource: Resource) -> bool:
     return bool(resource.private.get("step"))
 
 
-def _matches(given: Mapping[str, str], wanted: str) -> bool:
-    key, found, value = wanted.partition("=")
-    return key in given and (not found or str(given[key]) == value)
+def _matches(entries: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in entries and (not equals or str(entries[key]) == value)
 
 
 def _decoded(operation: str) -> str:

@@ -62,7 +62,7 @@ class FileFollower:
         self._end = asyncio.Event()
 
     async def run(self) -> None:
-        """Raises AzureError when storage refuses."""
+        """Follow the file to its end. Raises AzureError when storage refuses."""
         await asyncio.to_thread(self._log.append, b"")
         while not self._end.is_set():
             try:

@@ -43,13 +43,13 @@ Reference = ParentInput | ParentOutput | StepOutput
 
 
 def parse(text: str) -> Reference:
-    """The reference inside `${{ }}` in a pipeline. Raises BindingError."""
-    if found := _PARENT_INPUT.fullmatch(text):
-        return ParentInput(found[1])
-    if found := _PARENT_OUTPUT.fullmatch(text):
-        return ParentOutput(found[1])
-    if found := _STEP_OUTPUT.fullmatch(text):
-        return StepOutput(found[1], found[2])
+    """Return the reference inside `${{ }}` in a pipeline. Raises BindingError."""
+    if match := _PARENT_INPUT.fullmatch(text):
+        return ParentInput(match[1])
+    if match := _PARENT_OUTPUT.fullmatch(text):
+        return ParentOutput(match[1])
+    if match := _STEP_OUTPUT.fullmatch(text):
+        return StepOutput(match[1], match[2])
     raise BindingError(
         f"The expression '${{{{{text}}}}}' is not valid: use parent.inputs.NAME, parent.outputs.NAME or "
         "parent.jobs.JOB.outputs.NAME."
@@ -57,36 +57,36 @@ def parse(text: str) -> Reference:
 
 
 def whole(value: object) -> Reference | None:
-    """The reference that `value` is, None for anything else. Raises BindingError for an invalid one."""
+    """Return the reference that `value` is, None for anything else. Raises BindingError for an invalid one."""
     if not isinstance(value, str):
         return None
-    found = _EXPRESSION.fullmatch(value.strip())
-    return None if found is None else parse(found[1])
+    match = _EXPRESSION.fullmatch(value.strip())
+    return None if match is None else parse(match[1])
 
 
 def references(value: object) -> list[Reference]:
     """Every reference in a text."""
-    return [parse(one) for one in _EXPRESSION.findall(value)] if isinstance(value, str) else []
+    return [parse(inner) for inner in _EXPRESSION.findall(value)] if isinstance(value, str) else []
 
 
 def interpolate(text: str, value_of: Callable[[Reference], str]) -> str:
-    """A text with each expression replaced by its literal."""
-    return _EXPRESSION.sub(lambda found: value_of(parse(found[1])), text)
+    """Return a text with each expression replaced by its literal."""
+    return _EXPRESSION.sub(lambda match: value_of(parse(match[1])), text)
 
 
 def command(text: str, inputs: Mapping[str, str | None], outputs: Mapping[str, str]) -> str:
-    """A command with its placeholders filled in. An input of None is optional and not given.
+    """Return a command with its placeholders filled in. An input of None is optional and has no value.
 
     Raises BindingError for a placeholder that names nothing, or an optional input outside of `$[[ ]]`.
     """
 
-    def optional(found: re.Match[str]) -> str:
-        names = [_INPUT.fullmatch(one) for one in _EXPRESSION.findall(found[1])]
+    def optional(match: re.Match[str]) -> str:
+        names = [_INPUT.fullmatch(inner) for inner in _EXPRESSION.findall(match[1])]
         missing = any(name is not None and name[1] in inputs and inputs[name[1]] is None for name in names)
-        return "" if missing else found[1]
+        return "" if missing else match[1]
 
-    def fill(found: re.Match[str]) -> str:
-        expression = found[1]
+    def fill(match: re.Match[str]) -> str:
+        expression = match[1]
         if name := _INPUT.fullmatch(expression):
             if name[1] not in inputs:
                 raise BindingError(f"The command refers to '${{{{inputs.{name[1]}}}}}', but there is no such input.")

@@ -15,9 +15,9 @@ _SCHEMA = "azureml.scalar"
 
 
 async def latest(mlflow: Mlflow, workspace: Resource, run: Run) -> dict[str, float]:
-    """The last value of each metric. None at all when MLflow does not have the run."""
+    """Return the last value of each metric; no metrics when MLflow does not have the run."""
     data = await _data(mlflow, workspace, run)
-    return {one["key"]: _number(one["value"]) for one in data.get("metrics") or []}
+    return {metric["key"]: _number(metric["value"]) for metric in data.get("metrics") or []}
 
 
 async def listed(mlflow: Mlflow, workspace: Resource, run: Run) -> Json:
@@ -27,15 +27,15 @@ async def listed(mlflow: Mlflow, workspace: Resource, run: Run) -> Json:
 
 
 async def full(mlflow: Mlflow, workspace: Resource, run: Run, name: str) -> Json:
-    """A metric with all of its values."""
+    """Return a metric with all of its values."""
     params = {"run_id": run.mlflow_run_id or run.id, "metric_key": name}
     answer = await mlflow.call(workspace, "GET", "metrics/get-history", params=params)
     values = [
         {
-            "metricId": f"{run.id}/{name}/{one.get('step', 0)}", "createdUtc": _time(one["timestamp"]),
-            "step": int(one.get("step", 0)), "data": {name: _number(one["value"])},
+            "metricId": f"{run.id}/{name}/{metric.get('step', 0)}", "createdUtc": _time(metric["timestamp"]),
+            "step": int(metric.get("step", 0)), "data": {name: _number(metric["value"])},
         }
-        for one in answer.get("metrics") or []
+        for metric in answer.get("metrics") or []
     ]  # fmt: skip
     return {
         "dataContainerId": f"dcid.{run.id}", "name": name, "columns": {name: "Double"}, "namespace": "",

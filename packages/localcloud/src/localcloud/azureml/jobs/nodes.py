@@ -20,7 +20,7 @@ class Nodes:
 
     @asynccontextmanager
     async def one(self, compute_id: str | None) -> AsyncIterator[None]:
-        """A node for the time of the block. Serverless jobs (None) have a node at once."""
+        """Hold a node for the time of the block. Serverless jobs (None) have a node at once."""
         if compute_id is None:
             yield
             return
@@ -57,7 +57,7 @@ class Nodes:
                 turn.set_result(None)
 
     def _most(self, key: str) -> int:
-        """maxNodeCount of the cluster. A deleted one lets its last jobs go on."""
+        """Return maxNodeCount of the cluster. A deleted one lets its last jobs go on."""
         compute = self._ctx.resources.get(key)
         if compute is None:
             return 1

@@ -35,11 +35,11 @@ class CommandProcess:
         return self._process.pid
 
     def mark(self) -> dict[str, float]:
-        """What tells this process from a later one with its number."""
+        """Return the data that tell this process from a later one with its number."""
         return mark_of(self.pid)
 
     async def wait(self) -> int:
-        """The exit code as a shell shows it (128 + N after signal N). What it left running is ended too."""
+        """Return the exit code as a shell shows it (128 + N after signal N), and end processes that it left."""
         code = await self._process.wait()
         _signal_group(self.pid, signal.SIGKILL)
         return 128 - code if code < 0 else code

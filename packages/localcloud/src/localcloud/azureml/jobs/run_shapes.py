@@ -17,7 +17,7 @@ _LOG_HOURS = 24.0
 
 
 def run_json(ctx: Context, workspace: Resource, run: Run) -> Json:
-    """A Run."""
+    """Return a Run."""
     shown = _common(ctx, workspace, run)
     return shown | {
         "createdUtc": run.created, "experimentId": experiment_id(workspace, run.experiment), "name": run.name,
@@ -63,7 +63,7 @@ def _common(ctx: Context, workspace: Resource, run: Run) -> Json:
 
 
 def assets(workspace: Resource, run: Run, side: str) -> Json:
-    """Data inputs or outputs as TypedAssetReference by name."""
+    """Return data inputs or outputs as TypedAssetReference by name."""
     ports = run.inputs if side == "input" else run.outputs
     return {
         name: {"assetId": asset_id(workspace, run, side, name), "type": port["type"]}
@@ -90,12 +90,12 @@ def _uuid(workspace: Resource, run_id: str) -> str:
 def _error(workspace: Resource, run: Run) -> Json | None:
     if run.error is None:
         return None
-    given = run.error
+    error = run.error
     return {
         "error": {
-            "code": given["code"], "severity": None, "message": given["message"],
-            "messageFormat": given.get("messageFormat"), "messageParameters": {},
-            "referenceCode": given.get("referenceCode"), "detailsUri": None, "target": None, "details": [],
+            "code": error["code"], "severity": None, "message": error["message"],
+            "messageFormat": error.get("messageFormat"), "messageParameters": {},
+            "referenceCode": error.get("referenceCode"), "detailsUri": None, "target": None, "details": [],
             "innerError": None, "additionalInfo": None,
         },
         "correlation": {"operation": _uuid(workspace, run.root), "request": _uuid(workspace, run.id)},

@@ -27,7 +27,7 @@ class Sources:
         self._models = models
 
     async def resolve(self, workspace: Resource, value: Value, what: str) -> str:
-        """The azureml://…/datastores/… or https:// address of a data input.
+        """Return the azureml://…/datastores/… or https:// address of a data input.
 
         Raises ServiceError 400 UserError when there is no such asset, job output, or kind of path.
         """
@@ -38,10 +38,10 @@ class Sources:
             raise user_error(f"The input {what} is not valid: {error.message}", error.status) from error
 
     async def _address(self, workspace: Resource, uri: str, model: bool) -> str:
-        if found := _JOB.fullmatch(uri):
-            return self._job_output(workspace, found[1], found[2], (found[3] or "").strip("/"))
-        if found := _LOCATION.fullmatch(uri):
-            return await self._asset(workspace, f"azureml:{found[2]}:{found[3]}", found[1] == "models")
+        if match := _JOB.fullmatch(uri):
+            return self._job_output(workspace, match[1], match[2], (match[3] or "").strip("/"))
+        if match := _LOCATION.fullmatch(uri):
+            return await self._asset(workspace, f"azureml:{match[2]}:{match[3]}", match[1] == "models")
         if "/datastores/" in uri or uri.startswith(("https://", "abfs", "wasb")):
             paths.blob_path(self._ctx, workspace, uri)
             return uri
@@ -52,8 +52,8 @@ class Sources:
 
     async def _asset(self, workspace: Resource, reference: str, model: bool) -> str:
         if model and "registries/" not in reference:
-            found = await self._models.resolve(workspace, reference)
-            return str(found.properties["modelUri"])
+            version = await self._models.resolve(workspace, reference)
+            return str(version.properties["modelUri"])
         kind = "models" if model else "data"
         asset = paths.resolve_asset(self._ctx, workspace, reference, kind)
         return str(asset.properties.get("modelUri" if model else "dataUri"))

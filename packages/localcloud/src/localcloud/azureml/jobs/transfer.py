@@ -31,8 +31,8 @@ State = dict[str, tuple[int, int]]
 
 
 def state_of(folder: Path) -> State:
-    found = {file: file.stat() for file in sorted(folder.rglob("*")) if file.is_file()}
-    return {file.relative_to(folder).as_posix(): (stat.st_mtime_ns, stat.st_size) for file, stat in found.items()}
+    result = {file: file.stat() for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {file.relative_to(folder).as_posix(): (stat.st_mtime_ns, stat.st_size) for file, stat in result.items()}
 
 
 class Transfer:
@@ -54,7 +54,7 @@ class Transfer:
         write: bool = False,
         submitter: Principal | None = None,
     ) -> BlobPath:
-        """The blobs of a URI, if `principal` may read (or write) them.
+        """Return the blobs of a URI, if `principal` may read (or write) them.
 
         The service hands out a registry's files to whom may read its assets: the job's identity or its submitter.
 
@@ -90,14 +90,14 @@ class Transfer:
     def _in_registry(self, account: str, *readers: Principal | None) -> bool:
         registry = registries.holding(self._ctx, account)
         return registry is not None and any(
-            self._ctx.authorizer.allows(one, f"{registry_storage.PERMISSION}/read", registry.id)
-            for one in readers
-            if one is not None
+            self._ctx.authorizer.allows(reader, f"{registry_storage.PERMISSION}/read", registry.id)
+            for reader in readers
+            if reader is not None
         )
 
     def _credentials(self, workspace: Resource, uri: str) -> str:
-        _, found, rest = uri.partition("/datastores/")
-        store = self._ctx.resources.get(f"{workspace.id}/datastores/{rest.split('/')[0]}") if found else None
+        _, separator, rest = uri.partition("/datastores/")
+        store = self._ctx.resources.get(f"{workspace.id}/datastores/{rest.split('/')[0]}") if separator else None
         credentials = (store.properties.get("credentials") if store is not None else None) or {}
         return str(credentials.get("credentialsType", "None"))
 
@@ -118,12 +118,12 @@ class Transfer:
         container = self._container(place)
         target.mkdir(parents=True, exist_ok=True)
         try:
-            found = list(container.list_blobs(name_starts_with=prefix or None, include=["metadata"]))
+            blobs = list(container.list_blobs(name_starts_with=prefix or None, include=["metadata"]))
         except ResourceNotFoundError as error:
             raise _not_found(place) from error
-        names = [item.name for item in found if not item.name.endswith("/") and not _is_directory(item.metadata)]
+        names = [item.name for item in blobs if not item.name.endswith("/") and not _is_directory(item.metadata)]
         wanted = [(name, _inside(target, name[len(prefix) :])) for name in names]
-        if not found:
+        if not blobs:
             raise _not_found(place)
         for folder in {file.parent for _, file in wanted}:
             folder.mkdir(parents=True, exist_ok=True)

@@ -70,19 +70,19 @@ class WorkFolder:
             folder.mkdir(parents=True, exist_ok=True)
         self.log.touch()
         self.inputs = dict.fromkeys(self._run.spec.get("optional", ()))
-        given = [(name, value) for name, value in self._run.inputs.items() if value["type"] != "literal"]
+        data_inputs = [(name, value) for name, value in self._run.inputs.items() if value["type"] != "literal"]
         self.inputs |= {
             name: str(value["value"]) for name, value in self._run.inputs.items() if value["type"] == "literal"
         }
-        asked = list(self._run.outputs.items())
-        _, *found = await asyncio.gather(
+        outputs = list(self._run.outputs.items())
+        _, *places = await asyncio.gather(
             asyncio.to_thread(self._code),
-            *(asyncio.to_thread(self._input, name, value) for name, value in given),
-            *(asyncio.to_thread(self._output, name, output) for name, output in asked),
+            *(asyncio.to_thread(self._input, name, value) for name, value in data_inputs),
+            *(asyncio.to_thread(self._output, name, output) for name, output in outputs),
         )
-        texts = [str(text) for text in found]
-        self.inputs |= {name: text for (name, _), text in zip(given, texts[: len(given)], strict=True)}
-        self.outputs = {name: text for (name, _), text in zip(asked, texts[len(given) :], strict=True)}
+        texts = [str(text) for text in places]
+        self.inputs |= {name: text for (name, _), text in zip(data_inputs, texts[: len(data_inputs)], strict=True)}
+        self.outputs = {name: text for (name, _), text in zip(outputs, texts[len(data_inputs) :], strict=True)}
 
     def begin_log(self) -> None:
         self.log.write_text("".join(f"localcloud: {line}\n" for line in self.notes), encoding="utf-8")
@@ -94,24 +94,24 @@ class WorkFolder:
         of `CommandJob`; Azure/azureml-assets, whose fine-tuning components read their literal inputs so in every
         pipeline job ("The actual values for them will be read from env variables").
         """
-        given = {}
+        result = {}
         for name, text in self.inputs.items():
             if text is not None:
                 literal = self._run.inputs[name]["type"] == "literal"
-                given[f"{'AZUREML_PARAMETER' if literal else 'AZURE_ML_INPUT'}_{name}"] = text
-        return given | {f"AZURE_ML_OUTPUT_{name}": text for name, text in self.outputs.items()}
+                result[f"{'AZUREML_PARAMETER' if literal else 'AZURE_ML_INPUT'}_{name}"] = text
+        return result | {f"AZURE_ML_OUTPUT_{name}": text for name, text in self.outputs.items()}
 
     async def send_outputs(self, *, succeeded: bool) -> None:
-        """What a mount would have written is there even after a failure; uploads come with success.
+        """Send outputs to storage: mounted ones even after a failure, as a mount would; uploads with success alone.
 
         Raises ServiceError that names the output.
         """
-        for one in self._sent_later:
-            if succeeded or one.mounted:
-                await asyncio.to_thread(self._send, one)
+        for sent in self._sent_later:
+            if succeeded or sent.mounted:
+                await asyncio.to_thread(self._send, sent)
 
     async def send_artifacts(self) -> list[str]:
-        """The folders outputs/ and logs/ of the code folder, into the run's artifacts; the names of log files."""
+        """Copy outputs/ and logs/ of the code folder into the run's artifacts; return the names of log files."""
         account, container = blob_logs.artifact_store(self._ctx, self._workspace)
         logs = []
         for name in _ARTIFACTS:
@@ -196,7 +196,7 @@ class WorkFolder:
         return str(target)
 
     def _there_already(self, place: BlobPath, target: Path) -> State:
-        """What a mount of a place that was asked for would show."""
+        """Fetch the files that a mount of a place of the user's choice would show."""
         try:
             self._transfer.download_folder(place, target)
         except ServiceError as error:
@@ -204,18 +204,18 @@ class WorkFolder:
                 raise
         return state_of(target)
 
-    def _send(self, one: _Sent) -> None:
+    def _send(self, sent: _Sent) -> None:
         try:
-            if one.source.is_dir():
-                self._transfer.upload_folder(one.source, one.place, one.before)
-            elif one.source.exists():
-                self._transfer.upload_file(one.source, one.place)
+            if sent.source.is_dir():
+                self._transfer.upload_folder(sent.source, sent.place, sent.before)
+            elif sent.source.exists():
+                self._transfer.upload_file(sent.source, sent.place)
         except Exception as error:
-            raise user_error(f"The {one.what} cannot be written: {error}") from error
+            raise user_error(f"The {sent.what} cannot be written: {error}") from error
 
     def _long(self, uri: str) -> str:
-        found = _SHORT.fullmatch(uri)
-        return paths.long_uri(self._workspace, found[1], found[2]) if found else uri
+        match = _SHORT.fullmatch(uri)
+        return paths.long_uri(self._workspace, match[1], match[2]) if match else uri
 
 
 def _refused(error: ServiceError, what: str, data: Principal | None) -> ServiceError:

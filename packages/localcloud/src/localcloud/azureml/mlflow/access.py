@@ -69,14 +69,14 @@ def audiences(ctx: Context) -> frozenset[str]:
 
 def split(path: str) -> tuple[str, str]:
     """(workspace id, the rest) of a data-plane path. Raises ServiceError 404 when it names no workspace."""
-    found = _WORKSPACE.fullmatch(path)
-    if found is None:
+    match = _WORKSPACE.fullmatch(path)
+    if match is None:
         raise ServiceError(404, "NotFound", f"'{path}' does not name an Azure ML workspace.")
-    return "/" + found["id"], found["rest"] or ""
+    return "/" + match["id"], match["rest"] or ""
 
 
 def workspace_at(ctx: Context, id_: str) -> Resource:
-    """Raises ServiceError 404."""
+    """Return the workspace of an id. Raises ServiceError 404."""
     return workspace_of(ctx, id_)
 
 
@@ -108,7 +108,7 @@ def enter(ctx: Context, tokens: RunTokens, request: Request, workspace_id: str, 
 
 
 def check_network(ctx: Context, workspace: Resource) -> None:
-    """Raises ServiceError 403 when the workspace's public access is off and the caller is not inside.
+    """Raise ServiceError 403 when the workspace's public access is off and the caller is not inside.
 
     Source of the text: MicrosoftDocs/azure-docs#90426.
     """
@@ -117,7 +117,7 @@ def check_network(ctx: Context, workspace: Resource) -> None:
 
 
 def _check_host(workspace: Resource, host: str) -> None:
-    """Raises ServiceError 403 for a closed workspace at another host than its own.
+    """Raise ServiceError 403 for a closed workspace at another host than its own.
 
     A private endpoint leads there from the workspace's own names alone (azure-docs how-to-custom-dns.md); a request to
     the region's host goes over the internet, from wherever it comes.

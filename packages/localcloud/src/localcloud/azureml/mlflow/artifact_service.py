@@ -59,7 +59,7 @@ class _Folder:
         return not self.shown or path == self.shown or path.startswith(f"{self.shown}/")
 
     def names(self, path: str) -> list[str]:
-        """The paths of the artifacts in a folder and below; of all for an empty path."""
+        """Return the paths of the artifacts in a folder and below; of all for an empty path."""
         prefix = f"{self.blob(path if path != self.shown else '').rstrip('/')}/"
         below = f"{self.shown}/" if self.shown else ""
         return [below + name[len(self.root) + 1 :] for name in self.client.list_blob_names(name_starts_with=prefix)]
@@ -101,11 +101,11 @@ class ArtifactService:
         path = request.query_params.get("path", "").strip("/")
         if request.method == "GET" and what in {"", "path", "prefix/contentinfo"}:
             show = self._information if what.endswith("contentinfo") else _artifact
-            found = [folder for folder in folders if not path or folder.holds(path)]
-            listed = [(folder, await asyncio.to_thread(folder.names, path)) for folder in found]
+            result = [folder for folder in folders if not path or folder.holds(path)]
+            listed = [(folder, await asyncio.to_thread(folder.names, path)) for folder in result]
             return {"value": [show(folder, name) for folder, names in listed for name in names]}
         if request.method == "GET" and what in {"contentinfo", "metadata"}:
-            folder = next((one for one in folders if one.holds(path)), None)
+            folder = next((model_folder for model_folder in folders if model_folder.holds(path)), None)
             if folder is None or not await asyncio.to_thread(folder.client.get_blob_client(folder.blob(path)).exists):
                 raise ServiceError(404, "UserError", f"The artifact '{path}' does not exist.")
             return self._information(folder, path) if what == "contentinfo" else _artifact(folder, path)
@@ -117,7 +117,7 @@ class ArtifactService:
 
     async def _create(self, folder: _Folder, body: Json) -> Json:
         """Where to put new artifacts; one that is there already is an error of its own, and is not written again."""
-        paths = [str(one.get("path", "")).strip("/") for one in body.get("paths") or [] if isinstance(one, dict)]
+        paths = [str(item.get("path", "")).strip("/") for item in body.get("paths") or [] if isinstance(item, dict)]
         if not all(paths) or not paths:
             raise ServiceError(400, "UserError", "Every one of 'paths' needs a 'path'.")
         there = await asyncio.to_thread(
@@ -156,17 +156,17 @@ class ArtifactService:
         return [self._in_store(workspace, f"{origin}/{container}", origin, container)]
 
     def _registered(self, workspace: Resource, name: str) -> list[_Folder]:
-        """The versions of a model that were registered in Azure ML by their datastore path."""
-        found = []
+        """Return the versions of a model that were registered in Azure ML by their datastore path."""
+        result = []
         for version in self._ctx.resources.children(f"{workspace.id}/models/{name}", MODEL_VERSION):
             place = version.private.get("place")
             if place:
                 client = self._client(place["account"], place["container"])
                 root = str(place["path"]).rstrip("/")
-                found.append(
+                result.append(
                     _Folder(place["account"], place["container"], root, client, "registered", name, version.name)
                 )
-        return found
+        return result
 
     async def _logged(self, workspace: Resource, model: str) -> _Folder:
         try:
@@ -180,7 +180,7 @@ class ArtifactService:
         return self._in_store(workspace, root, "models", model, "artifacts")
 
     async def _of_run(self, request: Request, workspace: Resource) -> list[_Folder]:
-        """A run's folder has its job's name (artifacts_paths.JOB_TAG). Raises ServiceError 404 for an unknown run."""
+        """Return a run's folder, which has its job's name (artifacts_paths.JOB_TAG). Raises ServiceError 404."""
         run = request.path_params["run"]
         try:
             answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": run})

@@ -51,25 +51,25 @@ class Locator:
         self._clients: dict[tuple[str, str], BlobServiceClient] = {}
 
     def locate(self, path: str) -> Place:
-        """Raises MlflowException 404 for a workspace that Azure ML no longer has, 400 for a path that is none."""
+        """Find the blob of a path. Raises MlflowException 404 for a deleted workspace, 400 for a path that is none."""
         workspace, rest = "default", path.strip("/")
-        if found := artifacts_paths.WORKSPACE.fullmatch(rest):
-            workspace, rest = found["workspace"], found["rest"] or ""
-        if found := artifacts_paths.REGISTERED.fullmatch(rest):
-            return self._registered(workspace, found["name"], found["version"], found["path"] or "")
+        if match := artifacts_paths.WORKSPACE.fullmatch(rest):
+            workspace, rest = match["workspace"], match["rest"] or ""
+        if match := artifacts_paths.REGISTERED.fullmatch(rest):
+            return self._registered(workspace, match["name"], match["version"], match["path"] or "")
         account, container = self._places.artifact_store(workspace)
         client = self._container(account, container)
-        if found := artifacts_paths.MODEL.fullmatch(rest):
-            folder = self._logged_models.folder(found["model"])
-            return Place(client, posixpath.join(folder, found["path"] or ""))
-        if found := artifacts_paths.RUN.fullmatch(rest):
-            folders = self._logged_models.folders_of(found["run"])
-            place = posixpath.join(self._logged_models.root(found["run"]), found["path"] or "").rstrip("/")
+        if match := artifacts_paths.MODEL.fullmatch(rest):
+            folder = self._logged_models.folder(match["model"])
+            return Place(client, posixpath.join(folder, match["path"] or ""))
+        if match := artifacts_paths.RUN.fullmatch(rest):
+            folders = self._logged_models.folders_of(match["run"])
+            place = posixpath.join(self._logged_models.root(match["run"]), match["path"] or "").rstrip("/")
             if any(place == folder or place.startswith(folder + "/") for folder in folders):
                 raise MlflowException(f"No such artifact: '{path}'", RESOURCE_DOES_NOT_EXIST)
             return Place(client, place, hidden=folders)
-        if found := artifacts_paths.OTHER.fullmatch(rest):
-            return Place(client, posixpath.join("mlflow", found["experiment"], found["path"] or ""))
+        if match := artifacts_paths.OTHER.fullmatch(rest):
+            return Place(client, posixpath.join("mlflow", match["experiment"], match["path"] or ""))
         raise MlflowException(f"'{path}' is not the path of an artifact.", BAD_REQUEST)
 
     def _registered(self, workspace: str, name: str, version: str, path: str) -> Place:
@@ -118,15 +118,15 @@ class BlobArtifacts(ArtifactRepository):  # type: ignore[misc]
                 return []
             raise
         prefix = place.path.rstrip("/") + "/"
-        found = []
+        result = []
         for item in place.container.walk_blobs(name_starts_with=prefix):
             name = item.name.rstrip("/")
             if name == place.path.rstrip("/") or name in place.hidden:
                 continue
             shown = posixpath.join(path or "", name[len(prefix) :])
             folder = item.name.endswith("/")
-            found.append(FileInfo(shown, folder, getattr(item, "size", None)))
-        return sorted(found, key=lambda info: info.path)
+            result.append(FileInfo(shown, folder, getattr(item, "size", None)))
+        return sorted(result, key=lambda info: info.path)
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         place = self._place(remote_file_path)

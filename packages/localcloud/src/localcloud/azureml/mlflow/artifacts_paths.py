@@ -27,14 +27,14 @@ class Artifact:
 
 
 def parse(uri: str) -> Artifact | None:
-    """An mlflow-artifacts:/ URI, None for any other address."""
+    """Parse an mlflow-artifacts:/ URI; None for any other address."""
     if not uri.startswith("mlflow-artifacts:/"):
         return None
     rest = uri.removeprefix("mlflow-artifacts:").strip("/")
-    if found := WORKSPACE.fullmatch(rest):
-        rest = found["rest"] or ""
-    if found := MODEL.fullmatch(rest):
-        return Artifact(None, found["model"], found["path"] or "")
-    if found := RUN.fullmatch(rest):
-        return Artifact(found["run"], None, found["path"] or "")
+    if match := WORKSPACE.fullmatch(rest):
+        rest = match["rest"] or ""
+    if match := MODEL.fullmatch(rest):
+        return Artifact(None, match["model"], match["path"] or "")
+    if match := RUN.fullmatch(rest):
+        return Artifact(match["run"], None, match["path"] or "")
     return None

@@ -50,14 +50,14 @@ class LoggedModels:
         self._roots: dict[str, str] = {}
 
     def folder(self, model_id: str) -> str:
-        """Raises MlflowException 404 for an unknown model."""
+        """Return the folder of a logged model. Raises MlflowException 404 for an unknown model."""
         if model_id not in self._known:
             with self._tracking.ManagedSessionMaker(read_only=False) as session:
                 self._known[model_id] = self._decide(session, model_id)
         return self._known[model_id]
 
     def root(self, run_id: str) -> str:
-        """The folder of a run's artifacts: its job's, which has another name where two workspaces have one such job."""
+        """Return the folder of a run's artifacts: its job's, which has another name where two workspaces share one."""
         if run_id not in self._roots:
             job = None
             if _SUFFIXED.fullmatch(run_id):
@@ -68,7 +68,7 @@ class LoggedModels:
         return self._roots[run_id]
 
     def folders_of(self, run_id: str) -> frozenset[str]:
-        """The folders in a run's artifacts that are logged models."""
+        """Return the folders in a run's artifacts that are logged models."""
         with self._tracking.ManagedSessionMaker() as session:
             rows = (
                 session.query(SqlLoggedModelTag.tag_value)

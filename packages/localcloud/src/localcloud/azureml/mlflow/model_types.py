@@ -56,12 +56,14 @@ class ModelTypes:
 
     async def _list_versions(self, ctx: Context, parent: str, call: Call) -> list[Resource]:
         """Newest first; filters version, description, listViewType, tags."""
-        found = filtered(await self._models.versions(workspace_of(ctx, parent), parent.rsplit("/", 1)[-1]), call.query)
+        versions = filtered(
+            await self._models.versions(workspace_of(ctx, parent), parent.rsplit("/", 1)[-1]), call.query
+        )
         if wanted := call.query.get("version"):
-            found = [one for one in found if one.name == wanted]
+            versions = [version for version in versions if version.name == wanted]
         if stage := call.query.get("stage"):
-            found = [one for one in found if one.properties.get("stage") == stage]
-        return found
+            versions = [version for version in versions if version.properties.get("stage") == stage]
+        return versions
 
     async def _put_container(self, ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
         await self._models.put_container(workspace_of(ctx, resource.id), resource)
@@ -110,8 +112,8 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
     properties["flavors"] = properties.get("flavors") or {}
 
 
-def _same_place(one: str, other: str) -> bool:
+def _same_place(uri: str, other: str) -> bool:
     """Letter case and the short or long form of a datastore's address do not matter."""
-    return one.lower().rsplit("/datastores/", 1)[-1].strip("/") == other.lower().rsplit("/datastores/", 1)[-1].strip(
+    return uri.lower().rsplit("/datastores/", 1)[-1].strip("/") == other.lower().rsplit("/datastores/", 1)[-1].strip(
         "/"
     )

@@ -41,17 +41,17 @@ class Models:
         self._mlflow = mlflow
 
     async def containers(self, workspace: Resource) -> list[Resource]:
-        found: list[Json] = []
+        result: list[Json] = []
         token = ""
         while True:
             answer = await self._mlflow.call(
                 workspace, "GET", "registered-models/search",
                 params={"max_results": _PAGE} | ({"page_token": token} if token else {}),
             )  # fmt: skip
-            found += answer.get("registered_models") or []
+            result += answer.get("registered_models") or []
             token = answer.get("next_page_token") or ""
             if not token:
-                return [self._container(workspace, one) for one in found]
+                return [self._container(workspace, model) for model in result]
 
     async def container(self, workspace: Resource, name: str) -> Resource | None:
         try:
@@ -65,7 +65,7 @@ class Models:
     async def versions(self, workspace: Resource, name: str) -> list[Resource]:
         """Newest first."""
         rows = await self._rows(workspace, name)
-        return [await self._version(workspace, one) for one in rows]
+        return [await self._version(workspace, row) for row in rows]
 
     async def version(self, workspace: Resource, name: str, version: str) -> Resource | None:
         try:
@@ -87,15 +87,15 @@ class Models:
         else:
             name, _, version = text.partition(":")
         name, _, label = name.partition("@")
-        found = None
+        model = None
         if label == "latest":
             rows = await self._rows(workspace, name)
-            found = await self._version(workspace, rows[0]) if rows else None
+            model = await self._version(workspace, rows[0]) if rows else None
         elif version.isdigit():
-            found = await self.version(workspace, name, version)
-        if found is None:
+            model = await self.version(workspace, name, version)
+        if model is None:
             raise user_error(f"The model '{reference}' was not found in workspace '{workspace.name}'.", 404, "NotFound")
-        return found
+        return model
 
     async def put_container(self, workspace: Resource, resource: Resource) -> None:
         """Create or update: description and tags are MLflow's, the archive mark is ARM's."""
@@ -133,7 +133,7 @@ class Models:
 
     async def _to_stage(self, workspace: Resource, key: Json, row: Json, stage: str) -> str | None:
         """Azure ML's stages are any words. Those that MLflow has too are its to keep; the other is given back."""
-        wanted = next((one for one in _STAGES if one.lower() == stage.lower()), None)
+        wanted = next((known for known in _STAGES if known.lower() == stage.lower()), None)
         if wanted is None:
             return stage
         if wanted != (row.get("current_stage") or "None"):
@@ -142,7 +142,7 @@ class Models:
         return None
 
     async def delete(self, workspace: Resource, resource: Resource) -> None:
-        """A container with its versions, or a version. Does nothing when MLflow has it no more."""
+        """Delete a container with its versions, or a version. Does nothing when MLflow has it no more."""
         try:
             if resource.type == CONTAINER:
                 await self._mlflow.call(workspace, "DELETE", "registered-models/delete", {"name": resource.name})
@@ -204,15 +204,15 @@ class Models:
             await self._mlflow.call(workspace, "DELETE", f"{kind}/delete-tag", key | {"key": name})
 
     async def _rows(self, workspace: Resource, name: str) -> list[Json]:
-        found: list[Json] = []
+        result: list[Json] = []
         token = ""
         while True:
             params = {"filter": f"name='{name}'", "max_results": _PAGE} | ({"page_token": token} if token else {})
             answer = await self._mlflow.call(workspace, "GET", "model-versions/search", params=params)
-            found += answer.get("model_versions") or []
+            result += answer.get("model_versions") or []
             token = answer.get("next_page_token") or ""
             if not token:
-                return sorted(found, key=lambda row: int(row["version"]), reverse=True)
+                return sorted(result, key=lambda row: int(row["version"]), reverse=True)
 
     def _container(self, workspace: Resource, row: Json) -> Resource:
         id_ = f"{workspace.id}/models/{row['name']}"
@@ -223,7 +223,7 @@ class Models:
                 private={"created": row["creation_timestamp"]},
             )  # fmt: skip
         # The latest of each stage: the greatest of them is the latest of all.
-        latest = max((int(one["version"]) for one in row.get("latest_versions") or []), default=0)
+        latest = max((int(version["version"]) for version in row.get("latest_versions") or []), default=0)
         kept.properties |= {
             "description": row.get("description"), "tags": _tags(row), "provisioningState": "Succeeded",
             "latestVersion": str(latest) if latest else None, "nextVersion": str(latest + 1),
@@ -245,7 +245,7 @@ class Models:
         return kept
 
     async def _adopt(self, workspace: Resource, row: Json, id_: str) -> Resource:
-        """A version that was registered through MLflow, seen for the first time."""
+        """Make the resource of a version that was registered through MLflow and is seen for the first time."""
         key = {"name": row["name"], "version": row["version"]}
         answer = await self._mlflow.call(workspace, "GET", "model-versions/get-download-uri", params=key)
         uri, flavors = str(answer.get("artifact_uri") or row.get("source") or ""), None
@@ -270,7 +270,7 @@ class Models:
         return kept
 
     async def _job_of(self, workspace: Resource, run_id: str) -> str:
-        """The job of a run: of the same name, but for names that two workspaces have."""
+        """Return the job of a run: it has the same name, but for names that two workspaces have."""
         try:
             answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": run_id})
         except MlflowError as error:
@@ -280,40 +280,40 @@ class Models:
         return _tags(answer["run"].get("data") or {}).get(JOB_TAG, run_id)
 
     async def _folder(self, workspace: Resource, uri: str) -> str | None:
-        """The folder in workspaceartifactstore of an mlflow-artifacts: address, None for any other."""
+        """Return the folder in workspaceartifactstore of an mlflow-artifacts: address, None for any other."""
         if uri.startswith("azureml://artifacts/"):  # uploaded by azureml-mlflow, beside any run
             return uri.removeprefix("azureml://artifacts/").strip("/")
-        found = parse(uri)
-        if found is None:
+        parsed = parse(uri)
+        if parsed is None:
             return None
-        if found.run is not None:
-            job = await self._job_of(workspace, found.run)
-            return f"ExperimentRun/dcid.{job}/{found.path}".rstrip("/")
-        answer = await self._mlflow.call(workspace, "GET", f"logged-models/{found.model}")
+        if parsed.run is not None:
+            job = await self._job_of(workspace, parsed.run)
+            return f"ExperimentRun/dcid.{job}/{parsed.path}".rstrip("/")
+        answer = await self._mlflow.call(workspace, "GET", f"logged-models/{parsed.model}")
         model = answer["model"]
         tags = {tag["key"]: tag["value"] for tag in model["info"].get("tags") or []}
         info = model["info"]
-        default = f"ExperimentRun/dcid.{info.get('source_run_id') or found.model}/{info.get('name')}"
-        return f"{tags.get(ARTIFACT_PATH_TAG, default)}/{found.path}".rstrip("/")
+        default = f"ExperimentRun/dcid.{info.get('source_run_id') or parsed.model}/{info.get('name')}"
+        return f"{tags.get(ARTIFACT_PATH_TAG, default)}/{parsed.path}".rstrip("/")
 
 
 def _canonical(ctx: Context, workspace: Resource, uri: str) -> tuple[str, str | None]:
-    """(the address as the service keeps it, the job it comes from)."""
-    if found := _RUN_URI.fullmatch(uri):
-        return paths.long_uri(workspace, "workspaceartifactstore", f"ExperimentRun/dcid.{found[1]}/{found[2]}"), found[
+    """Return (the address as the service keeps it, the job it comes from)."""
+    if match := _RUN_URI.fullmatch(uri):
+        return paths.long_uri(workspace, "workspaceartifactstore", f"ExperimentRun/dcid.{match[1]}/{match[2]}"), match[
             1
         ]
-    if found := re.fullmatch(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?", uri, re.IGNORECASE):
-        datastore, path = paths.job_location(found[1], found[2], found[3] or "")
-        return paths.long_uri(workspace, datastore, path.rstrip("/")), found[1]
-    if found := re.fullmatch(r"azureml://(?:.*/)?datastores/([^/]+)/paths/(.*)", uri, re.IGNORECASE):
-        job = re.match(r"ExperimentRun/dcid\.([^/]+)/", found[2])
-        return paths.long_uri(workspace, found[1], found[2]), job[1] if job else None
+    if match := re.fullmatch(r"azureml://(?:.*/)?jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?", uri, re.IGNORECASE):
+        datastore, path = paths.job_location(match[1], match[2], match[3] or "")
+        return paths.long_uri(workspace, datastore, path.rstrip("/")), match[1]
+    if match := re.fullmatch(r"azureml://(?:.*/)?datastores/([^/]+)/paths/(.*)", uri, re.IGNORECASE):
+        job = re.match(r"ExperimentRun/dcid\.([^/]+)/", match[2])
+        return paths.long_uri(workspace, match[1], match[2]), job[1] if job else None
     return uri, None
 
 
 def _flavors(ctx: Context, account: str, container: str, folder: str) -> Json | None:
-    """The flavors of the MLmodel file in a folder, None when it has none. Raises AzureError."""
+    """Return the flavors of the MLmodel file in a folder, None when it has none. Raises AzureError."""
     blob = ctx.storage.service_client(account).get_blob_client(container, f"{folder.rstrip('/')}/MLmodel")
     if not blob.exists():
         return None
@@ -345,7 +345,7 @@ def _system_data(row: Json, before: Json | None) -> Json:
 
 
 def workspace_for(ctx: Context, id_: str) -> tuple[Resource, ids.ResourceId]:
-    """The workspace and the parsed id of a model or version. Raises ServiceError 404."""
+    """Return the workspace and the parsed id of a model or version. Raises ServiceError 404."""
     parsed = ids.parse(id_)
     if parsed is None:
         raise ServiceError(404, "NotFound", f"'{id_}' is not the id of a model.")

@@ -20,15 +20,15 @@ class Places:
         self._resources = resources
 
     def workspace(self, name: str) -> Resource:
-        """The Azure ML workspace of MLflow's workspace `name`."""
+        """Return the Azure ML workspace of MLflow's workspace `name`."""
         id_ = workspace_id_of(self._database, name)
-        found = None if id_ is None else self._resources.get(id_)
-        if found is None:
+        existing = None if id_ is None else self._resources.get(id_)
+        if existing is None:
             raise MlflowException(
                 f"No Azure ML workspace stands behind MLflow's workspace '{name}': there is nowhere to keep artifacts.",
                 RESOURCE_DOES_NOT_EXIST,
             )
-        return found
+        return existing
 
     def artifact_store(self, name: str) -> tuple[str, str]:
         """(storage account, container) of workspaceartifactstore."""
@@ -38,17 +38,17 @@ class Places:
     def registered_model(self, name: str, model: str, version: str) -> tuple[str, str, str]:
         """(storage account, container, path) of a version that was registered in Azure ML by a datastore path."""
         workspace = self.workspace(name)
-        found = self._resources.get(f"{workspace.id}/models/{model}/versions/{version}")
-        place = None if found is None else found.private.get("place")
+        existing = self._resources.get(f"{workspace.id}/models/{model}/versions/{version}")
+        place = None if existing is None else existing.private.get("place")
         if place is None:
             raise MlflowException(f"Model '{model}' has no version {version}.", RESOURCE_DOES_NOT_EXIST)
         return str(place["account"]), str(place["container"]), str(place["path"])
 
     def account_key(self, account: str) -> str:
-        found = self._resources.named(_ACCOUNT, account)
-        if found is None:
+        existing = self._resources.named(_ACCOUNT, account)
+        if existing is None:
             raise MlflowException(f"The storage account '{account}' does not exist.", RESOURCE_DOES_NOT_EXIST)
-        return str(found.private["keys"][0])
+        return str(existing.private["keys"][0])
 
     def _datastore(self, workspace: Resource, name: str) -> tuple[str, str]:
         store = self._resources.get(f"{workspace.id}/datastores/{name}")

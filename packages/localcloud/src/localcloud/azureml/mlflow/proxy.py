@@ -105,7 +105,7 @@ class MlflowProxy:
 
 
 def permission(method: str, rest: str) -> str:
-    """The workspace permission that an MLflow call needs, such as "models/write".
+    """Return the workspace permission that an MLflow call needs, such as "models/write".
 
     Source of the names: the operations of Microsoft.MachineLearningServices (workspaces/experiments/runs/write …).
     """

@@ -29,21 +29,21 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--azurite-port", type=int, required=True)
-    given = parser.parse_args()
-    folder = given.home / "mlflow"
+    arguments = parser.parse_args()
+    folder = arguments.home / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     _configure(folder)
     application = GatewayOnly(
-        _application(given.home, f"http://{_HOST}:{given.azurite_port}", folder), gateway_key(given.home)
+        _application(arguments.home, f"http://{_HOST}:{arguments.azurite_port}", folder), gateway_key(arguments.home)
     )
     uvicorn.run(
-        application, host=_HOST, port=given.port, http="httptools", access_log=False, log_level="warning",
+        application, host=_HOST, port=arguments.port, http="httptools", access_log=False, log_level="warning",
         timeout_keep_alive=75, timeout_graceful_shutdown=2,
     )  # fmt: skip
 
 
 def _configure(folder: Path) -> None:
-    """What `mlflow server` sets for its workers (mlflow.server._run_server); read when MLflow is imported."""
+    """Set the variables of `mlflow server` for its workers (mlflow.server._run_server), which MLflow's import reads."""
     os.environ |= {
         "_MLFLOW_SERVER_FILE_STORE": _store(folder),
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",

@@ -1,6 +1,6 @@
 """MLflow's workspaces, one for each Azure ML and each Databricks workspace: none sees another's experiments or runs.
 
-The first Azure ML workspace gets MLflow's "default", which MLflow's client and pages show unless told otherwise.
+The first Azure ML workspace gets MLflow's "default", which MLflow's client and pages show by default.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def identity_of(workspace: Resource) -> str:
 
 
 def workspace_id_of(database: Database, name: str) -> str | None:
-    """The ARM id behind MLflow's workspace `name`."""
+    """Return the ARM id behind MLflow's workspace `name`."""
     row = database.one("SELECT workspace_id FROM azureml_mlflow_workspaces WHERE name = ?", (name,))
     return None if row is None else str(row["workspace_id"])
 

@@ -62,10 +62,10 @@ class Arm:
     def settled(self, path: str, version: str) -> dict[str, Any] | None:
         """Like `get`, once nothing is under way there."""
         while True:
-            found = self.get(path, version)
-            state = str(((found or {}).get("properties") or {}).get("provisioningState", ""))
+            resource = self.get(path, version)
+            state = str(((resource or {}).get("properties") or {}).get("provisioningState", ""))
             if state.lower() not in _UNDER_WAY:
-                return found
+                return resource
             self._wait(_POLL_SECONDS)
 
     def put(self, path: str, version: str, body: Mapping[str, Any]) -> dict[str, Any]:

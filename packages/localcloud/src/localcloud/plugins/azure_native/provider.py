@@ -55,9 +55,9 @@ class AzureNative(Provider):
         return DiffResponse(changes=False)
 
     async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
-        given = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
-        given |= {key: str(value) for key, value in reveal(plain_map(request.args)).items() if isinstance(value, str)}
-        self._settings = sign_in.settings(given)
+        values = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
+        values |= {key: str(value) for key, value in reveal(plain_map(request.args)).items() if isinstance(value, str)}
+        self._settings = sign_in.settings(values)
         return ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def cancel(self) -> None:

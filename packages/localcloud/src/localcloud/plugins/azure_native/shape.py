@@ -121,7 +121,7 @@ def _marked(key: str, value: Any) -> Any:
 
 
 def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
-    """Inputs for a resource that the program did not make: all of its settable state, and the parts of its id."""
+    """Return inputs for a resource of others: all of its settable state, and the parts of its id."""
     inputs = {key: value for key, value in outputs.items() if key not in _NOT_INPUTS and key != INPUTS}
     identity = inputs.get("identity")
     if isinstance(identity, dict) and isinstance(identity.get("userAssignedIdentities"), dict):
@@ -145,9 +145,9 @@ def path_inputs(type_: AzureType, id_: str) -> Plain:
     match = re.fullmatch(pattern, id_, re.IGNORECASE)
     if match is None:
         raise PluginError(f"'{id_}' is not an id of the form {type_.template}")
-    found = dict(match.groupdict())
-    found.pop("subscriptionId", None)
+    parts = dict(match.groupdict())
+    parts.pop("subscriptionId", None)
     for name in ("scope", "resourceUri"):
-        if name in found:
-            found[name] = "/" + found[name].lstrip("/")
-    return dict(found)
+        if name in parts:
+            parts[name] = "/" + parts[name].lstrip("/")
+    return dict(parts)

@@ -18,9 +18,9 @@ _VARIABLES = {
 }  # fmt: skip
 
 
-def settings(given: Mapping[str, str]) -> dict[str, str]:
+def settings(configured: Mapping[str, str]) -> dict[str, str]:
     """By name; empty where neither the provider nor the environment has a value."""
-    return {name: str(given.get(name) or os.environ.get(variable, "")) for name, variable in _VARIABLES.items()}
+    return {name: str(configured.get(name) or os.environ.get(variable, "")) for name, variable in _VARIABLES.items()}
 
 
 def credential(values: Mapping[str, str]) -> TokenCredential:
@@ -47,7 +47,7 @@ def credential(values: Mapping[str, str]) -> TokenCredential:
 
 
 def subscription(values: Mapping[str, str]) -> str:
-    """Raises PluginError when none is set."""
+    """Return the subscription. Raises PluginError when none is set."""
     if not values["subscriptionId"]:
         raise PluginError(
             "the subscription is not known: set ARM_SUBSCRIPTION_ID, or `pulumi config set azure-native:subscriptionId`"

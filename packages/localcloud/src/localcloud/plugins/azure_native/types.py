@@ -57,11 +57,11 @@ class AzureType:
     @property
     def answered(self) -> dict[str, str]:
         """The inverse of `renames`."""
-        found: dict[str, str] = {}
+        result: dict[str, str] = {}
         for ours, theirs in self.renames.items():
             parent, dot, name = ours.rpartition(".")
-            found[f"{parent}{dot}{theirs}"] = name
-        return found
+            result[f"{parent}{dot}{theirs}"] = name
+        return result
 
     @property
     def parameters(self) -> list[str]:
@@ -72,7 +72,7 @@ class AzureType:
         first = path.split(".", 1)[0].split("[", 1)[0]
         if first in self.parameters or first == "location":
             return True
-        return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in self.replaces)
+        return any(path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")) for prefix in self.replaces)
 
 
 _STORAGE = "Microsoft.Storage/storageAccounts/{accountName}"
@@ -259,12 +259,14 @@ TYPES: Mapping[str, AzureType] = {token: replace(type_, token=token) for token, 
 
 
 def find(token: str) -> tuple[AzureType, str]:
-    """The type of "azure-native:storage:StorageAccount" or "azure-native:storage/v20240101:StorageAccount", and the
-    api-version to use. Raises KeyError for a type that is not in the table."""
+    """Return the type of a token and the api-version to use. Raises KeyError for a type that is not in the table.
+
+    Tokens are such as "azure-native:storage:StorageAccount" or "azure-native:storage/v20240101:StorageAccount".
+    """
     _, module, class_name = token.split(":")
     module, _, pinned = module.partition("/")
-    found = TYPES[f"{module}:{class_name}"]
+    type_ = TYPES[f"{module}:{class_name}"]
     match = re.fullmatch(r"v(\d{4})(\d{2})(\d{2})(preview)?", pinned)
     if match is None:
-        return found, found.version
-    return found, "-".join(match.groups()[:3]) + ("-preview" if match[4] else "")
+        return type_, type_.version
+    return type_, "-".join(match.groups()[:3]) + ("-preview" if match[4] else "")

@@ -63,13 +63,13 @@ class Api:
         """The workspace's URL."""
         return str(self._connected()._cfg.host)
 
-    def clusters(self, asked: str, method: str, arguments: Mapping[str, Any]) -> str:
-        """The key that the vendor's client selects. Raises PluginError when there is none for these arguments."""
+    def clusters(self, function: str, method: str, arguments: Mapping[str, Any]) -> str:
+        """Return the key that the vendor's client selects. Raises PluginError without one for these arguments."""
         sdk = _sdk()
         try:
             return str(getattr(sdk.clusters(self._connected()), method)(**arguments))
         except (ValueError, sdk.error) as error:
-            raise PluginError(f"{asked} with {dict(arguments)}: {error}") from error
+            raise PluginError(f"{function} with {dict(arguments)}: {error}") from error
 
     def _connected(self) -> ApiClient:
         with self._lock:
@@ -96,8 +96,11 @@ class _Sdk:
 
 
 def _sdk() -> _Sdk:
-    """Imported at the first request, since it takes a second, and by one thread: the engine asks for many resources at
-    once, and Python calls it a deadlock when two threads import modules that import each other."""
+    """Import the SDK at the first request, since it takes a second, and by one thread.
+
+    The engine asks for many resources at once, and Python calls it a deadlock when two threads import modules that
+    import each other.
+    """
     with _importing:
         from databricks.sdk.core import ApiClient, Config
         from databricks.sdk.errors import NotFound

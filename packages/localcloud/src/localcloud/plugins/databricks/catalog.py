@@ -41,8 +41,8 @@ class Securable(Resource):
 
     def existing(self, api: Api, inputs: Plain) -> str | None:
         id_ = ".".join(str(inputs[part]) for part in (*self._parents, "name"))
-        found = api.find("GET", self._path(id_))
-        return None if found is None else self._id(found)
+        current = api.find("GET", self._path(id_))
+        return None if current is None else self._id(current)
 
     def create(self, api: Api, inputs: Plain) -> str:
         self._check_metastore(api, inputs)
@@ -53,16 +53,16 @@ class Securable(Resource):
         return id_
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", self._path(id_))
-        if found is None:
+        current = api.find("GET", self._path(id_))
+        if current is None:
             return None
-        state: Plain = camel(found)
+        state: Plain = camel(current)
         if self._own_id:
-            state[self._own_id] = found.get("id") or found.get(f"{self._type}_id")
+            state[self._own_id] = current.get("id") or current.get(f"{self._type}_id")
         return state
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        """A comment that is given no more is taken away."""
+        """Remove a comment that the inputs no longer have."""
         self._check_metastore(api, inputs)
         fixed = {"name", *self.replaces}
         sent = {"comment": "", **self.body({key: value for key, value in inputs.items() if key not in fixed})}
@@ -78,18 +78,18 @@ class Securable(Resource):
         api.find("DELETE", self._path(id_), query=query)
 
     def imported(self, state: Plain) -> Plain:
-        given = {key: state[key] for key in self._inputs if state.get(key) not in (None, False)}
-        if isinstance(identity := given.get("azureManagedIdentity"), dict):
-            given["azureManagedIdentity"] = {key: value for key, value in identity.items() if key != "credentialId"}
+        inputs = {key: state[key] for key in self._inputs if state.get(key) not in (None, False)}
+        if isinstance(identity := inputs.get("azureManagedIdentity"), dict):
+            inputs["azureManagedIdentity"] = {key: value for key, value in identity.items() if key != "credentialId"}
         if state.get("volumeType") == "EXTERNAL":
-            given["storageLocation"] = state["storageLocation"]
-        return given
+            inputs["storageLocation"] = state["storageLocation"]
+        return inputs
 
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
-        """What follows the creation before anything else."""
+        """Set what the creation does not take, before anything else."""
 
     def _bind(self, api: Api, id_: str, inputs: Plain) -> None:
-        """An isolated object is open to the workspace that declares it; bound first, it is never closed to that."""
+        """Bind an isolated object to the workspace that declares it, first, so that it is never closed to that."""
         if inputs.get("isolationMode") not in {"ISOLATED", "ISOLATION_MODE_ISOLATED"}:
             return
         current = api.find("GET", f"{_ROOT}/current-metastore-assignment")
@@ -105,8 +105,8 @@ class Securable(Resource):
                 raise PluginError(f"metastoreId is {wanted}, and the workspace is assigned to the metastore {current}")
 
     @staticmethod
-    def _id(found: Mapping[str, Any]) -> str:
-        return str(found.get("full_name") or found["name"])
+    def _id(securable: Mapping[str, Any]) -> str:
+        return str(securable.get("full_name") or securable["name"])
 
     def _path(self, id_: str) -> str:
         return f"{_ROOT}/{self._collection}/{quote(id_)}"
@@ -114,7 +114,7 @@ class Securable(Resource):
 
 class Catalog(Securable):
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
-        """The schema `default` that every new catalog has goes, as with the vendor's provider."""
+        """Remove the schema `default` that every new catalog has, as the vendor's provider does."""
         if not any(inputs.get(name) for name in ("shareName", "connectionName")):
             api.call("DELETE", f"{_ROOT}/schemas/{quote(id_)}.default")
 
@@ -129,7 +129,7 @@ class Grants(Resource):
     _securables: Mapping[str, tuple[str, str]] = {
         name: (own, type_)
         for name, own, type_ in (
-            *((one, one, one) for one in (
+            *((securable, securable, securable) for securable in (
                 "catalog", "schema", "table", "volume", "function", "credential", "metastore", "share", "recipient",
                 "pipeline",
             )),
@@ -143,21 +143,22 @@ class Grants(Resource):
     replaces = tuple(_securables)
 
     def completed(self, inputs: Plain) -> Plain:
-        """Sets, to the vendor: in one order, so that another one is no change."""
+        """Sort the vendor's sets, so that another order is no change."""
         if has_unknown(inputs.get("grants")):
             return inputs
         grants = [
-            {**one, "privileges": sorted({_normal(name) for name in one["privileges"]})} for one in inputs["grants"]
+            {**grant, "privileges": sorted({_normal(name) for name in grant["privileges"]})}
+            for grant in inputs["grants"]
         ]
-        return {**inputs, "grants": sorted(grants, key=lambda one: str(one["principal"]))}
+        return {**inputs, "grants": sorted(grants, key=lambda grant: str(grant["principal"]))}
 
     def create(self, api: Api, inputs: Plain) -> str:
-        given = [name for name in self._securables if inputs.get(name)]
-        if len(given) != 1:
+        securables = [name for name in self._securables if inputs.get(name)]
+        if len(securables) != 1:
             raise PluginError(
-                f"grants need exactly one of {', '.join(self._securables)}, and were given {given or 'none'}"
+                f"grants need exactly one of {', '.join(self._securables)}, and were given {securables or 'none'}"
             )
-        id_ = f"{self._securables[given[0]][0]}/{inputs[given[0]]}"
+        id_ = f"{self._securables[securables[0]][0]}/{inputs[securables[0]]}"
         self.update(api, id_, inputs)
         return id_
 
@@ -171,14 +172,17 @@ class Grants(Resource):
         return {"grants": grants, securable: name}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        self._set(api, id_, {one["principal"]: {*map(_normal, one["privileges"])} for one in inputs["grants"]})
+        self._set(api, id_, {grant["principal"]: {*map(_normal, grant["privileges"])} for grant in inputs["grants"]})
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         self._set(api, id_, {})
 
     def _granted(self, api: Api, id_: str) -> dict[str, set[str]]:
-        found = api.find("GET", self._path(id_)) or {}
-        return {one["principal"]: set(one["privileges"]) for one in found.get("privilege_assignments") or []}
+        current = api.find("GET", self._path(id_)) or {}
+        return {
+            assignment["principal"]: set(assignment["privileges"])
+            for assignment in current.get("privilege_assignments") or []
+        }
 
     def _set(self, api: Api, id_: str, wanted: dict[str, set[str]]) -> None:
         there = self._granted(api, id_)

@@ -19,13 +19,13 @@ class Directory(Resource):
         return str(inputs["path"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
-        if found is None or found.get("object_type") != "DIRECTORY":
+        current = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
+        if current is None or current.get("object_type") != "DIRECTORY":
             return None
-        return {"path": id_, "objectId": found["object_id"], "workspacePath": f"/Workspace{id_}"}
+        return {"path": id_, "objectId": current["object_id"], "workspacePath": f"/Workspace{id_}"}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        """deleteRecursive is the only other input: it is a mark in state."""
+        """Update nothing: the only other input is deleteRecursive, a mark in the state."""
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         body = {"path": id_, "recursive": bool(state.get("deleteRecursive"))}
@@ -60,10 +60,10 @@ class Notebook(_Content):
         return str(inputs["path"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
-        if found is None or found.get("object_type") != "NOTEBOOK":
+        current = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
+        if current is None or current.get("object_type") != "NOTEBOOK":
             return None
-        return {"path": id_, "language": found.get("language"), "objectId": found["object_id"],
+        return {"path": id_, "language": current.get("language"), "objectId": current["object_id"],
                 "objectType": "NOTEBOOK", "workspacePath": f"/Workspace{id_}"}  # fmt: skip
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
@@ -90,10 +90,10 @@ class WorkspaceFile(_Content):
         return str(inputs["path"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
-        if found is None or found.get("object_type") != "FILE":
+        current = api.find("GET", "/api/2.0/workspace/get-status", query={"path": id_})
+        if current is None or current.get("object_type") != "FILE":
             return None
-        return {"path": id_, "objectId": found["object_id"], "workspacePath": f"/Workspace{id_}"}
+        return {"path": id_, "objectId": current["object_id"], "workspacePath": f"/Workspace{id_}"}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
         """In one request of several parts, as the vendor's client uploads: JSON takes 10 MB at most."""

@@ -18,17 +18,17 @@ _NODE_TYPE = (
 
 
 def invoke(api: Api, token: str, arguments: Plain) -> Plain:
-    """Raises PluginError for a function that this provider does not have."""
+    """Answer an invoke. Raises PluginError for a function that this provider does not have."""
     name = token.rsplit(":", 1)[-1]
     if token == f"{_INDEX}getCurrentUser:getCurrentUser":
         return _current_user(api)
     if token == f"{_INDEX}getSparkVersion:getSparkVersion":
         # "2.1" is any Scala 2: runtimes have one each.
-        given = {"scala": "2.1"} | {key: arguments[key] for key in _SPARK_VERSION if arguments.get(key)}
-        return {**arguments, "id": api.clusters(name, "select_spark_version", snake(given))}
+        selection = {"scala": "2.1"} | {key: arguments[key] for key in _SPARK_VERSION if arguments.get(key)}
+        return {**arguments, "id": api.clusters(name, "select_spark_version", snake(selection))}
     if token == f"{_INDEX}getNodeType:getNodeType":
-        given = {key: arguments[key] for key in _NODE_TYPE if arguments.get(key)}
-        return {**arguments, "id": api.clusters(name, "select_node_type", snake(given))}
+        selection = {key: arguments[key] for key in _NODE_TYPE if arguments.get(key)}
+        return {**arguments, "id": api.clusters(name, "select_node_type", snake(selection))}
     raise PluginError(f"the function '{token}' is not in this provider's table")
 
 
@@ -38,7 +38,7 @@ def _current_user(api: Api) -> Plain:
     person = "@" in name
     return {
         "id": str(answer.get("id", "")), "userName": name, "home": f"/Users/{name}", "repos": f"/Repos/{name}",
-        "alphanumeric": "".join(one if one.isalnum() else "_" for one in name.split("@")[0]).lower(),
+        "alphanumeric": "".join(character if character.isalnum() else "_" for character in name.split("@")[0]).lower(),
         "externalId": str(answer.get("externalId", "")), "workspaceUrl": api.host,
         "aclPrincipalId": f"{'users' if person else 'servicePrincipals'}/{name}",
     }  # fmt: skip

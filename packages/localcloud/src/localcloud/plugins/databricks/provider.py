@@ -63,26 +63,26 @@ class Databricks(Provider):
         return DiffResponse(changes=False)
 
     async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
-        given: dict[str, Any] = reveal(plain_map(request.args))
-        known = {key: value for key, value in given.items() if key in _SETTINGS and value and value is not UNKNOWN}
+        settings: dict[str, Any] = reveal(plain_map(request.args))
+        known = {key: value for key, value in settings.items() if key in _SETTINGS and value and value is not UNKNOWN}
         self._api = Api(snake(known))
         return ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def cancel(self) -> None:
-        """Requests are short: the engine waits for those under way."""
+        """Do nothing: requests are short, and the engine waits for those under way."""
 
     async def check(self, request: CheckRequest) -> CheckResponse:
         """Refuse inputs that the class does not have, or lacks, or whose values the vendor's provider refuses."""
         token, kind = _token(request.type), _kind(request.type)
         inputs = plain_map(request.new_inputs)
         plain: Plain = reveal(inputs)
-        found = [
+        result = [
             *((name, f"missing required property '{name}'") for name in kind.required if inputs.get(name) is None),
             *SCHEMA.failures(token, plain), *rules.failures(token, plain),
         ]  # fmt: skip
-        if not found:
+        if not result:
             inputs = kind.completed(inputs)
-        failures = [CheckFailure(*failure) for failure in dict.fromkeys(found)]
+        failures = [CheckFailure(*failure) for failure in dict.fromkeys(result)]
         return CheckResponse(inputs=value_map(inputs), failures=failures)
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
@@ -119,14 +119,14 @@ class Databricks(Provider):
 
     async def read(self, request: ReadRequest) -> ReadResponse:
         kind = _kind(request.type)
-        found = await asyncio.to_thread(kind.read, self._api, request.resource_id)
-        if found is None:
+        current = await asyncio.to_thread(kind.read, self._api, request.resource_id)
+        if current is None:
             return ReadResponse()
         state = plain_map(request.properties)
         before = _declared(plain_map(request.inputs))
-        shown = {**reveal(before), **found}
-        inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(found)
-        outputs = {**inputs, **conceal(found, inputs)}
+        shown = {**reveal(before), **current}
+        inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(current)
+        outputs = {**inputs, **conceal(current, inputs)}
         return ReadResponse(request.resource_id, value_map(outputs), value_map(inputs))
 
     async def delete(self, request: DeleteRequest) -> None:
@@ -171,8 +171,8 @@ def _left_behind(kind: Resource, api: Api, inputs: Plain) -> str | None:
 
 
 def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:
-    """What the service shows, over the inputs. Raises PluginError when it does not show it."""
-    found = kind.read(api, id_)
-    if found is None:
+    """Return the service's view over the inputs. Raises PluginError when the service does not show the resource."""
+    current = kind.read(api, id_)
+    if current is None:
         raise PluginError(f"'{id_}' was created, but the service does not show it")
-    return {**inputs, **conceal(found, inputs)}
+    return {**inputs, **conceal(current, inputs)}

@@ -28,7 +28,7 @@ class Resource:
         raise NotImplementedError
 
     def existing(self, api: Api, inputs: Plain) -> str | None:
-        """The id of one that has the name (a name is taken once), for types whose creation would be refused then."""
+        """Return the id of the resource that has the name, for types whose creation would be refused then."""
         return None
 
     def completed(self, inputs: Plain) -> Plain:

@@ -22,15 +22,15 @@ class InstancePool(Resource):
     def existing(self, api: Api, inputs: Plain) -> str | None:
         pools = api.call("GET", "/api/2.0/instance-pools/list").get("instance_pools") or []
         name = inputs["instancePoolName"]
-        return next((str(one["instance_pool_id"]) for one in pools if one["instance_pool_name"] == name), None)
+        return next((str(pool["instance_pool_id"]) for pool in pools if pool["instance_pool_name"] == name), None)
 
     def create(self, api: Api, inputs: Plain) -> str:
         answer = api.call("POST", "/api/2.0/instance-pools/create", body=self.body(inputs))
         return str(answer["instance_pool_id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/instance-pools/get", query={"instance_pool_id": id_})
-        return None if found is None else camel(found)
+        current = api.find("GET", "/api/2.0/instance-pools/get", query={"instance_pool_id": id_})
+        return None if current is None else camel(current)
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
         api.call("POST", "/api/2.0/instance-pools/edit", body=self.body(inputs) | {"instance_pool_id": id_})
@@ -42,14 +42,14 @@ class InstancePool(Resource):
 class ClusterPolicy(Resource):
     def existing(self, api: Api, inputs: Plain) -> str | None:
         policies = api.call("GET", "/api/2.0/policies/clusters/list").get("policies") or []
-        return next((str(one["policy_id"]) for one in policies if one["name"] == inputs.get("name")), None)
+        return next((str(policy["policy_id"]) for policy in policies if policy["name"] == inputs.get("name")), None)
 
     def create(self, api: Api, inputs: Plain) -> str:
         return str(api.call("POST", "/api/2.0/policies/clusters/create", body=self.body(inputs))["policy_id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.0/policies/clusters/get", query={"policy_id": id_})
-        return None if found is None else camel(found)
+        current = api.find("GET", "/api/2.0/policies/clusters/get", query={"policy_id": id_})
+        return None if current is None else camel(current)
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
         api.call("POST", "/api/2.0/policies/clusters/edit", body=self.body(inputs) | {"policy_id": id_})
@@ -74,7 +74,7 @@ class ServicePrincipal(Resource):
         if not application:
             return None
         known = api.call("GET", self._path, query={"filter": f'applicationId eq "{application}"'})
-        return next((str(one["id"]) for one in known.get("Resources") or []), None)
+        return next((str(principal["id"]) for principal in known.get("Resources") or []), None)
 
     def create(self, api: Api, inputs: Plain) -> str:
         """With `force`, one that is there already is taken over, as the vendor's provider does."""
@@ -84,14 +84,14 @@ class ServicePrincipal(Resource):
         return str(api.call("POST", self._path, body=self._scim(inputs))["id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", f"{self._path}/{id_}")
-        if found is None:
+        current = api.find("GET", f"{self._path}/{id_}")
+        if current is None:
             return None
-        entitlements = {entry.get("value") for entry in found.get("entitlements") or []}
+        entitlements = {entry.get("value") for entry in current.get("entitlements") or []}
         state: Plain = {name: value in entitlements for name, value in _ENTITLEMENTS.items()}
         for name in ("applicationId", "displayName", "active", "externalId"):
-            state[name] = found.get(name)
-        application = found.get("applicationId")
+            state[name] = current.get(name)
+        application = current.get("applicationId")
         return state | {
             "aclPrincipalId": f"servicePrincipals/{application}",
             "home": f"/Users/{application}",
@@ -140,21 +140,23 @@ class Permissions(Resource):
         return id_
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", f"/api/2.0/permissions{id_}")
-        if found is None:
+        current = api.find("GET", f"/api/2.0/permissions{id_}")
+        if current is None:
             return None
         own = api.call("GET", "/api/2.0/preview/scim/v2/Me")
         controls = []
-        for entry in found.get("access_control_list") or []:
-            levels = [one for one in entry.get("all_permissions") or [] if not one.get("inherited")]
+        for entry in current.get("access_control_list") or []:
+            levels = [
+                permission for permission in entry.get("all_permissions") or [] if not permission.get("inherited")
+            ]
             names = {key: value for key, value in entry.items() if key.endswith("_name") and key != "display_name"}
             mine = {own.get("userName"), own.get("applicationId")} & set(names.values())
             if levels and not mine and names != {"group_name": "admins"}:
                 controls.append(camel(names | {"permission_level": levels[0]["permission_level"]}))
-        return {"accessControls": controls, "objectType": found.get("object_type")}
+        return {"accessControls": controls, "objectType": current.get("object_type")}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        controls = [snake(one) for one in inputs["accessControls"]]
+        controls = [snake(control) for control in inputs["accessControls"]]
         api.call("PUT", f"/api/2.0/permissions{id_}", body={"access_control_list": controls})
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
@@ -183,10 +185,10 @@ class Job(Resource):
         return str(api.call("POST", "/api/2.2/jobs/create", body=self.body(inputs))["job_id"])
 
     def read(self, api: Api, id_: str) -> Plain | None:
-        found = api.find("GET", "/api/2.2/jobs/get", query={"job_id": id_})
-        if found is None:
+        current = api.find("GET", "/api/2.2/jobs/get", query={"job_id": id_})
+        if current is None:
             return None
-        settings: Plain = camel(_keys(found.get("settings") or {}, "depends_on", "depends_ons"))
+        settings: Plain = camel(_keys(current.get("settings") or {}, "depends_on", "depends_ons"))
         return settings | {"url": f"{api.host}/#job/{id_}"}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:

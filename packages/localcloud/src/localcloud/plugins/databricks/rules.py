@@ -40,7 +40,7 @@ def failures(token: str, inputs: Plain) -> list[Failure]:
 
 
 def _instance_pool(inputs: Plain) -> Iterator[Failure]:
-    """pools/resource_instance_pool.go"""
+    """Apply pools/resource_instance_pool.go."""
     yield from _one_of(inputs, "azureAttributes.availability", "SPOT_AZURE", "ON_DEMAND_AZURE")
     yield from _one_of(inputs, "diskSpec.diskType.azureDiskVolumeType", "PREMIUM_LRS", "STANDARD_LRS")
     yield from _conflicts(inputs, "awsAttributes", "azureAttributes", "gcpAttributes")
@@ -48,14 +48,14 @@ def _instance_pool(inputs: Plain) -> Iterator[Failure]:
 
 
 def _cluster_policy(inputs: Plain) -> Iterator[Failure]:
-    """policies/resource_cluster_policy.go"""
+    """Apply policies/resource_cluster_policy.go."""
     yield from _conflicts(inputs, "definition", "policyFamilyDefinitionOverrides")
     yield from _conflicts(inputs, "definition", "policyFamilyId")
     yield from _needs(inputs, "policyFamilyDefinitionOverrides", "policyFamilyId")
 
 
 def _permissions(inputs: Plain) -> Iterator[Failure]:
-    """permissions/resource_permissions.go, permission_definitions.go"""
+    """Apply permissions/resource_permissions.go and permission_definitions.go."""
     objects = [name for name in LEVELS if _given(inputs, name)]
     yield from _conflicts(inputs, *LEVELS)
     controls = inputs.get("accessControls")
@@ -82,17 +82,17 @@ def _permissions(inputs: Plain) -> Iterator[Failure]:
 
 
 def _secret_scope(inputs: Plain) -> Iterator[Failure]:
-    """secrets/resource_secret_scope.go"""
+    """Apply secrets/resource_secret_scope.go."""
     yield from _is_name(inputs, "name")
 
 
 def _secret_acl(inputs: Plain) -> Iterator[Failure]:
-    """secrets/resource_secret_acl.go"""
+    """Apply secrets/resource_secret_acl.go."""
     yield from _is_name(inputs, "scope")
 
 
 def _secret(inputs: Plain) -> Iterator[Failure]:
-    """secrets/resource_secret.go"""
+    """Apply secrets/resource_secret.go."""
     yield from _is_name(inputs, "scope")
     yield from _is_name(inputs, "key")
     if inputs.get("stringValue") == "":
@@ -100,7 +100,7 @@ def _secret(inputs: Plain) -> Iterator[Failure]:
 
 
 def _notebook(inputs: Plain) -> Iterator[Failure]:
-    """workspace/resource_notebook.go"""
+    """Apply workspace/resource_notebook.go."""
     yield from _content(inputs)
     yield from _one_of(inputs, "language", "SCALA", "PYTHON", "R", "SQL")
     yield from _one_of(inputs, "format", "SOURCE", "DBC", "JUPYTER")
@@ -108,7 +108,7 @@ def _notebook(inputs: Plain) -> Iterator[Failure]:
 
 
 def _content(inputs: Plain) -> Iterator[Failure]:
-    """workspace/file_resource.go"""
+    """Apply workspace/file_resource.go."""
     yield from _conflicts(inputs, "contentBase64", "source")
     content, path = inputs.get("contentBase64"), inputs.get("path")
     if isinstance(content, str):
@@ -123,17 +123,17 @@ def _content(inputs: Plain) -> Iterator[Failure]:
 
 
 def _one_of(inputs: Plain, path: str, *values: str) -> Iterator[Failure]:
-    given: Any = inputs
+    value_at_path: Any = inputs
     for part in path.split("."):
-        given = given.get(part) if isinstance(given, dict) else None
-    if isinstance(given, str) and given and given not in values:
+        value_at_path = value_at_path.get(part) if isinstance(value_at_path, dict) else None
+    if isinstance(value_at_path, str) and value_at_path and value_at_path not in values:
         quoted = " ".join(f'"{value}"' for value in values)
-        yield path, f"expected {path} to be one of [{quoted}], got {given}"
+        yield path, f"expected {path} to be one of [{quoted}], got {value_at_path}"
 
 
 def _is_name(inputs: Plain, name: str) -> Iterator[Failure]:
-    given = inputs.get(name)
-    if isinstance(given, str) and not _NAME.fullmatch(given):
+    value = inputs.get(name)
+    if isinstance(value, str) and not _NAME.fullmatch(value):
         yield (
             name,
             f"invalid value for {name} (Must consist of alphanumeric characters, dashes, underscores, and periods,"

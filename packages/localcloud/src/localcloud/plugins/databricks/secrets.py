@@ -26,8 +26,8 @@ class SecretScope(Resource):
 
     def read(self, api: Api, id_: str) -> Plain | None:
         scopes = api.call("GET", "/api/2.0/secrets/scopes/list").get("scopes") or []
-        found = next((one for one in scopes if one["name"] == id_), None)
-        return None if found is None else {"name": id_, "backendType": found.get("backend_type")}
+        existing = next((scope for scope in scopes if scope["name"] == id_), None)
+        return None if existing is None else {"name": id_, "backendType": existing.get("backend_type")}
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         api.find("POST", "/api/2.0/secrets/scopes/delete", body={"scope": id_})
@@ -46,8 +46,10 @@ class SecretAcl(Resource):
 
     def read(self, api: Api, id_: str) -> Plain | None:
         scope, principal = id_.split("|||")
-        found = api.find("GET", "/api/2.0/secrets/acls/get", query={"scope": scope, "principal": principal})
-        return None if found is None else {"scope": scope, "principal": principal, "permission": found["permission"]}
+        current = api.find("GET", "/api/2.0/secrets/acls/get", query={"scope": scope, "principal": principal})
+        return (
+            None if current is None else {"scope": scope, "principal": principal, "permission": current["permission"]}
+        )
 
     def delete(self, api: Api, id_: str, state: Plain) -> None:
         scope, principal = id_.split("|||")
@@ -67,10 +69,10 @@ class Secret(Resource):
     def read(self, api: Api, id_: str) -> Plain | None:
         scope, key = id_.split("|||")
         listed = api.find("GET", "/api/2.0/secrets/list", query={"scope": scope}) or {}
-        for one in listed.get("secrets") or []:
-            if one["key"] == key:
+        for secret in listed.get("secrets") or []:
+            if secret["key"] == key:
                 return {
-                    "scope": scope, "key": key, "lastUpdatedTimestamp": one.get("last_updated_timestamp"),
+                    "scope": scope, "key": key, "lastUpdatedTimestamp": secret.get("last_updated_timestamp"),
                     "configReference": f"{{{{secrets/{scope}/{key}}}}}",
                 }  # fmt: skip
         return None

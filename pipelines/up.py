@@ -1,9 +1,11 @@
 """`python -m pipelines.up [--mend MODULE --stack NAME] -- pulumi up …`: run the engine, and once more if that helps.
 
-A second run follows in two cases. After an update that failed only because role assignments had no effect yet (CAUSES):
-Azure answers an assignment before it has, and nobody can see when another identity's roles have taken effect. And when
-`python -m MODULE --stack NAME` exits 0, which is asked where the engine did not get as far as an update, such as for
-the lock of an engine that was killed.
+A second run follows in three cases. After an update that failed only because role assignments had no effect yet
+(CAUSES): Azure answers an assignment before it has, and nobody can see when another identity's roles have taken effect.
+When `python -m MODULE --stack NAME` exits 0, which is asked where the engine did not get as far as an update, such as
+for the lock of an engine that was killed. And after a moment where the stack was locked: of two engines that start at
+the same instant each may see the other's lock and give up (pulumi/pulumi pkg/backend/diy/lock.go, `Lock`: it writes its
+own, then looks for others).
 
 The engine's events are read from the file that Pulumi's own Automation API reads them from
 (pulumi/automation/_stack.py: `--event-log` with PULUMI_DEBUG_COMMANDS): the terminal shows what it always shows.
@@ -14,13 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from pipelines.state import pending
 
@@ -50,6 +55,11 @@ CAUSES = (
 )
 
 
+_LOCKED = b"the stack is currently locked by"
+_PAUSE_SECONDS = (1.0, 6.0)
+"""The shortest and the longest wait for another engine: of two that gave up, one begins before the other."""
+_RELAY_SECONDS = 5
+"""For the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
 _AFTERMATH = re.compile(r"context canceled|update canceled")
 """Of resources that the engine had in hand when it stopped because of another one's error."""
 
@@ -75,35 +85,65 @@ def causes_of(errors: Sequence[str]) -> list[Cause]:
 
 def run(command: Sequence[str], mend: Sequence[str]) -> int:
     """Run the engine, twice if that is worth it. Return its last exit code."""
-    code, lines = _engine(command)
+    code, lines, locked = _engine(command)
     if code != 0:
         causes = causes_of(errors_of(lines))
         if causes:
             roles = ", ".join(cause.role for cause in causes)
             sys.stdout.write(f"Role assignments had no effect yet ({roles}). Trying once more.\n")
-        elif lines or not mend or subprocess.run(mend, check=False).returncode != 0:
-            if not lines and (damage := _damage_of_state(command)):
+        elif lines:
+            return code
+        elif mend and subprocess.run(mend, check=False).returncode == 0:
+            pass  # the module has said what it mended
+        elif locked:
+            pause = random.uniform(*_PAUSE_SECONDS)  # noqa: S311 -- chance, not a secret
+            sys.stdout.write(f"Another update has locked the stack. Trying once more in {pause:.1f} s.\n")
+            sys.stdout.flush()
+            time.sleep(pause)
+        else:
+            if damage := _damage_of_state(command):
                 sys.stderr.write(f"{damage}\n")
             return code
         sys.stdout.flush()
-        code, lines = _engine(command)
+        code, lines, _ = _engine(command)
     if code == 0 and any(pending.WARNING in line for line in lines):
         sys.stdout.write(f"{pending.clear(command[: command.index('up')], _stack(command))}\n")
     return code
 
 
-def _engine(command: Sequence[str]) -> tuple[int, list[str]]:
-    """Run the engine. Return its exit code, and the lines of its event log: none if it did not start an update."""
+def _engine(command: Sequence[str]) -> tuple[int, list[str], bool]:
+    """Run the engine. Return its exit code, its event log's lines (none without an update), and whether it was locked.
+
+    The engine gets Ctrl-C from the terminal as well and ends its update in order: it is waited for.
+    """
     with tempfile.TemporaryFile() as log:  # a file without a name: nothing is left if this process is killed
         descriptor = log.fileno()
-        code = subprocess.run(
+        process = subprocess.Popen(
             [*command, "--event-log", f"/dev/fd/{descriptor}"],
-            env=os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}, pass_fds=(descriptor,), check=False,
-        ).returncode  # fmt: skip
+            env=os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}, pass_fds=(descriptor,), stderr=subprocess.PIPE,
+        )  # fmt: skip
+        errors: list[bytes] = []
+        relay = threading.Thread(target=_relay, args=(process.stderr, errors), daemon=True)
+        relay.start()
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+        relay.join(_RELAY_SECONDS)
         log.seek(0)
         # An engine that was killed leaves half a line.
         lines = log.read().decode("utf-8", "replace").splitlines(keepends=True)
-    return code, [line for line in lines if line.endswith("\n")]
+    whole = [line for line in lines if line.endswith("\n")]
+    return code, whole, any(_LOCKED in line for line in errors)
+
+
+def _relay(stream: IO[bytes], lines: list[bytes]) -> None:
+    """Pass the engine's error stream on as it comes, and keep it."""
+    for line in stream:
+        lines.append(line)
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
 
 
 def _stack(command: Sequence[str]) -> str:

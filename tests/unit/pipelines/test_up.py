@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -31,8 +32,10 @@ if "--event-log" in sys.argv and events is not None:
     pathlib.Path(sys.argv[sys.argv.index("--event-log") + 1]).write_text(
         "".join(e if isinstance(e, str) else json.dumps(e) + "\\n" for e in events)
     )
+print(ERRORS, end="", file=sys.stderr)
 sys.exit(codes[number])
 """
+LOCKED = "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete …\n"
 
 
 def error(message: str, urn: str = URN) -> dict[str, Any]:
@@ -40,11 +43,11 @@ def error(message: str, urn: str = URN) -> dict[str, Any]:
 
 
 def up(
-    folder: Path, events: Sequence[dict[str, Any] | str] | None, *codes: int, mend: str = ""
+    folder: Path, events: Sequence[dict[str, Any] | str] | None, *codes: int, mend: str = "", errors: str = ""
 ) -> tuple[subprocess.CompletedProcess[str], int]:
     """The command, and how often the engine ran."""
     engine = folder / "engine"
-    engine.write_text(ENGINE.format(python=sys.executable))
+    engine.write_text(ENGINE.format(python=sys.executable).replace("ERRORS", repr(errors)))
     engine.chmod(engine.stat().st_mode | stat.S_IXUSR)
     (folder / "mends.py").write_text("import sys\nsys.exit(sys.argv[1:] != ['--stack', 'a b'])\n")
     words = ["--mend", "mends", "--stack", mend] if mend else []
@@ -108,3 +111,36 @@ def test_other_errors_stand(tmp_path: Path, events: list[dict[str, Any]]) -> Non
 def test_an_engine_that_did_not_start_is_mended_or_not(tmp_path: Path, mend: str, code: int, runs: int) -> None:
     done, ran = up(tmp_path, None, 255, 0, mend=mend)
     assert (done.returncode, ran) == (code, runs)
+
+
+def test_of_two_engines_that_gave_up_for_each_other_one_comes_through(tmp_path: Path) -> None:
+    done, runs = up(tmp_path, None, 255, 0, errors=LOCKED)
+    assert (done.returncode, runs) == (0, 2)
+    assert "Another update has locked the stack. Trying once more in " in done.stdout
+    assert done.stderr == 2 * LOCKED, "the engine's own words are shown"
+
+
+def test_an_update_that_goes_on_keeps_its_lock(tmp_path: Path) -> None:
+    done, runs = up(tmp_path, None, 255, 255, 0, errors=LOCKED)
+    assert (done.returncode, runs) == (255, 2)
+
+
+def test_the_engine_ends_in_order_after_an_interrupt(tmp_path: Path) -> None:
+    engine = tmp_path / "engine"
+    engine.write_text(
+        f"#!{sys.executable}\nimport pathlib, signal, sys, time\n"
+        "try:\n    print('started', flush=True)\n    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    time.sleep(1)\n    print('ended in order', flush=True)\n"
+    )
+    engine.chmod(0o700)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.up", "--", str(engine), "up"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    rest, _ = process.communicate(timeout=60)
+
+    assert (process.returncode, rest) == (130, "ended in order\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 _ATTEMPTS = 3
@@ -16,8 +18,7 @@ def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:
     Somebody who publishes the same at the same time makes it between the two, or the code that it names: Azure ML
     refuses to make either again. `get` decides whether theirs will do. Raises the clients' errors.
     """
-    from azure.ai.ml.exceptions import AssetPathException
-    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+    from azure.core.exceptions import ResourceNotFoundError
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -25,8 +26,25 @@ def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:
         except ResourceNotFoundError:
             try:
                 return make()
-            except (HttpResponseError, AssetPathException) as error:
-                status = error.status_code if isinstance(error, HttpResponseError) else HTTPStatus.CONFLICT
-                if status != HTTPStatus.CONFLICT or attempt == _ATTEMPTS:
+            except Exception as error:
+                if not is_conflict(error) or attempt == _ATTEMPTS:
                     raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def is_conflict(error: Exception) -> bool:
+    """Return whether Azure ML has a version with another path already: azure-ai-ml names one such refusal itself."""
+    from azure.ai.ml.exceptions import AssetPathException
+    from azure.core.exceptions import HttpResponseError
+
+    refused = isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.CONFLICT
+    return refused or isinstance(error, AssetPathException)
+
+
+def with_unique_name(folder: Path) -> Path:
+    """Rename a folder, so that its upload meets no other of the same content.
+
+    azure-ai-ml uploads to a folder named after content and name. Where another process writes a file there first, it
+    waits for ever (`BlobStorageClient.upload` of its _artifacts/_blob_storage_helper.py counts its own files alone).
+    """
+    return folder.rename(folder.with_name(f"model-{uuid.uuid4().hex[:8]}"))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops import candidates, publish, shared
+from mlops import asset_versions, candidates, publish, shared
 from mlops.candidates import Candidate
 from mlops.clients import Clients
 from mlops.lineage import Tags, choose_deployment
@@ -26,6 +26,8 @@ DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
 PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
 """Tags: what a rollback goes back to. "none" when there was nothing."""
 NONE = "none"
+_ATTEMPTS = 5
+"""For a number of a model's version that somebody else takes at the same time."""
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,34 @@ def tag(ml: Any, model: Any, tags: Tags, drop: str | None = None) -> None:
 
 
 def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
-    from azure.ai.ml.entities import Model
-
     with tempfile.TemporaryDirectory() as folder:
-        path = candidate.download(Path(folder))
-        made = target.ml.models.create_or_update(Model(name=candidate.model, path=path, type="mlflow_model", tags=tags))
+        path = asset_versions.with_unique_name(candidate.download(Path(folder)))
+        made = _register(candidate, target, path, tags)
     say(f"model: {candidate.model} version {made.version} on {target.outputs.environment}")
     return made
+
+
+def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> Any:
+    """Register the model under the next number, unless another promotion of the candidate has done so meanwhile.
+
+    Two promotions at the same instant choose the same number, which the service gives away once. Numbers of its own
+    choice would make two versions of one candidate.
+    """
+    from azure.ai.ml.entities import Model
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        versions = candidates.versions(target.ml, candidate.model)
+        present = next((model for model in versions if (model.tags or {}).get(FROM) == candidate.origin), None)
+        if present is not None:
+            return present
+        number = str(int(versions[0].version) + 1 if versions else 1)
+        model = Model(name=candidate.model, version=number, path=path, type="mlflow_model", tags=tags)
+        try:
+            return target.ml.models.create_or_update(model)
+        except Exception as error:
+            if not asset_versions.is_conflict(error) or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def stamp() -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlops.asset_versions import get_or_make, with_unique_name
 from mlops.candidates import Candidate, download, listed
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
@@ -41,11 +42,12 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
         COMMIT: candidate.code["commit"], CODE_VERSION: candidate.code["code_version"],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        path = candidate.download(Path(folder))
+        path = with_unique_name(candidate.download(Path(folder)))
         made = Model(
             name=candidate.model, version=version, path=path, type="mlflow_model", tags=candidate.tags | record
         )
-        ml.models.create_or_update(made)
+        # Named after what was tested: whoever shares it at the same instant shares the same.
+        get_or_make(lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(made))
     say(f"registry {registry}: {candidate.model} version {version}")
     return version
 

@@ -119,6 +119,26 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     assert "rolled_back_at" not in pair.prod.models()["2"]
 
 
+def test_a_promotion_that_another_one_overtakes_takes_its_version(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.both("1", tmp_path)
+    pair.promote()
+    listed, before = candidates.versions, [2]
+
+    def versions(ml: Any, name: str) -> list[Any]:
+        """Show prod's versions as they were before the other promotion, twice."""
+        if ml is pair.prod.clients.ml and before[0]:
+            before[0] -= 1
+            return []
+        return listed(ml, name)
+
+    monkeypatch.setattr(candidates, "versions", versions)
+
+    assert pair.promote().model_version == "1"
+    assert list(pair.prod.models()) == ["1"]
+
+
 def test_prod_s_identity_takes_what_staging_shared_and_may_not_look_into_staging(
     pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
 ) -> None:

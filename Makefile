@@ -35,7 +35,7 @@ START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S con
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run test test-fast test-nightly lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run test test-fast test-nightly faults lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 help: ## list the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ test-fast: lint ## lint, unit tests of the product and Spark: minutes
 
 test-nightly: tools .venv/development ## whole platforms: upgrades of earlier stacks, the pipelines from dev to prod
 	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal"
+
+faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile -p tests.faults.table -m "faults or fault_kind"
 
 lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .

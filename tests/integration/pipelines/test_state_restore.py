@@ -94,6 +94,7 @@ def replaced(project: Project) -> list[bytes]:
     return [project.container.download_blob(blob.name).readall() for blob in blobs]
 
 
+@pytest.mark.fault_kind("damage of a state")
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -125,6 +126,7 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
     assert broken in replaced(project)
 
 
+@pytest.mark.fault_kind("damage of a state")
 def test_a_deleted_state_comes_back(project: Project) -> None:
     project.container.delete_blob(project.state)
 
@@ -178,6 +180,7 @@ def test_what_there_is_not_is_named(project: Project, words: tuple[str, ...], st
     assert not (project.folder / "x").exists()
 
 
+@pytest.mark.fault_kind("damage of a state")
 def test_an_update_on_a_damaged_state_names_the_verb(project: Project) -> None:
     project.container.upload_blob(project.state, b"", overwrite=True)
 

@@ -284,6 +284,7 @@ def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
     assert ml.finished(second).status == "Completed"
 
 
+@pytest.mark.fault_kind("kill of the gateway under a job")
 def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their_processes_end(
     ml: MlWorkspace, cloud: Cloud
 ) -> None:

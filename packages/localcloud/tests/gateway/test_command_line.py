@@ -86,6 +86,7 @@ def test_commands_on_a_home_that_was_never_started_fail(fresh: Cloud) -> None:
     assert (stop.returncode, stop.stdout) == (0, "localcloud does not run.\n")
 
 
+@pytest.mark.fault_kind("kill of an idle gateway")
 def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own: Cloud) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: own.command("start"), range(2)))
@@ -128,6 +129,7 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
     assert now is not None and (now.pid, now.fingerprint) != (state["pid"], "of older code")
 
 
+@pytest.mark.fault_kind("kill of an idle gateway")
 def test_temporary_files_are_the_localcloud_s_own_and_end_with_it(own: Cloud, tmp_path: Path) -> None:
     """The next start clears the files of a killed one."""
     assert own.command("start", TMPDIR=str(tmp_path)).returncode == 0

@@ -51,6 +51,7 @@ def _groups(azure: AzureSession, retries: int) -> list[Any]:
         return list(client.resource_groups.list())
 
 
+@pytest.mark.fault_kind("injected faults of clients' requests")
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 0}, {"status": 503}, {"drop": True}])
 def test_a_client_that_retries_gets_over_it(azure: AzureSession, faults: Faults, fault: Json) -> None:
     faults.add(host="management.azure.com", path="*/resourcegroups", method="GET", count=2, **fault)
@@ -68,6 +69,7 @@ def test_a_client_that_does_not_retry_sees_azure_s_error(azure: AzureSession, fa
     assert response.headers["Retry-After"] == "7"
 
 
+@pytest.mark.fault_kind("injected faults of clients' requests")
 def test_a_dropped_connection_has_no_answer(azure: AzureSession, faults: Faults) -> None:
     faults.add(host="management.azure.com", drop=True)
     with pytest.raises((ServiceRequestError, ServiceResponseError)):
@@ -81,6 +83,7 @@ def test_a_rule_leaves_other_hosts_and_methods_alone(azure: AzureSession, faults
     assert len(faults.left()) == 2
 
 
+@pytest.mark.fault_kind("injected faults of clients' requests")
 def test_an_operation_that_fails_leaves_its_resource_failed(azure: AzureSession, faults: Faults, group: str) -> None:
     name = unique("st")
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{name}"

@@ -12,6 +12,7 @@ from localcloud.testing.azure_session import AzureSession, unique
 from localcloud.testing.cloud import Cloud
 from localcloud.testing.plugin_process import Plain, Plugin, Refused
 
+pytestmark = pytest.mark.fault_kind("injected faults of plugins' requests")
 ACCOUNT = "azure-native:storage:StorageAccount"
 
 

@@ -83,6 +83,7 @@ def content(container: ContainerClient) -> dict[str, bytes]:
     return {blob.name: container.download_blob(blob.name).readall() for blob in container.list_blobs()}
 
 
+@pytest.mark.fault_kind("kill of Azurite right after answers")
 def test_every_kind_of_change_survives_a_kill(azurite: Azurite) -> None:
     service = azurite.client()
     kept, gone = service.create_container("kept"), service.create_container("gone")
@@ -111,6 +112,7 @@ def test_every_kind_of_change_survives_a_kill(azurite: Azurite) -> None:
     assert content(again) == {}, "no blob of the deleted container comes back"
 
 
+@pytest.mark.fault_kind("kill of Azurite right after answers")
 def test_acknowledged_writes_survive_kills_at_any_moment(azurite: Azurite) -> None:
     azurite.client().create_container("data")
     acknowledged: dict[str, bytes] = {}
@@ -147,6 +149,7 @@ def _write_until_refused(service: BlobServiceClient, round_: int, acknowledged: 
                 acknowledged[name] = text + b"!"
 
 
+@pytest.mark.fault_kind("kill of Azurite right after answers")
 def test_a_line_that_a_kill_cut_off_is_ignored_and_the_rest_counts(azurite: Azurite) -> None:
     container = azurite.client().create_container("data")
     container.upload_blob("whole", b"1")

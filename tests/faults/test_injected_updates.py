@@ -1,0 +1,44 @@
+"""Updates on Azure's bad days: faults are waited out or named, and the next update is whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.platform import INJECTED, Platform
+from tests.faults.table import Tries
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
+_WAITED_OUT = ("429", "503", "slowness")
+_OPERATIONS = (
+    "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries",
+    "Microsoft.Databricks/workspaces", "Microsoft.MachineLearningServices/workspaces",
+    "Microsoft.MachineLearningServices/workspaces/*/computes",
+    "Microsoft.MachineLearningServices/workspaces/*/batchEndpoints",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", INJECTED)
+def test_an_update_waits_out_faults_or_names_them(platform: Platform, tries: Tries, kind: str) -> None:
+    with platform.injected(kind):
+        update = platform.update()
+        code = update.wait()
+    again = platform.update()
+    whole = again.wait() == 0
+    tries.add(f"injected {kind} during an update", whole and (code == 0 or kind not in _WAITED_OUT))
+    assert whole, again.text
+    assert code == 0 or kind not in _WAITED_OUT, update.text
+    platform.check_whole()
+
+
+def test_an_operation_that_fails_is_named_and_made_again(platform: Platform, tries: Tries) -> None:
+    for type_ in _OPERATIONS:
+        path = f"*/providers/{type_}/*"
+        with platform.faults({"path": path, "operation": True, "method": "PUT", "count": 1, "code": "OutOfCapacity"}):
+            update = platform.update()
+            code = update.wait()
+        named = code != 0 and "OutOfCapacity" in update.text
+        tries.add("failing operations", named)
+        assert named, f"{type_}: {update.text}"
+    last = platform.update()
+    assert last.wait() == 0, last.text
+    platform.check_whole()

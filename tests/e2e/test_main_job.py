@@ -59,9 +59,9 @@ def registered_versions(machine: Machine) -> list[int]:
     """Ask the vendor's client, not ours, which versions of the model there are."""
     asked = machine.python(_REGISTERED)
     assert asked.code == 0, asked.text
-    found = re.search(r"^versions \[(.*)\]$", asked.text, re.MULTILINE)
-    assert found, asked.text
-    return [int(version) for version in found[1].split(",") if version.strip()]
+    versions = re.search(r"^versions \[(.*)\]$", asked.text, re.MULTILINE)
+    assert versions, asked.text
+    return [int(version) for version in versions[1].split(",") if version.strip()]
 
 
 def test_a_killed_up_leaves_a_locked_stack_behind(machine: Machine) -> None:
@@ -137,9 +137,9 @@ def test_a_failed_update_ends_with_the_engine_s_own_error(machine: Machine) -> N
 def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> None:
     assert [file.name for file in machine.scratch.iterdir()] == []
     status = machine.make("status")
-    found = re.search(r"gateway\D+(\d+)", status.text)
-    assert found, status.text
-    gateway = psutil.Process(int(found[1]))
+    pid = re.search(r"gateway\D+(\d+)", status.text)
+    assert pid, status.text
+    gateway = psutil.Process(int(pid[1]))
     used: set[str] = set()
     for process in (gateway, *gateway.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, and a zombie has no files

@@ -89,7 +89,7 @@ def _vault(session: AzureSession, place: str) -> Any:
 def test_a_fresh_subscription_has_what_azure_registers_and_the_state_accounts_provider(
     client: ResourceManagementClient,
 ) -> None:
-    states = {one.namespace: one.registration_state for one in client.providers.list()}
+    states = {provider.namespace: provider.registration_state for provider in client.providers.list()}
     registered = {name for name, state in states.items() if state == "Registered"}
     assert registered == {*REGISTERED_BY_DEFAULT, "Microsoft.Storage"}
     assert set(RESOURCE_PROVIDERS) - {"Microsoft.Storage", "Microsoft.Compute"} <= set(states)
@@ -135,7 +135,7 @@ def test_a_namespace_that_localcloud_does_not_know_is_registered_too(
     client.providers.register(namespace)
     provider = client.providers.get(namespace)
     assert (provider.registration_state, provider.resource_types) == ("Registered", [])
-    assert namespace in {one.namespace for one in client.providers.list()}
+    assert namespace in {provider.namespace for provider in client.providers.list()}
 
 
 def test_what_is_no_namespace_is_refused(client: ResourceManagementClient) -> None:

@@ -26,8 +26,8 @@ FOLDERS = sorted({**published_components.folders(specifications.load("diabetes")
 def shown(ml: MlWorkspace, run: str) -> dict[str, str]:
     """The variables of inputs and outputs in a step that runs _SHOW."""
     (line,) = (line for line in log_of(ml, run).splitlines() if line.startswith("SHOWN "))
-    found: dict[str, str] = json.loads(line.removeprefix("SHOWN "))
-    return found
+    inputs: dict[str, str] = json.loads(line.removeprefix("SHOWN "))
+    return inputs
 
 
 def hostile(folder: Path) -> str:

@@ -89,7 +89,9 @@ def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
     blob = BlobServiceClient(f"https://{_account(checkout)}.blob.core.windows.net", credential=azure.credential)
     state = json.loads(blob.get_blob_client("state-bootstrap", _STATE).download_blob().readall())
     resources = state["checkpoint"]["latest"]["resources"]
-    outputs: dict[str, Any] = next(one["outputs"] for one in resources if one["type"] == "pulumi:pulumi:Stack")
+    outputs: dict[str, Any] = next(
+        resource["outputs"] for resource in resources if resource["type"] == "pulumi:pulumi:Stack"
+    )
     return outputs
 
 
@@ -235,10 +237,10 @@ def test_connections_that_somebody_made_sign_in_once_the_settings_say_what_they_
     azure: AzureSession, checkout: Checkout, done: dict[str, Any]
 ) -> None:
     connection = "DataOpsML ARM Connection - prod"
-    told = checkout.run("up")
-    assert "save them as drafts" in told.stdout
+    refused = checkout.run("up")
+    assert "save them as drafts" in refused.stdout
     client = done["environments"]["prod"]["deployer_client_id"]
-    assert f"{connection}: client {client}, subscription {SUBSCRIPTION_ID}" in told.stdout
+    assert f"{connection}: client {client}, subscription {SUBSCRIPTION_ID}" in refused.stdout
 
     settings = yaml.safe_load(checkout.settings.read_text())
     presented = {
@@ -255,8 +257,8 @@ def test_connections_that_somebody_made_sign_in_once_the_settings_say_what_they_
     identities = f"rg-{checkout.base}-bootstrap/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     path = f"{azure.subscription}/resourceGroups/{identities}/id-{checkout.base}"
     for identity, expected in (("deploy-prod", [presented]), ("deploy-dev", [])):
-        found = azure.arm("GET", f"{path}-{identity}/federatedIdentityCredentials", "2023-01-31").json()["value"]
-        shown = [{key: one["properties"][key] for key in ("issuer", "subject")} for one in found]
+        credentials = azure.arm("GET", f"{path}-{identity}/federatedIdentityCredentials", "2023-01-31").json()["value"]
+        shown = [{key: credential["properties"][key] for key in ("issuer", "subject")} for credential in credentials]
         assert shown == expected, "a token of another connection stands for nobody"
 
 

@@ -283,8 +283,8 @@ def test_a_stack_that_moves_into_a_network_and_out_of_it_finds_nothing_missing(p
         assert up.code == 0, up.text
         for part in ("databricks-workspace", "runs-pool", "runs-folder-read"):
             assert (f"{part} created replacement" in up.text) is moves, up.text
-    found = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", stack="moves")
-    assert found.code == 0, found.text
+    refreshed = project.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", stack="moves")
+    assert refreshed.code == 0, refreshed.text
     destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack="moves")
     assert destroyed.code == 0, destroyed.text
     assert project.resources("moves") == []

@@ -82,8 +82,11 @@ def give_metastore(cloud: Cloud, azure: AzureSession, metastore: bool) -> None:
 
 
 def granted(client: WorkspaceClient, type_: str, name: str) -> dict[str, set[str]]:
-    found = client.grants.get(type_, name).privilege_assignments or []
-    return {str(one.principal): {privilege.value for privilege in one.privileges or []} for one in found}
+    assignments = client.grants.get(type_, name).privilege_assignments or []
+    return {
+        str(assignment.principal): {privilege.value for privilege in assignment.privileges or []}
+        for assignment in assignments
+    }
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +124,13 @@ def test_what_was_deployed_is_what_was_declared(
     assert credential.azure_managed_identity is not None
     assert credential.azure_managed_identity.access_connector_id.endswith(f"/dbac-{base}-{STACK}")
     url = f"abfss://trainingdata@st{base}{STACK}tr.dfs.core.windows.net/"
-    locations = {str(one.name): (one.url, one.credential_name) for one in stack.external_locations.list()}
+    locations = {
+        str(location.name): (location.url, location.credential_name) for location in stack.external_locations.list()
+    }
     folders = {"training": "unity-catalog", "data": "data", "engineered": "engineered"}
     assert locations == {f"{label}_{name}": (f"{url}{at}", credential.name) for name, at in folders.items()}
     assert stack.catalogs.get(label).storage_root == f"{url}unity-catalog"
-    assert {one.name for one in stack.schemas.list(label)} == {"information_schema", "training"}
+    assert {schema.name for schema in stack.schemas.list(label)} == {"information_schema", "training"}
     (principal,) = granted(stack, "catalog", label)
     assert granted(stack, "catalog", label) == {principal: {"USE_CATALOG"}}
     assert granted(stack, "external_location", f"{label}_training") == {}
@@ -134,10 +139,10 @@ def test_what_was_deployed_is_what_was_declared(
     assert granted(stack, "schema", f"{label}.training") == {
         principal: {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"}
     }
-    assert principal in {one.application_id for one in stack.service_principals.list()}
+    assert principal in {principal.application_id for principal in stack.service_principals.list()}
     with pytest.raises(DatabricksError, match=f"Catalog '{label}' is not accessible in current workspace"):
         witness.catalogs.get(label)
-    assert label in {one.name for one in witness.catalogs.list(include_unbound=True)}
+    assert label in {catalog.name for catalog in witness.catalogs.list(include_unbound=True)}
 
 
 def test_nothing_changes_when_it_is_deployed_again(project: Project, stack: WorkspaceClient) -> None:
@@ -175,7 +180,7 @@ def test_another_schema_takes_the_old_one_s_place(project: Project, stack: Works
     project.settings(STACK, {"base_name": base, **SETTINGS, "unity_catalog": {"enabled": True, "schema_name": "other"}})
     up = project.up(STACK)
     assert up.code == 0, up.text
-    assert {one.name for one in stack.schemas.list(label)} == {"information_schema", "other"}
+    assert {schema.name for schema in stack.schemas.list(label)} == {"information_schema", "other"}
     assert granted(stack, "schema", f"{label}.other").keys() == granted(stack, "catalog", label).keys()
     preview = project.pulumi("preview", "--expect-no-changes", stack=STACK)
     assert preview.code == 0, preview.text
@@ -185,7 +190,7 @@ def test_a_catalog_with_data_in_it_is_not_destroyed(
     project: Project, stack: WorkspaceClient, base: str, witness: WorkspaceClient
 ) -> None:
     label = f"{base}_{STACK}"
-    (schema,) = {one.name for one in stack.schemas.list(label)} - {"information_schema"}
+    (schema,) = {schema.name for schema in stack.schemas.list(label)} - {"information_schema"}
     stack.volumes.create(label, str(schema), "kept", uc.VolumeType.MANAGED)
     project.settings(
         STACK,
@@ -198,9 +203,9 @@ def test_a_catalog_with_data_in_it_is_not_destroyed(
     up = project.up(STACK)
     assert up.code == 0, up.text
     for client in (stack, witness):
-        assert label not in {one.name for one in client.catalogs.list(include_unbound=True)}
-        assert not [one.name for one in client.external_locations.list(include_unbound=True)]
-        assert not [one.name for one in client.storage_credentials.list(include_unbound=True)]
+        assert label not in {catalog.name for catalog in client.catalogs.list(include_unbound=True)}
+        assert not [location.name for location in client.external_locations.list(include_unbound=True)]
+        assert not [credential.name for credential in client.storage_credentials.list(include_unbound=True)]
     project.settings(STACK, {"base_name": base, **SETTINGS})
     again = project.up(STACK)
     assert again.code == 0, again.text

@@ -83,7 +83,7 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
     preview = _run(environment, *show, folder=project)
     assert preview.returncode == 0, preview.stderr + preview.stdout
     steps = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in json.loads(preview.stdout)["steps"]}
-    taken = {one["name"] for one in json.loads(file.read_text())["resources"]}
+    taken = {resource["name"] for resource in json.loads(file.read_text())["resources"]}
     assert len(taken) > 9, "with the components that hold them"
     assert {name: steps[name] for name in taken if steps[name] not in {"same", "update"}} == {}
     assert not {op for op in steps.values() if "replace" in op or "delete" in op}, steps

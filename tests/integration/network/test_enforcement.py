@@ -233,8 +233,8 @@ def test_images_are_not_emulated_behind_the_challenge(azure: AzureSession, group
 def test_a_registry_below_premium_has_no_firewall(
     azure: AzureSession, group: str, properties: dict[str, Any], code: str
 ) -> None:
-    status, found, message = error_of(_registry(azure, group, "Standard", **properties))
-    assert (status, found) == (400, code) and "is not supported for the SKU Standard" in message
+    status, error_code, message = error_of(_registry(azure, group, "Standard", **properties))
+    assert (status, error_code) == (400, code) and "is not supported for the SKU Standard" in message
 
 
 def test_a_closed_databricks_workspace_is_a_private_link_error_to_its_client(azure: AzureSession, group: str) -> None:
@@ -264,9 +264,9 @@ def test_without_the_role_the_network_does_not_help(azure: AzureSession, group: 
     client.get_blob_client("data", "a").upload_blob(b"1")
     scope = f"{account}/providers/Microsoft.Authorization/roleAssignments"
     mine = azure.arm("GET", scope, "2022-04-01", None, **{"$filter": "atScope()"}).json()["value"]
-    for one in mine:
-        if one["properties"]["scope"].lower() == account.lower():
-            assert azure.arm("DELETE", one["id"], "2022-04-01").status_code == 200
+    for assignment in mine:
+        if assignment["properties"]["scope"].lower() == account.lower():
+            assert azure.arm("DELETE", assignment["id"], "2022-04-01").status_code == 200
     with pytest.raises(HttpResponseError) as caught:
         client.get_blob_client("data", "a").download_blob().readall()
     assert caught.value.status_code == 403

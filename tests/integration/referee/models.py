@@ -56,8 +56,8 @@ class Nested:
 def find(model: str) -> type:
     """Return the class of "azure.mgmt.storage.models.BlobContainer"."""
     module, _, name = model.rpartition(".")
-    found: type = getattr(importlib.import_module(module), name)
-    return found
+    class_: type = getattr(importlib.import_module(module), name)
+    return class_
 
 
 def findings(model: type, body: Any, path: str = "") -> Iterator[Finding]:
@@ -157,26 +157,26 @@ def _models_of(model: type) -> Any:
 
 
 def _raw_rest_fields(model: type) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for class_ in reversed(model.__mro__):
         for name, value in vars(class_).items():
             if type(value).__name__ == "_RestField":
-                found[value._rest_name_input or name] = value
-    return found
+                properties[value._rest_name_input or name] = value
+    return properties
 
 
 def _rest_fields(model: type) -> dict[str, Field]:
     names = {"_models": _models_of(model), "datetime": datetime}
     hints = typing.get_type_hints(model, localns=names)
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     for class_ in reversed(model.__mro__):
         for attribute, value in vars(class_).items():
             if type(value).__name__ == "_RestField":
                 hint = hints[attribute]
                 required = type(None) not in typing.get_args(hint) and hint is not Any
                 read_only = value._visibility == ["read"]
-                found[value._rest_name_input or attribute] = Field(type_=hint, required=required, read_only=read_only)
-    return found
+                fields[value._rest_name_input or attribute] = Field(type_=hint, required=required, read_only=read_only)
+    return fields
 
 
 def _msrest_fields(model: type) -> tuple[dict[str, Field], bool]:

@@ -104,15 +104,17 @@ def _settings(stack: str, base: str) -> dict[str, Any]:
 
 def _resource_type(path: str) -> str:
     """Such as Microsoft.Storage/storageAccounts/blobServices; the last provider counts, as for an extension."""
-    _, found, rest = path.rpartition("/providers/")
-    if not found:
+    _, separator, rest = path.rpartition("/providers/")
+    if not separator:
         return "Microsoft.Resources/resourceGroups"
     namespace, *parts = rest.split("/")
     return "/".join([namespace, *parts[::2]])
 
 
 def _arm(requests: list[Request]) -> list[Request]:
-    return [one for one in requests if one.host == "management.azure.com" and one.method in {"PUT", "PATCH"}]
+    return [
+        request for request in requests if request.host == "management.azure.com" and request.method in {"PUT", "PATCH"}
+    ]
 
 
 def test_a_model_is_named_for_every_type_that_the_stacks_send(requests_: list[Request]) -> None:
@@ -124,8 +126,8 @@ def test_a_model_is_named_for_every_type_that_the_stacks_send(requests_: list[Re
 
 def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Request]) -> None:
     models = {name.lower(): (name, find(model)) for name, model in MODELS.items()}
-    tolerated = {(one.type, one.path, one.kind) for one in TOLERATED}
-    found: dict[str, None] = {}
+    tolerated = {(tolerance.type, tolerance.path, tolerance.kind) for tolerance in TOLERATED}
+    problems: dict[str, None] = {}
     used = set()
     for request in _arm(requests_):
         if (type_ := _resource_type(request.path).lower()) not in models:
@@ -136,15 +138,15 @@ def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Req
             if key in tolerated:
                 used.add(key)
             else:
-                found[f"{name} {finding}"] = None
+                problems[f"{name} {finding}"] = None
 
-    assert list(found) == []
+    assert list(problems) == []
     assert used == tolerated, "an exception that nothing needs any more"
 
 
 def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[Request]) -> None:
     typed = request_types.types(ROUTES)
-    found: dict[str, None] = {}
+    problems: dict[str, None] = {}
     looked_at = 0
     for request in requests_:
         match = re.fullmatch(r"/api/2\.\d/(.+)", request.path)
@@ -156,11 +158,11 @@ def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[
         missing = [name for name in fields if name.endswith("!") and _is_missing(name, request, path)]
         unknown = set(request.body) - {name.rstrip("!") for name in fields}
         if fault is not None or missing or unknown:
-            found[f"{method} {path}: {fault} {missing or ''} {sorted(unknown) or ''}"] = None
+            problems[f"{method} {path}: {fault} {missing or ''} {sorted(unknown) or ''}"] = None
         looked_at += 1
 
     assert looked_at > 20
-    assert list(found) == []
+    assert list(problems) == []
 
 
 def _route(method: str, path: str) -> tuple[str, str]:

@@ -87,14 +87,14 @@ class _Mocks(pulumi.runtime.Mocks):
 
 @cache
 def _deploy(config_text: str) -> Deployment:
-    found = read_settings(json.loads(config_text))
+    settings = read_settings(json.loads(config_text))
     deployment = Deployment()
     mocks = _Mocks(deployment)
     pulumi.runtime.set_mocks(mocks, PROJECT, "main", preview=False, monitor=RecordingMonitor(mocks, deployment))
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def run() -> pulumi.Output[None]:
-        return pulumi.Output.all(**Bootstrap(found).outputs).apply(deployment.outputs.update)
+        return pulumi.Output.all(**Bootstrap(settings).outputs).apply(deployment.outputs.update)
 
     run()
     return deployment

@@ -112,7 +112,9 @@ def test_the_subscription_is_that_of_az_login_where_nothing_else_says(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
     monkeypatch.setattr(resource_providers, "compare", lambda subscription, _: Registration(subscription, _, []))
     _az(tmp_path, 'echo \'{"id": "from-az"}\'')
-    assert [one.subscription_id for one in resource_providers.registrations(settings(), None)] == ["from-az"]
+    assert [registration.subscription_id for registration in resource_providers.registrations(settings(), None)] == [
+        "from-az"
+    ]
     assert next(resource_providers.registrations(settings(), "configured")).subscription_id == "configured"
     _az(tmp_path, "echo 'Please run az login' >&2; exit 1")
     with pytest.raises(BootstrapError, match=r"`az account show` failed: Please run az login"):

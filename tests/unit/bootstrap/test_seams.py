@@ -33,12 +33,12 @@ def _pipelines() -> dict[str, str]:
 
 def _used(pattern: str) -> set[str]:
     """Return the matches of a pattern's group in the pipelines, with their parameters set for every environment."""
-    found = set()
+    names = set()
     for text in _pipelines().values():
         for value in re.findall(pattern, text, re.MULTILINE):
-            filled = [re.sub(r"\$\{\{[^}]*\}\}", one, value).strip() for one in ENVIRONMENTS]
-            found |= set(filled)
-    return found
+            filled = [re.sub(r"\$\{\{[^}]*\}\}", environment, value).strip() for environment in ENVIRONMENTS]
+            names |= set(filled)
+    return names
 
 
 def test_deployers_may_assign_what_stacks_assign_and_nothing_else() -> None:
@@ -53,7 +53,7 @@ def test_the_condition_holds_for_those_roles_alone(action: str, source: str) -> 
     for role in ASSIGNED_BY_STACKS:
         assert condition.holds(action, {source: {_ATTRIBUTE: [role.value]}})
     for name in ("Owner", "User Access Administrator", "Role Based Access Control Administrator"):
-        other = next(one.id for one in BY_ID.values() if one.name == name)
+        other = next(role.id for role in BY_ID.values() if role.name == name)
         assert not condition.holds(action, {source: {_ATTRIBUTE: [other]}}), name
     assert condition.holds("Microsoft.Authorization/roleAssignments/read", {}), "reading is not constrained"
 
@@ -77,14 +77,16 @@ def test_names_are_within_azures_limits() -> None:
 
 def test_every_variable_group_and_environment_of_the_pipelines_is_made() -> None:
     made = deploy()
-    groups = {str(one.inputs["name"]) for one in made.of("VariableGroup")}
+    groups = {str(group.inputs["name"]) for group in made.of("VariableGroup")}
     assert _used(r"- group: (\S.*)$") <= groups, groups
-    environments = {str(one.inputs["name"]) for one in made.of("Environment")}
+    environments = {str(environment.inputs["name"]) for environment in made.of("Environment")}
     assert _used(r"^\s+environment: (dataopsml-.*)$") - {"dataopsml-prod-runs"} <= environments, environments
 
 
 def test_every_service_connection_of_the_pipelines_is_made() -> None:
-    made = {str(one.inputs["serviceEndpointName"]) for one in deploy() if "serviceEndpointName" in one.inputs}
+    made = {
+        str(resource.inputs["serviceEndpointName"]) for resource in deploy() if "serviceEndpointName" in resource.inputs
+    }
     used = _used(r"(DataOpsML [A-Z][A-Za-z ]*[A-Za-z](?: - (?:\$\{\{[^}]*\}\}|[a-z]+))?)$")
     assert used - made == set(), made
     assert {"DataOpsML ARM Connection", *connection_names(ENVIRONMENTS)} <= made
@@ -95,8 +97,8 @@ def test_every_macro_that_no_pipeline_sets_stands_in_its_variable_group() -> Non
     set_by_jobs = {name for text in _pipelines().values() for name in re.findall(r"^\s+([A-Z_]+): \$\[", text, re.M)}
     own = {"LOCALCLOUD_CACHE", *set_by_jobs}
     groups = {
-        str(one.inputs["name"]): {each["name"] for each in one.inputs["variables"]}
-        for one in deploy().of("VariableGroup")
+        str(group.inputs["name"]): {each["name"] for each in group.inputs["variables"]}
+        for group in deploy().of("VariableGroup")
     }
     assert macros - own <= groups["dataopsml-dev"] | groups["dataopsml-ci"], macros
     assert groups["dataopsml-dev"] == groups["dataopsml-prod"]
@@ -107,4 +109,4 @@ def test_every_pipeline_file_has_a_pipeline() -> None:
         path for path, text in _pipelines().items()
         if "/" not in path.removeprefix("pipelines/") and "trigger" in (yaml.safe_load(text) or {})
     }  # fmt: skip
-    assert tops == {one.path for one in specs(ENVIRONMENTS)}
+    assert tops == {spec.path for spec in specs(ENVIRONMENTS)}

@@ -14,5 +14,5 @@ def test_the_folder_that_ends_is_the_one_that_feature_engineering_writes_to() ->
 
 
 def test_notebook_runs_may_read_the_folder_that_training_data_are_uploaded_to() -> None:
-    found = training_data.read(Path(__file__))
-    assert found.blob.split("/")[0] == storage.DATA
+    data = training_data.read(Path(__file__))
+    assert data.blob.split("/")[0] == storage.DATA

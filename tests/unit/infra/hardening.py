@@ -176,7 +176,7 @@ def _kept(resource: Registered, made: Deployment) -> str:
 
 def _rules(type_: str) -> list[str]:
     """Names of the policy pack's rules that look at a type."""
-    found = {rule for rule, of, *_ in BAD if of == type_}
+    rules = {rule for rule, of, *_ in BAD if of == type_}
     groups: tuple[tuple[str, Iterable[str]], ...] = (
         ("network-profile", access._GUARDED),
         ("storage-lifecycle", [types.STORAGE_ACCOUNT]),
@@ -188,7 +188,7 @@ def _rules(type_: str) -> list[str]:
         ("diagnostic-settings", operations._LOGGED),
         ("data-protected", operations._HOLDS_DATA),
     )
-    return sorted(found | {name for name, of in groups if type_ in of})
+    return sorted(rules | {name for name, of in groups if type_ in of})
 
 
 if __name__ == "__main__":

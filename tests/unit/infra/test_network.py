@@ -17,8 +17,8 @@ HUB = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-hub
 
 
 def kinds(deployment: Deployment) -> dict[str, int]:
-    found = [each.type.rsplit(":", 1)[-1] for each in deployment]
-    return {kind: found.count(kind) for kind in NETWORK_KINDS if kind in found}
+    types = [each.type.rsplit(":", 1)[-1] for each in deployment]
+    return {kind: types.count(kind) for kind in NETWORK_KINDS if kind in types}
 
 
 def guarded(deployment: Deployment) -> list[Registered]:
@@ -201,12 +201,16 @@ OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "re
 def test_jobs_reach_what_they_need_and_no_more(network: str, mode: str, rules: set[str]) -> None:
     made = deploy(network=network)
     assert made.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
-    found = made.of("ManagedNetworkSettingsRule")
-    assert {each.inputs["ruleName"] for each in found} == rules
+    outbound_rules = made.of("ManagedNetworkSettingsRule")
+    assert {each.inputs["ruleName"] for each in outbound_rules} == rules
     compute = made.one("Compute")
-    assert {each.urn for each in found} <= set(compute.depends_on), "the first node provisions the network"
+    assert {each.urn for each in outbound_rules} <= set(compute.depends_on), "the first node provisions the network"
     assert compute.inputs["properties"]["properties"]["enableNodePublicIp"] is False
-    hosts = {each.inputs["properties"]["destination"] for each in found if each.inputs["properties"]["type"] == "FQDN"}
+    hosts = {
+        each.inputs["properties"]["destination"]
+        for each in outbound_rules
+        if each.inputs["properties"]["type"] == "FQDN"
+    }
     assert hosts in (set(), {"*.pypi.org", "adb-1234567890123456.7.azuredatabricks.net"})
 
 

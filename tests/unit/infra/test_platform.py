@@ -60,8 +60,8 @@ def full() -> Deployment:
 
 def test_the_platform_s_parts_are_there_in_every_profile(deployment: Deployment) -> None:
     for type_, count in ALWAYS.items():
-        found = [each.name for each in deployment if each.type == type_]
-        assert len(found) == count, f"{type_}: {found}"
+        names = [each.name for each in deployment if each.type == type_]
+        assert len(names) == count, f"{type_}: {names}"
 
 
 def test_outputs_are_the_contract_s(deployment: Deployment) -> None:

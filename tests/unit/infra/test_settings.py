@@ -265,8 +265,8 @@ def test_a_secret_that_stands_in_the_settings_is_not_repeated() -> None:
 @pytest.mark.parametrize("end", ["", f".{HOST}"], ids=["every account", "the training account"])
 def test_a_service_principal_in_spark_conf_takes_unity_catalog_s_place(prefix: str, end: str) -> None:
     conf = {f"{prefix}{key.removesuffix(f'.{HOST}')}{end}": value for key, value in SPARK_CONF.items()}
-    found = read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf})
-    assert not found.unity_catalog.enabled and found.databricks.spark_conf == conf
+    settings = read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf})
+    assert not settings.unity_catalog.enabled and settings.databricks.spark_conf == conf
 
 
 @pytest.mark.parametrize("key", SPARK_CONF)

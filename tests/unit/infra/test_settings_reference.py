@@ -35,8 +35,8 @@ def test_pulumi_yaml_describes_every_setting_with_its_default() -> None:
 
 def test_defaults_are_the_model_s() -> None:
     config = yaml.safe_load(reference.PROJECT_FILE.read_text(encoding="utf-8"))["config"]
-    given = {name.removeprefix("dataopsml:"): declared["default"] for name, declared in config.items()}
-    given |= {"environment": "dev", "base_name": "dataops", "location": "westeurope", "owner": "a@example.com",
+    values = {name.removeprefix("dataopsml:"): declared["default"] for name, declared in config.items()}
+    values |= {"environment": "dev", "base_name": "dataops", "location": "westeurope", "owner": "a@example.com",
               "cost_center": "x"}  # fmt: skip
-    plain = {name: given[name] for name in ("environment", "base_name", "location", "owner", "cost_center")}
-    assert Settings.model_validate(given) == Settings.model_validate(plain)
+    plain = {name: values[name] for name in ("environment", "base_name", "location", "owner", "cost_center")}
+    assert Settings.model_validate(values) == Settings.model_validate(plain)

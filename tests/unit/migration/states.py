@@ -62,15 +62,21 @@ def declaration(*resources: Declared) -> Declaration:
     """With placeholders as the engine writes them: a component above each resource."""
     top: list[Json] = [{"type": "dataopsml:platform:Platform", "name": "platform", "component": True}]
     parents = [
-        {"type": "dataopsml:storage:Storage", "name": f"of-{one.logical_name}", "parent": "platform", "component": True}
-        for one in resources
+        {
+            "type": "dataopsml:storage:Storage",
+            "name": f"of-{resource.logical_name}",
+            "parent": "platform",
+            "component": True,
+        }
+        for resource in resources
     ]
     leaves = [
         {
-            "type": one.type, "name": one.logical_name, "id": "<PLACEHOLDER>", "parent": f"of-{one.logical_name}",
+            "type": resource.type, "name": resource.logical_name, "id": "<PLACEHOLDER>",
+            "parent": f"of-{resource.logical_name}",
             "version": "3.29.0",
         }
-        for one in resources
-        if not one.managed
+        for resource in resources
+        if not resource.managed
     ]  # fmt: skip
     return Declaration(list(resources), [*leaves, *parents, *top])

@@ -36,13 +36,13 @@ class Steps:
     ) -> subprocess.CompletedProcess[str]:
         """Run the program with the words, and `variables` on top of the environment of every step."""
         out, err = self._folder / "out", self._folder / "err"
-        given, answered = _pipe(self._parent.stdin), _pipe(self._parent.stdout)
+        requests, answered = _pipe(self._parent.stdin), _pipe(self._parent.stdout)
         step = {
             "program": str(program), "words": words, "variables": dict(variables or {}), "out": str(out),
             "err": str(err),
         }  # fmt: skip
-        given.write(json.dumps(step) + "\n")
-        given.flush()
+        requests.write(json.dumps(step) + "\n")
+        requests.flush()
         code = int(answered.readline())
         return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
 

@@ -20,9 +20,9 @@ def test_a_refused_sign_in_keeps_entra_s_error_number() -> None:
         "secret provided. Ensure the secret is right.\nMore"
     )
 
-    told = failures.message(error)
+    message = failures.message(error)
 
-    assert told == (
+    assert message == (
         "Signing in to Azure failed: AADSTS7000215: Invalid client secret provided. Ensure the secret is right."
     )
 
@@ -30,11 +30,11 @@ def test_a_refused_sign_in_keeps_entra_s_error_number() -> None:
 def test_a_host_that_does_not_answer_is_named_with_what_to_check() -> None:
     error = ServiceRequestError("HTTPSConnectionPool(host='management.azure.com', port=443): connection refused")
 
-    told = failures.message(error)
+    message = failures.message(error)
 
-    assert told is not None
-    assert told.startswith("Cannot connect to management.azure.com:")
-    assert "Is the endpoint up" in told
+    assert message is not None
+    assert message.startswith("Cannot connect to management.azure.com:")
+    assert "Is the endpoint up" in message
 
 
 def test_a_bug_is_no_message() -> None:

@@ -46,11 +46,11 @@ class Step:
         for name in os.environ:
             if name.startswith(_FOREIGN):
                 patch.delenv(name)
-        given = {
+        variables = {
             "AZUREML_RUN_ID": "run-1", "DEFAULT_IDENTITY_CLIENT_ID": "client-1", "MSI_ENDPOINT": f"{url}/msi/token",
             "MSI_SECRET": SECRET,
         }  # fmt: skip
-        for name, value in given.items():
+        for name, value in variables.items():
             patch.setenv(name, value)
         patch.syspath_prepend(PROGRAM.parent)
         self.written: dict[str, bool | Exception] = {"abfss://d@a.dfs.core.windows.net/out/run-1": True}
@@ -318,6 +318,7 @@ def test_a_step_that_is_stopped_cancels_its_run(workspace: Workspace, step: Step
     assert (workspace.cancelled, err) == ([RUN], "")
 
 
+@pytest.mark.fault_kind("kill of a notebook step")
 def test_a_step_that_is_killed_leaves_no_run_behind(workspace: Workspace, step: Step) -> None:
     workspace.states = [state("RUNNING")]
     process = step.start()

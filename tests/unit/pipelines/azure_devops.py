@@ -56,15 +56,15 @@ class AzureDevOps:
         if _THREADS.match(path) and method == "GET":
             return 200, {"count": len(self.threads), "value": self.threads}
         if _THREADS.match(path) and method == "POST":
-            thread = self.add_thread(*(one["content"] for one in body["comments"]))
+            thread = self.add_thread(*(comment["content"] for comment in body["comments"]))
             thread["status"] = {1: "active", 4: "closed"}[body["status"]]
             return 200, thread
-        if (found := _COMMENT.match(path)) and method == "PATCH":
-            return self._patch_comment(int(found[1]), int(found[2]), body)
+        if (match := _COMMENT.match(path)) and method == "PATCH":
+            return self._patch_comment(int(match[1]), int(match[2]), body)
         if _WIQL.match(path) and method == "POST":
             return 200, self._query(body["query"])
-        if (found := _ITEMS.match(path)) and method == "POST":
-            return self._create_item(found[1], body)
+        if (match := _ITEMS.match(path)) and method == "POST":
+            return self._create_item(match[1], body)
         return 404, _error("VssResourceNotFoundException", f"The controller for path '{path}' was not found.")
 
     def _patch_comment(self, thread_id: int, comment_id: int, body: Json) -> tuple[int, Json]:
@@ -78,18 +78,22 @@ class AzureDevOps:
     def _query(self, query: str) -> Json:
         title, excluded = _TITLE.search(query), _EXCLUDED.search(query)
         assert title is not None and excluded is not None, query
-        states = [one.strip(" '") for one in excluded[1].split(",")]
-        found = [
-            one for one in self.items
-            if one["fields"]["System.Title"] == title[1] and one["fields"]["System.State"] not in states
+        states = [state.strip(" '") for state in excluded[1].split(",")]
+        items = [
+            item for item in self.items
+            if item["fields"]["System.Title"] == title[1] and item["fields"]["System.State"] not in states
         ]  # fmt: skip
-        return {"queryType": "flat", "workItems": [{"id": one["id"], "url": "the API's"} for one in found]}
+        return {"queryType": "flat", "workItems": [{"id": item["id"], "url": "the API's"} for item in items]}
 
     def _create_item(self, kind: str, patch: list[Json]) -> tuple[int, Json]:
         if kind not in _TYPES:
             message = f"VS402323: Work item type {kind} does not exist in project."
             return 404, _error("WorkItemTypeNotFoundException", message)
-        fields = {one["path"].removeprefix("/fields/"): one["value"] for one in patch if one["op"] == "add"}
+        fields = {
+            operation["path"].removeprefix("/fields/"): operation["value"]
+            for operation in patch
+            if operation["op"] == "add"
+        }
         item = self.add_item(fields["System.Title"], "To Do")
         item["fields"] |= fields
         return 200, item

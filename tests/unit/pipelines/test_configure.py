@@ -97,9 +97,9 @@ def test_without_variables_the_file_is_not_touched(project: Path) -> None:
 
 
 def test_a_section_that_the_file_leaves_out_is_begun() -> None:
-    given = additions({"MLPIPELINE_SP_OBJECT_ID": _DEPLOYER}, {"dataopsml:access": None})
+    added = additions({"MLPIPELINE_SP_OBJECT_ID": _DEPLOYER}, {"dataopsml:access": None})
 
-    assert given == {
+    assert added == {
         "dataopsml:access.operators[0].object_id": _DEPLOYER,
         "dataopsml:access.operators[0].type": "ServicePrincipal",
     }

@@ -55,10 +55,10 @@ def preview(tmp_path: Path) -> Path:
 def test_a_preview_becomes_a_closed_thread_whose_address_is_for_people(
     service: AzureDevOps, preview: Path, build: str
 ) -> None:
-    told = devops.comment("dev", preview)
+    text = devops.comment("dev", preview)
 
     (thread,) = service.threads
-    assert told == f"{build}/_git/repo-1/pullrequest/17?discussionId={thread['id']}"
+    assert text == f"{build}/_git/repo-1/pullrequest/17?discussionId={thread['id']}"
     assert thread["status"] == "closed", "an open thread would hold up the pull request"
     content = thread["comments"][0]["content"]
     assert "**Preview of `dev`**" in content
@@ -75,7 +75,7 @@ def test_the_next_push_renews_the_comment_and_leaves_other_threads_alone(service
     assert len(service.threads) == len(others) + 2
     texts = [thread["comments"][0]["content"] for thread in service.threads[2:]]
     assert ["38 unchanged" in text for text in texts] == [True, False]
-    assert [one["content"] for one in others[0]["comments"]] == ["please rename this", "done"]
+    assert [comment["content"] for comment in others[0]["comments"]] == ["please rename this", "done"]
 
 
 def test_a_comment_that_someone_deleted_is_not_renewed_but_made_anew(service: AzureDevOps, preview: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_check_that_could_not_compare_is_not_called_drift(
 
     devops.work_item("dev", file)
 
-    assert [one["fields"]["System.Title"] for one in service.items] == ["The drift check of stack dev failed"]
+    assert [item["fields"]["System.Title"] for item in service.items] == ["The drift check of stack dev failed"]
 
 
 @pytest.mark.parametrize("status", [203, 302, 401])

@@ -71,11 +71,11 @@ def _type(name: str) -> Change:
 
 
 def test_what_azure_fills_in_by_itself_is_put_aside_with_its_thread() -> None:
-    found = _compared()
+    drift = _compared()
 
-    assert found.drift == []
-    assert len(found.tolerated) == 5
-    report = found.report("dev").splitlines()
+    assert drift.drift == []
+    assert len(drift.tolerated) == 5
+    report = drift.report("dev").splitlines()
     assert 'cors: {"corsRules": []} is there, nothing is declared' in report[0]
     assert report[1].strip() == "https://github.com/pulumi/pulumi-azure-native/issues/1700"
     assert report[-1] == "0 differences of stack dev that should not be there."
@@ -108,11 +108,11 @@ def test_what_azure_fills_in_by_itself_is_put_aside_with_its_thread() -> None:
     ],
 )
 def test_a_look_alike_is_drift(resource: str, change: Change, said: str) -> None:
-    found = _compared(resource, change)
+    drift = _compared(resource, change)
 
-    assert said in found.report("dev")
-    assert found.drift and {difference.urn.rsplit("::", 1)[-1] for difference in found.drift} == {resource}
-    assert not [one for one, _ in found.tolerated if one.urn.endswith(f"::{resource}")], "a step is drift as a whole"
+    assert said in drift.report("dev")
+    assert drift.drift and {difference.urn.rsplit("::", 1)[-1] for difference in drift.drift} == {resource}
+    assert not [one for one, _ in drift.tolerated if one.urn.endswith(f"::{resource}")], "a step is drift as a whole"
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
@@ -131,10 +131,10 @@ def test_two_entries_for_one_difference_put_nothing_else_aside() -> None:
     }  # fmt: skip
     events = [json.dumps({"resourcePreEvent": {"metadata": step}}), _summary("succeeded")]
 
-    found = compare(events, doubled)
+    drift = compare(events, doubled)
 
-    assert [difference.path for difference in found.drift] == ["logs[0].retentionPolicy", "name"]
-    assert found.tolerated == []
+    assert [difference.path for difference in drift.drift] == ["logs[0].retentionPolicy", "name"]
+    assert drift.tolerated == []
 
 
 def test_a_position_stands_for_a_position_only() -> None:

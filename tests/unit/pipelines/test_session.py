@@ -57,22 +57,22 @@ def test_a_target_signs_in_by_the_session_of_the_azure_cli_and_by_nothing_else(a
         "ARM_USE_MSI": "true", "DATABRICKS_AUTH_TYPE": "azure-msi",
     }  # fmt: skip
 
-    found = _environment(az, **agent)
+    variables = _environment(az, **agent)
 
     wanted = {
         "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "DATABRICKS_AUTH_TYPE": "azure-cli",
         "ARM_TENANT_ID": "tenant-1", "PULUMI_BACKEND_URL": "azblob://state-dev?storage_account=stacme",
     }  # fmt: skip
-    assert {name: found.get(name) for name in wanted} == wanted
-    signing_in = {name for name in found if name.startswith("ARM_")} - {"ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"}
+    assert {name: variables.get(name) for name in wanted} == wanted
+    signing_in = {name for name in variables if name.startswith("ARM_")} - {"ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"}
     assert not signing_in, "the provider would prefer any of these to the session"
-    assert "idToken" not in found
+    assert "idToken" not in variables
 
 
 def test_the_variable_group_decides_which_subscription_is_meant(az: str) -> None:
-    found = _environment(az, ARM_SUBSCRIPTION_ID="of-the-agent")
+    variables = _environment(az, ARM_SUBSCRIPTION_ID="of-the-agent")
 
-    assert found["ARM_SUBSCRIPTION_ID"] == found["AZURE_SUBSCRIPTION_ID"] == "sub-of-the-stack"
+    assert variables["ARM_SUBSCRIPTION_ID"] == variables["AZURE_SUBSCRIPTION_ID"] == "sub-of-the-stack"
 
 
 _WHO = """
@@ -125,9 +125,9 @@ def test_a_target_s_exit_code_is_the_session_s(az: str) -> None:
 @pytest.mark.parametrize("name", _GROUP)
 @pytest.mark.parametrize("value", ["", "a macro that names no variable"])
 def test_a_variable_that_the_group_lacks_is_named_and_nothing_runs(az: str, name: str, value: str) -> None:
-    given = _GROUP | {name: f"$({name})" if value else ""}
+    settings = _GROUP | {name: f"$({name})" if value else ""}
 
-    done = _session(az, "echo", "ran", **_TASK, **given)
+    done = _session(az, "echo", "ran", **_TASK, **settings)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (

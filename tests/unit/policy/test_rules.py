@@ -284,8 +284,8 @@ def account_with(
         parts.append(resource(types.BLOB_SERVICE, props, name="blobs", reads={"accountName": [account]}))
     for type_, props, reads in more:
         parts.append(resource(type_, props, name=type_, reads={reads: [account]}))
-    found = stack_violations(*parts)
-    return [(rule, text) for rule, _, text in found if rule.startswith("storage-")]
+    violations = stack_violations(*parts)
+    return [(rule, text) for rule, _, text in violations if rule.startswith("storage-")]
 
 
 LIFECYCLE: tuple[str, dict[str, Any], str] = (types.LIFECYCLE, {}, "accountName")

@@ -43,8 +43,8 @@ def test_everything_switched_on_keeps_the_strictest_rules() -> None:
 
 
 def test_prod_s_rules_find_what_dev_may_do() -> None:
-    found = {rule for rule, _, _ in violations(seen(deploy_stack("dev")), configuration("prod"))}
-    assert found == {"network-profile", "key-vault-purge-protection", "data-protected"}
+    rules = {rule for rule, _, _ in violations(seen(deploy_stack("dev")), configuration("prod"))}
+    assert rules == {"network-profile", "key-vault-purge-protection", "data-protected"}
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ def test_prod_s_rules_find_what_dev_may_do() -> None:
 )
 def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule: str, said: str) -> None:
     settings = {"network": NETWORKS["private"], **FULL} | weakened
-    found = violations(seen(deploy("prod", **settings)), configuration("prod"))
-    assert {name for name, _, _ in found} == {rule}, found
-    assert all(said in message for _, _, message in found)
+    violated = violations(seen(deploy("prod", **settings)), configuration("prod"))
+    assert {name for name, _, _ in violated} == {rule}, violated
+    assert all(said in message for _, _, message in violated)
 
 
 def test_prod_that_tells_nobody_is_stopped() -> None:
     """The settings refuse a budget without addresses, so that both are missing together."""
     weakened = {"monitoring": '{"alert_emails": []}', "budget": '{"monthly_amount": 0}'}
-    found = violations(seen(deploy("prod", network=NETWORKS["private"], **FULL | weakened)), configuration("prod"))
-    assert {name for name, _, _ in found} == {"alerts", "budget"}, found
-    assert any("Set monitoring.alert_emails" in message for _, _, message in found)
+    violated = violations(seen(deploy("prod", network=NETWORKS["private"], **FULL | weakened)), configuration("prod"))
+    assert {name for name, _, _ in violated} == {"alerts", "budget"}, violated
+    assert any("Set monitoring.alert_emails" in message for _, _, message in violated)
 
 
 def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:

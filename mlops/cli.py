@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,33 +14,15 @@ import typer
 from rich.console import Console
 
 from mlops import failures, parameters, specifications
+from mlops.cli_inspection import inspection
+from mlops.cli_options import Data, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 from mlops.errors import InvalidError
+from mlops.terminal import console, plain
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-
-Stack = Annotated[str, typer.Option(help="Pulumi stack whose outputs say where everything is.", envvar="STACK")]
-Outputs = Annotated[
-    Path | None,
-    typer.Option(
-        help="File with what `pulumi stack output --json` printed, instead of asking Pulumi.", envvar="MLOPS_OUTPUTS"
-    ),
-]
-Pipeline = Annotated[
-    str | None,
-    typer.Option(
-        help="Training pipeline, a folder below mlops/pipelines/; default: the one that says `default: true`.",
-        envvar="PIPELINE",
-    ),
-]
-Data = Annotated[Path | None, typer.Option(help="Training data, a CSV file; default: the pipeline's own.")]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--param", help="Run parameter, such as alpha=0.3; may be given more than once.", envvar="PARAMS"),
-]
-Version = Annotated[str | None, typer.Option(help="Version to publish, such as a build id; default: git revision.")]
-InBuild = Annotated[bool, typer.Option("--azure-devops", help="Say what was made as variables of the build.")]
+app.add_typer(inspection)
 
 
 @app.command()
@@ -62,11 +43,11 @@ def up(
     values = parameters.parse(training, param or [])
     rows = training_data.read(data or training.data)
     clients = Clients(load_outputs(stack, outputs), training)
-    console = _console()
+    screen = console()
     if force:
-        ups.train(clients, ups.ensure_published(clients, version, console), rows, console, parameters=values)
+        ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values)
     else:
-        ups.up(clients, rows, version, console, values)
+        ups.up(clients, rows, version, screen, values)
 
 
 @app.command()
@@ -89,12 +70,12 @@ def publish(
     training = specifications.load(pipeline)
     rows = training_data.read(data or training.data) if with_data else None
     clients = Clients(load_outputs(stack, outputs), training)
-    console = _console(stderr=json_)
-    now = ups.ensure_published(clients, version, console, force, keep_default=keep_default)
+    screen = console(stderr=json_)
+    now = ups.ensure_published(clients, version, screen, force, keep_default=keep_default)
     if azure_devops:
         _variable("AMLPIPELINE_ID", now.pipeline_id, output=True)
     if rows is not None:
-        uri = ups.upload(clients, rows, console)
+        uri = ups.upload(clients, rows, screen)
         if azure_devops:
             _variable("AMLPIPELINE_DATA_URI", uri, output=True)
             _variable("AMLPIPELINE_DATA_VERSION", rows.sha256, output=True)
@@ -129,33 +110,7 @@ def run(
     clients = Clients(load_outputs(stack, outputs), training)
     with tempfile.TemporaryDirectory() as folder:
         newer = training_data.newest_incoming(clients, Path(folder)) if incoming else None
-        ups.run_again(clients, newer or rows, _console(), started, version, values)
-
-
-@app.command()
-def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
-    """Show the published deployment and the newest run."""
-    from mlops import jobs
-    from mlops import publish as publishing
-    from mlops import up as ups
-
-    clients = Clients(load_outputs(stack, outputs), specifications.load(pipeline))
-    console = _console()
-    now = publishing.published(clients)
-    if now is None:
-        others = ", ".join(sorted(deployment.deployment for deployment in publishing.deployments(clients)))
-        lost = f"The endpoint has deployments ({others}), and none is its default: publish or promote again."
-        console.print(
-            lost if others else f"Nothing of {clients.pipeline.name} is published on stack {stack}.", highlight=False
-        )
-        return
-    console.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
-    job = jobs.newest(clients)
-    if job is None:
-        console.print("No run yet.", highlight=False)
-        return
-    console.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
-    ups.show(clients, job, console)
+        ups.run_again(clients, newer or rows, console(), started, version, values)
 
 
 @app.command()
@@ -171,7 +126,7 @@ def cancel(
     if run == "":  # of a build that was cancelled before: the newest run is somebody else's
         typer.echo("No run was started.")
         return
-    clients = Clients(load_outputs(stack, outputs), specifications.load(pipeline))
+    clients = clients_of(stack, outputs, pipeline)
     job = jobs.newest(clients) if run is None else jobs.get_job(clients, run)
     if job is None or job.ended:
         typer.echo(f"{'No run' if run is None else f'No run {run}'} is under way on stack {stack}.")
@@ -216,7 +171,7 @@ def share(
     from mlops import candidates
     from mlops import shared as registry
 
-    clients = Clients(load_outputs(stack, outputs), specifications.load(pipeline))
+    clients = clients_of(stack, outputs, pipeline)
     registry.registry_of(clients)
     registry.share(clients, candidates.tested(clients, model_version)[0], typer.echo)
 
@@ -234,7 +189,7 @@ def rollback(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs
     """Move the endpoint's default back to where it was before the newest promotion."""
     from mlops import rollback as rollbacks
 
-    rollbacks.rollback(Clients(load_outputs(stack, outputs), specifications.load(pipeline)), typer.echo)
+    rollbacks.rollback(clients_of(stack, outputs, pipeline), typer.echo)
 
 
 @app.command()
@@ -270,7 +225,7 @@ def _run(command: Callable[[], None]) -> int:
         Console(stderr=True).print("[bold red]Error:[/] ", end="")
         # A log of a run can hold anything, a command to Azure Pipelines too: microsoft/azure-pipelines-agent looks for
         # the prefix anywhere in a line (src/Microsoft.VisualStudio.Services.Agent/Command.cs).
-        typer.echo(text.replace("##vso[", "## vso["), err=True)
+        typer.echo(plain(text, lines=True), err=True)
         return 1
     return 0
 
@@ -278,8 +233,3 @@ def _run(command: Callable[[], None]) -> int:
 def _variable(name: str, value: str, *, output: bool = False) -> None:
     """Of the build, for its next steps; `output`: for other jobs too."""
     typer.echo(f"##vso[task.setvariable variable={name}{';isOutput=true' if output else ''}]{value}")
-
-
-def _console(stderr: bool = False) -> Console:
-    """Wide enough for addresses where there is no terminal to ask."""
-    return Console(stderr=stderr, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))

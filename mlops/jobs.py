@@ -52,11 +52,11 @@ def get(clients: Clients, name: str) -> Job:
 
 def newest(clients: Clients) -> Job | None:
     """Return the newest run of the pipeline, in any state."""
-    return next(_recent(clients), None)
+    return next(recent(clients), None)
 
 
 def newest_completed(clients: Clients) -> Job | None:
-    return next((job for job in _recent(clients) if job.status == "Completed"), None)
+    return next((job for job in recent(clients) if job.status == "Completed"), None)
 
 
 def find(clients: Clients, code: str, data: str, parameters: Mapping[str, ParameterValue] | None = None) -> Job | None:
@@ -66,7 +66,7 @@ def find(clients: Clients, code: str, data: str, parameters: Mapping[str, Parame
     """
     rules = clients.pipeline.specification.parameters
     wanted = {name: rule.default for name, rule in rules.items()} | dict(parameters or {})
-    for job in _recent(clients):
+    for job in recent(clients):
         same = (job.code, job.data) == (code, data) and _parameters(job, rules) == wanted
         if same and (job.status == "Completed" or not job.ended):
             return job
@@ -102,7 +102,7 @@ def cancel(clients: Clients, name: str) -> None:
     clients.arm.post(f"{clients.workspace_id}/jobs/{name}/cancel")
 
 
-def _recent(clients: Clients) -> Iterator[Job]:
+def recent(clients: Clients) -> Iterator[Job]:
     """Yield the pipeline's runs, newest first, as Azure ML lists them."""
     listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
     for resource in islice(listed, _MOST_RECENT):

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mlops.clients import Clients
 from mlops.history import Step
+from mlops.terminal import plain
 
 _REPORTS = "reports"
 
@@ -62,17 +63,22 @@ def show(steps: Sequence[Step], report: Report | None, studio: str, console: Con
         table.add_row(step.name, step.status, took)
     console.print(table)
     if report is not None:
+        reason = plain(report.reason)
         width = max(map(len, report.metrics), default=0)
         for name, value in report.metrics.items():
             former = report.champion_metrics.get(name)
             beside = "" if former is None else f"   (version {report.champion}: {former:.4f})"
-            console.print(f"  {name:{width}} {value:.4f}{beside}", highlight=False)
+            console.print(f"  {name:{width}} {value:.4f}{beside}", highlight=False, markup=False, emoji=False)
         if report.model_version is None:
-            console.print(f"Model {report.model_name}: not registered, {report.reason}.", highlight=False)
+            console.print(
+                f"Model {report.model_name}: not registered, {reason}.", highlight=False, markup=False, emoji=False
+            )
         else:
             console.print(
-                f"Model {report.model_name} version {report.model_version} is registered: {report.reason}.",
+                f"Model {report.model_name} version {report.model_version} is registered: {reason}.",
                 highlight=False,
+                markup=False,
+                emoji=False,
             )
     console.print(f"Run page: {studio}", highlight=False, soft_wrap=True)
     if tracking := os.environ.get("MLFLOW_TRACKING_URI", ""):

@@ -7,7 +7,7 @@ import re
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import DataType, DoubleType, IntegerType, StringType, StructField, StructType
+from pyspark.sql.types import DataType, DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
 _MALFORMED = re.compile(r"MALFORMED_RECORD|Malformed records? (?:is|are) detected")
 _HEADER = re.compile(
@@ -16,6 +16,10 @@ _HEADER = re.compile(
 _HEADER_LENGTH = re.compile(r"Number of column in CSV header is not equal to number of fields in the schema", re.DOTALL)
 _MISSING = re.compile(r"PATH_NOT_FOUND|The specified blob does not exist|FileNotFoundException|BlobNotFound")
 _FORBIDDEN = re.compile(r"AuthorizationPermissionMismatch|AuthorizationFailure|StatusCode=403|Status code: 403")
+
+
+_QUOTING = {"quote": '"', "escape": '"'}
+"""A quote inside of a quoted value is doubled, as in RFC 4180; Spark's own default is a backslash before it."""
 
 
 class DataError(Exception):
@@ -27,7 +31,7 @@ def read_csv(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
 
     FAILFAST: a value that does not fit its column ends the read. The header's names must be the schema's.
     """
-    return spark.read.csv(uri, schema=schema, header=True, mode="FAILFAST", enforceSchema=False)
+    return spark.read.csv(uri, schema=schema, header=True, mode="FAILFAST", enforceSchema=False, **_QUOTING)
 
 
 def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType) -> Exception:
@@ -62,7 +66,9 @@ def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:
     """Return the first line that does not fit, as it is in the file; empty when every line does."""
     corrupt = "_corrupt"
     marked = StructType([*schema.fields, StructField(corrupt, StringType())])
-    rows = spark.read.csv(uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt)
+    rows = spark.read.csv(
+        uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt, **_QUOTING
+    )
     found = rows.where(rows[corrupt].isNotNull()).take(1)
     return str(found[0][corrupt]) if found else ""
 
@@ -82,14 +88,14 @@ def _bad_value(row: str, schema: StructType) -> str:
         return f"a row has {len(values)} values and should have {len(schema.fields)}: {row}"
     for field, value in zip(schema.fields, values, strict=True):
         if value and not _fits(value, field.dataType):
-            kind = "a whole number" if isinstance(field.dataType, IntegerType) else "a number"
+            kind = "a whole number" if isinstance(field.dataType, IntegerType | LongType) else "a number"
             return f"'{value}' in column '{field.name}' is not {kind}. The row: {row}"
     return f"a row does not fit the columns {', '.join(schema.names)}: {row}"
 
 
 def _fits(value: str, kind: DataType) -> bool:
     try:
-        if isinstance(kind, IntegerType):
+        if isinstance(kind, IntegerType | LongType):
             int(value)
         elif isinstance(kind, DoubleType):
             float(value)

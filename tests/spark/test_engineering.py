@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from data.make_diabetes import FILE
 from notebooks.lib.csv_source import DataError
@@ -50,6 +51,17 @@ def test_the_engineered_set_is_written_with_types_and_counted(spark: SparkSessio
         SCHEMA,
     )
     assert_df_equality(spark.read.parquet(output), expected, ignore_row_order=True)
+
+
+def test_quotes_in_names_and_values_are_doubled_ones(spark: SparkSession, tmp_path: Path) -> None:
+    name = 'the "real" size'
+    schema = StructType([StructField(name, LongType()), StructField("note", StringType())])
+    source = _csv(tmp_path, '"the ""real"" size",note', '3000000000,"he said ""yes"", twice"')
+
+    counts = engineer(spark, source, (tmp_path / "out").as_uri(), schema, lambda rows: rows)
+
+    assert counts == Counts(1, 1)
+    assert spark.read.parquet((tmp_path / "out").as_uri()).collect() == [(3000000000, 'he said "yes", twice')]
 
 
 def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession, tmp_path: Path) -> None:

@@ -40,18 +40,18 @@ class Stack:
 
     @property
     def default(self) -> str:
-        found = self.workspace.client.batch_endpoints.get(self.clients.outputs.batch_endpoint)
+        found = self.workspace.client.batch_endpoints.get(self.clients.endpoint)
         return str(found.defaults.deployment_name)
 
     def models(self) -> dict[str, Json]:
         """Tags by version."""
-        listed = self.workspace.client.models.list(name=PIPELINE.model)
+        listed = self.workspace.client.models.list(name=self.clients.pipeline.model)
         return {str(one.version): dict(one.tags) for one in listed}
 
     def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
         """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
-        azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.outputs.batch_endpoint
-        component = f"{id_}/components/{PIPELINE.component}/versions/{version}"
+        azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.endpoint
+        component = f"{id_}/components/{self.clients.pipeline.component}/versions/{version}"
         fingerprint = publish.plan(self.clients, version).fingerprint
         spec: Json = {
             "type": "pipeline",
@@ -81,14 +81,14 @@ class Stack:
         """A run of the published version, and the model that it would have registered; the model's version."""
         job = jobs.start(self.clients, f"v-{version}", version, f"data-of-{version}", "abfss://none")
         assert self.workspace.finished(job.name).status == "Completed"
-        weights = folder / f"model-{version}"
+        weights = folder / f"{self.clients.pipeline.model}-{version}"
         weights.mkdir()
         (weights / "MLmodel").write_text(f"model_uuid: of-{version}\n")
         lineage = {
             "commit": commit, "code_version": version, "data_version": f"data-of-{version}",
             "training_run": f"{job.name}-train", "pipeline_run": job.name, "metric.mse": "0.5",
         }  # fmt: skip
-        model = Model(name=PIPELINE.model, path=str(weights), type="mlflow_model", tags=lineage)
+        model = Model(name=self.clients.pipeline.model, path=str(weights), type="mlflow_model", tags=lineage)
         return str(self.workspace.client.models.create_or_update(model).version)
 
 
@@ -113,6 +113,14 @@ def make_stack(azure: AzureSession, environment: str, registry: str | None, comm
         model_registry=registry,
     )  # fmt: skip
     return Stack(workspace, Clients(outputs, PIPELINE), step)
+
+
+def beside(stack: Stack, name: str) -> Stack:
+    """Return the same stack for another training pipeline, with an endpoint of its own."""
+    endpoint = unique("bep")
+    stack.workspace.client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint)).result()
+    outputs = stack.clients.outputs.model_copy(update={"pipeline_endpoints": {name: endpoint}})
+    return Stack(stack.workspace, Clients(outputs, specifications.load(name)), stack.step)
 
 
 def remove_stack(stack: Stack) -> None:

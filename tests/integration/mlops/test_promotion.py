@@ -19,7 +19,7 @@ from localcloud.testing.principals import IdentityCredential
 from localcloud.testing.workspace_session import ML
 
 from infra.stack_file import ROOT
-from mlops import candidates, promote, publish, rollback, shared
+from mlops import candidates, jobs, promote, publish, registered_models, rollback, shared
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
@@ -27,6 +27,7 @@ from tests.integration.mlops.stacks import (
     PIPELINE,
     STATE,
     Stack,
+    beside,
     grant_registry,
     make_registry,
     make_stack,
@@ -277,6 +278,28 @@ def test_a_model_that_came_by_hand_is_refused(pair: Pair, tmp_path: Path) -> Non
         pair.promote()
 
     _nothing_came(pair)
+
+
+def test_pipelines_of_one_stack_are_promoted_and_rolled_back_apart(pair: Pair, tmp_path: Path) -> None:
+    other = Pair(beside(pair.staging, "breast_cancer"), beside(pair.prod, "breast_cancer"), pair.registry, [])
+    for one, versions in ((pair, ("1",)), (other, ("1", "2"))):
+        for version in versions:
+            one.both(version, tmp_path)
+            one.promote()
+
+    assert (pair.prod.default, other.prod.default) == ("v-1", "v-2")
+    assert set(pair.prod.models()) == {"1"} and set(other.prod.models()) == {"1", "2"}
+    assert other.prod.models()["2"]["promoted_from"] == "staging:breast_cancer:2"
+    newest = jobs.newest(pair.staging.clients)
+    assert newest is not None and newest.code == "1", "the other pipeline's newer run is none of this one's"
+
+    other.rollback()
+
+    assert (pair.prod.default, other.prod.default) == ("v-1", "v-1")
+    with pytest.raises(MissingError, match="nothing to go back to: version 1 of diabetes was the first"):
+        pair.rollback()
+    versions_of_other = {model.version: model.serves for model in registered_models.read(other.prod.clients)}
+    assert versions_of_other == {"1": True, "2": False}, "what was rolled back does not serve"
 
 
 def _nothing_came(pair: Pair) -> None:

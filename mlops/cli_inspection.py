@@ -1,0 +1,134 @@
+"""The verbs that show something and change nothing: status, runs, compare, models, logs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Literal
+
+import typer
+
+from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
+from mlops.errors import MissingError
+from mlops.terminal import console, plain
+
+inspection = typer.Typer()
+Format = Annotated[Literal["table", "json"], typer.Option("--output", help="A table for people, or JSON for scripts.")]
+_FOLLOW_SECONDS = 2.0
+
+
+@inspection.command()
+def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
+    """Show the published deployment and the newest run."""
+    from mlops import jobs
+    from mlops import publish as publishing
+    from mlops import up as ups
+
+    clients = clients_of(stack, outputs, pipeline)
+    screen = console()
+    now = publishing.published(clients)
+    if now is None:
+        others = ", ".join(sorted(deployment.deployment for deployment in publishing.deployments(clients)))
+        lost = f"The endpoint has deployments ({others}), and none is its default: publish or promote again."
+        screen.print(
+            lost if others else f"Nothing of {clients.pipeline.name} is published on stack {stack}.", highlight=False
+        )
+        return
+    screen.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
+    job = jobs.newest(clients)
+    if job is None:
+        screen.print("No run yet.", highlight=False)
+        return
+    screen.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
+    ups.show(clients, job, screen)
+
+
+@inspection.command()
+def runs(
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many.")] = 20,
+    output: Format = "table",
+) -> None:
+    """List the newest runs of the pipeline, with code, data and parameters."""
+    from mlops import runs as history
+
+    found = history.newest(clients_of(stack, outputs, pipeline), number)
+    if output == "json":
+        typer.echo(json.dumps([history.as_json(job) for job in found], indent=2))
+    else:
+        history.show(found, console())
+
+
+@inspection.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Name of a run.")],
+    second: Annotated[str, typer.Argument(help="Name of another.")],
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+    output: Format = "table",
+) -> None:
+    """Show what differs between two runs: parameters, metrics, data, commit, durations."""
+    from mlops import runs as history
+
+    clients = clients_of(stack, outputs, pipeline)
+    pair = history.read(clients, first), history.read(clients, second)
+    if output == "json":
+        differences = {name: {first: before, second: after} for name, before, after in history.compare(*pair)}
+        typer.echo(json.dumps(differences, indent=2))
+    else:
+        history.show_comparison(*pair, console())
+
+
+@inspection.command()
+def models(
+    stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None, output: Format = "table"
+) -> None:
+    """List the registered versions of the pipeline's model: which one serves, and why each was registered."""
+    from mlops import registered_models
+
+    clients = clients_of(stack, outputs, pipeline)
+    versions = registered_models.read(clients)
+    if output == "json":
+        typer.echo(json.dumps(registered_models.as_json(versions), indent=2))
+    else:
+        registered_models.show(versions, clients.pipeline.model, console())
+
+
+@inspection.command()
+def logs(
+    step: Annotated[str | None, typer.Argument(help="Step, such as train; default: all, one after another.")] = None,
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run; default: the newest.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+) -> None:
+    """Print what a run's steps printed."""
+    from mlops import jobs
+    from mlops.history import ENDED, History
+
+    clients = clients_of(stack, outputs, pipeline)
+    job = jobs.newest(clients) if run is None else jobs.get_job(clients, run)
+    if job is None:
+        raise MissingError(f"There is no run {run or ''} of {clients.pipeline.name}.".replace("  ", " "))
+    history = History(clients)
+    printed: dict[str, int] = {}
+    while True:
+        steps = history.steps(job.name)
+        chosen = [known for known in steps if step in (None, known.name)]
+        if not chosen:
+            names = ", ".join(known.name for known in steps) or "none yet"
+            raise MissingError(f"Run {job.name} has no step {step!r}: it has {names}.")
+        for known in chosen:
+            text = history.log(known.run)
+            if len(text) > printed.get(known.run, 0):
+                if step is None and known.run not in printed:
+                    typer.echo(f"--- {known.name}")
+                typer.echo(plain(text[printed.get(known.run, 0) :], lines=True), nl=False)
+                printed[known.run] = len(text)
+        if not follow or all(known.status in ENDED for known in chosen):
+            return
+        time.sleep(_FOLLOW_SECONDS)

@@ -1,0 +1,97 @@
+"""The newest runs of a pipeline, and the differences between two of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mlops import jobs, report
+from mlops.clients import Clients
+from mlops.errors import MissingError
+from mlops.history import History
+from mlops.jobs import Job
+from mlops.report import Report
+from mlops.terminal import cell
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with its report, which a run that did not complete lacks. `seconds` by step."""
+
+    job: Job
+    seconds: dict[str, float]
+    report: Report | None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Everything that two runs may differ in, as text."""
+        metrics = {} if self.report is None else self.report.metrics
+        lineage = {} if self.report is None else self.report.lineage
+        return {
+            "status": self.job.status,
+            "code": self.job.code,
+            "commit": lineage.get("commit", ""),
+            "data": self.job.data,
+            **{f"parameter {name}": value for name, value in self.job.parameters.items()},
+            **{f"metric {name}": f"{value:.6g}" for name, value in metrics.items()},
+            "model version": "" if self.report is None else self.report.model_version or "not registered",
+            "decision": "" if self.report is None else self.report.reason,
+            **{f"seconds {step}": f"{seconds:.1f}" for step, seconds in self.seconds.items()},
+        }
+
+
+def newest(clients: Clients, number: int) -> list[Job]:
+    """Return the newest runs, newest first."""
+    return list(islice(jobs.recent(clients), number))
+
+
+def read(clients: Clients, name: str) -> Run:
+    """Return a run of the pipeline by name. Raises MissingError with the newest names when there is none."""
+    job = jobs.get_job(clients, name)
+    if job is None:
+        known = ", ".join(job.name for job in newest(clients, 5))
+        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. The newest: {known or 'none'}.")
+    steps = History(clients).steps(name)
+    seconds = {step.name: step.seconds for step in steps if step.seconds is not None}
+    return Run(job, seconds, report.read(clients, steps))
+
+
+def show(runs: list[Job], console: Console) -> None:
+    """Print a table of runs."""
+    parameters = list(dict.fromkeys(name for job in runs for name in job.parameters))
+    table = Table("run", "status", "code", "data", *parameters)
+    for job in runs:
+        values = (job.parameters.get(name, "") for name in parameters)
+        table.add_row(*map(cell, (job.name, job.status, job.code, job.data[:12], *values)))
+    console.print(table)
+
+
+def compare(first: Run, second: Run) -> list[tuple[str, str, str]]:
+    """Return name and both values of all that differs, in the order of the values."""
+    names = dict.fromkeys([*first.values, *second.values])
+    rows = ((name, first.values.get(name, ""), second.values.get(name, "")) for name in names)
+    return [row for row in rows if row[1] != row[2]]
+
+
+def show_comparison(first: Run, second: Run, console: Console) -> None:
+    """Print what differs between two runs."""
+    rows = compare(first, second)
+    if not rows:
+        console.print("The runs are alike in status, code, data, parameters, metrics and decision.", highlight=False)
+        return
+    table = Table("", first.job.name, second.job.name)
+    for row in rows:
+        table.add_row(*map(cell, row))
+    console.print(table)
+
+
+def as_json(job: Job) -> dict[str, Any]:
+    """Return a run as JSON values."""
+    return {
+        "name": job.name, "status": job.status, "code_version": job.code, "data_version": job.data,
+        "parameters": dict(job.parameters), "page": job.page,
+    }  # fmt: skip

@@ -1,0 +1,162 @@
+"""A person's own model: made from a CSV file, trained, changed; and the second pipeline beside the first."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Machine, Result, free_ports
+
+pytestmark = pytest.mark.e2e
+STEPS = ("feature_engineering", "train", "evaluate", "register")
+_VERSIONS = """
+import json, subprocess, sys
+from azure.ai.ml import MLClient
+from azure.identity import DefaultAzureCredential
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+names = (outputs[name] for name in ("subscription_id", "resource_group", "workspace_name"))
+client = MLClient(DefaultAzureCredential(), *names)
+models = {model.version: model.tags for model in client.models.list(name=sys.argv[1])}
+endpoints = {endpoint.name: (endpoint.defaults.deployment_name or "") for endpoint in client.batch_endpoints.list()}
+print(json.dumps({"models": models, "endpoints": endpoints}))
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A checkout of the person's own, in which files may be made."""
+    folder = tmp_path_factory.mktemp("own")
+    checkout = folder / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, checkout / name)
+    (checkout / ".venv").symlink_to(ROOT / ".venv")
+    machine = Machine(home=folder / "localcloud", port=free_ports(), checkout=checkout)
+    yield machine
+    replace(machine, checkout=ROOT).make("down")
+    replace(machine, checkout=ROOT).make("clean")
+
+
+def registered(machine: Machine, model: str) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return the tags of the model's versions, and the default deployments of the endpoints."""
+    done = machine.python(_VERSIONS, model)
+    assert done.code == 0, done.text
+    seen = json.loads(done.text.strip().splitlines()[-1])
+    return seen["models"], seen["endpoints"]
+
+
+def trained(result: Result) -> None:
+    assert result.code == 0, result.text
+    for step in STEPS:
+        assert re.search(rf"{step}\b.*Completed", result.text), result.text
+
+
+@pytest.fixture(scope="module")
+def made(own: Machine, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A pipeline from a CSV file with text, missing values and a column that is named like code."""
+    chance = random.Random(4)  # noqa: S311
+    file = tmp_path_factory.mktemp("data") / "my flats.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["size", "district", 'rooms"); raise SystemExit("x', "price"])
+        for index in range(300):
+            size, rooms = chance.uniform(20, 150), chance.randint(1, 6)
+            price = 3000 * size + 9000 * rooms + (40000 if index % 3 == 0 else 0) + chance.gauss(0, 5000)
+            district = "centre" if index % 3 == 0 else "edge"
+            writer.writerow([f"{size:.1f}" if index % 50 else "", district, rooms, f"{price:.0f}"])
+    new = own.run(".venv/bin/python", "-m", "mlops", "new", "flats", "--task", "regression", "--data", str(file))
+    assert new.code == 0, new.text
+    assert "Train it with: make up PIPELINE=flats" in new.text
+    up = own.make("up", "PIPELINE=flats", timeout=1500)
+    trained(up)
+    return up
+
+
+def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Machine, made: Result) -> None:
+    models, endpoints = registered(own, "flats")
+
+    assert list(models) == ["1"]
+    assert float(models["1"]["metric.r2"]) > 0.9
+    assert models["1"]["compared_with"] == "none"
+    assert "Model flats version 1 is registered: it is the first version." in made.text
+    served = {name: default for name, default in endpoints.items() if default}
+    assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
+
+
+def test_another_feature_is_judged_with_the_version_that_serves(own: Machine, made: Result) -> None:
+    library = own.checkout / "notebooks/lib/flats.py"
+    text = library.read_text(encoding="utf-8")
+    library.write_text(
+        text.replace(
+            'return rows.dropna(how="any")',
+            'return rows.dropna(how="any").withColumn("large", (rows["size"] > 80).cast("int"))',
+        ),
+        encoding="utf-8",
+    )
+    assert library.read_text(encoding="utf-8") != text
+
+    up = own.make("up", "PIPELINE=flats")
+
+    trained(up)
+    assert "cannot be compared" not in up.text
+    assert re.search(r"rmse\s+\d+\.\d+\s+\(version 1: \d+\.\d+\)", up.text), "both are judged on the same rows"
+
+
+def test_another_model_and_parameter_are_trained_without_other_changes(own: Machine, made: Result) -> None:
+    refused = own.make("run", "PIPELINE=flats", "PARAMS=alpha=-1")
+    assert refused.code != 0 and "The parameter alpha: -1 is below the minimum" in refused.text
+    unknown = own.make("run", "PIPELINE=flat")
+    assert unknown.code != 0 and "Did you mean flats?" in unknown.text
+    program = own.checkout / "mlops/pipelines/flats/components/train/src/train.py"
+    text = program.read_text(encoding="utf-8")
+    program.write_text(
+        text.replace("from sklearn.linear_model import Ridge", "from sklearn.ensemble import GradientBoostingRegressor")
+        .replace('Ridge(alpha=float(parameters["alpha"]))', "GradientBoostingRegressor(random_state=0)"),
+        encoding="utf-8",
+    )  # fmt: skip
+    assert "GradientBoosting" in program.read_text(encoding="utf-8")
+
+    up = own.make("up", "PIPELINE=flats", "PARAMS=alpha=0.5")
+
+    trained(up)
+
+
+def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
+    up = own.make("up", "PIPELINE=breast_cancer")
+
+    trained(up)
+    models, endpoints = registered(own, "breast_cancer")
+    assert list(models) == ["1"] and float(models["1"]["metric.roc_auc"]) > 0.95
+    assert sum(1 for default in endpoints.values() if default) == 2
+    again = own.make("up", "PIPELINE=breast_cancer")
+    assert again.code == 0 and "Nothing changed since the last run" in again.text, again.text
+
+
+def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
+    def mlops(*words: str) -> Result:
+        return own.in_shell("python", "-m", "mlops", *words, "--pipeline", "flats")
+
+    listed = mlops("runs", "--output", "json")
+    assert listed.code == 0, listed.text
+    runs = json.loads(listed.text)
+    assert len(runs) == 3 and {run["parameters"]["alpha"] for run in runs} == {"1.0", "0.5"}
+    versions = json.loads(mlops("models", "--output", "json").text)
+    assert [version["serves"] for version in versions].count(True) == 1
+    compared = mlops("compare", runs[-1]["name"], runs[0]["name"])
+    assert compared.code == 0 and "parameter alpha" in compared.text and "metric rmse" in compared.text, compared.text
+    log = mlops("logs", "train")
+    assert "rows are held out." in log.text, log.text
+    unknown = mlops("logs", "trian")
+    assert unknown.code == 1 and "has no step 'trian': it has feature_engineering, train" in unknown.text
+    lost = mlops("compare", "no-such-run", runs[0]["name"])
+    assert lost.code == 1 and "There is no run 'no-such-run' of flats. The newest:" in lost.text

@@ -90,7 +90,7 @@ def _staged(step: str, folder: Path, pipeline: TrainingPipeline) -> Iterator[Pat
     A shared component that carries a pipeline's own metrics is a component of that pipeline, with a name of its own.
     """
     includes = _includes(folder, step, pipeline)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, _temporary_files_in(temporary):
         staged = Path(temporary) / step
         shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))
         content = yaml.safe_load((staged / _FILE).read_text(encoding="utf-8"))
@@ -100,3 +100,18 @@ def _staged(step: str, folder: Path, pipeline: TrainingPipeline) -> Iterator[Pat
             content["name"] = f"{content['name']}_{pipeline.name}"
         (staged / _FILE).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         yield staged
+
+
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """Let temporary files be made in a folder: azure-ai-ml leaves one behind for each component with includes.
+
+    Its `AdditionalIncludes.merge_local_code_and_additional_includes` removes what it put into the folder of `mkdtemp`,
+    and not the folder.
+    """
+    before = tempfile.tempdir
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -103,7 +103,9 @@ down: .venv/installed ## stop localcloud, keep everything
 	@$(PYTHON_BIN) -m localcloud stop
 
 destroy: .venv/installed ## pulumi destroy: delete the stack's resources
-	@$(ENTER); pulumi destroy --stack "$$STACK" --yes --skip-preview --suppress-permalink=true; \
+	@$(ENTER); \
+	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- \
+	pulumi destroy --stack "$$STACK" --yes --skip-preview --suppress-permalink=true || exit 1; \
 	python -m infra.purge --stack "$$STACK"
 
 bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]

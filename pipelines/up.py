@@ -60,6 +60,7 @@ _PAUSE_SECONDS = (1.0, 6.0)
 """The shortest and the longest wait for another engine: of two that gave up, one begins before the other."""
 _RELAY_SECONDS = 5
 """For the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
+_VERBS = frozenset({"up", "destroy", "refresh"})
 _AFTERMATH = re.compile(r"context canceled|update canceled")
 """Of resources that the engine had in hand when it stopped because of another one's error."""
 
@@ -107,7 +108,7 @@ def run(command: Sequence[str], mend: Sequence[str]) -> int:
         sys.stdout.flush()
         code, lines, _ = _engine(command)
     if code == 0 and any(pending.WARNING in line for line in lines):
-        sys.stdout.write(f"{pending.clear(command[: command.index('up')], _stack(command))}\n")
+        sys.stdout.write(f"{pending.clear(_program(command), _stack(command))}\n")
     return code
 
 
@@ -144,6 +145,11 @@ def _relay(stream: IO[bytes], lines: list[bytes]) -> None:
         lines.append(line)
         sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()
+
+
+def _program(command: Sequence[str]) -> Sequence[str]:
+    """Return the words before the engine's verb: the program, and options that every verb takes."""
+    return command[: next(index for index, word in enumerate(command) if word in _VERBS)]
 
 
 def _stack(command: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.state import pending
+
 ROOT = Path(__file__).resolve().parents[3]
 URN = "urn:pulumi:dev::dataopsml::azure-native:machinelearningservices:Workspace::learning-workspace"
 STACK = "urn:pulumi:dev::dataopsml::pulumi:pulumi:Stack::dataopsml-dev"
@@ -144,3 +146,25 @@ def test_the_engine_ends_in_order_after_an_interrupt(tmp_path: Path) -> None:
     rest, _ = process.communicate(timeout=60)
 
     assert (process.returncode, rest) == (130, "ended in order\n")
+
+
+def test_a_destroy_after_a_killed_update_is_a_success(tmp_path: Path) -> None:
+    engine = tmp_path / "engine"
+    warning = {"sequence": 1, "diagnosticEvent": {"severity": "warning", "message": pending.WARNING}}
+    engine.write_text(
+        f"#!{sys.executable}\nimport json, pathlib, sys\n"
+        "words = sys.argv[1:]\n"
+        "if words[0] == 'destroy':\n"
+        f"    pathlib.Path(words[-1]).write_text({json.dumps(warning)!r} + '\\n')\n"
+        "elif words[:2] == ['stack', 'export']:\n"
+        "    print(json.dumps({'version': 3, 'deployment': {}}))\n"
+    )
+    engine.chmod(0o700)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.up", "--", str(engine), "destroy", "--stack", "dev", "--yes"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "Removed 0 pending operations of a killed update" in done.stdout

@@ -211,7 +211,10 @@ class Platform:
             assert same.code == 0, same.text
 
     def destroy(self) -> None:
-        destroyed = self.project.pulumi("destroy", "--yes", "--skip-preview", stack=STACK)
-        assert destroyed.code == 0, destroyed.text
+        """Destroy the stack, free its names and remove it, so that the next test can make one of its name."""
+        destroyed = self.update("destroy")
+        assert destroyed.wait() == 0, destroyed.text
         purged = self.project.purge(STACK)
         assert purged.code == 0, purged.text
+        removed = self.project.pulumi("stack", "rm", "--yes", stack=STACK)
+        assert removed.code == 0, removed.text

@@ -152,9 +152,7 @@ def _object_id(client: _Client) -> str:
     return str(claims["oid"])
 
 
-def test_no_request_fails_localcloud(
-    own_cloud: Cloud, client: _Client, places: Places, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_request_fails_localcloud(client: _Client, places: Places, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("services")
     services = build(Settings(home=folder, cache=folder), Faults([]))
     routes = operations(services, places)
@@ -169,9 +167,7 @@ def test_no_request_fails_localcloud(
             operation = request.operation
             line = f"{status} {operation.method} https://{operation.host}{request.url[:300]} {dict(request.headers)}"
             failures.append(f"{line[:600]} {request.body[:300]!r}: {answer[:500]!r}")
-    log = (own_cloud.settings.logs / "gateway.log").read_text()
     assert not failures, "\n".join([f"{len(failures)} of {_COUNT}, {dict(statuses)}", *failures])
-    assert "Traceback" not in log
     assert statuses[200] > 20, "some of them are good enough"
     assert statuses[400] > _COUNT / 10, statuses
 

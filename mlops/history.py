@@ -63,8 +63,10 @@ class History:
 
     def steps(self, name: str) -> list[Step]:
         """Return the child runs of a pipeline run, in the order in which they began."""
-        found = self._json(self._client, f"{self._runs}/{name}/children").get("value") or []
-        return sorted((_step(one) for one in found), key=lambda step: (step.start is None, step.start or datetime.min))
+        children = self._json(self._client, f"{self._runs}/{name}/children").get("value") or []
+        return sorted(
+            (_step(child) for child in children), key=lambda step: (step.start is None, step.start or datetime.min)
+        )
 
     def log(self, run: str) -> str:
         """Return the output of the run's process, empty when it printed nothing."""

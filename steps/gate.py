@@ -117,8 +117,9 @@ def judge(
         if gate.when_not_comparable == "accept":
             return verdict(True, f"{reason}; accepted by its own bounds (gate.when_not_comparable: accept)", **more)
         return verdict(False, f"{reason} (gate.when_not_comparable: refuse)", **more)
-    lost = [one for one in comparisons if one.probability < gate.confidence]
-    return verdict(not lost, "; ".join(_sentence(one, champion.version, gate) for one in lost or comparisons), **more)
+    lost = [comparison for comparison in comparisons if comparison.probability < gate.confidence]
+    reasons = (_sentence(comparison, champion.version, gate) for comparison in lost or comparisons)
+    return verdict(not lost, "; ".join(reasons), **more)
 
 
 class _Measure:

@@ -37,12 +37,12 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
                 ("metric", "gain", "interval", "probability of more than the margin"),
                 (
                     (
-                        one["metric"],
-                        f"{one['gain']:.4f}",
-                        f"{one['low']:.4f} to {one['high']:.4f}",
-                        f"{one['probability']:.2f} (margin {one['margin']:g})",
+                        comparison["metric"],
+                        f"{comparison['gain']:.4f}",
+                        f"{comparison['low']:.4f} to {comparison['high']:.4f}",
+                        f"{comparison['probability']:.2f} (margin {comparison['margin']:g})",
                     )
-                    for one in evaluation["comparisons"]
+                    for comparison in evaluation["comparisons"]
                 ),
             ),
         ]

@@ -66,7 +66,12 @@ class Report:
             "", _row(head), _row(["---"] * len(head)),
         ]  # fmt: skip
         for probe in self.probes:
-            cells = [f"`{probe.name}`", probe.believed, probe.basis, *(self.cell(one, probe) for one in self.columns)]
+            cells = [
+                f"`{probe.name}`",
+                probe.believed,
+                probe.basis,
+                *(self.cell(column, probe) for column in self.columns),
+            ]
             lines.append(_row(cells))
         return "\n".join([*lines, ""])
 

@@ -27,36 +27,36 @@ class ConfigureError(Exception):
 
 
 def configure(stack: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Write what `variables` say into the settings of a project's folder; returns it by its path there."""
-    given = additions(variables, _config(folder / f"Pulumi.{stack}.yaml"))
-    if given:
-        words = [word for path, value in given.items() for word in ("--plaintext", f"{path}={value}")]
+    """Write the values of `variables` into the settings of a project's folder. Return them by path."""
+    added = additions(variables, _config(folder / f"Pulumi.{stack}.yaml"))
+    if added:
+        words = [word for path, value in added.items() for word in ("--plaintext", f"{path}={value}")]
         command = ["pulumi", "--non-interactive", "config", "set-all", "--stack", stack, "--path", *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ConfigureError(f"The settings of stack {stack} cannot be written: {done.stderr.strip()}")
-    return given
+    return added
 
 
 def additions(variables: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
-    """Values by path in the settings. An empty variable says nothing.
+    """Return values by path in the settings. An empty variable adds nothing.
 
     Raises ConfigureError where the settings have something else than a list of principals.
     """
-    given = {f"dataopsml:{key}": variables[name] for name, key in _VALUES.items() if variables.get(name)}
+    added = {f"dataopsml:{key}": variables[name] for name, key in _VALUES.items() if variables.get(name)}
     for name, (section, listed) in _PRINCIPALS.items():
         principal = variables.get(name)
         known = _principals(config, section, listed)
-        if principal and principal not in [one.get("object_id") for one in known]:
+        if principal and principal not in [entry.get("object_id") for entry in known]:
             place = f"dataopsml:{section}.{listed}[{len(known)}]"
-            given |= {f"{place}.object_id": principal, f"{place}.type": "ServicePrincipal"}
-    return given
+            added |= {f"{place}.object_id": principal, f"{place}.type": "ServicePrincipal"}
+    return added
 
 
 def _principals(config: Mapping[str, Any], section: str, listed: str) -> list[Mapping[str, Any]]:
     inside = config.get(f"dataopsml:{section}") or {}
     known = (inside.get(listed) or []) if isinstance(inside, dict) else inside
-    if not isinstance(known, list) or not all(isinstance(one, dict) for one in known):
+    if not isinstance(known, list) or not all(isinstance(entry, dict) for entry in known):
         raise ConfigureError(
             f"dataopsml:{section}.{listed} is {known!r}: it should be a list of principals, each with an object_id."
         )

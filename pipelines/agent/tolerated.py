@@ -84,7 +84,7 @@ def _same(value: Any, wanted: Any) -> bool:
     """Equal, and of the same type: False is not 0."""
     if type(value) is not type(wanted):
         # The engine writes whole numbers as 0 or 0.0.
-        numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (value, wanted))
+        numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (value, wanted))
         return numbers and bool(value == wanted)
     if isinstance(wanted, dict):
         return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in wanted)

@@ -54,7 +54,9 @@ def parse(content: bytes, project: str, stack: str) -> dict[str, Any]:
     if latest is not None and not isinstance(latest, dict):
         raise DamagedError("its deployment is not an object")
     resources = (latest or {}).get("resources") or []
-    if not isinstance(resources, list) or not all(isinstance(one, dict) and one.get("urn") for one in resources):
+    if not isinstance(resources, list) or not all(
+        isinstance(resource, dict) and resource.get("urn") for resource in resources
+    ):
         raise DamagedError("its resources are not a list of resources with URNs")
     return latest or {}
 

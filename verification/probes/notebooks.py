@@ -17,7 +17,7 @@ _PRIVILEGES = {"data": {"READ_FILES"}, ENGINEERED: {"READ_FILES", "WRITE_FILES"}
 def _locations(target: Target) -> Answer:
     workspace, out = target.clients.databricks, target.outputs
     root = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net"
-    by_url = {str(one.url).rstrip("/"): one for one in workspace.external_locations.list()}
+    by_url = {str(location.url).rstrip("/"): location for location in workspace.external_locations.list()}
     seen, holds = [], True
     for folder, expected in _PRIVILEGES.items():
         location = by_url.get(f"{root}/{folder}")
@@ -27,7 +27,7 @@ def _locations(target: Target) -> Answer:
             external_location_name=location.name, storage_credential_name=location.credential_name
         )
         checks = tried.results or []
-        failed = [f"{one.operation}: {one.message}" for one in checks if _text(one.result) == "FAIL"]
+        failed = [f"{check.operation}: {check.message}" for check in checks if _text(check.result) == "FAIL"]
         grants = workspace.grants.get("external_location", str(location.name), principal=out.identity_client_id)
         privileges = {
             _text(privilege)
@@ -60,7 +60,7 @@ def _levels(target: Target, path: str, principal: str) -> Iterator[str]:
     permissions = workspace.permissions.get("directories", str(status.object_id))
     for entry in permissions.access_control_list or []:
         if principal in {entry.group_name, entry.service_principal_name}:
-            yield from (_text(one.permission_level) for one in entry.all_permissions or [])
+            yield from (_text(permission.permission_level) for permission in entry.all_permissions or [])
 
 
 def _text(value: Any) -> str:
@@ -68,7 +68,9 @@ def _text(value: Any) -> str:
 
 
 def _runtime(target: Target) -> Answer:
-    versions = {one.key: one.name for one in target.clients.databricks.clusters.spark_versions().versions or []}
+    versions = {
+        version.key: version.name for version in target.clients.databricks.clusters.spark_versions().versions or []
+    }
     if not versions:
         return skipped("the workspace lists no runtimes")
     key = target.outputs.spark_version

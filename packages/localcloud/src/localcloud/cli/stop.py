@@ -64,10 +64,10 @@ def stop_process(process: psutil.Process) -> None:
 
 
 def _end(processes: list[psutil.Process], how: Callable[[psutil.Process], None]) -> list[psutil.Process]:
-    """Those of `processes` that are still there a while after `how`."""
-    for one in processes:
+    """Return the processes that are still there a while after `how`."""
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            how(one)
+            how(process)
     _, alive = psutil.wait_procs(processes, timeout=_CHILD_SECONDS)
     left: list[psutil.Process] = alive
     return left

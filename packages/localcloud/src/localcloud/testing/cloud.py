@@ -65,13 +65,13 @@ def free_port() -> int:
     for first in candidates:
         sockets = [socket.socket() for _ in range(_PORTS)]
         try:
-            for offset, one in enumerate(sockets):
-                one.bind(("127.0.0.1", first + offset))
+            for offset, candidate in enumerate(sockets):
+                candidate.bind(("127.0.0.1", first + offset))
         except OSError:
             continue
         finally:
-            for one in sockets:
-                one.close()
+            for candidate in sockets:
+                candidate.close()
         return first
     raise RuntimeError(f"no {_PORTS} free ports in a row between {_FIRST} and {_LAST}")
 

@@ -100,7 +100,7 @@ class Lakehouse:
         """Return the connector's role assignments at a scope and above."""
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
         listed = self.azure.arm("GET", path, "2022-04-01", None, **{"$filter": "atScope()"}).json()["value"]
-        return [one for one in listed if one["properties"]["principalId"] == self.connector]
+        return [assignment for assignment in listed if assignment["properties"]["principalId"] == self.connector]
 
     def locate(self, folder: str, *privileges: uc.Privilege) -> str:
         """Return an external location for a folder, with privileges for the identity; its name."""

@@ -99,4 +99,4 @@ def error_of_run(ml: MlWorkspace, name: str) -> tuple[str, str]:
 
 def steps(ml: MlWorkspace, job: str) -> dict[str, str]:
     """State of each step by its name."""
-    return {one.display_name: one.status for one in ml.client.jobs.list(parent_job_name=job)}
+    return {child.display_name: child.status for child in ml.client.jobs.list(parent_job_name=job)}

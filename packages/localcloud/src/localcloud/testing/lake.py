@@ -50,7 +50,7 @@ class Lake:
         )
 
     def paths(self, directory: str | None = None, *, recursive: bool = True) -> list[str]:
-        return [str(one.name) for one in self.data.get_paths(directory, recursive=recursive)]
+        return [str(path.name) for path in self.data.get_paths(directory, recursive=recursive)]
 
 
 def make_lake(azure: AzureSession, group: str, *, role: str | None = ROLE, **properties: Any) -> Lake:

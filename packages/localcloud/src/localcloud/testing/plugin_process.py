@@ -55,7 +55,7 @@ class Plugin:
             urn=_urn(token), news=_struct(inputs), olds=_struct(old or {}), randomSeed=os.urandom(16)
         )
         answer = self.call("Check", request)
-        return _plain(answer.inputs), [(one.property, one.reason) for one in answer.failures]
+        return _plain(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
 
     def create(self, token: str, inputs: Plain, *, preview: bool = False) -> Made:
         answer = self.call(

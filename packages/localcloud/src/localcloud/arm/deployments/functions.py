@@ -107,7 +107,7 @@ PURE: Mapping[str, Callable[..., Any]] = {
     "replace": lambda text, old, new: str(text).replace(old, new),
     "substring": lambda text, start, count=None: text[start:] if count is None else text[start : start + count],
     "take": lambda value, count: value[:count], "skip": lambda value, count: value[count:],
-    "join": lambda items, separator: separator.join(_text(one) for one in items),
+    "join": lambda items, separator: separator.join(_text(item) for item in items),
     "startswith": lambda text, part: str(text).lower().startswith(str(part).lower()),
     "endswith": lambda text, part: str(text).lower().endswith(str(part).lower()),
     "add": lambda one, other: one + other, "sub": lambda one, other: one - other,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, DoubleType, IntegerType, LongType, StringType, StructField, StructType
 
-_MALFORMED = re.compile(r"MALFORMED_RECORD|Malformed records? (?:is|are) detected")
+_MALFORMED, _PATH_NOT_FOUND = "MALFORMED_RECORD_IN_PARSING", "PATH_NOT_FOUND"
+"""Spark's error conditions (error-conditions.json of apache/spark). One of a group begins with the group's name."""
+# Spark's check of the header and the storage driver's refusals have no condition: their text is all that there is.
 _HEADER = re.compile(
     r"CSV header does not conform to the schema\.\s*Header: (.*?)\s*Schema: (.*?)\s*Expected", re.DOTALL
 )
 _HEADER_LENGTH = re.compile(r"Number of column in CSV header is not equal to number of fields in the schema", re.DOTALL)
-_MISSING = re.compile(r"PATH_NOT_FOUND|The specified blob does not exist|FileNotFoundException|BlobNotFound")
+_MISSING = re.compile(r"The specified blob does not exist|FileNotFoundException|BlobNotFound")
 _FORBIDDEN = re.compile(r"AuthorizationPermissionMismatch|AuthorizationFailure|StatusCode=403|Status code: 403")
 
 
@@ -40,17 +43,17 @@ def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType)
     `error` is what Spark raised: pyspark's own exceptions, or a Py4J error with Java's text. Spark names a malformed
     record by what it could read of it, so that the file is read once more for its first bad line.
     """
-    text = str(error)
-    if found := _HEADER.search(text):
-        wrong = _difference(_names(found[1]), schema.names)
+    text, conditions = str(error), _conditions(error)
+    if header := _HEADER.search(text):
+        wrong = _difference(_names(header[1]), schema.names)
         return DataError(f"{uri}: the header is wrong: {wrong}. Expected: {', '.join(schema.names)}.")
     if _HEADER_LENGTH.search(text):
         return DataError(f"{uri}: the header has the wrong number of columns. Expected: {', '.join(schema.names)}.")
-    if _MALFORMED.search(text):
+    if any(condition.startswith(_MALFORMED) for condition in conditions):
         return DataError(f"{uri}: {_bad_value(_first_malformed(spark, uri, schema), schema)}")
     if _FORBIDDEN.search(text):
         return DataError(f"{uri}: this identity may not read it (403). It needs Storage Blob Data Reader there.")
-    if _MISSING.search(text):
+    if _PATH_NOT_FOUND in conditions or _MISSING.search(text):
         return DataError(f"{uri}: there is no such file.")
     return error
 
@@ -60,6 +63,26 @@ def read_errors() -> tuple[type[Exception], ...]:
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
     return (PySparkException, Py4JJavaError)
+
+
+def _conditions(error: Exception) -> set[str]:
+    """Return the error conditions of an exception and its causes, as far as this kind of Spark tells them.
+
+    A Py4J error has the Java exceptions, each of which may have a condition; pyspark's own exceptions have one. Spark
+    Connect has no causes, and quotes their conditions in brackets.
+    """
+    if isinstance(error, PySparkException):
+        quoted = re.findall(r"\[([A-Z][A-Z0-9_.]+)\]", str(error))
+        return {condition for condition in (error.getCondition(), *quoted) if condition}
+    from py4j.protocol import Py4JError
+
+    conditions: set[str] = set()
+    cause = getattr(error, "java_exception", None)
+    while cause is not None:
+        with suppress(Py4JError):  # Java's own exceptions have no such method
+            conditions.add(str(cause.getCondition()))
+        cause = cause.getCause()
+    return conditions
 
 
 def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:

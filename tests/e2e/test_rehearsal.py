@@ -100,7 +100,7 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
     backend = {"PULUMI_BACKEND_URL": STATE.format("staging")}
     rolled = cloud.in_shell("make", "rollback", "STACK=staging", env=backend)
     assert rolled.code != 0
-    assert "There is no promotion to roll back on staging." in rolled.text
+    assert "There is no promotion of diabetes to roll back on staging." in rolled.text
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_model_that_fails_its_gate_does_not_reach_prod(cloud: Machine, unrelat
     data = f"dataopsml-staging.DATA={unrelated_target}"
     played = play(cloud, "--yes", "--stage", "staging", "--stage", "prod", "--variable", data)
     assert played.code == 1
-    assert "below the threshold" in played.text
+    assert "is below its minimum" in played.text
     assert "There is no version of diabetes on staging to promote" in played.text.replace("\n", " ")
     assert "rg-dataops-prod" not in resource_groups(cloud)
 

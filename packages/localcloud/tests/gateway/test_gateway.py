@@ -68,7 +68,7 @@ def test_every_answer_has_a_request_id_and_keeps_the_correlation(azure: AzureSes
 def test_a_path_that_no_service_has_is_not_emulated(azure: AzureSession) -> None:
     answer = requests.get("https://login.microsoftonline.com/common/oauth2/v2.0/authorize", timeout=10)
     assert answer.status_code == 501
-    assert "GET https://login.microsoftonline.com/common/oauth2/v2.0/authorize" in answer.json()["error"]["message"]
+    assert "GET https://login.microsoftonline.com/common/oauth2/v2.0/authorize" in answer.json()["error_description"]
 
 
 def test_an_error_of_localcloud_is_a_500_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

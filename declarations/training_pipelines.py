@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "mlops" / "pipelines"
+FILE = "pipeline.yml"
 
 
 def additional_pipelines(folder: Path = FOLDER) -> list[str]:
@@ -16,8 +17,7 @@ def additional_pipelines(folder: Path = FOLDER) -> list[str]:
     The default pipeline, or the only one, has the stack's first endpoint.
     """
     specifications: dict[str, Any] = {
-        file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8"))
-        for file in sorted(folder.glob("*/pipeline.yml"))
+        file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))
     }
     if len(specifications) < 2:
         return []

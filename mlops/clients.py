@@ -30,7 +30,7 @@ class Clients:
     @property
     def endpoint(self) -> str:
         """Name of the batch endpoint that invokes the pipeline. Raises MissingError when the stack has none for it."""
-        if self.pipeline.specification.default:
+        if self.pipeline.has_first_endpoint:
             return self.outputs.batch_endpoint
         try:
             return self.outputs.pipeline_endpoints[self.pipeline.name]

@@ -80,7 +80,7 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
         f"{lineage['commit'][:10]}"
     )
     versions = candidates.versions(target.ml, candidate.model)
-    present = next((version for version in versions if (version.tags or {}).get(FROM) == candidate.origin), None)
+    present = _promoted(versions, candidate)
     default = publish.published(target)
     if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
         if ROLLED_BACK in present.tags and not asked:
@@ -140,6 +140,11 @@ def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
     return made
 
 
+def _promoted(versions: Sequence[Any], candidate: Candidate) -> Any | None:
+    """Return the version of the target's model that is the candidate, None when there is none."""
+    return next((version for version in versions if (version.tags or {}).get(FROM) == candidate.origin), None)
+
+
 def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> Any:
     """Register the model under the next number, unless another promotion of the candidate has done so meanwhile.
 
@@ -150,7 +155,7 @@ def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> 
 
     for attempt in range(1, _ATTEMPTS + 1):
         versions = candidates.versions(target.ml, candidate.model)
-        present = next((model for model in versions if (model.tags or {}).get(FROM) == candidate.origin), None)
+        present = _promoted(versions, candidate)
         if present is not None:
             return present
         number = str(int(versions[0].version) + 1 if versions else 1)

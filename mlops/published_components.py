@@ -54,12 +54,13 @@ def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, envir
     """Return the registered component of a step, registered now if its content is new."""
     from azure.ai.ml import load_component
 
-    with _staged(step, folder, pipeline) as staged:
+    includes = _includes(folder, step, pipeline)
+    with _staged(step, folder, pipeline, includes) as staged:
         component: Any = load_component(source=staged / _FILE)
         component_commands.check(component.name, component.command, component.inputs)
         content = {
             str(index): fingerprints.of_folder(place) if place.is_dir() else fingerprints.of_file(place)
-            for index, place in enumerate((folder, *_includes(folder, step, pipeline)))
+            for index, place in enumerate((folder, *includes))
         }
         version = fingerprints.of_values(content | {"environment": environment})[:12]
         component.environment = environment
@@ -84,12 +85,11 @@ def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]
 
 
 @contextmanager
-def _staged(step: str, folder: Path, pipeline: TrainingPipeline) -> Iterator[Path]:
+def _staged(step: str, folder: Path, pipeline: TrainingPipeline, includes: list[Path]) -> Iterator[Path]:
     """Yield a copy of the component's folder, whose includes are found from anywhere.
 
     A shared component that carries a pipeline's own metrics is a component of that pipeline, with a name of its own.
     """
-    includes = _includes(folder, step, pipeline)
     with tempfile.TemporaryDirectory() as temporary, _temporary_files_in(temporary):
         staged = Path(temporary) / step
         shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))

@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from declarations import training_pipelines
 from mlops.errors import InvalidError, MissingError
 from steps.specification import Specification
 
-PIPELINES = Path(__file__).with_name("pipelines")
-FILE = "pipeline.yml"
+PIPELINES = training_pipelines.FOLDER
+FILE = training_pipelines.FILE
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ROOT = Path(__file__).resolve().parents[1]
 _EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
@@ -44,6 +45,11 @@ class TrainingPipeline:
     def experiment(self) -> str:
         """Name of the experiment of its runs."""
         return f"{self.name.replace('_', '-')}-training"
+
+    @cached_property
+    def has_first_endpoint(self) -> bool:
+        """Whether the stack's first endpoint is the pipeline's: it is the default one, or the only one."""
+        return self.name not in training_pipelines.additional_pipelines(self.folder.parent)
 
     @property
     def data(self) -> Path:

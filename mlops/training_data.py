@@ -78,7 +78,7 @@ def upload(clients: Clients, data: TrainingData) -> bool:
 
 def incoming(pipeline: TrainingPipeline) -> str:
     """Return the folder of new data for a pipeline: incoming/ for the default one, a subfolder of its name else."""
-    return INCOMING if pipeline.specification.default else f"{INCOMING}{pipeline.name}/"
+    return INCOMING if pipeline.has_first_endpoint else f"{INCOMING}{pipeline.name}/"
 
 
 def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from declarations.training_pipelines import additional_pipelines
 from mlops import parameters, specification_schema, specifications
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
@@ -166,3 +167,14 @@ def test_the_schema_for_editors_is_that_of_the_code() -> None:
     assert specification_schema.FILE.read_text(encoding="utf-8") == specification_schema.text(), (
         "run `python -m mlops.specification_schema`"
     )
+
+
+def test_the_stack_and_the_verbs_agree_whose_the_first_endpoint_is(tmp_path: Path) -> None:
+    _write(tmp_path, "houses")
+    assert specifications.load("houses", tmp_path).has_first_endpoint, "it is the only one, default or not"
+
+    _write(tmp_path, "flats", default=True)
+
+    first = [name for name in specifications.names(tmp_path) if specifications.load(name, tmp_path).has_first_endpoint]
+    assert first == ["flats"]
+    assert additional_pipelines(tmp_path) == ["houses"]

@@ -108,7 +108,7 @@ def judge(
     ]
     if champion is None:
         return verdict(not refused, "; ".join(refused) or "it is the first version")
-    comparisons, former, problem = _compare_all(gate, measure, challenger, champion)
+    comparisons, former, problem = _compare_all(gate, measure, _Judged(challenger, values), champion)
     more: dict[str, Any] = {"champion_metrics": former, "comparisons": comparisons}
     if refused:
         return verdict(False, "; ".join(refused), **more)
@@ -144,8 +144,16 @@ class _Measure:
         return float(own(chosen.actual, chosen.predicted, rows))
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A model's predictions, and its metrics on all of the rows."""
+
+    predictions: Predictions
+    metrics: Mapping[str, float]
+
+
 def _compare_all(
-    gate: Gate, measure: _Measure, challenger: Predictions, champion: Champion
+    gate: Gate, measure: _Measure, challenger: _Judged, champion: Champion
 ) -> tuple[tuple[Comparison, ...], dict[str, float], str]:
     """Return the comparisons, the champion's metrics, and why there are none."""
     if champion.predictions is None:
@@ -153,7 +161,7 @@ def _compare_all(
     try:
         former = {metric.name: measure(metric.name, champion.predictions) for metric in gate.metrics}
         comparisons = tuple(
-            _compare(metric, margin, gate, measure, challenger, champion.predictions)
+            _compare(metric, margin, gate, measure, challenger, _Judged(champion.predictions, former))
             for metric, margin in gate.compared
         )
     except NotComputableError as error:
@@ -162,7 +170,7 @@ def _compare_all(
 
 
 def _compare(
-    metric: Metric, margin: float, gate: Gate, measure: _Measure, challenger: Predictions, champion: Predictions
+    metric: Metric, margin: float, gate: Gate, measure: _Measure, challenger: _Judged, champion: _Judged
 ) -> Comparison:
     """Compare by a paired bootstrap: both models are measured on the same resampled rows."""
     sign = 1.0 if metric.better == "higher" else -1.0
@@ -172,7 +180,8 @@ def _compare(
 
     def gain(index: np.ndarray[Any, Any]) -> float:
         try:
-            return sign * (measure(metric.name, challenger, index) - measure(metric.name, champion, index))
+            new, former = (measure(metric.name, model.predictions, index) for model in (challenger, champion))
+            return sign * (new - former)
         except NotComputableError:
             return float("nan")  # such as a resample with rows of one class alone
 
@@ -185,9 +194,9 @@ def _compare(
     if len(defined) < (1 - _LOST_SHARE) * len(gains):
         raise NotComputableError(f"{metric.name} is not defined on resampled rows: there are too few of a class")
     tail = (1 - gate.confidence) / 2
-    both = measure(metric.name, challenger), measure(metric.name, champion)
+    new, former = challenger.metrics[metric.name], champion.metrics[metric.name]
     return Comparison(
-        metric=metric.name, challenger=both[0], champion=both[1], gain=sign * (both[0] - both[1]),
+        metric=metric.name, challenger=new, champion=former, gain=sign * (new - former),
         low=float(np.quantile(defined, tail)), high=float(np.quantile(defined, 1 - tail)), margin=margin,
         probability=float(np.mean(defined > margin)),
     )  # fmt: skip

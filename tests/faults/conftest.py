@@ -6,10 +6,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from localcloud.cli.env import variables
-from localcloud.core.settings import Settings, load_settings
-from localcloud.engine import provision
-from localcloud.testing.cloud import RESOURCE_PROVIDERS, Cloud, free_port
+from localcloud.testing.cloud import Cloud, running_cloud
 
 from tests.faults.platform import Platform
 from tests.faults.table import tries as tries
@@ -18,16 +15,8 @@ from tests.faults.table import tries as tries
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A running localcloud which no other test uses."""
-    settings = Settings(home=tmp_path_factory.mktemp("faults") / "home", port=free_port(), cache=load_settings().cache)
-    provision.ensure(settings)
-    made = Cloud(settings, {})
-    started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
-    try:
-        assert started.returncode == 0, started.stderr + started.stdout
-        made.environment.update(variables(settings))
+    with running_cloud(tmp_path_factory.mktemp("faults")) as made:
         yield made
-    finally:
-        made.command("stop")
 
 
 @pytest.fixture

@@ -188,9 +188,9 @@ def test_a_job_for_the_client_s_own_machine_is_not_run_as_a_serverless_one(ml: M
     assert refusal.value.status_code == 501
 
 
-def test_the_log_of_a_job_on_a_gpu_size_says_that_there_is_no_gpu(ml: MlWorkspace) -> None:
-    serverless = submit(ml, "echo done", compute=None, instance_type="Standard_NC6s_v3")
-    compute = unique("gpu")[:12]
+def _cluster(ml: MlWorkspace, vm_size: str) -> str:
+    """Make a cluster of one node at most. Return its name."""
+    compute = unique("c")[:12]
     ml.azure.put(
         f"{ml.id}/computes/{compute}", ML,
         {
@@ -198,12 +198,16 @@ def test_the_log_of_a_job_on_a_gpu_size_says_that_there_is_no_gpu(ml: MlWorkspac
             "identity": {"type": "UserAssigned", "userAssignedIdentities": {ml.identity_id: {}}},
             "properties": {
                 "computeType": "AmlCompute",
-                "properties": {
-                    "vmSize": "STANDARD_NC4AS_T4_V3", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}
-                },
+                "properties": {"vmSize": vm_size, "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
             },
         },
     )  # fmt: skip
+    return compute
+
+
+def test_the_log_of_a_job_on_a_gpu_size_says_that_there_is_no_gpu(ml: MlWorkspace) -> None:
+    serverless = submit(ml, "echo done", compute=None, instance_type="Standard_NC6s_v3")
+    compute = _cluster(ml, "STANDARD_NC4AS_T4_V3")
     cluster = submit(ml, "echo done", compute=compute)
     plain = submit(ml, "echo done", compute=None, instance_type="Standard_DS3_v2")
 
@@ -262,18 +266,7 @@ def test_a_running_job_is_not_deleted_and_a_finished_one_is(ml: MlWorkspace) -> 
 
 
 def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
-    compute = unique("c")[:12]
-    ml.azure.put(
-        f"{ml.id}/computes/{compute}", ML,
-        {
-            "location": "westeurope",
-            "identity": {"type": "UserAssigned", "userAssignedIdentities": {ml.identity_id: {}}},
-            "properties": {
-                "computeType": "AmlCompute",
-                "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
-            },
-        },
-    )  # fmt: skip
+    compute = _cluster(ml, "STANDARD_DS3_V2")
     first = submit(ml, "sleep 60", compute=compute)
     ml.in_state(first, "Running")
 

@@ -275,6 +275,16 @@ def _check(front: Front, opened: list[dict[str, Any]], *, parents: bool) -> None
             assert tuple(request["source"]) in sources, (request, authorized)
 
 
+def _send_and_check(
+    front: Front, service: str, method: str, path: str, query: str, headers: dict[str, str], *, parents: bool
+) -> None:
+    """Send a request to an endpoint of the account, and check everything that Azurite opens for it."""
+    target = f"{path}?{query}" if query else path
+    status, opened = front.send(method, f"{_ACCOUNT}.{service}.core.windows.net", target, headers)
+    assert status < 500 or status == 501, "nothing that a client writes fails the front"
+    _check(front, opened, parents=parents)
+
+
 def _place(request: dict[str, Any]) -> tuple[str, str, str]:
     return request["account"], request["container"], request["blob"]
 
@@ -304,10 +314,7 @@ _PROPERTY = settings(
 def test_azurite_opens_what_was_authorized(
     front: Front, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
-    target = f"{path}?{query}" if query else path
-    status, opened = front.send(method, f"{_ACCOUNT}.blob.core.windows.net", target, headers)
-    assert status < 500 or status == 501, "nothing that a client writes fails the front"
-    _check(front, opened, parents=False)
+    _send_and_check(front, "blob", method, path, query, headers, parents=False)
 
 
 @_PROPERTY
@@ -318,10 +325,7 @@ def test_azurite_opens_what_was_authorized(
 def test_the_dfs_endpoint_opens_what_was_authorized(
     front: Front, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
-    target = f"{path}?{query}" if query else path
-    status, opened = front.send(method, f"{_ACCOUNT}.dfs.core.windows.net", target, headers)
-    assert status < 500 or status == 501, "nothing that a client writes fails the front"
-    _check(front, opened, parents=True)
+    _send_and_check(front, "dfs", method, path, query, headers, parents=True)
 
 
 @pytest.mark.parametrize(

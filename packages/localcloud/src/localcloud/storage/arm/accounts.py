@@ -16,6 +16,7 @@ from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource, now
 from localcloud.storage.arm import account_rules as storage_rules
+from localcloud.storage.arm.default_service import default_service
 from localcloud.storage.arm.redundancy import check_redundancy
 from localcloud.storage.azurite_accounts import fabric_of
 
@@ -174,20 +175,11 @@ async def _read_service(ctx: Context, id_: str) -> Resource | None:
     )
 
 
-async def _list_services(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    service = await _read_service(ctx, f"{parent}/blobServices/default")
-    return [] if service is None else [service]
-
-
 def _complete_service(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     resource.properties.setdefault("cors", {"corsRules": []})
     resource.properties.setdefault("deleteRetentionPolicy", {"allowPermanentDelete": False, "enabled": False})
     storage_rules.check_blob_service(_account_of(ctx, resource.id), resource.properties)
     resource.system_data = None
-
-
-async def _put_service(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    ctx.resources.put(resource)
 
 
 def _container_resource(service_id: str, properties: Any) -> Resource:
@@ -302,18 +294,7 @@ def register(ctx: Context) -> None:
                 "hnsonmigration": storage_rules.upgrade,
             },
         ),
-        ResourceType(
-            type=SERVICE,
-            api_versions=API_VERSIONS,
-            name=NameRule("default", "The blob service is named 'default', not '{name}'."),
-            complete=_complete_service,
-            on_put=_put_service,
-            read=_read_service,
-            list_in=_list_services,
-            locks=parent_of(1),
-            create_status=200,
-            provisioning_state=False,
-        ),
+        default_service(SERVICE, "blob", API_VERSIONS, read=_read_service, complete=_complete_service),
         ResourceType(
             type=CONTAINER,
             api_versions=API_VERSIONS,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from localcloud.arm.exclusive import parent_of
-from localcloud.arm.resource_types import Call, NameRule, ResourceType
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
+from localcloud.storage.arm.default_service import default_service
 
 _TYPE = "Microsoft.Storage/storageAccounts/fileServices"
 _KINDS = {"storage", "storagev2", "filestorage"}
@@ -48,11 +47,6 @@ def _check_kind(account: Resource) -> None:
         raise ServiceError(400, "FeatureNotSupportedForAccount", "File is not supported for the account.")
 
 
-async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    service = await _read(ctx, f"{parent}/fileServices/default")
-    return [] if service is None else [service]
-
-
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     resource.properties = _defaults() | resource.properties
     policy = resource.properties["shareDeleteRetentionPolicy"]
@@ -65,23 +59,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     resource.system_data = None
 
 
-async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    ctx.resources.put(resource)
-
-
 def register(ctx: Context, api_versions: tuple[str, ...]) -> None:
     """Register the type with the versions of the blob service."""
-    ctx.types.register(
-        ResourceType(
-            type=_TYPE,
-            api_versions=tuple(version for version in api_versions if version >= "2019-04-01"),
-            name=NameRule("default", "The file service is named 'default', not '{name}'."),
-            complete=_complete,
-            on_put=_put,
-            read=_read,
-            list_in=_list,
-            locks=parent_of(1),
-            create_status=200,
-            provisioning_state=False,
-        )
-    )
+    served = tuple(version for version in api_versions if version >= "2019-04-01")
+    ctx.types.register(default_service(_TYPE, "file", served, read=_read, complete=_complete))

@@ -80,6 +80,15 @@ def test_tag_names_have_reserved_characters(azure: AzureSession, group: str) -> 
     assert (status, code) == (400, "InvalidTagNameCharacters") and "'cost/centre'" in message
 
 
+def test_tags_of_a_resource_that_azure_does_not_tag_are_text_all_the_same(azure: AzureSession, group: str) -> None:
+    """Anything else in them failed the list of the subscription's tags."""
+    path = f"{group}/providers/Microsoft.Authorization/locks/{unique('lock')}"
+    body = {"properties": {"level": "CanNotDelete"}, "tags": {"owners": ["a", "b"]}}
+    status, code, message = error_of(azure.arm("PUT", path, "2020-05-01", body))
+    assert (status, code) == (400, "InvalidTagNameOrValue") and "Tag 'owners' is invalid" in message
+    assert azure.arm("GET", "/subscriptions/" + group.split("/")[2] + "/tagNames", "2024-11-01").status_code == 200
+
+
 def test_a_missing_parent_is_named_by_its_name(azure: AzureSession, group: str) -> None:
     path = f"{group}/{STORAGE}/stnone/blobServices/default/containers/data"
     status, code, message = error_of(azure.arm("PUT", path, "2024-01-01", {}))

@@ -150,7 +150,7 @@ class Resources:
         resource.location = location
         if type_.tracked:
             resource.tags = dict(resource.tags or {})
-            bodies.check_tags(resource.tags)
+        bodies.check_tags(resource.tags or {})
         resource.system_data = created | {
             "lastModifiedBy": who["By"],
             "lastModifiedByType": who["ByType"],

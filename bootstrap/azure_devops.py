@@ -80,9 +80,9 @@ def _arm(args: AzureDevOpsArgs) -> dict[str, ArmConnection]:
         return ArmConnection(client_id=args.clients[name], subscription_id=subscription, description=description)
 
     reading = "Previews: reads, and nothing else."
-    found = {name: (args.subscription_id, reading) for name in (ARM_CONNECTION, environment_connection("preview"))}
+    readings = {name: (args.subscription_id, reading) for name in (ARM_CONNECTION, environment_connection("preview"))}
     for environment, subscription in args.subscriptions.items():
-        found[environment_connection(environment)] = (subscription, f"Deploys to {environment}.")
+        readings[environment_connection(environment)] = (subscription, f"Deploys to {environment}.")
         # Azure ML's task looks for the workspace in the connection's subscription.
-        found[workspace_connection(environment)] = (subscription, f"Starts runs in Azure ML of {environment}.")
-    return {name: connection(name, *rest) for name, rest in found.items()}
+        readings[workspace_connection(environment)] = (subscription, f"Starts runs in Azure ML of {environment}.")
+    return {name: connection(name, *rest) for name, rest in readings.items()}

@@ -54,11 +54,11 @@ def runs(
     """List the newest runs of the pipeline, with code, data and parameters."""
     from mlops import runs as history
 
-    found = history.newest(clients_of(stack, outputs, pipeline), number)
+    newest = history.newest(clients_of(stack, outputs, pipeline), number)
     if output == "json":
-        typer.echo(json.dumps([history.as_json(job) for job in found], indent=2))
+        typer.echo(json.dumps([history.as_json(job) for job in newest], indent=2))
     else:
-        history.show(found, console())
+        history.show(newest, console())
 
 
 @inspection.command()

@@ -40,8 +40,8 @@ def message(error: BaseException) -> str | None:
 
 
 def _sign_in(text: str) -> str:
-    if found := _AADSTS.search(text):
-        return f"Signing in to Azure failed: {found[0]}"
+    if match := _AADSTS.search(text):
+        return f"Signing in to Azure failed: {match[0]}"
     if NO_CONNECTION.search(text):
         return f"Signing in to Azure failed, nothing answers: {_short(text)}\n{CHECK_CONNECTION}"
     if "EnvironmentCredential authentication unavailable" in text:
@@ -53,8 +53,8 @@ def _sign_in(text: str) -> str:
 
 
 def _unreachable(error: BaseException) -> str:
-    found = _HOST.search(str(error))
-    host = next(filter(None, found.groups()), "the service") if found else "the service"
+    match = _HOST.search(str(error))
+    host = next(filter(None, match.groups()), "the service") if match else "the service"
     return f"Cannot connect to {host}: {_short(str(error))}\n{CHECK_CONNECTION}"
 
 

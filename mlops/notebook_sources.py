@@ -56,7 +56,7 @@ def _imported(folder: Path, file: Path, text: str) -> list[Path]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = (*base, *(node.module.split(".") if node.module else ()))
             names.update({module, *((*module, alias.name) for alias in node.names)})
-    return [found for name in names for found in _module_files(folder, name)]
+    return [file for name in names for file in _module_files(folder, name)]
 
 
 def _module_files(folder: Path, name: tuple[str, ...]) -> list[Path]:

@@ -28,16 +28,16 @@ def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
 
     Raises InvalidError when the pipeline has no train component.
     """
-    found = {
+    components = {
         file.parent.name: file.parent
         for root in (SHARED, pipeline.folder / "components")
         for file in sorted(root.glob(f"*/{_FILE}"))
     }
-    if "train" not in found:
+    if "train" not in components:
         raise InvalidError(
             f"The pipeline {pipeline.name} has no component train: make components/train/{_FILE} in its folder."
         )
-    return found
+    return components
 
 
 def source_files(pipeline: TrainingPipeline) -> list[Path]:

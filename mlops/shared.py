@@ -56,7 +56,7 @@ def find(target: Clients, environment: str, version: str | None) -> Candidate:
     """Return the newest model that a stack shared, or its `version`. Raises MissingError, GateError."""
     registry, model = registry_of(target), target.pipeline.model
     ml = target.registry(registry)
-    versions = ((str(found.version), dict(found.tags or {})) for found in listed(ml, model))
+    versions = ((str(item.version), dict(item.tags or {})) for item in listed(ml, model))
     shared = newest_first(versions, environment)
     fitting = [(name, tags) for name, tags in shared if version is None or tags[VERSION] == version]
     if not fitting:

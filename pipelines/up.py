@@ -67,21 +67,21 @@ _AFTERMATH = re.compile(r"context canceled|update canceled")
 
 def errors_of(lines: Sequence[str]) -> list[str]:
     """Return the error messages about single resources in an event log; the engine's summary is about the stack."""
-    found = []
+    messages = []
     for line in lines:
         event: dict[str, Any] = json.loads(line)
         diagnostic = event.get("diagnosticEvent") or {}
         urn, message = str(diagnostic.get("urn") or ""), str(diagnostic.get("message") or "")
         single = urn and "::pulumi:pulumi:Stack::" not in urn
         if diagnostic.get("severity") == "error" and single and not _AFTERMATH.search(message):
-            found.append(message)
-    return found
+            messages.append(message)
+    return messages
 
 
 def causes_of(errors: Sequence[str]) -> list[Cause]:
     """Return what role assignments caused; nothing if any error has another cause, which a second run would meet."""
-    found = [next((cause for cause in CAUSES if cause.pattern.search(error)), None) for error in errors]
-    return [] if None in found else list(dict.fromkeys(cause for cause in found if cause is not None))
+    causes = [next((cause for cause in CAUSES if cause.pattern.search(error)), None) for error in errors]
+    return [] if None in causes else list(dict.fromkeys(cause for cause in causes if cause is not None))
 
 
 def run(command: Sequence[str], mend: Sequence[str]) -> int:

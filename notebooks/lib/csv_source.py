@@ -92,8 +92,8 @@ def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:
     rows = spark.read.csv(
         uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt, **_QUOTING
     )
-    found = rows.where(rows[corrupt].isNotNull()).take(1)
-    return str(found[0][corrupt]) if found else ""
+    malformed = rows.where(rows[corrupt].isNotNull()).take(1)
+    return str(malformed[0][corrupt]) if malformed else ""
 
 
 def _names(listed: str) -> list[str]:

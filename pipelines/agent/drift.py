@@ -76,32 +76,32 @@ def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Co
 
     Raises DriftError for what is no event, and for a preview that failed or stopped before its summary.
     """
-    found, said, result = Comparison(), [], ""
+    comparison, said, result = Comparison(), [], ""
     for line in filter(str.strip, events):
         try:
             event = json.loads(line)
             if "diagnosticEvent" in event and event["diagnosticEvent"]["severity"] in ("error", "warning"):
                 said.append(str(event["diagnosticEvent"]["message"]).strip())
             elif "resourcePreEvent" in event:
-                _add(found, event["resourcePreEvent"]["metadata"], known)
+                _add(comparison, event["resourcePreEvent"]["metadata"], known)
             elif "summaryEvent" in event:
                 result = str(event["summaryEvent"]["result"])
         except (ValueError, KeyError, TypeError) as error:
             raise DriftError(f"The preview wrote what is no event of its engine: {line.strip()[:500]}") from error
     if result != "succeeded":
         raise DriftError("\n".join(["The preview did not succeed.", *said]))
-    return found
+    return comparison
 
 
-def _add(found: Comparison, step: Mapping[str, Any], known: Sequence[Tolerated]) -> None:
+def _add(comparison: Comparison, step: Mapping[str, Any], known: Sequence[Tolerated]) -> None:
     if step["op"] in _LOOKING:
         return
     differences = list(_differences(step))
     entries = [_entry_for(difference, known) for difference in differences]
     if None in entries:
-        found.drift += differences
+        comparison.drift += differences
     else:
-        found.tolerated += [
+        comparison.tolerated += [
             (difference, entry) for difference, entry in zip(differences, entries, strict=True) if entry
         ]
 

@@ -65,13 +65,13 @@ TOLERATED = (
 
 def parts(path: str) -> list[str | int]:
     """Return the names and positions of a property path: `logs[0].retentionPolicy`, `tags["a.b"]`."""
-    found: list[str | int] = []
+    elements: list[str | int] = []
     for quoted, position, name in _PART.findall(path):
         if position:
-            found.append(position if position == "*" else int(position))
+            elements.append(position if position == "*" else int(position))
         else:
-            found.append(re.sub(r"\\(.)", r"\1", quoted) if quoted else name)
-    return found
+            elements.append(re.sub(r"\\(.)", r"\1", quoted) if quoted else name)
+    return elements
 
 
 def _fits(path: list[str | int], pattern: list[str | int]) -> bool:

@@ -91,13 +91,13 @@ class StateContainer:
 
     def earlier(self, newest: int = _NEWEST) -> list[Checkpoint]:
         """Return the newest copies, newest first. Copies with the same content appear once, under the first id."""
-        found: dict[bytes, Checkpoint] = {}
+        distinct: dict[bytes, Checkpoint] = {}
         candidates = sorted(self._candidates(), key=lambda candidate: candidate[1], reverse=True)
         for id_, time, blob in candidates[:newest]:
             version = {"version_id": blob.version_id} if id_.startswith("version-") else {}
             content = self.client.download_blob(blob.name, **version).readall()
-            found.setdefault(content, self._checkpoint(id_, time, content))
-        return list(found.values())
+            distinct.setdefault(content, self._checkpoint(id_, time, content))
+        return list(distinct.values())
 
     def _candidates(self) -> Iterator[tuple[str, datetime, BlobProperties]]:
         for kind in ("backups", "history"):

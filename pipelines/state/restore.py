@@ -74,6 +74,6 @@ def check(stack: str, resources: int) -> None:
     exported = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if exported.returncode != 0:
         raise RestoreError(f"The state is restored, but the engine does not read it: {exported.stderr.strip()}")
-    found = len(json.loads(exported.stdout)["deployment"].get("resources") or [])
-    if found != resources:
-        raise RestoreError(f"The state is restored, but the engine reads {found} resources, not {resources}.")
+    count = len(json.loads(exported.stdout)["deployment"].get("resources") or [])
+    if count != resources:
+        raise RestoreError(f"The state is restored, but the engine reads {count} resources, not {resources}.")

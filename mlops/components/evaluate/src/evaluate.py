@@ -28,7 +28,7 @@ _OWN_METRICS = "metrics"
 def find_champion(specified: Specification, rows: pd.DataFrame) -> gate.Champion | None:
     """Return the registered version that serves, with its predictions for the rows; None when there is no version."""
     versions = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
-    version = champions.champion((str(found.version), dict(found.tags or {})) for found in versions)
+    version = champions.champion((str(item.version), dict(item.tags or {})) for item in versions)
     if version is None:
         return None
     try:

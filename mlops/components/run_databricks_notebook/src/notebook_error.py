@@ -40,7 +40,7 @@ def _leading(lines: list[str]) -> list[str]:
 
 def _raised_by_worker(error: str) -> str | None:
     """Return the last line of the Python traceback that the error quotes, None if it quotes none."""
-    _, found, trace = error.partition(_JVM_TRACE)[0].rpartition(_PYTHON_TRACE)
+    _, separator, trace = error.partition(_JVM_TRACE)[0].rpartition(_PYTHON_TRACE)
     lines = [line for line in trace.splitlines()[1:] if line.strip(" '")]
     raised = [line.strip("'") for line in lines if not line.startswith(" ")]
-    return raised[0] if found and raised else None
+    return raised[0] if separator and raised else None

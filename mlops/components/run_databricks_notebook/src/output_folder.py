@@ -27,16 +27,16 @@ def has_files(credential: TokenCredential, uri: str) -> bool:
     Raises ValueError for a URI of another kind, HttpResponseError and the other AzureErrors for a refusal. Request:
     "Path - List" of the Data Lake Storage REST API.
     """
-    found = _URI.fullmatch(uri)
-    if found is None:
+    match = _URI.fullmatch(uri)
+    if match is None:
         raise ValueError(f"{uri} is not abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER")
-    address = f"https://{found['host']}/{found['container']}"
+    address = f"https://{match['host']}/{match['container']}"
     bearer = policies.BearerTokenCredentialPolicy(credential, _SCOPE)
     client: PipelineClient[Any, Any]
     with PipelineClient(address, policies=[policies.RetryPolicy(retry_total=5), bearer]) as client:
         following: str | None = ""
         while following is not None:
-            page, following = _list(client, address, found["folder"].strip("/"), following)
+            page, following = _list(client, address, match["folder"].strip("/"), following)
             if any(str(path.get("isDirectory", "false")).lower() != "true" for path in page):
                 return True
     return False

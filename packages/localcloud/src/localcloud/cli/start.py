@@ -39,11 +39,11 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
     settings.home.chmod(0o700)
     (settings.home / ".gitignore").write_text("*\n")
     with _alone(settings):
-        found = instance.running(settings)
-        if _runs_as_wanted(found, settings):
+        current = instance.running(settings)
+        if _runs_as_wanted(current, settings):
             registrations.ensure(settings.database, namespaces)
             return
-        if found is not None:
+        if current is not None:
             _say("localcloud runs other code or ports: it starts again.")
         stop_all(settings)
         provision.ensure(settings)
@@ -53,11 +53,11 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
         _spawn(settings)
 
 
-def _runs_as_wanted(found: instance.Instance | None, settings: Settings) -> bool:
+def _runs_as_wanted(current: instance.Instance | None, settings: Settings) -> bool:
     """Whether it is of this code and on these ports; says so then."""
-    if found is None or found.fingerprint != instance.fingerprint() or found.port != settings.port:
+    if current is None or current.fingerprint != instance.fingerprint() or current.port != settings.port:
         return False
-    _say(f"localcloud runs at {settings.gateway_url} (process {found.pid}).")
+    _say(f"localcloud runs at {settings.gateway_url} (process {current.pid}).")
     return True
 
 

@@ -16,24 +16,24 @@ _MIB = 1024 * 1024
 
 def status(settings: Settings) -> bool:
     """Print it; False when it does not run."""
-    found = instance.running(settings)
-    if found is None:
+    current = instance.running(settings)
+    if current is None:
         sys.stdout.write(f"localcloud does not run (home {settings.home}). `localcloud start` starts it.\n")
         return False
     from rich.console import Console
     from rich.table import Column, Table
 
-    gateway = psutil.Process(found.pid)
+    gateway = psutil.Process(current.pid)
     table = Table("process", "pid", "ports", Column("memory MiB", justify="right"))
     gateway_ports = (settings.gateway_port, settings.proxy_port, settings.identity_port)
     table.add_row("gateway", str(gateway.pid), ", ".join(map(str, gateway_ports)), _memory([gateway]))
     for child in gateway.children():
         name, port = _role(child, settings)
         table.add_row(name, str(child.pid), port, _memory([child, *child.children(recursive=True)]))
-    minutes = (time.time() - found.started) / 60
+    minutes = (time.time() - current.started) / 60
     sys.stdout.write(f"localcloud runs at {settings.gateway_url} (home {settings.home}), for {minutes:.0f} min.\n")
     Console().print(table)
-    if found.fingerprint != instance.fingerprint():
+    if current.fingerprint != instance.fingerprint():
         sys.stdout.write("Other code or packages are installed than it runs: `localcloud start` starts it again.\n")
     sys.stdout.write('pages: localcloud open   logs: localcloud logs   variables: eval "$(localcloud env)"\n')
     return True

@@ -35,8 +35,8 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
 
     Raises LocalcloudError when they cannot be fetched or are not what the list says.
     """
-    if found := installed_jars(cache):
-        return found
+    if installed := installed_jars(cache):
+        return installed
 
     def make(folder: Path) -> None:
         ivy.fetch(_TITLE, _DEPENDENCY, _SHA256, folder, java_home)

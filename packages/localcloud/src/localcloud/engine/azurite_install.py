@@ -23,14 +23,14 @@ def azurite_version() -> str:
 
 def installed_azurite(cache: Path) -> Path | None:
     """Return the script that Node runs as the blob service, if the cache has it."""
-    found = cache / _key() / _MAIN
-    return found if found.is_file() else None
+    script = cache / _key() / _MAIN
+    return script if script.is_file() else None
 
 
 def ensure_azurite(cache: Path, node: Path, progress: Progress) -> Path:
     """Return the blob service's script, installed first if need be. Raises LocalcloudError with npm's last lines."""
-    if found := installed_azurite(cache):
-        return found
+    if script := installed_azurite(cache):
+        return script
     npm = _npm(cache, node, progress)
     title = f"Azurite {azurite_version()}"
 

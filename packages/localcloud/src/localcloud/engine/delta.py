@@ -35,8 +35,8 @@ def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
 
     Raises LocalcloudError when they cannot be fetched or have other hashes.
     """
-    if found := installed_jars(cache):
-        return found
+    if installed := installed_jars(cache):
+        return installed
     with progress.task(f"Installing {_TITLE}"):
         install(cache, _KEY, lambda folder: ivy.fetch(_TITLE, _DEPENDENCIES, _SHA256, folder, java_home))
     return [cache / _KEY / name for name in _SHA256]

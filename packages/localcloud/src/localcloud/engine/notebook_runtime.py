@@ -42,8 +42,8 @@ def ensure_python(cache: Path, python: Path, progress: Progress) -> Path:
 
     Raises LocalcloudError with the end of the build's log when that fails.
     """
-    if found := installed_python(cache, python):
-        return found
+    if installed := installed_python(cache, python):
+        return installed
     with progress.task(f"Installing the packages of {_NAME}"):
         log = cache / "environments" / f"databricks-{NOTEBOOK_RUNTIME}.{os.getpid()}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

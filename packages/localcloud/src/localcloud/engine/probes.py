@@ -99,9 +99,9 @@ def _programs(name: str) -> Iterator[Path]:
     """Every program of that name on the machine's PATH, in its order, by real path and each once."""
     seen: set[Path] = set()
     for folder in machine_path().split(os.pathsep):
-        found = shutil.which(name, path=folder)
+        located = shutil.which(name, path=folder)
         # A version manager's shim decides by the name it is called by, so the link itself is what is run.
-        if found and (path := Path(found).absolute()) not in seen:
+        if located and (path := Path(located).absolute()) not in seen:
             seen.add(path)
             yield path
 

@@ -32,8 +32,8 @@ def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
     Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed one can
     be run again: finished tools are kept, unfinished ones are made anew.
     """
-    if found := find(settings):
-        return found
+    if toolchain := find(settings):
+        return toolchain
     return provision(settings, progress)
 
 
@@ -90,22 +90,22 @@ def _provision(settings: Settings, progress: Progress) -> Toolchain:
 
 
 def _pulumi(cache: Path, progress: Progress) -> tuple[Path, str]:
-    if found := probes.find_pulumi():
-        return found.path, f"PATH {found.version}"
+    if pulumi := probes.find_pulumi():
+        return pulumi.path, f"PATH {pulumi.version}"
     return pulumi_build.ensure_pulumi(cache, progress), f"cache {PULUMI}"
 
 
 def _node_and_azurite(cache: Path, progress: Progress) -> tuple[Path, Path, str]:
-    if found := probes.find_node():
-        node, origin = found.path, f"PATH {found.version}"
+    if probed_node := probes.find_node():
+        node, origin = probed_node.path, f"PATH {probed_node.version}"
     else:
         node, origin = ensure_wheel(cache, "node", progress), "cache (wheel)"
     return node, azurite_install.ensure_azurite(cache, node, progress), origin
 
 
 def _java_jars_and_python(cache: Path, progress: Progress) -> tuple[Path, list[Path], list[Path], Path, Path, str]:
-    if found := probes.find_java():
-        java_home, origin = found.path, f"PATH {found.version}"
+    if java := probes.find_java():
+        java_home, origin = java.path, f"PATH {java.version}"
     else:
         java_home, origin = java_runtime.ensure_java(cache, progress), "cache (wheel)"
     jars = abfs.ensure_jars(cache, java_home, progress)

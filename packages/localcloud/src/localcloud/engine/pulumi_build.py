@@ -28,14 +28,14 @@ def build_key() -> str:
 
 def built_pulumi(cache: Path) -> Path | None:
     """Return the built CLI if the cache has it."""
-    found = cache / build_key() / "pulumi"
-    return found if found.is_file() else None
+    executable = cache / build_key() / "pulumi"
+    return executable if executable.is_file() else None
 
 
 def ensure_pulumi(cache: Path, progress: Progress) -> Path:
     """Return the built CLI, made first if need be. Raises LocalcloudError when Go, a module or the build fails."""
-    if found := built_pulumi(cache):
-        return found
+    if executable := built_pulumi(cache):
+        return executable
     found_go = find_go()
     go = found_go.path if found_go else ensure_wheel(cache, "go", progress)
     # Go's own caches grow to 2 GB. Ours are kept while a build is unfinished, so that a killed one goes on where it

@@ -63,8 +63,8 @@ def ensure(
     if version is None:
         message = f"The environment '{name}' cannot be built: {python} is no usable Python interpreter."
         raise BuildError(message, "")
-    if found := find(cache, python, requirements, options=options):
-        return found
+    if installed := find(cache, python, requirements, options=options):
+        return installed
     home = cache / "environments" / _key(version, requirements, options)
     home.parent.mkdir(parents=True, exist_ok=True)
     with _locked(home):

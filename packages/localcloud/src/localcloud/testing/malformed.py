@@ -116,14 +116,14 @@ class Malformed:
 
 def operations(services: Services, places: Places) -> list[Operation]:
     """Return all routes of all hosts."""
-    found = [
+    routes = [
         *_arm(services, places),
         *_hosts(services, places),
         *_databricks(places),
         *_azure_ml(places),
         *_storage(places),
     ]
-    return sorted(set(found), key=lambda operation: (operation.host, operation.path, operation.method))
+    return sorted(set(routes), key=lambda operation: (operation.host, operation.path, operation.method))
 
 
 def requests(routes: list[Operation], seed: int, count: int) -> Iterator[Malformed]:

@@ -70,10 +70,10 @@ def wait_for(get: Callable[[], Any], holds: Callable[[Any], bool], seconds: floa
     """Return what `get` returns once `holds` is true of it; a failure's message has the last value."""
     deadline = time.monotonic() + seconds
     while True:
-        found = get()
-        if holds(found):
-            return found
-        assert time.monotonic() < deadline, f"not so within {seconds} s; the last was {found}"
+        answer = get()
+        if holds(answer):
+            return answer
+        assert time.monotonic() < deadline, f"not so within {seconds} s; the last was {answer}"
         time.sleep(0.1)
 
 

@@ -17,7 +17,7 @@ def plugins() -> list[dict[str, str]]:
     """Name, version ("v" and semver) and server of each resource plugin, by the SDKs' pulumi-plugin.json files."""
     from importlib.metadata import version as installed_version  # 12 ms, which the host's start need not pay
 
-    found: dict[str, dict[str, str]] = {}
+    plugins: dict[str, dict[str, str]] = {}
     for site in sys.path:
         for file in sorted(Path(site or ".").glob("pulumi_*/pulumi-plugin.json")):
             data = json.loads(file.read_text())
@@ -26,10 +26,10 @@ def plugins() -> list[dict[str, str]]:
             package = file.parent.name
             version = data.get("version") or semver(installed_version(package.replace("_", "-")))
             name = data.get("name") or package.removeprefix("pulumi_").replace("_", "-")
-            found.setdefault(
+            plugins.setdefault(
                 name, {"name": name, "version": "v" + version.removeprefix("v"), "server": data.get("server", "")}
             )
-    return list(found.values())
+    return list(plugins.values())
 
 
 def distributions(*, transitive: bool) -> list[dict[str, str]]:

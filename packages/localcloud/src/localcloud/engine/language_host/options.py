@@ -52,13 +52,13 @@ class PythonOptions:
         if self.toolchain == "poetry" and self.virtualenv is None:
             return self._poetry_python()
         if self.virtualenv is not None:
-            found = self.virtualenv / "bin" / "python"
-            if not found.exists():
+            python = self.virtualenv / "bin" / "python"
+            if not python.exists():
                 raise OptionsError(
                     f"The 'virtualenv' option in {self.root}'s project file names {self.virtualenv}, which has no "
                     "bin/python. Create it with `pulumi install`, or correct the option."
                 )
-            return found
+            return python
         if command := os.environ.get("PULUMI_PYTHON_CMD"):
             named = shutil.which(command)
             if named is None:

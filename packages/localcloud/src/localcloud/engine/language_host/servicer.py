@@ -45,19 +45,19 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         return plugin_pb2.PluginInfo(version=PULUMI)
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
-        found = self._inspect(request.info, "plugins", context)
-        packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in found]
+        inspected = self._inspect(request.info, "plugins", context)
+        packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in inspected]
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
-        found = self._inspect(request.info, "plugins", context)
-        plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in found]
+        inspected = self._inspect(request.info, "plugins", context)
+        plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in inspected]
         return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         what = "all" if request.transitiveDependencies else "dependencies"
-        found = self._inspect(request.info, what, context)
-        dependencies = [language_pb2.DependencyInfo(**each) for each in found]
+        inspected = self._inspect(request.info, what, context)
+        dependencies = [language_pb2.DependencyInfo(**each) for each in inspected]
         return language_pb2.GetProgramDependenciesResponse(dependencies=dependencies)
 
     def About(self, request: Any, context: Any) -> Any:
@@ -177,8 +177,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         done = subprocess.run([python, _INSPECT, what], capture_output=True, text=True, check=False)
         if done.returncode:
             context.abort(grpc.StatusCode.UNKNOWN, f"{python} cannot list its packages: {done.stderr.strip()}")
-        found: list[dict[str, str]] = json.loads(done.stdout)
-        return found
+        inspected: list[dict[str, str]] = json.loads(done.stdout)
+        return inspected
 
     def _check_types(self, options: PythonOptions, python: Path, info: Any) -> str | None:
         """Return the findings of the options' type checker, None if there are none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -262,3 +263,18 @@ def test_the_host_alone_serves_and_ends_without_a_word(host: subprocess.Popen[st
     host.send_signal(number)
     out, err = host.communicate(timeout=10)
     assert (host.returncode, out, err) == (0, "", "")
+
+
+def test_a_signal_that_another_thread_gets_ends_the_host_at_once(host: subprocess.Popen[str]) -> None:
+    """The kernel chooses the thread, and the engine waits for the host's end after every operation."""
+    assert host.stdout is not None
+    host.stdout.readline()
+    others = [thread.id for thread in psutil.Process(host.pid).threads() if thread.id != host.pid]
+    libc = ctypes.CDLL(None)
+
+    started = time.monotonic()
+    assert libc.tgkill(host.pid, others[0], signal.SIGINT) == 0
+    host.communicate(timeout=10)
+
+    # A host that does not hear of other threads' signals ends at its next look for the engine, within two seconds.
+    assert time.monotonic() - started < 0.8

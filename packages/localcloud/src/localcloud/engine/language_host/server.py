@@ -7,10 +7,11 @@ shows whatever a plugin writes.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
-import threading
 from concurrent import futures
+from types import FrameType
 
 from localcloud.engine.language_host.policy_pack import MESSAGE_SIZES
 from localcloud.engine.language_host.processes import Processes
@@ -28,9 +29,13 @@ def main(arguments: list[str]) -> None:
     # The engine's flags (-v=9, --tracing=...) come before its address.
     addresses = [each for each in arguments if not each.startswith("-")]
     processes = Processes()
-    stop = threading.Event()
+    # The kernel gives a signal to any thread, and an Event's wait ends only for one that the main thread gets: the
+    # engine waited for our end until we next looked for it. Python writes to this pipe in whatever thread it is.
+    signals, wake_up = os.pipe()
+    os.set_blocking(wake_up, False)
+    signal.set_wakeup_fd(wake_up)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, _noted)
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=16),
         options=MESSAGE_SIZES,
@@ -42,13 +47,17 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     engine = os.getppid()
-    while not stop.wait(_ORPHAN_CHECK_SECONDS):
+    while not select.select([signals], [], [], _ORPHAN_CHECK_SECONDS)[0]:
         if os.getppid() != engine:
             break
     processes.end_all()
     server.stop(grace=None)
     # Threads of a half-done call must not hold the process back, and there is nothing left to flush or close.
     os._exit(0)
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the pipe has the signal."""
 
 
 if __name__ == "__main__":

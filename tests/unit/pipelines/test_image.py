@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import re
 import shutil
@@ -67,18 +68,56 @@ def test_the_pipeline_starts_when_an_input_changes_and_for_nothing_else() -> Non
 
 
 def test_the_pulumi_cli_has_one_version_everywhere() -> None:
-    (locked,) = re.findall(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    (in_image,) = re.findall(r"^FROM pulumi/pulumi-base:(\S+)", _DOCKERFILE, re.MULTILINE)
+    """The CI image's is the one that localcloud builds, so that tests and deployments run the same engine."""
+    engine = (ROOT / "packages/localcloud/src/localcloud/engine/versions.py").read_text(encoding="utf-8")
+    (tested,) = re.findall(r'^PULUMI = "(\S+)"', engine, re.MULTILINE)
+    (in_image,) = re.findall(r"^ARG PULUMI=(\S+)", _DOCKERFILE, re.MULTILINE)
     alternative = yaml.safe_load((ROOT / "pipelines/alternatives/pulumi-task.yml").read_text(encoding="utf-8"))
 
-    assert {in_image, alternative["steps"][0]["inputs"]["versionSpec"]} == {locked}
+    assert {in_image, alternative["steps"][0]["inputs"]["versionSpec"]} == {tested}
 
 
-def test_python_is_the_image_of_a_digest() -> None:
-    """Pulumi's image has a version of its own for each release; its digest is not published anywhere."""
-    (python,) = re.findall(r"^FROM (python:\S+)", _DOCKERFILE, re.MULTILINE)
+def test_every_image_is_named_by_its_digest() -> None:
+    images = re.findall(r"^FROM (\S+)|^COPY --from=(\S+)", _DOCKERFILE, re.MULTILINE)
 
-    assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", python)
+    assert images
+    for image_name in images:
+        assert re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", "".join(image_name)), f"{image_name} is named by its tag"
+
+
+def test_every_download_of_the_image_is_checked() -> None:
+    """A package source's key by its fingerprint, an archive by its checksum."""
+    downloads = re.findall(r"(?:curl|wget|ADD) .*?(?:-o|--output) (\S+)", _DOCKERFILE)
+
+    assert sorted(downloads) == ["/tmp/microsoft.asc", "/tmp/pulumi.tar.gz"]
+    assert len(downloads) == len(re.findall(r"\b(?:curl -|wget |ADD )", _DOCKERFILE)), "a download goes past the checks"
+    assert "gpg --show-keys --with-colons /tmp/microsoft.asc" in _DOCKERFILE
+    assert '"$PULUMI_SHA256  /tmp/pulumi.tar.gz" | sha256sum --check --strict' in _DOCKERFILE
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"release", 0), (b"another", 1)])
+def test_pulumi_is_unpacked_only_if_its_checksum_is_right(tmp_path: Path, content: bytes, code: int) -> None:
+    (step,) = re.findall(
+        r"^RUN (curl -fsSL -o /tmp/pulumi.tar.gz .*?)\n(?=[A-Z])", _DOCKERFILE, re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "release").write_bytes(content)
+    for name, script in {
+        "curl": f'cp {tmp_path}/release "$3"',
+        "tar": f"touch {tmp_path}/unpacked",
+        "pulumi": "true",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "PULUMI": "1.2.3",
+        "PULUMI_SHA256": hashlib.sha256(b"release").hexdigest(),
+    }  # fmt: skip
+
+    script = step.replace("/tmp/pulumi.tar.gz", str(tmp_path / "pulumi.tar.gz"))
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=False, timeout=30)
+
+    assert done.returncode == code
+    assert (tmp_path / "unpacked").exists() is (code == 0)
 
 
 @pytest.mark.parametrize(("fingerprint", "code"), [("BC528686B50D79E339D3721CEB3E94ADBE1229CF", 0), ("0" * 40, 1)])

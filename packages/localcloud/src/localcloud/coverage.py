@@ -56,7 +56,7 @@ def page() -> str:
             _section("Resource Manager: other operations", ("operation", "api-versions"), _provider_routes(services)),
             _section("Other hosts", ("service", "operation"), _hosts(services)),
             _section("Databricks workspaces: *.azuredatabricks.net/api", ("operation", "versions"), _databricks()),
-            _section("Clients known to work", ("client", "used for", "tests"), CLIENTS),
+            _section("Clients known to work", ("client", "commands", "tests"), _clients()),
         ]
         services.context.database.close()
     return "\n".join(sections)
@@ -102,6 +102,12 @@ def _hosts(services: Services) -> Iterator[tuple[str, ...]]:
 def _databricks() -> Iterator[tuple[str, ...]]:
     for method, path, versions in sorted(OPERATIONS, key=lambda operation: operation[1]):
         yield f"`{method} /{path}`", versions
+
+
+def _clients() -> Iterator[tuple[str, ...]]:
+    for client in CLIENTS:
+        name = f"{client.name} ({client.note})" if client.note else client.name
+        yield name, ", ".join(client.commands), ", ".join(client.tests)
 
 
 def _versions(versions: Iterable[str]) -> str:

@@ -24,6 +24,11 @@ def read(ml: MlWorkspace, service: str, path: str, token: str = "") -> tuple[int
 
 
 def test_a_datastore_leads_to_its_container(ml: MlWorkspace) -> None:
+    """AzureMachineLearningFileSystem.ls() reads it first.
+
+    So do AzureMachineLearningFileSystem.open(), AzureMachineLearningFileSystem.upload(),
+    AzureMachineLearningFileSystem.download(), and mltable.load() with a path.
+    """
     status, store = read(ml, "datastore", "datastores/workspaceblobstore")
 
     assert (status, store["name"], store["dataStoreType"]) == (200, "workspaceblobstore", "AzureBlob")
@@ -77,7 +82,7 @@ def test_datastores_need_a_sign_in(ml: MlWorkspace) -> None:
 
 
 def test_a_table_s_asset_leads_to_its_files(ml: MlWorkspace) -> None:
-    """mltable.load("azureml://…/data/NAME/versions/VERSION") reads these fields."""
+    """mltable.load("azureml://…/data/NAME/versions/VERSION") reads these fields of what MLTable.save() wrote."""
     name, place = unique("table"), "azureml://datastores/workspaceblobstore/paths/table"
     container = ml.client.datastores.get_default().container_name
     ml.blobs().get_blob_client(container, "table/MLTable").upload_blob(b"paths: [{file: ./a.csv}]", overwrite=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from localcloud import coverage
 from localcloud.arm.resource_types import ResourceType
-from localcloud.coverage_clients import CLIENTS
+from localcloud.coverage_clients import CLIENTS, Client
 
 PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -20,10 +20,11 @@ def test_the_committed_page_is_that_of_the_code() -> None:
         assert part in committed
 
 
-@pytest.mark.parametrize("client", [client for client, _, _ in CLIENTS])
-def test_a_client_that_is_known_to_work_has_a_test(client: str) -> None:
-    (test,) = [test for name, _, test in CLIENTS if name == client]
-    assert (PACKAGE / "tests" / test).exists()
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
+def test_a_client_that_is_known_to_work_has_tests(client: Client) -> None:
+    assert client.tests and client.commands
+    for test in client.tests:
+        assert (PACKAGE / "tests" / test).exists(), test
 
 
 def test_how_far_a_type_goes_follows_from_its_hooks() -> None:

@@ -153,6 +153,8 @@ _EXAMPLES = {
     "gate.metrics": "[{name: rmse}]",
     "split.held_out": "0.2",
     "gate.confidence": "0.9",
+    "data_contract.rows": "100",
+    "data_contract.duplicates": "0.01",
 }
 
 
@@ -166,10 +168,16 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
     section: dict[str, Any] = schema
     for part in path:
         inner = section.get("items") if isinstance(part, int) else section.get("properties", {}).get(part)
-        section = inner or section.get("additionalProperties") or {}
-        if "$ref" in section:
-            section = schema["$defs"][section["$ref"].rpartition("/")[2]]
+        section = _plain(schema, inner or section.get("additionalProperties") or {})
     return list(section.get("properties", {}))
+
+
+def _plain(schema: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
+    """Return the section that a reference names, or the one with fields among several."""
+    if "$ref" in section:
+        return _plain(schema, schema["$defs"][section["$ref"].rpartition("/")[2]])
+    alternatives = [_plain(schema, alternative) for alternative in section.get("anyOf", ())]
+    return next((alternative for alternative in alternatives if "properties" in alternative), section)
 
 
 def _relative(path: Path) -> str:

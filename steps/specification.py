@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
@@ -153,6 +154,7 @@ class Specification(_Section):
     notebook: _Identifier = Field(description="Notebook below notebooks/ that makes the features, without .py.")
     data: _Text = Field(description="Training data that the verbs take by default: a path from the repository's root.")
     default: bool = Field(default=False, description="Whether verbs without --pipeline mean this one.")
+    data_contract: DataContract = Field(default=DataContract(), description="What the data have to be.")
     split: Split = Split()
     parameters: dict[_Identifier, Parameter] = {}
     gate: Gate
@@ -165,6 +167,15 @@ class Specification(_Section):
         if taken := sorted(RESERVED & set(parameters)):
             raise ValueError(f"{', '.join(taken)}: these are inputs of every pipeline, choose other names")
         return parameters
+
+    @model_validator(mode="after")
+    def _contract_has_the_target(self) -> Specification:
+        columns = self.data_contract.columns
+        if columns and self.target not in columns:
+            raise ValueError(
+                f"data_contract.columns has no column {self.target!r}, the target: {closest(self.target, [*columns])}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _metrics_fit_the_task(self) -> Specification:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from declarations.training_pipelines import additional_pipelines
 from mlops import parameters, specification_schema, specifications
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
+from steps.specification import Specification
 
 GOOD: dict[str, Any] = {
     "description": "Predicts prices.", "model": "houses", "task": "regression", "target": "price",
@@ -77,6 +79,35 @@ def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
         ({"parameters": {"alpha": {"default": -1, "minimum": 0}}}, "-1 is below the minimum 0"),
         ({"parameters": {"data_uri": {"default": 1}}}, "data_uri: these are inputs of every pipeline"),
         ({"description": "${{inputs.x}}"}, "has an expression of Azure ML"),
+        (
+            {"data_contract": {"columns": {"price": {"minimum": {"limit": 0, "severty": "warning"}}}}},
+            "data_contract.columns.price.minimum.severty is unknown: did you mean severity?",
+        ),
+        (
+            {"data_contract": {"columns": {"price": {"minium": 0}}}},
+            "data_contract.columns.price.minium is unknown: did you mean minimum?",
+        ),
+        (
+            {"data_contract": {"columns": {"price": {"missing": 3}}}},
+            "data_contract.columns.price.missing.limit is 3: Input should be less than or equal to 1",
+        ),
+        (
+            {"data_contract": {"columns": {"price": {"minimum": 5, "maximum": 2}}}},
+            "data_contract.columns.price: minimum 5 is above maximum 2",
+        ),
+        (
+            {"data_contract": {"columns": {"price": {"type": "text", "minimum": 5}}}},
+            "data_contract.columns.price: minimum and maximum are for numbers, and type is text: use allowed",
+        ),
+        (
+            {"data_contract": {"columns": {"price": {"type": "integer", "allowed": [1, "two"]}}}},
+            "data_contract.columns.price: allowed has the text 'two', and type is integer",
+        ),
+        (
+            {"data_contract": {"columns": {"prices": {}, "size": {}}}},
+            "data_contract.columns has no column 'price', the target: did you mean prices?",
+        ),
+        ({"data_contract": {"rows": 0}}, "data_contract.rows.limit is 0: Input should be greater than or equal to 1"),
     ],
 )
 def test_a_fault_is_named_by_its_path(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -161,6 +192,28 @@ def test_run_parameters_are_parsed_by_their_types(tmp_path: Path) -> None:
 def test_a_run_parameter_that_is_not_allowed_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InvalidError, match=said):
         parameters.parse(_load(tmp_path, parameters=RULES), [text])
+
+
+def test_a_rule_of_the_data_contract_is_a_limit_or_a_limit_with_a_severity(tmp_path: Path) -> None:
+    columns = {"price": {"minimum": 0, "maximum": {"limit": 9, "severity": "warning"}, "type": "integer"}}
+
+    pipeline = _load(tmp_path, data_contract={"columns": columns, "rows": 10})
+
+    rules = pipeline.specification.data_contract.columns["price"]
+    assert rules.minimum is not None and (rules.minimum.limit, rules.minimum.severity) == (0, "error")
+    assert rules.maximum is not None and (rules.maximum.limit, rules.maximum.severity) == (9, "warning")
+    assert Specification.model_validate_json(pipeline.specification_json) == pipeline.specification
+
+
+def test_rules_for_the_notebook_hold_nothing_that_databricks_replaces(tmp_path: Path) -> None:
+    pipeline = _load(tmp_path, data_contract={"columns": {"price": {}, "{{job.id}}": {"allowed": ["{{{x}}}"]}}})
+
+    text = pipeline.specification.data_contract.notebook_json("price")
+
+    assert "{{" not in text
+    rules = json.loads(text)
+    assert rules["columns"]["{{job.id}}"]["allowed"] == {"limit": ["{{{x}}}"], "severity": "error"}
+    assert rules["target"] == "price"
 
 
 def test_the_schema_for_editors_is_that_of_the_code() -> None:

@@ -86,9 +86,6 @@ class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 def serve(provider: Provider, version: str) -> None:
     """Print the port, then answer the engine until it ends the process."""
     asyncio.run(_serve(provider, version))
-    # Threads of requests that nobody waits for any more must not hold the process.
-    sys.stdout.flush()
-    os._exit(0)
 
 
 async def _serve(provider: Provider, version: str) -> None:
@@ -114,3 +111,7 @@ async def _serve(provider: Provider, version: str) -> None:
             await asyncio.wait_for(stop.wait(), _ORPHAN_CHECK_SECONDS)
             break
     await server.stop(None)
+    # Here, since asyncio.run waits for threads: one that pauses before it tries a request again would send it minutes
+    # after its engine is gone, into the next update.
+    sys.stdout.flush()
+    os._exit(0)

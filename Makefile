@@ -73,7 +73,7 @@ test-nightly: tools .venv/development ## whole platforms: upgrades of earlier st
 	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal"
 
 faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile -p tests.faults.table -m "faults or fault_kind"
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"
 
 lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Container
 from typing import Any
 
-from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
-
+from localcloud.plugins.requests import Change, DiffResponse
 from localcloud.plugins.values import UNKNOWN, Plain, has_unknown, reveal
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -24,48 +23,47 @@ def diff(
     imported resource has them all, and no program states them. `delete_first`: a replacement has the old one's name, so
     the old one must go first.
     """
-    result: dict[str, PropertyDiffKind] = {}
+    result: dict[str, Change] = {}
     _compare("", reveal(old), reveal(new), result)
-    detailed: dict[str, PropertyDiff] = {}
+    changes: dict[str, Change] = {}
     replacing: list[str] = []
     for path, kind in result.items():
-        stays = kind is PropertyDiffKind.DELETE and path in filled_in
+        stays = kind is Change.DELETE and path in filled_in
         if not stays and replaces(_INDEX.sub("[]", path)):
             replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
             kind = _REPLACE[kind]
-        detailed[path] = PropertyDiff(kind, input_diff=True)
+        changes[path] = kind
     return DiffResponse(
-        changes=bool(result),
+        changes=changes,
         replaces=sorted(set(replacing)),
-        detailed_diff=detailed,
-        diffs=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in result}),
+        changed=sorted({re.split(r"[.\[]", path, maxsplit=1)[0] for path in result}),
         delete_before_replace=bool(replacing) and delete_first,
     )
 
 
 _REPLACE = {
-    PropertyDiffKind.ADD: PropertyDiffKind.ADD_REPLACE,
-    PropertyDiffKind.DELETE: PropertyDiffKind.DELETE_REPLACE,
-    PropertyDiffKind.UPDATE: PropertyDiffKind.UPDATE_REPLACE,
+    Change.ADD: Change.ADD_REPLACE,
+    Change.DELETE: Change.DELETE_REPLACE,
+    Change.UPDATE: Change.UPDATE_REPLACE,
 }
 
 
-def _compare(path: str, old: Any, new: Any, differences: dict[str, PropertyDiffKind]) -> None:
+def _compare(path: str, old: Any, new: Any, differences: dict[str, Change]) -> None:
     if new is UNKNOWN:
-        differences[path] = PropertyDiffKind.UPDATE
+        differences[path] = Change.UPDATE
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             inner = f"{path}.{key}" if path else key
             if key not in new or (new[key] is None and old.get(key) is not None):
                 if old[key] is not None:
-                    differences[inner] = PropertyDiffKind.DELETE
+                    differences[inner] = Change.DELETE
             elif key not in old or old[key] is None:
                 if new[key] is not None:
-                    differences[inner] = PropertyDiffKind.ADD
+                    differences[inner] = Change.ADD
             else:
                 _compare(inner, old[key], new[key], differences)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, pair in enumerate(zip(old, new, strict=True)):
             _compare(f"{path}[{index}]", *pair, differences)
     elif old != new or has_unknown(new):
-        differences[path] = PropertyDiffKind.UPDATE
+        differences[path] = Change.UPDATE

@@ -12,11 +12,10 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
-from pulumi.provider.experimental.provider import Provider
-from pulumi.provider.experimental.server import ProviderServicer
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from localcloud.plugins.values import INPUTS
+from localcloud.plugins.errors import PluginError
+from localcloud.plugins.requests import Provider
+from localcloud.plugins.servicer import Servicer, stubs
 
 _ORPHAN_CHECK_SECONDS = 1.0
 # Pulumi's engine and SDKs agree on these: states and programs exceed gRPC's 4 MB, and a busy event loop may take long
@@ -25,28 +24,6 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 400 * 1024 * 1024),
     ("grpc.server_max_unrequested_time_in_server", 30 * 60),
 ]
-
-
-class PluginError(Exception):
-    """A refusal for the user: the request and the answer to it."""
-
-
-class _Servicer(ProviderServicer):
-    """The SDK's servicer, with the requests that the SDK leaves out."""
-
-    async def Handshake(self, request: Any, context: Any) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
-
-    async def Attach(self, request: Any, context: Any) -> Any:
-        from google.protobuf import empty_pb2  # type: ignore[import-untyped]
-
-        return empty_pb2.Empty()
-
-    async def Diff(self, request: Any, context: Any) -> Any:
-        """Put the engine's old inputs among the old outputs that lack them: the SDK's request has no field for them."""
-        if INPUTS not in request.olds.fields and request.HasField("old_inputs"):
-            request.olds.fields[INPUTS].struct_value.CopyFrom(request.old_inputs)
-        return await super().Diff(request, context)
 
 
 class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -71,12 +48,8 @@ class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self.under_way += 1
         try:
             return await method(request, context)
-        except Exception as error:
-            # The SDK raises a new exception with the traceback in its text from within its handler of the first one.
-            cause = error if isinstance(error, PluginError) else error.__context__
-            if not isinstance(cause, PluginError):
-                raise
-            message = str(cause)
+        except PluginError as error:
+            message = str(error)
         finally:
             self.under_way -= 1
         # Only now: whoever reads the refusal may end the plugin at once, and a request under way would keep it.
@@ -89,11 +62,9 @@ def serve(provider: Provider, version: str) -> None:
 
 
 async def _serve(provider: Provider, version: str) -> None:
-    engine = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     requests = _Requests()
     server = grpc.aio.server(interceptors=(requests,), options=_OPTIONS)
-    servicer = _Servicer(sys.argv[1:], version, provider, engine_address=engine)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    stubs.add_ResourceProviderServicer_to_server(Servicer(provider, version), server)
     stop = asyncio.Event()
     parent = os.getppid()
     loop = asyncio.get_running_loop()

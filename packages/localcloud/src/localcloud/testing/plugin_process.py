@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from localcloud.plugins.values import plain_map, value_map
+from localcloud.plugins.values import from_struct, to_struct
 
 Plain = dict[str, Any]
 
@@ -47,54 +46,56 @@ class Plugin:
         self._stub: Any = provider_pb2_grpc.ResourceProviderStub(self._channel)
 
     def configure(self, **settings: Any) -> None:
-        self.call("Configure", pb.ConfigureRequest(args=_struct(settings), acceptSecrets=True))
+        self.call("Configure", pb.ConfigureRequest(args=to_struct(settings), acceptSecrets=True))
 
     def check(self, token: str, inputs: Plain, old: Plain | None = None) -> tuple[Plain, list[tuple[str, str]]]:
         """Return the inputs as completed, and (path, reason) of what is refused."""
         request = pb.CheckRequest(
-            urn=_urn(token), news=_struct(inputs), olds=_struct(old or {}), randomSeed=os.urandom(16)
+            urn=_urn(token), news=to_struct(inputs), olds=to_struct(old or {}), randomSeed=os.urandom(16)
         )
         answer = self.call("Check", request)
-        return _plain(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
+        return from_struct(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
 
     def create(self, token: str, inputs: Plain, *, preview: bool = False) -> Made:
         answer = self.call(
-            "Create", pb.CreateRequest(urn=_urn(token), properties=_struct(inputs), preview=preview, timeout=120)
+            "Create", pb.CreateRequest(urn=_urn(token), properties=to_struct(inputs), preview=preview, timeout=120)
         )
-        return Made(answer.id, _plain(answer.properties), inputs)
+        return Made(answer.id, from_struct(answer.properties), inputs)
 
     def diff(self, token: str, made: Made, inputs: Plain) -> Any:
         return self.call(
             "Diff",
             pb.DiffRequest(
-                urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs),
-                old_inputs=_struct(made.inputs),
+                urn=_urn(token), id=made.id, olds=to_struct(made.outputs), news=to_struct(inputs),
+                old_inputs=to_struct(made.inputs),
             ),
         )  # fmt: skip
 
     def update(self, token: str, made: Made, inputs: Plain) -> Made:
         request = pb.UpdateRequest(
-            urn=_urn(token), id=made.id, olds=_struct(made.outputs), news=_struct(inputs), timeout=120
+            urn=_urn(token), id=made.id, olds=to_struct(made.outputs), news=to_struct(inputs), timeout=120
         )
-        return Made(made.id, _plain(self.call("Update", request).properties), inputs)
+        return Made(made.id, from_struct(self.call("Update", request).properties), inputs)
 
     def read(self, token: str, id_: str, made: Made | None = None) -> tuple[Made | None, Plain]:
         """Return the resource or None, and its inputs; without `made` as `pulumi import` reads it."""
         outputs, known = (made.outputs, made.inputs) if made else ({}, {})
         request = pb.ReadRequest(
-            urn=_urn(token), id=id_, properties=_struct(outputs), inputs=_struct(outputs.get("__inputs") or known)
+            urn=_urn(token), id=id_, properties=to_struct(outputs), inputs=to_struct(outputs.get("__inputs") or known)
         )
         answer = self.call("Read", request)
-        inputs = _plain(answer.inputs)
-        return (Made(answer.id, _plain(answer.properties), inputs) if answer.id else None), inputs
+        inputs = from_struct(answer.inputs)
+        return (Made(answer.id, from_struct(answer.properties), inputs) if answer.id else None), inputs
 
     def delete(self, token: str, made: Made) -> None:
         self.call(
-            "Delete", pb.DeleteRequest(urn=_urn(token), id=made.id, properties=_struct(made.outputs), timeout=120)
+            "Delete", pb.DeleteRequest(urn=_urn(token), id=made.id, properties=to_struct(made.outputs), timeout=120)
         )
 
     def invoke(self, token: str, **arguments: Any) -> Plain:
-        return _plain(getattr(self.call("Invoke", pb.InvokeRequest(tok=token, args=_struct(arguments))), "return"))
+        return from_struct(
+            getattr(self.call("Invoke", pb.InvokeRequest(tok=token, args=to_struct(arguments))), "return")
+        )
 
     def call(self, method: str, request: Any) -> Any:
         try:
@@ -112,11 +113,3 @@ class Plugin:
 
 def _urn(token: str) -> str:
     return f"urn:pulumi:local::tests::{token}::thing"
-
-
-def _struct(values: Plain) -> Any:
-    return PropertyValue.marshal_map(value_map(values))
-
-
-def _plain(struct: Any) -> Plain:
-    return plain_map(PropertyValue.unmarshal_map(struct))

@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.plugins.azure_native import shape, sign_in
 from localcloud.plugins.azure_native.arm import Arm
 from localcloud.plugins.azure_native.types import find
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import INPUTS, Plain, Secret
 
 _DEFAULT_TOKEN_ENDPOINT = "https://management.azure.com"  # noqa: S105

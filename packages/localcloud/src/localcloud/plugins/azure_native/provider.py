@@ -7,40 +7,32 @@ import os
 import random
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any, TypeGuard
-
-from pulumi.provider.experimental.provider import (
-    CheckFailure,
-    CheckRequest,
-    CheckResponse,
-    ConfigureRequest,
-    ConfigureResponse,
-    CreateRequest,
-    CreateResponse,
-    DeleteRequest,
-    DiffRequest,
-    DiffResponse,
-    InvokeRequest,
-    InvokeResponse,
-    Provider,
-    ReadRequest,
-    ReadResponse,
-    UpdateRequest,
-    UpdateResponse,
-)
 
 from localcloud.plugins import diffing, refreshing
 from localcloud.plugins.azure_native import invokes, schema, shape, sign_in
 from localcloud.plugins.azure_native.arm import Arm
 from localcloud.plugins.azure_native.types import AzureType, find
-from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import INPUTS, Plain, has_unknown, plain_map, reveal, value_map
+from localcloud.plugins.errors import PluginError
+from localcloud.plugins.requests import (
+    CheckRequest,
+    CheckResponse,
+    CreateRequest,
+    DeleteRequest,
+    DiffRequest,
+    DiffResponse,
+    ReadRequest,
+    ResourceState,
+    UpdateRequest,
+)  # fmt: skip
+from localcloud.plugins.values import INPUTS, Plain, has_unknown, reveal
 
 _ENDPOINT = "https://management.azure.com"
 _VAULT_AUDIENCE, _VAULT_VERSION = "https://vault.azure.net", "7.4"
 
 
-class AzureNative(Provider):
+class AzureNative:
     """Holds a client and nothing else."""
 
     def __init__(self) -> None:
@@ -48,51 +40,42 @@ class AzureNative(Provider):
         self._arm: Arm | None = None
         self._lock = threading.Lock()
 
-    async def check_config(self, request: CheckRequest) -> CheckResponse:
-        return CheckResponse(inputs=request.new_inputs)
-
-    async def diff_config(self, request: DiffRequest) -> DiffResponse:
-        return DiffResponse(changes=False)
-
-    async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
-        values = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
-        values |= {key: str(value) for key, value in reveal(plain_map(request.args)).items() if isinstance(value, str)}
+    def configure(self, variables: Mapping[str, str], arguments: Plain) -> None:
+        values = {key.rsplit(":", 1)[-1]: value for key, value in variables.items()}
+        values |= {key: value for key, value in reveal(arguments).items() if isinstance(value, str)}
         self._settings = sign_in.settings(values)
-        return ConfigureResponse(accept_secrets=True, supports_preview=True)
 
-    async def cancel(self) -> None:
+    def cancel(self) -> None:
         if self._arm is not None:
             self._arm.stop()
 
-    async def check(self, request: CheckRequest) -> CheckResponse:
+    def check(self, request: CheckRequest) -> CheckResponse:
         """Fill in the name when it is left out; refuse inputs that the type does not have, or lacks."""
         type_, _ = _type(request.type)
-        inputs = plain_map(request.new_inputs)
-        old = plain_map(request.old_inputs)
+        inputs, old = dict(request.new_inputs), request.old_inputs
         if type_.name and not inputs.get(type_.name) and type_.name not in type_.fixed:
             inputs[type_.name] = old.get(type_.name) or _name(type_, request.name, request.random_seed)
-        failures = [CheckFailure(*failure) for failure in schema.SCHEMA.failures(type_.token, inputs)]
-        return CheckResponse(inputs=value_map(inputs), failures=failures)
+        return CheckResponse(inputs=inputs, failures=schema.SCHEMA.failures(type_.token, inputs))
 
-    async def diff(self, request: DiffRequest) -> DiffResponse:
+    def diff(self, request: DiffRequest) -> DiffResponse:
         type_, _ = _type(request.type)
-        old = plain_map(request.old_state)
+        old = request.old_state
         before = old.get(INPUTS)
         if not isinstance(before, dict):
             before = {key: value for key, value in old.items() if key != INPUTS}
-        after = plain_map(request.new_inputs)
+        after = request.new_inputs
         if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
         return diffing.diff(before, after, type_.replacing, delete_first=True, filled_in=type_.filled_in)
 
-    async def create(self, request: CreateRequest) -> CreateResponse:
+    async def create(self, request: CreateRequest) -> ResourceState:
         type_, version = _type(request.type)
-        inputs = plain_map(request.properties)
+        inputs = request.properties
         if request.preview:
-            return CreateResponse(properties=value_map(shape.expected(inputs) | {"azureApiVersion": version}))
+            return ResourceState(resource_id="", properties=shape.expected(inputs) | {"azureApiVersion": version})
         return await asyncio.to_thread(self._create, type_, version, inputs)
 
-    def _create(self, type_: AzureType, version: str, inputs: Plain) -> CreateResponse:
+    def _create(self, type_: AzureType, version: str, inputs: Plain) -> ResourceState:
         arm, plain = self._client(), reveal(inputs)
         path = shape.path_of(type_, plain, self._subscription(plain))
         there = None if type_.always_there else arm.settled(path, version)
@@ -101,39 +84,36 @@ class AzureNative(Provider):
         # What is there as declared was made by a run that was killed before it could note it down.
         answer = there if _is_made(there) else arm.put(path, version, shape.body_of(type_, plain))
         outputs = shape.outputs_of(type_, answer, inputs, version)
-        return CreateResponse(resource_id=str(answer.get("id") or path), properties=value_map(outputs))
+        return ResourceState(resource_id=str(answer.get("id") or path), properties=outputs)
 
-    async def update(self, request: UpdateRequest) -> UpdateResponse:
+    async def update(self, request: UpdateRequest) -> Plain:
         type_, version = _type(request.type)
-        inputs = plain_map(request.news)
+        inputs = request.news
         if request.preview:
-            known = {**plain_map(request.olds), **shape.expected(inputs), INPUTS: inputs}
-            return UpdateResponse(properties=value_map(known))
+            return {**request.olds, **shape.expected(inputs), INPUTS: inputs}
 
-        def work() -> UpdateResponse:
+        def work() -> Plain:
             answer = self._client().put(request.resource_id, version, shape.body_of(type_, reveal(inputs)))
-            return UpdateResponse(properties=value_map(shape.outputs_of(type_, answer, inputs, version)))
+            return shape.outputs_of(type_, answer, inputs, version)
 
         return await asyncio.to_thread(work)
 
-    async def read(self, request: ReadRequest) -> ReadResponse:
+    async def read(self, request: ReadRequest) -> ResourceState | None:
         type_, version = _type(request.type)
         shape.path_inputs(type_, request.resource_id)  # refuses an id of another type
         answer = await asyncio.to_thread(lambda: self._client().get(request.resource_id, version))
         if answer is None:
-            return ReadResponse()
-        state = plain_map(request.properties)
-        before = state.get(INPUTS) or plain_map(request.inputs)
+            return None
+        state = request.properties
+        before = state.get(INPUTS) or request.inputs
         outputs = shape.outputs_of(type_, answer, before, version)
         if before:
             inputs = refreshing.refreshed(before, state, outputs)
         else:
             inputs = shape.imported(type_, request.resource_id, outputs)
         outputs[INPUTS] = inputs
-        return ReadResponse(
-            resource_id=str(answer.get("id") or request.resource_id),
-            properties=value_map(outputs),
-            inputs=value_map(inputs),
+        return ResourceState(
+            resource_id=str(answer.get("id") or request.resource_id), properties=outputs, inputs=inputs
         )
 
     async def delete(self, request: DeleteRequest) -> None:
@@ -150,14 +130,12 @@ class AzureNative(Provider):
         vault = Arm(f"https://{endpoint}", sign_in.credential(self._settings), _VAULT_AUDIENCE)
         vault.delete(f"/{path}", _VAULT_VERSION, {})
 
-    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
-        arguments = plain_map(request.args)
+    async def invoke(self, token: str, arguments: Plain) -> Plain:
         if has_unknown(arguments):
-            raise PluginError(f"{request.tok} needs arguments that are known")
-        answer = await asyncio.to_thread(
-            invokes.call, request.tok, reveal(arguments), self._settings, self._client, _credential_of(self._settings)
+            raise PluginError(f"{token} needs arguments that are known")
+        return await asyncio.to_thread(
+            invokes.call, token, reveal(arguments), self._settings, self._client, _credential_of(self._settings)
         )
-        return InvokeResponse(return_value=value_map(answer))
 
     def _client(self) -> Arm:
         with self._lock:

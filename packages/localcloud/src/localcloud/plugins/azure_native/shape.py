@@ -9,7 +9,7 @@ from typing import Any
 from localcloud.plugins import refreshing
 from localcloud.plugins.azure_native import schema
 from localcloud.plugins.azure_native.types import AzureType
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import INPUTS, Plain, Secret, conceal, reveal
 
 _SECRET = re.compile(

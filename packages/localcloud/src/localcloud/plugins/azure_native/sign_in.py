@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

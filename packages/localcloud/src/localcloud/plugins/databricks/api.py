@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 
 if TYPE_CHECKING:
     from databricks.sdk.core import ApiClient, Config

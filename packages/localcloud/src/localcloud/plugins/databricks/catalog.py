@@ -13,7 +13,7 @@ from urllib.parse import quote
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.names import camel
 from localcloud.plugins.databricks.resource import Resource
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import Plain, has_unknown
 
 _ROOT = "/api/2.1/unity-catalog"

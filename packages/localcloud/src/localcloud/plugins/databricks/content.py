@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.resource import Resource
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import Plain, has_unknown, reveal
 
 

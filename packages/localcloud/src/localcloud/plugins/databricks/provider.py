@@ -3,27 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
-
-from pulumi.provider.experimental.provider import (
-    CheckFailure,
-    CheckRequest,
-    CheckResponse,
-    ConfigureRequest,
-    ConfigureResponse,
-    CreateRequest,
-    CreateResponse,
-    DeleteRequest,
-    DiffRequest,
-    DiffResponse,
-    InvokeRequest,
-    InvokeResponse,
-    Provider,
-    ReadRequest,
-    ReadResponse,
-    UpdateRequest,
-    UpdateResponse,
-)
 
 from localcloud.plugins import diffing, refreshing
 from localcloud.plugins.databricks import rules
@@ -33,8 +14,19 @@ from localcloud.plugins.databricks.names import snake
 from localcloud.plugins.databricks.resource import Resource
 from localcloud.plugins.databricks.resources import RESOURCES
 from localcloud.plugins.databricks.schema import SCHEMA
-from localcloud.plugins.serving import PluginError
-from localcloud.plugins.values import INPUTS, UNKNOWN, Plain, conceal, has_unknown, plain_map, reveal, value_map
+from localcloud.plugins.errors import PluginError
+from localcloud.plugins.requests import (
+    CheckRequest,
+    CheckResponse,
+    CreateRequest,
+    DeleteRequest,
+    DiffRequest,
+    DiffResponse,
+    ReadRequest,
+    ResourceState,
+    UpdateRequest,
+)  # fmt: skip
+from localcloud.plugins.values import INPUTS, UNKNOWN, Plain, conceal, has_unknown, reveal
 
 _SETTINGS = (
     "host", "authType", "azureWorkspaceResourceId", "azureTenantId", "azureClientId", "azureClientSecret",
@@ -46,7 +38,7 @@ _DEFAULTS = "__defaults"
 """The names of the inputs beside it that the vendor's plugin filled in."""
 
 
-class Databricks(Provider):
+class Databricks:
     """Holds a client and nothing else.
 
     States have the vendor's form: inputs and what the service shows, and nothing that its plugin does not know.
@@ -55,26 +47,18 @@ class Databricks(Provider):
     def __init__(self) -> None:
         self._api = Api({})
 
-    async def check_config(self, request: CheckRequest) -> CheckResponse:
-        return CheckResponse(inputs=request.new_inputs)
-
-    async def diff_config(self, request: DiffRequest) -> DiffResponse:
-        """Another host is another workspace, but its resources say so themselves: they are not found there."""
-        return DiffResponse(changes=False)
-
-    async def configure(self, request: ConfigureRequest) -> ConfigureResponse:
-        settings: dict[str, Any] = reveal(plain_map(request.args))
+    def configure(self, variables: Mapping[str, str], arguments: Plain) -> None:
+        settings: dict[str, Any] = reveal(arguments)
         known = {key: value for key, value in settings.items() if key in _SETTINGS and value and value is not UNKNOWN}
         self._api = Api(snake(known))
-        return ConfigureResponse(accept_secrets=True, supports_preview=True)
 
-    async def cancel(self) -> None:
+    def cancel(self) -> None:
         """Do nothing: requests are short, and the engine waits for those under way."""
 
-    async def check(self, request: CheckRequest) -> CheckResponse:
+    def check(self, request: CheckRequest) -> CheckResponse:
         """Refuse inputs that the class does not have, or lacks, or whose values the vendor's provider refuses."""
         token, kind = _token(request.type), _kind(request.type)
-        inputs = plain_map(request.new_inputs)
+        inputs = request.new_inputs
         plain: Plain = reveal(inputs)
         result = [
             *((name, f"missing required property '{name}'") for name in kind.required if inputs.get(name) is None),
@@ -82,63 +66,59 @@ class Databricks(Provider):
         ]  # fmt: skip
         if not result:
             inputs = kind.completed(inputs)
-        failures = [CheckFailure(*failure) for failure in dict.fromkeys(result)]
-        return CheckResponse(inputs=value_map(inputs), failures=failures)
+        return CheckResponse(inputs=inputs, failures=list(dict.fromkeys(result)))
 
-    async def diff(self, request: DiffRequest) -> DiffResponse:
-        kind, old = _kind(request.type), plain_map(request.old_state)
+    def diff(self, request: DiffRequest) -> DiffResponse:
+        kind, old = _kind(request.type), request.old_state
         before = old.get(INPUTS)
         before = _declared(before) if isinstance(before, dict) else old
 
         def replaces(path: str) -> bool:
             return path.split(".", 1)[0].split("[", 1)[0] in kind.replaces
 
-        return diffing.diff(before, plain_map(request.new_inputs), replaces, delete_first=True)
+        return diffing.diff(before, request.new_inputs, replaces, delete_first=True)
 
-    async def create(self, request: CreateRequest) -> CreateResponse:
-        kind, inputs = _kind(request.type), plain_map(request.properties)
+    async def create(self, request: CreateRequest) -> ResourceState:
+        kind, inputs = _kind(request.type), request.properties
         if request.preview:
-            return CreateResponse(properties=value_map(inputs))
+            return ResourceState(resource_id="", properties=inputs)
 
-        def work() -> CreateResponse:
+        def work() -> ResourceState:
             id_ = _left_behind(kind, self._api, reveal(inputs)) or kind.create(self._api, reveal(inputs))
-            return CreateResponse(resource_id=id_, properties=value_map(_state(kind, self._api, id_, inputs)))
+            return ResourceState(resource_id=id_, properties=_state(kind, self._api, id_, inputs))
 
         return await asyncio.to_thread(work)
 
-    async def update(self, request: UpdateRequest) -> UpdateResponse:
-        kind, inputs = _kind(request.type), plain_map(request.news)
+    async def update(self, request: UpdateRequest) -> Plain:
+        kind, inputs = _kind(request.type), request.news
         if request.preview:
-            return UpdateResponse(properties=value_map({**plain_map(request.olds), **inputs}))
+            return {**request.olds, **inputs}
 
-        def work() -> UpdateResponse:
+        def work() -> Plain:
             kind.update(self._api, request.resource_id, reveal(inputs))
-            return UpdateResponse(properties=value_map(_state(kind, self._api, request.resource_id, inputs)))
+            return _state(kind, self._api, request.resource_id, inputs)
 
         return await asyncio.to_thread(work)
 
-    async def read(self, request: ReadRequest) -> ReadResponse:
+    async def read(self, request: ReadRequest) -> ResourceState | None:
         kind = _kind(request.type)
         current = await asyncio.to_thread(kind.read, self._api, request.resource_id)
         if current is None:
-            return ReadResponse()
-        state = plain_map(request.properties)
-        before = _declared(plain_map(request.inputs))
+            return None
+        state, before = request.properties, _declared(request.inputs)
         shown = {**reveal(before), **current}
         inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(current)
         outputs = {**inputs, **conceal(current, inputs)}
-        return ReadResponse(request.resource_id, value_map(outputs), value_map(inputs))
+        return ResourceState(resource_id=request.resource_id, properties=outputs, inputs=inputs)
 
     async def delete(self, request: DeleteRequest) -> None:
         kind = _kind(request.type)
-        await asyncio.to_thread(kind.delete, self._api, request.resource_id, reveal(plain_map(request.properties)))
+        await asyncio.to_thread(kind.delete, self._api, request.resource_id, reveal(request.properties))
 
-    async def invoke(self, request: InvokeRequest) -> InvokeResponse:
-        arguments = plain_map(request.args)
+    async def invoke(self, token: str, arguments: Plain) -> Plain:
         if has_unknown(arguments):
-            raise PluginError(f"{request.tok} needs arguments that are known")
-        answer = await asyncio.to_thread(invoke, self._api, request.tok, reveal(arguments))
-        return InvokeResponse(return_value=value_map(answer))
+            raise PluginError(f"{token} needs arguments that are known")
+        return await asyncio.to_thread(invoke, self._api, token, reveal(arguments))
 
 
 def _declared(inputs: Any) -> Any:

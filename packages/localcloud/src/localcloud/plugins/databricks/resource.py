@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.names import snake
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import Plain
 
 

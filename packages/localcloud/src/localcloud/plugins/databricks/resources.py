@@ -11,7 +11,7 @@ from localcloud.plugins.databricks.content import Directory, Notebook, Workspace
 from localcloud.plugins.databricks.names import camel, snake
 from localcloud.plugins.databricks.resource import Resource
 from localcloud.plugins.databricks.secrets import Secret, SecretAcl, SecretScope
-from localcloud.plugins.serving import PluginError
+from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import Plain
 
 

@@ -34,6 +34,7 @@ class Defaults:
     compute: str | None = None
     identity: Identity | None = None
     stop_on_failure: bool = True
+    force_rerun: bool = False
 
 
 class CommandPlanner:

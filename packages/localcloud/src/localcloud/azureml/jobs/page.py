@@ -78,7 +78,15 @@ class Pages:
         if run.error is not None:
             parts.append(f"<h2>Error</h2><pre class='error'>{escape(str(run.error['message']))}</pre>")
         if children:
-            rows = [[self._link(workspace, child), _state(child), _lasted(child), _reason(child)] for child in children]
+            rows = [
+                [
+                    self._link(workspace, child),
+                    f"{_state(child)}{', reused' if child.reused else ''}",
+                    _lasted(child),
+                    _reason(child),
+                ]
+                for child in children
+            ]
             parts += ["<h2>Steps</h2>", _table(["Step", "State", "Duration", "Error"], rows)]
         parts += await self._numbers(workspace, [run, *children])
         for title, ports in (("Inputs", run.inputs), ("Outputs", run.outputs)):
@@ -96,6 +104,9 @@ class Pages:
         if run.parent is not None:
             parent = self._store.get(workspace.id, run.parent)
             head["Step of"] = self._link(workspace, parent) if parent is not None else escape(run.parent)
+        if run.reused is not None:
+            earlier = self._store.get(workspace.id, run.reused)
+            head["Reused from"] = escape(run.reused) if earlier is None else self._link(workspace, earlier, run.reused)
         identity = self._ctx.identities.by_object_id(run.spec.get("identity") or "")
         if run.compute is not None:
             head["Compute"] = escape(run.compute.rsplit("/", 1)[-1])
@@ -136,7 +147,7 @@ class Pages:
     def _log(self, workspace: Resource, run: Run, name: str) -> str:
         account, container = blob_logs.artifact_store(self._ctx, workspace)
         blob = self._ctx.storage.service_client(account).get_blob_client(
-            container, f"{blob_logs.folder(run.id)}/{name}"
+            container, f"{blob_logs.folder(run.origin)}/{name}"
         )
         size = int(blob.get_blob_properties().size) if blob.exists() else 0
         start = max(0, size - _LOG_TAIL)
@@ -147,8 +158,9 @@ class Pages:
     def _live(self, run: Run) -> Run:
         return self._runner.live(run.workspace_id, run.id) or run
 
-    def _link(self, workspace: Resource, run: Run) -> str:
-        return f"<a href='{escape(page_url(self._ctx, workspace, run.id))}'>{escape(run.display_name or run.name)}</a>"
+    def _link(self, workspace: Resource, run: Run, text: str = "") -> str:
+        shown = text or run.display_name or run.name
+        return f"<a href='{escape(page_url(self._ctx, workspace, run.id))}'>{escape(shown)}</a>"
 
 
 def _document(title: str, parts: list[str], *, refresh: bool) -> str:

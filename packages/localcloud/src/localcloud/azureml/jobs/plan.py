@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from localcloud.azureml import paths
 from localcloud.azureml.common import WORKSPACE, user_error
-from localcloud.azureml.jobs import expressions, graph, outputs
+from localcloud.azureml.jobs import expressions, graph, outputs, reuse
 from localcloud.azureml.jobs.bindings import Scope, no_value
 from localcloud.azureml.jobs.command_plan import CommandPlanner, Defaults
 from localcloud.azureml.jobs.expressions import BindingError, ParentInput
@@ -93,6 +93,8 @@ class Planner:
             defaults = replace(defaults, datastore=name)
         if settings.continue_on_step_failure is not None:
             defaults = replace(defaults, stop_on_failure=not settings.continue_on_step_failure)
+        if settings.force_rerun is not None:
+            defaults = replace(defaults, force_rerun=settings.force_rerun)
         if settings.default_compute and settings.default_compute != "serverless":
             defaults = replace(defaults, compute=settings.default_compute)
         return defaults
@@ -157,6 +159,8 @@ class Planner:
             self._commands.plan(
                 run, step, work, compute=compute, inputs=inputs, outputs=step_outputs, defaults=defaults
             )
+            places = {name: output.get("uri") for name, output in step_outputs.items()}
+            reuse.promise(run, component, places, force_rerun=defaults.force_rerun)
         _promote(step, scope, run)
         return run
 
@@ -240,6 +244,6 @@ def _step_compute(step: StepSpec, scope: Scope) -> str | None:
 def _step_properties(parent: Run, name: str) -> dict[str, str]:
     return {
         "azureml.runsource": "azureml.StepRun", "azureml.pipelinerunid": parent.root, "azureml.parentrunid": parent.id,
-        "azureml.moduleName": name, "azureml.nodeid": name, "azureml.isreused": "false",
+        "azureml.moduleName": name, "azureml.nodeid": name, reuse.FLAG: "false",
         "azureml.pipelineComponent": "masterescloud",
     }  # fmt: skip

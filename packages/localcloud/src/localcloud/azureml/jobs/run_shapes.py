@@ -32,7 +32,7 @@ def run_json(ctx: Context, workspace: Resource, run: Run) -> Json:
 def details_json(ctx: Context, workspace: Resource, run: Run) -> Json:
     """RunDetails: with the addresses of its logs, each readable for a day."""
     account, container = blob_logs.artifact_store(ctx, workspace)
-    root = blob_logs.folder(run.id)
+    root = blob_logs.folder(run.origin)
     logs = {name: ctx.storage.sas_url(account, container, f"{root}/{name}", hours=_LOG_HOURS) for name in run.logs}
     return _common(ctx, workspace, run) | {"createdTimeUtc": run.created, "logFiles": logs, "jobCost": None}
 

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from localcloud.azureml.jobs import blob_logs
+from localcloud.azureml.jobs import blob_logs, reuse
 from localcloud.azureml.jobs.blob_logs import BlobLog, LineLog
 from localcloud.azureml.jobs.commands import LOST, Commands
 from localcloud.azureml.jobs.process import end_left_over
+from localcloud.azureml.jobs.reuse import Reuse
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.jobs.stopping import Stop
 from localcloud.azureml.jobs.tracking import Tracking
@@ -32,11 +33,12 @@ class _Active:
 
 
 class JobRunner:
-    def __init__(self, ctx: Context, store: RunStore, commands: Commands, tracking: Tracking) -> None:
+    def __init__(self, ctx: Context, store: RunStore, commands: Commands, tracking: Tracking, reuse_: Reuse) -> None:
         self._ctx = ctx
         self._store = store
         self._commands = commands
         self._tracking = tracking
+        self._reuse = reuse_
         self._active: dict[tuple[str, str], _Active] = {}
 
     def start(self, workspace: Resource, runs: list[Run]) -> None:
@@ -122,9 +124,31 @@ class JobRunner:
     ) -> None:
         if active.run.kind == "pipeline":
             await self._pipeline(workspace, active, parent, changed)
-        else:
+        elif parent is None:
             await self._commands.run(workspace, active.run, parent, active.stop, changed)
+        else:
+            await self._step(workspace, active, parent, changed)
         active.ended.set()
+
+    async def _step(self, workspace: Resource, active: _Active, parent: Run, changed: Callable[[Run], None]) -> None:
+        """Run a step's command, unless an earlier step did the same and its outputs are still there."""
+        run = active.run
+        fingerprint = await self._reuse.fingerprint(workspace, run)
+        earlier = None if fingerprint is None else await self._reuse.find(workspace, fingerprint)
+        if earlier is not None and not active.stop.wanted:
+            addresses = reuse.take(run, earlier)
+            for other in self._below(self._active[run.workspace_id.lower(), run.root]):
+                if reuse.rebind(other, addresses):
+                    self._store.save(other)
+            changed(run)
+            return
+        await self._commands.run(workspace, run, parent, active.stop, changed)
+        if fingerprint is not None and run.status == "Completed":
+            await self._reuse.keep(workspace, run, fingerprint)
+
+    def _below(self, active: _Active) -> list[Run]:
+        """Return a run and everything below it."""
+        return [active.run, *(run for child in active.children for run in self._below(child))]
 
     async def _pipeline(
         self, workspace: Resource, active: _Active, parent: Run | None, changed: Callable[[Run], None]
@@ -166,7 +190,8 @@ class JobRunner:
         def note(run: Run) -> None:
             changed(run)
             if run.id in {child.run.id for child in active.children}:
-                log.line(f"{run.path} ({run.id}) is {run.status}{_explained(run)}")
+                reused = f", reused from {run.reused}" if run.reused else ""
+                log.line(f"{run.path} ({run.id}) is {run.status}{reused}{_explained(run)}")
 
         stopping = asyncio.create_task(active.stop.wait())
         try:

@@ -67,6 +67,8 @@ class Run:
     """{"pid", "created"} of the running command."""
     states: list[list[str]] = field(default_factory=list)
     """[status, time] in order."""
+    reused: str | None = None
+    """Id of the earlier run whose outputs, logs and metrics are this one's."""
     number: int = 0
     revision: int = 0
 
@@ -78,6 +80,11 @@ class Run:
     def path(self) -> str:
         """Steps are named by it in errors, as in "/train"."""
         return str(self.spec.get("path") or f"/{self.name}")
+
+    @property
+    def origin(self) -> str:
+        """Return the id of the run that made the outputs and logs: another's if the step was reused."""
+        return self.reused or self.id
 
     @property
     def reason(self) -> str:

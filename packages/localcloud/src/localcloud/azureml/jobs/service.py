@@ -10,6 +10,7 @@ from localcloud.azureml.jobs.arm import JobType
 from localcloud.azureml.jobs.commands import Commands
 from localcloud.azureml.jobs.history import RunHistory
 from localcloud.azureml.jobs.page import Pages
+from localcloud.azureml.jobs.reuse import Reuse
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import RunStore
 from localcloud.azureml.jobs.sources import Sources
@@ -32,7 +33,7 @@ def build(ctx: Context) -> JobsService:
     """Register the type, make the routes, and hook into the gateway's start and stop."""
     mlflow = mlflow_service.build(ctx)
     store, transfer, tracking = RunStore(ctx.database), Transfer(ctx), Tracking(mlflow.mlflow)
-    runner = JobRunner(ctx, store, Commands(ctx, transfer, tracking, mlflow.tokens), tracking)
+    runner = JobRunner(ctx, store, Commands(ctx, transfer, tracking, mlflow.tokens), tracking, Reuse(ctx, store))
     submission = Submission(ctx, store, runner, Sources(ctx, store, mlflow.models))
     ctx.offered[Submission] = submission
     JobType(ctx, store, runner, submission, tracking).register()

@@ -140,6 +140,7 @@ class Settings(_Specification):
     default_compute: str | None = None
     default_datastore: str | None = None
     continue_on_step_failure: Truth | None = None
+    force_rerun: Truth | None = None
 
 
 class InputSpec(_Specification):
@@ -207,8 +208,9 @@ class Work(_Specification):
 
 
 class ComponentSpec(Work):
-    """The specification of a component."""
+    """The specification of a component. It is deterministic unless its author says no, as in azure-ai-ml."""
 
+    is_deterministic: Truth = True
     inputs: Annotated[dict[str, InputDeclaration], BeforeValidator(_declarations)] = Field(default_factory=dict)
     outputs: Annotated[dict[str, OutputDeclaration], BeforeValidator(_declarations)] = Field(default_factory=dict)
 

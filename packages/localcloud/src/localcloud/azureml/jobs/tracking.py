@@ -70,8 +70,11 @@ class Tracking:
                 raise
 
     async def delete(self, workspace: Resource, run: Run) -> None:
-        """With a deleted job goes its run. Raises MlflowError, ServiceError 503."""
-        if run.mlflow_run_id is None:
+        """With a deleted job goes its run, but not the run of a step that it reused.
+
+        Raises MlflowError, ServiceError 503.
+        """
+        if run.mlflow_run_id is None or run.reused is not None:
             return
         try:
             await self._mlflow.call(workspace, "POST", "runs/delete", {"run_id": run.mlflow_run_id})

@@ -13,7 +13,7 @@ STACK ?= local
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
-	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS
+	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS FORCE
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -37,8 +37,9 @@ ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
 .PHONY: help up run test test-fast test-nightly faults lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
+##@ Train
 help: ## list the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -f tools/help.awk $(MAKEFILE_LIST)
 
 .venv/installed: requirements.txt tools/venv.sh $(wildcard packages/*/pyproject.toml)
 	@tools/venv.sh
@@ -57,9 +58,10 @@ up: tools ## from clone to registered model on this machine: make up [PIPELINE=n
 	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
 	python -m mlops up --stack "$$STACK" $(if $(DATA),--data "$$DATA")
 
-run: ## train again, even if nothing changed: make run [PIPELINE=name] [PARAMS="alpha=0.3"]
-	@$(ENTER); python -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA")
+run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIPELINE=name] [PARAMS="alpha=0.3"] [FORCE=1]
+	@$(ENTER); python -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA") $(if $(FORCE),--force)
 
+##@ Test
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of
 # their tests they would come last. WORKERS= runs them in one process, in which a debugger works.
 WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
@@ -86,6 +88,7 @@ format: .venv/development ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+##@ Look
 status: .venv/installed ## is localcloud running, and what did the last pipeline run do
 	@$(PYTHON_BIN) -m localcloud status
 	@$(ENTER); python -m mlops status --stack "$$STACK"
@@ -98,7 +101,9 @@ open: .venv/installed ## print a link that signs a browser in to the pages of ru
 
 env: .venv/installed ## variables for a shell: eval "$(make env)"
 	@$(PYTHON_BIN) -m localcloud env
+	@printf 'export PATH=%q:"$$PATH"\n' "$$PWD/tools"
 
+##@ Stop and delete
 down: .venv/installed ## stop localcloud, keep everything
 	@$(PYTHON_BIN) -m localcloud stop
 
@@ -108,15 +113,18 @@ destroy: .venv/installed ## pulumi destroy: delete the stack's resources
 	pulumi destroy --stack "$$STACK" --yes --skip-preview --suppress-permalink=true || exit 1; \
 	python -m infra.purge --stack "$$STACK"
 
+##@ Maintain
 bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]
 	@$(PYTHON_BIN) -m bootstrap up $(if $(DRY_RUN),--dry-run)
 
 graph: .venv/installed ## draw the stack's resources by component: docs/platform.md
 	@$(ENTER); pulumi stack export --stack "$$STACK" | python -m infra.graph docs/platform.md
 
+##@ Stop and delete
 clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi
 
+##@ Maintain
 benchmark: tools ## ratios against floors measured in the same run
 	@$(PYTHON_BIN) -m packages.localcloud.benchmarks
 

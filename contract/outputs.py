@@ -50,6 +50,11 @@ class PlatformOutputs(BaseModel):
         default={},
         description="Batch endpoints of the training pipelines besides the default one, by the pipeline's name.",
     )
+    engineered_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days until engineered data are deleted; runs reuse them for half as long.",
+    )
     model_registry: str | None = Field(None, description="Azure ML registry shared by the stacks, where there is one.")
 
 

@@ -58,7 +58,7 @@ class Platform(pulumi.ComponentResource):
 
 def _outputs(
     context: StackContext, foundation: Foundation, workspaces: Workspaces
-) -> dict[str, pulumi.Input[str | None] | dict[str, pulumi.Output[str]]]:
+) -> dict[str, pulumi.Input[str | int | None] | dict[str, pulumi.Output[str]]]:
     settings, registry = context.settings, workspaces.model_registry
     return {
         "environment": settings.environment,
@@ -83,5 +83,6 @@ def _outputs(
         "notebook_folder": workspaces.runs.folder,
         "batch_endpoint": workspaces.training.batch_endpoint_name,
         "pipeline_endpoints": workspaces.training.pipeline_endpoint_names,
+        "engineered_days": settings.training_data.engineered_days,
         "model_registry": settings.model_registry.name if registry is None else registry.registry_name,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ MACHINE_LEARNING = "2024-10-01"
 """API version of the Azure ML resources."""
 HOST = "https://management.azure.com"
 _RETRIES = 5
+_POLL_SECONDS = 1.0
 
 
 class Arm:
@@ -59,6 +61,19 @@ class Arm:
         return self._json(
             self._client.send_request(HttpRequest("POST", HOST + path, params={"api-version": api_version}))
         )
+
+    def delete(self, path: str, api_version: str = MACHINE_LEARNING) -> None:
+        """Delete a resource and wait until it is gone; one that is not there is. Raises azure.core's exceptions."""
+        answer = self._client.send_request(HttpRequest("DELETE", HOST + path, params={"api-version": api_version}))
+        if answer.status_code == 404:
+            return
+        self._json(answer)
+        while answer.status_code == 202 and (address := answer.headers.get("Location")):
+            time.sleep(float(answer.headers.get("Retry-After") or _POLL_SECONDS))
+            answer = self._client.send_request(HttpRequest("GET", address))
+            if answer.status_code == 404:
+                return
+            self._json(answer)
 
     @staticmethod
     def _json(answer: Any) -> Json:

@@ -8,14 +8,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from mlops import failures, parameters, specifications
+from mlops import completion, failures, parameters, specifications
 from mlops.cli_inspection import inspection
-from mlops.cli_options import Data, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
+from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 from mlops.errors import InvalidError
@@ -33,7 +33,7 @@ def up(
     version: Version = None,
     outputs: Outputs = None,
     param: Parameters = None,
-    force: bool = False,
+    force: Force = False,
 ) -> None:
     """Publish and run what is new: nothing when nothing changed. --force trains again."""
     from mlops import training_data
@@ -45,7 +45,7 @@ def up(
     clients = Clients(load_outputs(stack, outputs), training)
     screen = console()
     if force:
-        ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values)
+        ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)
     else:
         ups.up(clients, rows, version, screen, values)
 
@@ -98,8 +98,12 @@ def run(
         bool, typer.Option(help="Take the newest file of incoming/ in storage, if there is one.")
     ] = False,
     azure_devops: InBuild = False,
+    force: Force = False,
 ) -> None:
-    """Run the published pipeline, whether anything changed or not, and follow it."""
+    """Run the published pipeline, whether anything changed or not, and follow it.
+
+    Steps that would do what an earlier run's did are reused, as Azure ML does. --force runs them all.
+    """
     from mlops import training_data
     from mlops import up as ups
 
@@ -110,7 +114,20 @@ def run(
     clients = Clients(load_outputs(stack, outputs), training)
     with tempfile.TemporaryDirectory() as folder:
         newer = training_data.newest_incoming(clients, Path(folder)) if incoming else None
-        ups.run_again(clients, newer or rows, console(), started, version, values)
+        ups.run_again(clients, newer or rows, console(), started, version, values, force=force)
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="Name of a run that failed or was cancelled.")],
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+) -> None:
+    """Run a failed run's pipeline again with its inputs: steps that it finished are reused, as far as they can be."""
+    from mlops import resume as resuming
+
+    resuming.resume(clients_of(stack, outputs, pipeline), run, console())
 
 
 @app.command()
@@ -207,16 +224,55 @@ def new(
     typer.echo(f"Train it with: make up PIPELINE={name}")
 
 
+@app.command("completion")
+def completion_script(
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")],
+) -> None:
+    """Print what completes `mlops` in a shell: eval "$(mlops completion bash)"."""
+    typer.echo(completion.script(shell))
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of the pipeline.", autocompletion=completion.pipelines)],
+    stack: Stack = "local",
+    outputs: Outputs = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it although it serves.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Remove it from the stack alone, since other stacks have it too.")
+    ] = False,
+) -> None:
+    """Remove a pipeline: its endpoint with deployments, versions, components and notebooks, and then its files."""
+    from mlops import remove as removal
+
+    clients = clients_of(stack, outputs, name)
+    planned = removal.plan(clients, keep_files=keep_files)
+    typer.echo(f"Of {name} on stack {stack} {'would be' if dry_run else 'are'} deleted:")
+    for line in planned.lines():
+        typer.echo(f"  {plain(line)}")
+    typer.echo(f"Its runs in the experiment {clients.pipeline.experiment} and the training data stay.")
+    if dry_run:
+        return
+    if planned.serves and not yes:
+        raise InvalidError(f"{name} serves, {planned.serves}: nothing is deleted without --yes.")
+    removal.remove(clients, planned, typer.echo)
+    if not keep_files:
+        typer.echo("Bring the stack up (`make up`, `pulumi up`): its state still has the endpoint.")
+
+
 def main() -> None:
     """Exit 1 with one message for every known error, 130 for Ctrl-C."""
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in the error
-    sys.exit(_run(app))
+    completion.prepare()
+    sys.exit(_run(lambda: app(complete_var=completion.VARIABLE)))
 
 
 def _run(command: Callable[[], None]) -> int:
     try:
         command()
     except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
         return 130
     except Exception as error:
         text = failures.message(error)

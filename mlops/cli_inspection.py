@@ -54,11 +54,13 @@ def runs(
     """List the newest runs of the pipeline, with code, data and parameters."""
     from mlops import runs as history
 
-    newest = history.newest(clients_of(stack, outputs, pipeline), number)
+    clients = clients_of(stack, outputs, pipeline)
+    newest = history.newest(clients, number)
+    reused = history.reused_steps(clients, newest)
     if output == "json":
-        typer.echo(json.dumps([history.as_json(job) for job in newest], indent=2))
+        typer.echo(json.dumps([history.as_json(*row) for row in zip(newest, reused, strict=True)], indent=2))
     else:
-        history.show(newest, console())
+        history.show(newest, reused, console())
 
 
 @inspection.command()
@@ -123,10 +125,10 @@ def logs(
             names = ", ".join(known.name for known in steps) or "none yet"
             raise MissingError(f"Run {job.name} has no step {step!r}: it has {names}.")
         for known in chosen:
-            text = history.log(known.run)
+            text = history.log(known)
             if len(text) > printed.get(known.run, 0):
                 if step is None and known.run not in printed:
-                    typer.echo(f"--- {known.name}")
+                    typer.echo(f"--- {known.name}{f' (reused from {known.reused})' if known.reused else ''}")
                 typer.echo(plain(text[printed.get(known.run, 0) :], lines=True), nl=False)
                 printed[known.run] = len(text)
         if not follow or all(known.status in ENDED for known in chosen):

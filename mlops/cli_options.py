@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from mlops import specifications
+from mlops import completion, specifications
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 
-Stack = Annotated[str, typer.Option(help="Pulumi stack whose outputs say where everything is.", envvar="STACK")]
+Stack = Annotated[
+    str,
+    typer.Option(
+        help="Pulumi stack whose outputs say where everything is.", envvar="STACK", autocompletion=completion.stacks
+    ),
+]
 Outputs = Annotated[
     Path | None,
     typer.Option(
@@ -23,6 +28,7 @@ Pipeline = Annotated[
     typer.Option(
         help="Training pipeline, a folder below mlops/pipelines/; default: the one that says `default: true`.",
         envvar="PIPELINE",
+        autocompletion=completion.pipelines,
     ),
 ]
 Data = Annotated[Path | None, typer.Option(help="Training data, a CSV file; default: the pipeline's own.")]
@@ -31,6 +37,7 @@ Parameters = Annotated[
     typer.Option("--param", help="Run parameter, such as alpha=0.3; may be given more than once.", envvar="PARAMS"),
 ]
 Version = Annotated[str | None, typer.Option(help="Version to publish, such as a build id; default: git revision.")]
+Force = Annotated[bool, typer.Option("--force", help="Run all steps, those too that Azure ML would reuse.")]
 InBuild = Annotated[bool, typer.Option("--azure-devops", help="Say what was made as variables of the build.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from mlops.failures import CHECK_CONNECTION, NO_CONNECTION
 
 _CONTAINER = re.compile(r"(?<=/)state-[^/?]+")
 """As the bootstrap names the containers."""
+_NO_STACK = re.compile(r"no stack named|ContainerNotFound|container (?:\S+ )?does not exist")
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
@@ -45,25 +48,45 @@ def _from_file(file: Path) -> str:
         raise InvalidError(f"The outputs file {file} cannot be read: {error}.") from error
 
 
+def stack_names(root: Path = _ROOT) -> list[str]:
+    """Return the stacks that have a settings file in the checkout, sorted."""
+    return sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))
+
+
 def _from_pulumi(stack: str) -> str:
     """From the backend that is signed in to, else from the stack's own container beside it."""
     words = ("stack", "output", "--json", "--stack", stack)
     done = _pulumi(*words)
-    said = ""
-    if done.returncode and "no stack named" in done.stderr and (own := _own_backend(stack)):
-        said = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n"
-        done = _pulumi(*words, PULUMI_BACKEND_URL=own)
+    said, own = "", None
+    if done.returncode and "no stack named" in done.stderr:
+        own = _own_backend(stack)
+        said = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n" if own else ""
+        done = _pulumi(*words, PULUMI_BACKEND_URL=own) if own else done
+        if done.returncode and _NO_STACK.search(done.stderr):
+            raise MissingError(_unknown_stack(stack, own))
     if done.returncode:
         raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{said}{_said(done.stderr or done.stdout)}")
     return done.stdout
+
+
+def _unknown_stack(stack: str, own: str | None) -> str:
+    """Return one line: where the stack was looked for, and the names that it may have been meant for."""
+    known = stack_names()
+    close = difflib.get_close_matches(stack, known, n=2)
+    if stack in known:
+        hint = f"bring it up with `make up STACK={stack}` or `pulumi up --stack {stack}`."
+    else:
+        hint = f"did you mean {' or '.join(close)}?" if close else f"this checkout has {', '.join(known)}."
+    return f"There is no stack {stack!r}{f', nor a container for it, {own}' if own else ''}: {hint}"
 
 
 def _pulumi(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = ["pulumi", *words, "--non-interactive"]
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=os.environ | variables
-        )
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=_ROOT,
+            env=os.environ | variables,
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise MissingError("`pulumi` is not on PATH: install it, or set up the shell first.") from error
 

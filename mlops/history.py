@@ -30,6 +30,13 @@ class Step:
     start: datetime | None = None
     end: datetime | None = None
     error: str = ""
+    reused: str = ""
+    """The earlier run whose outputs and logs are this step's, where Azure ML reused it."""
+
+    @property
+    def origin(self) -> str:
+        """Return the run that wrote the step's outputs and logs."""
+        return self.reused or self.run
 
     @property
     def seconds(self) -> float | None:
@@ -68,9 +75,9 @@ class History:
             (_step(child) for child in children), key=lambda step: (step.start is None, step.start or datetime.min)
         )
 
-    def log(self, run: str) -> str:
-        """Return the output of the run's process, empty when it printed nothing."""
-        details = self._json(self._client, f"{self._runs}/{run}/details")
+    def log(self, step: Step) -> str:
+        """Return the output of the step's process, or of the one that it reused; empty when it printed nothing."""
+        details = self._json(self._client, f"{self._runs}/{step.origin}/details")
         address = (details.get("logFiles") or {}).get(_LOG)
         if not address:
             return ""
@@ -102,20 +109,23 @@ class History:
 def _step(run: dict[str, Any]) -> Step:
     error = ((run.get("error") or {}).get("error") or {}).get("message", "")
     properties = run.get("properties") or {}
+    # azure-ai-ml, constants/_job/pipeline.py: REUSED_FLAG_FIELD, REUSED_JOB_ID.
+    reused = str(properties.get("azureml.isreused") or "").lower() == "true"
     name = properties.get("azureml.moduleName") or run.get("displayName") or run["runId"]
     return Step(
         name=str(properties.get("azureml.nodeName") or run.get("displayName") or name),
         run=str(run["runId"]),
         status=str(run["status"]),
-        start=_time(run.get("startTimeUtc")),
-        end=_time(run.get("endTimeUtc")),
+        start=time(run.get("startTimeUtc")),
+        end=time(run.get("endTimeUtc")),
         error=str(error or ""),
+        reused=str(properties.get("azureml.reusedrunid") or "") if reused else "",
     )
 
 
-def _time(text: str | None) -> datetime | None:
-    """UTC where the text says no zone."""
+def time(text: str | None) -> datetime | None:
+    """Return Azure's time, in UTC where the text says no zone; None for none."""
     if not text:
         return None
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from mlops import history
 from mlops.clients import Clients
 from mlops.errors import RemoteError
 from steps.specification import RESERVED, Parameter, ParameterValue
@@ -14,6 +16,8 @@ from steps.specification import RESERVED, Parameter, ParameterValue
 ENDED = frozenset({"Completed", "Failed", "Canceled", "NotResponding"})
 _MOST_RECENT = 1000
 """Maximum number of recent jobs to search for a matching run."""
+_INPUT_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+"""Azure ML's names; Python's bool is an int too, and therefore first."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Job:
     component: str = ""
     """ARM id of the pipeline component's version, where Azure ML shows it."""
     experiment: str = ""
+    created: datetime | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """All inputs by name, as text."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Run parameters by name, as text."""
 
@@ -73,29 +80,21 @@ def find(clients: Clients, code: str, data: str, parameters: Mapping[str, Parame
     return None
 
 
-def start(
-    clients: Clients,
-    deployment: str,
-    code: str,
-    data: str,
-    uri: str,
-    parameters: Mapping[str, ParameterValue] | None = None,
-) -> Job:
-    """Invoke the endpoint. `parameters` of the run are typed inputs of the pipeline; the others keep their defaults."""
+def start(clients: Clients, deployment: str, inputs: Mapping[str, ParameterValue]) -> Job:
+    """Invoke the endpoint. Inputs of the pipeline that are left out keep their defaults."""
     from azure.ai.ml import Input
 
-    rules = clients.pipeline.specification.parameters
-    inputs = {"data_uri": uri, "data_version": data, "code_version": code}
     invoked = clients.ml.batch_endpoints.invoke(
         clients.endpoint,
         deployment_name=deployment,
-        inputs={
-            **{name: Input(type="string", default=value) for name, value in inputs.items()},
-            **{name: Input(type=rules[name].type, default=value) for name, value in (parameters or {}).items()},
-        },
+        inputs={name: Input(type=_input_type(value), default=value) for name, value in inputs.items()},
         experiment_name=clients.pipeline.experiment,
     )
     return get(clients, str(invoked.name))
+
+
+def _input_type(value: ParameterValue) -> str:
+    return next(name for kind, name in _INPUT_TYPES.items() if isinstance(value, kind))
 
 
 def cancel(clients: Clients, name: str) -> None:
@@ -107,11 +106,11 @@ def recent(clients: Clients) -> Iterator[Job]:
     listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
     for resource in islice(listed, _MOST_RECENT):
         job = _job(resource)
-        if job.code and _is_of(job, clients):
+        if job.code and is_of(job, clients):
             yield job
 
 
-def _is_of(job: Job, clients: Clients) -> bool:
+def is_of(job: Job, clients: Clients) -> bool:
     """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment where it names none.
 
     A batch endpoint may name the experiment after itself, whatever the invocation asks for.
@@ -133,6 +132,8 @@ def _job(resource: dict[str, Any]) -> Job:
         page=str((services.get("Studio") or {}).get("endpoint") or ""),
         component=str(properties.get("componentId") or ""),
         experiment=str(properties.get("experimentName") or ""),
+        created=history.time((resource.get("systemData") or {}).get("createdAt")),
+        inputs={name: _value(value) for name, value in inputs.items()},
         parameters={name: _value(value) for name, value in inputs.items() if name not in RESERVED},
     )
 

@@ -96,6 +96,17 @@ def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
                 yield path
 
 
+def exists(clients: Clients, folder: str) -> bool:
+    """Whether there is such a folder in Databricks."""
+    from databricks.sdk.errors import NotFound
+
+    try:
+        clients.databricks.workspace.get_status(folder)
+    except NotFound:
+        return False
+    return True
+
+
 def remove(clients: Clients, folder: str) -> None:
     clients.databricks.workspace.delete(folder, recursive=True)
 

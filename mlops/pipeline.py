@@ -36,7 +36,7 @@ def build(
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
     specification = training.specification_json
 
-    def steps(data_uri, data_version, code_version, **parameters):  # type: ignore[no-untyped-def]
+    def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
             workspace_url=outputs.databricks_host,
             notebook_path=notebook,
@@ -45,6 +45,7 @@ def build(
             spark_version=outputs.spark_version,
             input_uri=data_uri,
             output_base=f"{container}/{ENGINEERED}",
+            reuse_key=reuse_key,
         )
         feature_engineering.outputs.output = Output(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
@@ -69,7 +70,7 @@ def build(
 
     decorate = pipeline(name=training.component, display_name=f"Train, evaluate and register {training.model}")
     built = decorate(_with_inputs(steps, training.specification.parameters, version))
-    return built(data_uri="abfss://…", data_version="…")
+    return built(data_uri="abfss://…", data_version="…", reuse_key="…")
 
 
 def _with_inputs(
@@ -91,4 +92,4 @@ def _with_inputs(
     return function
 
 
-_DATA_INPUTS = ("data_uri", "data_version")
+_DATA_INPUTS = ("data_uri", "data_version", "reuse_key")

@@ -18,6 +18,7 @@ from mlops.candidates import Candidate
 from mlops.clients import Clients
 from mlops.lineage import Tags, choose_deployment
 from mlops.publish import Say
+from mlops.terminal import quiet_uploads
 from steps import champion
 
 FROM, AT, ROLLED_BACK = champion.PROMOTED_FROM, champion.PROMOTED_AT, champion.ROLLED_BACK_AT
@@ -161,7 +162,8 @@ def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> 
         number = str(int(versions[0].version) + 1 if versions else 1)
         model = Model(name=candidate.model, version=number, path=path, type="mlflow_model", tags=tags)
         try:
-            return target.ml.models.create_or_update(model)
+            with quiet_uploads():
+                return target.ml.models.create_or_update(model)
         except Exception as error:
             if not asset_versions.is_conflict(error) or attempt == _ATTEMPTS:
                 raise

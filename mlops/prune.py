@@ -18,7 +18,7 @@ def prune(clients: Clients, say: Say) -> None:
     Raises MissingError, and deletes nothing, when the pipeline of a deployment cannot be read. Not to be run while
     another checkout is being published: its notebooks are there before its deployment is.
     """
-    pipelines = [_specification(clients, deployment) for deployment in publish.all_deployments(clients)]
+    pipelines = [specification(clients, deployment) for deployment in publish.all_deployments(clients)]
     removed = list(notebooks.unused(clients, pipelines))
     for folder in removed:
         notebooks.remove(clients, folder)
@@ -27,7 +27,8 @@ def prune(clients: Clients, say: Say) -> None:
         say("Every notebook folder is in use.")
 
 
-def _specification(clients: Clients, deployment: publish.Published) -> Any:
+def specification(clients: Clients, deployment: publish.Published) -> Any:
+    """Return the specification of a deployment's pipeline component. Raises MissingError when that is gone."""
     component = clients.arm.get(deployment.pipeline_id) if deployment.pipeline_id else None
     if component is None:
         raise MissingError(

@@ -121,6 +121,13 @@ def of_version(clients: Clients, version: str) -> Published:
     return deployment
 
 
+def inputs_of(clients: Clients, deployment: Published) -> dict[str, str]:
+    """Return the inputs of a published pipeline, types by name; empty when its component is gone."""
+    component = clients.arm.get(deployment.pipeline_id.removeprefix("azureml:"))
+    declared = {} if component is None else component["properties"]["componentSpec"].get("inputs") or {}
+    return {name: str(declaration["type"]) for name, declaration in declared.items()}
+
+
 def make_default(clients: Clients, name: str) -> None:
     """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
     endpoint = clients.ml.batch_endpoints.get(clients.endpoint)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from mlops import component_commands, fingerprints
 from mlops.asset_versions import get_or_make
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
+from mlops.terminal import quiet_uploads
 
 SHARED = Path(__file__).with_name("components")
 _FILE = "component.yml"
@@ -38,6 +37,26 @@ def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
             f"The pipeline {pipeline.name} has no component train: make components/train/{_FILE} in its folder."
         )
     return components
+
+
+def names(pipeline: TrainingPipeline) -> set[str]:
+    """Return the names of the components that are the pipeline's own."""
+    return {
+        _name(step, folder, pipeline)
+        for step, folder in folders(pipeline).items()
+        if folder.is_relative_to(pipeline.folder) or _has_own_metrics(step, pipeline)
+    }
+
+
+def _has_own_metrics(step: str, pipeline: TrainingPipeline) -> bool:
+    return step == _EVALUATE and (pipeline.folder / _OWN_METRICS).exists()
+
+
+def _name(step: str, folder: Path, pipeline: TrainingPipeline) -> str:
+    """Return a component's name: a shared one that carries a pipeline's own metrics is a component of that pipeline."""
+    content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
+    suffix = f"_{pipeline.name}" if _has_own_metrics(step, pipeline) else ""
+    return f"{content['name']}{suffix}"
 
 
 def source_files(pipeline: TrainingPipeline) -> list[Path]:
@@ -66,9 +85,7 @@ def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, envir
         component.environment = environment
 
         def make() -> Any:
-            # azure-ai-ml's upload ends with a colour code on standard error, whatever that is
-            # (_artifacts/_blob_storage_helper.py).
-            with contextlib.redirect_stderr(io.StringIO()):
+            with quiet_uploads():
                 return ml.components.create_or_update(component, version=version)
 
         return get_or_make(lambda: ml.components.get(component.name, version), make)
@@ -80,24 +97,19 @@ def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]
     listed = [(folder / include).resolve() for include in content.get("additional_includes") or ()]
     if gone := [path for path in listed if not path.exists()]:
         raise InvalidError(f"{folder / _FILE}: additional_includes names {gone[0]}, which does not exist.")
-    own = pipeline.folder / _OWN_METRICS
-    return [*listed, own] if step == _EVALUATE and own.exists() else listed
+    return [*listed, pipeline.folder / _OWN_METRICS] if _has_own_metrics(step, pipeline) else listed
 
 
 @contextmanager
 def _staged(step: str, folder: Path, pipeline: TrainingPipeline, includes: list[Path]) -> Iterator[Path]:
-    """Yield a copy of the component's folder, whose includes are found from anywhere.
-
-    A shared component that carries a pipeline's own metrics is a component of that pipeline, with a name of its own.
-    """
+    """Yield a copy of the component's folder, whose includes are found from anywhere."""
     with tempfile.TemporaryDirectory() as temporary, _temporary_files_in(temporary):
         staged = Path(temporary) / step
         shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))
         content = yaml.safe_load((staged / _FILE).read_text(encoding="utf-8"))
         if includes:
             content["additional_includes"] = [str(include) for include in includes]
-        if any(include.name == _OWN_METRICS for include in includes):
-            content["name"] = f"{content['name']}_{pipeline.name}"
+        content["name"] = _name(step, folder, pipeline)
         (staged / _FILE).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         yield staged
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mlops.clients import Clients
 from mlops.history import Step
+from mlops.progress import took
 from mlops.terminal import plain
 
 _REPORTS = "reports"
@@ -59,8 +60,7 @@ def show(steps: Sequence[Step], report: Report | None, studio: str, console: Con
     """Print steps with state and duration, then metrics, model and addresses."""
     table = Table("step", "state", "duration", title="Pipeline run", title_justify="left")
     for step in steps:
-        took = "" if step.seconds is None else f"{step.seconds:.1f} s"
-        table.add_row(step.name, step.status, took)
+        table.add_row(step.name, step.status, took(step))
     console.print(table)
     if report is not None:
         reason = plain(report.reason)

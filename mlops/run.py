@@ -15,6 +15,7 @@ from mlops.clients import Clients
 from mlops.errors import RunFailedError
 from mlops.history import History, Step
 from mlops.jobs import Job
+from mlops.progress import progress
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
 _CANCEL_SECONDS = 60
@@ -33,9 +34,16 @@ def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
         with _sigterm_as_interrupt():
             job = _watch(clients, history, job, console)
     except KeyboardInterrupt:
-        console.print(f"Cancelling run {job.name} …", highlight=False)
+        console.print(f"Cancelling run {job.name} …", highlight=False, soft_wrap=True)
         jobs.cancel(clients, job.name)
         _wait_for_end(clients, job.name)
+        ended = jobs.get(clients, job.name).status
+        console.print(
+            f"Run {job.name}: {ended}. `python -m mlops resume {job.name} --pipeline {clients.pipeline.name}` "
+            "continues it.",
+            highlight=False,
+            soft_wrap=True,
+        )
         raise
     steps = history.steps(job.name)
     if job.status != "Completed":
@@ -48,7 +56,7 @@ def failure(history: History, job: Job, steps: list[Step]) -> str:
     lines = [f"Run {job.name}: {job.status}."]
     for step in steps:
         if step.status == "Failed":
-            lines.append(f"{step.name}: Failed. {last_words(history.log(step.run)) or step.error}")
+            lines.append(f"{step.name}: Failed. {last_words(history.log(step)) or step.error}")
     if len(lines) == 1:
         lines.append(history.run(job.name).error or "Azure ML gives no reason.")
     lines.append(f"Run page: {job.page}")
@@ -66,27 +74,15 @@ def last_words(log: str) -> str:
 
 
 def _watch(clients: Clients, history: History, job: Job, console: Console) -> Job:
-    shown: dict[str, str] = {}
     pause = _FIRST_PAUSE
-    live = console.status(f"run {job.name}") if console.is_terminal else None
-    if live is not None:
-        live.start()
-    try:
+    with progress(console, job.name) as shown:
         while True:
             job = jobs.get(clients, job.name)
-            steps = history.steps(job.name)
-            changed = [step for step in steps if shown.get(step.name) != step.status]
-            for step in changed:
-                took = "" if step.seconds is None else f" after {step.seconds:.1f} s"
-                console.print(f"step {step.name} {step.status}{took}", highlight=False)
-                shown[step.name] = step.status
+            changed = shown.show(history.steps(job.name))
             if job.ended:
                 return job
             pause = _FIRST_PAUSE if changed else min(pause * 1.3, _LONGEST_PAUSE)
             time.sleep(pause)
-    finally:
-        if live is not None:
-            live.stop()
 
 
 def _wait_for_end(clients: Clients, name: str) -> None:

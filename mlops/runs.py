@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,6 +20,9 @@ from mlops.jobs import Job
 from mlops.report import Report
 from mlops.terminal import cell
 
+_AT_ONCE = 8
+"""Maximum number of requests for steps at the same time."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -25,6 +31,8 @@ class Run:
     job: Job
     seconds: dict[str, float]
     report: Report | None
+    reused: tuple[str, ...] = ()
+    """Steps whose outputs are an earlier run's."""
 
     @property
     def values(self) -> dict[str, str]:
@@ -40,6 +48,7 @@ class Run:
             **{f"metric {name}": f"{value:.6g}" for name, value in metrics.items()},
             "model version": "" if self.report is None else self.report.model_version or "not registered",
             "decision": "" if self.report is None else self.report.reason,
+            "reused steps": ", ".join(self.reused),
             **{f"seconds {step}": f"{seconds:.1f}" for step, seconds in self.seconds.items()},
         }
 
@@ -49,24 +58,44 @@ def newest(clients: Clients, number: int) -> list[Job]:
     return list(islice(jobs.recent(clients), number))
 
 
-def read(clients: Clients, name: str) -> Run:
+def job(clients: Clients, name: str) -> Job:
     """Return a run of the pipeline by name. Raises MissingError with the newest names when there is none."""
-    job = jobs.get_job(clients, name)
-    if job is None:
-        known = ", ".join(job.name for job in newest(clients, 5))
-        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. The newest: {known or 'none'}.")
+    existing = jobs.get_job(clients, name)
+    if existing is None or not jobs.is_of(existing, clients):
+        known = [known.name for known in newest(clients, 5)]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"The newest: {', '.join(known) or 'none'}."
+        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint}")
+    return existing
+
+
+def read(clients: Clients, name: str) -> Run:
+    """Return a run of the pipeline with its report. Raises MissingError as `job` does."""
+    existing = job(clients, name)
     steps = History(clients).steps(name)
-    seconds = {step.name: step.seconds for step in steps if step.seconds is not None}
-    return Run(job, seconds, report.read(clients, steps))
+    seconds = {step.name: step.seconds for step in steps if step.seconds is not None and not step.reused}
+    reused = tuple(step.name for step in steps if step.reused)
+    return Run(existing, seconds, report.read(clients, steps), reused)
 
 
-def show(runs: list[Job], console: Console) -> None:
+def reused_steps(clients: Clients, runs: Sequence[Job]) -> list[tuple[str, ...]]:
+    """Return, for each run, the steps whose outputs are an earlier run's."""
+    if not runs:
+        return []
+    history = History(clients)
+    first = history.steps(runs[0].name)  # alone, since it finds the host for the others
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        steps = [first, *pool.map(lambda job: history.steps(job.name), runs[1:])]
+    return [tuple(step.name for step in of_run if step.reused) for of_run in steps]
+
+
+def show(runs: Sequence[Job], reused: Sequence[tuple[str, ...]], console: Console) -> None:
     """Print a table of runs."""
     parameters = list(dict.fromkeys(name for job in runs for name in job.parameters))
-    table = Table("run", "status", "code", "data", *parameters)
-    for job in runs:
+    table = Table("run", "status", "code", "data", "reused", *parameters)
+    for job, steps in zip(runs, reused, strict=True):
         values = (job.parameters.get(name, "") for name in parameters)
-        table.add_row(*map(cell, (job.name, job.status, job.code, job.data[:12], *values)))
+        table.add_row(*map(cell, (job.name, job.status, job.code, job.data[:12], ", ".join(steps), *values)))
     console.print(table)
 
 
@@ -89,9 +118,9 @@ def show_comparison(first: Run, second: Run, console: Console) -> None:
     console.print(table)
 
 
-def as_json(job: Job) -> dict[str, Any]:
+def as_json(job: Job, reused: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a run as JSON values."""
     return {
         "name": job.name, "status": job.status, "code_version": job.code, "data_version": job.data,
-        "parameters": dict(job.parameters), "page": job.page,
+        "parameters": dict(job.parameters), "page": job.page, "reused_steps": list(reused),
     }  # fmt: skip

@@ -18,6 +18,7 @@ from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.lineage import Tags, check_lineage, kept
 from mlops.publish import Say
+from mlops.terminal import quiet_uploads
 
 ENVIRONMENT, VERSION, AT = "shared_from", "shared_version", "shared_at"
 COMMIT, CODE_VERSION = "tested_commit", "tested_code_version"
@@ -47,7 +48,8 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
             name=candidate.model, version=version, path=path, type="mlflow_model", tags=candidate.tags | record
         )
         # Named after what was tested: whoever shares it at the same instant shares the same.
-        get_or_make(lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(made))
+        with quiet_uploads():
+            get_or_make(lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(made))
     say(f"registry {registry}: {candidate.model} version {version}")
     return version
 

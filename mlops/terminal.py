@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
 
+_WIDTH = 120
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _COMMAND = re.compile(r"##(?=(?:vso)?\[)")
 
 
 def console(stderr: bool = False) -> Console:
     """Return a console that is wide enough for addresses where there is no terminal to ask."""
-    return Console(stderr=stderr, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) > 0 else _WIDTH
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else width)
+
+
+@contextmanager
+def quiet_uploads() -> Iterator[None]:
+    """Leave out what azure-ai-ml's uploads print whatever they are told.
+
+    They end with a colour code on standard error (`_artifacts/_blob_storage_helper.py`, `_gen2_storage_helper.py`).
+    """
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def cell(text: str) -> Text:

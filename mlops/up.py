@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from mlops import jobs, publish, report, run, training_data
+from mlops import jobs, publish, report, reuse_keys, run, training_data
 from mlops.clients import Clients
 from mlops.errors import MissingError, RunFailedError
 from mlops.history import History
@@ -69,10 +69,28 @@ def train(
     console: Console,
     started: Callable[[Job], None] | None = None,
     parameters: Parameters | None = None,
+    *,
+    force: bool = False,
 ) -> None:
-    """Start a run of the published pipeline, call `started` with it, and follow it."""
+    """Start a run of the published pipeline, call `started` with it, and follow it. `force` runs all steps."""
     uri = upload(clients, data, console)
-    job = jobs.start(clients, now.deployment, now.version, data.sha256, uri, parameters)
+    key = reuse_keys.unique() if force else reuse_keys.shared(uri, data.sha256, clients.outputs.engineered_days)
+    inputs = {"data_uri": uri, "data_version": data.sha256, "code_version": now.version, **(parameters or {})}
+    begin(clients, now, inputs, key, console, started)
+
+
+def begin(
+    clients: Clients,
+    now: Published,
+    inputs: Parameters,
+    reuse_key: str,
+    console: Console,
+    started: Callable[[Job], None] | None = None,
+) -> None:
+    """Start a run with these inputs, call `started` with it, and follow it."""
+    if reuse_keys.INPUT in publish.inputs_of(clients, now):  # an earlier version has no such input, and reuses nothing
+        inputs = {**inputs, reuse_keys.INPUT: reuse_key}
+    job = jobs.start(clients, now.deployment, inputs)
     console.print(f"Run {job.name}: {job.page}", highlight=False, soft_wrap=True)
     if started is not None:
         started(job)
@@ -109,6 +127,8 @@ def run_again(
     started: Callable[[Job], None] | None = None,
     version: str | None = None,
     parameters: Parameters | None = None,
+    *,
+    force: bool = False,
 ) -> None:
     """Run the endpoint's default, or the deployment of `version`, whether anything changed or not.
 
@@ -117,4 +137,4 @@ def run_again(
     now = publish.of_version(clients, version) if version else publish.published(clients)
     if now is None:
         raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
-    train(clients, now, data, console, started, parameters)
+    train(clients, now, data, console, started, parameters, force=force)

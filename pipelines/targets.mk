@@ -17,6 +17,7 @@ CI_HOME := /opt/dataopsml
 .PHONY: agent preview deploy undeploy drift publish smoke cancel share promote rollback release release-check comment work-item \
 	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
+##@ Pipelines: the platform
 agent: ## get an agent ready: the CI image's packages or else its own, tools on PATH
 	@if [ ! -e .venv ] && cmp -s requirements.txt $(CI_HOME)/requirements.txt \
 	&& cmp -s requirements-dev.txt $(CI_HOME)/requirements-dev.txt; then ln -s $(CI_HOME)/.venv .venv; fi
@@ -46,12 +47,13 @@ drift: ## is all as the stack says: make drift STACK=dev
 state-restore: .venv/installed ## the copies of a stack's state, or back to one: make state-restore STACK=dev [FROM=latest] [DRY_RUN=1]
 	@$(PYTHON_BIN) -m pipelines.state --stack "$$STACK" --from "$${FROM:-}" $(if $(DRY_RUN),--dry-run)
 
+##@ Pipelines: training and models
 publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--with-data $(if $(DATA),--data "$$DATA")) \
 	$(if $(KEEP_DEFAULT),--keep-default)
 
-smoke: ## run the published pipeline and wait: make smoke STACK=dev
-	@$(PYTHON_BIN) -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA") \
+smoke: ## run the published pipeline, all of it, and wait: make smoke STACK=dev
+	@$(PYTHON_BIN) -m mlops run --force --stack "$$STACK" $(if $(DATA),--data "$$DATA") \
 	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.
@@ -79,6 +81,7 @@ comment:
 work-item:
 	@$(PYTHON_BIN) -m pipelines.agent work-item "$$STACK" "$(BUILD)/drift-$$STACK.txt"
 
+##@ Pipelines: checks
 test-report: tools .venv/development ## tests of one tier with results and coverage as files: make test-report TIER=unit
 	@mkdir -p $(BUILD)
 	@: "$${TIER:?make test-report TIER=unit}"

@@ -192,5 +192,9 @@ class Specification(_Section):
         return self
 
 
-RESERVED = frozenset({"data_uri", "data_version", "code_version", "specification", "engineered", "model", "held_out"})
+RESERVED = frozenset(
+    {
+        "data_uri", "data_version", "code_version", "reuse_key", "specification", "engineered", "model", "held_out",
+    }
+)  # fmt: skip
 """Names of inputs that every pipeline or train component has."""

@@ -78,6 +78,8 @@ command: >-
   --engineered ${{{{inputs.engineered}}}}
   --model ${{{{outputs.model}}}}
   --held-out ${{{{outputs.held_out}}}}
+# Azure ML reuses the outputs of a step on the same rows and parameters. Write false if fit() is left to chance.
+is_deterministic: true
 environment: azureml:dataopsml-training:1
 """
 

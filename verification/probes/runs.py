@@ -17,7 +17,7 @@ def _output_path(target: Target) -> Answer:
     if step is None:
         return judged(f"run {job.name} has no step {_STEP}", holds=False)
     # Azure ML shows no outputs of a pipeline's step by ARM: what the step wrote tells where it was told to write.
-    for whose, run in (("step", step.run), ("pipeline run", job.name)):
+    for whose, run in (("step", step.origin), ("pipeline run", job.name)):
         blobs = list(target.clients.training.list_blobs(name_starts_with=f"{_FOLDER}/{run}/"))
         if blobs:
             return judged(f"{len(blobs)} blobs in {_FOLDER}/, below the name of the {whose}", holds=True)
@@ -30,7 +30,7 @@ def _literal_inputs(target: Target) -> Answer:
     if job is None:
         return skipped("no run: `make smoke` starts one")
     steps = target.history.steps(job.name)
-    missing = [step.name for step in steps if "The variable AZUREML_PARAMETER_" in target.history.log(step.run)]
+    missing = [step.name for step in steps if "The variable AZUREML_PARAMETER_" in target.history.log(step)]
     if missing:
         return judged(f"not set in {', '.join(missing)} of run {job.name}", holds=False)
     if not any(step.status == "Completed" for step in steps):

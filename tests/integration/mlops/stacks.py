@@ -25,6 +25,7 @@ from mlops.clients import Clients
 Json = dict[str, Any]
 
 PIPELINE = specifications.load("diabetes")
+INPUTS = ("data_uri", "data_version", "code_version", "reuse_key")
 STATE = "azblob://state-{}?storage_account=stlocalcloudstate"
 _REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
 _SPACE = "https://stlocalcloudstate.blob.core.windows.net"
@@ -55,7 +56,7 @@ class Stack:
         fingerprint = publish.plan(self.clients, version).fingerprint
         spec: Json = {
             "type": "pipeline",
-            "inputs": {name: {"type": "string"} for name in ("data_uri", "data_version", "code_version")},
+            "inputs": {name: {"type": "string"} for name in INPUTS},
             "outputs": {},
             "jobs": {"train": {"type": "command", "componentId": self.step, "inputs": {}}},
         }
@@ -79,7 +80,7 @@ class Stack:
 
     def train(self, version: str, commit: str, folder: Path) -> str:
         """A run of the published version, and the model that it would have registered; the model's version."""
-        job = jobs.start(self.clients, f"v-{version}", version, f"data-of-{version}", "abfss://none")
+        job = jobs.start(self.clients, f"v-{version}", run_inputs(version, f"data-of-{version}"))
         assert self.workspace.finished(job.name).status == "Completed"
         weights = folder / f"{self.clients.pipeline.model}-{version}"
         weights.mkdir()
@@ -90,6 +91,11 @@ class Stack:
         }  # fmt: skip
         model = Model(name=self.clients.pipeline.model, path=str(weights), type="mlflow_model", tags=lineage)
         return str(self.workspace.client.models.create_or_update(model).version)
+
+
+def run_inputs(version: str, data: str) -> dict[str, str]:
+    """Return the inputs of a run of a published version."""
+    return {"data_uri": "abfss://none", "data_version": data, "code_version": version, "reuse_key": "none"}
 
 
 def make_stack(azure: AzureSession, environment: str, registry: str | None, command: str = "true") -> Stack:

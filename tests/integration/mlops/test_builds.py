@@ -20,7 +20,7 @@ from pipeline_runner.templates import compile_pipeline
 from infra.stack_file import ROOT
 from mlops import fingerprints, jobs, publish
 from mlops.errors import MissingError
-from tests.integration.mlops.stacks import Stack, make_stack, remove_stack
+from tests.integration.mlops.stacks import Stack, make_stack, remove_stack, run_inputs
 
 _VARIABLE = re.compile(r"^##vso\[task\.setvariable variable=(\w+)(?:;isOutput=true)?\](.*)$", re.MULTILINE)
 _BUILD = "417"
@@ -142,7 +142,7 @@ def test_retraining_takes_what_was_left_last_in_storage_and_else_the_repository_
 
 
 def test_a_cancelled_build_cancels_its_own_run_and_no_other(slow: Stack, tmp_path: Path) -> None:
-    own, other = (jobs.start(slow.clients, f"v-{_BUILD}", _BUILD, data, "abfss://none").name for data in ("a", "b"))
+    own, other = (jobs.start(slow.clients, f"v-{_BUILD}", run_inputs(_BUILD, data)).name for data in ("a", "b"))
 
     assert _mlops(slow, tmp_path, "cancel", "--run", "") == "No run was started.\n"
     assert _mlops(slow, tmp_path, "cancel", "--run", "nothing") == "No run nothing is under way on stack dev.\n"

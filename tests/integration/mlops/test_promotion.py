@@ -88,6 +88,7 @@ def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure
 
     assert done.returncode == 0, done.stderr
     assert "gate: staging:diabetes:1 was trained and tested by run" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr, "azure-ai-ml's uploads print colour codes"
     (tags,) = pair.prod.models().values()
     tested = pair.staging.models()["1"]
     assert tags["promoted_from"] == "staging:diabetes:1"

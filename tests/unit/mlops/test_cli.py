@@ -75,5 +75,34 @@ def test_every_verb_is_listed() -> None:
     shown = mlops("--help")
 
     assert shown.returncode == 0
-    for verb in ("up", "publish", "run", "status", "cancel", "share", "promote", "rollback"):
+    for verb in ("up", "publish", "run", "status", "cancel", "share", "promote", "rollback", "resume", "remove"):
         assert f" {verb} " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("mlops res", {"resume"}),
+        ("mlops run --pipeline bre", {"breast_cancer"}),
+        ("mlops status --stack st", {"staging"}),
+        ("mlops remove dia", {"diabetes"}),
+    ],
+)
+def test_a_shell_completes_verbs_pipelines_and_stacks(words: str, names: set[str]) -> None:
+    asked = {"_MLOPS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run([ROOT / "tools/mlops"], env=os.environ | asked, capture_output=True, text=True, check=False)
+
+    assert (set(done.stdout.split()), done.stderr) == (names, "")
+
+
+def test_the_completion_of_each_shell_is_printed_and_bash_takes_it() -> None:
+    shown = mlops("completion", "bash")
+    defined = subprocess.run(
+        ["bash", "-c", f"{shown.stdout}\ncomplete -p mlops"], capture_output=True, text=True, check=False
+    )
+
+    assert (shown.returncode, defined.returncode) == (0, 0), defined.stderr
+    assert "_mlops_completion" in defined.stdout
+    for shell in ("zsh", "fish"):
+        assert "_MLOPS_COMPLETE" in mlops("completion", shell).stdout
+    assert mlops("completion", "tcsh").returncode == 2

@@ -61,9 +61,9 @@ def test_pulumi_is_asked_for_the_stack_by_name(
 
 
 def test_what_pulumi_says_when_it_fails_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _pulumi(tmp_path, "echo 'error: no stack named x found' >&2; exit 255", monkeypatch)
+    _pulumi(tmp_path, "echo 'error: the state is locked' >&2; exit 255", monkeypatch)
 
-    with pytest.raises(RemoteError, match="no stack named x found"):
+    with pytest.raises(RemoteError, match="the state is locked"):
         load_outputs("x")
 
 
@@ -93,10 +93,40 @@ def test_a_stack_of_another_environment_is_read_from_its_own_container(
     assert load_outputs("staging").workspace_name == "aml-d-test"
 
 
-def test_a_stack_that_is_nowhere_is_said_to_be_in_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("stack", "answer", "hint"),
+    [
+        ("stagin", "error: container state-stagin does not exist", "did you mean staging?"),
+        ("qa", "<Error><Code>ContainerNotFound</Code></Error>", "this checkout has dev, local, prod, staging."),
+        (
+            "dev",
+            "error: no stack named 'dev' found",
+            "bring it up with `make up STACK=dev` or `pulumi up --stack dev`.",
+        ),
+    ],
+)
+def test_an_unknown_stack_is_one_line_with_the_closest_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, answer: str, hint: str
+) -> None:
+    script = f"""
+        case "$PULUMI_BACKEND_URL" in
+            *state-{stack}*) echo "{answer}" >&2; exit 255;;
+            *) echo "error: no stack named '{stack}' found" >&2; exit 6;;
+        esac"""
+    _pulumi(tmp_path, script, monkeypatch)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state-prod?storage_account=st")
+
+    with pytest.raises(MissingError) as caught:
+        load_outputs(stack)
+
+    own = f"azblob://state-{stack}?storage_account=st"
+    assert str(caught.value) == f"There is no stack {stack!r}, nor a container for it, {own}: {hint}"
+
+
+def test_a_container_that_refuses_is_no_unknown_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
         case "$PULUMI_BACKEND_URL" in
-            *state-qa*) echo "error: container state-qa does not exist" >&2; exit 255;;
+            *state-qa*) echo "error: AuthorizationPermissionMismatch" >&2; exit 255;;
             *) echo "error: no stack named 'qa' found" >&2; exit 6;;
         esac"""
     _pulumi(tmp_path, script, monkeypatch)
@@ -106,4 +136,4 @@ def test_a_stack_that_is_nowhere_is_said_to_be_in_neither(tmp_path: Path, monkey
         load_outputs("qa")
 
     assert "no stack named 'qa' found" in str(caught.value)
-    assert "in its own container, azblob://state-qa?storage_account=st:\nerror: container" in str(caught.value)
+    assert "azblob://state-qa?storage_account=st:\nerror: AuthorizationPermissionMismatch" in str(caught.value)

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from mlops import report
-from mlops.history import Step, _step, _time
+from mlops.history import Step, _step, time
 from mlops.report import Report
 
 
 def test_times_have_the_seventh_digit_that_dotnet_writes() -> None:
-    assert _time("2026-11-25T03:47:18.1234567Z") == datetime(2026, 11, 25, 3, 47, 18, 123456, tzinfo=UTC)
-    assert _time("2026-11-25T03:47:18+00:00") == datetime(2026, 11, 25, 3, 47, 18, tzinfo=UTC)
-    assert _time(None) is None
+    assert time("2026-11-25T03:47:18.1234567Z") == datetime(2026, 11, 25, 3, 47, 18, 123456, tzinfo=UTC)
+    assert time("2026-11-25T03:47:18+00:00") == datetime(2026, 11, 25, 3, 47, 18, tzinfo=UTC)
+    assert time(None) is None
 
 
 def test_a_run_becomes_a_step_with_name_duration_and_error() -> None:

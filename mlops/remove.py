@@ -1,0 +1,185 @@
+"""Remove a training pipeline: what a stack has of it, then its files. Done again, it goes on where it was cut off.
+
+The pipeline's files go last, since they say what there is to remove. What stays is the record: runs, their logs, and
+the training data, which are addressed by content and may be another pipeline's too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops import jobs, notebook_sources, notebooks, prune, publish, published_components, registered_models
+from mlops import specifications as pipelines
+from mlops.clients import Clients
+from mlops.errors import InvalidError, MissingError
+from mlops.publish import Say
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is to be removed of a pipeline. Resources by ARM id, dependents first; files with pipeline.yml last."""
+
+    name: str
+    resources: tuple[str, ...]
+    notebook_folders: tuple[str, ...]
+    files: tuple[Path, ...]
+    serves: str
+    """Why it serves, "" if it does not."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield what would be deleted, for people."""
+        for resource in self.resources:
+            yield _shown(resource)
+        for folder in self.notebook_folders:
+            yield f"notebooks {folder} in Databricks"
+        for file in self.files:
+            yield f"file {file.relative_to(pipelines.ROOT)}"
+
+
+def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
+    """Return what there is of a pipeline on a stack and in this checkout.
+
+    Raises InvalidError for the pipeline that has the stack's first endpoint, and while a run is under way.
+    """
+    pipeline = clients.pipeline
+    if pipeline.has_first_endpoint:
+        raise InvalidError(
+            f"{pipeline.name} has the stack's first endpoint, {clients.outputs.batch_endpoint}, and cannot be removed: "
+            "say `default: true` in another pipeline's pipeline.yml, bring the stack up, and remove it then."
+        )
+    newest = jobs.newest(clients)
+    if newest is not None and not newest.ended:
+        raise InvalidError(
+            f"Run {newest.name} of {pipeline.name} is under way: wait for its end, or run `python -m mlops cancel "
+            f"--pipeline {pipeline.name}`."
+        )
+    return Removal(
+        name=pipeline.name,
+        resources=tuple(_resources(clients)),
+        notebook_folders=tuple(_notebook_folders(clients)),
+        files=() if keep_files else tuple(files(pipeline)),
+        serves=_serves(clients),
+    )
+
+
+def remove(clients: Clients, removal: Removal, say: Say) -> None:
+    """Delete it all, each with a line. Raises the clients' errors; what is left then is removed by doing it again."""
+    for resource in removal.resources:
+        clients.arm.delete(resource)
+        say(f"Deleted {_shown(resource)}.")
+    for folder in removal.notebook_folders:
+        notebooks.remove(clients, folder)
+        say(f"Deleted notebooks {folder}.")
+    for file in removal.files:
+        file.unlink(missing_ok=True)
+    if removal.files:
+        _remove_empty_folders(clients.pipeline.folder)
+        say(f"Deleted {len(removal.files)} files.")
+
+
+def _serves(clients: Clients) -> str:
+    endpoint = _endpoint(clients)
+    default = (endpoint["properties"].get("defaults") or {}).get("deploymentName") if endpoint else None
+    if default:
+        return f"the endpoint {clients.endpoint} runs its deployment {default}"
+    serving = next((model.version for model in registered_models.read(clients) if model.serves), None)
+    return f"version {serving} of {clients.pipeline.model} serves" if serving else ""
+
+
+def _endpoint(clients: Clients) -> dict[str, Any] | None:
+    """Return the endpoint, None where the stack has none for the pipeline, or it is deleted."""
+    try:
+        return clients.arm.get(f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}")
+    except MissingError:
+        return None
+
+
+def _resources(clients: Clients) -> Iterator[str]:
+    """Yield the endpoint, with which its deployments go, the model's versions, and the components."""
+    pipeline, workspace = clients.pipeline, clients.workspace_id
+    if _endpoint(clients) is not None:
+        endpoint = f"{workspace}/batchEndpoints/{clients.endpoint}"
+        yield endpoint
+    others = [pipelines.load(name) for name in pipelines.names() if name != pipeline.name]
+    if pipeline.model not in {other.model for other in others}:
+        yield from _with_versions(clients, f"{workspace}/models/{pipeline.model}")
+    taken = {name for other in others for name in published_components.names(other)}
+    for name in (pipeline.component, *published_components.names(pipeline)):
+        if name not in taken:
+            yield from _with_versions(clients, f"{workspace}/components/{name}")
+
+
+def _with_versions(clients: Clients, container: str) -> Iterator[str]:
+    versions = clients.arm.list(f"{container}/versions", listViewType="All")
+    yield from (f"{container}/versions/{version['name']}" for version in versions)
+    if clients.arm.get(container) is not None:
+        yield container
+
+
+def _notebook_folders(clients: Clients) -> list[str]:
+    """Return the notebook folders that this pipeline's versions name, and no other pipeline's nor this checkout's."""
+    pipeline, root = clients.pipeline, clients.outputs.notebook_folder
+    versions = clients.arm.list(f"{clients.workspace_id}/components/{pipeline.component}/versions", listViewType="All")
+    own = _named(root, (version["properties"].get("componentSpec") for version in versions))
+    if (pipelines_notebook := _content_hash(pipeline.specification.notebook)) is not None:
+        own.add(f"{root}/{pipelines_notebook}")
+    endpoint = f"/components/{pipeline.component}/"
+    others = [known for known in publish.all_deployments(clients) if endpoint not in known.pipeline_id]
+    taken = _named(root, (prune.specification(clients, deployment) for deployment in others))
+    for name in pipelines.names():
+        content = _content_hash(pipelines.load(name).specification.notebook)
+        if name != pipeline.name and content is not None:
+            taken.add(f"{root}/{content}")
+    return sorted(folder for folder in own - taken if notebooks.exists(clients, folder))
+
+
+def _named(root: str, specifications: Iterable[Any]) -> set[str]:
+    text = " ".join(json.dumps(specification) for specification in specifications)
+    return set(re.findall(rf"{re.escape(root)}/[0-9a-f]{{16}}(?=/)", text))
+
+
+def _content_hash(notebook: str) -> str | None:
+    try:
+        return notebooks.content_hash(notebook)
+    except MissingError:
+        return None
+
+
+def files(pipeline: pipelines.TrainingPipeline) -> list[Path]:
+    """Return the notebook with the modules that no other pipeline's imports, their test, and the folder's files."""
+    own = _notebook_files(pipeline)
+    for name in pipelines.names():
+        if name != pipeline.name:
+            own -= _notebook_files(pipelines.load(name))
+    test = pipelines.ROOT / "tests" / "spark" / f"test_{pipeline.specification.notebook}.py"
+    specification = pipeline.folder / pipelines.FILE
+    folder = sorted(file for file in pipeline.folder.rglob("*") if file.is_file() and file != specification)
+    return [*([test] if test.is_file() else []), *sorted(own), *folder, specification]
+
+
+def _notebook_files(pipeline: pipelines.TrainingPipeline) -> set[Path]:
+    """Return a notebook's own files; a notebook that runs others needs the whole folder, and those are not its own."""
+    notebook = notebooks.FOLDER / f"{pipeline.specification.notebook}.py"
+    try:
+        needed = set(notebook_sources.files(notebooks.FOLDER, pipeline.specification.notebook))
+    except MissingError:
+        return set()
+    return {file for file in needed if file == notebook or file.parent != notebooks.FOLDER}
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        inner.rmdir()
+    folder.rmdir()
+
+
+def _shown(resource: str) -> str:
+    """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
+    kind, name, *version = resource.split("/workspaces/")[1].split("/")[1:]
+    what = {"batchEndpoints": "batch endpoint", "models": "model", "components": "component"}[kind]
+    return f"version {version[-1]} of {what} {name}" if version else f"{what} {name}"

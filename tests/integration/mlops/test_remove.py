@@ -1,0 +1,96 @@
+"""Removing a pipeline from a stack: its own goes, what others need stays, and a removal that failed goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from localcloud.testing.azure_session import AzureSession, unique
+
+from mlops import notebooks, remove
+from mlops.clients import Clients
+from mlops.errors import InvalidError
+from tests.integration.mlops.stacks import Stack, beside, make_stack, remove_stack
+
+NAME = "breast_cancer"
+_FIRST, _EARLIER = (f"/dataopsml/notebooks/{digit * 16}" for digit in "12")
+
+
+@pytest.fixture
+def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]:
+    """The first pipeline and the one that is removed, both published; the second has a registered version."""
+    first = make_stack(azure, "dev", None)
+    body: dict[str, Any] = {
+        "location": "westeurope", "sku": {"name": "premium"},
+        "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{first.workspace.group}-managed"},
+    }  # fmt: skip
+    databricks = f"{first.workspace.group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
+    host = f"https://{azure.put(databricks, '2026-01-01', body)['properties']['workspaceUrl']}"
+    made = beside(first, NAME)
+    outputs = made.clients.outputs.model_copy(update={"databricks_host": host})
+    second = Stack(made.workspace, Clients(outputs, made.clients.pipeline), made.step)
+    for stack in (first, second):
+        stack.publish("1", "commit-1")
+        stack.train("1", "commit-1", tmp_path)
+    first.publish("2", "commit-2", notebook=f"{_FIRST}/feature_engineering")
+    second.publish("2", "commit-2", notebook=f"{_FIRST}/breast_cancer_features")
+    second.publish("3", "commit-3", notebook=f"{_EARLIER}/breast_cancer_features")
+    for folder in (_FIRST, _EARLIER):
+        second.clients.databricks.workspace.mkdirs(folder)
+    yield first, second
+    remove_stack(first)
+
+
+def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
+    azure: AzureSession, stacks: tuple[Stack, Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = stacks
+    clients, said = second.clients, list[str]()
+    planned = remove.plan(clients, keep_files=True)
+    endpoint = clients.outputs.pipeline_endpoints[NAME]
+
+    assert list(planned.lines()) == [
+        f"batch endpoint {endpoint}",
+        "version 1 of model breast_cancer",
+        "model breast_cancer",
+        "version 1 of component breast_cancer_training",
+        "version 2 of component breast_cancer_training",
+        "version 3 of component breast_cancer_training",
+        "component breast_cancer_training",
+        f"notebooks {_EARLIER} in Databricks",
+    ], "the other pipeline runs from the first notebook folder"
+    assert planned.serves == f"the endpoint {endpoint} runs its deployment v-3"
+
+    azure.put(
+        f"{second.workspace.id}/components/{NAME}_training/providers/Microsoft.Authorization/locks/keep", "2020-05-01",
+        {"properties": {"level": "CanNotDelete"}},
+    )  # fmt: skip
+    with pytest.raises(HttpResponseError, match="ScopeLocked"):
+        remove.remove(clients, planned, said.append)
+    assert said == [
+        f"Deleted batch endpoint {endpoint}.", "Deleted version 1 of model breast_cancer.",
+        "Deleted model breast_cancer.",
+    ]  # fmt: skip
+
+    azure.arm(
+        "DELETE",
+        f"{second.workspace.id}/components/{NAME}_training/providers/Microsoft.Authorization/locks/keep",
+        "2020-05-01",
+    )
+    again = remove.plan(clients, keep_files=True)
+    assert again.serves == ""
+    remove.remove(clients, again, said.append)
+
+    assert said[-1] == f"Deleted notebooks {_EARLIER}."
+    assert list(remove.plan(clients, keep_files=True).lines()) == [], "nothing is left over"
+    assert second.models() == {}
+    assert first.default == "v-2" and list(first.models()) == ["1"], "the other pipeline is as it was"
+    assert notebooks.exists(clients, _FIRST)
+
+
+def test_the_pipeline_with_the_stack_s_first_endpoint_is_not_removed(stacks: tuple[Stack, Stack]) -> None:
+    with pytest.raises(InvalidError, match="diabetes has the stack's first endpoint"):
+        remove.plan(stacks[0].clients, keep_files=True)

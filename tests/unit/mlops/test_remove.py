@@ -1,0 +1,22 @@
+"""Which files of the checkout are a pipeline's own."""
+
+from __future__ import annotations
+
+from mlops import remove, specifications
+
+
+def test_the_files_of_a_pipeline_are_those_that_no_other_pipeline_uses_and_its_specification_goes_last() -> None:
+    files = [
+        file.relative_to(specifications.ROOT).as_posix()
+        for file in remove.files(specifications.load("breast_cancer"))
+        if "__pycache__" not in file.parts
+    ]
+
+    assert files == [
+        "tests/spark/test_breast_cancer_features.py",
+        "notebooks/breast_cancer_features.py",
+        "notebooks/lib/breast_cancer.py",
+        "mlops/pipelines/breast_cancer/components/train/component.yml",
+        "mlops/pipelines/breast_cancer/components/train/src/train.py",
+        "mlops/pipelines/breast_cancer/pipeline.yml",
+    ]

@@ -1,0 +1,128 @@
+"""Keys of reuse, and what a resumed run is started with."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from mlops import jobs, publish, published_components, resume, reuse_keys, runs, specifications, up
+from mlops.errors import InvalidError
+from mlops.jobs import Job
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DAYS = 90
+ADDRESS = "abfss://trainingdata@st.dfs.core.windows.net/data/abc/data.csv"
+
+
+def test_runs_on_the_same_data_have_one_key_until_half_of_the_time_of_engineered_data_is_over() -> None:
+    keys = [reuse_keys.shared(ADDRESS, "abc", DAYS, NOW + timedelta(days=days)) for days in range(DAYS + 1)]
+    lasted = max(keys.count(key) for key in keys)
+
+    assert keys[0] == reuse_keys.shared(ADDRESS, "abc", DAYS, NOW)
+    assert lasted == DAYS // 2, "data that the rule is about to delete are not reused"
+    assert reuse_keys.shared(ADDRESS, "abc", 1, NOW) != reuse_keys.shared(ADDRESS, "abc", 1, NOW + timedelta(hours=12))
+    assert keys[0] != reuse_keys.shared(ADDRESS, "abc", DAYS + 1, NOW)
+
+
+@pytest.mark.parametrize(("address", "days"), [("abfss://c@st.dfs.core.windows.net/newest.csv", DAYS), (ADDRESS, None)])
+def test_an_address_whose_content_can_change_and_an_unknown_retention_reuse_nothing(
+    address: str, days: int | None
+) -> None:
+    assert reuse_keys.shared(address, "abc", days, NOW) != reuse_keys.shared(address, "abc", days, NOW)
+
+
+def test_each_shipped_component_says_whether_it_is_deterministic() -> None:
+    said = {
+        (pipeline, step): yaml.safe_load((folder / "component.yml").read_text()).get("is_deterministic")
+        for pipeline in specifications.names()
+        for step, folder in published_components.folders(specifications.load(pipeline)).items()
+    }
+
+    assert {step for (_, step), value in said.items() if value is None} == set(), "azure-ai-ml's default is true"
+    assert {step for (_, step), value in said.items() if value is False} >= {"evaluate", "register"}
+    assert {step for (_, step), value in said.items() if value} >= {"run_databricks_notebook", "train"}
+
+
+JOB = Job(
+    "run-1", "Failed", "417", "abc", "https://page", created=NOW - timedelta(days=10),
+    inputs={
+        "data_uri": ADDRESS, "data_version": "abc", "code_version": "417", "reuse_key": "90d-457", "alpha": "0.3",
+        "trees": "100", "scale": "True", "gone": "1",
+    },
+)  # fmt: skip
+TYPES = {
+    "data_uri": "string", "data_version": "string", "code_version": "string", "reuse_key": "string", "alpha": "number",
+    "trees": "integer", "scale": "boolean",
+}  # fmt: skip
+
+
+def _resumed(monkeypatch: pytest.MonkeyPatch, job: Job, days: int | None = DAYS) -> tuple[dict[str, Any], str, str]:
+    """Return inputs and key of the run that is started, and what is printed."""
+    begun: list[tuple[dict[str, Any], str]] = []
+    monkeypatch.setattr(runs, "job", lambda clients, name: job)
+    monkeypatch.setattr(publish, "of_version", lambda clients, version: publish.Published("v-417", {}, "id"))
+    monkeypatch.setattr(publish, "inputs_of", lambda clients, deployment: TYPES)
+    monkeypatch.setattr(up, "begin", lambda clients, now, inputs, key, console: begun.append((inputs, key)))
+    clients: Any = SimpleNamespace(outputs=SimpleNamespace(engineered_days=days))
+    text = io.StringIO()
+    resume.resume(clients, "run-1", Console(file=text), NOW)
+    return *begun[0], text.getvalue()
+
+
+def test_a_failed_run_goes_on_with_its_own_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, key, printed = _resumed(monkeypatch, JOB)
+
+    assert (key, printed) == ("90d-457", "")
+    assert (inputs["alpha"], inputs["trees"], inputs["scale"]) == (0.3, 100, True)
+    assert inputs["data_uri"] == ADDRESS and "gone" not in inputs
+
+
+@pytest.mark.parametrize(
+    ("job", "days"),
+    [
+        (replace(JOB, created=NOW - timedelta(days=45)), DAYS),
+        (JOB, None),
+        (replace(JOB, created=None), DAYS),
+        (replace(JOB, inputs={}), DAYS),
+    ],
+)
+def test_a_run_whose_data_may_be_deleted_runs_all_its_steps(
+    monkeypatch: pytest.MonkeyPatch, job: Job, days: int | None
+) -> None:
+    _, key, printed = _resumed(monkeypatch, job, days)
+
+    assert key != "90d-457"
+    assert printed == "What its steps wrote may have been deleted: all of them run again.\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("Completed", "Run run-1 completed: there is nothing to resume."), ("Running", "Run run-1 is under way")],
+)
+def test_only_a_run_that_ended_without_success_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, status: str, message: str
+) -> None:
+    with pytest.raises(InvalidError, match=message):
+        _resumed(monkeypatch, replace(JOB, status=status))
+
+
+@pytest.mark.parametrize(("declared", "passed"), [({"data_uri", "reuse_key"}, True), ({"data_uri"}, False)])
+def test_a_version_that_was_published_earlier_has_no_key(
+    monkeypatch: pytest.MonkeyPatch, declared: set[str], passed: bool
+) -> None:
+    started: list[dict[str, Any]] = []
+    monkeypatch.setattr(publish, "inputs_of", lambda clients, deployment: dict.fromkeys(declared, "string"))
+    monkeypatch.setattr(jobs, "start", lambda clients, deployment, inputs: started.append(inputs) or JOB)
+    monkeypatch.setattr(up, "finish", lambda clients, job, console: None)
+    clients: Any = None
+
+    up.begin(clients, publish.Published("v-1", {}, "id"), {"data_uri": ADDRESS}, "key", Console(file=io.StringIO()))
+
+    assert started == [{"data_uri": ADDRESS} | ({"reuse_key": "key"} if passed else {})]

@@ -100,8 +100,7 @@ open: .venv/installed ## print a link that signs a browser in to the pages of ru
 	@$(PYTHON_BIN) -m localcloud open
 
 env: .venv/installed ## variables for a shell: eval "$(make env)"
-	@$(PYTHON_BIN) -m localcloud env
-	@printf 'export PATH=%q:"$$PATH"\n' "$$PWD/tools"
+	@tools="$$PWD/tools:"; PATH="$$tools$${PATH//"$$tools"/}" $(PYTHON_BIN) -m localcloud env
 
 ##@ Stop and delete
 down: .venv/installed ## stop localcloud, keep everything

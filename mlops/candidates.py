@@ -11,6 +11,7 @@ from mlops import jobs, publish
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.lineage import Tags, check_lineage, check_tested, kept
+from mlops.suggestions import hint
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def download(ml: Any, name: str, version: str, folder: Path) -> Path:
 def _chosen(known: Sequence[Any], version: str | None, name: str, environment: str) -> Any:
     fitting = [model for model in known if version is None or str(model.version) == version]
     if not fitting:
+        if version and known:
+            others = hint(version, (str(model.version) for model in known))
+            raise MissingError(f"There is no version {version} of {name} on {environment} to promote. {others}")
         what = f"version {version} of {name}" if version else f"version of {name}"
         raise MissingError(f"There is no {what} on {environment} to promote: run the pipeline on that stack first.")
     return fitting[0]

@@ -272,7 +272,6 @@ def _run(command: Callable[[], None]) -> int:
     try:
         command()
     except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
         return 130
     except Exception as error:
         text = failures.message(error)

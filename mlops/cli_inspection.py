@@ -10,6 +10,7 @@ import typer
 
 from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
 from mlops.errors import MissingError
+from mlops.suggestions import hint
 from mlops.terminal import console, plain
 
 inspection = typer.Typer()
@@ -110,20 +111,22 @@ def logs(
 ) -> None:
     """Print what a run's steps printed."""
     from mlops import jobs
+    from mlops import runs as runs_
     from mlops.history import ENDED, History
 
     clients = clients_of(stack, outputs, pipeline)
-    job = jobs.newest(clients) if run is None else jobs.get_job(clients, run)
+    job = jobs.newest(clients) if run is None else runs_.job(clients, run)
     if job is None:
-        raise MissingError(f"There is no run {run or ''} of {clients.pipeline.name}.".replace("  ", " "))
+        raise MissingError(f"There is no run of {clients.pipeline.name} yet: start one with `python -m mlops run`.")
     history = History(clients)
     printed: dict[str, int] = {}
     while True:
         steps = history.steps(job.name)
         chosen = [known for known in steps if step in (None, known.name)]
         if not chosen:
-            names = ", ".join(known.name for known in steps) or "none yet"
-            raise MissingError(f"Run {job.name} has no step {step!r}: it has {names}.")
+            raise MissingError(
+                f"Run {job.name} has no step {step!r}. {hint(step or '', (known.name for known in steps))}"
+            )
         for known in chosen:
             text = history.log(known)
             if len(text) > printed.get(known.run, 0):

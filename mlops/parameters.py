@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
+from mlops.suggestions import hint
 from steps.specification import ParameterValue
 
 
@@ -19,9 +19,7 @@ def parse(pipeline: TrainingPipeline, texts: Iterable[str]) -> dict[str, Paramet
         if not separator:
             raise InvalidError(f"The parameter {text!r} has no value: write name=value, such as alpha=0.3.")
         if name not in rules:
-            close = difflib.get_close_matches(name, rules, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(rules) or 'none'}."
-            raise InvalidError(f"The pipeline {pipeline.name} has no parameter {name!r}. {hint}")
+            raise InvalidError(f"The pipeline {pipeline.name} has no parameter {name!r}. {hint(name, rules)}")
         try:
             values[name] = rules[name].parse(value)
         except ValueError as error:

@@ -18,6 +18,7 @@ from mlops import fingerprints, job_environment, notebooks, published_components
 from mlops.asset_versions import get_or_make
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
+from mlops.suggestions import hint
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
@@ -112,13 +113,13 @@ def all_deployments(clients: Clients) -> list[Published]:
 
 def of_version(clients: Clients, version: str) -> Published:
     """Return the deployment of a published version, default or not. Raises MissingError when there is none."""
-    deployment = next((known for known in deployments(clients) if known.version == version), None)
-    if deployment is None:
+    known = {deployment.version: deployment for deployment in deployments(clients)}
+    if version not in known:
         raise MissingError(
             f"Version {version} is not published on {clients.outputs.environment}: run `python -m mlops publish "
-            f"--pipeline {clients.pipeline.name} --version {version}` first."
+            f"--pipeline {clients.pipeline.name} --version {version}` first. {hint(version, known)}"
         )
-    return deployment
+    return known[version]
 
 
 def inputs_of(clients: Clients, deployment: Published) -> dict[str, str]:

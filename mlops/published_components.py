@@ -15,24 +15,33 @@ from mlops import component_commands, fingerprints
 from mlops.asset_versions import get_or_make
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
+from mlops.suggestions import hint
 from mlops.terminal import quiet_uploads
 
 SHARED = Path(__file__).with_name("components")
 _FILE = "component.yml"
+_TRAIN = "train"
 _EVALUATE, _OWN_METRICS = "evaluate", "metrics.py"
 
 
 def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
     """Return the components' folders by step: the shared ones, and the pipeline's own, which win.
 
-    Raises InvalidError when the pipeline has no train component.
+    Raises InvalidError when the pipeline has no train component, or one of a step that no pipeline has.
     """
     components = {
         file.parent.name: file.parent
         for root in (SHARED, pipeline.folder / "components")
         for file in sorted(root.glob(f"*/{_FILE}"))
     }
-    if "train" not in components:
+    shared = {file.parent.name for file in SHARED.glob(f"*/{_FILE}")} | {_TRAIN}
+    own = {file.parent.name for file in (pipeline.folder / "components").glob(f"*/{_FILE}")}
+    if unknown := sorted(own - shared):
+        raise InvalidError(
+            f"The pipeline {pipeline.name} has a component for a step {unknown[0]!r}, and there is no such step. "
+            f"{hint(unknown[0], sorted(shared))}"
+        )
+    if _TRAIN not in components:
         raise InvalidError(
             f"The pipeline {pipeline.name} has no component train: make components/train/{_FILE} in its folder."
         )

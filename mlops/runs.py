@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mlops import jobs, report
 from mlops.clients import Clients
@@ -18,8 +17,10 @@ from mlops.errors import MissingError
 from mlops.history import History
 from mlops.jobs import Job
 from mlops.report import Report
+from mlops.suggestions import hint
 from mlops.terminal import cell
 
+_SUGGESTED = 5
 _AT_ONCE = 8
 """Maximum number of requests for steps at the same time."""
 
@@ -62,10 +63,8 @@ def job(clients: Clients, name: str) -> Job:
     """Return a run of the pipeline by name. Raises MissingError with the newest names when there is none."""
     existing = jobs.get_job(clients, name)
     if existing is None or not jobs.is_of(existing, clients):
-        known = [known.name for known in newest(clients, 5)]
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"The newest: {', '.join(known) or 'none'}."
-        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint}")
+        known = [known.name for known in newest(clients, _SUGGESTED)]
+        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint(name, known)}")
     return existing
 
 
@@ -92,7 +91,8 @@ def reused_steps(clients: Clients, runs: Sequence[Job]) -> list[tuple[str, ...]]
 def show(runs: Sequence[Job], reused: Sequence[tuple[str, ...]], console: Console) -> None:
     """Print a table of runs."""
     parameters = list(dict.fromkeys(name for job in runs for name in job.parameters))
-    table = Table("run", "status", "code", "data", "reused", *parameters)
+    # A name that is cut cannot be given to another verb.
+    table = Table(Column("run", overflow="fold"), "status", "code", "data", "reused", *parameters)
     for job, steps in zip(runs, reused, strict=True):
         values = (job.parameters.get(name, "") for name in parameters)
         table.add_row(*map(cell, (job.name, job.status, job.code, job.data[:12], ", ".join(steps), *values)))
@@ -112,7 +112,7 @@ def show_comparison(first: Run, second: Run, console: Console) -> None:
     if not rows:
         console.print("The runs are alike in status, code, data, parameters, metrics and decision.", highlight=False)
         return
-    table = Table("", first.job.name, second.job.name)
+    table = Table("", *(Column(run.job.name, overflow="fold") for run in (first, second)))
     for row in rows:
         table.add_row(*map(cell, row))
     console.print(table)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from declarations import training_pipelines
 from mlops.errors import InvalidError, MissingError
+from mlops.suggestions import hint
 from steps.specification import Specification
 
 PIPELINES = training_pipelines.FOLDER
@@ -76,9 +77,8 @@ def load(name: str | None, folder: Path = PIPELINES) -> TrainingPipeline:
         return _default(folder)
     known = names(folder)
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known) or 'none'}."
-        raise MissingError(f"There is no pipeline {name!r}: {_relative(folder / name / FILE)} does not exist. {hint}")
+        where = _relative(folder / name / FILE)
+        raise MissingError(f"There is no pipeline {name!r}: {where} does not exist. {hint(name, known)}")
     if NAME.fullmatch(name) is None:
         raise InvalidError(
             f"The folder {_relative(folder / name)} cannot be a pipeline: its name must be up to 40 lowercase letters, "

@@ -129,6 +129,8 @@ def test_another_model_and_parameter_are_trained_without_other_changes(own: Mach
     up = own.make("up", "PIPELINE=flats", "PARAMS=alpha=0.5")
 
     trained(up)
+    assert re.search(r"feature_engineering\b.*reused", up.text), "neither notebook nor data changed"
+    assert not re.search(r"(train|evaluate|register)\b.*reused", up.text)
 
 
 def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
@@ -150,6 +152,7 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     assert listed.code == 0, listed.text
     runs = json.loads(listed.text)
     assert len(runs) == 3 and {run["parameters"]["alpha"] for run in runs} == {"1.0", "0.5"}
+    assert [run["reused_steps"] for run in runs] == [["feature_engineering"], [], []]
     versions = json.loads(mlops("models", "--output", "json").text)
     assert [version["serves"] for version in versions].count(True) == 1
     compared = mlops("compare", runs[-1]["name"], runs[0]["name"])
@@ -157,6 +160,32 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     log = mlops("logs", "train")
     assert "rows are held out." in log.text, log.text
     unknown = mlops("logs", "trian")
-    assert unknown.code == 1 and "has no step 'trian': it has feature_engineering, train" in unknown.text
+    assert unknown.code == 1 and "has no step 'trian'. Did you mean train?" in unknown.text
     lost = mlops("compare", "no-such-run", runs[0]["name"])
-    assert lost.code == 1 and "There is no run 'no-such-run' of flats. The newest:" in lost.text
+    assert lost.code == 1 and "There is no run 'no-such-run' of flats. There are: batchjob-" in lost.text
+
+
+def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing_over(own: Machine, made: Result) -> None:
+    forced = own.make("run", "PIPELINE=flats", "FORCE=1")
+    trained(forced)
+    assert not re.search(r"\breused\b", forced.text)
+
+    def remove(*words: str) -> Result:
+        return own.in_shell("python", "-m", "mlops", "remove", *words)
+
+    refused = remove("flats")
+    assert refused.code == 1 and "nothing is deleted without --yes" in refused.text, refused.text
+    assert "file mlops/pipelines/flats/pipeline.yml" in refused.text
+    removed = remove("flats", "--yes")
+    assert removed.code == 0, removed.text
+    gone = remove("flats", "--yes")
+    assert gone.code == 1 and "There is no pipeline 'flats'" in gone.text
+    first = remove("diabetes")
+    assert first.code == 1 and "diabetes has the stack's first endpoint" in first.text
+
+    up = own.make("up", "PIPELINE=breast_cancer")
+    assert up.code == 0 and re.search(r"learning-endpoint-flats\b.*deleted", up.text), up.text
+    models, endpoints = registered(own, "flats")
+    assert models == {} and not [name for name in endpoints if name.startswith("bep-flats-")]
+    left = [path for path in own.checkout.rglob("*flats*") if not path.is_relative_to(own.checkout / ".venv")]
+    assert [path.relative_to(own.checkout).as_posix() for path in left] == ["data/flats.csv"]

@@ -96,7 +96,7 @@ def _no_run_is_active(platform: Platform) -> int:
 def test_a_run_that_loses_something_says_so_and_leaves_nothing_running(
     live: Platform, tries: Tries, victim: str, step: str
 ) -> None:
-    run = live.mlops("run")
+    run = live.mlops("run", "--force")
     assert run.until(lambda text: f"step {step} Running" in text), run.text
     hit = _wait_for_victims(live, victim, run)
     assert hit, f"there was no {victim}"
@@ -115,7 +115,7 @@ def _wait_for_victims(platform: Platform, victim: str, run: Command) -> int:
 
 
 def test_the_next_run_after_all_kills_is_whole(live: Platform, tries: Tries) -> None:
-    run = live.mlops("run")
+    run = live.mlops("run", "--force")
     code = run.wait()
     tries.add("run after kills", code == 0)
     assert code == 0, run.text
@@ -124,13 +124,13 @@ def test_the_next_run_after_all_kills_is_whole(live: Platform, tries: Tries) -> 
 @pytest.mark.parametrize("kind", INJECTED)
 def test_a_run_waits_out_faults_or_names_them(live: Platform, tries: Tries, kind: str) -> None:
     with live.injected(kind):
-        run = live.mlops("run")
+        run = live.mlops("run", "--force")
         code = run.wait()
     named = code == 0 or ("Failed" in run.text or "Error:" in run.text)
     tries.add(f"injected {kind} during a run", named and "Traceback" not in run.text)
     assert named and "Traceback" not in run.text, run.text
     if code != 0:
-        again = live.mlops("run")
+        again = live.mlops("run", "--force")
         assert again.wait() == 0, again.text
 
 

@@ -31,7 +31,9 @@ def measure(pairs: int) -> Comparison:
     with TemporaryDirectory() as folder, _spark(Path(folder)) as spark:
         return compare(
             "pipeline run",
-            lambda: run(sys.executable, "-m", "mlops", "run", "--stack", "local", "--data", str(_DATA), env=env),
+            lambda: run(
+                sys.executable, "-m", "mlops", "run", "--force", "--stack", "local", "--data", str(_DATA), env=env
+            ),
             "the four programs by hand",
             lambda: _by_hand(spark, Path(folder)),
             aim=AIM,

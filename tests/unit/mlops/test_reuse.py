@@ -119,7 +119,12 @@ def test_a_version_that_was_published_earlier_has_no_key(
 ) -> None:
     started: list[dict[str, Any]] = []
     monkeypatch.setattr(publish, "inputs_of", lambda clients, deployment: dict.fromkeys(declared, "string"))
-    monkeypatch.setattr(jobs, "start", lambda clients, deployment, inputs: started.append(inputs) or JOB)
+
+    def start(clients: Any, deployment: str, inputs: dict[str, Any]) -> Job:
+        started.append(inputs)
+        return JOB
+
+    monkeypatch.setattr(jobs, "start", start)
     monkeypatch.setattr(up, "finish", lambda clients, job, console: None)
     clients: Any = None
 

@@ -146,20 +146,36 @@ def test_an_input_that_changed_in_its_place_is_another_input(ml: MlWorkspace, st
     assert flags() == ["false"], "the address is the same, its content is not"
 
 
-def test_another_identity_does_not_reuse(ml: MlWorkspace, step: Component) -> None:
-    other = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
-    principal = ml.azure.put(other, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"]
-    ml.azure.assign(ml.account_id, "Storage Blob Data Contributor", principal)
+def compute_of_another_identity(ml: MlWorkspace, name: str) -> str:
+    """Make a compute like the workspace's with an identity of its own. Return the identity's role assignment."""
+    identity = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{unique(name)}"
+    principal = ml.azure.put(identity, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"]
+    assignment = ml.azure.assign(ml.account_id, "Storage Blob Data Contributor", principal)
     cluster = ml.azure.arm("GET", f"{ml.id}/computes/{ml.compute}", ML).json()
     compute = {
         "location": cluster["location"], "properties": cluster["properties"],
-        "identity": {"type": "UserAssigned", "userAssignedIdentities": {other: {}}},
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}},
     }  # fmt: skip
-    ml.azure.put(f"{ml.id}/computes/other", ML, compute)
+    ml.azure.put(f"{ml.id}/computes/{name}", ML, compute)
+    return assignment
+
+
+def test_another_identity_does_not_reuse(ml: MlWorkspace, step: Component) -> None:
+    compute_of_another_identity(ml, "other")
     chain = Chain(ml, step)
     chain.run()
 
     assert reused(chain.run(default_compute="other")[1]) == {"first": False, "second": False}
+
+
+def test_an_identity_that_lost_its_role_does_not_reuse_what_it_wrote(ml: MlWorkspace, step: Component) -> None:
+    assignment = compute_of_another_identity(ml, "revoked")
+    chain = Chain(ml, step)
+    chain.run(default_compute="revoked")
+    assert ml.azure.arm("DELETE", assignment, "2022-04-01").ok
+
+    with pytest.raises(AssertionError, match="Failed nodes: /first"):
+        chain.run(default_compute="revoked")
 
 
 def test_a_deleted_job_leaves_the_mlflow_run_that_it_reused(ml: MlWorkspace, step: Component) -> None:

@@ -8,7 +8,7 @@ Azure/azureml-assets'.
 
 Azure ML compares addresses; here content counts too. An input that changed in its place is another input, and outputs
 that were changed or deleted since, by a lifecycle rule for instance, are not handed on. A step reuses only what ran in
-its workspace as its identity.
+its workspace as its identity, as long as that may still read its inputs and write its outputs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from localcloud.azureml import paths
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.jobs.specification import ComponentSpec
-from localcloud.core.context import Context
+from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
@@ -64,6 +65,7 @@ class Reuse:
 
     ctx: Context
     store: RunStore
+    transfer: Transfer
 
     def __post_init__(self) -> None:
         self.ctx.database.script(_SCHEMA)
@@ -78,7 +80,7 @@ class Reuse:
             if value["type"] == "literal":
                 inputs[name] = value["value"]
                 continue
-            state = await self._state(workspace, str(value["uri"]))
+            state = await self._state(workspace, run, str(value["uri"]))
             if state is None or value.get("mode") == _CHANGED_BY_STEP:
                 return None
             inputs[name] = [value["type"], value.get("mode"), value["uri"], state]
@@ -88,8 +90,8 @@ class Reuse:
         }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
-    async def find(self, workspace: Resource, fingerprint: str) -> Run | None:
-        """Return the step whose outputs are still as it left them."""
+    async def find(self, workspace: Resource, run: Run, fingerprint: str) -> Run | None:
+        """Return the step whose outputs are still as it left them, and which `run` could have written."""
         row = self.ctx.database.one(
             "SELECT run, outputs FROM azureml_reusable_steps WHERE workspace_key = ? AND fingerprint = ?",
             (_key(workspace), fingerprint),
@@ -97,6 +99,8 @@ class Reuse:
         if row is None:
             return None
         earlier = self.store.get(workspace.id, row["run"])
+        if earlier is not None and not self._may_write(workspace, run, earlier):
+            return None
         if earlier is None or await self._outputs(workspace, earlier) != json.loads(row["outputs"]):
             self.ctx.database.execute(
                 "DELETE FROM azureml_reusable_steps WHERE workspace_key = ? AND run = ?", (_key(workspace), row["run"])
@@ -116,12 +120,25 @@ class Reuse:
         )
 
     async def _outputs(self, workspace: Resource, run: Run) -> dict[str, str | None]:
-        return {name: await self._state(workspace, str(output["uri"])) for name, output in run.outputs.items()}
+        return {name: await self._state(workspace, run, str(output["uri"])) for name, output in run.outputs.items()}
 
-    async def _state(self, workspace: Resource, uri: str) -> str | None:
-        """Return a hash of the blobs' names and ETags; None when there is none, or it is no place of blobs."""
+    def _may_write(self, workspace: Resource, run: Run, earlier: Run) -> bool:
+        principal = self._principal(run.spec.get("data_principal"))
         try:
-            place = paths.blob_path(self.ctx, workspace, uri)
+            for output in earlier.outputs.values():
+                self.transfer.reach(workspace, principal, str(output["uri"]), write=True)
+        except ServiceError:
+            return False
+        return True
+
+    def _principal(self, object_id: str | None) -> Principal | None:
+        return self.ctx.identities.by_object_id(object_id) if object_id else None
+
+    async def _state(self, workspace: Resource, run: Run, uri: str) -> str | None:
+        """Return a hash of the blobs' names and ETags; None when the run finds none there, or may not read them."""
+        principal, submitter = self._principal(run.spec.get("data_principal")), self._principal(run.submitter)
+        try:
+            place = self.transfer.reach(workspace, principal, uri, submitter=submitter)
             return await asyncio.to_thread(self._listed, place)
         except (ServiceError, ResourceNotFoundError):
             return None

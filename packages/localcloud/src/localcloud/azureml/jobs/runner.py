@@ -134,7 +134,7 @@ class JobRunner:
         """Run a step's command, unless an earlier step did the same and its outputs are still there."""
         run = active.run
         fingerprint = await self._reuse.fingerprint(workspace, run)
-        earlier = None if fingerprint is None else await self._reuse.find(workspace, fingerprint)
+        earlier = None if fingerprint is None else await self._reuse.find(workspace, run, fingerprint)
         if earlier is not None and not active.stop.wanted:
             addresses = reuse.take(run, earlier)
             for other in self._below(self._active[run.workspace_id.lower(), run.root]):

@@ -33,7 +33,8 @@ def build(ctx: Context) -> JobsService:
     """Register the type, make the routes, and hook into the gateway's start and stop."""
     mlflow = mlflow_service.build(ctx)
     store, transfer, tracking = RunStore(ctx.database), Transfer(ctx), Tracking(mlflow.mlflow)
-    runner = JobRunner(ctx, store, Commands(ctx, transfer, tracking, mlflow.tokens), tracking, Reuse(ctx, store))
+    commands = Commands(ctx, transfer, tracking, mlflow.tokens)
+    runner = JobRunner(ctx, store, commands, tracking, Reuse(ctx, store, transfer))
     submission = Submission(ctx, store, runner, Sources(ctx, store, mlflow.models))
     ctx.offered[Submission] = submission
     JobType(ctx, store, runner, submission, tracking).register()

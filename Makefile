@@ -100,7 +100,8 @@ open: .venv/installed ## print a link that signs a browser in to the pages of ru
 	@$(PYTHON_BIN) -m localcloud open
 
 env: .venv/installed ## variables for a shell: eval "$(make env)"
-	@tools="$$PWD/tools:"; PATH="$$tools$${PATH//"$$tools"/}" $(PYTHON_BIN) -m localcloud env
+	@ln -sf ../../tools/mlops .venv/bin/mlops
+	@$(PYTHON_BIN) -m localcloud env
 
 ##@ Stop and delete
 down: .venv/installed ## stop localcloud, keep everything

@@ -23,7 +23,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @app.command(help=__doc__)
 def migrate(
-    state: Annotated[Path, typer.Argument(help="terraform.tfstate, or what `terraform state pull` prints.")],
+    state: Annotated[Path, typer.Argument(help="What `terraform state pull` prints, not named terraform.tfstate.")],
     stack: Annotated[str, typer.Option(help="Stack that takes the resources over.")],
     output: Annotated[Path, typer.Option(help="Where to write the import file.")] = Path("import.json"),
     report_file: Annotated[Path, typer.Option("--report", help="Where to write the report.")] = Path("migration.md"),

@@ -57,6 +57,12 @@ def _attribute(*names: str) -> Callable[[TerraformResource], Any]:
     return read
 
 
+def _local_authentication_disabled(resource: TerraformResource) -> Any:
+    """Return whether keys are off: azurerm 5 names the opposite, and earlier versions had this name."""
+    enabled = resource.attributes.get("local_authentication_enabled")
+    return resource.attributes.get("local_authentication_disabled") if enabled is None else not enabled
+
+
 def _location(resource: TerraformResource) -> str:
     return resource.text("location").replace(" ", "").lower()
 
@@ -160,6 +166,21 @@ KINDS: Mapping[str, Kind] = {
                 terraform=_attribute("rbac_authorization_enabled", "enable_rbac_authorization"),
                 missing=False,
             ),
+        ),
+    ),
+    "azurerm_log_analytics_workspace": Kind(
+        pulumi="azure-native:operationalinsights:Workspace",
+        name_input="workspaceName",
+        id=_canonical(f"{_GROUP}/providers/Microsoft.OperationalInsights/workspaces/{{n}}"),
+        fixed=(_PLACE,),
+        changed=(
+            Property(pulumi="sku.name", terraform=_attribute("sku")),
+            Property(
+                pulumi="retentionInDays",
+                terraform=_attribute("retention_in_days"),
+                setting="monitoring.retention_days",
+            ),
+            Property(pulumi="features.disableLocalAuth", terraform=_local_authentication_disabled, missing=False),
         ),
     ),
     "azurerm_application_insights": Kind(

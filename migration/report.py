@@ -57,9 +57,10 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
 def _contents(contents: list[Content]) -> list[str]:
     lines = _section(
         "Remove from Terraform's state",
-        "Blobs, secrets, keys and certificates stay where they are, but the stack does not declare them. Terraform "
-        "would delete them with its next destroy, and can no longer read them when account keys and access policies "
-        "are off. Its state holds values of secrets in the clear: delete its old versions, and change those secrets.",
+        "Blobs, secrets, keys and certificates stay where they are, and role assignments in force, but the stack does "
+        "not declare them. Terraform would delete them with its next destroy, and can no longer read contents when "
+        "account keys and access policies are off. Its state holds values of secrets in the clear: delete its old "
+        "versions, and change those secrets.",
         (f"- `{content.address}`, {CONTENTS[content.type]}" for content in contents),
     )
     if not contents:

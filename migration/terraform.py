@@ -23,6 +23,7 @@ SUPPORTED = (
     "azurerm_storage_account",
     "azurerm_storage_container",
     "azurerm_key_vault",
+    "azurerm_log_analytics_workspace",
     "azurerm_application_insights",
     "azurerm_container_registry",
     "azurerm_machine_learning_workspace",
@@ -35,8 +36,9 @@ CONTENTS = {
     "azurerm_key_vault_secret": "a secret",
     "azurerm_key_vault_key": "a key",
     "azurerm_key_vault_certificate": "a certificate",
+    "azurerm_role_assignment": "a role assignment",
 }
-"""Types whose resources are content of an account or vault: no stack declares them, and Terraform must let them go."""
+"""Types that no stack takes over: content of an account or vault, and roles. Terraform must let them go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class TerraformResource:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A blob, secret, key or certificate that Terraform manages. Its attributes are not read: they hold the value."""
+    """A blob, secret, key, certificate or role that Terraform manages. Attributes are not read: some hold values."""
 
     address: str
     type: str
@@ -66,7 +68,7 @@ class Content:
 
 @dataclass(frozen=True)
 class TerraformState:
-    """What a state file manages: resources that a stack can declare, and contents of theirs."""
+    """What a state file manages: resources that a stack can declare, and contents and roles that it takes not over."""
 
     resources: list[TerraformResource]
     contents: list[Content]
@@ -138,9 +140,16 @@ def read_state(file: Path, left_out: Collection[str] = ()) -> TerraformState:
 
 def _parse(file: Path) -> _State:
     try:
-        content = json.loads(file.read_text())
+        text = file.read_text()
     except OSError as error:
         raise MigrationError(f"{file} cannot be read: {error.strerror}. Get it by `terraform state pull`.") from error
+    if not text.strip():
+        raise MigrationError(
+            f"{file} is empty. `terraform state pull > terraform.tfstate` empties a local state before Terraform reads "
+            "it: take terraform.tfstate.backup, and write what is pulled to a file of another name."
+        )
+    try:
+        content = json.loads(text)
     except ValueError as error:
         raise MigrationError(f"{file} is not a Terraform state: it is not JSON ({error}).") from error
     if not isinstance(content, dict) or "version" not in content:

@@ -51,11 +51,20 @@ class Sample:
             },
         )  # fmt: skip
         vault = self._vault(f"kv-{base}-{environment}")
+        logs = f"{self.group}/providers/Microsoft.OperationalInsights/workspaces/log-{base}-{environment}"
+        self._put(
+            "azurerm_log_analytics_workspace", "log", logs, "2025-07-01",
+            {"properties": {"sku": {"name": "PerGB2018"}}},
+            {
+                "sku": "PerGB2018", "retention_in_days": 30, "local_authentication_enabled": True,
+                "primary_shared_key": "secret",
+            },
+        )  # fmt: skip
         insights = f"{self.group}/providers/Microsoft.Insights/components/appi-{base}-{environment}"
         self._put(
             "azurerm_application_insights", "appi", insights, "2020-02-02",
-            {"kind": "web", "properties": {"Application_Type": "web"}},
-            {"application_type": "web", "retention_in_days": 90, "instrumentation_key": "secret", "workspace_id": None},
+            {"kind": "web", "properties": {"Application_Type": "web", "WorkspaceResourceId": logs}},
+            {"application_type": "web", "retention_in_days": 90, "instrumentation_key": "secret", "workspace_id": logs},
         )  # fmt: skip
         registry = f"{self.group}/providers/Microsoft.ContainerRegistry/registries/acr{base}{environment}"
         self._put(

@@ -71,7 +71,7 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
     words = ("--stack", "dev", "--output", str(file), "--report", str(report), "--project", str(project))
     moved = _run(environment, sys.executable, "-m", "migration", str(state), *words)
     assert moved.returncode == 0, moved.stderr + moved.stdout
-    assert "9 of 9 resources" in moved.stdout
+    assert "10 of 10 resources" in moved.stdout
     assert "secret" not in file.read_text() + report.read_text(), "keys in Terraform's state stay there"
     assert "allowSharedKeyAccess is on, the stack has off" in report.read_text()
     imported = _run(
@@ -84,7 +84,7 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
     assert preview.returncode == 0, preview.stderr + preview.stdout
     steps = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in json.loads(preview.stdout)["steps"]}
     taken = {resource["name"] for resource in json.loads(file.read_text())["resources"]}
-    assert len(taken) > 9, "with the components that hold them"
+    assert len(taken) > 10, "with the components that hold them"
     assert {name: steps[name] for name in taken if steps[name] not in {"same", "update"}} == {}
     assert not {op for op in steps.values() if "replace" in op or "delete" in op}, steps
     up = _run(

@@ -131,6 +131,28 @@ def test_an_unknown_value_of_the_stack_is_compared_by_what_it_comes_from(tmp_pat
     assert [one.path for one in plan.matches[0].replacing] == ["storageAccount"]
 
 
+@pytest.mark.parametrize(
+    "attributes", [{"local_authentication_enabled": True}, {"local_authentication_disabled": False}]
+)
+def test_a_log_analytics_workspace_is_imported_and_its_keys_are_turned_off(tmp_path: Path, attributes: Json) -> None:
+    id_ = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log-dataops-dev"
+    there = resource(
+        "azurerm_log_analytics_workspace", "log", id_, sku="PerGB2018", retention_in_days=60, **attributes
+    )  # fmt: skip
+    stack = declared(
+        "azurerm_log_analytics_workspace", "monitoring-logs", "log-dataops-dev", sku={"name": "PerGB2018"},
+        retentionInDays=30, features={"disableLocalAuth": True},
+    )  # fmt: skip
+    plan, _ = _plan(tmp_path, [there], stack)
+    (match,) = plan.matches
+    assert match.imported and match.id == id_
+    assert {change.path: (change.there, change.declared) for change in match.changing} == {
+        "retentionInDays": (60, 30),
+        "features.disableLocalAuth": (False, True),
+    }
+    assert "(setting monitoring.retention_days)" in render(plan, "dev", "import.json")
+
+
 def test_a_resource_of_another_group_is_another_resource(tmp_path: Path) -> None:
     elsewhere = account()
     elsewhere["instances"][0]["attributes"]["id"] = ACCOUNT.replace("rg-dataops-dev", "rg-legacy")
@@ -192,10 +214,13 @@ def test_every_supported_type_has_a_counterpart() -> None:
 def test_contents_are_reported_with_the_command_that_removes_them(tmp_path: Path) -> None:
     secret = resource("azurerm_key_vault_secret", "tokens", "https://kv/secrets/token/1", value="in-the-clear")
     secret["instances"][0]["index_key"] = "a"
-    plan, _ = _plan(tmp_path, [account(), secret], training())
+    role = resource("azurerm_role_assignment", "aml", f"{ACCOUNT}/providers/Microsoft.Authorization/roleAssignments/1")
+    plan, _ = _plan(tmp_path, [account(), secret, role], training())
     text = render(plan, "dev", "import.json")
     assert "terraform state rm 'azurerm_key_vault_secret.tokens[\"a\"]'" in text
     assert '- `azurerm_key_vault_secret.tokens["a"]`, a secret' in text
+    assert "- `azurerm_role_assignment.aml`, a role assignment" in text
+    assert "terraform state rm azurerm_role_assignment.aml" in text
     assert "in-the-clear" not in text
     assert plan.blocked == [] and plan.without == [], "contents stop nothing"
     other, _ = _plan(tmp_path, [account()], training())

@@ -38,6 +38,7 @@ def test_other_formats_are_refused_by_their_version(tmp_path: Path, version: Any
     ("content", "said"),
     [
         ("{not json", "it is not JSON"),
+        ("\n", "take terraform.tfstate.backup"),
         ("[]", "has no version"),
         ({"outputs": {}}, "has no version"),
         (state(resources=[{"mode": "managed"}]), "resources.0.type: Field required"),

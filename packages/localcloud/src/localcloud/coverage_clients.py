@@ -40,9 +40,12 @@ TERRAFORM_AZURERM = (
     "apply azurerm_application_insights", "apply azurerm_container_registry", "apply azurerm_databricks_workspace",
     "apply azurerm_key_vault", "apply azurerm_log_analytics_workspace", "apply azurerm_machine_learning_workspace",
     "apply azurerm_resource_group", "apply azurerm_role_assignment", "apply azurerm_storage_account",
-    "apply azurerm_storage_container", "apply tags", "destroy", "init provider", "plan",
+    "apply azurerm_storage_container", "apply tags", "destroy", "init provider", "plan", "plan data sources",
 )  # fmt: skip
-"""Steps of Terraform whose requests, read in the provider's source, are in `tests/clients/terraform_azurerm.json`."""
+"""Steps of Terraform whose requests are recorded in `tests/clients/terraform_azurerm.json` and replayed."""
+
+TERRAFORM_DATABRICKS = ("apply", "apply changes", "destroy", "plan")
+"""Steps of Terraform whose requests are recorded in `tests/clients/terraform_databricks.json` and replayed."""
 
 CLIENTS = (
     Client(
@@ -78,12 +81,20 @@ CLIENTS = (
         note="its requests, recorded and replayed, after `login --service-principal`",
     ),
     Client(
-        "Terraform with azurerm 5.2",
+        "Terraform 1.11 with azurerm 5.2",
         TERRAFORM_AZURERM,
         (
             "clients/test_terraform_azurerm.py",
         ),
-        note="the requests of its source, replayed",
+        note="its requests, recorded and replayed",
+    ),
+    Client(
+        "Terraform 1.11 with databricks 1.128",
+        TERRAFORM_DATABRICKS,
+        (
+            "clients/test_terraform_databricks.py",
+        ),
+        note="its requests for a platform of notebook runs, recorded and replayed",
     ),
     Client(
         "azure-mgmt packages",

@@ -127,7 +127,7 @@ _COMMANDS: dict[str, Commands] = {
     },
     "curl": lambda text: {f"curl {url.group(1)}" for url in re.finditer(r'"curl",.*"(https://[^"]+)"', text)},
 }  # fmt: skip
-_REPLAYED = {"azure-cli 2.91", "Terraform with azurerm 5.2"}
+_REPLAYED = {"azure-cli 2.91", "Terraform 1.11 with azurerm 5.2", "Terraform 1.11 with databricks 1.128"}
 """Clients whose recordings have tests of their own for this."""
 
 

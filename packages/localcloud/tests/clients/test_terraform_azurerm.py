@@ -1,4 +1,4 @@
-"""Terraform's azurerm provider 5.2: the requests of its source for apply, plan, a change of tags and destroy."""
+"""Terraform's azurerm provider 5.2: its requests, as it sent them, for apply, plan, a change of tags and destroy."""
 
 from __future__ import annotations
 
@@ -108,6 +108,31 @@ def test_a_vault_without_contacts_says_so_to_those_who_may_ask(azure: AzureSessi
     assert error_of(contacts())[:2] == (404, "ContactsNotFound")
 
 
+def test_keys_are_found_behind_the_vault_s_address_with_its_slash(azure: AzureSession, group: str) -> None:
+    """services/keyvault/key_vault_key_resource.go: the client puts /keys/NAME behind https://VAULT.vault.azure.net/."""
+    name = unique("kv")
+    permissions = {"keys": ["create", "get"], "secrets": [], "certificates": []}
+    policy = {"tenantId": azure.tenant_id, "objectId": azure.object_id, "permissions": permissions}
+    properties = {"tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "accessPolicies": [policy]}
+    azure.put(
+        f"{group}/providers/Microsoft.KeyVault/vaults/{name}", "2026-02-01",
+        {"location": "westeurope", "properties": properties},
+    )  # fmt: skip
+
+    def send(method: str, path: str, body: Json | None = None) -> requests.Response:
+        token = azure.credential.get_token("https://vault.azure.net/.default").token
+        return requests.request(
+            method, f"https://{name}.vault.azure.net{path}", params={"api-version": "7.4"}, json=body,
+            headers={"Authorization": f"Bearer {token}"}, timeout=30,
+        )  # fmt: skip
+
+    assert error_of(send("GET", "//keys/signer/"))[:2] == (404, "KeyNotFound")
+    created = send("POST", "//keys/signer/create", {"kty": "RSA", "key_size": 2048, "key_ops": ["sign", "verify"]})
+    assert created.status_code == 200, created.text
+    assert send("GET", "//keys/signer/").json()["key"] == created.json()["key"]
+    assert error_of(send("GET", "///keys/signer/"))[0] == 501, "no client sends more than one"
+
+
 def test_a_log_analytics_workspace_is_recovered_unless_deleted_with_force(azure: AzureSession, group: str) -> None:
     path, body = f"{group}/providers/{LOG_ANALYTICS}/{unique('log-')}", {"location": "westeurope"}
     deleted = f"{group}/providers/Microsoft.OperationalInsights/deletedWorkspaces"
@@ -178,6 +203,15 @@ def test_the_file_service_has_settings_where_the_account_has_files(azure: AzureS
     assert azure.arm("PUT", files, "2024-01-01", body).status_code == 200
     shown = azure.arm("GET", files, "2024-01-01").json()["properties"]
     assert (shown["shareDeleteRetentionPolicy"], shown["cors"]) == (policy, {"corsRules": []})
+    smb: Json = {"authenticationMethods": "", "channelEncryption": "", "versions": "SMB3.1.1"}
+    body = {"properties": {"cors": {}, "protocolSettings": {"smb": smb}, "shareDeleteRetentionPolicy": policy}}
+    assert azure.arm("PUT", files, "2025-08-01", body).status_code == 200
+    shown = azure.arm("GET", files, "2025-08-01").json()["properties"]
+    assert shown["protocolSettings"] == {"smb": {"versions": "SMB3.1.1"}}, "an empty text stands for Azure's default"
+    assert shown["cors"] == {"corsRules": []}
+    body = {"properties": {"protocolSettings": {"smb": {"multichannel": {"enabled": False}}}}}
+    premium = azure.arm("PUT", files, "2025-08-01", body)
+    assert error_of(premium)[:2] == (400, "FeatureNotSupportedForAccount") and "multichannel" in premium.text
     wrong = azure.arm("PUT", files, "2024-01-01", {"properties": {"shareDeleteRetentionPolicy": policy | {"days": 0}}})
     assert error_of(wrong)[:2] == (400, "InvalidValuesForRequestProperties")
     none = azure.arm("GET", account("BlobStorage", "Standard_LRS"), "2024-01-01")

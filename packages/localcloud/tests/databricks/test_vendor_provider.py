@@ -171,6 +171,29 @@ def test_entitlements_come_from_groups_as_well(admin: WorkspaceClient) -> None:
     assert [sorted(entitlements(group)) for group in users] == [["databricks-sql-access", "workspace-access"]]
 
 
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_members_that_are_no_service_principals_are_not_emulated(
+    admin: WorkspaceClient, databricks_url: str, kind: str
+) -> None:
+    """A group's member in scim/, with a user and with a group."""
+    name = f"m-{uuid.uuid4().hex[:10]}"
+    member = send(admin, "POST", f"{SCIM}/{kind}", {"userName": f"{name}@example.com", "displayName": name})
+    path = f"{SCIM}/Groups/{send(admin, 'POST', f'{SCIM}/Groups', {'displayName': f'g-{name}'})['id']}"
+
+    def add(id_: str) -> httpx.Response:
+        operation = {"op": "add", "path": "members", "value": [{"value": id_}]}
+        return httpx.patch(
+            f"{databricks_url}{path}", json={"schemas": [PATCH], "Operations": [operation]},
+            headers={"Authorization": "Bearer deployer"},
+        )  # fmt: skip
+
+    refused = add(member["id"])
+    assert refused.status_code == 501
+    assert f"a {kind.lower()[:-1]} as a member of a group: members are service principals" in refused.text
+    assert add("1").status_code == 404
+    assert "members" not in send(admin, "GET", path)
+
+
 def test_a_filter_of_several_comparisons_is_evaluated(admin: WorkspaceClient) -> None:
     name = f"f-{uuid.uuid4()}"
     created = send(admin, "POST", PRINCIPALS, principal_body(str(uuid.uuid4()), displayName=name))

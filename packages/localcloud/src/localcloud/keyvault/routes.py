@@ -40,6 +40,8 @@ def build_routes(ctx: Context) -> list[BaseRoute]:
         if "{version}/" in path or method == "PATCH":
             # Clients that name no version leave its place empty: /keys/NAME//encrypt.
             forms |= {path.replace("{version}", ""), path.replace("/{version}", "")}
+        # azurerm's client of keys puts these paths behind the vault's address, which ends in a slash: //keys/NAME.
+        forms |= {f"/{form}" for form in forms}
         routes += [Route(form, endpoint, methods=[method]) for form in sorted(forms)]
     routes.append(Route("/{path:path}", _unknown, methods=["GET", "PUT", "PATCH", "POST", "DELETE"]))
     return routes

@@ -2,13 +2,15 @@
 
 A recording is a JSON file: the client's name and version, and for each command its requests, each with the status that
 the client was answered with or the list of those that its source accepts. {subscription}, {tenant}, {client},
-{principal}, {group}, {name}, {uuid}, {since} and {until} stand for values of the run. Polling of operations is left
-out: the player follows `Location` itself.
+{principal}, {group}, {name}, {uuid}, {since} and {until} stand for values of the run. A request with "keep": "vault"
+keeps its JSON answer: {vault.properties.vaultUri} in later requests is a value of it. The text "{#workspace}" in a body
+stands for a number of the run. Polling of operations is left out: the player follows `Location` itself.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +27,20 @@ _SCOPES = {
     "graph.microsoft.com": "https://graph.microsoft.com/.default",
     "vault.azure.net": "https://vault.azure.net/.default",
     "core.windows.net": "https://storage.azure.com/.default",
+    "azuredatabricks.net": "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default",
 }
+_KEPT = re.compile(r"\{(\w+)\.([\w.]+)\}")
 
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """`body` is JSON, or the text of a body that is none."""
+    """`body` is JSON, or the text of a body that is none. `keep` names the answer for later requests."""
 
     method: str
     url: str
     status: int | list[int]
     body: Any = None
+    keep: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Player:
         self._values = {
             "subscription": azure.subscription_id, "tenant": azure.tenant_id, "principal": azure.object_id, **values,
         }  # fmt: skip
+        self._kept: dict[str, Json] = {}
 
     def play(self, command: RecordedCommand) -> list[Json]:
         """Send a command's requests; return the JSON answers. Raises AssertionError at another status."""
@@ -96,9 +102,19 @@ class Player:
             self._azure.finish(answer)
         is_json = "json" in answer.headers.get("Content-Type", "") and answer.text
         content: Json = answer.json() if is_json else {}
+        if request.keep:
+            self._kept[request.keep] = content
         return content
 
     def _filled(self, text: str) -> str:
         for name, value in self._values.items():
-            text = text.replace(f"{{{name}}}", value)
-        return text
+            text = text.replace(f'"{{#{name}}}"', value).replace(f"{{{name}}}", value)
+        return _KEPT.sub(lambda match: str(_value(self._kept[match[1]], match[2])), text)
+
+
+def _value(content: Json, path: str) -> Any:
+    """Return the value of a dotted path. Raises KeyError where the answer has none."""
+    value: Any = content
+    for name in path.split("."):
+        value = value[name]
+    return value

@@ -91,10 +91,18 @@ def _saved(call: Call, document: Json, group: Group, *, members: list[str]) -> J
     with call.documents.database.transaction():
         for id_, principal in principals.items():
             if principal is None:
-                raise ScimError(404, f"Member {id_} not found: service principals of this workspace can be members.")
+                raise _no_principal(call, id_)
             groups.set_member(call.documents, principal, document["displayName"], member=changed[id_])
         call.documents.put("group", document["id"], document)
     return messages.rendered(call, _resource(call, document))
+
+
+def _no_principal(call: Call, id_: str) -> Exception:
+    """Return the refusal of a member: 501 for a user or group, which Databricks takes, 404 for an unknown id."""
+    for kind in ("user", "group"):
+        if call.documents.get(kind, id_) is not None:
+            return not_emulated(f"a {kind} as a member of a group: members are service principals")
+    return ScimError(404, f"Member {id_} not found: service principals of this workspace can be members.")
 
 
 def _resource(call: Call, document: Json) -> Group:

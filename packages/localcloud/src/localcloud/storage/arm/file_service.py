@@ -47,8 +47,26 @@ def _check_kind(account: Resource) -> None:
         raise ServiceError(400, "FeatureNotSupportedForAccount", "File is not supported for the account.")
 
 
+def _smb_settings(account: Resource | None, resource: Resource) -> Json:
+    """Return the settings without empty texts, each of which stands for Azure's default.
+
+    Source: terraform-provider-azurerm's storage_account_resource.go, which sends empty texts for settings that nobody
+    wrote, expects not to read them back, and leaves out multichannel, which accounts of the Standard tier refuse.
+    """
+    settings: Json = (resource.properties["protocolSettings"] or {}).get("smb") or {}
+    premium = account is not None and str((account.sku or {}).get("name")).startswith("Premium")
+    if not premium and settings.get("multichannel") is not None:
+        raise ServiceError(
+            400, "FeatureNotSupportedForAccount",
+            "protocolSettings.smb.multichannel is not supported for the account: it needs the Premium tier.",
+        )  # fmt: skip
+    return {name: value for name, value in settings.items() if value != ""}
+
+
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     resource.properties = _defaults() | resource.properties
+    resource.properties["cors"] = {"corsRules": []} | (resource.properties["cors"] or {})
+    resource.properties["protocolSettings"] = {"smb": _smb_settings(_account(ctx, resource.id), resource)}
     policy = resource.properties["shareDeleteRetentionPolicy"]
     days = policy.get("days")
     if policy.get("enabled") and not (isinstance(days, int) and 1 <= days <= 365):

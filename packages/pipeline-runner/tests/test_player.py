@@ -102,6 +102,32 @@ def test_a_skipped_stage_skips_also_what_depends_on_it_indirectly(play: Play) ->
     assert [outcome.results[name] for name in "ABC"] == ["Skipped", "Succeeded", "Skipped"]
 
 
+def test_a_summary_is_kept_with_the_build(play: Play, tmp_path: Path) -> None:
+    outcome = play(
+        """
+        stages:
+          - stage: A
+            jobs: [{job: J, steps: [{bash: "echo Ümlaut > page.md; echo '##vso[task.uploadsummary]'$PWD/page.md"}]}]
+        """
+    )
+    assert outcome.results["A"] == "Succeeded"
+    assert (tmp_path / "home/1/summaries/A.J.page.md").read_text(encoding="utf-8") == "Ümlaut\n"
+
+
+@pytest.mark.parametrize("file", ["", "/no/such/page.md"])
+def test_a_summary_without_a_file_fails_the_step_as_on_an_agent(play: Play, file: str) -> None:
+    outcome = play(
+        f"""
+        stages:
+          - stage: A
+            jobs: [{{job: J, steps: [{{bash: 'echo "##vso[task.uploadsummary]{file}"'}}]}}]
+        """
+    )
+    assert outcome.results["A"] == "Failed"
+    (step,) = outcome.records[0].parts[0].parts
+    assert step.note.startswith(f"##vso[task.uploadsummary]{file}:"), step.note
+
+
 def test_output_variables_reach_jobs_stages_and_conditions(play: Play) -> None:
     outcome = play(
         """

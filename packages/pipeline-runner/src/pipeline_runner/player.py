@@ -195,6 +195,8 @@ class _JobRun:
         self._outputs = player.outputs[stage.name].setdefault(job.name, {})
         self._paths: list[str] = []
         self._position = 0
+        self._command_problem = ""
+        """Why a logging command of the step that runs could not be carried out."""
         sources = self._folder / "s"
         for name, value in (
             ("System.StageName", stage.name), ("System.JobName", job.name), ("System.StageAttempt", "1"),
@@ -231,6 +233,7 @@ class _JobRun:
             record.result = Result.SKIPPED
             return
         _write(f"    {self._stage.name}.{self._job.name}: {record.title}")
+        self._command_problem = ""
         try:
             played = tasks.play(step, self._agent(step))
         except RunnerError as error:
@@ -241,6 +244,9 @@ class _JobRun:
         elif played.code:
             record.result = Result.FAILED
             record.note = played.problem or f"exit code {played.code}; log {self._log()}"
+            _write(f"      failed: {record.note}")
+        elif self._command_problem:
+            record.result, record.note = Result.FAILED, self._command_problem
             _write(f"      failed: {record.note}")
 
     def _after(self, step: Step, record: Record) -> None:
@@ -276,6 +282,21 @@ class _JobRun:
     def _log(self) -> Path:
         return self._player.workspace.log(self._stage.name, self._job.name, self._position)
 
+    def _upload_summary(self, path: str) -> None:
+        """Keep the file, or note why there is none: the step fails then, as on an agent.
+
+        Source: microsoft/azure-pipelines-agent, TaskCommandExtension.cs (the file has to exist) and
+        WorkerCommandManager.cs (an error of a command is the task's failure).
+        """
+        try:
+            if not path:
+                raise FileNotFoundError("the command names no file")
+            kept = self._player.workspace.summary(self._stage.name, self._job.name, Path(path))
+        except OSError as error:
+            self._command_problem = f"##vso[task.uploadsummary]{path}: {error}"
+            return
+        _write(f"      summary: {kept}")
+
     def _command(self, step: Step, command: Command) -> None:
         match command.name:
             case "task.setvariable":
@@ -290,6 +311,8 @@ class _JobRun:
                     self._variables.secrets.add(name.lower())
             case "task.prependpath":
                 self._paths.append(command.text)
+            case "task.uploadsummary":
+                self._upload_summary(command.text)
             case "task.logissue":
                 _write(f"      {command.properties.get('type', 'error')}: {command.text}")
             case _:

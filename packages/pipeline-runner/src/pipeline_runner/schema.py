@@ -57,11 +57,15 @@ def _tasks(node: Any) -> Iterator[str]:
             yield from _tasks(value)
 
 
+_BOOLEANS_OF_TASKS = frozenset({"inputs", "continueOnError"})
+"""Keys of a task whose booleans the schema has as they are."""
+
+
 def _scalars(node: Any, *, within_inputs: bool) -> Any:
-    """Return a document with numbers and booleans as strings, as the schema has them outside of tasks' inputs."""
+    """Return a document with numbers and booleans as strings, as the schema has them outside of tasks' own keys."""
     if isinstance(node, dict):
         return {
-            key: _scalars(value, within_inputs=within_inputs or (key == "inputs" and "task" in node))
+            key: _scalars(value, within_inputs=within_inputs or (key in _BOOLEANS_OF_TASKS and "task" in node))
             for key, value in node.items()
         }
     if isinstance(node, list):

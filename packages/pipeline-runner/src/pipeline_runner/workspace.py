@@ -31,6 +31,13 @@ class Workspace:
         """The folder of published artifacts, one folder each."""
         return self.root / "artifacts"
 
+    def summary(self, stage: str, job: str, file: Path) -> Path:
+        """Keep a page of the build's summary, under the name of its stage and job. Raises OSError without the file."""
+        kept = self.root / "summaries" / f"{stage}.{job}.{file.name}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, kept)
+        return kept
+
     def job(self, stage: str, job: str) -> Path:
         """Return an empty folder for a job: jobs share nothing but artifacts."""
         folder = self.root / "jobs" / f"{stage}.{job}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 import requests
 from azure.ai.ml import Input, Output
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient
 from localcloud.core.json import Json
 from localcloud.testing.azure_session import unique
 from localcloud.testing.job_sources import STEP, code, component, details, log_of, pipeline, submit
@@ -150,6 +153,86 @@ def test_unknown_runs_and_operations_are_named(ml: MlWorkspace, two_steps: str) 
         ml.client.jobs.get("nothing")
 
 
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def _links(page: str) -> list[str]:
+    return [html.unescape(link) for link in re.findall(r"href='([^']+)'", page)]
+
+
+@pytest.fixture(scope="module")
+def logged(ml: MlWorkspace, two_steps: str) -> str:
+    """Return the name of the job, to which files, a metric, a tag and a model were logged."""
+    files = {"report.html": "<h1>Why</h1>", "numbers.json": '{"a": 1}', "model/data.bin": "bytes", "user_logs/x": "log"}
+    made = ask(
+        ml, "POST", f"history/experiments/e/runs/{two_steps}/artifacts/batch/metadata",
+        {"paths": [{"path": path} for path in files]},
+    )  # fmt: skip
+    assert made.status_code == 200, made.text
+    for path, place in made.json()["artifactContentInformation"].items():
+        BlobClient.from_blob_url(place["contentUri"]).upload_blob(files[path])
+    model = unique("model")
+    bodies: tuple[tuple[str, Json], ...] = (
+        ("runs/log-batch", {
+            "run_id": two_steps, "metrics": [{"key": "rmse", "value": 50.25, "timestamp": 1, "step": 0}],
+            "tags": [{"key": "decision", "value": HOSTILE}],
+        }),
+        ("registered-models/create", {"name": model}),
+        ("model-versions/create", {"name": model, "source": f"runs:/{two_steps}/model", "run_id": two_steps}),
+    )  # fmt: skip
+    for path, body in bodies:
+        done = requests.post(
+            f"{ml.data_plane}/mlflow/v2.0{ml.id}/api/2.0/mlflow/{path}", json=body, timeout=60,
+            headers={"Authorization": f"Bearer {ml.token()}"},
+        )  # fmt: skip
+        assert done.status_code == 200, done.text
+    return two_steps
+
+
+def _page(ml: MlWorkspace, address: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {ml.token('https://management.azure.com')}"}
+    return requests.get(address, headers=headers, timeout=60)
+
+
+def test_the_run_page_leads_to_the_list_the_artifacts_and_the_model(ml: MlWorkspace, logged: str) -> None:
+    page = _page(ml, ml.client.jobs.get(logged).studio_url)
+
+    links = _links(page.text)
+    assert links[0] == "/_localcloud/azureml"
+    artifacts = [link.split("/artifacts/")[1].split("?")[0] for link in links if "/artifacts/" in link]
+    assert artifacts == ["report.html", "report.html", "model/data.bin", "numbers.json"], "pages first, and no logs"
+    assert any("#/models/model" in link for link in links)
+    assert "overflow-wrap:anywhere" in page.text
+
+
+def test_an_artifact_is_shown_without_rights(ml: MlWorkspace, logged: str) -> None:
+    page = ml.client.jobs.get(logged).studio_url
+    address, _, query = page.partition("?")
+
+    report = _page(ml, f"{address}/artifacts/report.html?{query}")
+    assert (report.status_code, report.text) == (200, "<h1>Why</h1>")
+    policy = report.headers["content-security-policy"].split("; ")
+    assert {"sandbox", "default-src 'none'"} <= set(policy) and "script-src" not in report.headers
+    text = _page(ml, f"{address}/artifacts/numbers.json?{query}")
+    assert (text.headers["content-type"], text.headers["x-content-type-options"]) == (
+        "text/plain; charset=utf-8", "nosniff",
+    )  # fmt: skip
+    other = _page(ml, f"{address}/artifacts/model/data.bin?{query}")
+    assert other.headers["content-disposition"].startswith("attachment;")
+    missing = _page(ml, f"{address}/artifacts/none.html?{query}")
+    assert (missing.status_code, missing.text) == (404, "There is no such artifact.")
+    assert _page(ml, f"{address}/artifacts/a/%2e%2e/%2e%2e/other/x?{query}").status_code in (400, 404)
+    assert requests.get(f"{address}/artifacts/report.html?{query}", timeout=60).status_code == 401
+
+
+def test_the_list_tells_jobs_apart_and_shows_text_as_text(ml: MlWorkspace, logged: str) -> None:
+    index = _page(ml, ml.client.jobs.get(logged).studio_url.split("/runs/")[0]).text
+
+    row = next(row for row in index.split("<tr>") if f"<small>{logged}</small>" in row)
+    assert "<small>rmse</small> 50.25" in row
+    assert HOSTILE not in index and html.escape(HOSTILE) in row
+
+
 def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_steps: str) -> None:
     job = ml.client.jobs.get(two_steps)
 
@@ -159,7 +242,7 @@ def test_the_run_page_shows_steps_states_metrics_and_logs(ml: MlWorkspace, two_s
     below = requests.get(step.studio_url, headers=headers, timeout=60)
     missing = requests.get(job.studio_url.replace(two_steps, "nothing"), headers=headers, timeout=60)
     index = requests.get(job.studio_url.split("/runs/")[0], headers=headers, timeout=60)
-    mlflow_ui = page.text.split("href='")[1].split("'")[0]
+    mlflow_ui = next(link for link in _links(page.text) if "/experiments/" in link)
 
     assert page.status_code == 200
     for word in ("first", "second", "Completed", "executionlogs.txt", ml.name):

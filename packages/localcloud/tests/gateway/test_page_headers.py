@@ -48,6 +48,13 @@ def test_a_page_runs_no_scripts(gateway: Gateway, url: str) -> None:
     assert headers["referrer-policy"] == "no-referrer"
 
 
+def test_an_artifact_has_no_origin_either(gateway: Gateway) -> None:
+    policy = _headers(gateway, "https://localhost/_localcloud/azureml/runs/r/artifacts/report.html")
+    assert "sandbox" in policy["content-security-policy"].split("; ")
+    page = _headers(gateway, "https://localhost/_localcloud/azureml/runs/r")
+    assert "sandbox" not in page["content-security-policy"].split("; "), "links of a page lead on"
+
+
 def test_mlflows_page_runs_its_own_scripts(gateway: Gateway) -> None:
     policy = _headers(gateway, "https://localhost/_localcloud/mlflow/")["content-security-policy"].split("; ")
     assert "default-src 'self'" in policy

@@ -16,7 +16,8 @@ from localcloud.databricks.runs import Run, TaskRun
 _LOG_TAIL = 20_000
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1b1f;background:#fff}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;max-width:100%}
+h1,td,pre{overflow-wrap:anywhere}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;border-bottom:1px solid #ddd}
 iframe{width:100%;height:20rem;border:1px solid #ddd}
 pre{background:#f5f5f7;padding:.7rem;overflow:auto;white-space:pre-wrap}pre.error{background:#fdecea}

@@ -152,6 +152,15 @@ def find_run(documents: Documents, run_id: int) -> tuple[Run, TaskRun | None] | 
     return run, run.task(run_id)
 
 
+def find_submitted(database: Database, token: str) -> Run | None:
+    """Return the run of any workspace that was submitted with an idempotency token."""
+    located = find_everywhere(database, "token", token)
+    if located is None:
+        return None
+    found = find_run(Documents(database, located[0]), int(located[1]["run_id"]))
+    return None if found is None else found[0]
+
+
 def find_run_everywhere(database: Database, run_id: int) -> tuple[Run, TaskRun | None] | None:
     """Return the run of any workspace, and its task when the run id is a task's."""
     located = find_everywhere(database, "task-run", str(run_id)) or find_everywhere(database, "run", str(run_id))

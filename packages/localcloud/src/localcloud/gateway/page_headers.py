@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import MutableHeaders
 
 from localcloud.gateway.hosts import Service
@@ -13,6 +15,14 @@ _OWN_POLICY = "; ".join(
     )
 )  # fmt: skip
 """localcloud's own pages are text with a style: they run no scripts and load nothing."""
+_ARTIFACT_POLICY = "; ".join(
+    (
+        "sandbox", "default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", "base-uri 'none'",
+        "form-action 'none'", "frame-ancestors 'none'",
+    )
+)  # fmt: skip
+"""An artifact was written by a job: it runs no scripts, loads nothing, and has no origin of its own."""
+_ARTIFACT_PATH = re.compile(r"/_localcloud/azureml/runs/[^/]+/artifacts/")
 _MLFLOW_POLICY = "; ".join(
     (
         "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'",
@@ -28,7 +38,11 @@ def protect(headers: MutableHeaders, service: Service | None, path: str) -> None
     """Add them to the headers of a page. Blobs are as they are on Azure, which adds none."""
     if service is Service.STORAGE or not headers.get("content-type", "").lower().startswith("text/html"):
         return
-    mlflow = service is Service.LOCAL and path.startswith(_MLFLOW_PATH)
-    headers["content-security-policy"] = _MLFLOW_POLICY if mlflow else _OWN_POLICY
+    policy = _OWN_POLICY
+    if service is Service.LOCAL and path.startswith(_MLFLOW_PATH):
+        policy = _MLFLOW_POLICY
+    elif _ARTIFACT_PATH.match(path):
+        policy = _ARTIFACT_POLICY
+    headers["content-security-policy"] = policy
     headers["x-content-type-options"] = "nosniff"
     headers.setdefault("referrer-policy", "no-referrer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
 
@@ -11,8 +12,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from localcloud.azureml.common import WORKSPACE
-from localcloud.azureml.jobs import blob_logs, metrics, run_shapes
+from localcloud.azureml.jobs import blob_logs, metrics, run_shapes, tracked
 from localcloud.azureml.jobs.arm import page_url
+from localcloud.azureml.jobs.artifact_page import PATH as ARTIFACT_PATH
+from localcloud.azureml.jobs.artifact_page import Artifacts, is_page
 from localcloud.azureml.jobs.runner import JobRunner
 from localcloud.azureml.jobs.runs import Run, RunStore
 from localcloud.azureml.mlflow import workspaces
@@ -20,17 +23,26 @@ from localcloud.azureml.mlflow.client import Mlflow
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.resource import Resource
+from localcloud.databricks.runs import find_submitted
 
+_JOBS = "/_localcloud/azureml"
 _LOG_TAIL = 40_000
+_LONGEST = 40
+"""Letters of a value in the list of jobs; the job's page has all of it."""
+_TOKEN_LENGTH = 64
+"""Letters of an idempotency token of Databricks: a job that submits a notebook run names itself by its run's id."""
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1b1b1f;background:#fff}
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1b1f;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;vertical-align:top;border-bottom:1px solid #ddd}
-td,pre{overflow-wrap:anywhere}pre{background:#f5f5f7;padding:.7rem;white-space:pre-wrap}pre.error{background:#fdecea}
+td,h1,small,pre{overflow-wrap:anywhere}small{opacity:.75}b{white-space:nowrap}
+pre{background:#f5f5f7;padding:.7rem;white-space:pre-wrap}pre.error{background:#fdecea}
 .Completed{color:#1a7f37}.Failed{color:#b3261e}.Canceled,.CancelRequested{color:#8a6100}
 @media(prefers-color-scheme:dark){body{color:#e6e6e9;background:#1b1b1f}pre{background:#2a2a30}pre.error{background:#4a2420}
 th,td{border-color:#444}.Completed{color:#4cc26b}.Failed{color:#ff8a80}.Canceled,.CancelRequested{color:#f2c14e}
 a{color:#8ab4f8}}
+@media(max-width:50rem){.jobs tr:first-child{display:none}.jobs td{display:block;border:0}
+.jobs tr{display:block;padding:.6rem 0;border-bottom:1px solid #888}}
 """
 
 
@@ -42,29 +54,39 @@ class Pages:
         self._store = store
         self._runner = runner
         self._mlflow = mlflow
+        self._artifacts = Artifacts(ctx, store)
 
     def routes(self) -> list[Route]:
         return [
-            Route("/_localcloud/azureml", self._jobs, methods=["GET"]),
+            Route(_JOBS, self._jobs, methods=["GET"]),
             Route("/_localcloud/azureml/runs/{run}", self._run, methods=["GET"]),
+            Route(ARTIFACT_PATH, self._artifacts.serve, methods=["GET"]),
         ]
 
     async def _jobs(self, request: Request) -> Response:
         """Every workspace with its jobs, newest first."""
         parts = []
         for workspace in self._ctx.resources.list(WORKSPACE):
+            runs = [self._live(run) for run in self._store.jobs(workspace.id)]
+            parts.append(f"<h2>{escape(workspace.name)}</h2>")
+            try:
+                logged = await tracked.of_runs(self._mlflow, workspace, runs)
+            except ServiceError as error:
+                logged = {}
+                parts.append(f"<p>MLflow does not answer: {escape(error.message)}</p>")
             rows = [
                 [
-                    self._link(workspace, run),
-                    escape(run.experiment),
-                    _state(run),
-                    escape(run.created[:19]),
-                    _lasted(run),
+                    f"{self._link(workspace, run)}<br><small>{escape(run.id)}</small>",
+                    f"{_state(run)}<br><small>{_reason(run)}</small>",
+                    _pairs(_literals(run)),
+                    _pairs(logged[run.id].metrics if run.id in logged else {}),
+                    _pairs(logged[run.id].tags if run.id in logged else run.tags),
+                    f"{escape(run.created[:19].replace('T', ' '))}<br>{_lasted(run)}",
                 ]
-                for run in map(self._live, self._store.jobs(workspace.id))
+                for run in runs
             ]
-            parts.append(f"<h2>{escape(workspace.name)}</h2>")
-            parts.append(_table(["Job", "Experiment", "State", "Submitted (UTC)", "Duration"], rows))
+            heads = ["Job", "State", "Inputs", "Metrics", "Tags", "Submitted (UTC)"]
+            parts.append(f"<div class='jobs'>{_table(heads, rows)}</div>")
         return HTMLResponse(_document("Azure ML jobs", parts or ["<p>There is no workspace.</p>"], refresh=False))
 
     async def _run(self, request: Request) -> Response:
@@ -74,9 +96,11 @@ class Pages:
             return HTMLResponse(_document("No such run", ["<p>There is no such run.</p>"], refresh=False), 404)
         run = self._live(run)
         children = [self._live(child) for child in self._store.children(workspace.id, run.id)]
-        parts = [_facts(self._head(workspace, run))]
-        if run.error is not None:
-            parts.append(f"<h2>Error</h2><pre class='error'>{escape(str(run.error['message']))}</pre>")
+        parts = [f"<p><a href='{_JOBS}'>All jobs</a></p>"]
+        parts += self._errors(workspace, run, children)
+        names = await asyncio.to_thread(self._artifacts.names, workspace, run)
+        links = self._artifact_links(workspace, run, names)
+        parts.append(_facts(self._head(workspace, run, await self._links(workspace, [run, *children], links))))
         if children:
             rows = [
                 [
@@ -89,13 +113,52 @@ class Pages:
             ]
             parts += ["<h2>Steps</h2>", _table(["Step", "State", "Duration", "Error"], rows)]
         parts += await self._numbers(workspace, [run, *children])
+        if links:
+            parts.append(f"<h2>Artifacts</h2><ul>{''.join(f'<li>{link}</li>' for link in links.values())}</ul>")
         for title, ports in (("Inputs", run.inputs), ("Outputs", run.outputs)):
             rows = [[escape(name), escape(str(port.get("value", port.get("uri"))))] for name, port in ports.items()]
             parts += [f"<h2>{title}</h2>", _table(["Name", "Value"], rows)] if rows else []
         parts += await self._logs(workspace, run)
         return HTMLResponse(_document(f"Job {run.display_name}", parts, refresh=not run.over))
 
-    def _head(self, workspace: Resource, run: Run) -> dict[str, str]:
+    def _errors(self, workspace: Resource, run: Run, children: list[Run]) -> list[str]:
+        """Return why a run failed: the cause of each step that did, then its own error."""
+        parts = [
+            f"<h3>{self._link(workspace, child)}</h3><pre class='error'>{escape(child.reason or 'No reason.')}</pre>"
+            for child in children
+            if child.status == "Failed"
+        ]
+        if run.error is not None:
+            parts.append(f"<pre class='error'>{escape(str(run.error['message']))}</pre>")
+        return ["<h2>Why it failed</h2>", *parts] if parts else []
+
+    async def _links(self, workspace: Resource, runs: list[Run], artifacts: Mapping[str, str]) -> dict[str, str]:
+        """Return links to a run's pages, to notebook runs that it or its steps submitted, and to models from them."""
+        links = {}
+        if pages := [link for name, link in artifacts.items() if is_page(name)]:
+            links["Pages"] = "<br>".join(pages)
+        notebooks = [(run, find_submitted(self._ctx.database, run.id[:_TOKEN_LENGTH])) for run in runs]
+        if shown := [
+            f"<a href='{escape(submitted.page_url)}'>run {submitted.run_id} of {escape(run.name)}</a>"
+            for run, submitted in notebooks
+            if submitted is not None
+        ]:
+            links["Databricks"] = "<br>".join(shown)
+        try:
+            versions = await tracked.model_versions(self._mlflow, workspace, runs)
+        except ServiceError as error:
+            return links | {"Models": f"MLflow does not answer: {escape(error.message)}"}
+        if versions:
+            links["Models"] = "<br>".join(self._model_link(workspace, *version) for version in versions)
+        return links
+
+    def _artifact_links(self, workspace: Resource, run: Run, names: list[str]) -> dict[str, str]:
+        return {
+            name: f"<a href='{escape(self._artifacts.address(workspace, run, name))}'>{escape(name)}</a>"
+            for name in names
+        }
+
+    def _head(self, workspace: Resource, run: Run, links: Mapping[str, str]) -> dict[str, str]:
         head = {
             "State": _state(run), "Run id": escape(run.id), "Workspace": escape(workspace.name),
             "Experiment": escape(run.experiment), "Submitted": f"{escape(run.created[:19])} UTC",
@@ -114,15 +177,22 @@ class Pages:
             head["Runs as"] = f"{escape(identity.display_name)} ({escape(identity.app_id)})"
         if run.mlflow_run_id is not None:
             head["MLflow"] = self._mlflow_link(workspace, run)
+        head |= links
         for name, at in run.states:
             head[f"{escape(name)} at"] = f"{escape(at[11:23])} UTC"
         return head
 
     def _mlflow_link(self, workspace: Resource, run: Run) -> str:
-        name = quote(workspaces.name_of(self._ctx.database, workspace) or workspaces.DEFAULT)
         path = f"#/experiments/{run.spec.get('mlflow_experiment')}/runs/{quote(run.mlflow_run_id or '')}"
-        url = f"{self._ctx.settings.tracking_url}/?workspace={name}{path}?workspace={name}"
-        return f"<a href='{escape(url)}'>run in MLflow</a>"
+        return f"<a href='{self._mlflow_address(workspace, path)}'>run in MLflow</a>"
+
+    def _model_link(self, workspace: Resource, name: str, version: str) -> str:
+        address = self._mlflow_address(workspace, f"#/models/{quote(name)}/versions/{quote(version)}")
+        return f"<a href='{address}'>{escape(name)} version {escape(version)}</a>"
+
+    def _mlflow_address(self, workspace: Resource, path: str) -> str:
+        name = quote(workspaces.name_of(self._ctx.database, workspace) or workspaces.DEFAULT)
+        return escape(f"{self._ctx.settings.tracking_url}/?workspace={name}{path}?workspace={name}")
 
     async def _numbers(self, workspace: Resource, runs: list[Run]) -> list[str]:
         """Metrics and parameters of a run and its steps."""
@@ -132,7 +202,10 @@ class Pages:
                 if run.mlflow_run_id is None:
                     continue
                 values = await metrics.latest(self._mlflow, workspace, run)
-                rows += [[escape(run.name), escape(name), f"{value:g}"] for name, value in sorted(values.items())]
+                rows += [
+                    [escape(run.display_name or run.name), escape(name), f"{value:g}"]
+                    for name, value in sorted(values.items())
+                ]
         except ServiceError as error:
             return [f"<p>MLflow does not answer: {escape(error.message)}</p>"]
         return ["<h2>Metrics</h2>", _table(["Run", "Metric", "Value"], rows)] if rows else []
@@ -184,6 +257,19 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     first = "".join(f"<th>{name}</th>" for name in head)
     rest = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><tr>{first}</tr>{rest}</table>"
+
+
+def _literals(run: Run) -> dict[str, str]:
+    """Return the inputs that are values, which tell runs of one pipeline apart."""
+    return {name: str(port["value"]) for name, port in run.inputs.items() if "value" in port}
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    """Return names and values on a line each, long values shortened."""
+    return "<br>".join(
+        f"<small>{escape(name)}</small> {escape(value if len(value) <= _LONGEST else f'{value[:_LONGEST]}…')}"
+        for name, value in values.items()
+    )
 
 
 def _state(run: Run) -> str:

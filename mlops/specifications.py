@@ -21,7 +21,7 @@ PIPELINES = training_pipelines.FOLDER
 FILE = training_pipelines.FILE
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ROOT = Path(__file__).resolve().parents[1]
-_EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
+EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _read(file: Path) -> Specification:
         raise InvalidError(f"{shown} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise InvalidError(f"{shown} must have fields such as `model: house_prices`.")
-    if _EXPRESSION.search(text):
+    if EXPRESSION.search(text):
         raise InvalidError(
             f"{shown} has an expression of Azure ML, ${{{{…}}}} or $[[…]], which would be replaced: write plain text."
         )

@@ -149,7 +149,7 @@ dbutils.notebook.exit(json.dumps({{"rows_read": counts.read, "rows_kept": counts
 def library(name: str, columns: Sequence[Column]) -> str:
     """Return the notebook's module with the schema and the features."""
     kinds = ", ".join(sorted({column.kind for column in columns} | {"StructField", "StructType"}))
-    fields = "\n".join(f"        StructField({json.dumps(column.name)}, {column.kind}())," for column in columns)
+    fields = "\n".join(f"        StructField({_literal(column.name)}, {column.kind}())," for column in columns)
     return f'''"""The columns of the data of {name}, and the features that are made of them."""
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ from pyspark.sql import SparkSession
 from notebooks.lib.{name} import SCHEMA, features
 from notebooks.lib.engineering import engineer
 
-DATA = Path(__file__).resolve().parents[2] / {json.dumps(data)}
+DATA = Path(__file__).resolve().parents[2] / {_literal(data)}
 
 
 def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
@@ -193,3 +193,8 @@ def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) 
     assert 0 < counts.kept <= counts.read
     assert spark.read.parquet((tmp_path / "out").as_uri()).count() == counts.kept
 '''
+
+
+def _literal(text: str) -> str:
+    """Return a text as a literal of Python. JSON's is one, but for its escapes of letters beyond 16 bits."""
+    return json.dumps(text, ensure_ascii=False)

@@ -34,6 +34,10 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path) -> lis
     if not data.is_file():
         raise InvalidError(f"There is no data file {shown(str(data))}.")
     columns, _ = read_columns(data)
+    if replaced := [column.name for column in columns if specifications.EXPRESSION.search(column.name)]:
+        raise InvalidError(
+            f"{shown(data.name)}: Azure ML would replace the expression in the column {shown(replaced[0])}: rename it."
+        )
     chosen = check_target(columns, target or columns[-1].name, task, data)
     stored = _stored(data, name, root)
     content = {

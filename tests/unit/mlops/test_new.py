@@ -22,6 +22,7 @@ _ODD = [
     "<img onerror=alert(1)>",
     "##vso[task]",
     "größe",
+    "\U0001f600",
 ]
 
 
@@ -69,6 +70,12 @@ def test_names_of_columns_are_data_and_never_code(root: Path, tmp_path: Path) ->
                 assert set(_ODD) <= strings
         if path.name == "pipeline.yml":
             assert yaml.safe_load(text)["split"]["by"] == [*_ODD, "price"]
+
+
+def test_a_column_that_azure_ml_would_replace_is_refused(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="Azure ML would replace the expression in the column"):
+        new("odd", "regression", _csv(tmp_path, ["${{inputs.x}}", "price"]), "price", root)
+    assert not (root / "mlops/pipelines/odd").exists()
 
 
 @pytest.mark.parametrize("name", ["Houses", "1x", "../x", "a b", "lib", "class", "x" * 50, ""])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipelin
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 from mlops.errors import InvalidError
-from mlops.terminal import console, plain
+from mlops.terminal import as_json, console, plain, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(inspection)
@@ -83,7 +82,7 @@ def publish(
             _variable("AMLPIPELINE_EXPERIMENT", training.experiment, output=True)
     if json_:
         shown = {"version": now.version, "deployment": now.deployment, "pipeline_id": now.pipeline_id}
-        typer.echo(json.dumps(shown))
+        typer.echo(as_json(shown))
 
 
 @app.command()
@@ -146,10 +145,10 @@ def cancel(
     clients = clients_of(stack, outputs, pipeline)
     job = jobs.newest(clients) if run is None else jobs.get_job(clients, run)
     if job is None or job.ended:
-        typer.echo(f"{'No run' if run is None else f'No run {run}'} is under way on stack {stack}.")
+        say(f"{'No run' if run is None else f'No run {run}'} is under way on stack {stack}.")
         return
     jobs.cancel(clients, job.name)
-    typer.echo(f"Run {job.name} is being cancelled.")
+    say(f"Run {job.name} is being cancelled.")
 
 
 @app.command()
@@ -172,9 +171,9 @@ def promote(
     training = specifications.load(pipeline)
     serves = Clients(load_outputs(target, to_outputs), training)
     if shared:
-        promotion.promote_shared(source, serves, model_version, typer.echo)
+        promotion.promote_shared(source, serves, model_version, say)
     else:
-        promotion.promote(Clients(load_outputs(source, from_outputs), training), serves, model_version, typer.echo)
+        promotion.promote(Clients(load_outputs(source, from_outputs), training), serves, model_version, say)
 
 
 @app.command()
@@ -190,7 +189,7 @@ def share(
 
     clients = clients_of(stack, outputs, pipeline)
     registry.registry_of(clients)
-    registry.share(clients, candidates.tested(clients, model_version)[0], typer.echo)
+    registry.share(clients, candidates.tested(clients, model_version)[0], say)
 
 
 @app.command()
@@ -198,7 +197,7 @@ def prune(stack: Stack = "local", outputs: Outputs = None) -> None:
     """Remove the notebooks in Databricks that no deployment of the endpoint names."""
     from mlops import prune as pruning
 
-    pruning.prune(Clients(load_outputs(stack, outputs), specifications.load(None)), typer.echo)
+    pruning.prune(Clients(load_outputs(stack, outputs), specifications.load(None)), say)
 
 
 @app.command()
@@ -206,7 +205,7 @@ def rollback(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs
     """Move the endpoint's default back to where it was before the newest promotion."""
     from mlops import rollback as rollbacks
 
-    rollbacks.rollback(clients_of(stack, outputs, pipeline), typer.echo)
+    rollbacks.rollback(clients_of(stack, outputs, pipeline), say)
 
 
 @app.command()
@@ -256,7 +255,7 @@ def remove(
         return
     if planned.serves and not yes:
         raise InvalidError(f"{name} serves, {planned.serves}: nothing is deleted without --yes.")
-    removal.remove(clients, planned, typer.echo)
+    removal.remove(clients, planned, say)
     if not keep_files:
         typer.echo("Bring the stack up (`make up`, `pulumi up`): its state still has the endpoint.")
 

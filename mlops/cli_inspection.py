@@ -1,17 +1,17 @@
-"""The verbs that show something and change nothing: status, runs, compare, models, logs."""
+"""The verbs that show something and change nothing: status, runs, compare, models, logs, report."""
 
 from __future__ import annotations
 
-import json
 import time
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
+from mlops.cli_options import InBuild, Outputs, Pipeline, Stack, clients_of
 from mlops.errors import MissingError
 from mlops.suggestions import hint
-from mlops.terminal import console, plain
+from mlops.terminal import as_json, console, plain, say
 
 inspection = typer.Typer()
 Format = Annotated[Literal["table", "json"], typer.Option("--output", help="A table for people, or JSON for scripts.")]
@@ -59,7 +59,7 @@ def runs(
     newest = history.newest(clients, number)
     reused = history.reused_steps(clients, newest)
     if output == "json":
-        typer.echo(json.dumps([history.as_json(*row) for row in zip(newest, reused, strict=True)], indent=2))
+        typer.echo(as_json([history.as_json(*row) for row in zip(newest, reused, strict=True)]))
     else:
         history.show(newest, reused, console())
 
@@ -80,7 +80,7 @@ def compare(
     pair = history.read(clients, first), history.read(clients, second)
     if output == "json":
         differences = {name: {first: before, second: after} for name, before, after in history.compare(*pair)}
-        typer.echo(json.dumps(differences, indent=2))
+        typer.echo(as_json(differences))
     else:
         history.show_comparison(*pair, console())
 
@@ -95,9 +95,29 @@ def models(
     clients = clients_of(stack, outputs, pipeline)
     versions = registered_models.read(clients)
     if output == "json":
-        typer.echo(json.dumps(registered_models.as_json(versions), indent=2))
+        typer.echo(as_json(registered_models.as_json(versions)))
     else:
         registered_models.show(versions, clients.pipeline.model, console())
+
+
+@inspection.command()
+def report(
+    run: Annotated[str | None, typer.Argument(help="Name of the run; default: the newest.")] = None,
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="HTML file to write; default: build/reports/RUN.html.")
+    ] = None,
+    azure_devops: InBuild = False,
+) -> None:
+    """Write the report of an ended run as a page: decision, metrics, charts, data, lineage, steps; or why it failed."""
+    from mlops import run_report
+
+    written = run_report.write(clients_of(stack, outputs, pipeline), run, output, with_summary=azure_devops)
+    say(f"Report of run {written.job.name} ({written.job.status}): {written.page}")
+    if written.summary is not None:
+        typer.echo(f"##vso[task.uploadsummary]{written.summary.resolve()}")
 
 
 @inspection.command()
@@ -131,7 +151,7 @@ def logs(
             text = history.log(known)
             if len(text) > printed.get(known.run, 0):
                 if step is None and known.run not in printed:
-                    typer.echo(f"--- {known.name}{f' (reused from {known.reused})' if known.reused else ''}")
+                    say(f"--- {known.name}{f' (reused from {known.reused})' if known.reused else ''}")
                 typer.echo(plain(text[printed.get(known.run, 0) :], lines=True), nl=False)
                 printed[known.run] = len(text)
         if not follow or all(known.status in ENDED for known in chosen):

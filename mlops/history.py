@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
@@ -83,6 +84,21 @@ class History:
             return ""
         response = self._plain.send_request(HttpRequest("GET", address))
         return str(response.text()) if response.status_code == 200 else ""
+
+    def artifact(self, run: str, path: str) -> str | None:
+        """Return the text of a file that was logged to the run, None when there is none.
+
+        The route: azureml-mlflow 1.62, _restclient/artifact/operations, get_content_information.
+        """
+        address = f"{self._host}/artifact/v2.0{self._clients.workspace_id}/artifacts/ExperimentRun/dcid.{run}"
+        try:
+            place = self._json(self._client, f"{address}/contentinfo?path={quote(path)}")
+        except HttpResponseError as error:
+            if error.status_code == 404:
+                return None
+            raise
+        response = self._plain.send_request(HttpRequest("GET", place["contentUri"]))
+        return str(response.text()) if response.status_code == 200 else None
 
     @property
     def _runs(self) -> str:

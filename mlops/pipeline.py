@@ -11,6 +11,7 @@ from azure.ai.ml import Input, Output
 from azure.ai.ml.dsl import pipeline
 
 from contract.outputs import PlatformOutputs
+from mlops import job_environment
 from mlops.specifications import TrainingPipeline
 from steps.specification import Parameter
 
@@ -35,6 +36,7 @@ def build(
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
     specification = training.specification_json
+    environment = f"{job_environment.NAME}:{job_environment.version()}"
 
     def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
@@ -56,6 +58,10 @@ def build(
         evaluate = components["evaluate"](
             model=train.outputs.model, held_out=train.outputs.held_out, specification=specification
         )
+        # Beside the report: a run whose register step failed has a report from the evaluation.
+        evaluate.outputs.evaluation = Output(
+            type="uri_folder", mode="rw_mount", path=f"{datastore}/{REPORTS}/${{{{name}}}}/"
+        )
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
@@ -63,6 +69,8 @@ def build(
             code_version=code_version,
             commit=commit,
             data_version=data_version,
+            notebook=notebook,
+            environment=environment,
         )
         register.outputs.report = Output(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{REPORTS}/${{{{name}}}}/"

@@ -17,7 +17,8 @@ from mlops.history import Step
 from mlops.progress import took
 from mlops.terminal import plain
 
-_REPORTS = "reports"
+REPORTS = "reports"
+"""Folder of the training container: a step's output is in the subfolder named after its run (mlops/pipeline.py)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
     if register is None:
         return None
     try:
-        blob = clients.training.download_blob(f"{_REPORTS}/{register.run}/report.json")
+        blob = clients.training.download_blob(f"{REPORTS}/{register.run}/report.json")
         content: dict[str, Any] = json.loads(blob.readall())
     except ResourceNotFoundError:
         return None

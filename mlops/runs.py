@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from mlops.terminal import cell
 _SUGGESTED = 5
 _AT_ONCE = 8
 """Maximum number of requests for steps at the same time."""
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+"""A text that can be a run's name, and part of an address."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def newest(clients: Clients, number: int) -> list[Job]:
 
 
 def job(clients: Clients, name: str) -> Job:
-    """Return a run of the pipeline by name. Raises MissingError with the newest names when there is none."""
-    existing = jobs.get_job(clients, name)
+    """Return a run of the pipeline by name. Raises MissingError with the closest names, else the newest ones."""
+    existing = jobs.get_job(clients, name) if RUN_NAME.fullmatch(name) else None
     if existing is None or not jobs.is_of(existing, clients):
         known = [known.name for known in newest(clients, _SUGGESTED)]
         raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint(name, known)}")

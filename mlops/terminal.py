@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -39,6 +42,16 @@ def quiet_uploads() -> Iterator[None]:
 def cell(text: str) -> Text:
     """Return a table's cell with the text as it is: no markup, no emoji, no control characters."""
     return Text(plain(text))
+
+
+def say(text: str) -> None:
+    """Print a line for people, whose parts may come from data, models and tags."""
+    typer.echo(plain(text, lines=True))
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON in which no line is a command to Azure Pipelines: one # of two is an escape sequence."""
+    return json.dumps(value, indent=2).replace("##", "#\\u0023")
 
 
 def plain(text: str, *, lines: bool = False) -> str:

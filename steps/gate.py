@@ -88,7 +88,7 @@ def judge(
 
     Raises GateError when a metric cannot be computed for the challenger.
     """
-    measure = _Measure(gate, rows, own_metrics or {})
+    measure = Measure(gate, rows, own_metrics or {})
     try:
         values = {metric.name: measure(metric.name, challenger) for metric in gate.metrics}
     except NotComputableError as error:
@@ -122,7 +122,7 @@ def judge(
     return verdict(not lost, "; ".join(reasons), **more)
 
 
-class _Measure:
+class Measure:
     """Computes metrics by name on all of the held-out rows, or on some of them by position."""
 
     def __init__(self, gate: Gate, rows: pd.DataFrame, own: Mapping[str, OwnMetric]) -> None:
@@ -136,7 +136,10 @@ class _Measure:
             )
 
     def __call__(self, name: str, predictions: Predictions, index: np.ndarray[Any, Any] | None = None) -> float:
-        chosen = predictions if index is None else predictions.rows(index)
+        return self.of(name, predictions if index is None else predictions.rows(index), index)
+
+    def of(self, name: str, chosen: Predictions, index: np.ndarray[Any, Any] | None = None) -> float:
+        """Return the metric of predictions for the rows at these positions."""
         own = self._own.get(name)
         if own is None:
             return BUILT_IN[name].compute(chosen)
@@ -153,7 +156,7 @@ class _Judged:
 
 
 def _compare_all(
-    gate: Gate, measure: _Measure, challenger: _Judged, champion: Champion
+    gate: Gate, measure: Measure, challenger: _Judged, champion: Champion
 ) -> tuple[tuple[Comparison, ...], dict[str, float], str]:
     """Return the comparisons, the champion's metrics, and why there are none."""
     if champion.predictions is None:
@@ -170,7 +173,7 @@ def _compare_all(
 
 
 def _compare(
-    metric: Metric, margin: float, gate: Gate, measure: _Measure, challenger: _Judged, champion: _Judged
+    metric: Metric, margin: float, gate: Gate, measure: Measure, challenger: _Judged, champion: _Judged
 ) -> Comparison:
     """Compare by a paired bootstrap: both models are measured on the same resampled rows."""
     sign = 1.0 if metric.better == "higher" else -1.0
@@ -212,7 +215,7 @@ def _out_of_bounds(metric: Metric, value: float) -> str:
     return ""
 
 
-def _slice(part: Slice, gate: Gate, measure: _Measure, predictions: Predictions) -> list[SliceResult]:
+def _slice(part: Slice, gate: Gate, measure: Measure, predictions: Predictions) -> list[SliceResult]:
     """Return a result for each group. Numbers with many values are grouped by their quartiles."""
     if part.column not in measure.rows.columns:
         raise GateError(

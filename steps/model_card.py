@@ -22,7 +22,7 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
         "## Why it was registered",
         f"{escape(evaluation['decision']['reason'])}.",
         "## Metrics on the held-out rows",
-        _table(
+        table(
             ("metric", "this version", f"version {champion['version']}" if champion else "before"),
             (
                 (name, f"{value:.4f}", f"{champion['metrics'][name]:.4f}" if champion and champion["metrics"] else "–")
@@ -33,7 +33,7 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
     if evaluation["comparisons"]:
         parts += [
             f"Gains, with their {specified.gate.confidence:.0%} intervals:",
-            _table(
+            table(
                 ("metric", "gain", "interval", "probability of more than the margin"),
                 (
                     (
@@ -49,7 +49,7 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
     if evaluation["slices"]:
         parts += [
             "## Slices",
-            _table(
+            table(
                 ("column", "group", "rows", "metric", "value"),
                 (
                     (
@@ -64,7 +64,7 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
             ),
         ]
     known = ("code_version", "commit", "data_version", "training_run", "pipeline_run")
-    parts += ["## Lineage", _table(("what", "which"), ((name, lineage[name]) for name in known))]
+    parts += ["## Lineage", table(("what", "which"), ((name, lineage[name]) for name in known))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -73,7 +73,7 @@ def escape(text: str) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     columns = list(header)
     lines = [columns, ["---"] * len(columns), *([escape(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

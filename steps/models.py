@@ -35,7 +35,7 @@ def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
     The columns are those of the model's signature, so that others do no harm; without one, all but the target. A model
     whose flavor offers `predict_proba` gives probabilities as well.
     """
-    columns = _columns(model, rows, target)
+    columns = input_columns(model, rows, target)
     if gone := [column for column in columns if column not in rows.columns]:
         what = "column" if len(gone) == 1 else "columns"
         raise NotComparableError(f"{what} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
@@ -50,7 +50,8 @@ def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
     return Predictions(rows[target].to_numpy(), predicted.reshape(-1), probabilities, classes)
 
 
-def _columns(model: Any, rows: pd.DataFrame, target: str) -> list[str]:
+def input_columns(model: Any, rows: pd.DataFrame, target: str) -> list[str]:
+    """Return the columns that the model takes: those of its signature; without one, all but the target."""
     inputs = model.metadata.get_input_schema()
     if inputs is None or not inputs.has_input_names():
         return [str(column) for column in rows.columns if column != target]

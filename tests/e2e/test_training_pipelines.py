@@ -159,6 +159,10 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     assert compared.code == 0 and "parameter alpha" in compared.text and "metric rmse" in compared.text, compared.text
     log = mlops("logs", "train")
     assert "rows are held out." in log.text, log.text
+    page = own.home.parent / "report.html"
+    reported = mlops("report", runs[0]["name"], "--output", str(page))
+    assert reported.code == 0 and str(page) in reported.text, reported.text
+    assert "Importance of the columns" in page.read_text(encoding="utf-8")
     unknown = mlops("logs", "trian")
     assert unknown.code == 1 and "has no step 'trian'. Did you mean train?" in unknown.text
     lost = mlops("compare", "no-such-run", runs[0]["name"])

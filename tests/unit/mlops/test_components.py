@@ -34,6 +34,7 @@ class Steps:
 
     folder: Path
     tracking: str
+    root: str
     processes: forked_steps.Steps
 
     def run(self, step: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
@@ -64,6 +65,8 @@ class Steps:
                 code_version="v1",
                 commit="c0ffee",
                 data_version="d1",
+                notebook="/notebooks/0123456789abcdef/features",
+                environment="training:1",
                 report=report,
             ),
         ):
@@ -77,11 +80,12 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     folder = tmp_path_factory.mktemp("steps")
     tracking = f"sqlite:///{folder / 'mlflow.db'}"
     client = mlflow.MlflowClient(tracking)
-    client.create_experiment("training", (folder / "artifacts").as_uri())
+    experiment = client.create_experiment("training", (folder / "artifacts").as_uri())
+    root = client.create_run(experiment).info.run_id
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    given = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": "run-1"}
+    given = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": root}
     processes = forked_steps.Steps(clean | given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}, folder)
-    yield Steps(folder, tracking, processes)
+    yield Steps(folder, tracking, root, processes)
     processes.close()
 
 
@@ -109,7 +113,7 @@ def test_the_version_s_tags_are_its_lineage(first: dict[str, Any], steps: Steps)
     assert version.tags["commit"] == "c0ffee"
     assert version.tags["code_version"] == "v1"
     assert version.tags["data_version"] == "d1"
-    assert version.tags["pipeline_run"] == "run-1"
+    assert version.tags["pipeline_run"] == steps.root
     assert float(version.tags["metric.rmse"]) == pytest.approx(first["metrics"]["rmse"], abs=1e-5)
     run = client.get_run(version.tags["training_run"])
     assert run.data.metrics["training_rows"] + run.data.metrics["held_out_rows"] == 406

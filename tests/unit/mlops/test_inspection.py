@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from mlops import registered_models, runs, specifications
 from mlops.jobs import Job
 from mlops.report import Report
 from mlops.runs import Run
-from mlops.terminal import plain
+from mlops.terminal import as_json, plain, say
 
 LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "metric.rmse": "50.5"}
 
@@ -64,6 +65,15 @@ def test_text_from_tags_styles_no_terminal_and_commands_no_build() -> None:
 )
 def test_plain_text_holds_no_control_character_and_no_command(text: str, shown: str) -> None:
     assert plain(text) == shown
+
+
+def test_json_in_a_build_s_log_commands_nothing_and_is_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"decision": "##vso[task.setvariable variable=X]1", "more": ["##[error]", "###", "a # b"]}
+
+    assert "##" not in as_json(value)
+    assert json.loads(as_json(value)) == value
+    say("promoted ##vso[task.complete]\nnext ##[group]")
+    assert capsys.readouterr().out == "promoted ## vso[task.complete]\nnext ## [group]\n"
 
 
 def test_lines_of_a_log_stay_lines() -> None:

@@ -56,7 +56,9 @@ def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Pat
 
 _DISTRIBUTIONS = {
     "azure.core": "azure-core", "azure.identity": "azure-identity", "databricks.sdk": "databricks-sdk",
-    "mlflow": "mlflow-skinny", "pandas": "pandas", "pydantic": "pydantic", "sklearn": "scikit-learn",
+    "mlflow": "mlflow-skinny", "pandas": "pandas", "sklearn": "scikit-learn",
+    "pydantic": "pydantic", "pydantic_core": "pydantic",  # which requires it
+    "jinja2": "jinja2", "markupsafe": "jinja2",  # which requires it
     "numpy": "scikit-learn", "scipy": "scikit-learn",  # it requires both, and the lock pins them by Python version
 }  # fmt: skip
 
@@ -65,7 +67,7 @@ def test_every_package_that_a_component_imports_is_declared() -> None:
     (pip,) = (entry["pip"] for entry in job_environment.conda_file()["dependencies"] if isinstance(entry, dict))
     declared = {line.split("==")[0] for line in pip}
     root = Path(job_environment.__file__).parents[1]
-    programs = [*(root / "mlops").rglob("components/*/src/*.py"), *(root / "steps").glob("*.py")]
+    programs = [*(root / "mlops").rglob("components/*/src/*.py"), *(root / "steps").rglob("*.py")]
     own = {program.stem for program in programs} | {"steps"}
 
     assert programs

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from steps import champion as champions
 from steps import gate, models
 from steps.inputs import specification
+from steps.reporting.details import details
 from steps.specification import Specification
 
 _OWN_METRICS = "metrics"
@@ -52,8 +53,8 @@ def own_metrics(specified: Specification) -> Mapping[str, gate.OwnMetric]:
     }
 
 
-def evaluation(verdict: gate.Verdict) -> dict[str, Any]:
-    """Return the content of evaluation.json."""
+def evaluation(verdict: gate.Verdict, shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of evaluation.json; `shown` is what the report shows beside the verdict."""
     champion = None
     if verdict.champion_version is not None:
         champion = {"version": verdict.champion_version, "metrics": verdict.champion_metrics}
@@ -63,6 +64,7 @@ def evaluation(verdict: gate.Verdict) -> dict[str, Any]:
         "comparisons": [asdict(comparison) for comparison in verdict.comparisons],
         "slices": [asdict(result) for result in verdict.slices],
         "decision": {"register": verdict.register, "reason": verdict.reason},
+        "details": shown,
     }
 
 
@@ -97,13 +99,17 @@ def main() -> None:
     specified = specification()
     rows = pd.read_parquet(options.held_out).reset_index(drop=True)
     try:
-        challenger = models.predict(models.load(str(options.model)), rows, specified.target)
-        verdict = gate.judge(specified.gate, rows, challenger, find_champion(specified, rows), own_metrics(specified))
+        model, own = models.load(str(options.model)), own_metrics(specified)
+        challenger, champion = models.predict(model, rows, specified.target), find_champion(specified, rows)
+        verdict = gate.judge(specified.gate, rows, challenger, champion, own)
     except (models.NotComparableError, gate.GateError) as error:
         sys.exit(f"The new model cannot be judged: {error}.")
     log(verdict)
+    shown = details(specified, model, rows, challenger, champion, own)
     options.evaluation.mkdir(parents=True, exist_ok=True)
-    (options.evaluation / "evaluation.json").write_text(json.dumps(evaluation(verdict), indent=2), encoding="utf-8")
+    (options.evaluation / "evaluation.json").write_text(
+        json.dumps(evaluation(verdict, shown), indent=2), encoding="utf-8"
+    )
     print(f"{'Register' if verdict.register else 'Do not register'}: {verdict.reason}.")
 
 

@@ -1,20 +1,29 @@
-"""Register the model of the training run, when the evaluation decided so."""
+"""Register the model of the training run, when the evaluation decided so, and make the report of the pipeline's run.
+
+This step knows what the report says: the evaluation, the lineage, the version. A step of its own would take seconds.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import sys
 import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
+from steps.data_results import CONTRACT_FILE, PROFILE_FILE
 from steps.inputs import parameter, specification
 from steps.model_card import model_card
 from steps.models import MODEL_FILE_FOLDER, RUN_FILE
+from steps.reporting.page import RunFacts, html
 from steps.specification import Specification
 
 _TAG_LENGTH = 250
@@ -55,6 +64,56 @@ def lineage(run_id: str, evaluation: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def data_results(root_run: str) -> dict[str, Any]:
+    """Return what the run knows of its data: the contract's results and the profile, where it has them."""
+    if not root_run:  # outside of a pipeline
+        return {}
+    client = mlflow.MlflowClient()
+    present = {artifact.path for artifact in client.list_artifacts(root_run)}
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, file in (("data_contract", CONTRACT_FILE), ("profile", PROFILE_FILE)):
+            if file in present:
+                local = client.download_artifacts(root_run, file, folder)
+                results[name] = json.loads(Path(local).read_text(encoding="utf-8"))
+    return results
+
+
+def publish_report(root_run: str, content: dict[str, Any], folder: Path) -> None:
+    """Write report.json and report.html, and put them with the decision and the metrics into the pipeline's own run.
+
+    The model is registered by now: a tracking server that refuses them is named, and does not fail the step.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = folder / "report.json", folder / "report.html"
+    files[0].write_text(json.dumps(content, indent=2), encoding="utf-8")
+    files[1].write_text(html(content, RunFacts(root_run)), encoding="utf-8")
+    if not root_run:  # outside of a pipeline
+        return
+    try:
+        _log(root_run, content, files)
+    except MlflowException as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        print(f"The report is in this step's output, and not in the run {root_run}: {reason}", file=sys.stderr)
+
+
+def _log(root_run: str, content: dict[str, Any], files: Iterable[Path]) -> None:
+    client = mlflow.MlflowClient()
+    for file in files:
+        client.log_artifact(root_run, str(file))
+    tags = {
+        "decision": content["decision"]["reason"][:_TAG_LENGTH],
+        "registered": content["model_version"] or "no",
+        "model": content["model_name"],
+    }
+    now = int(time.time() * 1000)
+    client.log_batch(
+        root_run,
+        metrics=[Metric(name, value, now, 0) for name, value in content["metrics"].items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("model", "evaluation", "report"):
@@ -70,9 +129,16 @@ def main() -> None:
         print(f"Registered {specified.model} version {version}: {evaluation['decision']['reason']}.")
     else:
         print(f"{specified.model} is not registered: {evaluation['decision']['reason']}.")
-    options.report.mkdir(parents=True, exist_ok=True)
-    report = {**evaluation, "model_name": specified.model, "model_version": version, "lineage": tags}
-    (options.report / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    root_run = os.environ.get("AZUREML_ROOT_RUN_ID", "")
+    content = {
+        **evaluation,
+        "model_name": specified.model,
+        "model_version": version,
+        "lineage": tags | {"notebook": parameter("notebook"), "environment": parameter("environment")},
+        "parameters": mlflow.MlflowClient().get_run(run_id).data.params,
+        **data_results(root_run),
+    }
+    publish_report(root_run, content, options.report)
 
 
 if __name__ == "__main__":

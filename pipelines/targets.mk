@@ -14,7 +14,7 @@ PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISA
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
-.PHONY: agent preview deploy undeploy drift publish smoke cancel share promote rollback release release-check comment work-item \
+.PHONY: agent preview deploy undeploy drift publish smoke report cancel share promote rollback release release-check comment work-item \
 	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 ##@ Pipelines: the platform
@@ -55,6 +55,11 @@ publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 smoke: ## run the published pipeline, all of it, and wait: make smoke STACK=dev
 	@$(PYTHON_BIN) -m mlops run --force --stack "$$STACK" $(if $(DATA),--data "$$DATA") \
 	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
+
+# In a build of the run that `smoke` started, as the build's summary too.
+report: ## write the report of a run: make report STACK=dev [RUN=name]
+	@$(PYTHON_BIN) -m mlops report --stack "$$STACK" --output "$(BUILD)/report-$$STACK/report.html" \
+	$(if $(TF_BUILD),--azure-devops -- "$$AMLRUN_ID",$(if $(RUN),-- "$$RUN"))
 
 # In a build only the run that the build started: AMLRUN_ID, which `smoke` sets as its variable.
 cancel: ## cancel the run that is under way: make cancel STACK=dev

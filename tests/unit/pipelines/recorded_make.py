@@ -31,6 +31,9 @@ case $1 in
     preview | drift) echo "what $1 says" > "build/$1-$stack.txt" ;;
     test-report) touch "build/tests-$stack.xml" "build/coverage-$stack.xml" ;;
     release) mkdir -p "build/release-$stack"; echo "$AMLPIPELINE_ID" > "build/release-$stack/release.json" ;;
+    smoke) echo "##vso[task.setvariable variable=AMLRUN_ID]run-of-$stack" ;;
+    report) mkdir -p "build/report-$stack"; echo "$AMLRUN_ID" > "build/report-$stack/report.html"
+            echo "##vso[task.uploadsummary]$PWD/build/report-$stack/report.html" ;;
     publish) echo "##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]pipeline-of-$stack" ;;
 esac
 if [[ -n $MAKE_STOPS && $* == $MAKE_STOPS ]]; then kill -INT "$PLAYER"; sleep 60; fi

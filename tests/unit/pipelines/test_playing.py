@@ -26,7 +26,8 @@ def pipelines(tmp_path: Path) -> Pipelines:
 
 def _deployed(environment: str) -> list[str]:
     publish = f"publish STACK={environment}{' (default kept)' if environment == 'prod' else ''}"
-    return [f"deploy STACK={environment}", publish, f"smoke STACK={environment} CODE_VERSION=1"]
+    smoke = f"smoke STACK={environment} CODE_VERSION=1"
+    return [f"deploy STACK={environment}", publish, smoke, f"report STACK={environment}"]
 
 
 def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:
@@ -52,6 +53,29 @@ def test_the_published_pipelines_id_reaches_the_release(pipelines: Pipelines) ->
 
     artifact = pipelines.folder / "home/1/artifacts/release-staging/release.json"
     assert artifact.read_text(encoding="utf-8") == "pipeline-of-staging\n"
+
+
+def test_the_report_of_the_smoke_run_is_the_build_s_summary_and_an_artifact(pipelines: Pipelines) -> None:
+    pipelines.play(fails="smoke STACK=staging *")
+
+    build = pipelines.folder / "home/1"
+    for environment in ("dev", "staging"):
+        page = build / f"artifacts/report-{environment}-1/report.html"
+        assert page.read_text(encoding="utf-8") == f"run-of-{environment}\n", "also of the run that failed"
+        assert (build / f"summaries/{environment}.Smoke.report.html").exists()
+
+
+def test_a_report_that_cannot_be_made_stops_no_release(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="report STACK=staging")
+
+    assert played.results["Deploy staging"] == "SucceededWithIssues"
+    assert played.words[-1] == "release STACK=prod"
+
+
+def test_a_build_that_started_no_run_reports_none(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="publish STACK=dev")
+
+    assert "report STACK=dev" not in played.words
 
 
 def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone(pipelines: Pipelines) -> None:
@@ -178,11 +202,14 @@ def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines:
 
 def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/retrain.yml", reason="Schedule")
-    assert played.asked == [(connection("staging"), "smoke STACK=staging INCOMING=1")]
+    smoke = (connection("staging"), "smoke STACK=staging INCOMING=1")
+    report = (connection("staging"), "report STACK=staging")
+    assert played.asked == [smoke, report]
 
     played = pipelines.play("pipelines/retrain.yml", reason="Manual", parameters={"promote": True})
     assert played.asked == [
-        (connection("staging"), "smoke STACK=staging INCOMING=1"),
+        smoke,
+        report,
         (connection("staging"), "share STACK=staging"),
         (connection("prod"), "promote FROM=staging TO=prod"),
     ]

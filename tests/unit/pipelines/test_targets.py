@@ -143,6 +143,15 @@ def test_a_build_cancels_the_run_that_its_smoke_step_named(recorded: Recorded) -
     )
 
 
+def test_a_build_reports_the_run_that_its_smoke_step_named(recorded: Recorded) -> None:
+    verb = "mlops report --stack dev --output build/report-dev/report.html"
+
+    assert recorded.python("report", "STACK=dev") == verb
+    assert recorded.python("report", "STACK=dev", "RUN=run-7") == f"{verb} -- run-7"
+    build = recorded.python("report", "STACK=dev", build=True, AMLRUN_ID="run-8")
+    assert build == f"{verb} --azure-devops -- run-8"
+
+
 _MADE = ROOT / "made-by-a-value"
 _TOUCH = f"touch {_MADE.name}"
 _ODD = [
@@ -157,7 +166,7 @@ _TARGETS = [
     ("destroy", "STACK"), ("preview", "STACK"), ("deploy", "STACK"), ("drift", "STACK"), ("publish", "STACK"),
     ("share", "STACK"), ("rollback", "STACK"), ("release", "STACK"), ("comment", "STACK"), ("work-item", "STACK"),
     ("smoke", "CODE_VERSION"), ("cancel", "AMLRUN_ID"), ("promote", "FROM"), ("promote", "TO"),
-    ("release-check", "RELEASE"), ("verify-azure", "STACK"), ("verify-azure", "NAME"),
+    ("release-check", "RELEASE"), ("report", "RUN"), ("verify-azure", "STACK"), ("verify-azure", "NAME"),
 ]  # fmt: skip
 
 

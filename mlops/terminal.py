@@ -18,7 +18,9 @@ from rich.text import Text
 
 _WIDTH = 120
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_COMMAND = re.compile(r"##(?=(?:vso)?\[)")
+_IGNORED = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]*"
+"""Printable letters that the agent may not see: it searches by the rules of a language (`IndexOf` of a string)."""
+_COMMAND = re.compile(rf"#{_IGNORED}#(?={_IGNORED}(?:v{_IGNORED}s{_IGNORED}o{_IGNORED})?\[)", re.IGNORECASE)
 
 
 def console(stderr: bool = False) -> Console:

@@ -64,7 +64,7 @@ def lineage(run_id: str, evaluation: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def data_results(root_run: str) -> dict[str, Any]:
+def logged_data(root_run: str) -> dict[str, Any]:
     """Return what the run knows of its data: the contract's results and the profile, where it has them."""
     if not root_run:  # outside of a pipeline
         return {}
@@ -136,7 +136,7 @@ def main() -> None:
         "model_version": version,
         "lineage": tags | {"notebook": parameter("notebook"), "environment": parameter("environment")},
         "parameters": mlflow.MlflowClient().get_run(run_id).data.params,
-        **data_results(root_run),
+        **logged_data(root_run),
     }
     publish_report(root_run, content, options.report)
 

@@ -13,6 +13,7 @@ from localcloud.core.settings import Settings
 from localcloud.databricks.run_states import Lifecycle
 from localcloud.databricks.runs import Run, TaskRun
 
+JOBS_PATH = "/_localcloud/azureml"
 _LOG_TAIL = 20_000
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1b1b1f;background:#fff}
@@ -37,6 +38,7 @@ def render(settings: Settings, run: Run, task: TaskRun | None) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         f"<meta name='viewport' content='width=device-width'>{refresh}<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
+        f"<p><a href='{JOBS_PATH}'>All jobs</a></p>",
         _table(
             {
                 "State": f"<b class='{escape(result)}'>{escape(result)}</b> {escape(lifecycle.message)}",

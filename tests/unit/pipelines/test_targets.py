@@ -101,13 +101,13 @@ def test_the_pulumi_task_meets_it_too() -> None:
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv"),
-            "mlops run --stack dev --data d.csv",
-            "mlops run --stack dev --data d.csv --azure-devops",
+            "mlops run --force --stack dev --data d.csv",
+            "mlops run --force --stack dev --data d.csv --azure-devops",
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv", "INCOMING=1"),
-            "mlops run --stack dev --data d.csv --incoming",
-            "mlops run --stack dev --data d.csv --incoming --azure-devops",
+            "mlops run --force --stack dev --data d.csv --incoming",
+            "mlops run --force --stack dev --data d.csv --incoming --azure-devops",
         ),
         (
             ("publish", "STACK=prod", "KEEP_DEFAULT=1"),
@@ -116,8 +116,8 @@ def test_the_pulumi_task_meets_it_too() -> None:
         ),
         (
             ("smoke", "STACK=dev", "DATA=d.csv", "CODE_VERSION=417"),
-            "mlops run --stack dev --data d.csv --version 417",
-            "mlops run --stack dev --data d.csv --version 417 --azure-devops",
+            "mlops run --force --stack dev --data d.csv --version 417",
+            "mlops run --force --stack dev --data d.csv --version 417 --azure-devops",
         ),
         # A build that has started no run leaves those of others alone.
         (("cancel", "STACK=dev"), "mlops cancel --stack dev", "mlops cancel --stack dev --run "),

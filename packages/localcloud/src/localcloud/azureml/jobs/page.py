@@ -35,7 +35,7 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1b1f;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;vertical-align:top;border-bottom:1px solid #ddd}
-td,h1,small,pre{overflow-wrap:anywhere}small{opacity:.75}b{white-space:nowrap}
+td,h1,small,pre{overflow-wrap:anywhere}td:first-child{min-width:6.5rem}small{opacity:.75}b{white-space:nowrap}
 pre{background:#f5f5f7;padding:.7rem;white-space:pre-wrap}pre.error{background:#fdecea}
 .Completed{color:#1a7f37}.Failed{color:#b3261e}.Canceled,.CancelRequested{color:#8a6100}
 @media(prefers-color-scheme:dark){body{color:#e6e6e9;background:#1b1b1f}pre{background:#2a2a30}pre.error{background:#4a2420}

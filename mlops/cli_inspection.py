@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mlops.cli_options import InBuild, Outputs, Pipeline, Stack, clients_of
+from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
 from mlops.errors import MissingError
 from mlops.suggestions import hint
 from mlops.terminal import as_json, console, plain, say
@@ -109,7 +109,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", help="HTML file to write; default: build/reports/RUN.html.")
     ] = None,
-    azure_devops: InBuild = False,
+    azure_devops: Annotated[bool, typer.Option("--azure-devops", help="Make it the build's summary, too.")] = False,
 ) -> None:
     """Write the report of an ended run as a page: decision, metrics, charts, data, lineage, steps; or why it failed."""
     from mlops import run_report

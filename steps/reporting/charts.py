@@ -157,15 +157,14 @@ def roc(curves: Mapping[str, Any]) -> Markup:
 
 
 def calibration(curves: Mapping[str, Any]) -> Markup:
-    """Return how often the class is there, by the probability that the model gave; dots are larger for more rows."""
+    """Return how often the class is there by the probability that the model gave, in groups of equally many rows."""
     points = curves["calibration"]
     plot = Plot(f"Calibration of {curves['label']}", (0.0, 1.0), (0.0, 1.0), ("predicted probability", "actual share"))
     plot.line([(0.0, 0.0), (1.0, 1.0)], "zero")
     plot.line([(point["predicted"], point["actual"]) for point in points], "new")
-    most = max((point["rows"] for point in points), default=1)
     for point in points:
         text = f"{point['rows']} rows: predicted {number(point['predicted'])}, actual {number(point['actual'])}"
-        plot.dot(point["predicted"], point["actual"], round(3 + 5 * math.sqrt(point["rows"] / most), 1), "new", text)
+        plot.dot(point["predicted"], point["actual"], 4, "new", text)
     return plot.svg()
 
 

@@ -20,7 +20,7 @@ from steps.specification import Specification
 _RESAMPLES = 200
 """Enough for an interval to look at. What the gate decides by has as many as it asks for."""
 _MOST_ROWS = 20_000
-_BINS = 10
+_BINS, _FEWEST_ROWS = 10, 5
 _CURVE_POINTS = 60
 _MOST_CLASSES = 6
 
@@ -99,7 +99,7 @@ def _residuals(challenger: Predictions, former: Predictions | None) -> dict[str,
     predicted = challenger.predicted.astype(float)
     residuals = challenger.actual.astype(float) - predicted
     bands = []
-    for members in np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, max(1, len(predicted) // 5))):
+    for members in _groups(predicted):
         shares = np.quantile(residuals[members], [0.1, 0.25, 0.5, 0.75, 0.9])
         bands.append({"predicted": float(predicted[members].mean()), "rows": len(members), "shares": shares.tolist()})
     before = None if former is None else former.actual.astype(float) - former.predicted.astype(float)
@@ -108,6 +108,11 @@ def _residuals(challenger: Predictions, former: Predictions | None) -> dict[str,
     if before is not None:
         histogram["champion"] = np.histogram(before, edges)[0].tolist()
     return {"residuals": {"bands": bands, "histogram": histogram}}
+
+
+def _groups(predicted: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    """Return positions in up to ten groups of equally many rows, at least five, ordered by what was predicted."""
+    return np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, max(1, len(predicted) // _FEWEST_ROWS)))
 
 
 def _classes(challenger: Predictions, former: Predictions | None) -> dict[str, Any]:
@@ -135,11 +140,9 @@ def _curves(challenger: Predictions, former: Predictions | None, label: Any) -> 
     assert challenger.probabilities is not None
     probability = challenger.probabilities[:, challenger.classes.index(label)]
     actual = challenger.actual == label
-    bins = np.clip((probability * _BINS).astype(int), 0, _BINS - 1)
-    for number in np.unique(bins):
-        members = bins == number
+    for members in _groups(probability):
         shares = {"predicted": float(probability[members].mean()), "actual": float(actual[members].mean())}
-        curves["calibration"].append(shares | {"rows": int(members.sum())})
+        curves["calibration"].append(shares | {"rows": len(members)})
     return curves
 
 

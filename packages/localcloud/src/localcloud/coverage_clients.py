@@ -214,6 +214,8 @@ CLIENTS = (
             "jobs.get", "jobs.list", "jobs.restore", "jobs.stream", "jobs.update", "models.archive",
             "models.create_or_update", "models.download", "models.get", "models.list", "models.restore",
             "models.share", "registries.begin_create", "registries.begin_delete", "registries.list",
+            "schedules.begin_create_or_update", "schedules.begin_delete", "schedules.begin_disable",
+            "schedules.begin_enable", "schedules.get", "schedules.list", "schedules.trigger",
             "workspaces.begin_create", "workspaces.begin_delete", "workspaces.get", "workspaces.get_keys",
             "workspaces.list",
         ),
@@ -223,7 +225,8 @@ CLIENTS = (
             "azureml/test_datastores.py", "azureml/test_endpoints.py", "azureml/test_history.py",
             "azureml/test_job_data.py", "azureml/test_job_identities.py", "azureml/test_jobs.py",
             "azureml/test_mlflow.py", "azureml/test_models.py", "azureml/test_pipeline_refusals.py",
-            "azureml/test_pipelines.py", "azureml/test_registries.py", "azureml/test_workspaces.py",
+            "azureml/test_pipelines.py", "azureml/test_registries.py", "azureml/test_schedules.py",
+            "azureml/test_workspaces.py",
         ),
     ),
     Client(

@@ -28,6 +28,7 @@ from localcloud.azureml import (
 from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.azureml.jobs import service as jobs_service
 from localcloud.azureml.mlflow import service as mlflow_service
+from localcloud.azureml.schedules import arm as schedules
 from localcloud.core.context import Context
 
 
@@ -59,6 +60,7 @@ def build(ctx: Context) -> AzureMLService:
         registry_import,
     ):
         module.register(ctx)
+    schedules.register(ctx)
     jobs, mlflow = jobs_service.build(ctx), mlflow_service.build(ctx)
     return AzureMLService(
         routes=[

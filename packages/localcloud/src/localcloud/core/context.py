@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from localcloud.core.clock import Clock
 from localcloud.core.database import Database
 from localcloud.core.resource import ResourceStore
 from localcloud.core.settings import Settings
@@ -167,6 +168,8 @@ class Context:
     """ARM's registered resource types."""
     check_operation: Callable[[str, str], None] = lambda method, resource_id: None
     """Raises the ServiceError with which fault injection wants a long-running PUT or DELETE of a resource to fail."""
+    clock: Clock = field(default_factory=Clock)
+    """The time for schedules."""
     tasks: Tasks = field(default_factory=Tasks)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -23,6 +23,7 @@ from localcloud.entra import identity_endpoint
 from localcloud.entra import service as entra_service
 from localcloud.entra.directory import Directory
 from localcloud.gateway import deployer
+from localcloud.gateway.clock import ClockRoute
 from localcloud.gateway.deployer import DeployerCheck
 from localcloud.gateway.faults import FaultRoute, Faults
 from localcloud.gateway.hosts import Service
@@ -71,6 +72,7 @@ def build(settings: Settings, faults: Faults) -> Services:
             FaultRoute(faults, check).answer,
             methods=["GET", "POST", "DELETE"],
         ),
+        Route("/_localcloud/clock", ClockRoute(context.clock, check).answer, methods=["GET", "POST", "DELETE"]),
         *pages.routes(),
         *pages.guarded([*databricks.page_routes, *azureml.page_routes]),
         *databricks.local_routes,

@@ -93,7 +93,7 @@ class JobType:
         return Resource(id=id_, type=TYPE, name=name, private={"step": True})
 
     async def _list(self, ctx: Context, parent: str, call: Call) -> list[Resource]:
-        """Newest first. Filters listViewType, jobType, tag ("a" or "a=b"), properties, scheduled."""
+        """Newest first. Filters listViewType, jobType, tag ("a" or "a=b"), properties, scheduled, scheduleId."""
         view = call.query.get("listViewType", "ActiveOnly")
         result = []
         for run in self._store.jobs(parent):
@@ -108,7 +108,7 @@ class JobType:
                 continue
             if (wanted := call.query.get("properties")) and not _matches(run.properties, wanted):
                 continue
-            if call.query.get("scheduled", "").lower() == "true":
+            if not _is_scheduled_as(resource, call.query):
                 continue
             result.append(resource)
         return result
@@ -228,6 +228,15 @@ def _agrees(before: Any, after: Any) -> bool:
 
 def _is_step(resource: Resource) -> bool:
     return bool(resource.private.get("step"))
+
+
+def _is_scheduled_as(resource: Resource, query: Mapping[str, str]) -> bool:
+    """Whether the job was made by a schedule, or by none, or by a certain one, where the query asks for that."""
+    schedule = resource.private.get("schedule")
+    wanted = query.get("scheduled", "").lower()
+    if wanted in {"true", "false"} and (wanted == "true") != (schedule is not None):
+        return False
+    return "scheduleId" not in query or schedule == query["scheduleId"].rsplit("/", 1)[-1]
 
 
 def _matches(entries: Mapping[str, str], wanted: str) -> bool:

@@ -50,8 +50,12 @@ class Submission:
         self._runner.start(workspace, runs)
 
 
-async def submit(ctx: Context, workspace: Resource, name: str, body: Json, principal: Principal) -> Resource:
+async def submit(
+    ctx: Context, workspace: Resource, name: str, body: Json, principal: Principal, *, schedule: str | None = None
+) -> Resource:
     """Check a JobBase body ({"properties": …}), keep it, and start it; return the job as ARM shows it.
+
+    `schedule` names what made it.
 
     Raises ServiceError to refuse.
     """
@@ -62,6 +66,7 @@ async def submit(ctx: Context, workspace: Resource, name: str, body: Json, princ
     resource = Resource(
         id=f"{workspace.id}/jobs/{name}", type=TYPE, name=name, properties=copy.deepcopy(body["properties"]),
         system_data=who | {"lastModifiedBy": principal.app_id, "lastModifiedAt": stamp},
+        private={} if schedule is None else {"schedule": schedule},
     )  # fmt: skip
     complete(resource)
     await ctx.offered[Submission].submit(workspace, resource, principal)

@@ -21,8 +21,12 @@ _PACKAGES = (
     "pyyaml", "scikit-learn", "skops",
 )  # fmt: skip
 # On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
-# MLflow is newer. The components use only calls that both have.
-_ONLY_IN_JOBS = ("azureml-mlflow==1.62.0.post6", "mlflow-skinny==3.15.0")
+# MLflow is newer. The components use only calls that both have. It allows azure-storage-blob up to 12.27.1 as well,
+# with which goes an older azure-storage-file-datalake than the lock's.
+_ONLY_IN_JOBS = (
+    "azureml-mlflow==1.62.0.post6", "mlflow-skinny==3.15.0", "azure-storage-blob==12.27.1",
+    "azure-storage-file-datalake==12.22.0",
+)  # fmt: skip
 
 
 def conda_file(lock: Path = _LOCK) -> dict[str, Any]:

@@ -22,6 +22,8 @@ SHARED = Path(__file__).with_name("components")
 _FILE = "component.yml"
 _TRAIN = "train"
 _EVALUATE, _OWN_METRICS = "evaluate", "metrics.py"
+SCORE = "score"
+"""The step that pipelines without scoring do not have."""
 
 
 def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
@@ -33,6 +35,7 @@ def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
         file.parent.name: file.parent
         for root in (SHARED, pipeline.folder / "components")
         for file in sorted(root.glob(f"*/{_FILE}"))
+        if file.parent.name != SCORE or pipeline.specification.score is not None
     }
     shared = {file.parent.name for file in SHARED.glob(f"*/{_FILE}")} | {_TRAIN}
     own = {file.parent.name for file in (pipeline.folder / "components").glob(f"*/{_FILE}")}

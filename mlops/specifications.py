@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from declarations import training_pipelines
 from mlops.errors import InvalidError, MissingError
 from mlops.suggestions import hint
-from steps.specification import Specification
+from steps.specification import Score, Specification
 
 PIPELINES = training_pipelines.FOLDER
 FILE = training_pipelines.FILE
@@ -43,9 +43,40 @@ class TrainingPipeline:
         return f"{self.name}_training"
 
     @property
+    def scoring_component(self) -> str:
+        """Name of the pipeline component that scores."""
+        return f"{self.name}_scoring"
+
+    @property
     def experiment(self) -> str:
         """Name of the experiment of its runs."""
         return f"{self.name.replace('_', '-')}-training"
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the pipeline components that there may be of it."""
+        return (self.component, self.scoring_component)
+
+    @property
+    def scoring_experiment(self) -> str:
+        """Name of the experiment of its scoring runs."""
+        return f"{self.name.replace('_', '-')}-scoring"
+
+    @property
+    def notebooks(self) -> tuple[str, ...]:
+        """Names of its notebooks: the training's, and the one that prepares rows for scoring."""
+        score = self.specification.score
+        return (self.specification.notebook, *((score.notebook,) if score else ()))
+
+    @property
+    def score(self) -> Score:
+        """How the pipeline scores. Raises InvalidError when its specification has no such section."""
+        if self.specification.score is None:
+            raise InvalidError(
+                f"The pipeline {self.name} does not score: give {_relative(self.folder / FILE)} a section score, such "
+                f"as score: {{notebook: {self.name}_scoring, input: scoring/in/{self.name}}}."
+            )
+        return self.specification.score
 
     @cached_property
     def has_first_endpoint(self) -> bool:
@@ -155,6 +186,11 @@ _EXAMPLES = {
     "gate.confidence": "0.9",
     "data_contract.rows": "100",
     "data_contract.duplicates": "0.01",
+    "score": "{notebook: house_prices_scoring, input: scoring/in/house_prices}",
+    "score.notebook": "house_prices_scoring",
+    "score.input": "scoring/in/house_prices",
+    "score.output": "scoring/out",
+    "score.most_refused": "0.1",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import mlflow
@@ -29,13 +31,28 @@ def load(address: str) -> Any:
         raise NotComparableError(f"it cannot be loaded: {type(error).__name__}: {_first_line(error)}") from error
 
 
-def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
-    """Return what the model predicts for the rows. Raises NotComparableError when it lacks columns or fails.
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers for rows: `predicted` has a row for each, `probabilities` a column for each class."""
 
-    The columns are those of the model's signature, so that others do no harm; without one, all but the target. A model
-    whose flavor offers `predict_proba` gives probabilities as well.
+    predicted: np.ndarray[Any, Any]
+    probabilities: np.ndarray[Any, Any] | None
+    classes: tuple[Any, ...]
+
+
+def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
+    """Return what the model predicts for rows whose target is known. Raises NotComparableError as `ask` does."""
+    answer = ask(model, rows, (target,))
+    return Predictions(rows[target].to_numpy(), answer.predicted.reshape(-1), answer.probabilities, answer.classes)
+
+
+def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
+    """Return what the model answers for the rows. Raises NotComparableError when it lacks columns or fails.
+
+    The columns are those of the model's signature, so that others do no harm; without one, all but the `others`. A
+    model whose flavor offers `predict_proba` gives probabilities as well.
     """
-    columns = input_columns(model, rows, target)
+    columns = input_columns(model, rows, others)
     if gone := [column for column in columns if column not in rows.columns]:
         what = "column" if len(gone) == 1 else "columns"
         raise NotComparableError(f"{what} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
@@ -47,19 +64,22 @@ def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
     except Exception as error:
         # A model is other people's code, which may raise anything.
         raise NotComparableError(f"it fails on these rows: {type(error).__name__}: {_first_line(error)}") from error
-    return Predictions(rows[target].to_numpy(), predicted.reshape(-1), probabilities, classes)
+    return Answer(predicted, probabilities, classes)
 
 
-def input_columns(model: Any, rows: pd.DataFrame, target: str) -> list[str]:
-    """Return the columns that the model takes: those of its signature; without one, all but the target."""
+def input_columns(model: Any, rows: pd.DataFrame, others: Collection[str]) -> list[str]:
+    """Return the columns that the model takes: those of its signature; without one, all but the others."""
     inputs = model.metadata.get_input_schema()
     if inputs is None or not inputs.has_input_names():
-        return [str(column) for column in rows.columns if column != target]
+        return [str(column) for column in rows.columns if column not in others]
     return [str(name) for name in inputs.input_names()]
 
 
 def _probabilities(model: Any, features: pd.DataFrame) -> tuple[np.ndarray[Any, Any] | None, tuple[Any, ...]]:
-    raw = model.get_raw_model()
+    try:
+        raw = model.get_raw_model()
+    except NotImplementedError:  # of MLflow, for models without one, such as functions
+        return None, ()
     if not hasattr(raw, "predict_proba") or not hasattr(raw, "classes_"):
         return None, ()
     return np.asarray(raw.predict_proba(features)), tuple(np.asarray(raw.classes_).tolist())

@@ -19,6 +19,12 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 ParameterValue = bool | int | float | str
 
 
+SCORING_INPUTS, SCORING_OUTPUTS = "scoring/in", "scoring/out"
+"""Folders of the training container, which the stack's permissions and lifecycle rules name too."""
+SCORED_COLUMNS = ("row", "prediction", "model_version", "scored_at", "input_file")
+"""Columns of the predictions, besides keys and probabilities."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -144,6 +150,54 @@ class Gate(_Section):
         return self
 
 
+_Folder = Annotated[str, StringConstraints(pattern=r"^scoring(/[A-Za-z0-9][A-Za-z0-9._=-]{0,62}){1,6}$")]
+
+
+class Score(_Section):
+    """Batch scoring: files that are left in a folder are scored by the version that serves."""
+
+    notebook: _Identifier = Field(
+        description="Notebook below notebooks/ that makes the features of a file, without .py. It calls the function "
+        "that the training notebook calls."
+    )
+    input: _Folder = Field(
+        description="Folder of the training container where others leave CSV files, below scoring/in/."
+    )
+    output: _Folder = Field(
+        default="scoring/out",
+        description="Folder of the training container for the predictions, each model's in a subfolder of its name.",
+    )
+    keys: tuple[str, ...] = Field(
+        default=(), description="Columns of the file that are carried along, beside the prediction of each row."
+    )
+    most_refused: float = Field(
+        default=0.1, ge=0, le=1, description="Largest share of rows that may be refused before nothing is written."
+    )
+
+    @field_validator("input")
+    @classmethod
+    def _is_an_input(cls, folder: str) -> str:
+        if not folder.startswith(f"{SCORING_INPUTS}/"):
+            raise ValueError(f"must be a folder below {SCORING_INPUTS}/, such as {SCORING_INPUTS}/house_prices")
+        return folder
+
+    @field_validator("output")
+    @classmethod
+    def _is_an_output(cls, folder: str) -> str:
+        if folder != SCORING_OUTPUTS and not folder.startswith(f"{SCORING_OUTPUTS}/"):
+            raise ValueError(f"must be {SCORING_OUTPUTS} or a folder below it")
+        return folder
+
+    @field_validator("keys")
+    @classmethod
+    def _are_free(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"{', '.join(twice)} are there more than once")
+        if taken := [key for key in keys if key in SCORED_COLUMNS or key.startswith(("prediction_", "probability_"))]:
+            raise ValueError(f"{', '.join(taken)}: columns of the output, choose others")
+        return keys
+
+
 class Specification(_Section):
     """A training pipeline."""
 
@@ -158,6 +212,7 @@ class Specification(_Section):
     split: Split = Split()
     parameters: dict[_Identifier, Parameter] = {}
     gate: Gate
+    score: Score | None = Field(default=None, description="Batch scoring; without it, the pipeline scores nothing.")
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}
 

@@ -21,7 +21,7 @@ _MISSING = re.compile(r"The specified blob does not exist|FileNotFoundException|
 _FORBIDDEN = re.compile(r"AuthorizationPermissionMismatch|AuthorizationFailure|StatusCode=403|Status code: 403")
 
 
-_QUOTING = {"quote": '"', "escape": '"'}
+QUOTING = {"quote": '"', "escape": '"'}
 """A quote inside of a quoted value is doubled, as in RFC 4180; Spark's own default is a backslash before it."""
 
 
@@ -34,7 +34,7 @@ def read_csv(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
 
     FAILFAST: a value that does not fit its column ends the read. The header's names must be the schema's.
     """
-    return spark.read.csv(uri, schema=schema, header=True, mode="FAILFAST", enforceSchema=False, **_QUOTING)
+    return spark.read.csv(uri, schema=schema, header=True, mode="FAILFAST", enforceSchema=False, **QUOTING)
 
 
 def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType) -> Exception:
@@ -90,7 +90,7 @@ def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:
     corrupt = "_corrupt"
     marked = StructType([*schema.fields, StructField(corrupt, StringType())])
     rows = spark.read.csv(
-        uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt, **_QUOTING
+        uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt, **QUOTING
     )
     malformed = rows.where(rows[corrupt].isNotNull()).take(1)
     return str(malformed[0][corrupt]) if malformed else ""

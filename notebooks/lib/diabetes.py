@@ -17,5 +17,8 @@ SCHEMA = StructType(
 
 
 def complete_rows(rows: DataFrame) -> DataFrame:
-    """Return the rows in which no column of SCHEMA is missing; columns and their order stay."""
-    return rows.dropna(how="any", subset=SCHEMA.names)
+    """Return the rows in which no column of SCHEMA is missing; columns and their order stay.
+
+    Rows that are to be scored lack the target.
+    """
+    return rows.dropna(how="any", subset=[name for name in SCHEMA.names if name in rows.columns])

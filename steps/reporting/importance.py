@@ -34,7 +34,7 @@ def permutation_importance(
     if len(rows) > _MOST_ROWS:
         chosen = chance.choice(chosen, _MOST_ROWS, replace=False)
     sample = rows.iloc[chosen].reset_index(drop=True)
-    columns = models.input_columns(model, rows, specified.target)
+    columns = models.input_columns(model, rows, (specified.target,))
     sign = 1.0 if metric.better == "higher" else -1.0
     result: dict[str, Any] = {"metric": metric.name, "repeats": _REPEATS, "columns": [], "left_out": []}
     start = time.monotonic()

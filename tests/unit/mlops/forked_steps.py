@@ -12,7 +12,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +23,16 @@ _IMPORTED = (
 
 
 class Steps:
-    """To be closed; `environment` is that of every step."""
+    """To be closed; `environment` is that of every step, `modules` are imported as well."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path, modules: Sequence[str] = ()) -> None:
         self._folder = folder
         self._parent = subprocess.Popen(
-            [sys.executable, __file__], env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, *modules],
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def run(
@@ -57,7 +61,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def _serve() -> None:
-    for module in _IMPORTED:
+    for module in (*_IMPORTED, *sys.argv[1:]):
         importlib.import_module(module)
     for line in sys.stdin:
         step = json.loads(line)

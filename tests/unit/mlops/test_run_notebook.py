@@ -29,6 +29,7 @@ _INPUTS = {
     "cluster_policy_id": "policy-1",
     "spark_version": "17.3.x-scala2.13",
     "num_workers": 1,
+    "notebook_parameters": "{}",
     "input_uri": "abfss://d@a.dfs.core.windows.net/in",
     "output_base": "abfss://d@a.dfs.core.windows.net/out/",
     "timeout_minutes": 60,
@@ -124,10 +125,12 @@ def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, st
 def test_inputs_reach_the_notebook_as_they_are(workspace: Workspace, step: Step) -> None:
     hostile = "abfss://d@a.dfs.core.windows.net/a$(touch x)`touch y`';\"\n --output-base x.csv"
 
-    code, _, err = step.run(input_uri=hostile)
+    code, _, err = step.run(input_uri=hostile, notebook_parameters='{"target": "price", "output_uri": "elsewhere"}')
 
     assert (code, err) == (0, [])
     (task,) = workspace.submitted[0]["tasks"]
+    assert task["notebook_task"]["base_parameters"]["target"] == "price"
+    assert task["notebook_task"]["base_parameters"]["output_uri"] == "abfss://d@a.dfs.core.windows.net/out/run-1"
     assert task["notebook_task"]["base_parameters"]["input_uri"] == hostile
 
 

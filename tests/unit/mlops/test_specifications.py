@@ -231,3 +231,39 @@ def test_the_stack_and_the_verbs_agree_whose_the_first_endpoint_is(tmp_path: Pat
     first = [name for name in specifications.names(tmp_path) if specifications.load(name, tmp_path).has_first_endpoint]
     assert first == ["flats"]
     assert additional_pipelines(tmp_path) == ["houses"]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"input": "scoring/in/x"}, "score.notebook is missing (such as notebook: house_prices_scoring)"),
+        ({"notebook": "n"}, "score.input is missing (such as input: scoring/in/house_prices)"),
+        ({"notebook": "n", "input": "incoming/x"}, "score.input is 'incoming/x': String should match pattern"),
+        (
+            {"notebook": "n", "input": "scoring/out/x"},
+            "score.input is 'scoring/out/x': must be a folder below scoring/in/, such as scoring/in/house_prices",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "output": "scoring/ledger"},
+            "score.output is 'scoring/ledger': must be scoring/out or a folder below it",
+        ),
+        ({"notebook": "n", "input": "scoring/in/../x"}, "score.input is 'scoring/in/../x': String should match"),
+        ({"notebook": "n", "input": "scoring/in/x", "most_refused": 2}, "score.most_refused is 2: Input should"),
+        ({"notebook": "n", "input": "scoring/in/x", "inputs": 1}, "score.inputs is unknown: did you mean input?"),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "keys": ["prediction", "id"]},
+            "score.keys: prediction: columns of the output, choose others",
+        ),
+    ],
+)
+def test_every_fault_of_the_scoring_section_is_named_by_its_path(
+    tmp_path: Path, section: dict[str, Any], message: str
+) -> None:
+    content = yaml.safe_load((specifications.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/pipeline.yml").write_text(yaml.safe_dump(content | {"score": section}), encoding="utf-8")
+
+    with pytest.raises(InvalidError) as refused:
+        specifications.load("own", tmp_path)
+
+    assert message in str(refused.value)

@@ -8,12 +8,13 @@ no file to its parameter output_uri fails the step, which would hand on an empty
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
@@ -69,6 +70,7 @@ class Inputs:
     input_uri: str
     output_base: str
     timeout_minutes: int
+    notebook_parameters: dict[str, str] = field(default_factory=dict)
 
 
 def read_inputs() -> Inputs:
@@ -82,6 +84,7 @@ def read_inputs() -> Inputs:
         input_uri=parameter("input_uri"),
         output_base=parameter("output_base"),
         timeout_minutes=int(parameter("timeout_minutes")),
+        notebook_parameters=json.loads(parameter("notebook_parameters")),
     )
 
 
@@ -116,7 +119,7 @@ def submit(client: WorkspaceClient, inputs: Inputs, output_uri: str, run_id: str
         num_workers=inputs.num_workers,
         data_security_mode=DataSecurityMode.SINGLE_USER,
     )
-    parameters = {"input_uri": inputs.input_uri, "output_uri": output_uri}
+    parameters = inputs.notebook_parameters | {"input_uri": inputs.input_uri, "output_uri": output_uri}
     notebook = NotebookTask(inputs.notebook_path, base_parameters=parameters, source=Source.WORKSPACE)
     waiting = client.jobs.submit(
         run_name=f"azureml {run_id}",

@@ -1,0 +1,122 @@
+"""The ledger of scored files: an entry for each file, which decides between runs and says where the output is.
+
+The output is written to a folder of its own first. Then the entry is made, by one request that fails where an entry is
+(If-None-Match: *): this decides which run scored the file. Then the folder is renamed to its place, in one step. A run
+that is killed before the entry is made leaves nothing but a folder that nobody reads; one that is killed later leaves
+an entry whose output anybody can put in its place. No lock is held, so that none can be left behind.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+from azure.storage.filedatalake import FileSystemClient
+
+FOLDER = "scoring/ledger"
+FIRST = "first"
+"""The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
+STAGED = "_staged"
+"""Folder of outputs that are being written. Readers of Parquet leave out names that begin with an underscore."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of a file. `staged`: the folder in which the output was written; `output`: its place."""
+
+    file_version: str
+    file_name: str
+    attempt: str
+    run: str
+    model: str
+    model_version: str
+    code_version: str
+    scored_at: str
+    staged: str
+    output: str
+    quarantine: str | None
+    rows_read: int
+    rows_scored: int
+    rows_refused: int
+    reasons: dict[str, int]
+
+
+class Ledger:
+    """The entries of a model. `files` and `blobs` are clients of the same container, by the two protocols."""
+
+    def __init__(self, files: FileSystemClient, blobs: ContainerClient, model: str) -> None:
+        self._files = files
+        self._blobs = blobs
+        self._folder = f"{FOLDER}/{model}"
+
+    def read(self, file_version: str, attempt: str) -> Entry | None:
+        """Return the entry of a file, None when it was not scored."""
+        try:
+            content = self._blobs.download_blob(self._path(file_version, attempt)).readall()
+        except ResourceNotFoundError:
+            return None
+        return Entry(**json.loads(content))
+
+    def commit(self, entry: Entry) -> Entry:
+        """Make the entry unless there is one, and put its output in its place. Return the entry that counts.
+
+        Raises ResourceNotFoundError when the entry's own output is not there.
+        """
+        counts = self._make(entry)
+        if not self.settle(counts) and counts == entry:
+            raise ResourceNotFoundError(f"The output {entry.output} is not there.")
+        return counts
+
+    def settle(self, entry: Entry) -> bool:
+        """Put the output of an entry in its place, unless somebody did. Return whether it is there."""
+        self._make_folder(entry.output.rpartition("/")[0])
+        try:
+            # The condition is the destination's: what is there is never replaced.
+            self._files.get_directory_client(entry.staged).rename_directory(
+                f"{self._files.file_system_name}/{entry.output}", match_condition=MatchConditions.IfMissing
+            )
+        except (ResourceNotFoundError, ResourceExistsError):
+            return self.has_output(entry)
+        except HttpResponseError as error:
+            if error.status_code != 412:
+                raise
+            return self.has_output(entry)
+        return True
+
+    def has_output(self, entry: Entry) -> bool:
+        """Return whether the output is in its place: lifecycle rules delete it after some time."""
+        return bool(self._files.get_directory_client(entry.output).exists())
+
+    def _make(self, entry: Entry) -> Entry:
+        content = json.dumps(asdict(entry), indent=2).encode()
+        try:
+            # One request, so that no half of an entry can be left behind.
+            self._blobs.upload_blob(self._path(entry.file_version, entry.attempt), content, overwrite=False)
+        except ResourceExistsError:
+            # It may be this one: where the answer to the request is lost, the client sends it again.
+            present = self.read(entry.file_version, entry.attempt)
+            if present is None:
+                raise
+            return present
+        return entry
+
+    def _make_folder(self, folder: str) -> None:
+        try:
+            self._files.get_directory_client(folder).create_directory(match_condition=MatchConditions.IfMissing)
+        except ResourceExistsError:
+            return
+        except HttpResponseError as error:
+            if error.status_code != 412:
+                raise
+
+    def _path(self, file_version: str, attempt: str) -> str:
+        return f"{self._folder}/{file_version}/{attempt}.json"
+
+
+def summary(entry: Entry) -> dict[str, Any]:
+    """Return the numbers of an entry, as metrics."""
+    return {"rows_read": entry.rows_read, "rows_scored": entry.rows_scored, "rows_refused": entry.rows_refused}

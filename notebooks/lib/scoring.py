@@ -1,0 +1,178 @@
+"""From a CSV file without the target to the features that a model is given, by the training notebook's own function.
+
+A row that cannot be used does not end the read, as it does in training: it is refused with a reason, and every row of
+the file is in the end either prepared or refused.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from .csv_source import QUOTING, DataError, explain, read_errors
+
+ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
+"""Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each."""
+_ROW, _CORRUPT, _CARRIED = "_row", "_corrupt", "_carried"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of the file, rows that became features, and rows that were refused."""
+
+    read: int
+    kept: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """`schema`: the columns of the training data; `target` is one of them; `keys`: columns to carry along."""
+
+    schema: StructType
+    target: str
+    keys: Sequence[str]
+
+    @property
+    def needed(self) -> list[str]:
+        """Columns that the features are made of."""
+        return [name for name in self.schema.names if name != self.target]
+
+
+def prepare(
+    spark: SparkSession,
+    input_uri: str,
+    output_uri: str,
+    columns: Columns,
+    features: Callable[[DataFrame], DataFrame],
+) -> Counts:
+    """Write features, refused rows and counts of the rows of `input_uri` (CSV) below `output_uri`.
+
+    `features` gets the columns of the schema but the target, and one more column, which it has to keep. Raises
+    DataError when the file lacks columns or rows, or a row is neither kept nor refused.
+    """
+    try:
+        return _prepare(spark, input_uri, output_uri, columns, features)
+    except read_errors() as error:
+        plain = explain(spark, error, input_uri, columns.schema)
+        if plain is error:
+            raise
+        raise plain from None
+
+
+def _prepare(
+    spark: SparkSession, input_uri: str, output_uri: str, columns: Columns, features: Callable[[DataFrame], DataFrame]
+) -> Counts:
+    rows = _read(spark, input_uri, columns)
+    read, kept = Observation("read"), Observation("kept")
+    counted = rows.observe(read, F.count(F.lit(1)).alias("rows"), F.count(_column(_CORRUPT)).alias("malformed"))
+    fitting = counted.where(_column(_CORRUPT).isNull())
+    prepared = _apply(features, fitting, columns).observe(kept, F.count(F.lit(1)).alias("rows"))
+    prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
+    total, malformed, written = read.get["rows"], read.get["malformed"], kept.get["rows"]
+    if total == 0:
+        raise DataError(f"{input_uri}: there is not a single row.")
+    refused = 0
+    if written < total:
+        gone = Observation("gone")
+        left = _refused(spark, rows, f"{output_uri}/{ROWS}", columns, dropped=written + malformed < total)
+        left.observe(gone, F.count(F.lit(1)).alias("rows")).write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
+        refused = gone.get["rows"]
+    if written + refused != total:
+        raise DataError(
+            f"{input_uri}: of {total} rows {written} became features and {refused} were refused: the features have to "
+            "be a row for each row that they keep."
+        )
+    counts = Counts(total, written, refused)
+    content = spark.createDataFrame([(counts.read, counts.kept, counts.refused)], "read long, kept long, refused long")
+    content.coalesce(1).write.mode("overwrite").json(f"{output_uri}/{COUNTS}")
+    return counts
+
+
+def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
+    """Return the file's rows with their numbers, in the types of the schema. Columns may be in any order."""
+    header = _header(spark, input_uri)
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise DataError(f"{input_uri}: the header has {', '.join(twice)} more than once.")
+    if missing := [name for name in dict.fromkeys([*columns.needed, *columns.keys]) if name not in header]:
+        raise DataError(
+            f"{input_uri}: the header lacks {', '.join(missing)}. It has {', '.join(header)}; scoring needs "
+            f"{', '.join(dict.fromkeys([*columns.needed, *columns.keys]))}."
+        )
+    # What is not needed, the target too, is read as text: nothing in it can be malformed.
+    fields = [columns.schema[name] if name in columns.needed else StructField(name, StringType()) for name in header]
+    schema = StructType([*fields, StructField(_CORRUPT, StringType())])
+    # Of rows of which some columns alone are parsed, Spark does not tell whether they have too many or too few values.
+    whole = spark.read.option("columnPruning", "false")
+    rows = whole.csv(
+        input_uri, schema=schema, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=_CORRUPT, **QUOTING
+    )
+    return rows.withColumn(_ROW, F.monotonically_increasing_id())
+
+
+def _header(spark: SparkSession, input_uri: str) -> list[str]:
+    first = spark.read.text(input_uri).first()
+    names = [] if first is None else next(csv.reader([str(first[0]).lstrip("\ufeff")]), [])
+    if not any(names):
+        raise DataError(f"{input_uri}: there is no header, and not a single row.")
+    return [name.strip() for name in names]
+
+
+def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns: Columns) -> DataFrame:
+    """Return the features, the number of each row, and its keys as _key_0, _key_1 and so on.
+
+    Number and keys go through the function as one column, which is never null: it drops no row for a missing key.
+    """
+    keys = [_column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
+    given = rows.select(*map(_column, columns.needed), F.struct(_column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
+    try:
+        made = features(given)
+    except AnalysisException as error:
+        raise DataError(
+            f"the features cannot be made of rows without the target {columns.target}: {_first_line(error)}"
+        ) from error
+    if _CARRIED not in made.columns:
+        raise DataError("the features leave out a column that they do not know: they have to keep all columns.")
+    own = [_column(name) for name in made.columns if name != _CARRIED]
+    carried = [F.col(_CARRIED)[name].alias(name) for name in (_ROW, *(f"_key_{i}" for i in range(len(keys))))]
+    return made.select(*own, *carried)
+
+
+def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Columns, *, dropped: bool) -> DataFrame:
+    """Return the rows that are not among the prepared ones: number, reason, and the row itself as text."""
+    empty = F.concat_ws(", ", *(F.when(_column(name).isNull(), F.lit(name)) for name in columns.needed))
+    malformed = rows.where(_column(_CORRUPT).isNotNull()).select(
+        _ROW,
+        F.when(empty == "", F.lit("malformed: more or fewer values than columns"))
+        .otherwise(F.concat(F.lit("malformed: no value that fits in "), empty))
+        .alias("reason"),
+        _column(_CORRUPT).alias("record"),
+    )
+    if not dropped:
+        return malformed
+    known = spark.read.parquet(prepared).select(_ROW)
+    content = F.to_json(F.struct(*(_column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
+    incomplete = rows.where(_column(_CORRUPT).isNull()).join(known, _ROW, "left_anti")
+    return malformed.unionByName(
+        incomplete.select(
+            _ROW,
+            F.when(empty == "", F.lit("left out by the features"))
+            .otherwise(F.concat(F.lit("missing: "), empty))
+            .alias("reason"),
+            content.alias("record"),
+        )
+    )
+
+
+def _column(name: str) -> Column:
+    return F.col(f"`{name.replace('`', '``')}`")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

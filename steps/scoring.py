@@ -1,0 +1,183 @@
+"""The predictions for a prepared file: every row of it is scored or refused, and counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from steps import models
+from steps.specification import Specification
+
+ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
+"""Folders that the features' notebook writes (notebooks/lib/scoring.py)."""
+PREDICTIONS_FILE, REFUSED_FILE = "predictions.parquet", "refused.parquet"
+_BATCH_ROWS = 100_000
+_ROW = "_row"
+_REFUSED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("record", pa.string())])
+
+
+class ScoringError(Exception):
+    """The file cannot be scored; the text says why."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every predicted row says of where it comes from."""
+
+    model_version: str
+    scored_at: datetime
+    input_file: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of the file, scored and refused ones, and how many were refused for each reason."""
+
+    read: int
+    scored: int
+    refused: int
+    reasons: dict[str, int]
+
+    @property
+    def refused_share(self) -> float:
+        return self.refused / self.read
+
+
+def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, folder: Path) -> Counts:
+    """Write predictions and refused rows as files of the folder; files without rows are not written.
+
+    `model` is a pyfunc. Raises ScoringError when the model cannot score these features, when nothing is left to score,
+    or when a row is neither scored nor refused.
+    """
+    read = _rows_read(prepared)
+    refused = _Refused(folder / REFUSED_FILE)
+    scored = 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for rows in _batches(prepared / ROWS):
+            usable = refused.take(rows, _unusable(rows))
+            made = _predictions(usable, model, specified, stamp)
+            wanted = refused.take(made, _unpredicted(made)) if len(made) else made
+            if not len(wanted):
+                continue
+            table = pa.Table.from_pandas(wanted, schema=writer.schema if writer else None, preserve_index=False)
+            writer = writer or pq.ParquetWriter(folder / PREDICTIONS_FILE, table.schema)
+            writer.write_table(table)
+            scored += len(wanted)
+        for rows in _batches(prepared / REFUSED):
+            refused.add(rows.rename(columns={_ROW: "row"}))
+    finally:
+        if writer is not None:
+            writer.close()
+        refused.close()
+    if scored + refused.rows != read:
+        raise ScoringError(f"of {read} rows {scored} were scored and {refused.rows} refused: the others are lost")
+    return Counts(read, scored, refused.rows, dict(refused.reasons.most_common()))
+
+
+class _Refused:
+    """The file of refused rows, made with the first of them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+        self.reasons: Counter[str] = Counter()
+
+    def take(self, rows: pd.DataFrame, reasons: pd.Series[Any]) -> pd.DataFrame:
+        """Keep the rows that have a reason; return the others."""
+        bad = reasons != ""
+        if not bad.any():
+            return rows
+        records = rows[bad].drop(columns=[_ROW, "row"], errors="ignore")
+        self.add(
+            pd.DataFrame(
+                {
+                    "row": rows[bad]["row" if "row" in rows else _ROW],
+                    "reason": reasons[bad],
+                    "record": [json.dumps(record, default=str) for record in records.to_dict("records")],
+                }
+            )
+        )
+        return rows[~bad]
+
+    def add(self, rows: pd.DataFrame) -> None:
+        table = pa.Table.from_pandas(rows, schema=_REFUSED_SCHEMA, preserve_index=False)
+        self._writer = self._writer or pq.ParquetWriter(self._file, _REFUSED_SCHEMA)
+        self._writer.write_table(table)
+        self.rows += len(rows)
+        self.reasons.update(rows["reason"])
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _rows_read(prepared: Path) -> int:
+    files = sorted((prepared / COUNTS).glob("*.json"))
+    if not files:
+        raise ScoringError(f"the features' notebook wrote no {COUNTS}: it has to call prepare of lib/scoring.py")
+    return int(json.loads("".join(file.read_text(encoding="utf-8") for file in files))["read"])
+
+
+def _batches(folder: Path) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a folder of Parquet files; none when there is no such folder."""
+    if not folder.exists():
+        return
+    for batch in ds.dataset(folder, format="parquet").to_batches(batch_size=_BATCH_ROWS):
+        if batch.num_rows:
+            yield batch.to_pandas()
+
+
+def _unusable(rows: pd.DataFrame) -> pd.Series[Any]:
+    """Return a reason for each row with an infinite value, which training refuses too; empty for the others."""
+    reasons = pd.Series("", index=rows.index)
+    numbers = rows.select_dtypes("number")
+    infinite = numbers.isin([float("inf"), float("-inf")])
+    for column in numbers.columns[infinite.any()]:
+        reasons = reasons.mask(infinite[column] & (reasons == ""), f"infinite: {column}")
+    return reasons
+
+
+def _unpredicted(predictions: pd.DataFrame) -> pd.Series[Any]:
+    """Return a reason for each row without a prediction; empty for the others."""
+    columns = [name for name in predictions.columns if name == "prediction" or name.startswith("prediction_")]
+    missing = predictions[columns].replace([float("inf"), float("-inf")], np.nan).isna().any(axis="columns")
+    return pd.Series("", index=predictions.index).mask(missing, "the model predicts nothing for it")
+
+
+def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp: Stamp) -> pd.DataFrame:
+    """Return a row for each row: its number, its keys, what the model answers, and the stamp."""
+    scoring = specified.score
+    keys = {name: f"_key_{index}" for index, name in enumerate(scoring.keys if scoring else ())}
+    if gone := [column for column in (_ROW, *keys.values()) if column not in rows]:
+        raise ScoringError(f"the features lack {', '.join(gone)}: the notebook was published with other keys")
+    made = pd.DataFrame({"row": rows[_ROW]} | {name: rows[column] for name, column in keys.items()})
+    if not len(rows):
+        return made
+    try:
+        answer = models.ask(model, rows, (specified.target, _ROW, *keys.values()))
+    except models.NotComparableError as error:
+        raise ScoringError(f"version {stamp.model_version} cannot score these rows: {error}") from error
+    predicted = answer.predicted.reshape(len(rows), -1)
+    names = ["prediction"] if predicted.shape[1] == 1 else [f"prediction_{i}" for i in range(predicted.shape[1])]
+    for index, name in enumerate(names):
+        made[name] = predicted[:, index]
+    if answer.probabilities is not None:
+        for index, label in enumerate(answer.classes):
+            made[f"probability_{label}"] = answer.probabilities[:, index]
+    made["model_version"] = stamp.model_version
+    made["scored_at"] = pd.Timestamp(stamp.scored_at)
+    made["input_file"] = stamp.input_file
+    return made

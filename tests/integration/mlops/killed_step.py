@@ -1,0 +1,41 @@
+"""Run a component's program, and kill it at a request to storage: KILL_AT=3:before or 3:after. 0 kills nothing."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from azure.core.pipeline.transport import RequestsTransport
+
+_number, _, _moment = os.environ["KILL_AT"].partition(":")
+_seen = 0
+_send = RequestsTransport.send
+
+
+def _counted(self: RequestsTransport, request: Any, **options: Any) -> Any:
+    """Count requests to blob and dfs endpoints; others are for tokens."""
+    global _seen
+    if ".core.windows.net" not in request.url:
+        return _send(self, request, **options)
+    _seen += 1
+    if _seen == int(_number) and _moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer = _send(self, request, **options)
+    if _seen == int(_number) and _moment == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+
+RequestsTransport.send = _counted
+program = Path(sys.argv[1])
+sys.argv = sys.argv[1:]
+sys.path[0] = str(program.parent)
+os.chdir(program.parent)
+try:
+    runpy.run_path(str(program), run_name="__main__")
+finally:
+    Path(os.environ["REQUESTS_FILE"]).write_text(str(_seen))

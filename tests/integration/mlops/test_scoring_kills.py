@@ -1,0 +1,219 @@
+"""The program of the score step against storage: killed at every request, and run over one file more than once."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+import pytest
+from azure.storage.blob import ContainerClient
+from localcloud.testing.azure_session import AzureSession
+from localcloud.testing.cloud import Cloud
+from localcloud.testing.lake import Lake, make_lake
+from sklearn.linear_model import LinearRegression
+
+from mlops import specifications
+from mlops.components.score.src.ledger import FIRST, Entry, Ledger
+from steps.specification import Score
+from tests.unit.mlops import forked_steps
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = ROOT / "mlops/components/score/src/score.py"
+SPECIFICATION = specifications.load("diabetes").specification.model_copy(
+    update={"model": "doubled", "target": "y", "score": Score(notebook="n", input="scoring/in/n", most_refused=0.5)}
+)
+REFUSED = "scoring/quarantine/doubled"
+OUTPUT = "scoring/out/doubled"
+
+
+@dataclass
+class Step:
+    """The score step on a prepared file of three rows, one of which the notebook refused."""
+
+    lake: Lake
+    prepared: Path
+    requests: Path
+    """File with the number of requests of the last run that was not killed."""
+    processes: forked_steps.Steps
+
+    @property
+    def blobs(self) -> ContainerClient:
+        account = f"https://{self.lake.name}.blob.core.windows.net"
+        return ContainerClient(account, "data", credential=self.lake.azure.credential)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.lake.data, self.blobs, "doubled")
+
+    def run(
+        self, file: str, run: str, kill_at: str = "0", attempt: str = FIRST, **literals: str
+    ) -> subprocess.CompletedProcess[str]:
+        inputs = {
+            "specification": SPECIFICATION.model_dump_json(exclude_defaults=True), "file_version": file,
+            "file_name": f"{file}.csv", "container_uri": f"abfss://data@{self.lake.name}.dfs.core.windows.net",
+            "output_folder": "scoring/out", "model_version": "champion", "attempt": attempt, "code_version": "v1",
+        } | literals  # fmt: skip
+        variables = {f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()}
+        words = [str(PROGRAM), "--prepared", str(self.prepared)]
+        wrapper = Path(__file__).with_name("killed_step.py")
+        own = {"AZUREML_ROOT_RUN_ID": run, "KILL_AT": kill_at, "REQUESTS_FILE": str(self.requests)}
+        return self.processes.run(wrapper, words, variables | own)
+
+    def outputs(self, file: str) -> dict[str, pd.DataFrame]:
+        """Return the predictions that readers see for a file, by path: names with an underscore are none."""
+        names = [
+            name
+            for name in (str(path.name) for path in self.lake.data.get_paths(OUTPUT) if not path.is_directory)
+            if not any(part.startswith("_") for part in name.split("/"))
+        ]
+        frames = {name: pd.read_parquet(io.BytesIO(self.blobs.download_blob(name).readall())) for name in names}
+        return {name: rows for name, rows in frames.items() if (rows["input_file"] == f"{file}.csv").all()}
+
+    def check_scored_once(self, file: str) -> Entry:
+        """Whole predictions, in one place, which the ledger names."""
+        entry = self.ledger.read(file, FIRST)
+        assert entry is not None
+        outputs = self.outputs(file)
+        assert list(outputs) == [f"{entry.output}/predictions.parquet"]
+        (rows,) = outputs.values()
+        assert rows["prediction"].tolist() == pytest.approx([2.0, 4.0])
+        assert (entry.rows_read, entry.rows_scored, entry.rows_refused) == (3, 2, 1)
+        assert entry.quarantine is not None and self.blobs.get_blob_client(entry.quarantine).exists()
+        return entry
+
+
+@pytest.fixture(scope="module")
+def step(azure: AzureSession, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Step]:
+    folder = tmp_path_factory.mktemp("scoring")
+    group = f"{azure.subscription}/resourceGroups/rg-scoring-kills"
+    azure.put(group, "2024-03-01", {"location": "westeurope"})
+    tracking = f"sqlite:///{folder / 'mlflow.db'}"
+    _register(tracking, folder)
+    prepared = folder / "prepared"
+    for name in ("rows", "refused", "counts"):
+        (prepared / name).mkdir(parents=True)
+    pd.DataFrame({"a": [1.0, 2.0], "_row": [0, 1]}).to_parquet(prepared / "rows/part-0.parquet", index=False)
+    refused = pd.DataFrame({"_row": [2], "reason": ["missing: a"], "record": ['{"a": null}']})
+    refused.to_parquet(prepared / "refused/part-0.parquet", index=False)
+    (prepared / "counts/part-0.json").write_text(json.dumps({"read": 3, "kept": 2, "refused": 1}))
+    environment = {**os.environ, **cloud.environment, "MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "s"}
+    processes = forked_steps.Steps(
+        environment | {"PYTHONPATH": str(ROOT)},
+        folder,
+        ("azure.identity", "azure.storage.filedatalake", "pyarrow.dataset"),
+    )
+    yield Step(make_lake(azure, group), prepared, folder / "requests", processes)
+    processes.close()
+    azure.finish(azure.arm("DELETE", group, "2024-03-01"))
+
+
+def _register(tracking: str, folder: Path) -> None:
+    client = mlflow.MlflowClient(tracking)
+    client.create_experiment("s", (folder / "artifacts").as_uri())
+    rows = pd.DataFrame({"a": [1.0, 2.0]})
+    model = LinearRegression(fit_intercept=False).fit(rows, [2.0, 4.0])
+    signature = mlflow.models.infer_signature(rows, model.predict(rows))
+    mlflow.sklearn.save_model(
+        model, folder / "model", signature=signature, pip_requirements=[], serialization_format="cloudpickle"
+    )
+    client.create_registered_model("doubled")
+    for _ in range(2):
+        client.create_model_version("doubled", (folder / "model").as_uri())
+
+
+@pytest.mark.fault_kind("kill of a scoring step")
+def test_a_step_killed_at_any_request_is_made_good_by_the_next_run(step: Step) -> None:
+    whole = step.run("whole", "run-whole")
+    assert whole.returncode == 0, whole.stderr
+    assert "3 rows read, 2 scored, 1 refused" in whole.stdout
+    requests = int(step.requests.read_text())
+    assert requests >= 6, "read, quarantine, predictions, entry, folder, rename"
+
+    for moment in (f"{number}:{when}" for number in range(1, requests + 1) for when in ("before", "after")):
+        file = f"file-{moment.replace(':', '-')}"
+        killed = step.run(file, f"{file}-first", kill_at=moment)
+        assert killed.returncode == -9, (moment, killed.stderr)
+        before = step.ledger.read(file, FIRST)
+        again = step.run(file, f"{file}-second")
+        assert again.returncode == 0, (moment, again.stderr)
+        entry = step.check_scored_once(file)
+        assert entry == before or (before is None and entry.run == f"{file}-second"), moment
+
+
+def test_of_runs_at_once_one_scores_the_file(step: Step) -> None:
+    assert step.run("model", "before").returncode == 0
+    template = step.check_scored_once("model")
+    content = step.blobs.download_blob(f"{template.output}/predictions.parquet").readall()
+
+    def commit(run: str) -> Entry:
+        entry = replace(
+            template, file_version="raced", run=run, staged=f"{OUTPUT}/_staged/{run}",
+            output=f"{OUTPUT}/date=2026-11-29/run={run}",
+        )  # fmt: skip
+        step.blobs.upload_blob(f"{entry.staged}/predictions.parquet", content)
+        return step.ledger.commit(entry)
+
+    names = [f"racer-{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        entries = list(pool.map(commit, names))
+
+    (run,) = {entry.run for entry in entries}
+    outputs = [str(path.name) for path in step.lake.data.get_paths(f"{OUTPUT}/date=2026-11-29")]
+    assert [name for name in outputs if "racer" in name and name.endswith(".parquet")] == [
+        f"{OUTPUT}/date=2026-11-29/run={run}/predictions.parquet"
+    ]
+
+
+def test_a_file_is_scored_again_under_a_new_run_only_when_somebody_asks_for_it(step: Step) -> None:
+    for run in ("monday", "tuesday"):
+        assert step.run("again", run).returncode == 0
+    entry = step.check_scored_once("again")
+    assert entry.run == "monday" and entry.model_version == "2"
+
+    asked = step.run("again", "wednesday", attempt="of-wednesday", model_version="1")
+
+    assert asked.returncode == 0, asked.stderr
+    assert sorted(name.split("run=")[1] for name in step.outputs("again")) == [
+        "monday/predictions.parquet", "wednesday/predictions.parquet",
+    ]  # fmt: skip
+    second = step.ledger.read("again", "of-wednesday")
+    assert second is not None and second.model_version == "1", "the version is the one that the run was given"
+
+
+def test_more_refused_rows_than_allowed_leave_no_output_and_a_quarantine(step: Step) -> None:
+    strict = SPECIFICATION.model_copy(update={"score": Score(notebook="n", input="scoring/in/n", most_refused=0.3)})
+
+    done = step.run("strict", "run-strict", specification=strict.model_dump_json(exclude_defaults=True))
+
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(
+        "The file strict.csv is not scored: 1 of 3 rows are refused, and 30% may be: missing: a (1). Nothing is "
+        f"scored; the refused rows are in {REFUSED}/date="
+    )
+    assert step.ledger.read("strict", FIRST) is None and step.outputs("strict") == {}
+    (kept,) = [str(path.name) for path in step.lake.data.get_paths(REFUSED) if "run-strict/" in str(path.name)]
+    rows: Any = pd.read_parquet(io.BytesIO(step.blobs.download_blob(kept).readall()))
+    assert rows.to_dict("records") == [{"row": 2, "reason": "missing: a", "record": '{"a": null}'}]
+
+
+def test_a_version_that_is_not_registered_is_named(step: Step) -> None:
+    other = SPECIFICATION.model_copy(update={"model": "unknown"}).model_dump_json(exclude_defaults=True)
+
+    none = step.run("none", "run-none", specification=other)
+    gone = step.run("gone", "run-gone", model_version="9")
+
+    assert none.stderr.strip().splitlines()[-1] == (
+        "The file none.csv is not scored: no version of unknown is registered: train and promote a model first."
+    )
+    assert "The file gone.csv is not scored: version 9 of doubled cannot be read" in gone.stderr

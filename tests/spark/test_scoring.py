@@ -1,0 +1,114 @@
+"""The features of rows that are to be scored: what is kept, what is refused and why, and which files cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from notebooks.lib.csv_source import DataError
+from notebooks.lib.diabetes import SCHEMA, complete_rows
+from notebooks.lib.scoring import Columns, Counts, prepare
+
+NEEDED = [name for name in SCHEMA.names if name != "progression"]
+HEADER = ",".join(["patient", *NEEDED])
+VALUES = "59,2,32.1,101,157,93.2,38,4,4.8598,87"
+
+
+def _prepare(
+    spark: SparkSession,
+    folder: Path,
+    lines: Sequence[str],
+    keys: Sequence[str] = ("patient", "age"),
+    features: Callable[[DataFrame], DataFrame] = complete_rows,
+) -> Counts:
+    file = folder / "rows.csv"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    columns = Columns(SCHEMA, "progression", list(keys))
+    return prepare(spark, file.as_uri(), (folder / "out").as_uri(), columns, features)
+
+
+def _refused(spark: SparkSession, folder: Path) -> list[Any]:
+    return spark.read.parquet((folder / "out/refused").as_uri()).orderBy("_row").collect()
+
+
+def test_rows_without_the_target_become_the_features_of_the_training(spark: SparkSession, tmp_path: Path) -> None:
+    counts = _prepare(spark, tmp_path, [HEADER, f"p1,{VALUES}", f",{VALUES}"])
+
+    assert counts == Counts(read=2, kept=2, refused=0)
+    rows = spark.read.parquet((tmp_path / "out/rows").as_uri()).orderBy("_row")
+    assert rows.columns == [*NEEDED, "_row", "_key_0", "_key_1"]
+    assert [(row["_row"], row["_key_0"], row["_key_1"], row["bmi"]) for row in rows.collect()] == [
+        (0, "p1", 59, 32.1), (1, None, 59, 32.1),
+    ], "a missing key refuses no row"  # fmt: skip
+    (written,) = (tmp_path / "out/counts").glob("*.json")
+    assert json.loads(written.read_text()) == {"read": 2, "kept": 2, "refused": 0}
+
+
+def test_every_row_is_kept_or_refused_with_its_reason(spark: SparkSession, tmp_path: Path) -> None:
+    counts = _prepare(
+        spark, tmp_path,
+        [
+            HEADER, f"p1,{VALUES}", "p2,59,2,,101,157,93.2,38,4,4.8598,", "p3,59,2,fat,101,157,93.2,38,4,4.8598,87",
+            f"p4,{VALUES},1,2", "p5,59",
+        ],
+    )  # fmt: skip
+
+    assert counts == Counts(read=5, kept=1, refused=4)
+    assert [(row["_row"], row["reason"]) for row in _refused(spark, tmp_path)] == [
+        (1, "missing: bmi, s6"),
+        (2, "malformed: no value that fits in bmi"),
+        (3, "malformed: more or fewer values than columns"),
+        (4, "malformed: no value that fits in sex, bmi, bp, s1, s2, s3, s4, s5, s6"),
+    ]
+    records = [row["record"] for row in _refused(spark, tmp_path)]
+    assert json.loads(records[0])["patient"] == "p2", "a row is known by its keys"
+    assert records[1] == "p3,59,2,fat,101,157,93.2,38,4,4.8598,87"
+
+
+def test_columns_in_any_order_and_columns_without_use_are_taken(spark: SparkSession, tmp_path: Path) -> None:
+    names = [*reversed(NEEDED), "note", "progression"]
+    values = [*reversed(VALUES.split(",")), "any text", "not known"]
+
+    counts = _prepare(spark, tmp_path, [",".join(names), ",".join(values)], keys=())
+
+    assert counts == Counts(read=1, kept=1, refused=0)
+    (row,) = spark.read.parquet((tmp_path / "out/rows").as_uri()).collect()
+    assert (row["age"], row["s6"]) == (59, 87.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], r"there is no header, and not a single row\.$"),
+        ([HEADER], r"there is not a single row\.$"),
+        ([HEADER.replace("bmi", "bim")], r"the header lacks bmi\. It has patient, age, sex, bim, bp"),
+        ([HEADER.replace("patient", "id")], r"the header lacks patient\."),
+        ([f"{HEADER},bmi"], r"the header has bmi more than once\.$"),
+    ],
+)
+def test_a_file_that_lacks_columns_or_rows_is_refused(
+    spark: SparkSession, tmp_path: Path, lines: list[str], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        _prepare(spark, tmp_path, lines)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (lambda rows: rows.select("age", "bmi"), "they have to keep all columns"),
+        (lambda rows: rows.withColumn("x", F.col("progression")), "without the target progression"),
+        (lambda rows: rows.unionByName(rows), "of 1 rows 2 became features and 0 were refused"),
+    ],
+)
+def test_features_that_cannot_be_made_without_the_target_are_named(
+    spark: SparkSession, tmp_path: Path, features: Callable[[DataFrame], DataFrame], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        _prepare(spark, tmp_path, [HEADER, f"p1,{VALUES}"], features=features)

@@ -1,0 +1,153 @@
+"""Predictions for prepared files, by models of several kinds: rows that are scored, refused, or lost."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.pyfunc
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from mlops import specifications
+from steps.scoring import Counts, ScoringError, Stamp, score
+from steps.specification import Score, Specification
+
+STAMP = Stamp("7", datetime(2026, 11, 29, 12, 0, tzinfo=UTC), "in/march.csv")
+SPECIFICATION = specifications.load("diabetes").specification.model_copy(
+    update={"target": "y", "score": Score(notebook="n", input="scoring/in/n", keys=("patient",))}
+)
+FEATURES = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0, 1, 0]})
+
+
+class Twice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Two answers for each row, nothing for a = 2."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray[Any, Any]:
+        a = model_input["a"].mask(model_input["a"] == 2.0).to_numpy()
+        return np.column_stack([a, 10 * a])
+
+
+def _prepared(folder: Path, rows: pd.DataFrame, refused: list[tuple[int, str, str]] | None = None) -> Path:
+    """Leave what the notebook leaves."""
+    (folder / "rows").mkdir(parents=True)
+    rows.to_parquet(folder / "rows/part-0.parquet", index=False)
+    if refused:
+        (folder / "refused").mkdir()
+        frame = pd.DataFrame(refused, columns=["_row", "reason", "record"])
+        frame.to_parquet(folder / "refused/part-0.parquet", index=False)
+    (folder / "counts").mkdir()
+    counts = {"read": len(rows) + len(refused or []), "kept": len(rows), "refused": len(refused or [])}
+    (folder / "counts/part-0.json").write_text(json.dumps(counts))
+    return folder
+
+
+def _carried(features: pd.DataFrame) -> pd.DataFrame:
+    numbers = range(len(features))
+    return features.assign(_row=list(numbers), _key_0=[f"p{number}" for number in numbers])
+
+
+def _model(folder: Path, estimator: Any, target: Any) -> Any:
+    features = FEATURES.astype(float)
+    fitted = estimator.fit(features, target)
+    signature = mlflow.models.infer_signature(features, fitted.predict(features))
+    mlflow.sklearn.save_model(
+        fitted, folder / "model", signature=signature, pip_requirements=[], serialization_format="cloudpickle"
+    )
+    return mlflow.pyfunc.load_model(str(folder / "model"))
+
+
+def _score(prepared: Path, model: Any, folder: Path, specification: Specification = SPECIFICATION) -> Counts:
+    folder.mkdir()
+    return score(prepared, model, specification, STAMP, folder)
+
+
+def test_each_row_has_its_keys_prediction_and_origin(tmp_path: Path) -> None:
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES))
+
+    counts = _score(prepared, model, tmp_path / "out")
+
+    assert counts == Counts(read=3, scored=3, refused=0, reasons={})
+    rows = pd.read_parquet(tmp_path / "out/predictions.parquet")
+    assert list(rows.columns) == ["row", "patient", "prediction", "model_version", "scored_at", "input_file"]
+    assert rows["patient"].tolist() == ["p0", "p1", "p2"]
+    assert rows["prediction"].tolist() == pytest.approx([10.0, 20.0, 30.0])
+    assert rows.loc[0, "model_version"] == "7" and rows.loc[0, "input_file"] == "in/march.csv"
+    assert rows.loc[0, "scored_at"] == pd.Timestamp("2026-11-29T12:00:00Z")
+    assert not (tmp_path / "out/refused.parquet").exists()
+
+
+def test_a_classifier_gives_labels_and_a_probability_for_each(tmp_path: Path) -> None:
+    model = _model(tmp_path, LogisticRegression(), ["low", "high", "low"])
+
+    _score(_prepared(tmp_path / "prepared", _carried(FEATURES)), model, tmp_path / "out")
+
+    rows = pd.read_parquet(tmp_path / "out/predictions.parquet")
+    assert set(rows["prediction"]) <= {"low", "high"}
+    assert (rows["probability_high"] + rows["probability_low"]).tolist() == pytest.approx([1.0] * 3)
+
+
+def test_a_model_of_another_flavor_and_rows_without_a_prediction(tmp_path: Path) -> None:
+    mlflow.pyfunc.save_model(str(tmp_path / "model"), python_model=Twice(), pip_requirements=[])
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES), [(3, "missing: a", '{"a": null}')])
+
+    counts = _score(prepared, model, tmp_path / "out")
+
+    reasons = {"the model predicts nothing for it": 1, "missing: a": 1}
+    assert counts == Counts(read=4, scored=2, refused=2, reasons=reasons)
+    rows = pd.read_parquet(tmp_path / "out/predictions.parquet")
+    assert rows["prediction_1"].tolist() == [10.0, 30.0]
+    refused = pd.read_parquet(tmp_path / "out/refused.parquet")
+    assert refused["row"].tolist() == [1, 3]
+    assert json.loads(refused.loc[0, "record"])["patient"] == "p1"
+
+
+def test_infinite_values_are_refused_as_in_training(tmp_path: Path) -> None:
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES.assign(a=[1.0, np.inf, -np.inf])))
+
+    counts = _score(prepared, model, tmp_path / "out")
+
+    assert counts == Counts(read=3, scored=1, refused=2, reasons={"infinite: a": 2})
+
+
+def test_features_that_lack_columns_of_the_signature_are_not_scored(tmp_path: Path) -> None:
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES[["a"]]))
+
+    with pytest.raises(ScoringError, match=r"^version 7 cannot score these rows: column b is gone$"):
+        _score(prepared, model, tmp_path / "out")
+
+
+def test_values_of_another_type_than_the_signature_s_are_not_scored(tmp_path: Path) -> None:
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES.assign(b=["x", "y", "z"])))
+
+    with pytest.raises(
+        ScoringError, match="version 7 cannot score these rows: it fails on these rows: MlflowException"
+    ):
+        _score(prepared, model, tmp_path / "out")
+
+
+def test_rows_that_are_neither_scored_nor_refused_are_noticed(tmp_path: Path) -> None:
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES))
+    (prepared / "counts/part-0.json").write_text('{"read": 4}')
+
+    with pytest.raises(ScoringError, match="of 4 rows 3 were scored and 0 refused: the others are lost"):
+        _score(prepared, model, tmp_path / "out")
+
+
+def test_a_notebook_of_training_is_named_as_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+
+    with pytest.raises(ScoringError, match="the features' notebook wrote no counts"):
+        _score(tmp_path / "prepared", None, tmp_path / "out")

@@ -142,6 +142,21 @@ class TrainingDataSettings(Section):
         description="Days after which engineered data are deleted; the data that they are made from stay.",
         examples=[90],
     )
+    scoring_input_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=3_650,
+        description="Days after which files that were left to be scored, and their copies, are deleted. The ledger of "
+        "scored files outlives them by 30 days.",
+        examples=[90],
+    )
+    scoring_output_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=3_650,
+        description="Days after which predictions and the rows that were refused are deleted.",
+        examples=[365],
+    )
     cool_after_days: int | None = Field(
         default=None,
         ge=1,

@@ -7,6 +7,7 @@ Neither has keys: every access is by an Entra identity with a role.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -21,6 +22,13 @@ from infra.settings import TrainingDataSettings, WorkspaceStorageSettings
 TRAINING_CONTAINER = "trainingdata"
 DATA, ENGINEERED = "data", "engineered"
 """Folders of the container: uploaded training data, which stay, and the output of each feature engineering run."""
+SCORING_FILES = "scoring/files"
+"""Copies of the files that are to be scored, which stay as they are while runs read them."""
+_SCORING_INPUTS = ("scoring/in", SCORING_FILES)
+_SCORING_OUTPUTS = ("scoring/out", "scoring/quarantine")
+_SCORING_SAMPLES, _SCORING_LEDGER = "scoring/samples", "scoring/ledger"
+_LEDGER_MARGIN_DAYS = 30
+"""Days for which the ledger knows a scored file that is gone, so that a file that is still there is never unknown."""
 INPUT_FOLDERS = (DATA, "incoming")
 """Folders of the runs' input data: uploaded by `mlops`, or written by other systems."""
 
@@ -163,14 +171,13 @@ class Storage(pulumi.ComponentResource):
         incurs the charge for the rest of them, and deleted soon after.
         """
         settings = self._args.training_data
-        ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(settings.engineered_days))
-        rules = [
-            _rule(
-                "engineered-data",
-                storage.ManagementPolicyActionArgs(base_blob=ends),
-                [f"{TRAINING_CONTAINER}/{ENGINEERED}/"],
-            )
-        ]
+        rules = [_deletion("engineered-data", settings.engineered_days, (ENGINEERED, _SCORING_SAMPLES))]
+        if settings.scoring_input_days is not None:
+            days = settings.scoring_input_days
+            rules.append(_deletion("scoring-inputs", days, _SCORING_INPUTS))
+            rules.append(_deletion("scoring-ledger", days + _LEDGER_MARGIN_DAYS, (_SCORING_LEDGER,)))
+        if settings.scoring_output_days is not None:
+            rules.append(_deletion("scoring-outputs", settings.scoring_output_days, _SCORING_OUTPUTS))
         if settings.cool_after_days is not None:
             cools = storage.ManagementPolicyBaseBlobArgs(tier_to_cool=_after(settings.cool_after_days))
             folders = [f"{TRAINING_CONTAINER}/{folder}/" for folder in INPUT_FOLDERS]
@@ -196,6 +203,13 @@ class Storage(pulumi.ComponentResource):
 
 def _after(days: int) -> storage.DateAfterModificationArgs:
     return storage.DateAfterModificationArgs(days_after_modification_greater_than=days)
+
+
+def _deletion(name: str, days: int, folders: Sequence[str]) -> storage.ManagementPolicyRuleArgs:
+    """Return a rule that deletes what is in folders of the training container."""
+    ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(days))
+    actions = storage.ManagementPolicyActionArgs(base_blob=ends)
+    return _rule(name, actions, [f"{TRAINING_CONTAINER}/{folder}/" for folder in folders])
 
 
 def _rule(

@@ -2,8 +2,8 @@
 
 A cluster has no identity of its own for storage. Unity Catalog gives it short-lived credentials of an access
 connector's identity, for the external locations on which its user has privileges. The pipeline's identity may read the
-training data, and read and write the engineered data. Managed storage has a location of its own: it is reached through
-tables and volumes only, and external locations must not overlap
+training data and the files that are to be scored, and read and write the engineered data. Managed storage has a
+location of its own: it is reached through tables and volumes only, and external locations must not overlap
 (learn.microsoft.com/azure/databricks/volumes/paths).
 
 A metastore is shared by all workspaces of a region, also by those of other environments. The stack's objects are
@@ -22,7 +22,7 @@ from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 from infra.naming import Names
 from infra.placement import Placement
 from infra.settings import UnityCatalogSettings
-from infra.storage import DATA, ENGINEERED
+from infra.storage import DATA, ENGINEERED, SCORING_FILES
 
 _ISOLATED = "ISOLATION_MODE_ISOLATED"
 _MANAGED = "unity-catalog"
@@ -107,6 +107,8 @@ class UnityCatalog(pulumi.ComponentResource):
         )
         self._locate(DATA, root, managed, "READ_FILES")
         self._locate(ENGINEERED, root, managed, "READ_FILES", "WRITE_FILES")
+        # The notebook reads files that are to be scored; predictions are written by the job, under its role.
+        self._locate(SCORING_FILES, root, managed, "READ_FILES")
         catalog = databricks.Catalog(
             f"{name}-catalog",
             name=args.settings.catalog or label,
@@ -132,9 +134,10 @@ class UnityCatalog(pulumi.ComponentResource):
         self, folder: str, root: pulumi.Input[str], managed: databricks.ExternalLocation, *privileges: str
     ) -> None:
         """Add an external location for a folder of the container, with the pipeline identity's privileges on it."""
+        name = folder.replace("/", "-")
         location = databricks.ExternalLocation(
-            f"{self._name}-{folder}-location",
-            name=f"{self._label}_{folder}",
+            f"{self._name}-{name}-location",
+            name=f"{self._label}_{folder.replace('/', '_')}",
             url=pulumi.Output.concat(root, f"{folder}/"),
             credential_name=managed.credential_name,
             isolation_mode=_ISOLATED,
@@ -142,7 +145,7 @@ class UnityCatalog(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=self._child.provider, depends_on=[managed]),
         )
         databricks.Grants(
-            f"{self._name}-{folder}-location-grants",
+            f"{self._name}-{name}-location-grants",
             external_location=location.id,
             grants=self._grants(*privileges),
             opts=self._child,

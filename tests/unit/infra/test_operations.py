@@ -141,11 +141,26 @@ def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
 
 
 def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
-    settings = '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS"}'
+    settings = (
+        '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS", '
+        '"scoring_input_days": 20, "scoring_output_days": 100}'
+    )
     made = deploy(training_data=settings)
     assert lifecycle(made, "stdataopsdevtr") == {
         "engineered-data": (
-            ["trainingdata/engineered/"], {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
+            ["trainingdata/engineered/", "trainingdata/scoring/samples/"],
+            {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
+        ),
+        "scoring-inputs": (
+            ["trainingdata/scoring/in/", "trainingdata/scoring/files/"],
+            {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 20}}},
+        ),
+        "scoring-ledger": (
+            ["trainingdata/scoring/ledger/"], {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 50}}},
+        ),
+        "scoring-outputs": (
+            ["trainingdata/scoring/out/", "trainingdata/scoring/quarantine/"],
+            {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 100}}},
         ),
         "training-data": (
             ["trainingdata/data/", "trainingdata/incoming/"],
@@ -163,7 +178,8 @@ def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
 def test_data_stay_where_they_are_unless_told() -> None:
     """Nothing but what a run can make again is ever deleted."""
     rules = lifecycle(deploy(), "stdataopsdevtr")
-    assert set(rules) == {"engineered-data"} and rules["engineered-data"][0] == ["trainingdata/engineered/"]
+    assert set(rules) == {"engineered-data"}
+    assert rules["engineered-data"][0] == ["trainingdata/engineered/", "trainingdata/scoring/samples/"]
 
 
 def test_the_model_registry_is_made_by_the_stack_that_says_so() -> None:

@@ -34,6 +34,7 @@ def test_the_container_is_reached_by_the_connector() -> None:
         "dataops_dev_training": f"{root}/unity-catalog/",
         "dataops_dev_data": f"{root}/data/",
         "dataops_dev_engineered": f"{root}/engineered/",
+        "dataops_dev_scoring_files": f"{root}/scoring/files/",
     }
     assert credential.inputs["name"] == "dataops_dev_training"
     assert {each.inputs["credentialName"] for each in made.of("ExternalLocation")} == {"dataops_dev_training"}
@@ -78,6 +79,7 @@ def test_the_pipeline_s_identity_is_granted_what_it_needs() -> None:
     assert granted == {
         "catalog-data-location-grants": {"READ_FILES"},
         "catalog-engineered-location-grants": {"READ_FILES", "WRITE_FILES"},
+        "catalog-scoring-files-location-grants": {"READ_FILES"},
         "catalog": {"USE_CATALOG"},
         "schema": {"USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE"},
     }

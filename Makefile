@@ -13,7 +13,7 @@ STACK ?= local
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
-	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS FORCE RUN
+	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -35,7 +35,7 @@ START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S con
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run test test-fast test-nightly faults lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run score test test-fast test-nightly faults lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 ##@ Train
 help: ## list the verbs
@@ -60,6 +60,9 @@ up: tools ## from clone to registered model on this machine: make up [PIPELINE=n
 
 run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIPELINE=name] [PARAMS="alpha=0.3"] [FORCE=1]
 	@$(ENTER); python -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA") $(if $(FORCE),--force)
+
+score: ## score a file, or what came in, with the model that serves: make score [FILE=new.csv] [PIPELINE=name] [AGAIN=1]
+	@$(ENTER); python -m mlops score --stack "$$STACK" $(if $(AGAIN),--again) $(if $(FILE),-- "$$FILE",--incoming)
 
 ##@ Test
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of

@@ -15,6 +15,7 @@ from rich.console import Console
 from mlops import completion, failures, parameters, specifications
 from mlops.cli_inspection import inspection
 from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
+from mlops.cli_scoring import scoring
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 from mlops.errors import InvalidError
@@ -22,6 +23,7 @@ from mlops.terminal import as_json, console, plain, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(inspection)
+app.add_typer(scoring)
 
 
 @app.command()
@@ -160,20 +162,28 @@ def promote(
     shared: Annotated[
         bool, typer.Option("--shared", help="Take what --from shared in the registry, and read nothing of --from.")
     ] = False,
+    score_sample: Annotated[
+        bool,
+        typer.Option("--score-sample", help="Score some rows with it, and take the promotion back if that fails."),
+    ] = False,
     from_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --from.")] = None,
     to_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --to.")] = None,
 ) -> None:
     """Let a model that one stack tested serve in another, if its lineage is what was tested there."""
     from mlops import promote as promotion
+    from mlops import trial
 
     if source == target:
         raise InvalidError(f"--from and --to are both {source}: a model is promoted from one stack to another.")
     training = specifications.load(pipeline)
     serves = Clients(load_outputs(target, to_outputs), training)
     if shared:
-        promotion.promote_shared(source, serves, model_version, say)
+        done = promotion.promote_shared(source, serves, model_version, say)
     else:
-        promotion.promote(Clients(load_outputs(source, from_outputs), training), serves, model_version, say)
+        tests = Clients(load_outputs(source, from_outputs), training)
+        done = promotion.promote(tests, serves, model_version, say)
+    if score_sample:
+        trial.try_promotion(serves, done, say, console())
 
 
 @app.command()

@@ -15,6 +15,7 @@ from mlops.specifications import TrainingPipeline
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
+    from azure.storage.filedatalake import FileSystemClient
     from databricks.sdk import WorkspaceClient
 
 _DATABRICKS_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"  # the AzureDatabricks application, in every tenant
@@ -79,6 +80,15 @@ class Clients:
         out = self.outputs
         account = f"https://{out.training_account}.blob.core.windows.net"
         return ContainerClient(account, out.training_container, credential=self.credential)
+
+    @cached_property
+    def training_lake(self) -> FileSystemClient:
+        """The same container by the dfs protocol, which renames folders."""
+        from azure.storage.filedatalake import FileSystemClient
+
+        out = self.outputs
+        account = f"https://{out.training_account}.dfs.core.windows.net"
+        return FileSystemClient(account, out.training_container, credential=self.credential)
 
     @cached_property
     def databricks(self) -> WorkspaceClient:

@@ -80,15 +80,20 @@ def find(clients: Clients, code: str, data: str, parameters: Mapping[str, Parame
     return None
 
 
-def start(clients: Clients, deployment: str, inputs: Mapping[str, ParameterValue]) -> Job:
-    """Invoke the endpoint. Inputs of the pipeline that are left out keep their defaults."""
+def start(
+    clients: Clients, deployment: str, inputs: Mapping[str, ParameterValue], experiment: str | None = None
+) -> Job:
+    """Invoke the endpoint. Inputs of the pipeline that are left out keep their defaults.
+
+    `experiment` is the training's if None.
+    """
     from azure.ai.ml import Input
 
     invoked = clients.ml.batch_endpoints.invoke(
         clients.endpoint,
         deployment_name=deployment,
         inputs={name: Input(type=_input_type(value), default=value) for name, value in inputs.items()},
-        experiment_name=clients.pipeline.experiment,
+        experiment_name=experiment or clients.pipeline.experiment,
     )
     return get(clients, str(invoked.name))
 

@@ -87,7 +87,7 @@ def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
     `pipelines` are the specifications of the pipeline components of all deployments, of every pipeline.
     """
     named = " ".join(json.dumps(pipeline) for pipeline in pipelines)
-    own = [specifications.load(name).specification.notebook for name in specifications.names()]
+    own = [notebook for name in specifications.names() for notebook in specifications.load(name).notebooks]
     current = {f"{clients.outputs.notebook_folder}/{content_hash(notebook)}" for notebook in own}
     for folder in dict.fromkeys((clients.outputs.notebook_folder, _EARLIER_FOLDER)):
         for path in _subfolders(clients, folder):

@@ -22,9 +22,12 @@ from mlops.suggestions import hint
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
+_SCORING_SOURCE = "scoring_pipeline.py"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
 FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
+PURPOSE_TAG, SCORING = "purpose", "scoring"
+"""Tag of the deployment that scores, which is beside the one that trains."""
 NO_COMMIT = "nogit"
 
 Say = Callable[[str], None]
@@ -67,6 +70,11 @@ class Published:
     def commit(self) -> str:
         return self.tags.get(COMMIT_TAG, "unknown")
 
+    @property
+    def scores(self) -> bool:
+        """Whether it scores; the others train."""
+        return self.tags.get(PURPOSE_TAG) == SCORING
+
 
 def plan(clients: Clients, version: str | None = None) -> Publication:
     """`version` is the build id; without one it is the git revision and the content's fingerprint.
@@ -96,9 +104,29 @@ def published(clients: Clients) -> Published | None:
 
 
 def deployments(clients: Clients) -> list[Published]:
-    """Return the deployments of the pipeline's endpoint, default or not."""
+    """Return the deployments of the pipeline's endpoint that train, default or not."""
     listed = clients.arm.list(f"{_endpoint_id(clients)}/deployments")
-    return [_published(str(deployment["name"]), deployment) for deployment in listed]
+    known = (_published(str(deployment["name"]), deployment) for deployment in listed)
+    return [deployment for deployment in known if not deployment.scores]
+
+
+def scoring_deployment(clients: Clients, deployment: str) -> Published | None:
+    """Return what scores beside a deployment that trains, None when it was published without scoring."""
+    beside = _deployment(clients, scoring_name(deployment))
+    return beside if beside is not None and beside.scores else None
+
+
+def scoring_name(deployment: str) -> str:
+    """Return the name of the deployment that scores: s-VERSION beside v-VERSION."""
+    return f"s-{deployment.removeprefix('v-')}"
+
+
+def is_whole(clients: Clients, published: Published) -> bool:
+    """Whether the deployment that scores is there too, where the pipeline scores.
+
+    Azure ML makes an endpoint's first deployment its default at once: a publication may have been cut off after it.
+    """
+    return clients.pipeline.specification.score is None or scoring_deployment(clients, published.deployment) is not None
 
 
 def all_deployments(clients: Clients) -> list[Published]:
@@ -141,8 +169,8 @@ def make_default(clients: Clients, name: str) -> None:
 
 def publish(clients: Clients, publication: Publication, say: Say, *, keep_default: bool = False) -> Published:
     """Make what is missing and move the default, unless a promotion is to do that. Raises the clients' errors."""
-    notebook = clients.pipeline.specification.notebook
-    say("notebooks: uploaded" if notebooks.upload(clients, notebook) else "notebooks: unchanged")
+    uploaded = [notebooks.upload(clients, notebook) for notebook in clients.pipeline.notebooks]
+    say("notebooks: uploaded" if any(uploaded) else "notebooks: unchanged")
     environment = _environment(clients.ml)
     say(f"environment: {environment.name} version {environment.version}")
     reference = f"azureml:{environment.name}:{environment.version}"
@@ -155,6 +183,11 @@ def publish(clients: Clients, publication: Publication, say: Say, *, keep_defaul
     say(f"pipeline: {component.name} version {component.version}")
     tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version, COMMIT_TAG: commit()}
     _deploy(clients, component, publication.deployment, tags)
+    if clients.pipeline.specification.score is not None:
+        scores = _scoring_pipeline(clients, components, publication)
+        # After the other one: Azure ML makes an endpoint's first deployment its default.
+        _deploy(clients, scores, scoring_name(publication.deployment), tags | {PURPOSE_TAG: SCORING})
+        say(f"scoring: {scores.name} version {scores.version}")
     if not keep_default:
         make_default(clients, publication.deployment)
     role = "deployment" if keep_default else "default deployment"
@@ -185,11 +218,12 @@ def _fingerprint(clients: Clients) -> str:
         }
     )  # fmt: skip
     pipeline = clients.pipeline
-    code = [*published_components.source_files(pipeline), *(Path(__file__).with_name(name) for name in _SOURCES)]
+    sources = _SOURCES if pipeline.specification.score is None else (*_SOURCES, _SCORING_SOURCE)
+    code = [*published_components.source_files(pipeline), *(Path(__file__).with_name(name) for name in sources)]
     parts = {
         "code": fingerprints.of_files(_ROOT, code),
         "specification": pipeline.specification_json,
-        "notebooks": notebooks.content_hash(pipeline.specification.notebook),
+        "notebooks": " ".join(notebooks.content_hash(notebook) for notebook in pipeline.notebooks),
         "environment": job_environment.version(),
     }
     return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
@@ -227,19 +261,38 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
     from mlops import pipeline
 
     training = clients.pipeline
+    path = notebooks.notebook_path(clients.outputs.notebook_folder, training.specification.notebook)
+    return _register(
+        clients, training.component, publication,
+        lambda: pipeline.build(training, components, clients.outputs, path, publication.version, commit()).component,
+    )  # fmt: skip
+
+
+def _scoring_pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:
+    from mlops import scoring_pipeline
+
+    training = clients.pipeline
+    path = notebooks.notebook_path(clients.outputs.notebook_folder, training.score.notebook)
+    return _register(
+        clients, training.scoring_component, publication,
+        lambda: scoring_pipeline.build(training, components, clients.outputs, path, publication.version).component,
+    )  # fmt: skip
+
+
+def _register(clients: Clients, name: str, publication: Publication, build: Callable[[], Any]) -> Any:
+    """Return the published version of a pipeline component, made now if it is new."""
 
     def get() -> Any:
-        known = clients.ml.components.get(training.component, publication.version)
+        known = clients.ml.components.get(name, publication.version)
         if (known.tags or {}).get(FINGERPRINT_TAG) != publication.fingerprint:
             raise InvalidError(
-                f"Version {publication.version} of {training.component} is published already, from other content: "
-                "give another --version."
+                f"Version {publication.version} of {name} is published already, from other content: give another "
+                "--version."
             )
         return known
 
     def make() -> Any:
-        path = notebooks.notebook_path(clients.outputs.notebook_folder, training.specification.notebook)
-        component = pipeline.build(training, components, clients.outputs, path, publication.version, commit()).component
+        component = build()
         component.tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version}
         return clients.ml.components.create_or_update(component, version=publication.version)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def _resources(clients: Clients) -> Iterator[str]:
     if pipeline.model not in {other.model for other in others}:
         yield from _with_versions(clients, f"{workspace}/models/{pipeline.model}")
     taken = {name for other in others for name in published_components.names(other)}
-    for name in (pipeline.component, *published_components.names(pipeline)):
+    for name in (*pipeline.components, *published_components.names(pipeline)):
         if name not in taken:
             yield from _with_versions(clients, f"{workspace}/components/{name}")
 
@@ -124,17 +125,19 @@ def _with_versions(clients: Clients, container: str) -> Iterator[str]:
 def _notebook_folders(clients: Clients) -> list[str]:
     """Return the notebook folders that this pipeline's versions name, and no other pipeline's nor this checkout's."""
     pipeline, root = clients.pipeline, clients.outputs.notebook_folder
-    versions = clients.arm.list(f"{clients.workspace_id}/components/{pipeline.component}/versions", listViewType="All")
-    own = _named(root, (version["properties"].get("componentSpec") for version in versions))
-    if (pipelines_notebook := _content_hash(pipeline.specification.notebook)) is not None:
-        own.add(f"{root}/{pipelines_notebook}")
-    endpoint = f"/components/{pipeline.component}/"
-    others = [known for known in publish.all_deployments(clients) if endpoint not in known.pipeline_id]
+    own = {f"{root}/{content}" for content in _content_hashes(pipeline)}
+    for component in pipeline.components:
+        versions = clients.arm.list(f"{clients.workspace_id}/components/{component}/versions", listViewType="All")
+        own |= _named(root, (version["properties"].get("componentSpec") for version in versions))
+    others = [
+        known
+        for known in publish.all_deployments(clients)
+        if not any(f"/components/{component}/" in known.pipeline_id for component in pipeline.components)
+    ]
     taken = _named(root, (prune.specification(clients, deployment) for deployment in others))
     for name in pipelines.names():
-        content = _content_hash(pipelines.load(name).specification.notebook)
-        if name != pipeline.name and content is not None:
-            taken.add(f"{root}/{content}")
+        if name != pipeline.name:
+            taken |= {f"{root}/{content}" for content in _content_hashes(pipelines.load(name))}
     return sorted(folder for folder in own - taken if notebooks.exists(clients, folder))
 
 
@@ -143,11 +146,13 @@ def _named(root: str, specifications: Iterable[Any]) -> set[str]:
     return set(re.findall(rf"{re.escape(root)}/[0-9a-f]{{16}}(?=/)", text))
 
 
-def _content_hash(notebook: str) -> str | None:
-    try:
-        return notebooks.content_hash(notebook)
-    except MissingError:
-        return None
+def _content_hashes(pipeline: pipelines.TrainingPipeline) -> set[str]:
+    """Return those of the pipeline's notebooks, as far as their files are there."""
+    hashes = set()
+    for notebook in pipeline.notebooks:
+        with suppress(MissingError):
+            hashes.add(notebooks.content_hash(notebook))
+    return hashes
 
 
 def files(pipeline: pipelines.TrainingPipeline) -> list[Path]:
@@ -164,12 +169,13 @@ def files(pipeline: pipelines.TrainingPipeline) -> list[Path]:
 
 def _notebook_files(pipeline: pipelines.TrainingPipeline) -> set[Path]:
     """Return a notebook's own files; a notebook that runs others needs the whole folder, and those are not its own."""
-    notebook = notebooks.FOLDER / f"{pipeline.specification.notebook}.py"
-    try:
-        needed = set(notebook_sources.files(notebooks.FOLDER, pipeline.specification.notebook))
-    except MissingError:
-        return set()
-    return {file for file in needed if file == notebook or file.parent != notebooks.FOLDER}
+    own: set[Path] = set()
+    for name in pipeline.notebooks:
+        notebook = notebooks.FOLDER / f"{name}.py"
+        with suppress(MissingError):
+            needed = notebook_sources.files(notebooks.FOLDER, name)
+            own.update(file for file in needed if file == notebook or file.parent != notebooks.FOLDER)
+    return own
 
 
 def _remove_empty_folders(folder: Path) -> None:

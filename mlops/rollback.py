@@ -22,6 +22,21 @@ from mlops.promote import (
 from mlops.publish import Say
 
 
+def take_back(target: Clients, version: str, say: Say) -> None:
+    """Take a promotion back that was made a moment ago: as `rollback` does, also where it was the first one.
+
+    Of the first one the model's tags alone say so: there is no other deployment to go back to. Raises what `rollback`
+    raises.
+    """
+    model = target.ml.models.get(target.pipeline.model, version)
+    tags = dict(model.tags or {})
+    if serving(tags) and tags[PREVIOUS] == NONE:
+        tag(target.ml, model, {ROLLED_BACK: stamp()})
+        say(f"version {version} of {target.pipeline.model} does not serve any more; it was the first one")
+    elif serving(tags):
+        rollback(target, say)
+
+
 def rollback(target: Clients, say: Say) -> Promotion:
     """Move the endpoint's default back to what it was before the newest promotion.
 

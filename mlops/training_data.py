@@ -45,7 +45,7 @@ def read(file: Path) -> TrainingData:
         raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/houses.csv")
     if not file.is_file():
         raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/houses.csv")
-    return _measured(file, str(file))
+    return measured(file, str(file))
 
 
 def _has_no_effect_yet(error: BaseException) -> bool:
@@ -99,7 +99,7 @@ def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
     file = folder / "incoming.csv"
     with file.open("wb") as stream:
         clients.training.get_blob_client(newest.name).download_blob().readinto(stream)
-    return _measured(file, newest.name)
+    return measured(file, newest.name)
 
 
 def shown(name: str) -> str:
@@ -114,7 +114,8 @@ def shown(name: str) -> str:
     return "".join(encoded(letter) for letter in name)
 
 
-def _measured(file: Path, name: str) -> TrainingData:
+def measured(file: Path, name: str) -> TrainingData:
+    """Return a file with its hash, under the name that people know. Raises InvalidError when it is empty."""
     if file.stat().st_size == 0:
         raise InvalidError(f"The data file {shown(name)} is empty: it has no header and not a single row")
     return TrainingData(file, fingerprints.of_file(file), name)

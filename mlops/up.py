@@ -51,7 +51,7 @@ def ensure_published(
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
-    if now is not None and not force and planned.is_up_to_date(now):
+    if now is not None and not force and planned.is_up_to_date(now) and publish.is_whole(clients, now):
         console.print(f"Published: version {now.version}, unchanged.", highlight=False)
         return now
     console.print(f"Publishing version {planned.version} …", highlight=False)

@@ -14,7 +14,7 @@ PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISA
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
-.PHONY: agent preview deploy undeploy drift publish smoke report cancel share promote rollback release release-check comment work-item \
+.PHONY: agent preview deploy undeploy drift publish smoke report cancel score-sample share promote rollback release release-check comment work-item \
 	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 ##@ Pipelines: the platform
@@ -65,11 +65,14 @@ report: ## write the report of a run: make report STACK=dev [RUN=name]
 cancel: ## cancel the run that is under way: make cancel STACK=dev
 	@$(PYTHON_BIN) -m mlops cancel --stack "$$STACK" $(if $(TF_BUILD),--run "$${AMLRUN_ID:-}")
 
+score-sample: ## try the model that serves with some rows: make score-sample STACK=staging
+	@$(PYTHON_BIN) -m mlops score --stack "$$STACK" --sample
+
 share: ## put the tested model into the shared registry: make share STACK=staging
 	@$(PYTHON_BIN) -m mlops share --stack "$$STACK"
 
 promote: ## promote the model: make promote FROM=staging TO=prod
-	@$(PYTHON_BIN) -m mlops promote --from "$${FROM:?make promote FROM=staging TO=prod}" --to "$${TO:?make promote FROM=staging TO=prod}" $(if $(TF_BUILD),--shared)
+	@$(PYTHON_BIN) -m mlops promote --from "$${FROM:?make promote FROM=staging TO=prod}" --to "$${TO:?make promote FROM=staging TO=prod}" $(if $(TF_BUILD),--shared --score-sample)
 
 rollback: ## take the last promotion back: make rollback STACK=prod
 	@$(PYTHON_BIN) -m mlops rollback --stack "$$STACK"

@@ -40,6 +40,7 @@ def specification(name: str, task: str, target: str, data: str, columns: Sequenc
             }
         },
         "gate": {"metrics": _GATES[task], "confidence": 0.9, "when_not_comparable": "refuse"},
+        "score": {"notebook": f"{name}_scoring", "input": f"scoring/in/{name}", "keys": []},
     }  # fmt: skip
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}"
@@ -143,6 +144,37 @@ counts = engineer(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("
 # COMMAND ----------
 
 dbutils.notebook.exit(json.dumps({{"rows_read": counts.read, "rows_kept": counts.kept}}))
+"""
+
+
+def scoring_notebook(name: str) -> str:
+    """Return the notebook that prepares rows for scoring, as source."""
+    return f"""# Databricks notebook source
+# MAGIC %md
+# MAGIC # Features of {name}, to be scored
+# MAGIC Reads rows without the target, and writes their features, by the training notebook's own function, and the rows
+# MAGIC that are refused. Parameters: `abfss://` URIs, the target, keys as JSON. The exit value is JSON: row counts.
+
+# COMMAND ----------
+
+for name in ("input_uri", "output_uri", "target", "keys"):
+    dbutils.widgets.text(name, "")
+
+# COMMAND ----------
+
+import json
+
+from lib.{name} import SCHEMA, features
+from lib.scoring import Columns, prepare
+
+columns = Columns(SCHEMA, dbutils.widgets.get("target"), json.loads(dbutils.widgets.get("keys")))
+counts = prepare(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("output_uri"), columns, features)
+
+# COMMAND ----------
+
+dbutils.notebook.exit(
+    json.dumps({{"rows_read": counts.read, "rows_kept": counts.kept, "rows_refused": counts.refused}})
+)
 """
 
 

@@ -14,7 +14,7 @@ from mlops.scaffold import files
 from mlops.scaffold.columns import check_target, read_columns
 from mlops.training_data import shown
 
-_RESERVED = frozenset({"lib", "csv_source", "engineering"})
+_RESERVED = frozenset({"lib", "csv_source", "engineering", "scoring"})
 _LARGEST_COPY = 50 * 1024 * 1024
 
 
@@ -45,6 +45,7 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path) -> lis
         f"mlops/pipelines/{name}/components/train/component.yml": files.train_component(name),
         f"mlops/pipelines/{name}/components/train/src/train.py": files.train_program(task),
         f"notebooks/{name}_features.py": files.notebook(name),
+        f"notebooks/{name}_scoring.py": files.scoring_notebook(name),
         f"notebooks/lib/{name}.py": files.library(name, columns),
         f"tests/spark/test_{name}_features.py": files.spark_test(name, stored),
     }

@@ -52,6 +52,16 @@ for one in list(assignments.list_for_scope(container, filter=f"principalId eq '{
         assignments.delete_by_id(one.id)
         print("revoked", one.role_definition_id.rsplit("/", 1)[-1])
 """
+_LEAVE = """
+import json, subprocess, sys
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+account = f"https://{outputs['training_account']}.blob.core.windows.net"
+container = ContainerClient(account, outputs["training_container"], credential=DefaultAzureCredential())
+with open(sys.argv[1], "rb") as stream:
+    container.upload_blob("scoring/in/diabetes/march.csv", stream, overwrite=True)
+"""
 _BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 
 
@@ -213,6 +223,22 @@ def test_other_data_train_another_model(machine: Machine, tmp_path: Path) -> Non
     assert up.code == 0, up.text
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", up.text), up.text
     assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
+
+
+def test_what_came_in_is_scored_once_by_the_version_that_serves(machine: Machine, tmp_path: Path) -> None:
+    left = machine.python(_LEAVE, str(DATA))
+    assert left.code == 0, left.text
+
+    scored = machine.make("score")
+    again = machine.make("score")
+
+    assert scored.code == 0, scored.text
+    version = registered_versions(machine)[-1]
+    numbers = r"(\d+) rows read, (\d+) scored, (\d+) refused"
+    counts = re.search(rf"scoring/in/diabetes/march\.csv: {numbers}, by version {version} of diabetes", scored.text)
+    assert counts and int(counts[1]) == int(counts[2]) + int(counts[3]) > 400, scored.text
+    assert "scoring/out/diabetes/date=" in scored.text and "scoring/quarantine/diabetes/date=" in scored.text
+    assert again.code == 0 and "march.csv was scored already: --again scores it again." in again.text, again.text
 
 
 def _broken(tmp_path: Path, name: str, text: str) -> Path:

@@ -30,6 +30,11 @@ print(json.dumps({"models": models, "endpoints": endpoints}))
 """
 
 
+_ROOMS = '"rooms""); raise SystemExit(""x"'
+_FLATS = "".join(f"{rooms},edge,{50 + rooms}\n" for rooms in range(1, 12)) + "3,edge,\n"
+"""Flats without prices; the last one lacks its size."""
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A checkout of the person's own, in which files may be made."""
@@ -134,6 +139,9 @@ def test_another_model_and_parameter_are_trained_without_other_changes(own: Mach
 
 
 def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
+    early = own.make("score", "PIPELINE=breast_cancer", "FILE=data/breast_cancer.csv")
+    assert early.code != 0 and "No version of breast_cancer serves on local, so that nothing" in early.text, early.text
+
     up = own.make("up", "PIPELINE=breast_cancer")
 
     trained(up)
@@ -142,6 +150,24 @@ def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: 
     assert sum(1 for default in endpoints.values() if default) == 2
     again = own.make("up", "PIPELINE=breast_cancer")
     assert again.code == 0 and "Nothing changed since the last run" in again.text, again.text
+
+
+def test_both_models_score_files_once_and_say_what_they_refused(own: Machine, made: Result) -> None:
+    new = own.checkout / "data/new flats.csv"
+    new.write_text(f"{_ROOMS},district,size\n{_FLATS}", encoding="utf-8")
+    scored = own.make("score", "PIPELINE=flats", f"FILE={new}")
+    assert scored.code == 0, scored.text
+    assert "new flats.csv: 12 rows read, 11 scored, 1 refused, by version" in scored.text
+    assert "1 refused: missing: size" in scored.text
+    again = own.make("score", "PIPELINE=flats", f"FILE={new}")
+    assert again.code == 0 and "was scored already: --again scores it again" in again.text, again.text
+
+    second = own.in_shell(
+        "python", "-m", "mlops", "score", "data/breast_cancer.csv", "--pipeline", "breast_cancer", "--json"
+    )
+    assert second.code == 0, second.text
+    (entry,) = json.loads(second.text[second.text.index("\n[") :])
+    assert entry["rows_scored"] == entry["rows_read"] and entry["model_version"] == "1"
 
 
 def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:

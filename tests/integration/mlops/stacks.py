@@ -6,6 +6,7 @@ step of the pipeline trains nothing.
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import uuid
@@ -75,8 +76,26 @@ class Stack:
             },
         }
         azure.finish(azure.arm("PUT", f"{id_}/batchEndpoints/{endpoint}/deployments/v-{version}", ML, body))
+        self._publish_scoring(version, body)
         if not keep_default:
             publish.make_default(self.clients, f"v-{version}")
+
+    def _publish_scoring(self, version: str, training: Json) -> None:
+        """Leave the deployment that scores, beside the one that trains. Its step writes nothing."""
+        azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.endpoint
+        component = f"{id_}/components/{self.clients.pipeline.scoring_component}/versions/{version}"
+        names = ("file_uri", "file_version", "file_name", "model_version", "attempt", "output_folder", "reuse_key")
+        spec: Json = {
+            "type": "pipeline",
+            "inputs": {name: {"type": "string"} for name in names},
+            "outputs": {},
+            "jobs": {"score": {"type": "command", "componentId": self.step, "inputs": {}}},
+        }
+        azure.put(component, ML, {"properties": {"componentSpec": spec}})
+        body = copy.deepcopy(training)
+        body["tags"]["purpose"] = "scoring"
+        body["properties"]["deploymentConfiguration"]["componentId"]["assetId"] = component
+        azure.finish(azure.arm("PUT", f"{id_}/batchEndpoints/{endpoint}/deployments/s-{version}", ML, body))
 
     def train(self, version: str, commit: str, folder: Path) -> str:
         """A run of the published version, and the model that it would have registered; the model's version."""

@@ -124,7 +124,12 @@ def test_the_pulumi_task_meets_it_too() -> None:
         (
             ("promote", "FROM=staging", "TO=prod"),
             "mlops promote --from staging --to prod",
-            "mlops promote --from staging --to prod --shared",
+            "mlops promote --from staging --to prod --shared --score-sample",
+        ),
+        (
+            ("score-sample", "STACK=staging"),
+            "mlops score --stack staging --sample",
+            "mlops score --stack staging --sample",
         ),
         (("share", "STACK=staging"), "mlops share --stack staging", "mlops share --stack staging"),
         (("rollback", "STACK=prod"), "mlops rollback --stack prod", "mlops rollback --stack prod"),

@@ -1,0 +1,55 @@
+"""The verb that scores."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
+from mlops.errors import InvalidError
+from mlops.terminal import console
+
+scoring = typer.Typer()
+
+
+@scoring.command()
+def score(
+    file: Annotated[Path | None, typer.Argument(help="CSV file without the target.")] = None,
+    stack: Stack = "local",
+    pipeline: Pipeline = None,
+    outputs: Outputs = None,
+    incoming: Annotated[
+        bool, typer.Option("--incoming", help="Score the files of the input folder in storage that were not scored.")
+    ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Try the version that serves with some rows of the training data.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Score again what was scored, under a new run.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")] = False,
+) -> None:
+    """Score a file, or what came in, with the version that serves, and follow the run."""
+    from mlops import scoring as scorings
+
+    if sum((file is not None, incoming, sample)) != 1:
+        raise InvalidError("Give a CSV file, --incoming or --sample: one of them.")
+    clients = clients_of(stack, outputs, pipeline)
+    screen = console(stderr=json_)
+    if sample and clients.pipeline.specification.score is None:
+        screen.print(f"{clients.pipeline.name} does not score: nothing to try.", highlight=False)
+        entries = []
+    elif sample:
+        entries = [scorings.score_sample(clients, screen)]
+    elif file is not None:
+        entries = scorings.score(clients, [scorings.read(file)], screen, again=again)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            entries = scorings.score(clients, scorings.incoming(clients, Path(folder)), screen, again=again)
+        if not entries:
+            place = f"{clients.outputs.training_container}/{clients.pipeline.score.input}/"
+            screen.print(f"There is no CSV file in {place}.", highlight=False, markup=False)
+    if json_:
+        typer.echo(json.dumps(scorings.as_json(entries), indent=2))

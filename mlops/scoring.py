@@ -1,0 +1,238 @@
+"""Score files with the version that serves: each once, unless somebody asks for it again."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mlops import candidates, jobs, publish, reuse_keys, run, training_data
+from mlops.clients import Clients
+from mlops.components.score.src.ledger import FIRST, Entry, Ledger
+from mlops.errors import InvalidError, MissingError, MlopsError, RemoteError, RunFailedError
+from mlops.jobs import Job
+from mlops.promote import DEPLOYMENT, serving
+from mlops.terminal import plain
+from mlops.training_data import TrainingData, shown
+from steps import champion
+
+SAMPLES = "scoring/samples"
+"""Folder of the predictions that only try a version: readers of predictions do not look there."""
+_FILES = "scoring/files"
+_SAMPLE_ROWS = 50
+
+
+class ScoringData(TrainingData):
+    """A file that is to be scored. Runs read a copy, which is named after its content alone and never changes."""
+
+    @property
+    def blob(self) -> str:
+        return f"{_FILES}/{self.sha256}/data.csv"
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The version that serves, and the deployment that scores with it."""
+
+    model_version: str
+    deployment: str
+
+
+def find_scorer(clients: Clients) -> Scorer:
+    """Return the version that serves, by its tags alone: of a promoted version they name the deployment too.
+
+    Raises InvalidError when the pipeline does not score, MissingError when no version serves or it was published
+    without scoring.
+    """
+    scoring, model, environment = clients.pipeline.score, clients.pipeline.model, clients.outputs.environment
+    versions = candidates.versions(clients.ml, model)
+    tags = {str(version.version): dict(version.tags or {}) for version in versions}
+    version = champion.champion(tags.items())
+    if version is None:
+        raise MissingError(
+            f"No version of {model} serves on {environment}, so that nothing can score: run the pipeline there, or "
+            f"promote a model, such as with `python -m mlops promote --from staging --to {environment} --pipeline "
+            f"{clients.pipeline.name}`."
+        )
+    if serving(tags[version]):
+        deployment = tags[version][DEPLOYMENT]
+    else:
+        default = publish.published(clients)
+        if default is None:
+            raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
+        deployment = default.deployment
+    beside = publish.scoring_deployment(clients, deployment)
+    if beside is None:
+        raise MissingError(
+            f"The deployment {deployment}, with which version {version} of {model} serves, was published before its "
+            f"pipeline scored with {scoring.notebook}: publish it, and train or promote a model with it."
+        )
+    return Scorer(version, beside.deployment)
+
+
+def ledger(clients: Clients) -> Ledger:
+    """Return the ledger of the pipeline's model."""
+    return Ledger(clients.training_lake, clients.training, clients.pipeline.model)
+
+
+def read(file: Path) -> ScoringData:
+    """Read a file. Raises MissingError when it is not there, InvalidError when it is not a file or empty."""
+    data = training_data.read(file)
+    return ScoringData(data.file, data.sha256, file.name)
+
+
+def incoming(clients: Clients, folder: Path) -> Iterator[ScoringData]:
+    """Yield the CSV files in the pipeline's input folder, the oldest first, each copied into a local folder."""
+    root = f"{clients.pipeline.score.input}/"
+    blobs = [blob for blob in clients.training.list_blobs(name_starts_with=root) if blob.name.endswith(".csv")]
+    for blob in sorted(blobs, key=lambda blob: (blob.last_modified, blob.name)):
+        file = folder / "incoming.csv"
+        with file.open("wb") as stream:
+            clients.training.get_blob_client(blob.name).download_blob().readinto(stream)
+        try:
+            yield ScoringData(**vars(training_data.measured(file, blob.name)))
+        finally:
+            file.unlink()
+
+
+def score(
+    clients: Clients,
+    files: Iterable[ScoringData],
+    console: Console,
+    *,
+    again: bool = False,
+    started: Callable[[Job], None] | None = None,
+) -> list[Entry]:
+    """Score each file that was not scored, or all of them `again`; return what the ledger says of each.
+
+    A file that cannot be scored does not keep the others from it: RunFailedError names each at the end. Raises what
+    `find_scorer` raises.
+    """
+    find_scorer(clients)
+    entries: list[Entry] = []
+    failures: list[str] = []
+    for data in files:
+        try:
+            entries.append(_score_one(clients, data, console, again=again, started=started))
+        except (RunFailedError, InvalidError) as error:
+            console.print(plain(str(error), lines=True), highlight=False, markup=False, soft_wrap=True)
+            failures.append(f"{shown(data.name)}: {error}")
+    if failures:
+        raise RunFailedError("\n".join(["Not scored:", *failures]))
+    return entries
+
+
+def score_sample(clients: Clients, console: Console) -> Entry:
+    """Score some rows of the training data, to try the version that serves; they count as nobody's predictions."""
+    scorer = find_scorer(clients)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sample.csv"
+        _write_sample(clients.pipeline.data, file)
+        data = ScoringData(**vars(training_data.measured(file, "sample.csv")))
+        training_data.upload(clients, data)
+    return _run(clients, scorer, data, console, attempt=f"sample-{uuid.uuid4().hex[:12]}", output_folder=SAMPLES)
+
+
+def show(entry: Entry, clients: Clients, console: Console) -> None:
+    """Print what became of a file."""
+    out = clients.outputs
+    root = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net"
+
+    def say(text: str) -> None:
+        console.print(plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    say(
+        f"{entry.file_name}: {entry.rows_read} rows read, {entry.rows_scored} scored, {entry.rows_refused} refused, by "
+        f"version {entry.model_version} of {entry.model} (run {entry.run}, {entry.scored_at})."
+    )
+    for reason, number in entry.reasons.items():
+        say(f"  {number} refused: {reason}")
+    say(f"Predictions: {root}/{entry.output}")
+    if entry.quarantine:
+        say(f"Refused rows: {root}/{entry.quarantine}")
+
+
+def as_json(entries: list[Entry]) -> list[dict[str, Any]]:
+    """Return the entries as JSON values."""
+    return [asdict(entry) for entry in entries]
+
+
+def _score_one(
+    clients: Clients, data: ScoringData, console: Console, *, again: bool, started: Callable[[Job], None] | None
+) -> Entry:
+    known = None if again else ledger(clients).read(data.sha256, FIRST)
+    if known is not None:
+        there = ledger(clients).settle(known)
+        state = "" if there else "; its predictions were deleted since"
+        name = shown(data.name)
+        console.print(f"{name} was scored already{state}: --again scores it again.", highlight=False, markup=False)
+        show(known, clients, console)
+        return known
+    training_data.upload(clients, data)
+    attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
+    # Once for each file: a promotion between two files takes effect at the next one, and not during a run.
+    return _run(clients, find_scorer(clients), data, console, attempt=attempt, started=started)
+
+
+def _run(
+    clients: Clients,
+    scorer: Scorer,
+    data: ScoringData,
+    console: Console,
+    *,
+    attempt: str,
+    output_folder: str | None = None,
+    started: Callable[[Job], None] | None = None,
+) -> Entry:
+    """Start a run, follow it, and return the ledger's entry."""
+    out = clients.outputs
+    uri = data.uri(out.training_account, out.training_container)
+    inputs = {
+        "file_uri": uri, "file_version": data.sha256,
+        reuse_keys.INPUT: reuse_keys.shared(uri, data.sha256, out.engineered_days),
+        "file_name": shown(data.name), "model_version": scorer.model_version, "attempt": attempt,
+        "output_folder": output_folder or clients.pipeline.score.output,
+    }  # fmt: skip
+    job = jobs.start(clients, scorer.deployment, inputs, clients.pipeline.scoring_experiment)
+    name = shown(data.name)
+    console.print(
+        f"Scoring {name} with version {scorer.model_version} of {clients.pipeline.model}: run {job.name}, {job.page}",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
+    if started is not None:
+        started(job)
+    run.follow(clients, job, console)
+    entry = ledger(clients).read(data.sha256, attempt)
+    if entry is None:
+        raise RemoteError(f"Run {job.name} completed, and the ledger has no entry of {name}.")
+    show(entry, clients, console)
+    return entry
+
+
+def _write_sample(data: Path, file: Path) -> None:
+    """Write the first rows that have a value in each column."""
+    try:
+        with data.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.reader(stream)
+            header = next(rows, [])
+            complete = list(islice((row for row in rows if len(row) == len(header) and all(row)), _SAMPLE_ROWS))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidError(f"{data} cannot be read: {error}.") from error
+    if not complete:
+        raise InvalidError(f"{data} has no row with a value in each column, to try the model with.")
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *complete])
+
+
+def check(clients: Clients, console: Console) -> None:
+    """Score a sample. Raises MlopsError when not a single row of it is scored, and what a run raises."""
+    entry = score_sample(clients, console)
+    if not entry.rows_scored:
+        raise MlopsError(f"Not one of {entry.rows_read} sample rows was scored.")

@@ -1,0 +1,47 @@
+"""Try a promotion: the version has to score a sample, else the promotion is taken back."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from mlops import failures, promote, rollback, scoring
+from mlops.clients import Clients
+from mlops.errors import GateError
+from mlops.promote import Promotion
+from mlops.publish import Say
+
+TRIED = "sample_scored_at"
+"""Tag of a version: when it scored its sample."""
+
+
+def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Console) -> None:
+    """Score a sample with what was promoted, if the pipeline scores.
+
+    Raises GateError when it is not scored. Then the promotion is taken back, unless the version scored a sample
+    before: something else must have changed since.
+    """
+    if target.pipeline.specification.score is None:
+        say(f"{target.pipeline.name} does not score: nothing to try")
+        return
+    name = target.pipeline.model
+    model = target.ml.models.get(name, promotion.model_version)
+    tags = dict(model.tags or {})
+    tried = tags.get(TRIED, "") >= tags.get(promote.AT, "")
+    try:
+        entry = scoring.score_sample(target, console)
+    except (Exception, KeyboardInterrupt) as error:
+        reason = failures.message(error) or f"{type(error).__name__}: {error}"
+        if tried:
+            raise GateError(
+                f"Version {promotion.model_version} of {name} did not score a sample. It serves on, since it scored a "
+                f"sample when it was promoted.\n{reason}"
+            ) from error
+        rollback.take_back(target, promotion.model_version, say)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise GateError(
+            f"Version {promotion.model_version} of {name} was promoted and did not score a sample, so that the "
+            f"promotion was taken back.\n{reason}"
+        ) from error
+    promote.tag(target.ml, model, {TRIED: promote.stamp()})
+    say(f"sample: {entry.rows_scored} of {entry.rows_read} rows scored by version {entry.model_version}")

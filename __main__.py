@@ -5,14 +5,17 @@ from __future__ import annotations
 import pulumi
 import pulumi.runtime
 
-from infra.configuration import SettingsError, read_settings
+from infra.early_start import start_provider
 from infra.quick_imports import start_fast
 
 start_fast()
+start_provider()
 
 
 def main() -> None:
     """Declare the stack's resources and export its outputs."""
+    from infra.configuration import SettingsError, read_settings  # the provider starts meanwhile
+
     try:
         settings = read_settings(pulumi.runtime.get_config_env(), pulumi.get_project(), pulumi.get_stack())
     except SettingsError as error:

@@ -4,31 +4,29 @@ pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `
 them, not what they do:
 
 - a package does not import all of its modules; a name is looked up in the one module that defines it;
-- annotations stay text until something asks for them (PEP 563), which is what makes defining a class slow.
+- annotations stay text until something asks for them (PEP 563), which is what makes defining a class slow;
+- classes of the parts of resources are defined when they are first asked for (infra/quick_classes.py).
 
 Compiled modules are cached beside Python's own, under names of their own. Nothing depends on this: without `install`
 the program registers the same resources, which a test holds it to.
 """
 
 from __future__ import annotations
-import __future__
 
 import gc
 import importlib
 import importlib.util
-import marshal
 import os
 import re
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
+from infra.quick_classes import PARTS, ClassesOnDemand, TextAnnotations
+
 _SDKS = ("pulumi_azure_native", "pulumi_databricks")
-_HEADER = 16  # bytes of magic number, flags, time and size before the code in a .pyc file
 _ENUMS = "_enums"
 
 
@@ -49,7 +47,7 @@ def install() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -58,14 +56,16 @@ class _Finder(MetaPathFinder):
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return spec
-        if spec.submodule_search_locations is None:
-            spec.loader = _TextAnnotations(spec.loader.name, spec.loader.path)
+        if spec.submodule_search_locations is not None:
+            spec.loader = _PackageLoader()  # type: ignore[assignment]  # importlib.abc takes long to import
+        elif fullname.rpartition(".")[2] in PARTS:
+            spec.loader = ClassesOnDemand(spec.loader.name, spec.loader.path)
         else:
-            spec.loader = _PackageLoader()
+            spec.loader = TextAnnotations(spec.loader.name, spec.loader.path)
         return spec
 
 
-class _PackageLoader(Loader):
+class _PackageLoader:
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Package(spec.name)
 
@@ -84,8 +84,8 @@ class _Package(ModuleType):
                 imported = importlib.import_module(f"{self.__name__}.{module}")
                 if name == module:
                     return imported
-                if name in imported.__dict__:
-                    return imported.__dict__[name]
+                if hasattr(imported, name):
+                    return getattr(imported, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
@@ -99,31 +99,3 @@ def _module_of(name: str) -> str:
     if name.startswith("get_") or not name[0].isupper():
         return name.removesuffix("_output")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-class _TextAnnotations(SourceFileLoader):
-    """As Python's own loader, but for annotations."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        source = Path(self.path)
-        cache = Path(importlib.util.cache_from_source(self.path, optimization="text"))
-        stat = source.stat()
-        header = (
-            importlib.util.MAGIC_NUMBER
-            + bytes(4)
-            + (int(stat.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
-            + (stat.st_size & 0xFFFFFFFF).to_bytes(4, "little")
-        )
-        try:
-            content = cache.read_bytes()
-        except OSError:
-            content = b""
-        if content[:_HEADER] == header:
-            cached = marshal.loads(memoryview(content)[_HEADER:])  # noqa: S302 - written below, beside the source
-            assert isinstance(cached, CodeType)
-            return cached
-        flags = __future__.annotations.compiler_flag
-        code: CodeType = compile(source.read_bytes(), self.path, "exec", flags=flags, dont_inherit=True)
-        if not sys.dont_write_bytecode:
-            self._cache_bytecode(self.path, str(cache), header + marshal.dumps(code))  # type: ignore[attr-defined]
-        return code

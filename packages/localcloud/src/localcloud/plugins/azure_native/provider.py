@@ -8,7 +8,7 @@ import random
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from localcloud.plugins import diffing, refreshing
 from localcloud.plugins.azure_native import invokes, schema, shape, sign_in
@@ -28,6 +28,9 @@ from localcloud.plugins.requests import (
 )  # fmt: skip
 from localcloud.plugins.values import INPUTS, Plain, has_unknown, reveal
 
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
 _ENDPOINT = "https://management.azure.com"
 _VAULT_AUDIENCE, _VAULT_VERSION = "https://vault.azure.net", "7.4"
 
@@ -38,12 +41,14 @@ class AzureNative:
     def __init__(self) -> None:
         self._settings = sign_in.settings({})
         self._arm: Arm | None = None
-        self._lock = threading.Lock()
+        self._signed_in: TokenCredential | None = None
+        self._lock = threading.RLock()
 
     def configure(self, variables: Mapping[str, str], arguments: Plain) -> None:
         values = {key.rsplit(":", 1)[-1]: value for key, value in variables.items()}
         values |= {key: value for key, value in reveal(arguments).items() if isinstance(value, str)}
         self._settings = sign_in.settings(values)
+        self._signed_in = None
 
     def cancel(self) -> None:
         if self._arm is not None:
@@ -127,28 +132,31 @@ class AzureNative:
         """As the vendor's provider deletes keys: by the vault itself, for those who may."""
         address = type_.deleted_at.format_map(shape.path_inputs(type_, resource_id))
         endpoint, _, path = address.removeprefix("https://").partition("/")
-        vault = Arm(f"https://{endpoint}", sign_in.credential(self._settings), _VAULT_AUDIENCE)
+        vault = Arm(f"https://{endpoint}", self._credential(), _VAULT_AUDIENCE)
         vault.delete(f"/{path}", _VAULT_VERSION, {})
 
     async def invoke(self, token: str, arguments: Plain) -> Plain:
         if has_unknown(arguments):
             raise PluginError(f"{token} needs arguments that are known")
         return await asyncio.to_thread(
-            invokes.call, token, reveal(arguments), self._settings, self._client, _credential_of(self._settings)
+            invokes.call, token, reveal(arguments), self._settings, self._client, self._credential
         )
 
     def _client(self) -> Arm:
         with self._lock:
             if self._arm is None:
-                self._arm = Arm(os.environ.get("ARM_ENDPOINT") or _ENDPOINT, sign_in.credential(self._settings))
+                self._arm = Arm(os.environ.get("ARM_ENDPOINT") or _ENDPOINT, self._credential())
             return self._arm
+
+    def _credential(self) -> TokenCredential:
+        """Return the sign-in, which keeps its tokens for all requests."""
+        with self._lock:
+            if self._signed_in is None:
+                self._signed_in = sign_in.credential(self._settings)
+            return self._signed_in
 
     def _subscription(self, inputs: Plain) -> str:
         return str(inputs.get("subscriptionId") or sign_in.subscription(self._settings))
-
-
-def _credential_of(settings: dict[str, str]) -> Any:
-    return lambda: sign_in.credential(settings)
 
 
 def _is_made(resource: Plain | None) -> TypeGuard[Plain]:

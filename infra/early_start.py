@@ -1,0 +1,28 @@
+"""Starts the Azure provider's plugin while the program is still being imported.
+
+The engine starts a plugin when it is first asked for something of it, and Pulumi's SDK asks when the program has
+declared all its resources. A plugin takes a second to start and to sign in, which the import need not wait for.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pulumi.runtime import settings
+from pulumi.runtime.proto import resource_pb2
+
+
+def start_provider() -> None:
+    """Ask who is signed in, as infra/platform.py will, and do not wait: an error is the later answer's to report."""
+    if os.environ.get("DATAOPSML_FAST_START") == "0":
+        return
+    from pulumi_azure_native import _utilities
+
+    # The same version and address as the SDK's own requests have, or the engine makes a second provider of it.
+    request = resource_pb2.ResourceInvokeRequest(
+        tok="azure-native:authorization:getClientConfig",
+        version=_utilities.get_version(),
+        pluginDownloadURL=_utilities.get_plugin_download_url() or "",
+        acceptResources=True,
+    )
+    settings.get_monitor().Invoke.future(request)

@@ -18,6 +18,7 @@ from tests.e2e.conftest import ROOT, Machine
 
 pytestmark = pytest.mark.e2e
 DATA = ROOT / "data" / "diabetes.csv"
+SKIPPED = "Nothing that `pulumi up` reads has changed since it last succeeded: skipped."
 STEPS = ("feature_engineering", "train", "evaluate", "register")
 
 _REGISTERED = """
@@ -106,12 +107,18 @@ def test_up_goes_from_a_killed_one_to_a_registered_model(machine: Machine) -> No
 
 
 def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
-    again = machine.make("up")
+    skipped = machine.make("up")
+
+    assert skipped.code == 0, skipped.text
+    assert SKIPPED in skipped.text, skipped.text
+    assert "Nothing changed since the last run" in skipped.text
+
+    again = machine.make("up", "FORCE=1")
 
     assert again.code == 0, again.text
     assert re.search(r"\d+ unchanged", again.text), again.text
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.text), again.text
-    assert "othing changed" in again.text
+    assert SKIPPED not in again.text
     assert registered_versions(machine) == [1]
 
 
@@ -345,3 +352,4 @@ def test_up_after_destroy_works_again(machine: Machine) -> None:
     up = machine.make("up", timeout=900)
 
     assert up.code == 0, up.text
+    assert SKIPPED not in up.text

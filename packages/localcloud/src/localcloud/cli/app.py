@@ -63,6 +63,24 @@ def open_(_: argparse.Namespace) -> int:
     return 0
 
 
+def unchanged(given: argparse.Namespace) -> int:
+    """Check whether all that a command reads is as it was at its last success, or record a success. Exit code 1: no."""
+    from pathlib import Path
+
+    from localcloud.cli.unchanged import Subject, check, record
+
+    subject = Subject(
+        paths=given.paths, variables=given.variables, programs=given.programs, blobs=given.blobs, passing=given.passing
+    )
+    settings, key = load_settings(), Path(given.key_file)
+    if given.step == "record":
+        return 0 if record(settings, key, subject) else 1
+    if not check(settings, key, subject, force=given.force):
+        return 1
+    sys.stdout.write(given.message + "\n")
+    return 0
+
+
 def clean(given: argparse.Namespace) -> int:
     """Stop it and delete everything it keeps: accounts, state, models."""
     from localcloud.cli.stop import clean as run
@@ -97,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localcloud", description="Azure's control planes on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     commands_by_name: dict[str, argparse.ArgumentParser] = {}
-    for command in (start, stop, status, logs, env, open_, clean, serve):
+    for command in (start, stop, status, logs, env, open_, unchanged, clean, serve):
         name = command.__name__.rstrip("_")
         parser_of_command = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         parser_of_command.set_defaults(command=command)
@@ -109,6 +127,24 @@ def _parser() -> argparse.ArgumentParser:
         "--register", metavar="NAMESPACES", default="",
         help="Resource providers to register, separated by commas; LOCALCLOUD_RESOURCE_PROVIDERS adds more.",
     )  # fmt: skip
+    options = commands_by_name["unchanged"].add_argument
+    options("step", choices=("check", "record"), help="check before the command, record after it has succeeded.")
+    options("--key-file", required=True, help="Where it is kept what the command read when it last succeeded.")
+    options("--paths", nargs="*", default=(), help="Files, folders and glob patterns that the command reads.")
+    options(
+        "--variables", nargs="*", default=(), help="Patterns of variables; of NAME_FILE the file's content counts too."
+    )
+    options("--programs", nargs="*", default=(), help="Programs on PATH that it runs.")
+    options("--blobs", nargs="*", default=(), metavar="ACCOUNT/CONTAINER/NAME", help="Blobs that it reads.")
+    options(
+        "--passing",
+        nargs="*",
+        default=(),
+        metavar="'TYPE [FIELD]'",
+        help="Resources, or their fields, that others set.",
+    )
+    options("--force", action="store_true", help="check as if something had changed.")
+    options("--message", default="Nothing has changed.", help="What to print when the command has nothing to do.")
     commands_by_name["clean"].add_argument("--yes", action="store_true", help="Do not ask.")
     return parser
 

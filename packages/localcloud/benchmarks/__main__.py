@@ -1,7 +1,8 @@
-"""`python -m benchmarks [--pairs N] [NAME …]`: print each benchmark's ratio against its floor, and its aim."""
+"""`python -m packages.localcloud.benchmarks [--pairs N] [NAME …]`: each benchmark's ratio to its floor, and its aim."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -10,13 +11,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from packages.localcloud.benchmarks import pipeline_run, warm_up
+from packages.localcloud.benchmarks import edits, engineering, first_up, gateway, pipeline_run, queued_runs, warm_up
 from packages.localcloud.benchmarks.pairs import Comparison
 from packages.localcloud.benchmarks.shell import CommandFailed
 
 BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
     "warm-up": warm_up.measure,
+    "preview": warm_up.measure_preview,
+    "edit-train": edits.measure_train,
+    "edit-notebook": edits.measure_notebook,
     "pipeline-run": pipeline_run.measure,
+    "first-up": first_up.measure,
+    "request": gateway.measure_request,
+    "memory": gateway.measure_memory,
+    "pause": gateway.measure_pause,
+    "rows-1e6": engineering.measure(10**6),
+    "rows-1e7": engineering.measure(10**7),
+    "jobs-1": queued_runs.measure(1),
+    "jobs-4": queued_runs.measure(4),
+    "jobs-16": queued_runs.measure(16),
 }
 
 
@@ -29,6 +42,7 @@ def main(
     if unknown := [name for name in wanted if name not in BENCHMARKS]:
         sys.stderr.write(f"No benchmark is called {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}.\n")
         raise typer.Exit(2)
+    begun = os.getloadavg()[0]
     table = Table("benchmark", "median", "floor", "ratio", "range", "aim")
     try:
         for name in wanted:
@@ -37,16 +51,17 @@ def main(
             ratios = sorted(result.ratios)
             table.add_row(
                 result.name,
-                f"{job[len(job) // 2]:.2f} s",
-                f"{result.floor_name}: {floor[len(floor) // 2]:.2f} s",
+                f"{job[len(job) // 2]:.2f} {result.unit}",
+                f"{result.floor_name}: {floor[len(floor) // 2]:.2f} {result.unit}",
                 f"{result.ratio:.2f}×",
                 f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
-                f"≤ {result.aim}×",
+                "" if result.aim is None else f"≤ {result.aim}×",
             )
     except CommandFailed as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(1) from error
     Console().print(table)
+    sys.stdout.write(f"Load of the machine: {begun:.1f} at the beginning, {os.getloadavg()[0]:.1f} at the end.\n")
 
 
 if __name__ == "__main__":

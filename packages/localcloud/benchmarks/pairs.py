@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of each counted pair, and the aim for job ÷ floor."""
+    """Seconds (or `unit`) of each counted pair, and the aim for job ÷ floor, None without one."""
 
     name: str
     floor_name: str
-    aim: float
+    aim: float | None
     job: list[float]
     floor: list[float]
+    unit: str = "s"
 
     @property
     def ratios(self) -> list[float]:

@@ -1,107 +1,36 @@
-"""A run of the published pipeline with a warm pool, against its four programs run by hand, one after another.
-
-By hand means: the notebook's function in a Spark session that is up already, as a warm pool has one, and the three
-training programs as processes with a file-based MLflow; no endpoint, no jobs, no storage but the local disk.
-"""
+"""A run of the published pipeline with a warm pool, against its four programs run by hand, one after another."""
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from packages.localcloud.benchmarks.by_hand import DATA, engineered_by_hand, spark_session, trained_by_hand
 from packages.localcloud.benchmarks.pairs import Comparison, compare
-from packages.localcloud.benchmarks.shell import ROOT, run, shell_environment
+from packages.localcloud.benchmarks.shell import run, shell_environment
 
 AIM = 1.3
-_DATA = ROOT / "data" / "diabetes.csv"
-_COMPONENTS = ROOT / "mlops" / "components"
-_PIPELINE = ROOT / "mlops" / "pipelines" / "diabetes" / "components"
 
 
 def measure(pairs: int) -> Comparison:
     """Bring the platform up and publish the pipeline before anything is measured."""
     run("make", "up")
     env = shell_environment()
-    with TemporaryDirectory() as folder, _spark(Path(folder)) as spark:
+    words = ("-m", "mlops", "run", "--stack", "local", "--force", "--data", str(DATA))
+    with TemporaryDirectory() as scratch, spark_session(Path(scratch)) as spark:
+        folder = Path(scratch)
+
+        def by_hand() -> None:
+            engineered_by_hand(spark, folder)
+            trained_by_hand(folder)
+
         return compare(
             "pipeline run",
-            lambda: run(
-                sys.executable, "-m", "mlops", "run", "--force", "--stack", "local", "--data", str(_DATA), env=env
-            ),
+            lambda: run(sys.executable, *words, env=env),
             "the four programs by hand",
-            lambda: _by_hand(spark, Path(folder)),
+            by_hand,
             aim=AIM,
             pairs=pairs,
-            before=lambda: run(sys.executable, "-m", "benchmarks.warm_pool", env=env),
+            before=lambda: run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env),
         )
-
-
-@contextmanager
-def _spark(scratch: Path) -> Iterator[Any]:
-    from localcloud.core.settings import load_settings
-    from localcloud.databricks.launch import find_tools
-    from localcloud.engine.java_runtime import jvm_options
-    from pyspark.sql import SparkSession
-
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
-    os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
-    options: dict[str, bool | float | int | str | None] = {
-        "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
-    }
-    session = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    try:
-        yield session
-    finally:
-        session.stop()
-
-
-def _by_hand(spark: Any, folder: Path) -> None:
-    from mlops import specifications
-    from notebooks.lib.diabetes import SCHEMA, complete_rows
-    from notebooks.lib.engineering import engineer
-
-    specification = specifications.load("diabetes").specification.model_copy(update={"model": "by-hand"})
-    out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
-    engineer(spark, _DATA.as_uri(), out["engineered"].as_uri(), SCHEMA, complete_rows)
-    env = {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "TMPDIR": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "AZUREML_PARAMETER_specification": specification.model_dump_json(),
-    }
-    _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
-    _program(
-        "evaluate", env, model=out["model"], held_out=out["held_out"],
-        evaluation=out["evaluation"],
-    )  # fmt: skip
-    _program(
-        "register", env, model=out["model"], evaluation=out["evaluation"], code_version="0",
-        commit="0", data_version="0", report=out["report"],
-    )  # fmt: skip
-
-
-def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:
-    """Run a component's program: its command line has the paths, variables have the literal inputs, as in Azure ML.
-
-    The model's folder may be there from the pair before.
-    """
-    import shutil
-
-    if name == "train":
-        shutil.rmtree(arguments["model"], ignore_errors=True)
-    paths = {key: value for key, value in arguments.items() if isinstance(value, Path)}
-    words = [word for key, value in paths.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-    env = env | {f"AZUREML_PARAMETER_{key}": str(value) for key, value in arguments.items() if key not in paths}
-    own = _PIPELINE / name / "src"
-    source = own if own.exists() else _COMPONENTS / name / "src"
-    run(sys.executable, str(source / f"{name}.py"), *words, cwd=Path(env["TMPDIR"]), env=env)

@@ -37,4 +37,9 @@ def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> s
 @cache
 def shell_environment() -> dict[str, str]:
     """Return the variables that `eval "$(make env)"` sets."""
-    return {match[1]: match[2] for line in run("make", "env").splitlines() if (match := _EXPORT.match(line))}
+    return exported(run("make", "env"))
+
+
+def exported(text: str) -> dict[str, str]:
+    """Return the variables of `export NAME='value'` lines."""
+    return {match[1]: match[2] for line in text.splitlines() if (match := _EXPORT.match(line))}

@@ -1,0 +1,44 @@
+"""A localcloud of the benchmark's own, for what must not happen to the user's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from localcloud.core.settings import Settings, load_settings
+from localcloud.testing.cloud import free_port
+
+from packages.localcloud.benchmarks.shell import ROOT, exported, run
+
+
+@contextmanager
+def own_cloud() -> Iterator[tuple[Settings, dict[str, str]]]:
+    """Start one in a folder of its own. Yield its settings and the variables of a shell that uses it."""
+    with TemporaryDirectory() as folder:
+        # The state's names are those of the Makefile, or the program's own stack would not be a new one.
+        names = {name: os.environ.get(name, default) for name, default in _STATE.items()}
+        place = {"LOCALCLOUD_HOME": str(Path(folder) / "home"), "LOCALCLOUD_PORT": str(free_port()), **names}
+        localcloud = (sys.executable, "-m", "localcloud")
+        providers = run(sys.executable, "-I", "-S", str(ROOT / "contract" / "resource_providers.py")).strip()
+        run(*localcloud, "start", "--register", providers, env=place)
+        try:
+            env = place | exported(run(*localcloud, "env", env=place))
+            settings = load_settings()
+            yield (
+                Settings(home=Path(place["LOCALCLOUD_HOME"]), port=int(place["LOCALCLOUD_PORT"]), cache=settings.cache),
+                env,
+            )
+        finally:
+            run(*localcloud, "stop", env=place)
+
+
+_STATE = {
+    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
+    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
+    "LOCALCLOUD_STATE_CONTAINER": "state-local",
+}

@@ -28,11 +28,8 @@ def own_cloud() -> Iterator[tuple[Settings, dict[str, str]]]:
         run(*localcloud, "start", "--register", providers, env=place)
         try:
             env = place | exported(run(*localcloud, "env", env=place))
-            settings = load_settings()
-            yield (
-                Settings(home=Path(place["LOCALCLOUD_HOME"]), port=int(place["LOCALCLOUD_PORT"]), cache=settings.cache),
-                env,
-            )
+            home = Path(place["LOCALCLOUD_HOME"]).resolve()
+            yield replace(load_settings(), home=home, port=int(place["LOCALCLOUD_PORT"])), env
         finally:
             run(*localcloud, "stop", env=place)
 

@@ -7,6 +7,7 @@ declared all its resources. A plugin takes a second to start and to sign in, whi
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from pulumi.runtime import settings
 from pulumi.runtime.proto import resource_pb2
@@ -19,10 +20,12 @@ def start_provider() -> None:
     from pulumi_azure_native import _utilities
 
     # The same version and address as the SDK's own requests have, or the engine makes a second provider of it.
+    options = _utilities.get_invoke_opts_defaults()
     request = resource_pb2.ResourceInvokeRequest(
         tok="azure-native:authorization:getClientConfig",
-        version=_utilities.get_version(),
-        pluginDownloadURL=_utilities.get_plugin_download_url() or "",
+        version=options.version or "",
+        pluginDownloadURL=options.plugin_download_url or "",
         acceptResources=True,
     )
-    settings.get_monitor().Invoke.future(request)
+    monitor: Any = settings.get_monitor()
+    monitor.Invoke.future(request)

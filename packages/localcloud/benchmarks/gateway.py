@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import requests
@@ -46,7 +47,7 @@ class _Client:
         self._session.get(f"{self._url}{_GROUP}", headers=self._arm).raise_for_status()
 
     def write(self, value: str) -> None:
-        body = {"location": "westeurope", "tags": {"value": value}}
+        body: dict[str, Any] = {"location": "westeurope", "tags": {"value": value}}
         self._session.put(f"{self._url}{_GROUP}", json=body, headers=self._arm).raise_for_status()
 
 

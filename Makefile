@@ -14,7 +14,7 @@ FORCE ?=
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
-	DRY_RUN YES QUIET NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN
+	DRY_RUN YES QUIET SWITCH NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's

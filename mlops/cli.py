@@ -15,6 +15,7 @@ from rich.console import Console
 from mlops import completion, failures, parameters, specifications
 from mlops.cli_inspection import inspection
 from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
+from mlops.cli_schedules import is_on, schedule
 from mlops.cli_scoring import scoring
 from mlops.clients import Clients
 from mlops.environment import load_outputs
@@ -24,6 +25,7 @@ from mlops.terminal import as_json, console, plain, say
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(inspection)
 app.add_typer(scoring)
+app.add_typer(schedule, name="schedule")
 
 
 @app.command()
@@ -100,6 +102,9 @@ def run(
     ] = False,
     azure_devops: InBuild = False,
     force: Force = False,
+    unless_scheduled: Annotated[
+        bool, typer.Option("--unless-scheduled", help="Do nothing where Azure ML trains it by its own schedule.")
+    ] = False,
 ) -> None:
     """Run the published pipeline, whether anything changed or not, and follow it.
 
@@ -113,6 +118,9 @@ def run(
     rows = training_data.read(data or training.data)
     started = (lambda job: _variable("AMLRUN_ID", job.name)) if azure_devops else None
     clients = Clients(load_outputs(stack, outputs), training)
+    if unless_scheduled and is_on(clients):
+        typer.echo(f"Nothing is run: the schedule {training.schedule} of Azure ML is on, and trains {training.name}.")
+        return
     with tempfile.TemporaryDirectory() as folder:
         newer = training_data.newest_incoming(clients, Path(folder)) if incoming else None
         ups.run_again(clients, newer or rows, console(), started, version, values, force=force)

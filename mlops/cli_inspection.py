@@ -21,7 +21,7 @@ _FOLLOW_SECONDS = 2.0
 @inspection.command()
 def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
     """Show the published deployment and the newest run."""
-    from mlops import jobs
+    from mlops import jobs, schedules
     from mlops import publish as publishing
     from mlops import up as ups
 
@@ -36,6 +36,9 @@ def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs =
         )
         return
     screen.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
+    scheduled = schedules.read(clients, clients.pipeline.schedule)
+    if scheduled is not None:
+        screen.print(f"Schedule: {scheduled.state}.", highlight=False, soft_wrap=True)
     job = jobs.newest(clients)
     if job is None:
         screen.print("No run yet.", highlight=False)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlops import asset_versions, candidates, publish, shared
+from mlops import asset_versions, candidates, publish, schedules, shared
 from mlops.candidates import Candidate
 from mlops.clients import Clients
 from mlops.lineage import Tags, choose_deployment
@@ -88,11 +88,13 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
             say(f"{candidate.origin} was rolled back: give --model-version {candidate.version} to promote it again")
             return Promotion(str(present.version), default.deployment, default.deployment)
         if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:
+            schedules.move(target, deployment, say)
             say(f"{candidate.origin} serves already, as version {present.version}")
             return Promotion(str(present.version), deployment.deployment, deployment.deployment)
     serves = present is not None and serving(present.tags) and present.tags[DEPLOYMENT] == deployment.deployment
     if default is None and present is not None and serves:
-        publish.make_default(target, deployment.deployment)
+        with schedules.moved(target, deployment, None, say):
+            publish.make_default(target, deployment.deployment)
         say(f"endpoint {target.endpoint}: had lost its default, {deployment.deployment} is it again")
         return Promotion(str(present.version), deployment.deployment, deployment.deployment)
     name = previous_deployment(
@@ -104,11 +106,12 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
         DEPLOYMENT: deployment.deployment, DEPLOYMENT_COMMIT: deployment.commit,
         PREVIOUS: before.deployment if before else NONE, PREVIOUS_COMMIT: before.commit if before else NONE,
     }  # fmt: skip
-    if present is None:
-        present = _copy(candidate, target, lineage | record, say)
-    else:
-        tag(target.ml, present, record, drop=ROLLED_BACK)
-    publish.make_default(target, deployment.deployment)
+    with schedules.moved(target, deployment, default, say):
+        if present is None:
+            present = _copy(candidate, target, lineage | record, say)
+        else:
+            tag(target.ml, present, record, drop=ROLLED_BACK)
+        publish.make_default(target, deployment.deployment)
     endpoint = target.endpoint
     say(f"endpoint {endpoint}: default is {deployment.deployment}, to go back to: {record[PREVIOUS]}")
     return Promotion(str(present.version), deployment.deployment, record[PREVIOUS])

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops import jobs, notebook_sources, notebooks, prune, publish, published_components, registered_models
+from mlops import jobs, notebook_sources, notebooks, prune, publish, published_components, registered_models, schedules
 from mlops import specifications as pipelines
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.publish import Say
+
+_SCHEDULES = "/schedules/"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
 def remove(clients: Clients, removal: Removal, say: Say) -> None:
     """Delete it all, each with a line. Raises the clients' errors; what is left then is removed by doing it again."""
     for resource in removal.resources:
-        clients.arm.delete(resource)
+        if _SCHEDULES in resource:
+            schedules.delete(clients, resource.rpartition("/")[2])
+        else:
+            clients.arm.delete(resource)
         say(f"Deleted {_shown(resource)}.")
     for folder in removal.notebook_folders:
         notebooks.remove(clients, folder)
@@ -101,8 +106,11 @@ def _endpoint(clients: Clients) -> dict[str, Any] | None:
 
 
 def _resources(clients: Clients) -> Iterator[str]:
-    """Yield the endpoint, with which its deployments go, the model's versions, and the components."""
+    """Yield the schedule, the endpoint, with which its deployments go, the model's versions, and the components."""
     pipeline, workspace = clients.pipeline, clients.workspace_id
+    schedule = f"{workspace}{_SCHEDULES}{pipeline.schedule}"
+    if clients.arm.get(schedule) is not None:
+        yield schedule
     if _endpoint(clients) is not None:
         endpoint = f"{workspace}/batchEndpoints/{clients.endpoint}"
         yield endpoint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops import candidates, publish
+from mlops import candidates, publish, schedules
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.lineage import Tags
@@ -70,7 +70,8 @@ def rollback(target: Clients, say: Say) -> Promotion:
                 f"The lineage does not match: deployment {deployment} is of commit {known[deployment].commit}, and was "
                 f"of {commit} when the model was promoted."
             )
-    publish.make_default(target, before)
+    with schedules.moved(target, known[before], known[promoted], say):
+        publish.make_default(target, before)
     tag(target.ml, model, {ROLLED_BACK: stamp()})
     say(f"endpoint {target.endpoint}: default is {before} again, before {promoted}")
     return Promotion(str(model.version), before, promoted)

@@ -78,6 +78,11 @@ class TrainingPipeline:
             )
         return self.specification.score
 
+    @property
+    def schedule(self) -> str:
+        """Name of the schedule that trains it."""
+        return self.experiment
+
     @cached_property
     def has_first_endpoint(self) -> bool:
         """Whether the stack's first endpoint is the pipeline's: it is the default one, or the only one."""
@@ -91,7 +96,7 @@ class TrainingPipeline:
     @cached_property
     def specification_json(self) -> str:
         """The specification as the steps get it."""
-        return self.specification.model_dump_json(exclude={"default"}, exclude_defaults=True)
+        return self.specification.model_dump_json(exclude={"default", "schedule"}, exclude_defaults=True)
 
 
 def names(folder: Path = PIPELINES) -> list[str]:
@@ -184,6 +189,11 @@ _EXAMPLES = {
     "gate.metrics": "[{name: rmse}]",
     "split.held_out": "0.2",
     "gate.confidence": "0.9",
+    "schedule.time_zone": "W. Europe Standard Time",
+    "schedule.cron": "'15 3 * * 1'",
+    "schedule.data": "data/houses/",
+    "schedule.start": "2027-01-04T00:00:00",
+    "schedule.end": "2027-12-31T00:00:00",
     "data_contract.rows": "100",
     "data_contract.duplicates": "0.01",
     "score": "{notebook: house_prices_scoring, input: scoring/in/house_prices}",

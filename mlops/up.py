@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from mlops import jobs, publish, report, reuse_keys, run, training_data
+from mlops import jobs, publish, report, reuse_keys, run, schedules, training_data
 from mlops.clients import Clients
 from mlops.errors import MissingError, RunFailedError
 from mlops.history import History
@@ -51,15 +51,20 @@ def ensure_published(
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
-    if now is not None and not force and planned.is_up_to_date(now) and publish.is_whole(clients, now):
-        console.print(f"Published: version {now.version}, unchanged.", highlight=False)
-        return now
-    console.print(f"Publishing version {planned.version} …", highlight=False)
 
     def say(text: str) -> None:
         console.print(f"  {text}", highlight=False, soft_wrap=True)
 
-    return publish.publish(clients, planned, say, keep_default=keep_default)
+    if now is not None and not force and planned.is_up_to_date(now) and publish.is_whole(clients, now):
+        console.print(f"Published: version {now.version}, unchanged.", highlight=False)
+        if not keep_default:
+            schedules.move(clients, now, say)
+        return now
+    console.print(f"Publishing version {planned.version} …", highlight=False)
+    published = publish.publish(clients, planned, say, keep_default=keep_default)
+    if not keep_default:
+        schedules.move(clients, published, say)
+    return published
 
 
 def train(

@@ -14,7 +14,7 @@ PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISA
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
-.PHONY: agent preview deploy undeploy drift publish smoke report cancel score-sample share promote rollback release release-check comment work-item \
+.PHONY: agent preview deploy undeploy drift publish smoke report cancel schedule score-sample share promote rollback release release-check comment work-item \
 	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 ##@ Pipelines: the platform
@@ -52,9 +52,11 @@ publish: ## publish notebooks, components and pipeline: make publish STACK=dev
 	@$(PYTHON_BIN) -m mlops publish --stack "$$STACK" $(if $(TF_BUILD),--azure-devops) $(if $(WITH_DATA),--with-data $(if $(DATA),--data "$$DATA")) \
 	$(if $(KEEP_DEFAULT),--keep-default)
 
+# Azure Pipelines says why a build runs in BUILD_REASON: a weekly one leaves the training to a schedule that is on.
 smoke: ## run the published pipeline, all of it, and wait: make smoke STACK=dev
 	@$(PYTHON_BIN) -m mlops run --force --stack "$$STACK" $(if $(DATA),--data "$$DATA") \
-	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming) $(if $(TF_BUILD),--azure-devops)
+	$(if $(CODE_VERSION),--version "$$CODE_VERSION") $(if $(INCOMING),--incoming $(if $(filter Schedule,$(BUILD_REASON)),--unless-scheduled)) \
+	$(if $(TF_BUILD),--azure-devops)
 
 # In a build of the run that `smoke` started, as the build's summary too.
 report: ## write the report of a run: make report STACK=dev [RUN=name]
@@ -67,6 +69,9 @@ cancel: ## cancel the run that is under way: make cancel STACK=dev
 
 score-sample: ## try the model that serves with some rows: make score-sample STACK=staging
 	@$(PYTHON_BIN) -m mlops score --stack "$$STACK" --sample
+
+schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off]
+	@$(PYTHON_BIN) -m mlops schedule "$${SWITCH:-list}" --stack "$$STACK"
 
 share: ## put the tested model into the shared registry: make share STACK=staging
 	@$(PYTHON_BIN) -m mlops share --stack "$$STACK"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
+from steps.schedule import Schedule
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 _Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -213,6 +214,7 @@ class Specification(_Section):
     parameters: dict[_Identifier, Parameter] = {}
     gate: Gate
     score: Score | None = Field(default=None, description="Batch scoring; without it, the pipeline scores nothing.")
+    schedule: Schedule | None = Field(default=None, description="When to train by itself.")
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}
 

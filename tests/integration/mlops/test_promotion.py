@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from localcloud.testing.principals import IdentityCredential
 from localcloud.testing.workspace_session import ML
 
 from infra.stack_file import ROOT
-from mlops import candidates, jobs, promote, publish, registered_models, rollback, shared
+from mlops import candidates, jobs, promote, publish, registered_models, rollback, schedules, shared
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
+from steps.schedule import Schedule
 from tests.integration.mlops.stacks import (
     PIPELINE,
     STATE,
@@ -119,6 +120,44 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     pair.promote("2")
     assert pair.prod.default == "v-2"
     assert "rolled_back_at" not in pair.prod.models()["2"]
+
+
+def test_the_schedule_moves_with_promotion_and_rollback_and_holds_both_up_when_it_cannot(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = Schedule(cron="15 3 * * 1", data="data/current/")
+    training = replace(PIPELINE, specification=PIPELINE.specification.model_copy(update={"schedule": schedule}))
+    prod = replace(pair.prod, clients=Clients(pair.prod.clients.outputs, training))
+    pair = replace(pair, prod=prod)
+
+    def scheduled() -> tuple[str, bool]:
+        made = schedules.read(prod.clients, PIPELINE.schedule)
+        assert made is not None
+        return made.version, made.on
+
+    pair.both("1", tmp_path)
+    pair.promote()
+    assert scheduled() == ("1", False), "off until somebody switches it on"
+    schedules.switch(prod.clients, True)
+    pair.both("2", tmp_path)
+
+    def refuse(*_: Any) -> None:
+        raise HttpResponseError("the schedule cannot be changed")
+
+    with monkeypatch.context() as patch, pytest.raises(HttpResponseError, match="the schedule cannot be changed"):
+        patch.setattr(schedules, "put", refuse)
+        pair.promote()
+    assert (prod.default, scheduled()) == ("v-1", ("1", True))
+    assert set(prod.models()) == {"1"}, "nothing was promoted"
+    with monkeypatch.context() as patch, pytest.raises(HttpResponseError, match="the schedule cannot be changed"):
+        patch.setattr(publish, "make_default", refuse)
+        pair.promote()
+    assert (prod.default, scheduled()) == ("v-1", ("1", True)), "the schedule went back"
+
+    pair.promote()
+    assert (prod.default, scheduled()) == ("v-2", ("2", True))
+    pair.rollback()
+    assert (prod.default, scheduled()) == ("v-1", ("1", True))
 
 
 def test_a_promotion_that_another_one_overtakes_takes_its_version(

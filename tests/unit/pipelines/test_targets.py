@@ -142,6 +142,16 @@ def test_a_build_and_a_workstation_use_the_same_verb(
     assert recorded.python(*words, build=True) == build
 
 
+def test_only_a_scheduled_build_of_retraining_leaves_it_to_the_schedule_of_azure_ml(recorded: Recorded) -> None:
+    words = ("smoke", "STACK=dev", "INCOMING=1")
+    assert "--unless-scheduled" in recorded.python(*words, build=True, BUILD_REASON="Schedule").split()
+    for reason in ("IndividualCI", "ResourceTrigger", "Manual"):
+        assert "--unless-scheduled" not in recorded.python(*words, build=True, BUILD_REASON=reason).split(), reason
+    assert (
+        "--unless-scheduled" not in recorded.python("smoke", "STACK=dev", build=True, BUILD_REASON="Schedule").split()
+    )
+
+
 def test_a_build_cancels_the_run_that_its_smoke_step_named(recorded: Recorded) -> None:
     assert (
         recorded.python("cancel", "STACK=dev", build=True, AMLRUN_ID="run-7") == "mlops cancel --stack dev --run run-7"

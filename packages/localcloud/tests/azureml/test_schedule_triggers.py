@@ -69,7 +69,7 @@ def test_a_trigger_means_these_moments(trigger: dict[str, Any], expected: list[s
 
 
 def test_clocks_that_are_put_forward_and_back_leave_one_time_a_day() -> None:
-    zone = {"timeZone": "W. Europe Standard Time"}
+    zone: dict[str, Any] = {"timeZone": "W. Europe Standard Time"}
     pattern = {"hours": [2], "minutes": [30]}
     # 28 March 2027 has no 02:30 in Berlin, 31 October has it twice.
     for trigger in (cron("30 2 * * *", **zone), recurrence("Day", schedule=pattern, **zone)):

@@ -65,6 +65,7 @@ tools: .venv/installed
 
 up: export POLICIES = $(POLICY)
 up: tools ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor] [FORCE=1]
+	@$(if $(DATA)$(PIPELINE)$(PARAMS),$(PYTHON_BIN) -m mlops check-data $(if $(DATA),--data "$$DATA"))
 	@$(START)
 	@$(ENTER); \
 	if ! $(UNCHANGED) $(if $(FORCE),--force) check; then \

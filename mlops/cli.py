@@ -39,18 +39,28 @@ def up(
     force: Force = False,
 ) -> None:
     """Publish and run what is new: nothing when nothing changed. --force trains again."""
-    from mlops import training_data
+    from mlops import data_files
     from mlops import up as ups
 
     training = specifications.load(pipeline)
     values = parameters.parse(training, param or [])
-    rows = training_data.read(data or training.data)
+    rows = data_files.read(data or training.data, training)
     clients = Clients(load_outputs(stack, outputs), training)
     screen = console()
     if force:
         ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)
     else:
         ups.up(clients, rows, version, screen, values)
+
+
+@app.command("check-data")
+def check_data(pipeline: Pipeline = None, data: Data = None, param: Parameters = None) -> None:
+    """Say what is wrong with a data file's columns, and with run parameters; needs no stack."""
+    from mlops import data_files
+
+    training = specifications.load(pipeline)
+    parameters.parse(training, param or [])
+    data_files.read(data or training.data, training)
 
 
 @app.command()
@@ -67,11 +77,11 @@ def publish(
     json_: Annotated[bool, typer.Option("--json", help="Print what is published as JSON on standard output.")] = False,
 ) -> None:
     """Publish notebooks, environment, components and pipeline, and make it the endpoint's default."""
-    from mlops import training_data
+    from mlops import data_files
     from mlops import up as ups
 
     training = specifications.load(pipeline)
-    rows = training_data.read(data or training.data) if with_data else None
+    rows = data_files.read(data or training.data, training) if with_data else None
     clients = Clients(load_outputs(stack, outputs), training)
     screen = console(stderr=json_)
     now = ups.ensure_published(clients, version, screen, force, keep_default=keep_default)
@@ -110,12 +120,12 @@ def run(
 
     Steps that would do what an earlier run's did are reused, as Azure ML does. --force runs them all.
     """
-    from mlops import training_data
+    from mlops import data_files, training_data
     from mlops import up as ups
 
     training = specifications.load(pipeline)
     values = parameters.parse(training, param or [])
-    rows = training_data.read(data or training.data)
+    rows = data_files.read(data or training.data, training)
     started = (lambda job: _variable("AMLRUN_ID", job.name)) if azure_devops else None
     clients = Clients(load_outputs(stack, outputs), training)
     if unless_scheduled and is_on(clients):

@@ -1,9 +1,10 @@
-"""The four-step pipeline, in azure-ai-ml's DSL.
+"""The five-step pipeline, in azure-ai-ml's DSL.
 
 The DSL reads the annotations of its function as types, so that they are not postponed in this module.
 """
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ from azure.ai.ml.dsl import pipeline
 
 from contract.outputs import PlatformOutputs
 from mlops import job_environment
+from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
 from steps.specification import Parameter
 
-STEPS = ("feature_engineering", "train", "evaluate", "register")
+STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
+_CHECKED = "checked"
 ENGINEERED, REPORTS = "engineered", "reports"
 """Folders of the training container: a step's output is in the subfolder named after its run."""
 
@@ -31,12 +34,18 @@ def build(
     """Return the DSL's pipeline. `components` are registered ones by step; `notebook` a workspace path.
 
     `version` and `commit` go into the lineage of the model's versions. The run parameters of the specification become
-    inputs of the pipeline.
+    inputs of the pipeline. Raises InvalidError for a train component that would not wait for the check of the data.
     """
+    if _CHECKED not in components["train"].inputs:
+        raise InvalidError(
+            f"The component train of {training.name} has no input {_CHECKED}: without it training would not wait for "
+            f"the check of the data. Add to its inputs `{_CHECKED}: {{type: uri_folder}}`."
+        )
     container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
     datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
     specification = training.specification_json
     environment = f"{job_environment.NAME}:{job_environment.version()}"
+    contract = training.specification.data_contract.notebook_json(training.specification.target)
 
     def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
         feature_engineering = components["run_databricks_notebook"](
@@ -48,15 +57,26 @@ def build(
             input_uri=data_uri,
             output_base=f"{container}/{ENGINEERED}",
             reuse_key=reuse_key,
+            notebook_parameters=json.dumps({"contract": contract}),
         )
         feature_engineering.outputs.output = Output(
             type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
         )
+        check_data = components["check_data"](
+            engineered=feature_engineering.outputs.output, specification=specification
+        )
         train = components["train"](
-            engineered=feature_engineering.outputs.output, specification=specification, **parameters
+            engineered=feature_engineering.outputs.output,
+            # Not for its content: a step waits for the steps whose outputs it takes, and for no others.
+            checked=check_data.outputs.checked,
+            specification=specification,
+            **parameters,
         )
         evaluate = components["evaluate"](
-            model=train.outputs.model, held_out=train.outputs.held_out, specification=specification
+            model=train.outputs.model,
+            held_out=train.outputs.held_out,
+            checked=check_data.outputs.checked,
+            specification=specification,
         )
         # Beside the report: a run whose register step failed has a report from the evaluation.
         evaluate.outputs.evaluation = Output(

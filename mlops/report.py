@@ -16,6 +16,7 @@ from mlops.clients import Clients
 from mlops.history import Step
 from mlops.progress import took
 from mlops.terminal import plain
+from steps.data_results import ContractResult
 
 REPORTS = "reports"
 """Folder of the training container: a step's output is in the subfolder named after its run (mlops/pipeline.py)."""
@@ -33,6 +34,8 @@ class Report:
     champion: str | None = None
     """Version that the model was compared with."""
     champion_metrics: dict[str, float] = field(default_factory=dict)
+    data: ContractResult | None = None
+    """The check of the data; None in reports of pipelines that were published without one."""
 
 
 def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
@@ -54,6 +57,7 @@ def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
         lineage=content["lineage"],
         champion=champion.get("version"),
         champion_metrics=champion.get("metrics") or {},
+        data=ContractResult.model_validate(content["data_contract"]) if content.get("data_contract") else None,
     )
 
 
@@ -64,6 +68,7 @@ def show(steps: Sequence[Step], report: Report | None, studio: str, console: Con
         table.add_row(step.name, step.status, took(step))
     console.print(table)
     if report is not None:
+        _show_data(report.data, console)
         reason = plain(report.reason)
         width = max(map(len, report.metrics), default=0)
         for name, value in report.metrics.items():
@@ -84,3 +89,18 @@ def show(steps: Sequence[Step], report: Report | None, studio: str, console: Con
     console.print(f"Run page: {studio}", highlight=False, soft_wrap=True)
     if tracking := os.environ.get("MLFLOW_TRACKING_URI", ""):
         console.print(f"MLflow:   {tracking}", highlight=False, soft_wrap=True)
+
+
+def _show_data(data: ContractResult | None, console: Console) -> None:
+    """Print how many rows were dropped, and the warnings: texts with names of columns, which come from data."""
+    if data is None:
+        return
+    lines = [f"Data: {data.rows_read} rows, {data.rows_dropped} of them dropped."]
+    if data.missing:
+        listed = ", ".join(f"{name} {count}" for name, count in data.missing.items())
+        lines.append(f"  Rows without a value: {listed}.")
+    lines += [f"  Warning: {rule.message}." for rule in data.warnings]
+    if data.quarantine:
+        lines.append(f"  Rows that break a rule: {data.quarantine}")
+    for line in lines:
+        console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -118,4 +118,7 @@ def measured(file: Path, name: str) -> TrainingData:
     """Return a file with its hash, under the name that people know. Raises InvalidError when it is empty."""
     if file.stat().st_size == 0:
         raise InvalidError(f"The data file {shown(name)} is empty: it has no header and not a single row")
-    return TrainingData(file, fingerprints.of_file(file), name)
+    try:
+        return TrainingData(file, fingerprints.of_file(file), name)
+    except OSError as error:
+        raise InvalidError(f"The data file {shown(name)} cannot be read: {error.strerror}.") from error

@@ -123,11 +123,11 @@ class DataContract(_Section):
     )
 
     def notebook_json(self, target: str) -> str:
-        """Return the rules as the notebook gets them.
+        """Return the rules as the notebook gets them, without those of drift, which are not the notebook's to check.
 
         Databricks replaces `{{…}}` in parameters, which only a name or a value can have here: it is escaped.
         """
-        content = self.model_dump(mode="json", exclude_none=True) | {"target": target}
+        content = self.model_dump(mode="json", exclude_defaults=True, exclude={"drift"}) | {"target": target}
         return json.dumps(content).replace("{{", "{\\u007b")
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from steps.data_contract import ColumnType, Severity
 
 CONTRACT_FILE, PROFILE_FILE = "data_contract.json", "profile.json"
+MEASURES_FILE = "measures.json"
+"""What the notebook measured of each column: between steps of a run alone."""
 RuleName = Literal[
     "columns", "extra_columns", "row_length", "type", "minimum", "maximum", "allowed", "missing", "unique",
     "duplicates", "rows", "target", "drift",
@@ -50,6 +52,8 @@ class ContractResult(_Result):
     accepted: bool
     """Whether no rule with severity error is broken."""
     show_values: bool = False
+    source: str = ""
+    """Address of the file."""
     rows_read: int
     rows_kept: int | None = None
     """Rows of the engineered set; None where none was made."""
@@ -97,6 +101,8 @@ class ColumnProfile(_Result):
     edges: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
     categories: dict[str, float] = {}
+    hashed: bool = False
+    """Whether the categories are hashes of their values, which the contract does not show."""
     other: float = 0.0
 
 

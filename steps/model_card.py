@@ -6,13 +6,19 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from steps.data_results import ContractResult
 from steps.specification import Specification
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
-def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage: Mapping[str, str]) -> str:
-    """Return the page. `evaluation`: the content of evaluation.json; `lineage`: the tags of the version."""
+def model_card(
+    specified: Specification, evaluation: Mapping[str, Any], lineage: Mapping[str, str], data: ContractResult
+) -> str:
+    """Return the page.
+
+    `evaluation`: the content of evaluation.json; `lineage`: the tags of the version; `data`: the check of its data.
+    """
     champion = evaluation["champion"]
     parts = [
         f"# {escape(specified.model)}",
@@ -63,6 +69,13 @@ def model_card(specified: Specification, evaluation: Mapping[str, Any], lineage:
                 ),
             ),
         ]
+    compared = f"version {data.compared_with}" if data.compared_with else "none before"
+    parts += [
+        "## Data",
+        f"{data.rows_read} rows, {data.rows_dropped} of them dropped. {len(data.rules)} rules of the data contract; "
+        f"distributions compared with those of {compared}.",
+        *(f"- Warning: {escape(rule.message)}." for rule in data.warnings),
+    ]
     known = ("code_version", "commit", "data_version", "training_run", "pipeline_run")
     parts += ["## Lineage", table(("what", "which"), ((name, lineage[name]) for name in known))]
     return "\n\n".join(parts) + "\n"

@@ -251,7 +251,8 @@ class Specification(_Section):
 
 RESERVED = frozenset(
     {
-        "data_uri", "data_version", "code_version", "reuse_key", "specification", "engineered", "model", "held_out",
+        "data_uri", "data_version", "code_version", "reuse_key", "specification", "engineered", "checked", "model",
+        "held_out",
     }
 )  # fmt: skip
 """Names of inputs that every pipeline or train component has."""

@@ -16,16 +16,24 @@ Kind = Literal["IntegerType", "LongType", "DoubleType", "StringType"]
 _INT32, _INT64 = 2**31, 2**63
 FEWEST_ROWS = 50
 _MOST_CLASSES = 50
+MOST_VALUES = 20
+"""Different values up to which a column is one of categories."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `kind` is the name of Spark's type; `missing` counts empty values."""
+    """A column. `kind` is the name of Spark's type; `missing` counts empty values.
+
+    `least` and `greatest` are there for numbers; `values`, sorted, where there are few different ones.
+    """
 
     name: str
     kind: Kind
     missing: int
     distinct: int
+    least: float | None = None
+    greatest: float | None = None
+    values: tuple[str, ...] = ()
 
 
 def read_columns(file: Path) -> tuple[list[Column], int]:
@@ -86,7 +94,17 @@ def _column(name: str, texts: list[str]) -> Column:
     )
     fitting: list[Kind] = [kind for kind, fits in kinds if present and all(_holds(fits, text) for text in present)]
     kind: Kind = fitting[0] if fitting else "StringType"
-    return Column(name, kind, len(texts) - len(present), len(set(present)))
+    numbers = [float(text) for text in present] if kind != "StringType" else []
+    different = sorted(set(present))
+    return Column(
+        name,
+        kind,
+        missing=len(texts) - len(present),
+        distinct=len(different),
+        least=min(numbers, default=None),
+        greatest=max(numbers, default=None),
+        values=tuple(different) if len(different) <= MOST_VALUES else (),
+    )
 
 
 def _holds(fits: Callable[[str], bool], text: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mlops.scaffold import contracts
 from mlops.scaffold.columns import Column
 
 _GATES: dict[str, list[dict[str, Any]]] = {
@@ -24,8 +25,8 @@ _ESTIMATORS = {
 }
 
 
-def specification(name: str, task: str, target: str, data: str, columns: Sequence[Column]) -> str:
-    """Return pipeline.yml."""
+def specification(name: str, task: str, target: str, data: str, columns: Sequence[Column], rows: int) -> str:
+    """Return pipeline.yml. `rows` is the number of rows of the data."""
     content = {
         "description": f"Predicts {target}." if target.isidentifier() else "Predicts the target.",
         "model": name,
@@ -33,6 +34,7 @@ def specification(name: str, task: str, target: str, data: str, columns: Sequenc
         "target": target,
         "notebook": f"{name}_features",
         "data": data,
+        "data_contract": contracts.draft(columns, rows, target, task),
         "split": {"held_out": 0.2, "by": [column.name for column in columns]},
         "parameters": {
             "alpha": {
@@ -57,6 +59,9 @@ inputs:
   engineered:
     type: uri_folder
     description: The engineered set, as Parquet.
+  checked:
+    type: uri_folder
+    description: Results of the check of the data, which training waits for.
   specification:
     type: string
     description: The pipeline's specification, as JSON.
@@ -125,25 +130,32 @@ def notebook(name: str) -> str:
 # MAGIC %md
 # MAGIC # Features of {name}
 # MAGIC Reads the training data strictly and writes the engineered set as Parquet.
-# MAGIC Parameters are `abfss://` URIs. The exit value is JSON: rows read and rows kept.
+# MAGIC Parameters are `abfss://` URIs, and the rules that the data have to keep, as JSON. The exit value is JSON: rows
+# MAGIC read, rows kept, and the rules that are broken.
 
 # COMMAND ----------
 
 dbutils.widgets.text("input_uri", "")
 dbutils.widgets.text("output_uri", "")
+dbutils.widgets.text("contract", "")
 
 # COMMAND ----------
-
-import json
 
 from lib.{name} import SCHEMA, features
 from lib.engineering import engineer
 
-counts = engineer(spark, dbutils.widgets.get("input_uri"), dbutils.widgets.get("output_uri"), SCHEMA, features)
+outcome = engineer(
+    spark,
+    dbutils.widgets.get("input_uri"),
+    dbutils.widgets.get("output_uri"),
+    SCHEMA,
+    features,
+    dbutils.widgets.get("contract"),
+)
 
 # COMMAND ----------
 
-dbutils.notebook.exit(json.dumps({{"rows_read": counts.read, "rows_kept": counts.kept}}))
+dbutils.notebook.exit(str(outcome))
 """
 
 
@@ -203,9 +215,9 @@ def features(rows: DataFrame) -> DataFrame:
 '''
 
 
-def spark_test(name: str, data: str) -> str:
+def spark_test(name: str) -> str:
     """Return a test of the notebook's module."""
-    return f'''"""The features of {name}, on its own training data."""
+    return f'''"""The features of {name}, on its own training data, which keep its data contract."""
 
 from __future__ import annotations
 
@@ -213,17 +225,21 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from mlops import specifications
 from notebooks.lib.{name} import SCHEMA, features
 from notebooks.lib.engineering import engineer
 
-DATA = Path(__file__).resolve().parents[2] / {_literal(data)}
+PIPELINE = specifications.load("{name}")
 
 
 def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
-    counts = engineer(spark, DATA.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features)
+    contract = PIPELINE.specification.data_contract.notebook_json(PIPELINE.specification.target)
 
-    assert 0 < counts.kept <= counts.read
-    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == counts.kept
+    outcome = engineer(spark, PIPELINE.data.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features, contract)
+
+    assert outcome.broken == ()
+    assert 0 < outcome.kept <= outcome.read
+    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == outcome.kept
 '''
 
 

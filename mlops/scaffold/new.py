@@ -14,7 +14,9 @@ from mlops.scaffold import files
 from mlops.scaffold.columns import check_target, read_columns
 from mlops.training_data import shown
 
-_RESERVED = frozenset({"lib", "csv_source", "engineering", "scoring"})
+_RESERVED = frozenset(
+    {"lib", "cells", "columns", "contract", "csv_source", "engineering", "judgement", "measures", "rules", "scoring"}
+)
 _LARGEST_COPY = 50 * 1024 * 1024
 
 
@@ -33,7 +35,7 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path) -> lis
         raise InvalidError(f"--task is {task!r}: give {' or '.join(files.TASKS)}.")
     if not data.is_file():
         raise InvalidError(f"There is no data file {shown(str(data))}.")
-    columns, _ = read_columns(data)
+    columns, rows = read_columns(data)
     if replaced := [column.name for column in columns if specifications.EXPRESSION.search(column.name)]:
         raise InvalidError(
             f"{shown(data.name)}: Azure ML would replace the expression in the column {shown(replaced[0])}: rename it."
@@ -41,13 +43,13 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path) -> lis
     chosen = check_target(columns, target or columns[-1].name, task, data)
     stored = _stored(data, name, root)
     content = {
-        f"mlops/pipelines/{name}/pipeline.yml": files.specification(name, task, chosen.name, stored, columns),
+        f"mlops/pipelines/{name}/pipeline.yml": files.specification(name, task, chosen.name, stored, columns, rows),
         f"mlops/pipelines/{name}/components/train/component.yml": files.train_component(name),
         f"mlops/pipelines/{name}/components/train/src/train.py": files.train_program(task),
         f"notebooks/{name}_features.py": files.notebook(name),
         f"notebooks/{name}_scoring.py": files.scoring_notebook(name),
         f"notebooks/lib/{name}.py": files.library(name, columns),
-        f"tests/spark/test_{name}_features.py": files.spark_test(name, stored),
+        f"tests/spark/test_{name}_features.py": files.spark_test(name),
     }
     taken = [path for path in (f"mlops/pipelines/{name}", *content) if (root / path).exists()]
     copied = (root / stored).resolve() != data.resolve()

@@ -1,26 +1,26 @@
-"""Reading CSV files strictly, and saying plainly what is wrong with one."""
+"""Reading CSV files as texts, column by column of their own header, and saying plainly why one cannot be read."""
 
 from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import DataType, DoubleType, IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
-_MALFORMED, _PATH_NOT_FOUND = "MALFORMED_RECORD_IN_PARSING", "PATH_NOT_FOUND"
-"""Spark's error conditions (error-conditions.json of apache/spark). One of a group begins with the group's name."""
+MALFORMED = "_malformed_row"
+"""Column of `read_texts` with the line of a row that has more or fewer values than the header; null in the others."""
+_PATH_NOT_FOUND = "PATH_NOT_FOUND"
+"""Spark's error condition (error-conditions.json of apache/spark)."""
 # Spark's check of the header and the storage driver's refusals have no condition: their text is all that there is.
-_HEADER = re.compile(
-    r"CSV header does not conform to the schema\.\s*Header: (.*?)\s*Schema: (.*?)\s*Expected", re.DOTALL
-)
-_HEADER_LENGTH = re.compile(r"Number of column in CSV header is not equal to number of fields in the schema", re.DOTALL)
+_HEADER = re.compile(r"CSV header does not conform to the schema|Number of column in CSV header is not equal")
 _MISSING = re.compile(r"The specified blob does not exist|FileNotFoundException|BlobNotFound")
 _FORBIDDEN = re.compile(r"AuthorizationPermissionMismatch|AuthorizationFailure|StatusCode=403|Status code: 403")
-
-
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_BYTE_ORDER_MARK = "\ufeff"
 QUOTING = {"quote": '"', "escape": '"'}
 """A quote inside of a quoted value is doubled, as in RFC 4180; Spark's own default is a backslash before it."""
 
@@ -29,28 +29,55 @@ class DataError(Exception):
     """The data are not what they should be; the text is for the person who provides them."""
 
 
-def read_csv(spark: SparkSession, uri: str, schema: StructType) -> DataFrame:
-    """Return a file or folder with a header line. Nothing is read yet: errors show when the rows are.
+def read_header(spark: SparkSession, uri: str, wanted: Sequence[str]) -> list[str]:
+    """Return the names in the header line of a file, or of the first file in a folder.
 
-    FAILFAST: a value that does not fit its column ends the read. The header's names must be the schema's.
+    `wanted` are the columns that the notebook reads. Raises DataError for an empty file, another separator than commas,
+    a line with none of the columns, which is not quoted since it may have values, and a name that is there twice.
     """
-    return spark.read.csv(uri, schema=schema, header=True, mode="FAILFAST", enforceSchema=False, **QUOTING)
+    lines = spark.read.text(uri).take(1)
+    line = str(lines[0][0]).removeprefix(_BYTE_ORDER_MARK) if lines else ""
+    if not line.strip():
+        raise DataError(f"{uri}: there is not a single row, and no header.")
+    header = next(csv.reader([line]))
+    if len(header) == 1 and len(wanted) > 1:
+        for separator, name in _SEPARATORS.items():
+            if separator in line:
+                raise DataError(f"{uri}: it is separated by {name}: save it with commas.")
+    folded = [name.casefold() for name in header]
+    if not {name.casefold() for name in wanted} & set(folded):
+        raise DataError(f"{uri}: the first line has none of the columns' names: has the file a header?")
+    if twice := [name for name in dict.fromkeys(header) if folded.count(name.casefold()) > 1]:
+        raise DataError(f"{uri}: the header has {', '.join(twice)} more than once.")
+    return header
 
 
-def explain(spark: SparkSession, error: Exception, uri: str, schema: StructType) -> Exception:
-    """Return a DataError for wrong data at `uri`; `error` itself for everything else.
+def read_texts(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
+    """Return the rows as texts, with MALFORMED. Nothing is read yet: errors show when the rows are.
 
-    `error` is what Spark raised: pyspark's own exceptions, or a Py4J error with Java's text. Spark names a malformed
-    record by what it could read of it, so that the file is read once more for its first bad line.
+    The header of every file in a folder must be the same.
+    """
+    schema = StructType([StructField(name, StringType()) for name in (*header, MALFORMED)])
+    # Of rows of which some columns alone are parsed, Spark does not tell whether they have too many or too few values.
+    return spark.read.option("columnPruning", "false").csv(
+        uri,
+        schema=schema,
+        header=True,
+        mode="PERMISSIVE",
+        enforceSchema=False,
+        columnNameOfCorruptRecord=MALFORMED,
+        **QUOTING,
+    )
+
+
+def explain(error: Exception, uri: str) -> Exception:
+    """Return a DataError for a file at `uri` that cannot be read; `error` itself for everything else.
+
+    `error` is what Spark raised: pyspark's own exceptions, or a Py4J error with Java's text.
     """
     text, conditions = str(error), _conditions(error)
-    if header := _HEADER.search(text):
-        wrong = _difference(_names(header[1]), schema.names)
-        return DataError(f"{uri}: the header is wrong: {wrong}. Expected: {', '.join(schema.names)}.")
-    if _HEADER_LENGTH.search(text):
-        return DataError(f"{uri}: the header has the wrong number of columns. Expected: {', '.join(schema.names)}.")
-    if any(condition.startswith(_MALFORMED) for condition in conditions):
-        return DataError(f"{uri}: {_bad_value(_first_malformed(spark, uri, schema), schema)}")
+    if _HEADER.search(text):
+        return DataError(f"{uri}: its files have different headers.")
     if _FORBIDDEN.search(text):
         return DataError(f"{uri}: this identity may not read it (403). It needs Storage Blob Data Reader there.")
     if _PATH_NOT_FOUND in conditions or _MISSING.search(text):
@@ -83,45 +110,3 @@ def _conditions(error: Exception) -> set[str]:
             conditions.add(str(cause.getCondition()))
         cause = cause.getCause()
     return conditions
-
-
-def _first_malformed(spark: SparkSession, uri: str, schema: StructType) -> str:
-    """Return the first line that does not fit, as it is in the file; empty when every line does."""
-    corrupt = "_corrupt"
-    marked = StructType([*schema.fields, StructField(corrupt, StringType())])
-    rows = spark.read.csv(
-        uri, schema=marked, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=corrupt, **QUOTING
-    )
-    malformed = rows.where(rows[corrupt].isNotNull()).take(1)
-    return str(malformed[0][corrupt]) if malformed else ""
-
-
-def _names(listed: str) -> list[str]:
-    return [name.strip() for name in listed.split(",")]
-
-
-def _difference(header: list[str], wanted: list[str]) -> str:
-    pairs = zip(header, wanted, strict=False)
-    return "; ".join(f"column '{is_}' should be '{should}'" for is_, should in pairs if is_ != should)
-
-
-def _bad_value(row: str, schema: StructType) -> str:
-    values = next(csv.reader([row]), [])
-    if len(values) != len(schema.fields):
-        return f"a row has {len(values)} values and should have {len(schema.fields)}: {row}"
-    for field, value in zip(schema.fields, values, strict=True):
-        if value and not _fits(value, field.dataType):
-            kind = "a whole number" if isinstance(field.dataType, IntegerType | LongType) else "a number"
-            return f"'{value}' in column '{field.name}' is not {kind}. The row: {row}"
-    return f"a row does not fit the columns {', '.join(schema.names)}: {row}"
-
-
-def _fits(value: str, kind: DataType) -> bool:
-    try:
-        if isinstance(kind, IntegerType | LongType):
-            int(value)
-        elif isinstance(kind, DoubleType):
-            float(value)
-    except ValueError:
-        return False
-    return True

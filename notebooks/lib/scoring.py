@@ -60,7 +60,7 @@ def prepare(
     try:
         return _prepare(spark, input_uri, output_uri, columns, features)
     except read_errors() as error:
-        plain = explain(spark, error, input_uri, columns.schema)
+        plain = explain(error, input_uri)
         if plain is error:
             raise
         raise plain from None

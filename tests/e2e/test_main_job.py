@@ -19,7 +19,7 @@ from tests.e2e.conftest import ROOT, Machine
 pytestmark = pytest.mark.e2e
 DATA = ROOT / "data" / "diabetes.csv"
 SKIPPED = "Nothing that `pulumi up` reads has changed since it last succeeded: skipped."
-STEPS = ("feature_engineering", "train", "evaluate", "register")
+STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 
 _REGISTERED = """
 import os

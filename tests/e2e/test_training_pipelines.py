@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.conftest import ROOT, Machine, Result, free_ports
 
 pytestmark = pytest.mark.e2e
-STEPS = ("feature_engineering", "train", "evaluate", "register")
+STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 _VERSIONS = """
 import json, subprocess, sys
 from azure.ai.ml import MLClient
@@ -178,7 +178,7 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     assert listed.code == 0, listed.text
     runs = json.loads(listed.text)
     assert len(runs) == 3 and {run["parameters"]["alpha"] for run in runs} == {"1.0", "0.5"}
-    assert [run["reused_steps"] for run in runs] == [["feature_engineering"], [], []]
+    assert [run["reused_steps"] for run in runs] == [["feature_engineering", "check_data"], [], []]
     versions = json.loads(mlops("models", "--output", "json").text)
     assert [version["serves"] for version in versions].count(True) == 1
     compared = mlops("compare", runs[-1]["name"], runs[0]["name"])
@@ -193,6 +193,50 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     assert unknown.code == 1 and "has no step 'trian'. Did you mean train?" in unknown.text
     lost = mlops("compare", "no-such-run", runs[0]["name"])
     assert lost.code == 1 and "There is no run 'no-such-run' of flats. There are: batchjob-" in lost.text
+
+
+def _changed(own: Machine, name: str, changes: dict[int, dict[str, str]]) -> str:
+    """Return the path of a copy of the training data with other values in some rows, by row and column."""
+    with (own.checkout / "data/flats.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for index, values in changes.items():
+        rows[index] |= values
+    file = own.home.parent / name
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(reversed(rows[0])))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(file)
+
+
+def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine, made: Result) -> None:
+    before, _ = registered(own, "flats")
+    bad = _changed(own, "bad.csv", {1: {"size": "inf"}, 2: {"size": "secret"}, 3: {"price": ""}})
+
+    up = own.make("up", "PIPELINE=flats", f"DATA={bad}")
+
+    said = " ".join(up.text.split())
+    assert up.code != 0
+    assert (
+        "check_data: Failed. The data break their contract: size has 1 value that is not a number and has 1 value that "
+        "is infinite, or too large for a number here; price is missing in 1 row (0.3%, and 0.0% may)."
+    ) in said, up.text
+    assert re.search(r"Rows that break a rule: abfss://\S+/_quarantine", said), up.text
+    assert "secret" not in up.text, "a value of the data is shown"
+    assert not re.search(r"\btrain\b.*Completed", up.text)
+    assert registered(own, "flats")[0] == before
+
+
+def test_reordered_columns_are_taken_and_a_shift_is_a_warning(own: Machine, made: Result) -> None:
+    shifted = _changed(own, "shifted.csv", {index: {"size": str(300 + index)} for index in range(150)})
+
+    up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
+
+    trained(up)
+    said = " ".join(up.text.split())
+    assert re.search(r"Warning: size has 150 values above 1[345]", said), up.text
+    assert "Warning: size is distributed otherwise than in the data of the model that serves" in said, up.text
+    assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in said, up.text
 
 
 def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing_over(own: Machine, made: Result) -> None:
@@ -219,3 +263,14 @@ def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing_over(
     assert models == {} and not [name for name in endpoints if name.startswith("bep-flats-")]
     left = [path for path in own.checkout.rglob("*flats*") if not path.is_relative_to(own.checkout / ".venv")]
     assert [path.relative_to(own.checkout).as_posix() for path in left] == ["data/flats.csv"]
+
+
+def test_a_file_that_cannot_be_used_is_refused_before_anything_starts(own: Machine, made: Result) -> None:
+    replace(own, checkout=ROOT).make("down")
+
+    missing = own.make("up", "PIPELINE=breast_cancer", "DATA=no-such.csv")
+    other = own.make("up", "PIPELINE=breast_cancer", "DATA=data/diabetes.csv")
+
+    assert missing.code != 0 and "The data file no-such.csv does not exist" in missing.text, missing.text
+    assert other.code != 0 and "has none of the columns of breast_cancer" in other.text, other.text
+    assert "Updating" not in missing.text + other.text and "localcloud" not in missing.text, missing.text

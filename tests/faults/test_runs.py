@@ -25,7 +25,7 @@ client = WorkspaceClient(
 )
 print("ACTIVE", len(list(client.jobs.list_runs(active_only=True))))
 """
-_STEPS = ("feature_engineering", "train", "evaluate", "register")
+_STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The features of breast_cancer, on its own training data."""
+"""The features of breast_cancer, on its own training data, which keep its data contract."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from mlops import specifications
 from notebooks.lib.breast_cancer import SCHEMA, features
 from notebooks.lib.engineering import engineer
 
-DATA = Path(__file__).resolve().parents[2] / "data/breast_cancer.csv"
+PIPELINE = specifications.load("breast_cancer")
 
 
 def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
-    counts = engineer(spark, DATA.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features)
+    contract = PIPELINE.specification.data_contract.notebook_json(PIPELINE.specification.target)
 
-    assert 0 < counts.kept <= counts.read
-    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == counts.kept
+    outcome = engineer(spark, PIPELINE.data.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features, contract)
+
+    assert outcome.broken == ()
+    assert 0 < outcome.kept <= outcome.read
+    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == outcome.kept

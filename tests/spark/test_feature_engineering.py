@@ -56,5 +56,5 @@ def test_it_writes_where_it_is_told_and_exits_with_the_counts(spark: SparkSessio
 
     result = json.loads(run(spark, {"input_uri": FILE.as_uri(), "output_uri": output}))
 
-    assert result == {"rows_read": 442, "rows_kept": 406}
+    assert result == {"rows_read": 442, "rows_kept": 406, "broken": []}
     assert spark.read.parquet(output).count() == 406

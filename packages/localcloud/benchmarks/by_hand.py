@@ -1,6 +1,6 @@
-"""The pipeline's four programs by hand: no endpoint, no jobs, no storage but the local disk.
+"""The pipeline's five programs by hand: no endpoint, no jobs, no storage but the local disk.
 
-The notebook's function runs in a Spark session that is up already, as a warm pool has one, and the three training
+The notebook's function runs in a Spark session that is up already, as a warm pool has one, and the four other
 programs as processes with a file-based MLflow.
 """
 
@@ -45,35 +45,44 @@ def spark_session(scratch: Path) -> Iterator[Any]:
 
 
 def engineered_by_hand(spark: Any, folder: Path, data: Path = DATA) -> None:
-    """Run the notebook's function on a local file."""
+    """Run the notebook's function on a local file, and the check of what it counted."""
+    from mlops import specifications
     from notebooks.lib.diabetes import SCHEMA, complete_rows
     from notebooks.lib.engineering import engineer
 
-    engineer(spark, data.as_uri(), (folder / "engineered").as_uri(), SCHEMA, complete_rows)
+    specification = specifications.load("diabetes").specification
+    contract = specification.data_contract.notebook_json(specification.target)
+    engineer(spark, data.as_uri(), (folder / "engineered").as_uri(), SCHEMA, complete_rows, contract)
+    _program("check_data", _environment(folder), engineered=folder / "engineered", checked=folder / "checked")
 
 
 def trained_by_hand(folder: Path) -> None:
-    """Run the three training programs on what was engineered."""
+    """Run the three training programs on what was engineered and checked."""
+    env = _environment(folder)
+    names = ("engineered", "checked", "model", "held_out", "evaluation", "report")
+    out = {name: folder / name for name in names}
+    _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
+    _program(
+        "evaluate", env, model=out["model"], held_out=out["held_out"], checked=out["checked"],
+        evaluation=out["evaluation"],
+    )  # fmt: skip
+    _program(
+        "register", env, model=out["model"], evaluation=out["evaluation"], code_version="0",
+        commit="0", data_version="0", notebook="by hand", environment="by hand", report=out["report"],
+    )  # fmt: skip
+
+
+def _environment(folder: Path) -> dict[str, str]:
     from mlops import specifications
 
     specification = specifications.load("diabetes").specification.model_copy(update={"model": "by-hand"})
-    out = {name: folder / name for name in ("engineered", "model", "held_out", "evaluation", "report")}
-    env = {
+    return {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TMPDIR": str(folder),
         "PYTHONPATH": str(ROOT),
         "AZUREML_PARAMETER_specification": specification.model_dump_json(),
     }
-    _program("train", env, engineered=out["engineered"], alpha="1.0", model=out["model"], held_out=out["held_out"])
-    _program(
-        "evaluate", env, model=out["model"], held_out=out["held_out"],
-        evaluation=out["evaluation"],
-    )  # fmt: skip
-    _program(
-        "register", env, model=out["model"], evaluation=out["evaluation"], code_version="0",
-        commit="0", data_version="0", report=out["report"],
-    )  # fmt: skip
 
 
 def _program(name: str, env: dict[str, str], **arguments: Path | str) -> None:

@@ -1,4 +1,4 @@
-"""A run of the published pipeline with a warm pool, against its four programs run by hand, one after another."""
+"""A run of the published pipeline with a warm pool, against its five programs run by hand, one after another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure(pairs: int) -> Comparison:
         return compare(
             "pipeline run",
             lambda: run(sys.executable, *words, env=env),
-            "the four programs by hand",
+            "the five programs by hand",
             by_hand,
             aim=AIM,
             pairs=pairs,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import mlflow
 import pandas as pd
@@ -20,7 +20,9 @@ from azure.ai.ml import load_component
 from data.make_diabetes import FILE
 from mlops import component_commands, published_components, specifications
 from mlops.errors import InvalidError
-from tests.unit.mlops import forked_steps
+from steps import data_results
+from steps.data_contract import DriftRule
+from tests.unit.mlops import data_counts, forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINE = specifications.load("diabetes")
@@ -34,8 +36,9 @@ class Steps:
 
     folder: Path
     tracking: str
-    root: str
     processes: forked_steps.Steps
+    root: str
+    """The pipeline's run."""
 
     def run(self, step: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
         """Paths stand on the command line, literal inputs in variables, as in the component's specification."""
@@ -46,17 +49,28 @@ class Steps:
         return self.processes.run(program, words, literals)
 
     def pipeline(self, rows: pd.DataFrame, name: str) -> dict[str, Any]:
-        """Train, evaluate, register; the report."""
+        """Check the data, train, evaluate, register; the report."""
         place, specification = self.folder / name, PIPELINE.specification_json
         engineered = place / "engineered"
         engineered.mkdir(parents=True)
         rows.to_parquet(engineered / "part-0.parquet", index=False)
-        model, held_out, evaluation, report = (place / one for one in ("model", "held_out", "evaluation", "report"))
+        data_counts.write(engineered, rows)
+        checked, model, held_out, evaluation, report = (
+            place / one for one in ("checked", "model", "held_out", "evaluation", "report")
+        )
         for done in (
+            self.run("check_data", engineered=engineered, specification=specification, checked=checked),
             self.run(
                 "train", engineered=engineered, specification=specification, alpha=1.0, model=model, held_out=held_out
             ),
-            self.run("evaluate", model=model, held_out=held_out, specification=specification, evaluation=evaluation),
+            self.run(
+                "evaluate",
+                model=model,
+                held_out=held_out,
+                checked=checked,
+                specification=specification,
+                evaluation=evaluation,
+            ),
             self.run(
                 "register",
                 model=model,
@@ -85,7 +99,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     given = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": root}
     processes = forked_steps.Steps(clean | given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}, folder)
-    yield Steps(folder, tracking, root, processes)
+    yield Steps(folder, tracking, processes, root)
     processes.close()
 
 
@@ -117,6 +131,89 @@ def test_the_version_s_tags_are_its_lineage(first: dict[str, Any], steps: Steps)
     assert float(version.tags["metric.rmse"]) == pytest.approx(first["metrics"]["rmse"], abs=1e-5)
     run = client.get_run(version.tags["training_run"])
     assert run.data.metrics["training_rows"] + run.data.metrics["held_out_rows"] == 406
+
+
+def test_the_profile_of_the_data_is_beside_the_model_and_in_the_pipeline_s_run(
+    first: dict[str, Any], steps: Steps, tmp_path: Path
+) -> None:
+    client = mlflow.MlflowClient(steps.tracking)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", steps.tracking)
+        folder = Path(mlflow.artifacts.download_artifacts("models:/diabetes/1", dst_path=str(tmp_path)))
+
+    profile = data_results.read_profile(folder)
+    assert profile.rows == 406 and profile.target == "progression"
+    assert profile.columns["bmi"].shares == pytest.approx([0.1] * 10, abs=0.01)
+    assert data_results.read_contract(folder).accepted
+    assert {file.path for file in client.list_artifacts(steps.root)} >= {"data_contract.json", "profile.json"}
+    assert client.get_run(steps.root).data.tags["data_contract"] == "kept"
+    assert "406 rows, 0 of them dropped" in (folder / "README.md").read_text(encoding="utf-8")
+    assert (first["data_contract"]["rows_read"], first["profile"]["rows"]) == (406, 406)
+
+
+def test_a_broken_contract_ends_the_run_before_training_and_is_kept(
+    first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    rule = {"rule": "minimum", "column": "bmi", "passed": False, "count": 3, "message": "bmi has 3 values below 10"}
+    late = {"rule": "rows", "passed": False, "severity": "warning", "message": "there are 9 rows"}
+    data_counts.write(tmp_path, rows, accepted=False, rows_kept=None, rules=[rule, late], quarantine="abfss://q")
+
+    done = steps.run(
+        "check_data", engineered=tmp_path, specification=PIPELINE.specification_json, checked=tmp_path / "checked"
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "The data break their contract: bmi has 3 values below 10. The file: abfss://d. Rows that break a rule: "
+        "abfss://q."
+    )
+    assert "Warning: there are 9 rows." in done.stdout
+    tags = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags
+    assert tags["data_contract"] == "broken: bmi has 3 values below 10" and tags["data_warnings"] == "1"
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
+    first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path, severity: Literal["warning", "error"]
+) -> None:
+    rule = DriftRule(limit=0.25, severity=severity)
+    contract = PIPELINE.specification.data_contract.model_copy(update={"drift": rule})
+    changed = PIPELINE.specification.model_copy(update={"data_contract": contract})
+    specification = changed.model_dump_json()
+    data_counts.write(tmp_path, rows.assign(bmi=rows["bmi"] * 2))
+    checked = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
+    assert checked.returncode == 0, checked.stderr
+
+    done = steps.run(
+        "evaluate",
+        model=steps.folder / "first/model",
+        held_out=steps.folder / "first/held_out",
+        checked=tmp_path / "checked",
+        specification=specification,
+        evaluation=tmp_path / "evaluation",
+    )
+
+    result = data_results.read_contract(tmp_path / "evaluation")
+    drifted = [rule for rule in result.rules if rule.rule == "drift" and not rule.passed]
+    assert [rule.column for rule in drifted] == ["bmi"] and len(result.rules) == 11
+    assert (result.accepted, result.compared_with) == (severity == "warning", "1")
+    said = "bmi is distributed otherwise than in the data of the model that serves"
+    tag = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags["data_contract"]
+    if severity == "warning":
+        assert done.returncode == 0 and f"Warning: {said}" in done.stdout, done.stderr
+        assert tag.startswith(f"kept, with warnings: {said}")
+    else:
+        assert done.returncode == 1 and f"The data break their contract: {said}" in done.stderr
+        assert tag.startswith(f"broken: {said}") and not (tmp_path / "evaluation/evaluation.json").exists()
+
+
+def test_a_notebook_that_counts_nothing_is_named(steps: Steps, tmp_path: Path) -> None:
+    done = steps.run(
+        "check_data", engineered=tmp_path, specification=PIPELINE.specification_json, checked=tmp_path / "checked"
+    )
+
+    assert done.returncode == 1
+    assert "The notebook left no counts of its data: it has to make its features by engineer" in done.stderr
 
 
 def test_the_same_model_again_is_not_better_and_not_registered(
@@ -159,8 +256,8 @@ def test_no_literal_input_stands_in_a_command_and_the_program_reads_each(file: P
 
     (program,) = (one for one in (file.parent / "src").glob("*.py") if one.name in component.command)
     # The key of reuse is Azure ML's to compare, no program's to read.
-    ports = [name for name in component.inputs if name != "reuse_key"]
-    literals = [name for name in ports if f"${{{{inputs.{name}}}}}" not in component.command]
+    ports = {name: port for name, port in component.inputs.items() if name != "reuse_key"}
+    literals = [name for name, port in ports.items() if port.type in component_commands.LITERAL_TYPES]
     text = program.read_text(encoding="utf-8")
     read = re.findall(r'(?:parameter\("|parameters\[")(\w+)"', text)
     # The shared programs read the specification themselves, and training's too.
@@ -176,11 +273,12 @@ def test_a_component_with_a_literal_input_in_its_command_is_not_published(place:
         component_commands.check("step", f"python step.py --data ${{{{inputs.data}}}} {place}", ports)
 
 
-@pytest.mark.parametrize("step", ["train", "evaluate", "register"])
+@pytest.mark.parametrize("step", ["check_data", "train", "evaluate", "register"])
 def test_an_input_that_is_not_there_is_named(steps: Steps, step: str, tmp_path: Path) -> None:
     paths = {
+        "check_data": ("engineered", "checked"),
         "train": ("engineered", "model", "held_out"),
-        "evaluate": ("model", "held_out", "evaluation"),
+        "evaluate": ("model", "held_out", "checked", "evaluation"),
         "register": ("model", "evaluation", "report"),
     }
 

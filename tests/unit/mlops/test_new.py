@@ -57,6 +57,36 @@ def test_the_files_are_a_pipeline(root: Path, tmp_path: Path) -> None:
     assert "diabetes.py" not in needed
 
 
+def test_the_data_contract_follows_from_the_file(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "my.csv"
+    lines = [f"{row},{row / 4},{'red' if row % 3 else 'blue'},{'' if row < 6 else 'x'},{row % 2}" for row in range(60)]
+    file.write_text("\n".join(["number,size,colour,note,sold", *lines]), encoding="utf-8")
+
+    new("houses", "classification", file, None, root)
+
+    specification = specifications.load("houses", root / "mlops/pipelines").specification
+    contract = specification.data_contract
+    assert contract.model_dump(mode="json", exclude_defaults=True)["columns"] == {
+        "number": {
+            "type": {"limit": "integer"}, "minimum": {"limit": 0, "severity": "warning"},
+            "maximum": {"limit": 59, "severity": "warning"}, "missing": {"limit": 0.05},
+        },
+        "size": {
+            "type": {"limit": "number"}, "minimum": {"limit": 0, "severity": "warning"},
+            "maximum": {"limit": 14.75, "severity": "warning"}, "missing": {"limit": 0.05},
+        },
+        "colour": {
+            "type": {"limit": "text"}, "allowed": {"limit": ["blue", "red"], "severity": "warning"},
+            "missing": {"limit": 0.05},
+        },
+        "note": {
+            "type": {"limit": "text"}, "allowed": {"limit": ["x"], "severity": "warning"}, "missing": {"limit": 0.15},
+        },
+        "sold": {"type": {"limit": "integer"}, "allowed": {"limit": [0, 1]}, "missing": {"limit": 0}},
+    }  # fmt: skip
+    assert (contract.show_values, contract.rows and contract.rows.limit) == (False, 50)
+
+
 def test_names_of_columns_are_data_and_never_code(root: Path, tmp_path: Path) -> None:
     written = new("odd", "regression", _csv(tmp_path, [*_ODD, "price"]), "price", root)
 

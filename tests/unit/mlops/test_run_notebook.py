@@ -115,7 +115,10 @@ def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, st
     assert submitted["idempotency_token"] == "run-1"
     assert submitted["timeout_seconds"] == 420
     (task,) = submitted["tasks"]
-    assert task["notebook_task"]["base_parameters"]["output_uri"] == "abfss://d@a.dfs.core.windows.net/out/run-1"
+    assert task["notebook_task"]["base_parameters"] == {
+        "input_uri": "abfss://d@a.dfs.core.windows.net/in",
+        "output_uri": "abfss://d@a.dfs.core.windows.net/out/run-1",
+    }
     cluster = task["new_cluster"]
     assert (cluster["policy_id"], cluster["num_workers"]) == ("policy-1", 2)
     assert cluster["instance_pool_id"] == cluster["driver_instance_pool_id"] == "pool-1"

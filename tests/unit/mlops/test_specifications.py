@@ -212,7 +212,7 @@ def test_rules_for_the_notebook_hold_nothing_that_databricks_replaces(tmp_path: 
 
     assert "{{" not in text
     rules = json.loads(text)
-    assert rules["columns"]["{{job.id}}"]["allowed"] == {"limit": ["{{{x}}}"], "severity": "error"}
+    assert rules["columns"]["{{job.id}}"]["allowed"] == {"limit": ["{{{x}}}"]}
     assert rules["target"] == "price"
 
 

@@ -1,4 +1,7 @@
-"""Decide whether the new model is registered: by the pipeline's gate, against the version that serves."""
+"""Decide whether the new model is registered: by the pipeline's gate, against the version that serves.
+
+Its data are held against those of that version, too: a drift that the data contract does not allow ends the run.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from steps import champion as champions
-from steps import gate, models
+from steps import data_results, drift, gate, models, run_records
+from steps.data_results import ContractResult
 from steps.inputs import specification
 from steps.reporting.details import details
 from steps.specification import Specification
@@ -26,21 +30,45 @@ _OWN_METRICS = "metrics"
 """The pipeline's own metrics.py, which publishing puts beside this program."""
 
 
-def find_champion(specified: Specification, rows: pd.DataFrame) -> gate.Champion | None:
-    """Return the registered version that serves, with its predictions for the rows; None when there is no version."""
+def find_champion(specified: Specification, rows: pd.DataFrame) -> tuple[gate.Champion | None, Path | None]:
+    """Return the registered version that serves, with its predictions for the rows, and its files.
+
+    None when there is no version, or its files cannot be read.
+    """
     versions = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
     version = champions.champion((str(item.version), dict(item.tags or {})) for item in versions)
     if version is None:
-        return None
+        return None, None
     try:
         local = mlflow.artifacts.download_artifacts(f"models:/{specified.model}/{version}")
-        predictions = models.predict(models.load(local), rows, specified.target)
-    except models.NotComparableError as error:
-        return gate.Champion(version, None, str(error))
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return gate.Champion(version, None, f"its artifacts cannot be read: {reason}")
-    return gate.Champion(version, predictions)
+        return gate.Champion(version, None, f"its artifacts cannot be read: {reason}"), None
+    try:
+        predictions = models.predict(models.load(local), rows, specified.target)
+    except models.NotComparableError as error:
+        return gate.Champion(version, None, str(error)), Path(local)
+    return gate.Champion(version, predictions), Path(local)
+
+
+def judge_data(
+    specified: Specification, checked: Path, champion: gate.Champion | None, files: Path | None
+) -> ContractResult:
+    """Return the result of the data's check with the rules of drift, against the data of the version that serves."""
+    result = data_results.read_contract(checked)
+    if champion is None:
+        return result.model_copy(update={"not_compared": f"no version of {specified.model} is registered"})
+    try:
+        former = data_results.read_profile(files) if files is not None else None
+    except (OSError, ValueError):
+        former = None
+    if former is None:
+        return result.model_copy(update={"not_compared": f"version {champion.version} has no profile of its data"})
+    measures = json.loads((checked / data_results.MEASURES_FILE).read_text(encoding="utf-8"))
+    judged = drift.judge(specified.data_contract, former, data_results.read_profile(checked), measures)
+    accepted = all(rule.passed or rule.severity == "warning" for rule in judged)
+    rules = (*result.rules, *judged)
+    return result.model_copy(update={"rules": rules, "accepted": accepted, "compared_with": champion.version})
 
 
 def own_metrics(specified: Specification) -> Mapping[str, gate.OwnMetric]:
@@ -93,20 +121,27 @@ def log(verdict: gate.Verdict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("model", "held-out", "evaluation"):
+    for name in ("model", "held-out", "checked", "evaluation"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
     specified = specification()
     rows = pd.read_parquet(options.held_out).reset_index(drop=True)
+    champion, files = find_champion(specified, rows)
+    data = judge_data(specified, options.checked, champion, files)
+    data_results.write(options.evaluation, data, data_results.read_profile(options.checked))
+    run_records.keep(data, options.evaluation)
+    for rule in data.warnings:
+        print(f"Warning: {rule.message}.")
+    if not data.accepted:
+        sys.exit(f"The data break their contract: {'; '.join(rule.message for rule in data.errors)}.")
     try:
         model, own = models.load(str(options.model)), own_metrics(specified)
-        challenger, champion = models.predict(model, rows, specified.target), find_champion(specified, rows)
+        challenger = models.predict(model, rows, specified.target)
         verdict = gate.judge(specified.gate, rows, challenger, champion, own)
     except (models.NotComparableError, gate.GateError) as error:
         sys.exit(f"The new model cannot be judged: {error}.")
     log(verdict)
     shown = details(specified, model, rows, challenger, champion, own)
-    options.evaluation.mkdir(parents=True, exist_ok=True)
     (options.evaluation / "evaluation.json").write_text(
         json.dumps(evaluation(verdict, shown), indent=2), encoding="utf-8"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ import mlflow
 from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
-from steps.data_results import CONTRACT_FILE, PROFILE_FILE
+from steps.data_results import CONTRACT_FILE, PROFILE_FILE, read_contract, read_profile
 from steps.inputs import parameter, specification
 from steps.model_card import model_card
 from steps.models import MODEL_FILE_FOLDER, RUN_FILE
@@ -31,8 +32,11 @@ _TAG_LENGTH = 250
 _CARD = "README.md"
 
 
-def register(specified: Specification, run_id: str, tags: dict[str, str], card: str) -> str:
-    """Make a version of the run's model, with the card beside the model's files. Return the version number."""
+def register(specified: Specification, run_id: str, tags: dict[str, str], card: str, evaluation: Path) -> str:
+    """Make a version of the run's model, with the card and the results of the data's check beside the model's files.
+
+    Return the version number.
+    """
     client = mlflow.MlflowClient()
     try:
         client.create_registered_model(specified.model)
@@ -42,7 +46,9 @@ def register(specified: Specification, run_id: str, tags: dict[str, str], card: 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _CARD
         file.write_text(card, encoding="utf-8")
-        client.log_artifact(run_id, str(file), MODEL_FILE_FOLDER)
+        for name in (CONTRACT_FILE, PROFILE_FILE):
+            shutil.copyfile(evaluation / name, Path(folder) / name)
+        client.log_artifacts(run_id, folder, MODEL_FILE_FOLDER)
     source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FILE_FOLDER}"
     version = client.create_model_version(specified.model, source, run_id=run_id, tags=tags)
     return str(version.version)
@@ -62,21 +68,6 @@ def lineage(run_id: str, evaluation: dict[str, Any]) -> dict[str, str]:
         "compared_with": "none" if champion is None else str(champion["version"]),
         **metrics,
     }
-
-
-def logged_data(root_run: str) -> dict[str, Any]:
-    """Return what the run knows of its data: the contract's results and the profile, where it has them."""
-    if not root_run:  # outside of a pipeline
-        return {}
-    client = mlflow.MlflowClient()
-    present = {artifact.path for artifact in client.list_artifacts(root_run)}
-    results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, file in (("data_contract", CONTRACT_FILE), ("profile", PROFILE_FILE)):
-            if file in present:
-                local = client.download_artifacts(root_run, file, folder)
-                results[name] = json.loads(Path(local).read_text(encoding="utf-8"))
-    return results
 
 
 def publish_report(root_run: str, content: dict[str, Any], folder: Path) -> None:
@@ -122,10 +113,11 @@ def main() -> None:
     specified = specification()
     evaluation = json.loads((options.evaluation / "evaluation.json").read_text(encoding="utf-8"))
     run_id = json.loads((options.model / RUN_FILE).read_text(encoding="utf-8"))["run_id"]
+    data = read_contract(options.evaluation)
     tags = lineage(run_id, evaluation)
     version = None
     if evaluation["decision"]["register"]:
-        version = register(specified, run_id, tags, model_card(specified, evaluation, tags))
+        version = register(specified, run_id, tags, model_card(specified, evaluation, tags, data), options.evaluation)
         print(f"Registered {specified.model} version {version}: {evaluation['decision']['reason']}.")
     else:
         print(f"{specified.model} is not registered: {evaluation['decision']['reason']}.")
@@ -136,7 +128,8 @@ def main() -> None:
         "model_version": version,
         "lineage": tags | {"notebook": parameter("notebook"), "environment": parameter("environment")},
         "parameters": mlflow.MlflowClient().get_run(run_id).data.params,
-        **logged_data(root_run),
+        "data_contract": data.model_dump(mode="json"),
+        "profile": read_profile(options.evaluation).model_dump(mode="json"),
     }
     publish_report(root_run, content, options.report)
 

@@ -1,0 +1,108 @@
+"""The columns of a table as text and as values of their types, with the conditions that a wrong cell meets.
+
+A cell is wrong, and has no value, when its text is none of the type, or a number that is not finite or too large for
+it: Spark's own casts take `Infinity`, `1d` and `1e400`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DateType,
+    IntegralType,
+    NumericType,
+    StringType,
+    StructField,
+    TimestampType,
+)
+
+_WHOLE = r"^[+-]?[0-9]+$"
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_NOT_FINITE = r"(?i)^[+-]?(inf|infinity)$"
+_MISSING = "NaN"
+"""What Spark and pandas write for a number that is missing."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A column of the table. `text` is None for a missing value, `value` also for a wrong one."""
+
+    name: str
+    kind: str
+    """As in the contract: integer, number, text, boolean, date or timestamp."""
+    text: Column
+    value: Column
+    too_large: Column
+    """Whether the text is a number, and not one that the type can hold."""
+
+    @property
+    def wrong(self) -> Column:
+        """Whether there is a text and no value."""
+        return self.text.isNotNull() & self.value.isNull()
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in ("integer", "number")
+
+
+def column(name: str) -> Column:
+    """Return the column of a name with any letters: dots and backticks have a meaning in Spark's names."""
+    return F.col(f"`{name.replace('`', '``')}`")
+
+
+def cell(rows: DataFrame, source: str, field: StructField, kind: str | None = None) -> Cell:
+    """Return the cells of a column: of texts, as a CSV file has them, or of values that have their type already.
+
+    `source` is the column's name in the table; `kind` is the contract's type, where it is stricter than the schema's.
+    """
+    own = kind_of(field.dataType)
+    kind = "integer" if kind == "integer" and own == "number" else own
+    if not isinstance(rows.schema[source].dataType, StringType) and own != "text":
+        return _typed(source, field, kind)
+    raw = column(source)
+    if own == "text":
+        return Cell(field.name, kind, raw, raw, F.lit(False))
+    trimmed = F.trim(raw)
+    text = F.when(trimmed == _MISSING, None).otherwise(raw) if own in ("integer", "number") else raw
+    if own not in ("integer", "number"):
+        return Cell(field.name, kind, text, trimmed.try_cast(field.dataType), F.lit(False))
+    is_number = trimmed.rlike(_WHOLE if own == "integer" else _NUMBER)
+    value = F.when(is_number, trimmed.try_cast(field.dataType))
+    if own == "number":
+        value = F.when(~_infinite(value), value)
+    if kind != own:
+        value = F.when(value == F.floor(value), value)
+    too_large = (is_number & value.isNull() & (F.lit(kind == own))) | trimmed.rlike(_NOT_FINITE)
+    return Cell(field.name, kind, text, value, F.coalesce(too_large, F.lit(False)))
+
+
+def kind_of(kind: DataType) -> str:
+    """Return the contract's name of a type of Spark's."""
+    if isinstance(kind, IntegralType):
+        return "integer"
+    if isinstance(kind, NumericType):
+        return "number"
+    for known, name in ((BooleanType, "boolean"), (DateType, "date"), (TimestampType, "timestamp")):
+        if isinstance(kind, known):
+            return name
+    return "text"
+
+
+def _typed(source: str, field: StructField, kind: str) -> Cell:
+    raw = column(source)
+    present = F.when(~F.isnan(raw.cast("double")), raw) if kind in ("integer", "number") else raw
+    value = present.try_cast(field.dataType)
+    too_large = F.lit(False)
+    if kind in ("integer", "number"):
+        too_large = F.coalesce(_infinite(present), F.lit(False))
+        value = F.when(~too_large, value)
+    return Cell(field.name, kind, present.cast("string"), value, too_large)
+
+
+def _infinite(value: Column) -> Column:
+    return F.abs(value.cast("double")) == F.lit(float("inf"))

@@ -1,0 +1,66 @@
+"""Profiles of data: the distribution of each column, by what the notebook has measured."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from steps.data_results import ColumnProfile, Profile
+
+BINS = 10
+_HASH_LENGTH = 16
+
+
+def profile(measured: Mapping[str, Any], rows: int, target: str, *, show_values: bool) -> Profile:
+    """Return the profile of data by what the notebook has measured of each column.
+
+    Without `show_values` categories are hashes of their values, and the least and greatest value are left out.
+    """
+    return Profile(
+        rows=rows,
+        target=target,
+        columns={name: _column(column, show_values) for name, column in measured.items()},
+    )
+
+
+def bin_shares(edges: Sequence[float], quantiles: Sequence[float]) -> tuple[float, ...]:
+    """Return the share of rows in each bin, by evenly spaced quantiles: exact to the distance of two of them.
+
+    The bins are those up to the first edge, above it up to the second, and so on, and above the last.
+    """
+    steps = len(quantiles) - 1
+    below = [min(max(bisect_right(quantiles, edge) - 1, 0), steps) / steps for edge in edges]
+    if quantiles and edges and quantiles[-1] <= edges[-1]:
+        below[-1] = 1.0
+    marks = [0.0, *below, 1.0]
+    return tuple(round(after - before, 6) for before, after in pairwise(marks))
+
+
+def hashed(value: str) -> str:
+    """Return what stands for a category whose value may not be shown."""
+    return hashlib.sha256(value.encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def _column(measured: Mapping[str, Any], show_values: bool) -> ColumnProfile:
+    common = {"type": measured["kind"], "count": measured["count"], "missing": measured["missing"]}
+    quantiles = measured["quantiles"]
+    if measured["kind"] in ("integer", "number"):
+        if not quantiles:
+            return ColumnProfile(**common)
+        step = (len(quantiles) - 1) // BINS
+        edges = tuple(dict.fromkeys(quantiles[step:-1:step]))
+        extremes = {"minimum": measured["minimum"], "maximum": measured["maximum"]} if show_values else {}
+        return ColumnProfile(
+            **common, **extremes, mean=measured["mean"], edges=edges, shares=bin_shares(edges, quantiles)
+        )
+    total = max(measured["count"], 1)
+    shares = {value if show_values else hashed(value): round(rows / total, 6) for value, rows in measured["categories"]}
+    return ColumnProfile(
+        **common,
+        categories=shares,
+        hashed=not show_values,
+        other=round(max(0.0, 1 - sum(shares.values())), 6),
+    )

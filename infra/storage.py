@@ -110,7 +110,7 @@ class Storage(pulumi.ComponentResource):
             location=place.location,
             kind=storage.Kind.STORAGE_V2,
             sku=storage.SkuArgs(name=f"Standard_{replication}"),
-            # Left out, not false: an account that is taken over shows none, and a difference would replace it.
+            # Left out, not false: accounts of earlier stacks show none, and a difference would replace them.
             is_hns_enabled=True if hierarchical else None,
             allow_shared_key_access=False,
             default_to_o_auth_authentication=True,
@@ -122,7 +122,13 @@ class Storage(pulumi.ComponentResource):
             public_network_access=self._args.network.public_access,
             network_rule_set=self._firewall(),
             tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=self._args.protect,
+                # Accounts that Terraform made show false for both: an input that is no longer stated replaces them too
+                # (pulumi-azure-native, provider/pkg/gen/replacement.go and provider/pkg/provider/diff.go).
+                ignore_changes=["enableNfsV3"] if hierarchical else ["enableNfsV3", "isHnsEnabled"],
+            ),
         )
 
     def _firewall(self) -> storage.NetworkRuleSetArgs:

@@ -31,7 +31,7 @@ def test_spark_reads_a_hierarchical_namespace_and_the_ml_workspace_has_none(depl
     """Azure ML refuses one for its default storage; the dfs endpoint refuses soft delete without one."""
     kinds = {each.inputs["accountName"]: each.inputs.get("isHnsEnabled") for each in deployment.of("StorageAccount")}
     assert kinds == {"stdataopsdev": None, "stdataopsdevtr": True}, (
-        "false is a difference to accounts that are taken over"
+        "false is a difference to accounts of earlier stacks"
     )
     versions = {
         str(each.inputs["accountName"]): each.inputs["isVersioningEnabled"]

@@ -94,7 +94,7 @@ def _hosts(services: Services) -> Iterator[tuple[str, ...]]:
         for route in services.routers[service].routes:
             if not isinstance(route, Route):
                 yield title, "Azurite's operations that `storage/operations.py` and `storage/dfs/needs.py` know"
-            elif not route.path.endswith("/") or route.path == "/":
+            elif route.path == "/" or not (route.path.endswith("/") or route.path.startswith("//")):
                 methods = sorted((route.methods or set()) - {"HEAD"})
                 yield title, f"`{'|'.join(methods)} {route.path}`"
 

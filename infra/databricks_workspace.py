@@ -63,6 +63,8 @@ class DatabricksWorkspace(pulumi.ComponentResource):
                 parent=self,
                 depends_on=list(args.depends_on),
                 replace_on_changes=["parameters.customVirtualNetworkId"],
+                # Azure fills these in. A workspace that is taken over shows them, and without this would be replaced.
+                ignore_changes=["parameters.requireInfrastructureEncryption", "parameters.storageAccountName"],
                 delete_before_replace=True,
             ),
         )

@@ -70,5 +70,11 @@ class MachineLearning(pulumi.ComponentResource):
             # Behind a firewall the registry cannot build images by itself.
             image_build_compute=args.names.compute if args.network.isolated else None,
             tags=place.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on, protect=args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=args.depends_on,
+                protect=args.protect,
+                # A workspace that is taken over shows it as false: an input that is stated no more replaces it.
+                ignore_changes=["hbiWorkspace"],
+            ),
         )

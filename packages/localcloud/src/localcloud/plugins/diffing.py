@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.plugins.requests import Change, DiffResponse
@@ -12,24 +12,21 @@ from localcloud.plugins.values import UNKNOWN, Plain, has_unknown, reveal
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def diff(
-    old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool, filled_in: Container[str] = ()
-) -> DiffResponse:
+def diff(old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool) -> DiffResponse:
     """Return the differences, and which of them need a new resource.
 
     `replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource. So
     does an input that is given no more, as with both vendors (pulumi-azure-native, provider/pkg/provider/diff.go:
-    DELETE_REPLACE; ForceNew in Terraform's schemas), but for the inputs that the service fills in by itself: an
-    imported resource has them all, and no program states them. `delete_first`: a replacement has the old one's name, so
-    the old one must go first.
+    DELETE_REPLACE; ForceNew in Terraform's schemas). An imported resource has all inputs that its service shows, also
+    those that it filled in by itself (provider/pkg/provider/provider.go, Read). `delete_first`: a replacement has the
+    old one's name, so the old one must go first.
     """
     result: dict[str, Change] = {}
     _compare("", reveal(old), reveal(new), result)
     changes: dict[str, Change] = {}
     replacing: list[str] = []
     for path, kind in result.items():
-        stays = kind is Change.DELETE and path in filled_in
-        if not stays and replaces(_INDEX.sub("[]", path)):
+        if replaces(_INDEX.sub("[]", path)):
             replacing.append(re.split(r"[.\[]", path, maxsplit=1)[0])
             kind = _REPLACE[kind]
         changes[path] = kind

@@ -71,7 +71,7 @@ class AzureNative:
         after = request.new_inputs
         if "location" in before and refreshing.same(before["location"], after.get("location")):
             before = before | {"location": after["location"]}
-        return diffing.diff(before, after, type_.replacing, delete_first=True, filled_in=type_.filled_in)
+        return diffing.diff(before, after, type_.replacing, delete_first=True)
 
     async def create(self, request: CreateRequest) -> ResourceState:
         type_, version = _type(request.type)

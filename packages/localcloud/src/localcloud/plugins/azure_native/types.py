@@ -32,8 +32,6 @@ class AzureType:
     """Inputs of the path that have one possible value, which need not be given."""
     replaces: tuple[str, ...] = ()
     """Beside the path's inputs and the location."""
-    filled_in: frozenset[str] = frozenset()
-    """Of these the inputs that Azure gives a value of its own when they are left out."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """Input to ARM's own name, wherever it stands; "ipRules.iPAddressOrRange" only in what `ipRules` holds."""
     top: frozenset[str] = _TOP
@@ -160,7 +158,6 @@ _TABLE: Mapping[str, AzureType] = {
     "machinelearningservices:Workspace": AzureType(
         path=_ML, version=_ML_VERSION, name="workspaceName",
         replaces=("storageAccount", "keyVault", "hbiWorkspace", "encryption"),
-        filled_in=frozenset({"hbiWorkspace"}),
     ),
     "machinelearningservices:Compute": AzureType(
         path=f"{_ML}/computes/{{computeName}}", version=_ML_VERSION, name="computeName", flat=False,
@@ -187,7 +184,6 @@ _TABLE: Mapping[str, AzureType] = {
         path="Microsoft.Databricks/workspaces/{workspaceName}", version="2026-01-01", name="workspaceName",
         replaces=("computeMode", "managedResourceGroupId", "parameters.customVirtualNetworkId",
                   "parameters.storageAccountName", "parameters.requireInfrastructureEncryption"),
-        filled_in=frozenset({"parameters.storageAccountName", "parameters.requireInfrastructureEncryption"}),
     ),
     "databricks:AccessConnector": AzureType(
         path="Microsoft.Databricks/accessConnectors/{connectorName}", version="2026-01-01", name="connectorName",

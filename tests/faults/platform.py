@@ -73,7 +73,6 @@ class Command:
     def text(self) -> str:
         return "".join(self.lines)
 
-    @property
     def ended(self) -> bool:
         return self.process.poll() is not None
 
@@ -81,7 +80,7 @@ class Command:
         """Wait until the output fulfils the condition; False if the command ends before."""
         deadline = time.monotonic() + _LONGEST_SECONDS
         while not condition(self.text):
-            if self.ended:
+            if self.ended():
                 self._reader.join(10)
                 return condition(self.text)
             assert time.monotonic() < deadline, self.text

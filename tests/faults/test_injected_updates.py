@@ -9,12 +9,16 @@ from tests.faults.table import Tries
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 _WAITED_OUT = ("429", "503", "slowness")
-_OPERATIONS = (
-    "Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults", "Microsoft.ContainerRegistry/registries",
-    "Microsoft.Databricks/workspaces", "Microsoft.MachineLearningServices/workspaces",
-    "Microsoft.MachineLearningServices/workspaces/*/computes",
+_PUTS = (
+    "Microsoft.Storage/storageAccounts", "Microsoft.ContainerRegistry/registries", "Microsoft.Databricks/workspaces",
+    "Microsoft.MachineLearningServices/workspaces", "Microsoft.MachineLearningServices/workspaces/*/computes",
     "Microsoft.MachineLearningServices/workspaces/*/batchEndpoints",
 )  # fmt: skip
+_DELETES = (
+    "Microsoft.MachineLearningServices/workspaces/*/batchEndpoints", "Microsoft.MachineLearningServices/workspaces",
+    "Microsoft.Databricks/workspaces", "Microsoft.ContainerRegistry/registries",
+)  # fmt: skip
+"""Types whose operations are long-running, in the order in which an update comes to them."""
 
 
 @pytest.mark.parametrize("kind", INJECTED)
@@ -31,14 +35,17 @@ def test_an_update_waits_out_faults_or_names_them(platform: Platform, tries: Tri
 
 
 def test_an_operation_that_fails_is_named_and_made_again(platform: Platform, tries: Tries) -> None:
-    for type_ in _OPERATIONS:
-        path = f"*/providers/{type_}/*"
-        with platform.faults({"path": path, "operation": True, "method": "PUT", "count": 1, "code": "OutOfCapacity"}):
-            update = platform.update()
-            code = update.wait()
-        named = code != 0 and "OutOfCapacity" in update.text
-        tries.add("failing operations", named)
-        assert named, f"{type_}: {update.text}"
-    last = platform.update()
-    assert last.wait() == 0, last.text
-    platform.check_whole()
+    for method, verb, types in (("PUT", "up", _PUTS), ("DELETE", "destroy", _DELETES)):
+        for type_ in types:
+            rule = {"path": f"*/providers/{type_}/*", "operation": True, "method": method, "count": 1}
+            with platform.faults(rule | {"code": "OutOfCapacity"}):
+                update = platform.update(verb)
+                code = update.wait()
+            named = code != 0 and "OutOfCapacity" in update.text
+            tries.add(f"failing operations during {verb}", named)
+            assert named, f"{method} {type_}: {update.text}"
+        last = platform.update(verb)
+        assert last.wait() == 0, last.text
+        if verb == "up":
+            platform.check_whole()
+    assert not platform.state().get("resources")

@@ -25,15 +25,17 @@ client = WorkspaceClient(
 )
 print("ACTIVE", len(list(client.jobs.list_runs(active_only=True))))
 """
+_COPIED = ("contract", "declarations", "mlops", "steps")
 _STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 
 
 @pytest.fixture(scope="module")
 def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that is up, with a copy of mlops that tests may change, published."""
+    """A platform that is up, with copies of mlops and what it imports that tests may change, published."""
     made = Platform.make(own, tmp_path_factory.mktemp("live") / "it", f"f{secrets.token_hex(3)}")
-    (made.project.folder / "mlops").unlink()
-    shutil.copytree(ROOT / "mlops", made.project.folder / "mlops", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in _COPIED:
+        (made.project.folder / name).unlink()
+        shutil.copytree(ROOT / name, made.project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("notebooks", "data", "requirements.txt"):
         (made.project.folder / name).symlink_to(ROOT / name)
     update = made.update()

@@ -203,6 +203,8 @@ def test_the_run_page_leads_to_the_list_the_artifacts_and_the_model(ml: MlWorksp
     assert artifacts == ["report.html", "report.html", "model/data.bin", "numbers.json"], "pages first, and no logs"
     assert any("#/models/model" in link for link in links)
     assert "overflow-wrap:anywhere" in page.text
+    assert "50.25" in page.text
+    assert html.escape(HOSTILE) in page.text and HOSTILE not in page.text
 
 
 def test_an_artifact_is_shown_without_rights(ml: MlWorkspace, logged: str) -> None:

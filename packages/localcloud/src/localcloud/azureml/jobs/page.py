@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from localcloud.azureml.common import WORKSPACE
-from localcloud.azureml.jobs import blob_logs, metrics, run_shapes, tracked
+from localcloud.azureml.jobs import blob_logs, run_shapes, tracked
 from localcloud.azureml.jobs.arm import page_url
 from localcloud.azureml.jobs.artifact_page import PATH as ARTIFACT_PATH
 from localcloud.azureml.jobs.artifact_page import Artifacts, is_page
@@ -112,7 +112,7 @@ class Pages:
                 for child in children
             ]
             parts += ["<h2>Steps</h2>", _table(["Step", "State", "Duration", "Error"], rows)]
-        parts += await self._numbers(workspace, [run, *children])
+        parts += await self._tracked(workspace, [run, *children])
         if links:
             parts.append(f"<h2>Artifacts</h2><ul>{''.join(f'<li>{link}</li>' for link in links.values())}</ul>")
         for title, ports in (("Inputs", run.inputs), ("Outputs", run.outputs)):
@@ -194,21 +194,21 @@ class Pages:
         name = quote(workspaces.name_of(self._ctx.database, workspace) or workspaces.DEFAULT)
         return escape(f"{self._ctx.settings.tracking_url}/?workspace={name}{path}?workspace={name}")
 
-    async def _numbers(self, workspace: Resource, runs: list[Run]) -> list[str]:
-        """Metrics and parameters of a run and its steps."""
-        rows = []
+    async def _tracked(self, workspace: Resource, runs: list[Run]) -> list[str]:
+        """Return the metrics and tags of a run and its steps."""
         try:
-            for run in runs:
-                if run.mlflow_run_id is None:
-                    continue
-                values = await metrics.latest(self._mlflow, workspace, run)
-                rows += [
-                    [escape(run.display_name or run.name), escape(name), f"{value:g}"]
-                    for name, value in sorted(values.items())
-                ]
+            logged = await tracked.of_runs(self._mlflow, workspace, runs)
         except ServiceError as error:
             return [f"<p>MLflow does not answer: {escape(error.message)}</p>"]
-        return ["<h2>Metrics</h2>", _table(["Run", "Metric", "Value"], rows)] if rows else []
+        parts = []
+        known = [(escape(run.display_name or run.name), logged[run.id]) for run in runs if run.id in logged]
+        for title, values in (
+            ("Metric", [(name, entry.metrics) for name, entry in known]),
+            ("Tag", [(name, entry.tags) for name, entry in known]),
+        ):
+            rows = [[run, escape(name), escape(value)] for run, pairs in values for name, value in pairs.items()]
+            parts += [f"<h2>{title}s</h2>", _table(["Run", title, "Value"], rows)] if rows else []
+        return parts
 
     async def _logs(self, workspace: Resource, run: Run) -> list[str]:
         parts = []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.mlflow.client import Mlflow
+from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 
 _OWN_PREFIXES = ("mlflow.", "azureml.", "localcloud.")
 """Tags of the platform, not of the job."""
 _MOST_RUNS = 100
+_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ async def of_runs(mlflow: Mlflow, workspace: Resource, runs: list[Run]) -> dict[
         "experiment_ids": experiments, "max_results": len(tracked),
         "filter": f"attributes.run_id IN ({_quoted(str(run.mlflow_run_id) for run in tracked)})",
     }  # fmt: skip
-    answer = await mlflow.call(workspace, "POST", "runs/search", body)
+    answer = await _call(mlflow, workspace, "POST", "runs/search", body=body)
     found = {str(run["info"]["run_id"]): run.get("data") or {} for run in answer.get("runs") or []}
     return {run.id: _tracked(found[str(run.mlflow_run_id)]) for run in tracked if run.mlflow_run_id in found}
 
@@ -44,8 +47,18 @@ async def model_versions(mlflow: Mlflow, workspace: Resource, runs: list[Run]) -
     if not ids:
         return []
     params = {"filter": f"run_id IN ({_quoted(ids)})", "max_results": "100"}
-    answer = await mlflow.call(workspace, "GET", "model-versions/search", params=params)
+    answer = await _call(mlflow, workspace, "GET", "model-versions/search", params=params)
     return [(str(version["name"]), str(version["version"])) for version in answer.get("model_versions") or []]
+
+
+async def _call(mlflow: Mlflow, workspace: Resource, method: str, path: str, **content: Json) -> Json:
+    """Call MLflow, and do not wait for its start as jobs do: a page is there without it."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await mlflow.call(workspace, method, path, **content)
+    except TimeoutError as error:
+        message = f"Its answer takes longer than {_SECONDS:g} seconds."
+        raise ServiceError(503, "TEMPORARILY_UNAVAILABLE", message) from error
 
 
 def _tracked(data: Json) -> Tracked:

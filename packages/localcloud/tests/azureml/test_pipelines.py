@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from azure.ai.ml import Input, Output
 from azure.ai.ml.entities import BatchEndpoint, Component, PipelineComponentBatchDeployment
 from azure.ai.ml.exceptions import JobException
@@ -87,6 +88,13 @@ def test_a_failing_step_fails_the_pipeline_and_its_dependents_do_not_run(ml: MlW
     bad = next(child for child in ml.client.jobs.list(parent_job_name=job.name) if child.display_name == "bad")
     assert "ValueError: boom happened" in error_of_run(ml, bad.name)[1]
     assert "boom happened" in log_of(ml, bad.name)
+    headers = {"Authorization": f"Bearer {ml.token('https://management.azure.com')}"}
+    page = requests.get(job.studio_url, headers=headers, timeout=60).text
+    reasons = page.split("<h2>Why it failed</h2>")[1].split("<table>")[0]
+    assert "<pre class='error'>ValueError: boom happened</pre>" in reasons
+    index = requests.get(job.studio_url.split("/runs/")[0], headers=headers, timeout=60).text
+    row = next(row for row in index.split("<tr>") if f"<small>{job.name}</small>" in row)
+    assert "<small>bad: ValueError: boom happened</small>" in row
 
 
 def test_stream_shows_the_steps_states_and_raises_the_pipeline_s_error(

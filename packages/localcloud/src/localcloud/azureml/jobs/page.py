@@ -77,7 +77,7 @@ class Pages:
             rows = [
                 [
                     f"{self._link(workspace, run)}<br><small>{escape(run.id)}</small>",
-                    f"{_state(run)}<br><small>{_reason(run)}</small>",
+                    f"{_state(run)}<br><small>{self._cause(workspace, run)}</small>",
                     _pairs(_literals(run)),
                     _pairs(logged[run.id].metrics if run.id in logged else {}),
                     _pairs(logged[run.id].tags if run.id in logged else run.tags),
@@ -227,6 +227,12 @@ class Pages:
         content = blob.download_blob(offset=start, length=_LOG_TAIL).readall() if size else b""
         text: str = content.decode("utf-8", "replace")
         return ("… (the end of the log)\n" if start else "") + text
+
+    def _cause(self, workspace: Resource, run: Run) -> str:
+        """Return why a run failed: the first step that did, with its reason; else the run's own."""
+        children = self._store.children(workspace.id, run.id) if run.status == "Failed" else []
+        failed = next((child for child in children if child.status == "Failed"), None)
+        return _reason(run) if failed is None else f"{escape(failed.name)}: {_reason(failed)}"
 
     def _live(self, run: Run) -> Run:
         return self._runner.live(run.workspace_id, run.id) or run

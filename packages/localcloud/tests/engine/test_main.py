@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from localcloud.core.settings import Settings
-from localcloud.engine.__main__ import leave_own_proxy
+from localcloud.engine.__main__ import leave_own_proxy, print_table
+from localcloud.engine.toolchain import Toolchain
 
 
 def test_installs_leave_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -35,3 +36,19 @@ def test_a_failure_is_one_message_and_the_exit_code(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"The tool cache {blocked}/cache cannot be created" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_table_of_tools_names_the_vendors_plugins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    tool = tmp_path / "tool"
+    toolchain = Toolchain(
+        pulumi=tool, java_home=tool, node=tool, azurite_blob=[str(tool)], abfs_jars=[tool], delta_jars=[tool],
+        python=tool, notebook_python=tool, pulumi_home=tmp_path, path_entries=[],
+        origins={"Node.js": "PATH", "Plugin databricks": "vendor /opt/bin/pulumi-resource-databricks"},
+    )  # fmt: skip
+    print_table(toolchain, 0.5)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in capsys.readouterr().out.splitlines()]
+    assert ["Plugin databricks", "vendor", "/opt/bin/pulumi-resource-databricks"] in rows
+    assert ["Node.js", "PATH", str(tool)] in rows

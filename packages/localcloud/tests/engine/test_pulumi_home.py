@@ -82,4 +82,5 @@ def test_the_engine_neither_updates_nor_downloads(settings: Settings) -> None:
         "PULUMI_HOME": str(settings.home / "pulumi"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
     }

@@ -21,7 +21,7 @@ def main() -> int:
             sys.stdout.write(f"Tools: all there ({', '.join(f'{n} {o}' for n, o in known.origins.items())})\n")
             return 0
         leave_own_proxy(settings)
-        _print_table(ensure(settings), time.monotonic() - started)
+        print_table(ensure(settings), time.monotonic() - started)
     except LocalcloudError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -39,7 +39,8 @@ def leave_own_proxy(settings: Settings) -> None:
             del os.environ[name]
 
 
-def _print_table(toolchain: Toolchain, seconds: float) -> None:
+def print_table(toolchain: Toolchain, seconds: float) -> None:
+    """Print where each tool comes from and where it is."""
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -56,7 +57,9 @@ def _print_table(toolchain: Toolchain, seconds: float) -> None:
     }
     table = Table("tool", "from", Column("where", overflow="fold"), title=f"Tools ready in {seconds:.1f} s")
     for tool, origin in toolchain.origins.items():
-        table.add_row(tool, origin, str(places[tool]))
+        # Vendors' plugins are in no list of ours: what says that they are the vendor's names the file.
+        source, _, file = origin.partition(" ") if tool not in places else (origin, "", str(places[tool]))
+        table.add_row(tool, source, file)
     Console().print(table)
 
 

@@ -20,12 +20,14 @@ def pulumi_home_of(settings: Settings) -> Path:
 def pulumi_environment(settings: Settings) -> dict[str, str]:
     """Return the variables of a shell or process that runs `pulumi` against this localcloud's home.
 
-    The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed.
+    The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed. The
+    engine would take a provider plugin on PATH before them, whoever's plugins were asked for.
     """
     return {
         "PULUMI_HOME": str(pulumi_home_of(settings)),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops import reuse_keys, training_data
+from mlops import reuse_keys, time_zones, training_data
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.publish import VERSION_TAG, Published, Say, inputs_of
@@ -176,11 +176,16 @@ def delete(clients: Clients, name: str) -> None:
 
 def check_not_over(clients: Clients, rule: Schedule) -> None:
     """Raise InvalidError for a schedule in the past."""
-    if rule.is_over(datetime.now(UTC)):
+    if is_over(rule, datetime.now(UTC)):
         raise InvalidError(
             f"schedule.end of {clients.pipeline.name} is {rule.end} ({rule.time_zone}), which has passed: it would "
             "never run again. Set a later end, or remove the section `schedule`."
         )
+
+
+def is_over(rule: Schedule, now: datetime) -> bool:
+    """Whether the end has passed, by the clocks of the schedule's time zone."""
+    return rule.end is not None and rule.end.replace(tzinfo=time_zones.zone(rule.time_zone)) <= now
 
 
 def _data(clients: Clients) -> dict[str, str]:

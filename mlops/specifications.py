@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from declarations import training_pipelines
+from mlops import time_zones
 from mlops.errors import InvalidError, MissingError
 from mlops.suggestions import hint
 from steps.specification import Score, Specification
@@ -155,14 +156,24 @@ def _read(file: Path) -> Specification:
             f"{shown} has an expression of Azure ML, ${{{{…}}}} or $[[…]], which would be replaced: write plain text."
         )
     try:
-        return Specification.model_validate(content)
+        specification = Specification.model_validate(content)
     except ValidationError as error:
         raise InvalidError(_faults(shown, error)) from error
+    _check_time_zone(shown, specification)
+    return specification
+
+
+def _check_time_zone(shown: str, specification: Specification) -> None:
+    """Check a name that steps do not know: tzlocal is no package of theirs."""
+    schedule, path = specification.schedule, "schedule.time_zone"
+    fault = None if schedule is None else time_zones.fault(schedule.time_zone)
+    if schedule is not None and fault is not None:
+        raise InvalidError(f"{_HEAD.format(shown)}\n  {path} is {schedule.time_zone!r}: {fault}{_example(path)}")
 
 
 def _faults(shown: str, error: ValidationError) -> str:
     """Return one line for each fault: where, the value, and what is right."""
-    lines = [f"{shown} is not a specification of a pipeline:"]
+    lines = [_HEAD.format(shown)]
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"]) or "the whole"
         message = problem["msg"].removeprefix("Value error, ")
@@ -178,6 +189,7 @@ def _faults(shown: str, error: ValidationError) -> str:
     return "\n".join(lines)
 
 
+_HEAD = "{} is not a specification of a pipeline:"
 _EXAMPLES = {
     "description": "Predicts the price of a house.",
     "model": "house_prices",

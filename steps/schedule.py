@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -27,17 +26,6 @@ def _wall_clock(value: datetime) -> datetime:
     if value.tzinfo is not None:
         raise ValueError("write it without an offset, such as 2027-01-04T03:15:00, as time_zone says where it is meant")
     return value
-
-
-def _windows_name(value: str) -> str:
-    """Check the name of a time zone. tzlocal, which knows them, is where verbs run, and not where steps do."""
-    from tzlocal.windows_tz import tz_win, win_tz
-
-    if value in win_tz:
-        return value
-    close = tz_win.get(value)
-    hint = f"{value} is {close} there" if close else "such as W. Europe Standard Time or UTC"
-    raise ValueError(f"Azure ML takes the names that Windows has for time zones: {hint}")
 
 
 def _cron(value: str) -> str:
@@ -115,9 +103,7 @@ class Schedule(_Section):
         default=None, description="MINUTES HOURS * * DAYS-OF-WEEK, such as '15 3 * * 1' for Mondays at 3:15."
     )
     recurrence: Recurrence | None = None
-    time_zone: Annotated[str, AfterValidator(_windows_name)] = Field(
-        default="UTC", description="As Windows names it, such as W. Europe Standard Time."
-    )
+    time_zone: str = Field(default="UTC", description="As Windows names it, such as W. Europe Standard Time.")
     start: _WallClock = Field(default=_START, description="Before it nothing runs; a recurrence counts from it.")
     end: _WallClock | None = Field(default=None, description="After it nothing runs.")
     data: Annotated[str, StringConstraints(pattern=r"^data/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$")] | None = Field(
@@ -133,11 +119,3 @@ class Schedule(_Section):
         if self.end is not None and self.end <= self.start:
             raise ValueError(f"end, {self.end.isoformat()}, is not after start, {self.start.isoformat()}")
         return self
-
-    def is_over(self, now: datetime) -> bool:
-        """Whether the end has passed at a moment (with an offset)."""
-        from tzlocal.windows_tz import win_tz
-
-        if self.end is None:
-            return False
-        return self.end.replace(tzinfo=ZoneInfo(win_tz[self.time_zone])) <= now

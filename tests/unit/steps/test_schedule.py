@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops import specifications
+from mlops import schedules, specifications
 from mlops.errors import InvalidError
 from steps.schedule import Schedule
 
@@ -65,8 +65,8 @@ def test_a_schedule_is_over_by_its_own_time_zone() -> None:
     schedule = Schedule.model_validate(
         {"cron": "0 3 * * 1", "time_zone": "W. Europe Standard Time", "end": "2027-01-04T01:00:00"}
     )
-    assert not schedule.is_over(datetime(2027, 1, 3, 23, 59, tzinfo=UTC))
-    assert schedule.is_over(datetime(2027, 1, 4, tzinfo=UTC)), "one o'clock in Berlin"
+    assert not schedules.is_over(schedule, datetime(2027, 1, 3, 23, 59, tzinfo=UTC))
+    assert schedules.is_over(schedule, datetime(2027, 1, 4, tzinfo=UTC)), "one o'clock in Berlin"
 
 
 def test_steps_know_nothing_of_the_schedule(tmp_path: Path) -> None:

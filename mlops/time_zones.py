@@ -1,0 +1,21 @@
+"""Time zones by the names that Windows has for them, which Azure ML's schedules use (Unicode's table, by tzlocal)."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from tzlocal.windows_tz import tz_win, win_tz
+
+
+def fault(name: str) -> str | None:
+    """Return what is wrong with a name, None when Azure ML takes it."""
+    if name in win_tz:
+        return None
+    close = tz_win.get(name)
+    hint = f"{name} is {close} there" if close else "such as W. Europe Standard Time or UTC"
+    return f"Azure ML takes the names that Windows has for time zones: {hint}"
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of a name. Raises KeyError for a name that has a fault."""
+    return ZoneInfo(win_tz[name])

@@ -40,7 +40,10 @@ def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines
         expected.append((PREVIEW, f"preview STACK={environment}"))
         if environment == "prod":
             expected.append(("nobody", f"release-check RELEASE={release}"))
-        last = {"staging": ["share STACK=staging"], "prod": ["promote FROM=staging TO=prod"]}.get(environment, [])
+        last = {
+            "staging": ["score-sample STACK=staging", "share STACK=staging"],
+            "prod": ["promote FROM=staging TO=prod"],
+        }.get(environment, [])
         expected += [
             (connection(environment), words)
             for words in (*_deployed(environment), *last, f"release STACK={environment}")
@@ -120,6 +123,14 @@ def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(pipelines: Pipeline
     assert played.results["Preview prod"] == played.results["Deploy prod"] == "Skipped"
     assert not [words for words in played.words if "prod" in words]
     assert played.by(connection("staging")) == _deployed("staging"), "the model is not shared either"
+
+
+def test_a_model_that_does_not_score_a_sample_is_not_shared(pipelines: Pipelines) -> None:
+    played = pipelines.play(fails="score-sample STACK=staging")
+
+    assert played.results["Deploy staging"] == "Failed"
+    assert "share STACK=staging" not in played.words
+    assert not played.by(connection("prod"))
 
 
 def test_a_model_that_is_not_shared_is_not_promoted(pipelines: Pipelines) -> None:
@@ -210,6 +221,7 @@ def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipe
     assert played.asked == [
         smoke,
         report,
+        (connection("staging"), "score-sample STACK=staging"),
         (connection("staging"), "share STACK=staging"),
         (connection("prod"), "promote FROM=staging TO=prod"),
     ]

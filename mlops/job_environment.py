@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops import fingerprints
 from mlops.errors import InvalidError
+from mlops.specifications import TrainingPipeline
 
 NAME = "dataopsml-training"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"
@@ -29,8 +31,17 @@ _ONLY_IN_JOBS = (
 )  # fmt: skip
 
 
-def conda_file(lock: Path = _LOCK) -> dict[str, Any]:
-    """Of conda's format. Raises InvalidError when the lock file does not pin a package, or pins it more than once."""
+def name(pipeline: TrainingPipeline) -> str:
+    """Return the environment's name: pipelines without packages of their own share one."""
+    return f"{NAME}-{pipeline.name}" if pipeline.specification.packages else NAME
+
+
+def conda_file(own: Sequence[str] = (), lock: Path = _LOCK) -> dict[str, Any]:
+    """Return the environment in conda's format, with a pipeline's own packages.
+
+    Raises InvalidError when the lock file does not pin a package, or pins it more than once, and for a package of a
+    pipeline's own that every pipeline has.
+    """
     locked = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
     pins = dict(locked)
     names = [name for name, _ in locked]
@@ -40,13 +51,17 @@ def conda_file(lock: Path = _LOCK) -> dict[str, Any]:
     if missing:
         raise InvalidError(f"{lock.name} does not pin {', '.join(missing)}: run `make lock`.")
     packages = [f"{name}=={pins[name]}" for name in _PACKAGES]
+    taken = {package.partition("==")[0]: package for package in (*packages, *_ONLY_IN_JOBS)}
+    for package in own:
+        if existing := taken.get(package.partition("==")[0].lower().replace("_", "-")):
+            raise InvalidError(f"packages: {package}: every pipeline has {existing}. Take it out of packages.")
     return {
         "name": NAME,
         "channels": ["conda-forge"],
-        "dependencies": [f"python={_PYTHON}", "pip", {"pip": [*packages, *_ONLY_IN_JOBS]}],
+        "dependencies": [f"python={_PYTHON}", "pip", {"pip": [*packages, *own, *_ONLY_IN_JOBS]}],
     }
 
 
-def version() -> str:
+def version(own: Sequence[str] = ()) -> str:
     """Follows from the content."""
-    return fingerprints.of_values({"image": IMAGE, "conda": repr(conda_file())})[:12]
+    return fingerprints.of_values({"image": IMAGE, "conda": repr(conda_file(own))})[:12]

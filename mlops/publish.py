@@ -18,6 +18,7 @@ from mlops import fingerprints, job_environment, notebooks, published_components
 from mlops.asset_versions import get_or_make
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
+from mlops.specifications import TrainingPipeline
 from mlops.suggestions import hint
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -171,7 +172,7 @@ def publish(clients: Clients, publication: Publication, say: Say, *, keep_defaul
     """Make what is missing and move the default, unless a promotion is to do that. Raises the clients' errors."""
     uploaded = [notebooks.upload(clients, notebook) for notebook in clients.pipeline.notebooks]
     say("notebooks: uploaded" if any(uploaded) else "notebooks: unchanged")
-    environment = _environment(clients.ml)
+    environment = _environment(clients.ml, clients.pipeline)
     say(f"environment: {environment.name} version {environment.version}")
     reference = f"azureml:{environment.name}:{environment.version}"
     components = {
@@ -224,7 +225,7 @@ def _fingerprint(clients: Clients) -> str:
         "code": fingerprints.of_files(_ROOT, code),
         "specification": pipeline.specification_json,
         "notebooks": " ".join(notebooks.content_hash(notebook) for notebook in pipeline.notebooks),
-        "environment": job_environment.version(),
+        "environment": job_environment.version(pipeline.specification.packages),
     }
     return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
 
@@ -239,22 +240,23 @@ def commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else NO_COMMIT
 
 
-def _environment(ml: Any) -> Any:
+def _environment(ml: Any, pipeline: TrainingPipeline) -> Any:
     from azure.ai.ml.entities import Environment
 
-    version = job_environment.version()
+    name, own = job_environment.name(pipeline), pipeline.specification.packages
+    version = job_environment.version(own)
 
     def make() -> Any:
         environment = Environment(
-            name=job_environment.NAME,
+            name=name,
             version=version,
             image=job_environment.IMAGE,
-            conda_file=job_environment.conda_file(),
+            conda_file=job_environment.conda_file(own),
             description="What the training pipeline's components import, as locked.",
         )
         return ml.environments.create_or_update(environment)
 
-    return get_or_make(lambda: ml.environments.get(job_environment.NAME, version), make)
+    return get_or_make(lambda: ml.environments.get(name, version), make)
 
 
 def _pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:

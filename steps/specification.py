@@ -6,6 +6,7 @@ It is data alone. Unknown fields are refused, so that a misspelt one does not si
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -212,11 +213,27 @@ class Specification(_Section):
     data_contract: DataContract = Field(default=DataContract(), description="What the data have to be.")
     split: Split = Split()
     parameters: dict[_Identifier, Parameter] = {}
+    packages: tuple[str, ...] = Field(
+        default=(),
+        description="Packages that the pipeline's own code imports besides those that every pipeline has, in exact "
+        "versions, such as lightgbm==4.6.0.",
+    )
     gate: Gate
     score: Score | None = Field(default=None, description="Batch scoring; without it, the pipeline scores nothing.")
     schedule: Schedule | None = Field(default=None, description="When to train by itself.")
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}
+
+    @field_validator("packages")
+    @classmethod
+    def _pinned(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+        for package in packages:
+            if _PIN.fullmatch(package) is None:
+                raise ValueError(f"{package!r} has no exact version: write name==version, such as lightgbm==4.6.0")
+        names = [package.partition("==")[0].lower().replace("_", "-") for package in packages]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is there more than once")
+        return packages
 
     @field_validator("parameters")
     @classmethod
@@ -249,6 +266,7 @@ class Specification(_Section):
         return self
 
 
+_PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.!+_]*")
 RESERVED = frozenset(
     {
         "data_uri", "data_version", "code_version", "reuse_key", "specification", "engineered", "checked", "model",

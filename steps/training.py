@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def run(fit: Fit, description: str | None = None) -> None:
             {"training_rows": len(training), "held_out_rows": len(held_out)}
             | _training_metrics(specified, model, features, target)
         )
-        _save(model, features, options.model)
+        _save(model, features, options.model, requirements(specified.packages))
         (options.model / RUN_FILE).write_text(json.dumps({"run_id": active.info.run_id}), encoding="utf-8")
         mlflow.log_artifacts(str(options.model), MODEL_FILE_FOLDER)
     options.held_out.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def run(fit: Fit, description: str | None = None) -> None:
     print(f"Trained on {len(training)} rows; {len(held_out)} rows are held out.")  # noqa: T201 - the job's log
 
 
-def requirements() -> list[str]:
-    """Return the packages that the model needs, in the versions that it is trained with."""
-    return [f"{package}=={version(package)}" for package in _MODEL_PACKAGES]
+def requirements(own: Sequence[str] = ()) -> list[str]:
+    """Return the packages that the model needs, in the versions that it is trained with; `own` are the pipeline's."""
+    return [*(f"{package}=={version(package)}" for package in _MODEL_PACKAGES), *own]
 
 
 def _training_metrics(
@@ -86,11 +86,9 @@ def _training_metrics(
     return values
 
 
-def _save(model: Any, features: pd.DataFrame, folder: Path) -> None:
+def _save(model: Any, features: pd.DataFrame, folder: Path, needed: list[str]) -> None:
     """Write the model with the signature of its features; whole numbers are floats there, which may be missing."""
     example = features.head(_EXAMPLE_ROWS)
     example = example.astype(dict.fromkeys(example.select_dtypes("integer").columns, float))
     signature = mlflow.models.infer_signature(example, model.predict(example))
-    mlflow.sklearn.save_model(
-        model, folder, signature=signature, pip_requirements=requirements(), serialization_format=_FORMAT
-    )
+    mlflow.sklearn.save_model(model, folder, signature=signature, pip_requirements=needed, serialization_format=_FORMAT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from mlops import jobs
+from itertools import islice
+
+from mlops import jobs, reuse_keys
 from verification.probe import Answer, Probe, judged, skipped
 from verification.target import Target
 
 _STEP, _FOLDER = "feature_engineering", "engineered"
+_NEWEST_RUNS = 20
 
 
 def _output_path(target: Target) -> Answer:
@@ -38,6 +41,22 @@ def _literal_inputs(target: Target) -> Answer:
     return judged(f"read by the steps of run {job.name}", holds=True)
 
 
+def _step_reuse(target: Target) -> Answer:
+    """Compare runs with the same key: the first step of the second one should be reused."""
+    completed = [job for job in islice(jobs.recent(target.clients), _NEWEST_RUNS) if job.status == "Completed"]
+    keys = [(job.code, job.data, job.inputs.get(reuse_keys.INPUT, "")) for job in completed]
+    for job, key in zip(completed, keys, strict=True):
+        if not key[-1] or keys.count(key) < 2:
+            continue
+        reused = {step.name: step.reused for step in target.history.steps(job.name) if step.reused}
+        if _STEP in reused:
+            return judged(f"{_STEP} of run {job.name} is reused from {reused[_STEP]}", holds=True)
+    pairs = sorted({key[-1] for key in keys if key[-1] and keys.count(key) > 1})
+    if not pairs:
+        return skipped("no two completed runs of the same version and data: run `python -m mlops run` twice")
+    return judged(f"no {_STEP} is marked as reused in runs with the keys {', '.join(pairs)}", holds=False)
+
+
 PROBES = (
     Probe(
         name="literal-inputs",
@@ -50,5 +69,11 @@ PROBES = (
         believed="a step's output goes to the path that the pipeline component gives it, on the training datastore",
         basis="Azure/azure-sdk-for-python#27454 says so; MicrosoftDocs/azure-docs#113446 saw the default store",
         ask=_output_path,
+    ),
+    Probe(
+        name="step-reuse",
+        believed="the first step of a second run with the same reuse_key is marked as reused, with the run it is from",
+        basis="MicrosoftDocs/azure-docs how-to-debug-pipeline-reuse-issues.md; azure-ai-ml, constants/_job/pipeline.py",
+        ask=_step_reuse,
     ),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from localcloud.core.settings import load_settings
 from localcloud.engine import python_runtime
 
-from mlops import job_environment
+from mlops import job_environment, specifications
 from mlops.errors import InvalidError
 
 
@@ -38,7 +39,7 @@ def test_a_package_that_the_lock_lacks_is_named(tmp_path: Path) -> None:
     lock.write_text("pandas==1.0 \\\n", encoding="utf-8")
 
     with pytest.raises(InvalidError, match=r"does not pin .*scikit-learn"):
-        job_environment.conda_file(lock)
+        job_environment.conda_file(lock=lock)
 
 
 def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Path) -> None:
@@ -52,7 +53,25 @@ def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Pat
     )
 
     with pytest.raises(InvalidError, match=r"pins pandas more than once"):
-        job_environment.conda_file(lock)
+        job_environment.conda_file(lock=lock)
+
+
+def test_a_pipeline_s_own_packages_make_an_environment_of_its_own() -> None:
+    shared = specifications.load("diabetes")
+    own = replace(shared, specification=shared.specification.model_copy(update={"packages": ("lightgbm==4.6.0",)}))
+    (pip,) = (
+        entry["pip"]
+        for entry in job_environment.conda_file(own.specification.packages)["dependencies"]
+        if isinstance(entry, dict)
+    )
+
+    assert "lightgbm==4.6.0" in pip
+    assert (job_environment.name(shared), job_environment.name(own)) == (
+        "dataopsml-training", "dataopsml-training-diabetes",
+    )  # fmt: skip
+    assert job_environment.version(own.specification.packages) != job_environment.version()
+    with pytest.raises(InvalidError, match=r"packages: Pandas==1\.0: every pipeline has pandas=="):
+        job_environment.conda_file(("Pandas==1.0",))
 
 
 _DISTRIBUTIONS = {

@@ -78,6 +78,8 @@ def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
         ),
         ({"parameters": {"alpha": {"default": -1, "minimum": 0}}}, "-1 is below the minimum 0"),
         ({"parameters": {"data_uri": {"default": 1}}}, "data_uri: these are inputs of every pipeline"),
+        ({"packages": ["lightgbm"]}, "packages: 'lightgbm' has no exact version: write name==version, such as"),
+        ({"packages": ["a-b==1.0", "A_b==2.0"]}, "packages: a-b is there more than once"),
         ({"description": "${{inputs.x}}"}, "has an expression of Azure ML"),
         (
             {"data_contract": {"columns": {"price": {"minimum": {"limit": 0, "severty": "warning"}}}}},

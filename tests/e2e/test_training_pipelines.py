@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import json
 import random
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from tests.e2e.conftest import ROOT, Machine, Result, free_ports
 
@@ -138,6 +140,27 @@ def test_another_model_and_parameter_are_trained_without_other_changes(own: Mach
     assert not re.search(r"(train|evaluate|register)\b.*reused", up.text)
 
 
+def test_own_metrics_and_own_packages_are_published(own: Machine, made: Result) -> None:
+    folder = own.checkout / "mlops/pipelines/flats"
+    (folder / "metrics.py").write_text(
+        "def largest_error(actual, predicted, rows):\n    return float(abs(actual - predicted).max())\n",
+        encoding="utf-8",
+    )
+    content = yaml.safe_load((folder / "pipeline.yml").read_text(encoding="utf-8"))
+    content["packages"] = [f"tenacity=={importlib.metadata.version('tenacity')}"]
+    content["gate"]["metrics"].append({"name": "largest_error", "direction": "lower"})
+    (folder / "pipeline.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    program = folder / "components/train/src/train.py"
+    program.write_text(f"{program.read_text(encoding='utf-8')}\n\nimport tenacity  # noqa\n", encoding="utf-8")
+
+    up = own.make("up", "PIPELINE=flats")
+
+    trained(up)
+    assert re.search(r"largest_error\s+\d+\.\d+", up.text), up.text
+    assert "environment: dataopsml-training-flats version" in up.text
+    assert "evaluate_flats" in up.text, "the shared component carries the pipeline's metrics"
+
+
 def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
     early = own.make("score", "PIPELINE=breast_cancer", "FILE=data/breast_cancer.csv")
     assert early.code != 0 and "No version of breast_cancer serves on local, so that nothing" in early.text, early.text
@@ -177,8 +200,9 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     listed = mlops("runs", "--output", "json")
     assert listed.code == 0, listed.text
     runs = json.loads(listed.text)
-    assert len(runs) == 3 and {run["parameters"]["alpha"] for run in runs} == {"1.0", "0.5"}
-    assert [run["reused_steps"] for run in runs] == [["feature_engineering", "check_data"], [], []]
+    assert len(runs) == 4 and {run["parameters"]["alpha"] for run in runs} == {"1.0", "0.5"}
+    reused = ["feature_engineering", "check_data"]
+    assert [run["reused_steps"] for run in runs] == [[], reused, [], []], "another environment is another step"
     versions = json.loads(mlops("models", "--output", "json").text)
     assert [version["serves"] for version in versions].count(True) == 1
     compared = mlops("compare", runs[-1]["name"], runs[0]["name"])

@@ -33,7 +33,12 @@ _ONLY_IN_JOBS = (
 
 def name(pipeline: TrainingPipeline) -> str:
     """Return the environment's name: pipelines without packages of their own share one."""
-    return f"{NAME}-{pipeline.name}" if pipeline.specification.packages else NAME
+    return own_name(pipeline) if pipeline.specification.packages else NAME
+
+
+def own_name(pipeline: TrainingPipeline) -> str:
+    """Return the name that a pipeline's environment has, if the pipeline has or had packages of its own."""
+    return f"{NAME}-{pipeline.name}"
 
 
 def conda_file(own: Sequence[str] = (), lock: Path = _LOCK) -> dict[str, Any]:

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops import jobs, notebook_sources, notebooks, prune, publish, published_components, registered_models, schedules
+from mlops import (
+    job_environment,
+    jobs,
+    notebook_sources,
+    notebooks,
+    prune,
+    publish,
+    published_components,
+    registered_models,
+    schedules,
+)
 from mlops import specifications as pipelines
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
@@ -106,7 +116,7 @@ def _endpoint(clients: Clients) -> dict[str, Any] | None:
 
 
 def _resources(clients: Clients) -> Iterator[str]:
-    """Yield the schedule, the endpoint, with which its deployments go, the model's versions, and the components."""
+    """Yield the schedule, the endpoint with its deployments, the model's versions, the components, the environment."""
     pipeline, workspace = clients.pipeline, clients.workspace_id
     schedule = f"{workspace}{_SCHEDULES}{pipeline.schedule}"
     if clients.arm.get(schedule) is not None:
@@ -121,6 +131,8 @@ def _resources(clients: Clients) -> Iterator[str]:
     for name in (*pipeline.components, *published_components.names(pipeline)):
         if name not in taken:
             yield from _with_versions(clients, f"{workspace}/components/{name}")
+    environment = job_environment.own_name(pipeline)
+    yield from _with_versions(clients, f"{workspace}/environments/{environment}")
 
 
 def _with_versions(clients: Clients, container: str) -> Iterator[str]:
@@ -195,5 +207,5 @@ def _remove_empty_folders(folder: Path) -> None:
 def _shown(resource: str) -> str:
     """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
     kind, name, *version = resource.split("/workspaces/")[1].split("/")[1:]
-    what = {"batchEndpoints": "batch endpoint", "models": "model", "components": "component"}[kind]
+    what = "batch endpoint" if kind == "batchEndpoints" else kind.removesuffix("s")
     return f"version {version[-1]} of {what} {name}" if version else f"{what} {name}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError
 from localcloud.testing.azure_session import AzureSession, unique
+from localcloud.testing.workspace_session import ML
 
 from mlops import notebooks, remove
 from mlops.clients import Clients
@@ -38,6 +39,8 @@ def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]
     first.publish("2", "commit-2", notebook=f"{_FIRST}/feature_engineering")
     second.publish("2", "commit-2", notebook=f"{_FIRST}/breast_cancer_features")
     second.publish("3", "commit-3", notebook=f"{_EARLIER}/breast_cancer_features")
+    environment = {"properties": {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"}}
+    azure.put(f"{second.workspace.id}/environments/dataopsml-training-{NAME}/versions/1", ML, environment)
     for folder in (_FIRST, _EARLIER):
         second.clients.databricks.workspace.mkdirs(folder)
     yield first, second
@@ -60,6 +63,8 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
         "version 2 of component breast_cancer_training",
         "version 3 of component breast_cancer_training",
         "component breast_cancer_training",
+        "version 1 of environment dataopsml-training-breast_cancer",
+        "environment dataopsml-training-breast_cancer",
         f"notebooks {_EARLIER} in Databricks",
     ], "the other pipeline runs from the first notebook folder"
     assert planned.serves == f"the endpoint {endpoint} runs its deployment v-3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -226,6 +227,22 @@ def test_the_same_model_again_is_not_better_and_not_registered(
     assert again["champion"]["version"] == "1"
     assert again["metrics"] == pytest.approx(first["metrics"]), "the split depends on the order of the rows"
     assert len(mlflow.MlflowClient(steps.tracking).search_model_versions("name='diabetes'")) == 1
+
+
+def test_a_champion_whose_artifacts_are_gone_cannot_be_compared(
+    first: dict[str, Any], steps: Steps, rows: pd.DataFrame
+) -> None:
+    artifacts, kept = steps.folder / "artifacts", steps.folder / "kept"
+    artifacts.rename(kept)
+    try:
+        report = steps.pipeline(rows, "gone")
+    finally:
+        shutil.rmtree(artifacts, ignore_errors=True)
+        kept.rename(artifacts)
+
+    assert report["model_version"] is None
+    assert "version 1 cannot be compared: its artifacts cannot be read" in report["decision"]["reason"]
+    assert "gate.when_not_comparable: refuse" in report["decision"]["reason"]
 
 
 def test_too_few_rows_end_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:

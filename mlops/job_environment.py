@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops import fingerprints
 from mlops.errors import InvalidError
-from mlops.specifications import TrainingPipeline
+
+if TYPE_CHECKING:  # any Python can say the version, without the checkout's packages
+    from mlops.specifications import TrainingPipeline
 
 NAME = "dataopsml-training"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"

@@ -241,8 +241,9 @@ def test_a_champion_whose_artifacts_are_gone_cannot_be_compared(
         kept.rename(artifacts)
 
     assert report["model_version"] is None
-    assert "version 1 cannot be compared: its artifacts cannot be read" in report["decision"]["reason"]
-    assert "gate.when_not_comparable: refuse" in report["decision"]["reason"]
+    reason = report["decision"]["reason"]
+    assert "version 1, which serves, cannot be compared: its artifacts cannot be read" in reason
+    assert "gate.when_not_comparable: refuse" in reason
 
 
 def test_too_few_rows_end_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:

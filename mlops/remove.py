@@ -122,8 +122,8 @@ def _resources(clients: Clients) -> Iterator[str]:
     if clients.arm.get(schedule) is not None:
         yield schedule
     if _endpoint(clients) is not None:
-        endpoint = f"{workspace}/batchEndpoints/{clients.endpoint}"
-        yield endpoint
+        yield f"{workspace}/batchEndpoints/{clients.endpoint}"
+    yield from _deployments_elsewhere(clients)
     others = [pipelines.load(name) for name in pipelines.names() if name != pipeline.name]
     if pipeline.model not in {other.model for other in others}:
         yield from _with_versions(clients, f"{workspace}/models/{pipeline.model}")
@@ -133,6 +133,17 @@ def _resources(clients: Clients) -> Iterator[str]:
             yield from _with_versions(clients, f"{workspace}/components/{name}")
     environment = job_environment.own_name(pipeline)
     yield from _with_versions(clients, f"{workspace}/environments/{environment}")
+
+
+def _deployments_elsewhere(clients: Clients) -> Iterator[str]:
+    """Yield the pipeline's deployments on other endpoints: it had the first one while it was the default pipeline."""
+    own = _endpoint(clients)
+    for endpoint in clients.arm.list(f"{clients.workspace_id}/batchEndpoints"):
+        if own is not None and endpoint["name"] == own["name"]:
+            continue
+        for deployment in clients.arm.list(f"{clients.workspace_id}/batchEndpoints/{endpoint['name']}/deployments"):
+            if f"/components/{clients.pipeline.component}/" in json.dumps(deployment["properties"]):
+                yield f"{clients.workspace_id}/batchEndpoints/{endpoint['name']}/deployments/{deployment['name']}"
 
 
 def _with_versions(clients: Clients, container: str) -> Iterator[str]:
@@ -206,6 +217,6 @@ def _remove_empty_folders(folder: Path) -> None:
 
 def _shown(resource: str) -> str:
     """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
-    kind, name, *version = resource.split("/workspaces/")[1].split("/")[1:]
+    kind, name, *inner = resource.split("/workspaces/")[1].split("/")[1:]
     what = "batch endpoint" if kind == "batchEndpoints" else kind.removesuffix("s")
-    return f"version {version[-1]} of {what} {name}" if version else f"{what} {name}"
+    return f"{inner[0].removesuffix('s')} {inner[1]} of {what} {name}" if inner else f"{what} {name}"

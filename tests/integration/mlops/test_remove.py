@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from localcloud.testing.azure_session import AzureSession, unique
 from localcloud.testing.workspace_session import ML
 
-from mlops import notebooks, remove
+from mlops import notebooks, remove, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError
 from tests.integration.mlops.stacks import Stack, beside, make_stack, remove_stack
@@ -39,6 +39,11 @@ def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]
     first.publish("2", "commit-2", notebook=f"{_FIRST}/feature_engineering")
     second.publish("2", "commit-2", notebook=f"{_FIRST}/breast_cancer_features")
     second.publish("3", "commit-3", notebook=f"{_EARLIER}/breast_cancer_features")
+    # Of the time when the pipeline was the default one.
+    former = specifications.load(NAME)
+    vars(former)["has_first_endpoint"] = True
+    elsewhere = Stack(second.workspace, Clients(first.clients.outputs, former), second.step)
+    elsewhere.publish("0", "commit-0", keep_default=True)
     environment = {"properties": {"image": "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"}}
     azure.put(f"{second.workspace.id}/environments/dataopsml-training-{NAME}/versions/1", ML, environment)
     for folder in (_FIRST, _EARLIER):
@@ -57,8 +62,10 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
 
     assert list(planned.lines()) == [
         f"batch endpoint {endpoint}",
+        f"deployment v-0 of batch endpoint {first.clients.endpoint}",
         "version 1 of model breast_cancer",
         "model breast_cancer",
+        "version 0 of component breast_cancer_training",
         "version 1 of component breast_cancer_training",
         "version 2 of component breast_cancer_training",
         "version 3 of component breast_cancer_training",
@@ -76,8 +83,8 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
     with pytest.raises(HttpResponseError, match="ScopeLocked"):
         remove.remove(clients, planned, said.append)
     assert said == [
-        f"Deleted batch endpoint {endpoint}.", "Deleted version 1 of model breast_cancer.",
-        "Deleted model breast_cancer.",
+        f"Deleted batch endpoint {endpoint}.", f"Deleted deployment v-0 of batch endpoint {first.clients.endpoint}.",
+        "Deleted version 1 of model breast_cancer.", "Deleted model breast_cancer.",
     ]  # fmt: skip
 
     azure.arm(

@@ -205,7 +205,7 @@ def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     assert [run["reused_steps"] for run in runs] == [[], reused, [], []], "another environment is another step"
     versions = json.loads(mlops("models", "--output", "json").text)
     assert [version["serves"] for version in versions].count(True) == 1
-    compared = mlops("compare", runs[-1]["name"], runs[0]["name"])
+    compared = mlops("compare", runs[-1]["name"], runs[1]["name"])
     assert compared.code == 0 and "parameter alpha" in compared.text and "metric rmse" in compared.text, compared.text
     log = mlops("logs", "train")
     assert "rows are held out." in log.text, log.text

@@ -275,9 +275,9 @@ def remove(
 
     clients = clients_of(stack, outputs, name)
     planned = removal.plan(clients, keep_files=keep_files)
-    typer.echo(f"Of {name} on stack {stack} {'would be' if dry_run else 'are'} deleted:")
-    for line in planned.lines():
-        typer.echo(f"  {plain(line)}")
+    lines = [f"  {plain(line)}" for line in planned.lines()]
+    head = f"Of {name} on stack {stack} {'would be' if dry_run else 'are'} deleted:"
+    typer.echo("\n".join([head, *lines]) if lines else f"Nothing of {name} is left on stack {stack}.")
     typer.echo(f"Its runs in the experiment {clients.pipeline.experiment} and the training data stay.")
     if dry_run:
         return

@@ -15,6 +15,7 @@ def test_the_files_of_a_pipeline_are_those_that_no_other_pipeline_uses_and_its_s
     assert files == [
         "tests/spark/test_breast_cancer_features.py",
         "notebooks/breast_cancer_features.py",
+        "notebooks/breast_cancer_scoring.py",
         "notebooks/lib/breast_cancer.py",
         "mlops/pipelines/breast_cancer/components/train/component.yml",
         "mlops/pipelines/breast_cancer/components/train/src/train.py",

@@ -153,7 +153,7 @@ def _is_own(pipeline: pipelines.TrainingPipeline, text: str) -> bool:
 
 def _with_versions(clients: Clients, container: str) -> Iterator[str]:
     versions = clients.arm.list(f"{container}/versions", listViewType="All")
-    yield from (f"{container}/versions/{version['name']}" for version in versions)
+    yield from (f"{container}/versions/{name}" for name in sorted(str(version["name"]) for version in versions))
     if clients.arm.get(container) is not None:
         yield container
 

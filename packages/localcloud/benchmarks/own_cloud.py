@@ -15,14 +15,24 @@ from localcloud.testing.cloud import free_port
 
 from packages.localcloud.benchmarks.shell import ROOT, exported, run
 
+_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+_MAKEFILE_S = {
+    "LOCALCLOUD_CACHE": str(_CACHES / "dataopsml"),
+    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
+    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
+    "LOCALCLOUD_STATE_CONTAINER": "state-local",
+}
+"""What the Makefile sets: tools are not built again, and settings of the stack name its state."""
+
 
 @contextmanager
 def own_cloud() -> Iterator[tuple[Settings, dict[str, str]]]:
     """Start one in a folder of its own. Yield its settings and the variables of a shell that uses it."""
     with TemporaryDirectory() as folder:
-        # The state's names are those of the Makefile, or the program's own stack would not be a new one.
-        names = {name: os.environ.get(name, default) for name, default in _STATE.items()}
-        place = {"LOCALCLOUD_HOME": str(Path(folder) / "home"), "LOCALCLOUD_PORT": str(free_port()), **names}
+        place = {
+            **_MAKEFILE_S, **{name: value for name in _MAKEFILE_S if (value := os.environ.get(name))},
+            "LOCALCLOUD_HOME": str(Path(folder) / "home"), "LOCALCLOUD_PORT": str(free_port()),
+        }  # fmt: skip
         localcloud = (sys.executable, "-m", "localcloud")
         providers = run(sys.executable, "-I", "-S", str(ROOT / "contract" / "resource_providers.py")).strip()
         run(*localcloud, "start", "--register", providers, env=place)
@@ -32,10 +42,3 @@ def own_cloud() -> Iterator[tuple[Settings, dict[str, str]]]:
             yield replace(load_settings(), home=home, port=int(place["LOCALCLOUD_PORT"])), env
         finally:
             run(*localcloud, "stop", env=place)
-
-
-_STATE = {
-    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
-    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
-    "LOCALCLOUD_STATE_CONTAINER": "state-local",
-}

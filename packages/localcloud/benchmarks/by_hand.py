@@ -44,8 +44,14 @@ def spark_session(scratch: Path) -> Iterator[Any]:
         session.stop()
 
 
-def engineered_by_hand(spark: Any, folder: Path, data: Path = DATA) -> None:
-    """Run the notebook's function on a local file, and the check of what it counted."""
+def engineered_by_hand(spark: Any, folder: Path) -> None:
+    """Run the notebook's function on the shipped file, and the check of what it counted."""
+    engineer_by_hand(spark, folder, DATA)
+    _program("check_data", _environment(folder), engineered=folder / "engineered", checked=folder / "checked")
+
+
+def engineer_by_hand(spark: Any, folder: Path, data: Path) -> None:
+    """Run the notebook's function on a local file."""
     from mlops import specifications
     from notebooks.lib.diabetes import SCHEMA, complete_rows
     from notebooks.lib.engineering import engineer
@@ -53,7 +59,6 @@ def engineered_by_hand(spark: Any, folder: Path, data: Path = DATA) -> None:
     specification = specifications.load("diabetes").specification
     contract = specification.data_contract.notebook_json(specification.target)
     engineer(spark, data.as_uri(), (folder / "engineered").as_uri(), SCHEMA, complete_rows, contract)
-    _program("check_data", _environment(folder), engineered=folder / "engineered", checked=folder / "checked")
 
 
 def trained_by_hand(folder: Path) -> None:

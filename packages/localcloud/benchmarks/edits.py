@@ -33,7 +33,7 @@ def measure_train(pairs: int) -> Comparison:
 
 
 def measure_notebook(pairs: int) -> Comparison:
-    """Edit the notebook: all four programs run again."""
+    """Edit the notebook: all five programs run again."""
     with _ready(_NOTEBOOK) as (folder, edit), spark_session(folder) as spark:
         env = shell_environment()
 
@@ -48,7 +48,7 @@ def measure_notebook(pairs: int) -> Comparison:
         return compare(
             "make up, notebook edited",
             lambda: run("make", "up"),
-            "the four programs by hand",
+            "the five programs by hand",
             by_hand,
             aim=AIM,
             pairs=pairs,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from packages.localcloud.benchmarks.by_hand import DATA, engineered_by_hand, spark_session
+from packages.localcloud.benchmarks.by_hand import DATA, engineer_by_hand, spark_session
 from packages.localcloud.benchmarks.pairs import Comparison, seconds
 from packages.localcloud.benchmarks.shell import ROOT, CommandFailed, run, shell_environment
 
@@ -28,13 +28,11 @@ def measure(rows: int) -> Callable[[int], Comparison]:
             data = folder / "data.csv"
             _write(data, rows)
             with spark_session(folder) as spark:
-                engineered_by_hand(spark, folder, data)
+                engineer_by_hand(spark, folder, data)
                 measured = []
                 for _ in range(pairs):
                     run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env)
-                    measured.append(
-                        (_step_seconds(data, env), seconds(lambda: engineered_by_hand(spark, folder, data)))
-                    )
+                    measured.append((_step_seconds(data, env), seconds(lambda: engineer_by_hand(spark, folder, data))))
         return Comparison(
             f"feature engineering, {rows:,} rows", "bare Spark", 1.05, [a for a, _ in measured],
             [b for _, b in measured],

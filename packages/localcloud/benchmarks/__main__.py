@@ -13,7 +13,7 @@ from rich.table import Table
 
 from packages.localcloud.benchmarks import edits, engineering, first_up, gateway, pipeline_run, queued_runs, warm_up
 from packages.localcloud.benchmarks.pairs import Comparison
-from packages.localcloud.benchmarks.shell import CommandFailed
+from packages.localcloud.benchmarks.shell import MAKEFILE_S, CommandFailed
 
 BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
     "warm-up": warm_up.measure,
@@ -42,6 +42,8 @@ def main(
     if unknown := [name for name in wanted if name not in BENCHMARKS]:
         sys.stderr.write(f"No benchmark is called {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}.\n")
         raise typer.Exit(2)
+    for variable, value in MAKEFILE_S.items():
+        os.environ.setdefault(variable, value)
     begun = os.getloadavg()[0]
     table = Table("benchmark", "median", "floor", "ratio", "range", "aim")
     try:

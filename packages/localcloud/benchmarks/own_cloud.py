@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,24 +14,12 @@ from localcloud.testing.cloud import free_port
 
 from packages.localcloud.benchmarks.shell import ROOT, exported, run
 
-_CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-_MAKEFILE_S = {
-    "LOCALCLOUD_CACHE": str(_CACHES / "dataopsml"),
-    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
-    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
-    "LOCALCLOUD_STATE_CONTAINER": "state-local",
-}
-"""What the Makefile sets: tools are not built again, and settings of the stack name its state."""
-
 
 @contextmanager
 def own_cloud() -> Iterator[tuple[Settings, dict[str, str]]]:
     """Start one in a folder of its own. Yield its settings and the variables of a shell that uses it."""
     with TemporaryDirectory() as folder:
-        place = {
-            **_MAKEFILE_S, **{name: value for name in _MAKEFILE_S if (value := os.environ.get(name))},
-            "LOCALCLOUD_HOME": str(Path(folder) / "home"), "LOCALCLOUD_PORT": str(free_port()),
-        }  # fmt: skip
+        place = {"LOCALCLOUD_HOME": str(Path(folder) / "home"), "LOCALCLOUD_PORT": str(free_port())}
         localcloud = (sys.executable, "-m", "localcloud")
         providers = run(sys.executable, "-I", "-S", str(ROOT / "contract" / "resource_providers.py")).strip()
         run(*localcloud, "start", "--register", providers, env=place)

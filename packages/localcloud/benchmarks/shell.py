@@ -10,6 +10,14 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+MAKEFILE_S = {
+    "LOCALCLOUD_HOME": str(ROOT / ".localcloud"),
+    "LOCALCLOUD_CACHE": str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataopsml"),
+    "LOCALCLOUD_STATE_GROUP": "rg-dataopsml-state",
+    "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
+    "LOCALCLOUD_STATE_CONTAINER": "state-local",
+}
+"""What the Makefile sets, for benchmarks that are started without it."""
 _EXPORT = re.compile(r"^export (\w+)='(.*)'$")
 
 

@@ -46,7 +46,7 @@ def test_shares_of_a_number_are_those_of_its_bins() -> None:
     size, rooms = profile.columns["size"], profile.columns["rooms"]
     assert len(size.edges) == 9 and size.shares == pytest.approx([0.1] * 10, abs=0.005)
     assert sum(rooms.shares) == pytest.approx(1)
-    assert rooms.edges == (1, 2, 3)
+    assert list(rooms.edges) == [1, 2, 3]
     assert rooms.shares == pytest.approx([(rows["rooms"] == number).mean() for number in (1, 2, 3)] + [0], abs=0.005)
 
 

@@ -277,7 +277,7 @@ def test_no_literal_input_stands_in_a_command_and_the_program_reads_each(file: P
     ports = {name: port for name, port in component.inputs.items() if name != "reuse_key"}
     literals = [name for name, port in ports.items() if port.type in component_commands.LITERAL_TYPES]
     text = program.read_text(encoding="utf-8")
-    read = re.findall(r'(?:parameter\("|parameters\[")(\w+)"', text)
+    read = re.findall(r"(?:parameter\(|parameters\[)[\"'](\w+)[\"']", text)
     # The shared programs read the specification themselves, and training's too.
     shared = ["specification"] if re.search(r"= specification\(\)|training\.run\(", text) else []
     assert sorted([*read, *shared]) == sorted(literals)

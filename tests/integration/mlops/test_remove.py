@@ -62,6 +62,7 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
 
     assert list(planned.lines()) == [
         f"batch endpoint {endpoint}",
+        f"deployment s-0 of batch endpoint {first.clients.endpoint}",
         f"deployment v-0 of batch endpoint {first.clients.endpoint}",
         "version 1 of model breast_cancer",
         "model breast_cancer",
@@ -70,6 +71,8 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
         "version 2 of component breast_cancer_training",
         "version 3 of component breast_cancer_training",
         "component breast_cancer_training",
+        *(f"version {version} of component breast_cancer_scoring" for version in range(4)),
+        "component breast_cancer_scoring",
         "version 1 of environment dataopsml-training-breast_cancer",
         "environment dataopsml-training-breast_cancer",
         f"notebooks {_EARLIER} in Databricks",
@@ -83,7 +86,8 @@ def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
     with pytest.raises(HttpResponseError, match="ScopeLocked"):
         remove.remove(clients, planned, said.append)
     assert said == [
-        f"Deleted batch endpoint {endpoint}.", f"Deleted deployment v-0 of batch endpoint {first.clients.endpoint}.",
+        f"Deleted batch endpoint {endpoint}.", f"Deleted deployment s-0 of batch endpoint {first.clients.endpoint}.",
+        f"Deleted deployment v-0 of batch endpoint {first.clients.endpoint}.",
         "Deleted version 1 of model breast_cancer.", "Deleted model breast_cancer.",
     ]  # fmt: skip
 

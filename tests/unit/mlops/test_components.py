@@ -280,7 +280,7 @@ def test_no_literal_input_stands_in_a_command_and_the_program_reads_each(file: P
     read = re.findall(r"(?:parameter\(|parameters\[)[\"'](\w+)[\"']", text)
     # The shared programs read the specification themselves, and training's too.
     shared = ["specification"] if re.search(r"= specification\(\)|training\.run\(", text) else []
-    assert sorted([*read, *shared]) == sorted(literals)
+    assert sorted({*read, *shared}) == sorted(literals)
 
 
 @pytest.mark.parametrize("place", ["${{inputs.name}}", "'${{ inputs.name }}'", '$[[--name "${{inputs.name}}"]]'])

@@ -268,12 +268,11 @@ def _with_a_wrong_column() -> str:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("wrong-column", _with_a_wrong_column(), "colour"),
-        ("text-in-a-number", _with_text_in_a_number(), "abc"),
-        ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "row"),
+        ("text-in-a-number", _with_text_in_a_number(), "age has 1 value that is not a number"),
+        ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "at least 100 are needed"),
     ],
 )
-def test_broken_data_fail_in_the_notebook_and_keep_the_model(
+def test_data_that_break_the_contract_end_the_run_and_keep_the_model(
     machine: Machine, tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     before = registered_versions(machine)
@@ -281,13 +280,22 @@ def test_broken_data_fail_in_the_notebook_and_keep_the_model(
     up = machine.make("up", f"DATA={_broken(tmp_path, name, text)}")
 
     assert up.code != 0, up.text
-    assert re.search(r"feature_engineering\b.*Failed", up.text), up.text
-    assert said in up.text, f"the notebook's own error should name {said!r}:\n{up.text}"
-    assert "Traceback" not in up.text.split("feature_engineering")[0]
+    assert re.search(r"check_data\b.*Failed", up.text), up.text
+    assert said in " ".join(up.text.split()), f"the step's own error should have {said!r}:\n{up.text}"
+    assert not re.search(r"\btrain\b.*Completed", up.text), up.text
+    assert "Traceback" not in up.text
     assert registered_versions(machine) == before
 
 
-def test_a_failing_training_step_is_shown_and_keeps_the_model(machine: Machine, tmp_path: Path) -> None:
+def test_a_file_without_a_column_is_refused_before_anything_is_run(machine: Machine, tmp_path: Path) -> None:
+    up = machine.make("up", f"DATA={_broken(tmp_path, 'wrong-column', _with_a_wrong_column())}")
+
+    assert up.code != 0
+    assert "does not have the columns of diabetes: bmi is missing. Its header: age, sex, colour," in up.text, up.text
+    assert "feature_engineering" not in up.text
+
+
+def test_a_file_s_name_is_text_wherever_it_goes(machine: Machine, tmp_path: Path) -> None:
     before = registered_versions(machine)
     few = "".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[:21])
 
@@ -296,8 +304,8 @@ def test_a_failing_training_step_is_shown_and_keeps_the_model(machine: Machine, 
 
     assert up.code != 0, up.text
     assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
-    assert re.search(r"train\b.*Failed", up.text), up.text
-    assert "at least 50 are needed" in up.text, f"the step's own error is not shown:\n{up.text}"
+    assert re.search(r"check_data\b.*Failed", up.text), up.text
+    assert "there are 20 rows, and at least 100 are needed" in " ".join(up.text.split()), up.text
     assert not (ROOT / "made-by-a-name").exists()
     assert registered_versions(machine) == before
 

@@ -176,7 +176,7 @@ def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: 
 
 
 def test_both_models_score_files_once_and_say_what_they_refused(own: Machine, made: Result) -> None:
-    new = own.checkout / "data/new flats.csv"
+    new = own.home.parent / "new flats.csv"
     new.write_text(f"{_ROOMS},district,size\n{_FLATS}", encoding="utf-8")
     scored = own.make("score", "PIPELINE=flats", f"FILE={new}")
     assert scored.code == 0, scored.text
@@ -297,4 +297,4 @@ def test_a_file_that_cannot_be_used_is_refused_before_anything_starts(own: Machi
 
     assert missing.code != 0 and "The data file no-such.csv does not exist" in missing.text, missing.text
     assert other.code != 0 and "has none of the columns of breast_cancer" in other.text, other.text
-    assert "Updating" not in missing.text + other.text and "localcloud" not in missing.text, missing.text
+    assert "Updating" not in missing.text + other.text and "localcloud runs" not in missing.text, missing.text

@@ -21,6 +21,8 @@ from localcloud.testing.workspace_session import ml as ml
 
 from data.make_diabetes import FILE
 from mlops import job_environment, specifications
+from steps import data_results
+from steps.data_results import ContractResult, Profile
 
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 COMPONENTS = Path(job_environment.__file__).parent / "components"
@@ -251,12 +253,15 @@ def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and
     specification = specifications.load("diabetes").specification.model_copy(update={"model": unique("forest")})
     engineered = tmp_path / "engineered"
     engineered.mkdir()
-    pd.read_csv(FILE).dropna().to_parquet(engineered / "part-0.parquet", index=False)
+    rows = pd.read_csv(FILE).dropna()
+    rows.to_parquet(engineered / "part-0.parquet", index=False)
+    accepted = ContractResult(accepted=True, rows_read=len(rows), rows_kept=len(rows))
+    data_results.write(source / "checked", accepted, Profile(rows=len(rows), target="progression", columns={}))
 
     name = submit(
         ml,
         "python forest.py --engineered ${{inputs.engineered}} --model ${{outputs.model}} --held-out held_out && "
-        "python evaluate.py --model ${{outputs.model}} --held-out held_out --evaluation outputs && "
+        "python evaluate.py --model ${{outputs.model}} --held-out held_out --checked checked --evaluation outputs && "
         "python -m pip list --format json > outputs/packages.json",
         code=str(source),
         inputs={

@@ -127,7 +127,9 @@ def test_what_was_deployed_is_what_was_declared(
     locations = {
         str(location.name): (location.url, location.credential_name) for location in stack.external_locations.list()
     }
-    folders = {"training": "unity-catalog", "data": "data", "engineered": "engineered"}
+    folders = {
+        "training": "unity-catalog", "data": "data", "engineered": "engineered", "scoring_files": "scoring/files"
+    }  # fmt: skip
     assert locations == {f"{label}_{name}": (f"{url}{at}", credential.name) for name, at in folders.items()}
     assert stack.catalogs.get(label).storage_root == f"{url}unity-catalog"
     assert {schema.name for schema in stack.schemas.list(label)} == {"information_schema", "training"}

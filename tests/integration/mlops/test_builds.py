@@ -72,7 +72,7 @@ def _expanded(text: str, values: Mapping[str, str]) -> str:
 
 def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, tmp_path: Path) -> None:
     data = tmp_path / "some.csv"
-    data.write_text("a,b\n1,2\n", encoding="utf-8")
+    data.write_bytes((ROOT / "data/diabetes.csv").read_bytes() + b"59,2,32.1,101,157,93.2,38,4,4.8598,87,151\n")
     said = _mlops(stack, tmp_path, "publish", "--version", _BUILD, "--with-data", "--data", str(data), "--azure-devops")
     published: dict[str, str] = dict(_VARIABLE.findall(said))
     job, known = _server_job(), {"Build.BuildId": _BUILD, "System.StageAttempt": "1"}

@@ -24,13 +24,19 @@ from sklearn.linear_model import LinearRegression
 
 from mlops import specifications
 from mlops.components.score.src.ledger import FIRST, Entry, Ledger
+from steps.data_contract import DataContract
 from steps.specification import Score
 from tests.unit.mlops import forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / "mlops/components/score/src/score.py"
 SPECIFICATION = specifications.load("diabetes").specification.model_copy(
-    update={"model": "doubled", "target": "y", "score": Score(notebook="n", input="scoring/in/n", most_refused=0.5)}
+    update={
+        "model": "doubled",
+        "target": "y",
+        "data_contract": DataContract(),
+        "score": Score(notebook="n", input="scoring/in/n", most_refused=0.5),
+    }
 )
 REFUSED = "scoring/quarantine/doubled"
 OUTPUT = "scoring/out/doubled"

@@ -268,8 +268,8 @@ def _with_a_wrong_column() -> str:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("text-in-a-number", _with_text_in_a_number(), "age has 1 value that is not a number"),
-        ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "at least 100 are needed"),
+        ("text-in-a-number", _with_text_in_a_number(), "age has 1 value that is not a whole number, such as 'abc'"),
+        ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "there is not a single row"),
     ],
 )
 def test_data_that_break_the_contract_end_the_run_and_keep_the_model(

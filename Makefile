@@ -90,8 +90,8 @@ test: tools lint ## lint and all tests: unit, Spark, localcloud through the real
 test-fast: lint ## lint, unit tests of the product and Spark: minutes
 	@$(PYTHON_BIN) -m pytest $(WORKERS) tests/unit tests/spark
 
-test-nightly: tools .venv/development ## whole platforms: upgrades of earlier stacks, the pipelines from dev to prod
-	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal"
+test-nightly: tools .venv/development ## whole platforms: earlier stacks, pipelines from dev to prod, models
+	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal or models"
 
 faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"

@@ -118,6 +118,7 @@ def unrelated_target(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_a_model_that_fails_its_gate_does_not_reach_prod(cloud: Machine, unrelated_target: Path) -> None:
     data = f"dataopsml-staging.DATA={unrelated_target}"

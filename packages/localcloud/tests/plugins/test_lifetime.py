@@ -22,11 +22,10 @@ time.sleep(600)
 
 _BUSY = """
 import asyncio, time
-from pulumi.provider.experimental.provider import Provider
 from localcloud.plugins.serving import serve
 
-class Busy(Provider):
-    async def check(self, request):
+class Busy:
+    async def create(self, request):
         print("busy", flush=True)
         await asyncio.to_thread(time.sleep, 600)
 
@@ -61,7 +60,7 @@ def test_a_request_that_waits_to_be_tried_again_does_not_keep_a_plugin(tmp_path:
         stub: Any = provider_pb2_grpc.ResourceProviderStub(
             grpc.insecure_channel(f"127.0.0.1:{output.readline().strip()}")
         )
-        answer = stub.Check.future(provider_pb2.CheckRequest(urn="urn:pulumi:s::p::busy:index:Thing::name"))
+        answer = stub.Create.future(provider_pb2.CreateRequest(urn="urn:pulumi:s::p::busy:index:Thing::name"))
         assert output.readline() == "busy\n"
 
         plugin.terminate()

@@ -85,5 +85,7 @@ def test_an_error_of_localcloud_is_a_500_with_its_traceback_in_the_log(caplog: p
         answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "InternalServerError")
     assert answer.headers["x-ms-request-id"]
-    assert "Traceback" in caplog.text and "ZeroDivisionError: one by nothing" in caplog.text
+    # Not caplog.text: Spark, where it ran in this process, has given every handler a format of its own.
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert logging.Formatter().format(record).endswith("ZeroDivisionError: one by nothing")
     assert "secret" not in caplog.text, "queries may hold signatures"

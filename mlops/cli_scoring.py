@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
 from mlops.errors import InvalidError
-from mlops.terminal import console
+from mlops.terminal import as_json, console
 
 scoring = typer.Typer()
 
@@ -52,4 +51,4 @@ def score(
             place = f"{clients.outputs.training_container}/{clients.pipeline.score.input}/"
             screen.print(f"There is no CSV file in {place}.", highlight=False, markup=False)
     if json_:
-        typer.echo(json.dumps(scorings.as_json(entries), indent=2))
+        typer.echo(as_json(scorings.as_json(entries)))

@@ -57,6 +57,11 @@ class PlatformOutputs(BaseModel):
     )
     model_registry: str | None = Field(None, description="Azure ML registry shared by the stacks, where there is one.")
 
+    @property
+    def training_uri(self) -> str:
+        """URI of the training container, as Spark reads it."""
+        return f"abfss://{self.training_container}@{self.training_account}.dfs.core.windows.net"
+
 
 def read_outputs(values: Mapping[str, Any], stack: str) -> PlatformOutputs:
     """Validate the output of `pulumi stack output --json`.

@@ -41,27 +41,12 @@ def build(
             f"The component train of {training.name} has no input {_CHECKED}: without it training would not wait for "
             f"the check of the data. Add to its inputs `{_CHECKED}: {{type: uri_folder}}`."
         )
-    container = f"abfss://{outputs.training_container}@{outputs.training_account}.dfs.core.windows.net"
-    datastore = f"azureml://datastores/{outputs.training_datastore}/paths"
     specification = training.specification_json
     environment = f"{job_environment.NAME}:{job_environment.version()}"
     contract = training.specification.data_contract.notebook_json(training.specification.target)
 
     def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
-        feature_engineering = components["run_databricks_notebook"](
-            workspace_url=outputs.databricks_host,
-            notebook_path=notebook,
-            instance_pool_id=outputs.instance_pool_id,
-            cluster_policy_id=outputs.cluster_policy_id,
-            spark_version=outputs.spark_version,
-            input_uri=data_uri,
-            output_base=f"{container}/{ENGINEERED}",
-            reuse_key=reuse_key,
-            notebook_parameters=json.dumps({"contract": contract}),
-        )
-        feature_engineering.outputs.output = Output(
-            type="uri_folder", mode="rw_mount", path=f"{datastore}/{ENGINEERED}/${{{{name}}}}/"
-        )
+        feature_engineering = notebook_step(components, outputs, notebook, data_uri, reuse_key, {"contract": contract})
         check_data = components["check_data"](
             engineered=feature_engineering.outputs.output, specification=specification
         )
@@ -79,9 +64,7 @@ def build(
             specification=specification,
         )
         # Beside the report: a run whose register step failed has a report from the evaluation.
-        evaluate.outputs.evaluation = Output(
-            type="uri_folder", mode="rw_mount", path=f"{datastore}/{REPORTS}/${{{{name}}}}/"
-        )
+        evaluate.outputs.evaluation = _folder(outputs, REPORTS)
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
@@ -92,13 +75,40 @@ def build(
             notebook=notebook,
             environment=environment,
         )
-        register.outputs.report = Output(
-            type="uri_folder", mode="rw_mount", path=f"{datastore}/{REPORTS}/${{{{name}}}}/"
-        )
+        register.outputs.report = _folder(outputs, REPORTS)
 
     decorate = pipeline(name=training.component, display_name=f"Train, evaluate and register {training.model}")
     built = decorate(_with_inputs(steps, training.specification.parameters, version))
     return built(data_uri="abfss://…", data_version="…", reuse_key="…")
+
+
+def notebook_step(
+    components: Mapping[str, Any],
+    outputs: PlatformOutputs,
+    notebook: str,
+    input_uri: Any,
+    reuse_key: Any,
+    parameters: Mapping[str, str],
+) -> Any:
+    """Return the step that runs a notebook on `input_uri`. URI and key are inputs of the pipeline that is built."""
+    step = components["run_databricks_notebook"](
+        workspace_url=outputs.databricks_host,
+        notebook_path=notebook,
+        instance_pool_id=outputs.instance_pool_id,
+        cluster_policy_id=outputs.cluster_policy_id,
+        spark_version=outputs.spark_version,
+        input_uri=input_uri,
+        output_base=f"{outputs.training_uri}/{ENGINEERED}",
+        reuse_key=reuse_key,
+        notebook_parameters=json.dumps(parameters),
+    )
+    step.outputs.output = _folder(outputs, ENGINEERED)
+    return step
+
+
+def _folder(outputs: PlatformOutputs, root: str) -> Output:
+    path = f"azureml://datastores/{outputs.training_datastore}/paths/{root}/${{{{name}}}}/"
+    return Output(type="uri_folder", mode="rw_mount", path=path)
 
 
 def _with_inputs(

@@ -192,8 +192,7 @@ def _data(clients: Clients) -> dict[str, str]:
     """Return the inputs that name the data, uploaded where they are the checkout's."""
     rule, out = clients.pipeline.specification.schedule, clients.outputs
     if rule is not None and rule.data is not None:
-        address = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net/{rule.data}"
-        return {"data_uri": address, "data_version": TRIGGER_TIME}
+        return {"data_uri": f"{out.training_uri}/{rule.data}", "data_version": TRIGGER_TIME}
     data = training_data.read(clients.pipeline.data)
     training_data.upload(clients, data)
     return {"data_uri": data.uri(out.training_account, out.training_container), "data_version": data.sha256}

@@ -16,7 +16,7 @@ from rich.console import Console
 from mlops import candidates, jobs, publish, reuse_keys, run, training_data
 from mlops.clients import Clients
 from mlops.components.score.src.ledger import FIRST, Entry, Ledger
-from mlops.errors import InvalidError, MissingError, MlopsError, RemoteError, RunFailedError
+from mlops.errors import InvalidError, MissingError, RemoteError, RunFailedError
 from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
 from mlops.terminal import plain
@@ -142,8 +142,6 @@ def score_sample(clients: Clients, console: Console) -> Entry:
 
 def show(entry: Entry, clients: Clients, console: Console) -> None:
     """Print what became of a file."""
-    out = clients.outputs
-    root = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net"
 
     def say(text: str) -> None:
         console.print(plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -154,9 +152,9 @@ def show(entry: Entry, clients: Clients, console: Console) -> None:
     )
     for reason, number in entry.reasons.items():
         say(f"  {number} refused: {reason}")
-    say(f"Predictions: {root}/{entry.output}")
+    say(f"Predictions: {clients.outputs.training_uri}/{entry.output}")
     if entry.quarantine:
-        say(f"Refused rows: {root}/{entry.quarantine}")
+        say(f"Refused rows: {clients.outputs.training_uri}/{entry.quarantine}")
 
 
 def as_json(entries: list[Entry]) -> list[dict[str, Any]]:
@@ -229,10 +227,3 @@ def _write_sample(data: Path, file: Path) -> None:
         raise InvalidError(f"{data} has no row with a value in each column, to try the model with.")
     with file.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([header, *complete])
-
-
-def check(clients: Clients, console: Console) -> None:
-    """Score a sample. Raises MlopsError when not a single row of it is scored, and what a run raises."""
-    entry = score_sample(clients, console)
-    if not entry.rows_scored:
-        raise MlopsError(f"Not one of {entry.rows_read} sample rows was scored.")

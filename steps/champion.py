@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 PROMOTED_FROM, PROMOTED_AT, ROLLED_BACK_AT = "promoted_from", "promoted_at", "rolled_back_at"
 """Tags of a version: where it was promoted from and when, and when that was taken back. Times sort as text."""
 
+CHAMPION = "champion"
+"""In place of a version's number: the one that serves when the step begins."""
+
 
 def champion(versions: Iterable[tuple[str, Mapping[str, str]]]) -> str | None:
     """Return the version that serves, None when there is none. `versions`: number and tags of each.

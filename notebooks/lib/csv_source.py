@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -68,6 +68,18 @@ def read_texts(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFram
         columnNameOfCorruptRecord=MALFORMED,
         **QUOTING,
     )
+
+
+@contextmanager
+def plain_errors(uri: str) -> Iterator[None]:
+    """Raise what `explain` says of an error of Spark's in the block, such as a DataError in its place."""
+    try:
+        yield
+    except read_errors() as error:
+        plain = explain(error, uri)
+        if plain is error:
+            raise
+        raise plain from None
 
 
 def explain(error: Exception, uri: str) -> Exception:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from .contract import Check, check, content, write_lines
-from .csv_source import MALFORMED, DataError, explain, read_errors, read_header, read_texts
+from .csv_source import MALFORMED, DataError, plain_errors, read_header, read_texts
 from .rules import parse
 
 CHECKED, QUARANTINE = "_data_contract", "_quarantine"
@@ -46,15 +46,10 @@ def engineer(
     them, ends the run. Raises DataError for a file that cannot be read; then nothing is written.
     """
     rules = parse(contract)
-    try:
+    with plain_errors(input_uri):
         rows = read_texts(spark, input_uri, read_header(spark, input_uri, schema.names))
         checked = check(rows, rules, schema, MALFORMED)
         kept = _write(checked, output_uri, features)
-    except read_errors() as error:
-        plain = explain(error, input_uri)
-        if plain is error:
-            raise
-        raise plain from None
     quarantine = f"{output_uri}/{QUARANTINE}" if checked.example_rows else None
     if quarantine is not None:
         write_lines(spark, checked.example_rows, quarantine)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from .csv_source import QUOTING, DataError, explain, read_errors
+from .cells import column
+from .csv_source import QUOTING, DataError, plain_errors
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each."""
@@ -57,13 +58,8 @@ def prepare(
     `features` gets the columns of the schema but the target, and one more column, which it has to keep. Raises
     DataError when the file lacks columns or rows, or a row is neither kept nor refused.
     """
-    try:
+    with plain_errors(input_uri):
         return _prepare(spark, input_uri, output_uri, columns, features)
-    except read_errors() as error:
-        plain = explain(error, input_uri)
-        if plain is error:
-            raise
-        raise plain from None
 
 
 def _prepare(
@@ -71,8 +67,8 @@ def _prepare(
 ) -> Counts:
     rows = _read(spark, input_uri, columns)
     read, kept = Observation("read"), Observation("kept")
-    counted = rows.observe(read, F.count(F.lit(1)).alias("rows"), F.count(_column(_CORRUPT)).alias("malformed"))
-    fitting = counted.where(_column(_CORRUPT).isNull())
+    counted = rows.observe(read, F.count(F.lit(1)).alias("rows"), F.count(column(_CORRUPT)).alias("malformed"))
+    fitting = counted.where(column(_CORRUPT).isNull())
     prepared = _apply(features, fitting, columns).observe(kept, F.count(F.lit(1)).alias("rows"))
     prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
     total, malformed, written = read.get["rows"], read.get["malformed"], kept.get["rows"]
@@ -129,8 +125,8 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
 
     Number and keys go through the function as one column, which is never null: it drops no row for a missing key.
     """
-    keys = [_column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
-    given = rows.select(*map(_column, columns.needed), F.struct(_column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
+    keys = [column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
+    given = rows.select(*map(column, columns.needed), F.struct(column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
     try:
         made = features(given)
     except AnalysisException as error:
@@ -139,26 +135,26 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
         ) from error
     if _CARRIED not in made.columns:
         raise DataError("the features leave out a column that they do not know: they have to keep all columns.")
-    own = [_column(name) for name in made.columns if name != _CARRIED]
+    own = [column(name) for name in made.columns if name != _CARRIED]
     carried = [F.col(_CARRIED)[name].alias(name) for name in (_ROW, *(f"_key_{i}" for i in range(len(keys))))]
     return made.select(*own, *carried)
 
 
 def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Columns, *, dropped: bool) -> DataFrame:
     """Return the rows that are not among the prepared ones: number, reason, and the row itself as text."""
-    empty = F.concat_ws(", ", *(F.when(_column(name).isNull(), F.lit(name)) for name in columns.needed))
-    malformed = rows.where(_column(_CORRUPT).isNotNull()).select(
+    empty = F.concat_ws(", ", *(F.when(column(name).isNull(), F.lit(name)) for name in columns.needed))
+    malformed = rows.where(column(_CORRUPT).isNotNull()).select(
         _ROW,
         F.when(empty == "", F.lit("malformed: more or fewer values than columns"))
         .otherwise(F.concat(F.lit("malformed: no value that fits in "), empty))
         .alias("reason"),
-        _column(_CORRUPT).alias("record"),
+        column(_CORRUPT).alias("record"),
     )
     if not dropped:
         return malformed
     known = spark.read.parquet(prepared).select(_ROW)
-    content = F.to_json(F.struct(*(_column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
-    incomplete = rows.where(_column(_CORRUPT).isNull()).join(known, _ROW, "left_anti")
+    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
+    incomplete = rows.where(column(_CORRUPT).isNull()).join(known, _ROW, "left_anti")
     return malformed.unionByName(
         incomplete.select(
             _ROW,
@@ -168,10 +164,6 @@ def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Colum
             content.alias("record"),
         )
     )
-
-
-def _column(name: str) -> Column:
-    return F.col(f"`{name.replace('`', '``')}`")
 
 
 def _first_line(error: Exception) -> str:

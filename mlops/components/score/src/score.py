@@ -29,8 +29,6 @@ from steps.inputs import parameter, specification
 from steps.scoring import PREDICTIONS_FILE, REFUSED_FILE, Counts, ScoringError, Stamp, score
 from steps.specification import Specification
 
-CHAMPION = "champion"
-"""As a version: the one that serves when the step begins."""
 _QUARANTINE = "scoring/quarantine"
 _CONTAINER = re.compile(r"abfss://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)/?")
 _MOST_REASONS = 5
@@ -48,10 +46,10 @@ def connect(uri: str, credential: TokenCredential) -> tuple[DataLakeServiceClien
 
 def resolve(specified: Specification, wanted: str) -> str:
     """Return the number of the version that scores. Raises ScoringError when no version is registered."""
-    if wanted != CHAMPION:
+    if wanted != champion.CHAMPION:
         return wanted
     versions = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
-    version = champion.champion((str(found.version), dict(found.tags or {})) for found in versions)
+    version = champion.champion((str(item.version), dict(item.tags or {})) for item in versions)
     if version is None:
         raise ScoringError(f"no version of {specified.model} is registered: train and promote a model first")
     return version

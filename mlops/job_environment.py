@@ -21,8 +21,8 @@ _LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
 # skops is for reading: models that earlier versions of the pipeline registered are in its format, MLflow's default,
 # and mlflow-skinny does not bring it.
 _PACKAGES = (
-    "azure-core", "azure-identity", "cloudpickle", "databricks-sdk", "jinja2", "pandas", "pyarrow", "pydantic",
-    "pyyaml", "scikit-learn", "skops",
+    "azure-core", "azure-identity", "azure-monitor-opentelemetry-exporter", "cloudpickle", "databricks-sdk", "jinja2",
+    "pandas", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "skops",
 )  # fmt: skip
 # On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
 # MLflow is newer. The components use only calls that both have. It allows azure-storage-blob up to 12.27.1 as well,

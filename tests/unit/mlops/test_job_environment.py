@@ -77,6 +77,8 @@ def test_a_pipeline_s_own_packages_make_an_environment_of_its_own() -> None:
 _DISTRIBUTIONS = {
     "azure.core": "azure-core", "azure.identity": "azure-identity", "databricks.sdk": "databricks-sdk",
     "azure.storage.blob": "azure-storage-blob", "azure.storage.filedatalake": "azure-storage-file-datalake",
+    "azure.monitor.opentelemetry.exporter": "azure-monitor-opentelemetry-exporter",
+    "opentelemetry": "azure-monitor-opentelemetry-exporter",  # which requires it
     "pyarrow": "pyarrow",
     "mlflow": "mlflow-skinny", "pandas": "pandas", "sklearn": "scikit-learn",
     "pydantic": "pydantic", "pydantic_core": "pydantic",  # which requires it

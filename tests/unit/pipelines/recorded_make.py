@@ -23,7 +23,8 @@ PREVIEW = "DataOpsML ARM Connection - preview"
 # Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
 _MAKE = """\
 #!/usr/bin/env bash
-echo "${servicePrincipalId:-nobody}|$*${KEEP_DEFAULT:+ (default kept)}" >> "$MAKE_LOG"
+words="$*${RELEASE:+ RELEASE=$RELEASE}${PIPELINE:+ PIPELINE=$PIPELINE}${KEEP_DEFAULT:+ (default kept)}"
+echo "${servicePrincipalId:-nobody}|$words" >> "$MAKE_LOG"
 echo "$ARM_SUBSCRIPTION_ID|$*" >> "$MAKE_LOG.subscriptions"
 mkdir -p build
 stack=${2#*=}
@@ -34,10 +35,10 @@ case $1 in
     smoke) echo "##vso[task.setvariable variable=AMLRUN_ID]run-of-$stack" ;;
     report) mkdir -p "build/report-$stack"; echo "$AMLRUN_ID" > "build/report-$stack/report.html"
             echo "##vso[task.uploadsummary]$PWD/build/report-$stack/report.html" ;;
-    publish) echo "##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]pipeline-of-$stack" ;;
+    publish) echo "##vso[task.setvariable variable=AMLPIPELINE_ID;isOutput=true]${PIPELINE:-pipeline}-of-$stack" ;;
 esac
-if [[ -n $MAKE_STOPS && $* == $MAKE_STOPS ]]; then kill -INT "$PLAYER"; sleep 60; fi
-if [[ -n $MAKE_FAILS && $* == $MAKE_FAILS ]]; then exit 2; fi
+if [[ -n $MAKE_STOPS && $words == $MAKE_STOPS ]]; then kill -INT "$PLAYER"; sleep 60; fi
+if [[ -n $MAKE_FAILS && $words == $MAKE_FAILS ]]; then exit 2; fi
 """
 
 

@@ -34,7 +34,7 @@ def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines
     played = pipelines.play()
 
     assert set(played.results.values()) == {"Succeeded"}, played.log
-    release = pipelines.folder / "home/1/jobs/prod.Deploy/release-staging"
+    release = pipelines.folder / "home/1/jobs/prod.Deploy/release-staging-default"
     expected = [("nobody", "lint"), ("nobody", "test-report TIER=unit"), ("nobody", "test-report TIER=spark")]
     for environment in ENVIRONMENTS:
         expected.append((PREVIEW, f"preview STACK={environment}"))
@@ -54,8 +54,45 @@ def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines
 def test_the_published_pipelines_id_reaches_the_release(pipelines: Pipelines) -> None:
     pipelines.play()
 
-    artifact = pipelines.folder / "home/1/artifacts/release-staging/release.json"
+    artifact = pipelines.folder / "home/1/artifacts/release-staging-default/release.json"
     assert artifact.read_text(encoding="utf-8") == "pipeline-of-staging\n"
+
+
+def test_a_build_publishes_runs_and_promotes_each_of_its_training_pipelines(pipelines: Pipelines) -> None:
+    played = pipelines.play(parameters={"trainingPipelines": ["", "rents"]})
+
+    assert set(played.results.values()) == {"Succeeded"}, played.log
+    assert [words for words in played.words if words.startswith("deploy")] == [
+        f"deploy STACK={environment}" for environment in ENVIRONMENTS
+    ], "an environment is brought up once, whatever is trained in it"
+    prod = played.by(connection("prod"))
+    assert prod == [
+        "deploy STACK=prod",
+        "publish STACK=prod (default kept)",
+        "publish STACK=prod PIPELINE=rents (default kept)",
+        *(
+            f"{words}{pipeline}"
+            for pipeline in ("", " PIPELINE=rents")
+            for words in (
+                "smoke STACK=prod CODE_VERSION=1", "report STACK=prod", "promote FROM=staging TO=prod",
+                "release STACK=prod",
+            )
+        ),
+    ]  # fmt: skip
+    checked = [words for words in played.words if words.startswith("release-check")]
+    assert [words.rpartition("/")[2] for words in checked] == ["release-staging-default", "release-staging-rents"]
+    artifact = pipelines.folder / "home/1/artifacts/release-staging-rents/release.json"
+    assert artifact.read_text(encoding="utf-8") == "rents-of-staging\n"
+
+
+def test_a_training_pipeline_that_fails_in_staging_keeps_its_build_from_prod(pipelines: Pipelines) -> None:
+    played = pipelines.play(
+        parameters={"trainingPipelines": ["", "rents"]}, fails="smoke STACK=staging * PIPELINE=rents"
+    )
+
+    assert played.results["Deploy staging"] == "Failed"
+    assert "share STACK=staging" in played.words, "the other one goes on as far as staging"
+    assert not played.by(connection("prod"))
 
 
 def test_the_report_of_the_smoke_run_is_the_build_s_summary_and_an_artifact(pipelines: Pipelines) -> None:
@@ -63,9 +100,9 @@ def test_the_report_of_the_smoke_run_is_the_build_s_summary_and_an_artifact(pipe
 
     build = pipelines.folder / "home/1"
     for environment in ("dev", "staging"):
-        page = build / f"artifacts/report-{environment}-1/report.html"
+        page = build / f"artifacts/report-{environment}-default-1/report.html"
         assert page.read_text(encoding="utf-8") == f"run-of-{environment}\n", "also of the run that failed"
-        assert (build / f"summaries/{environment}.Smoke.report.html").exists()
+        assert (build / f"summaries/{environment}.Smoke_default.report.html").exists()
 
 
 def test_a_report_that_cannot_be_made_stops_no_release(pipelines: Pipelines) -> None:

@@ -77,7 +77,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
             "'AzureMLJobWait@1' is not",
         ),
         # Where a task stands.
-        ("jobs/aml-server-job.yml", "    pool: server\n", "", "Azure_ML: InvokeRESTAPI@1 runs without an agent only"),
+        ("jobs/aml-server-job.yml", "    pool: server\n", "", "Azure_ML_default: InvokeRESTAPI@1 runs without an agent only"),
         (
             "jobs/aml-server-job.yml",
             "    steps:\n",
@@ -87,21 +87,21 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         # Output variables.
         (
             "stages/environment.yml",
-            "outputs['Deploy.publish.AMLPIPELINE_ID']",
-            "outputs['publish.AMLPIPELINE_ID']",
-            "outputs of the deployment job Deploy are called Deploy.step.variable, not publish.AMLPIPELINE_ID",
+            "outputs['Deploy.publish_${{",
+            "outputs['publish_${{",
+            "outputs of the deployment job Deploy are called Deploy.step.variable, not publish_default.AMLPIPELINE_ID",
         ),
         (
             "stages/environment.yml",
-            "                    name: publish\n",
+            "                        name: publish_${{ coalesce(pipeline, 'default') }}\n",
             "",
-            "the deployment job Deploy has no step named publish",
+            "the deployment job Deploy has no step named publish_default",
         ),
         (
             "stages/environment.yml",
-            "        dependsOn: Deploy\n        timeoutInMinutes",
-            "        timeoutInMinutes",
-            "Smoke: dependencies.Deploy is empty, since dependsOn has no Deploy",
+            "            dependsOn: Deploy\n            timeoutInMinutes",
+            "            timeoutInMinutes",
+            "Smoke_default: dependencies.Deploy is empty, since dependsOn has no Deploy",
         ),
         # Another shape than a pipeline has.
         (

@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from mlops import jobs
+from mlops import jobs, training_data
 from mlops.clients import Clients
 from mlops.errors import RunFailedError
 from mlops.history import History, Step
@@ -47,18 +47,22 @@ def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
         raise
     steps = history.steps(job.name)
     if job.status != "Completed":
-        raise RunFailedError(failure(history, job, steps))
+        raise RunFailedError(failure(clients, history, job, steps))
     return steps
 
 
-def failure(history: History, job: Job, steps: list[Step]) -> str:
-    """Which steps failed, and with what error of their own."""
+def failure(clients: Clients, history: History, job: Job, steps: list[Step]) -> str:
+    """Return the failed steps with their own errors, and the name of a file that an error shows as a blob."""
     lines = [f"Run {job.name}: {job.status}."]
     for step in steps:
         if step.status == "Failed":
             lines.append(f"{step.name}: Failed. {last_words(history.log(step)) or step.error}")
     if len(lines) == 1:
         lines.append(history.run(job.name).error or "Azure ML gives no reason.")
+    if job.data and any(training_data.blob_name(job.data) in line for line in lines):
+        name = training_data.original_name(clients, job.data)
+        if name is not None:
+            lines.append(f"{training_data.blob_name(job.data)} is the file {training_data.shown(name)}.")
     lines.append(f"Run page: {job.page}")
     return "\n".join(lines)
 

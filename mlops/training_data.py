@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from azure.core.exceptions import HttpResponseError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
@@ -33,7 +33,7 @@ class TrainingData:
 
     @property
     def blob(self) -> str:
-        return f"data/{self.sha256}/data.csv"
+        return blob_name(self.sha256)
 
     def uri(self, account: str, container: str) -> str:
         return f"abfss://{container}@{account}.dfs.core.windows.net/{self.blob}"
@@ -74,6 +74,20 @@ def upload(clients: Clients, data: TrainingData) -> bool:
     with data.file.open("rb") as stream:
         blob.upload_blob(stream, overwrite=True, metadata=metadata)
     return True
+
+
+def original_name(clients: Clients, sha256: str) -> str | None:
+    """Return the name that the file of a data version was uploaded under; None where it is not known."""
+    try:
+        metadata = clients.training.get_blob_client(blob_name(sha256)).get_blob_properties().metadata
+    except HttpResponseError:
+        return None  # deleted meanwhile, or not the caller's to read: a name is not worth another error
+    return unquote(metadata["name"], errors="surrogateescape") if metadata and metadata.get("name") else None
+
+
+def blob_name(sha256: str) -> str:
+    """Return the name of the blob with this content."""
+    return f"data/{sha256}/data.csv"
 
 
 def incoming(pipeline: TrainingPipeline) -> str:

@@ -216,22 +216,21 @@ def _out_of_bounds(metric: Metric, value: float) -> str:
 
 
 def _slice(part: Slice, gate: Gate, measure: Measure, predictions: Predictions) -> list[SliceResult]:
-    """Return a result for each group. Numbers with many values are grouped by their quartiles."""
+    """Return a result for each group, in the order of the values. Numbers with many values are grouped by quartiles."""
     if part.column not in measure.rows.columns:
         raise GateError(
             f"gate.slices names the column {part.column}, and the engineered set has "
             f"{', '.join(map(str, measure.rows.columns))}"
         )
-    values = measure.rows[part.column]
+    values = measure.rows[part.column].reset_index(drop=True)
     if values.nunique() > _MOST_GROUPS and pd.api.types.is_numeric_dtype(values):
         values = pd.qcut(values, 4, duplicates="drop")
-    groups = values.astype(str).reset_index(drop=True)
     bound = Metric(
         name=part.metric, direction=_direction(gate, part.metric), minimum=part.minimum, maximum=part.maximum
     )
     results = []
-    for group, members in sorted(groups.groupby(groups).groups.items()):
-        index = np.asarray(members)
+    for group, members in values.groupby(values, sort=True, dropna=False, observed=True):
+        index = members.index.to_numpy()
         value = None
         if len(index) >= part.fewest_rows:
             try:

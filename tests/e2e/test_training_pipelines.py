@@ -252,6 +252,7 @@ def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine,
         "is infinite, or too large for a number here; price is missing in 1 row (0.3%, and 0.0% may)."
     ) in said, up.text
     assert re.search(r"Rows that break a rule: abfss://\S+/_quarantine", said), up.text
+    assert re.search(r"data/[0-9a-f]{64}/data\.csv is the file bad\.csv\.", said), up.text
     assert "secret" not in up.text, "a value of the data is shown"
     assert not re.search(r"\btrain\b.*Completed", up.text)
     assert registered(own, "flats")[0] == before

@@ -15,9 +15,11 @@ from localcloud.testing.cloud import Cloud
 from localcloud.testing.lake import Lake, make_lake
 from localcloud.testing.principals import IdentityCredential
 
-from mlops import specifications, training_data
+from mlops import run, specifications, training_data
 from mlops.components.run_databricks_notebook.src.output_folder import has_files
 from mlops.errors import InvalidError
+from mlops.history import Step
+from mlops.jobs import Job
 
 _ODD = "a $(touch made)`touch made`';\"&|##vso[task.setvariable variable=X]März%41.csv"
 
@@ -51,6 +53,25 @@ def test_a_file_of_any_name_in_incoming_is_taken_and_named_by_its_hash_alone(cli
     assert blob.download_blob().readall() == content
     assert blob.get_blob_properties().metadata["name"].startswith("a%20%24%28touch%20made%29%60touch")
     assert data.uri("acct", "box").endswith(f"/{blob.blob_name}")
+
+
+def test_a_failed_run_names_the_file_that_its_error_shows_as_a_blob(clients: Any, tmp_path: Path) -> None:
+    file = tmp_path / "bad ##vso[x]y.csv"
+    file.write_bytes(b"a\n1\n")
+    data = training_data.read(file)
+    training_data.upload(clients, data)
+    steps = [Step("check_data", "r1", "Failed", error=f"The file: {data.uri('acct', 'data')}.")]
+    history: Any = SimpleNamespace(log=lambda step: "")
+    job = Job("j1", "Failed", "1", data.sha256, "https://page")
+
+    assert run.failure(clients, history, job, steps).splitlines() == [
+        "Run j1: Failed.",
+        f"check_data: Failed. The file: {data.uri('acct', 'data')}.",
+        f"{data.blob} is the file bad %23%23vso%5Bx%5Dy.csv.",
+        "Run page: https://page",
+    ]
+    clients.training.delete_blob(data.blob)
+    assert "is the file" not in run.failure(clients, history, job, steps), "a name is not worth another error"
 
 
 def test_each_pipeline_takes_its_own_folder_of_new_data(clients: Any, tmp_path: Path) -> None:

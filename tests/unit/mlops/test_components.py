@@ -23,6 +23,7 @@ from mlops import component_commands, published_components, specifications
 from mlops.errors import InvalidError
 from steps import data_results
 from steps.data_contract import DriftRule
+from steps.specification import Slice
 from tests.unit.mlops import data_counts, forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -182,6 +183,7 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     changed = PIPELINE.specification.model_copy(update={"data_contract": contract})
     specification = changed.model_dump_json()
     data_counts.write(tmp_path, rows.assign(bmi=rows["bmi"] * 2))
+    rows.to_parquet(tmp_path / "part-0.parquet", index=False)
     checked = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
     assert checked.returncode == 0, checked.stderr
 
@@ -206,6 +208,27 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     else:
         assert done.returncode == 1 and f"The data break their contract: {said}" in done.stderr
         assert tag.startswith(f"broken: {said}") and not (tmp_path / "evaluation/evaluation.json").exists()
+
+
+def test_columns_that_the_engineered_set_lacks_end_the_run_before_training(
+    steps: Steps, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    split = PIPELINE.specification.split.model_copy(update={"by": ("age", "bmj")})
+    gate = PIPELINE.specification.gate.model_copy(
+        update={"slices": (Slice(column="group", metric="rmse", maximum=100),)}
+    )
+    specification = PIPELINE.specification.model_copy(update={"split": split, "gate": gate}).model_dump_json()
+    data_counts.write(tmp_path, rows)
+    rows.to_parquet(tmp_path / "part-0.parquet", index=False)
+
+    done = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "pipeline.yml does not fit the engineered set: split.by names the column bmj, which the engineered set does "
+        "not have: did you mean bmi?; gate.slices names the column group, which the engineered set does not have: "
+        "there are age, sex, bmi, bp, s1, s2, s3, s4, s5, s6, progression."
+    )
 
 
 def test_a_notebook_that_counts_nothing_is_named(steps: Steps, tmp_path: Path) -> None:

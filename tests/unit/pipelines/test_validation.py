@@ -77,7 +77,12 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
             "'AzureMLJobWait@1' is not",
         ),
         # Where a task stands.
-        ("jobs/aml-server-job.yml", "    pool: server\n", "", "Azure_ML_default: InvokeRESTAPI@1 runs without an agent only"),
+        (
+            "jobs/aml-server-job.yml",
+            "    pool: server\n",
+            "",
+            "Azure_ML_default: InvokeRESTAPI@1 runs without an agent only",
+        ),
         (
             "jobs/aml-server-job.yml",
             "    steps:\n",

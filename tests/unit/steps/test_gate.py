@@ -139,6 +139,22 @@ def test_numbers_with_many_values_are_sliced_by_quartiles() -> None:
     assert [result.rows for result in verdict.slices] == [50, 50, 50, 50]
 
 
+def test_groups_of_numbers_are_in_the_order_of_the_numbers() -> None:
+    rows = HELD_OUT.assign(rooms=np.resize([10.0, 9.0, 100.0, np.nan], len(HELD_OUT)))
+    slices = [
+        {"column": "rooms", "metric": "rmse", "maximum": 100},
+        {"column": "target", "metric": "rmse", "maximum": 1},
+    ]
+
+    verdict = judge(_gate(slices=slices), rows, BEST, None)
+
+    groups = [result.group for result in verdict.slices]
+    assert groups[:4] == ["9.0", "10.0", "100.0", "nan"], "numbers, and rows without a value last"
+    assert [float(group.strip("(]").split(",")[1]) for group in groups[4:]] == sorted(
+        float(group.strip("(]").split(",")[1]) for group in groups[4:]
+    ), "quartiles from the least to the greatest"
+
+
 def test_a_slice_of_a_column_that_is_not_there_is_named() -> None:
     slices = [{"column": "colour", "metric": "rmse", "maximum": 1}]
 

@@ -1,5 +1,7 @@
 """Judge the training data: end the run when they break the pipeline's contract, before a model is trained on them.
 
+It ends the run as well when the specification names columns that the engineered set does not have.
+
 The notebook has held each row against the rules where Spark is. What it counted is in a file beside the engineered set;
 this program makes the profile of it and ends the run or lets it go on. The distance to the data of the version that
 serves is evaluate's to judge: it depends on more than the data, so that this step could not be reused.
@@ -57,6 +59,11 @@ def main() -> None:
         run_records.keep(result, options.checked)
         broken = "; ".join(rule.message for rule in result.errors)
         sys.exit(f"The data break their contract: {broken}. The file: {result.source}.{where}")
+    # pyarrow is imported for data that keep their contract: there is a set then.
+    from steps.engineered_columns import unknown
+
+    if faults := unknown(options.engineered, specified):
+        sys.exit(f"pipeline.yml does not fit the engineered set: {'; '.join(faults)}.")
     (options.checked / data_results.MEASURES_FILE).write_text(json.dumps(counts["measures"]), encoding="utf-8")
     print(f"The data keep their contract: {len(result.rules)} rules.{where}")
 

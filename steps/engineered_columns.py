@@ -1,0 +1,33 @@
+"""The columns of the engineered set, held against those that the specification names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+
+from steps.data_contract import closest
+from steps.specification import Specification
+
+
+def unknown(engineered: Path, specified: Specification) -> list[str]:
+    """Return a sentence without its full stop for each column that the specification names and the set has not.
+
+    `engineered` is a folder of Parquet files with the same columns. What the features leave of the data is known when
+    they are made, and not before: this is the first place that can tell.
+    """
+    files = sorted(engineered.glob("*.parquet"))
+    if not files:
+        return ["the notebook wrote no Parquet file to its output"]
+    columns = parquet.read_schema(files[0]).names
+    named = {
+        "target": [specified.target],
+        "split.by": specified.split.by,
+        "gate.slices": [part.column for part in specified.gate.slices],
+    }
+    return [
+        f"{place} names the column {column}, which the engineered set does not have: {closest(column, columns)}"
+        for place, wanted in named.items()
+        for column in wanted
+        if column not in columns
+    ]

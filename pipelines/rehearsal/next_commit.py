@@ -1,40 +1,67 @@
-"""One more commit in a copy of the repository, as a data scientist would push it: the model is regularized more.
+"""One more commit in a copy of the repository, as a data scientist would push it: another value of a run parameter.
 
 `python -m pipelines.rehearsal.next_commit COPY` prints the copy's folder, for `pipeline-runner play --repository`.
-Training changes, so that a component is published, trained and promoted again.
+The default pipeline's specification changes, so that it is published, trained and promoted again. Its gate tolerates a
+loss then: whether another value gives a better model is nothing that a rehearsal can know before.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pipeline_runner.errors import RunnerError
 from pipeline_runner.workspace import git
 
-_COMPONENT = "mlops/components/train/component.yml"
-_ALPHA = re.compile(r"(  alpha:\n    type: number\n    default: )([0-9.]+)\n")
+_SPECIFICATIONS = "mlops/pipelines/*/pipeline.yml"
+_TOLERATED = -1_000_000.0
+"""Margin of the first metric, in its own unit: any model is accepted that keeps the gate's bounds."""
 
 
 def commit_on_top(repository: Path, copy: Path) -> Path:
-    """Return a copy of the repository with ten times the regularization committed. Raises RunnerError."""
+    """Return a copy of the repository with a changed specification committed.
+
+    Raises RunnerError when the default pipeline has no numeric run parameter.
+    """
     shutil.rmtree(copy, ignore_errors=True)
     copy.parent.mkdir(parents=True, exist_ok=True)
     git("clone", "--quiet", str(repository), str(copy), cwd=repository)
-    file = copy / _COMPONENT
-    changed, count = _ALPHA.subn(
-        lambda match: f"{match[1]}{float(match[2]) * 10}\n", file.read_text(encoding="utf-8"), count=1
-    )
-    if not count:
-        raise RunnerError(f"{_COMPONENT} has no default of alpha to change.")
-    file.write_text(changed, encoding="utf-8")
+    file = _default_specification(copy)
+    content = changed(yaml.safe_load(file.read_text(encoding="utf-8")), file.relative_to(copy))
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     author = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.com")
-    git(*author, "commit", "--quiet", "--all", "--message", "Regularize more", cwd=copy)
+    git(*author, "commit", "--quiet", "--all", "--message", "Train with another value", cwd=copy)
     if (repository / ".venv").exists():
         (copy / ".venv").symlink_to((repository / ".venv").resolve())
     return copy
+
+
+def changed(specification: dict[str, Any], name: Path) -> dict[str, Any]:
+    """Return the specification with twice the default of its first number, within its bounds, and a tolerant gate.
+
+    Raises RunnerError when it has no parameter that is a number.
+    """
+    parameters: dict[str, dict[str, Any]] = specification.get("parameters") or {}
+    parameter = next((rule for rule in parameters.values() if rule["type"] == "number"), None)
+    if parameter is None:
+        raise RunnerError(f"{name} has no run parameter of type number to change.")
+    value = float(parameter["default"]) * 2 or 1.0
+    if value > parameter.get("maximum", value):
+        value = float(parameter["default"]) / 2
+    parameter["default"] = value
+    specification["gate"]["metrics"][0]["margin"] = _TOLERATED
+    return specification
+
+
+def _default_specification(copy: Path) -> Path:
+    files = sorted(copy.glob(_SPECIFICATIONS))
+    for file in files:
+        if len(files) == 1 or yaml.safe_load(file.read_text(encoding="utf-8")).get("default"):
+            return file
+    raise RunnerError(f"No {_SPECIFICATIONS} says `default: true`: there is no pipeline to change.")
 
 
 def main(words: list[str]) -> int:

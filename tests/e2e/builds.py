@@ -24,9 +24,9 @@ from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 subscription = os.environ["AZURE_SUBSCRIPTION_ID"]
 client = MLClient(DefaultAzureCredential(), subscription, "rg-dataops-STACK", "aml-dataops-STACK")
-(endpoint,) = (one for one in client.batch_endpoints.list() if one.name.startswith("bep-dataops-STACK-"))
+newest = max(client.models.list(name="MODEL"), key=lambda model: int(model.version))
+(endpoint,) = (one for one in client.batch_endpoints.list() if one.name.startswith("PREFIX"))
 default = endpoint.defaults.deployment_name
-newest = max(client.models.list(name="diabetes"), key=lambda model: int(model.version))
 runs = sorted(client.jobs.list(), key=lambda job: job.creation_context.created_at)
 print("SERVING", json.dumps({"default": default, "tags": newest.tags, "run": runs[-1].status}))
 """
@@ -57,9 +57,14 @@ def resource_groups(machine: Machine) -> list[str]:
     return listed.text.split()
 
 
-def serving(machine: Machine, stack: str) -> dict[str, Any]:
-    """The endpoint's `default` deployment, the newest model's `tags`, the newest `run`'s state, as azure-ai-ml says."""
-    asked = machine.python(_SERVING.replace("STACK", stack))
+def serving(machine: Machine, stack: str, model: str = "diabetes") -> dict[str, Any]:
+    """Return the endpoint's `default` deployment, the newest model's `tags`, and the newest `run`'s state.
+
+    azure-ai-ml is asked. `model` is the default pipeline's, or that of a pipeline of the same name.
+    """
+    prefix = f"bep-dataops-{stack}-" if model == "diabetes" else f"bep-{model.replace('_', '-')}-"
+    code = _SERVING.replace("STACK", stack).replace("PREFIX", prefix).replace("MODEL", model)
+    asked = machine.python(code)
     assert asked.code == 0, asked.text
     line = next(line for line in asked.text.splitlines() if line.startswith("SERVING "))
     found: dict[str, Any] = json.loads(line.removeprefix("SERVING "))

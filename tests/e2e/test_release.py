@@ -1,7 +1,7 @@
 """The good day: a commit goes to prod, one more follows, and what the other pipelines find and do after that.
 
-A tier of its own, since it deploys three stacks and trains eight times: `pytest -m rehearsal`. The tests go on from
-each other, in their order.
+The commits bring both training pipelines. A tier of its own, since it deploys three stacks and trains more than ten
+times: `pytest -m rehearsal`. The tests go on from each other, in their order.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
 STACKS = ("dev", "staging", "prod")
 # The stage Verify is `make lint` and this test suite's own lower tiers.
 PREVIEWS = [word for stack in STACKS for word in ("--stage", f"Preview_{stack}")]
+OTHER = "breast_cancer"
+BOTH = ("--parameter", f"trainingPipelines=['', {OTHER}]")
 STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
 
 
@@ -36,7 +38,7 @@ def cloud(machine: Machine) -> Machine:
 @pytest.fixture(scope="module")
 def first(cloud: Machine) -> dict[str, Any]:
     """What serves in prod after the first commit."""
-    played = play(cloud, "--yes", *STAGES)
+    played = play(cloud, "--yes", *STAGES, *BOTH, timeout=1500)
     assert played.code == 0, played.text
     return serving(cloud, "prod")
 
@@ -48,6 +50,24 @@ def test_the_model_that_staging_trained_serves_in_prod(cloud: Machine, first: di
     assert first["tags"]["pipeline_run"] == staging["tags"]["pipeline_run"]
     assert first["tags"]["commit"] == git("rev-parse", "HEAD", cwd=ROOT)
     assert first["tags"]["deployment"] == first["default"] == "v-1"
+
+
+def test_the_other_training_pipeline_serves_in_prod_too_and_can_be_taken_back(
+    cloud: Machine, first: dict[str, Any]
+) -> None:
+    other = serving(cloud, "prod", OTHER)
+    assert other["tags"]["promoted_from"] == f"staging:{OTHER}:1"
+    assert other["tags"]["commit"] == first["tags"]["commit"]
+    assert other["tags"]["deployment"] == other["default"] == "v-1"
+
+    rolled = cloud.in_shell(
+        "make", "rollback", "STACK=prod", f"PIPELINE={OTHER}", env={"PULUMI_BACKEND_URL": STATE.format("prod")}
+    )
+
+    assert rolled.code != 0, "nothing served before it"
+    assert "to go back to" in rolled.text, rolled.text
+    assert serving(cloud, "prod", OTHER)["default"] == "v-1"
+    assert serving(cloud, "prod")["tags"] == first["tags"], "the first pipeline is left alone"
 
 
 @pytest.mark.usefixtures("first")
@@ -77,7 +97,7 @@ def test_a_retraining_that_finds_no_better_model_keeps_the_one_that_serves(cloud
 
 def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first: dict[str, Any]) -> None:
     copy = commit_on_top(ROOT, cloud.home / "rehearsal" / "next")
-    played = play(cloud, "--yes", *STAGES, "--repository", str(copy))
+    played = play(cloud, "--yes", *STAGES, *BOTH, "--repository", str(copy), timeout=1500)
     assert played.code == 0, played.text
     second = serving(cloud, "prod")
     assert second["tags"]["commit"] != first["tags"]["commit"]

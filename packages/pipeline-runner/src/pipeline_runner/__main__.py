@@ -7,9 +7,10 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 
 from pipeline_runner import organisation as organisations
@@ -26,7 +27,9 @@ _Organisation = Annotated[
         help="YAML file with variable groups, environments, the cloud; see the README.",
     ),
 ]
-_Parameters = Annotated[list[str], typer.Option(help="NAME=VALUE of a parameter. May be repeated.")]
+_Parameters = Annotated[
+    list[str], typer.Option(help="NAME=VALUE of a parameter; [a, b] and {a: b} are YAML. May be repeated.")
+]
 
 
 @app.command()
@@ -107,11 +110,17 @@ def default_home(repository: Path) -> Path:
     return state / "pipeline-runner" / f"{repository.name}-{digest}"
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, Any]:
+    """Return name and value of a parameter. A value that begins with [ or { is YAML, for parameters of type object."""
     name, equals, value = text.partition("=")
     if not equals:
         raise RunnerError(f"{text!r} should be NAME=VALUE.")
-    return name, value
+    if not value.startswith(("[", "{")):
+        return name, value
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RunnerError(f"The parameter {name} begins as YAML and is none: {error}") from error
 
 
 def main() -> None:

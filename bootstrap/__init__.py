@@ -1,0 +1,1 @@
+"""The program for everything that exists once, before the first stack."""

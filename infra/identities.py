@@ -17,6 +17,8 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitiesArgs:
+    """Arguments of Identities."""
+
     names: Names
     placement: Placement
 

@@ -61,6 +61,8 @@ class Injection:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
+    """Arguments of Network."""
+
     names: Names
     placement: Placement
     settings: NetworkSettings

@@ -48,30 +48,44 @@ class _Rule(_Section):
 
 
 class TypeRule(_Rule):
+    """Rule with a type as its limit."""
+
     limit: ColumnType
 
 
 class FlagRule(_Rule):
+    """Rule that is on or off."""
+
     limit: bool = True
 
 
 class BoundRule(_Rule):
+    """Rule with a number as its limit."""
+
     limit: float
 
 
 class ShareRule(_Rule):
+    """Rule with a share between 0 and 1 as its limit."""
+
     limit: float = Field(ge=0, le=1)
 
 
 class ValuesRule(_Rule):
+    """Rule with a set of values as its limit."""
+
     limit: tuple[AllowedValue, ...] = Field(min_length=1)
 
 
 class RowsRule(_Rule):
+    """Rule with a number of rows as its limit."""
+
     limit: int = Field(ge=1)
 
 
 class DriftRule(_Rule):
+    """Rule with an index of drift as its limit."""
+
     limit: float = Field(gt=0)
     severity: Severity = "warning"
 

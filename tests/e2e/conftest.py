@@ -30,7 +30,7 @@ _FOREIGN = ("ARM_", "AZURE_", "AZUREML_", "DATABRICKS_", "MLFLOW_", "PULUMI_")
 
 
 def free_ports() -> int:
-    """The first of five consecutive ports on which nothing listens."""
+    """Return the first of five consecutive ports on which nothing listens."""
     candidates = list(range(_FIRST, _LAST, _PORTS))
     random.shuffle(candidates)  # another test run may look at the same moment
     for base in candidates:
@@ -72,7 +72,7 @@ class Machine:
 
     @property
     def scratch(self) -> Path:
-        """This machine's temporary folder, for programs that ask; a JVM does not."""
+        """Return this machine's temporary folder, for programs that read TMPDIR; a JVM does not."""
         folder = self.home.parent / "tmp"
         folder.mkdir(exist_ok=True)
         return folder
@@ -92,7 +92,7 @@ class Machine:
         return Result(done.returncode, done.stdout)
 
     def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """A command in a process group of its own, not waited for; its output is read from `stdout`."""
+        """Start a command in its own process group without waiting; its output is read from `stdout`."""
         return subprocess.Popen(
             argv, cwd=self.checkout, env=self.environment | dict(env or {}), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -103,17 +103,17 @@ class Machine:
         return self.run("make", *words, timeout=timeout)
 
     def shell_environment(self) -> dict[str, str]:
-        """The variables that `eval "$(make env)"` sets."""
+        """Return the variables that `eval "$(make env)"` sets."""
         printed = self.make("env")
         assert printed.code == 0, printed.text
         return {match[1]: match[2] for line in printed.text.splitlines() if (match := _EXPORT.match(line))}
 
     def in_shell(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
-        """A command in a shell that evaluated `make env`."""
+        """Run a command in a shell that evaluated `make env`."""
         return self.run(*argv, env=self.shell_environment() | dict(env or {}), timeout=timeout)
 
     def python(self, code: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
-        """A user's own script in such a shell."""
+        """Run a user's own script in such a shell."""
         return self.in_shell(sys.executable, "-c", code, *arguments, env=env)
 
 

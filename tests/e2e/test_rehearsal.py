@@ -37,7 +37,7 @@ blob.upload_blob(json.dumps(LOCK), overwrite=True) if PUT else blob.delete_blob(
 
 @pytest.fixture(scope="module")
 def cloud(machine: Machine) -> Iterator[Machine]:
-    """The machine's localcloud runs; nothing is deployed."""
+    """Start the machine's localcloud; nothing is deployed."""
     started = machine.run(sys.executable, "-m", "localcloud", "start", "--register", ",".join(RESOURCE_PROVIDERS))
     assert started.code == 0, started.text
     yield machine
@@ -105,7 +105,7 @@ def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
 
 @pytest.fixture
 def unrelated_target(tmp_path: Path) -> Path:
-    """Valid training data that say nothing: each row has the target of the next."""
+    """Write valid training data without information: each row has the target of the next."""
     with (ROOT / "data" / "diabetes.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     targets = [row["progression"] for row in rows]

@@ -37,7 +37,7 @@ def cloud(machine: Machine) -> Machine:
 
 @pytest.fixture(scope="module")
 def first(cloud: Machine) -> dict[str, Any]:
-    """What serves in prod after the first commit."""
+    """Release the first commit and return the serving model of prod."""
     played = play(cloud, "--yes", *STAGES, *BOTH, timeout=1500)
     assert played.code == 0, played.text
     return serving(cloud, "prod")

@@ -39,7 +39,7 @@ _FLATS = "".join(f"{rooms},edge,{50 + rooms}\n" for rooms in range(1, 12)) + "3,
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A checkout of the person's own, in which files may be made."""
+    """Make a checkout of the person's own, in which files may be made."""
     folder = tmp_path_factory.mktemp("own")
     checkout = folder / "checkout"
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -70,7 +70,7 @@ def trained(result: Result) -> None:
 
 @pytest.fixture(scope="module")
 def made(own: Machine, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """A pipeline from a CSV file with text, missing values and a column that is named like code."""
+    """Make a pipeline from a CSV file with text, missing values and a column that is named like code."""
     chance = random.Random(4)  # noqa: S311
     file = tmp_path_factory.mktemp("data") / "my flats.csv"
     with file.open("w", encoding="utf-8", newline="") as stream:

@@ -73,7 +73,7 @@ print(json.dumps(sorted(item.path for item in client.workspace.list(sys.argv[1])
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The earlier commit in a folder of its own."""
+    """Check out the earlier commit in its own folder."""
     folder = tmp_path_factory.mktemp("earlier") / "checkout"
     known = subprocess.run(["git", "cat-file", "-e", EARLIER], cwd=ROOT, check=False)
     assert known.returncode == 0, f"the history lacks {EARLIER}: fetch it, such as with `git fetch --unshallow`"
@@ -84,7 +84,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def earlier(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """The user's machine, as the earlier checkout uses it; localcloud's home outlives the change of checkouts."""
+    """Make the user's machine with the earlier checkout; localcloud's home outlives the change of checkouts."""
     machine = Machine(home=tmp_path_factory.mktemp("machine") / "localcloud", port=free_ports(), checkout=checkout)
     yield machine
     replace(machine, checkout=ROOT).make("down")
@@ -97,7 +97,7 @@ def now(earlier: Machine) -> Machine:
 
 
 def asked(machine: Machine, code: str, *arguments: str) -> Any:
-    """The JSON that a user's script prints last."""
+    """Return the JSON that a user's script prints last."""
     result = machine.python(code, *arguments)
     assert result.code == 0, result.text
     return json.loads(result.text.strip().splitlines()[-1])
@@ -114,7 +114,7 @@ def resources(machine: Machine) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def before(earlier: Machine) -> dict[str, Any]:
-    """The earlier stack: brought up, published and trained once."""
+    """Bring the earlier stack up, publish and train once."""
     up = earlier.make("up", timeout=1500)
     assert up.code == 0, up.text
     seen: dict[str, Any] = asked(earlier, _SEEN)

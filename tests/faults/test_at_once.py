@@ -41,7 +41,7 @@ def both(folder: Path, *argv: str, **variables: str) -> list[Command]:
 
 @pytest.fixture
 def project(azure: AzureSession, tmp_path: Path) -> Path:
-    """A program that is deployed in no time, with a stack `dev`."""
+    """Write a program that is deployed in no time, with a stack `dev`."""
     options = f"{{toolchain: pip, virtualenv: {sys.prefix}}}"
     (tmp_path / "Pulumi.yaml").write_text(f"name: {unique('twice-')}\nruntime:\n  name: python\n  options: {options}\n")
     (tmp_path / "__main__.py").write_text(_PROGRAM)

@@ -31,7 +31,7 @@ _STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 
 @pytest.fixture(scope="module")
 def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that is up, with copies of mlops and what it imports that tests may change, published."""
+    """Bring a platform up and publish from copies of mlops and its imports, which tests may change."""
     made = Platform.make(own, tmp_path_factory.mktemp("live") / "it", f"f{secrets.token_hex(3)}")
     for name in _COPIED:
         (made.project.folder / name).unlink()

@@ -20,7 +20,7 @@ class Exit(Exception):
 
 
 def run(spark: SparkSession, parameters: dict[str, str]) -> str:
-    """The notebook's exit value."""
+    """Run the notebook and return its exit value."""
     defaults: dict[str, str] = {}
 
     def leave(value: str) -> None:

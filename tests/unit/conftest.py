@@ -13,7 +13,7 @@ import pytest
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays, and need not be looked through again."""
+    """Exempt the imported modules from garbage collection: they stay."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 

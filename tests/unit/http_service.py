@@ -16,6 +16,8 @@ import trustme
 
 @dataclass(frozen=True)
 class Request:
+    """HTTP request as a handler of a test gets it."""
+
     method: str
     path: str
     """Without its percent signs."""
@@ -26,6 +28,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
+    """HTTP response of a handler of a test."""
+
     status: int
     media: str
     content: str

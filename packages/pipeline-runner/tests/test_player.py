@@ -21,6 +21,8 @@ from pipeline_runner.workspace import Workspace, git
 
 @dataclass
 class Outcome:
+    """Records and log of a played pipeline."""
+
     records: list[Record]
     log: str
 

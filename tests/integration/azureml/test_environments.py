@@ -52,7 +52,7 @@ def conda(*requirements: str, python: str = "python=3.12") -> dict[str, Any]:
 
 
 def fresh() -> str:
-    """A line that makes requirements which no environment has yet."""
+    """Return a line that makes requirements unlike those of every environment."""
     return f"# {unique('build')}"
 
 
@@ -64,7 +64,7 @@ def register(ml: MlWorkspace, conda_file: dict[str, Any] | None, image: str = IM
 
 
 def artifact(ml: MlWorkspace, job: str, name: str, folder: Path) -> str:
-    """The text of a file among a job's artifacts."""
+    """Return the text of a file among a job's artifacts."""
     ml.client.jobs.download(job, download_path=str(folder), all=True)
     return (folder / "artifacts" / name).read_text()
 
@@ -85,7 +85,7 @@ def test_a_job_has_the_packages_that_it_declares_and_no_others(ml: MlWorkspace, 
 
 
 def built(cloud: Cloud, marker: str) -> Path | None:
-    """The folder of the environment whose requirements have the marker, once it is built."""
+    """Return the folder of the built environment whose requirements have the marker."""
     for file in (cloud.settings.cache / "environments").glob("*/requirements.txt"):
         if marker in file.read_text() and (file.parent / "built").exists():
             return file.parent

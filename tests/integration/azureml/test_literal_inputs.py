@@ -24,7 +24,7 @@ FOLDERS = sorted({**published_components.folders(specifications.load("diabetes")
 
 
 def shown(ml: MlWorkspace, run: str) -> dict[str, str]:
-    """The variables of inputs and outputs in a step that runs _SHOW."""
+    """Return the variables of inputs and outputs in a step that runs _SHOW."""
     (line,) = (line for line in log_of(ml, run).splitlines() if line.startswith("SHOWN "))
     inputs: dict[str, str] = json.loads(line.removeprefix("SHOWN "))
     return inputs

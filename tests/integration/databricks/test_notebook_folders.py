@@ -21,7 +21,7 @@ def clients(admin: WorkspaceClient, folder: str) -> Any:
 
 
 def pipeline(notebook: str) -> dict[str, Any]:
-    """The part of a pipeline component's specification that names a notebook."""
+    """Return the part of a pipeline component's specification that names a notebook."""
     return {"jobs": {"feature_engineering": {"inputs": {"notebook_path": {"value": notebook}}}}}
 
 

@@ -98,7 +98,7 @@ class Stack:
         azure.finish(azure.arm("PUT", f"{id_}/batchEndpoints/{endpoint}/deployments/s-{version}", ML, body))
 
     def train(self, version: str, commit: str, folder: Path) -> str:
-        """A run of the published version, and the model that it would have registered; the model's version."""
+        """Run the published version, register its model in its place, and return the model's version."""
         job = jobs.start(self.clients, f"v-{version}", run_inputs(version, f"data-of-{version}"))
         assert self.workspace.finished(job.name).status == "Completed"
         weights = folder / f"{self.clients.pipeline.model}-{version}"
@@ -176,7 +176,7 @@ def grant_registry(azure: AzureSession, registry: str, object_id: str) -> None:
 
 
 def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> None:
-    """The stack's outputs in a state of its own, in its environment's container. `project` has Pulumi.yaml."""
+    """Write the stack's outputs as a state into its environment's container. `project` has Pulumi.yaml."""
     name = stack.clients.outputs.environment
     containers = BlobServiceClient(_SPACE, credential=stack.workspace.azure.credential)
     if not containers.get_container_client(f"state-{name}").exists():

@@ -47,7 +47,7 @@ class Pair:
     said: list[str]
 
     def both(self, version: str, folder: Path) -> str:
-        """A build on its way: published on staging and trained there, published on prod; the model's version."""
+        """Publish a build on staging, train it there, publish it on prod, and return the model's version."""
         self.staging.publish(version, f"commit-{version}")
         model = self.staging.train(version, f"commit-{version}", folder)
         self.prod.publish(version, f"commit-{version}", keep_default=True)

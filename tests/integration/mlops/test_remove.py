@@ -22,7 +22,7 @@ _FIRST, _EARLIER = (f"/dataopsml/notebooks/{digit * 16}" for digit in "12")
 
 @pytest.fixture
 def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]:
-    """The first pipeline and the one that is removed, both published; the second has a registered version."""
+    """Publish the first pipeline and the one to be removed; the second has a registered version."""
     first = make_stack(azure, "dev", None)
     body: dict[str, Any] = {
         "location": "westeurope", "sku": {"name": "premium"},

@@ -36,14 +36,14 @@ def delay(cloud: Cloud, azure: AzureSession) -> Iterator[Callable[[float], reque
 
 
 def _identity(azure: AzureSession, group: str) -> tuple[str, str]:
-    """The ids of a managed identity and of its principal."""
+    """Make a managed identity and return its id and that of its principal."""
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
     made = azure.put(id_, "2023-01-31", {"location": REGION})
     return id_, made["properties"]["principalId"]
 
 
 def _container(azure: AzureSession, group: str) -> tuple[str, str]:
-    """The ids of an account and the address of its container."""
+    """Make an account with a container and return the account's id and the container's address."""
     account = make_account(azure, group)
     azure.put(f"{account}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
     return account, f"https://{account.rsplit('/', 1)[-1]}.blob.core.windows.net"

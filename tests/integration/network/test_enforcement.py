@@ -33,7 +33,7 @@ _CLOSED = {"publicNetworkAccess": "Disabled", "allowSharedKeyAccess": False}
 
 
 def _blobs(azure: AzureSession, account: str) -> BlobServiceClient:
-    """A client of the account, for someone who may read and write in it."""
+    """Return a client of the account with the right to read and write in it."""
     azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     name = account.rsplit("/", 1)[-1]
     return BlobServiceClient(f"https://{name}.blob.core.windows.net", credential=azure.credential, retry_total=0)
@@ -181,7 +181,7 @@ def _registry(azure: AzureSession, group: str, tier: str, **properties: Any) -> 
 
 
 def _challenged(host: str) -> tuple[int, str, str]:
-    """What a client gets that asks a registry, unsigned, who signs it in: status, code, message."""
+    """Request a registry's challenge without sign-in; return status, code and message."""
     answer = requests.get(f"https://{host}/v2/", timeout=60)
     (error,) = answer.json()["errors"]
     if answer.status_code == 401:
@@ -282,14 +282,14 @@ def test_a_shared_key_is_refused_where_it_is_off_though_it_can_be_listed(azure: 
 
 
 def _batch_endpoint(azure: AzureSession, workspace: str) -> str:
-    """The scoring address of a workspace's batch endpoint `be`, made if it is not there."""
+    """Return the scoring address of a workspace's batch endpoint `be`, which is made if it is missing."""
     body = {"location": REGION, "properties": {"authMode": "AADToken"}}
     shown = azure.put(f"{workspace}/batchEndpoints/be-{workspace[-10:]}", "2025-12-01", body)
     return str(shown["properties"]["scoringUri"])
 
 
 def _clients(azure: AzureSession, workspace: str) -> Any:
-    """What mlops' run history needs of a stack's clients."""
+    """Return the part of a stack's clients that mlops' run history needs."""
     outputs = SimpleNamespace(location=REGION)
     return SimpleNamespace(
         credential=azure.credential, arm=Arm(azure.credential), workspace_id=workspace, outputs=outputs

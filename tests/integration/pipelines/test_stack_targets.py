@@ -64,7 +64,7 @@ class Project:
         return self.run("make", "-I", str(ROOT), "-f", str(ROOT / "Makefile"), target, "STACK=dev", python, *words)
 
     def drift(self) -> tuple[int, str]:
-        """The target's exit code, and the file that a work item is made of."""
+        """Run the target; return its exit code and the text for a work item."""
         done = self.make("drift")
         assert (self.folder / "build/drift-dev.txt").exists(), done.stdout + done.stderr
         return done.returncode, (self.folder / "build/drift-dev.txt").read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ def test_a_second_pipeline_is_told_who_holds_the_stack_and_changes_nothing(proje
 
 
 def _work_item(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The title of what `make work-item` opens."""
+    """Return the title of the work item that `make work-item` opens."""
     boards = AzureDevOps()
     with Service(boards.serve) as running:
         variables = {

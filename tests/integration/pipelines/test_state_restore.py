@@ -83,7 +83,7 @@ def updated(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Pr
 
 @pytest.fixture
 def project(updated: Project) -> Iterator[Project]:
-    """The project with its whole state, which is put back afterwards."""
+    """Yield the project with its whole state, which is put back afterwards."""
     whole = updated.container.download_blob(updated.state).readall()
     yield updated
     updated.container.upload_blob(updated.state, whole, overwrite=True)

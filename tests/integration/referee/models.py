@@ -120,7 +120,7 @@ def _value(type_: Any, value: Any, path: str) -> Iterator[Finding]:
 
 
 def _choice(forms: list[Any], value: Any, path: str) -> Iterator[Finding]:
-    """An open enum is text or an enum; the enum's values are the documented ones."""
+    """Compare with an open enum, text or an enum; the enum's values are the documented ones."""
     enums = [form for form in forms if inspect.isclass(form) and issubclass(form, Enum)]
     forms = enums or forms
     yield from min((list(_value(form, value, path)) for form in forms), key=len)
@@ -139,7 +139,7 @@ def _rules(rules: Mapping[str, Any], value: Any, path: str) -> Iterator[Finding]
 
 
 def _variant(model: type, body: Mapping[str, Any]) -> type:
-    """The subclass that a discriminator of the body names."""
+    """Return the subclass that a discriminator of the body names."""
     for name, field_ in _raw_rest_fields(model).items():
         if getattr(field_, "_is_discriminator", False):
             chosen = getattr(model, "__mapping__", {}).get(body.get(name))
@@ -180,7 +180,7 @@ def _rest_fields(model: type) -> dict[str, Field]:
 
 
 def _msrest_fields(model: type) -> tuple[dict[str, Field], bool]:
-    """The fields by wire name, and whether others are allowed."""
+    """Return the fields by wire name, and whether others are allowed."""
     tree: dict[str, Any] = {}
     is_open = False
     for attribute, mapping in model._attribute_map.items():  # type: ignore[attr-defined]
@@ -221,7 +221,7 @@ def _msrest_type(model: type, attribute: str, written: str) -> Any:
 
 
 def _enum_of(model: type, attribute: str) -> str | None:
-    """The enum in an annotation such as Optional[Union[str, "_models.LockLevel"]] of a constructor's argument."""
+    """Return the enum in a constructor argument's annotation such as Optional[Union[str, "_models.LockLevel"]]."""
     for class_ in model.__mro__:
         parameter = inspect.signature(class_).parameters.get(attribute) if class_ is not object else None
         if parameter is not None:

@@ -95,7 +95,7 @@ def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request
 
 
 def _settings(stack: str, base: str) -> dict[str, Any]:
-    """The committed settings, under a base name of the test's own: names are taken once in all of Azure."""
+    """Return the committed settings under the test's own base name: names are taken once in all of Azure."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)["config"]
     renamed: dict[str, Any] = json.loads(re.sub(rf"\b{config[f'{PROJECT}:base_name']}\b", base, json.dumps(config)))
@@ -166,7 +166,7 @@ def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[
 
 
 def _route(method: str, path: str) -> tuple[str, str]:
-    """The route that answers; the first in the table that fits, as in the gateway."""
+    """Return the answering route: the first in the table that fits, as in the gateway."""
     for route_method, pattern in ROUTES:
         if route_method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
             return route_method, pattern

@@ -40,7 +40,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    """A published stack with a budget and the platform's datastore, and without a Databricks workspace."""
+    """Publish a stack with a budget and the platform's datastore, without a Databricks workspace."""
     made = make_stack(azure, "dev", None)
     made.publish("7", "commit-7")
     group, out = made.workspace.group, made.clients.outputs

@@ -13,7 +13,7 @@ _GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-
 
 @pytest.fixture
 def printed() -> dict[str, Any]:
-    """What `pulumi stack output --json` prints."""
+    """Return the outputs that `pulumi stack output --json` prints."""
     return {
         "environment": "test",
         "location": "westeurope",

@@ -22,14 +22,17 @@ _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 
 
 def state(life: str, result: str | None = None, message: str = "") -> Json:
-    """A run's state as the Jobs API has it."""
+    """Return a run's state as the Jobs API has it."""
     return {"life_cycle_state": life, "state_message": message, **({"result_state": result} if result else {})}
 
 
 @dataclass
 class Workspace:
-    """`states`: what the run is at each look, the last one for good. `refusals`: errors by what is asked. `busy`: how
-    many requests are answered with 503 first."""
+    """A Databricks workspace with one run.
+
+    `states`: the run's states in the order of requests, the last one stays. `refusals`: errors by operation. `busy`:
+    number of requests that are answered with 503 first.
+    """
 
     states: list[Json] = field(default_factory=lambda: [state("RUNNING"), state("TERMINATED", "SUCCESS")])
     output: Json = field(default_factory=lambda: {"notebook_output": {"result": '{"rows": 406}', "truncated": False}})
@@ -67,7 +70,7 @@ class Workspace:
         return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{what}'"}
 
     def serve(self, request: Request) -> Response:
-        """What comes over HTTP; for tests.unit.http_service."""
+        """Answer a request of HTTP; for tests.unit.http_service."""
         if request.path == "/msi/token":
             return _json(*(self.identity or self._token(request)))
         if request.path == "/.well-known/databricks-config":

@@ -76,7 +76,7 @@ def _serve() -> None:
 
 
 def _become(program: Path, words: list[str], out: str, err: str) -> None:
-    """What `python program.py` is in its folder."""
+    """Run `python program.py` in its folder, in this forked process."""
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

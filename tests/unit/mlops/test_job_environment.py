@@ -105,7 +105,7 @@ def test_every_package_that_a_component_imports_is_declared() -> None:
 
 
 def imports(program: Path) -> set[str]:
-    """The modules that a program names in its import statements."""
+    """Return the modules that a program names in its import statements."""
     found = set()
     for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -28,7 +28,7 @@ _ODD = [
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository with what the new files refer to."""
+    """Make a repository with the files to which the new ones refer."""
     folder = tmp_path / "repository"
     for name in ("steps", "notebooks/lib", "mlops/components"):
         shutil.copytree(specifications.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

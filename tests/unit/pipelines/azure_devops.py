@@ -99,7 +99,7 @@ class AzureDevOps:
         return 200, item
 
     def serve(self, request: Request) -> Response:
-        """What comes over HTTP; for tests.unit.http_service."""
+        """Answer a request of HTTP; for tests.unit.http_service."""
         self.calls.append(f"{request.method} {request.path}")
         if self.broken:
             return Response(*self.broken.pop(0))

@@ -44,6 +44,8 @@ if [[ -n $MAKE_FAILS && $words == $MAKE_FAILS ]]; then exit 2; fi
 
 @dataclass
 class Played:
+    """Records, calls of make and log of a played build."""
+
     records: list[Record]
     asked: list[tuple[str, str]]
     """Whose identity, and the words after `make`; agents' own preparation is left out."""
@@ -95,8 +97,11 @@ class Pipelines:
         approvals: Approvals | None = None,
         token: str = "t",
     ) -> Played:
-        """`fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
-        `without` takes a variable out of a group."""
+        """Play a build with recorded calls of make.
+
+        `fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
+        `without` takes a variable out of a group.
+        """
         self.builds += 1
         repository, known = self.folder / "repository", organisation.read(ORGANISATION)
         groups = {

@@ -28,7 +28,7 @@ _GROUP = {
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The project's own Pulumi CLI, with nothing of the developer's, and stacks in a folder."""
+    """Provide the project's own Pulumi CLI, with nothing of the developer's, and stacks in a folder."""
     home = tmp_path_factory.mktemp("home")
     tools = provision.ensure(Settings(home=home, cache=load_settings().cache))
     state = home / "state"
@@ -46,7 +46,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def project(cli: None, tmp_path: Path) -> Path:
-    """The project's settings as they are committed, and the stack staging."""
+    """Copy the committed settings of the project and make the stack staging."""
     for name in ("Pulumi.yaml", "Pulumi.staging.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
     command = ["pulumi", "stack", "select", "staging", "--create", "--non-interactive"]

@@ -28,7 +28,7 @@ def service() -> AzureDevOps:
 
 @pytest.fixture(autouse=True)
 def build(service: AzureDevOps, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A pull request's build; the address of its project."""
+    """Make a pull request's build; return the address of its project."""
     with Service(service.serve) as running:
         variables = {
             "SYSTEM_COLLECTIONURI": f"{running.url}/org/",

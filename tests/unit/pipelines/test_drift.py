@@ -22,7 +22,7 @@ Change = Callable[[Step], None]
 
 
 def _compared(resource: str = "", change: Change | None = None) -> Comparison:
-    """The recording, with one resource's update changed."""
+    """Return the recording with one resource's update changed."""
     events = [json.loads(line) for line in _RECORDED]
     for event in events:
         step = event.get("resourcePreEvent", {}).get("metadata", {})

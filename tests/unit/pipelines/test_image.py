@@ -156,7 +156,7 @@ class Docker:
         program.chmod(0o755)
 
     def make(self, target: str, *, there: bool = False, clean: bool = True, branch: str = "") -> tuple[int, list[str]]:
-        """The exit code, and what docker was asked."""
+        """Run the target; return its exit code and docker's arguments."""
         self._log.unlink(missing_ok=True)
         environment = os.environ | {
             "PATH": f"{self._folder}:{os.environ['PATH']}", "PULL": "0" if there else "1",

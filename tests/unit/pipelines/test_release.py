@@ -15,7 +15,7 @@ from pipelines.agent.release import ReleaseError
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git checkout with a lock file, in build 4711."""
+    """Make a git checkout with a lock file, in build 4711."""
     root = tmp_path / "checkout"
     root.mkdir()
     (root / "requirements.txt").write_text("a==1\n", encoding="utf-8")

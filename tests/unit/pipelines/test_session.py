@@ -31,7 +31,7 @@ esac
 
 @pytest.fixture
 def az(tmp_path: Path) -> str:
-    """A PATH with an `az` that is signed in as the service connection's identity."""
+    """Make a PATH with an `az` that is signed in as the service connection's identity."""
     (tmp_path / "az").write_text(_AZ, encoding="utf-8")
     (tmp_path / "az").chmod(0o755)
     return f"{tmp_path}:/usr/bin:/bin"
@@ -82,7 +82,7 @@ print(DefaultAzureCredential().get_token("https://vault.azure.net/.default").tok
 
 
 def _identity_of_the_machine(request: Request) -> Response:
-    """The endpoint at which an agent's machine with a managed identity gives out its tokens."""
+    """Answer as the token endpoint of an agent's machine with a managed identity."""
     token = {"access_token": "of-the-machine", "expires_on": "4070908800", "resource": "x", "token_type": "Bearer"}
     return Response(200, "application/json", json.dumps(token))
 

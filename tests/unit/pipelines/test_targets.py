@@ -44,7 +44,7 @@ class Recorded:
             (folder / name).chmod(0o755)
 
     def run(self, *words: str, build: bool = False, **variables: str) -> list[list[str]]:
-        """The commands that a target runs."""
+        """Run a target; return its commands."""
         record = self.folder / "record"
         record.unlink(missing_ok=True)
         given = {
@@ -56,7 +56,7 @@ class Recorded:
         return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
 
     def python(self, *words: str, build: bool = False, **variables: str) -> str:
-        """The only command, which is one of Python's modules."""
+        """Return the only command, which runs a Python module."""
         (command,) = self.run(*words, build=build, **variables)
         assert command[:2] == ["python-bin", "-m"]
         return " ".join(command[2:])

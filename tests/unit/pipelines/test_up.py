@@ -47,7 +47,7 @@ def error(message: str, urn: str = URN) -> dict[str, Any]:
 def up(
     folder: Path, events: Sequence[dict[str, Any] | str] | None, *codes: int, mend: str = "", errors: str = ""
 ) -> tuple[subprocess.CompletedProcess[str], int]:
-    """The command, and how often the engine ran."""
+    """Run the command; return it and how often the engine ran."""
     engine = folder / "engine"
     engine.write_text(ENGINE.format(python=sys.executable).replace("ERRORS", repr(errors)))
     engine.chmod(engine.stat().st_mode | stat.S_IXUSR)

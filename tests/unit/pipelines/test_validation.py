@@ -23,7 +23,7 @@ _IMAGE = Start(file="pipelines/ci-image.yml")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The pipelines' YAML, to be changed."""
+    """Copy the pipelines' YAML, to be changed."""
     shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
     shutil.copy2(ROOT / "azure-pipelines.yml", tmp_path)
     return tmp_path

@@ -1,0 +1,1 @@
+"""Azure on one machine: the interfaces of its services, behind their own host names."""

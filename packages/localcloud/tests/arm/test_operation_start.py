@@ -22,6 +22,8 @@ CALL = Call(Principal("o", "a", "t", "someone"), "2024-01-01", "https://manageme
 
 
 class Broken(Operations):
+    """Operations that cannot be stored."""
+
     def start(self, *arguments: Any, **options: Any) -> Any:
         raise OSError("the disk is full")
 

@@ -38,6 +38,8 @@ def parts(database: Database) -> ArmParts:
 
 @dataclass(frozen=True)
 class ArmService:
+    """Routes of Azure Resource Manager and the services behind them."""
+
     ctx: Context
     arm: Arm
     routes: list[BaseRoute]

@@ -48,6 +48,8 @@ class Environment:
 
 
 class EnvironmentBuilds:
+    """Builds of environments under way, one for each content."""
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._running: dict[str, Build] = {}

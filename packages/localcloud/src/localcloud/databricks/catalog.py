@@ -24,6 +24,8 @@ RUNNABLE = frozenset({"17.3.x-scala2.13", "17.3.x-photon-scala2.13"})
 
 @dataclass(frozen=True)
 class NodeType:
+    """Size and category of a type of virtual machine."""
+
     cores: float
     memory_mb: int
     disk_gb: int

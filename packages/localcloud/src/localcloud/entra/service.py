@@ -17,6 +17,8 @@ from localcloud.entra.tokens import TokenEndpoint, unknown_operation
 
 @dataclass(frozen=True)
 class EntraService:
+    """Routes of Entra ID and of Microsoft Graph."""
+
     routes: list[BaseRoute]
     graph_routes: list[BaseRoute]
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Service(StrEnum):
+    """Service to which a host name belongs."""
+
     LOCAL = "localhost"
     ARM = "arm"
     ENTRA = "entra"

@@ -20,6 +20,8 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS keyvault_backup_key (one INTEGER PRIMARY K
 
 
 class Backups:
+    """Sealer and opener of the backups of secrets."""
+
     def __init__(self, database: Database) -> None:
         database.script(_SCHEMA)
         database.execute(

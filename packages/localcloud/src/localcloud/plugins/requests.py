@@ -34,6 +34,8 @@ class ResourceRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckRequest(ResourceRequest):
+    """Request to check a resource's inputs."""
+
     old_inputs: Plain
     new_inputs: Plain
     random_seed: bytes
@@ -49,6 +51,8 @@ class DiffRequest(ResourceRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class CreateRequest(ResourceRequest):
+    """Request to create a resource."""
+
     properties: Plain
     preview: bool
 
@@ -64,6 +68,8 @@ class ReadRequest(ResourceRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateRequest(ResourceRequest):
+    """Request to update a resource."""
+
     resource_id: str
     olds: Plain
     news: Plain
@@ -72,12 +78,16 @@ class UpdateRequest(ResourceRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteRequest(ResourceRequest):
+    """Request to delete a resource."""
+
     resource_id: str
     properties: Plain
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResponse:
+    """Checked inputs with the failures among them."""
+
     inputs: Plain
     failures: Sequence[Failure] = ()
 

@@ -37,6 +37,8 @@ class Entry:
 
 
 class Gate:
+    """Authorization of requests by network, credentials and roles."""
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
 

@@ -27,6 +27,8 @@ _NEVER_SENT = frozenset({_FRONT, "x-http-method"})
 
 
 class Azurite:
+    """Client of Azurite's blob service."""
+
     def __init__(self, ctx: Context, fabric: StorageFabric) -> None:
         self._fabric = fabric
         self.url = f"http://127.0.0.1:{ctx.settings.azurite_port}"

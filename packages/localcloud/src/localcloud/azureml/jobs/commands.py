@@ -60,6 +60,8 @@ class _Attempt:
 
 
 class Commands:
+    """Runner of the commands of jobs and steps."""
+
     def __init__(self, ctx: Context, transfer: Transfer, tracking: Tracking, tokens: RunTokens) -> None:
         self._ctx = ctx
         self._transfer = transfer

@@ -25,16 +25,22 @@ class BindingError(ValueError):
 
 @dataclass(frozen=True)
 class ParentInput:
+    """Binding to an input of the pipeline."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class ParentOutput:
+    """Binding to an output of the pipeline."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class StepOutput:
+    """Binding to an output of another step."""
+
     step: str
     name: str
 

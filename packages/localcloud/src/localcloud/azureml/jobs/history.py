@@ -42,6 +42,8 @@ _METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
 class RunHistory:
+    """Handlers of the run history service."""
+
     def __init__(self, ctx: Context, store: RunStore, runner: JobRunner, mlflow: MlflowService) -> None:
         self._ctx = ctx
         self._store = store

@@ -13,6 +13,8 @@ _RESIZE_SECONDS = 1.0
 
 
 class Nodes:
+    """Busy nodes of each compute and the queue for them."""
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._busy: dict[str, int] = defaultdict(int)

@@ -33,6 +33,8 @@ class _Active:
 
 
 class JobRunner:
+    """Scheduler of jobs and of the steps of pipelines."""
+
     def __init__(self, ctx: Context, store: RunStore, commands: Commands, tracking: Tracking, reuse_: Reuse) -> None:
         self._ctx = ctx
         self._store = store

@@ -21,6 +21,8 @@ _LOCATION = re.compile(
 
 
 class Sources:
+    """Resolver of the paths of inputs to storage addresses."""
+
     def __init__(self, ctx: Context, store: RunStore, models: Models) -> None:
         self._ctx = ctx
         self._store = store

@@ -15,6 +15,8 @@ _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 
 
 class Tracking:
+    """MLflow runs of jobs."""
+
     def __init__(self, mlflow: Mlflow) -> None:
         self._mlflow = mlflow
 

@@ -66,6 +66,8 @@ class _Folder:
 
 
 class ArtifactService:
+    """Handlers of the artifact service."""
+
     def __init__(self, ctx: Context, mlflow: Mlflow, tokens: access.RunTokens) -> None:
         self._ctx = ctx
         self._mlflow = mlflow

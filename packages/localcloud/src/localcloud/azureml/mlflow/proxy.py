@@ -38,6 +38,8 @@ _log = logging.getLogger("localcloud.azureml")
 
 
 class MlflowProxy:
+    """Authorizing proxy in front of the MLflow server."""
+
     def __init__(self, ctx: Context, mlflow: Mlflow, tokens: access.RunTokens) -> None:
         self._ctx = ctx
         self._mlflow = mlflow

@@ -107,6 +107,8 @@ class _EntryPoint:
 
 
 class Notebook:
+    """dbutils.notebook: exit, run and the context."""
+
     def __init__(self, host: Host, path: str, context: dict[str, str]) -> None:
         self._host, self._path, self._context = host, path, context
         self.entry_point = _EntryPoint(self)
@@ -146,11 +148,15 @@ class Secrets:
 
 @dataclass(frozen=True)
 class SecretMetadata:
+    """Key of a secret, as `dbutils.secrets.list` returns it."""
+
     key: str
 
 
 @dataclass(frozen=True)
 class SecretScope:
+    """Name of a scope, as `dbutils.secrets.listScopes` returns it."""
+
     name: str
 
     def getName(self) -> str:

@@ -23,6 +23,8 @@ class FileInfo(NamedTuple):
 
 
 class FileSystem:
+    """dbutils.fs."""
+
     def __init__(self, host: Host) -> None:
         self._host = host
 

@@ -113,6 +113,8 @@ class Securable(Resource):
 
 
 class Catalog(Securable):
+    """databricks:Catalog."""
+
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
         """Remove the schema `default` that every new catalog has, as the vendor's provider does."""
         if not any(inputs.get(name) for name in ("shareName", "connectionName")):

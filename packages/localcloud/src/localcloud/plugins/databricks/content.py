@@ -11,6 +11,8 @@ from localcloud.plugins.values import Plain, has_unknown, reveal
 
 
 class Directory(Resource):
+    """databricks:Directory."""
+
     replaces = ("path",)
     required = ("path",)
 
@@ -48,6 +50,8 @@ class _Content(Resource):
 
 
 class Notebook(_Content):
+    """databricks:Notebook."""
+
     replaces = ("path",)
     required = ("path",)
     only_here = ("path",)
@@ -79,6 +83,8 @@ class Notebook(_Content):
 
 
 class WorkspaceFile(_Content):
+    """databricks:WorkspaceFile."""
+
     replaces = ("path",)
     required = ("path",)
 

@@ -16,6 +16,8 @@ from localcloud.plugins.values import Plain
 
 
 class InstancePool(Resource):
+    """databricks:InstancePool."""
+
     replaces = ("nodeTypeId", "azureAttributes", "diskSpec", "preloadedSparkVersions", "enableElasticDisk")
     required = ("instancePoolName", "idleInstanceAutoterminationMinutes")
 
@@ -40,6 +42,8 @@ class InstancePool(Resource):
 
 
 class ClusterPolicy(Resource):
+    """databricks:ClusterPolicy."""
+
     def existing(self, api: Api, inputs: Plain) -> str | None:
         policies = api.call("GET", "/api/2.0/policies/clusters/list").get("policies") or []
         return next((str(policy["policy_id"]) for policy in policies if policy["name"] == inputs.get("name")), None)
@@ -66,6 +70,8 @@ _ENTITLEMENTS = {
 
 
 class ServicePrincipal(Resource):
+    """databricks:ServicePrincipal."""
+
     replaces = ("applicationId",)
     _path = "/api/2.0/preview/scim/v2/ServicePrincipals"
 

@@ -9,6 +9,8 @@ from localcloud.plugins.values import Plain
 
 
 class SecretScope(Resource):
+    """databricks:SecretScope."""
+
     replaces = ("name", "keyvaultMetadata", "backendType", "initialManagePrincipal")
     required = ("name",)
 
@@ -37,6 +39,8 @@ class SecretScope(Resource):
 
 
 class SecretAcl(Resource):
+    """databricks:SecretAcl."""
+
     replaces = ("scope", "principal", "permission")
     required = ("scope", "principal", "permission")
 

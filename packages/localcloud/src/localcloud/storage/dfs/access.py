@@ -22,6 +22,8 @@ _ENTRY = re.compile(r"(default:)?(user|group|mask|other):([^:,|]*):([r-][w-][x-]
 
 @dataclass(frozen=True)
 class Access:
+    """Owner, group and ACL of a path."""
+
     owner: str
     group: str
     acl: tuple[str, ...]

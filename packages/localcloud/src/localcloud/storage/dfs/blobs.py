@@ -41,6 +41,8 @@ def is_folder(metadata: Mapping[str, str]) -> bool:
 
 
 class Blobs:
+    """Client of one container at Azurite."""
+
     def __init__(self, azurite: Azurite, account: str, container: str) -> None:
         self._azurite = azurite
         self.account = account

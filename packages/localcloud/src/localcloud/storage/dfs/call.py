@@ -35,6 +35,8 @@ _NOT_HERE = {
 
 @dataclass(frozen=True)
 class Call:
+    """Request at the dfs endpoint with its parsed address."""
+
     request: Request
     method: str
     """After X-HTTP-Method-Override."""

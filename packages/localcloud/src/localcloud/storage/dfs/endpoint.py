@@ -38,6 +38,8 @@ _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
 
 
 class DataLake:
+    """Handler of the dfs endpoint."""
+
     def __init__(self, gate: Gate, azurite: Azurite, fabric: StorageFabric) -> None:
         self._gate = gate
         self._fabric = fabric

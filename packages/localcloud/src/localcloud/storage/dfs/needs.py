@@ -22,6 +22,8 @@ OWNERSHIP = Need((f"{_BLOBS}/manageOwnership/action", f"{_BLOBS}/runAsSuperUser/
 
 
 class Operation(Enum):
+    """Operation of the dfs endpoint."""
+
     LIST_FILESYSTEMS = "list filesystems"
     CREATE_FILESYSTEM = "create filesystem"
     SET_FILESYSTEM_PROPERTIES = "set filesystem properties"

@@ -75,7 +75,7 @@ def registered_versions(machine: Machine) -> list[int]:
     return [int(version) for version in versions[1].split(",") if version.strip()]
 
 
-def test_a_killed_up_leaves_a_locked_stack_behind(machine: Machine) -> None:
+def test_a_killed_up_leaves_a_locked_stack(machine: Machine) -> None:
     """The next test takes it up again."""
     killed = machine.start("make", "up")
     seen = ""
@@ -93,7 +93,7 @@ def test_a_killed_up_leaves_a_locked_stack_behind(machine: Machine) -> None:
     assert "locked" in locked.text, locked.text
 
 
-def test_up_goes_from_a_killed_one_to_a_registered_model(machine: Machine) -> None:
+def test_up_continues_after_a_killed_one_to_a_registered_model(machine: Machine) -> None:
     up = machine.make("up", timeout=1500)
 
     assert up.code == 0, up.text
@@ -106,7 +106,7 @@ def test_up_goes_from_a_killed_one_to_a_registered_model(machine: Machine) -> No
     assert registered_versions(machine) == [1]
 
 
-def test_up_again_changes_nothing_and_says_so(machine: Machine) -> None:
+def test_up_again_changes_nothing_and_reports_that(machine: Machine) -> None:
     skipped = machine.make("up")
 
     assert skipped.code == 0, skipped.text
@@ -143,7 +143,7 @@ def test_open_signs_a_browser_in_to_the_run_page_and_no_output_holds_a_token(mac
     assert "MLflow:" in status.text and tracking_token not in status.text and "token=" not in status.text
 
 
-def test_a_failed_update_ends_with_the_engine_s_own_error(machine: Machine) -> None:
+def test_a_failed_update_shows_the_engine_s_own_error(machine: Machine) -> None:
     up = machine.make("up", "POLICY=--policy-pack no/such/pack")
 
     assert up.code != 0, up.text
@@ -232,7 +232,7 @@ def test_other_data_train_another_model(machine: Machine, tmp_path: Path) -> Non
     assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
 
 
-def test_what_came_in_is_scored_once_by_the_version_that_serves(machine: Machine, tmp_path: Path) -> None:
+def test_incoming_files_are_scored_once_by_the_serving_version(machine: Machine, tmp_path: Path) -> None:
     left = machine.python(_LEAVE, str(DATA))
     assert left.code == 0, left.text
 
@@ -272,7 +272,7 @@ def _with_a_wrong_column() -> str:
         ("header-only", DATA.read_text(encoding="utf-8").splitlines()[0] + "\n", "there is not a single row"),
     ],
 )
-def test_data_that_break_the_contract_end_the_run_and_keep_the_model(
+def test_data_that_break_the_contract_stop_the_run_and_keep_the_model(
     machine: Machine, tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     before = registered_versions(machine)
@@ -295,7 +295,7 @@ def test_a_file_without_a_column_is_refused_before_anything_is_run(machine: Mach
     assert "feature_engineering" not in up.text
 
 
-def test_a_file_s_name_is_text_wherever_it_goes(machine: Machine, tmp_path: Path) -> None:
+def test_a_file_s_name_is_text_everywhere(machine: Machine, tmp_path: Path) -> None:
     before = registered_versions(machine)
     few = "".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[:21])
 

@@ -62,7 +62,7 @@ def test_an_approval_is_never_assumed(cloud: Machine) -> None:
     assert "Stage prod waits for an approval of dataopsml-prod" in played.text
 
 
-def test_an_expired_approval_leaves_prod_as_it_was(cloud: Machine) -> None:
+def test_an_expired_approval_leaves_prod_unchanged(cloud: Machine) -> None:
     played = play(cloud, "--yes", "--stage", "prod", "--expire", "dataopsml-prod")
     assert played.code == 1
     assert "approval of dataopsml-prod expired after 4320 minutes" in played.text
@@ -87,7 +87,7 @@ def failed_smoke_run(cloud: Machine) -> Result:
     )
 
 
-def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, failed_smoke_run: Result) -> None:
+def test_a_failed_smoke_run_in_staging_leaves_prod_unchanged(cloud: Machine, failed_smoke_run: Result) -> None:
     assert failed_smoke_run.code == 1
     assert "Invoke the endpoint and wait: exit code 2" in failed_smoke_run.text.replace("\n", " ")
     groups = resource_groups(cloud)
@@ -96,7 +96,7 @@ def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(cloud: Machine, fai
 
 
 @pytest.mark.usefixtures("failed_smoke_run")
-def test_a_rollback_with_nothing_to_go_back_to_says_so(cloud: Machine) -> None:
+def test_a_rollback_without_an_earlier_deployment_is_refused(cloud: Machine) -> None:
     backend = {"PULUMI_BACKEND_URL": STATE.format("staging")}
     rolled = cloud.in_shell("make", "rollback", "STACK=staging", env=backend)
     assert rolled.code != 0
@@ -145,7 +145,7 @@ def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) ->
 
 
 @pytest.mark.usefixtures("failed_smoke_run")
-def test_a_preview_goes_by_the_stacks_subscription_and_not_by_its_connections(cloud: Machine) -> None:
+def test_a_preview_uses_the_stacks_subscription_and_not_its_connections(cloud: Machine) -> None:
     """The connection of previews is bound to another subscription, in which every resource would be replaced."""
     words = ("--reason", "PullRequest", "--branch", "refs/pull/7/merge", "--stage", "Preview_staging")
 

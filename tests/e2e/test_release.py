@@ -71,7 +71,7 @@ def test_the_other_training_pipeline_serves_in_prod_too_and_can_be_taken_back(
 
 
 @pytest.mark.usefixtures("first")
-def test_a_pull_request_sees_no_change_and_changes_nothing(cloud: Machine) -> None:
+def test_a_pull_request_previews_no_change_and_changes_nothing(cloud: Machine) -> None:
     played = play(cloud, "--reason", "PullRequest", "--branch", "refs/pull/7/merge", *PREVIEWS)
 
     assert played.code == 0, played.text
@@ -87,7 +87,7 @@ def test_no_stack_has_drifted(cloud: Machine) -> None:
 
 
 @pytest.mark.usefixtures("first")
-def test_a_retraining_that_finds_no_better_model_keeps_the_one_that_serves(cloud: Machine) -> None:
+def test_a_retraining_without_a_better_model_keeps_the_serving_one(cloud: Machine) -> None:
     played = play(cloud, "pipelines/retrain.yml", "--yes", "--reason", "Schedule", "--parameter", "promote=true")
 
     assert played.code == 0, played.text
@@ -95,7 +95,7 @@ def test_a_retraining_that_finds_no_better_model_keeps_the_one_that_serves(cloud
     assert "staging:diabetes:1 serves already" in played.text
 
 
-def test_one_more_commit_is_promoted_and_can_be_taken_back(cloud: Machine, first: dict[str, Any]) -> None:
+def test_another_commit_is_promoted_and_can_be_rolled_back(cloud: Machine, first: dict[str, Any]) -> None:
     copy = commit_on_top(ROOT, cloud.home / "rehearsal" / "next")
     played = play(cloud, "--yes", *STAGES, *BOTH, "--repository", str(copy), timeout=1500)
     assert played.code == 0, played.text

@@ -100,7 +100,7 @@ def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Ma
     assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
 
 
-def test_another_feature_is_judged_with_the_version_that_serves(own: Machine, made: Result) -> None:
+def test_another_feature_is_judged_against_the_serving_version(own: Machine, made: Result) -> None:
     library = own.checkout / "notebooks/lib/flats.py"
     text = library.read_text(encoding="utf-8")
     library.write_text(
@@ -179,7 +179,7 @@ def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: 
 
 
 @pytest.mark.models
-def test_both_models_score_files_once_and_say_what_they_refused(own: Machine, made: Result) -> None:
+def test_both_models_score_files_once_and_report_refused_rows(own: Machine, made: Result) -> None:
     new = own.home.parent / "new flats.csv"
     new.write_text(f"{_ROOMS},district,size\n{_FLATS}", encoding="utf-8")
     scored = own.make("score", "PIPELINE=flats", f"FILE={new}")
@@ -259,7 +259,7 @@ def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine,
 
 
 @pytest.mark.models
-def test_reordered_columns_are_taken_and_a_shift_is_a_warning(own: Machine, made: Result) -> None:
+def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, made: Result) -> None:
     shifted = _changed(own, "shifted.csv", {index: {"size": str(300 + index)} for index in range(150)})
 
     up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
@@ -272,7 +272,7 @@ def test_reordered_columns_are_taken_and_a_shift_is_a_warning(own: Machine, made
 
 
 @pytest.mark.models
-def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing_over(own: Machine, made: Result) -> None:
+def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, made: Result) -> None:
     forced = own.make("run", "PIPELINE=flats", "FORCE=1")
     trained(forced)
     assert not re.search(r"\breused\b", forced.text)

@@ -144,9 +144,7 @@ def test_nothing_that_holds_data_or_models_is_replaced(before: dict[str, Any], u
     assert 1 in upgraded["models"], "the registered version is kept, and numbers go on from it"
 
 
-def test_what_was_published_before_is_still_there(
-    before: dict[str, Any], upgraded: dict[str, Any], now: Machine
-) -> None:
+def test_earlier_published_versions_still_exist(before: dict[str, Any], upgraded: dict[str, Any], now: Machine) -> None:
     assert set(before["deployments"]) <= set(upgraded["deployments"])
     assert upgraded["default"] not in before["deployments"], "the new code is published beside it"
     assert asked(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == before["notebooks"]
@@ -160,7 +158,7 @@ def test_the_earlier_deployment_still_runs(before: dict[str, Any], upgraded: dic
     assert re.search(r"^ended Completed$", ran.text, re.MULTILINE), ran.text
 
 
-def test_the_endpoint_can_be_rolled_back_and_goes_on(
+def test_the_endpoint_can_be_rolled_back_and_moved_on(
     before: dict[str, Any], upgraded: dict[str, Any], now: Machine
 ) -> None:
     moved = now.python(_MAKE_DEFAULT, before["default"])
@@ -176,7 +174,7 @@ def test_the_endpoint_can_be_rolled_back_and_goes_on(
     assert not re.search(r"\d+ (replaced|deleted)", again.text), again.text
 
 
-def test_notebooks_go_when_no_deployment_names_them(
+def test_notebooks_without_a_deployment_are_deleted(
     before: dict[str, Any], upgraded: dict[str, Any], now: Machine
 ) -> None:
     back = now.python(_MAKE_DEFAULT, upgraded["default"])

@@ -17,7 +17,7 @@ _MADE = (
 
 
 @pytest.mark.parametrize("kind", INJECTED)
-def test_an_update_waits_out_faults_or_names_them(platform: Platform, tries: Tries, kind: str) -> None:
+def test_an_update_survives_faults_or_names_them(platform: Platform, tries: Tries, kind: str) -> None:
     with platform.injected(kind):
         update = platform.update()
         code = update.wait()

@@ -95,7 +95,7 @@ def _no_run_is_active(platform: Platform) -> int:
         ("MLflow", "train"), ("MLflow", "register"),
     ],
 )  # fmt: skip
-def test_a_run_that_loses_something_says_so_and_leaves_nothing_running(
+def test_a_run_reports_a_lost_part_and_leaves_nothing_running(
     live: Platform, tries: Tries, victim: str, step: str
 ) -> None:
     run = live.mlops("run", "--force")
@@ -116,7 +116,7 @@ def _wait_for_victims(platform: Platform, victim: str, run: Command) -> int:
     return _kill(platform, victim, run)
 
 
-def test_the_next_run_after_all_kills_is_whole(live: Platform, tries: Tries) -> None:
+def test_the_next_run_after_all_kills_completes(live: Platform, tries: Tries) -> None:
     run = live.mlops("run", "--force")
     code = run.wait()
     tries.add("run after kills", code == 0)
@@ -124,7 +124,7 @@ def test_the_next_run_after_all_kills_is_whole(live: Platform, tries: Tries) -> 
 
 
 @pytest.mark.parametrize("kind", INJECTED)
-def test_a_run_waits_out_faults_or_names_them(live: Platform, tries: Tries, kind: str) -> None:
+def test_a_run_survives_faults_or_names_them(live: Platform, tries: Tries, kind: str) -> None:
     with live.injected(kind):
         run = live.mlops("run", "--force")
         code = run.wait()

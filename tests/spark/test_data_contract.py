@@ -55,7 +55,7 @@ COLUMNS = {
 }
 
 
-def test_data_that_keep_every_rule_are_accepted_and_measured(spark: SparkSession, tmp_path: Path) -> None:
+def test_data_that_satisfy_every_rule_are_accepted_and_measured(spark: SparkSession, tmp_path: Path) -> None:
     checked = _check(
         spark, _csv(tmp_path, HEADER, *ROWS), _rules(columns=COLUMNS | {"score": {}}, rows=50, duplicates=0)
     )
@@ -130,7 +130,7 @@ def test_values_are_shown_where_the_contract_allows_it(spark: SparkSession, tmp_
     ]
 
 
-def test_a_warning_is_kept_and_does_not_stop(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_warning_is_kept_and_does_not_stop_the_run(spark: SparkSession, tmp_path: Path) -> None:
     uri = _csv(tmp_path, HEADER, *ROWS, "200,120,20,Ulm,1")
 
     checked = _check(spark, uri, _rules(columns=COLUMNS | {"score": {}}))
@@ -211,7 +211,7 @@ def test_a_rule_for_a_column_that_the_notebook_does_not_read_is_named(spark: Spa
         ("7,7,20,Ulm,1\n8,7,20,Ulm,1\n", "the first line has none of the columns' names: has the file a header"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(spark: SparkSession, tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_table_is_refused(spark: SparkSession, tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(text, encoding="utf-8")
 
@@ -244,7 +244,7 @@ def test_encodings_and_line_ends(spark: SparkSession, tmp_path: Path, content: b
         assert outcome.broken == ("age has 1 value that is not a whole number",)
 
 
-def test_typed_tables_are_held_against_the_same_rules(spark: SparkSession) -> None:
+def test_typed_tables_are_checked_by_the_same_rules(spark: SparkSession) -> None:
     rows = spark.createDataFrame([(1, 17, float("inf"), "Ulm", 1.0), (2, 30, float("nan"), "Bonn", 2.0)], SCHEMA)
 
     checked = check(rows, _rules(columns={"age": {"minimum": 18}, "score": {}}), SCHEMA)

@@ -82,7 +82,7 @@ def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession,
         ((HEADER,), "there is not a single row"),
     ],
 )
-def test_bad_files_are_named_with_what_is_wrong(
+def test_bad_files_are_named_with_their_fault(
     spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
 ) -> None:
     outcome = _engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
@@ -95,7 +95,7 @@ def test_bad_files_are_named_with_what_is_wrong(
     ("lines", "said"),
     [((), "there is not a single row, and no header"), ((HEADER, INCOMPLETE), "not one of the 1 rows is complete")],
 )
-def test_files_that_give_nothing_are_refused(
+def test_files_without_usable_rows_are_refused(
     spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(DataError, match=said):

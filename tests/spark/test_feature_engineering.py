@@ -43,7 +43,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_it_is_in_databricks_source_format() -> None:
+def test_the_notebook_is_in_databricks_source_format() -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
 
     assert text.startswith("# Databricks notebook source\n")
@@ -51,7 +51,7 @@ def test_it_is_in_databricks_source_format() -> None:
 
 
 @pytest.mark.usefixtures("beside")
-def test_it_writes_where_it_is_told_and_exits_with_the_counts(spark: SparkSession, tmp_path: Path) -> None:
+def test_the_notebook_writes_to_its_output_and_exits_with_the_counts(spark: SparkSession, tmp_path: Path) -> None:
     output = (tmp_path / "out").as_uri()
 
     result = json.loads(run(spark, {"input_uri": FILE.as_uri(), "output_uri": output}))

@@ -71,7 +71,7 @@ def test_every_row_is_kept_or_refused_with_its_reason(spark: SparkSession, tmp_p
     assert records[1] == "p3,59,2,fat,101,157,93.2,38,4,4.8598,87"
 
 
-def test_columns_in_any_order_and_columns_without_use_are_taken(spark: SparkSession, tmp_path: Path) -> None:
+def test_columns_in_any_order_and_unused_columns_are_accepted(spark: SparkSession, tmp_path: Path) -> None:
     names = [*reversed(NEEDED), "note", "progression"]
     values = [*reversed(VALUES.split(",")), "any text", "not known"]
 

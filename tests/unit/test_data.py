@@ -6,7 +6,7 @@ from data import make_breast_cancer
 from data.make_diabetes import COLUMNS, FILE, make
 
 
-def test_the_files_are_what_their_generators_make() -> None:
+def test_the_files_equal_the_output_of_their_generators() -> None:
     assert FILE.read_text(encoding="utf-8") == make()
     assert make_breast_cancer.FILE.read_text(encoding="utf-8") == make_breast_cancer.make()
 

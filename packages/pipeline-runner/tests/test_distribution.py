@@ -207,7 +207,7 @@ def test_a_service_connection_without_a_cloud_fails_its_step_by_name(installed: 
     assert "There is no service connection 'the team': name the cloud's factory" in played.stdout
 
 
-def test_an_organisation_s_file_brings_groups_and_the_repository_s_own_cloud(
+def test_an_organisation_s_file_provides_groups_and_the_repository_s_own_cloud(
     installed: Installed, foreign: Path
 ) -> None:
     words = ("pipeline-runner", "play", "connected.yml")
@@ -244,14 +244,14 @@ def test_a_wrong_organisation_s_file_is_refused_by_path(
     assert "Traceback" not in played.stdout
 
 
-def test_check_names_what_to_install(installed: Installed, foreign: Path) -> None:
+def test_check_names_missing_programs(installed: Installed, foreign: Path) -> None:
     checked = installed.run("pipeline-runner", "check", cwd=foreign)
 
     assert checked.returncode == 1
     assert "`check` needs check_jsonschema: install pipeline-runner with its extra `check`." in checked.stdout
 
 
-def test_check_finds_the_mistakes_of_another_repository(foreign: Path) -> None:
+def test_check_reports_the_mistakes_of_another_repository(foreign: Path) -> None:
     runner = str(Path(sys.executable).with_name("pipeline-runner"))
     words = (runner, "check", "azure-pipelines.yml")
     right = subprocess.run(words, cwd=foreign, capture_output=True, text=True, check=False, timeout=120)

@@ -58,7 +58,7 @@ def value(text: str) -> Any:
         ("1.2.3", "1.2.3"),
     ],
 )
-def test_an_expression_has_the_value_that_azure_pipelines_gives_it(text: str, expected: object) -> None:
+def test_an_expression_has_its_value_in_azure_pipelines(text: str, expected: object) -> None:
     assert value(text) == expected
 
 
@@ -77,7 +77,7 @@ def test_an_expression_has_the_value_that_azure_pipelines_gives_it(text: str, ex
         ("format('{1}', 'a')", "has no argument 1"),
     ],
 )
-def test_a_bad_expression_is_refused_with_what_is_wrong(text: str, message: str) -> None:
+def test_a_bad_expression_is_refused_with_its_fault(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         value(text)
     assert message in str(caught.value)

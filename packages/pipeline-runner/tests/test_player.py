@@ -67,7 +67,7 @@ def play(tmp_path: Path) -> Play:
     return run
 
 
-def test_a_failed_stage_stops_what_depends_on_it_and_starts_what_waits_for_failure(play: Play) -> None:
+def test_a_failed_stage_stops_its_dependents_and_starts_stages_for_failures(play: Play) -> None:
     outcome = play(
         """
         stages:
@@ -92,7 +92,7 @@ def test_a_failed_stage_stops_what_depends_on_it_and_starts_what_waits_for_failu
     assert "always ran" in outcome.log
 
 
-def test_a_skipped_stage_skips_also_what_depends_on_it_indirectly(play: Play) -> None:
+def test_a_skipped_stage_skips_its_indirect_dependents(play: Play) -> None:
     outcome = play(
         """
         stages:
@@ -162,7 +162,7 @@ def test_output_variables_reach_jobs_stages_and_conditions(play: Play) -> None:
         assert line in outcome.log
 
 
-def test_variables_come_from_groups_and_macros_of_unknown_ones_stay(play: Play) -> None:
+def test_variables_come_from_groups_and_macros_of_unknown_ones_remain(play: Play) -> None:
     outcome = play(
         """
         variables: [{group: g}, {name: whole, value: "$(NAME)!"}]
@@ -186,7 +186,7 @@ def test_a_missing_group_and_a_missing_environment_are_named(play: Play) -> None
         )
 
 
-def test_jobs_share_artifacts_and_nothing_else(play: Play) -> None:
+def test_jobs_share_only_artifacts(play: Play) -> None:
     outcome = play(
         """
         stages:
@@ -210,7 +210,7 @@ def test_jobs_share_artifacts_and_nothing_else(play: Play) -> None:
     assert "Artifact other was not found" in outcome.records[0].parts[2].note
 
 
-def test_azure_cli_steps_get_the_federated_identity_only_when_they_ask_for_it(play: Play) -> None:
+def test_azure_cli_steps_get_the_federated_identity_only_on_request(play: Play) -> None:
     outcome = play(
         """
         steps:
@@ -231,7 +231,7 @@ def test_azure_cli_steps_get_the_federated_identity_only_when_they_ask_for_it(pl
     assert "<none|o>" in outcome.log
 
 
-def test_what_cannot_be_played_is_skipped_with_the_reason_and_does_not_fail(play: Play) -> None:
+def test_a_step_that_cannot_be_played_is_skipped_with_the_reason(play: Play) -> None:
     outcome = play(
         """
         jobs:

@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-def test_if_elseif_else_leave_one_branch(files: Files) -> None:
+def test_if_elseif_else_keep_one_branch(files: Files) -> None:
     files.write(
         "main.yml",
         """
@@ -53,7 +53,7 @@ def test_if_elseif_else_leave_one_branch(files: Files) -> None:
     assert [step["bash"] for step in files.compiled(size="none")["steps"]] == ["four"]
 
 
-def test_each_goes_over_lists_and_objects_and_insert_merges(files: Files) -> None:
+def test_each_iterates_over_lists_and_objects_and_insert_merges(files: Files) -> None:
     files.write(
         "main.yml",
         """
@@ -82,7 +82,7 @@ def test_each_goes_over_lists_and_objects_and_insert_merges(files: Files) -> Non
     assert steps[2]["env"] == {"X_ONE": "1", "X_TWO": "2"}
 
 
-def test_a_template_path_is_relative_to_the_file_that_names_it_and_gets_typed_parameters(files: Files) -> None:
+def test_a_template_path_is_relative_to_its_file_and_its_parameters_are_typed(files: Files) -> None:
     files.write("main.yml", "stages: [{template: t/stage.yml, parameters: {name: dev, deep: 'true'}}]")
     files.write(
         "t/stage.yml",

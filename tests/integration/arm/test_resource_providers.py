@@ -111,7 +111,7 @@ def test_a_type_of_an_unregistered_namespace_is_refused_until_it_is_registered(
     assert _vault(session, place).status_code == 201
 
 
-def test_a_namespace_in_use_stays_registered_and_an_unused_one_goes(
+def test_a_namespace_in_use_remains_registered_and_an_unused_one_is_unregistered(
     session: AzureSession, client: ResourceManagementClient, place: str
 ) -> None:
     with pytest.raises(HttpResponseError, match=r"resources of type 'Microsoft\.Storage/storageAccounts'") as refused:
@@ -138,14 +138,14 @@ def test_a_namespace_that_localcloud_does_not_know_is_registered_too(
     assert namespace in {provider.namespace for provider in client.providers.list()}
 
 
-def test_what_is_no_namespace_is_refused(client: ResourceManagementClient) -> None:
+def test_an_invalid_namespace_is_refused(client: ResourceManagementClient) -> None:
     with pytest.raises(HttpResponseError, match=r"The resource namespace 'storage' is invalid\.") as refused:
         client.providers.register("storage")
     assert refused.value.error is not None
     assert (refused.value.status_code, refused.value.error.code) == (404, "InvalidResourceNamespace")
 
 
-def test_a_template_deployment_registers_what_it_names(session: AzureSession, place: str) -> None:
+def test_a_template_deployment_registers_its_namespaces(session: AzureSession, place: str) -> None:
     name = unique("id")
     identity = {
         "type": "Microsoft.ManagedIdentity/userAssignedIdentities", "apiVersion": "2023-01-31", "name": name,
@@ -164,7 +164,7 @@ def test_a_template_deployment_registers_what_it_names(session: AzureSession, pl
     assert session.arm("GET", f"{place}/providers/{identity['type']}/{name}", "2023-01-31").status_code == 200
 
 
-def test_registering_takes_a_right_that_a_stranger_lacks(session: AzureSession, bare: Cloud, place: str) -> None:
+def test_registering_requires_a_right_that_a_stranger_lacks(session: AzureSession, bare: Cloud, place: str) -> None:
     session.arm("POST", f"{session.subscription}/providers/Microsoft.ManagedIdentity/register", VERSION)
     path = f"{place}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id')}"
     identity = session.put(path, "2023-01-31", {"location": "westeurope"})
@@ -182,7 +182,7 @@ def test_starting_again_registers_more_while_it_runs(bare: Cloud, client: Resour
     assert [_state(client, name) for name in ("Microsoft.Databricks", "Contoso.Tools")] == ["Registered"] * 2
 
 
-def test_a_home_of_an_earlier_localcloud_is_registered_for_what_it_has(tmp_path: Path) -> None:
+def test_a_home_of_an_earlier_localcloud_registers_the_namespaces_of_its_resources(tmp_path: Path) -> None:
     database = Database(tmp_path / "localcloud.db")
     store = ResourceStore(database)
     id_ = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/g/providers/Microsoft.KeyVault/vaults/kv"
@@ -205,7 +205,7 @@ def test_a_registration_that_takes_time_is_under_way_and_usable(
     assert registrations.is_registered("microsoft.network")
 
 
-def test_unregistering_changes_what_is_registered_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unregistering_changes_registered_namespaces_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALCLOUD_REGISTRATION_SECONDS", "3600")
     registrations = ResourceStore(Database(tmp_path / "localcloud.db")).registrations
     registrations.unregister("Microsoft.Network")
@@ -229,7 +229,7 @@ def test_a_wrong_namespace_is_named_before_anything_starts(bare: Cloud) -> None:
     assert answer.returncode == 1 and answer.stderr.startswith("storage is not a resource provider: give namespaces")
 
 
-def test_the_makefile_gives_what_the_contract_lists() -> None:
+def test_the_makefile_registers_the_namespaces_of_the_contract() -> None:
     printed = subprocess.run(
         [sys.executable, "-I", "-S", "contract/resource_providers.py"], cwd=ROOT, capture_output=True, text=True,
         check=True,
@@ -239,7 +239,7 @@ def test_the_makefile_gives_what_the_contract_lists() -> None:
     assert f'{"localcloud start"} --register "$(.venv/bin/python -I -S contract/resource_providers.py)"' in shown
 
 
-def test_the_bootstrap_registers_what_is_missing_and_nothing_twice(client: ResourceManagementClient) -> None:
+def test_the_bootstrap_registers_only_missing_namespaces(client: ResourceManagementClient) -> None:
     first = compare(SUBSCRIPTION_ID, client.providers)
     assert set(first.missing) <= set(RESOURCE_PROVIDERS) and "Microsoft.MachineLearningServices" in first.missing
     first.complete(pause=0.1)
@@ -247,7 +247,7 @@ def test_the_bootstrap_registers_what_is_missing_and_nothing_twice(client: Resou
     assert {_state(client, name) for name in RESOURCE_PROVIDERS} == {"Registered"}
 
 
-def test_the_bootstrap_names_the_subscription_that_it_may_not_enter(session: AzureSession) -> None:
+def test_the_bootstrap_names_a_subscription_without_access(session: AzureSession) -> None:
     foreign = str(uuid.uuid4())
     other = ResourceManagementClient(session.credential, foreign)
     with pytest.raises(BootstrapError, match=rf"in subscription {foreign}: .*SubscriptionNotFound.* Contributor"):

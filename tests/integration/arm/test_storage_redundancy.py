@@ -22,7 +22,7 @@ def put(azure: AzureSession, id_: str, sku: str, location: str = "westeurope") -
 @pytest.mark.parametrize(
     ("sku", "location"), [("Standard_ZRS", "westus"), ("Standard_RAGZRS", "westus"), ("Standard_GRS", "italynorth")]
 )
-def test_a_region_without_zones_or_pair_refuses_copies_there(
+def test_a_region_without_zones_or_a_pair_refuses_such_copies(
     azure: AzureSession, group: str, sku: str, location: str
 ) -> None:
     answer = put(azure, f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}", sku, location)

@@ -156,7 +156,7 @@ def test_a_package_that_cannot_be_installed_fails_the_job_with_the_build_s_own_l
         (("six",), "3.5", "declares Python 3.5, which this machine does not have. Declare python=3.12"),
     ],
 )
-def test_what_a_build_cannot_have_fails_the_job_and_says_why(
+def test_an_impossible_build_fails_the_job_with_its_reason(
     ml: MlWorkspace, requirements: tuple[str, ...], python: str, said: str
 ) -> None:
     name = submit(ml, "true", environment=register(ml, conda(*requirements, python=f"python={python}")))
@@ -221,7 +221,7 @@ def test_an_image_whose_packages_are_not_known_is_refused_and_a_base_image_has_n
     assert "No module named 'six'" in log_of(ml, name)
 
 
-def test_what_mlflow_skinny_lacks_fails_here_as_on_azure(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_a_feature_that_mlflow_skinny_lacks_fails_here_as_on_azure(ml: MlWorkspace, tmp_path: Path) -> None:
     """MLflow saves scikit-learn models by skops unless told otherwise, and mlflow-skinny does not bring it."""
     declared = job_environment.conda_file()
     (pip,) = (entry["pip"] for entry in declared["dependencies"] if isinstance(entry, dict))
@@ -294,9 +294,7 @@ def registered_earlier(cloud: Cloud, environment: str) -> None:
         database.execute("UPDATE arm_resources SET private = ? WHERE id LIKE ?", (json.dumps(marks), where))
 
 
-def test_a_version_of_an_earlier_localcloud_keeps_what_its_jobs_had_and_the_log_says_so(
-    ml: MlWorkspace, cloud: Cloud
-) -> None:
+def test_a_version_of_an_earlier_localcloud_keeps_its_packages_and_the_log_warns(ml: MlWorkspace, cloud: Cloud) -> None:
     old, new = (register(ml, conda("six==1.17.0", python="python=3.5")) for _ in range(2))
     registered_earlier(cloud, old)
     tagged = f"{ml.id}/environments/{old.split(':')[1]}/versions/1"

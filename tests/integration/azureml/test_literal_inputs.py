@@ -36,7 +36,7 @@ def hostile(folder: Path) -> str:
     return f"a b$({made})`{made}`';{made};'\"; {made}; \"\n{made}\n*.csv"
 
 
-def test_a_command_finds_its_literal_inputs_in_variables_as_they_were_given(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_a_command_reads_its_literal_inputs_unchanged_from_variables(ml: MlWorkspace, tmp_path: Path) -> None:
     source = code(tmp_path / "src", show=_SHOW)
     step = component(
         ml, source, "python show.py $[[${{inputs.left_out}}]]",
@@ -72,9 +72,7 @@ def test_a_value_in_a_placeholder_is_shell_code_as_on_azure(ml: MlWorkspace, tmp
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_no_value_that_an_invoker_gives_is_run_by_a_published_component(
-    ml: MlWorkspace, tmp_path: Path, folder: Path
-) -> None:
+def test_no_value_of_an_invoker_is_run_by_a_published_component(ml: MlWorkspace, tmp_path: Path, folder: Path) -> None:
     """The product's command on a batch endpoint, with a program that shows what it was given."""
     specification = load_component(source=folder / "component.yml")
     program = next(word for word in specification.command.split() if word.endswith(".py")).removesuffix(".py")

@@ -95,7 +95,7 @@ def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
     return outputs
 
 
-def test_the_state_is_moved_sealed_by_the_vaults_key_and_gone_from_the_machine(
+def test_the_state_moves_encrypted_by_the_vaults_key_and_leaves_no_local_copy(
     checkout: Checkout, done: dict[str, Any]
 ) -> None:
     assert not (checkout.folder / "bootstrap" / ".state").exists()
@@ -158,7 +158,7 @@ def _assign(session: AzureSession, scope: str, role: str, principal: str) -> req
     return session.arm("PUT", path, "2022-04-01", {"properties": properties})
 
 
-def test_a_deployer_makes_a_stack_and_gives_its_roles_and_is_nobodys_owner(
+def test_a_deployer_creates_a_stack_and_assigns_its_roles_without_being_an_owner(
     deployer: AzureSession, stack_group: str, done: dict[str, Any]
 ) -> None:
     identity = f"{stack_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-pipeline"
@@ -172,7 +172,7 @@ def test_a_deployer_makes_a_stack_and_gives_its_roles_and_is_nobodys_owner(
     assert deployer.arm("DELETE", lock, "2020-05-01").status_code == 200
 
 
-def test_a_deployer_reads_and_opens_its_own_state_and_no_other(
+def test_a_deployer_reads_and_decrypts_only_its_own_state(
     deployer: AzureSession, checkout: Checkout, done: dict[str, Any]
 ) -> None:
     credential: Any = deployer.credential
@@ -233,7 +233,7 @@ def test_states_are_locked(azure: AzureSession, checkout: Checkout, done: dict[s
         assert error_of(azure.arm("DELETE", path, version))[:2] == (409, "ScopeLocked")
 
 
-def test_connections_that_somebody_made_sign_in_once_the_settings_say_what_they_present(
+def test_manually_made_connections_sign_in_once_the_settings_have_their_subjects(
     azure: AzureSession, checkout: Checkout, done: dict[str, Any]
 ) -> None:
     connection = "DataOpsML ARM Connection - prod"
@@ -262,7 +262,7 @@ def test_connections_that_somebody_made_sign_in_once_the_settings_say_what_they_
         assert shown == expected, "a token of another connection stands for nobody"
 
 
-def test_an_interrupted_bootstrap_goes_on_from_where_it_was(azure: AzureSession, cloud: Any, tmp_path: Path) -> None:
+def test_an_interrupted_bootstrap_continues(azure: AzureSession, cloud: Any, tmp_path: Path) -> None:
     """Everything is made, and the machine stops before the state is moved."""
     checkout = _checkout(tmp_path, cloud.environment)
     state = checkout.folder / "bootstrap" / ".state"
@@ -286,7 +286,7 @@ def test_an_interrupted_bootstrap_goes_on_from_where_it_was(azure: AzureSession,
     assert ContainerClient(url, "state-bootstrap", credential=azure.credential).get_blob_client(_STATE).exists()
 
 
-def test_a_base_name_that_somebody_else_has_is_said_before_the_state_goes_anywhere(
+def test_a_taken_base_name_is_reported_before_the_state_is_moved(
     azure: AzureSession, cloud: Any, tmp_path: Path
 ) -> None:
     checkout = _checkout(tmp_path, cloud.environment)
@@ -310,7 +310,7 @@ def test_a_base_name_that_somebody_else_has_is_said_before_the_state_goes_anywhe
         ({"dataopsml-bootstrap:colour": "red"}, "colour: there is no such setting"),
     ],
 )
-def test_invalid_settings_stop_it_before_the_engine_starts(
+def test_invalid_settings_stop_the_bootstrap_before_the_engine_starts(
     cloud: Any, tmp_path: Path, changes: dict[str, str], said: str
 ) -> None:
     ran = _checkout(tmp_path, cloud.environment, **changes).run("up")

@@ -31,7 +31,7 @@ def test_no_notebook_is_uploaded_where_everybody_may_change_it(admin: WorkspaceC
         notebooks.upload(clients(admin, folder), NOTEBOOK)
 
 
-def test_a_folder_that_no_deployment_names_is_unused_and_this_checkout_s_is_kept(admin: WorkspaceClient) -> None:
+def test_a_folder_without_a_deployment_is_unused_and_that_of_this_checkout_is_kept(admin: WorkspaceClient) -> None:
     given = clients(admin, "/dataopsml/notebooks")
     admin.workspace.mkdirs("/dataopsml/notebooks")
     assert notebooks.upload(given, NOTEBOOK)

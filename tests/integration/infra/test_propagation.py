@@ -61,7 +61,7 @@ def _project(cloud: Cloud, folder: Path, **settings: Any) -> tuple[Project, str]
     return project, "roles"
 
 
-def test_the_time_that_databricks_takes_is_enough(slow: Cloud, tmp_path: Path) -> None:
+def test_the_wait_for_databricks_is_long_enough(slow: Cloud, tmp_path: Path) -> None:
     # Without Unity Catalog, whose external locations are tried one operation earlier than the ML workspace is made.
     way = {"unity_catalog": {"enabled": False}, "databricks": {"spark_conf": SPARK_CONF}}
     project, stack = _project(slow, tmp_path, **way)
@@ -71,7 +71,7 @@ def test_the_time_that_databricks_takes_is_enough(slow: Cloud, tmp_path: Path) -
     assert up.code == 0, up.text
 
 
-def test_where_it_is_not_enough_a_second_run_is(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_second_run_succeeds_where_the_wait_is_too_short(cloud: Cloud, tmp_path: Path) -> None:
     """Roles have no effect at all until the first run has failed."""
     project, stack = _project(cloud, tmp_path)
     url = f"{cloud.settings.gateway_url}/_localcloud/role-propagation"

@@ -120,7 +120,7 @@ def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project,
     assert preview.code == 0, preview.text
 
 
-def test_an_update_leaves_the_published_deployment_in_its_place(
+def test_an_update_keeps_the_published_deployment_as_the_default(
     project: Project, private: str, base: str, azure: AzureSession, tmp_path: Path
 ) -> None:
     """Publishing makes a deployment the endpoint's default, which the stack does not know and must not take away."""
@@ -217,7 +217,7 @@ def test_a_weakened_default_is_stopped_before_anything_changes(
     assert account["properties"]["publicNetworkAccess"] == "Disabled"
 
 
-def test_wrong_settings_are_told_at_once_and_touch_nothing(project: Project) -> None:
+def test_all_wrong_settings_are_reported_at_once_and_change_nothing(project: Project) -> None:
     project.settings("wrong", {"base_name": "Not_A_Name", "location": "mars", "compute": {"max_nodes": 0}})
     assert project.pulumi("stack", "init", stack="wrong").code == 0
     up = project.up("wrong")
@@ -234,7 +234,7 @@ def test_wrong_settings_are_told_at_once_and_touch_nothing(project: Project) -> 
     assert [each["type"] for each in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
 
 
-def test_a_stack_without_settings_is_told_to_write_some(project: Project) -> None:
+def test_a_stack_without_settings_is_refused_with_the_remedy(project: Project) -> None:
     assert project.pulumi("stack", "init", stack="bare").code == 0
     up = project.up("bare", rules="prod")
     assert up.code != 0 and "Traceback" not in up.text
@@ -243,7 +243,7 @@ def test_a_stack_without_settings_is_told_to_write_some(project: Project) -> Non
     assert [each["type"] for each in project.resources("bare")] in ([], ["pulumi:pulumi:Stack"])
 
 
-def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges(
+def test_a_name_of_another_subscription_is_reported_and_a_second_update_converges(
     project: Project, cloud: Cloud, azure: AzureSession
 ) -> None:
     base = f"t{secrets.token_hex(4)}"
@@ -272,7 +272,7 @@ def test_a_name_that_another_subscription_has_is_said_and_a_second_try_converges
     _made_again_after_a_purge(project, azure, base)
 
 
-def test_a_stack_that_moves_into_a_network_and_out_of_it_finds_nothing_missing(project: Project) -> None:
+def test_a_stack_moves_into_a_network_and_out_of_it_without_losses(project: Project) -> None:
     """Databricks workspaces do not move: a new one takes the place of the old, and has what the old one had."""
     base = f"t{secrets.token_hex(4)}"
     restricted = {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.0/24"]}}
@@ -339,7 +339,7 @@ def test_a_protected_stack_is_not_destroyed_in_any_part(
         deploy(lock=True)
 
 
-def test_names_of_a_stack_that_stands_or_is_protected_are_not_freed(project: Project, private: str, base: str) -> None:
+def test_names_of_a_deployed_or_protected_stack_are_not_freed(project: Project, private: str, base: str) -> None:
     refused = project.purge(private)
     assert refused.code != 0 and "Stack priv is protected" in refused.text
     project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "protection": {"lock": False}})

@@ -116,7 +116,7 @@ def stack(project: Project, base: str, cloud: Cloud, azure: AzureSession) -> Ite
     assert project.resources(STACK) == []
 
 
-def test_what_was_deployed_is_what_was_declared(
+def test_the_deployed_resources_match_the_declaration(
     project: Project, stack: WorkspaceClient, base: str, witness: WorkspaceClient
 ) -> None:
     label = f"{base}_{STACK}"
@@ -154,7 +154,7 @@ def test_nothing_changes_when_it_is_deployed_again(project: Project, stack: Work
     assert refresh.code == 0, refresh.text
 
 
-def test_grants_that_somebody_changed_are_seen_and_set_right(
+def test_manually_changed_grants_are_detected_and_corrected(
     project: Project, stack: WorkspaceClient, base: str
 ) -> None:
     """One is added for everyone, and a schema's are taken away altogether: these read as gone, and are made again."""
@@ -177,7 +177,7 @@ def test_grants_that_somebody_changed_are_seen_and_set_right(
     assert {name: granted(stack, *name) for name in declared} == declared
 
 
-def test_another_schema_takes_the_old_one_s_place(project: Project, stack: WorkspaceClient, base: str) -> None:
+def test_another_schema_replaces_the_old_one(project: Project, stack: WorkspaceClient, base: str) -> None:
     label = f"{base}_{STACK}"
     project.settings(STACK, {"base_name": base, **SETTINGS, "unity_catalog": {"enabled": True, "schema_name": "other"}})
     up = project.up(STACK)

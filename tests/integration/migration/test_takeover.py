@@ -58,7 +58,7 @@ def environment(azure: AzureSession, cloud: Any, tmp_path: Path) -> dict[str, st
     }  # fmt: skip
 
 
-def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
+def test_the_sample_is_imported_and_none_of_its_resources_are_replaced(
     azure: AzureSession, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     sample = Sample(azure, BASE, "dev")
@@ -96,7 +96,7 @@ def test_the_sample_is_taken_over_and_nothing_of_it_is_replaced(
     assert json.loads(file.read_text()) == {"resources": []}, "what the stack has is not imported twice"
 
 
-def test_what_cannot_be_taken_over_is_named_and_the_exit_code_says_so(
+def test_resources_that_cannot_be_imported_are_named_and_set_the_exit_code(
     azure: AzureSession, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     other = Sample(azure, "elsewhere", "dev")

@@ -97,7 +97,7 @@ def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, 
     assert published["AMLPIPELINE_DATA_URI"].endswith(f"/{uploaded}")
 
 
-def test_a_build_says_which_run_it_has_started(stack: Stack, tmp_path: Path) -> None:
+def test_a_build_names_the_run_that_it_started(stack: Stack, tmp_path: Path) -> None:
     said = _mlops(stack, tmp_path, "run", "--azure-devops")
 
     started = dict(_VARIABLE.findall(said))["AMLRUN_ID"]
@@ -123,9 +123,7 @@ def test_a_version_that_waits_for_its_promotion_is_run_by_its_name(azure: AzureS
     remove_stack(waiting)
 
 
-def test_retraining_takes_what_was_left_last_in_storage_and_else_the_repository_s_data(
-    stack: Stack, tmp_path: Path
-) -> None:
+def test_retraining_uses_the_newest_upload_or_else_the_repository_s_data(stack: Stack, tmp_path: Path) -> None:
     def trained_on() -> str:
         _mlops(stack, tmp_path, "run", "--incoming")
         newest = jobs.newest(stack.clients)

@@ -38,7 +38,7 @@ def clients(azure: AzureSession, lake: Lake) -> Any:
     )
 
 
-def test_a_file_of_any_name_in_incoming_is_taken_and_named_by_its_hash_alone(clients: Any, tmp_path: Path) -> None:
+def test_a_file_of_any_name_in_incoming_is_used_and_named_only_by_its_hash(clients: Any, tmp_path: Path) -> None:
     content = b"a,b\n1,2\n"
     clients.training.upload_blob(f"incoming/{_ODD}", content)
     clients.training.upload_blob("incoming/not-data.txt", b"x")
@@ -108,7 +108,7 @@ def test_a_folder_has_files_when_there_is_one_below_it(azure: AzureSession, lake
         has_files(azure.credential, base.replace("data@", "none@") + "/out")
 
 
-def test_who_may_not_list_a_folder_is_told(cloud: Cloud, azure: AzureSession, lake: Lake, group: str) -> None:
+def test_a_missing_right_to_list_a_folder_is_named(cloud: Cloud, azure: AzureSession, lake: Lake, group: str) -> None:
     identity_id = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-lister"
     identity = azure.put(identity_id, "2023-01-31", {"location": "westeurope"})["properties"]
     credential: Any = IdentityCredential(cloud, identity["principalId"])

@@ -122,7 +122,7 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     assert "rolled_back_at" not in pair.prod.models()["2"]
 
 
-def test_the_schedule_moves_with_promotion_and_rollback_and_holds_both_up_when_it_cannot(
+def test_the_schedule_moves_with_promotion_and_rollback_and_stops_both_when_it_cannot(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = Schedule(cron="15 3 * * 1", data="data/current/")
@@ -160,7 +160,7 @@ def test_the_schedule_moves_with_promotion_and_rollback_and_holds_both_up_when_i
     assert (prod.default, scheduled()) == ("v-1", ("1", True))
 
 
-def test_a_promotion_that_another_one_overtakes_takes_its_version(
+def test_an_overtaken_promotion_uses_the_version_of_the_other(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair.both("1", tmp_path)
@@ -180,7 +180,7 @@ def test_a_promotion_that_another_one_overtakes_takes_its_version(
     assert list(pair.prod.models()) == ["1"]
 
 
-def test_prod_s_identity_takes_what_staging_shared_and_may_not_look_into_staging(
+def test_prod_s_identity_uses_the_shared_model_and_cannot_read_staging(
     pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
 ) -> None:
     pair.both("1", tmp_path)
@@ -207,7 +207,7 @@ def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
     return clients
 
 
-def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_path: Path) -> None:
+def test_a_rollback_without_an_earlier_deployment_changes_nothing(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     with pytest.raises(MissingError, match="There is no promotion of diabetes to roll back on prod"):
         pair.rollback()
@@ -219,7 +219,7 @@ def test_a_rollback_with_nothing_to_go_back_to_changes_nothing(pair: Pair, tmp_p
     assert (pair.prod.default, pair.prod.models()) == ("v-1", before)
 
 
-def test_a_rollback_leaves_an_endpoint_alone_that_somebody_moved(pair: Pair, tmp_path: Path) -> None:
+def test_a_rollback_leaves_a_manually_moved_endpoint_unchanged(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     pair.promote()
     pair.prod.publish("2", "commit-2")
@@ -238,7 +238,7 @@ def _unseat(stack: Stack) -> None:
     assert publish.published(stack.clients) is None
 
 
-def test_a_promotion_whose_deployment_lost_its_place_puts_it_back(pair: Pair, tmp_path: Path) -> None:
+def test_a_promotion_restores_its_default_deployment(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
         pair.promote()
@@ -260,7 +260,7 @@ def test_a_promotion_whose_deployment_lost_its_place_puts_it_back(pair: Pair, tm
     assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
 
 
-def test_a_rollback_of_a_deployment_that_lost_its_place_goes_back_all_the_same(pair: Pair, tmp_path: Path) -> None:
+def test_a_rollback_works_though_its_deployment_is_no_longer_the_default(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
         pair.promote()
@@ -270,7 +270,7 @@ def test_a_rollback_of_a_deployment_that_lost_its_place_goes_back_all_the_same(p
     assert pair.prod.default == "v-1"
 
 
-def test_a_rollback_to_a_deployment_that_is_of_another_commit_by_now_is_refused(pair: Pair, tmp_path: Path) -> None:
+def test_a_rollback_to_a_deployment_of_another_commit_is_refused(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
         pair.promote()
@@ -294,7 +294,7 @@ def test_a_lineage_that_staging_did_not_test_is_refused_and_prod_is_untouched(pa
     _nothing_came(pair)
 
 
-def test_a_model_whose_code_prod_has_from_another_commit_is_refused(pair: Pair, tmp_path: Path) -> None:
+def test_a_model_with_code_of_another_commit_in_prod_is_refused(pair: Pair, tmp_path: Path) -> None:
     pair.staging.publish("1", "commit-1")
     pair.staging.train("1", "commit-1", tmp_path)
     pair.prod.publish("1", "commit-9")
@@ -305,7 +305,7 @@ def test_a_model_whose_code_prod_has_from_another_commit_is_refused(pair: Pair, 
     _nothing_came(pair)
 
 
-def test_a_model_that_came_by_hand_is_refused(pair: Pair, tmp_path: Path) -> None:
+def test_a_manually_registered_model_is_refused(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     weights = tmp_path / "by-hand"
     weights.mkdir()

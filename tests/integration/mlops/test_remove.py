@@ -52,7 +52,7 @@ def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]
     remove_stack(first)
 
 
-def test_a_pipeline_goes_with_all_that_is_its_own_also_after_a_failure(
+def test_a_pipeline_is_removed_with_all_its_resources_also_after_a_failure(
     azure: AzureSession, stacks: tuple[Stack, Stack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = stacks

@@ -90,7 +90,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1200])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_is_readable_and_requests_nothing(opened: Any, name: str, width: int, scheme: str) -> None:
+def test_a_page_fits_and_is_readable_and_requests_nothing(opened: Any, name: str, width: int, scheme: str) -> None:
     page, caused = opened(name, width, scheme)
 
     assert caused == [], "no request, no script, no complaint of the browser"

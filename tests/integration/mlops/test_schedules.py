@@ -66,7 +66,7 @@ def command(stack: Stack, folder: Path, *words: str) -> str:
     return result.output
 
 
-def test_a_published_schedule_is_off_and_runs_to_its_end_once_it_is_on(
+def test_a_published_schedule_is_off_and_runs_until_its_end_once_it_is_on(
     stack: Stack, clients: Clients, clock: MovedClock, tmp_path: Path
 ) -> None:
     made = scheduled(clients)
@@ -90,7 +90,7 @@ def test_a_published_schedule_is_off_and_runs_to_its_end_once_it_is_on(
     assert "diabetes-training is off" in command(stack, tmp_path, "schedule", "off")
 
 
-def test_a_schedule_keeps_its_switch_when_it_moves_and_goes_back_when_a_promotion_fails(clients: Clients) -> None:
+def test_a_moved_schedule_keeps_its_switch_and_returns_after_a_failed_promotion(clients: Clients) -> None:
     schedules.switch(clients, True)
     first, second = (publish.of_version(clients, version) for version in ("1", "2"))
     said: list[str] = []
@@ -108,7 +108,7 @@ def test_a_schedule_keeps_its_switch_when_it_moves_and_goes_back_when_a_promotio
     assert len(said) == 3, "nothing to do"
 
 
-def test_a_target_that_is_gone_is_told_and_not_switched_on(
+def test_a_schedule_with_a_deleted_target_is_reported_and_not_switched_on(
     stack: Stack, clients: Clients, azure: AzureSession, tmp_path: Path
 ) -> None:
     stack.publish("3", "commit-3", keep_default=True)
@@ -146,6 +146,6 @@ def test_a_schedule_in_the_past_is_refused_and_nothing_changes(clients: Clients)
     assert scheduled(clients).version == "1"
 
 
-def test_without_a_schedule_there_is_nothing_to_switch(stack: Stack) -> None:
+def test_switching_without_a_schedule_is_refused(stack: Stack) -> None:
     with pytest.raises(MissingError, match=r"diabetes has no schedule on staging: its pipeline\.yml has no `schedule`"):
         schedules.switch(stack.clients, True)

@@ -138,7 +138,7 @@ def _register(tracking: str, folder: Path) -> None:
 
 
 @pytest.mark.fault_kind("kill of a scoring step")
-def test_a_step_killed_at_any_request_is_made_good_by_the_next_run(step: Step) -> None:
+def test_the_next_run_completes_the_work_of_a_step_killed_at_any_request(step: Step) -> None:
     whole = step.run("whole", "run-whole")
     assert whole.returncode == 0, whole.stderr
     assert "3 rows read, 2 scored, 1 refused" in whole.stdout
@@ -156,7 +156,7 @@ def test_a_step_killed_at_any_request_is_made_good_by_the_next_run(step: Step) -
         assert entry == before or (before is None and entry.run == f"{file}-second"), moment
 
 
-def test_of_runs_at_once_one_scores_the_file(step: Step) -> None:
+def test_one_of_several_simultaneous_runs_scores_the_file(step: Step) -> None:
     assert step.run("model", "before").returncode == 0
     template = step.check_scored_once("model")
     content = step.blobs.download_blob(f"{template.output}/predictions.parquet").readall()
@@ -180,7 +180,7 @@ def test_of_runs_at_once_one_scores_the_file(step: Step) -> None:
     ]
 
 
-def test_a_file_is_scored_again_under_a_new_run_only_when_somebody_asks_for_it(step: Step) -> None:
+def test_a_file_is_scored_again_only_on_request_and_under_a_new_run(step: Step) -> None:
     for run in ("monday", "tuesday"):
         assert step.run("again", run).returncode == 0
     entry = step.check_scored_once("again")

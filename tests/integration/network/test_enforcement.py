@@ -98,9 +98,7 @@ def test_a_connection_that_waits_for_approval_opens_nothing_yet(azure: AzureSess
 
 
 @pytest.mark.parametrize(("rule", "enters"), [(client_address(), True), ("203.0.113.0/28", True), ("8.8.8.8", False)])
-def test_a_firewall_lets_in_the_addresses_of_its_rules(
-    azure: AzureSession, group: str, rule: str, enters: bool
-) -> None:
+def test_a_firewall_admits_the_addresses_of_its_rules(azure: AzureSession, group: str, rule: str, enters: bool) -> None:
     acls = {"defaultAction": "Deny", "ipRules": [{"value": rule, "action": "Allow"}]}
     client = _blobs(azure, make_account(azure, group, networkAcls=acls))
     if enters:
@@ -167,7 +165,7 @@ def test_a_vault_that_is_closed_takes_no_address_of_its_firewall(azure: AzureSes
     assert "Public network access is disabled" in _forbidden(client)
 
 
-def test_a_firewalls_bypass_is_for_azures_own_services_alone(azure: AzureSession, group: str) -> None:
+def test_a_firewalls_bypass_is_only_for_azures_own_services(azure: AzureSession, group: str) -> None:
     acls = {"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": []}
     _, vault = _vault(azure, group, networkAcls=acls)
     assert "caller is not a trusted service" in _forbidden(vault)
@@ -189,7 +187,7 @@ def _challenged(host: str) -> tuple[int, str, str]:
     return answer.status_code, error["code"], error["message"]
 
 
-def test_a_closed_registry_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
+def test_a_closed_registry_answers_only_at_its_private_endpoint(azure: AzureSession, group: str) -> None:
     made = _registry(azure, group, "Premium", publicNetworkAccess="Disabled")
     azure.finish(made)
     registry = made.json()
@@ -207,7 +205,7 @@ def test_a_closed_registry_answers_at_its_private_endpoint_alone(azure: AzureSes
 
 
 @pytest.mark.parametrize(("rule", "status"), [(f"{client_address()}/32", 401), ("8.8.8.8", 403)])
-def test_a_registrys_firewall_lets_in_the_addresses_of_its_rules(
+def test_a_registrys_firewall_admits_the_addresses_of_its_rules(
     azure: AzureSession, group: str, rule: str, status: int
 ) -> None:
     rules = {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": rule}]}
@@ -296,7 +294,7 @@ def _clients(azure: AzureSession, workspace: str) -> Any:
     )
 
 
-def test_a_closed_azure_ml_workspace_answers_at_its_private_endpoint_alone(azure: AzureSession, group: str) -> None:
+def test_a_closed_azure_ml_workspace_answers_only_at_its_private_endpoint(azure: AzureSession, group: str) -> None:
     vault, _ = _vault(azure, group)
     id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"
     properties = {"storageAccount": make_account(azure, group), "keyVault": vault, "publicNetworkAccess": "Disabled"}

@@ -93,7 +93,7 @@ def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
     made.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
 
 
-def test_a_resource_that_somebody_changed_fails_the_check_and_is_shown(
+def test_a_manually_changed_resource_fails_the_check_and_is_shown(
     project: Project, azure: AzureSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, said = project.drift()
@@ -110,7 +110,7 @@ def test_a_resource_that_somebody_changed_fails_the_check_and_is_shown(
     assert project.drift()[0] != 0, "not even in the state: the next night says it again"
 
 
-def test_what_azure_fills_in_by_itself_is_no_drift_and_what_somebody_set_is(project: Project) -> None:
+def test_values_that_azure_fills_in_are_no_drift_and_manual_values_are(project: Project) -> None:
     """The state is as a refresh by the vendor's provider leaves it: with the service's values among the inputs."""
     exported = project.run("pulumi", "stack", "export", "--stack", "dev").stdout
 
@@ -133,7 +133,7 @@ def test_what_azure_fills_in_by_itself_is_no_drift_and_what_somebody_set_is(proj
     assert "Drift: azure-native:storage:BlobServiceProperties blobs: cors" in said
 
 
-def test_a_comparison_that_cannot_be_made_says_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_comparison_names_its_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.folder / "__main__.py").write_text("raise RuntimeError('no such program')", encoding="utf-8")
 
     code, said = project.drift()
@@ -143,7 +143,7 @@ def test_a_comparison_that_cannot_be_made_says_why(project: Project, monkeypatch
     assert _work_item(project, monkeypatch) == "The drift check of stack dev failed"
 
 
-def test_a_second_pipeline_is_told_who_holds_the_stack_and_changes_nothing(project: Project) -> None:
+def test_a_second_pipeline_gets_the_lock_holder_s_name_and_changes_nothing(project: Project) -> None:
     waits = project.folder / "wait"
     waits.touch()
     locks = project.folder / "state/.pulumi/locks"

@@ -127,7 +127,7 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
 
 
 @pytest.mark.fault_kind("damage of a state")
-def test_a_deleted_state_comes_back(project: Project) -> None:
+def test_a_deleted_state_is_restored(project: Project) -> None:
     project.container.delete_blob(project.state)
 
     done = project.restore("FROM=latest")
@@ -172,7 +172,7 @@ def test_a_locked_stack_is_left_alone(project: Project) -> None:
         (("FROM=$(touch x)",), "dev", "There is no copy '$(touch x)'"),
     ],
 )
-def test_what_there_is_not_is_named(project: Project, words: tuple[str, ...], stack: str, reason: str) -> None:
+def test_a_missing_copy_or_stack_is_named(project: Project, words: tuple[str, ...], stack: str, reason: str) -> None:
     refused = project.restore(*words, stack=stack)
 
     assert refused.returncode != 0

@@ -70,7 +70,7 @@ def test_a_discriminator_chooses_the_model_and_enums_are_read_from_constructors(
     ]
 
 
-def test_what_a_flattened_object_holds_is_looked_at() -> None:
+def test_fields_of_a_flattened_object_are_compared() -> None:
     model = "applicationinsights.v2020_02_02.models.ApplicationInsightsComponent"
 
     assert _found(model, {"location": "a"}) == ["kind: required"]

@@ -124,7 +124,7 @@ def test_a_model_is_named_for_every_type_that_the_stacks_send(requests_: list[Re
     assert sent - {name.lower() for name in (*MODELS, *WITHOUT_MODEL)} == set()
 
 
-def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Request]) -> None:
+def test_every_arm_body_matches_the_vendor_s_model(requests_: list[Request]) -> None:
     models = {name.lower(): (name, find(model)) for name, model in MODELS.items()}
     tolerated = {(tolerance.type, tolerance.path, tolerance.kind) for tolerance in TOLERATED}
     problems: dict[str, None] = {}
@@ -144,7 +144,7 @@ def test_every_arm_body_is_what_the_vendor_s_model_describes(requests_: list[Req
     assert used == tolerated, "an exception that nothing needs any more"
 
 
-def test_every_databricks_body_is_what_databricks_sdk_describes(requests_: list[Request]) -> None:
+def test_every_databricks_body_matches_databricks_sdk(requests_: list[Request]) -> None:
     typed = request_types.types(ROUTES)
     problems: dict[str, None] = {}
     looked_at = 0

@@ -77,7 +77,7 @@ def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") ->
     return Asked(done.returncode, done.stdout + done.stderr, parity)
 
 
-def test_answers_are_judged_and_what_was_changed_is_put_back(stack: Stack, azure: AzureSession, tmp_path: Path) -> None:
+def test_answers_are_judged_and_changes_are_reverted(stack: Stack, azure: AzureSession, tmp_path: Path) -> None:
     asked = verify(
         stack, tmp_path, *(word for name in (
             "registered-providers", "budget-update", "identity-datastore", "default-deployment-after-update",
@@ -97,7 +97,7 @@ def test_answers_are_judged_and_what_was_changed_is_put_back(stack: Stack, azure
     assert answers["identity-datastore"]["basis"].startswith("Azure/bicep-types-az#2468")
 
 
-def test_a_contradicted_belief_ends_it_with_an_error_and_is_written_all_the_same(
+def test_a_contradicted_belief_fails_the_verification_and_is_recorded(
     stack: Stack, azure: AzureSession, tmp_path: Path
 ) -> None:
     compute = f"{azure.subscription}/providers/Microsoft.Compute"
@@ -128,7 +128,7 @@ def test_prod_and_locked_stacks_are_not_changed(stack: Stack, azure: AzureSessio
     assert "--allow-changes asks it" in asked.answers()["budget-update"]["text"]
 
 
-def test_the_newest_answers_of_other_platforms_stand_beside_these(stack: Stack, tmp_path: Path) -> None:
+def test_the_newest_answers_of_other_platforms_are_shown_beside_these(stack: Stack, tmp_path: Path) -> None:
     parity = tmp_path / "parity"
     parity.mkdir()
     other = {"identity-datastore": {"outcome": "contradicted", "text": "AzureBlob"}}
@@ -140,6 +140,6 @@ def test_the_newest_answers_of_other_platforms_stand_beside_these(stack: Stack, 
     assert "| probe | believed | rests on | here | elsewhere |" in text and "✗ AzureBlob" in text
 
 
-def test_a_probe_that_there_is_not_is_named(stack: Stack, tmp_path: Path) -> None:
+def test_an_unknown_probe_is_named(stack: Stack, tmp_path: Path) -> None:
     asked = verify(stack, tmp_path, "--only", "wibble")
     assert asked.code == 2 and "There is no probe wibble. There are: registered-providers," in asked.text

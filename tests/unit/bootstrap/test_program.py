@@ -45,14 +45,14 @@ def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
     assert account.protect and made.one("ManagementLockByScope").inputs["level"] == "CanNotDelete"
 
 
-def test_without_protection_nothing_holds_on() -> None:
+def test_without_protection_nothing_is_locked_or_retained() -> None:
     made = deploy(devops=False, protect=False)
     assert made.of("ManagementLockByScope") == []
     assert not any(one.protect for one in made)
     assert "enablePurgeProtection" not in made.one("keyvault:Vault").inputs["properties"]
 
 
-def test_every_environment_has_a_key_and_the_vault_goes_by_roles() -> None:
+def test_every_environment_has_a_key_and_the_vault_uses_roles() -> None:
     made = deploy(devops=False)
     keys = {one.inputs["keyName"] for one in made.of("Key")}
     assert keys == {f"pulumi-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
@@ -60,7 +60,7 @@ def test_every_environment_has_a_key_and_the_vault_goes_by_roles() -> None:
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
 
 
-def test_states_and_keys_answer_to_named_addresses_where_some_are_named() -> None:
+def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_some() -> None:
     for addresses, action in (([], "Allow"), (["203.0.113.0/24"], "Deny")):
         made = deploy(devops=False, allowed_ips=addresses)
         account = made.one("StorageAccount").inputs["networkRuleSet"]
@@ -83,7 +83,7 @@ def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: 
     }  # fmt: skip
 
 
-def test_assigning_roles_goes_only_with_a_condition() -> None:
+def test_roles_are_assigned_only_under_a_condition() -> None:
     for one in deploy(devops=False).of("RoleAssignment"):
         administrator = one.inputs["roleDefinitionId"].endswith(Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR.value)
         assert ("condition" in one.inputs) is administrator
@@ -105,7 +105,7 @@ def test_an_environment_of_another_subscription_stays_there() -> None:
     assert reading == {f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{PROD_SUBSCRIPTION}"}
 
 
-def test_operators_are_those_named_or_else_the_caller() -> None:
+def test_operators_are_the_named_principals_or_else_the_caller() -> None:
     assert set(_given(deploy(devops=False), CALLER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
     named = deploy(devops=False, operators=[{"object_id": APPROVER, "type": "Group"}])
     assert _given(named, CALLER) == {}
@@ -116,7 +116,7 @@ def _credentials(made: Deployment) -> dict[str, Registered]:
     return {one.inputs["subject"]: one for one in made.of("FederatedIdentityCredential")}
 
 
-def test_without_azure_devops_credentials_wait_until_connections_have_said_what_they_present() -> None:
+def test_without_azure_devops_credentials_wait_for_the_connections_subjects() -> None:
     made = deploy(devops=False)
     assert not any("azuredevops" in one.type for one in made) and "azuredevops" not in "".join(made.invokes)
     assert not made.of("FederatedIdentityCredential"), "what a connection will present cannot be known before it exists"
@@ -186,7 +186,7 @@ def test_each_connection_signs_in_as_its_own_identity() -> None:
     assert clients[REGISTRY_CONNECTION] == "client-of-id-dataops-ci"
 
 
-def test_environments_take_one_deployment_at_a_time_and_prod_asks_first() -> None:
+def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval() -> None:
     made = deploy()
     environments = {one.inputs["name"] for one in made.of("Environment")}
     assert len(made.of("CheckExclusiveLock")) == len(environments)
@@ -248,7 +248,7 @@ def test_pull_requests_are_built_by_policy_in_azure_repos_and_by_yaml_on_github(
     assert types == {"TfsGit" if kind == "azure_repos" else "GitHub"}
 
 
-def test_outputs_say_where_each_stack_goes() -> None:
+def test_outputs_have_each_stack_s_backend() -> None:
     outputs = deploy(devops=False).outputs
     assert outputs["environments"]["prod"]["backend"] == "azblob://state-prod?storage_account=stdataopsstate"
     provider = "azurekeyvault://kv-dataops-state.vault.azure.net/keys/pulumi-prod"

@@ -47,7 +47,7 @@ class _Subscription:
         return _Provider(resource_provider_namespace, "Registering")
 
 
-def test_what_is_missing_is_registered_once_and_waited_for() -> None:
+def test_missing_namespaces_are_registered_once_and_awaited() -> None:
     subscription = _Subscription(polls=3)
     registration = compare("s", subscription)
     assert tuple(registration.missing) == RESOURCE_PROVIDERS
@@ -56,7 +56,7 @@ def test_what_is_missing_is_registered_once_and_waited_for() -> None:
     assert compare("s", subscription).missing == []
 
 
-def test_a_registration_that_does_not_end_is_named() -> None:
+def test_a_registration_without_end_is_named() -> None:
     slow = Registration("s-1", _Subscription(polls=10**9), ["Microsoft.Databricks"])
     with pytest.raises(BootstrapError, match=r"^Azure has not registered Microsoft\.Databricks in subscription s-1"):
         slow.complete(longest=0, pause=0)
@@ -69,19 +69,19 @@ def _namespaces(made: Deployment) -> set[str]:
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
-def test_the_list_has_all_that_a_stack_is_made_of(profile: str) -> None:
+def test_the_list_has_every_namespace_of_a_stack(profile: str) -> None:
     used = _namespaces(deploy("prod", network=NETWORKS[profile], **FULL)) - set(REGISTERED_BY_DEFAULT)
     assert used and used <= set(RESOURCE_PROVIDERS)
     if profile == "private":
         assert set(RESOURCE_PROVIDERS) - used == {"Microsoft.Compute"}, "no more than is needed"
 
 
-def test_the_list_has_all_that_the_bootstrap_makes() -> None:
+def test_the_list_has_every_namespace_of_the_bootstrap() -> None:
     used = _namespaces(deploy_bootstrap()) - set(REGISTERED_BY_DEFAULT)
     assert used and used <= set(RESOURCE_PROVIDERS)
 
 
-def test_every_environment_s_subscription_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_environment_s_subscription_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "77777777-7777-7777-7777-777777777777"
     monkeypatch.setenv("ARM_SUBSCRIPTION_ID", "own")
     seen: list[str] = []
@@ -105,9 +105,7 @@ def _az(folder: Path, script: str) -> None:
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def test_the_subscription_is_that_of_az_login_where_nothing_else_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_subscription_defaults_to_that_of_az_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ARM_SUBSCRIPTION_ID", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
     monkeypatch.setattr(resource_providers, "compare", lambda subscription, _: Registration(subscription, _, []))

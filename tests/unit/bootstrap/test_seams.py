@@ -41,14 +41,14 @@ def _used(pattern: str) -> set[str]:
     return names
 
 
-def test_deployers_may_assign_what_stacks_assign_and_nothing_else() -> None:
+def test_deployers_may_assign_only_the_roles_of_stacks() -> None:
     sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "infra").glob("*.py"))
     assert {role.name for role in ASSIGNED_BY_STACKS} == set(re.findall(r"\bRole\.([A-Z_]+)", sources))
     assert all(role.value in BY_ID for role in Role)
 
 
 @pytest.mark.parametrize(("action", "source"), [(_WRITE, "request"), (_DELETE, "resource")])
-def test_the_condition_holds_for_those_roles_alone(action: str, source: str) -> None:
+def test_the_condition_names_only_those_roles(action: str, source: str) -> None:
     condition = parse(only_these(ASSIGNED_BY_STACKS))
     for role in ASSIGNED_BY_STACKS:
         assert condition.holds(action, {source: {_ATTRIBUTE: [role.value]}})
@@ -92,7 +92,7 @@ def test_every_service_connection_of_the_pipelines_is_made() -> None:
     assert {"DataOpsML ARM Connection", *connection_names(ENVIRONMENTS)} <= made
 
 
-def test_every_macro_that_no_pipeline_sets_stands_in_its_variable_group() -> None:
+def test_every_macro_that_no_pipeline_sets_is_in_its_variable_group() -> None:
     macros = {name for text in _pipelines().values() for name in re.findall(r"\$\(([A-Z][A-Z_]+)\)", text)}
     set_by_jobs = {name for text in _pipelines().values() for name in re.findall(r"^\s+([A-Z_]+): \$\[", text, re.M)}
     own = {"LOCALCLOUD_CACHE", *set_by_jobs}

@@ -79,11 +79,11 @@ def test_an_invalid_setting_is_named_with_its_value(changes: dict[str, Any], pat
     assert "nothing was changed" in str(caught.value)
 
 
-def test_a_last_environment_goes_without_approval_only_when_that_is_said() -> None:
+def test_a_last_environment_has_no_approval_only_if_the_settings_declare_it() -> None:
     assert settings(environments=[{"name": "dev"}, {"name": "live", "unapproved": True}]).names == ["dev", "live"]
 
 
-def test_a_text_of_digits_is_a_text_wherever_it_stands() -> None:
+def test_a_text_of_digits_is_a_text_everywhere() -> None:
     found = settings(cost_center="4711", azure_devops={**_DEVOPS, "enabled": False, "project": 2026})
     assert (found.cost_center, found.azure_devops.project) == ("4711", "2026")
     assert (found.soft_delete_days, found.protect) == (90, True)
@@ -93,7 +93,7 @@ def test_a_text_of_digits_is_a_text_wherever_it_stands() -> None:
     }
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     given = config(soft_delete_days=3, base_name="Data-Ops", environments=[{"name": "dev"}, {"name": "dev"}])
     del given["dataopsml-bootstrap:owner"]
     with pytest.raises(SettingsError) as caught:
@@ -107,26 +107,26 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         assert said in str(caught.value)
 
 
-def test_the_settings_file_in_the_repository_is_valid_and_leaves_azure_devops_alone() -> None:
+def test_the_settings_file_in_the_repository_is_valid_and_omits_azure_devops() -> None:
     found = Engine(ROOT / "bootstrap", "main").settings()
     assert found.names == list(ENVIRONMENTS), "the pipelines have the same environments"
     assert not found.azure_devops.enabled, "a clone must not reach for somebody's organisation"
 
 
-def test_a_missing_settings_file_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_settings_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(BootstrapError, match=r"Pulumi\.mine\.yaml is missing: copy Pulumi\.main\.yaml"):
         Engine(tmp_path, "mine").settings()
 
 
 @pytest.mark.parametrize("text", ["config: [", "config: text", "- config", "config: {a: 2026-01-01}"])
-def test_a_file_that_is_no_settings_file_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_bootstrap_settings_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "Pulumi.mine.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(BootstrapError, match=r"Pulumi\.mine\.yaml is not a settings file: "):
         Engine(tmp_path, "mine").settings()
 
 
 @pytest.mark.parametrize("error", [PulumiError, BootstrapError])
-def test_what_pulumi_says_in_brackets_reaches_whoever_runs_it(
+def test_brackets_in_pulumi_s_output_are_printed(
     error: type[BootstrapError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = "`pulumi up` failed: [red] is no stack, and [/dev] is no folder."

@@ -8,7 +8,7 @@ from infra import storage
 from mlops import pipeline, training_data
 
 
-def test_the_folder_that_ends_is_the_one_that_feature_engineering_writes_to() -> None:
+def test_the_expiring_folder_is_the_output_of_feature_engineering() -> None:
     """The stack deletes what is old there, and nothing else."""
     assert storage.ENGINEERED == pipeline.ENGINEERED != pipeline.REPORTS
 

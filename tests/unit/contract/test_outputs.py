@@ -66,7 +66,7 @@ def test_a_malformed_output_is_named_with_its_value(name: str, value: object) ->
         read_outputs(VALID | {name: value}, "prod")
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(OutputsError) as caught:
         read_outputs({}, "dev")
     required = [name for name, field in PlatformOutputs.model_fields.items() if field.is_required()]

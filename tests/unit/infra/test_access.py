@@ -65,12 +65,12 @@ def _scope(assignment: Registered) -> str:
         ("private", {APPROVES_STORAGE, APPROVES_DATABRICKS, BUILDS_IMAGES}),
     ],
 )
-def test_roles_are_these_and_no_others(profile: str, more: set[tuple[str, str, str]]) -> None:
+def test_only_the_listed_roles_are_assigned(profile: str, more: set[tuple[str, str, str]]) -> None:
     assert granted(deploy(network=NETWORKS[profile])) == ALWAYS | DEPLOYER_S | more
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
-def test_compute_waits_until_the_workspace_may_make_its_network(profile: str) -> None:
+def test_compute_waits_for_the_workspace_s_right_to_make_its_network(profile: str) -> None:
     made = deploy(network=NETWORKS[profile])
     own = [
         each.urn for each in made.of("RoleAssignment")
@@ -82,14 +82,14 @@ def test_compute_waits_until_the_workspace_may_make_its_network(profile: str) ->
     assert len(first) == (0 if profile == "public" else 1), "the others wait for the first"
 
 
-def test_named_operators_take_the_deployer_s_place() -> None:
+def test_named_operators_replace_the_deployer() -> None:
     made = deploy(access=f'{{"operators": [{{"object_id": "{OPERATOR}", "type": "Group"}}]}}')
     assert granted(made) == ALWAYS | {(OPERATOR, role, scope) for _, role, scope in DEPLOYER_S}
     kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == OPERATOR}
     assert kinds == {"Group"}
 
 
-def test_a_person_who_deploys_is_said_to_be_one() -> None:
+def test_a_deploying_person_is_declared_as_a_user() -> None:
     made = deploy(access='{"deployer_type": "User"}')
     kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == DEPLOYER}
     assert kinds == {"User"}
@@ -100,18 +100,18 @@ def test_without_unity_catalog_no_connector_has_a_role() -> None:
     assert granted(deploy(**WITHOUT_CATALOG)) == (ALWAYS | DEPLOYER_S) - connector
 
 
-def test_users_of_the_model_registry_are_granted_that_and_nothing_else() -> None:
+def test_users_of_the_model_registry_are_granted_only_that() -> None:
     user = f'[{{"object_id": "{OPERATOR}", "type": "ServicePrincipal"}}]'
     made = deploy(model_registry=f'{{"name": "mlr-dataops", "create": true, "users": {user}}}')
     assert granted(made) - ALWAYS - DEPLOYER_S == {(OPERATOR, "ML_REGISTRY_USER", "Registry/mlr-dataops")}
 
 
-def test_no_role_is_given_on_more_than_one_resource() -> None:
+def test_no_role_is_assigned_on_more_than_one_resource() -> None:
     for assignment in deploy(network=NETWORKS["private"]).of("RoleAssignment"):
         assert "/providers/" in str(assignment.inputs["scope"]), assignment.name
 
 
-def test_assignments_have_guids_that_stay_and_principals_of_a_said_kind() -> None:
+def test_assignments_have_stable_guids_and_principals_of_a_declared_kind() -> None:
     first = {each.name: each.inputs["roleAssignmentName"] for each in deploy().of("RoleAssignment")}
     again = {each.name: each.inputs["roleAssignmentName"] for each in deploy(tags='{"a": "b"}').of("RoleAssignment")}
     assert first == again

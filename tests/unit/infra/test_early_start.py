@@ -21,7 +21,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def test_it_asks_as_the_sdk_does(requests: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_early_start_requests_as_the_sdk_does(requests: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Another version or address would be another provider in the stack's state."""
     monkeypatch.delenv("DATAOPSML_FAST_START", raising=False)
 
@@ -34,7 +34,7 @@ def test_it_asks_as_the_sdk_does(requests: list[Any], monkeypatch: pytest.Monkey
     assert request.provider == request.packageRef == ""
 
 
-def test_it_can_be_switched_off(requests: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_early_start_can_be_switched_off(requests: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATAOPSML_FAST_START", "0")
 
     start_provider()

@@ -59,7 +59,7 @@ def test_every_resource_is_shown_under_its_component(deployment: Deployment) -> 
     assert shown(graph.mermaid(drawn)) == real(deployment)
 
 
-def test_a_component_comes_after_those_that_it_needs(deployment: Deployment) -> None:
+def test_a_component_follows_its_dependencies(deployment: Deployment) -> None:
     drawn = graph.boxes(exported(deployment))
     places = {box.urn: index for index, box in enumerate(drawn)}
     assert all(places[need] < places[box.urn] for box in drawn for need in box.needs)

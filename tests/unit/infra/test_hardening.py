@@ -24,7 +24,7 @@ def test_the_table_names_rules_that_exist() -> None:
     assert named | of_others == names
 
 
-def test_the_page_s_picture_and_links_are_there() -> None:
+def test_the_page_s_picture_and_links_exist() -> None:
     text = hardening.PAGE.read_text(encoding="utf-8")
     for target in ("platform.md", "reference/settings.md", "adr/0013-the-training-account-is-a-data-lake.md"):
         assert f"({target})" in text and (ROOT / "docs" / target).exists(), target

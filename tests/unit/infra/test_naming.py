@@ -49,7 +49,7 @@ def test_every_name_has_its_rule() -> None:
 
 
 @given(bases, environments)
-def test_names_are_what_azure_takes(base: str, environment: str) -> None:
+def test_names_follow_azure_s_rules(base: str, environment: str) -> None:
     names = Names(base, environment)
     for name, pattern in RULES.items():
         value = getattr(names, name)
@@ -102,6 +102,6 @@ def test_a_role_assignment_keeps_its_guid(base: str, environment: str, subscript
         ("data", "dev-1", "'dev-1'"),
     ],
 )
-def test_other_names_are_refused_by_value(base: str, environment: str, wrong: str) -> None:
+def test_invalid_names_are_refused_by_value(base: str, environment: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=re.escape(wrong)):
         Names(base, environment)

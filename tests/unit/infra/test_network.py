@@ -44,7 +44,7 @@ def test_the_public_profile_has_no_network_of_its_own() -> None:
     assert set(made.one("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
 
 
-def test_the_restricted_profile_lets_named_addresses_and_its_own_network_in() -> None:
+def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> None:
     made = deploy(network=NETWORKS["restricted"])
     assert kinds(made) == {
         "VirtualNetwork": 1, "Subnet": 2, "NetworkSecurityGroup": 2, "NatGateway": 1, "PublicIPAddress": 1,
@@ -144,7 +144,7 @@ def test_a_private_stack_is_reached_from_the_agents_network_by_peering_and_by_na
     assert {each.inputs["privateZoneName"] for each in linked} == zones and len(linked) == len(zones)
 
 
-def test_the_owner_of_the_agents_network_may_make_the_direction_back() -> None:
+def test_the_owner_of_the_agents_network_may_make_the_return_peering() -> None:
     network = (
         f'{{"profile": "private", "peered_networks": ["{AGENTS}"], "peering": "one_way", "dns_zone_group": "{HUB}"}}'
     )
@@ -162,7 +162,7 @@ def _links(endpoint: Registered) -> Any:
 
 
 @pytest.mark.parametrize("profile", ["restricted", "private"])
-def test_clusters_live_in_the_network_and_leave_it_by_one_address(profile: str) -> None:
+def test_clusters_run_in_the_network_and_leave_it_by_one_address(profile: str) -> None:
     made = deploy(network=NETWORKS[profile])
     parameters = made.one("databricks:Workspace").inputs["parameters"]
     assert parameters["customVirtualNetworkId"]["value"].endswith("/vnet-dataops-dev")
@@ -198,7 +198,7 @@ OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "re
         ),
     ],
 )
-def test_jobs_reach_what_they_need_and_no_more(network: str, mode: str, rules: set[str]) -> None:
+def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, rules: set[str]) -> None:
     made = deploy(network=network)
     assert made.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
     outbound_rules = made.of("ManagedNetworkSettingsRule")
@@ -232,7 +232,7 @@ def test_the_endpoints_subnet_answers_to_the_network_only() -> None:
     assert (deny["access"], deny["sourceAddressPrefix"]) == ("Deny", "*") and deny["priority"] > allow["priority"]
 
 
-def test_databricks_rules_in_the_security_groups_are_left_alone() -> None:
+def test_databricks_rules_in_the_security_groups_are_ignored() -> None:
     for group in deploy(network=NETWORKS["private"]).of("NetworkSecurityGroup"):
         assert "securityRules" not in group.inputs, "rules in line would take Databricks' own away"
 

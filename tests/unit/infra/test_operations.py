@@ -44,13 +44,13 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
     assert len(blobs) == 2 and all(each.inputs["logs"][0]["categoryGroup"] == "allLogs" for each in blobs)
 
 
-def test_nobody_is_told_where_nobody_is_named() -> None:
+def test_no_alert_is_made_without_recipients() -> None:
     made = deploy()
     for type_ in ("ActionGroup", "MetricAlert", "ScheduledQueryRule", "Budget"):
         assert not made.of(type_), type_
 
 
-def test_people_are_told_of_failed_runs() -> None:
+def test_recipients_are_alerted_to_failed_runs() -> None:
     made = deploy(monitoring=PEOPLE)
     group = made.one("ActionGroup")
     assert [each["emailAddress"] for each in group.inputs["emailReceivers"]] == [
@@ -66,7 +66,7 @@ def test_people_are_told_of_failed_runs() -> None:
     assert group.urn in pipelines.reads["actions"] and group.urn in notebooks.reads["actions"]
 
 
-def test_a_budget_counts_the_group_and_tells_people_before_it_is_spent() -> None:
+def test_a_budget_counts_the_group_and_alerts_before_it_is_spent() -> None:
     made = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500, "warn_percent": 70}')
     budget = made.one("Budget")
     assert budget.inputs["amount"] == 500 and budget.inputs["timeGrain"] == "Monthly"
@@ -86,7 +86,7 @@ def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
     assert list(budget.ignores) == ["timePeriod"]
 
 
-def test_data_is_locked_and_protected_where_it_is_asked_for() -> None:
+def test_data_are_locked_and_protected_where_the_settings_require_it() -> None:
     made = deploy("prod", network=NETWORKS["private"], **FULL)
     locked = {target for lock in made.of("ManagementLockByScope") for target in lock.reads["scope"]}
     holding = [
@@ -100,7 +100,7 @@ def test_data_is_locked_and_protected_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
-def test_locks_come_last_so_that_they_go_first(profile: str) -> None:
+def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
     """The engine deletes in parallel what nothing depends on: that must be the locks alone."""
     made = deploy("prod", network=NETWORKS[profile], **FULL)
     locks = made.of("ManagementLockByScope")
@@ -113,7 +113,7 @@ def test_locks_come_last_so_that_they_go_first(profile: str) -> None:
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_the_registry_that_others_take_models_from_is_kept_in_any_stack(protect: bool) -> None:
+def test_the_shared_model_registry_is_protected_in_any_stack(protect: bool) -> None:
     settings = f'{{"name": "mlr-dataops", "create": true, "protect": {json.dumps(protect)}}}'
     made = deploy("staging", model_registry=settings)
     registry, locks = made.one("machinelearningservices:Registry"), made.of("ManagementLockByScope")
@@ -125,7 +125,7 @@ def test_the_registry_that_others_take_models_from_is_kept_in_any_stack(protect:
     assert not named.of("ManagementLockByScope"), "it is another stack's"
 
 
-def test_nothing_is_locked_or_protected_where_it_is_not() -> None:
+def test_nothing_is_locked_or_protected_by_default() -> None:
     made = deploy()
     assert not made.of("ManagementLockByScope")
     assert not [each.name for each in made if each.protect]
@@ -140,7 +140,7 @@ def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
     }
 
 
-def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
+def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
     settings = (
         '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS", '
         '"scoring_input_days": 20, "scoring_output_days": 100}'
@@ -175,14 +175,14 @@ def test_what_runs_left_behind_ends_and_old_data_get_cheaper() -> None:
     assert {each.inputs["deleteRetentionPolicy"]["days"] for each in made.of("BlobServiceProperties")} == {14}
 
 
-def test_data_stay_where_they_are_unless_told() -> None:
+def test_data_keep_their_tier_by_default() -> None:
     """Nothing but what a run can make again is ever deleted."""
     rules = lifecycle(deploy(), "stdataopsdevtr")
     assert set(rules) == {"engineered-data"}
     assert rules["engineered-data"][0] == ["trainingdata/engineered/", "trainingdata/scoring/samples/"]
 
 
-def test_the_model_registry_is_made_by_the_stack_that_says_so() -> None:
+def test_the_model_registry_is_made_by_the_declaring_stack() -> None:
     named = '"name": "mlr-dataops"'
     assert not deploy().of("machinelearningservices:Registry")
     assert not deploy(model_registry=f"{{{named}}}").of("machinelearningservices:Registry")

@@ -58,7 +58,7 @@ def full() -> Deployment:
     return deploy("prod", network=NETWORKS["private"], **FULL)
 
 
-def test_the_platform_s_parts_are_there_in_every_profile(deployment: Deployment) -> None:
+def test_the_platform_s_parts_exist_in_every_profile(deployment: Deployment) -> None:
     for type_, count in ALWAYS.items():
         names = [each.name for each in deployment if each.type == type_]
         assert len(names) == count, f"{type_}: {names}"
@@ -113,7 +113,7 @@ def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None
     }  # fmt: skip
 
 
-def test_more_tags_come_along() -> None:
+def test_further_tags_are_added() -> None:
     tags = deploy(tags='{"data_classification": "internal"}').one("ResourceGroup").inputs["tags"]
     assert tags["data_classification"] == "internal" and tags["owner"] == "mlops@example.com"
 
@@ -128,7 +128,7 @@ def test_databricks_resources_have_the_provider_of_their_workspace(full: Deploym
             assert each.provider.startswith(f"{provider.urn}::"), each.name
 
 
-def test_what_is_in_the_databricks_workspace_comes_and_goes_with_it(deployment: Deployment) -> None:
+def test_resources_in_the_databricks_workspace_are_replaced_with_it(deployment: Deployment) -> None:
     """The engine sees no more of another workspace than another host name: it would take it for full."""
     workspace = deployment.one("databricks:Workspace")
     runs = {each.urn for each in deployment if each.type == "dataopsml:databricks:NotebookRuns"}
@@ -138,7 +138,7 @@ def test_what_is_in_the_databricks_workspace_comes_and_goes_with_it(deployment: 
         assert list(each.replaced_with) == [workspace.urn] and each.deleted_with == workspace.urn, each.name
 
 
-def test_no_secret_is_asked_for_or_kept(full: Deployment) -> None:
+def test_no_secret_is_requested_or_kept(full: Deployment) -> None:
     assert set(full.invokes) == {"azure-native:authorization:getClientConfig"}, "no listKeys and the like"
     text = json.dumps([dict(each.inputs) for each in full], default=str)
     assert not re.search(r"(?i)\"[a-z]*(password|secret|accesskey|accountkey|token)\":", text)
@@ -160,7 +160,7 @@ def test_each_further_pipeline_has_an_endpoint_of_its_own(deployment: Deployment
     assert all(len(name) <= 32 for name in names.values())
 
 
-def test_a_new_compute_size_waits_for_the_old_cluster_to_go(deployment: Deployment) -> None:
+def test_a_new_compute_size_deletes_the_old_cluster_first(deployment: Deployment) -> None:
     assert deployment.one("Compute").deleted_first
 
 

@@ -92,5 +92,5 @@ def test_a_fraction_of_the_modules_is_imported(runs: Sequence[dict[str, object]]
     assert quick * 5 < plain, (quick, plain)
 
 
-def test_every_name_of_the_sdks_is_found() -> None:
+def test_every_name_of_the_sdks_is_resolved() -> None:
     python(NAMES)

@@ -40,7 +40,7 @@ def test_spark_reads_a_hierarchical_namespace_and_the_ml_workspace_has_none(depl
     assert versions == {"stdataopsdev": True, "stdataopsdevtr": False}, "Azure refuses versions with one"
 
 
-def test_blobs_can_be_brought_back(deployment: Deployment) -> None:
+def test_blobs_can_be_restored(deployment: Deployment) -> None:
     for service in deployment.of("BlobServiceProperties"):
         assert service.inputs["deleteRetentionPolicy"] == {"enabled": True, "days": 7}
         assert service.inputs["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 7}
@@ -55,7 +55,7 @@ def test_key_vault_decides_by_roles_and_cannot_be_purged(deployment: Deployment)
     assert "accessPolicies" not in properties
 
 
-def test_purge_protection_that_is_not_wanted_is_left_out() -> None:
+def test_disabled_purge_protection_is_left_out() -> None:
     properties = deploy(key_vault='{"purge_protection": false}').one("Vault").inputs["properties"]
     assert "enablePurgeProtection" not in properties, "Azure refuses false"
 
@@ -107,7 +107,7 @@ def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
     assert properties["accountName"] == "stdataopsdevtr" and properties["filesystem"] == "trainingdata"
 
 
-def test_the_endpoint_asks_for_an_entra_token(deployment: Deployment) -> None:
+def test_the_endpoint_requires_an_entra_token(deployment: Deployment) -> None:
     modes = {endpoint.inputs["properties"]["authMode"] for endpoint in deployment.of("BatchEndpoint")}
     assert modes == {"AADToken"}
 
@@ -120,7 +120,7 @@ def test_databricks_is_premium_without_public_addresses(deployment: Deployment) 
     assert workspace["managedResourceGroupId"].endswith("/resourceGroups/rg-dataops-dev-dbw")
 
 
-def test_nothing_that_keeps_a_token_is_made(deployment: Deployment) -> None:
+def test_no_resource_keeps_a_token(deployment: Deployment) -> None:
     kinds = {each.rsplit(":", 1)[-1] for each in deployment.types()}
     assert not kinds & {"Token", "OboToken", "SecretScope", "Secret", "OnlineEndpoint", "WorkspaceConnection"}
     assert all(each.inputs["properties"]["computeType"] != "Databricks" for each in deployment.of("Compute")), (

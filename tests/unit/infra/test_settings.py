@@ -255,7 +255,7 @@ def test_a_stack_s_name_has_to_fit_into_names(stack: str) -> None:
         read(stack)
 
 
-def test_a_secret_that_stands_in_the_settings_is_not_repeated() -> None:
+def test_a_secret_in_the_settings_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         read(databricks={"spark_conf": {"fs.azure.account.key.st.dfs.core.windows.net": "hunter2"}})
     assert "hunter2" not in str(caught.value)
@@ -263,7 +263,7 @@ def test_a_secret_that_stands_in_the_settings_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "spark.hadoop."])
 @pytest.mark.parametrize("end", ["", f".{HOST}"], ids=["every account", "the training account"])
-def test_a_service_principal_in_spark_conf_takes_unity_catalog_s_place(prefix: str, end: str) -> None:
+def test_a_service_principal_in_spark_conf_replaces_unity_catalog(prefix: str, end: str) -> None:
     conf = {f"{prefix}{key.removesuffix(f'.{HOST}')}{end}": value for key, value in SPARK_CONF.items()}
     settings = read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf})
     assert not settings.unity_catalog.enabled and settings.databricks.spark_conf == conf
@@ -279,7 +279,7 @@ def test_each_key_of_the_sign_in_is_needed(key: str) -> None:
         read(unity_catalog={"enabled": False}, databricks={"spark_conf": conf | other})
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         read(
             base_name="Data Ops", location="mars", compute={"max_nodes": 0, "vm_sise": "x"}, budget={"warn_percent": 0}
@@ -291,13 +291,13 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "Correct them in Pulumi.dev.yaml" in text
 
 
-def test_a_stack_without_settings_is_told_to_write_some() -> None:
+def test_a_stack_without_settings_is_refused_with_the_remedy() -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings({}, PROJECT, "qa")
     assert "Stack qa seems to have no settings of its own: write Pulumi.qa.yaml" in str(caught.value)
 
 
-def test_settings_of_other_projects_and_providers_are_left_alone() -> None:
+def test_settings_of_other_projects_and_providers_are_ignored() -> None:
     config = {f"{PROJECT}:{key}": value for key, value in MINIMAL.items()}
     settings = read_settings(config | {"azure-native:location": "mars", "other:base_name": "X"}, PROJECT, "dev")
     assert settings.base_name == "dataops"
@@ -307,7 +307,7 @@ def test_a_stack_s_name_is_its_environment() -> None:
     assert read("staging").environment == "staging"
 
 
-def test_a_single_address_is_taken_without_its_length() -> None:
+def test_a_single_address_is_accepted_without_its_length() -> None:
     network = {"profile": "restricted", "allowed_ips": ["203.0.113.4/32", "198.51.100.0/24"]}
     assert read(network=network).network.allowed_ips == ["203.0.113.4", "198.51.100.0/24"]
 

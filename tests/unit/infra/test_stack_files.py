@@ -32,21 +32,21 @@ def test_there_are_no_other_stacks() -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_secret_stands_in_a_stack_file(stack: str) -> None:
+def test_no_stack_file_holds_a_secret(stack: str) -> None:
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     assert not _SECRET.search(text)
     assert "secure:" not in text, "the platform has no secret settings"
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
-def test_deployed_stacks_say_all_that_they_choose(stack: str) -> None:
+def test_deployed_stacks_state_all_their_choices(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     said = {key.removeprefix(f"{PROJECT}:") for key in content}
     assert said >= set(Settings.model_fields) - {"environment", "model_registry"}
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
-def test_every_setting_is_said_or_shown_in_deployed_stacks(stack: str) -> None:
+def test_every_setting_is_set_or_shown_in_deployed_stacks(stack: str) -> None:
     """What does not fit an environment stands there as a comment: nobody has to know that it exists."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     missing = [

@@ -9,14 +9,14 @@ from tests.unit.infra.recorder import SPARK_CONF, WITHOUT_CATALOG, deploy
 KINDS = ("StorageCredential", "ExternalLocation", "Catalog", "Schema", "Grants", "AccessConnector")
 
 
-def test_without_it_there_is_none_of_it() -> None:
+def test_a_stack_without_unity_catalog_has_none_of_its_resources() -> None:
     made = deploy(**WITHOUT_CATALOG)
     assert not [kind for kind in KINDS if made.of(kind)]
     definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
     assert {key.removeprefix("spark_conf.") for key in definition if "fs.azure" in key} == set(SPARK_CONF)
 
 
-def test_it_is_there_without_being_asked_for() -> None:
+def test_unity_catalog_is_on_by_default() -> None:
     made = deploy()
     assert all(made.of(kind) for kind in KINDS)
     definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
@@ -58,7 +58,7 @@ def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces()
             assert each.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
 
 
-def test_the_location_that_was_the_whole_container_gives_way_first() -> None:
+def test_the_location_of_the_whole_container_is_deleted_first() -> None:
     """Locations must not overlap, and the catalog's data stay where they are."""
     made = deploy()
     locations = {each.name: each for each in made.of("ExternalLocation")}
@@ -67,7 +67,7 @@ def test_the_location_that_was_the_whole_container_gives_way_first() -> None:
     assert all(managed.urn in each.depends_on for each in locations.values())
 
 
-def test_the_pipeline_s_identity_is_granted_what_it_needs() -> None:
+def test_the_pipeline_s_identity_is_granted_its_privileges() -> None:
     made = deploy(unity_catalog='{"enabled": true}')
     client = made.one("ServicePrincipal").inputs["applicationId"]
     granted = {}

@@ -58,7 +58,7 @@ def test_a_match_is_imported_under_the_engines_name_with_its_components(tmp_path
         ({"infrastructure_encryption_enabled": True}, {}, "encryption.requireInfrastructureEncryption"),
     ],
 )
-def test_what_would_be_replaced_is_not_imported(tmp_path: Path, attributes: Json, inputs: Json, path: str) -> None:
+def test_a_resource_to_be_replaced_is_not_imported(tmp_path: Path, attributes: Json, inputs: Json, path: str) -> None:
     plan, stack = _plan(tmp_path, [account(**attributes)], training(**inputs))
     assert import_file(plan, stack) == {"resources": []}
     assert [one.path for one in plan.matches[0].replacing] == [path]
@@ -102,7 +102,7 @@ def _vault(**changes: Any) -> Json:
     return resource("azurerm_key_vault", "kv", id_, **attributes)
 
 
-def test_what_azure_refuses_to_change_names_the_setting(tmp_path: Path) -> None:
+def test_an_immutable_property_names_the_setting(tmp_path: Path) -> None:
     properties = {"tenantId": "t", "softDeleteRetentionInDays": 7, "enableRbacAuthorization": True}
     target = declared("azurerm_key_vault", "keyvault-vault", "kv-dataops-dev", properties=properties)
     plan, stack = _plan(tmp_path, [_vault()], target)
@@ -113,7 +113,7 @@ def test_what_azure_refuses_to_change_names_the_setting(tmp_path: Path) -> None:
     assert plan.matches[0].imported
 
 
-def test_an_unknown_value_of_the_stack_is_compared_by_what_it_comes_from(tmp_path: Path) -> None:
+def test_an_unknown_value_of_the_stack_is_compared_by_its_source(tmp_path: Path) -> None:
     workspace = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/aml-dataops-dev"
     attributes = {"storage_account_id": ACCOUNT, "key_vault_id": f"{GROUP}/x/kv-dataops-dev"}
     source = resource("azurerm_machine_learning_workspace", "aml", workspace, **attributes)
@@ -163,7 +163,7 @@ def test_a_resource_of_another_group_is_another_resource(tmp_path: Path) -> None
     )  # fmt: skip
 
 
-def test_what_the_stack_does_not_have_says_what_it_has_instead(tmp_path: Path) -> None:
+def test_a_resource_without_counterpart_names_the_replacement(tmp_path: Path) -> None:
     other = account()
     other["instances"][0]["attributes"]["id"] = ACCOUNT.replace("stdataopsdevtr", "stlegacy")
     plan, stack = _plan(tmp_path, [other], training())
@@ -181,7 +181,7 @@ def test_what_the_stack_does_not_have_says_what_it_has_instead(tmp_path: Path) -
         {"id": f"{ACCOUNT}/blobservices/default/containers/trainingdata".replace("storageAccounts", "storageaccounts")},
     ],
 )  # fmt: skip
-def test_containers_are_found_by_either_form_of_their_id_below_their_account(tmp_path: Path, attributes: Json) -> None:
+def test_containers_are_matched_by_either_form_of_their_id(tmp_path: Path, attributes: Json) -> None:
     source = resource("azurerm_storage_container", "data", attributes.pop("id"), **attributes)
     name = Reference(KINDS["azurerm_storage_account"].pulumi, "stdataopsdevtr")
     target = declared("azurerm_storage_container", "storage-trainingdata", "trainingdata", accountName=name)
@@ -200,7 +200,7 @@ def test_an_id_of_another_form_names_the_resource(tmp_path: Path) -> None:
         _plan(tmp_path, [odd], training())
 
 
-def test_what_is_in_the_stack_is_not_imported_again(tmp_path: Path) -> None:
+def test_a_resource_of_the_stack_is_not_imported_again(tmp_path: Path) -> None:
     managed = declared("azurerm_storage_account", "storage-training", "stdataopsdevtr", managed=True, kind="StorageV2")
     plan, stack = _plan(tmp_path, [account()], managed)
     assert import_file(plan, stack) == {"resources": []}
@@ -227,7 +227,7 @@ def test_contents_are_reported_with_the_command_that_removes_them(tmp_path: Path
     assert "terraform state rm" not in render(other, "dev", "import.json")
 
 
-def test_what_terraform_would_still_delete_comes_first_in_the_report(tmp_path: Path) -> None:
+def test_resources_that_terraform_would_still_delete_are_first_in_the_report(tmp_path: Path) -> None:
     stack = declaration(training())
     plan = make_plan(read_state(write(tmp_path, state(account()))), stack, (), ["azurerm_storage_account.training"])
     text = render(plan, "dev", "import.json")

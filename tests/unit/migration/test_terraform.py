@@ -22,7 +22,7 @@ def test_instances_have_terraforms_own_addresses(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_data_sources_are_not_terraforms_to_give(tmp_path: Path) -> None:
+def test_data_sources_are_left_out(tmp_path: Path) -> None:
     data = {**resource("azurerm_client_config", "me", "x"), "mode": "data"}
     resources = read_state(write(tmp_path, state(data, account()))).resources
     assert [resource.type for resource in resources] == ["azurerm_storage_account"]
@@ -45,12 +45,12 @@ def test_other_formats_are_refused_by_their_version(tmp_path: Path, version: Any
         (state(), "manages no resources"),
     ],
 )
-def test_what_is_no_state_says_why(tmp_path: Path, content: Any, said: str) -> None:
+def test_an_invalid_state_names_its_reason(tmp_path: Path, content: Any, said: str) -> None:
     with pytest.raises(MigrationError, match=said):
         read_state(write(tmp_path, content))
 
 
-def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+def test_a_missing_state_file_names_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match="terraform state pull"):
         read_state(tmp_path / "nothing.tfstate")
 
@@ -75,26 +75,26 @@ def test_a_known_type_of_another_provider_is_unknown(tmp_path: Path) -> None:
         read_state(write(tmp_path, state(other)))
 
 
-def test_leaving_out_what_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+def test_leaving_out_a_missing_resource_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match=r"has no azurerm_key_vault\.typo to leave out"):
         read_state(write(tmp_path, state(account())), ["azurerm_key_vault.typo"])
 
 
-def test_an_instance_that_waits_for_its_deletion_stops_it(tmp_path: Path) -> None:
+def test_an_instance_pending_deletion_stops_the_takeover(tmp_path: Path) -> None:
     deposed = account()
     deposed["instances"][0]["deposed"] = "00000001"
     with pytest.raises(MigrationError, match="still has to delete"):
         read_state(write(tmp_path, state(deposed)))
 
 
-def test_an_attribute_that_is_needed_and_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_required_attribute_is_named(tmp_path: Path) -> None:
     bare = resource("azurerm_key_vault", "kv", "")
     (vault,) = read_state(write(tmp_path, state(bare))).resources
     with pytest.raises(MigrationError, match=r"azurerm_key_vault\.kv has no id"):
         vault.text("id")
 
 
-def test_contents_are_told_apart_from_resources_and_their_values_are_not_kept(tmp_path: Path) -> None:
+def test_contents_are_distinguished_from_resources_and_their_values_are_not_kept(tmp_path: Path) -> None:
     blob = resource("azurerm_storage_blob", "config", "https://x/y", source_content="of the blob")
     secret = resource("azurerm_key_vault_secret", "token", "https://kv/secrets/token/1", value="in-the-clear")
     contents = read_state(write(tmp_path, state(account(), blob, secret))).contents
@@ -119,7 +119,7 @@ def test_a_plan_that_replaces_or_deletes_names_the_addresses(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "content", ["{not json", {"resource_changes": []}, {"format_version": "1.2", "resource_changes": [1]}]
 )
-def test_what_is_no_plan_says_how_to_write_one(tmp_path: Path, content: Any) -> None:
+def test_an_invalid_plan_names_the_command_that_writes_one(tmp_path: Path, content: Any) -> None:
     with pytest.raises(MigrationError, match="terraform show -json"):
         destroyed_by(write(tmp_path, content))
     with pytest.raises(MigrationError, match="terraform plan -out"):

@@ -41,7 +41,7 @@ def _refused(done: subprocess.CompletedProcess[str], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_data_file_is_named_before_the_stack_is_asked(tmp_path: Path) -> None:
+def test_a_missing_data_file_is_named_before_the_stack_is_read(tmp_path: Path) -> None:
     _refused(mlops("up", "--data", "no/such/file.csv", PATH=str(tmp_path)), "no/such/file.csv does not exist")
 
 
@@ -53,7 +53,7 @@ def test_a_missing_output_is_named(printed: dict[str, Any], tmp_path: Path) -> N
     _refused(mlops("status", "--outputs", str(file)), "batch_endpoint is missing")
 
 
-def test_a_model_is_not_promoted_to_where_it_is() -> None:
+def test_a_model_is_not_promoted_to_its_own_stack() -> None:
     _refused(mlops("promote", "--from", "prod", "--to", "prod"), "--from and --to are both prod")
 
 

@@ -153,7 +153,7 @@ def test_the_profile_of_the_data_is_beside_the_model_and_in_the_pipeline_s_run(
     assert (first["data_contract"]["rows_read"], first["profile"]["rows"]) == (406, 406)
 
 
-def test_a_broken_contract_ends_the_run_before_training_and_is_kept(
+def test_a_broken_contract_stops_the_run_before_training_and_is_kept(
     first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     rule = {"rule": "minimum", "column": "bmi", "passed": False, "count": 3, "message": "bmi has 3 values below 10"}
@@ -231,7 +231,7 @@ def test_columns_that_the_engineered_set_lacks_end_the_run_before_training(
     )
 
 
-def test_a_notebook_that_counts_nothing_is_named(steps: Steps, tmp_path: Path) -> None:
+def test_a_notebook_without_counts_is_named(steps: Steps, tmp_path: Path) -> None:
     done = steps.run(
         "check_data", engineered=tmp_path, specification=PIPELINE.specification_json, checked=tmp_path / "checked"
     )
@@ -252,7 +252,7 @@ def test_the_same_model_again_is_not_better_and_not_registered(
     assert len(mlflow.MlflowClient(steps.tracking).search_model_versions("name='diabetes'")) == 1
 
 
-def test_a_champion_whose_artifacts_are_gone_cannot_be_compared(
+def test_a_champion_without_artifacts_cannot_be_compared(
     first: dict[str, Any], steps: Steps, rows: pd.DataFrame
 ) -> None:
     artifacts, kept = steps.folder / "artifacts", steps.folder / "kept"
@@ -269,7 +269,7 @@ def test_a_champion_whose_artifacts_are_gone_cannot_be_compared(
     assert "gate.when_not_comparable: refuse" in reason
 
 
-def test_too_few_rows_end_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_too_few_rows_stop_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:
     rows.head(10).to_parquet(tmp_path / "few.parquet", index=False)
 
     done = steps.run(
@@ -290,7 +290,7 @@ _COMPONENTS = sorted((ROOT / "mlops").rglob("component.yml"))
 
 
 @pytest.mark.parametrize("file", _COMPONENTS, ids=lambda file: str(file.parent.name))
-def test_no_literal_input_stands_in_a_command_and_the_program_reads_each(file: Path) -> None:
+def test_no_literal_input_is_in_a_command_and_the_program_reads_each(file: Path) -> None:
     component: Any = load_component(source=file)
 
     component_commands.check(component.name, component.command, component.inputs)

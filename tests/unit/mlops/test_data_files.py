@@ -50,7 +50,7 @@ def test_a_header_with_the_columns_of_the_contract_is_taken(tmp_path: Path, cont
         ("", "is empty"),
     ],
 )
-def test_another_header_is_named_with_what_is_missing(tmp_path: Path, content: str, said: str) -> None:
+def test_another_header_is_named_with_its_missing_columns(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(InvalidError, match=said):
         data_files.read(_file(tmp_path, content), PIPELINE)
 

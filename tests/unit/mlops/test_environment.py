@@ -12,7 +12,7 @@ from mlops.environment import load_outputs
 from mlops.errors import InvalidError, MissingError, RemoteError
 
 
-def test_outputs_are_read_from_the_file_that_a_stage_passes_on(printed: dict[str, Any], tmp_path: Path) -> None:
+def test_outputs_are_read_from_the_file_of_an_earlier_stage(printed: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(json.dumps(printed), encoding="utf-8")
 
@@ -49,9 +49,7 @@ def _pulumi(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 
-def test_pulumi_is_asked_for_the_stack_by_name(
-    printed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pulumi_gets_the_stack_s_name(printed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = tmp_path / "answer.json"
     answer.write_text(json.dumps(printed), encoding="utf-8")
     wanted = "stack output --json --stack staging --non-interactive"
@@ -60,14 +58,14 @@ def test_pulumi_is_asked_for_the_stack_by_name(
     assert load_outputs("staging").environment == "test"
 
 
-def test_what_pulumi_says_when_it_fails_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failed_pulumi_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _pulumi(tmp_path, "echo 'error: the state is locked' >&2; exit 255", monkeypatch)
 
     with pytest.raises(RemoteError, match="the state is locked"):
         load_outputs("x")
 
 
-def test_without_pulumi_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pulumi_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(MissingError, match="`pulumi` is not on PATH"):
@@ -123,7 +121,7 @@ def test_an_unknown_stack_is_one_line_with_the_closest_names(
     assert str(caught.value) == f"There is no stack {stack!r}, nor a container for it, {own}: {hint}"
 
 
-def test_a_container_that_refuses_is_no_unknown_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusing_container_is_no_unknown_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
         case "$PULUMI_BACKEND_URL" in
             *state-qa*) echo "error: AuthorizationPermissionMismatch" >&2; exit 255;;

@@ -10,7 +10,7 @@ from mlops.errors import MissingError
 from mlops.run import last_words
 
 
-def test_our_own_errors_speak_for_themselves() -> None:
+def test_our_own_errors_are_shown_as_written() -> None:
     assert failures.message(MissingError("x is missing")) == "x is missing"
 
 
@@ -55,11 +55,11 @@ def test_a_bug_is_no_message() -> None:
         ("", ""),
     ],
 )
-def test_a_log_s_last_words_are_the_error(log: str, said: str) -> None:
+def test_a_log_s_last_lines_are_the_error(log: str, said: str) -> None:
     assert last_words(log) == said
 
 
-def test_nobody_signed_in_is_told_how_to() -> None:
+def test_a_missing_sign_in_names_the_remedy() -> None:
     error = ClientAuthenticationError(
         "DefaultAzureCredential failed…\n\tEnvironmentCredential: EnvironmentCredential authentication unavailable. "
         "Environment variables are not fully configured."

@@ -31,7 +31,7 @@ def test_a_folder_s_fingerprint_is_that_of_names_and_contents(tmp_path: Path) ->
     assert fingerprints.of_folder(_folder(tmp_path / "d", x="1", sub__z="2")) != first
 
 
-def test_what_python_leaves_behind_does_not_count(tmp_path: Path) -> None:
+def test_python_s_caches_do_not_count(tmp_path: Path) -> None:
     folder = _folder(tmp_path, x="1")
     before = fingerprints.of_folder(folder)
 
@@ -96,7 +96,7 @@ def test_deployments_are_named_after_the_version(version: str, deployment: str) 
         ("other", "1", True, False),
     ],
 )
-def test_a_version_that_is_asked_for_is_published_even_with_content_that_stands(
+def test_a_requested_version_is_published_even_with_unchanged_content(
     content: str, version: str, asked: bool, stands: bool
 ) -> None:
     now = publish.Published("v-1", {"fingerprint": "same", "code_version": "1"}, "/component")

@@ -28,7 +28,7 @@ class Version:
         raise refusal
 
 
-def test_a_version_whose_code_is_there_before_its_component_is_tried_again() -> None:
+def test_a_version_with_code_but_no_component_yet_is_retried() -> None:
     version = Version(409)
 
     assert asset_versions.get_or_make(version.get, version.make) is version
@@ -42,7 +42,7 @@ def test_a_conflict_that_stays_is_the_client_s_error() -> None:
         asset_versions.get_or_make(version.get, version.make)
 
 
-def test_another_refusal_is_not_tried_again() -> None:
+def test_another_refusal_is_not_retried() -> None:
     version = Version(400)
 
     with pytest.raises(HttpResponseError, match="refused at try 1"):

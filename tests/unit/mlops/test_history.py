@@ -60,14 +60,14 @@ def test_a_registered_version_is_named_with_its_metrics() -> None:
     assert "rmse 59.4500" in text
 
 
-def test_the_champion_s_metrics_stand_beside() -> None:
+def test_the_champion_s_metrics_are_shown_beside() -> None:
     text = _shown(Report("diabetes", "4", {"rmse": 50.0, "r2": 0.5}, "better", {}, "3", {"rmse": 59.45, "r2": 0.4}))
 
     assert "rmse 50.0000   (version 3: 59.4500)" in text
     assert "r2   0.5000   (version 3: 0.4000)" in text
 
 
-def test_a_model_that_is_not_registered_says_why() -> None:
+def test_a_model_that_is_not_registered_has_its_reason() -> None:
     text = _shown(Report("diabetes", None, {}, "r2 0.1 is below the threshold 0.25", {}))
 
     assert "Model diabetes: not registered, r2 0.1 is below the threshold 0.25." in text

@@ -31,7 +31,7 @@ def _shown(models: list[registered_models.RegisteredModel]) -> str:
     return text.getvalue()
 
 
-def test_the_version_that_serves_is_marked_and_each_says_why() -> None:
+def test_the_serving_version_is_marked_and_each_has_its_reason() -> None:
     promoted = LINEAGE | {"promoted_from": "staging:houses:4", "promoted_at": "2026-11-01"}
     later = LINEAGE | {"decision": "rmse 49 is better"}
     models = registered_models.read(_clients(("1", promoted), ("2", later), ("by-hand", {})))
@@ -88,14 +88,14 @@ def _run(name: str, rmse: float, alpha: str) -> Run:
     return Run(job, {"train": 5.0}, Report("houses", "3", {"rmse": rmse}, "better", {"commit": "c1"}))
 
 
-def test_only_what_differs_between_two_runs_is_shown() -> None:
+def test_only_differences_between_two_runs_are_shown() -> None:
     differences = runs.compare(_run("a", 50.0, "1.0"), _run("b", 49.0, "0.5"))
 
     assert differences == [("parameter alpha", "1.0", "0.5"), ("metric rmse", "50", "49")]
     assert runs.compare(_run("a", 50.0, "1.0"), _run("b", 50.0, "1.0")) == []
 
 
-def test_a_run_that_failed_is_compared_by_what_it_has() -> None:
+def test_a_failed_run_is_compared_by_its_existing_parts() -> None:
     failed = Run(Job("b", "Failed", "418", "d1", "https://page"), {}, None)
 
     names = {name: second for name, _, second in runs.compare(_run("a", 50.0, "1.0"), failed)}

@@ -115,7 +115,7 @@ def imports(program: Path) -> set[str]:
     return found
 
 
-def test_whoever_publishes_publishes_the_same_version_whatever_python_they_have() -> None:
+def test_the_published_version_does_not_depend_on_the_publisher_s_python() -> None:
     """The environment's Python is a constant, not that of the machine that publishes."""
     root = Path(job_environment.__file__).parents[1]
     line = "from mlops import job_environment; print(job_environment.version())"

@@ -109,12 +109,12 @@ def test_a_column_that_azure_ml_would_replace_is_refused(root: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["Houses", "1x", "../x", "a b", "lib", "class", "x" * 50, ""])
-def test_a_name_that_no_pipeline_can_have_is_refused(root: Path, tmp_path: Path, name: str) -> None:
+def test_an_invalid_pipeline_name_is_refused(root: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidError, match="A pipeline cannot be named"):
         new(name, "regression", _csv(tmp_path, ["a", "b"]), None, root)
 
 
-def test_nothing_is_replaced_and_nothing_half_made(root: Path, tmp_path: Path) -> None:
+def test_a_refused_pipeline_replaces_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
     data = _csv(tmp_path, ["a", "b"])
     (root / "notebooks/houses_features.py").write_text("mine")
     before = sorted(root.rglob("*"))
@@ -141,7 +141,7 @@ def test_nothing_is_replaced_and_nothing_half_made(root: Path, tmp_path: Path) -
         ("a,b\n" + "".join(f"1,x{row}\n" for row in range(60)), "The target b has text: give --task classification"),
     ],
 )
-def test_data_that_no_pipeline_can_be_drafted_from_are_named(root: Path, tmp_path: Path, text: str, said: str) -> None:
+def test_unusable_data_for_a_draft_are_named(root: Path, tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "my.csv"
     file.write_text(text, encoding="utf-8")
 
@@ -150,7 +150,7 @@ def test_data_that_no_pipeline_can_be_drafted_from_are_named(root: Path, tmp_pat
     assert not (root / "mlops/pipelines/houses").exists()
 
 
-def test_a_target_that_is_not_there_or_has_too_many_classes_is_named(root: Path, tmp_path: Path) -> None:
+def test_a_missing_target_or_one_with_too_many_classes_is_named(root: Path, tmp_path: Path) -> None:
     data = _csv(tmp_path, ["a", "b"])
     with pytest.raises(InvalidError, match="has no column colour to predict: it has a, b"):
         new("houses", "regression", data, "colour", root)

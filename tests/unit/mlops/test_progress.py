@@ -33,7 +33,7 @@ def test_a_file_gets_a_line_for_each_change_without_escape_codes() -> None:
     ]  # fmt: skip
 
 
-def test_a_terminal_gets_a_table_within_80_columns_that_goes_at_the_end() -> None:
+def test_a_terminal_gets_a_table_within_80_columns_that_is_cleared_at_the_end() -> None:
     text = _shown([RUNNING], [DONE], force_terminal=True, _environ={"TERM": "xterm"})
 
     assert "Run run-1" in text and "Running" in text and "7.0 s" in text
@@ -55,7 +55,7 @@ def test_no_color_leaves_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.getvalue() == "x\n"
 
 
-def test_a_running_step_has_the_time_that_it_has_taken() -> None:
+def test_a_running_step_shows_its_elapsed_time() -> None:
     assert took(RUNNING, BEGUN + timedelta(seconds=65.4)) == "65 s"
     assert took(RUNNING, BEGUN - timedelta(seconds=5)) == "0 s", "clocks may differ"
     assert took(RUNNING) == ""

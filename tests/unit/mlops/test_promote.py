@@ -24,7 +24,7 @@ def _deployment(version: str, commit: str) -> Published:
     return Published(f"v-{version}", {"code_version": version, "commit": commit}, "/component")
 
 
-def test_a_model_without_lineage_is_refused_by_what_it_lacks() -> None:
+def test_a_model_without_lineage_is_refused_with_its_missing_tags() -> None:
     tags = {name: value for name, value in LINEAGE.items() if name != "pipeline_run"}
 
     with pytest.raises(GateError, match=r"pipeline_run missing"):
@@ -85,11 +85,11 @@ def test_code_that_the_target_has_not_published_is_refused() -> None:
         choose_deployment([_deployment("416", "c0")], LINEAGE, "prod")
 
 
-def test_a_rollback_goes_back_to_the_default_that_the_promotion_replaced() -> None:
+def test_a_rollback_restores_the_default_that_the_promotion_replaced() -> None:
     assert previous_deployment("v-416", "v-417", []) == "v-416"
 
 
-def test_where_publishing_moved_the_default_already_it_goes_back_to_the_last_promotion() -> None:
+def test_a_rollback_restores_the_last_promotion_where_publishing_moved_the_default() -> None:
     old = {"promoted_from": "staging:diabetes:1", "promoted_at": "2026-11-01", "deployment": "v-415"}
     newer = {"promoted_from": "staging:diabetes:2", "promoted_at": "2026-11-02", "deployment": "v-416"}
     undone = {**newer, "promoted_at": "2026-11-03", "deployment": "v-400", "rolled_back_at": "2026-11-04"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlops import remove, specifications
 
 
-def test_the_files_of_a_pipeline_are_those_that_no_other_pipeline_uses_and_its_specification_goes_last() -> None:
+def test_a_pipeline_s_files_exclude_shared_ones_and_its_specification_is_deleted_last() -> None:
     files = [
         file.relative_to(specifications.ROOT).as_posix()
         for file in remove.files(specifications.load("breast_cancer"))

@@ -19,7 +19,7 @@ def _shown(data: ContractResult | None) -> str:
     return console.file.getvalue()
 
 
-def test_dropped_rows_and_warnings_are_shown_and_obeyed_by_nobody() -> None:
+def test_dropped_rows_and_warnings_are_shown_and_command_no_build() -> None:
     name = "[red]##vso[task.complete]\x1b[2J"
     warning = RuleResult(rule="maximum", column=name, severity="warning", passed=False, message=f"{name} has 2 values")
     kept = RuleResult(rule="rows", passed=True, message="there are 10 rows")

@@ -21,7 +21,7 @@ DAYS = 90
 ADDRESS = "abfss://trainingdata@st.dfs.core.windows.net/data/abc/data.csv"
 
 
-def test_runs_on_the_same_data_have_one_key_until_half_of_the_time_of_engineered_data_is_over() -> None:
+def test_runs_on_the_same_data_share_a_key_for_half_of_the_retention_of_engineered_data() -> None:
     keys = [reuse_keys.shared(ADDRESS, "abc", DAYS, NOW + timedelta(days=days)) for days in range(DAYS + 1)]
     lasted = max(keys.count(key) for key in keys)
 
@@ -38,7 +38,7 @@ def test_an_address_whose_content_can_change_and_an_unknown_retention_reuse_noth
     assert reuse_keys.shared(address, "abc", days, NOW) != reuse_keys.shared(address, "abc", days, NOW)
 
 
-def test_each_shipped_component_says_whether_it_is_deterministic() -> None:
+def test_each_shipped_component_declares_whether_it_is_deterministic() -> None:
     said = {
         (pipeline, step): yaml.safe_load((folder / "component.yml").read_text()).get("is_deterministic")
         for pipeline in specifications.names()
@@ -76,7 +76,7 @@ def _resumed(monkeypatch: pytest.MonkeyPatch, job: Job, days: int | None = DAYS)
     return *begun[0], text.getvalue()
 
 
-def test_a_failed_run_goes_on_with_its_own_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_resumed_with_its_own_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, key, printed = _resumed(monkeypatch, JOB)
 
     assert (key, printed) == ("90d-457", "")

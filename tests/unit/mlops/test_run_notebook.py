@@ -105,7 +105,7 @@ def step(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         yield Step(running.url, monkeypatch, capsys)
 
 
-def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, step: Step) -> None:
+def test_a_successful_run_returns_the_notebooks_result(workspace: Workspace, step: Step) -> None:
     code, out, err = step.run(timeout_minutes=7, num_workers=2)
 
     assert (code, err) == (0, [])
@@ -125,7 +125,7 @@ def test_a_run_that_succeeds_gives_the_notebooks_result(workspace: Workspace, st
     assert workspace.cancelled == []
 
 
-def test_inputs_reach_the_notebook_as_they_are(workspace: Workspace, step: Step) -> None:
+def test_inputs_reach_the_notebook_unchanged(workspace: Workspace, step: Step) -> None:
     hostile = "abfss://d@a.dfs.core.windows.net/a$(touch x)`touch y`';\"\n --output-base x.csv"
 
     code, _, err = step.run(input_uri=hostile, notebook_parameters='{"target": "price", "output_uri": "elsewhere"}')
@@ -164,7 +164,7 @@ def test_a_notebook_that_wrote_nothing_fails_the_step(workspace: Workspace, step
     assert workspace.cancelled == [], "it has ended"
 
 
-def test_an_output_that_may_not_be_listed_fails_the_step_and_says_so(step: Step) -> None:
+def test_an_output_that_cannot_be_listed_fails_the_step_with_that_reason(step: Step) -> None:
     step.written = dict.fromkeys(step.written, HttpResponseError("403 AuthorizationPermissionMismatch"))
 
     code, _, err = step.run()
@@ -173,7 +173,7 @@ def test_an_output_that_may_not_be_listed_fails_the_step_and_says_so(step: Step)
     assert err[0].endswith("/out/run-1 cannot be listed: 403 AuthorizationPermissionMismatch"), err
 
 
-def test_a_workspace_that_is_busy_for_a_moment_ends_nothing(workspace: Workspace, step: Step) -> None:
+def test_a_briefly_busy_workspace_fails_nothing(workspace: Workspace, step: Step) -> None:
     workspace.busy = 2
 
     code, _, err = step.run()
@@ -182,7 +182,7 @@ def test_a_workspace_that_is_busy_for_a_moment_ends_nothing(workspace: Workspace
     assert (len(workspace.submitted), workspace.busy, workspace.cancelled) == (1, 0, [])
 
 
-def test_a_notebook_that_raises_ends_the_step_with_its_own_error_and_trace(workspace: Workspace, step: Step) -> None:
+def test_a_raising_notebook_fails_the_step_with_its_own_error_and_trace(workspace: Workspace, step: Step) -> None:
     workspace.states = [state("TERMINATED", "FAILED", "Workload failed, see run output for details")]
     workspace.output = {"error": "ValueError: no rows are left", "error_trace": "Traceback …\nValueError: no rows"}
 
@@ -210,7 +210,7 @@ def test_a_notebook_that_raises_ends_the_step_with_its_own_error_and_trace(works
         (state("TERMINATED", "FAILED"), "failed: no reason is given (TERMINATED, FAILED)"),
     ],
 )
-def test_a_run_that_ends_otherwise_fails_the_step_and_says_how(
+def test_a_run_with_another_result_fails_the_step_and_names_it(
     workspace: Workspace, step: Step, ended: dict[str, Any], said: str
 ) -> None:
     workspace.states, workspace.output = [state("PENDING"), ended], {}
@@ -222,7 +222,7 @@ def test_a_run_that_ends_otherwise_fails_the_step_and_says_how(
     assert "result:" not in out
 
 
-def test_a_run_whose_output_is_refused_still_says_how_it_ended(workspace: Workspace, step: Step) -> None:
+def test_a_run_with_a_refused_output_still_reports_its_result(workspace: Workspace, step: Step) -> None:
     workspace.states = [state("SKIPPED", None, "Skipped: too many runs.")]
     workspace.refusals["get-output"] = (400, "INVALID_PARAMETER_VALUE", "Run has no output.")
 
@@ -243,7 +243,7 @@ def test_a_run_that_takes_too_long_is_cancelled(workspace: Workspace, step: Step
     assert workspace.cancelled == [RUN]
 
 
-def test_a_run_that_can_no_longer_be_seen_is_cancelled(workspace: Workspace, step: Step) -> None:
+def test_a_run_that_can_no_longer_be_read_is_cancelled(workspace: Workspace, step: Step) -> None:
     message = "id-d-test does not have View permissions on the run."
     workspace.refusals["get"] = (403, "PERMISSION_DENIED", message)
 
@@ -254,7 +254,7 @@ def test_a_run_that_can_no_longer_be_seen_is_cancelled(workspace: Workspace, ste
     assert workspace.cancelled == [RUN]
 
 
-def test_a_cancel_that_is_refused_does_not_hide_why_it_was_wanted(workspace: Workspace, step: Step) -> None:
+def test_a_refused_cancellation_does_not_hide_its_reason(workspace: Workspace, step: Step) -> None:
     workspace.states = [state("RUNNING")]
     workspace.refusals["cancel"] = (403, "PERMISSION_DENIED", "no Manage Run")
 
@@ -273,7 +273,7 @@ def test_a_cancel_that_is_refused_does_not_hide_why_it_was_wanted(workspace: Wor
         (404, "RESOURCE_DOES_NOT_EXIST", "Cluster policy policy-1 does not exist."),
     ],
 )
-def test_a_run_that_is_not_taken_ends_the_step_in_databricks_words(
+def test_a_refused_run_fails_the_step_with_databricks_words(
     workspace: Workspace, step: Step, status: int, code: str, message: str
 ) -> None:
     workspace.refusals["submit"] = (status, code, message)
@@ -286,7 +286,7 @@ def test_a_run_that_is_not_taken_ends_the_step_in_databricks_words(
     assert workspace.cancelled == []
 
 
-def test_an_identity_without_a_token_ends_the_step_without_a_trace(workspace: Workspace, step: Step) -> None:
+def test_an_identity_without_a_token_fails_the_step_without_a_trace(workspace: Workspace, step: Step) -> None:
     workspace.identity = (400, {"statusCode": 400, "message": "Identity client-1 is not assigned to the compute."})
 
     code, _, err = step.run()
@@ -297,7 +297,7 @@ def test_an_identity_without_a_token_ends_the_step_without_a_trace(workspace: Wo
     assert workspace.submitted == []
 
 
-def test_a_token_that_databricks_does_not_know_ends_the_step(workspace: Workspace, step: Step) -> None:
+def test_a_token_unknown_to_databricks_fails_the_step(workspace: Workspace, step: Step) -> None:
     expired = {"access_token": "another", "expires_on": "4102444800", "resource": "r", "token_type": "Bearer"}
     workspace.identity = (200, expired)
 
@@ -340,7 +340,7 @@ def test_a_step_that_is_killed_leaves_no_run_behind(workspace: Workspace, step: 
     assert workspace.cancelled == [RUN]
 
 
-def test_an_address_that_is_none_ends_the_step_without_a_trace(step: Step) -> None:
+def test_an_invalid_address_fails_the_step_without_a_trace(step: Step) -> None:
     code, _, err = step.run(workspace_url="adb-1.1 azuredatabricks.net")
 
     assert code == 1

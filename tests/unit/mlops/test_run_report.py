@@ -75,7 +75,7 @@ def written(platform: Platform, name: str | None = None, output: Path | None = N
     return run_report.write(platform.clients, name, output).page.read_text(encoding="utf-8")
 
 
-def test_a_completed_run_s_page_has_the_content_and_what_the_end_knows(platform: Platform) -> None:
+def test_a_completed_run_s_page_has_the_content_and_the_final_results(platform: Platform) -> None:
     platform.blobs["reports/run-of-register/report.json"] = json.dumps(regression())
 
     result = run_report.write(platform.clients, None, None, with_summary=True)
@@ -86,7 +86,7 @@ def test_a_completed_run_s_page_has_the_content_and_what_the_end_knows(platform:
     assert result.summary is not None and "| train | Completed | 1 min 15 s |" in result.summary.read_text("utf-8")
 
 
-def test_a_run_whose_registration_failed_shows_its_evaluation_and_why(platform: Platform) -> None:
+def test_a_run_with_a_failed_registration_shows_its_evaluation_and_the_reason(platform: Platform) -> None:
     platform.jobs = [job("batchjob-2", "Failed", parameters={"alpha": "0.5"})]
     platform.steps[-1] = step("register", "Failed")
     platform.logs["run-of-register"] = f"Traceback (most recent call last):\n  File\nValueError: {HOSTILE}\n"
@@ -99,7 +99,7 @@ def test_a_run_whose_registration_failed_shows_its_evaluation_and_why(platform: 
     assert "Metrics against version 3" in words and "parameter alpha 0.5" in words
 
 
-def test_a_run_that_failed_early_shows_where_why_and_its_data(platform: Platform) -> None:
+def test_a_run_that_failed_early_shows_step_reason_and_data(platform: Platform) -> None:
     platform.jobs = [job("batchjob-3", "Failed")]
     platform.steps = [step("check_data", "Failed"), Step("train", "r2", "NotStarted")]
     platform.logs["run-of-check_data"] = "reading\nbmi has 3 values below 10\n"
@@ -113,7 +113,7 @@ def test_a_run_that_failed_early_shows_where_why_and_its_data(platform: Platform
     assert "data version d1" in words
 
 
-def test_a_run_that_failed_without_a_step_says_its_own_error(platform: Platform) -> None:
+def test_a_run_that_failed_without_a_step_shows_its_own_error(platform: Platform) -> None:
     platform.jobs = [job("batchjob-4", "Failed")]
     platform.steps = []
     platform.error = "the compute cpu does not exist"

@@ -30,20 +30,20 @@ def test_the_name_has_stack_version_and_tested_code_in_letters_that_azure_ml_tak
     assert shared_version(_candidate("fix/long name")) == "staging-3-fix-long-name"
 
 
-def test_the_last_shared_comes_first_even_if_its_model_is_older() -> None:
+def test_the_last_shared_version_is_first_even_if_its_model_is_older() -> None:
     found = newest_first([_shared("staging", "9", "2026-11-01"), _shared("staging", "3", "2026-11-02")], "staging")
 
     assert [tags["shared_version"] for _, tags in found] == ["3", "9"]
 
 
-def test_other_stacks_models_and_what_somebody_put_there_by_hand_are_left_alone() -> None:
+def test_models_of_other_stacks_and_manually_shared_ones_are_ignored() -> None:
     name, tags = _shared("staging", "3", "2026-11-02")
     by_hand = {key: value for key, value in tags.items() if key != "tested_commit"}
 
     assert newest_first([(name, by_hand), ("1", {}), _shared("dev", "1", "2026-11-03")], "staging") == []
 
 
-def test_a_stack_without_registry_says_which_setting_names_one() -> None:
+def test_a_stack_without_registry_names_the_setting_for_it() -> None:
     clients: Any = SimpleNamespace(outputs=SimpleNamespace(environment="dev", model_registry=""))
 
     with pytest.raises(InvalidError, match=r"Stack dev has no registry .* set model_registry.name"):

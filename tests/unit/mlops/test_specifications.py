@@ -130,7 +130,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"), [("a: [", "is not YAML"), ("- 1", "must have fields"), ("\xff", "cannot be read")]
 )
-def test_a_file_that_is_no_specification_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_specification_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "houses").mkdir()
     (tmp_path / "houses" / "pipeline.yml").write_bytes(text.encode("latin-1"))
 
@@ -224,7 +224,7 @@ def test_the_schema_for_editors_is_that_of_the_code() -> None:
     )
 
 
-def test_the_stack_and_the_verbs_agree_whose_the_first_endpoint_is(tmp_path: Path) -> None:
+def test_the_stack_and_the_verbs_agree_on_the_owner_of_the_first_endpoint(tmp_path: Path) -> None:
     _write(tmp_path, "houses")
     assert specifications.load("houses", tmp_path).has_first_endpoint, "it is the only one, default or not"
 

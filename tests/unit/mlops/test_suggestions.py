@@ -33,7 +33,7 @@ def _clients() -> Any:
     return SimpleNamespace(pipeline=specifications.load("diabetes"), outputs=outputs, endpoint="bep")
 
 
-def test_an_unknown_version_and_run_are_answered_with_those_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_version_or_run_is_answered_with_the_existing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     deployed = [publish.Published("v-417", {"code_version": "20261125.3"}, "id")]
     monkeypatch.setattr(publish, "deployments", lambda clients: deployed)
     monkeypatch.setattr(jobs, "get_job", lambda clients, name: None)

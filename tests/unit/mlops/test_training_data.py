@@ -32,7 +32,7 @@ def test_the_file_s_name_is_in_no_address(tmp_path: Path, name: str) -> None:
     assert data.name.endswith(name)
 
 
-def test_a_name_is_shown_without_what_a_terminal_or_a_pipeline_would_obey() -> None:
+def test_a_name_is_shown_without_commands_to_a_terminal_or_a_pipeline() -> None:
     assert training_data.shown("incoming/März 1.csv") == "incoming/März 1.csv"
     assert training_data.shown("a\n##vso[task.setvariable variable=X]y\x1b[2J.csv") == (
         "a%0A%23%23vso%5Btask.setvariable variable%3DX%5Dy%1B%5B2J.csv"

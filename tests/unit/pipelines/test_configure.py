@@ -59,7 +59,7 @@ def _config(project: Path) -> dict[str, Any]:
     return content["config"]  # type: ignore[no-any-return]
 
 
-def test_a_variable_group_adds_to_an_object_and_leaves_all_else_as_it_is(project: Path) -> None:
+def test_a_variable_group_adds_to_an_object_and_changes_nothing_more(project: Path) -> None:
     wanted = _config(project)
     assert wanted["dataopsml:model_registry"]["create"] is True
 
@@ -72,7 +72,7 @@ def test_a_variable_group_adds_to_an_object_and_leaves_all_else_as_it_is(project
     assert stack_settings("staging", project).base_name == "acme"
 
 
-def test_a_principal_goes_behind_those_that_are_there_and_only_once(project: Path) -> None:
+def test_a_principal_is_appended_to_the_existing_ones_only_once(project: Path) -> None:
     file, group = project / "Pulumi.staging.yaml", "11111111-0000-4000-8000-000000000009"
     known = f"operators:\n      - object_id: {group}\n        type: Group"
     file.write_text(file.read_text(encoding="utf-8").replace("operators: []", known), encoding="utf-8")
@@ -96,7 +96,7 @@ def test_without_variables_the_file_is_not_touched(project: Path) -> None:
     assert (project / "Pulumi.staging.yaml").read_bytes() == before
 
 
-def test_a_section_that_the_file_leaves_out_is_begun() -> None:
+def test_a_missing_section_is_added() -> None:
     added = additions({"MLPIPELINE_SP_OBJECT_ID": _DEPLOYER}, {"dataopsml:access": None})
 
     assert added == {
@@ -122,7 +122,7 @@ def test_a_section_of_another_shape_is_named(access: Any) -> None:
         ("config: text\n", r"Pulumi\.staging\.yaml is not a settings file: "),
     ],
 )
-def test_a_settings_file_that_is_none_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+def test_an_invalid_settings_file_is_named(tmp_path: Path, text: str | None, said: str) -> None:
     if text is not None:
         (tmp_path / "Pulumi.staging.yaml").write_text(text, encoding="utf-8")
 

@@ -78,7 +78,7 @@ def test_the_next_push_renews_the_comment_and_leaves_other_threads_alone(service
     assert [comment["content"] for comment in others[0]["comments"]] == ["please rename this", "done"]
 
 
-def test_a_comment_that_someone_deleted_is_not_renewed_but_made_anew(service: AzureDevOps, preview: Path) -> None:
+def test_a_deleted_comment_is_made_anew(service: AzureDevOps, preview: Path) -> None:
     gone = service.add_thread("<!-- preview of dev -->", deleted=True)
 
     devops.comment("dev", preview)
@@ -87,7 +87,7 @@ def test_a_comment_that_someone_deleted_is_not_renewed_but_made_anew(service: Az
     assert gone["comments"] == [{"id": 1, "isDeleted": True}]
 
 
-def test_a_preview_that_never_began_is_said_to_be_missing(service: AzureDevOps, tmp_path: Path) -> None:
+def test_a_preview_that_never_began_is_reported_as_missing(service: AzureDevOps, tmp_path: Path) -> None:
     devops.comment("prod", tmp_path / "none.txt")
 
     assert "The preview did not come to its end." in service.threads[0]["comments"][0]["content"]
@@ -103,7 +103,7 @@ def test_fences_in_a_preview_do_not_end_the_block(service: AzureDevOps, preview:
     assert lines[-1] == "`````"
 
 
-def test_of_a_long_preview_the_end_is_kept_and_the_rest_is_counted(service: AzureDevOps, preview: Path) -> None:
+def test_a_long_preview_keeps_its_end_and_counts_the_rest(service: AzureDevOps, preview: Path) -> None:
     lines = [f"resource {number:06}" for number in range(20_000)]
     preview.write_text("\n".join(lines), encoding="utf-8")
 
@@ -147,7 +147,7 @@ def test_a_check_that_could_not_compare_is_not_called_drift(
 
 
 @pytest.mark.parametrize("status", [203, 302, 401])
-def test_a_token_that_is_not_taken_is_told_from_a_missing_permission(
+def test_a_refused_token_is_distinguished_from_a_missing_permission(
     service: AzureDevOps, preview: Path, status: int
 ) -> None:
     service.sign_in = status
@@ -184,7 +184,7 @@ def test_a_pull_request_that_is_not_there_is_named(preview: Path, monkeypatch: p
         ((200, "application/json", "[]"), r"/threads: 200\. $"),
     ],
 )
-def test_an_answer_that_means_nothing_is_an_error_of_one_line(
+def test_an_unreadable_answer_is_an_error_of_one_line(
     service: AzureDevOps, preview: Path, answer: tuple[int, str, str], said: str
 ) -> None:
     service.broken.append(answer)
@@ -195,7 +195,7 @@ def test_an_answer_that_means_nothing_is_an_error_of_one_line(
     assert service.threads == []
 
 
-def test_no_answer_is_an_error_too(preview: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_answer_is_an_error(preview: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYSTEM_COLLECTIONURI", "http://127.0.0.1:9/org/")
 
     with pytest.raises(DevOpsError, match=r"no answer: .*refused"):
@@ -221,7 +221,7 @@ def test_a_variable_that_is_missing_is_named(
     assert service.threads == []
 
 
-def test_a_repository_elsewhere_is_not_asked(
+def test_a_repository_outside_of_azure_repos_gets_no_request(
     service: AzureDevOps, preview: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUILD_REPOSITORY_PROVIDER", "GitHub")
@@ -235,7 +235,7 @@ def test_a_repository_elsewhere_is_not_asked(
 
 
 @pytest.mark.parametrize("case", ["accepted", "forbidden", "sign in", "broken"])
-def test_the_command_line_ends_with_one_line_and_never_shows_the_token(
+def test_the_command_line_fails_with_one_line_and_never_shows_the_token(
     service: AzureDevOps, preview: Path, case: str
 ) -> None:
     service.forbidden, service.sign_in = case == "forbidden", 203 if case == "sign in" else None

@@ -26,7 +26,7 @@ def _targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
 
 
-def test_every_target_in_the_docs_and_in_the_pipelines_is_there() -> None:
+def test_every_target_in_the_docs_and_in_the_pipelines_exists() -> None:
     named = set(re.findall(r"`make ([a-z-]+)", _DOCS))
     used = {
         target for file in _YAML for target in re.findall(r"bash: make ([a-z-]+)", file.read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ _MADE_BY_COMMANDS = {"bootstrap/.state", "docs/parity/azure.json", "docs/parity/
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_s_links_files_and_verbs_are_there(page: Path) -> None:
+def test_a_page_s_links_files_and_verbs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
     gone = [link for link in links if not (page.parent / link).exists()]
@@ -86,7 +86,7 @@ def test_every_pipeline_with_its_connections_and_environments_is_in_the_docs(spe
         assert f"`{deployment_environment(environment)}`" in _DOCS
 
 
-def test_every_variable_of_a_group_that_something_reads_is_in_the_table() -> None:
+def test_every_used_variable_of_a_group_is_in_the_table() -> None:
     macros = {name for file in _YAML for name in _MACRO.findall(file.read_text(encoding="utf-8"))}
     session = re.search(r"^for name in (.*); do$", (ROOT / "pipelines/session.sh").read_text(), re.MULTILINE)
     assert session is not None

@@ -70,7 +70,7 @@ def _type(name: str) -> Change:
     return lambda step: step.update(type=name)
 
 
-def test_what_azure_fills_in_by_itself_is_put_aside_with_its_thread() -> None:
+def test_values_that_azure_fills_in_are_set_aside_with_their_thread() -> None:
     drift = _compared()
 
     assert drift.drift == []
@@ -121,7 +121,7 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert _compared("diagnostics", change).drift == []
 
 
-def test_two_entries_for_one_difference_put_nothing_else_aside() -> None:
+def test_two_entries_for_one_difference_set_nothing_more_aside() -> None:
     doubled = [entry for entry in TOLERATED if entry.path == "logs[*].retentionPolicy"] * 2
     inputs = {"logs": [{"retentionPolicy": {"days": 0, "enabled": False}}], "name": "theirs"}
     step = {
@@ -137,7 +137,7 @@ def test_two_entries_for_one_difference_put_nothing_else_aside() -> None:
     assert drift.tolerated == []
 
 
-def test_a_position_stands_for_a_position_only() -> None:
+def test_a_position_matches_a_position_only() -> None:
     logs = next(entry for entry in TOLERATED if entry.path == "logs[*].retentionPolicy")
     for path, covered in (("logs[3].retentionPolicy", True), ("logs.a.retentionPolicy", False), ("logs[3]", False)):
         assert logs.covers(logs.type, path, logs.there, ABSENT) is covered

@@ -29,7 +29,7 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_tag_is_that_of_the_content_wherever_it_lies(inputs: Path) -> None:
+def test_the_tag_depends_on_the_content_and_not_on_its_place(inputs: Path) -> None:
     assert image.tag(inputs) == image.tag()
     assert re.fullmatch(r"[0-9a-f]{16}", image.tag())
 
@@ -57,7 +57,7 @@ def test_the_inputs_are_what_the_dockerfile_copies() -> None:
     assert {*copied, "pipelines/ci-image/Dockerfile"} == set(image.INPUTS)
 
 
-def test_the_pipeline_starts_when_an_input_changes_and_for_nothing_else() -> None:
+def test_the_pipeline_starts_only_when_an_input_changes() -> None:
     pipeline = yaml.safe_load((ROOT / "pipelines/ci-image.yml").read_text(encoding="utf-8"))
     paths = pipeline["trigger"]["paths"]["include"]
 
@@ -174,11 +174,11 @@ def docker(tmp_path: Path) -> Docker:
     return Docker(tmp_path)
 
 
-def test_an_image_that_is_there_is_not_built_again(docker: Docker) -> None:
+def test_an_existing_image_is_not_built_again(docker: Docker) -> None:
     assert docker.make("ci-image", there=True) == (0, [f"pull --quiet {_NAME}"])
 
 
-def test_an_image_that_is_not_there_is_built_from_the_root(docker: Docker) -> None:
+def test_a_missing_image_is_built_from_the_root(docker: Docker) -> None:
     code, asked = docker.make("ci-image")
 
     assert code == 0

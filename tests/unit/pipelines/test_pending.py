@@ -59,7 +59,7 @@ def test_a_resource_that_waits_for_its_deletion_is_not_the_new_one() -> None:
     assert pending.split({"resources": resources, "pending_operations": [operation("creating", "a")]})[0] == []
 
 
-def test_the_state_keeps_the_open_ones_which_are_named(tmp_path: Path) -> None:
+def test_the_state_keeps_the_open_operations_which_are_named(tmp_path: Path) -> None:
     operations = [operation("creating", "made"), operation("creating", "lost")]
     deployment = {"resources": [{"urn": "urn:pulumi:dev::p::t::made"}], "pending_operations": operations}
 
@@ -72,7 +72,7 @@ def test_the_state_keeps_the_open_ones_which_are_named(tmp_path: Path) -> None:
     assert "creating lost" in said and "pulumi refresh --stack dev" in said
 
 
-def test_an_engine_that_refuses_leaves_the_operations_and_the_update_s_success(tmp_path: Path) -> None:
+def test_a_refusing_engine_leaves_the_operations_and_the_update_s_success(tmp_path: Path) -> None:
     deployment = {"resources": [{"urn": "urn:pulumi:dev::p::t::a"}], "pending_operations": [operation("creating", "a")]}
 
     said = pending.clear(engine(tmp_path, {"version": 3, "deployment": deployment}, code=3), "dev")

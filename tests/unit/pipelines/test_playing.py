@@ -30,7 +30,7 @@ def _deployed(environment: str) -> list[str]:
     return [f"deploy STACK={environment}", publish, smoke, f"report STACK={environment}"]
 
 
-def test_a_commit_goes_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:
+def test_a_commit_moves_from_lint_to_prod_each_part_as_its_own_identity(pipelines: Pipelines) -> None:
     played = pipelines.play()
 
     assert set(played.results.values()) == {"Succeeded"}, played.log
@@ -138,7 +138,7 @@ def test_every_target_runs_in_the_subscription_that_its_environments_variable_gr
         assert previews == {(f"subscription of dataopsml-{one}", f"preview STACK={one}") for one in ENVIRONMENTS}
 
 
-def test_a_preview_that_fails_is_commented_too_and_fails_the_pull_request(pipelines: Pipelines) -> None:
+def test_a_failed_preview_is_commented_and_fails_the_pull_request(pipelines: Pipelines) -> None:
     played = pipelines.play(reason="PullRequest", fails="preview STACK=staging")
 
     assert played.results["Preview staging"] == "Failed"
@@ -146,14 +146,14 @@ def test_a_preview_that_fails_is_commented_too_and_fails_the_pull_request(pipeli
 
 
 @pytest.mark.parametrize("target", ["lint", "test-report TIER=unit", "test-report TIER=spark"])
-def test_what_does_not_pass_its_tests_is_deployed_nowhere(pipelines: Pipelines, target: str) -> None:
+def test_a_commit_with_failing_tests_is_deployed_nowhere(pipelines: Pipelines, target: str) -> None:
     played = pipelines.play(fails=target)
 
     assert {who for who, _ in played.asked} == {"nobody"}
     assert "test-report TIER=spark" in played.words, "the other results are published all the same"
 
 
-def test_a_failed_smoke_run_in_staging_leaves_prod_untouched(pipelines: Pipelines) -> None:
+def test_a_failed_smoke_run_in_staging_leaves_prod_unchanged(pipelines: Pipelines) -> None:
     played = pipelines.play(fails="smoke STACK=staging *")
 
     assert played.results["Deploy staging"] == "Failed"
@@ -192,7 +192,7 @@ def test_another_release_than_staging_s_stops_before_prod_is_deployed(pipelines:
 
 
 @pytest.mark.parametrize(("ends", "result"), [("expired", "Skipped"), ("rejected", "Failed")])
-def test_an_approval_that_is_not_given_leaves_prod_untouched(pipelines: Pipelines, ends: str, result: str) -> None:
+def test_a_missing_approval_leaves_prod_unchanged(pipelines: Pipelines, ends: str, result: str) -> None:
     approvals = Approvals(yes=True, **{ends: frozenset({"dataopsml-prod"})})
 
     played = pipelines.play(approvals=approvals)
@@ -204,7 +204,7 @@ def test_an_approval_that_is_not_given_leaves_prod_untouched(pipelines: Pipeline
 @pytest.mark.parametrize(
     "name", ["BASE_NAME", "LOCATION", "SUBSCRIPTION_ID", "BACKEND_STORAGE_ACCOUNT", "BACKEND_CONTAINER"]
 )
-def test_a_missing_variable_is_named_before_anything_is_asked_of_the_cloud(pipelines: Pipelines, name: str) -> None:
+def test_a_missing_variable_is_named_before_any_request_to_the_cloud(pipelines: Pipelines, name: str) -> None:
     played = pipelines.play(without=("dataopsml-staging", name))
 
     assert f"Variable {name} is not set: add it to the environment's variable group." in played.log
@@ -236,7 +236,7 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
     }
 
 
-def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines: Pipelines) -> None:
+def test_steps_that_need_azure_devops_are_reported_as_not_played(pipelines: Pipelines) -> None:
     drift = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev", token="")
     review = pipelines.play(reason="PullRequest", token="")
 
@@ -248,7 +248,7 @@ def test_without_azure_devops_its_own_steps_are_said_not_to_be_played(pipelines:
         assert {step.result for step in steps} == {Result.SKIPPED}
 
 
-def test_retraining_deploys_nothing_and_promotes_when_asked_only(pipelines: Pipelines) -> None:
+def test_retraining_deploys_nothing_and_promotes_only_on_request(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/retrain.yml", reason="Schedule")
     smoke = (connection("staging"), "smoke STACK=staging INCOMING=1")
     report = (connection("staging"), "report STACK=staging")

@@ -40,7 +40,7 @@ def _commit(root: Path, text: str) -> None:
     _git(root, "commit", "--quiet", "--message", text)
 
 
-def test_what_was_written_is_what_is_checked(checkout: Path, tmp_path: Path) -> None:
+def test_the_check_reads_the_release_as_written(checkout: Path, tmp_path: Path) -> None:
     written = release.write(tmp_path / "artifact")
 
     assert release.check(tmp_path / "artifact") == written
@@ -50,7 +50,7 @@ def test_what_was_written_is_what_is_checked(checkout: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("published", ["", "/components/train_diabetes/versions/4710", "$(AMLPIPELINE_ID)"])
-def test_a_pipeline_that_is_not_of_this_build_is_not_released(
+def test_a_pipeline_of_another_build_is_not_released(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: str
 ) -> None:
     monkeypatch.setenv("AMLPIPELINE_ID", published)
@@ -87,14 +87,14 @@ def test_another_lock_file_and_another_build_are_refused(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '"text"', '{"commit": "a", "lock": "b"}'])
-def test_a_file_that_is_no_release_is_refused(checkout: Path, tmp_path: Path, content: str) -> None:
+def test_an_invalid_release_file_is_refused(checkout: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "release.json").write_text(content, encoding="utf-8")
 
     with pytest.raises(ReleaseError, match="is not a release"):
         release.check(tmp_path)
 
 
-def test_nothing_passed_is_said(checkout: Path, tmp_path: Path) -> None:
+def test_a_missing_release_is_reported(checkout: Path, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="nothing passed in the environment before"):
         release.check(tmp_path / "none")
 

@@ -50,7 +50,7 @@ def _environment(path: str, **variables: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
-def test_a_target_signs_in_by_the_session_of_the_azure_cli_and_by_nothing_else(az: str) -> None:
+def test_a_target_signs_in_only_by_the_session_of_the_azure_cli(az: str) -> None:
     """A token in a variable would be the provider's until it ends, whatever its lifetime is: AADSTS700024."""
     agent = {
         "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "eyJ.old", "ARM_CLIENT_ID": "another", "ARM_CLIENT_SECRET": "secret",
@@ -69,7 +69,7 @@ def test_a_target_signs_in_by_the_session_of_the_azure_cli_and_by_nothing_else(a
     assert "idToken" not in variables
 
 
-def test_the_variable_group_decides_which_subscription_is_meant(az: str) -> None:
+def test_the_variable_group_decides_the_subscription(az: str) -> None:
     variables = _environment(az, ARM_SUBSCRIPTION_ID="of-the-agent")
 
     assert variables["ARM_SUBSCRIPTION_ID"] == variables["AZURE_SUBSCRIPTION_ID"] == "sub-of-the-stack"
@@ -100,7 +100,7 @@ def test_a_managed_identity_of_the_agents_machine_does_not_come_before_the_sessi
     assert within.stdout.strip() == "of-the-session", within.stderr
 
 
-def test_the_provider_takes_every_token_from_the_session_and_names_the_stacks_subscription(
+def test_the_provider_gets_every_token_from_the_session_and_names_the_stacks_subscription(
     az: str, tmp_path: Path
 ) -> None:
     code = (
@@ -124,7 +124,7 @@ def test_a_target_s_exit_code_is_the_session_s(az: str) -> None:
 
 @pytest.mark.parametrize("name", _GROUP)
 @pytest.mark.parametrize("value", ["", "a macro that names no variable"])
-def test_a_variable_that_the_group_lacks_is_named_and_nothing_runs(az: str, name: str, value: str) -> None:
+def test_a_variable_missing_from_the_group_is_named_and_nothing_runs(az: str, name: str, value: str) -> None:
     settings = _GROUP | {name: f"$({name})" if value else ""}
 
     done = _session(az, "echo", "ran", **_TASK, **settings)

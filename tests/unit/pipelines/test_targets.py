@@ -142,7 +142,7 @@ def test_a_build_and_a_workstation_use_the_same_verb(
     assert recorded.python(*words, build=True) == build
 
 
-def test_only_a_scheduled_build_of_retraining_leaves_it_to_the_schedule_of_azure_ml(recorded: Recorded) -> None:
+def test_only_a_scheduled_build_of_retraining_defers_to_the_schedule_of_azure_ml(recorded: Recorded) -> None:
     words = ("smoke", "STACK=dev", "INCOMING=1")
     assert "--unless-scheduled" in recorded.python(*words, build=True, BUILD_REASON="Schedule").split()
     for reason in ("IndividualCI", "ResourceTrigger", "Manual"):
@@ -187,7 +187,7 @@ _TARGETS = [
 
 @pytest.mark.parametrize("from_environment", [False, True], ids=["argument", "environment"])
 @pytest.mark.parametrize(("target", "name"), _TARGETS)
-def test_a_value_reaches_the_program_as_it_is(
+def test_a_value_reaches_the_program_unchanged(
     recorded: Recorded, target: str, name: str, from_environment: bool
 ) -> None:
     """Neither make nor a shell expands a value, whatever is in it."""
@@ -203,7 +203,7 @@ def test_a_value_reaches_the_program_as_it_is(
         assert not _MADE.exists(), value
 
 
-def test_a_verb_without_localcloud_ends_with_its_message_alone(tmp_path: Path) -> None:
+def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:
     done = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
 
     assert done.returncode != 0

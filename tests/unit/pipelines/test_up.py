@@ -81,7 +81,7 @@ def test_a_run_that_succeeds_is_the_only_one(tmp_path: Path) -> None:
         "StatusCode=403 AuthorizationPermissionMismatch: This request is not authorized to perform this operation.",
     ],
 )
-def test_roles_without_effect_are_worth_a_second_run(tmp_path: Path, message: str) -> None:
+def test_roles_without_effect_lead_to_a_second_run(tmp_path: Path, message: str) -> None:
     events = [error(message), error("failed to run remediation: context canceled"), error("update failed", STACK)]
 
     done, runs = up(tmp_path, events, 255, 0)
@@ -104,30 +104,30 @@ def test_a_second_run_is_the_last(tmp_path: Path) -> None:
         [error("update failed", STACK)],
     ],
 )
-def test_other_errors_stand(tmp_path: Path, events: list[dict[str, Any]]) -> None:
+def test_other_errors_are_not_retried(tmp_path: Path, events: list[dict[str, Any]]) -> None:
     done, runs = up(tmp_path, events, 255, 0, mend="a b")
     assert (done.returncode, runs) == (255, 1)
 
 
 @pytest.mark.parametrize(("mend", "code", "runs"), [("a b", 0, 2), ("other", 255, 1), ("", 255, 1)])
-def test_an_engine_that_did_not_start_is_mended_or_not(tmp_path: Path, mend: str, code: int, runs: int) -> None:
+def test_an_engine_that_did_not_start_runs_again_after_a_mend(tmp_path: Path, mend: str, code: int, runs: int) -> None:
     done, ran = up(tmp_path, None, 255, 0, mend=mend)
     assert (done.returncode, ran) == (code, runs)
 
 
-def test_of_two_engines_that_gave_up_for_each_other_one_comes_through(tmp_path: Path) -> None:
+def test_one_of_two_engines_that_gave_up_for_each_other_succeeds(tmp_path: Path) -> None:
     done, runs = up(tmp_path, None, 255, 0, errors=LOCKED)
     assert (done.returncode, runs) == (0, 2)
     assert "Another update has locked the stack. Trying once more in " in done.stdout
     assert done.stderr == 2 * LOCKED, "the engine's own words are shown"
 
 
-def test_an_update_that_goes_on_keeps_its_lock(tmp_path: Path) -> None:
+def test_a_running_update_keeps_its_lock(tmp_path: Path) -> None:
     done, runs = up(tmp_path, None, 255, 255, 0, errors=LOCKED)
     assert (done.returncode, runs) == (255, 2)
 
 
-def test_the_engine_ends_in_order_after_an_interrupt(tmp_path: Path) -> None:
+def test_the_engine_stops_in_order_after_an_interrupt(tmp_path: Path) -> None:
     engine = tmp_path / "engine"
     engine.write_text(
         f"#!{sys.executable}\nimport pathlib, signal, sys, time\n"

@@ -127,7 +127,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ("stages/verify.yml", "timeoutInMinutes: 60", "timeoutMinutes: 60", "timeoutMinutes"),
     ],
 )
-def test_one_mistake_is_found_and_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:
+def test_a_single_mistake_is_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:
     changed = copy / "pipelines" / file
     text = changed.read_text(encoding="utf-8")
     assert right in text, "the test's own words are out of date"
@@ -150,7 +150,7 @@ _HOSTED = {"vmImage": "ubuntu-24.04"}
         (None, "jobs.0.pool: None is not of type 'string'"),
     ],
 )
-def test_a_pool_that_azure_pipelines_would_not_take_is_named(copy: Path, prod: object, said: str) -> None:
+def test_a_pool_that_azure_pipelines_would_refuse_is_named(copy: Path, prod: object, said: str) -> None:
     pools = {name: _HOSTED for name in ENVIRONMENTS if name != "prod"} | ({} if prod is None else {"prod": prod})
 
     found = validation.problems(copy, _ORGANISATION, [Start(file="azure-pipelines.yml", parameters={"pools": pools})])
@@ -182,7 +182,7 @@ def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dic
         assert all(pool is not None or place[0] == "Verify" for place, pool in found.items()), found
 
 
-def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_to(copy: Path) -> None:
+def test_an_unused_template_is_named_for_every_form_of_reference(copy: Path) -> None:
     """From the repository's root, and as of this repository, which Azure Pipelines takes both."""
     preview = copy / "pipelines/stages/preview.yml"
     text = preview.read_text(encoding="utf-8")
@@ -197,7 +197,7 @@ def test_a_template_that_nothing_uses_is_named_however_the_others_are_referred_t
     ]
 
 
-def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
+def test_an_unused_parameter_is_named(copy: Path) -> None:
     agent = copy / "pipelines/steps/agent.yml"
     declared = "parameters: [{name: fetchDepth, type: number, default: 1}]\n"
     agent.write_text(declared + agent.read_text(encoding="utf-8"), encoding="utf-8")
@@ -207,9 +207,7 @@ def test_a_parameter_that_changes_nothing_is_named(copy: Path) -> None:
     ]
 
 
-def test_a_shellcheck_that_does_not_work_is_no_script_without_faults(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_shellcheck_fails_the_check(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (copy / "shellcheck").write_text("#!/bin/sh\necho no such option >&2\nexit 3\n", encoding="utf-8")
     (copy / "shellcheck").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(copy / "python"))

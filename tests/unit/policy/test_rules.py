@@ -181,12 +181,12 @@ def found(
 
 
 @pytest.mark.parametrize("type_", GOOD)
-def test_what_is_right_passes(type_: str) -> None:
+def test_a_correct_resource_passes(type_: str) -> None:
     assert found(type_, GOOD[type_]) == []
 
 
 @pytest.mark.parametrize(("rule", "type_", "changes", "said"), BAD, ids=[f"{bad[0]}: {bad[3][:40]}" for bad in BAD])
-def test_what_is_wrong_is_found_by_its_rule_and_no_other(
+def test_a_violation_is_reported_only_by_its_own_rule(
     rule: str, type_: str, changes: dict[str, Any], said: str
 ) -> None:
     problems = found(type_, changed(GOOD.get(type_, {}), changes))
@@ -195,7 +195,7 @@ def test_what_is_wrong_is_found_by_its_rule_and_no_other(
 
 
 @pytest.mark.parametrize("sealed", [(), SEALED[:1]], ids=["none", "one"])
-def test_keys_of_the_logs_that_the_state_would_show_are_found(sealed: tuple[str, ...]) -> None:
+def test_keys_of_the_logs_in_the_state_are_reported(sealed: tuple[str, ...]) -> None:
     ((rule, text),) = found(types.APPLICATION_INSIGHTS, GOOD[types.APPLICATION_INSIGHTS], sealed=sealed)
     assert rule == "logs-keys-sealed" and "instrumentationKey in additional_secret_outputs" in text
 
@@ -220,7 +220,7 @@ def test_keys_of_the_logs_that_the_state_would_show_are_found(sealed: tuple[str,
         ("restricted", types.REGISTRY, {"publicNetworkAccess": "Enabled", "networkRuleSet": None}, "to every address"),
     ],
 )  # fmt: skip
-def test_services_that_are_too_open_for_their_environment_are_found(
+def test_services_too_open_for_their_environment_are_reported(
     profile: str, type_: str, changes: dict[str, Any], said: str
 ) -> None:
     props = changed(GOOD[type_], changes)
@@ -241,7 +241,7 @@ def stack_violations(*resources: Any, **config: Any) -> list[tuple[str, str, str
     return [each for each in violations(resources, settings) if each[0] in STACK_RULES]
 
 
-def test_a_resource_that_nobody_logs_is_found() -> None:
+def test_a_resource_without_logs_is_reported() -> None:
     vault = resource(types.VAULT, GOOD[types.VAULT], name="vault", protect=True)
     logged = resource(types.DIAGNOSTIC_SETTING, {}, name="logs", reads={"resourceUri": [vault]})
     off: dict[str, dict[str, bool]] = {"alerts": {}, "budget": {}, "data-protected": {}}
@@ -250,7 +250,7 @@ def test_a_resource_that_nobody_logs_is_found() -> None:
     assert stack_violations(vault, logged, **off) == []
 
 
-def test_missing_alerts_and_budgets_are_found_where_they_are_required() -> None:
+def test_missing_alerts_and_budgets_are_reported_where_they_are_required() -> None:
     group = resource(types.ACTION_GROUP, {"tags": TAGS}, name="people")
     assert {rule for rule, _, _ in stack_violations()} == {"alerts", "budget"}
     assert stack_violations(alerts={}, budget={}) == []
@@ -262,7 +262,7 @@ def test_missing_alerts_and_budgets_are_found_where_they_are_required() -> None:
     assert stack_violations(group, *rest) == []
 
 
-def test_data_without_a_lock_or_protection_are_found() -> None:
+def test_data_without_a_lock_or_protection_are_reported() -> None:
     account = resource(types.STORAGE_ACCOUNT, GOOD[types.STORAGE_ACCOUNT], name="data")
     texts = [text for rule, _, text in stack_violations(account) if rule == "data-protected"]
     assert len(texts) == 2 and "protection.lock" in texts[0] and "protection.protect" in texts[1]
@@ -296,7 +296,7 @@ LINK = "privateLinkServiceConnections"
 DFS = (types.PRIVATE_ENDPOINT, {LINK: [{"groupIds": ["dfs"]}]}, LINK)
 
 
-def test_what_nobody_cleans_up_is_found() -> None:
+def test_storage_without_lifecycle_rules_is_reported() -> None:
     for more in ((), (CONTAINER,)):
         ((rule, text),) = account_with(more=more)
         assert rule == "storage-lifecycle" and "lifecycle policy" in text
@@ -305,7 +305,7 @@ def test_what_nobody_cleans_up_is_found() -> None:
     assert account_with(more=(CONTAINER, LIFECYCLE)) == []
 
 
-def test_versions_are_wanted_where_azure_has_them_and_nowhere_else() -> None:
+def test_blob_versions_are_required_only_where_azure_has_them() -> None:
     assert account_with(more=(LIFECYCLE,)) == account_with(flat=False, versions=False) == []
     ((rule, text),) = account_with(versions=False)
     assert rule == "storage-versions" and "Set is_versioning_enabled=True" in text
@@ -316,7 +316,7 @@ def test_versions_are_wanted_where_azure_has_them_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("reader", [LAKE, DFS], ids=["datastore", "private endpoint"])
-def test_a_flat_account_that_spark_is_to_read_is_found(reader: Any) -> None:
+def test_a_flat_account_for_spark_is_reported(reader: Any) -> None:
     ((rule, text),) = account_with(more=(LIFECYCLE, reader))
     assert rule == "storage-data-lake" and "is_hns_enabled=True" in text
     assert account_with(flat=False, versions=False, more=(LIFECYCLE, reader)) == []

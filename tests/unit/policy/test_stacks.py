@@ -42,7 +42,7 @@ def test_everything_switched_on_keeps_the_strictest_rules() -> None:
     assert violations(seen(full), configuration("prod")) == []
 
 
-def test_prod_s_rules_find_what_dev_may_do() -> None:
+def test_prod_s_rules_report_settings_that_are_permitted_in_dev() -> None:
     rules = {rule for rule, _, _ in violations(seen(deploy_stack("dev")), configuration("prod"))}
     assert rules == {"network-profile", "key-vault-purge-protection", "data-protected"}
 
@@ -66,7 +66,7 @@ def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule:
     assert all(said in message for _, _, message in violated)
 
 
-def test_prod_that_tells_nobody_is_stopped() -> None:
+def test_prod_without_alerts_and_budget_is_stopped() -> None:
     """The settings refuse a budget without addresses, so that both are missing together."""
     weakened = {"monitoring": '{"alert_emails": []}', "budget": '{"monthly_amount": 0}'}
     violated = violations(seen(deploy("prod", network=NETWORKS["private"], **FULL | weakened)), configuration("prod"))

@@ -29,7 +29,7 @@ def _gate(**fields: Any) -> Gate:
 POOR, FAIR, GOOD, BEST = (_predictions(spread) for spread in (40.0, 10.0, 9.6, 5.0))
 
 
-def test_the_first_version_is_accepted_by_its_bounds_alone() -> None:
+def test_the_first_version_is_accepted_by_its_bounds_only() -> None:
     verdict = judge(_gate(), HELD_OUT, FAIR, None)
 
     assert verdict.register and verdict.reason == "it is the first version"
@@ -44,7 +44,7 @@ def test_a_model_below_a_minimum_is_refused_even_as_the_first() -> None:
     assert verdict.reason.startswith("r2 -") and verdict.reason.endswith("is below its minimum 0.25")
 
 
-def test_a_clearly_better_model_is_accepted_with_the_numbers_that_say_so() -> None:
+def test_a_clearly_better_model_is_accepted_with_its_numbers() -> None:
     verdict = judge(_gate(), HELD_OUT, BEST, Champion("7", FAIR))
 
     assert verdict.register
@@ -77,7 +77,7 @@ def test_a_gain_below_the_margin_is_refused_and_a_negative_margin_tolerates_a_lo
     assert judge(tolerant, HELD_OUT, FAIR, Champion("7", FAIR)).register
 
 
-def test_every_metric_with_a_margin_has_to_hold() -> None:
+def test_every_metric_with_a_margin_must_pass() -> None:
     both = _gate(metrics=[{"name": "rmse"}, {"name": "mae", "margin": 50}])
 
     verdict = judge(both, HELD_OUT, BEST, Champion("7", FAIR))
@@ -155,7 +155,7 @@ def test_groups_of_numbers_are_in_the_order_of_the_numbers() -> None:
     ), "quartiles from the least to the greatest"
 
 
-def test_a_slice_of_a_column_that_is_not_there_is_named() -> None:
+def test_a_slice_of_a_missing_column_is_named() -> None:
     slices = [{"column": "colour", "metric": "rmse", "maximum": 1}]
 
     with pytest.raises(GateError, match="names the column colour, and the engineered set has group, target"):

@@ -26,7 +26,7 @@ def page(content: Any, run: RunFacts = RUN) -> Page:
     return made
 
 
-def test_decision_and_reason_come_first() -> None:
+def test_decision_and_reason_are_first() -> None:
     words = page(regression()).words
 
     assert (
@@ -37,7 +37,7 @@ def test_decision_and_reason_come_first() -> None:
     assert ("p", {"class": "verdict refused"}) in refused.tags
 
 
-def test_metrics_stand_beside_the_champion_s_with_intervals() -> None:
+def test_metrics_are_shown_beside_the_champion_s_with_intervals() -> None:
     content = regression()
     words = page(content).words
 
@@ -95,7 +95,7 @@ def test_the_content_is_json_without_numbers_that_json_lacks() -> None:
         json.dumps(content, allow_nan=False)
 
 
-def test_a_page_needs_nothing_from_elsewhere_and_runs_no_script() -> None:
+def test_a_page_loads_nothing_external_and_runs_no_script() -> None:
     for content in (regression(), classification()):
         shown = page(content)
         assert {tag for tag, _ in shown.tags}.isdisjoint({"script", "link", "img", "iframe", "object", "form"})
@@ -111,7 +111,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_no_script() -> None:
         assert policy is not None and policy.startswith("default-src 'none'")
 
 
-def test_names_and_values_from_data_stay_text() -> None:
+def test_names_and_values_from_data_are_text() -> None:
     hostile = regression(
         HOSTILE,
         lineage={"commit": HOSTILE},
@@ -172,7 +172,7 @@ def test_results_of_a_later_version_are_named_and_not_guessed() -> None:
     assert "The data profile is of a version that this page does not know." in words
 
 
-def test_a_run_that_its_data_stopped_shows_the_broken_rule() -> None:
+def test_a_run_stopped_by_its_data_shows_the_broken_rule() -> None:
     failed = RunFacts("run-5", "Failed", "", [Step("check_data", "Failed", 9.0, error="the data are refused")])
     content = {"data_contract": contract("kind", show_values=False, accepted=False)}
     assert "The data are refused" in page(content, failed).words
@@ -189,7 +189,7 @@ def test_a_summary_holds_no_command_to_azure_pipelines() -> None:
     assert "task.setvariable" in summary, "it is shown all the same"
 
 
-def test_a_summary_says_the_same_as_the_page() -> None:
+def test_a_summary_has_the_content_of_the_page() -> None:
     content = regression()
     summary = markdown(content, RUN)
 
@@ -198,7 +198,7 @@ def test_a_summary_says_the_same_as_the_page() -> None:
     assert "| train | Completed, reused | 1 min 15 s |" in summary
 
 
-def test_a_failed_run_has_a_report_that_says_where_and_why() -> None:
+def test_a_failed_run_has_a_report_with_step_and_reason() -> None:
     failed = RunFacts(
         "run-2", "Failed", "", [Step("check", "Completed", 3.0), Step("train", "Failed", 1.0, error="no rows are left")]
     )
@@ -210,7 +210,7 @@ def test_a_failed_run_has_a_report_that_says_where_and_why() -> None:
     assert "Cancelled" in page({}, RunFacts("run-4", "Canceled")).words
 
 
-def test_a_report_of_an_earlier_version_shows_what_it_has() -> None:
+def test_a_report_of_an_earlier_version_shows_its_existing_parts() -> None:
     earlier: dict[str, Any] = {
         "metrics": {"rmse": 50.0}, "champion": None, "comparisons": [], "slices": [], "model_name": "houses",
         "model_version": "1", "decision": {"register": True, "reason": "it is the first version"}, "lineage": {},
@@ -227,9 +227,9 @@ def test_a_report_of_an_earlier_version_shows_what_it_has() -> None:
         (float("nan"), "–"), (7, "7"),
     ],
 )  # fmt: skip
-def test_numbers_are_for_people(value: float | None, shown: str) -> None:
+def test_numbers_are_rounded_for_people(value: float | None, shown: str) -> None:
     assert number(value) == shown
 
 
-def test_durations_are_for_people() -> None:
+def test_durations_are_rounded_for_people() -> None:
     assert [duration(value) for value in (0.44, 75, 3720, None)] == ["0.4 s", "1 min 15 s", "1 h 2 min", "–"]

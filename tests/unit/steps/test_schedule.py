@@ -50,18 +50,16 @@ def faults(folder: Path, schedule: dict[str, Any]) -> str:
         ({"recurrence": {"frequency": "day", "hours": 24}}, "schedule.recurrence.hours.0 is 24"),
     ],
 )  # fmt: skip
-def test_a_schedule_that_means_nothing_is_refused_by_its_path(
-    tmp_path: Path, schedule: dict[str, Any], fault: str
-) -> None:
+def test_a_meaningless_schedule_is_refused_by_its_path(tmp_path: Path, schedule: dict[str, Any], fault: str) -> None:
     assert fault in faults(tmp_path, schedule)
 
 
 @pytest.mark.parametrize("cron", ["15 3 * * 1", "*/15 * * * *", "0,30 6-18/2 * * MON-FRI", "0 0 * * sun,3"])
-def test_cron_expressions_as_azure_ml_takes_them(cron: str) -> None:
+def test_cron_expressions_have_azure_ml_s_form(cron: str) -> None:
     assert Schedule(cron=cron).cron == cron
 
 
-def test_a_schedule_is_over_by_its_own_time_zone() -> None:
+def test_a_schedule_expires_by_its_own_time_zone() -> None:
     schedule = Schedule.model_validate(
         {"cron": "0 3 * * 1", "time_zone": "W. Europe Standard Time", "end": "2027-01-04T01:00:00"}
     )

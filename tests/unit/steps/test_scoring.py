@@ -84,7 +84,7 @@ def test_each_row_has_its_keys_prediction_and_origin(tmp_path: Path) -> None:
     assert not (tmp_path / "out/refused.parquet").exists()
 
 
-def test_a_classifier_gives_labels_and_a_probability_for_each(tmp_path: Path) -> None:
+def test_a_classifier_returns_labels_and_a_probability_for_each(tmp_path: Path) -> None:
     model = _model(tmp_path, LogisticRegression(), ["low", "high", "low"])
 
     _score(_prepared(tmp_path / "prepared", _carried(FEATURES)), model, tmp_path / "out")
@@ -137,7 +137,7 @@ def test_values_of_another_type_than_the_signature_s_are_not_scored(tmp_path: Pa
         _score(prepared, model, tmp_path / "out")
 
 
-def test_rows_that_are_neither_scored_nor_refused_are_noticed(tmp_path: Path) -> None:
+def test_rows_neither_scored_nor_refused_fail_the_check(tmp_path: Path) -> None:
     model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
     prepared = _prepared(tmp_path / "prepared", _carried(FEATURES))
     (prepared / "counts/part-0.json").write_text('{"read": 4}')

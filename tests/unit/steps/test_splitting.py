@@ -15,7 +15,7 @@ def rows() -> pd.DataFrame:
     return pd.read_csv(FILE).dropna()
 
 
-def test_a_row_is_on_the_same_side_whatever_other_rows_there_are(rows: pd.DataFrame) -> None:
+def test_a_row_is_on_the_same_side_regardless_of_other_rows(rows: pd.DataFrame) -> None:
     training, held_out = split(rows, Split())
     fewer_training, fewer_held_out = split(rows.sample(frac=0.5, random_state=5), Split())
 
@@ -25,7 +25,7 @@ def test_a_row_is_on_the_same_side_whatever_other_rows_there_are(rows: pd.DataFr
         assert len(part.merge(whole, how="inner")) == len(part), "a row has changed sides"
 
 
-def test_a_new_feature_moves_no_row_where_the_columns_that_decide_are_named(rows: pd.DataFrame) -> None:
+def test_a_new_feature_moves_no_row_where_the_split_columns_are_named(rows: pd.DataFrame) -> None:
     rule = Split.model_validate({"by": list(rows.columns)})
     more = rows.assign(ratio=rows["s1"] / rows["s3"])
 
@@ -35,7 +35,7 @@ def test_a_new_feature_moves_no_row_where_the_columns_that_decide_are_named(rows
     assert len(split(more, Split())[1].merge(before, how="inner")) < len(before), "all columns decide by default"
 
 
-def test_a_column_that_decides_and_is_not_there_is_named(rows: pd.DataFrame) -> None:
+def test_a_missing_split_column_is_named(rows: pd.DataFrame) -> None:
     with pytest.raises(UnusableRowsError, match=r"split\.by names colour, and the engineered set has age, sex"):
         split(rows, Split.model_validate({"by": ["colour"]}))
 
@@ -48,6 +48,6 @@ def test_a_column_that_decides_and_is_not_there_is_named(rows: pd.DataFrame) -> 
         ({"x": [1.0, 2.0]}, "the target y is not in the engineered set, which has x"),
     ],
 )
-def test_rows_that_no_model_can_learn_from_are_refused(frame: dict[str, list[float]], said: str) -> None:
+def test_unusable_rows_for_training_are_refused(frame: dict[str, list[float]], said: str) -> None:
     with pytest.raises(UnusableRowsError, match=said):
         check_values(pd.DataFrame(frame), "y")

@@ -9,7 +9,7 @@ from verification.probe import Kind
 from verification.probes import PROBES
 
 
-def test_every_probe_says_what_is_believed_and_why() -> None:
+def test_every_probe_states_its_belief_and_reason() -> None:
     names = [probe.name for probe in PROBES]
     assert len(set(names)) == len(names)
     for probe in PROBES:
@@ -27,7 +27,7 @@ def test_the_document_lists_the_probes_and_what_they_change() -> None:
         assert (listed[probe.name] == "nothing") == (probe.kind is Kind.READ), probe.name
 
 
-def test_what_azure_has_to_tell_first_is_asked() -> None:
+def test_probes_cover_the_open_questions_of_the_code() -> None:
     """The open questions that the code depends on."""
     assert {probe.name for probe in PROBES} >= {
         "identity-datastore", "step-output-path", "default-deployment-after-update", "environment-version",

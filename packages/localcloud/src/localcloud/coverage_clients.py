@@ -136,7 +136,7 @@ CLIENTS = (
             "arm/test_conditions.py", "azureml/test_artifacts.py", "azureml/test_datastore_service.py",
             "databricks/test_unity_storage.py", "gateway/test_command_line.py", "gateway/test_environment.py",
             "network/test_peerings.py", "storage/test_azurite_journal.py", "storage/test_dfs_paths.py",
-            "storage/test_dfs_signatures.py", "storage/test_dfs_tree.py", "storage/test_front.py",
+            "storage/test_dfs_signatures.py", "storage/test_dfs_tree.py", "storage/test_frontend.py",
         ),
     ),
     Client(

@@ -51,7 +51,7 @@ def _condition(role: str) -> str:
         ("(@Request[a:x] StringEquals 'no' OR @Request[a:x] StringEquals 'One') AND !(Exists @Resource[a:x])", True),
     ],
 )
-def test_expressions_hold_as_documented(text: str, expected: bool) -> None:
+def test_expressions_are_evaluated_as_documented(text: str, expected: bool) -> None:
     guid = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
     attributes = {"request": {"a:x": ["One"], "a:n": ["9"], "a:l": ["p", "q"], "a:g": [guid]}}
     assert parse(text).holds(WRITE, attributes) is expected

@@ -117,7 +117,7 @@ def test_the_client_makes_a_workspace_with_its_dependencies_and_deletes_both(azu
     assert azure.arm("GET", f"{group}/resources", "2021-04-01").json()["value"] == []
 
 
-def test_resources_are_made_in_the_order_that_they_need(azure: AzureSession, group: str) -> None:
+def test_resources_are_made_in_the_order_of_their_dependencies(azure: AzureSession, group: str) -> None:
     role = f"[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{ROLES['Storage Blob Data Reader']}')]"
     template = _template(
         {
@@ -160,7 +160,7 @@ def test_resources_are_made_in_the_order_that_they_need(azure: AzureSession, gro
     assert again["provisioningState"] == "Succeeded", "a deployment may be repeated"
 
 
-def test_templates_in_templates_have_a_scope_of_their_own(azure: AzureSession, group: str) -> None:
+def test_templates_in_templates_have_their_own_scope(azure: AzureSession, group: str) -> None:
     inner = _template(
         _identity("[concat('id-', parameters('which'))]"),
         parameters={"which": {"type": "string"}},
@@ -182,7 +182,7 @@ def test_templates_in_templates_have_a_scope_of_their_own(azure: AzureSession, g
     assert azure.arm("GET", f"{group}/providers/{IDENTITY}/id-nested", "2023-01-31").status_code == 200
 
 
-def test_resources_may_have_symbolic_names_and_be_there_already(azure: AzureSession, group: str) -> None:
+def test_resources_may_have_symbolic_names_and_exist_already(azure: AzureSession, group: str) -> None:
     """Bicep writes templates of language version 2.0 so."""
     there = azure.put(f"{group}/providers/{IDENTITY}/id-there", "2023-01-31", {"location": "westeurope"})
     template = {
@@ -262,7 +262,7 @@ def test_a_deployment_has_its_caller_s_rights(azure: AzureSession, cloud: Any, g
     assert detail["code"] == "AuthorizationFailed", "Contributor makes no role assignments, in a template neither"
 
 
-def test_the_ways_that_are_not_emulated_say_so(azure: AzureSession, group: str) -> None:
+def test_unsupported_kinds_of_deployments_answer_501(azure: AzureSession, group: str) -> None:
     path = f"{group}/providers/Microsoft.Resources/deployments/main"
     for properties in (
         {"mode": "Complete", "template": _template()},

@@ -39,7 +39,7 @@ def elsewhere(azure: AzureSession, cloud: Any) -> Iterator[Any]:
         ("Microsoft.ContainerRegistry/registries", "2023-07-01", "acr", "AlreadyInUse"),
     ],
 )
-def test_a_name_of_another_subscription_is_taken(
+def test_a_name_of_another_subscription_is_not_available(
     azure: AzureSession, group: str, elsewhere: Any, type_: str, version: str, prefix: str, code: str
 ) -> None:
     name = unique(prefix)

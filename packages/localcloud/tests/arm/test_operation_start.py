@@ -29,7 +29,7 @@ class Broken(Operations):
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_the_resource_is_as_it_was_and_free(tmp_path: Path, exists: bool) -> None:
+def test_a_failed_start_leaves_the_resource_unchanged_and_free(tmp_path: Path, exists: bool) -> None:
     database = Database(tmp_path / "state.db")
     store = ResourceStore(database)
     context = cast(Context, SimpleNamespace(database=database, resources=store))

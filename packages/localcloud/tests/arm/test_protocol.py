@@ -37,7 +37,7 @@ def test_a_scope_behind_a_slash_is_the_same_path(azure: AzureSession, group: str
         ({"sku": ["x"]}, "sku"),
     ],
 )
-def test_a_field_of_another_form_is_refused_by_its_name(azure: AzureSession, group: str, body: Any, path: str) -> None:
+def test_a_field_of_another_type_is_refused_by_its_name(azure: AzureSession, group: str, body: Any, path: str) -> None:
     status, code, message = error_of(
         azure.arm("PUT", f"{group}/{STORAGE}/{unique('st')}", "2024-01-01", ACCOUNT | body)
     )
@@ -45,7 +45,7 @@ def test_a_field_of_another_form_is_refused_by_its_name(azure: AzureSession, gro
     assert f"Path '{path}'" in message, message
 
 
-def test_properties_of_another_form_are_no_fault_of_the_server(azure: AzureSession, group: str) -> None:
+def test_properties_of_another_type_cause_no_server_error(azure: AzureSession, group: str) -> None:
     body = ACCOUNT | {"properties": {"networkAcls": 5}}
     status, code, message = error_of(azure.arm("PUT", f"{group}/{STORAGE}/{unique('st')}", "2024-01-01", body))
     assert (status, code) == (400, "InvalidRequestContent") and "Microsoft.Storage/storageAccounts" in message
@@ -207,7 +207,7 @@ def test_lists_are_filtered(azure: AzureSession, group: str, text: str, names: s
     assert all(resource.created_time for resource in listed), "$expand adds the time"
 
 
-def test_a_filter_that_is_none_is_refused(azure: AzureSession, group: str) -> None:
+def test_an_invalid_filter_is_refused(azure: AzureSession, group: str) -> None:
     for text in ("bogus", "tagValue eq '1'", "name gt 'a'"):
         query: Any = {"$filter": text}
         answer = azure.arm("GET", f"{group}/resources", "2022-09-01", **query)

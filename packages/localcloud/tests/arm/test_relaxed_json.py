@@ -23,12 +23,12 @@ from localcloud.arm.relaxed_json import loads
         ('{"a": "b: c", d : "e"}', {"a": "b: c", "d": "e"}),
     ],
 )
-def test_what_arm_takes_in_deployments_is_read(text: str, value: Any) -> None:
+def test_json_that_arm_accepts_in_deployments_is_read(text: str, value: Any) -> None:
     assert loads(text.encode()) == value
 
 
 @pytest.mark.parametrize("text", ["{a 1}", "{'a': 'b", "{\"a\": 'b\\'", "{a: b}", "{a: 1,}", "/* {}", ""])
-def test_what_is_no_json_even_so_is_refused(text: str) -> None:
+def test_other_invalid_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expecting|Unterminated|Illegal"):
         loads(text.encode())
 

@@ -44,7 +44,7 @@ def test_an_unknown_api_version_is_refused_with_the_known_ones(azure: AzureSessi
     assert "2024-01-01" in message and "'storageAccounts'" in message, message
 
 
-def test_a_type_that_is_not_emulated_says_so(azure: AzureSession, group: str) -> None:
+def test_a_type_that_is_not_emulated_answers_501(azure: AzureSession, group: str) -> None:
     status, code, message = error_of(azure.arm("GET", f"{group}/providers/Microsoft.Web/sites/x", "2024-01-01"))
     assert (status, code) == (501, "NotImplemented")
     assert "Microsoft.Web/sites" in message
@@ -89,7 +89,7 @@ def test_metadata_names_the_cloud_of_the_requested_address(azure: AzureSession) 
     assert "portalEndpoint" in requests.get(url, params={"api-version": "2015-01-01"}, timeout=30).json()
 
 
-def test_ids_compare_without_case_and_keep_theirs(azure: AzureSession, group: str) -> None:
+def test_ids_are_compared_without_case_and_keep_their_own(azure: AzureSession, group: str) -> None:
     shown = azure.arm("GET", group.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "2024-03-01").json()
     assert shown["name"] == group.rsplit("/", 1)[-1]
 

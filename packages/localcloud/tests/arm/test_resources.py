@@ -71,7 +71,7 @@ def test_creating_a_storage_account_is_an_operation(azure: AzureSession, group: 
     assert shown["properties"]["primaryEndpoints"]["blob"] == f"https://{shown['name']}.blob.core.windows.net/"
 
 
-def test_a_database_workspace_needs_its_compute_mode_and_keeps_it(azure: AzureSession, group: str) -> None:
+def test_a_databricks_workspace_needs_its_compute_mode_and_keeps_it(azure: AzureSession, group: str) -> None:
     client = AzureDatabricksManagementClient(azure.credential, azure.subscription_id)
     managed = f"{azure.subscription}/resourceGroups/{unique('dbw-managed-')}"
     body: Any = {**LOCATION, "sku": {"name": "premium"}, "properties": {"managedResourceGroupId": managed}}
@@ -111,7 +111,7 @@ def test_an_identity_has_a_principal_that_can_get_a_role(azure: AzureSession, gr
     assert azure.assign(group, "Storage Blob Data Reader", str(made.principal_id)).startswith(group)
 
 
-def test_a_system_assigned_identity_comes_and_goes(azure: AzureSession, group: str) -> None:
+def test_a_system_assigned_identity_is_added_and_removed(azure: AzureSession, group: str) -> None:
     client = ContainerRegistryManagementClient(azure.credential, azure.subscription_id)
     name = unique("acr")
     body: Any = {**LOCATION, "sku": {"name": "Basic"}, "identity": {"type": "SystemAssigned"}}
@@ -144,7 +144,7 @@ def test_bad_names_are_refused_with_the_types_own_code(
     assert name in message, "the message names the value"
 
 
-def test_conflicts_of_names_and_places(azure: AzureSession, group: str) -> None:
+def test_conflicts_of_names_and_locations_are_refused(azure: AzureSession, group: str) -> None:
     name = unique("st")
     path = f"{group}/providers/Microsoft.Storage/storageAccounts/{name}"
     azure.put(path, "2024-01-01", ACCOUNT)
@@ -167,7 +167,7 @@ def test_a_missing_resource_parent_and_group_have_their_own_codes(azure: AzureSe
     assert azure.arm("DELETE", f"{group}/providers/Microsoft.KeyVault/vaults/nope", "2024-11-01").status_code == 204
 
 
-def test_lists_come_in_pages(azure: AzureSession, group: str) -> None:
+def test_resources_are_listed_in_pages(azure: AzureSession, group: str) -> None:
     path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     for index in range(3):
         azure.put(f"{path}/id-{index}", "2023-01-31", LOCATION)
@@ -179,7 +179,7 @@ def test_lists_come_in_pages(azure: AzureSession, group: str) -> None:
     assert len(list(client.user_assigned_identities.list_by_resource_group(_name(group)))) == 3
 
 
-def test_a_lock_refuses_deletion_until_it_is_gone(azure: AzureSession, group: str) -> None:
+def test_a_lock_prevents_deletion_until_it_is_removed(azure: AzureSession, group: str) -> None:
     azure.assign(group, "Owner", azure.object_id)
     identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-kept"
     azure.put(identity, "2023-01-31", LOCATION)
@@ -193,7 +193,7 @@ def test_a_lock_refuses_deletion_until_it_is_gone(azure: AzureSession, group: st
     assert azure.arm("DELETE", identity, "2023-01-31").status_code == 200
 
 
-def test_locks_do_not_hold_each_other(azure: AzureSession, group: str) -> None:
+def test_locks_do_not_block_each_other(azure: AzureSession, group: str) -> None:
     path = f"{group}/providers/Microsoft.Authorization/locks"
     for name, level in (("one", "CanNotDelete"), ("two", "CanNotDelete"), ("three", "ReadOnly"), ("four", "ReadOnly")):
         assert azure.arm("PUT", f"{path}/{name}", "2020-05-01", {"properties": {"level": level}}).status_code == 201
@@ -225,7 +225,7 @@ def test_a_sink_takes_a_category_of_a_resource_once(azure: AzureSession, group: 
     assert "limit of 5" in error_of(put("sixth", sinks[0], "Other"))[2]
 
 
-def test_monitoring_hangs_together(azure: AzureSession, group: str) -> None:
+def test_monitoring_resources_refer_to_each_other(azure: AzureSession, group: str) -> None:
     workspace = f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-one"
     component = f"{group}/providers/Microsoft.Insights/components/appi-one"
     setting = f"{component}/providers/Microsoft.Insights/diagnosticSettings/to-log"

@@ -70,7 +70,7 @@ class Plugin:
         return content
 
 
-def test_a_model_is_registered_by_the_address_of_a_run_s_files_alone(ml: MlWorkspace) -> None:
+def test_a_model_is_registered_by_the_address_of_a_run_s_files(ml: MlWorkspace) -> None:
     """mlflow.register_model(mlflow.get_artifact_uri("model"), …) after a run outside of a job."""
     plugin = Plugin(ml)
     run, address = plugin.run()

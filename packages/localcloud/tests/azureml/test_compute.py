@@ -51,14 +51,14 @@ def test_the_identity_of_a_cluster_is_shown_with_its_client_id(ml: MlWorkspace) 
         ({"vmPriority": "Whenever"}, "'Whenever'"),
     ],
 )
-def test_a_cluster_that_cannot_be_is_refused(ml: MlWorkspace, inner: Json, named: str) -> None:
+def test_an_invalid_cluster_is_refused(ml: MlWorkspace, inner: Json, named: str) -> None:
     status, code, message = _put(ml, "bad", **inner)
     assert (status, code) == (400, "UserError")
     assert named in message
 
 
 @pytest.mark.parametrize("name", ["1st", "a", "seventeen-letters", "a_b"])
-def test_a_name_that_no_cluster_can_have_is_refused(ml: MlWorkspace, name: str) -> None:
+def test_an_invalid_cluster_name_is_refused(ml: MlWorkspace, name: str) -> None:
     status, code, message = _put(ml, name)
     assert (status, code) == (400, "UserError")
     assert f"'{name}'" in message

@@ -44,7 +44,7 @@ def test_the_client_fills_in_an_api_key(ml: MlWorkspace) -> None:
     assert ml.client.connections.get(name).metadata["a"] == "b"
 
 
-def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
+def test_a_feed_is_listed_only_by_its_category(ml: MlWorkspace) -> None:
     name = unique("feed-")
     login = UsernamePasswordConfiguration(username="u", password="p")
     ml.client.connections.create_or_update(
@@ -62,9 +62,7 @@ def test_a_feed_is_listed_by_its_category_alone(ml: MlWorkspace) -> None:
         ({"category": "Git", "target": "x", "authType": "PAT"}, "ValidationError", "credentials.pat"),
     ],
 )
-def test_a_connection_that_cannot_be_is_refused(
-    ml: MlWorkspace, properties: dict[str, Any], code: str, reason: str
-) -> None:
+def test_an_invalid_connection_is_refused(ml: MlWorkspace, properties: dict[str, Any], code: str, reason: str) -> None:
     status, actual_code, message = error_of(
         ml.azure.arm("PUT", f"{ml.id}/connections/bad-one", ML, {"properties": properties})
     )

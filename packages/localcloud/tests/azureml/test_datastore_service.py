@@ -45,7 +45,7 @@ def test_a_datastore_leads_to_its_container(ml: MlWorkspace) -> None:
     assert {item["name"] for item in listed} >= {"workspaceblobstore", "workspaceartifactstore"}
 
 
-def test_a_datastore_s_key_is_shown_to_those_who_may_list_secrets(ml: MlWorkspace) -> None:
+def test_a_datastore_s_key_is_shown_with_the_right_to_list_secrets(ml: MlWorkspace) -> None:
     name = unique("keyed")
     ml.client.datastores.create_or_update(
         AzureBlobDatastore(

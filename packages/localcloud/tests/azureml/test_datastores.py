@@ -36,7 +36,7 @@ def test_a_datastore_without_credentials_has_no_secrets(ml: MlWorkspace) -> None
     assert error_of(answer)[:2] == (400, "UserError")
 
 
-def test_secrets_are_kept_and_shown_only_when_asked_for(ml: MlWorkspace) -> None:
+def test_secrets_are_kept_and_shown_only_on_request(ml: MlWorkspace) -> None:
     name = unique("d")
     ml.client.datastores.create_or_update(
         AzureBlobDatastore(
@@ -56,7 +56,7 @@ def test_a_data_lake_datastore_keeps_its_filesystem(ml: MlWorkspace) -> None:
     assert ml.client.datastores.get(name).filesystem == "lake"
 
 
-def test_with_access_keys_the_default_datastore_has_the_accounts_key_unless_the_account_takes_none(
+def test_with_access_keys_the_default_datastore_has_the_accounts_key_unless_keys_are_off(
     ml: MlWorkspace,
 ) -> None:
     shared = ml.azure.arm("GET", ml.id, ML).json()["properties"]
@@ -89,7 +89,7 @@ def test_with_access_keys_the_default_datastore_has_the_accounts_key_unless_the_
         ),
     ],
 )  # fmt: skip
-def test_a_datastore_that_cannot_be_is_refused(ml: MlWorkspace, properties: dict[str, object], names: str) -> None:
+def test_an_invalid_datastore_is_refused(ml: MlWorkspace, properties: dict[str, object], names: str) -> None:
     answer = ml.azure.arm("PUT", f"{ml.id}/datastores/bad", ML, {"properties": properties})
     status, code, message = error_of(answer)
     assert (status, code) == (400, "UserError")
@@ -105,7 +105,7 @@ def test_a_file_share_is_recorded_and_other_stores_are_not_emulated(ml: MlWorksp
     assert (status, code) == (501, "NotImplemented") and "OneLake" in message
 
 
-def test_a_deleted_datastore_is_gone(ml: MlWorkspace) -> None:
+def test_a_deleted_datastore_is_not_found(ml: MlWorkspace) -> None:
     name = unique("d")
     ml.client.datastores.create_or_update(AzureBlobDatastore(name=name, account_name=ml.account, container_name="x"))
     ml.client.datastores.delete(name)

@@ -80,7 +80,7 @@ def test_the_first_deployment_becomes_the_default(ml: MlWorkspace, endpoint: str
     assert [deployment.name for deployment in ml.client.batch_deployments.list(endpoint)] == ["first"]
 
 
-def test_the_default_moves_only_to_a_deployment_that_is_there(ml: MlWorkspace, endpoint: str, component: str) -> None:
+def test_the_default_moves_only_to_an_existing_deployment(ml: MlWorkspace, endpoint: str, component: str) -> None:
     ml.azure.finish(_deploy(ml, endpoint, "second", component))
     shown = ml.client.batch_endpoints.get(endpoint)
     shown.defaults.deployment_name = "third"
@@ -96,14 +96,14 @@ def test_the_default_moves_only_to_a_deployment_that_is_there(ml: MlWorkspace, e
 
 
 @pytest.mark.parametrize("name", ["ab", "1abc", "a" * 33, "abc-"])
-def test_a_name_that_no_endpoint_can_have_is_refused(ml: MlWorkspace, name: str) -> None:
+def test_an_invalid_endpoint_name_is_refused(ml: MlWorkspace, name: str) -> None:
     body = {"location": "westeurope", "properties": {"authMode": "AADToken"}}
     status, code, message = error_of(ml.azure.arm("PUT", f"{ml.id}/batchEndpoints/{name}", ML, body))
     assert (status, code) == (400, "UserError")
     assert f"'{name}'" in message
 
 
-def test_batch_endpoints_take_entra_tokens_only(ml: MlWorkspace, endpoint: str) -> None:
+def test_batch_endpoints_accept_only_entra_tokens(ml: MlWorkspace, endpoint: str) -> None:
     body = {"location": "westeurope", "properties": {"authMode": "Key"}}
     answer = ml.azure.arm("PUT", f"{ml.id}/batchEndpoints/{unique('bep')}", ML, body)
     assert error_of(answer)[:2] == (400, "UserError")

@@ -38,7 +38,7 @@ class Refused(BlobLog):
         raise HttpResponseError("This request is not authorized")
 
 
-def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
+def test_two_callers_share_a_build_without_blocking_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookups_in_main_thread, built = [], []
@@ -68,7 +68,7 @@ def test_two_callers_share_a_build_and_neither_blocks_the_event_loop(
     assert (lookups_in_main_thread, len(built)) == ([False], 1)
 
 
-def test_a_requirement_with_a_variable_ends_the_build_with_a_remedy(tmp_path: Path) -> None:
+def test_a_requirement_with_a_variable_fails_the_build_with_a_remedy(tmp_path: Path) -> None:
     line = "--extra-index-url https://user:${FEED_TOKEN}@host/simple"
     log = tmp_path / "log"
 
@@ -80,7 +80,7 @@ def test_a_requirement_with_a_variable_ends_the_build_with_a_remedy(tmp_path: Pa
     assert log.read_text() == f"{failure.value.message}\n"
 
 
-def test_a_log_that_storage_refuses_does_not_hide_why_the_build_failed(tmp_path: Path) -> None:
+def test_a_refused_log_does_not_hide_the_reason_of_a_failed_build(tmp_path: Path) -> None:
     async def wait() -> Path:
         build = Build(tmp_path / "log", asyncio.get_running_loop().create_future())
         build.done.set_exception(BuildError("no such package", ""))
@@ -90,7 +90,7 @@ def test_a_log_that_storage_refuses_does_not_hide_why_the_build_failed(tmp_path:
         asyncio.run(wait())
 
 
-def test_a_log_that_storage_refuses_fails_a_job_whose_build_is_well(tmp_path: Path) -> None:
+def test_a_refused_log_fails_a_job_with_a_successful_build(tmp_path: Path) -> None:
     async def wait() -> Path:
         build = Build(tmp_path / "log", asyncio.get_running_loop().create_future())
         build.done.set_result(tmp_path)
@@ -100,7 +100,7 @@ def test_a_log_that_storage_refuses_fails_a_job_whose_build_is_well(tmp_path: Pa
         asyncio.run(wait())
 
 
-def test_the_first_failure_ends_the_other_preparations_and_is_raised_as_it_is() -> None:
+def test_the_first_failure_cancels_the_other_preparations_and_is_raised_unchanged() -> None:
     ended = []
 
     async def follows() -> None:

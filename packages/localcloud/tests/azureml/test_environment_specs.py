@@ -19,7 +19,7 @@ def declared(*dependencies: Any) -> environment_specs.Declaration:
 @pytest.mark.parametrize(
     ("entry", "version"), [("python=3.12", "3.12"), ("python == 3.11", "3.11"), ("python=3.12.*", "3.12")]
 )
-def test_a_minor_version_of_python_is_taken(entry: str, version: str) -> None:
+def test_a_minor_version_of_python_is_accepted(entry: str, version: str) -> None:
     assert declared(entry).python == version
 
 
@@ -46,7 +46,7 @@ def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_is_kept_
      ("dependencies: [python=3.12, {pip: {a: 1}}]", "'pip' has no list of requirements"),
      ("dependencies: [python=3.12, {pip: [1]}]", "'pip' has no list of requirements")],
 )  # fmt: skip
-def test_a_conda_file_that_is_none_is_refused(text: str, reason: str) -> None:
+def test_an_invalid_conda_file_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         environment_specs.declaration("env:1", {"image": IMAGE, "condaFile": text})
 

@@ -27,7 +27,7 @@ def test_a_binding_is_a_whole_value(text: object, reference: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["${{inputs.rate}}", "${{parent.inputs}}", "${{parent.jobs.a.inputs.b}}", "${{x}}"])
-def test_text_that_is_no_binding_is_named(text: str) -> None:
+def test_an_invalid_binding_is_named(text: str) -> None:
     with pytest.raises(BindingError, match="is not valid: use"):
         expressions.whole(text)
 
@@ -39,7 +39,7 @@ def test_text_that_is_no_binding_is_named(text: str) -> None:
         ({"a": "1", "b": None}, "run 1  /out"),
     ],
 )
-def test_optional_parts_of_a_command_go_with_their_input(inputs: dict[str, str | None], line: str) -> None:
+def test_optional_parts_of_a_command_depend_on_their_input(inputs: dict[str, str | None], line: str) -> None:
     made = expressions.command("run ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.o}}", inputs, {"o": "/out"})
 
     assert made == line
@@ -51,12 +51,12 @@ def test_an_optional_input_outside_of_brackets_needs_a_value() -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="${}[]"), max_size=40))
-def test_values_go_into_the_command_as_they_are(value: str) -> None:
+def test_values_are_inserted_into_the_command_unchanged(value: str) -> None:
     assert expressions.command("x ${{inputs.a}} y", {"a": value}, {}) == f"x {value} y"
 
 
 @given(st.integers())
-def test_every_integer_is_one(number: int) -> None:
+def test_every_form_of_integer_is_accepted(number: int) -> None:
     assert literals.check("n", str(number), InputDeclaration(type="integer")) == str(number)
 
 
@@ -64,7 +64,7 @@ def test_every_integer_is_one(number: int) -> None:
     ("text", "seconds"),
     [("PT30S", 30), ("PT1H30M", 5400), ("P1DT1S", 86401), ("PT0.5S", 0.5), (90, 90), ("90", 90), (None, None)],
 )
-def test_durations_are_iso_8601_or_seconds(text: object, seconds: float | None) -> None:
+def test_durations_have_iso_8601_or_seconds(text: object, seconds: float | None) -> None:
     assert durations.seconds(text) == seconds
 
 

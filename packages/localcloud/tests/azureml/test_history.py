@@ -75,7 +75,7 @@ def test_steps_are_runs_of_history_and_jobs_without_properties_of_arm(ml: MlWork
     assert step.name not in {job.name for job in ml.client.jobs.list()}
 
 
-def test_children_come_in_pages(ml: MlWorkspace, two_steps: str) -> None:
+def test_children_are_listed_in_pages(ml: MlWorkspace, two_steps: str) -> None:
     first = ask(ml, "GET", f"history/runs/{two_steps}/children?$top=1").json()
     second = requests.get(first["nextLink"], headers={"Authorization": f"Bearer {ml.token()}"}, timeout=60).json()
 
@@ -133,7 +133,7 @@ def test_metrics_of_mlflow_are_run_metrics(ml: MlWorkspace, tmp_path: Path) -> N
     assert [(point["step"], point["data"]["loss"]) for point in full] == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
 
 
-def test_nobody_reads_runs_without_sign_in(ml: MlWorkspace, two_steps: str) -> None:
+def test_runs_are_not_read_without_sign_in(ml: MlWorkspace, two_steps: str) -> None:
     nobody = ask(ml, "GET", f"history/runs/{two_steps}", Accept="application/json")
     wrong = ml.token("https://storage.azure.com")
     misdirected = ask(ml, "GET", f"history/runs/{two_steps}", Authorization=f"Bearer {wrong}")
@@ -227,7 +227,7 @@ def test_an_artifact_is_shown_without_rights(ml: MlWorkspace, logged: str) -> No
     assert requests.get(f"{address}/artifacts/report.html?{query}", timeout=60).status_code == 401
 
 
-def test_the_list_tells_jobs_apart_and_shows_text_as_text(ml: MlWorkspace, logged: str) -> None:
+def test_the_list_distinguishes_jobs_and_shows_text_as_text(ml: MlWorkspace, logged: str) -> None:
     index = _page(ml, ml.client.jobs.get(logged).studio_url.split("/runs/")[0]).text
 
     row = next(row for row in index.split("<tr>") if f"<small>{logged}</small>" in row)

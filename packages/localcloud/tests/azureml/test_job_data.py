@@ -145,7 +145,7 @@ def test_outputs_with_a_name_are_registered_when_the_job_succeeds(ml: MlWorkspac
     assert f"'{model}' has a version 4 already" in error_of_run(ml, again)[1]
 
 
-def test_direct_mode_hands_over_addresses_and_moves_nothing(ml: MlWorkspace) -> None:
+def test_direct_mode_passes_addresses_and_copies_nothing(ml: MlWorkspace) -> None:
     name = submit(
         ml, "echo in=${{inputs.data}} out=${{outputs.out}}",
         inputs={
@@ -160,7 +160,7 @@ def test_direct_mode_hands_over_addresses_and_moves_nothing(ml: MlWorkspace) -> 
     assert f"paths/azureml/{name}/out/" in log
 
 
-def test_data_that_are_not_there_are_named(ml: MlWorkspace) -> None:
+def test_missing_data_are_named(ml: MlWorkspace) -> None:
     name = submit(
         ml, "true",
         inputs={"data": Input(type="uri_folder", path="azureml://datastores/workspaceblobstore/paths/no/such/folder")},

@@ -19,7 +19,7 @@ from localcloud.testing.workspace_session import ML, MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
 
-def test_a_job_runs_as_the_identity_of_its_cluster_and_nobody_else(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_a_job_runs_only_as_the_identity_of_its_cluster(ml: MlWorkspace, tmp_path: Path) -> None:
     source = code(
         tmp_path / "src",
         main="import os\n"

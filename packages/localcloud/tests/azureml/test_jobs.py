@@ -63,7 +63,7 @@ def test_the_log_is_followed_while_the_command_runs(ml: MlWorkspace) -> None:
     ml.client.jobs.begin_cancel(name).result()
 
 
-def test_cancel_reaches_the_command_which_may_clean_up(ml: MlWorkspace) -> None:
+def test_cancelling_reaches_the_command_which_may_clean_up(ml: MlWorkspace) -> None:
     name = submit(ml, "trap 'echo cleaning up; exit 1' TERM; echo ready; sleep 60 & wait")
     wait_for(lambda: "user_logs/std_log.txt" in details(ml, name)["logFiles"] and log_of(ml, name), bool)
     wait_for(lambda: log_of(ml, name), lambda log: "ready" in log)
@@ -93,7 +93,7 @@ def test_a_job_that_outlives_its_timeout_is_canceled_with_a_message(ml: MlWorksp
     assert "longer than its timeout of 1 s" in error_of_run(ml, name)[1]
 
 
-def test_processes_that_a_command_leaves_running_end_with_it(ml: MlWorkspace) -> None:
+def test_processes_left_running_by_a_command_are_terminated(ml: MlWorkspace) -> None:
     name = submit(ml, "sleep 300 & echo child=$!")
 
     assert ml.finished(name).status == "Completed"
@@ -114,7 +114,7 @@ def test_a_command_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_pat
     assert asyncio.run(play()) == (128 + signal.SIGKILL, "ready\n")
 
 
-def test_a_process_is_only_ended_by_its_mark(tmp_path: Path) -> None:
+def test_a_process_is_terminated_only_by_its_mark(tmp_path: Path) -> None:
     async def play() -> tuple[bool, bool]:
         process = await CommandProcess.start("sleep 60", tmp_path, {"PATH": os.environ["PATH"]}, tmp_path / "log")
         mark = mark_of(process.pid)
@@ -222,7 +222,7 @@ def test_the_log_of_a_job_on_a_gpu_size_says_that_there_is_no_gpu(ml: MlWorkspac
     assert log_of(ml, plain) == "done\n"
 
 
-def test_a_submitted_job_keeps_its_command_but_takes_tags_and_the_archive_mark(ml: MlWorkspace) -> None:
+def test_a_submitted_job_keeps_its_command_but_accepts_tags_and_the_archive_mark(ml: MlWorkspace) -> None:
     name = submit(ml, "true", tags={"a": "1"})
     ml.finished(name)
 
@@ -278,7 +278,7 @@ def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
 
 
 @pytest.mark.fault_kind("kill of the gateway under a job")
-def test_jobs_that_a_killed_localcloud_left_are_failed_with_the_reason_and_their_processes_end(
+def test_jobs_of_a_killed_localcloud_fail_with_the_reason_and_their_processes_are_terminated(
     ml: MlWorkspace, cloud: Cloud
 ) -> None:
     name = submit(ml, "echo pid=$$; exec sleep 300")

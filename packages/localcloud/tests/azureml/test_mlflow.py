@@ -78,7 +78,7 @@ def test_steps_are_nested_below_their_pipeline(ml: MlWorkspace, tracking: mlflow
 
 
 @pytest.mark.parametrize(("line", "seen"), [("exit 1", "FAILED"), ("sleep 60", "KILLED")])
-def test_how_a_job_ends_is_how_its_run_ends(
+def test_a_run_has_the_final_state_of_its_job(
     ml: MlWorkspace, tracking: mlflow.MlflowClient, line: str, seen: str
 ) -> None:
     name = submit(ml, line)
@@ -91,7 +91,7 @@ def test_how_a_job_ends_is_how_its_run_ends(
     assert tracking.get_run(name).info.status == seen
 
 
-def test_people_track_and_register_by_azure_ml_s_address(
+def test_clients_track_and_register_by_azure_ml_s_address(
     ml: MlWorkspace, tracking: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     experiment = tracking.create_experiment(unique("by-hand-"))

@@ -190,9 +190,7 @@ def test_a_version_never_changes_its_files(ml: MlWorkspace, tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_model_that_cannot_be_is_refused(
-    ml: MlWorkspace, version: str, properties: dict[str, str], reason: str
-) -> None:
+def test_an_invalid_model_is_refused(ml: MlWorkspace, version: str, properties: dict[str, str], reason: str) -> None:
     name = unique("bad")
 
     answer = ml.azure.arm("PUT", f"{ml.id}/models/{name}/versions/{version}", ML, {"properties": properties})
@@ -201,7 +199,7 @@ def test_a_model_that_cannot_be_is_refused(
     assert name not in {model.name for model in ml.client.models.list()}
 
 
-def test_a_model_deleted_on_one_side_is_gone_on_the_other(
+def test_a_model_deleted_on_one_side_is_deleted_on_the_other(
     ml: MlWorkspace, registry: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("a")

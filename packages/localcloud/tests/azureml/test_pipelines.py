@@ -53,7 +53,7 @@ def test_steps_run_in_the_order_of_their_data_and_the_output_is_the_last_one_s(
     assert words(ml, job.name, "all", tmp_path) == "one-two-three"
 
 
-def test_steps_without_order_run_at_once_as_far_as_the_cluster_has_nodes(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_independent_steps_run_at_once_up_to_the_cluster_s_nodes(ml: MlWorkspace, tmp_path: Path) -> None:
     wait = component(ml, code(tmp_path / "src", unused=""), "sleep 60")
 
     @pipeline(default_compute="cpu")
@@ -112,7 +112,7 @@ def test_stream_shows_the_steps_states_and_raises_the_pipeline_s_error(
 
 
 @pytest.mark.parametrize(("goes_on", "other"), [(True, "Completed"), (False, "Canceled")])
-def test_whether_others_go_on_after_a_failure_is_the_pipeline_s_choice(
+def test_the_pipeline_decides_whether_other_steps_continue_after_a_failure(
     ml: MlWorkspace, step: Component, tmp_path: Path, goes_on: bool, other: str
 ) -> None:
     """The slow step waits until the other has failed, so that the outcome does not depend on time."""
@@ -157,7 +157,7 @@ def test_a_pipeline_component_is_a_step_with_steps_of_its_own(ml: MlWorkspace, s
     assert steps(ml, children["middle"]) == {"one": "Completed", "two": "Completed"}
 
 
-def test_literals_reach_the_command_by_their_types_and_optional_parts_go(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_literals_reach_the_command_by_their_types(ml: MlWorkspace, tmp_path: Path) -> None:
     line = (
         "echo text=${{inputs.text}} count=${{inputs.count}} share=${{inputs.share}} flag=${{inputs.flag}} "
         "kind=${{inputs.kind}} $[[more=${{inputs.more}}]]"
@@ -219,7 +219,7 @@ def test_a_step_s_timeout_cancels_it_and_fails_the_pipeline(ml: MlWorkspace, tmp
     assert "longer than its timeout" in error_of_run(ml, child.name)[1]
 
 
-def test_an_unregistered_component_may_come_again_under_another_name(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_an_unregistered_component_may_be_used_twice(ml: MlWorkspace, tmp_path: Path) -> None:
     source = code(tmp_path / "src", unused="")
 
     for _ in range(2):

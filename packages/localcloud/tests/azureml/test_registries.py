@@ -132,7 +132,7 @@ def test_a_pipeline_runs_a_registrys_component_with_its_code_and_environment(
     assert ml.finished(job.name).status == "Completed"
 
 
-def test_a_registrys_component_needs_an_environment_that_is_there(ml: MlWorkspace, registry: str) -> None:
+def test_a_registrys_component_needs_an_existing_environment(ml: MlWorkspace, registry: str) -> None:
     spec = {"type": "command", "command": "true", "environment": "azureml:nothing:1"}
     id_ = f"{registry}/components/{unique('part')}/versions/1"
     status, code, message = error_of(ml.azure.arm("PUT", id_, ML, {"properties": {"componentSpec": spec}}))
@@ -209,7 +209,7 @@ def test_the_client_makes_a_registry(ml: MlWorkspace, tmp_path: Path) -> None:
         ({"storageAccountDetails": [{"systemCreatedStorageAccount": {"storageAccountType": "Best"}}]}, "'Best'"),
     ],
 )
-def test_a_registry_that_cannot_be_is_refused(ml: MlWorkspace, region: Json, named: str) -> None:
+def test_an_invalid_registry_is_refused(ml: MlWorkspace, region: Json, named: str) -> None:
     id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{unique('reg')}"
     status, code, message = error_of(ml.azure.arm("PUT", id_, ML, _body(**region)))
     assert (status, code) == (400, "ValidationError")

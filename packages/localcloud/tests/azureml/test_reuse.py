@@ -61,7 +61,7 @@ def page(ml: MlWorkspace, job: str) -> str:
     return answer.text
 
 
-def test_unchanged_steps_are_reused_and_shown_as_what_they_were(
+def test_unchanged_steps_are_reused_and_shown_with_their_results(
     ml: MlWorkspace, step: Component, tmp_path: Path
 ) -> None:
     chain = Chain(ml, step)
@@ -124,7 +124,7 @@ def test_reuse_does_not_outlive_the_data_or_the_job(ml: MlWorkspace, step: Compo
     assert reused(chain.run()[1]) == {"first": False, "second": False}
 
 
-def test_an_input_that_changed_in_its_place_is_another_input(ml: MlWorkspace, step: Component, tmp_path: Path) -> None:
+def test_an_input_changed_in_place_is_another_input(ml: MlWorkspace, step: Component, tmp_path: Path) -> None:
     container = next(item.name for item in ml.blobs().list_containers() if "blobstore" in item.name)
     blob = ml.blobs().get_blob_client(container, f"{unique('given')}/words.txt")
     address = f"azureml://datastores/workspaceblobstore/paths/{blob.blob_name.rpartition('/')[0]}/"

@@ -64,11 +64,11 @@ def recurrence(frequency: str, interval: int = 1, **more: Any) -> dict[str, Any]
         (recurrence("Month", startTime="2026-01-15T08:00:00"), ["2027-01-15T08:00:00", "2027-02-15T08:00:00"]),
     ],
 )  # fmt: skip
-def test_a_trigger_means_these_moments(trigger: dict[str, Any], expected: list[str]) -> None:
+def test_a_trigger_fires_at_these_moments(trigger: dict[str, Any], expected: list[str]) -> None:
     assert moments(len(expected), "2027-01-01T12:34:56", **trigger) == expected
 
 
-def test_clocks_that_are_put_forward_and_back_leave_one_time_a_day() -> None:
+def test_changes_of_summer_time_leave_one_time_a_day() -> None:
     zone: dict[str, Any] = {"timeZone": "W. Europe Standard Time"}
     pattern = {"hours": [2], "minutes": [30]}
     # 28 March 2027 has no 02:30 in Berlin, 31 October has it twice.
@@ -112,7 +112,7 @@ def test_every_time_zone_of_the_vendor_is_known() -> None:
         (recurrence("Week", schedule={"monthDays": [1]}), "monthDays of a recurrence are for frequency Month"),
     ],
 )  # fmt: skip
-def test_a_trigger_that_means_nothing_is_refused(trigger: Any, message: str) -> None:
+def test_a_meaningless_trigger_is_refused(trigger: Any, message: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         triggers.parse(trigger)
     assert (refusal.value.status, refusal.value.code) == (400, "UserError")

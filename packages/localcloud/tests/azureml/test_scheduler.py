@@ -65,7 +65,7 @@ async def played(ctx: Context, *moments: datetime) -> list[tuple[str, datetime]]
     return scheduler.fired
 
 
-def test_stored_schedules_go_on_after_a_restart_without_the_times_that_passed(tmp_path: Path) -> None:
+def test_stored_schedules_continue_after_a_restart_without_missed_times(tmp_path: Path) -> None:
     first = context(tmp_path)
     keep(first, "daily")
     keep(first, "off", enabled=False)
@@ -91,7 +91,7 @@ def test_a_schedule_that_fails_does_not_stop_the_others(tmp_path: Path, caplog: 
     ctx.database.close()
 
 
-def test_a_clock_that_jumps_over_several_times_starts_one_job(tmp_path: Path) -> None:
+def test_a_clock_jump_over_several_times_starts_one_job(tmp_path: Path) -> None:
     ctx = context(tmp_path)
     keep(ctx, "daily")
     assert asyncio.run(played(ctx, MONDAY - timedelta(hours=1), MONDAY + timedelta(days=5))) == [("daily", MONDAY)]

@@ -168,7 +168,7 @@ def test_an_enabled_schedule_is_triggered_by_hand(ml: MlWorkspace, component: Co
     assert "is disabled" in error_of(answer)[2]
 
 
-def test_a_job_that_is_there_is_scheduled_by_its_id(ml: MlWorkspace, component: Component, name: str) -> None:
+def test_an_existing_job_is_scheduled_by_its_id(ml: MlWorkspace, component: Component, name: str) -> None:
     source = ml.client.jobs.create_or_update(pipeline_job(str(component.id), "again"))
     put(ml, JobSchedule(name=name, trigger=CronTrigger(**DAWN), create_job=source.id))
     shown = ml.azure.arm("GET", f"{ml.id}/schedules/{name}", ML).json()["properties"]["action"]["jobDefinition"]
@@ -178,7 +178,7 @@ def test_a_job_that_is_there_is_scheduled_by_its_id(ml: MlWorkspace, component: 
         put(ml, JobSchedule(name=name, trigger=CronTrigger(**DAWN), create_job=f"{ml.id}/jobs/nothing"))
 
 
-def test_a_target_that_is_gone_starts_nothing_and_the_schedule_can_still_be_disabled(
+def test_a_deleted_target_starts_nothing_and_the_schedule_can_still_be_disabled(
     ml: MlWorkspace, component: Component, name: str
 ) -> None:
     body = schedule(component, name)._to_rest_object().as_dict()
@@ -190,7 +190,7 @@ def test_a_target_that_is_gone_starts_nothing_and_the_schedule_can_still_be_disa
     assert ml.client.schedules.begin_disable(name).result().is_enabled is False
 
 
-def test_a_schedule_has_the_rights_that_its_writer_has_today(
+def test_a_schedule_has_its_writer_s_current_rights(
     ml: MlWorkspace, component: Component, name: str, cloud: Cloud
 ) -> None:
     identity = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id')}"
@@ -235,7 +235,7 @@ def test_a_schedule_has_the_rights_that_its_writer_has_today(
         ({"isEnabled": "yes"}, 400, "properties.isEnabled must be true or false, not 'yes'"),
     ],
 )  # fmt: skip
-def test_a_schedule_that_cannot_be_held_is_refused(
+def test_an_impossible_schedule_is_refused(
     ml: MlWorkspace, component: Component, change: Json, status: int, message: str
 ) -> None:
     made = unique("schedule")
@@ -247,7 +247,7 @@ def test_a_schedule_that_cannot_be_held_is_refused(
     assert ml.azure.arm("GET", f"{ml.id}/schedules/{made}", ML).status_code == 404
 
 
-def test_a_patch_is_not_there(ml: MlWorkspace) -> None:
+def test_patch_is_not_offered(ml: MlWorkspace) -> None:
     assert ml.azure.arm("PATCH", f"{ml.id}/schedules/any", ML, {}).status_code == 501
 
 

@@ -95,7 +95,7 @@ def steps(**needs: str) -> dict[str, StepSpec]:
     }
 
 
-def test_steps_come_after_the_steps_that_they_need_and_else_in_the_order_of_the_request() -> None:
+def test_steps_follow_their_dependencies_and_otherwise_the_order_of_the_request() -> None:
     assert graph.ordered(steps(d="b c", c="a", b="a", a="", e=""), "/p") == ["a", "e", "c", "b", "d"]
 
 

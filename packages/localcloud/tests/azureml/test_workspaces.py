@@ -92,7 +92,7 @@ def test_no_key_is_listed_where_shared_keys_are_off(ml: MlWorkspace) -> None:
     assert keys.user_storage_resource_id == ml.account_id
 
 
-def test_what_is_not_emulated_says_so(ml: MlWorkspace) -> None:
+def test_an_operation_that_is_not_emulated_answers_501(ml: MlWorkspace) -> None:
     status, code, message = error_of(ml.azure.arm("POST", f"{ml.id}/listNotebookKeys", ML))
     assert (status, code) == (501, "NotImplemented")
     assert "listNotebookKeys" in message
@@ -128,6 +128,6 @@ def test_workspaces_are_listed_by_kind(ml: MlWorkspace) -> None:
     assert listed["hub,project"] == []
 
 
-def test_a_hub_is_not_taken_for_a_workspace(ml: MlWorkspace) -> None:
+def test_a_hub_is_not_accepted_as_a_workspace(ml: MlWorkspace) -> None:
     answer = ml.azure.arm("PUT", _beside(ml, unique("hub-")), ML, _body(ml) | {"kind": "Hub"})
     assert error_of(answer)[:2] == (501, "NotImplemented") and "kind 'Hub'" in error_of(answer)[2]

@@ -67,7 +67,7 @@ def test_templates_are_read_with_comments_behind_an_unquoted_name(answers: Any) 
     assert answers["deployment group create"][0][-1]["properties"]["outputs"]["url"]["value"].startswith("https://stx")
 
 
-def test_what_if_says_create_before_and_no_change_after(answers: Any) -> None:
+def test_what_if_reports_create_before_and_no_change_after(answers: Any) -> None:
     before, after = (played[0]["properties"]["changes"] for played in answers["deployment group what-if"])
     kinds = [(change["resourceId"].rsplit("/", 1)[-1][:3], change["changeType"]) for change in before]
     assert kinds[0] == ("stx", "Create")
@@ -116,7 +116,7 @@ def test_the_activity_log_has_the_changes_of_a_group(answers: Any) -> None:
     "text",
     ["", "resourceGroupName eq 'x'", "eventTimestamp ge yesterday", "eventTimestamp ge 2026-01-01 or caller eq x"],
 )
-def test_the_activity_log_wants_a_begin(azure: AzureSession, text: str) -> None:
+def test_the_activity_log_requires_a_begin(azure: AzureSession, text: str) -> None:
     path = f"{azure.subscription}/providers/Microsoft.Insights/eventtypes/management/values"
     status, code, message = error_of(azure.arm("GET", path, "2015-04-01", None, **_filtered(text)))
     assert (status, code) == (400, "BadRequest") and "eventTimestamp ge" in message
@@ -126,7 +126,7 @@ def _filtered(text: str) -> dict[str, Any]:
     return {"$filter": text}
 
 
-def test_an_event_of_a_refused_change_has_failed(azure: AzureSession, group: str) -> None:
+def test_the_event_of_a_refused_change_has_status_failed(azure: AzureSession, group: str) -> None:
     path = f"{group}/providers/Microsoft.Storage/storageAccounts/not-a-name"
     assert azure.arm("PUT", path, "2024-01-01", {"location": "westeurope"}).status_code == 400
     events = azure.arm(

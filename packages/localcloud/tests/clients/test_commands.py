@@ -131,7 +131,7 @@ _REPLAYED = {"azure-cli 2.91", "Terraform 1.11 with azurerm 5.2", "Terraform 1.1
 """Clients whose recordings have tests of their own for this."""
 
 
-def test_every_client_of_the_page_is_held_by_command() -> None:
+def test_every_client_of_the_page_has_commands() -> None:
     assert {client.name for client in CLIENTS} == _COMMANDS.keys() | _REPLAYED
 
 

@@ -82,7 +82,7 @@ def _comparable(value: Any) -> Any:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def test_a_vault_without_contacts_says_so_to_those_who_may_ask(azure: AzureSession, cloud: Any, group: str) -> None:
+def test_a_vault_without_contacts_answers_404_to_permitted_callers(azure: AzureSession, cloud: Any, group: str) -> None:
     name = unique("kv")
     properties = {"tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "accessPolicies": []}
     azure.put(
@@ -108,7 +108,7 @@ def test_a_vault_without_contacts_says_so_to_those_who_may_ask(azure: AzureSessi
     assert error_of(contacts())[:2] == (404, "ContactsNotFound")
 
 
-def test_keys_are_found_behind_the_vault_s_address_with_its_slash(azure: AzureSession, group: str) -> None:
+def test_keys_are_listed_behind_the_vault_s_address_with_its_slash(azure: AzureSession, group: str) -> None:
     """services/keyvault/key_vault_key_resource.go: the client puts /keys/NAME behind https://VAULT.vault.azure.net/."""
     name = unique("kv")
     permissions = {"keys": ["create", "get"], "secrets": [], "certificates": []}

@@ -67,7 +67,7 @@ def test_a_file_is_put_in_blocks_and_read_back(artifacts: Artifacts, workspace: 
     assert artifacts.listed(workspace, "7/run", "") == []
 
 
-def test_a_url_opens_its_own_file_in_its_own_way_only(
+def test_a_url_opens_only_its_own_file_for_its_own_operation(
     artifacts: Artifacts, workspace: Workspace, client: TestClient
 ) -> None:
     reading = artifacts.credential(workspace, "7/run", "a", "r")["signed_uri"]
@@ -84,7 +84,7 @@ def test_a_url_opens_its_own_file_in_its_own_way_only(
         assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), (method, url)
 
 
-def test_what_no_url_says_is_refused(artifacts: Artifacts, workspace: Workspace, client: TestClient) -> None:
+def test_a_request_beyond_its_url_is_refused(artifacts: Artifacts, workspace: Workspace, client: TestClient) -> None:
     writing = artifacts.credential(workspace, "7/run", "a", "w")["signed_uri"]
     reading = artifacts.credential(workspace, "7/run", "a", "r")["signed_uri"]
     place, query = reading.split("?")
@@ -100,7 +100,7 @@ def test_what_no_url_says_is_refused(artifacts: Artifacts, workspace: Workspace,
     assert client.get(reading).status_code == 404, "nothing was written"
 
 
-def test_a_file_takes_no_folder_s_place_and_leaves_nothing_behind(
+def test_a_file_replaces_no_folder_and_leaves_nothing_behind(
     artifacts: Artifacts, workspace: Workspace, client: TestClient, tmp_path: Path
 ) -> None:
     def put(path: str) -> Any:

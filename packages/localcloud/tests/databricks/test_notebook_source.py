@@ -60,7 +60,7 @@ def test_paths_are_relative_to_the_notebook_that_names_them(named: str, expected
     assert resolve(named, "/Shared/x/a") == expected
 
 
-def test_run_takes_quoted_paths_and_arguments() -> None:
+def test_run_accepts_quoted_paths_and_arguments() -> None:
     assert run_target('"./my helpers" $a="1" $b=two') == ("./my helpers", {"a": "1", "b": "two"})
 
 

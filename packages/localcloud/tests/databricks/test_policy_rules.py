@@ -32,7 +32,7 @@ def test_a_value_that_breaks_its_rule_is_refused(rule: dict[str, Any], value: st
     assert "Validation failed for spark_version, the value " + message in caught.value.message
 
 
-def test_ranges_hold_at_both_ends() -> None:
+def test_ranges_are_checked_at_both_ends() -> None:
     definition = {"autoscale.max_workers": {"type": "range", "minValue": 1, "maxValue": 4}}
     assert applied(definition, {"autoscale": {"max_workers": 4}}) == {"autoscale": {"max_workers": 4}}
     with pytest.raises(ServiceError, match=r'must be at most 4 \(is "5"\)'):
@@ -52,7 +52,7 @@ def test_fixed_values_are_filled_in_and_maps_keep_dotted_keys() -> None:
     }
 
 
-def test_defaults_are_filled_in_only_when_asked_for() -> None:
+def test_defaults_are_filled_in_only_on_request() -> None:
     definition = {"num_workers": {"type": "range", "maxValue": 2, "defaultValue": 1}}
     assert applied(definition, {}, defaults=True) == {"num_workers": 1}
     with pytest.raises(ServiceError, match="Validation failed for num_workers must be present"):

@@ -101,7 +101,7 @@ def test_a_misspelled_field_below_the_top_is_not_dropped_in_silence(admin: Works
 
 
 @pytest.mark.parametrize("value", ["--5", "\u00b2", "1.5", "", True, [1]])
-def test_what_no_number_can_be_made_of_is_none(value: Any) -> None:
+def test_an_unreadable_number_is_refused(value: Any) -> None:
     fault = checks.first_fault("POST", "instance-pools/create", POOL | {"min_idle_instances": value})
     assert fault is not None and fault.kind == "type"
     assert fault.message.startswith(

@@ -53,7 +53,7 @@ def test_a_pool_is_created_edited_listed_and_deleted(admin: WorkspaceClient) -> 
         admin.instance_pools.get(pool_id)
 
 
-def test_a_pool_that_cannot_be_is_refused(admin: WorkspaceClient, member: WorkspaceClient) -> None:
+def test_an_invalid_pool_is_refused(admin: WorkspaceClient, member: WorkspaceClient) -> None:
     with pytest.raises(InvalidParameterValue, match="Node type Standard_Nope is not supported"):
         admin.instance_pools.create("p-bad", "Standard_Nope")
     with pytest.raises(
@@ -152,7 +152,7 @@ def test_secrets_are_kept_by_scope_and_read_by_those_allowed(admin: WorkspaceCli
         )
 
 
-def test_service_principals_are_registered_found_changed_and_removed(
+def test_service_principals_are_registered_listed_changed_and_removed(
     admin: WorkspaceClient, member: WorkspaceClient
 ) -> None:
     client_id = str(uuid.uuid4())
@@ -223,7 +223,7 @@ def test_scim_words_a_malformed_request_in_its_own_way(admin: WorkspaceClient) -
             )
 
 
-def test_the_caller_s_own_keys_may_be_any(admin: WorkspaceClient) -> None:
+def test_the_caller_s_own_keys_are_unrestricted(admin: WorkspaceClient) -> None:
     cluster = {
         "spark_version": "17.3.x-scala2.13", "node_type_id": "Standard_DS3_v2", "num_workers": 1,
         "custom_tags": {"source": "me", "tags": "many"},

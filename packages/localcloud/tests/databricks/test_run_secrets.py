@@ -144,7 +144,7 @@ def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
     made.client.storage_credentials.delete(made.credential, force=True)
 
 
-def test_nothing_that_a_notebook_finds_opens_more_than_its_grants(cloud: Cloud, lakehouse: Lakehouse) -> None:
+def test_no_secret_within_reach_of_a_notebook_exceeds_its_grants(cloud: Cloud, lakehouse: Lakehouse) -> None:
     parameters = {
         "source": lakehouse.url("in/rows.csv"), "account": lakehouse.account, "client": lakehouse.client_id,
         "tenant": os.environ["AZURE_TENANT_ID"], "identity": f"http://127.0.0.1:{cloud.settings.identity_port}/msi/token",
@@ -162,6 +162,6 @@ def test_nothing_that_a_notebook_finds_opens_more_than_its_grants(cloud: Cloud, 
     assert answer.status_code == 401 and "The run is over" in answer.text
 
 
-def test_azure_identity_finds_no_identity_on_a_cluster(lakehouse: Lakehouse) -> None:
+def test_azure_identity_gets_no_identity_on_a_cluster(lakehouse: Lakehouse) -> None:
     outcome = lakehouse.run(NO_IDENTITY)
     assert outcome.value == "ClientAuthenticationError,CredentialUnavailableError", outcome

@@ -43,7 +43,7 @@ def run(*tasks: TaskRun, single_task: bool = False) -> Run:
     )  # fmt: skip
 
 
-def test_a_run_comes_back_as_it_was_stored(documents: Documents) -> None:
+def test_a_run_is_read_as_it_was_stored(documents: Documents) -> None:
     first, second = task("a", 11), task("b", 12, depends_on=[{"task_key": "a"}], run_if="ALL_DONE")
     stored = run(first, second)
     first.lifecycle.move("RUNNING", "In run")
@@ -105,7 +105,7 @@ def test_a_task_is_skipped_by_its_condition(run_if: str, outcome: Outcome, resul
     assert (skip and skip.result_state) == result
 
 
-def test_a_run_ends_as_its_first_failed_task() -> None:
+def test_a_run_has_the_result_of_its_first_failed_task() -> None:
     skip = Outcome("SKIPPED", "UPSTREAM_FAILED", "An upstream task failed.", "SKIPPED", "CLIENT_ERROR")
     outcome = combine({"a": Outcome.succeeded(), "b": FAILED, "c": skip}, None)
 
@@ -162,7 +162,7 @@ class Credentials:
         raise OSError(f"{token} cannot be revoked")
 
 
-def test_a_removal_that_fails_keeps_no_other_from_being_done(documents: Documents, tmp_path: Path) -> None:
+def test_a_failed_removal_does_not_prevent_others(documents: Documents, tmp_path: Path) -> None:
     workspace_objects.ensure_roots(documents)
     only, driver, credentials = task("a", 11), Driver(tmp_path / "driver"), Credentials()
     workspace = type("Workspace", (), {"documents": documents, "host": "h", "id": "1"})()

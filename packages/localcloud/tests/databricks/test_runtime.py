@@ -189,7 +189,7 @@ def test_delta_lake_is_the_default_format_by_path(observed: dict[str, Any]) -> N
     assert observed["delta"] == {"log": True, "rows": 5, "before": 3, "view": 3, "on a worker": "2.2.3"}
 
 
-def test_nothing_that_a_notebook_writes_is_lost_silently(observed: dict[str, Any]) -> None:
+def test_no_output_of_a_notebook_is_lost_silently(observed: dict[str, Any]) -> None:
     for way, error in observed["lost"].items():
         if way == "no scheme":
             assert 'No FileSystem for scheme "dbfs"' in error
@@ -215,13 +215,13 @@ def test_the_driver_has_harmless_variables_only(observed: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "cell", ["# MAGIC %pip install requests", "!pip install requests", "# MAGIC %sh pip install x"]
 )
-def test_packages_are_not_added_and_the_refusal_says_what_to_do(client: WorkspaceClient, cell: str) -> None:
+def test_packages_are_not_added_and_the_refusal_names_the_remedy(client: WorkspaceClient, cell: str) -> None:
     output, _ = run(client, f"# Databricks notebook source\n{cell}\n".encode())
     assert "no packages are added to a run here" in (output.error or "")
     assert "put the module beside the notebook as a workspace file" in (output.error or "")
 
 
-def test_a_path_without_a_scheme_fails_with_what_it_means(client: WorkspaceClient) -> None:
+def test_a_path_without_a_scheme_fails_with_its_meaning(client: WorkspaceClient) -> None:
     output, _ = run(client, b"# Databricks notebook source\nspark.range(2).write.save('/kept')\n")
     assert "localcloud does not emulate DBFS, where paths without a scheme are: use abfss://" in (output.error or "")
 

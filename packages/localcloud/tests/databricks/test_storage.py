@@ -182,7 +182,7 @@ def test_managed_storage_is_not_reached_by_path(lakehouse: Lakehouse) -> None:
     assert outcomes[2:] == ["done", "done"]
 
 
-def test_spark_settings_of_the_cluster_are_the_other_way(azure: AzureSession, lakehouse: Lakehouse) -> None:
+def test_spark_settings_of_the_cluster_are_an_alternative_to_grants(azure: AzureSession, lakehouse: Lakehouse) -> None:
     """A service principal by its secret (learn.microsoft.com/azure/databricks/connect/storage/azure-storage)."""
     client = lakehouse.client
     client.secrets.create_scope("platform")

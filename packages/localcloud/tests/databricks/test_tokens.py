@@ -14,7 +14,7 @@ def _as(url: str, token: str | None) -> WorkspaceClient:
     return WorkspaceClient(host=url, token=token, auth_type="pat")
 
 
-def test_a_token_is_its_maker_until_it_is_revoked(databricks_url: str, admin: WorkspaceClient) -> None:
+def test_a_token_represents_its_maker_until_it_is_revoked(databricks_url: str, admin: WorkspaceClient) -> None:
     made = admin.tokens.create(comment="ci", lifetime_seconds=600)
     assert made.token_value is not None and made.token_value.startswith("dapi")
     assert made.token_info is not None and made.token_info.token_id is not None
@@ -29,9 +29,7 @@ def test_a_token_is_its_maker_until_it_is_revoked(databricks_url: str, admin: Wo
         admin.tokens.delete(made.token_info.token_id)
 
 
-def test_a_token_ends_with_its_lifetime_and_has_its_maker_s_rights(
-    databricks_url: str, member: WorkspaceClient
-) -> None:
+def test_a_token_expires_and_has_its_maker_s_rights(databricks_url: str, member: WorkspaceClient) -> None:
     short = _as(databricks_url, member.tokens.create(lifetime_seconds=1).token_value)
     with pytest.raises(PermissionDenied, match="Only workspace admins"):
         short.users.create(user_name="a@b.co")

@@ -87,7 +87,7 @@ def test_others_experiments_are_closed(
     assert server.asked == []
 
 
-def test_a_field_is_not_taken_by_its_other_name(server: Server, workspace: Workspace) -> None:
+def test_a_field_is_not_accepted_by_its_other_name(server: Server, workspace: Workspace) -> None:
     request = SearchRuns()
     parse_dict({"experimentIds": ["2"]}, request)
     assert list(request.experiment_ids) == ["2"], "MLflow reads both"

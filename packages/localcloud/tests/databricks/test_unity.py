@@ -55,7 +55,7 @@ def test_a_credential_is_made_changed_listed_and_deleted(admin: WorkspaceClient,
     )
 
 
-def test_a_credential_that_cannot_be_is_refused(admin: WorkspaceClient, member: WorkspaceClient, place: Place) -> None:
+def test_an_invalid_credential_is_refused(admin: WorkspaceClient, member: WorkspaceClient, place: Place) -> None:
     create = admin.storage_credentials.create
     refused(
         lambda: create(place.credential, azure_managed_identity=IDENTITY),
@@ -91,7 +91,7 @@ def test_a_credential_that_cannot_be_is_refused(admin: WorkspaceClient, member: 
         create(unique("cred"), azure_service_principal=uc.AzureServicePrincipal("directory", "application", "secret"))
 
 
-def test_whoever_registers_a_connector_is_its_contributor(
+def test_registering_a_connector_requires_contributor_on_it(
     admin: WorkspaceClient, member: WorkspaceClient, job: str
 ) -> None:
     metastore = str(admin.metastores.current().metastore_id)
@@ -135,7 +135,7 @@ def test_a_location_keeps_its_url_as_databricks_writes_it(admin: WorkspaceClient
     assert moved.url == f"{place.url}three"
 
 
-def test_what_happens_to_a_location_while_its_new_place_is_tried_is_not_undone(
+def test_a_concurrent_change_of_a_location_survives_the_test_of_its_new_url(
     admin: WorkspaceClient, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved, other = f"{place.url}moved/", unique("loc")
@@ -193,7 +193,7 @@ def test_addresses_of_other_stores_are_refused(admin: WorkspaceClient, place: Pl
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE" and message in str(caught.value)
 
 
-def test_a_location_that_cannot_be_is_refused(admin: WorkspaceClient, place: Place) -> None:
+def test_an_invalid_location_is_refused(admin: WorkspaceClient, place: Place) -> None:
     create = admin.external_locations.create
     refused(
         lambda: create(place.location, place.url, place.credential, skip_validation=True),
@@ -219,7 +219,7 @@ def test_a_location_that_cannot_be_is_refused(admin: WorkspaceClient, place: Pla
         create(unique("loc"), place.url, place.credential, enable_file_events=True)
 
 
-def test_what_is_in_use_is_not_deleted_without_force(admin: WorkspaceClient, place: Place, catalog: str) -> None:
+def test_an_object_in_use_is_not_deleted_without_force(admin: WorkspaceClient, place: Place, catalog: str) -> None:
     refused(
         lambda: admin.storage_credentials.delete(place.credential),
         "INVALID_STATE",

@@ -15,7 +15,7 @@ from localcloud.testing.unity import me as me
 from localcloud.testing.unity import place as place
 
 
-def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_it_goes(
+def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_its_deletion(
     admin: WorkspaceClient, place: Place, me: str
 ) -> None:
     name = unique("cat")
@@ -46,7 +46,7 @@ def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_it_goes(
     refused(lambda: list(admin.schemas.list(name)), "CATALOG_DOES_NOT_EXIST", f"Catalog '{name}' does not exist.")
 
 
-def test_a_catalog_that_cannot_be_is_refused(
+def test_an_invalid_catalog_is_refused(
     admin: WorkspaceClient, member: WorkspaceClient, place: Place, catalog: str
 ) -> None:
     create = admin.catalogs.create
@@ -159,7 +159,7 @@ def test_there_are_no_tables(admin: WorkspaceClient, catalog: str) -> None:
     assert caught.value.error_code == "NOT_IMPLEMENTED"
 
 
-def test_a_list_comes_in_pages(admin: WorkspaceClient, catalog: str) -> None:
+def test_catalogs_are_listed_in_pages(admin: WorkspaceClient, catalog: str) -> None:
     for number in range(5):
         admin.schemas.create(f"s{number}", catalog)
     path, wanted = "/api/2.1/unity-catalog/schemas", {"catalog_name": catalog}

@@ -44,7 +44,7 @@ def granted(client: WorkspaceClient, type_: str, name: str, **query: Any) -> dic
     return {str(item.principal): {privilege.value for privilege in item.privileges or []} for item in assignments}
 
 
-def test_grants_are_added_and_taken_away(admin: WorkspaceClient, catalog: str, job: str, me: str) -> None:
+def test_grants_are_added_and_removed(admin: WorkspaceClient, catalog: str, job: str, me: str) -> None:
     assert granted(admin, "catalog", catalog) == {}
     grant(admin, "CATALOG", catalog, job, Privilege.USE_CATALOG, Privilege.SELECT)
     grant(admin, "catalog", catalog, "account users", Privilege.BROWSE)
@@ -77,7 +77,7 @@ def test_privileges_may_be_written_as_in_sql(admin: WorkspaceClient, catalog: st
         ("storage_credential", Privilege.USE_SCHEMA, "STORAGE_CREDENTIAL/STORAGE_CREDENTIAL_AZURE_MANAGED_IDENTITY"),
     ],
 )
-def test_a_privilege_that_means_nothing_there_is_refused_and_nothing_changes(
+def test_a_privilege_of_another_kind_of_object_is_refused_and_nothing_changes(
     admin: WorkspaceClient, place: Place, catalog: str, job: str, type_: str, privilege: Privilege, entity: str
 ) -> None:
     names = {"catalog": catalog, "schema": f"{catalog}.default", "external_location": place.location}
@@ -96,7 +96,7 @@ def test_a_privilege_that_means_nothing_there_is_refused_and_nothing_changes(
     assert granted(admin, type_, name) == {}
 
 
-def test_what_was_granted_to_who_has_left_can_be_taken_away(admin: WorkspaceClient, catalog: str) -> None:
+def test_grants_of_a_deleted_principal_can_be_removed(admin: WorkspaceClient, catalog: str) -> None:
     left = admin.service_principals.create(application_id=str(uuid.uuid4()), display_name="leaves")
     name = str(left.application_id)
     grant(admin, "catalog", catalog, name, Privilege.USE_CATALOG)
@@ -138,7 +138,7 @@ def test_wrong_grants_are_refused(admin: WorkspaceClient, catalog: str, job: str
     assert caught.value.error_code == "NOT_IMPLEMENTED"
 
 
-def test_what_is_granted_above_holds_below(admin: WorkspaceClient, catalog: str, schema: str, job: str) -> None:
+def test_grants_on_a_parent_apply_to_its_children(admin: WorkspaceClient, catalog: str, schema: str, job: str) -> None:
     grant(admin, "catalog", catalog, job, Privilege.USE_CATALOG, Privilege.SELECT)
     grant(admin, "schema", schema, job, Privilege.MODIFY)
     (item,) = admin.grants.get_effective("schema", schema).privilege_assignments or []
@@ -151,7 +151,7 @@ def test_what_is_granted_above_holds_below(admin: WorkspaceClient, catalog: str,
     assert [len(p.privileges or []) for p in admin.grants.list_effective("schema", schema)] == [3]
 
 
-def test_a_principal_sees_and_does_what_it_was_granted(
+def test_a_principal_sees_and_does_only_what_its_grants_permit(
     admin: WorkspaceClient, member: WorkspaceClient, catalog: str, schema: str, job: str
 ) -> None:
     closed = f"User does not have USE CATALOG on Catalog '{catalog}'."
@@ -191,7 +191,7 @@ def test_a_principal_sees_and_does_what_it_was_granted(
     assert member.catalogs.update(catalog, comment="mine").comment == "mine"
 
 
-def test_what_browsing_alone_would_show_is_said_not_to_be_emulated(
+def test_access_by_browse_alone_is_reported_as_not_emulated(
     admin: WorkspaceClient, member: WorkspaceClient, catalog: str, schema: str, job: str
 ) -> None:
     grant(admin, "catalog", catalog, job, Privilege.BROWSE)
@@ -211,7 +211,7 @@ def test_what_browsing_alone_would_show_is_said_not_to_be_emulated(
     assert member.catalogs.get(catalog, include_browse=True).name == catalog
 
 
-def test_only_own_grants_are_shown_to_who_does_not_manage(
+def test_a_principal_without_manage_sees_only_its_own_grants(
     admin: WorkspaceClient, member: WorkspaceClient, place: Place, job: str, me: str
 ) -> None:
     grant(admin, "external_location", place.location, job, Privilege.READ_FILES)
@@ -280,7 +280,7 @@ def test_an_isolated_catalog_is_closed_until_its_workspace_is_bound(admin: Works
     refused(lambda: admin.catalogs.get(isolated), "PERMISSION_DENIED", closed)
 
 
-def test_locations_and_credentials_are_isolated_too(admin: WorkspaceClient, place: Place) -> None:
+def test_locations_and_credentials_can_be_isolated(admin: WorkspaceClient, place: Place) -> None:
     mode = uc.IsolationMode.ISOLATION_MODE_ISOLATED
     admin.external_locations.update(place.location, isolation_mode=mode)
     closed = f"External Location '{place.location}' is not accessible in current workspace"

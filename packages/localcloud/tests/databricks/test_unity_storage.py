@@ -117,7 +117,7 @@ def refusal(operation: str, account: str, detail: str, container: str = "data") 
 FORBIDDEN = "This request is not authorized to perform this operation using this permission."
 
 
-def test_a_location_takes_the_connector_s_role(stage: Stage) -> None:
+def test_a_location_requires_the_connector_s_role(stage: Stage) -> None:
     account, credential = stage.account(), stage.credential()
     refused(
         lambda: stage.locate(account, credential=credential),
@@ -148,7 +148,7 @@ def test_validation_may_be_skipped(stage: Stage) -> None:
     stage.client.external_locations.delete(made.name)
 
 
-def test_a_location_that_is_only_read_needs_something_to_read(stage: Stage) -> None:
+def test_a_read_only_location_requires_existing_files(stage: Stage) -> None:
     account = stage.account()
     stage.azure.assign(stage.container_id(account), "Storage Blob Data Reader", stage.principal)
     refused(
@@ -208,7 +208,7 @@ def test_a_credential_can_be_tried_before_anything_is_made(stage: Stage) -> None
     )
 
 
-def test_a_container_that_is_not_there_is_said(stage: Stage, opened: str) -> None:
+def test_a_missing_container_is_reported(stage: Stage, opened: str) -> None:
     stage.azure.assign(stage.account_id(opened), "Storage Blob Data Contributor", stage.principal)
     refused(
         lambda: stage.locate(opened, container="none"),
@@ -220,7 +220,7 @@ def test_a_container_that_is_not_there_is_said(stage: Stage, opened: str) -> Non
 @pytest.mark.parametrize(
     ("bypass", "named", "enters"), [("AzureServices", False, True), ("None", True, True), ("None", False, False)]
 )
-def test_a_firewall_lets_the_connector_in_as_a_trusted_service_or_by_name(
+def test_a_firewall_admits_the_connector_as_a_trusted_service_or_by_name(
     stage: Stage, bypass: str, named: bool, enters: bool
 ) -> None:
     acls: dict[str, Any] = {"defaultAction": "Deny", "bypass": bypass}
@@ -295,7 +295,7 @@ def test_a_region_s_workspaces_share_its_metastore(stage: Stage) -> None:
     stage.client.catalogs.delete(name, force=True)
 
 
-def test_what_a_workspace_made_outlives_it(stage: Stage) -> None:
+def test_objects_of_a_deleted_workspace_remain_in_the_metastore(stage: Stage) -> None:
     made = make_workspace(stage.azure, stage.group, fresh("dbw-"))
     account = stage.account()
     identity = uc.AzureManagedIdentityRequest(stage.connector)
@@ -307,7 +307,7 @@ def test_what_a_workspace_made_outlives_it(stage: Stage) -> None:
     assert stage.client.external_locations.get(str(location.name)).url == location.url
 
 
-def test_without_a_metastore_there_is_nothing(stage: Stage, cloud: Any, opened: str) -> None:
+def test_a_region_without_a_metastore_has_no_catalogs(stage: Stage, cloud: Any, opened: str) -> None:
     kept = stage.credential()
     url = f"{cloud.settings.gateway_url}/_localcloud/databricks/metastores"
     token = stage.azure.credential.get_token(f"{APPLICATION_ID}/.default").token
@@ -343,7 +343,7 @@ def test_without_a_metastore_there_is_nothing(stage: Stage, cloud: Any, opened: 
     assert stage.client.storage_credentials.get(kept).name == kept, "what is in it was there all the time"
 
 
-def test_which_regions_have_one_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_lists_the_regions_with_a_metastore(monkeypatch: pytest.MonkeyPatch) -> None:
     def has(text: str, region: str = "westeurope") -> bool:
         monkeypatch.setenv(VARIABLE, text)
         return MetastoreRegions.from_environment().has(region)
@@ -354,7 +354,7 @@ def test_which_regions_have_one_is_a_variable(monkeypatch: pytest.MonkeyPatch) -
         has("westeurope,mars")
 
 
-def test_a_start_forgets_workspaces_that_are_gone_and_no_metastore(tmp_path: Any) -> None:
+def test_a_start_forgets_deleted_workspaces_and_no_metastore(tmp_path: Any) -> None:
     database = Database(tmp_path / "localcloud.db")
     store.create_schema(database)
     gone, region = Documents(database, "1@then"), Documents(database, "metastore@westeurope")

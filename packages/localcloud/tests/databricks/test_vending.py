@@ -80,7 +80,7 @@ def keep(session: Session, securable: Securable, name: str, **fields: Any) -> No
     session.documents.put(securable.kind, name.replace(".", "/"), document)
 
 
-def test_a_credential_is_the_location_s_and_no_volume_s(session: Session) -> None:
+def test_a_credential_is_issued_for_the_location_and_not_for_a_volume(session: Session) -> None:
     wanted = storage_urls.parse(f"{ROOT}/lake/raw/day/rows.csv")
     whole = vending.vend(session, wanted, write=False)
     assert whole.place.path == "/lake"

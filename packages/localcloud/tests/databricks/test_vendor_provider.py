@@ -89,7 +89,7 @@ def test_a_service_principal_keeps_its_groups_through_an_update(admin: Workspace
     assert "members" not in send(admin, "GET", f"{SCIM}/Groups/{group['id']}"), "a replacement without groups"
 
 
-def test_a_service_principal_that_exists_is_taken_over_by_force(admin: WorkspaceClient, databricks_url: str) -> None:
+def test_an_existing_service_principal_is_adopted_by_force(admin: WorkspaceClient, databricks_url: str) -> None:
     """createForceOverridesManuallyAddedServicePrincipal: the error's text, then a filter that leaves out roles."""
     application_id = str(uuid.uuid4())
     created = send(admin, "POST", PRINCIPALS, principal_body(application_id))

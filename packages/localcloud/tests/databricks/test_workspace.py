@@ -23,7 +23,7 @@ from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Languag
 SOURCE = b"# Databricks notebook source\nprint(1)\n"
 
 
-def test_a_notebook_goes_in_and_out_unchanged(admin: WorkspaceClient, folder: str) -> None:
+def test_a_notebook_is_imported_and_exported_unchanged(admin: WorkspaceClient, folder: str) -> None:
     content = base64.b64encode(SOURCE).decode()
     path = f"{folder}/a"
     admin.workspace.import_(path, content=content, format=ImportFormat.SOURCE, language=Language.PYTHON)
@@ -41,7 +41,7 @@ def test_a_notebook_goes_in_and_out_unchanged(admin: WorkspaceClient, folder: st
     assert admin.workspace.get_status(path).object_id == status.object_id, "overwriting keeps the object and its ACL"
 
 
-def test_auto_tells_notebooks_from_files_by_extension_and_header(admin: WorkspaceClient, folder: str) -> None:
+def test_auto_distinguishes_notebooks_from_files_by_extension_and_header(admin: WorkspaceClient, folder: str) -> None:
     admin.workspace.mkdirs(f"{folder}/lib")
     binary = bytes(range(256)) * 40 + b"\r\n--x\r\n"
     admin.workspace.upload(f"{folder}/nb.py", SOURCE, format=ImportFormat.AUTO)
@@ -57,7 +57,7 @@ def test_auto_tells_notebooks_from_files_by_extension_and_header(admin: Workspac
     assert admin.workspace.get_status(f"/Workspace{folder}/lib/m.py").path == f"{folder}/lib/m.py"
 
 
-def test_a_jupyter_notebook_becomes_one_of_databricks_and_back(admin: WorkspaceClient, folder: str) -> None:
+def test_a_jupyter_notebook_is_converted_to_databricks_and_back(admin: WorkspaceClient, folder: str) -> None:
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "text"]},
         {"cell_type": "code", "metadata": {}, "source": "x = 1\nprint(x)", "outputs": [{"text": "1"}],

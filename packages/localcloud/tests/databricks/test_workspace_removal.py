@@ -71,7 +71,9 @@ def _notebook(client: WorkspaceClient) -> str:
     return "/work/notebook"
 
 
-def test_what_it_kept_is_deleted_with_it(workspace: Removed, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_is_deleted_with_its_content(
+    workspace: Removed, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = workspace.make()
     client = workspace.client(shown)
     _notebook(client)
@@ -104,7 +106,7 @@ def test_a_workspace_of_the_same_name_begins_with_nothing(workspace: Removed) ->
     workspace.delete()
 
 
-def test_its_active_runs_end_and_their_drivers_with_them(workspace: Removed, cloud: Cloud) -> None:
+def test_active_runs_of_a_deleted_workspace_are_stopped_with_their_drivers(workspace: Removed, cloud: Cloud) -> None:
     shown = workspace.make()
     client = workspace.client(shown)
     cluster = compute.ClusterSpec(

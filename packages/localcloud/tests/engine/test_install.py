@@ -14,7 +14,7 @@ from localcloud.core.errors import LocalcloudError
 from localcloud.engine.install import install, run
 
 
-def test_a_tool_is_made_once(tmp_path: Path) -> None:
+def test_a_tool_is_installed_once(tmp_path: Path) -> None:
     made: list[Path] = []
 
     def make(folder: Path) -> None:
@@ -74,7 +74,7 @@ def _make_and_count(cache: Path) -> None:
     install(cache, "tool-1", make)
 
 
-def test_two_installs_at_once_make_one_tool(tmp_path: Path) -> None:
+def test_two_simultaneous_installs_make_one_tool(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_make_and_count, args=(tmp_path,)) for _ in range(2)]
     for process in processes:
@@ -109,7 +109,7 @@ def test_a_command_that_does_not_exist_is_named() -> None:
         run("Widget", ["/no/such/tool"])
 
 
-def test_lines_are_seen_as_they_come() -> None:
+def test_lines_are_reported_as_they_arrive() -> None:
     seen: list[str] = []
     assert run("Widget", [sys.executable, "-c", "print('a'); print('b')"], on_line=seen.append) == "a\nb\n"
     assert seen == ["a", "b"]

@@ -107,7 +107,7 @@ def test_debug_messages_arrive_in_their_order_with_the_debug_option(
     assert "step" not in pulumi(folder, "preview").stdout
 
 
-def test_a_failing_program_ends_the_update_with_its_own_lines(pulumi: Pulumi, program: Callable[..., Path]) -> None:
+def test_a_failing_program_fails_the_update_with_its_own_lines(pulumi: Pulumi, program: Callable[..., Path]) -> None:
     folder = program(
         "import pulumi\n\ndef broken():\n    raise ValueError('the colour mauve is not known')\n\nbroken()\n"
     )
@@ -197,7 +197,7 @@ def test_an_unknown_toolchain_is_refused_by_name(pulumi: Pulumi, program: Callab
     assert "runtime.options.toolchain is 'conda'; use pip, uv or poetry" in up.stdout + up.stderr
 
 
-def test_ctrl_c_ends_the_program_and_the_host_quietly(
+def test_ctrl_c_stops_the_program_and_the_host_quietly(
     toolchain: Toolchain, pulumi: Pulumi, pulumi_environment: dict[str, str], program: Callable[..., Path]
 ) -> None:
     folder = program(
@@ -256,7 +256,7 @@ def host(toolchain: Toolchain) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_host_alone_serves_and_ends_without_a_word(host: subprocess.Popen[str], number: signal.Signals) -> None:
+def test_the_host_alone_serves_and_stops_silently(host: subprocess.Popen[str], number: signal.Signals) -> None:
     assert host.stdout is not None
     port = int(host.stdout.readline())
     socket.create_connection(("127.0.0.1", port), timeout=10).close()
@@ -265,7 +265,7 @@ def test_the_host_alone_serves_and_ends_without_a_word(host: subprocess.Popen[st
     assert (host.returncode, out, err) == (0, "", "")
 
 
-def test_a_signal_that_another_thread_gets_ends_the_host_at_once(host: subprocess.Popen[str]) -> None:
+def test_a_signal_to_another_thread_stops_the_host_at_once(host: subprocess.Popen[str]) -> None:
     """The kernel chooses the thread, and the engine waits for the host's end after every operation."""
     assert host.stdout is not None
     host.stdout.readline()

@@ -47,7 +47,7 @@ def test_uv_projects_have_their_environment_in_dot_venv() -> None:
         ({"virtualenv": 3}, "runtime.options.virtualenv is 3; it must be a string"),
     ],
 )
-def test_options_that_cannot_be_followed_are_named(options: dict[str, object], message: str) -> None:
+def test_unsupported_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionsError) as caught:
         PythonOptions.parse("/project", options)
     assert message in str(caught.value)

@@ -13,7 +13,7 @@ from localcloud.engine.__main__ import leave_own_proxy, print_table
 from localcloud.engine.toolchain import Toolchain
 
 
-def test_installs_leave_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_installs_bypass_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9901")
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
 

@@ -61,7 +61,7 @@ def test_an_old_pulumi_is_passed_over(path: Path, version: str, taken: bool) -> 
     assert pulumi == (probes.Found(program, version[1:]) if taken else None)
 
 
-def test_a_recent_pulumi_further_down_the_path_is_taken(
+def test_a_recent_pulumi_further_down_the_path_is_used(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(path, "pulumi", "echo v3.100.0")
@@ -86,7 +86,7 @@ def test_a_broken_program_is_passed_over(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("version", "taken"), [("11.0.2", False), ("17.0.1", True), ("21.0.8", True), ("24", False)])
-def test_only_the_java_that_spark_supports_is_taken(path: Path, tmp_path: Path, version: str, taken: bool) -> None:
+def test_only_a_java_supported_by_spark_is_used(path: Path, tmp_path: Path, version: str, taken: bool) -> None:
     home = tmp_path / "jvm"
     script(home / "bin", "java", "true")
     script(path, "java", f"printf '    java.home = {home}\\n    java.version = {version}\\n' >&2")

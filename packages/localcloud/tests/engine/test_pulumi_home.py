@@ -27,7 +27,7 @@ def pulumi(tmp_path: Path) -> Path:
     return file
 
 
-def test_our_language_host_lies_beside_a_cli_that_has_none(settings: Settings, pulumi: Path, tmp_path: Path) -> None:
+def test_our_language_host_is_added_to_a_cli_without_one(settings: Settings, pulumi: Path, tmp_path: Path) -> None:
     home = pulumi_home.prepare(settings, pulumi)
 
     assert home.home == settings.home / "pulumi"
@@ -48,7 +48,7 @@ def test_a_home_prepared_twice_has_each_launcher_once(settings: Settings, pulumi
     assert launchers == {"pulumi", "pulumi-language-python"}
 
 
-def test_an_official_language_host_is_used_where_it_is(settings: Settings, pulumi: Path) -> None:
+def test_an_official_language_host_is_used_where_it_exists(settings: Settings, pulumi: Path) -> None:
     official = pulumi.with_name("pulumi-language-python")
     official.touch(0o755)
 

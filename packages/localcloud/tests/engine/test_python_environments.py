@@ -45,7 +45,7 @@ def test_an_environment_has_its_packages_and_no_other(tmp_path: Path, greeting: 
     assert "+ greeting==1.0" in (tmp_path / "log.txt").read_text()
 
 
-def test_it_is_built_once_for_all_that_want_it_at_once(tmp_path: Path, greeting: str) -> None:
+def test_an_environment_is_built_once_for_simultaneous_users(tmp_path: Path, greeting: str) -> None:
     with ThreadPoolExecutor() as pool:
         homes = set(pool.map(lambda number: ensure(tmp_path, greeting, f"{number}.txt"), range(4)))
 
@@ -87,7 +87,7 @@ def test_an_environment_into_which_a_job_installed_something_is_built_again(tmp_
     assert output(home, "import greeting; print(greeting.TEXT)") == "hello"
 
 
-def test_environments_unused_for_long_are_deleted_and_those_in_use_stay(tmp_path: Path, greeting: str) -> None:
+def test_environments_unused_for_long_are_deleted_unless_in_use(tmp_path: Path, greeting: str) -> None:
     old, recent = ensure(tmp_path, greeting), ensure(tmp_path, f"# another\n{greeting}")
     month_ago = time.time() - 30 * 24 * 3600
     os.utime(old / "built", (month_ago, month_ago))
@@ -97,7 +97,7 @@ def test_environments_unused_for_long_are_deleted_and_those_in_use_stay(tmp_path
     assert recent.exists()
 
 
-def test_localclouds_that_prune_at_once_delete_each_environment_once(tmp_path: Path) -> None:
+def test_simultaneous_prunes_delete_each_environment_once(tmp_path: Path) -> None:
     homes = [tmp_path / "environments" / str(number) for number in range(40)]
     month_ago = time.time() - 30 * 24 * 3600
     for home in homes:
@@ -111,7 +111,7 @@ def test_localclouds_that_prune_at_once_delete_each_environment_once(tmp_path: P
     assert list((tmp_path / "environments").iterdir()) == []
 
 
-def test_a_use_makes_it_recent(tmp_path: Path, greeting: str) -> None:
+def test_a_use_makes_an_environment_recent(tmp_path: Path, greeting: str) -> None:
     home = ensure(tmp_path, greeting)
     month_ago = time.time() - 30 * 24 * 3600
     os.utime(home / "built", (month_ago, month_ago))

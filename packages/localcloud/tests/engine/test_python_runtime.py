@@ -27,7 +27,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "uv"))
 
 
-def test_a_working_program_on_the_path_is_taken(tmp_path: Path) -> None:
+def test_a_working_program_on_the_path_is_used(tmp_path: Path) -> None:
     expected = program(tmp_path / "bin" / "python3.9", "echo cpython 3.9.18")
 
     assert python_runtime.find(tmp_path / "cache", "3.9") == expected
@@ -48,7 +48,7 @@ def test_a_shim_that_runs_nothing_is_passed_over_for_pyenv_s_own_version(tmp_pat
         ("echo cpython 3.9.18; exit 1", "a module is missing"),
     ],
 )
-def test_an_interpreter_that_cannot_serve_is_not_taken(tmp_path: Path, answer: str, why: str) -> None:
+def test_an_unsuitable_interpreter_is_not_used(tmp_path: Path, answer: str, why: str) -> None:
     program(tmp_path / "bin" / "python3.9", answer)
 
     assert python_runtime.find(tmp_path / "cache", "3.9") is None, why
@@ -70,7 +70,7 @@ def test_the_interpreter_that_runs_localcloud_comes_first(tmp_path: Path) -> Non
     assert python_runtime.find(tmp_path / "cache", own) == Path(sys.executable)
 
 
-def test_where_nothing_can_be_fetched_both_ways_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_remedies_are_named_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python_runtime, "find", lambda cache, version="": None)
     monkeypatch.setattr(python_runtime, "_UV", [str(program(tmp_path / "uv", "echo no route to GitHub; exit 1"))])
     program(tmp_path / "java" / "bin" / "java", "echo UNRESOLVED DEPENDENCIES; exit 1")

@@ -32,7 +32,7 @@ def wait_until_zombie(process: subprocess.Popen[bytes]) -> str:
     return psutil.Process(process.pid).status()
 
 
-def test_a_killed_engine_that_nobody_waited_for_holds_no_lock(engine: str) -> None:
+def test_a_killed_unreaped_engine_holds_no_lock(engine: str) -> None:
     with subprocess.Popen([engine, "600"]) as process:
         assert not is_stale(lock_of(process)), "it still works"
 
@@ -43,5 +43,5 @@ def test_a_killed_engine_that_nobody_waited_for_holds_no_lock(engine: str) -> No
     assert is_stale(lock_of(process)), "now its number is free as well"
 
 
-def test_nobody_judges_the_lock_of_another_machine() -> None:
+def test_the_lock_of_another_machine_is_kept() -> None:
     assert not is_stale({"pid": 1, "hostname": f"not-{socket.gethostname()}"})

@@ -48,7 +48,7 @@ def test_a_plugin_on_path_is_started(settings: Settings, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("variable", [True, False], ids=["PULUMI_HOME", "the user's folder"])
-def test_a_plugin_of_the_sdk_s_version_is_taken_from_the_user_s_plugins(
+def test_a_plugin_of_the_sdk_s_version_is_used_from_the_user_s_plugins(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: bool
 ) -> None:
     folder = tmp_path / ("pulumi" if variable else "user/.pulumi")
@@ -71,7 +71,7 @@ def test_our_own_launchers_are_no_vendor_s(settings: Settings, tmp_path: Path, m
         launcher(settings, tmp_path)
 
 
-def test_without_the_variable_a_plugin_on_path_is_left_alone(
+def test_without_the_variable_a_plugin_on_path_is_not_used(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executable(tmp_path / "bin" / PROGRAM, "vendor")

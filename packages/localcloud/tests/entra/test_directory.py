@@ -35,7 +35,7 @@ def test_a_principal_without_a_secret_cannot_sign_in_with_an_empty_one(database:
     assert not directory.has_secret(identity.app_id, "")
 
 
-def test_tokens_outlive_a_restart_but_not_their_principal(database: Database) -> None:
+def test_tokens_survive_a_restart_but_not_their_principal(database: Database) -> None:
     directory = Directory(database)
     principal = directory.create_principal("one")
     header = f"Bearer {directory.issue_token(principal, _AUDIENCE)}"
@@ -47,7 +47,7 @@ def test_tokens_outlive_a_restart_but_not_their_principal(database: Database) ->
     assert (caught.value.status, caught.value.code) == (401, "InvalidAuthenticationToken")
 
 
-def test_an_expired_token_is_called_expired(database: Database) -> None:
+def test_an_expired_token_is_reported_as_expired(database: Database) -> None:
     directory = Directory(database)
     token = directory.issue_token(directory.create_principal("one"), _AUDIENCE, lifetime_seconds=-60)
     with pytest.raises(ServiceError) as caught:
@@ -56,7 +56,7 @@ def test_an_expired_token_is_called_expired(database: Database) -> None:
     assert "is earlier than current UTC time" in caught.value.message
 
 
-def test_a_token_of_another_localcloud_does_not_count(database: Database, tmp_path: Path) -> None:
+def test_a_token_of_another_localcloud_is_refused(database: Database, tmp_path: Path) -> None:
     other = Directory(Database(tmp_path / "other.db"))
     token = other.issue_token(other.create_principal("stranger"), _AUDIENCE)
     with pytest.raises(ServiceError) as caught:
@@ -64,7 +64,7 @@ def test_a_token_of_another_localcloud_does_not_count(database: Database, tmp_pa
     assert caught.value.code == "InvalidAuthenticationToken"
 
 
-def test_an_unsigned_token_does_not_count(database: Database) -> None:
+def test_an_unsigned_token_is_refused(database: Database) -> None:
     directory = Directory(database)
     principal = directory.create_principal("one")
     claims = jwt.decode(directory.issue_token(principal, _AUDIENCE), options={"verify_signature": False})

@@ -79,7 +79,7 @@ def test_a_wrong_or_revoked_secret_opens_nothing(workload: Workload, monkeypatch
         ManagedIdentityCredential().get_token(_SCOPE)
 
 
-def test_the_secret_is_taken_from_its_header_alone(workload: Workload) -> None:
+def test_the_secret_is_read_only_from_its_header(workload: Workload) -> None:
     query = {"resource": "https://storage.azure.com/", "client_id": workload.own.app_id, "secret": workload.secret}
     assert requests.get(f"{workload.address}/{workload.secret}/token", params=query, timeout=10).status_code == 404
     assert requests.get(f"{workload.address}/token", params=query, timeout=10).status_code == 403

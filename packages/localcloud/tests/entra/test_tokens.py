@@ -91,7 +91,7 @@ _REFUSALS: list[tuple[dict[str, str], int, str, int]] = [
 
 
 @pytest.mark.parametrize(("form", "status", "error", "number"), _REFUSALS)
-def test_a_refusal_has_entra_s_number(
+def test_a_refusal_has_entra_s_error_number(
     azure: AzureSession, form: dict[str, str], status: int, error: str, number: int
 ) -> None:
     answer = ask(**form)

@@ -42,7 +42,7 @@ def test_arm_reads_four_megabytes(azure: AzureSession) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "RequestContentTooLarge")
 
 
-def test_localclouds_own_routes_read_little(cloud: Cloud, azure: AzureSession) -> None:
+def test_localclouds_own_routes_read_small_bodies_only(cloud: Cloud, azure: AzureSession) -> None:
     token = azure.credential.get_token("https://management.azure.com/.default").token
     for path in ("faults", "names-elsewhere", "role-propagation"):
         answer = requests.post(

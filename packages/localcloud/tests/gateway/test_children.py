@@ -32,7 +32,7 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_a_child_that_dies_is_started_again_and_marked(tmp_path: Path) -> None:
+def test_a_dead_child_is_started_again_and_marked(tmp_path: Path) -> None:
     child = _child(tmp_path, "sleep", "600")
 
     async def live() -> tuple[int, int]:
@@ -69,7 +69,7 @@ def test_a_child_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> N
         asyncio.run(live())
 
 
-def test_processes_of_a_child_end_with_it(tmp_path: Path) -> None:
+def test_processes_of_a_child_are_terminated_with_it(tmp_path: Path) -> None:
     script = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
     child = _child(tmp_path, sys.executable, "-c", script)
 

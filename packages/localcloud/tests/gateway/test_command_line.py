@@ -60,7 +60,7 @@ def test_status_names_the_processes(cloud: Cloud) -> None:
         assert name in answer.stdout
 
 
-def test_everything_listens_on_the_loopback_interface_alone(cloud: Cloud) -> None:
+def test_everything_listens_only_on_the_loopback_interface(cloud: Cloud) -> None:
     running = instance.running(cloud.settings)
     assert running is not None
     gateway = psutil.Process(running.pid)
@@ -130,7 +130,7 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
 
 
 @pytest.mark.fault_kind("kill of an idle gateway")
-def test_temporary_files_are_the_localcloud_s_own_and_end_with_it(own: Cloud, tmp_path: Path) -> None:
+def test_temporary_files_are_in_the_localcloud_s_own_folder_and_deleted_with_it(own: Cloud, tmp_path: Path) -> None:
     """The next start clears the files of a killed one."""
     assert own.command("start", TMPDIR=str(tmp_path)).returncode == 0
     _blob(own, "upload_blob(b'kept', overwrite=True)")
@@ -149,7 +149,7 @@ def test_temporary_files_are_the_localcloud_s_own_and_end_with_it(own: Cloud, tm
     assert not own.settings.scratch.exists() and list(tmp_path.iterdir()) == []
 
 
-def test_stop_ends_every_process_and_env_works_without_them(own: Cloud) -> None:
+def test_stop_terminates_every_process_and_env_works_without_them(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     running = instance.running(own.settings)
     assert running is not None
@@ -208,7 +208,7 @@ def test_a_port_in_use_is_named_with_its_process(fresh: Cloud) -> None:
     assert fresh.command("status").returncode == 1, "nothing half started"
 
 
-def test_a_start_that_fails_shows_why(fresh: Cloud) -> None:
+def test_a_failed_start_shows_its_reason(fresh: Cloud) -> None:
     answer = fresh.command("start", LOCALCLOUD_FAULTS='[{"sttus": 500}]')
     assert answer.returncode == 1
     assert "LOCALCLOUD_FAULTS is not a list of faults" in answer.stderr and "sttus" in answer.stderr
@@ -222,7 +222,7 @@ def test_an_unusable_port_is_refused(fresh: Cloud, port: str) -> None:
     assert answer.returncode == 1 and f"LOCALCLOUD_PORT is '{port}'" in answer.stderr
 
 
-def test_clean_deletes_a_home_and_nothing_else(fresh: Cloud) -> None:
+def test_clean_deletes_only_a_home(fresh: Cloud) -> None:
     home = fresh.settings.home
     home.mkdir()
     (home / "thesis.txt").write_text("years of work")

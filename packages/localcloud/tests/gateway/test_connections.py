@@ -104,7 +104,7 @@ def _answer(client: socket.socket) -> tuple[int, bytes]:
         (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc", b"408"),
     ],
 )
-def test_a_half_sent_request_is_ended(running: _Running, sent: bytes, status: bytes) -> None:
+def test_a_half_sent_request_is_closed(running: _Running, sent: bytes, status: bytes) -> None:
     with running.connect() as client:
         client.sendall(sent)
         answer, seconds = _until_closed(client)
@@ -114,7 +114,7 @@ def test_a_half_sent_request_is_ended(running: _Running, sent: bytes, status: by
         assert running.app.unfinished.acquire(timeout=10), "its handler learns that the client is gone"
 
 
-def test_an_upload_takes_as_long_as_bytes_come(running: _Running) -> None:
+def test_an_upload_lasts_as_long_as_bytes_arrive(running: _Running) -> None:
     pieces = 12
     with running.connect() as client:
         client.sendall(_HEAD + f"Content-Length: {pieces}\r\n\r\n".encode())
@@ -134,7 +134,7 @@ def test_a_client_is_not_silent_while_the_server_does_not_read(running: _Running
         assert _answer(client) == (200, b"1")
 
 
-def test_the_rest_of_an_answered_request_is_not_read_for_ever(running: _Running) -> None:
+def test_the_rest_of_an_answered_request_is_read_up_to_a_limit(running: _Running) -> None:
     with running.connect() as client:
         client.sendall(_HEAD.replace(b"/ ", b"/early ") + b"Content-Length: 1000000\r\n\r\n")
         assert _answer(client)[0] == 200
@@ -145,7 +145,7 @@ def test_the_rest_of_an_answered_request_is_not_read_for_ever(running: _Running)
                 time.sleep(_SILENCE / 6)
 
 
-def test_a_connection_between_requests_stays(running: _Running) -> None:
+def test_a_connection_between_requests_remains_open(running: _Running) -> None:
     with running.connect() as client:
         for _ in range(2):
             client.sendall(_HEAD + b"Content-Length: 1\r\n\r\nx")

@@ -21,7 +21,7 @@ def test_the_committed_page_is_that_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=str)
-def test_a_client_that_is_known_to_work_has_tests(client: Client) -> None:
+def test_a_client_listed_as_working_has_tests(client: Client) -> None:
     assert client.tests and client.commands
     for test in client.tests:
         assert (PACKAGE / "tests" / test).exists(), test

@@ -94,7 +94,7 @@ def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Pat
     pulumi("stack", "rm", stack, "--yes")
 
 
-def test_curl_trusts_and_finds_it(cloud: Cloud, tmp_path: Path) -> None:
+def test_curl_trusts_and_reaches_localcloud(cloud: Cloud, tmp_path: Path) -> None:
     done = subprocess.run(
         ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "https://management.azure.com/subscriptions"],
         env=_only(cloud, tmp_path), capture_output=True, text=True, check=False,

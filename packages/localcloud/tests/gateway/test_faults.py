@@ -53,7 +53,7 @@ def _groups(azure: AzureSession, retries: int) -> list[Any]:
 
 @pytest.mark.fault_kind("injected faults of clients' requests")
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 0}, {"status": 503}, {"drop": True}])
-def test_a_client_that_retries_gets_over_it(azure: AzureSession, faults: Faults, fault: Json) -> None:
+def test_a_retrying_client_survives_a_fault(azure: AzureSession, faults: Faults, fault: Json) -> None:
     faults.add(host="management.azure.com", path="*/resourcegroups", method="GET", count=2, **fault)
     assert _groups(azure, retries=3), "the state's own group is there"
     assert faults.left() == [], "both were met"
@@ -76,7 +76,7 @@ def test_a_dropped_connection_has_no_answer(azure: AzureSession, faults: Faults)
         _groups(azure, retries=0)
 
 
-def test_a_rule_leaves_other_hosts_and_methods_alone(azure: AzureSession, faults: Faults) -> None:
+def test_a_rule_affects_no_other_hosts_or_methods(azure: AzureSession, faults: Faults) -> None:
     faults.add(host="*.vault.azure.net", status=500)
     faults.add(host="management.azure.com", method="DELETE", status=500)
     assert _groups(azure, retries=0)
@@ -101,7 +101,7 @@ def test_an_operation_that_fails_leaves_its_resource_failed(azure: AzureSession,
     "fault",
     [{"status": 200}, {"sttus": 500}, {}, {"status": 500, "drop": True}, {"status": 500, "rate": 0}, {"delay": -1}],
 )
-def test_a_rule_that_makes_no_sense_is_refused(faults: Faults, fault: Json) -> None:
+def test_an_invalid_rule_is_refused(faults: Faults, fault: Json) -> None:
     answer = faults.add(**fault)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidFault")
     assert faults.left() == []

@@ -36,7 +36,7 @@ def test_a_record_is_one_line_and_a_trace_is_indented() -> None:
     assert "\r" not in "".join(lines)
 
 
-def test_the_log_begins_anew_and_takes_the_standard_streams_along(tmp_path: Path) -> None:
+def test_the_log_rotates_together_with_the_standard_streams(tmp_path: Path) -> None:
     log = tmp_path / "gateway.log"
     program = (
         "import logging, sys\n"
@@ -55,7 +55,7 @@ def test_the_log_begins_anew_and_takes_the_standard_streams_along(tmp_path: Path
     assert log.read_text().endswith("record 199\nthe end\n")
 
 
-def test_another_standard_error_is_left_alone(tmp_path: Path) -> None:
+def test_another_standard_error_is_not_redirected(tmp_path: Path) -> None:
     log = tmp_path / "gateway.log"
     program = (
         "import logging, sys\n"

@@ -62,5 +62,5 @@ def test_mlflows_page_runs_its_own_scripts(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://localhost/data", "https://st.blob.core.windows.net/data/page.html"])
-def test_what_is_no_page_of_localcloud_stays_as_it_is(gateway: Gateway, url: str) -> None:
+def test_responses_of_services_keep_their_headers(gateway: Gateway, url: str) -> None:
     assert "content-security-policy" not in _headers(gateway, url)

@@ -136,7 +136,7 @@ def test_a_session_opens_every_page(cloud: Cloud, browser: requests.Session) -> 
     assert "<title>MLflow</title>" in answers["/_localcloud/mlflow/"].text
 
 
-def test_mlflow_s_page_finds_its_scripts_behind_the_gateway(cloud: Cloud, browser: requests.Session) -> None:
+def test_mlflow_s_page_loads_its_scripts_through_the_gateway(cloud: Cloud, browser: requests.Session) -> None:
     address = f"{cloud.settings.tracking_url}/"
     script = browser.get(address, timeout=30).text.split('src="')[1].split('"')[0]
 
@@ -147,7 +147,7 @@ def test_mlflow_s_page_finds_its_scripts_behind_the_gateway(cloud: Cloud, browse
 
 
 @pytest.mark.parametrize("host", ["evil.example:{port}", "localhost", "localhost:1", "management.azure.com"])
-def test_pages_answer_to_their_own_host_alone(cloud: Cloud, browser: requests.Session, host: str) -> None:
+def test_pages_answer_only_to_their_own_host(cloud: Cloud, browser: requests.Session, host: str) -> None:
     name = host.format(port=cloud.settings.gateway_port)
 
     for path in (_JOBS, "/_localcloud/mlflow/", "/_localcloud/open?token=x"):
@@ -170,7 +170,7 @@ def test_pages_of_other_origins_neither_read_nor_write(cloud: Cloud, browser: re
         assert (status, "are refused" in text) == (403, True), (method, path, text)
 
 
-def test_a_session_changes_mlflow_from_its_own_page_alone(cloud: Cloud, browser: requests.Session) -> None:
+def test_a_session_changes_mlflow_only_from_its_own_page(cloud: Cloud, browser: requests.Session) -> None:
     url = f"{cloud.settings.gateway_url}{_CREATE}"
     name = unique("by-page-")
 
@@ -221,7 +221,7 @@ def test_open_prints_no_link_where_logs_keep_it(cloud: Cloud, variable: str) -> 
     assert f"{variable} is set" in done.stderr
 
 
-def test_open_names_the_command_that_starts_localcloud(cloud: Cloud, tmp_path: object) -> None:
+def test_open_names_the_command_to_start_localcloud(cloud: Cloud, tmp_path: object) -> None:
     done = cloud.command("open", **_PERSON, LOCALCLOUD_HOME=f"{tmp_path}/nothing")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -239,7 +239,7 @@ def test_open_names_the_command_that_starts_localcloud(cloud: Cloud, tmp_path: o
         ("DELETE", "/_localcloud/default"),
     ],
 )
-def test_mlflow_s_own_port_takes_the_gateway_alone(cloud: Cloud, method: str, path: str, key: str | None) -> None:
+def test_mlflow_s_own_port_accepts_only_the_gateway(cloud: Cloud, method: str, path: str, key: str | None) -> None:
     headers = {"X-MLFLOW-WORKSPACE": "default"} | ({} if key is None else {"X-Localcloud-Gateway-Key": key})
 
     answer = requests.request(
@@ -289,7 +289,7 @@ def _mlflow(cloud: Cloud) -> int:
         ("/%5Flocalcloud/mlflow/health", 400),
     ],
 )
-def test_operations_for_the_gateway_alone_are_not_reached_through_it(
+def test_operations_reserved_for_the_gateway_are_not_reached_through_it(
     cloud: Cloud, azure: AzureSession, path: str, status: int
 ) -> None:
     host = f"localhost:{cloud.settings.gateway_port}"

@@ -27,7 +27,7 @@ def _connect(port: int, target: str, then: bytes = b"") -> bytes:
     return received
 
 
-def test_other_hosts_are_tunnelled_untouched(cloud: Cloud) -> None:
+def test_other_hosts_are_tunnelled_unchanged(cloud: Cloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
         port = server.getsockname()[1]

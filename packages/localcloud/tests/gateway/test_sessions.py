@@ -38,7 +38,7 @@ def test_a_link_opens_one_session() -> None:
     assert book.open(session) is None, "a session's token is no link's"
 
 
-def test_a_link_is_good_for_five_minutes_and_a_session_for_twelve_hours(clock: Clock) -> None:
+def test_a_link_is_valid_for_five_minutes_and_a_session_for_twelve_hours(clock: Clock) -> None:
     book = Sessions()
     early, late = book.new_link(), book.new_link()
     clock.now += LINK_SECONDS - 1
@@ -53,7 +53,7 @@ def test_a_link_is_good_for_five_minutes_and_a_session_for_twelve_hours(clock: C
     assert not book.is_open(session)
 
 
-def test_unknown_tokens_open_nothing() -> None:
+def test_unknown_tokens_open_no_session() -> None:
     book = Sessions()
 
     assert book.open("") is None

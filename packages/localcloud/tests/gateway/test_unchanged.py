@@ -139,7 +139,7 @@ UNIMPORTANT: dict[str, Callable[[Place], object]] = {
 
 
 @pytest.mark.parametrize("change", UNIMPORTANT.values(), ids=UNIMPORTANT)
-def test_what_the_command_does_not_read_is_no_change(place: Place, change: Callable[[Place], object]) -> None:
+def test_files_that_the_command_does_not_read_are_no_change(place: Place, change: Callable[[Place], object]) -> None:
     change(place)
 
     assert place.check()
@@ -167,7 +167,7 @@ def test_a_forced_check_forgets_the_last_success(place: Place) -> None:
     assert not place.check()
 
 
-def test_another_question_has_another_answer(place: Place) -> None:
+def test_another_command_has_another_answer(place: Place) -> None:
     assert not place.check(paths=("infra",))
 
 

@@ -62,7 +62,7 @@ def test_without_a_role_the_key_is_closed_to_its_maker(azure: AzureSession, vaul
     assert caught.value.status_code == 403 and "vaults/keys/read" in str(caught.value.message)
 
 
-def test_a_key_decrypts_unwraps_and_verifies_its_own_results_alone(azure: AzureSession, vault: str) -> None:
+def test_a_key_decrypts_unwraps_and_verifies_only_its_own_results(azure: AzureSession, vault: str) -> None:
     azure.assign(vault, OFFICER, azure.object_id)
     client = _client(azure, vault)
     key = client.create_rsa_key("own", size=2048)
@@ -187,7 +187,7 @@ def test_a_stacks_secrets_are_sealed_by_the_vaults_key(
     assert json.loads(shown.stdout)["sealed:password"]["value"] == "hunter2", shown.stderr
 
 
-def test_a_rotation_policy_is_not_taken_for_a_version(azure: AzureSession, vault: str) -> None:
+def test_a_rotation_policy_is_not_read_as_a_version(azure: AzureSession, vault: str) -> None:
     with pytest.raises(HttpResponseError, match="does not emulate Key Vault's GET /keys/one/rotationpolicy") as caught:
         _client(azure, vault).get_key_rotation_policy("one")
     assert caught.value.status_code == 501

@@ -55,7 +55,7 @@ def test_a_secrets_user_reads_and_no_more(azure: AzureSession, vault: str) -> No
     assert caught.value.status_code == 403
 
 
-def test_a_deleted_secret_comes_back_or_is_purged(azure: AzureSession, vault: str) -> None:
+def test_a_deleted_secret_is_recovered_or_purged(azure: AzureSession, vault: str) -> None:
     azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
     client = _client(azure, vault)
     client.set_secret("token", "one")
@@ -73,7 +73,7 @@ def test_a_deleted_secret_comes_back_or_is_purged(azure: AzureSession, vault: st
     assert [secret.name for secret in client.list_deleted_secrets()] == []
 
 
-def test_a_list_comes_in_pages_of_25(azure: AzureSession, vault: str) -> None:
+def test_secrets_are_listed_in_pages_of_25(azure: AzureSession, vault: str) -> None:
     azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
     client = _client(azure, vault)
     for number in range(27):
@@ -147,9 +147,7 @@ def _get(azure: AzureSession, vault: str, path: str, query: dict[str, str]) -> r
         ('{"value": "a", "attributes": {"enabled": 1}}', "Property enabled"),
     ],
 )
-def test_a_body_that_makes_no_sense_is_a_bad_parameter(
-    azure: AzureSession, vault: str, content: str, named: str
-) -> None:
+def test_a_meaningless_body_is_a_bad_parameter(azure: AzureSession, vault: str, content: str, named: str) -> None:
     azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
     token = azure.credential.get_token("https://vault.azure.net/.default").token
     answer = requests.put(

@@ -97,7 +97,7 @@ def test_the_second_of_two_endpoints_at_once_fails_inside_its_operation(
     assert connection["privateLinkServiceConnectionState"]["status"] == "Approved", "the failed one can be made again"
 
 
-def test_endpoints_of_two_targets_do_not_meet(azure: AzureSession, group: str, endpoints: str) -> None:
+def test_endpoints_of_two_targets_do_not_conflict(azure: AzureSession, group: str, endpoints: str) -> None:
     accounts = [make_account(azure, group) for _ in range(2)]
 
     answers = [start(azure, group, endpoints, account, "blob")[1] for account in accounts]

@@ -76,7 +76,7 @@ def test_subnets_that_databricks_cannot_use_are_refused(
     assert (status, code) == (400, "ApplianceInvalidParameters") and message in text
 
 
-def test_public_access_goes_only_with_the_rules_that_need_it(azure: AzureSession, group: str) -> None:
+def test_disabled_public_access_requires_the_matching_network_rules(azure: AzureSession, group: str) -> None:
     network, _ = _network(azure, group)
     body = _workspace(group, network)
     body["properties"]["publicNetworkAccess"] = "Disabled"
@@ -134,7 +134,7 @@ def test_a_managed_endpoint_needs_the_workspaces_identity_to_approve_it(azure: A
         ("AllowOnlyApprovedOutbound", {"type": "PrivateEndpoint", "destination": {}}, "does not exist"),
     ],
 )
-def test_rules_that_lead_nowhere_are_refused(
+def test_rules_without_a_valid_destination_are_refused(
     azure: AzureSession, group: str, mode: str, properties: dict[str, Any], message: str
 ) -> None:
     workspace, _ = _machine_learning(azure, group, mode)

@@ -86,7 +86,7 @@ def test_a_metric_alert_that_cannot_fire_is_refused(
         ({"emailReceivers": [{"name": "a", "emailAddress": "a@b.c"}] * 2}, "names that differ"),
     ],
 )
-def test_an_action_group_that_reaches_nobody_is_refused(
+def test_an_action_group_without_recipients_is_refused(
     azure: AzureSession, group: str, changes: dict[str, Any], reason: str
 ) -> None:
     body = {"location": "global", "properties": {"groupShortName": "mlops", "enabled": True, **changes}}
@@ -122,7 +122,7 @@ def _budget(**changes: Any) -> Any:
     return {"properties": properties}
 
 
-def test_a_budget_starts_once_and_for_ever(azure: AzureSession, group: str) -> None:
+def test_a_budget_keeps_its_start(azure: AzureSession, group: str) -> None:
     id_ = f"{group}/providers/Microsoft.Consumption/budgets/budget"
     shown = azure.put(id_, BUDGET, _budget())
     assert shown["eTag"] and shown["properties"]["timePeriod"]["endDate"]
@@ -148,7 +148,7 @@ def test_a_budget_starts_once_and_for_ever(azure: AzureSession, group: str) -> N
         ({"notifications": {"a": {"operator": "EqualTo", "threshold": 1001, "contactRoles": ["Owner"]}}}, "1001"),
     ],
 )
-def test_a_budget_that_warns_nobody_is_refused(
+def test_a_budget_without_recipients_is_refused(
     azure: AzureSession, group: str, changes: dict[str, Any], reason: str
 ) -> None:
     id_ = f"{group}/providers/Microsoft.Consumption/budgets/budget"
@@ -168,7 +168,7 @@ def test_blob_services_keep_versions_where_the_account_can(azure: AzureSession, 
     assert (status, code) == (400, "InvalidValuesForRequestParameters") and "restorePolicy" in message
 
 
-def test_a_flat_account_is_upgraded_in_place_once_nothing_is_in_the_way(azure: AzureSession, group: str) -> None:
+def test_a_flat_account_is_upgraded_in_place_once_nothing_blocks_it(azure: AzureSession, group: str) -> None:
     account = make_account(azure, group)
     versions = {"isVersioningEnabled": True, "deleteRetentionPolicy": {"enabled": True, "days": 7}}
     azure.put(f"{account}/blobServices/default", STORAGE, {"properties": versions})
@@ -232,7 +232,7 @@ def test_a_lifecycle_policy_is_one_per_account(azure: AzureSession, group: str) 
         ),
     ],
 )
-def test_lifecycle_rules_that_do_nothing_are_refused(
+def test_lifecycle_rules_without_an_action_are_refused(
     azure: AzureSession, group: str, rules: list[Any], reason: str
 ) -> None:
     policy = f"{make_account(azure, group)}/managementPolicies/default"

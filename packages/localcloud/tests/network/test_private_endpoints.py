@@ -45,7 +45,7 @@ def test_an_endpoint_gets_an_address_a_record_and_an_approved_connection(azure: 
     assert {"blob", "dfs"} <= set(kinds)
 
 
-def test_a_deleted_endpoint_takes_its_connection_records_and_interface_along(azure: AzureSession, group: str) -> None:
+def test_a_deleted_endpoint_deletes_its_connection_records_and_interface(azure: AzureSession, group: str) -> None:
     network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
     account = make_account(azure, group)
     ids = make_private_path(azure, group, f"{network}/subnets/endpoints", account, "blob", ZONE)
@@ -69,9 +69,7 @@ def test_a_deleted_endpoint_takes_its_connection_records_and_interface_along(azu
         ({"subnet": "missing"}, "InvalidResourceReference"),
     ],
 )  # fmt: skip
-def test_an_endpoint_that_cannot_be_is_refused(
-    azure: AzureSession, group: str, changes: dict[str, str], code: str
-) -> None:
+def test_an_invalid_endpoint_is_refused(azure: AzureSession, group: str, changes: dict[str, str], code: str) -> None:
     delegation = {"name": "d", "properties": {"serviceName": "Microsoft.Databricks/workspaces"}}
     network = make_network(
         azure, group, subnet("endpoints", "10.20.1.0/24"), subnet("delegated", "10.20.2.0/24", delegations=[delegation])

@@ -40,9 +40,7 @@ def test_the_client_makes_a_network_with_delegated_subnets_behind_a_group(
     assert refused.value.error is not None and refused.value.error.code == "InUseNetworkSecurityGroupCannotBeDeleted"
 
 
-def test_subnets_stay_when_a_network_is_put_without_them_and_go_when_the_list_is_empty(
-    azure: AzureSession, group: str
-) -> None:
+def test_subnets_remain_without_a_list_and_are_deleted_by_an_empty_one(azure: AzureSession, group: str) -> None:
     id_ = make_network(azure, group, subnet("a", "10.20.1.0/24"), subnet("b", "10.20.2.0/24"))
     body: Any = {"location": REGION, "properties": {"addressSpace": {"addressPrefixes": ["10.20.0.0/16"]}}}
     assert len(azure.put(id_, NETWORK, body)["properties"]["subnets"]) == 2
@@ -111,7 +109,7 @@ def test_rules_that_contradict_each_other_are_refused(
     assert error_of(answer)[:2] == (400, code)
 
 
-def test_the_same_priority_holds_in_both_directions(azure: AzureSession, group: str) -> None:
+def test_the_same_priority_may_be_used_in_both_directions(azure: AzureSession, group: str) -> None:
     rules = [_rule("in", 100), _rule("out", 100, direction="Outbound")]
     id_ = path(group, "networkSecurityGroups", unique("nsg"))
     shown = azure.put(id_, NETWORK, {"location": REGION, "properties": {"securityRules": rules}})

@@ -21,7 +21,7 @@ def account(group_name: str, name: str, **more: object) -> Plain:
     }  # fmt: skip
 
 
-def test_a_name_that_is_left_out_is_made_up_and_kept(azure_native: Plugin, group_name: str) -> None:
+def test_an_omitted_name_is_generated_and_kept(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, "")
     del inputs["accountName"]
 
@@ -56,7 +56,7 @@ def test_unknown_and_missing_properties_are_refused_by_path(azure_native: Plugin
     assert reasons["minimumTls"].startswith("unknown property 'minimumTls'")
 
 
-def test_inputs_land_where_arm_has_them(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+def test_inputs_are_sent_at_their_place_in_arm(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     name = unique("st")
     rules = {"defaultAction": "Deny", "ipRules": [{"iPAddressOrRange": "20.1.2.3", "action": "Allow"}]}
     inputs = account(
@@ -73,7 +73,7 @@ def test_inputs_land_where_arm_has_them(azure_native: Plugin, azure: AzureSessio
     assert made.outputs["primaryEndpoints"]["blob"] == f"https://{name}.blob.core.windows.net/"
 
 
-def test_straight_after_its_creation_nothing_differs(azure_native: Plugin, group_name: str) -> None:
+def test_a_new_resource_has_no_difference(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), networkRuleSet={"defaultAction": "Allow"}, location="West Europe")
     made = azure_native.create(ACCOUNT, inputs)
 
@@ -125,7 +125,7 @@ def test_a_change_of_an_immutable_property_replaces(
     assert difference.deleteBeforeReplace == bool(replaced), "the replacement has the same name"
 
 
-def test_an_input_that_cannot_change_and_is_taken_away_replaces(azure_native: Plugin, group_name: str) -> None:
+def test_removing_an_immutable_input_replaces(azure_native: Plugin, group_name: str) -> None:
     """As with the vendor's plugin (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
     inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
     made = azure_native.create(ACCOUNT, inputs, preview=True)
@@ -160,7 +160,7 @@ def test_a_value_that_the_sdk_does_not_document_is_refused(
     assert reason.startswith(f"'{path}' should be one of {allowed}")
 
 
-def test_a_preview_knows_the_declared_inputs_alone(azure_native: Plugin, group_name: str) -> None:
+def test_a_preview_knows_only_the_declared_inputs(azure_native: Plugin, group_name: str) -> None:
     made = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
 
     assert made.id == ""
@@ -169,7 +169,7 @@ def test_a_preview_knows_the_declared_inputs_alone(azure_native: Plugin, group_n
     assert "primaryEndpoints" not in made.outputs
 
 
-def test_another_s_resource_is_not_taken_over(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
+def test_a_resource_of_another_owner_is_not_adopted(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"owner": "me"})
     made = azure_native.create(ACCOUNT, inputs)
 
@@ -179,7 +179,7 @@ def test_another_s_resource_is_not_taken_over(azure_native: Plugin, azure: Azure
     assert str(refused.value) == f"cannot create already existing resource '{made.id}'"
 
 
-def test_a_resource_of_a_killed_run_is_taken_over(azure_native: Plugin, group_name: str) -> None:
+def test_a_resource_of_a_killed_run_is_adopted(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"owner": "me"})
     made = azure_native.create(ACCOUNT, inputs)
 
@@ -188,7 +188,7 @@ def test_a_resource_of_a_killed_run_is_taken_over(azure_native: Plugin, group_na
     assert again == made
 
 
-def test_an_import_finds_the_inputs(azure_native: Plugin, azure: AzureSession, group: str, group_name: str) -> None:
+def test_an_import_reads_the_inputs(azure_native: Plugin, azure: AzureSession, group: str, group_name: str) -> None:
     path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-imported"
     azure.put(path, "2023-01-31", {"location": "westeurope", "tags": {"a": "b"}})
 
@@ -202,12 +202,12 @@ def test_an_import_finds_the_inputs(azure_native: Plugin, azure: AzureSession, g
     assert azure_native.diff(IDENTITY, state, inputs).changes == 1, "DIFF_NONE"
 
 
-def test_an_import_takes_no_id_of_another_type(azure_native: Plugin, group: str) -> None:
+def test_an_import_refuses_an_id_of_another_type(azure_native: Plugin, group: str) -> None:
     with pytest.raises(Refused, match="is not an id of the form"):
         azure_native.read(IDENTITY, f"{group}/providers/Microsoft.Storage/storageAccounts/some")
 
 
-def test_a_resource_deleted_elsewhere_reads_as_gone_and_deletes_without_error(
+def test_a_resource_deleted_outside_reads_as_missing_and_deletes_without_error(
     azure_native: Plugin, azure: AzureSession, group_name: str
 ) -> None:
     inputs = {"resourceName": "id-gone", "resourceGroupName": group_name, "location": "westeurope"}
@@ -219,9 +219,7 @@ def test_a_resource_deleted_elsewhere_reads_as_gone_and_deletes_without_error(
     azure_native.delete(IDENTITY, made)
 
 
-def test_a_child_that_is_always_there_is_set_and_left(
-    azure_native: Plugin, azure: AzureSession, group_name: str
-) -> None:
+def test_a_permanent_child_is_set_and_not_deleted(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     name = unique("st")
     azure_native.create(ACCOUNT, account(group_name, name))
     token = "azure-native:storage:BlobServiceProperties"
@@ -243,7 +241,7 @@ def test_azure_s_refusals_are_reported_with_status_code_and_message(azure_native
     assert str(refused.value).startswith('Status=400 Code="AccountNameInvalid" Message="NotAName is not a valid')
 
 
-def test_keys_come_out_as_secrets(azure_native: Plugin, group_name: str) -> None:
+def test_keys_are_returned_as_secrets(azure_native: Plugin, group_name: str) -> None:
     token = "azure-native:applicationinsights:Component"
     inputs = {
         "resourceName": unique("appi"), "resourceGroupName": group_name, "kind": "web", "applicationType": "web",
@@ -259,7 +257,7 @@ def test_keys_come_out_as_secrets(azure_native: Plugin, group_name: str) -> None
         assert isinstance(outputs["connectionString"], Secret)
 
 
-def test_secret_inputs_stay_secret(azure_native: Plugin, group_name: str) -> None:
+def test_secret_inputs_remain_secret(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"hidden": Secret("s3cret")})
 
     made = azure_native.create(ACCOUNT, inputs)
@@ -278,7 +276,7 @@ def test_a_pinned_api_version_is_sent(azure_native: Plugin, group_name: str) -> 
     assert made.outputs["azureApiVersion"] == "2023-05-01"
 
 
-def test_the_sign_in_is_known_to_programs(azure_native: Plugin, azure: AzureSession) -> None:
+def test_programs_can_read_the_sign_in(azure_native: Plugin, azure: AzureSession) -> None:
     answer = azure_native.invoke("azure-native:authorization:getClientConfig")
 
     assert answer["objectId"] == azure.object_id
@@ -298,7 +296,7 @@ def test_existing_resources_can_be_read(azure_native: Plugin, group_name: str) -
         azure_native.invoke("azure-native:resources:getResourceGroup", resourceGroupName="rg-nobody-has")
 
 
-def test_types_and_functions_that_are_not_in_the_table_are_refused_by_name(azure_native: Plugin) -> None:
+def test_unknown_types_and_functions_are_refused_by_name(azure_native: Plugin) -> None:
     with pytest.raises(Refused, match="'azure-native:sql:Server' is not in this provider's table"):
         azure_native.check("azure-native:sql:Server", {})
     with pytest.raises(Refused, match="'azure-native:sql:getServer' is not in this provider's table"):

@@ -81,7 +81,7 @@ def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[Made, Plain]) -> 
     assert seen == inputs | {"idleInstanceAutoterminationMinutes": 45}
 
 
-def test_a_deleted_resource_reads_as_gone_and_deletes_without_error(databricks: Plugin) -> None:
+def test_a_deleted_resource_reads_as_missing_and_deletes_without_error(databricks: Plugin) -> None:
     made = databricks.create(POOL, pool_inputs())
     databricks.delete(POOL, made)
 
@@ -127,7 +127,7 @@ def test_a_preview_needs_no_workspace(azure: AzureSession) -> None:
     assert unconfigured.stop() == ""
 
 
-def test_a_policy_and_permissions_for_a_service_principal(databricks: Plugin) -> None:
+def test_a_policy_has_permissions_for_a_service_principal(databricks: Plugin) -> None:
     application = "11111111-2222-3333-4444-555555555555"
     definition = json.dumps({"spark_version": {"type": "fixed", "value": RUNTIME}})
     policy = databricks.create(POLICY, {"name": unique("policy"), "definition": definition})
@@ -164,14 +164,14 @@ def test_files_follow_their_content(databricks: Plugin, tmp_path: Path) -> None:
     assert databricks.read(FILE, made.id, made)[0] is None
 
 
-def test_a_source_that_is_not_there_is_named_before_anything_is_made(databricks: Plugin, tmp_path: Path) -> None:
+def test_a_missing_source_is_named_before_anything_is_made(databricks: Plugin, tmp_path: Path) -> None:
     missing = tmp_path / "none.py"
 
     with pytest.raises(Refused, match=rf"source '{missing}' cannot be read: No such file"):
         databricks.check(NOTEBOOK, {"path": "/Shared/n", "source": str(missing)})
 
 
-def test_a_notebook_is_imported_where_its_folder_was_not(databricks: Plugin) -> None:
+def test_a_notebook_is_imported_without_its_folder(databricks: Plugin) -> None:
     content = base64.b64encode(b"# Databricks notebook source\nprint(1)\n").decode()
     inputs, _ = databricks.check(
         NOTEBOOK, {"path": "/Shared/plugins/new/n", "contentBase64": content, "language": "PYTHON"}
@@ -186,7 +186,7 @@ def test_a_notebook_is_imported_where_its_folder_was_not(databricks: Plugin) -> 
     assert databricks.read(NOTEBOOK, made.id, made)[0] is None
 
 
-def test_secrets_stay_secret(databricks: Plugin) -> None:
+def test_secrets_remain_secret(databricks: Plugin) -> None:
     scope = databricks.create(SCOPE, {"name": unique("scope")})
     inputs = {"scope": scope.id, "key": "k", "stringValue": Secret("hush")}
 
@@ -234,7 +234,7 @@ def test_runtimes_and_node_types_can_be_queried(databricks: Plugin) -> None:
         databricks.invoke(f"{index}/getSparkVersion:getSparkVersion", sparkVersion="1.6.0")
 
 
-def test_the_sign_in_is_known_to_programs(databricks: Plugin) -> None:
+def test_programs_can_read_the_sign_in(databricks: Plugin) -> None:
     me = databricks.invoke("databricks:index/getCurrentUser:getCurrentUser")
 
     assert me["userName"] and me["home"] == f"/Users/{me['userName']}"
@@ -247,12 +247,12 @@ def test_an_operation_that_the_workspace_lacks_is_reported_with_its_message(data
         databricks.create("databricks:index/grants:Grants", {"share": "models", "grants": grants})
 
 
-def test_types_that_are_not_in_the_table_are_refused_by_name(databricks: Plugin) -> None:
+def test_unknown_types_are_refused_by_name(databricks: Plugin) -> None:
     with pytest.raises(Refused, match="'databricks:index/pipeline:Pipeline' is not in this provider's table"):
         databricks.check("databricks:index/pipeline:Pipeline", {})
 
 
-def test_a_plugin_that_refused_something_can_be_ended_at_once() -> None:
+def test_a_plugin_can_be_stopped_at_once_after_a_refusal() -> None:
     """The refusal has arrived, and so nothing is under way that an interrupt would have to wait for."""
     for _ in range(6):
         plugin = Plugin("databricks", dict(os.environ))
@@ -331,7 +331,7 @@ def test_a_plugin_that_refused_something_can_be_ended_at_once() -> None:
         (DIRECTORY, {"path": "/a", "recursive": True}, "recursive", "unknown property 'recursive'"),
     ],
 )
-def test_the_vendor_s_provider_refuses_it_before_it_sends_anything(
+def test_a_value_that_the_vendor_s_provider_refuses_is_refused_before_any_request(
     databricks: Plugin, token: str, inputs: Plain, path: str, reason: str
 ) -> None:
     complete = pool_inputs() if token == POOL else {}
@@ -343,7 +343,7 @@ def test_the_vendor_s_provider_refuses_it_before_it_sends_anything(
     assert message.startswith(reason)
 
 
-def test_values_that_a_preview_does_not_know_are_not_refused(databricks: Plugin) -> None:
+def test_unknown_values_in_a_preview_are_not_refused(databricks: Plugin) -> None:
     inputs = {
         "instancePoolId": UNKNOWN,
         "accessControls": [{"servicePrincipalName": UNKNOWN, "permissionLevel": UNKNOWN}],

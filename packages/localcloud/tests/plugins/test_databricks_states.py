@@ -61,7 +61,7 @@ def test_a_principal_of_the_vendor_s_plugin_has_no_changes(databricks: Plugin, p
     databricks.delete(PRINCIPAL, made)
 
 
-def test_defaults_inside_of_an_input_are_no_change(databricks: Plugin) -> None:
+def test_defaults_inside_an_input_are_no_change(databricks: Plugin) -> None:
     attributes = {"availability": "ON_DEMAND_AZURE"}
     inputs = {
         "instancePoolName": unique("pool"), "nodeTypeId": "Standard_D4ds_v5", "idleInstanceAutoterminationMinutes": 10,

@@ -106,7 +106,7 @@ def stack(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert azure.arm("GET", f"{azure.subscription}/resourceGroups/{made.settings['group']}", "2024-03-01").ok is False
 
 
-def test_a_program_goes_through_its_life(stack: Stack, azure: AzureSession) -> None:
+def test_a_program_is_created_updated_and_destroyed(stack: Stack, azure: AzureSession) -> None:
     """One test, because each step starts where the one before ended."""
     assert set(stack.steps().values()) == {"create"}, "a preview with nothing there yet, the host unknown"
 
@@ -145,7 +145,7 @@ def test_a_refused_resource_is_named_with_a_failing_exit_code(stack: Stack) -> N
     stack.pulumi("up", "--yes", "--skip-preview")
 
 
-def test_a_resource_made_elsewhere_is_imported(stack: Stack, azure: AzureSession) -> None:
+def test_an_existing_resource_is_imported(stack: Stack, azure: AzureSession) -> None:
     group = f"{azure.subscription}/resourceGroups/{stack.settings['group']}"
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-elsewhere"
     azure.put(id_, "2023-01-31", {"location": "westeurope", "tags": {"made": "elsewhere"}})

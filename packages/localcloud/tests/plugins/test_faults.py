@@ -38,7 +38,7 @@ def account(group_name: str) -> Plain:
 
 
 @pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 0}, {"status": 503, "retry_after": 0}, {"drop": True}])
-def test_throttling_and_short_outages_are_waited_out(
+def test_throttling_and_short_outages_are_retried(
     azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
 ) -> None:
     inputs = account(group_name)
@@ -49,7 +49,7 @@ def test_throttling_and_short_outages_are_waited_out(
     assert made.outputs["name"] == inputs["accountName"]
 
 
-def test_a_failed_operation_is_reported_and_may_be_tried_again(
+def test_a_failed_operation_is_reported_and_may_be_retried(
     azure_native: Plugin, group_name: str, fault: Callable[..., None]
 ) -> None:
     inputs = account(group_name)
@@ -71,7 +71,7 @@ def test_a_missing_right_is_reported_at_once(azure_native: Plugin, group_name: s
 
 
 @pytest.mark.parametrize("code", ["StorageAccountOperationInProgress", "AnotherOperationInProgress"])
-def test_a_conflict_that_is_answered_directly_is_waited_out(
+def test_a_directly_answered_conflict_is_retried(
     azure_native: Plugin, group_name: str, fault: Callable[..., None], code: str
 ) -> None:
     inputs = account(group_name)
@@ -117,7 +117,7 @@ def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
 
 
 @pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 1}, {"status": 503}, {"drop": True}])
-def test_throttling_of_databricks_sign_in_is_waited_out(
+def test_throttling_of_databricks_sign_in_is_retried(
     databricks: Plugin, fault: Callable[..., None], kind: Plain
 ) -> None:
     fault(host="login.microsoftonline.com", path="*/oauth2/token", count=2, **kind)
@@ -127,7 +127,7 @@ def test_throttling_of_databricks_sign_in_is_waited_out(
     assert user["userName"] == os.environ["AZURE_CLIENT_ID"]
 
 
-def test_a_refused_sign_in_is_not_tried_again(databricks: Plugin, fault: Callable[..., None]) -> None:
+def test_a_refused_sign_in_is_not_retried(databricks: Plugin, fault: Callable[..., None]) -> None:
     fault(host="login.microsoftonline.com", path="*/oauth2/token", count=1, status=401)
 
     with pytest.raises(Refused, match=r"cannot reach Databricks at https://adb-.*: .*status 401"):

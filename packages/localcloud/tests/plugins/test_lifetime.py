@@ -35,7 +35,7 @@ serve(Busy(), "1.0.0")
 
 
 @pytest.mark.parametrize("module", ["localcloud.plugins.azure_native", "localcloud.plugins.databricks"])
-def test_a_plugin_ends_when_its_engine_was_killed(module: str) -> None:
+def test_a_plugin_stops_when_its_engine_was_killed(module: str) -> None:
     engine = subprocess.Popen(
         [sys.executable, "-c", _ENGINE, module], env=dict(os.environ), stdout=subprocess.PIPE, text=True
     )
@@ -51,7 +51,7 @@ def test_a_plugin_ends_when_its_engine_was_killed(module: str) -> None:
     _wait_for_end(plugin, module)
 
 
-def test_a_request_that_waits_to_be_tried_again_does_not_keep_a_plugin(tmp_path: Path) -> None:
+def test_a_request_waiting_for_a_retry_does_not_keep_a_plugin_running(tmp_path: Path) -> None:
     program = tmp_path / "busy.py"
     program.write_text(_BUSY)
     plugin = subprocess.Popen([sys.executable, "-u", str(program), "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)

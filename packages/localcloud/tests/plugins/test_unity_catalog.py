@@ -86,7 +86,7 @@ def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
     assert stage.plugin.read(CREDENTIAL, made.id, changed) == (None, {})
 
 
-def test_a_catalog_s_own_schema_goes_at_once_as_with_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     made, inputs = catalog
     assert {schema.name for schema in stage.client.schemas.list(made.id)} == {"information_schema"}
     refreshed, seen = stage.plugin.read(CATALOG, made.id, made)
@@ -96,7 +96,7 @@ def test_a_catalog_s_own_schema_goes_at_once_as_with_the_vendor(stage: Stage, ca
     assert list(changed.replaces) == ["storageRoot"]
 
 
-def test_a_schema_and_a_volume(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_a_schema_and_a_volume_are_made_changed_and_deleted(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     inputs = {"catalogName": catalog[0].id, "name": "training", "properties": {"my_Key": "v"}, "forceDestroy": True}
     schema = stage.plugin.create(SCHEMA, inputs)
     assert schema.id == f"{catalog[0].id}.training" and schema.outputs["schemaId"]
@@ -111,9 +111,7 @@ def test_a_schema_and_a_volume(stage: Stage, catalog: tuple[Made, Plain]) -> Non
     assert stage.plugin.read(SCHEMA, schema.id, schema)[0] is None
 
 
-def test_resources_of_a_killed_run_are_taken_over_and_those_of_others_are_not(
-    stage: Stage, catalog: tuple[Made, Plain]
-) -> None:
+def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple[Made, Plain]) -> None:
     made, inputs = catalog
     assert stage.plugin.create(CATALOG, inputs).id == made.id
     with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{made.id}' already exists"):

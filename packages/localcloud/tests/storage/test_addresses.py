@@ -311,7 +311,7 @@ _PROPERTY = settings(
 @example("GET", "/mine/a\\..\\..\\data/b", "", {})
 @example("DELETE", "/mine", "restype[]=container", {})
 @given(_METHODS, _PATHS, _QUERIES, _HEADERS)
-def test_azurite_opens_what_was_authorized(
+def test_azurite_opens_the_authorized_blob(
     front: Front, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
     _send_and_check(front, "blob", method, path, query, headers, parents=False)
@@ -322,7 +322,7 @@ def test_azurite_opens_what_was_authorized(
 @example("PUT", "/mine/a", "", {"x-ms-rename-source": "/mine/b%5c..%5c..%5cdata%5ca"})
 @example("GET", "/mine", "resource=filesystem&recursive=true&directory=a%5c..", {})
 @given(_METHODS, _PATHS, _QUERIES, _HEADERS)
-def test_the_dfs_endpoint_opens_what_was_authorized(
+def test_the_dfs_endpoint_opens_the_authorized_path(
     front: Front, method: str, path: str, query: str, headers: dict[str, str]
 ) -> None:
     _send_and_check(front, "dfs", method, path, query, headers, parents=True)
@@ -362,7 +362,7 @@ def test_an_unusual_name_is_the_same_to_azurite(front: Front, path: str, blob: s
     "host",
     [f"{_ACCOUNT}.dfs.evil.blob.core.windows.net", f"{_ACCOUNT}.x.blob.core.windows.net", "a..blob.core.windows.net"],
 )
-def test_a_host_with_more_labels_is_no_account(front: Front, host: str) -> None:
+def test_a_host_with_further_labels_is_no_account(front: Front, host: str) -> None:
     assert front.send("GET", host, "/mine/a", {}) == (400, [])
 
 

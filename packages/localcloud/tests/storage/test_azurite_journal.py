@@ -150,7 +150,7 @@ def _write_until_refused(service: BlobServiceClient, round_: int, acknowledged: 
 
 
 @pytest.mark.fault_kind("kill of Azurite right after answers")
-def test_a_line_that_a_kill_cut_off_is_ignored_and_the_rest_counts(azurite: Azurite) -> None:
+def test_a_line_cut_off_by_a_kill_is_ignored_and_the_rest_counts(azurite: Azurite) -> None:
     container = azurite.client().create_container("data")
     container.upload_blob("whole", b"1")
     azurite.kill()
@@ -165,7 +165,7 @@ def test_a_line_that_a_kill_cut_off_is_ignored_and_the_rest_counts(azurite: Azur
         azurite.client().get_blob_client("data", "half").download_blob()
 
 
-def test_a_stop_leaves_one_file_and_no_changes_beside_it(azurite: Azurite) -> None:
+def test_a_stop_leaves_one_file_without_a_journal(azurite: Azurite) -> None:
     azurite.client().create_container("data").upload_blob("a", b"1")
 
     azurite.stop()

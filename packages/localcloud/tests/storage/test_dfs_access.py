@@ -38,7 +38,7 @@ def test_roles_decide_operation_by_operation(azure: AzureSession, group: str) ->
     assert lake.ask("GET", _LIST).json()["paths"][0]["name"] == "a"
 
 
-def test_conditions_on_paths_hold_here_too(azure: AzureSession, group: str) -> None:
+def test_conditions_on_paths_apply(azure: AzureSession, group: str) -> None:
     lake = make_lake(azure, group, role=None)
     blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
     condition = (
@@ -58,7 +58,7 @@ def test_conditions_on_paths_hold_here_too(azure: AzureSession, group: str) -> N
     assert refusal(lake.ask("PUT", "/data/b", {"x-ms-rename-source": "/data/open/a"}))[0] == 403
 
 
-def test_keys_and_signatures_hold_where_they_are_allowed(azure: AzureSession, group: str) -> None:
+def test_keys_and_signatures_work_where_they_are_allowed(azure: AzureSession, group: str) -> None:
     lake = make_lake(azure, group)
     key = azure.arm("POST", f"{lake.id}/listKeys", "2024-01-01").json()["keys"][0]["value"]
     data = DataLakeServiceClient(lake.url, credential=key, retry_total=0).get_file_system_client("data")
@@ -79,7 +79,7 @@ def test_keys_and_signatures_hold_where_they_are_allowed(azure: AzureSession, gr
     assert code_of(caught.value) == "AuthenticationFailed"
 
 
-def test_strangers_and_unknown_accounts(azure: AzureSession, group: str) -> None:
+def test_strangers_are_refused_and_unknown_accounts_are_not_found(azure: AzureSession, group: str) -> None:
     lake = make_lake(azure, group, allowBlobPublicAccess=True)
     assert refusal(requests.get(f"{lake.url}/data/f", timeout=30)) == (401, "NoAuthenticationInformation")
     token = azure.credential.get_token("https://management.azure.com/.default").token

@@ -67,7 +67,7 @@ def test_appended_bytes_that_were_never_flushed_are_no_part_of_the_next_file(lak
     assert file.download_file().readall() == b"all new"
 
 
-def test_only_existing_files_take_data(lake: Lake) -> None:
+def test_only_existing_files_accept_data(lake: Lake) -> None:
     assert _code(lambda: lake.data.get_file_client("none").append_data(b"1", 0)) == (404, "PathNotFound")
     lake.data.create_directory("d")
     assert _code(lambda: lake.data.get_file_client("d").append_data(b"1", 0)) == (409, "PathConflict")
@@ -133,7 +133,7 @@ def test_deleting_a_directory_needs_recursion_and_deletes_its_content(lake: Lake
     assert lake.ask("DELETE", "/data/empty").status_code == 200
 
 
-def test_conditions_hold_on_files_and_directories(lake: Lake) -> None:
+def test_conditions_apply_to_files_and_directories(lake: Lake) -> None:
     file = lake.data.get_file_client("f")
     etag = str(file.create_file()["etag"])
     with pytest.raises(ResourceExistsError):
@@ -174,7 +174,7 @@ def test_properties_are_set_as_a_whole_and_content_headers_one_by_one(lake: Lake
     assert refusal(lake.ask("PATCH", "/data/f?action=paint")) == (400, "InvalidQueryParameterValue")
 
 
-def test_a_leased_file_is_its_holders(lake: Lake) -> None:
+def test_a_leased_file_is_changed_only_by_its_holder(lake: Lake) -> None:
     file = lake.data.get_file_client("f")
     file.create_file()
     answer = lake.ask(
@@ -217,7 +217,7 @@ def test_bad_requests_get_their_own_codes(
     assert refusal(lake.ask(method, path, headers)) == expected
 
 
-def test_a_head_tells_a_file_s_length(lake: Lake) -> None:
+def test_a_head_request_returns_a_file_s_length(lake: Lake) -> None:
     blobs = BlobServiceClient(lake.url.replace(".dfs.", ".blob."), credential=lake.azure.credential)
     blobs.get_container_client("data").upload_blob("x/rows.csv", b"1,2\n")
     for query in ("", "?action=getStatus"):

@@ -76,7 +76,7 @@ def test_a_directory_s_sas_opens_the_directory_and_its_content(lake: Lake) -> No
         "open/./deep/a", "Open/deep/a",
     ],
 )  # fmt: skip
-def test_it_opens_nothing_beside_it(lake: Lake, path: str) -> None:
+def test_a_directory_s_sas_opens_nothing_beside_the_directory(lake: Lake, path: str) -> None:
     sas = directory_sas(lake, "open")
     request = requests.Request("GET", f"{lake.url}/data/").prepare()
     for method, more in (("GET", ""), ("HEAD", ""), ("PUT", "resource=file&"), ("DELETE", "recursive=true&")):
@@ -89,7 +89,7 @@ def test_it_opens_nothing_beside_it(lake: Lake, path: str) -> None:
         assert answer.status_code != 404 or method == "HEAD", "the answer does not tell which files exist"
 
 
-def test_lists_and_renames_stay_within_it(lake: Lake) -> None:
+def test_lists_and_renames_are_confined_to_the_sas_s_directory(lake: Lake) -> None:
     sas, other = directory_sas(lake, "open"), directory_sas(lake, "shut", DirectorySasPermissions(read=True))
     listing = "/data?resource=filesystem&recursive=true"
     for directory in ("", "&directory=", "&directory=shut", "&directory=op", "&directory=open.b"):
@@ -107,7 +107,7 @@ def test_lists_and_renames_stay_within_it(lake: Lake) -> None:
     assert ask(lake, "PUT", "/data/open/moved", sas, x_ms_rename_source=f"/data/open/deep/a?{sas}").status_code == 201
 
 
-def test_permissions_are_letter_by_letter(lake: Lake) -> None:
+def test_each_permission_letter_opens_its_own_operations(lake: Lake) -> None:
     sas = directory_sas(lake, "open", DirectorySasPermissions(read=True, list=True))
     assert ask(lake, "GET", "/data/open/deep/a", sas).content == b"text"
     assert ask(lake, "HEAD", "/data/open/deep/a?action=getStatus", sas).status_code == 200
@@ -128,7 +128,7 @@ def test_permissions_are_letter_by_letter(lake: Lake) -> None:
         assert (answer.status_code, code) == FORBIDDEN, (method, path, headers)
 
 
-def test_a_file_s_and_a_container_s_open_theirs(lake: Lake) -> None:
+def test_sas_of_a_file_and_of_a_container_open_that_file_and_container(lake: Lake) -> None:
     end = datetime.now(UTC) + timedelta(minutes=5)
     key = key_of(lake)
     file = str(generate_file_sas(lake.name, "data", "open/deep", "a", key, FileSasPermissions(read=True), end))
@@ -143,7 +143,7 @@ def test_a_file_s_and_a_container_s_open_theirs(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("depth", ["9" * 5000, "-1", "\u00b2", ""])
-def test_a_depth_that_no_directory_has_is_refused(depth: str) -> None:
+def test_a_wrong_directory_depth_is_refused(depth: str) -> None:
     query = {"sv": "2024-11-04", "sr": "d", "sdd": depth, "sks": "b", "sig": "eA==", "skoid": "a"}
     with pytest.raises(ServiceError) as caught:
         signature.check("00", "account", Operation.READ, Target("data", "open/a"), query, {})
@@ -151,7 +151,7 @@ def test_a_depth_that_no_directory_has_is_refused(depth: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["9999-01-01", "2024-11-05", "latest"])
-def test_a_version_that_the_service_has_not_is_refused(version: str) -> None:
+def test_an_unknown_service_version_is_refused(version: str) -> None:
     """The signature is right for the newest known layout, so that only the version can be refused."""
     query = {"sv": version, "sr": "c", "sp": "r", "sks": "b", "skoid": "a", "se": "9999-01-01", "ske": "9999-01-01"}
     text = signature._string_to_sign("/blob/account/data", version, query)

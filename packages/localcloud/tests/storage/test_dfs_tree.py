@@ -46,7 +46,7 @@ def test_lists_go_by_directory_depth_and_page(lake: Lake) -> None:
     assert refusal(lake.ask("GET", "/none?resource=filesystem&recursive=true")) == (404, "FilesystemNotFound")
 
 
-def test_a_directory_moves_with_all_that_is_in_it(lake: Lake) -> None:
+def test_a_directory_moves_with_its_content(lake: Lake) -> None:
     blobs = BlobServiceClient(lake.url.replace(".dfs.", ".blob."), credential=lake.azure.credential)
     for number in range(30):
         blobs.get_container_client("data").upload_blob(f"from/deep/{number}", str(number).encode())
@@ -75,7 +75,7 @@ def test_nobody_sees_half_of_a_rename(lake: Lake) -> None:
         assert set(counts) == {20}
 
 
-def test_of_many_renames_to_one_place_one_succeeds(lake: Lake) -> None:
+def test_one_of_many_renames_to_one_path_succeeds(lake: Lake) -> None:
     for number in range(8):
         lake.data.get_file_client(f"from{number}/file").create_file()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -84,7 +84,7 @@ def test_of_many_renames_to_one_place_one_succeeds(lake: Lake) -> None:
     assert len([name for name in lake.paths() if name.endswith("/file")]) == 8, "what was refused is where it was"
 
 
-def test_a_file_takes_the_place_of_another_unless_it_may_not(lake: Lake) -> None:
+def test_a_file_replaces_another_unless_a_condition_forbids_it(lake: Lake) -> None:
     for name in ("a", "b", "d/in"):
         lake.data.get_file_client(name).upload_data(name.encode(), overwrite=True)
     assert refusal(_rename(lake, "a", "b", {"If-None-Match": "*"})) == (409, "PathAlreadyExists")
@@ -105,7 +105,7 @@ def test_a_file_takes_the_place_of_another_unless_it_may_not(lake: Lake) -> None
     assert refusal(lake.ask("PUT", "/data/c", {"x-ms-rename-source": "b"})) == (400, "InvalidSourceUri")
 
 
-def test_access_control_is_kept_and_shown_and_its_owners_to_change(lake: Lake) -> None:
+def test_access_control_is_kept_shown_and_changed_by_its_owner(lake: Lake) -> None:
     directory = lake.data.create_directory("d", permissions="0777", umask="0022")
     shown = directory.get_access_control()
     assert (shown["owner"], shown["group"]) == (lake.azure.object_id, "$superuser")

@@ -24,7 +24,7 @@ async def _read(turns: Turns, seen: list[str], name: str) -> None:
         seen.append(f"{name} out")
 
 
-def test_changes_come_one_after_the_other() -> None:
+def test_changes_run_one_after_the_other() -> None:
     async def run() -> list[str]:
         turns, seen = Turns(), list[str]()
         await asyncio.gather(*(_change(turns, seen, str(number)) for number in range(3)))
@@ -34,7 +34,7 @@ def test_changes_come_one_after_the_other() -> None:
     assert [event.split()[1] for event in seen] == ["in", "out"] * 3
 
 
-def test_readers_are_together_and_never_in_a_change() -> None:
+def test_readers_run_together_and_never_during_a_change() -> None:
     async def run() -> list[str]:
         turns, seen = Turns(), list[str]()
         await asyncio.gather(
@@ -45,7 +45,7 @@ def test_readers_are_together_and_never_in_a_change() -> None:
     assert asyncio.run(run()) == ["a in", "b in", "a out", "b out", "C in", "C out", "d in", "d out"]
 
 
-def test_another_filesystem_has_turns_of_its_own() -> None:
+def test_another_filesystem_has_its_own_turns() -> None:
     async def run() -> list[str]:
         turns, seen = Turns(), list[str]()
         await asyncio.gather(_change(turns, seen, "1"), _change(turns, seen, "2", key=("account", "other")))
@@ -55,7 +55,7 @@ def test_another_filesystem_has_turns_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("waits", ["for a reader", "for a change"])
-def test_a_caller_that_leaves_while_waiting_delays_no_other(waits: str) -> None:
+def test_a_caller_that_gives_up_waiting_delays_no_other(waits: str) -> None:
     async def run() -> list[str]:
         turns, seen = Turns(), list[str]()
         first = _read(turns, seen, "first") if waits == "for a reader" else _change(turns, seen, "first")

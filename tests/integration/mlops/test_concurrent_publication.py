@@ -55,7 +55,7 @@ class Race:
         return self._components.create_or_update(self._component, version=self._version)
 
 
-def test_the_version_that_the_other_has_made_is_taken(stack: Stack, tmp_path: Path) -> None:
+def test_the_version_of_the_other_publisher_is_used(stack: Stack, tmp_path: Path) -> None:
     theirs = f"{stack.workspace.id}/components/raced/versions/1"
     step = stack.workspace.azure.arm("GET", stack.step, "2024-04-01").json()["properties"]["componentSpec"]
     stack.workspace.azure.put(theirs, "2024-04-01", {"properties": {"componentSpec": step | {"name": "raced"}}})

@@ -52,7 +52,7 @@ def test_the_bootstrap_makes_every_pipeline_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("spec", _SPECS.values(), ids=list(_SPECS))
-def test_a_pipeline_may_use_what_its_yaml_names(spec: PipelineSpec) -> None:
+def test_a_pipeline_may_use_the_resources_that_its_yaml_names(spec: PipelineSpec) -> None:
     assert _used(spec.path, _CONNECTIONS) == set(spec.connections)
     assert _used(spec.path, {"group"}) == set(spec.groups)
     assert _used(spec.path, {"environment"}) == {deployment_environment(one) for one in spec.environments}

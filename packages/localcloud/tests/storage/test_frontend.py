@@ -127,7 +127,7 @@ def test_shared_keys_work_only_where_they_are_allowed(azure: AzureSession, accou
         data.download_blob("a")
 
 
-def test_a_user_delegation_sas_goes_as_far_as_its_principals_role(azure: AzureSession, account: str) -> None:
+def test_a_user_delegation_sas_is_limited_by_its_principals_role(azure: AzureSession, account: str) -> None:
     assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     _data(azure, account).upload_blob("a", b"1")
     service = BlobServiceClient(_url(account), credential=azure.credential)
@@ -182,7 +182,7 @@ def test_anonymous_and_unknown_callers_get_different_codes(azure: AzureSession, 
     assert code_of(missing.value) == "BlobNotFound"
 
 
-def test_a_closed_network_keeps_even_the_owner_out(azure: AzureSession, account: str) -> None:
+def test_a_closed_network_refuses_even_the_owner(azure: AzureSession, account: str) -> None:
     azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     azure.arm("PATCH", account, "2024-01-01", {"properties": {"networkAcls": {"defaultAction": "Deny"}}})
     with pytest.raises(HttpResponseError) as caught:
@@ -197,7 +197,7 @@ def test_a_repeated_parameter_is_refused(azure: AzureSession, account: str) -> N
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(0, 8), (2, 1), (-1, 30)])
-def test_a_user_delegation_key_holds_for_seven_days_at_most(
+def test_a_user_delegation_key_is_valid_for_seven_days_at_most(
     azure: AzureSession, account: str, begins: int, ends: int
 ) -> None:
     azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
@@ -209,7 +209,7 @@ def test_a_user_delegation_key_holds_for_seven_days_at_most(
     assert service.get_user_delegation_key(now, now + timedelta(days=6)).value
 
 
-def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: AzureSession, account: str) -> None:
+def test_names_that_azure_refuses_are_refused_and_lists_continue(azure: AzureSession, account: str) -> None:
     azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     data = _data(azure, account)
     for name, code in (("a" * 1025, "OutOfRangeInput"), ("a\x00b", "InvalidUri")):
@@ -220,7 +220,7 @@ def test_names_that_azure_does_not_take_are_refused_and_lists_go_on(azure: Azure
     assert [len(blob.name) for blob in data.list_blobs()] == [1024]
 
 
-def test_a_batch_deletes_the_blobs_that_its_caller_may_and_answers_for_each(azure: AzureSession, account: str) -> None:
+def test_a_batch_deletes_the_permitted_blobs_and_answers_for_each(azure: AzureSession, account: str) -> None:
     assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     data = _data(azure, account)
     for name in ("a", "b/ü 1", "c"):
@@ -248,7 +248,7 @@ def test_a_malformed_batch_is_refused(azure: AzureSession, account: str) -> None
         assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidInput")
 
 
-def test_a_copy_source_is_authorized_by_itself(azure: AzureSession, account: str) -> None:
+def test_a_copy_source_is_authorized_separately(azure: AzureSession, account: str) -> None:
     containers = f"{account}/blobServices/default/containers"
     azure.put(f"{containers}/other", "2024-01-01", {"properties": {}})
     azure.assign(account, "Storage Blob Delegator", azure.object_id)
@@ -290,7 +290,7 @@ def test_a_copy_source_is_authorized_by_itself(azure: AzureSession, account: str
         assert caught.value.status_code == 403, refused
 
 
-def test_no_header_makes_a_read_into_a_deletion(azure: AzureSession, account: str) -> None:
+def test_no_header_turns_a_read_into_a_deletion(azure: AzureSession, account: str) -> None:
     assignment = azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
     _data(azure, account).upload_blob("a", b"1")
     azure.arm("DELETE", assignment, "2022-04-01")

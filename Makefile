@@ -47,7 +47,7 @@ UNCHANGED = python -m localcloud unchanged --key-file "$$LOCALCLOUD_HOME/unchang
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run score test test-fast test-nightly faults lint format status logs open env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run score test test-fast test-nightly faults lint lint-beside tests-beside format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 ##@ Train
 help: ## list the verbs
@@ -84,11 +84,21 @@ score: ## score a file, or what came in, with the model that serves: make score 
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of
 # their tests they would come last. WORKERS= runs them in one process, in which a debugger works.
 WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
-test: tools lint ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
-	@$(PYTHON_BIN) -m pytest $(WORKERS)
+test: tools .venv/development ## lint and all tests: unit, Spark, localcloud through the real clients, end to end
+	@$(BESIDE)
 
-test-fast: lint ## lint, unit tests of the product and Spark: minutes
-	@$(PYTHON_BIN) -m pytest $(WORKERS) tests/unit tests/spark
+test-fast: export TESTS = tests/unit tests/spark
+test-fast: .venv/development ## lint, unit tests of the product and Spark: minutes
+	@$(BESIDE)
+
+# Lint runs beside the tests, which wait a good part of their time, and its output comes in one piece. Ruff comes before: it
+# takes a second. Tests call make themselves, with nothing of this one's jobs and variables.
+BESIDE = $(BIN)/ruff check . && $(MAKE) --jobs=2 lint-beside tests-beside
+lint-beside:
+	@mkdir -p $(BUILD); code=0; $(MAKE) lint >$(BUILD)/lint.txt 2>&1 || code=$$?; cat $(BUILD)/lint.txt; exit $$code
+
+tests-beside:
+	@MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
 test-nightly: tools .venv/development ## whole platforms: earlier stacks, pipelines from dev to prod, models
 	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal or models"

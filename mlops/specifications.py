@@ -213,6 +213,11 @@ _EXAMPLES = {
     "score.input": "scoring/in/house_prices",
     "score.output": "scoring/out",
     "score.most_refused": "0.1",
+    "watch.drift": "0.25",
+    "watch.fewest_rows": "50",
+    "watch.retrain": "on_drift",
+    "watch.labels.file": "scoring/labels/house_prices.csv",
+    "watch.labels.keys": "[house_id]",
 }
 
 

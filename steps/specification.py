@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
 from steps.schedule import Schedule
+from steps.watch import Watch
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 _Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -220,6 +221,7 @@ class Specification(_Section):
     )
     gate: Gate
     score: Score | None = Field(default=None, description="Batch scoring; without it, the pipeline scores nothing.")
+    watch: Watch | None = Field(default=None, description="How scored files are watched; without it they are not.")
     schedule: Schedule | None = Field(default=None, description="When to train by itself.")
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}
@@ -248,6 +250,27 @@ class Specification(_Section):
         if columns and self.target not in columns:
             raise ValueError(
                 f"data_contract.columns has no column {self.target!r}, the target: {closest(self.target, [*columns])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _watch_fits(self) -> Specification:
+        if self.watch is None:
+            return self
+        if self.score is None:
+            raise ValueError("watch is for scored files, and there is no section score")
+        columns = [name for name in self.data_contract.columns if name != self.target]
+        if columns and (unknown := [name for name in self.watch.columns if name not in columns]):
+            raise ValueError(f"watch.columns has no column {unknown[0]!r} to watch: {closest(unknown[0], columns)}")
+        labels = self.watch.labels
+        if labels is None:
+            return self
+        if unknown := [key for key in labels.keys if key not in self.score.keys]:
+            raise ValueError(f"watch.labels.keys: {unknown[0]!r} is none of score.keys, which are carried along")
+        metrics = [metric.name for metric in self.gate.metrics]
+        if unknown := [name for name in labels.worse_by if name not in metrics]:
+            raise ValueError(
+                f"watch.labels.worse_by: the gate has no metric {unknown[0]!r}: {closest(unknown[0], metrics)}"
             )
         return self
 

@@ -43,6 +43,7 @@ def specification(name: str, task: str, target: str, data: str, columns: Sequenc
         },
         "gate": {"metrics": _GATES[task], "confidence": 0.9, "when_not_comparable": "refuse"},
         "score": {"notebook": f"{name}_scoring", "input": f"scoring/in/{name}", "keys": []},
+        "watch": {"drift": 0.25, "prediction_drift": 0.25, "missing": 0.1, "new_categories": 0.05, "refused": 0.05},
     }  # fmt: skip
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,75 @@ def test_every_fault_of_the_scoring_section_is_named_by_its_path(
         specifications.load("own", tmp_path)
 
     assert message in str(refused.value)
+
+
+def _with_watch(tmp_path: Path, section: Any, **changes: Any) -> TrainingPipeline:
+    content = yaml.safe_load((specifications.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
+    content |= {"watch": section} | changes
+    (tmp_path / "own").mkdir()
+    text = yaml.safe_dump({name: value for name, value in content.items() if value is not None})
+    (tmp_path / "own/pipeline.yml").write_text(text, encoding="utf-8")
+    return specifications.load("own", tmp_path)
+
+
+def test_the_watch_section_reaches_the_steps_with_its_limits(tmp_path: Path) -> None:
+    labels = {"file": "scoring/labels/own.csv", "keys": ["age"], "worse_by": {"rmse": 3}}
+    section = {
+        "drift": 0.3, "columns": {"bmi": {"drift": 0.5}}, "labels": labels, "retrain": "on_drift",
+        "windows": 2, "at_most_every": "P7DT12H",
+    }  # fmt: skip
+
+    watch = Specification.model_validate_json(_with_watch(tmp_path, section).specification_json).watch
+
+    assert watch is not None and watch.labels is not None
+    assert (watch.limit("bmi", "drift"), watch.limit("bp", "drift"), watch.limit("bmi", "missing")) == (0.5, 0.3, 0.1)
+    assert (watch.retrain, watch.windows, watch.at_most_every) == ("on_drift", 2, timedelta(days=7, hours=12))
+    assert (watch.labels.file, watch.labels.worse_by) == ("scoring/labels/own.csv", {"rmse": 3})
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"drift": 0}, "watch.drift is 0: Input should be greater than 0 (such as drift: 0.25)"),
+        ({"missing": 1.5}, "watch.missing is 1.5: Input should be less than or equal to 1"),
+        ({"drfit": 1}, "watch.drfit is unknown: did you mean drift?"),
+        ({"columns": {"bmi": {"drfit": 1}}}, "watch.columns.bmi.drfit is unknown: did you mean drift?"),
+        ({"columns": {"bmo": {"drift": 1}}}, "watch.columns has no column 'bmo' to watch: did you mean bmi?"),
+        ({"columns": {"progression": {"drift": 1}}}, "watch.columns has no column 'progression' to watch"),
+        ({"retrain": "always"}, "watch.retrain is 'always': Input should be 'never', 'on_drift' or 'work_item'"),
+        ({"at_most_every": "weekly"}, "watch.at_most_every is 'weekly': give a duration of ISO 8601"),
+        ({"at_most_every": 7}, "watch.at_most_every is 7: give a duration of ISO 8601"),
+        ({"at_most_every": "PT5M"}, "watch.at_most_every is 'PT5M': must be at least an hour, such as P7D"),
+        ({"windows": 0, "refused": -1}, "watch.windows is 0: Input should be greater than or equal to 1"),
+        ({"windows": 0, "refused": -1}, "watch.refused is -1: Input should be greater than or equal to 0"),
+        ({"labels": {"keys": ["age"]}}, "watch.labels.file is missing (such as file: scoring/labels/house_prices.csv)"),
+        (
+            {"labels": {"file": "data/x.csv", "keys": ["age"]}},
+            "watch.labels.file is 'data/x.csv': String should match pattern",
+        ),
+        (
+            {"labels": {"file": "scoring/labels/../x.csv", "keys": ["age"]}},
+            "watch.labels.file is 'scoring/labels/../x.csv': String should match pattern",
+        ),
+        (
+            {"labels": {"file": "scoring/labels/x.csv", "keys": ["id"]}},
+            "watch.labels.keys: 'id' is none of score.keys, which are carried along",
+        ),
+        (
+            {"labels": {"file": "scoring/labels/x.csv", "keys": ["age"], "worse_by": {"rms": 1}}},
+            "watch.labels.worse_by: the gate has no metric 'rms': did you mean rmse?",
+        ),
+    ],
+)
+def test_every_fault_of_the_watch_section_is_named_by_its_path(
+    tmp_path: Path, section: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidError) as refused:
+        _with_watch(tmp_path, section)
+
+    assert message in str(refused.value)
+
+
+def test_files_that_are_not_scored_cannot_be_watched(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="watch is for scored files, and there is no section score"):
+        _with_watch(tmp_path, {}, score=None)

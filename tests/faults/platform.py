@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from localcloud.core import process_marks
 from localcloud.gateway import instance
 from localcloud.testing.cloud import Cloud
 
@@ -161,7 +162,7 @@ class Platform:
         elif victim == "gateway":
             process = instance.gateway(settings)
         else:
-            process = instance.marked(instance.children_folder(settings) / f"{victim.lower()}.pid")
+            process = process_marks.marked(process_marks.children_folder(settings) / f"{victim.lower()}.pid")
         assert process is not None, f"there is no {victim}"
         process.kill()
 

@@ -14,8 +14,8 @@ import httpx
 import psutil
 import pytest
 from localcloud.core.errors import LocalcloudError
+from localcloud.core.process_marks import marked
 from localcloud.gateway.children import Child, Children
-from localcloud.gateway.instance import marked
 
 _DEADLINE_SECONDS = 30
 _NOWHERE = httpx.Request("GET", "http://127.0.0.1:1/health")

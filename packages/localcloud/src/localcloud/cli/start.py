@@ -14,6 +14,7 @@ import psutil
 
 from localcloud.arm import registrations
 from localcloud.cli.stop import stop_all, stop_process
+from localcloud.core import process_marks
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings, keep
 from localcloud.engine import provision
@@ -93,7 +94,7 @@ def _spawn(settings: Settings) -> None:
             [sys.executable, "-m", "localcloud", "serve"],
             cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    instance.write_mark(instance.gateway_mark(settings), process.pid)
+    process_marks.write_mark(instance.gateway_mark(settings), process.pid)
     told = 0.0
     while instance.running(settings) is None:
         if process.poll() is not None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 
 from localcloud.azureml.mlflow.gateway_key import HEADER, gateway_key
+from localcloud.core import process_marks
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine.toolchain import Toolchain
-from localcloud.gateway import instance
 from localcloud.storage.azurite_accounts import StorageFabric
 
 _log = logging.getLogger("localcloud.children")
@@ -59,7 +59,7 @@ class Child:
                     *self.argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                     env=self.environment, start_new_session=True,
                 )  # fmt: skip
-            instance.write_mark(self.mark, self.process.pid)
+            process_marks.write_mark(self.mark, self.process.pid)
             code = await self.process.wait()
             attempt = 0 if time.monotonic() - started > _STEADY_SECONDS else attempt + 1
             pause = _BACK_OFF_SECONDS[min(max(attempt - 1, 0), len(_BACK_OFF_SECONDS) - 1)]
@@ -136,7 +136,7 @@ def make(settings: Settings, tools: Toolchain, storage: StorageFabric) -> Childr
         "NODE_ENV": "production",
     }
     environment = base_environment() | quiet
-    marks = instance.children_folder(settings)
+    marks = process_marks.children_folder(settings)
     marks.mkdir(parents=True, exist_ok=True)
     commands = {"azurite": storage.command(str(tools.node), package), "mlflow": server}
     children = [

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from localcloud.core.process_marks import children_folder, marked
 from localcloud.core.settings import Settings
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -38,30 +37,6 @@ def state_file(settings: Settings) -> Path:
 def gateway_mark(settings: Settings) -> Path:
     """Names the gateway's process from the moment it is being started."""
     return settings.home / "gateway.pid"
-
-
-def children_folder(settings: Settings) -> Path:
-    """Return the folder with a mark for each supervised process."""
-    return settings.home / "children"
-
-
-def write_mark(mark: Path, pid: int) -> None:
-    """Write a mark: a process id and the process's start, because process ids are used again."""
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once
-        fresh = mark.with_suffix(f".{os.getpid()}")
-        fresh.write_text(f"{pid} {psutil.Process(pid).create_time()}")
-        fresh.replace(mark)
-
-
-def marked(mark: Path) -> psutil.Process | None:
-    """Return the process that a mark names, None when it has ended."""
-    try:
-        pid, created = mark.read_text().split()
-        process = psutil.Process(int(pid))
-        same = abs(process.create_time() - float(created)) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return process if same else None
 
 
 def running(settings: Settings) -> Instance | None:

@@ -18,13 +18,14 @@ import uvicorn
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.private_files import write_private
+from localcloud.core.process_marks import write_mark
 from localcloud.core.settings import Settings
 from localcloud.engine import toolchain
 from localcloud.gateway import children, deployer, logs, ports, services, tls
 from localcloud.gateway.app import Gateway
 from localcloud.gateway.connections import WatchedProtocol
 from localcloud.gateway.faults import Faults
-from localcloud.gateway.instance import fingerprint, gateway_mark, state_file, write_mark
+from localcloud.gateway.instance import fingerprint, gateway_mark, state_file
 from localcloud.gateway.proxy import ConnectProxy
 from localcloud.storage.bootstrap import ensure_state
 

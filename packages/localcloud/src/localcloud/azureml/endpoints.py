@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from localcloud.arm import resource_types
-from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
+from localcloud.arm.resource_types import Call, ProviderRoute, ResourceType
 from localcloud.arm.wire import page
-from localcloud.azureml import paths
+from localcloud.azureml import endpoint_names, paths
 from localcloud.azureml.common import API_VERSIONS, WORKSPACE, user_error, workspace_of
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
@@ -18,7 +17,6 @@ from localcloud.core.resource import Resource
 ENDPOINT = f"{WORKSPACE}/batchEndpoints"
 DEPLOYMENT = f"{ENDPOINT}/deployments"
 _VERSIONS = tuple(version for version in API_VERSIONS if version >= "2022-02-01-preview")
-_NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
 
 
 def _complete_endpoint(ctx: Context, resource: Resource, existing: Resource | None) -> None:
@@ -33,25 +31,12 @@ def _complete_endpoint(ctx: Context, resource: Resource, existing: Resource | No
         raise user_error(f"The default deployment '{wanted}' of endpoint '{resource.name}' does not exist.")
     properties["defaults"] = defaults
     if existing is None:
-        _check_unique(ctx, resource)
+        endpoint_names.check_new_endpoint(ctx, resource)
     region = resource.location or workspace_of(ctx, resource.id).location
     properties["scoringUri"] = f"https://{resource.name}.{region}.inference.ml.azure.com/jobs"
     properties["swaggerUri"] = f"https://{resource.name}.{region}.inference.ml.azure.com/openapi/jobs.json"
     properties.setdefault("properties", {})
     properties.pop("keys", None)
-
-
-def _check_unique(ctx: Context, resource: Resource) -> None:
-    """Endpoint names are unique in a region: they are host names."""
-    for other in ctx.resources.list(ENDPOINT):
-        same = other.name.lower() == resource.name.lower() and other.location == resource.location
-        if same and other.id.lower() != resource.id.lower():
-            raise user_error(
-                f"There already exists an endpoint with this name: {resource.name}. Endpoint names must be unique "
-                f"within a region ({resource.location}).",
-                409,
-                "Conflict",
-            )
 
 
 def _complete_deployment(ctx: Context, resource: Resource, existing: Resource | None) -> None:
@@ -74,6 +59,8 @@ def _complete_deployment(ctx: Context, resource: Resource, existing: Resource | 
         if name != "serverless" and ctx.resources.get(f"{workspace.id}/computes/{name}") is None:
             raise user_error(f"The compute '{name}' of the deployment does not exist in workspace '{workspace.name}'.")
     properties.setdefault("properties", {})
+    if existing is None:
+        endpoint_names.check_new_deployment(ctx, resource)
 
 
 async def _on_put_deployment(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
@@ -131,15 +118,11 @@ def register(ctx: Context) -> None:
             handler=_jobs,
         ),
     )
-    message = (
-        "The name '{name}' is invalid: use 3 to 32 letters, digits and hyphens, beginning with a letter and not ending "
-        "with a hyphen."
-    )
     ctx.types.register(
         ResourceType(
             type=ENDPOINT,
             api_versions=_VERSIONS,
-            name=NameRule(_NAME.pattern, message, "UserError"),
+            name=endpoint_names.NAME,
             tracked=True,
             required=("properties.authMode",),
             complete=_complete_endpoint,
@@ -149,7 +132,7 @@ def register(ctx: Context) -> None:
         ResourceType(
             type=DEPLOYMENT,
             api_versions=_VERSIONS,
-            name=NameRule(_NAME.pattern, message, "UserError"),
+            name=endpoint_names.NAME,
             tracked=True,
             complete=_complete_deployment,
             on_put=_on_put_deployment,

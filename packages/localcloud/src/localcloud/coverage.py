@@ -40,7 +40,7 @@ _HOSTS = {
     Service.KEY_VAULT: "Key Vault: *.vault.azure.net",
     Service.CONTAINER_REGISTRY: "Container Registry: *.azurecr.io",
     Service.AZURE_ML: "Azure ML: *.api.azureml.ms",
-    Service.SCORING: "Azure ML batch endpoints: *.inference.ml.azure.com",
+    Service.SCORING: "Azure ML endpoints: *.inference.ml.azure.com",
 }
 
 

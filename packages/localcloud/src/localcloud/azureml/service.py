@@ -28,6 +28,7 @@ from localcloud.azureml import (
 from localcloud.azureml.environment_builds import EnvironmentBuilds
 from localcloud.azureml.jobs import service as jobs_service
 from localcloud.azureml.mlflow import service as mlflow_service
+from localcloud.azureml.online import service as online_service
 from localcloud.azureml.schedules import arm as schedules
 from localcloud.core.context import Context
 
@@ -71,6 +72,6 @@ def build(ctx: Context) -> AzureMLService:
             *jobs.routes,
             *mlflow.routes,
         ],
-        scoring_routes=invoke.build_routes(ctx),
+        scoring_routes=[*invoke.build_routes(ctx), *online_service.build(ctx)],
         page_routes=[*jobs.page_routes, *mlflow.page_routes],
     )

@@ -50,6 +50,7 @@ def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:
         ("azurite.js", "Azurite", str(settings.azurite_port)),
         ("localcloud.azureml.mlflow.server", "MLflow", str(settings.mlflow_port)),
         ("databricks/runtime/start.py", "Spark driver", ""),
+        ("azureml_inference_server_http", "online deployment", ""),
     ):
         if mark in text:
             return name, port

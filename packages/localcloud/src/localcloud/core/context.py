@@ -80,6 +80,10 @@ class Authorizer(Protocol):
         """
         ...
 
+    def assign(self, principal: Principal, role_name: str, scope: str) -> None:
+        """Give a built-in role at a scope, once, as a service of Azure does for its own managed identities."""
+        ...
+
 
 class BlobStorage(Protocol):
     """Azurite behind the storage frontend: localcloud.storage.azurite_accounts.StorageFabric.

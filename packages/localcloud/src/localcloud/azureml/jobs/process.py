@@ -41,20 +41,20 @@ class CommandProcess:
     async def wait(self) -> int:
         """Return the exit code as a shell shows it (128 + N after signal N), and end processes that it left."""
         code = await self._process.wait()
-        _signal_group(self.pid, signal.SIGKILL)
+        signal_group(self.pid, signal.SIGKILL)
         return 128 - code if code < 0 else code
 
     async def end(self, grace: float = GRACE_SECONDS) -> None:
         """SIGTERM to all of it, SIGKILL after `grace` seconds. Does nothing when it is over."""
         if self._process.returncode is not None:
             return
-        _signal_group(self.pid, signal.SIGTERM)
+        signal_group(self.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(asyncio.shield(self._process.wait()), grace)
         except TimeoutError:
             pass
         finally:
-            _signal_group(self.pid, signal.SIGKILL)
+            signal_group(self.pid, signal.SIGKILL)
             await self._process.wait()
 
 
@@ -70,9 +70,9 @@ def end_left_over(mark: Mapping[str, float]) -> None:
     pid = int(mark["pid"])
     with contextlib.suppress(psutil.NoSuchProcess):
         if abs(psutil.Process(pid).create_time() - mark["created"]) < 1:
-            _signal_group(pid, signal.SIGKILL)
+            signal_group(pid, signal.SIGKILL)
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
+def signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)

@@ -173,6 +173,13 @@ _TABLE: Mapping[str, AzureType] = {
         path=f"{_ML}/batchEndpoints/{{endpointName}}", version=_ML_VERSION, name="endpointName", flat=False,
         replaces=("properties.authMode",),
     ),
+    "machinelearningservices:OnlineEndpoint": AzureType(
+        path=f"{_ML}/onlineEndpoints/{{endpointName}}", version=_ML_VERSION, name="endpointName", flat=False,
+    ),
+    "machinelearningservices:OnlineDeployment": AzureType(
+        path=f"{_ML}/onlineEndpoints/{{endpointName}}/deployments/{{deploymentName}}", version=_ML_VERSION,
+        name="deploymentName", flat=False, replaces=("properties.endpointComputeType", "properties.instanceType"),
+    ),
     "machinelearningservices:ManagedNetworkSettingsRule": AzureType(
         path=f"{_ML}/outboundRules/{{ruleName}}", version=_ML_VERSION, name="ruleName", flat=False,
         replaces=("properties.type",),

@@ -1,0 +1,140 @@
+"""The scoring script of MLflow models that are deployed without one: init() and run() for Azure ML's inference server.
+
+It runs in the environment of the deployment, with the model's packages. It takes what Azure's script takes
+(Azure/azureml-assets, `mlflow-py312-inference/context/mlflow_score_script.py`): {"input_data": …, "params": …}, where
+input_data is a data frame in split orientation, a tensor or named tensors, and answers as MLflow's scoring server
+formats predictions. One thing is different: a request that does not fit the model's signature is answered with 400 and
+the reason, where Azure's answers 500 without one; the endpoint's client sees 424 either way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy
+import pandas
+
+# Azure's script imports it whether or not data are collected: a model that lacks the package must fail here too.
+from azureml.ai.monitoring import Collector  # type: ignore[import-not-found]  # noqa: F401
+from azureml_inference_server_http.api.aml_response import AMLResponse  # type: ignore[import-not-found]
+from inference_schema.parameter_types.abstract_parameter_type import (  # type: ignore[import-not-found]
+    AbstractParameterType,
+)
+from inference_schema.schema_decorators import input_schema  # type: ignore[import-not-found]
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import _get_jsonable_obj
+
+_SPLIT = {"columns", "data"}
+_JSON_TYPES = {
+    "boolean": "boolean", "integer": "integer", "long": "integer", "float": "number", "double": "number",
+}  # fmt: skip
+_log = logging.getLogger("azmlinfsrv.user_script.mlflow")
+
+
+class InvalidInput(ValueError):
+    """A request that cannot be what the model takes."""
+
+
+class _Input(AbstractParameterType):  # type: ignore[misc]
+    """A parameter that is passed on as it is, with its description for swagger.json."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        super().__init__(None)
+        self._description = description
+
+    def deserialize_input(self, input_data: Any) -> Any:
+        return input_data
+
+    def input_to_swagger(self) -> dict[str, Any]:
+        return self._description
+
+
+_FOLDER = str(Path(os.environ["AZUREML_MODEL_DIR"]) / os.environ["MLFLOW_MODEL_FOLDER"])
+
+
+def _data_description(signature: Any) -> dict[str, Any]:
+    """Describe input_data: a frame's columns with their types, an object for what has no columns."""
+    schema = signature.inputs if signature is not None else None
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return {"type": "object", "example": {}}
+    columns = [(str(column.name), column) for column in schema.inputs]
+    row = {name: {"type": _JSON_TYPES.get(str(getattr(column.type, "name", "")), "string")} for name, column in columns}
+    names = [name for name, _ in columns]
+    return {
+        "type": "object",
+        "required": ["columns", "index", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "index": {"type": "array", "items": {"type": "integer"}},
+            "data": {"type": "array", "items": {"type": "array", "items": {"type": "object"}}},
+        },
+        "x-columns": {"type": "object", "properties": row},
+        "example": {"columns": names, "index": [0], "data": [[None] * len(names)]},
+    }
+
+
+_log.info("Loading the model from %s", _FOLDER)
+_model = mlflow.pyfunc.load_model(_FOLDER)
+_signature = _model.metadata.signature
+_named = {str(name) for name in _signature.inputs.input_names()} if _signature and _signature.inputs else set()
+
+
+def init() -> None:
+    """Do nothing: the model is loaded with the module, so that a model that cannot be loaded ends the server."""
+    _log.info("The model %s is loaded", os.environ["MLFLOW_MODEL_FOLDER"])
+
+
+@input_schema("input_data", _Input(_data_description(_signature)))  # type: ignore[untyped-decorator]
+@input_schema("params", _Input({"type": "object", "example": {}}), optional=True)  # type: ignore[untyped-decorator]
+def run(input_data: Any, params: Any = None) -> Any:
+    """Predict. Returns the predictions as JSON values, or a response with status 400 for input that does not fit."""
+    try:
+        if params is not None and not isinstance(params, dict):
+            raise InvalidInput(f"'params' must be an object, not {type(params).__name__}.")
+        predictions = _model.predict(_parsed(input_data), params=params or None)
+    except (InvalidInput, MlflowException) as error:
+        _log.error("The request does not fit the model: %s", error)
+        return AMLResponse({"message": f"The request does not fit the model's signature: {error}"}, 400, json_str=True)
+    return _get_jsonable_obj(predictions, pandas_orient="records")
+
+
+def _parsed(content: Any) -> Any:
+    """Return a data frame, an array or named arrays. Raises InvalidInput."""
+    if isinstance(content, str):
+        try:
+            content = json.loads(content)
+        except ValueError as error:
+            raise InvalidInput("'input_data' is a text that is not JSON.") from error
+    if isinstance(content, list):
+        return _array("input_data", content)
+    if not isinstance(content, dict):
+        raise InvalidInput(f"'input_data' must be an object or a list, not {type(content).__name__}.")
+    if content.keys() >= _SPLIT and not _named >= _SPLIT:
+        return _frame(content)
+    return {name: _array(name, value) for name, value in content.items()}
+
+
+def _frame(content: dict[str, Any]) -> pandas.DataFrame:
+    columns, index, data = content["columns"], content.get("index"), content["data"]
+    for name, value in (("columns", columns), ("data", data)):
+        if not isinstance(value, list):
+            raise InvalidInput(f"'{name}' of 'input_data' must be a list.")
+    for number, row in enumerate(data):
+        if not isinstance(row, list) or len(row) != len(columns):
+            size = len(row) if isinstance(row, list) else type(row).__name__
+            raise InvalidInput(f"Row {number} of 'data' has {size} values for {len(columns)} columns.")
+    if index is not None and (not isinstance(index, list) or len(index) != len(data)):
+        raise InvalidInput("'index' of 'input_data' must have a value for each row of 'data'.")
+    return pandas.DataFrame(data, columns=columns, index=index)
+
+
+def _array(name: str, value: Any) -> Any:
+    try:
+        return numpy.asarray(value)
+    except ValueError as error:
+        raise InvalidInput(f"'{name}' is not an array: {error}") from error

@@ -11,7 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from packages.localcloud.benchmarks import edits, engineering, first_up, gateway, pipeline_run, queued_runs, warm_up
+from packages.localcloud.benchmarks import (
+    edits,
+    engineering,
+    first_up,
+    gateway,
+    online,
+    pipeline_run,
+    queued_runs,
+    warm_up,
+)
 from packages.localcloud.benchmarks.pairs import Comparison
 from packages.localcloud.benchmarks.shell import MAKEFILE_S, CommandFailed
 
@@ -30,6 +39,12 @@ BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
     "jobs-1": queued_runs.measure(1),
     "jobs-4": queued_runs.measure(4),
     "jobs-16": queued_runs.measure(16),
+    "online-1": online.measure(1, 50),
+    "online-1-p99": online.measure(1, 99),
+    "online-8": online.measure(8, 50),
+    "online-8-p99": online.measure(8, 99),
+    "online-32": online.measure(32, 50),
+    "online-32-p99": online.measure(32, 99),
 }
 
 

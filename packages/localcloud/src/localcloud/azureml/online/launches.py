@@ -68,6 +68,8 @@ class Launch:
 
 
 class Launches:
+    """Launches of deployments, resolved from their resources."""
+
     def __init__(self, ctx: Context, models: Models) -> None:
         self._ctx = ctx
         self._models = models

@@ -52,6 +52,8 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Files:
+    """The scoring script below its folder, and the model's folder in AZUREML_MODEL_DIR."""
+
     app_root: Path
     script: str
     model_dir: Path | None
@@ -59,6 +61,8 @@ class Files:
 
 
 class Preparation:
+    """Downloads and builds of one localcloud."""
+
     def __init__(self, ctx: Context, transfer: Transfer) -> None:
         self._ctx = ctx
         self._transfer = transfer

@@ -41,6 +41,8 @@ class _Status:
 
 
 class Servers:
+    """The servers of one localcloud, by deployment."""
+
     def __init__(self, ctx: Context, transfer: Transfer) -> None:
         self._ctx = ctx
         self._preparation = Preparation(ctx, transfer)

@@ -100,8 +100,8 @@ lint-beside:
 tests-beside:
 	@MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
-test-nightly: tools .venv/development ## whole platforms: earlier stacks, pipelines from dev to prod, models
-	@$(PYTHON_BIN) -m pytest -m "upgrade or rehearsal or models"
+test-nightly: tools .venv/development ## what make test leaves out: earlier stacks, pipelines from dev to prod, models, more of stacks and of the main job
+	@$(PYTHON_BIN) -m pytest -m "nightly or upgrade or rehearsal or models"
 
 faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"

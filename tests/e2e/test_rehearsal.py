@@ -130,6 +130,7 @@ def test_a_model_that_fails_its_gate_does_not_reach_prod(cloud: Machine, unrelat
     assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) -> None:
     nightly = ("pipelines/drift.yml", "--reason", "Schedule", "--stage", "Drift_staging")
@@ -144,6 +145,7 @@ def test_drift_fails_the_nightly_run_and_shows_the_difference(cloud: Machine) ->
     assert re.search(r"[1-9]\d* differences? of stack staging that should not be there\.", played.text), played.text
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_a_preview_uses_the_stacks_subscription_and_not_its_connections(cloud: Machine) -> None:
     """The connection of previews is bound to another subscription, in which every resource would be replaced."""

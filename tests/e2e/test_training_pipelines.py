@@ -100,6 +100,7 @@ def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Ma
     assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
 
 
+@pytest.mark.models
 def test_another_feature_is_judged_against_the_serving_version(own: Machine, made: Result) -> None:
     library = own.checkout / "notebooks/lib/flats.py"
     text = library.read_text(encoding="utf-8")

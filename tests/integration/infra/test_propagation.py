@@ -71,6 +71,7 @@ def test_the_wait_for_databricks_is_long_enough(slow: Cloud, tmp_path: Path) -> 
     assert up.code == 0, up.text
 
 
+@pytest.mark.nightly
 def test_a_second_run_succeeds_where_the_wait_is_too_short(cloud: Cloud, tmp_path: Path) -> None:
     """Roles have no effect at all until the first run has failed."""
     project, stack = _project(cloud, tmp_path)

@@ -243,6 +243,7 @@ def test_a_stack_without_settings_is_refused_with_the_remedy(project: Project) -
     assert [each["type"] for each in project.resources("bare")] in ([], ["pulumi:pulumi:Stack"])
 
 
+@pytest.mark.nightly
 def test_a_name_of_another_subscription_is_reported_and_a_second_update_converges(
     project: Project, cloud: Cloud, azure: AzureSession
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_name_of_another_subscription_is_reported_and_a_second_update_converge
     _made_again_after_a_purge(project, azure, base)
 
 
+@pytest.mark.nightly
 def test_a_stack_moves_into_a_network_and_out_of_it_without_losses(project: Project) -> None:
     """Databricks workspaces do not move: a new one takes the place of the old, and has what the old one had."""
     base = f"t{secrets.token_hex(4)}"

@@ -21,6 +21,7 @@ from localcloud.testing.cloud import Cloud
 
 from tests.integration.infra.project import Project
 
+pytestmark = pytest.mark.nightly
 REGION, STACK = "norwayeast", "unity"
 # A sign-in to every account, which takes Unity Catalog's place.
 SPARK_CONF = {

@@ -1,0 +1,85 @@
+"""The main job without a role, with other bad data, and after its stack was destroyed: the nightly part."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Machine
+from tests.e2e.main_job import DATA, assert_refused_by_contract, data_file, registered_versions
+
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
+_REVOKE = """
+import json, subprocess
+from azure.identity import DefaultAzureCredential
+from azure.mgmt.authorization import AuthorizationManagementClient
+from azure.mgmt.msi import ManagedServiceIdentityClient
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+credential, subscription, group = DefaultAzureCredential(), outputs["subscription_id"], outputs["resource_group"]
+identities = ManagedServiceIdentityClient(credential, subscription).user_assigned_identities
+principal = identities.get(group, outputs["identity_id"].rsplit("/", 1)[-1]).principal_id
+container = (
+    f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
+    f"/{outputs['training_account']}/blobServices/default/containers/{outputs['training_container']}"
+)
+assignments = AuthorizationManagementClient(credential, subscription).role_assignments
+for one in list(assignments.list_for_scope(container, filter=f"principalId eq '{principal}'")):
+    if one.scope.lower() == container.lower():
+        assignments.delete_by_id(one.id)
+        print("revoked", one.role_definition_id.rsplit("/", 1)[-1])
+"""
+_BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+
+
+@pytest.fixture(scope="module")
+def trained(machine: Machine) -> Machine:
+    """Bring the platform up and train once."""
+    up = machine.make("up", timeout=1500)
+    assert up.code == 0, up.text
+    return machine
+
+
+def test_without_its_role_assignment_the_pipeline_fails_with_azure_s_403(trained: Machine) -> None:
+    """By hand, behind Pulumi's back: the run says what is missing, and a refreshing update puts it right."""
+    before = registered_versions(trained)
+    revoked = trained.python(_REVOKE)
+    assert revoked.code == 0, revoked.text
+    assert f"revoked {_BLOB_DATA_CONTRIBUTOR}" in revoked.text
+
+    run = trained.make("run")
+
+    assert run.code != 0, run.text
+    assert re.search(r"feature_engineering\b.*Failed", run.text), run.text
+    assert "AuthorizationPermissionMismatch" in run.text and "403" in run.text, run.text
+    assert registered_versions(trained) == before
+
+    repaired = trained.in_shell("pulumi", "up", "--refresh", "--stack", "local", "--yes", "--skip-preview")
+    assert repaired.code == 0, repaired.text
+    assert re.search(r"1 created", repaired.text), repaired.text
+    assert trained.make("run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [(0, "there is not a single row"), (20, "there are 20 rows, and at least 100 are needed")],
+)
+def test_too_few_rows_stop_the_run_and_keep_the_model(trained: Machine, tmp_path: Path, rows: int, reason: str) -> None:
+    before = registered_versions(trained)
+    few = "".join(DATA.read_text(encoding="utf-8").splitlines(keepends=True)[: rows + 1])
+
+    up = trained.make("up", f"DATA={data_file(tmp_path, 'few', few)}")
+
+    assert_refused_by_contract(up, reason)
+    assert registered_versions(trained) == before
+
+
+def test_up_after_destroy_works_again(trained: Machine) -> None:
+    destroyed = trained.make("destroy")
+    assert destroyed.code == 0, destroyed.text
+
+    up = trained.make("up", timeout=900)
+
+    assert up.code == 0, up.text
+    assert "Nothing that `pulumi up` reads has changed" not in up.text

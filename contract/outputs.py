@@ -50,6 +50,10 @@ class PlatformOutputs(BaseModel):
         default={},
         description="Batch endpoints of the training pipelines besides the default one, by the pipeline's name.",
     )
+    online_endpoints: dict[str, str] = Field(
+        default={},
+        description="Azure ML online endpoints of the training pipelines that serve online, by the pipeline's name.",
+    )
     engineered_days: int | None = Field(
         default=None,
         ge=1,

@@ -44,6 +44,7 @@ ASSIGNED_BY_STACKS = (
     Role.ML_REGISTRY_USER,
     Role.NETWORK_CONNECTION_APPROVER,
     Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
+    Role.STORAGE_BLOB_DATA_READER,  # of online endpoints, which read the model
     Role.STORAGE_BLOB_DELEGATOR,  # of the access connector's identity
 )
 """The roles that infra/ assigns, which a test holds to its assignments. A deployer can assign these and no others."""

@@ -1,4 +1,4 @@
-"""The training pipelines that the repository holds, as far as the stack has to know: their names."""
+"""The training pipelines that the repository holds, as far as the stack has to know: their names and endpoints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,44 @@ import yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "mlops" / "pipelines"
 FILE = "pipeline.yml"
+
+
+SIGN_INS = ("entra", "key")
+
+
+class SpecificationError(ValueError):
+    """A specification that the stack cannot read; the text names the file and the mend."""
+
+
+def online_pipelines(folder: Path = FOLDER) -> dict[str, str]:
+    """Return the pipelines that have an online endpoint, sorted: the way to sign in, entra or key, by name.
+
+    Raises SpecificationError for any other way. The verbs check everything else (steps.serving).
+    """
+    pipelines: dict[str, str] = {}
+    for file in sorted(folder.glob(f"*/{FILE}")):
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        serve = content.get("serve") if isinstance(content, dict) else None
+        if serve is None:
+            continue
+        auth = _sign_in(serve)
+        if auth not in SIGN_INS:
+            raise SpecificationError(
+                f"mlops/pipelines/{file.parent.name}/{FILE}: serve is {serve!r}: write `serve: online`, or `serve: "
+                "{online: {auth: entra}}` with auth entra or key."
+            )
+        pipelines[file.parent.name] = auth
+    return pipelines
+
+
+def _sign_in(serve: Any) -> Any:
+    """Return what a specification says of signing in, None where it does not serve online."""
+    if serve == "online":
+        return SIGN_INS[0]
+    if not isinstance(serve, dict) or "online" not in serve:
+        return None
+    online = serve["online"] or {}
+    return online.get("auth", SIGN_INS[0]) if isinstance(online, dict) else None
 
 
 def additional_pipelines(folder: Path = FOLDER) -> list[str]:

@@ -96,6 +96,32 @@ class ResourceAccess(pulumi.ComponentResource):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServingAccessArgs:
+    """`endpoint` is the identity that online endpoints run as."""
+
+    assigner: RoleAssigner
+    endpoint: Grantee
+    container_registry: RoleScope
+    workspace_storage: RoleScope
+
+
+class ServingAccess(pulumi.ComponentResource):
+    """An online endpoint fetches its image and its model, and can do nothing else.
+
+    learn.microsoft.com/azure/machine-learning/concept-endpoints-online-auth, "Permissions needed for endpoint
+    identity": an identity that is brought along gets no role by itself.
+    """
+
+    def __init__(self, name: str, args: ServingAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:access:ServingAccess", name, None, opts)
+        self.assignments: list[pulumi.Resource] = [
+            args.assigner.assign(self, Role.ACR_PULL, args.endpoint, args.container_registry),
+            args.assigner.assign(self, Role.STORAGE_BLOB_DATA_READER, args.endpoint, args.workspace_storage),
+        ]
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkspaceAccessArgs:
     """`workspace` is the Azure ML workspace, `identity` its own."""
 

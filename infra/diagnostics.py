@@ -11,12 +11,16 @@ from pulumi_azure_native import monitor
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A resource that logs; `label` is its name within the stack. Not every type measures, and not every type logs."""
+    """A resource that logs; `label` is its name within the stack. Not every type measures, and not every type logs.
+
+    `categories`: the categories of its logs by name; all of them if empty.
+    """
 
     label: str
     id: pulumi.Input[str]
     logs: bool = True
     metrics: bool = True
+    categories: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,9 @@ class Diagnostics(pulumi.ComponentResource):
     def __init__(self, name: str, args: DiagnosticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:Diagnostics", name, None, opts)
         for source in args.sources:
-            logs = [monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)]
+            logs = [
+                monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True) for category in source.categories
+            ] or [monitor.DiagnosticsLogSettingsArgs(category_group="allLogs", enabled=True)]
             metrics = [monitor.DiagnosticsMetricSettingsArgs(category="AllMetrics", enabled=True)]
             monitor.DiagnosticSetting(
                 f"{name}-{source.label}",

@@ -1,4 +1,4 @@
-"""The two identities of the platform: the pipeline's, which jobs run as, and the ML workspace's own.
+"""The identities of the platform: the pipeline's, which jobs run as, the ML workspace's own, and online endpoints'.
 
 What they may do is decided where the resources are: infra.access.
 """
@@ -29,10 +29,11 @@ class Identities(pulumi.ComponentResource):
     pipeline_id: pulumi.Output[str]
     pipeline_client_id: pulumi.Output[str]
     workspace_id: pulumi.Output[str]
+    serving_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:identity:Identities", name, None, opts)
-        self._place = args.placement
+        self._name, self._names, self._place = name, args.names, args.placement
         pipeline = self._identity(f"{name}-pipeline", args.names.pipeline_identity)
         workspace = self._identity(f"{name}-workspace", args.names.workspace_identity)
         self.pipeline_id = pipeline.id
@@ -41,6 +42,12 @@ class Identities(pulumi.ComponentResource):
         self.pipeline = Grantee(label="pipeline", principal_id=pipeline.principal_id)
         self.workspace = Grantee(label="workspace", principal_id=workspace.principal_id)
         self.register_outputs({"pipeline_id": self.pipeline_id, "workspace_id": self.workspace_id})
+
+    def declare_serving(self) -> Grantee:
+        """Declare the identity of online endpoints, which run other people's models. Sets `serving_id`."""
+        serving = self._identity(f"{self._name}-serving", self._names.serving_identity)
+        self.serving_id = serving.id
+        return Grantee(label="serving", principal_id=serving.principal_id)
 
     def _identity(self, name: str, resource_name: str) -> managedidentity.UserAssignedIdentity:
         return managedidentity.UserAssignedIdentity(

@@ -94,6 +94,10 @@ class Names:
         return self._dashed("id", "aml")
 
     @property
+    def serving_identity(self) -> str:
+        return self._dashed("id", "serving")
+
+    @property
     def compute(self) -> str:
         """The cluster's name: unique in its workspace only, at most 16 characters."""
         return f"cpu-{self.environment}"
@@ -124,10 +128,17 @@ class Names:
 
     def pipeline_endpoint(self, subscription_id: str, pipeline: str) -> str:
         """Return the name of a training pipeline's own endpoint: letters, digits and hyphens, at most 32 characters."""
+        return self._endpoint_of("bep", subscription_id, pipeline)
+
+    def online_endpoint(self, subscription_id: str, pipeline: str) -> str:
+        """Return the name of a training pipeline's online endpoint, which is part of a host name of the region."""
+        return self._endpoint_of("oep", subscription_id, pipeline)
+
+    def _endpoint_of(self, prefix: str, subscription_id: str, pipeline: str) -> str:
         text = "|".join((subscription_id.lower(), self.base, self.environment, pipeline))
         digest = hashlib.sha256(text.encode()).hexdigest()[:_PIPELINE_SUFFIX]
         shown = pipeline.replace("_", "-")[:_PIPELINE_LENGTH].strip("-")
-        return f"bep-{shown}-{digest}"
+        return f"{prefix}-{shown}-{digest}"
 
     def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
         """Return a GUID that stays the same for the same identity, role and scope, given by their logical names.

@@ -39,6 +39,7 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
                 Source(label="logs", id=monitoring.workspace_id),
                 # Not Application Insights: what it takes is in this workspace already, and would be there twice.
                 *([] if registry is None else registry.sources),
+                *([] if workspaces.serving is None else workspaces.serving.sources),
                 *foundation.network.sources,
             ],
         ),

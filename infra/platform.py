@@ -83,6 +83,7 @@ def _outputs(
         "notebook_folder": workspaces.runs.folder,
         "batch_endpoint": workspaces.training.batch_endpoint_name,
         "pipeline_endpoints": workspaces.training.pipeline_endpoint_names,
+        "online_endpoints": {} if workspaces.serving is None else workspaces.serving.endpoint_names,
         "engineered_days": settings.training_data.engineered_days,
         "model_registry": settings.model_registry.name if registry is None else registry.registry_name,
     }

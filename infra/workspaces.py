@@ -19,6 +19,7 @@ from infra.machine_learning import MachineLearning, MachineLearningArgs
 from infra.managed_network import Target
 from infra.model_registry import ModelRegistry, ModelRegistryArgs
 from infra.notebook_runs import NotebookRuns, NotebookRunsArgs
+from infra.serving import Serving, declare_serving
 from infra.stack_parts import Layer, StackContext, operator_grantee
 from infra.training_resources import TrainingResources, TrainingResourcesArgs
 from infra.unity_catalog import UnityCatalog, UnityCatalogArgs
@@ -26,7 +27,7 @@ from infra.unity_catalog import UnityCatalog, UnityCatalogArgs
 
 @dataclass(frozen=True, kw_only=True)
 class Workspaces(Layer):
-    """The components; `catalog` and `model_registry` where the settings ask for them."""
+    """The components; `catalog`, `model_registry` where the settings ask for them, `serving` where a pipeline does."""
 
     databricks: DatabricksWorkspace
     learning: MachineLearning
@@ -35,6 +36,7 @@ class Workspaces(Layer):
     runs: NotebookRuns
     catalog: UnityCatalog | None
     model_registry: ModelRegistry | None
+    serving: Serving | None
 
 
 def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspaces:
@@ -127,6 +129,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         runs=runs,
         catalog=catalog,
         model_registry=_model_registry(context),
+        serving=declare_serving(context, foundation, learning),
     )
 
 

@@ -242,11 +242,14 @@ def new(
     task: Annotated[str, typer.Option(help="regression or classification.")],
     data: Annotated[Path, typer.Option(help="CSV file with a header.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; default: the last one.")] = None,
+    serve: Annotated[
+        Literal["online"] | None, typer.Option(help="online: an endpoint answers requests, which costs on Azure.")
+    ] = None,
 ) -> None:
     """Make the folder, notebook and test of a training pipeline that can be trained at once."""
     from mlops.scaffold import new as scaffold
 
-    for path in scaffold.new(name, task, data, target, specifications.ROOT):
+    for path in scaffold.new(name, task, data, target, specifications.ROOT, online=serve is not None):
         typer.echo(f"Wrote {path}")
     typer.echo(f"Train it with: make up PIPELINE={name}")
 

@@ -97,7 +97,7 @@ class TrainingPipeline:
     @cached_property
     def specification_json(self) -> str:
         """The specification as the steps get it."""
-        return self.specification.model_dump_json(exclude={"default", "schedule"}, exclude_defaults=True)
+        return self.specification.model_dump_json(exclude={"default", "schedule", "serve"}, exclude_defaults=True)
 
 
 def names(folder: Path = PIPELINES) -> list[str]:
@@ -218,6 +218,14 @@ _EXAMPLES = {
     "watch.retrain": "on_drift",
     "watch.labels.file": "scoring/labels/house_prices.csv",
     "watch.labels.keys": "[house_id]",
+    "serve": "online",
+    "serve.online": "{instances: 2}",
+    "serve.online.instance_type": "Standard_DS3_v2",
+    "serve.online.instances": "2",
+    "serve.online.traffic_steps": "[10, 50, 100]",
+    "serve.online.request_timeout": "5",
+    "serve.online.requests_per_instance": "1",
+    "serve.online.auth": "entra",
 }
 
 

@@ -11,7 +11,14 @@ _TOO_MUCH = {
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168": "Role Based Access Control Administrator",
 }
 _PROFILES = ("public", "restricted", "private")
-_GUARDED = (types.STORAGE_ACCOUNT, types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.DATABRICKS)
+_GUARDED = (
+    types.STORAGE_ACCOUNT,
+    types.VAULT,
+    types.REGISTRY,
+    types.ML_WORKSPACE,
+    types.DATABRICKS,
+    types.ML_ONLINE_ENDPOINT,
+)
 
 
 def _role(assignment: Subject) -> Problems:
@@ -32,7 +39,8 @@ def _closed(resource: Subject) -> Problems:
     wanted = resource.config.get("profile", "public")
     if wanted == "public":
         return
-    properties = get(resource.props, "properties") if resource.type == types.VAULT else resource.props
+    nested = resource.type in (types.VAULT, types.ML_ONLINE_ENDPOINT)
+    properties = get(resource.props, "properties") if nested else resource.props
     public = str(get(properties, "publicNetworkAccess")).lower() != "disabled"
     if wanted == "private":
         if public:

@@ -46,6 +46,11 @@ def _endpoint(endpoint: Subject) -> Problems:
         yield f"Set auth_mode to AADToken: {mode} is a shared secret."
 
 
+def _endpoint_identity(endpoint: Subject) -> Problems:
+    if "UserAssigned" not in str(get(endpoint.props, "identity", "type")):
+        yield "Give the endpoint a user-assigned identity: a system-assigned one gets its roles by itself."
+
+
 def _sealed(component: Subject) -> Problems:
     """Azure shows both to whoever may read the component, and the state would too."""
     missing = sorted({"connectionString", "instrumentationKey"} - set(component.secret_outputs))
@@ -73,6 +78,12 @@ RULES = [
         "Endpoints ask for an Entra sign-in.",
         [types.ML_BATCH_ENDPOINT, types.ML_ONLINE_ENDPOINT],
         _endpoint,
+    ),
+    rule(
+        "ml-online-endpoint-identity",
+        "Online endpoints run as an identity whose roles the stack states.",
+        [types.ML_ONLINE_ENDPOINT],
+        _endpoint_identity,
     ),
     rule("logs-keys-sealed", "No key of the logs stands in the state.", [types.APPLICATION_INSIGHTS], _sealed),
     rule(

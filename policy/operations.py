@@ -13,13 +13,13 @@ from policy.rules import Findings, Problems, Subject, get, rule, stack_rule, tar
 _TAGS = ("project", "environment", "owner", "cost_center")
 _TAGGED = (
     types.RESOURCE_GROUP, types.STORAGE_ACCOUNT, types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_COMPUTE,
-    types.ML_REGISTRY, types.ML_BATCH_ENDPOINT, types.LOG_WORKSPACE, types.APPLICATION_INSIGHTS, types.DATABRICKS,
-    types.IDENTITY, types.ACTION_GROUP, types.METRIC_ALERT, types.LOG_ALERT, types.VIRTUAL_NETWORK, types.NETWORK_GROUP,
-    types.PUBLIC_ADDRESS,
+    types.ML_REGISTRY, types.ML_BATCH_ENDPOINT, types.ML_ONLINE_ENDPOINT, types.LOG_WORKSPACE,
+    types.APPLICATION_INSIGHTS, types.DATABRICKS, types.IDENTITY, types.ACTION_GROUP, types.METRIC_ALERT,
+    types.LOG_ALERT, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
 )  # fmt: skip
 _LOGGED = (
-    types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_REGISTRY, types.DATABRICKS, types.STORAGE_ACCOUNT,
-    types.LOG_WORKSPACE, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
+    types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_REGISTRY, types.ML_ONLINE_ENDPOINT, types.DATABRICKS,
+    types.STORAGE_ACCOUNT, types.LOG_WORKSPACE, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
 )  # fmt: skip
 _HOLDS_DATA = (types.STORAGE_ACCOUNT, types.VAULT, types.ML_WORKSPACE, types.ML_REGISTRY)
 _REQUIRED = {"required": {"type": "boolean", "default": False}}

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
 from steps.schedule import Schedule
+from steps.serving import Serve
 from steps.watch import Watch
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
@@ -222,6 +223,11 @@ class Specification(_Section):
     gate: Gate
     score: Score | None = Field(default=None, description="Batch scoring; without it, the pipeline scores nothing.")
     watch: Watch | None = Field(default=None, description="How scored files are watched; without it they are not.")
+    serve: Serve | None = Field(
+        default=None,
+        description="An endpoint that answers requests with the version that serves: `online`, or a section with its "
+        "settings; without it, the stack has none for the pipeline.",
+    )
     schedule: Schedule | None = Field(default=None, description="When to train by itself.")
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}

@@ -16,6 +16,10 @@ _GATES: dict[str, list[dict[str, Any]]] = {
     "classification": [{"name": "balanced_accuracy", "minimum": 0.5}, {"name": "accuracy"}, {"name": "f1"}],
 }
 TASKS = tuple(_GATES)
+_SERVING_HINT = """\
+# An endpoint that answers requests with the version that serves. Its instances cost around the clock.
+# serve: online
+"""
 _ESTIMATORS = {
     "regression": ("from sklearn.linear_model import Ridge", "Ridge(alpha=float(parameters['alpha']))"),
     "classification": (
@@ -25,8 +29,10 @@ _ESTIMATORS = {
 }
 
 
-def specification(name: str, task: str, target: str, data: str, columns: Sequence[Column], rows: int) -> str:
-    """Return pipeline.yml. `rows` is the number of rows of the data."""
+def specification(
+    name: str, task: str, target: str, data: str, columns: Sequence[Column], rows: int, *, online: bool = False
+) -> str:
+    """Return pipeline.yml. `rows` is the number of rows of the data; `online`: an endpoint answers requests."""
     content = {
         "description": f"Predicts {target}." if target.isidentifier() else "Predicts the target.",
         "model": name,
@@ -45,8 +51,11 @@ def specification(name: str, task: str, target: str, data: str, columns: Sequenc
         "score": {"notebook": f"{name}_scoring", "input": f"scoring/in/{name}", "keys": []},
         "watch": {"drift": 0.25, "prediction_drift": 0.25, "missing": 0.1, "new_categories": 0.05, "refused": 0.05},
     }  # fmt: skip
+    if online:
+        content["serve"] = "online"
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-    return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}"
+    hint = "" if online else _SERVING_HINT
+    return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}{hint}"
 
 
 def train_component(name: str) -> str:

@@ -20,11 +20,11 @@ _RESERVED = frozenset(
 _LARGEST_COPY = 50 * 1024 * 1024
 
 
-def new(name: str, task: str, data: Path, target: str | None, root: Path) -> list[Path]:
+def new(name: str, task: str, data: Path, target: str | None, root: Path, *, online: bool = False) -> list[Path]:
     """Write the files below `root`, the repository. Return their paths, relative to it.
 
-    `target` is the last column if None. Raises InvalidError, with nothing written, for a name or data that no pipeline
-    can have, and where a file is there already.
+    `target` is the last column if None; `online`: an endpoint answers requests. Raises InvalidError, with nothing
+    written, for a name or data that no pipeline can have, and where a file is there already.
     """
     if specifications.NAME.fullmatch(name) is None or keyword.iskeyword(name) or name in _RESERVED:
         raise InvalidError(
@@ -43,7 +43,9 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path) -> lis
     chosen = check_target(columns, target or columns[-1].name, task, data)
     stored = _stored(data, name, root)
     content = {
-        f"mlops/pipelines/{name}/pipeline.yml": files.specification(name, task, chosen.name, stored, columns, rows),
+        f"mlops/pipelines/{name}/pipeline.yml": files.specification(
+            name, task, chosen.name, stored, columns, rows, online=online
+        ),
         f"mlops/pipelines/{name}/components/train/component.yml": files.train_component(name),
         f"mlops/pipelines/{name}/components/train/src/train.py": files.train_program(task),
         f"notebooks/{name}_features.py": files.notebook(name),

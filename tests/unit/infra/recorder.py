@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from unittest import mock
 
 import pulumi
 import pulumi.runtime
 from pulumi.runtime.mocks import MockMonitor
 
+from infra import serving
 from infra.configuration import read_settings
 from infra.platform import Platform
 from infra.settings import Settings
@@ -46,7 +48,8 @@ WITHOUT_CATALOG = {
 _NAMED_BY = {
     "ResourceGroup": "resourceGroupName", "StorageAccount": "accountName", "BlobContainer": "containerName",
     "Vault": "vaultName", "Workspace": "workspaceName", "Registry": "registryName", "Compute": "computeName",
-    "BatchEndpoint": "endpointName", "Datastore": "name", "UserAssignedIdentity": "resourceName",
+    "BatchEndpoint": "endpointName", "OnlineEndpoint": "endpointName",
+    "Datastore": "name", "UserAssignedIdentity": "resourceName",
     "Component": "resourceName", "AccessConnector": "connectorName", "VirtualNetwork": "virtualNetworkName",
     "Subnet": "subnetName", "PrivateZone": "privateZoneName",
 }  # fmt: skip
@@ -69,6 +72,8 @@ class Registered:
     """Input to the URNs of the resources that it was made from."""
     secret_outputs: Sequence[str]
     deleted_first: bool
+    replaced_on: Sequence[str]
+    """Inputs whose change makes another resource."""
     replaced_with: Sequence[str]
     deleted_with: str
 
@@ -125,6 +130,7 @@ class RecordingMonitor(MockMonitor):
                     reads={key: list(value.urns) for key, value in request.propertyDependencies.items()},
                     secret_outputs=list(request.additionalSecretOutputs),
                     deleted_first=request.deleteBeforeReplace,
+                    replaced_on=list(request.replaceOnChanges),
                     replaced_with=list(request.replace_with),
                     deleted_with=request.deletedWith,
                 )
@@ -154,6 +160,13 @@ class _Mocks(pulumi.runtime.Mocks):
 def deploy(environment: str = "dev", **config: str) -> Deployment:
     """Run the platform with the smallest settings and `config`, whose values are text or JSON as Pulumi has them."""
     return _deploy(environment, tuple(sorted((MINIMAL | config).items())))
+
+
+def deploy_serving(pipelines: Mapping[str, str], environment: str = "dev", **config: str) -> Deployment:
+    """Run the platform as `deploy` does, for a repository whose `pipelines` serve online: sign-in by name."""
+    values = {f"{PROJECT}:{key}": value for key, value in (MINIMAL | config).items()}
+    with mock.patch.object(serving, "online_pipelines", lambda: dict(pipelines)):
+        return _run(read_settings(values, PROJECT, environment))
 
 
 @cache

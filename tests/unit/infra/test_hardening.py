@@ -18,8 +18,8 @@ def test_the_table_names_rules_that_exist() -> None:
     named = {rule for _, type_, _ in hardening.ROWS for rule in names if f"`{rule}`" in hardening.table()}
     of_others = {
         "alerts", "budget", "databricks-no-tokens", "databricks-plain-identity", "databricks-policy-job-clusters",
-        "databricks-pool-ends", "ml-datastores-without-secrets", "network-no-open-rule", "no-secrets-in-state",
-        "roles-least-privilege",
+        "databricks-pool-ends", "ml-datastores-without-secrets", "ml-online-endpoint-identity", "network-no-open-rule",
+        "no-secrets-in-state", "roles-least-privilege",
     }  # fmt: skip
     assert named | of_others == names
 

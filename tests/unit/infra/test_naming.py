@@ -36,6 +36,7 @@ RULES = {
     "access_connector": r"[a-zA-Z0-9_-]{3,64}",
     "pipeline_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "workspace_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
+    "serving_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "compute": r"(?=.{2,16}$)[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])",
     "action_group": r"[^/&%?]{1,260}",
     "budget": r"[a-zA-Z0-9_-]{1,63}",
@@ -60,6 +61,21 @@ def test_names_follow_azure_s_rules(base: str, environment: str) -> None:
 def test_batch_endpoints_are_named_within_their_limits(base: str, environment: str, subscription: str) -> None:
     name = Names(base, environment).batch_endpoint(subscription)
     assert re.fullmatch(r"(?=.{3,32}$)[a-z]([a-z0-9-]*[a-z0-9])", name), name
+
+
+@given(bases, environments, subscriptions, st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True))
+def test_online_endpoints_are_named_within_their_limits(
+    base: str, environment: str, subscription: str, pipeline: str
+) -> None:
+    """learn.microsoft.com/azure/machine-learning/how-to-manage-quotas, "Azure Machine Learning online endpoints"."""
+    names = Names(base, environment)
+    name = names.online_endpoint(subscription, pipeline)
+    assert re.fullmatch(r"(?=.{3,32}$)[a-z]([a-z0-9-]*[a-z0-9])", name), name
+    assert name != names.pipeline_endpoint(subscription, pipeline)
+    assert name == names.online_endpoint(subscription.upper(), pipeline)
+    assert name != Names(base, f"{environment[:-1]}{'b' if environment[-1] == 'a' else 'a'}").online_endpoint(
+        subscription, pipeline
+    )
 
 
 @given(bases, environments, environments)

@@ -110,6 +110,20 @@ def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
             {"data_contract": {"columns": {"prices": {}, "size": {}}}},
             "data_contract.columns has no column 'price', the target: did you mean prices?",
         ),
+        ({"serve": "onlin"}, "serve is 'onlin': write online, or a section online with settings (such as serve: on"),
+        ({"serve": {"onlne": {}}}, "serve.onlne is unknown: did you mean online?"),
+        (
+            {"serve": {"online": {"instances": 0}}},
+            "serve.online.instances is 0: Input should be greater than or equal to 1 (such as instances: 2)",
+        ),
+        (
+            {"serve": {"online": {"traffic_steps": [50, 10, 100]}}},
+            "serve.online.traffic_steps: [50, 10, 100] must rise, and end with 100",
+        ),
+        ({"serve": {"online": {"traffic_steps": [10, 50]}}}, "[10, 50] must rise, and end with 100"),
+        ({"serve": {"online": {"auth": "keys"}}}, "serve.online.auth is 'keys': Input should be 'entra' or 'key'"),
+        ({"serve": {"online": {"request_timeout": 181}}}, "serve.online.request_timeout is 181: Input should be less"),
+        ({"serve": {"online": {"instance_type": "DS3"}}}, "serve.online.instance_type is 'DS3'"),
         ({"data_contract": {"rows": 0}}, "data_contract.rows.limit is 0: Input should be greater than or equal to 1"),
     ],
 )
@@ -119,6 +133,23 @@ def test_a_fault_is_named_by_its_path(tmp_path: Path, changes: dict[str, Any], s
 
     assert said in str(raised.value), str(raised.value)
     assert "houses/pipeline.yml" in str(raised.value)
+
+
+@pytest.mark.parametrize("written", ["online", {"online": None}, {"online": {}}])
+def test_the_short_form_of_serve_has_all_defaults(tmp_path: Path, written: Any) -> None:
+    serve = _load(tmp_path, serve=written).specification.serve
+
+    assert serve is not None
+    assert serve.online.model_dump() == {
+        "instance_type": "Standard_DS3_v2", "instances": 1, "traffic_steps": (10, 50, 100), "request_timeout": 5,
+        "requests_per_instance": 1, "auth": "entra",
+    }  # fmt: skip
+
+
+def test_serving_is_no_business_of_the_steps_so_that_it_trains_nothing_again(tmp_path: Path) -> None:
+    pipeline = _load(tmp_path, serve="online")
+
+    assert "serve" not in json.loads(pipeline.specification_json)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

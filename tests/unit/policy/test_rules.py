@@ -52,6 +52,10 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     types.ML_DATASTORE: {"properties": {"credentials": {"credentialsType": "None"}}},
     types.ML_BATCH_ENDPOINT: {"properties": {"authMode": "AADToken"}, "tags": TAGS},
+    types.ML_ONLINE_ENDPOINT: {
+        "properties": {"authMode": "AADToken", "publicNetworkAccess": "Disabled"},
+        "identity": {"type": "UserAssigned"}, "tags": TAGS,
+    },
     types.LOG_WORKSPACE: {"features": {"disableLocalAuth": True}, "tags": TAGS},
     types.APPLICATION_INSIGHTS: {"disableLocalAuth": True, "tags": TAGS},
     types.DATABRICKS: {
@@ -111,6 +115,9 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("ml-compute", types.ML_COMPUTE, {"properties.properties.remoteLoginPortPublicAccess": "Enabled"}, "logs in to"),
     ("ml-compute", types.ML_COMPUTE, {"properties.properties.scaleSettings": {"minNodeCount": 1}}, "min_node_count"),
     ("ml-endpoints-entra-only", types.ML_BATCH_ENDPOINT, {"properties.authMode": "Key"}, "Key is a shared secret"),
+    ("ml-endpoints-entra-only", types.ML_ONLINE_ENDPOINT, {"properties.authMode": "Key"}, "Key is a shared secret"),
+    ("ml-online-endpoint-identity", types.ML_ONLINE_ENDPOINT, {"identity": {"type": "None"}}, "user-assigned"),
+    ("ml-online-endpoint-identity", types.ML_ONLINE_ENDPOINT, {"identity": None}, "user-assigned identity"),
     ("logs-entra-only", types.LOG_WORKSPACE, {"features": None}, "disable_local_auth=True"),
     ("logs-entra-only", types.APPLICATION_INSIGHTS, {"disableLocalAuth": False}, "disable_local_auth=True"),
     ("databricks-no-public-addresses", types.DATABRICKS, {"sku": {"name": "standard"}}, "premium tier"),

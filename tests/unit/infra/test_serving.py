@@ -1,0 +1,123 @@
+"""Online endpoints: for pipelines that serve online alone, with the least roles, and never updated by the stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract.outputs import read_outputs
+from declarations.training_pipelines import SpecificationError, online_pipelines
+from tests.unit.infra.recorder import Deployment, deploy, deploy_serving
+from tests.unit.infra.test_access import ALWAYS, DEPLOYER_S, granted
+from tests.unit.infra.test_platform import NETWORKS
+
+SERVING = "principal-of-id-dataops-dev-serving"
+PIPELINES = {"diabetes": "entra", "house_prices": "key"}
+
+
+@pytest.fixture
+def serving() -> Deployment:
+    return deploy_serving(PIPELINES)
+
+
+def test_without_a_pipeline_that_serves_there_is_nothing_of_it() -> None:
+    made = deploy()
+
+    assert not made.of("OnlineEndpoint") and not made.of("Serving") and not made.of("ServingAccess")
+    assert made.outputs["online_endpoints"] == {}
+    assert granted(made) == ALWAYS | DEPLOYER_S
+
+
+def test_each_pipeline_that_serves_has_an_endpoint_that_outputs_name(serving: Deployment) -> None:
+    names = {endpoint.name: endpoint.inputs["endpointName"] for endpoint in serving.of("OnlineEndpoint")}
+
+    assert set(names) == {"serving-endpoint-diabetes", "serving-endpoint-house_prices"}
+    assert read_outputs(serving.outputs, "dev").online_endpoints == {
+        "diabetes": names["serving-endpoint-diabetes"], "house_prices": names["serving-endpoint-house_prices"],
+    }  # fmt: skip
+
+
+def test_callers_sign_in_as_the_specification_says(serving: Deployment) -> None:
+    modes = {endpoint.name: endpoint.inputs["properties"]["authMode"] for endpoint in serving.of("OnlineEndpoint")}
+
+    assert modes == {"serving-endpoint-diabetes": "AADToken", "serving-endpoint-house_prices": "Key"}
+    assert all("keys" not in endpoint.inputs["properties"] for endpoint in serving.of("OnlineEndpoint"))
+
+
+def test_the_endpoint_s_identity_fetches_image_and_model_and_nothing_else(serving: Deployment) -> None:
+    assert granted(serving) - ALWAYS - DEPLOYER_S == {
+        (SERVING, "ACR_PULL", "Registry/acrdataopsdev"),
+        (SERVING, "STORAGE_BLOB_DATA_READER", "StorageAccount/stdataopsdev"),
+    }
+    (identity,) = [each for each in serving.of("UserAssignedIdentity") if each.name == "identities-serving"]
+    assignments = {each.urn for each in serving.of("RoleAssignment") if each.inputs["principalId"] == SERVING}
+    for endpoint in serving.of("OnlineEndpoint"):
+        assert endpoint.inputs["identity"]["type"] == "UserAssigned"
+        assert identity.urn in endpoint.reads["identity"]
+        assert assignments <= set(endpoint.depends_on), "Azure ML looks for the roles when it deploys"
+
+
+@pytest.mark.parametrize(
+    ("profile", "access"), [("public", "Enabled"), ("restricted", "Enabled"), ("private", "Disabled")]
+)
+def test_the_network_profile_decides_whether_the_internet_reaches_it(profile: str, access: str) -> None:
+    endpoint = deploy_serving({"diabetes": "entra"}, network=NETWORKS[profile]).one("OnlineEndpoint")
+
+    assert endpoint.inputs["properties"]["publicNetworkAccess"] == access
+
+
+def test_no_update_of_the_stack_takes_the_traffic_away(serving: Deployment) -> None:
+    """The provider's PUT has the program's inputs alone: whatever is not ignored makes another endpoint."""
+    for endpoint in serving.of("OnlineEndpoint"):
+        assert "traffic" not in endpoint.inputs["properties"]
+        replaced = {name.removeprefix("properties.") for name in endpoint.replaced_on}
+        ignored = {name.removeprefix("properties.") for name in endpoint.ignores}
+        assert set(endpoint.inputs["properties"]) <= ignored | replaced
+        assert {"tags", "identity", "traffic"} <= ignored
+        assert endpoint.deleted_first, "the name is taken until the old one is gone"
+
+
+def test_requests_and_containers_log_to_log_analytics(serving: Deployment) -> None:
+    endpoints = {endpoint.urn for endpoint in serving.of("OnlineEndpoint")}
+    settings = [each for each in serving.of("DiagnosticSetting") if set(each.reads["resourceUri"]) & endpoints]
+
+    assert len(settings) == len(endpoints)
+    for setting in settings:
+        assert [log["category"] for log in setting.inputs["logs"]] == [
+            "AmlOnlineEndpointConsoleLog", "AmlOnlineEndpointTrafficLog", "AmlOnlineEndpointEventLog",
+        ]  # fmt: skip
+        assert setting.inputs["metrics"] == [{"category": "AllMetrics", "enabled": True}]
+
+
+def _pipelines(folder: Path, **serve: Any) -> Path:
+    for name, value in serve.items():
+        (folder / name).mkdir()
+        content = {"model": name} if value is None else {"model": name, "serve": value}
+        (folder / name / "pipeline.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder
+
+
+def test_the_specifications_say_who_serves_and_how_callers_sign_in(tmp_path: Path) -> None:
+    folder = _pipelines(
+        tmp_path, a="online", b=None, c={"online": {"auth": "key"}}, d={"online": None}, e={"online": {"instances": 2}}
+    )
+
+    assert online_pipelines(folder) == {"a": "entra", "c": "key", "d": "entra", "e": "entra"}
+
+
+@pytest.mark.parametrize(
+    "serve", ["onlin", ["online"], {"online": {"auth": "aml"}}, {"batch": {}}, {"online": 3}, True]
+)
+def test_a_specification_that_serves_otherwise_stops_the_stack(tmp_path: Path, serve: Any) -> None:
+    with pytest.raises(
+        SpecificationError, match=r"mlops/pipelines/a/pipeline\.yml: serve is .*: write `serve: online`"
+    ):
+        online_pipelines(_pipelines(tmp_path, a=serve))
+
+
+def test_no_pipeline_of_the_repository_serves_online() -> None:
+    """It costs around the clock: docs/adr/0041."""
+    assert online_pipelines() == {}

@@ -14,7 +14,8 @@ FORCE ?=
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
 TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
-	DRY_RUN YES QUIET SWITCH NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN
+	DRY_RUN YES QUIET SWITCH NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN \
+	DEPLOYMENT
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\
 	$(eval export $(name))))
 # localcloud keeps its state in the checkout, and its tools where all checkouts find them. DATAOPSML_CACHE is the cache's
@@ -36,6 +37,8 @@ START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S con
 # What `pulumi up` reads: the program and what it imports, the stack's settings, the policies with their configuration, the
 # lock, the stack's state, and the resources behind it. What is passing is what `mlops` publishes and runs register.
 PASSING = 'microsoft.machinelearningservices/workspaces/batchendpoints properties.defaults' \
+	'microsoft.machinelearningservices/workspaces/onlineendpoints properties.traffic' \
+	microsoft.machinelearningservices/workspaces/onlineendpoints/deployments \
 	$(patsubst %,microsoft.machinelearningservices/workspaces/%,components environments models codes data)
 UNCHANGED = python -m localcloud unchanged --key-file "$$LOCALCLOUD_HOME/unchanged-$$STACK.json" \
 	--paths __main__.py infra declarations contract policy 'mlops/pipelines/*/pipeline.yml' Pulumi.yaml \
@@ -47,7 +50,7 @@ UNCHANGED = python -m localcloud unchanged --key-file "$$LOCALCLOUD_HOME/unchang
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run score test test-fast test-nightly faults lint lint-beside tests-beside format status logs open env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run score serve invoke test test-fast test-nightly faults lint lint-beside tests-beside format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 ##@ Train
 help: ## list the verbs
@@ -79,6 +82,12 @@ run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIP
 
 score: ## score a file, or what came in, with the model that serves: make score [FILE=new.csv] [PIPELINE=name] [AGAIN=1]
 	@$(ENTER); python -m mlops score --stack "$$STACK" $(if $(AGAIN),--again) $(if $(FILE),-- "$$FILE",--incoming)
+
+serve: ## let the version that serves answer requests at its online endpoint: make serve [PIPELINE=name]
+	@$(ENTER); python -m mlops serve --stack "$$STACK"
+
+invoke: ## ask the online endpoint: make invoke FILE=request.json [PIPELINE=name] [DEPLOYMENT=blue]
+	@$(ENTER); python -m mlops invoke --stack "$$STACK" --file "$${FILE:?make invoke FILE=request.json}" $(if $(DEPLOYMENT),--deployment "$$DEPLOYMENT")
 
 ##@ Test
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of

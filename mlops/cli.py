@@ -17,6 +17,7 @@ from mlops.cli_inspection import inspection
 from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
 from mlops.cli_schedules import is_on, schedule
 from mlops.cli_scoring import scoring
+from mlops.cli_serving import serving
 from mlops.clients import Clients
 from mlops.environment import load_outputs
 from mlops.errors import InvalidError
@@ -25,6 +26,7 @@ from mlops.terminal import as_json, console, plain, say
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(inspection)
 app.add_typer(scoring)
+app.add_typer(serving)
 app.add_typer(schedule, name="schedule")
 
 
@@ -51,6 +53,10 @@ def up(
         ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)
     else:
         ups.up(clients, rows, version, screen, values)
+    if training.specification.serve is not None:
+        from mlops import rollout
+
+        rollout.serve(clients, say)
 
 
 @app.command("check-data")
@@ -202,6 +208,7 @@ def promote(
         done = promotion.promote(tests, serves, model_version, say)
     if score_sample:
         trial.try_promotion(serves, done, say, console())
+    trial.serve_promotion(serves, done, say)
 
 
 @app.command()
@@ -230,10 +237,14 @@ def prune(stack: Stack = "local", outputs: Outputs = None) -> None:
 
 @app.command()
 def rollback(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
-    """Move the endpoint's default back to where it was before the newest promotion."""
+    """Move the endpoint's default back to where it was before the newest promotion, and online requests with it."""
     from mlops import rollback as rollbacks
+    from mlops import rollout
 
-    rollbacks.rollback(clients_of(stack, outputs, pipeline), say)
+    clients = clients_of(stack, outputs, pipeline)
+    rollbacks.rollback(clients, say)
+    if clients.pipeline.specification.serve is not None:
+        rollout.serve(clients, say, at_once=True)
 
 
 @app.command()

@@ -39,6 +39,10 @@ def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs =
     scheduled = schedules.read(clients, clients.pipeline.schedule)
     if scheduled is not None:
         screen.print(f"Schedule: {scheduled.state}.", highlight=False, soft_wrap=True)
+    if clients.pipeline.specification.serve is not None:
+        from mlops import online_endpoints
+
+        screen.print(f"Online: {online_endpoints.read(clients).state}.", highlight=False, soft_wrap=True)
     job = jobs.newest(clients)
     if job is None:
         screen.print("No run yet.", highlight=False)

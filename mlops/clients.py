@@ -41,6 +41,17 @@ class Clients:
                 "up with `pulumi up`."
             ) from None
 
+    @property
+    def online_endpoint(self) -> str:
+        """Name of the pipeline's online endpoint. Raises MissingError when the stack has none for it."""
+        try:
+            return self.outputs.online_endpoints[self.pipeline.name]
+        except KeyError:
+            raise MissingError(
+                f"The stack {self.outputs.environment} has no online endpoint for the pipeline {self.pipeline.name}: "
+                "bring it up with `pulumi up`."
+            ) from None
+
     @cached_property
     def credential(self) -> DefaultAzureCredential:
         return DefaultAzureCredential()

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mlops import candidates
+from mlops import candidates, online_endpoints
 from mlops.clients import Clients
 from mlops.lineage import METRIC
 from mlops.terminal import cell
@@ -30,14 +30,20 @@ class RegisteredModel:
     promoted_from: str
     promoted_at: str
     rolled_back_at: str
+    online: dict[str, int]
+    """Percentages of the online requests, by the colour that has the version."""
 
 
 def read(clients: Clients) -> list[RegisteredModel]:
     """Return the versions, newest first."""
     versions = candidates.versions(clients.ml, clients.pipeline.model)
+    online: dict[str, dict[str, int]] = {}
+    if clients.pipeline.specification.serve is not None:
+        for deployment in online_endpoints.read(clients).deployments.values():
+            online.setdefault(deployment.version, {})[deployment.colour] = deployment.traffic
     tags = {str(version.version): dict(version.tags or {}) for version in versions}
     serving = champion.champion(tags.items())
-    return [_registered(version, tags[version], serving) for version in tags]
+    return [_registered(version, tags[version], serving, online.get(version, {})) for version in tags]
 
 
 def show(models: list[RegisteredModel], name: str, console: Console) -> None:
@@ -46,12 +52,16 @@ def show(models: list[RegisteredModel], name: str, console: Console) -> None:
         console.print(f"No version of {name} is registered.", highlight=False)
         return
     metrics = list(dict.fromkeys(metric for model in models for metric in model.metrics))
-    table = Table("version", "serves", *metrics, "code", "why", title=f"Versions of {name}", title_justify="left")
+    online = ["online"] if any(model.online for model in models) else []
+    table = Table(
+        "version", "serves", *online, *metrics, "code", "why", title=f"Versions of {name}", title_justify="left"
+    )
     for model in models:
         values = (f"{model.metrics[metric]:.4f}" if metric in model.metrics else "" for metric in metrics)
         state = "serves" if model.serves else ("rolled back" if model.rolled_back_at else "")
         why = f"promoted from {model.promoted_from}" if model.promoted_from else model.decision
-        table.add_row(model.version, state, *values, cell(model.code_version), cell(why))
+        shares = [", ".join(f"{colour} {share} %" for colour, share in model.online.items())] if online else []
+        table.add_row(model.version, state, *shares, *values, cell(model.code_version), cell(why))
     console.print(table)
 
 
@@ -60,7 +70,7 @@ def as_json(models: list[RegisteredModel]) -> list[dict[str, Any]]:
     return [asdict(model) for model in models]
 
 
-def _registered(version: str, tags: dict[str, str], serving: str | None) -> RegisteredModel:
+def _registered(version: str, tags: dict[str, str], serving: str | None, online: dict[str, int]) -> RegisteredModel:
     return RegisteredModel(
         version=version,
         serves=version == serving,
@@ -73,4 +83,5 @@ def _registered(version: str, tags: dict[str, str], serving: str | None) -> Regi
         promoted_from=tags.get(champion.PROMOTED_FROM, ""),
         promoted_at=tags.get(champion.PROMOTED_AT, ""),
         rolled_back_at=tags.get(champion.ROLLED_BACK_AT, ""),
+        online=online,
     )

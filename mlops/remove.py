@@ -30,7 +30,7 @@ from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.publish import Say
 
-_SCHEDULES = "/schedules/"
+_SCHEDULES, _ONLINE = "/schedules/", "/onlineEndpoints/"
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,12 @@ def _endpoint(clients: Clients) -> dict[str, Any] | None:
 
 
 def _resources(clients: Clients) -> Iterator[str]:
-    """Yield the schedule, the endpoint with its deployments, the model's versions, the components, the environment."""
+    """Yield schedule, endpoints with their deployments, the model's versions, the components, the environment."""
     pipeline, workspace = clients.pipeline, clients.workspace_id
     schedule = f"{workspace}{_SCHEDULES}{pipeline.schedule}"
+    online = clients.outputs.online_endpoints.get(pipeline.name)
+    if online is not None and clients.arm.get(f"{workspace}{_ONLINE}{online}") is not None:
+        yield f"{workspace}{_ONLINE}{online}"
     if clients.arm.get(schedule) is not None:
         yield schedule
     if _endpoint(clients) is not None:
@@ -219,5 +222,6 @@ def _remove_empty_folders(folder: Path) -> None:
 def _shown(resource: str) -> str:
     """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
     kind, name, *inner = resource.split("/workspaces/")[1].split("/")[1:]
-    what = "batch endpoint" if kind == "batchEndpoints" else kind.removesuffix("s")
+    endpoints = {"batchEndpoints": "batch endpoint", "onlineEndpoints": "online endpoint"}
+    what = endpoints.get(kind) or kind.removesuffix("s")
     return f"{inner[0].removesuffix('s')} {inner[1]} of {what} {name}" if inner else f"{what} {name}"

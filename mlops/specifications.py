@@ -16,6 +16,7 @@ from declarations import training_pipelines
 from mlops import time_zones
 from mlops.errors import InvalidError, MissingError
 from mlops.suggestions import hint
+from steps.serving import Online
 from steps.specification import Score, Specification
 
 PIPELINES = training_pipelines.FOLDER
@@ -78,6 +79,16 @@ class TrainingPipeline:
                 f"as score: {{notebook: {self.name}_scoring, input: scoring/in/{self.name}}}."
             )
         return self.specification.score
+
+    @property
+    def online(self) -> Online:
+        """How the pipeline serves online. Raises InvalidError when its specification does not say so."""
+        if self.specification.serve is None:
+            raise InvalidError(
+                f"The pipeline {self.name} does not serve online: write `serve: online` into "
+                f"{_relative(self.folder / FILE)}, and bring the stack up."
+            )
+        return self.specification.serve.online
 
     @property
     def schedule(self) -> str:

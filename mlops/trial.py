@@ -1,10 +1,10 @@
-"""Try a promotion: the version has to score a sample, else the promotion is taken back."""
+"""Try a promotion: the version has to score a sample and serve online, else the promotion is taken back."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
-from mlops import failures, promote, rollback, scoring
+from mlops import failures, promote, rollback, rollout, scoring
 from mlops.clients import Clients
 from mlops.errors import GateError
 from mlops.promote import Promotion
@@ -45,3 +45,29 @@ def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Cons
         ) from error
     promote.tag(target.ml, model, {TRIED: promote.stamp()})
     say(f"sample: {entry.rows_scored} of {entry.rows_read} rows scored by version {entry.model_version}")
+
+
+def serve_promotion(target: Clients, promotion: Promotion, say: Say) -> None:
+    """Let what was promoted answer online requests, if the pipeline serves online.
+
+    Raises GateError when it does not answer: the requests go where they went before, and the promotion is taken back,
+    unless the version answered before with other settings.
+    """
+    if target.pipeline.specification.serve is None:
+        return
+    name, version = target.pipeline.model, promotion.model_version
+    answered = rollout.answers_with(target, version)
+    try:
+        rollout.serve(target, say)
+    except Exception as error:
+        reason = failures.message(error) or f"{type(error).__name__}: {error}"
+        if answered:
+            raise GateError(
+                f"Version {version} of {name} serves on with the settings that it had, since it does not serve with "
+                f"those of pipeline.yml.\n{reason}"
+            ) from error
+        rollback.take_back(target, version, say)
+        raise GateError(
+            f"Version {version} of {name} was promoted and does not serve online, so that the promotion was taken "
+            f"back.\n{reason}"
+        ) from error

@@ -67,8 +67,9 @@ report: ## write the report of a run: make report STACK=dev [RUN=name]
 cancel: ## cancel the run that is under way: make cancel STACK=dev
 	@$(PYTHON_BIN) -m mlops cancel --stack "$$STACK" $(if $(TF_BUILD),--run "$${AMLRUN_ID:-}")
 
-score-sample: ## try the model that serves with some rows: make score-sample STACK=staging
+score-sample: ## try the model that serves with some rows, and online where it serves so: make score-sample STACK=staging
 	@$(PYTHON_BIN) -m mlops score --stack "$$STACK" --sample
+	@$(PYTHON_BIN) -m mlops serve --stack "$$STACK" --if-asked
 
 schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off]
 	@$(PYTHON_BIN) -m mlops schedule "$${SWITCH:-list}" --stack "$$STACK"

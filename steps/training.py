@@ -30,7 +30,7 @@ _MODEL_PACKAGES = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
 _FORMAT = mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE
 """MLflow's default, skops, refuses every tree model. MLflow warns that a pickle runs code when it is loaded: whoever
 loads this one trusts the pipeline that wrote it, by the version's lineage and by who may register models."""
-_EXAMPLE_ROWS = 5
+_SIGNATURE_ROWS = 5
 
 
 def run(fit: Fit, description: str | None = None) -> None:
@@ -88,7 +88,23 @@ def _training_metrics(
 
 def _save(model: Any, features: pd.DataFrame, folder: Path, needed: list[str]) -> None:
     """Write the model with the signature of its features; whole numbers are floats there, which may be missing."""
-    example = features.head(_EXAMPLE_ROWS)
-    example = example.astype(dict.fromkeys(example.select_dtypes("integer").columns, float))
-    signature = mlflow.models.infer_signature(example, model.predict(example))
-    mlflow.sklearn.save_model(model, folder, signature=signature, pip_requirements=needed, serialization_format=_FORMAT)
+    rows = _with_floats(features.head(_SIGNATURE_ROWS))
+    signature = mlflow.models.infer_signature(rows, model.predict(rows))
+    mlflow.sklearn.save_model(
+        model, folder, signature=signature, input_example=typical_row(features), pip_requirements=needed,
+        serialization_format=_FORMAT,
+    )  # fmt: skip
+
+
+def typical_row(features: pd.DataFrame) -> pd.DataFrame:
+    """Return a row of medians and of the most frequent values, with which a deployment is tried: nobody's record."""
+    numbers = features.select_dtypes("number")
+    values = {
+        name: float(column.median()) if name in numbers else next(iter(column.mode()), None)
+        for name, column in features.items()
+    }
+    return pd.DataFrame([values], columns=features.columns)
+
+
+def _with_floats(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.astype(dict.fromkeys(rows.select_dtypes("integer").columns, float))

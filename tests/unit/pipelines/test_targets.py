@@ -126,11 +126,6 @@ def test_the_pulumi_task_meets_it_too() -> None:
             "mlops promote --from staging --to prod",
             "mlops promote --from staging --to prod --shared --score-sample",
         ),
-        (
-            ("score-sample", "STACK=staging"),
-            "mlops score --stack staging --sample",
-            "mlops score --stack staging --sample",
-        ),
         (("share", "STACK=staging"), "mlops share --stack staging", "mlops share --stack staging"),
         (("rollback", "STACK=prod"), "mlops rollback --stack prod", "mlops rollback --stack prod"),
     ],
@@ -140,6 +135,13 @@ def test_a_build_and_a_workstation_use_the_same_verb(
 ) -> None:
     assert recorded.python(*words) == workstation
     assert recorded.python(*words, build=True) == build
+
+
+def test_what_serves_is_tried_with_a_sample_and_online(recorded: Recorded) -> None:
+    for build in (False, True):
+        sample, online = recorded.run("score-sample", "STACK=staging", build=build)
+        assert sample[2:] == ["mlops", "score", "--stack", "staging", "--sample"]
+        assert online[2:] == ["mlops", "serve", "--stack", "staging", "--if-asked"]
 
 
 def test_only_a_scheduled_build_of_retraining_defers_to_the_schedule_of_azure_ml(recorded: Recorded) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from bootstrap.conditions import only_these
-from declarations.roles import ASSIGNED_BY_STACKS, Grantee, Role, RoleAssigner, RoleScope
+from declarations.roles import ASSIGNED_BY_STACKS, CustomRole, Grantee, Role, RoleAssigner, RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,10 @@ class EnvironmentScopes:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
-    """`deployers` and `runs` by environment; `operators` may read and write every state."""
+    """`deployers` and `runs` by environment; `operators` may read and write every state.
+
+    `custom_roles`: roles of the organisation's own that stacks assign too.
+    """
 
     assigner: RoleAssigner
     environments: Mapping[str, EnvironmentScopes]
@@ -34,6 +37,7 @@ class AccessArgs:
     image: Grantee
     runs: Mapping[str, Grantee]
     operators: Sequence[Grantee]
+    custom_roles: Sequence[CustomRole] = ()
 
 
 class Access(pulumi.ComponentResource):
@@ -66,7 +70,7 @@ class Access(pulumi.ComponentResource):
             Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR,
             deployer,
             scopes.subscription,
-            condition=only_these(ASSIGNED_BY_STACKS),
+            condition=only_these([*ASSIGNED_BY_STACKS, *self._args.custom_roles]),
         )
         self._assign(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, deployer, scopes.container)
         self._assign(Role.KEY_VAULT_CRYPTO_USER, deployer, scopes.key)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from declarations.roles import Role
+from declarations.roles import CustomRole, Role
 
 _ATTRIBUTE = "Microsoft.Authorization/roleAssignments"
 
 
-def only_these(roles: Iterable[Role]) -> str:
+def only_these(roles: Iterable[Role | CustomRole]) -> str:
     """Return a condition on Role Based Access Control Administrator: assign and remove nothing but these roles."""
     listed = ", ".join(sorted(role.value for role in roles))
 

@@ -166,6 +166,9 @@ class Settings(_Section):
     protect: bool = Field(True, description="Lock the state account, and let Pulumi refuse to delete what holds data.")
     soft_delete_days: int = Field(90, ge=7, le=90, description="How long deleted states and keys can come back.")
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field("ZRS", description="Copies of the states.")
+    online_caller_roles: tuple[Guid, ...] = Field(
+        (), description="Custom roles that stacks give to callers of online endpoints (`serving.caller_role`), by id."
+    )
     allowed_ips: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(
         (), description="Public addresses from which states and keys can be reached; left out, from everywhere."
     )

@@ -23,7 +23,7 @@ from bootstrap.placement import Placement
 from bootstrap.settings import Settings, SettingsError, read_settings
 from bootstrap.state import State, StateArgs
 from bootstrap.vault import Vault, VaultArgs
-from declarations.roles import Grantee, RoleAssigner, RoleScope
+from declarations.roles import CustomRole, Grantee, RoleAssigner, RoleScope
 
 OWN = "bootstrap"
 
@@ -153,6 +153,7 @@ class Bootstrap:
                 image=self._image.grantee,
                 runs={name: identity.grantee for name, identity in self._runs.items()},
                 operators=operators or [caller],
+                custom_roles=[CustomRole(name="ONLINE_CALLER", value=role) for role in settings.online_caller_roles],
             ),
         )
 

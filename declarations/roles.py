@@ -51,6 +51,14 @@ ASSIGNED_BY_STACKS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class CustomRole:
+    """A role that an organisation made itself: `name` is its name within the stack, `value` its id."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grantee:
     """An identity that receives roles; `label` is its name within the stack.
 
@@ -89,7 +97,7 @@ class RoleAssigner:
     def assign(
         self,
         parent: pulumi.Resource,
-        role: Role,
+        role: Role | CustomRole,
         grantee: Grantee,
         scope: RoleScope,
         *,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
+from declarations.roles import CustomRole, Grantee, Role, RoleAssigner, RoleScope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +118,27 @@ class ServingAccess(pulumi.ComponentResource):
             args.assigner.assign(self, Role.ACR_PULL, args.endpoint, args.container_registry),
             args.assigner.assign(self, Role.STORAGE_BLOB_DATA_READER, args.endpoint, args.workspace_storage),
         ]
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallerAccessArgs:
+    """Each of `callers` gets the role on each of `endpoints`."""
+
+    assigner: RoleAssigner
+    role: CustomRole
+    callers: Sequence[Grantee]
+    endpoints: Sequence[RoleScope]
+
+
+class CallerAccess(pulumi.ComponentResource):
+    """Others ask the online endpoints, and see nothing else of the platform."""
+
+    def __init__(self, name: str, args: CallerAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:access:CallerAccess", name, None, opts)
+        for endpoint in args.endpoints:
+            for caller in args.callers:
+                args.assigner.assign(self, args.role, caller, endpoint)
         self.register_outputs({})
 
 

@@ -12,9 +12,9 @@ from functools import partial
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
-from declarations.roles import RoleScope
+from declarations.roles import CustomRole, Grantee, RoleScope
 from declarations.training_pipelines import SpecificationError, online_pipelines
-from infra.access import ServingAccess, ServingAccessArgs
+from infra.access import CallerAccess, CallerAccessArgs, ServingAccess, ServingAccessArgs
 from infra.diagnostics import Source
 from infra.foundation import Foundation
 from infra.machine_learning import MachineLearning
@@ -45,7 +45,7 @@ class ServingArgs:
 
 
 class Serving(pulumi.ComponentResource):
-    """The endpoints. `sources` are what logs."""
+    """The endpoints. `sources` are what logs, `scopes` what callers get roles on."""
 
     endpoint_names: dict[str, pulumi.Output[str]]
 
@@ -60,6 +60,9 @@ class Serving(pulumi.ComponentResource):
         self.sources = [
             Source(label=f"online-{pipeline}", id=endpoint.id, categories=_LOGS)
             for pipeline, endpoint in endpoints.items()
+        ]
+        self.scopes = [
+            RoleScope(label=f"online-{pipeline}", id=endpoint.id) for pipeline, endpoint in endpoints.items()
         ]
         self.register_outputs({})
 
@@ -120,7 +123,7 @@ def declare_serving(context: StackContext, foundation: Foundation, learning: Mac
         ),
         context.child,
     )
-    return Serving(
+    serving = Serving(
         "serving",
         ServingArgs(
             names=context.names,
@@ -133,3 +136,19 @@ def declare_serving(context: StackContext, foundation: Foundation, learning: Mac
         ),
         context.child,
     )
+    settings = context.settings.serving
+    if settings.caller_role is not None and settings.callers:
+        CallerAccess(
+            "serving-callers",
+            CallerAccessArgs(
+                assigner=context.assigner,
+                role=CustomRole(name="ONLINE_CALLER", value=settings.caller_role),
+                callers=[
+                    Grantee(label=f"caller-{caller.object_id}", principal_id=caller.object_id, type=caller.type)
+                    for caller in settings.callers
+                ],
+                endpoints=serving.scopes,
+            ),
+            context.child,
+        )
+    return serving

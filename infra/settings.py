@@ -14,6 +14,7 @@ from contract.storage_redundancy import redundancy_problem
 from infra import spark_storage
 from infra.naming import Names
 from infra.network_settings import NetworkSettings
+from infra.serving_settings import ServingSettings
 from infra.setting_types import (
     BaseName,
     EachOnce,
@@ -348,6 +349,7 @@ class Settings(Section):
     unity_catalog: UnityCatalogSettings = UnityCatalogSettings()
     model_registry: ModelRegistrySettings = ModelRegistrySettings()
     access: AccessSettings = AccessSettings()
+    serving: ServingSettings = ServingSettings()
 
     @field_validator("training_data", "workspace_storage")
     @classmethod

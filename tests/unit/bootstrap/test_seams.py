@@ -14,7 +14,7 @@ from localcloud.arm.roles import BY_ID
 from bootstrap.conditions import only_these
 from bootstrap.naming import Names
 from bootstrap.pipelines import connection_names, specs
-from declarations.roles import ASSIGNED_BY_STACKS, Role
+from declarations.roles import ASSIGNED_BY_STACKS, CustomRole, Role
 from infra.naming import Names as StackNames
 from tests.unit.bootstrap.recorder import deploy
 from tests.unit.environments import ENVIRONMENTS
@@ -45,6 +45,14 @@ def test_deployers_may_assign_only_the_roles_of_stacks() -> None:
     sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "infra").glob("*.py"))
     assert {role.name for role in ASSIGNED_BY_STACKS} == set(re.findall(r"\bRole\.([A-Z_]+)", sources))
     assert all(role.value in BY_ID for role in Role)
+
+
+def test_deployers_may_assign_a_role_of_the_organisation_s_own_where_the_bootstrap_names_it() -> None:
+    own = "99999999-8888-7777-6666-555555555555"
+    condition = parse(only_these([*ASSIGNED_BY_STACKS, CustomRole(name="ONLINE_CALLER", value=own)]))
+
+    assert condition.holds(_WRITE, {"request": {_ATTRIBUTE: [own]}})
+    assert not parse(only_these(ASSIGNED_BY_STACKS)).holds(_WRITE, {"request": {_ATTRIBUTE: [own]}})
 
 
 @pytest.mark.parametrize(("action", "source"), [(_WRITE, "request"), (_DELETE, "resource")])

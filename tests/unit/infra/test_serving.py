@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from contract.outputs import read_outputs
 from declarations.training_pipelines import SpecificationError, online_pipelines
+from infra.configuration import SettingsError
 from tests.unit.infra.recorder import Deployment, deploy, deploy_serving
 from tests.unit.infra.test_access import ALWAYS, DEPLOYER_S, granted
 from tests.unit.infra.test_platform import NETWORKS
@@ -121,3 +123,27 @@ def test_a_specification_that_serves_otherwise_stops_the_stack(tmp_path: Path, s
 def test_no_pipeline_of_the_repository_serves_online() -> None:
     """It costs around the clock: docs/adr/0041."""
     assert online_pipelines() == {}
+
+
+CALLER, ROLE = "66666666-7777-8888-9999-000000000000", "11111111-2222-3333-4444-555555555555"
+
+
+def test_callers_get_the_organisation_s_role_on_the_endpoints_alone() -> None:
+    settings = {"caller_role": ROLE, "callers": [{"object_id": CALLER, "type": "Group"}]}
+    made = deploy_serving(PIPELINES, serving=json.dumps(settings))
+
+    assigned = [each for each in made.of("RoleAssignment") if each.inputs["principalId"] == CALLER]
+    assert {str(each.inputs["scope"]).rpartition("/")[2] for each in assigned} == {
+        endpoint.inputs["endpointName"] for endpoint in made.of("OnlineEndpoint")
+    }
+    for each in assigned:
+        assert str(each.inputs["roleDefinitionId"]).endswith(f"/roleDefinitions/{ROLE}")
+        assert each.inputs["principalType"] == "Group"
+    assert len({each.inputs["roleAssignmentName"] for each in assigned}) == len(assigned) == len(PIPELINES)
+
+
+def test_callers_without_a_role_are_refused() -> None:
+    settings = {"callers": [{"object_id": CALLER, "type": "Group"}]}
+
+    with pytest.raises(SettingsError, match=r"serving\.callers = .*: needs serving\.caller_role, the id of the role"):
+        deploy_serving(PIPELINES, serving=json.dumps(settings))

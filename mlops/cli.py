@@ -41,7 +41,7 @@ def up(
     force: Force = False,
 ) -> None:
     """Publish and run what is new: nothing when nothing changed. --force trains again."""
-    from mlops import data_files
+    from mlops import data_files, rollout
     from mlops import up as ups
 
     training = specifications.load(pipeline)
@@ -53,10 +53,7 @@ def up(
         ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)
     else:
         ups.up(clients, rows, version, screen, values)
-    if training.specification.serve is not None:
-        from mlops import rollout
-
-        rollout.serve(clients, say)
+    rollout.serve_if_any(clients, say)
 
 
 @app.command("check-data")

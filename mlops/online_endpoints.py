@@ -128,12 +128,15 @@ def create(clients: Clients, colour: str, version: str, settings: Online, replac
 def wait(clients: Clients, colour: str) -> Deployment | None:
     """Return a deployment when nothing is under way with it any more, None when it is gone. Raises RemoteError."""
     limit = time.monotonic() + _LONGEST_SECONDS
-    while time.monotonic() < limit:
+    while True:
         deployment = read(clients).deployments.get(colour)
         if deployment is None or not deployment.under_way:
             return deployment
+        if time.monotonic() > limit:
+            raise RemoteError(
+                f"The deployment {colour} of {clients.online_endpoint} has been {deployment.state} for an hour."
+            )
         time.sleep(_POLL_SECONDS)
-    raise RemoteError(f"The deployment {colour} of {clients.online_endpoint} has been {deployment.state} for an hour.")
 
 
 def set_traffic(clients: Clients, traffic: Mapping[str, int]) -> None:

@@ -42,7 +42,14 @@ def serve(clients: Clients, say: Say, *, at_once: bool = False) -> Served:
     """
     settings = clients.pipeline.online
     endpoint = online_endpoints.read(clients)
-    version = _champion(clients)
+    version = champion_version(clients)
+    if version is None:
+        environment = clients.outputs.environment
+        raise MissingError(
+            f"No version of {clients.pipeline.model} serves on {environment}, so that there is nothing to deploy: run "
+            "the pipeline there, or promote a model, such as with `python -m mlops promote --from staging --to "
+            f"{environment} --pipeline {clients.pipeline.name}`."
+        )
     wanted = online_endpoints.fingerprint(version, settings)
     deployed = endpoint.of(wanted)
     if deployed is not None and deployed.succeeded and deployed.traffic == _ALL:
@@ -60,17 +67,20 @@ def answers_with(clients: Clients, version: str) -> bool:
     return any(known.version == version and known.traffic == _ALL for known in endpoint.deployments.values())
 
 
-def _champion(clients: Clients) -> str:
-    model, environment = clients.pipeline.model, clients.outputs.environment
-    versions = candidates.versions(clients.ml, model)
-    version = champion.champion((str(known.version), dict(known.tags or {})) for known in versions)
-    if version is None:
-        raise MissingError(
-            f"No version of {model} serves on {environment}, so that there is nothing to deploy: run the pipeline "
-            f"there, or promote a model, such as with `python -m mlops promote --from staging --to {environment} "
-            f"--pipeline {clients.pipeline.name}`."
-        )
-    return version
+def serve_if_any(clients: Clients, say: Say) -> None:
+    """Do what `serve` does, if the pipeline serves online and a version serves."""
+    if clients.pipeline.specification.serve is None:
+        return
+    if champion_version(clients) is None:
+        say(f"online: no version of {clients.pipeline.model} serves yet, so that nothing is deployed")
+    else:
+        serve(clients, say)
+
+
+def champion_version(clients: Clients) -> str | None:
+    """Return the version that serves, None when there is none."""
+    versions = candidates.versions(clients.ml, clients.pipeline.model)
+    return champion.champion((str(known.version), dict(known.tags or {})) for known in versions)
 
 
 def _take_back_another(clients: Clients, endpoint: Endpoint, wanted: str, say: Say) -> Endpoint:

@@ -27,6 +27,9 @@ from steps.splitting import UnusableRowsError, check_values, split
 Fit = Callable[[pd.DataFrame, "pd.Series[Any]", Mapping[str, ParameterValue]], Any]
 
 _MODEL_PACKAGES = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
+_SCORING_SCRIPT_PACKAGES = ("azureml-ai-monitoring==1.0.0",)
+"""What Azure ML's own scoring script imports, and the environment that it builds of a model lacks otherwise
+(Azure/azureml-examples#3904): without it, a model cannot be served without code."""
 _FORMAT = mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE
 """MLflow's default, skops, refuses every tree model. MLflow warns that a pickle runs code when it is loaded: whoever
 loads this one trusts the pipeline that wrote it, by the version's lineage and by who may register models."""
@@ -66,7 +69,7 @@ def run(fit: Fit, description: str | None = None) -> None:
 
 def requirements(own: Sequence[str] = ()) -> list[str]:
     """Return the packages that the model needs, in the versions that it is trained with; `own` are the pipeline's."""
-    return [*(f"{package}=={version(package)}" for package in _MODEL_PACKAGES), *own]
+    return [*(f"{package}=={version(package)}" for package in _MODEL_PACKAGES), *_SCORING_SCRIPT_PACKAGES, *own]
 
 
 def _training_metrics(

@@ -35,4 +35,20 @@ PROBES = (
         kind=Kind.MANUAL,
         steps="Note how long `pulumi up` of a new private stack takes for learning-compute.",
     ),
+    Probe(
+        name="online-traffic-after-update",
+        believed="a PUT of an online endpoint without `traffic` takes its traffic away",
+        basis="Azure/azure-rest-api-specs, OnlineEndpointProperties; docs/adr/0041",
+        kind=Kind.MANUAL,
+        steps="With a pipeline of dev that says `serve: online`, after `make serve`: PUT the endpoint as GET shows it, "
+        "without properties.traffic, by `az rest`, and look. `python -m mlops serve` puts the traffic back.",
+    ),
+    Probe(
+        name="online-without-code",
+        believed="an MLflow model with azureml-ai-monitoring among its packages is served without code",
+        basis="Azure/azureml-examples#3904; learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models",
+        kind=Kind.MANUAL,
+        steps="With a pipeline of dev that says `serve: online`: `python -m mlops serve --stack dev`. It ends with the "
+        "colour that answers, or with the end of the container's log.",
+    ),
 )

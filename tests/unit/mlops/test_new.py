@@ -87,6 +87,17 @@ def test_the_data_contract_follows_from_the_file(root: Path, tmp_path: Path) -> 
     assert (contract.show_values, contract.rows and contract.rows.limit) == (False, 50)
 
 
+def test_an_online_endpoint_is_a_choice_of_whoever_makes_the_pipeline(root: Path, tmp_path: Path) -> None:
+    file = _csv(tmp_path, ["a", "b"])
+    new("without", "regression", file, "b", root)
+    new("within", "regression", file, "b", root, online=True)
+
+    pipelines = root / "mlops/pipelines"
+    assert specifications.load("without", pipelines).specification.serve is None
+    assert "# serve: online" in (pipelines / "without/pipeline.yml").read_text(encoding="utf-8")
+    assert specifications.load("within", pipelines).online.auth == "entra"
+
+
 def test_names_of_columns_are_data_and_never_code(root: Path, tmp_path: Path) -> None:
     written = new("odd", "regression", _csv(tmp_path, [*_ODD, "price"]), "price", root)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from azure.core.exceptions import HttpResponseError
 from localcloud.testing.azure_session import unique
 from localcloud.testing.cloud import Cloud
 from localcloud.testing.online_session import NEEDED, REQUEST, deployment, logs, register, save, score, serve, server_of
+from localcloud.testing.plugin_process import Plugin
 from localcloud.testing.workspace_session import IMAGE, MlWorkspace, wait_for
 from localcloud.testing.workspace_session import ml as ml
 
@@ -146,6 +148,30 @@ def test_a_probe_that_gives_up_ends_the_deployment(ml: MlWorkspace, empty: Calla
     assert code == "ResourceNotReady"
     assert "Liveness probe failed" in message
     assert time.monotonic() - started < 50, "nobody waited for the model"
+
+
+def test_pulumi_s_azure_native_deploys_a_model(ml: MlWorkspace, empty: Callable[..., str], model: str) -> None:
+    plugin = Plugin("azure_native", dict(os.environ))
+    plugin.configure()
+    name = empty()
+    inputs: dict[str, Any] = {
+        "deploymentName": "blue", "endpointName": name, "workspaceName": ml.name,
+        "resourceGroupName": ml.group.rsplit("/", 1)[-1], "location": "westeurope",
+        "sku": {"name": "Default", "capacity": 1},
+        "properties": {
+            "endpointComputeType": "Managed", "instanceType": "Standard_DS3_v2", "model": model,
+            "requestSettings": {"requestTimeout": "PT30S"},
+        },
+    }  # fmt: skip
+    kind = "azure-native:machinelearningservices:OnlineDeployment"
+    made = plugin.create(kind, inputs)
+    assert score(ml, name, REQUEST, **{"azureml-model-deployment": "blue"}).json() == [3.0, 7.5]
+    refreshed, seen = plugin.read(kind, made.id, made)
+    assert refreshed is not None and seen == inputs
+    assert plugin.diff(kind, refreshed, inputs).changes == 1, "DIFF_NONE"
+    larger = inputs | {"properties": inputs["properties"] | {"instanceType": "Standard_DS4_v2"}}
+    assert list(plugin.diff(kind, refreshed, larger).replaces) == ["properties.instanceType"]
+    assert plugin.stop() == ""
 
 
 _SCRIPT = """

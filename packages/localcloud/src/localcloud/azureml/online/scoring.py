@@ -15,7 +15,6 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -27,6 +26,7 @@ from localcloud.azureml.online import credentials
 from localcloud.azureml.online.routing import Limits, Route, Routes
 from localcloud.azureml.online.server import Server
 from localcloud.azureml.online.servers import Servers
+from localcloud.azureml.online.upstream import UpstreamError
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.resource import Resource
@@ -110,18 +110,18 @@ class Scoring:
         try:
             server = await self._ready(deployment, limits.seconds)
             async with asyncio.timeout(limits.seconds):
-                answer = await server.client.request(method, path, content=body, headers=dict(headers))
+                answer = await server.request(method, path, headers, body)
         except TimeoutError:
             message = f"The request took longer than the deployment's timeout of {limits.seconds:g} s."
             return JSONResponse({"error": {"code": "RequestTimeout", "message": message}}, 408, shown)
-        except httpx.TransportError:
+        except UpstreamError:
             return _model_error("model_not_ready", "The model's container does not answer.", shown)
         finally:
             self._in_flight[key] -= 1
         shown["ms-azureml-model-time"] = f"{(time.perf_counter() - started) * 1000:.0f}"
         shown |= {name: answer.headers[name] for name in _PASSED if name in answer.headers}
-        if answer.status_code != 200:
-            shown |= {_REASON: "model_error", _STATUS: str(answer.status_code)}
+        if answer.status != 200:
+            shown |= {_REASON: "model_error", _STATUS: str(answer.status)}
             return Response(answer.content, 424, shown)
         return Response(answer.content, 200, shown)
 

@@ -12,15 +12,14 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-import httpx
-
-from localcloud.azureml.online import settings
+from localcloud.azureml.online import settings, upstream
 from localcloud.azureml.online.launches import Launch
 from localcloud.azureml.online.preparation import Prepared
 from localcloud.azureml.online.process import BoundedLog, ServerProcess
+from localcloud.azureml.online.upstream import Answer, UpstreamError
 from localcloud.core.context import Context
 from localcloud.core.errors import LocalcloudError, ServiceError
 from localcloud.engine import python_environments
@@ -44,7 +43,7 @@ _log = logging.getLogger("localcloud.azureml")
 
 
 class Server:
-    """`ready` is set while it answers. `client` sends it requests."""
+    """`ready` is set while it answers."""
 
     def __init__(self, ctx: Context, launch: Launch, prepared: Prepared, folder: Path, log: BoundedLog) -> None:
         self._ctx = ctx
@@ -62,11 +61,6 @@ class Server:
         self._process: ServerProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
-        transport = httpx.AsyncHTTPTransport(uds=str(self._socket), retries=0)
-        # No proxy of the environment is for the socket. Requests have shorter timeouts of their own.
-        self.client = httpx.AsyncClient(
-            transport=transport, base_url="http://model", timeout=settings.LONGEST_REQUEST_SECONDS, trust_env=False
-        )
 
     async def start(self) -> None:
         """Start it and supervise it from then on. Raises ServiceError 400 ResourceNotReady when it does not come up."""
@@ -82,7 +76,10 @@ class Server:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self.client.aclose()
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send it a request. Raises UpstreamError."""
+        return await upstream.request(self._socket, method, target, headers, body)
 
     async def _supervise(self, first: asyncio.Future[None] | None) -> None:
         attempt = 0
@@ -165,13 +162,12 @@ class Server:
             ended.cancel()
 
     async def _answers(self) -> bool:
-        if not self._socket.exists():
-            return False
         try:
-            answer = await self.client.get("/", timeout=self._probe.timeout)
-        except httpx.TransportError:
+            async with asyncio.timeout(self._probe.timeout):
+                answer = await self.request("GET", "/", {}, b"")
+        except (UpstreamError, TimeoutError):
             return False
-        return answer.is_success
+        return answer.status == 200
 
     def _variables(self, secret: str | None, client_id: str) -> dict[str, str]:
         config, parts = self._ctx.settings, self.launch.workspace.split("/")

@@ -1,0 +1,67 @@
+"""Requests to an inference server's socket: answers in any pieces, and servers that break off or talk nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from localcloud.azureml.online import upstream
+from localcloud.azureml.online.upstream import Answer, UpstreamError
+
+
+async def _ask(socket: Path, pieces: list[bytes], headers: dict[str, str]) -> tuple[Answer | UpstreamError, bytes]:
+    """Return the answer of a server that sends `pieces` one by one, or the error, and what the server was sent."""
+    received = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        received = await reader.readuntil(b"\r\n\r\n") + await reader.readexactly(4)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, socket)
+    async with server:
+        try:
+            return await upstream.request(socket, "POST", "/score?a=1", headers, b"body"), received
+        except UpstreamError as error:
+            return error, received
+
+
+def test_an_answer_in_pieces_is_whole(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 424 Failed\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    text = head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
+    answer, received = asyncio.run(_ask(tmp_path / "s", pieces, {"content-type": "application/json"}))
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.content, answer.headers["content-type"]) == (424, b"abc", "text/plain")
+    assert received.startswith(b"POST /score?a=1 HTTP/1.1\r\n") and received.endswith(b"\r\n\r\nbody")
+    assert b"content-length: 4\r\n" in received and b"content-type: application/json\r\n" in received
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", "too early"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "too early"),
+        (b"SSH-2.0-server\r\n", "not HTTP"),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error(tmp_path: Path, text: bytes, says: str) -> None:
+    error, _ = asyncio.run(_ask(tmp_path / "s", [text], {}))
+    assert isinstance(error, UpstreamError)
+    assert says in str(error)
+
+
+def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UpstreamError, match="does not answer"):
+        asyncio.run(upstream.request(tmp_path / "none", "GET", "/", {}))
+
+
+def test_a_header_cannot_add_another(tmp_path: Path) -> None:
+    error, received = asyncio.run(_ask(tmp_path / "s", [], {"content-type": "text/plain\r\nx-more: 1"}))
+    assert isinstance(error, UpstreamError)
+    assert "line end" in str(error) and received == b""

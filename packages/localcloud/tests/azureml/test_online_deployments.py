@@ -15,7 +15,18 @@ from azure.ai.ml.entities import ManagedOnlineEndpoint, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError
 from localcloud.testing.azure_session import unique
 from localcloud.testing.cloud import Cloud
-from localcloud.testing.online_session import FRAME, REQUEST, deployment, logs, register, save, score, serve, server_of
+from localcloud.testing.online_session import (
+    FRAME,
+    REQUEST,
+    deployment,
+    find_server,
+    logs,
+    register,
+    save,
+    score,
+    serve,
+    server_of,
+)
 from localcloud.testing.principals import session_as
 from localcloud.testing.workspace_session import ML, MlWorkspace, wait_for
 from localcloud.testing.workspace_session import ml as ml
@@ -66,8 +77,7 @@ def test_the_deployment_shows_its_settings_and_azure_s_defaults(ml: MlWorkspace,
     ("body", "answer"),
     [
         ({"input_data": {"columns": ["second", "first"], "data": [[1, 2]]}}, [3.0]),
-        ({"input_data": {"first": [1.0, 2.0], "second": [1.0, 2.0]}}, [2.0, 4.0]),
-        ({"input_data": json.dumps(FRAME)}, [3.0, 7.5]),
+        ({"input_data": {"columns": ["first", "second", "times"], "data": [[1, 2.5, 3], [1, 1, 2.0]]}}, [10.5, 4.0]),
         (REQUEST | {"params": {"seconds": 0.0}}, [3.0, 7.5]),
         (REQUEST | {"params": {"unknown": 1.0}}, [3.0, 7.5]),
     ],
@@ -84,6 +94,8 @@ def test_inputs_in_every_form_that_azure_takes(ml: MlWorkspace, endpoint: str, b
         ({"input_data": {"columns": ["first"], "index": [0], "data": [[1.0]]}}, "400", "second"),
         ({"input_data": FRAME | {"data": [["x", 1.0]], "index": [0]}}, "400", "first"),
         ({"input_data": FRAME | {"data": [[1.0]], "index": [0]}}, "400", "Row 0"),
+        ({"input_data": {"columns": ["first", "second", "times"], "data": [[1, 1, 1.5]]}}, "400", "'times'"),
+        ({"input_data": {"first": [1.0, 2.0], "second": [1.0, 2.0]}}, "400", "'columns'"),
         ({"input_data": FRAME | {"index": [1]}}, "400", "'index'"),
         ({"input_data": "not json"}, "400", "'input_data'"),
         ({"input_data": 7}, "400", "'input_data'"),
@@ -179,8 +191,8 @@ def test_settings_change_without_a_new_server_and_bound_time_and_number_of_reque
 def test_a_server_that_dies_is_started_again(ml: MlWorkspace, cloud: Cloud, endpoint: str) -> None:
     killed = server_of(cloud, endpoint)
     killed.send_signal(signal.SIGKILL)
+    wait_for(lambda: find_server(cloud, endpoint), lambda process: process is not None and process.pid != killed.pid)
     wait_for(lambda: score(ml, endpoint, REQUEST).status_code, lambda status: status == 200)
-    assert server_of(cloud, endpoint).pid != killed.pid
     assert "The container ended with exit code -9" in logs(ml, endpoint)
 
 

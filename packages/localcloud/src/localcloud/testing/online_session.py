@@ -31,14 +31,15 @@ import mlflow
 class Sum(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         time.sleep((params or {}).get("seconds", 0))
-        return (model_input["first"] + model_input["second"] + OFFSET).tolist()
+        times = model_input["times"] if "times" in model_input else 1
+        return ((model_input["first"] + model_input["second"]) * times + OFFSET).tolist()
 
 mlflow.models.set_model(Sum())
 """
 _MONITORING = "azureml-ai-monitoring==1.0.0"
 """What Azure's scoring script imports, and a model must bring along: see localcloud.azureml.online.preparation."""
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec("double", "first"), ColSpec("double", "second")]),
+    inputs=Schema([ColSpec("double", "first"), ColSpec("double", "second"), ColSpec("long", "times", required=False)]),
     outputs=Schema([ColSpec("double")]),
     params=ParamSchema([ParamSpec("seconds", "double", 0.0)]),
 )
@@ -100,10 +101,17 @@ def logs(ml: MlWorkspace, endpoint: str, name: str = "blue", lines: int = 5000, 
     return str(ml.client.online_deployments.get_logs(name, endpoint, lines, **settings))
 
 
-def server_of(cloud: Cloud, endpoint: str) -> psutil.Process:
+def find_server(cloud: Cloud, endpoint: str) -> psutil.Process | None:
     """Return the process of the endpoint's one deployment: the one whose environment names the endpoint."""
     for mark in children_folder(cloud.settings).glob("endpoint-*.pid"):
         process = marked(mark)
         if process is not None and process.environ().get("SERVICE_NAME") == endpoint:
             return process
-    raise AssertionError(f"no server of {endpoint} runs")
+    return None
+
+
+def server_of(cloud: Cloud, endpoint: str) -> psutil.Process:
+    """Return the process of the endpoint's one deployment, which runs."""
+    process = find_server(cloud, endpoint)
+    assert process is not None, f"no server of {endpoint} runs"
+    return process

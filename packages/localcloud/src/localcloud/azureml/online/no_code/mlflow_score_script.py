@@ -28,8 +28,10 @@ from inference_schema.parameter_types.abstract_parameter_type import (  # type: 
 from inference_schema.schema_decorators import input_schema  # type: ignore[import-not-found]
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import _get_jsonable_obj
+from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
 _SPLIT = {"columns", "data"}
+_WHOLE = {"integer", "long"}
 _JSON_TYPES = {
     "boolean": "boolean", "integer": "integer", "long": "integer", "float": "number", "double": "number",
 }  # fmt: skip
@@ -81,7 +83,6 @@ def _data_description(signature: Any) -> dict[str, Any]:
 _log.info("Loading the model from %s", _FOLDER)
 _model = mlflow.pyfunc.load_model(_FOLDER)
 _signature = _model.metadata.signature
-_named = {str(name) for name in _signature.inputs.input_names()} if _signature and _signature.inputs else set()
 
 
 def init() -> None:
@@ -97,29 +98,27 @@ def run(input_data: Any, params: Any = None) -> Any:
         if params is not None and not isinstance(params, dict):
             raise InvalidInput(f"'params' must be an object, not {type(params).__name__}.")
         predictions = _model.predict(_parsed(input_data), params=params or None)
-    except (InvalidInput, MlflowException) as error:
+    except (InvalidInput, MlflowException, json.JSONDecodeError) as error:
         _log.error("The request does not fit the model: %s", error)
         return AMLResponse({"message": f"The request does not fit the model's signature: {error}"}, 400, json_str=True)
     return _get_jsonable_obj(predictions, pandas_orient="records")
 
 
 def _parsed(content: Any) -> Any:
-    """Return a data frame, an array or named arrays. Raises InvalidInput."""
-    if isinstance(content, str):
-        try:
-            content = json.loads(content)
-        except ValueError as error:
-            raise InvalidInput("'input_data' is a text that is not JSON.") from error
-    if isinstance(content, list):
-        return _array("input_data", content)
-    if not isinstance(content, dict):
-        raise InvalidInput(f"'input_data' must be an object or a list, not {type(content).__name__}.")
-    if content.keys() >= _SPLIT and not _named >= _SPLIT:
-        return _frame(content)
-    return {name: _array(name, value) for name, value in content.items()}
+    """Return what the model takes: a data frame for a signature of columns, arrays for one of tensors.
+
+    Raises InvalidInput, MlflowException.
+    """
+    schema = _signature.inputs if _signature is not None else None
+    if schema is None:
+        return _unsigned(json.loads(content) if isinstance(content, str) else content)
+    return _tensors(content, schema) if schema.is_tensor_spec() else _frame(content, schema)
 
 
-def _frame(content: dict[str, Any]) -> pandas.DataFrame:
+def _frame(content: Any, schema: Any) -> pandas.DataFrame:
+    """Convert JSON's values to the signature's types, as MLflow's scoring server does: 1 is a double too."""
+    if not isinstance(content, dict) or not content.keys() >= _SPLIT:
+        raise InvalidInput("'input_data' must be an object with 'columns', 'index' and 'data'.")
     columns, index, data = content["columns"], content.get("index"), content["data"]
     for name, value in (("columns", columns), ("data", data)):
         if not isinstance(value, list):
@@ -130,11 +129,43 @@ def _frame(content: dict[str, Any]) -> pandas.DataFrame:
             raise InvalidInput(f"Row {number} of 'data' has {size} values for {len(columns)} columns.")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         raise InvalidInput("'index' of 'input_data' must have a value for each row of 'data'.")
-    return pandas.DataFrame(data, columns=columns, index=index)
+    _check_whole_numbers(pandas.DataFrame(data, columns=columns), schema)
+    return dataframe_from_parsed_json(content, pandas_orient="split", schema=schema)
 
 
-def _array(name: str, value: Any) -> Any:
+def _check_whole_numbers(frame: pandas.DataFrame, schema: Any) -> None:
+    """Refuse 1.5 for a whole number, which the conversion would cut to 1."""
+    for column in schema.inputs:
+        if str(getattr(column.type, "name", "")) in _WHOLE and column.name in frame:
+            values = frame[column.name]
+            if pandas.api.types.is_float_dtype(values) and (values.dropna() % 1 != 0).any():
+                raise InvalidInput(f"The column '{column.name}' takes whole numbers.")
+
+
+def _tensors(content: Any, schema: Any) -> Any:
+    types = {spec.name: spec.type for spec in schema.inputs}
+    if not schema.has_input_names():
+        return _array("input_data", content, next(iter(types.values())))
+    if not isinstance(content, dict):
+        raise InvalidInput(f"'input_data' must be an object with {', '.join(map(repr, types))}.")
+    return {name: _array(name, value, types.get(name)) for name, value in content.items()}
+
+
+def _unsigned(content: Any) -> Any:
+    """Return the input of a model without a signature: what its form says."""
+    if isinstance(content, list):
+        return _array("input_data", content)
+    if not isinstance(content, dict):
+        raise InvalidInput(f"'input_data' must be an object or a list, not {type(content).__name__}.")
+    if content.keys() >= _SPLIT:
+        return dataframe_from_parsed_json(content, pandas_orient="split")
+    return {name: _array(name, value) for name, value in content.items()}
+
+
+def _array(name: str, value: Any, type_: Any = None) -> Any:
+    if not isinstance(value, list):
+        raise InvalidInput(f"'{name}' must be a list.")
     try:
-        return numpy.asarray(value)
-    except ValueError as error:
-        raise InvalidInput(f"'{name}' is not an array: {error}") from error
+        return numpy.asarray(value, dtype=type_)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"'{name}' is not an array of {type_ or 'one type'}: {error}") from error

@@ -9,7 +9,13 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from azure.ai.ml.entities import BatchEndpoint, IdentityConfiguration, KubernetesOnlineEndpoint, ManagedOnlineEndpoint
+from azure.ai.ml.entities import (
+    BatchEndpoint,
+    IdentityConfiguration,
+    KubernetesOnlineEndpoint,
+    ManagedIdentityConfiguration,
+    ManagedOnlineEndpoint,
+)
 from azure.core.exceptions import HttpResponseError
 from localcloud.testing.azure_session import error_of, unique
 from localcloud.testing.plugin_process import Plugin
@@ -164,7 +170,9 @@ def test_the_service_gives_a_system_assigned_identity_its_roles(ml: MlWorkspace,
 
 
 def test_a_user_assigned_identity_is_shown_and_gets_no_role(ml: MlWorkspace, make: Make) -> None:
-    identity = IdentityConfiguration(type="user_assigned", user_assigned_identities=[{"resource_id": ml.identity_id}])
+    identity = IdentityConfiguration(
+        type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=ml.identity_id)]
+    )
     made = make(auth_mode="aad_token", identity=identity)
     assert made.identity.user_assigned_identities[0].principal_id == ml.identity["principalId"]
 

@@ -14,6 +14,7 @@ from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
     IdentityConfiguration,
+    ManagedIdentityConfiguration,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
@@ -128,7 +129,9 @@ def test_an_mlflow_model_without_a_conda_file_is_refused(
 
 
 def test_a_user_assigned_identity_needs_its_roles(ml: MlWorkspace, empty: Callable[..., str], model: str) -> None:
-    identity = IdentityConfiguration(type="user_assigned", user_assigned_identities=[{"resource_id": ml.identity_id}])
+    identity = IdentityConfiguration(
+        type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=ml.identity_id)]
+    )
     code, message = _fails(ml, deployment(empty(identity=identity), "blue", model))
     assert code == "BadArgument"
     assert "Endpoint identity does not have pull permission on the registry" in message

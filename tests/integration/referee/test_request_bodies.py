@@ -1,4 +1,4 @@
-"""Every request body of the stacks local, dev, staging and prod against the vendors' own types.
+"""Every request body of the stacks staging and prod, nightly also of local and dev, against the vendors' own types.
 
 The stacks have their committed settings, but for the base name. ARM's bodies are judged by the models of the azure-mgmt
 packages (required, enum, pattern, read-only, unknown fields), Databricks' bodies by databricks-sdk's types.
@@ -38,6 +38,8 @@ from tests.integration.referee.types import MODELS, TOLERATED, WITHOUT_MODEL
 from tests.unit.environments import STACKS
 
 _READY_SECONDS = 120
+_RICHEST = ("staging", "prod")
+"""Stacks with every type of resource; prod uses the registry of models that staging makes."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,15 @@ class Request:
     status: int
 
 
-@pytest.fixture(scope="module")
-def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request]]:
-    """All that bringing up the four stacks sends."""
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(_RICHEST, id="staging and prod"),
+        pytest.param(STACKS, id="all stacks", marks=pytest.mark.nightly),
+    ],
+)
+def requests_(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request]]:
+    """Bring the stacks up and yield all requests that they send."""
     folder = tmp_path_factory.mktemp("referee")
     settings = Settings(home=folder / "home", port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
@@ -78,7 +86,7 @@ def requests_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Request
             time.sleep(0.1)
         project = Project.make(folder / "project", variables(settings))
         base = f"t{secrets.token_hex(4)}"
-        for stack in STACKS:
+        for stack in request.param:
             project.settings(stack, _settings(stack, base))
             made = project.pulumi("stack", "init", stack=stack)
             assert made.code == 0, made.text

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 _PROPERTY = "fault tries"
+_LONGEST = "tests/faults/test_runs.py"
 Counts = dict[str, tuple[int, int]]
 
 
@@ -35,6 +36,8 @@ def tries(request: pytest.FixtureRequest) -> Iterator[Tries]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest file first, which would run alone at the end, and note the kind of fault of each test."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
     for item in items:
         marker = item.get_closest_marker("fault_kind")
         if marker is not None and "tries" not in getattr(item, "fixturenames", ()):

@@ -174,7 +174,9 @@ def test_a_user_assigned_identity_is_shown_and_gets_no_role(ml: MlWorkspace, mak
         type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=ml.identity_id)]
     )
     made = make(auth_mode="aad_token", identity=identity)
-    assert made.identity.user_assigned_identities[0].principal_id == ml.identity["principalId"]
+    shown = ml.azure.arm("GET", str(made.id), ML).json()["identity"]
+    assert shown["userAssignedIdentities"][ml.identity_id]["principalId"] == ml.identity["principalId"]
+    assert "principalId" not in shown, "there is no system-assigned one"
 
 
 def test_an_unknown_operation_on_an_endpoint_names_itself(ml: MlWorkspace, make: Make) -> None:

@@ -12,7 +12,9 @@ import psutil
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
 from localcloud.engine import python_environments
+from localcloud.engine.places import pulumi_home_of
 from localcloud.gateway import instance
+from localcloud.plugins import launcher
 
 _GRACE_SECONDS = 60
 """A job that is running gets half of it to end what it started elsewhere."""
@@ -39,6 +41,8 @@ def stop_all(settings: Settings) -> bool:
     leftovers = instance.leftovers(settings)
     for child in leftovers:
         stop_process(child)
+    with contextlib.suppress(OSError):  # there is no folder, so no host either
+        launcher.end_host(str(pulumi_home_of(settings)))
     for file in (instance.gateway_mark(settings), instance.state_file(settings)):
         file.unlink(missing_ok=True)
     for folder in (settings.scratch, settings.home / "drivers"):

@@ -4,7 +4,8 @@
     <home>/pulumi/plugins/resource-NAME-vVERSION/              launchers of `localcloud.plugins.*`
     <home>/pulumi/bin/                                         goes on PATH: pulumi, pulumi-language-python
 
-The launchers start the Python that prepared them, with this checkout on its path. The engine takes a plugin folder's
+The launchers start the Python that prepared them, with this checkout on its path; those of plugins ask the plugin host
+of this home for a process (localcloud/plugins/host.py). The engine takes a plugin folder's
 executable as it is, and the language host that lies beside the real `pulumi` file without a warning; hence the CLI is
 hard-linked into `bin` rather than put on PATH from the cache.
 """
@@ -27,7 +28,11 @@ from localcloud.engine.probes import has_language_host
 from localcloud.engine.pulumi_build import link
 from localcloud.engine.versions import CHECKOUT, PROVIDERS
 
-# Unbuffered: the engine waits for the port that a plugin prints first.
+# Of the standard library alone, since it stands for a plugin that is forked (localcloud/plugins/launcher.py).
+_PLUGIN_LAUNCHER = """#!/bin/sh
+exec {python} -I -S -c {start} {home} {module} "$@"
+"""
+# Unbuffered: the engine waits for the port that a language host prints first.
 _LAUNCHER = """#!/bin/sh
 exec {python} -u -c {start} "$@"
 """
@@ -59,7 +64,7 @@ def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
     home.mkdir(parents=True, exist_ok=True)
     versions = _provider_versions()
     plugins = vendor_plugins.find(settings, versions)
-    _write_provider_launchers(home / "plugins", versions, plugins)
+    _write_provider_launchers(home, versions, plugins)
     bin_folder = home / "bin"
     real = pulumi.resolve()
     if has_language_host(real):
@@ -83,7 +88,9 @@ def _provider_versions() -> dict[str, str]:
     return versions
 
 
-def _write_provider_launchers(plugins: Path, versions: Mapping[str, str], vendors_own: Mapping[str, Path]) -> None:
+def _write_provider_launchers(home: Path, versions: Mapping[str, str], vendors_own: Mapping[str, Path]) -> None:
+    plugins = home / "plugins"
+    start = f"import sys; sys.path.append({str(CHECKOUT)!r}); from localcloud.plugins.launcher import main; main()"
     for provider, version in versions.items():
         wanted = f"resource-{provider}-v{version}"
         if plugins.is_dir():
@@ -97,7 +104,11 @@ def _write_provider_launchers(plugins: Path, versions: Mapping[str, str], vendor
         if plugin := vendors_own.get(provider):
             _write_executable(launcher, _VENDOR_LAUNCHER.format(plugin=shlex.quote(str(plugin))))
         else:
-            _write_launcher(launcher, f"localcloud.plugins.{provider.replace('-', '_')}")
+            words = {
+                "python": sys.executable, "start": start, "home": str(home), "module": provider.replace("-", "_"),
+            }  # fmt: skip
+            quoted = {name: shlex.quote(word) for name, word in words.items()}
+            _write_executable(launcher, _PLUGIN_LAUNCHER.format_map(quoted))
 
 
 def _write_launcher(file: Path, module: str) -> None:

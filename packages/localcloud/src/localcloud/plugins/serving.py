@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
 
+from localcloud.plugins import launcher
 from localcloud.plugins.errors import PluginError
 from localcloud.plugins.requests import Provider
 from localcloud.plugins.servicer import Servicer, stubs
@@ -56,12 +58,15 @@ class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return await context.abort(grpc.StatusCode.UNKNOWN, message)
 
 
-def serve(provider: Provider, version: str) -> None:
-    """Print the port, then answer the engine until it ends the process."""
-    asyncio.run(_serve(provider, version))
+def serve(provider: Provider, version: str, connection: socket.socket | None = None) -> None:
+    """Print the port, then answer the engine until it ends the process.
+
+    `connection` leads to the launcher that the engine has started instead of this process (localcloud/plugins/host.py).
+    """
+    asyncio.run(_serve(provider, version, connection))
 
 
-async def _serve(provider: Provider, version: str) -> None:
+async def _serve(provider: Provider, version: str, connection: socket.socket | None) -> None:
     requests = _Requests()
     server = grpc.aio.server(interceptors=(requests,), options=_OPTIONS)
     stubs.add_ResourceProviderServicer_to_server(Servicer(provider, version), server)
@@ -70,8 +75,23 @@ async def _serve(provider: Provider, version: str) -> None:
     loop = asyncio.get_running_loop()
     # The engine ends a plugin that has nothing to do by SIGINT. A user's Ctrl-C reaches the whole process group: then a
     # request that is under way goes on, and the engine cancels it in its own time.
-    loop.add_signal_handler(signal.SIGINT, lambda: None if requests.under_way else stop.set())
+
+    def interrupt() -> None:
+        if not requests.under_way:
+            stop.set()
+
+    def passed_on() -> None:
+        message = _read(connection) if connection else b""
+        if message == launcher.INTERRUPT:
+            interrupt()
+        else:  # SIGTERM, or the launcher is gone
+            stop.set()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if connection is not None:
+        connection.setblocking(False)
+        loop.add_reader(connection, passed_on)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     sys.stdout.write(f"{port}\n")
@@ -85,4 +105,15 @@ async def _serve(provider: Provider, version: str) -> None:
     # Here, since asyncio.run waits for threads: one that pauses before it tries a request again would send it minutes
     # after its engine is gone, into the next update.
     sys.stdout.flush()
+    if connection is not None:
+        with contextlib.suppress(OSError):  # the launcher is gone
+            connection.send(launcher.ENDED)
     os._exit(0)
+
+
+def _read(connection: socket.socket) -> bytes:
+    """Return the launcher's last message, nothing if it is gone."""
+    try:
+        return connection.recv(1024)[-1:]
+    except OSError:
+        return b""

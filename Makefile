@@ -33,20 +33,24 @@ PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppres
 # What the CLI keeps of `pulumi stack select`: to ask the CLI takes a fifth of a second.
 SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$$STACK\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
 # The resource providers that the stack needs, registered as the bootstrap does on Azure.
-START = $(PYTHON_BIN) -m localcloud start --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
+REGISTER = --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
+START = $(PYTHON_BIN) -m localcloud start $(REGISTER)
 # What `pulumi up` reads: the program and what it imports, the stack's settings, the policies with their configuration, the
 # lock, the stack's state, and the resources behind it. What is passing is what `mlops` publishes and runs register.
 PASSING = 'microsoft.machinelearningservices/workspaces/batchendpoints properties.defaults' \
 	'microsoft.machinelearningservices/workspaces/onlineendpoints properties.traffic' \
 	microsoft.machinelearningservices/workspaces/onlineendpoints/deployments \
 	$(patsubst %,microsoft.machinelearningservices/workspaces/%,components environments models codes data)
-UNCHANGED = python -m localcloud unchanged --key-file "$$LOCALCLOUD_HOME/unchanged-$$STACK.json" \
+READS = --key-file "$$LOCALCLOUD_HOME/unchanged-$$STACK.json" \
 	--paths __main__.py infra declarations contract policy 'mlops/pipelines/*/pipeline.yml' Pulumi.yaml \
 	"Pulumi.$$STACK.yaml" requirements.txt Makefile pipelines/targets.mk --programs pulumi \
 	--variables DATA STACK POLICIES PLUGINS LOCALCLOUD_PLUGINS 'PULUMI_*' 'ARM_*' 'AZURE_*' 'DATABRICKS_*' 'DATAOPSML_*' \
 	--blobs "$$LOCALCLOUD_STATE_ACCOUNT/$$LOCALCLOUD_STATE_CONTAINER/.pulumi/stacks/dataopsml/$$STACK.json" \
 	--passing $(PASSING) \
 	--message 'Nothing that `pulumi up` reads has changed since it last succeeded: skipped. FORCE=1 runs it.'
+# Tools, localcloud, the shell's variables and `unchanged`, in one start of Python. Its output for people goes by way of 4.
+BEGIN = { variables="$$($(PYTHON_BIN) -m localcloud enter $(REGISTER) --shell 3 $(READS) $(if $(FORCE),--force) \
+	3>&1 >&4 4>&-)"; } 4>&1; eval "$$variables"
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
@@ -67,14 +71,13 @@ tools: .venv/installed
 	@$(PYTHON_BIN) -m localcloud.engine
 
 up: export POLICIES = $(POLICY)
-up: tools ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor] [FORCE=1]
+up: .venv/installed ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor] [FORCE=1]
 	@$(if $(DATA)$(PIPELINE)$(PARAMS),$(PYTHON_BIN) -m mlops check-data $(if $(DATA),--data "$$DATA"))
-	@$(START)
-	@$(ENTER); \
-	if ! $(UNCHANGED) $(if $(FORCE),--force) check; then \
+	@$(BEGIN); \
+	if [ -z "$$unchanged" ]; then \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
 	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
-	$(UNCHANGED) record || true; fi; \
+	python -m localcloud unchanged record $(READS) || true; fi; \
 	python -m mlops up --stack "$$STACK" $(if $(DATA),--data "$$DATA")
 
 run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIPELINE=name] [PARAMS="alpha=0.3"] [FORCE=1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from localcloud.core.settings import Settings
-from localcloud.engine.__main__ import leave_own_proxy, print_table
+from localcloud.engine.ready import leave_own_proxy, print_table
 from localcloud.engine.toolchain import Toolchain
 
 

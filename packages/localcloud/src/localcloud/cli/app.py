@@ -8,19 +8,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import load_settings
+
+if TYPE_CHECKING:
+    from localcloud.cli.unchanged import Subject
 
 Command = Callable[[argparse.Namespace], int]
 
 
 def start(given: argparse.Namespace) -> int:
     """Start it in the background and wait until it is ready; does nothing when it is running this code already."""
-    from localcloud.arm import registrations
     from localcloud.cli.start import start as run
 
-    run(load_settings(), [*registrations.parse(given.register), *registrations.from_environment()])
+    run(load_settings(), _namespaces(given.register))
     return 0
 
 
@@ -67,18 +70,42 @@ def unchanged(given: argparse.Namespace) -> int:
     """Check whether all that a command reads is as it was at its last success, or record a success. Exit code 1: no."""
     from pathlib import Path
 
-    from localcloud.cli.unchanged import Subject, check, record
+    from localcloud.cli.unchanged import check, record
 
-    subject = Subject(
-        paths=given.paths, variables=given.variables, programs=given.programs, blobs=given.blobs, passing=given.passing
-    )
     settings, key = load_settings(), Path(given.key_file)
     if given.step == "record":
-        return 0 if record(settings, key, subject) else 1
-    if not check(settings, key, subject, force=given.force):
+        return 0 if record(settings, key, _subject(given)) else 1
+    if not check(settings, key, _subject(given), force=given.force):
         return 1
     sys.stdout.write(given.message + "\n")
     return 0
+
+
+def enter(given: argparse.Namespace) -> int:
+    """Do what `python -m localcloud.engine`, start, env and unchanged do, in one process: what a verb begins with."""
+    from pathlib import Path
+
+    from localcloud.cli.enter import enter as run
+
+    namespaces = _namespaces(given.register)
+    key, subject = Path(given.key_file), _subject(given)
+    if run(load_settings(), namespaces, key, subject, force=given.force, descriptor=given.shell):
+        sys.stdout.write(f"{given.message}\n")
+    return 0
+
+
+def _subject(given: argparse.Namespace) -> Subject:
+    from localcloud.cli.unchanged import Subject
+
+    return Subject(
+        paths=given.paths, variables=given.variables, programs=given.programs, blobs=given.blobs, passing=given.passing
+    )
+
+
+def _namespaces(text: str) -> list[str]:
+    from localcloud.arm import registrations
+
+    return [*registrations.parse(text), *registrations.from_environment()]
 
 
 def clean(given: argparse.Namespace) -> int:
@@ -115,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localcloud", description="Azure's control planes on one machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     commands_by_name: dict[str, argparse.ArgumentParser] = {}
-    for command in (start, stop, status, logs, env, open_, unchanged, clean, serve):
+    for command in (start, stop, status, logs, env, open_, unchanged, enter, clean, serve):
         name = command.__name__.rstrip("_")
         parser_of_command = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         parser_of_command.set_defaults(command=command)
@@ -123,12 +150,25 @@ def _parser() -> argparse.ArgumentParser:
     options = commands_by_name["logs"].add_argument
     options("-f", "--follow", action="store_true", help="Go on until Ctrl-C.")
     options("--lines", type=int, default=20, help="How many lines of each log to begin with.")
-    commands_by_name["start"].add_argument(
-        "--register", metavar="NAMESPACES", default="",
-        help="Resource providers to register, separated by commas; LOCALCLOUD_RESOURCE_PROVIDERS adds more.",
-    )  # fmt: skip
     options = commands_by_name["unchanged"].add_argument
     options("step", choices=("check", "record"), help="check before the command, record after it has succeeded.")
+    for name in ("start", "enter"):
+        commands_by_name[name].add_argument(
+            "--register", metavar="NAMESPACES", default="",
+            help="Resource providers to register, separated by commas; LOCALCLOUD_RESOURCE_PROVIDERS adds more.",
+        )  # fmt: skip
+    commands_by_name["enter"].add_argument(
+        "--shell", metavar="DESCRIPTOR", type=int, required=True,
+        help="Where to write what the shell evaluates: the variables, and unchanged=yes if nothing has changed.",
+    )  # fmt: skip
+    for name in ("unchanged", "enter"):
+        _add_subject(commands_by_name[name].add_argument)
+    commands_by_name["clean"].add_argument("--yes", action="store_true", help="Do not ask.")
+    return parser
+
+
+def _add_subject(options: Callable[..., object]) -> None:
+    """Add the options that say what a command reads."""
     options("--key-file", required=True, help="Where it is kept what the command read when it last succeeded.")
     options("--paths", nargs="*", default=(), help="Files, folders and glob patterns that the command reads.")
     options(
@@ -145,8 +185,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     options("--force", action="store_true", help="check as if something had changed.")
     options("--message", default="Nothing has changed.", help="What to print when the command has nothing to do.")
-    commands_by_name["clean"].add_argument("--yes", action="store_true", help="Do not ask.")
-    return parser
 
 
 def main() -> None:

@@ -13,11 +13,9 @@ from pathlib import Path
 import psutil
 
 from localcloud.arm import registrations
-from localcloud.cli.stop import stop_all, stop_process
 from localcloud.core import process_marks
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings, keep
-from localcloud.engine import provision
 from localcloud.gateway import instance, ports
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +34,9 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
     if _runs_as_wanted(instance.running(settings), settings):
         registrations.ensure(settings.database, namespaces)
         return
+    from localcloud.cli.stop import stop_all  # these take a while to import
+    from localcloud.engine import provision
+
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
     (settings.home / ".gitignore").write_text("*\n")
@@ -101,6 +102,8 @@ def _spawn(settings: Settings) -> None:
             raise LocalcloudError(f"localcloud ended with exit code {process.returncode}:\n{_tail(log, offset)}")
         took = time.monotonic() - began
         if took > _READY_SECONDS:
+            from localcloud.cli.stop import stop_process
+
             stop_process(psutil.Process(process.pid))
             raise LocalcloudError(f"localcloud was not ready after {_READY_SECONDS} s:\n{_tail(log, offset)}")
         if took - told > 3:

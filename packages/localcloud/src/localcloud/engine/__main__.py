@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 
 from localcloud.core.errors import LocalcloudError
-from localcloud.core.settings import Settings, load_settings
-from localcloud.engine.provision import ensure
-from localcloud.engine.toolchain import Toolchain, find
+from localcloud.core.settings import load_settings
+from localcloud.engine.ready import make_ready
 
 
 def main() -> int:
-    started = time.monotonic()
     try:
-        settings = load_settings()
-        if known := find(settings):
-            # The usual case in front of every verb: say nothing but that.
-            sys.stdout.write(f"Tools: all there ({', '.join(f'{n} {o}' for n, o in known.origins.items())})\n")
-            return 0
-        leave_own_proxy(settings)
-        print_table(ensure(settings), time.monotonic() - started)
+        make_ready(load_settings())
     except LocalcloudError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -29,38 +19,6 @@ def main() -> int:
         sys.stderr.write("Stopped. What was finished is kept; run it again to go on.\n")
         return 130
     return 0
-
-
-def leave_own_proxy(settings: Settings) -> None:
-    """Forget the proxy that `localcloud env` set for this shell: installs must work while localcloud is stopped."""
-    own = {f"http://{host}:{settings.proxy_port}" for host in ("127.0.0.1", "localhost")}
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        if os.environ.get(name, "").rstrip("/") in own:
-            del os.environ[name]
-
-
-def print_table(toolchain: Toolchain, seconds: float) -> None:
-    """Print where each tool comes from and where it is."""
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    places = {
-        "Pulumi CLI": toolchain.pulumi,
-        "Python language host": toolchain.pulumi.resolve().parent / "pulumi-language-python",
-        "Java": toolchain.java_home,
-        "Node.js": toolchain.node,
-        "Azurite": toolchain.azurite_blob[-1],
-        "ABFS driver": toolchain.abfs_jars[0],
-        "Delta Lake": toolchain.delta_jars[0],
-        "Python of jobs": toolchain.python,
-        "Packages of notebooks": toolchain.notebook_python.parents[1],
-    }
-    table = Table("tool", "from", Column("where", overflow="fold"), title=f"Tools ready in {seconds:.1f} s")
-    for tool, origin in toolchain.origins.items():
-        # Vendors' plugins are in no list of ours: what says that they are the vendor's names the file.
-        source, _, file = origin.partition(" ") if tool not in places else (origin, "", str(places[tool]))
-        table.add_row(tool, source, file)
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from mlops.cli_schedules import is_on, schedule
 from mlops.cli_scoring import scoring
 from mlops.cli_serving import serving
 from mlops.clients import Clients
-from mlops.environment import load_outputs
+from mlops.environment import load_outputs, loading
 from mlops.errors import InvalidError
 from mlops.terminal import as_json, console, plain, say
 
@@ -41,13 +41,17 @@ def up(
     force: Force = False,
 ) -> None:
     """Publish and run what is new: nothing when nothing changed. --force trains again."""
+    loaded = loading(stack, outputs)
+    from azure import identity  # the longest import: Pulumi reads the outputs meanwhile
+
     from mlops import data_files, rollout
     from mlops import up as ups
 
+    _ = identity
     training = specifications.load(pipeline)
     values = parameters.parse(training, param or [])
     rows = data_files.read(data or training.data, training)
-    clients = Clients(load_outputs(stack, outputs), training)
+    clients = Clients(loaded(), training)
     screen = console()
     if force:
         ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)

@@ -6,14 +6,14 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from azure.identity import DefaultAzureCredential
-
 from contract.outputs import PlatformOutputs
 from mlops.arm import Arm
+from mlops.blobs import Blobs
 from mlops.errors import MissingError
 from mlops.specifications import TrainingPipeline
 
 if TYPE_CHECKING:
+    from azure.identity import DefaultAzureCredential
     from azure.storage.blob import ContainerClient
     from azure.storage.filedatalake import FileSystemClient
     from databricks.sdk import WorkspaceClient
@@ -54,6 +54,8 @@ class Clients:
 
     @cached_property
     def credential(self) -> DefaultAzureCredential:
+        from azure.identity import DefaultAzureCredential
+
         return DefaultAzureCredential()
 
     @cached_property
@@ -91,6 +93,11 @@ class Clients:
         out = self.outputs
         account = f"https://{out.training_account}.blob.core.windows.net"
         return ContainerClient(account, out.training_container, credential=self.credential)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Small blobs of the same container."""
+        return Blobs(self.credential, self.outputs.training_account, self.outputs.training_container)
 
     @cached_property
     def training_lake(self) -> FileSystemClient:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,14 @@ def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
         return read_outputs(values, stack)
     except OutputsError as error:
         raise InvalidError(str(error)) from error
+
+
+def loading(stack: str, file: Path | None = None) -> Callable[[], PlatformOutputs]:
+    """Begin with `load_outputs` and return what waits for it: Pulumi runs meanwhile, and so may the caller."""
+    threads = ThreadPoolExecutor(1)
+    future = threads.submit(load_outputs, stack, file)
+    threads.shutdown(wait=False)
+    return future.result
 
 
 def _from_file(file: Path) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
 from rich.console import Console
 from rich.table import Table
 
@@ -43,11 +42,10 @@ def read(clients: Clients, steps: Sequence[Step]) -> Report | None:
     register = next((step for step in steps if step.name == "register"), None)
     if register is None:
         return None
-    try:
-        blob = clients.training.download_blob(f"{REPORTS}/{register.run}/report.json")
-        content: dict[str, Any] = json.loads(blob.readall())
-    except ResourceNotFoundError:
+    text = clients.blobs.read(f"{REPORTS}/{register.run}/report.json")
+    if text is None:
         return None
+    content: dict[str, Any] = json.loads(text)
     champion = content.get("champion") or {}
     return Report(
         model_name=content["model_name"],

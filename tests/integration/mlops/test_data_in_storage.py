@@ -16,6 +16,7 @@ from localcloud.testing.lake import Lake, make_lake
 from localcloud.testing.principals import IdentityCredential
 
 from mlops import run, specifications, training_data
+from mlops.blobs import Blobs
 from mlops.components.run_databricks_notebook.src.output_folder import has_files
 from mlops.errors import InvalidError
 from mlops.history import Step
@@ -106,6 +107,24 @@ def test_a_folder_has_files_when_there_is_one_below_it(azure: AzureSession, lake
         has_files(azure.credential, "/dbfs/out")
     with pytest.raises(HttpResponseError, match="404 FilesystemNotFound"):
         has_files(azure.credential, base.replace("data@", "none@") + "/out")
+
+
+def test_a_small_blob_is_read_without_the_library_as_with_it(
+    cloud: Cloud, azure: AzureSession, clients: Any, lake: Lake, group: str
+) -> None:
+    content = "März\n".encode() * 3
+    clients.training.upload_blob(f"reports/{_ODD}", content)
+
+    assert Blobs(azure.credential, lake.name, "data").read(f"reports/{_ODD}") == content
+    assert Blobs(azure.credential, lake.name, "data").read("reports/none.json") is None
+    with pytest.raises(HttpResponseError, match=r"ContainerNotFound: reports/none\.json cannot be read"):
+        Blobs(azure.credential, lake.name, "none").read("reports/none.json")
+    identity_id = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-reader"
+    identity = azure.put(identity_id, "2023-01-31", {"location": "westeurope"})["properties"]
+    credential: Any = IdentityCredential(cloud, identity["principalId"])
+    with pytest.raises(HttpResponseError, match="AuthorizationPermissionMismatch") as error:
+        Blobs(credential, lake.name, "data").read(f"reports/{_ODD}")
+    assert error.value.status_code == 403
 
 
 def test_a_missing_right_to_list_a_folder_is_named(cloud: Cloud, azure: AzureSession, lake: Lake, group: str) -> None:

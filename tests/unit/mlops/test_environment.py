@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlops.environment import load_outputs
+from mlops.environment import load_outputs, loading
 from mlops.errors import InvalidError, MissingError, RemoteError
 
 
@@ -56,6 +57,29 @@ def test_pulumi_gets_the_stack_s_name(printed: dict[str, Any], tmp_path: Path, m
     _pulumi(tmp_path, f'[ "$*" = "{wanted}" ] && cat {answer}', monkeypatch)
 
     assert load_outputs("staging").environment == "test"
+
+
+def test_pulumi_runs_while_the_caller_does_something_else(
+    printed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, pipe = tmp_path / "answer.json", tmp_path / "pipe"
+    answer.write_text(json.dumps(printed), encoding="utf-8")
+    os.mkfifo(pipe)
+    _pulumi(tmp_path, f"read line < {pipe} && cat {answer}", monkeypatch)
+
+    wait = loading("staging")
+    pipe.write_text("go\n", encoding="utf-8")  # returns when Pulumi reads it
+
+    assert wait().environment == "test"
+
+
+def test_an_error_of_pulumi_waits_for_whoever_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pulumi(tmp_path, "echo 'error: the state is locked' >&2; exit 255", monkeypatch)
+
+    wait = loading("x")
+
+    with pytest.raises(RemoteError, match="the state is locked"):
+        wait()
 
 
 def test_the_error_of_a_failed_pulumi_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

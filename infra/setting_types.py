@@ -14,9 +14,12 @@ from infra.regions import REGIONS
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _LOCAL = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"))
 _REFUSED_PREFIX = 31
+# A counted class of all letters, `\w{2,64}`, takes longer to compile than all other patterns together. Alphanumerics in
+# Azure's rules for names of resources are a-z, A-Z and 0-9; names of resource groups have letters of all scripts, and
+# their length is a rule of its own here.
 _ARM_NETWORK = (
     r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}"
-    r"/providers/Microsoft\.Network/virtualNetworks/[\w.-]{2,64}$"
+    r"/providers/Microsoft\.Network/virtualNetworks/[A-Za-z0-9_.-]{2,64}$"
 )
 _ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
 
@@ -143,4 +146,4 @@ Replication = Literal["LRS", "ZRS", "GRS", "GZRS"]
 PrincipalType = Literal["User", "Group", "ServicePrincipal"]
 ResourceGroupId = Annotated[str, Field(pattern=_ARM_GROUP)]
 VirtualNetworkId = Annotated[str, Field(pattern=_ARM_NETWORK)]
-ResourceGroupName = Annotated[str, Field(pattern=r"^[\w().-]{0,89}[\w()-]$")]
+ResourceGroupName = Annotated[str, Field(pattern=r"^[\w().-]*[\w()-]$", max_length=90)]

@@ -279,7 +279,7 @@ class ModelRegistrySettings(Section):
         examples=[[{"object_id": "11111111-2222-3333-4444-555555555555", "type": "ServicePrincipal"}]],
         max_length=20,
     )
-    resource_group: Annotated[str, Field(pattern=r"^[\w().-]{1,89}[\w()-]$")] | None = Field(
+    resource_group: ResourceGroupName | None = Field(
         default=None,
         description="Resource group of a registry that another stack has created.",
         examples=["rg-dataops-staging"],

@@ -157,6 +157,16 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ),
     ({"databricks": {"availability": "cheap"}}, "input should be 'on_demand' or 'spot'. Valid example: on_demand"),
     ({"databricks": {"managed_resource_group": "rg/dbw"}}, "databricks.managed_resource_group = rg/dbw"),
+    ({"databricks": {"managed_resource_group": "rg-dbw."}}, "databricks.managed_resource_group = rg-dbw."),
+    ({"databricks": {"managed_resource_group": "r" * 91}}, "string should have at most 90 characters"),
+    (
+        {"network": {"profile": "private", "peered_networks": [f"{NETWORK}-ü"]}},
+        "network.peered_networks.0 = /subscriptions/",
+    ),
+    (
+        {"network": {"profile": "private", "peered_networks": [NETWORK + "x" * 60]}},
+        "network.peered_networks.0 = /subscriptions/",
+    ),
     ({"training_data": {"replication": "RAGRS"}}, "input should be 'LRS', 'ZRS', 'GRS' or 'GZRS'. Valid example: ZRS"),
     ({"training_data": {"soft_delete_days": 366}}, "input should be less than or equal to 365"),
     ({"training_data": {"engineered_days": 0}}, "training_data.engineered_days = 0: input should be greater than"),

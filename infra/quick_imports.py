@@ -37,7 +37,10 @@ def start_fast() -> None:
     `DATAOPSML_FAST_START=0` leaves Python as it is.
     """
     if os.environ.get("DATAOPSML_FAST_START") != "0":
+        from infra import quick_aliases
+
         install()
+        quick_aliases.install()
         gc.disable()
 
 

@@ -71,6 +71,7 @@ class Registered:
     reads: Mapping[str, Sequence[str]]
     """Input to the URNs of the resources that it was made from."""
     secret_outputs: Sequence[str]
+    aliases: Sequence[str]
     deleted_first: bool
     replaced_on: Sequence[str]
     """Inputs whose change makes another resource."""
@@ -128,6 +129,7 @@ class RecordingMonitor(MockMonitor):
                     ignores=list(request.ignoreChanges),
                     depends_on=list(request.dependencies),
                     reads={key: list(value.urns) for key, value in request.propertyDependencies.items()},
+                    aliases=[str(alias) for alias in request.aliases],
                     secret_outputs=list(request.additionalSecretOutputs),
                     deleted_first=request.deleteBeforeReplace,
                     replaced_on=list(request.replaceOnChanges),

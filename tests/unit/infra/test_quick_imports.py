@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -15,18 +16,49 @@ REGISTRATIONS = """
 import gc, json, sys
 gc.disable()  # looking through the SDKs' objects again and again takes half of the time; see tests/unit/conftest.py
 if "quick" in sys.argv:
-    from infra import quick_imports
+    from infra import quick_aliases, quick_imports
     quick_imports.install()
+    quick_aliases.install()
 from tests.unit.infra.recorder import deploy
 from tests.unit.infra.test_platform import FULL, NETWORKS
 made = deploy("prod", network=NETWORKS["private"], **FULL)
 rows = sorted(
     [each.urn, dict(each.inputs), each.provider, each.parent, each.protect, sorted(each.ignores),
-     sorted(each.depends_on), {k: sorted(v) for k, v in each.reads.items()}, sorted(each.secret_outputs)]
+     sorted(each.depends_on), {k: sorted(v) for k, v in each.reads.items()}, sorted(each.secret_outputs),
+     each.aliases]
     for each in made
 )
 modules = [name for name in sys.modules if name.startswith(("pulumi_azure_native.", "pulumi_databricks."))]
 print(json.dumps({"rows": rows, "outputs": made.outputs, "modules": len(modules)}))
+"""
+OLD_ENGINE = """
+import sys
+import pulumi
+from pulumi.runtime.proto import resource_pb2
+if "quick" in sys.argv:
+    from infra import quick_aliases
+    quick_aliases.install()
+class Nothing(pulumi.runtime.Mocks):
+    def new_resource(self, args):
+        return "id", args.inputs
+    def call(self, args):
+        return {}
+pulumi.runtime.set_mocks(Nothing())
+settings = pulumi.runtime.settings.SETTINGS
+settings.monitor_features = set(settings.monitor_features) - {resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS}
+register, sent = settings.monitor.RegisterResource, []
+def record(request):
+    sent.append(sorted(request.aliasURNs))
+    return register(request)
+settings.monitor.RegisterResource = record
+@pulumi.runtime.test
+def declare():
+    renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")])
+    parent = pulumi.ComponentResource("a:b:New", "parent", None, renamed)
+    retyped = pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(type_="a:b:Old")])
+    pulumi.ComponentResource("a:b:New", "child", None, retyped)
+declare()
+print(sorted(sent))
 """
 NAMES = """
 from infra import quick_imports
@@ -85,6 +117,18 @@ def test_the_same_resources_are_registered(runs: Sequence[dict[str, object]]) ->
     plain, quick = runs
     assert quick["rows"] == plain["rows"]
     assert quick["outputs"] == plain["outputs"]
+
+
+def test_resources_keep_the_aliases_of_other_api_versions(runs: Sequence[Any]) -> None:
+    _, quick = runs
+    aliases = [alias for row in quick["rows"] for alias in row[-1]]
+    assert any("azure-native:storage/v" in alias for alias in aliases)
+
+
+def test_an_engine_that_knows_no_alias_specs_gets_their_urns() -> None:
+    plain, quick = python(OLD_ENGINE), python(OLD_ENGINE, "quick")
+    assert "::a:b:New$a:b:Old::child" in plain, "the URN of the child's alias"
+    assert quick == plain
 
 
 def test_a_fraction_of_the_modules_is_imported(runs: Sequence[dict[str, object]]) -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from tests.e2e.conftest import ROOT, Machine, Result, free_ports
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.models]
 STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 _VERSIONS = """
 import json, subprocess, sys
@@ -100,7 +100,6 @@ def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Ma
     assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
 
 
-@pytest.mark.models
 def test_another_feature_is_judged_against_the_serving_version(own: Machine, made: Result) -> None:
     library = own.checkout / "notebooks/lib/flats.py"
     text = library.read_text(encoding="utf-8")
@@ -120,7 +119,6 @@ def test_another_feature_is_judged_against_the_serving_version(own: Machine, mad
     assert re.search(r"rmse\s+\d+\.\d+\s+\(version 1: \d+\.\d+\)", up.text), "both are judged on the same rows"
 
 
-@pytest.mark.models
 def test_another_model_and_parameter_are_trained_without_other_changes(own: Machine, made: Result) -> None:
     refused = own.make("run", "PIPELINE=flats", "PARAMS=alpha=-1")
     assert refused.code != 0 and "The parameter alpha: -1 is below the minimum" in refused.text
@@ -142,7 +140,6 @@ def test_another_model_and_parameter_are_trained_without_other_changes(own: Mach
     assert not re.search(r"(train|evaluate|register)\b.*reused", up.text)
 
 
-@pytest.mark.models
 def test_own_metrics_and_own_packages_are_published(own: Machine, made: Result) -> None:
     folder = own.checkout / "mlops/pipelines/flats"
     (folder / "metrics.py").write_text(
@@ -164,7 +161,6 @@ def test_own_metrics_and_own_packages_are_published(own: Machine, made: Result) 
     assert "evaluate_flats" in up.text, "the shared component carries the pipeline's metrics"
 
 
-@pytest.mark.models
 def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
     early = own.make("score", "PIPELINE=breast_cancer", "FILE=data/breast_cancer.csv")
     assert early.code != 0 and "No version of breast_cancer serves on local, so that nothing" in early.text, early.text
@@ -179,7 +175,6 @@ def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: 
     assert again.code == 0 and "Nothing changed since the last run" in again.text, again.text
 
 
-@pytest.mark.models
 def test_both_models_score_files_once_and_report_refused_rows(own: Machine, made: Result) -> None:
     new = own.home.parent / "new flats.csv"
     new.write_text(f"{_ROOMS},district,size\n{_FLATS}", encoding="utf-8")
@@ -198,7 +193,6 @@ def test_both_models_score_files_once_and_report_refused_rows(own: Machine, made
     assert entry["rows_scored"] == entry["rows_read"] and entry["model_version"] == "1"
 
 
-@pytest.mark.models
 def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
     def mlops(*words: str) -> Result:
         return own.in_shell("python", "-m", "mlops", *words, "--pipeline", "flats")
@@ -239,7 +233,6 @@ def _changed(own: Machine, name: str, changes: dict[int, dict[str, str]]) -> str
     return str(file)
 
 
-@pytest.mark.models
 def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine, made: Result) -> None:
     before, _ = registered(own, "flats")
     bad = _changed(own, "bad.csv", {1: {"size": "inf"}, 2: {"size": "secret"}, 3: {"price": ""}})
@@ -259,7 +252,6 @@ def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine,
     assert registered(own, "flats")[0] == before
 
 
-@pytest.mark.models
 def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, made: Result) -> None:
     shifted = _changed(own, "shifted.csv", {index: {"size": str(300 + index)} for index in range(150)})
 
@@ -272,7 +264,6 @@ def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, m
     assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in said, up.text
 
 
-@pytest.mark.models
 def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, made: Result) -> None:
     forced = own.make("run", "PIPELINE=flats", "FORCE=1")
     trained(forced)

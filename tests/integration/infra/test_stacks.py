@@ -120,6 +120,7 @@ def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project,
     assert preview.code == 0, preview.text
 
 
+@pytest.mark.nightly
 def test_an_update_keeps_the_published_deployment_as_the_default(
     project: Project, private: str, base: str, azure: AzureSession, tmp_path: Path
 ) -> None:
@@ -314,6 +315,7 @@ def _made_again_after_a_purge(project: Project, azure: AzureSession, base: str) 
     assert f"Key Vault kv-{base}-pub: was free" in project.purge("pub").text
 
 
+@pytest.mark.nightly
 def test_a_protected_stack_is_not_destroyed_in_any_part(
     project: Project, private: str, base: str, azure: AzureSession
 ) -> None:

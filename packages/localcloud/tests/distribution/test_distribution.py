@@ -15,6 +15,7 @@ import pytest
 from localcloud.core.settings import load_settings
 from localcloud.testing.cloud import free_port
 
+pytestmark = pytest.mark.nightly
 PACKAGE = Path(__file__).resolve().parents[2]
 EXAMPLE = PACKAGE / "examples" / "storage-and-vault"
 _LOCK = PACKAGE.parents[1] / "requirements.txt"

@@ -74,7 +74,7 @@ def invoke(
     if asked is None:
         raise MissingError(f"Nothing answers on {endpoint.name}: run `python -m mlops serve` first.")
     if asked.version:
-        online_requests.check(request, served_model.read(clients, asked.version).columns, source)
+        request = online_requests.fit(request, served_model.read(clients, asked.version).columns, source)
     typer.echo(as_json(invocation.Caller(clients, endpoint).ask(request, deployment)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,11 +15,11 @@ _FORM = 'such as {"input_data": {"columns": ["age", "bmi"], "data": [[50, 21.5]]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_whole(value: Any) -> bool:
-    return _is_number(value) and float(value).is_integer()
+    return _is_number(value) and value == int(value) and -(2**63) <= value < 2**63
 
 
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
@@ -32,6 +32,7 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "binary": ("a text", lambda value: isinstance(value, str)),
     "datetime": ("a text such as 2027-01-04T00:00:00", lambda value: isinstance(value, str)),
 }
+_NUMBERS: Mapping[str, Callable[[Any], int | float]] = {"integer": int, "long": int, "float": float, "double": float}
 _MAY_BE_NULL = frozenset({"float", "double", "string", "datetime"})
 """Types whose columns have missing values in pandas."""
 
@@ -61,11 +62,15 @@ def read(text: str, source: str) -> dict[str, Any]:
     return as_request(columns, [[record[name] for name in columns] for record in records])
 
 
-def check(request: Mapping[str, Any], columns: Sequence[Column], source: str) -> None:
-    """Hold a request against the columns of a model's signature. Raises InvalidError that names the first field."""
+def fit(request: dict[str, Any], columns: Sequence[Column], source: str) -> dict[str, Any]:
+    """Hold a request against the columns of a model's signature; return it with numbers of the columns' types.
+
+    JSON does not tell 80 from 80.0, and MLflow takes no whole numbers for a column of floats. Raises InvalidError that
+    names the first field that does not fit.
+    """
     data = request["input_data"]
     if not columns or not isinstance(data, dict):
-        return
+        return request
     given, expected = [str(name) for name in data["columns"]], {column.name: column for column in columns}
     for name in given:
         if name not in expected:
@@ -75,16 +80,19 @@ def check(request: Mapping[str, Any], columns: Sequence[Column], source: str) ->
             raise InvalidError(
                 f"{source} has no field {column.name!r}, which the model takes: give {_wanted(column)} for each row."
             )
-    for number, row in enumerate(data["data"]):
-        for name, value in zip(given, row, strict=True):
-            _check_value(expected[name], value, f"{source}, row {number}")
+    rows = [
+        [_fitted(expected[name], value, f"{source}, row {number}") for name, value in zip(given, row, strict=True)]
+        for number, row in enumerate(data["data"])
+    ]
+    return {**request, "input_data": {**data, "data": rows}}
 
 
-def _check_value(column: Column, value: Any, where: str) -> None:
+def _fitted(column: Column, value: Any, where: str) -> Any:
     if column.type not in _TYPES or (value is None and column.type in _MAY_BE_NULL):
-        return
+        return value
     if not _TYPES[column.type][1](value):
         raise InvalidError(f"{where}: the field {column.name!r} is {json.dumps(value)}: give {_wanted(column)}.")
+    return _NUMBERS[column.type](value) if column.type in _NUMBERS else value
 
 
 def _wanted(column: Column) -> str:

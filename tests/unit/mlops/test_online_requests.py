@@ -32,7 +32,7 @@ def test_rows_and_both_forms_are_one_request(content: Any) -> None:
     request = online_requests.read(json.dumps(content), "request.json")
 
     assert request == REQUEST
-    online_requests.check(request, COLUMNS, "request.json")
+    assert online_requests.fit(request, COLUMNS, "request.json") == REQUEST
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,8 @@ def test_what_is_no_request_is_said(text: str, said: str) -> None:
         ({"bmi_": 1}, "request.json has a field 'bmi_', which the model does not take. Did you mean bmi?"),
         ({"age": None}, "request.json, row 0: the field 'age' is null: give a whole number."),
         ({"age": 1.5}, "the field 'age' is 1.5: give a whole number."),
+        ({"age": 2**63}, "give a whole number."),
+        ({"bmi": 10**400}, "give a number."),
         ({"age": True}, "the field 'age' is true: give a whole number."),
         ({"bmi": "21"}, "the field 'bmi' is \"21\": give a number."),
         ({"sex": 1}, "the field 'sex' is 1: give a text."),
@@ -76,7 +78,7 @@ def test_a_field_that_does_not_fit_the_signature_is_named(changes: dict[str, Any
     request = online_requests.read(json.dumps(ROW | changes), "request.json")
 
     with pytest.raises(InvalidError) as raised:
-        online_requests.check(request, COLUMNS, "request.json")
+        online_requests.fit(request, COLUMNS, "request.json")
 
     assert said in str(raised.value)
 
@@ -85,25 +87,25 @@ def test_a_field_that_the_model_needs_is_named() -> None:
     request = online_requests.read(json.dumps({"age": 50, "sex": "f", "smokes": True}), "Standard input")
 
     with pytest.raises(InvalidError, match="Standard input has no field 'bmi', which the model takes: give a number"):
-        online_requests.check(request, COLUMNS, "Standard input")
+        online_requests.fit(request, COLUMNS, "Standard input")
 
 
 @pytest.mark.parametrize("changes", [{"bmi": None}, {"bmi": 3}, {"sex": None}, {"note": "x"}, {"age": 2.0}])
 def test_missing_values_and_whole_numbers_fit_as_mlflow_takes_them(changes: dict[str, Any]) -> None:
-    online_requests.check(online_requests.read(json.dumps(ROW | changes), "r"), COLUMNS, "r")
+    online_requests.fit(online_requests.read(json.dumps(ROW | changes), "r"), COLUMNS, "r")
 
 
 def test_the_second_row_is_checked_too() -> None:
     request = online_requests.read(json.dumps([ROW, ROW | {"bmi": "x"}]), "r")
 
     with pytest.raises(InvalidError, match="r, row 1: the field 'bmi' is \"x\": give a number"):
-        online_requests.check(request, COLUMNS, "r")
+        online_requests.fit(request, COLUMNS, "r")
 
 
 def test_tensors_are_left_to_the_model() -> None:
     request = online_requests.read('{"input_data": [[1.0, 2.0]]}', "r")
 
-    online_requests.check(request, (), "r")
+    online_requests.fit(request, (), "r")
     assert request == {"input_data": [[1.0, 2.0]]}
 
 
@@ -113,3 +115,12 @@ def test_any_text_is_a_request_or_one_message(text: str) -> None:
         assert "input_data" in online_requests.read(text, "r")
     except InvalidError as error:
         assert str(error).startswith("r")
+
+
+def test_whole_numbers_become_floats_where_the_model_takes_floats() -> None:
+    """As MLflow wants them: it converts no whole numbers by itself."""
+    request = online_requests.read(json.dumps(ROW | {"age": 50.0, "bmi": 21}), "r")
+
+    (row,) = online_requests.fit(request, COLUMNS, "r")["input_data"]["data"]
+
+    assert [(value, type(value)) for value in row[:2]] == [(50, int), (21.0, float)]

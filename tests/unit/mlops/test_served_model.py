@@ -40,7 +40,7 @@ def test_signature_and_example_come_from_the_model_s_files(tmp_path: Path) -> No
 
     assert model.columns == (Column("age", "double"), Column("bmi", "double"))
     assert model.example == {"input_data": {"columns": ["age", "bmi"], "index": [0], "data": [[35.0, 22.0]]}}
-    online_requests.check(model.example, model.columns, "the example")
+    assert online_requests.fit(model.example, model.columns, "the example") == model.example
 
 
 def test_a_version_without_an_example_is_tried_with_neutral_values(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ _HOSTS = {
     Service.CONTAINER_REGISTRY: "Container Registry: *.azurecr.io",
     Service.AZURE_ML: "Azure ML: *.api.azureml.ms",
     Service.SCORING: "Azure ML endpoints: *.inference.ml.azure.com",
+    Service.MONITOR: "Application Insights: *.in.applicationinsights.azure.com",
 }
 
 
@@ -63,7 +64,11 @@ def page() -> str:
 
 
 def how_far(type_: ResourceType) -> str:
-    """Return `executed`, `checked` or `stored`."""
+    """Return `executed`, `checked` or `stored`, and what the type says of itself."""
+    return f"{_how_far(type_)}; {type_.note}" if type_.note else _how_far(type_)
+
+
+def _how_far(type_: ResourceType) -> str:
     if type_.on_put or type_.on_delete or type_.actions or type_.read or type_.purge:
         return "executed"
     if type_.complete or type_.required or type_.immutable or type_.name or type_.check_delete:

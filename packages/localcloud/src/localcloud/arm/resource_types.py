@@ -137,6 +137,8 @@ class ResourceType:
     actions: Mapping[str, Action] = field(default_factory=dict)
     """By name ("listKeys"); the permission asked for is TYPE/NAME/action."""
     patchable: bool = True
+    note: str = ""
+    """What COVERAGE.md adds where the hooks do not tell how far the type goes."""
 
     @property
     def namespace(self) -> str:

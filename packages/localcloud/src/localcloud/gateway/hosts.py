@@ -18,6 +18,7 @@ class Service(StrEnum):
     DATABRICKS = "databricks"
     AZURE_ML = "azureml"
     SCORING = "scoring"
+    MONITOR = "monitor"
     OTHER = "other"
     """Azure's, but not emulated: asking them must neither leave this machine nor look like a network failure."""
 
@@ -46,7 +47,7 @@ _SUFFIXES = {
     ".file.core.windows.net": Service.OTHER,
     ".azurecr.io": Service.CONTAINER_REGISTRY,
     ".services.visualstudio.com": Service.OTHER,
-    ".in.applicationinsights.azure.com": Service.OTHER,
+    ".in.applicationinsights.azure.com": Service.MONITOR,
     ".ods.opinsights.azure.com": Service.OTHER,
 }
 

@@ -30,6 +30,7 @@ from localcloud.gateway.hosts import Service
 from localcloud.gateway.pages import Pages
 from localcloud.keyvault import arm as keyvault_types
 from localcloud.keyvault import routes as keyvault_routes
+from localcloud.monitor import service as monitor_service
 from localcloud.storage import arm as storage_types
 from localcloud.storage import routes as storage_routes
 from localcloud.storage.azurite_accounts import StorageFabric
@@ -60,6 +61,7 @@ def build(settings: Settings, faults: Faults) -> Services:
     arm = arm_service.create(context, parts.propagation)
     for types in (storage_types, keyvault_types, databricks_types):
         types.register(context)
+    monitor_routes = monitor_service.build(context)
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
     entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")
@@ -91,6 +93,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.DATABRICKS: databricks.routes,
         Service.AZURE_ML: azureml.routes,
         Service.SCORING: azureml.scoring_routes,
+        Service.MONITOR: monitor_routes,
         Service.OTHER: [],
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}

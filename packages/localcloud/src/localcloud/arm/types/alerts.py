@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from localcloud.arm.resource_types import LOCATIONS, NameRule, ResourceType
 from localcloud.core.context import Context
-from localcloud.core.errors import ServiceError
+from localcloud.core.errors import ServiceError, not_emulated
 from localcloud.core.json import Json
 from localcloud.core.resource import Resource
 
@@ -51,7 +52,24 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
             raise _bad(f"The emailAddress '{address}' of receiver '{receiver['name']}' is not a valid address.")
         receiver["status"] = "Enabled"
         receiver.setdefault("useCommonAlertSchema", False)
+    for receiver in properties["webhookReceivers"]:
+        _check_webhook(resource, receiver)
     resource.system_data = None
+
+
+def _check_webhook(resource: Resource, receiver: Json) -> None:
+    """Refuse a webhook that cannot be called. No text repeats its URL, which may hold a secret."""
+    parts = urlsplit(str(receiver.get("serviceUri") or ""))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise _bad(f"The serviceUri of webhook '{receiver['name']}' of '{resource.name}' is not a valid URI.")
+    if parts.scheme == "http":
+        raise not_emulated(f"webhooks by http, as '{receiver['name']}' of '{resource.name}': use https")
+    if receiver.get("useCommonAlertSchema") is not True or receiver.get("useAadAuth"):
+        raise not_emulated(
+            f"webhooks without the common alert schema or with an Entra sign-in, as '{receiver['name']}' of "
+            f"'{resource.name}'"
+        )
+    receiver.setdefault("useAadAuth", False)
 
 
 def _check_groups(ctx: Context, resource: Resource, ids: Iterable[object]) -> None:
@@ -192,6 +210,7 @@ def register(ctx: Context) -> None:
             required=("properties.groupShortName",),
             complete=_complete_group,
             provisioning_state=False,
+            note="webhooks are called when a rule's alert fires, other receivers are not",
         ),
         ResourceType(
             type="Microsoft.Insights/metricAlerts",
@@ -203,6 +222,7 @@ def register(ctx: Context) -> None:
             complete=_complete_metric,
             create_status=200,
             provisioning_state=False,
+            note="evaluated on custom metrics of one Application Insights component, with static thresholds",
         ),
         ResourceType(
             type="Microsoft.Insights/scheduledQueryRules",
@@ -216,6 +236,7 @@ def register(ctx: Context) -> None:
             immutable=("kind",),
             complete=_complete_query,
             provisioning_state=False,
+            note="not evaluated: no logs are kept",
         ),
         ResourceType(
             type="Microsoft.Insights/activityLogAlerts",
@@ -226,5 +247,6 @@ def register(ctx: Context) -> None:
             required=("properties.condition", "properties.scopes"),
             complete=_complete_activity,
             provisioning_state=False,
+            note="not evaluated",
         ),
     )  # fmt: skip

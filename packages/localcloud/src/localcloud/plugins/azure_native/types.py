@@ -124,6 +124,9 @@ _TABLE: Mapping[str, AzureType] = {
         path="Microsoft.OperationalInsights/workspaces/{workspaceName}", version="2023-09-01", name="workspaceName",
         top=_TOP - {"sku"},
     ),
+    "applicationinsights:Workbook": AzureType(
+        path="Microsoft.Insights/workbooks/{resourceName}", version="2023-06-01", name="resourceName"
+    ),
     "applicationinsights:Component": AzureType(
         path="Microsoft.Insights/components/{resourceName}", version="2020-02-02", name="resourceName",
         renames={

@@ -1,0 +1,1 @@
+"""Azure Monitor: telemetry of Application Insights, its metrics, and the alerts on them."""

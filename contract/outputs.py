@@ -59,6 +59,9 @@ class PlatformOutputs(BaseModel):
         ge=1,
         description="Days until engineered data are deleted; runs reuse them for half as long.",
     )
+    application_insights_connection_string: Annotated[str, StringConstraints(pattern=r"InstrumentationKey=")] | None = (
+        Field(default=None, description="Where jobs send metrics, signed in; it is no secret: local sign-in is off.")
+    )
     model_registry: str | None = Field(None, description="Azure ML registry shared by the stacks, where there is one.")
 
     @property

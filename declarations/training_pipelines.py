@@ -1,4 +1,4 @@
-"""The training pipelines that the repository holds, as far as the stack has to know: their names and endpoints."""
+"""The training pipelines that the repository holds, as far as the stack has to know: names, models and endpoints."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ def online_pipelines(folder: Path = FOLDER) -> dict[str, str]:
     Raises SpecificationError for any other way. The verbs check everything else (steps.serving).
     """
     pipelines: dict[str, str] = {}
-    for file in sorted(folder.glob(f"*/{FILE}")):
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        serve = content.get("serve") if isinstance(content, dict) else None
+    for name, content in _specifications(folder).items():
+        serve = content.get("serve")
         if serve is None:
             continue
         auth = _sign_in(serve)
         if auth not in SIGN_INS:
             raise SpecificationError(
-                f"mlops/pipelines/{file.parent.name}/{FILE}: serve is {serve!r}: write `serve: online`, or `serve: "
+                f"mlops/pipelines/{name}/{FILE}: serve is {serve!r}: write `serve: online`, or `serve: "
                 "{online: {auth: entra}}` with auth entra or key."
             )
-        pipelines[file.parent.name] = auth
+        pipelines[name] = auth
     return pipelines
 
 
@@ -54,11 +53,24 @@ def additional_pipelines(folder: Path = FOLDER) -> list[str]:
 
     The default pipeline, or the only one, has the stack's first endpoint.
     """
-    specifications: dict[str, Any] = {
-        file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))
-    }
+    specifications = _specifications(folder)
     if len(specifications) < 2:
         return []
-    return [
-        name for name, content in specifications.items() if not (isinstance(content, dict) and content.get("default"))
-    ]
+    return [name for name, content in specifications.items() if not content.get("default")]
+
+
+def watched_models(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the models whose scored files are watched, sorted: each has an alert rule."""
+    return sorted(
+        str(content["model"])
+        for content in _specifications(folder).values()
+        if content.get("score") and "watch" in content and content.get("model")
+    )
+
+
+def _specifications(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the content of the specifications by pipeline, {} for one that is no mapping: `mlops` refuses it."""
+    contents = {
+        file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))
+    }
+    return {name: content if isinstance(content, dict) else {} for name, content in contents.items()}

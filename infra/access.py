@@ -62,6 +62,9 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.pipeline, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
             (args.pipeline, Role.ACR_PULL, scopes.container_registry),
             (args.pipeline, Role.KEY_VAULT_SECRETS_USER, scopes.key_vault),
+            # It lets an identity send telemetry of every kind to the component (learn.microsoft.com/azure/
+            # azure-monitor/app/azure-ad-authentication), and read none.
+            (args.pipeline, Role.MONITORING_METRICS_PUBLISHER, scopes.application_insights),
             # learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication lists what a
             # workspace needs when it brings its own identity.
             (args.workspace, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),

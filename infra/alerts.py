@@ -1,4 +1,4 @@
-"""E-mail alerts: failed pipeline runs, failed notebook runs, and a budget that runs out."""
+"""Alerts on failed pipeline runs, failed notebook runs, and a budget that runs out; and who is told."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _FAILED_NOTEBOOK_RUNS = 'DatabricksJobs | where ActionName in ("runFailed", "sub
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """Ids are ARM ids; `resource_group_id` is what the budget counts."""
+    """Ids are ARM ids; `resource_group_id` is what the budget counts. `webhooks` may hold secrets."""
 
     names: Names
     placement: Placement
     emails: Sequence[str]
+    webhooks: Sequence[str]
     budget: BudgetSettings
     ml_workspace_id: pulumi.Input[str]
     log_workspace_id: pulumi.Input[str]
@@ -31,13 +32,16 @@ class AlertsArgs:
 
 
 class Alerts(pulumi.ComponentResource):
-    """An action group and its alerts where there are addresses; a budget where there is an amount."""
+    """An action group and its alerts where there are recipients; a budget where there is an amount."""
+
+    action_group_id: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: AlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:Alerts", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        group = self._group() if args.emails else None
+        group = self._group() if args.emails or args.webhooks else None
+        self.action_group_id = None if group is None else group.id
         if group is not None:
             self._failed_pipelines(group)
             self._failed_notebooks(group)
@@ -57,6 +61,12 @@ class Alerts(pulumi.ComponentResource):
             email_receivers=[
                 monitor.MicrosoftCommonEmailReceiverArgs(name=email, email_address=email, use_common_alert_schema=True)
                 for email in args.emails
+            ],
+            webhook_receivers=[
+                monitor.WebhookReceiverArgs(
+                    name=f"webhook-{number}", service_uri=pulumi.Output.secret(url), use_common_alert_schema=True
+                )
+                for number, url in enumerate(args.webhooks, start=1)
             ],
             tags=args.placement.tags,
             opts=self._child,

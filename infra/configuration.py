@@ -57,9 +57,10 @@ def _line(problem: ErrorDetails) -> str:
     if kind == "missing":
         return f"  {path} is missing.{hint}"
     if kind == "extra_forbidden":
-        return f"  {path} = {_shown(problem['input'])}: there is no such setting.{_similar(problem['loc'])}"
+        value = "" if "webhook" in path else f" = {_shown(problem['input'])}"  # a misspelt secret is one, too
+        return f"  {path}{value}: there is no such setting.{_similar(problem['loc'])}"
     message = problem["msg"].removeprefix("Value error, ")
-    if isinstance((problem.get("ctx") or {}).get("error"), SecretInSettingsError):
+    if isinstance((problem.get("ctx") or {}).get("error"), SecretInSettingsError) or _is_secret(problem["loc"]):
         return f"  {path}: {message}.{hint}"
     message = message[0].lower() + message[1:]
     return f"  {path} = {_shown(problem['input'])}: {message.rstrip('.')}.{hint}"
@@ -82,6 +83,11 @@ def _field(location: Sequence[str | int]) -> FieldInfo | None:
         deepest = field
         model = _model_of(field)
     return deepest
+
+
+def _is_secret(location: Sequence[str | int]) -> bool:
+    field = _field(location)
+    return field is not None and isinstance(field.json_schema_extra, dict) and "secret" in field.json_schema_extra
 
 
 def _model_of(field: FieldInfo) -> type[BaseModel] | None:

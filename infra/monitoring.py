@@ -25,6 +25,7 @@ class Monitoring(pulumi.ComponentResource):
 
     workspace_id: pulumi.Output[str]
     application_insights_id: pulumi.Output[str]
+    connection_string: pulumi.Output[str]
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:Monitoring", name, None, opts)
@@ -52,13 +53,17 @@ class Monitoring(pulumi.ComponentResource):
             workspace_resource_id=workspace.id,
             disable_local_auth=True,
             tags=place.tags,
-            # Whoever has the key may write telemetry where local sign-in is on; it is no output to show.
+            # Whoever has the key may write telemetry where local sign-in is on: the state does not show it.
             opts=pulumi.ResourceOptions(
                 parent=self, additional_secret_outputs=["instrumentationKey", "connectionString"]
             ),
         )
         self.workspace_id = workspace.id
         self.application_insights_id = insights.id
+        # Local sign-in is off, so that nobody can write with it alone: "Ikey unique identifiers aren't security tokens
+        # or security keys, and aren't considered secrets" (learn.microsoft.com/azure/azure-monitor/app/
+        # connection-strings).
+        self.connection_string = pulumi.Output.unsecret(insights.connection_string)
         self.register_outputs(
             {"workspace_id": self.workspace_id, "application_insights_id": self.application_insights_id}
         )

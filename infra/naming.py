@@ -19,6 +19,7 @@ ENVIRONMENT = re.compile(rf"[a-z][a-z0-9]{{1,{ENVIRONMENT_MAX - 1}}}")
 
 _ENDPOINT_SUFFIX = 5  # hexadecimal digits; "bep-" + base + environment + suffix and hyphens fit into 32 characters
 _PIPELINE_SUFFIX, _PIPELINE_LENGTH = 8, 19  # "bep-" + pipeline + "-" + suffix are 32 characters
+_WORKBOOKS = uuid.UUID("7e1d3c52-93a4-5a0c-8a49-1f6b9f0f6f0e")
 _ROLE_ASSIGNMENTS = uuid.UUID("2d6f4b0e-6f0b-5a53-9c37-3f0f4f9a4a7d")
 
 
@@ -108,6 +109,10 @@ class Names:
 
     def alert(self, what: str) -> str:
         return self._dashed("alert", what)
+
+    def workbook(self, subscription_id: str) -> str:
+        """Return the GUID that a workbook is named by: the same for the same stack and subscription."""
+        return str(uuid.uuid5(_WORKBOOKS, "|".join((subscription_id.lower(), self._dashed("stack")))))
 
     @property
     def budget(self) -> str:

@@ -1,4 +1,4 @@
-"""The layer for the people who run the platform: diagnostic logs, alerts, a budget and locks."""
+"""The layer for the people who run the platform: diagnostic logs, alerts, a budget, a workbook and locks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import pulumi
 
+from declarations.training_pipelines import watched_models
 from infra.alerts import Alerts, AlertsArgs
 from infra.diagnostics import Diagnostics, DiagnosticsArgs, Source
 from infra.foundation import Foundation
 from infra.locks import Locks, LocksArgs
+from infra.model_alerts import ModelAlerts, ModelAlertsArgs
 from infra.stack_parts import Layer, StackContext
+from infra.workbook import PlatformWorkbook, WorkbookArgs
 from infra.workspaces import Workspaces
 
 
@@ -20,6 +23,8 @@ class Operations(Layer):
 
     diagnostics: Diagnostics
     alerts: Alerts
+    model_alerts: ModelAlerts
+    workbook: PlatformWorkbook
     locks: Locks | None
 
 
@@ -51,6 +56,7 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
             names=context.names,
             placement=context.placement,
             emails=context.settings.monitoring.alert_emails,
+            webhooks=context.settings.monitoring.alert_webhooks,
             budget=context.settings.budget,
             ml_workspace_id=workspaces.learning.workspace_id,
             log_workspace_id=monitoring.workspace_id,
@@ -59,9 +65,31 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
         ),
         context.child,
     )
-    everything = [*foundation.components, *workspaces.components, diagnostics, alerts]
+    model_alerts = ModelAlerts(
+        "model-alerts",
+        ModelAlertsArgs(
+            names=context.names,
+            placement=context.placement,
+            application_insights_id=monitoring.application_insights_id,
+            action_group_id=alerts.action_group_id,
+            models=watched_models(),
+        ),
+        context.child,
+    )
+    workbook = PlatformWorkbook(
+        "workbook",
+        WorkbookArgs(
+            names=context.names,
+            placement=context.placement,
+            log_workspace_id=monitoring.workspace_id,
+            ml_workspace_id=workspaces.learning.workspace_id,
+            resource_group_id=context.resource_group_id,
+        ),
+        context.child,
+    )
+    everything = [*foundation.components, *workspaces.components, diagnostics, alerts, model_alerts, workbook]
     locks = _locks(context, foundation, workspaces, everything)
-    return Operations(diagnostics=diagnostics, alerts=alerts, locks=locks)
+    return Operations(diagnostics=diagnostics, alerts=alerts, model_alerts=model_alerts, workbook=workbook, locks=locks)
 
 
 def _locks(

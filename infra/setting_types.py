@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,7 @@ from infra.regions import REGIONS
 _PRIVATE = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _LOCAL = tuple(ipaddress.IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16"))
 _REFUSED_PREFIX = 31
+_WEBHOOK = re.compile(r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[^\s#@]*)?(\?[^\s#]*)?")
 # A counted class of all letters, `\w{2,64}`, takes longer to compile than all other patterns together. Alphanumerics in
 # Azure's rules for names of resources are a-z, A-Z and 0-9; names of resource groups have letters of all scripts, and
 # their length is a rule of its own here.
@@ -110,6 +112,13 @@ def _subnet(value: str) -> str:
     return _size(value, 29)
 
 
+def _webhook(value: str) -> str:
+    """Check for https without a user name. The message does not repeat the URL, which may hold a secret."""
+    if _WEBHOOK.fullmatch(value) is None:
+        raise SecretInSettingsError("must be an https URL with a host name, and without a user name or a fragment")
+    return value
+
+
 def _tag_name(value: str) -> str:
     """learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: what is kept for Azure."""
     if value.lower().startswith(("microsoft", "azure", "windows")):
@@ -141,6 +150,7 @@ TagValue = Annotated[str, Field(min_length=1, max_length=256)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$")]
 SparkKey = Annotated[str, Field(pattern=r"^(spark|fs)\.[\w.-]+$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+WebhookUrl = Annotated[str, AfterValidator(_webhook)]
 EachOnce = AfterValidator(_each_once)
 Replication = Literal["LRS", "ZRS", "GRS", "GZRS"]
 PrincipalType = Literal["User", "Group", "ServicePrincipal"]

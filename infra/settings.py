@@ -32,6 +32,7 @@ from infra.setting_types import (
     TagName,
     TagValue,
     VmSize,
+    WebhookUrl,
     wrong_field,
 )
 
@@ -203,9 +204,17 @@ class MonitoringSettings(Section):
     retention_days: int = Field(default=30, ge=30, le=730, description="Days for which logs are kept.", examples=[90])
     alert_emails: Annotated[list[Email], EachOnce] = Field(
         default=[],
-        description="Recipients of alerts on failed runs and on the budget.",
+        description="Recipients of alerts on failed runs, watched models and the budget.",
         examples=[["mlops@example.com"]],
         max_length=20,
+    )
+    alert_webhooks: list[WebhookUrl] = Field(
+        default=[],
+        description="https URLs that alerts are posted to, in Azure's common alert schema. They may hold a secret: set "
+        "them with `pulumi config set --secret --path 'dataopsml:monitoring.alert_webhooks[0]'`.",
+        examples=[["https://hooks.example.com/alerts"]],
+        max_length=10,
+        json_schema_extra={"secret": True},
     )
 
 

@@ -155,7 +155,16 @@ def _hosts(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str,
     }
     if foundation.network.public and hosts:
         hosts["databricks"] = databricks.host.apply(lambda url: url.removeprefix("https://"))
+    if hosts:
+        hosts["insights"] = foundation.monitoring.connection_string.apply(_ingestion_host)
     return hosts
+
+
+def _ingestion_host(connection_string: str) -> str:
+    """Return the host that takes telemetry: of IngestionEndpoint, or the one that clients take without it."""
+    parts = dict(part.split("=", 1) for part in connection_string.split(";") if "=" in part)
+    endpoint = parts.get("IngestionEndpoint", "https://dc.services.visualstudio.com/")
+    return endpoint.removeprefix("https://").rstrip("/")
 
 
 def _unity_catalog(context: StackContext, foundation: Foundation) -> UnityCatalog | None:

@@ -58,9 +58,10 @@ def send(connection_string: str, metrics: Sequence[Metric], credential: TokenCre
 
     Raises TelemetryError when any was not accepted. It returns when the service has accepted all of them.
     """
-    # Documented switches of the exporter: it would report its own use, and ask another host for settings, in threads.
-    os.environ.setdefault("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
-    os.environ.setdefault("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "true")
+    # The exporter would report its own use to Microsoft and to the component, and ask another host for settings, all
+    # in threads that outlive this call.
+    for switch in ("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED"):
+        os.environ.setdefault(f"APPLICATIONINSIGHTS_{switch}", "true")
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter  # takes a while
     from opentelemetry.sdk.metrics.export import MetricExportResult
 

@@ -16,7 +16,7 @@ import yaml
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.cloud import Cloud
 
-from declarations.training_pipelines import additional_pipelines
+from declarations.training_pipelines import additional_pipelines, watched_models
 from infra.stack_file import PROJECT, ROOT
 from tests.integration.infra.project import PARTS, Project
 
@@ -62,6 +62,12 @@ _SCORING = {
     "storage-training-lifecycle": "update",
 }  # fmt: skip
 """What files to be scored need: the notebooks' way to read them, and the rules that delete them."""
+_WATCHING = {
+    "insights-monitoring-metrics-publisher-pipeline": "create", "model-alerts": "create",
+    "model-alerts-schedule-target": "create", "workbook": "create", "workbook-runs": "create",
+    **{f"model-alerts-watch-{model}": "create" for model in watched_models()},
+}  # fmt: skip
+"""What watched models need: the right to send metrics, alerts on them, and the page that shows them."""
 
 
 def _config(text: str) -> dict[str, Any]:
@@ -114,7 +120,9 @@ def test_nothing_is_replaced_or_deleted(stack: str, commit: str, now: Project) -
     changed = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in steps if step["op"] != "same"}
     if commit == BEFORE_LAYERS:
         endpoints = {f"learning-endpoint-{pipeline}": "create" for pipeline in additional_pipelines()}
-        assert changed == {"learning-training": "create"} | endpoints | _SCORING, "an update makes nothing else"
+        assert changed == {"learning-training": "create"} | endpoints | _SCORING | _WATCHING, (
+            "an update makes nothing else"
+        )
     replaced = {name: operation for name, operation in changed.items() if operation not in ("create", "update")}
     assert replaced == _REPLACED[commit]
     holding = [resource for resource in now.resources(stack) if resource["type"].endswith(":ManagementLockByScope")]

@@ -19,6 +19,7 @@ MODELS: Mapping[str, str] = {
     "Microsoft.Insights/components": (
         "azure.mgmt.applicationinsights.v2020_02_02.models.ApplicationInsightsComponent"
     ),
+    "Microsoft.Insights/workbooks": "azure.mgmt.applicationinsights.v2023_06_01.models.Workbook",
     "Microsoft.Insights/actionGroups": "azure.mgmt.monitor.models.ActionGroupResource",
     "Microsoft.Insights/metricAlerts": "azure.mgmt.monitor.models.MetricAlertResource",
     "Microsoft.Insights/scheduledQueryRules": "azure.mgmt.monitor.models.ScheduledQueryRuleResource",

@@ -22,6 +22,7 @@ from infra.stack_file import stack_settings
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
 DEPLOYER = "33333333-3333-3333-3333-333333333333"
+INGESTION = "https://westeurope-5.in.applicationinsights.azure.com/"
 PROJECT = "dataopsml"
 MINIMAL = {
     "base_name": "dataops",
@@ -217,6 +218,8 @@ def _computed(args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
         computed |= {"principalId": f"principal-of-{name}", "clientId": client, "tenantId": TENANT}
     elif kind == "Vault":
         computed["properties"] = dict(inputs["properties"]) | {"vaultUri": f"https://{name}.vault.azure.net/"}
+    elif kind == "Component":
+        computed["connectionString"] = f"InstrumentationKey={TENANT};IngestionEndpoint={INGESTION}"
     elif kind == "Registry":
         computed["loginServer"] = f"{name}.azurecr.io"
     elif args.typ == "azure-native:databricks:Workspace":

@@ -19,6 +19,7 @@ ALWAYS = {
     (PIPELINE, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
     (PIPELINE, "ACR_PULL", "Registry/acrdataopsdev"),
     (PIPELINE, "KEY_VAULT_SECRETS_USER", "Vault/kv-dataops-dev"),
+    (PIPELINE, "MONITORING_METRICS_PUBLISHER", "Component/appi-dataops-dev"),
     (PIPELINE, "ML_DATA_SCIENTIST", "Workspace/aml-dataops-dev"),
     (WORKSPACE, "STORAGE_BLOB_DATA_CONTRIBUTOR", "StorageAccount/stdataopsdev"),
     (WORKSPACE, "CONTRIBUTOR", "StorageAccount/stdataopsdev"),

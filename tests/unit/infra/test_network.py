@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.infra.recorder import Deployment, Registered, deploy
+from tests.unit.infra.recorder import INGESTION, Deployment, Registered, deploy
 from tests.unit.infra.test_platform import NETWORKS
 
 NETWORK_KINDS = {
@@ -194,7 +194,7 @@ OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "re
         (
             '{"profile": "restricted", "allowed_ips": ["203.0.113.0/24"], "outbound_hosts": ["*.pypi.org"]}',
             "AllowOnlyApprovedOutbound",
-            TRAINING | BATCH_ENDPOINTS | {"any-pypi-org", "databricks"},
+            TRAINING | BATCH_ENDPOINTS | {"any-pypi-org", "databricks", "insights"},
         ),
     ],
 )
@@ -211,7 +211,8 @@ def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, ru
         for each in outbound_rules
         if each.inputs["properties"]["type"] == "FQDN"
     }
-    assert hosts in (set(), {"*.pypi.org", "adb-1234567890123456.7.azuredatabricks.net"})
+    telemetry = INGESTION.removeprefix("https://").rstrip("/")
+    assert hosts in (set(), {"*.pypi.org", "adb-1234567890123456.7.azuredatabricks.net", telemetry})
 
 
 def test_the_endpoints_subnet_answers_to_the_network_only() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.runtime import rpc
 
+from declarations.training_pipelines import watched_models
 from infra import alerts
+from steps.telemetry import SCHEDULE_TARGET_MISSING, WATCH_BREACHES, alerted_name
 from tests.unit.infra.recorder import Deployment, deploy
 from tests.unit.infra.test_platform import FULL, NETWORKS
 
@@ -46,8 +51,70 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
 
 def test_no_alert_is_made_without_recipients() -> None:
     made = deploy()
-    for type_ in ("ActionGroup", "MetricAlert", "ScheduledQueryRule", "Budget"):
+    for type_ in ("ActionGroup", "ScheduledQueryRule", "Budget"):
         assert not made.of(type_), type_
+    assert all(alert.inputs["actions"] == [] for alert in made.of("MetricAlert")), "listed, and sent to nobody"
+
+
+def test_an_alert_of_each_watched_model_looks_at_the_metric_that_its_watch_sends() -> None:
+    made = deploy(monitoring=PEOPLE)
+    component, group = made.one("Component"), made.one("ActionGroup")
+    alerts_ = {alert.name: alert for alert in made.of("MetricAlert") if alert.name.startswith("model-alerts-")}
+    metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in watched_models()}
+    metrics["model-alerts-schedule-target"] = SCHEDULE_TARGET_MISSING
+    assert set(alerts_) == set(metrics)
+    for name, alert in alerts_.items():
+        (criterion,) = alert.inputs["criteria"]["allOf"]
+        assert (criterion["metricName"], criterion["metricNamespace"]) == (metrics[name], "azure.applicationinsights")
+        assert (criterion["operator"], criterion["threshold"], criterion["timeAggregation"]) == (
+            "GreaterThan", 0, "Maximum",
+        )  # fmt: skip
+        assert criterion["skipMetricValidation"] is True and "dimensions" not in criterion
+        assert component.urn in alert.reads["scopes"] and group.urn in alert.reads["actions"]
+
+
+def test_models_are_watched_that_are_scored_and_say_so(tmp_path: Path) -> None:
+    for name, text in {
+        "scored": "model: scored\nscore: {notebook: n}\n",
+        "watched": "model: houses\nscore: {notebook: n}\nwatch: {}\n",
+        "neither": "model: neither\nwatch: {}\n",
+        "broken": "- no mapping\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pipeline.yml").write_text(text, encoding="utf-8")
+    assert watched_models(tmp_path) == ["houses"]
+
+
+def test_webhooks_are_told_and_their_urls_are_secret() -> None:
+    url = "https://hooks.example.com/alerts?code=abc"
+    made = deploy(monitoring=json.dumps({"alert_webhooks": [url]}))
+    group = made.one("ActionGroup")
+    receivers = group.inputs["webhookReceivers"]
+    assert rpc.is_rpc_secret(receivers), "neither the state nor a preview shows them"
+    (receiver,) = rpc.unwrap_rpc_secret(receivers)
+    assert receiver == {"name": "webhook-1", "serviceUri": url, "useCommonAlertSchema": True, "useAadAuth": False}
+    assert group.inputs["emailReceivers"] == []
+    assert {alert.name for alert in made.of("MetricAlert") if group.urn in alert.reads["actions"]} >= {
+        "alerts-failed-pipelines", "model-alerts-schedule-target",
+    }  # fmt: skip
+
+
+def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
+    made = deploy()
+    workbook = made.one("Workbook")
+    assert uuid.UUID(workbook.inputs["resourceName"]).version == 5
+    assert workbook.inputs["kind"] == "shared"
+    content = json.loads(workbook.inputs["serializedData"])
+    assert content["version"] == "Notebook/1.0"
+    names = [item["name"] for item in content["items"]]
+    assert names == [
+        "about", "runs", "failed-notebooks", "scored-rows", "breaches", "drift", "prediction-drift", "cost",
+    ]  # fmt: skip
+    assert deploy(tags='{"a": "b"}').one("Workbook").inputs["resourceName"] == workbook.inputs["resourceName"]
+    assert deploy("qa").one("Workbook").inputs["resourceName"] != workbook.inputs["resourceName"]
+    cost = json.loads(content["items"][-1]["content"]["query"])
+    assert cost["path"].endswith("/providers/Microsoft.CostManagement/query")
+    assert json.loads(cost["data"])["dataset"]["granularity"] == "Daily"
 
 
 def test_recipients_are_alerted_to_failed_runs() -> None:
@@ -57,7 +124,7 @@ def test_recipients_are_alerted_to_failed_runs() -> None:
         "mlops@example.com",
         "on-call@example.com",
     ]
-    pipelines, notebooks = made.one("MetricAlert"), made.one("ScheduledQueryRule")
+    pipelines, notebooks = made.one("MetricAlert", "alerts-failed-pipelines"), made.one("ScheduledQueryRule")
     (criterion,) = pipelines.inputs["criteria"]["allOf"]
     assert criterion["metricName"] == "Failed Runs" and criterion["threshold"] == 0
     assert made.one("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]

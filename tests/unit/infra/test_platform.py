@@ -9,7 +9,7 @@ import pytest
 
 from contract.outputs import PlatformOutputs, read_outputs
 from declarations.training_pipelines import additional_pipelines
-from tests.unit.infra.recorder import PROJECT, Deployment, deploy
+from tests.unit.infra.recorder import INGESTION, PROJECT, TENANT, Deployment, deploy
 
 NETWORKS = {
     "public": '{"profile": "public"}',
@@ -32,6 +32,7 @@ ALWAYS = {
     "azure-native:keyvault:Vault": 1,
     "azure-native:operationalinsights:Workspace": 1,
     "azure-native:applicationinsights:Component": 1,
+    "azure-native:applicationinsights:Workbook": 1,
     "azure-native:containerregistry:Registry": 1,
     "azure-native:managedidentity:UserAssignedIdentity": 2,
     "azure-native:machinelearningservices:Workspace": 1,
@@ -71,6 +72,9 @@ def test_outputs_are_the_contract_s(deployment: Deployment) -> None:
     assert outputs.databricks_host == "https://adb-1234567890123456.7.azuredatabricks.net"
     assert outputs.key_vault_uri == "https://kv-dataops-dev.vault.azure.net/"
     assert outputs.model_registry is None
+    assert outputs.application_insights_connection_string == (
+        f"InstrumentationKey={TENANT};IngestionEndpoint={INGESTION}"
+    )
 
 
 def test_the_shared_registry_is_an_output_where_it_is_named() -> None:

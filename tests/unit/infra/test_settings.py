@@ -190,6 +190,13 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "monitoring.alert_emails = a@example.com: input should be a valid list",
     ),
     (
+        {"monitoring": {"alert_webhooks": ["http://hooks.example.com/?code=secret"]}},
+        "monitoring.alert_webhooks.0: must be an https URL with a host name, and without a user name or a fragment. "
+        "Valid example: https://hooks.example.com/alerts",
+    ),
+    ({"monitoring": {"alert_webhooks": "https://secret"}}, "monitoring.alert_webhooks: Input should be a valid list"),
+    ({"monitoring": {"alert_webhook": ["https://secret"]}}, "monitoring.alert_webhook: there is no such setting."),
+    (
         {"location": "westus"},
         "training_data.replication = ZRS: is not available in westus, which has no availability zones: use LRS. "
         "Valid example: ZRS",

@@ -124,7 +124,7 @@ def test_a_breach_calls_the_webhook_and_is_listed_until_it_is_resolved(
     (condition,) = fired["data"]["alertContext"]["condition"]["allOf"]
     assert (condition["metricName"], condition["metricValue"], condition["threshold"]) == ("watch_breaches_m", 2, "0")
 
-    client = AlertsManagementClient(azure.credential, azure.subscription_id)
+    client: Any = AlertsManagementClient(azure.credential, azure.subscription_id)
     (alert,) = client.alerts.get_all(alert_rule=rule_id, monitor_condition="Fired", include_context=True)
     assert alert.properties.essentials.alert_state == "New"
     assert alert.properties.context["condition"]["windowSize"] == "PT15M"
@@ -146,7 +146,7 @@ def test_a_breach_calls_the_webhook_and_is_listed_until_it_is_resolved(
 
 
 def test_alerts_that_are_not_there_and_states_that_are_not_known_are_refused(azure: AzureSession) -> None:
-    client = AlertsManagementClient(azure.credential, azure.subscription_id)
+    client: Any = AlertsManagementClient(azure.credential, azure.subscription_id)
     with pytest.raises(HttpResponseError, match="The alert '99999999-0000-0000-0000-000000000000' was not found"):
         client.alerts.get_by_id("99999999-0000-0000-0000-000000000000")
     base = f"{azure.subscription}/providers/Microsoft.AlertsManagement/alerts"
@@ -174,7 +174,7 @@ def test_webhooks_that_cannot_be_called_are_refused(
 
 
 def test_a_workbook_is_kept_as_it_is_and_has_to_be_one(azure: AzureSession, group: str) -> None:
-    client = ApplicationInsightsManagementClient(azure.credential, azure.subscription_id)
+    client: Any = ApplicationInsightsManagementClient(azure.credential, azure.subscription_id)
     name, content = "11111111-2222-3333-4444-555555555555", json.dumps({"version": "Notebook/1.0", "items": []})
     resource_group = group.rsplit("/", 1)[-1]
     values = {

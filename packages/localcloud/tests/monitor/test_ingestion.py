@@ -66,7 +66,7 @@ def test_the_vendor_s_exporter_sends_and_the_vendor_s_client_reads(
     assert provider.force_flush()
     provider.shutdown()
 
-    client = MonitorManagementClient(azure.credential, azure.subscription_id)
+    client: Any = MonitorManagementClient(azure.credential, azure.subscription_id)
     now = datetime.now(UTC) + timedelta(minutes=1)
     timespan = f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}/{now:%Y-%m-%dT%H:%M:%SZ}"
     answer = client.metrics.list(
@@ -185,7 +185,7 @@ def test_dimensions_are_kept_where_the_component_is_opted_in(azure: AzureSession
     items = [item(component, "drift_index", value, model="m", column=column) for column, value in (("a", 1), ("b", 3))]
     assert post(component, json.dumps(items).encode(), session_as(cloud, principal))[0] == 200
 
-    client = MonitorManagementClient(azure.credential, azure.subscription_id)
+    client: Any = MonitorManagementClient(azure.credential, azure.subscription_id)
     end = datetime.now(UTC) + timedelta(minutes=1)
     values = {
         "metricnames": "drift_index", "metricnamespace": "azure.applicationinsights", "interval": "FULL",
@@ -199,7 +199,7 @@ def test_dimensions_are_kept_where_the_component_is_opted_in(azure: AzureSession
 
 
 def test_queries_that_cannot_be_answered_say_why(azure: AzureSession, group: str, component: Json) -> None:
-    def asked(id_: str, **query: str) -> tuple[int, str, str]:
+    def asked(id_: str, **query: Any) -> tuple[int, str, str]:
         return error_of(azure.arm("GET", f"{id_}/providers/Microsoft.Insights/metrics", "2024-02-01", **query))
 
     own = {"metricnamespace": "azure.applicationinsights"}

@@ -1,0 +1,95 @@
+"""Metric alerts on the custom metrics of watched models and of schedules: severity, window, who is told.
+
+The metric store of Application Insights keeps custom metrics without their dimensions (steps/telemetry.py), so that
+each model has a metric of its own to watch; docs/adr/0039 has the choice. A rule without an action group tells nobody,
+and its alerts are still listed, in the portal and by Microsoft.AlertsManagement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import monitor
+
+from infra.naming import Names
+from infra.placement import Placement
+
+_NAMESPACE = "azure.applicationinsights"
+"""Of custom metrics that came by Application Insights: Azure's answer to metricNamespaces of a component."""
+_WARNING, _ERROR = 2, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAlertsArgs:
+    """`models`: names of the watched models. `action_group_id`: who is told, None for nobody."""
+
+    names: Names
+    placement: Placement
+    application_insights_id: pulumi.Input[str]
+    action_group_id: pulumi.Input[str] | None
+    models: Sequence[str]
+
+
+class ModelAlerts(pulumi.ComponentResource):
+    """A rule for each watched model, and one for schedules whose target is gone."""
+
+    def __init__(self, name: str, args: ModelAlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dataopsml:monitoring:ModelAlerts", name, None, opts)
+        self._name, self._args = name, args
+        for model in args.models:
+            self._rule(
+                f"watch-{model}",
+                f"watch_breaches_{model}",
+                _WARNING,
+                f"Scored data or predictions of {model} have left the bounds of its specification: docs/operations.md.",
+            )
+        self._rule(
+            "schedule-target",
+            "schedule_target_missing",
+            _ERROR,
+            "A schedule starts a component that is not there any more: docs/operations.md.",
+        )
+        self.register_outputs({})
+
+    def _rule(self, what: str, metric: str, severity: int, description: str) -> monitor.MetricAlert:
+        """Declare a rule that fires when the metric was above 0.
+
+        A value comes once a run and may be minutes late: three evaluations see it, and a state lets one alert of them.
+        """
+        args = self._args
+        return monitor.MetricAlert(
+            f"{self._name}-{what}",
+            rule_name=args.names.alert(what),
+            resource_group_name=args.placement.resource_group_name,
+            location="global",
+            description=description,
+            severity=severity,
+            enabled=True,
+            scopes=[args.application_insights_id],
+            evaluation_frequency="PT5M",
+            window_size="PT15M",
+            auto_mitigate=True,
+            criteria=monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
+                odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
+                all_of=[
+                    monitor.MetricCriteriaArgs(
+                        criterion_type="StaticThresholdCriterion",
+                        name="breached",
+                        metric_namespace=_NAMESPACE,
+                        metric_name=metric,
+                        time_aggregation=monitor.AggregationTypeEnum.MAXIMUM,
+                        operator=monitor.Operator.GREATER_THAN,
+                        threshold=0,
+                        # The metric is there with its first value.
+                        skip_metric_validation=True,
+                    )
+                ],
+            ),
+            actions=[]
+            if args.action_group_id is None
+            else [monitor.MetricAlertActionArgs(action_group_id=args.action_group_id)],
+            tags=args.placement.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -70,6 +70,10 @@ def test_up_again_changes_nothing_and_reports_that(machine: Machine) -> None:
     assert skipped.code == 0, skipped.text
     assert SKIPPED in skipped.text, skipped.text
     assert "Nothing changed since the last run" in skipped.text
+    outputs = machine.home / "outputs-local.json"
+    kept = json.loads(outputs.read_text())
+    assert kept["workspace_name"] in skipped.text, "the run's page is that of the kept outputs"
+    outputs.write_text("{")
 
     again = machine.make("up", "FORCE=1")
 
@@ -77,6 +81,7 @@ def test_up_again_changes_nothing_and_reports_that(machine: Machine) -> None:
     assert re.search(r"\d+ unchanged", again.text), again.text
     assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.text), again.text
     assert SKIPPED not in again.text
+    assert json.loads(outputs.read_text()) == kept, "an update writes them again"
     assert registered_versions(machine) == [1]
 
 

@@ -355,6 +355,7 @@ def test_every_setting_is_described_and_has_an_example_that_is_valid(path: str) 
         "network.outbound_hosts": {"profile": "private"},
         "network.peered_networks": {"profile": "private"},
         "model_registry.create": {"name": "mlr-dataops"},
+        "serving.callers": {"caller_role": "11111111-2222-3333-4444-555555555555"},
     }.get(path, {})
     elsewhere: dict[str, Any] = {
         "budget.monthly_amount": {"monitoring": {"alert_emails": ["mlops@example.com"]}},

@@ -16,7 +16,7 @@ from pulumi_azure_native import monitor
 from infra.naming import Names
 from infra.placement import Placement
 
-_NAMESPACE = "azure.applicationinsights"
+NAMESPACE = "azure.applicationinsights"
 """Of custom metrics that came by Application Insights: Azure's answer to metricNamespaces of a component."""
 _WARNING, _ERROR = 2, 1
 
@@ -77,7 +77,7 @@ class ModelAlerts(pulumi.ComponentResource):
                     monitor.MetricCriteriaArgs(
                         criterion_type="StaticThresholdCriterion",
                         name="breached",
-                        metric_namespace=_NAMESPACE,
+                        metric_namespace=NAMESPACE,
                         metric_name=metric,
                         time_aggregation=monitor.AggregationTypeEnum.MAXIMUM,
                         operator=monitor.Operator.GREATER_THAN,

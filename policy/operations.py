@@ -44,7 +44,7 @@ def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> F
         return
     present = {resource.resource_type for resource in resources}
     if types.ACTION_GROUP not in present:
-        yield "Set monitoring.alert_emails: a failed run raises no alert.", None
+        yield "Set monitoring.alert_emails or monitoring.alert_webhooks: a failed run raises no alert.", None
     elif not {types.METRIC_ALERT, types.LOG_ALERT} <= present:
         yield "Keep the alerts on failed pipeline runs and failed notebook runs.", None
 

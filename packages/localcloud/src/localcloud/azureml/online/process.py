@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import signal
 from collections.abc import Mapping, Sequence
@@ -27,13 +28,24 @@ class BoundedLog:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._older = file.with_suffix(".log.1")
+        self._output: io.FileIO | None = None
 
     def write(self, content: bytes) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        if self.file.exists() and self.file.stat().st_size + len(content) > _LARGEST_LOG:
+        """Append to the file, which stays open: a server writes lines for each request."""
+        if self._output is None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._output = io.FileIO(self.file, "ab")
+        if self._output.tell() + len(content) > _LARGEST_LOG:
+            self.close()
             self.file.replace(self._older)
-        with self.file.open("ab") as output:
-            output.write(content)
+            self._output = io.FileIO(self.file, "ab")
+        self._output.write(content)
+
+    def close(self) -> None:
+        """Close the file until something is written again."""
+        if self._output is not None:
+            self._output.close()
+        self._output = None
 
     def line(self, text: str) -> None:
         self.write(f"{text}\n".encode())

@@ -48,6 +48,7 @@ class Servers:
         self._preparation = Preparation(ctx, transfer)
         self._servers: dict[str, Server] = {}
         self._status: dict[str, _Status] = {}
+        self._logs: dict[Path, BoundedLog] = {}
         self._restoring: set[asyncio.Task[None]] = set()
 
     def of(self, deployment_id: str) -> Server | None:
@@ -95,6 +96,8 @@ class Servers:
         if server is not None:
             await server.stop()
         self._status.pop(deployment_id.lower(), None)
+        for file in [file for file in self._logs if file.is_relative_to(self._home(deployment_id))]:
+            self._logs.pop(file).close()
         await asyncio.to_thread(shutil.rmtree, self._home(deployment_id), ignore_errors=True)
 
     def log(self, deployment_id: str, container: str, lines: int) -> str:
@@ -116,6 +119,8 @@ class Servers:
     async def close(self) -> None:
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
         self._servers.clear()
+        for log in self._logs.values():
+            log.close()
 
     async def _restore(self, deployment_id: str, launch: Launch) -> None:
         try:
@@ -148,7 +153,8 @@ class Servers:
         return self._ctx.settings.home / "endpoints" / name
 
     def _log_of(self, deployment_id: str, container: str) -> BoundedLog:
-        return BoundedLog(self._home(deployment_id) / "logs" / f"{container}.log")
+        file = self._home(deployment_id) / "logs" / f"{container}.log"
+        return self._logs.setdefault(file, BoundedLog(file))
 
     def _keep_only(self, deployment_id: str, launch: Launch) -> None:
         """Delete the files of earlier launches."""

@@ -129,17 +129,18 @@ def _frame(content: Any, schema: Any) -> pandas.DataFrame:
             raise InvalidInput(f"Row {number} of 'data' has {size} values for {len(columns)} columns.")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         raise InvalidInput("'index' of 'input_data' must have a value for each row of 'data'.")
-    _check_whole_numbers(pandas.DataFrame(data, columns=columns), schema)
+    if whole := [column.name for column in schema.inputs if str(getattr(column.type, "name", "")) in _WHOLE]:
+        _check_whole_numbers(pandas.DataFrame(data, columns=columns), whole)
     return dataframe_from_parsed_json(content, pandas_orient="split", schema=schema)
 
 
-def _check_whole_numbers(frame: pandas.DataFrame, schema: Any) -> None:
+def _check_whole_numbers(frame: pandas.DataFrame, names: list[Any]) -> None:
     """Refuse 1.5 for a whole number, which the conversion would cut to 1."""
-    for column in schema.inputs:
-        if str(getattr(column.type, "name", "")) in _WHOLE and column.name in frame:
-            values = frame[column.name]
+    for name in names:
+        if name in frame:
+            values = frame[name]
             if pandas.api.types.is_float_dtype(values) and (values.dropna() % 1 != 0).any():
-                raise InvalidInput(f"The column '{column.name}' takes whole numbers.")
+                raise InvalidInput(f"The column '{name}' takes whole numbers.")
 
 
 def _tensors(content: Any, schema: Any) -> Any:

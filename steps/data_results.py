@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from steps.data_contract import ColumnType, Severity
 
 CONTRACT_FILE, PROFILE_FILE = "data_contract.json", "profile.json"
+PREDICTION_PROFILE_FILE = "prediction_profile.json"
+"""What the model answers for held-out rows: `prediction` and, where there are two classes, `probability`."""
 MEASURES_FILE = "measures.json"
 """What the notebook measured of each column: between steps of a run alone."""
 RuleName = Literal[
@@ -120,9 +122,9 @@ def read_contract(folder: Path) -> ContractResult:
     return ContractResult.model_validate_json((folder / CONTRACT_FILE).read_text(encoding="utf-8"))
 
 
-def read_profile(folder: Path) -> Profile:
-    """Return profile.json of a folder."""
-    return Profile.model_validate_json((folder / PROFILE_FILE).read_text(encoding="utf-8"))
+def read_profile(folder: Path, file: str = PROFILE_FILE) -> Profile:
+    """Return profile.json of a folder, or another profile."""
+    return Profile.model_validate_json((folder / file).read_text(encoding="utf-8"))
 
 
 def write(folder: Path, contract: ContractResult, profile: Profile | None) -> None:

@@ -8,21 +8,27 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from steps.data_results import ColumnProfile, Profile
 
 BINS = 10
+_POINTS = 400
+"""Quantiles of a number, as in notebooks/lib/measures.py: shares are known to a quarter of a percent."""
 _HASH_LENGTH = 16
+_MOST_CATEGORIES = 50
 
 
-def profile(measured: Mapping[str, Any], rows: int, target: str, *, show_values: bool) -> Profile:
-    """Return the profile of data by what the notebook has measured of each column.
+def profile(columns: Mapping[str, Any], rows: int, target: str, *, show_values: bool) -> Profile:
+    """Return the profile of data by what was measured of each column.
 
     Without `show_values` categories are hashes of their values, and the least and greatest value are left out.
     """
     return Profile(
         rows=rows,
         target=target,
-        columns={name: _column(column, show_values) for name, column in measured.items()},
+        columns={name: _column(column, show_values) for name, column in columns.items()},
     )
 
 
@@ -39,25 +45,40 @@ def bin_shares(edges: Sequence[float], quantiles: Sequence[float]) -> tuple[floa
     return tuple(round(after - before, 6) for before, after in pairwise(marks))
 
 
+def measured(values: np.ndarray[Any, Any], *, categories: bool = False) -> dict[str, Any]:
+    """Return the measures of values, as a notebook makes them of a column. Texts are categories in any case."""
+    present = values[~pd.isna(values)]
+    common = {"count": len(present), "missing": len(values) - len(present), "quantiles": [], "categories": []}
+    if categories or present.dtype.kind not in "iuf":
+        names, rows = np.unique(present.astype(str), return_counts=True)
+        ranked = sorted(zip(names.tolist(), rows.tolist(), strict=True), key=lambda item: (-item[1], item[0]))
+        return common | {"kind": "text", "categories": ranked[:_MOST_CATEGORIES]}
+    if not len(present):
+        return common | {"kind": "number"}
+    quantiles = np.quantile(present, np.linspace(0, 1, _POINTS + 1), method="inverted_cdf").astype(float).tolist()
+    extremes = {"minimum": quantiles[0], "maximum": quantiles[-1], "mean": float(present.mean())}
+    return common | {"kind": "number", "quantiles": quantiles} | extremes
+
+
 def hashed(value: str) -> str:
     """Return what stands for a category whose value may not be shown."""
     return hashlib.sha256(value.encode()).hexdigest()[:_HASH_LENGTH]
 
 
-def _column(measured: Mapping[str, Any], show_values: bool) -> ColumnProfile:
-    common = {"type": measured["kind"], "count": measured["count"], "missing": measured["missing"]}
-    quantiles = measured["quantiles"]
-    if measured["kind"] in ("integer", "number"):
+def _column(column: Mapping[str, Any], show_values: bool) -> ColumnProfile:
+    common = {"type": column["kind"], "count": column["count"], "missing": column["missing"]}
+    quantiles = column["quantiles"]
+    if column["kind"] in ("integer", "number"):
         if not quantiles:
             return ColumnProfile(**common)
         step = (len(quantiles) - 1) // BINS
         edges = tuple(dict.fromkeys(quantiles[step:-1:step]))
-        extremes = {"minimum": measured["minimum"], "maximum": measured["maximum"]} if show_values else {}
+        extremes = {"minimum": column["minimum"], "maximum": column["maximum"]} if show_values else {}
         return ColumnProfile(
-            **common, **extremes, mean=measured["mean"], edges=edges, shares=bin_shares(edges, quantiles)
+            **common, **extremes, mean=column["mean"], edges=edges, shares=bin_shares(edges, quantiles)
         )
-    total = max(measured["count"], 1)
-    shares = {value if show_values else hashed(value): round(rows / total, 6) for value, rows in measured["categories"]}
+    total = max(column["count"], 1)
+    shares = {value if show_values else hashed(value): round(rows / total, 6) for value, rows in column["categories"]}
     return ColumnProfile(
         **common,
         categories=shares,

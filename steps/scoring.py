@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from steps import models
+from steps import models, scored_measures
 from steps.specification import Specification
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
@@ -55,12 +55,13 @@ class Counts:
 
 
 def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, folder: Path) -> Counts:
-    """Write predictions and refused rows as files of the folder; files without rows are not written.
+    """Write predictions, their measures and refused rows as files of the folder; files without rows are not written.
 
     `model` is a pyfunc. Raises ScoringError when the model cannot score these features, when nothing is left to score,
     or when a row is neither scored nor refused.
     """
-    read = _rows_read(prepared)
+    noted = _counts(prepared)
+    read, answers = int(noted["read"]), scored_measures.Answers(specified)
     refused = _Refused(folder / REFUSED_FILE)
     scored = 0
     writer: pq.ParquetWriter | None = None
@@ -74,6 +75,7 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
             table = pa.Table.from_pandas(wanted, schema=writer.schema if writer else None, preserve_index=False)
             writer = writer or pq.ParquetWriter(folder / PREDICTIONS_FILE, table.schema)
             writer.write_table(table)
+            answers.add(wanted)
             scored += len(wanted)
         for rows in _batches(prepared / REFUSED):
             refused.add(rows.rename(columns={_ROW: "row"}))
@@ -83,6 +85,8 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
         refused.close()
     if scored + refused.rows != read:
         raise ScoringError(f"of {read} rows {scored} were scored and {refused.rows} refused: the others are lost")
+    if scored:
+        scored_measures.write(folder, json.loads(noted.get("measures") or "{}"), answers)
     return Counts(read, scored, refused.rows, dict(refused.reasons.most_common()))
 
 
@@ -124,11 +128,12 @@ class _Refused:
             self._writer.close()
 
 
-def _rows_read(prepared: Path) -> int:
+def _counts(prepared: Path) -> dict[str, Any]:
     files = sorted((prepared / COUNTS).glob("*.json"))
     if not files:
         raise ScoringError(f"the features' notebook wrote no {COUNTS}: it has to call prepare of lib/scoring.py")
-    return int(json.loads("".join(file.read_text(encoding="utf-8") for file in files))["read"])
+    content: dict[str, Any] = json.loads("".join(file.read_text(encoding="utf-8") for file in files))
+    return content
 
 
 def _batches(folder: Path) -> Iterator[pd.DataFrame]:

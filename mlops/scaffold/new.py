@@ -15,7 +15,19 @@ from mlops.scaffold.columns import check_target, read_columns
 from mlops.training_data import shown
 
 _RESERVED = frozenset(
-    {"lib", "cells", "columns", "contract", "csv_source", "engineering", "judgement", "measures", "rules", "scoring"}
+    {
+        "lib",
+        "cells",
+        "columns",
+        "contract",
+        "csv_source",
+        "engineering",
+        "judgement",
+        "measures",
+        "row_rules",
+        "rules",
+        "scoring",
+    }
 )
 _LARGEST_COPY = 50 * 1024 * 1024
 

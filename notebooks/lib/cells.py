@@ -39,11 +39,24 @@ class Cell:
     value: Column
     too_large: Column
     """Whether the text is a number, and not one that the type can hold."""
+    typed: Column | None = None
+    """The text before it was made one, for a column that has its type: it is cheaper to look at."""
+
+    @property
+    def present(self) -> Column:
+        """A column that is null where the text is."""
+        return self.text if self.typed is None else self.typed
 
     @property
     def wrong(self) -> Column:
         """Whether there is a text and no value."""
-        return self.text.isNotNull() & self.value.isNull()
+        return self.present.isNotNull() & self.value.isNull()
+
+    @property
+    def category(self) -> Column:
+        """The text by which rows are counted: of values that have more than one, such as TRUE and true, Spark's own."""
+        own = self.kind in ("boolean", "date", "timestamp")
+        return F.coalesce(self.value.cast("string"), self.text) if own else self.text
 
     @property
     def is_number(self) -> bool:
@@ -101,7 +114,9 @@ def _typed(source: str, field: StructField, kind: str) -> Cell:
     if kind in ("integer", "number"):
         too_large = F.coalesce(_infinite(present), F.lit(False))
         value = F.when(~too_large, value)
-    return Cell(field.name, kind, present.cast("string"), value, too_large)
+    if kind != kind_of(field.dataType):
+        value = F.when(value == F.floor(value), value)
+    return Cell(field.name, kind, present.cast("string"), value, too_large, present)
 
 
 def _infinite(value: Column) -> Column:

@@ -20,6 +20,8 @@ MOST_CATEGORIES = 50
 _POINTS = 400
 _PROBABILITIES = [point / _POINTS for point in range(_POINTS + 1)]
 _ACCURACY = 10_000
+Categories = tuple[tuple[str, int], ...]
+"""Values, with their rows."""
 _WHOLE_ROW, _BETWEEN, _MALFORMED = -1, ",", "malformed"
 
 
@@ -43,7 +45,7 @@ class ColumnMeasures:
     repeated: int = 0
     """Rows with a value that a row before has; counted where a rule or the categories need it."""
     distinct: int = 0
-    categories: tuple[tuple[str, int], ...] = ()
+    categories: Categories = ()
     """The most frequent values, with their rows."""
 
     @property
@@ -82,49 +84,72 @@ def measure(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Col
     passing, grouping = Observation("rows"), Observation("groups")
     malformed = F.lit(False) if malformed is None else malformed
     rows, cells = _evaluated(rows, cells, malformed)
-    counted: list[Column] = [
-        F.count(F.lit(1)).alias("rows"),
-        _count(F.col(_MALFORMED)).alias("malformed"),
-    ]
-    for index, cell in enumerate(cells):
-        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]
+    counted = [_count(F.col(_MALFORMED)).alias("malformed"), *aggregates(cells, rules)]
     grouped_cells = [index for index, cell in enumerate(cells) if not cell.is_number or rules.of(cell.name).unique]
     keys = [F.struct(F.lit(_WHOLE_ROW).alias("key"), _hash(cells).alias("value"))]
-    keys += [F.struct(F.lit(index).alias("key"), cells[index].text.alias("value")) for index in grouped_cells]
-    groups = (
-        rows.observe(passing, *counted)
-        .select(F.explode(F.array(*keys)).alias("cell"))
-        .where("cell.value is not null")
-        .groupBy("cell.key", "cell.value")
-        .agg(F.count(F.lit(1)).alias("rows"))
-    )
+    keys += [_key(index, cells[index]) for index in grouped_cells]
+    groups = _groups(rows.observe(passing, *counted), keys)
     sums: list[Column] = []
     for key in (_WHOLE_ROW, *grouped_cells):
         sums.append(F.sum(F.when(F.col("key") == key, F.col("rows") - 1)).alias(f"repeated{key}"))
         sums.append(F.sum(F.when(F.col("key") == key, 1)).alias(f"distinct{key}"))
-    order = Window.partitionBy("key").orderBy(F.col("rows").desc(), F.col("value"))
-    top = groups.observe(grouping, *sums).withColumn("rank", F.row_number().over(order))
-    frequent = top.where(F.col("rank") <= MOST_CATEGORIES).collect()
+    frequent = _frequent(groups.observe(grouping, *sums))
     if not frequent:
         # Every row has a group. Spark drops the observations of an empty table, and reading one would never end.
         return Measures(0, 0, 0, {cell.name: ColumnMeasures(cell.kind, 0, 0) for cell in cells})
-    frequent.sort(key=lambda row: row["rank"])
     seen, repeated = passing.get, grouping.get
     return Measures(
         rows=seen["rows"] or 0,
         malformed=seen["malformed"] or 0,
         duplicates=repeated.get(f"repeated{_WHOLE_ROW}") or 0,
-        columns={
-            cell.name: _column(
-                cell,
-                seen,
-                repeated,
-                index,
-                tuple((row["value"], row["rows"]) for row in frequent if row["key"] == index),
-            )
-            for index, cell in enumerate(cells)
-        },
+        columns=observed(cells, seen, frequent, repeated),
     )
+
+
+def aggregates(cells: Sequence[Cell], rules: Rules) -> list[Column]:
+    """Return what is observed of the columns while rows go by, the number of rows among it."""
+    counted = [F.count(F.lit(1)).alias("rows")]
+    for index, cell in enumerate(cells):
+        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]
+    return counted
+
+
+def observed(
+    cells: Sequence[Cell],
+    seen: Mapping[str, Any],
+    frequent: Mapping[int, Categories],
+    repeated: Mapping[str, Any] | None = None,
+) -> dict[str, ColumnMeasures]:
+    """Return the columns' measures. `seen` has the values of `aggregates`; `frequent` the categories by position."""
+    return {
+        cell.name: _column(cell, seen, repeated or {}, index, frequent.get(index, ()))
+        for index, cell in enumerate(cells)
+    }
+
+
+def categories(rows: DataFrame, cells: Sequence[Cell]) -> dict[int, Categories]:
+    """Return the most frequent values of each column that is not of numbers, by its position. Reads the rows again."""
+    keys = [_key(index, cell) for index, cell in enumerate(cells) if not cell.is_number]
+    return _frequent(_groups(rows, keys)) if keys else {}
+
+
+def _key(index: int, cell: Cell) -> Column:
+    return F.struct(F.lit(index).alias("key"), cell.category.alias("value"))
+
+
+def _groups(rows: DataFrame, keys: Sequence[Column]) -> DataFrame:
+    """Return how many rows have each value: a row for each key and value that is not null."""
+    exploded = rows.select(F.explode(F.array(*keys)).alias("cell")).where("cell.value is not null")
+    return exploded.groupBy("cell.key", "cell.value").agg(F.count(F.lit(1)).alias("rows"))
+
+
+def _frequent(groups: DataFrame) -> dict[int, Categories]:
+    order = Window.partitionBy("key").orderBy(F.col("rows").desc(), F.col("value"))
+    ranked = groups.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= MOST_CATEGORIES)
+    frequent: dict[int, list[tuple[str, int]]] = {}
+    for row in sorted(ranked.collect(), key=lambda row: row["rank"]):
+        frequent.setdefault(row["key"], []).append((row["value"], row["rows"]))
+    return {key: tuple(values) for key, values in frequent.items()}
 
 
 def _evaluated(rows: DataFrame, cells: Sequence[Cell], malformed: Column) -> tuple[DataFrame, list[Cell]]:
@@ -134,13 +159,13 @@ def _evaluated(rows: DataFrame, cells: Sequence[Cell], malformed: Column) -> tup
     for index, cell in enumerate(cells):
         text, value, too_large = (f"{part}{index}" for part in ("text", "value", "large"))
         parts += [cell.text.alias(text), cell.value.alias(value), cell.too_large.alias(too_large)]
-        evaluated.append(replace(cell, text=F.col(text), value=F.col(value), too_large=F.col(too_large)))
+        evaluated.append(replace(cell, text=F.col(text), value=F.col(value), too_large=F.col(too_large), typed=None))
     return rows.select(*parts), evaluated
 
 
 def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
     aggregates = {
-        "present": F.count(cell.text),
+        "present": F.count(cell.present),
         "value": F.count(cell.value),
         "too_large": _count(cell.too_large),
     }
@@ -160,7 +185,7 @@ def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
 
 
 def _column(
-    cell: Cell, seen: Mapping[str, Any], repeated: Mapping[str, Any], index: int, frequent: tuple[tuple[str, int], ...]
+    cell: Cell, seen: Mapping[str, Any], repeated: Mapping[str, Any], index: int, frequent: Categories
 ) -> ColumnMeasures:
     def number(name: str) -> int:
         return int(seen.get(f"{name}{index}") or 0)

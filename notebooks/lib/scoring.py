@@ -1,26 +1,32 @@
 """From a CSV file without the target to the features that a model is given, by the training notebook's own function.
 
 A row that cannot be used does not end the read, as it does in training: it is refused with a reason, and every row of
-the file is in the end either prepared or refused.
+the file is in the end either prepared or refused. The action that writes the features also measures the rows, as
+training measures its data.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from .cells import column
+from .cells import Cell, cell, column
 from .csv_source import QUOTING, DataError, plain_errors
+from .measures import aggregates, categories, observed
+from .row_rules import reasons
+from .rules import Rules, parse
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
-"""Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each."""
-_ROW, _CORRUPT, _CARRIED = "_row", "_corrupt", "_carried"
+"""Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each, with the
+measures of the columns."""
+_ROW, _CORRUPT, _CARRIED, _REASON = "_row", "_corrupt", "_carried", "_reason"
 
 
 @dataclass(frozen=True)
@@ -52,24 +58,35 @@ def prepare(
     output_uri: str,
     columns: Columns,
     features: Callable[[DataFrame], DataFrame],
+    contract: str = "",
 ) -> Counts:
-    """Write features, refused rows and counts of the rows of `input_uri` (CSV) below `output_uri`.
+    """Write features, refused rows, counts and measures of the rows of `input_uri` (CSV) below `output_uri`.
 
-    `features` gets the columns of the schema but the target, and one more column, which it has to keep. Raises
-    DataError when the file lacks columns or rows, or a row is neither kept nor refused.
+    `features` gets the columns of the schema but the target, and one more column, which it has to keep. `contract` is
+    the notebook's parameter of that name: rows that break a rule of it are refused. Raises DataError when the file
+    lacks columns or rows, or a row is neither kept nor refused.
     """
     with plain_errors(input_uri):
-        return _prepare(spark, input_uri, output_uri, columns, features)
+        return _prepare(spark, input_uri, output_uri, columns, features, parse(contract))
 
 
 def _prepare(
-    spark: SparkSession, input_uri: str, output_uri: str, columns: Columns, features: Callable[[DataFrame], DataFrame]
+    spark: SparkSession,
+    input_uri: str,
+    output_uri: str,
+    columns: Columns,
+    features: Callable[[DataFrame], DataFrame],
+    rules: Rules,
 ) -> Counts:
     rows = _read(spark, input_uri, columns)
-    read, kept = Observation("read"), Observation("kept")
+    cells = [_cell(rows, columns, name, rules) for name in columns.needed]
+    broken = reasons(cells, rules)
+    rows = rows.withColumn(_REASON, F.lit("") if broken is None else broken)
+    read, measured, kept = Observation("read"), Observation("measured"), Observation("kept")
     counted = rows.observe(read, F.count(F.lit(1)).alias("rows"), F.count(column(_CORRUPT)).alias("malformed"))
-    fitting = counted.where(column(_CORRUPT).isNull())
-    prepared = _apply(features, fitting, columns).observe(kept, F.count(F.lit(1)).alias("rows"))
+    fitting = counted.where(column(_CORRUPT).isNull()).observe(measured, *aggregates(cells, rules))
+    usable = fitting.where(column(_REASON) == "")
+    prepared = _apply(features, usable, columns).observe(kept, F.count(F.lit(1)).alias("rows"))
     prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
     total, malformed, written = read.get["rows"], read.get["malformed"], kept.get["rows"]
     if total == 0:
@@ -86,9 +103,23 @@ def _prepare(
             "be a row for each row that they keep."
         )
     counts = Counts(total, written, refused)
-    content = spark.createDataFrame([(counts.read, counts.kept, counts.refused)], "read long, kept long, refused long")
-    content.coalesce(1).write.mode("overwrite").json(f"{output_uri}/{COUNTS}")
+    # Spark converts no column that it does not need, and then calls no row malformed for it: a hash needs all of them.
+    whole = F.xxhash64(*map(column, columns.needed)) != F.lit(0)
+    frequent = categories(rows.where(column(_CORRUPT).isNull() & whole), cells)
+    measures = {name: asdict(each) for name, each in observed(cells, measured.get, frequent).items()}
+    row = (counts.read, counts.kept, counts.refused, json.dumps(measures))
+    _write_json(spark, f"{output_uri}/{COUNTS}", row, "read long, kept long, refused long, measures string")
     return counts
+
+
+def _write_json(spark: SparkSession, uri: str, row: tuple[object, ...], schema: str) -> None:
+    """Write one row as one file."""
+    spark.createDataFrame([row], schema).coalesce(1).write.mode("overwrite").json(uri)
+
+
+def _cell(rows: DataFrame, columns: Columns, name: str, rules: Rules) -> Cell:
+    own = rules.of(name).type
+    return cell(rows, name, columns.schema[name], None if own is None else str(own.limit))
 
 
 def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
@@ -143,6 +174,7 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
 def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Columns, *, dropped: bool) -> DataFrame:
     """Return the rows that are not among the prepared ones: number, reason, and the row itself as text."""
     empty = F.concat_ws(", ", *(F.when(column(name).isNull(), F.lit(name)) for name in columns.needed))
+    broken = column(_REASON)
     malformed = rows.where(column(_CORRUPT).isNotNull()).select(
         _ROW,
         F.when(empty == "", F.lit("malformed: more or fewer values than columns"))
@@ -153,12 +185,13 @@ def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Colum
     if not dropped:
         return malformed
     known = spark.read.parquet(prepared).select(_ROW)
-    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
+    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT, _REASON))))
     incomplete = rows.where(column(_CORRUPT).isNull()).join(known, _ROW, "left_anti")
     return malformed.unionByName(
         incomplete.select(
             _ROW,
-            F.when(empty == "", F.lit("left out by the features"))
+            F.when(broken != "", broken)
+            .when(empty == "", F.lit("left out by the features"))
             .otherwise(F.concat(F.lit("missing: "), empty))
             .alias("reason"),
             content.alias("record"),

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, StructField, StructType
 
-from notebooks.lib.csv_source import DataError
+from notebooks.lib.contract import check
+from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.diabetes import SCHEMA, complete_rows
+from notebooks.lib.rules import Rules
 from notebooks.lib.scoring import Columns, Counts, prepare
+from steps import profiles
+from steps.data_contract import DataContract
 
 NEEDED = [name for name in SCHEMA.names if name != "progression"]
 HEADER = ",".join(["patient", *NEEDED])
@@ -26,11 +32,18 @@ def _prepare(
     lines: Sequence[str],
     keys: Sequence[str] = ("patient", "age"),
     features: Callable[[DataFrame], DataFrame] = complete_rows,
+    contract: str = "",
 ) -> Counts:
     file = folder / "rows.csv"
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     columns = Columns(SCHEMA, "progression", list(keys))
-    return prepare(spark, file.as_uri(), (folder / "out").as_uri(), columns, features)
+    return prepare(spark, file.as_uri(), (folder / "out").as_uri(), columns, features, contract)
+
+
+def _measures(folder: Path) -> dict[str, Any]:
+    (written,) = (folder / "out/counts").glob("*.json")
+    measures: dict[str, Any] = json.loads(json.loads(written.read_text())["measures"])
+    return measures
 
 
 def _refused(spark: SparkSession, folder: Path) -> list[Any]:
@@ -47,7 +60,8 @@ def test_rows_without_the_target_become_the_features_of_the_training(spark: Spar
         (0, "p1", 59, 32.1), (1, None, 59, 32.1),
     ], "a missing key refuses no row"  # fmt: skip
     (written,) = (tmp_path / "out/counts").glob("*.json")
-    assert json.loads(written.read_text()) == {"read": 2, "kept": 2, "refused": 0}
+    noted = json.loads(written.read_text())
+    assert (noted["read"], noted["kept"], noted["refused"]) == (2, 2, 0)
 
 
 def test_every_row_is_kept_or_refused_with_its_reason(spark: SparkSession, tmp_path: Path) -> None:
@@ -112,3 +126,72 @@ def test_features_that_cannot_be_made_without_the_target_are_named(
 ) -> None:
     with pytest.raises(DataError, match=message):
         _prepare(spark, tmp_path, [HEADER, f"p1,{VALUES}"], features=features)
+
+
+def test_rows_that_break_an_error_of_the_contract_are_refused_with_the_rule(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    contract = DataContract.model_validate(
+        {
+            "columns": {
+                "age": {"type": "integer", "minimum": 18, "maximum": {"limit": 50, "severity": "warning"}},
+                "sex": {"allowed": [1, 2]},
+                "bmi": {"type": "integer", "maximum": 80},
+                "progression": {"minimum": 0},
+            }
+        }
+    ).notebook_json("progression")
+    names = [HEADER.replace("patient,", "")]
+
+    counts = _prepare(
+        spark, tmp_path,
+        [
+            *names, "59,2,32,101,157,93.2,38,4,4.8598,87", "17,3,32,101,157,93.2,38,4,4.8598,87",
+            "59,2,32.5,101,157,93.2,38,4,4.8598,87", "59,2,90,Infinity,157,93.2,38,4,4.8598,87",
+            "17,2,,101,157,93.2,38,4,4.8598,87",
+        ],
+        keys=(), contract=contract,
+    )  # fmt: skip
+
+    assert counts == Counts(read=5, kept=1, refused=4)
+    assert [(row["_row"], row["reason"]) for row in _refused(spark, tmp_path)] == [
+        (1, "below 18: age; not allowed: sex"), (2, "not a whole number: bmi"), (3, "above 80: bmi; infinite: bp"),
+        (4, "below 18: age"),
+    ]  # fmt: skip
+    records = [json.loads(row["record"]) for row in _refused(spark, tmp_path)]
+    assert records[0]["age"] == 17 and "_reason" not in records[0]
+
+
+def test_scored_rows_are_measured_as_the_training_data_are(spark: SparkSession, tmp_path: Path) -> None:
+    schema = StructType(
+        [
+            StructField("size", DoubleType()), StructField("rooms", IntegerType()), StructField("city", StringType()),
+            StructField("new", BooleanType()), StructField("price", DoubleType()),
+        ]
+    )  # fmt: skip
+    cities = ("Ulm", "Bonn", "Ulm", "")
+    lines = [f"{50 + number / 7},{number % 5},{cities[number % 4]},{'TRUE' if number % 3 else 'false'},1"
+             for number in range(400)]  # fmt: skip
+    file = tmp_path / "rows.csv"
+    text = "\n".join(["size,rooms,city,new,price", *lines, "Infinity,1,Ulm,true,1", ",,,,1", "small,1,Ulm,true,1"])
+    file.write_text(f"{text}\n", encoding="utf-8")
+    in_training = check(
+        read_texts(spark, file.as_uri(), read_header(spark, file.as_uri(), schema.names)), Rules(), schema, MALFORMED
+    )
+    assert in_training.measures is not None
+
+    columns = Columns(schema, "price", [])
+    prepare(spark, file.as_uri(), (tmp_path / "out").as_uri(), columns, lambda rows: rows.dropna(subset=["size"]))
+
+    measures = _measures(tmp_path)
+    assert list(measures) == ["size", "rooms", "city", "new"]
+    size = measures["size"]
+    assert (size["count"], size["missing"], size["wrong"]) == (400, 1, 1), "a malformed row has no values at all"
+    for name in ("minimum", "maximum", "mean", "quantiles"):
+        assert size[name] == pytest.approx(getattr(in_training.measures.columns["size"], name)), name
+    assert measures["city"]["categories"] == [["Ulm", 201], ["Bonn", 100]]
+    assert measures["new"]["categories"] == [["true", 267], ["false", 134]]
+    assert dict(in_training.measures.columns["new"].categories) == {"true": 268, "false": 134}
+    profiled = profiles.profile(measures, 403, "price", show_values=True)
+    trained = profiles.profile(asdict(in_training.measures)["columns"], 403, "price", show_values=True)
+    assert profiled.columns["size"].shares == trained.columns["size"].shares

@@ -16,6 +16,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlops import specifications
+from steps.scored_measures import ScoredMeasures
 from steps.scoring import Counts, ScoringError, Stamp, score
 from steps.specification import Score, Specification
 
@@ -43,7 +44,10 @@ def _prepared(folder: Path, rows: pd.DataFrame, refused: list[tuple[int, str, st
         frame = pd.DataFrame(refused, columns=["_row", "reason", "record"])
         frame.to_parquet(folder / "refused/part-0.parquet", index=False)
     (folder / "counts").mkdir()
-    counts = {"read": len(rows) + len(refused or []), "kept": len(rows), "refused": len(refused or [])}
+    counts = {
+        "read": len(rows) + len(refused or []), "kept": len(rows), "refused": len(refused or []),
+        "measures": '{"a": {"count": 3}}',
+    }  # fmt: skip
     (folder / "counts/part-0.json").write_text(json.dumps(counts))
     return folder
 
@@ -82,6 +86,9 @@ def test_each_row_has_its_keys_prediction_and_origin(tmp_path: Path) -> None:
     assert rows.loc[0, "model_version"] == "7" and rows.loc[0, "input_file"] == "in/march.csv"
     assert rows.loc[0, "scored_at"] == pd.Timestamp("2026-11-29T12:00:00Z")
     assert not (tmp_path / "out/refused.parquet").exists()
+    measures = ScoredMeasures.model_validate_json((tmp_path / "out/_measures.json").read_text())
+    assert measures.columns == {"a": {"count": 3}}, "those of the notebook"
+    assert measures.predictions["prediction"]["count"] == 3
 
 
 def test_a_classifier_returns_labels_and_a_probability_for_each(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""What was measured of a scored file, and of the predictions for it: the input of the step watch.
+
+The file is beside the predictions and is put in its place with them, so that a run that ends before it watches loses
+nothing. It has quantiles and categories, which are data: it is for the stack's storage.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from steps import profiles
+from steps.data_results import Profile
+from steps.metrics import Predictions
+from steps.specification import Specification
+
+FILE = "_measures.json"
+"""Readers of Parquet leave out names that begin with an underscore."""
+PREDICTION, PROBABILITY = "prediction", "probability"
+"""Columns of the predictions: what the model answers, and how likely the second of two classes is."""
+_PREFIX = "probability_"
+
+
+class ScoredMeasures(BaseModel):
+    """Measures by column, as notebooks/lib/measures.py makes them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: Literal[1] = 1
+    columns: dict[str, dict[str, Any]] = {}
+    """Empty where the notebook measured nothing."""
+    predictions: dict[str, dict[str, Any]] = {}
+
+
+class Answers:
+    """The predictions for a file, as they come."""
+
+    def __init__(self, specified: Specification) -> None:
+        self._classes = specified.task == "classification"
+        self._parts: dict[str, list[np.ndarray[Any, Any]]] = {}
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Keep what is measured of some predictions."""
+        probabilities = [name for name in rows.columns if str(name).startswith(_PREFIX)]
+        names = {PREDICTION: PREDICTION} if PREDICTION in rows else {}
+        if len(probabilities) == 2:
+            names[PROBABILITY] = probabilities[-1]
+        for name, column in names.items():
+            self._parts.setdefault(name, []).append(rows[column].to_numpy())
+
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Return the measures of all predictions."""
+        return _measures({name: np.concatenate(parts) for name, parts in self._parts.items()}, self._classes)
+
+
+def prediction_profile(predictions: Predictions, specified: Specification) -> Profile:
+    """Return the profile of what a model answers for its held-out rows."""
+    values = {PREDICTION: np.asarray(predictions.predicted)}
+    if predictions.probabilities is not None and predictions.probabilities.shape[1] == 2:
+        values[PROBABILITY] = predictions.probabilities[:, -1]
+    measured = _measures(values, specified.task == "classification")
+    show_values = specified.data_contract.show_values
+    return profiles.profile(measured, len(predictions.predicted), specified.target, show_values=show_values)
+
+
+def write(folder: Path, columns: dict[str, dict[str, Any]], answers: Answers) -> None:
+    """Write the file into a folder."""
+    content = ScoredMeasures(columns=columns, predictions=answers.measures())
+    (folder / FILE).write_text(json.dumps(content.model_dump(mode="json")), encoding="utf-8")
+
+
+def _measures(values: dict[str, np.ndarray[Any, Any]], classes: bool) -> dict[str, dict[str, Any]]:
+    return {
+        name: profiles.measured(column, categories=classes and name == PREDICTION) for name, column in values.items()
+    }

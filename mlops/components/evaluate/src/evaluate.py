@@ -20,7 +20,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from steps import champion as champions
-from steps import data_results, drift, gate, models, run_records
+from steps import data_results, drift, gate, models, run_records, scored_measures
 from steps.data_results import ContractResult
 from steps.inputs import specification
 from steps.reporting.details import details
@@ -141,6 +141,8 @@ def main() -> None:
     except (models.NotComparableError, gate.GateError) as error:
         sys.exit(f"The new model cannot be judged: {error}.")
     log(verdict)
+    profile = scored_measures.prediction_profile(challenger, specified)
+    (options.evaluation / data_results.PREDICTION_PROFILE_FILE).write_text(profile.model_dump_json(indent=2), "utf-8")
     shown = details(specified, model, rows, challenger, champion, own)
     (options.evaluation / "evaluation.json").write_text(
         json.dumps(evaluation(verdict, shown), indent=2), encoding="utf-8"

@@ -20,7 +20,7 @@ import mlflow
 from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
-from steps.data_results import CONTRACT_FILE, PROFILE_FILE, read_contract, read_profile
+from steps.data_results import CONTRACT_FILE, PREDICTION_PROFILE_FILE, PROFILE_FILE, read_contract, read_profile
 from steps.inputs import parameter, specification
 from steps.model_card import model_card
 from steps.models import MODEL_FILE_FOLDER, RUN_FILE
@@ -46,7 +46,7 @@ def register(specified: Specification, run_id: str, tags: dict[str, str], card: 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _CARD
         file.write_text(card, encoding="utf-8")
-        for name in (CONTRACT_FILE, PROFILE_FILE):
+        for name in (CONTRACT_FILE, PROFILE_FILE, PREDICTION_PROFILE_FILE):
             shutil.copyfile(evaluation / name, Path(folder) / name)
         client.log_artifacts(run_id, folder, MODEL_FILE_FOLDER)
     source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FILE_FOLDER}"

@@ -24,7 +24,6 @@ from infra.setting_types import (
     Identifier,
     PrincipalType,
     Region,
-    Replication,
     ResourceGroupName,
     SecretInSettingsError,
     Section,
@@ -35,6 +34,7 @@ from infra.setting_types import (
     WebhookUrl,
     wrong_field,
 )
+from infra.storage_settings import TrainingDataSettings, WorkspaceStorageSettings
 
 _SECRET_KEY = re.compile(r"(?i)(account\.key|secret|password|token|sas)\b")
 _REFERENCE = re.compile(r"\{\{secrets/[\w.@-]+/[\w.@-]+\}\}")
@@ -118,66 +118,6 @@ class DatabricksSettings(Section):
                 f"must be less than databricks.pool_capacity, {capacity}: the driver needs an instance too"
             )
         return value
-
-
-class TrainingDataSettings(Section):
-    """The storage account of the training data, and the retention of deleted data in both accounts."""
-
-    replication: Replication = Field(
-        default="ZRS",
-        description="Where copies are kept: LRS one data center, ZRS the zones of a region, GRS and GZRS a second "
-        "region too.",
-        examples=["ZRS"],
-    )
-    soft_delete_days: int = Field(
-        default=7,
-        ge=1,
-        le=365,
-        description="Days for which deleted blobs and containers can be restored, and replaced versions of the ML "
-        "workspace's own blobs.",
-        examples=[30],
-    )
-    engineered_days: int = Field(
-        default=90,
-        ge=1,
-        le=3_650,
-        description="Days after which engineered data are deleted; the data that they are made from stay.",
-        examples=[90],
-    )
-    scoring_input_days: int | None = Field(
-        default=None,
-        ge=1,
-        le=3_650,
-        description="Days after which files that were left to be scored, and their copies, are deleted. The ledger of "
-        "scored files outlives them by 30 days.",
-        examples=[90],
-    )
-    scoring_output_days: int | None = Field(
-        default=None,
-        ge=1,
-        le=3_650,
-        description="Days after which predictions and the rows that were refused are deleted.",
-        examples=[365],
-    )
-    cool_after_days: int | None = Field(
-        default=None,
-        ge=1,
-        le=3_650,
-        description="Days without a change after which uploaded and incoming data move to the cool tier.",
-        examples=[90],
-    )
-
-
-class WorkspaceStorageSettings(Section):
-    """The storage account of the ML workspace: code, logs, models."""
-
-    replication: Replication = Field(
-        default="LRS",
-        description="Where copies are kept, as in `training_data`. A change between LRS, GRS and ZRS, GZRS is a "
-        "conversion that takes days: start it with `az storage account migration start`, and change the setting when "
-        "it is done.",
-        examples=["ZRS"],
-    )
 
 
 class KeyVaultSettings(Section):

@@ -17,16 +17,16 @@ from infra.diagnostics import Source
 from infra.naming import Names
 from infra.network import Link, Network
 from infra.placement import Placement
-from infra.settings import TrainingDataSettings, WorkspaceStorageSettings
+from infra.storage_settings import TrainingDataSettings, WorkspaceStorageSettings
 
 TRAINING_CONTAINER = "trainingdata"
 DATA, ENGINEERED = "data", "engineered"
 """Folders of the container: uploaded training data, which stay, and the output of each feature engineering run."""
 SCORING_FILES = "scoring/files"
 """Copies of the files that are to be scored, which stay as they are while runs read them."""
-_SCORING_INPUTS = ("scoring/in", SCORING_FILES)
+_SCORING_INPUTS = ("scoring/in", SCORING_FILES, "scoring/labels")
 _SCORING_OUTPUTS = ("scoring/out", "scoring/quarantine")
-_SCORING_SAMPLES, _SCORING_LEDGER = "scoring/samples", "scoring/ledger"
+_SCORING_SAMPLES, _SCORING_LEDGER, _SCORING_WATCH = "scoring/samples", "scoring/ledger", "scoring/watch"
 _LEDGER_MARGIN_DAYS = 30
 """Days for which the ledger knows a scored file that is gone, so that a file that is still there is never unknown."""
 INPUT_FOLDERS = (DATA, "incoming")
@@ -184,6 +184,8 @@ class Storage(pulumi.ComponentResource):
             rules.append(_deletion("scoring-ledger", days + _LEDGER_MARGIN_DAYS, (_SCORING_LEDGER,)))
         if settings.scoring_output_days is not None:
             rules.append(_deletion("scoring-outputs", settings.scoring_output_days, _SCORING_OUTPUTS))
+        if settings.scoring_watch_days is not None:
+            rules.append(_deletion("scoring-watch", settings.scoring_watch_days, (_SCORING_WATCH,)))
         if settings.cool_after_days is not None:
             cools = storage.ManagementPolicyBaseBlobArgs(tier_to_cool=_after(settings.cool_after_days))
             folders = [f"{TRAINING_CONTAINER}/{folder}/" for folder in INPUT_FOLDERS]

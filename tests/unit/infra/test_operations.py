@@ -210,7 +210,7 @@ def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
 def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
     settings = (
         '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS", '
-        '"scoring_input_days": 20, "scoring_output_days": 100}'
+        '"scoring_input_days": 20, "scoring_output_days": 100, "scoring_watch_days": 200}'
     )
     made = deploy(training_data=settings)
     assert lifecycle(made, "stdataopsdevtr") == {
@@ -219,7 +219,7 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
             {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
         ),
         "scoring-inputs": (
-            ["trainingdata/scoring/in/", "trainingdata/scoring/files/"],
+            ["trainingdata/scoring/in/", "trainingdata/scoring/files/", "trainingdata/scoring/labels/"],
             {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 20}}},
         ),
         "scoring-ledger": (
@@ -228,6 +228,9 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
         "scoring-outputs": (
             ["trainingdata/scoring/out/", "trainingdata/scoring/quarantine/"],
             {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 100}}},
+        ),
+        "scoring-watch": (
+            ["trainingdata/scoring/watch/"], {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 200}}},
         ),
         "training-data": (
             ["trainingdata/data/", "trainingdata/incoming/"],

@@ -143,6 +143,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"databricks": {"node_type": "big one"}}, "databricks.node_type = big one: string should match pattern"),
     ({"databricks": {"pool_idle_minutes": -1}}, "databricks.pool_idle_minutes = -1: input should be greater than"),
     (
+        {"training_data": {"scoring_output_days": 365, "scoring_watch_days": 90}},
+        "training_data.scoring_watch_days = 90: must not be less than training_data.scoring_output_days, 365",
+    ),
+    (
         {"databricks": {"pool_capacity": 2, "max_workers": 2}},
         "databricks.max_workers = 2: must be less than databricks.pool_capacity, 2: the driver needs",
     ),

@@ -56,7 +56,7 @@ OUTPUTS = "$$LOCALCLOUD_HOME/outputs-$$STACK.json"
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
-.PHONY: help up run score serve invoke test test-fast test-nightly faults lint lint-beside tests-beside format status logs open env down destroy bootstrap graph clean benchmark lock tools
+.PHONY: help up run score serve invoke watch test test-fast test-nightly faults lint lint-beside tests-beside format status logs open env down destroy bootstrap graph clean benchmark lock tools
 
 ##@ Train
 help: ## list the verbs
@@ -95,6 +95,9 @@ serve: ## let the version that serves answer requests at its online endpoint: ma
 
 invoke: ## ask the online endpoint: make invoke FILE=request.json [PIPELINE=name] [DEPLOYMENT=blue]
 	@$(ENTER); python -m mlops invoke --stack "$$STACK" --file "$${FILE:?make invoke FILE=request.json}" $(if $(DEPLOYMENT),--deployment "$$DEPLOYMENT")
+
+watch: ## show how scored files differ from the training data: make watch [PIPELINE=name] [LAST=5]
+	@$(ENTER); python -m mlops watch --stack "$$STACK" $(if $(LAST),--last "$$LAST")
 
 ##@ Test
 # Files of tests run side by side, in the order in which they are collected: the long ones come first, and by the number of

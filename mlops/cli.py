@@ -18,6 +18,7 @@ from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipelin
 from mlops.cli_schedules import is_on, schedule
 from mlops.cli_scoring import scoring
 from mlops.cli_serving import serving
+from mlops.cli_watch import watching
 from mlops.clients import Clients
 from mlops.environment import load_outputs, loading
 from mlops.errors import InvalidError
@@ -27,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(inspection)
 app.add_typer(scoring)
 app.add_typer(serving)
+app.add_typer(watching)
 app.add_typer(schedule, name="schedule")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
-from mlops.errors import MissingError
+from mlops.errors import InvalidError, MissingError
 from mlops.suggestions import hint
 from mlops.terminal import as_json, console, plain, say
 
@@ -114,13 +114,22 @@ def report(
     pipeline: Pipeline = None,
     outputs: Outputs = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="HTML file to write; default: build/reports/RUN.html.")
+        Path | None, typer.Option("--output", help="HTML file to write; default: in build/reports/.")
     ] = None,
     azure_devops: Annotated[bool, typer.Option("--azure-devops", help="Make it the build's summary, too.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write the page of scored files instead: trends, columns, windows.")
+    ] = False,
 ) -> None:
     """Write the report of an ended run as a page: decision, metrics, charts, data, lineage, steps; or why it failed."""
-    from mlops import run_report
+    from mlops import run_report, watching
 
+    if watch:
+        if run is not None or azure_devops:
+            raise InvalidError("--watch is for all scored files: give it without a run and without --azure-devops.")
+        clients = clients_of(stack, outputs, pipeline)
+        say(f"Scored files of {clients.pipeline.model}: {watching.write_page(clients, output)}")
+        return
     written = run_report.write(clients_of(stack, outputs, pipeline), run, output, with_summary=azure_devops)
     say(f"Report of run {written.job.name} ({written.job.status}): {written.page}")
     if written.summary is not None:

@@ -22,8 +22,8 @@ SHARED = Path(__file__).with_name("components")
 _FILE = "component.yml"
 _TRAIN = "train"
 _EVALUATE, _OWN_METRICS = "evaluate", "metrics.py"
-SCORE = "score"
-"""The step that pipelines without scoring do not have."""
+SCORE, WATCH = "score", "watch"
+"""Steps that pipelines do not have whose specification lacks the section of that name."""
 
 
 def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
@@ -31,11 +31,13 @@ def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
 
     Raises InvalidError when the pipeline has no train component, or one of a step that no pipeline has.
     """
+    sections = {SCORE: pipeline.specification.score, WATCH: pipeline.specification.watch}
+    absent = {step for step, section in sections.items() if section is None}
     components = {
         file.parent.name: file.parent
         for root in (SHARED, pipeline.folder / "components")
         for file in sorted(root.glob(f"*/{_FILE}"))
-        if file.parent.name != SCORE or pipeline.specification.score is not None
+        if file.parent.name not in absent
     }
     shared = {file.parent.name for file in SHARED.glob(f"*/{_FILE}")} | {_TRAIN}
     own = {file.parent.name for file in (pipeline.folder / "components").glob(f"*/{_FILE}")}

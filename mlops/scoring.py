@@ -7,21 +7,24 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from mlops import candidates, jobs, publish, reuse_keys, run, training_data
+from mlops import candidates, jobs, publish, reuse_keys, run, training_data, watching
 from mlops.clients import Clients
-from mlops.components.score.src.ledger import FIRST, Entry, Ledger
+from mlops.components.score.src.ledger import FIRST, SAMPLE, Entry, Ledger
+from mlops.components.watch.src.watch_history import WatchHistory
 from mlops.errors import InvalidError, MissingError, RemoteError, RunFailedError
 from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
 from mlops.terminal import plain
 from mlops.training_data import TrainingData, shown
 from steps import champion
+from steps.watch_results import window_id
 
 SAMPLES = "scoring/samples"
 """Folder of the predictions that only try a version: readers of predictions do not look there."""
@@ -137,7 +140,7 @@ def score_sample(clients: Clients, console: Console) -> Entry:
         _write_sample(clients.pipeline.data, file)
         data = ScoringData(**vars(training_data.measured(file, "sample.csv")))
         training_data.upload(clients, data)
-    return _run(clients, scorer, data, console, attempt=f"sample-{uuid.uuid4().hex[:12]}", output_folder=SAMPLES)
+    return _run(clients, scorer, data, console, attempt=f"{SAMPLE}{uuid.uuid4().hex[:12]}", output_folder=SAMPLES)
 
 
 def show(entry: Entry, clients: Clients, console: Console) -> None:
@@ -211,7 +214,17 @@ def _run(
     if entry is None:
         raise RemoteError(f"Run {job.name} completed, and the ledger has no entry of {name}.")
     show(entry, clients, console)
+    if clients.pipeline.specification.watch is not None and not attempt.startswith(SAMPLE):
+        _show_window(clients, entry, console)
     return entry
+
+
+def _show_window(clients: Clients, entry: Entry, console: Console) -> None:
+    """Print how the file differs from the data of the version that scored it; nothing for a run that watches not."""
+    name = window_id(datetime.fromisoformat(entry.scored_at), entry.file_version, entry.attempt)
+    window = WatchHistory(clients.training, entry.model).window(name)
+    if window is not None:
+        watching.show_window(window, console)
 
 
 def _write_sample(data: Path, file: Path) -> None:

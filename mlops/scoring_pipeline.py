@@ -1,4 +1,4 @@
-"""The two-step pipeline that scores a file, in azure-ai-ml's DSL.
+"""The pipeline that scores a file, and watches it where the specification says so, in azure-ai-ml's DSL.
 
 The DSL reads the annotations of its function as types, so that they are not postponed in this module.
 """
@@ -31,9 +31,10 @@ def build(
         attempt: str = FIRST,
         output_folder: str = scoring.output,
     ) -> None:
-        parameters = {"target": specification.target, "keys": json.dumps(scoring.keys)}
+        contract = specification.data_contract.notebook_json(specification.target)
+        parameters = {"target": specification.target, "keys": json.dumps(scoring.keys), "contract": contract}
         prepare = notebook_step(components, outputs, notebook, file_uri, reuse_key, parameters)
-        components["score"](
+        score = components["score"](
             prepared=prepare.outputs.output,
             specification=training.specification_json,
             container_uri=outputs.training_uri,
@@ -44,6 +45,13 @@ def build(
             attempt=attempt,
             code_version=version,
         )
+        if specification.watch is not None:
+            components["watch"](
+                scored=score.outputs.scored,
+                specification=training.specification_json,
+                container_uri=outputs.training_uri,
+                telemetry="none",
+            )
 
     decorate = pipeline(name=training.scoring_component, display_name=f"Score with {training.model}")
     return decorate(steps)(file_uri="abfss://…", file_version="…", file_name="…", reuse_key="…")

@@ -1,4 +1,4 @@
-"""How far data are from a profile: the population stability index (PSI) of each column.
+"""How far data are from a profile: the population stability index (PSI) and Jensen-Shannon distance of each column.
 
 The index of two distributions over the same bins is the sum of (p - q) ln(p / q): 0 for equal ones; 0.1 is commonly
 called a small shift and 0.25 a large one (Siddiqi, "Credit Risk Scorecards"). A share of zero counts as a small one.
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.spatial.distance import jensenshannon
 
 from steps.data_contract import DataContract
 from steps.data_results import ColumnProfile, Profile, RuleResult
@@ -33,7 +34,7 @@ def judge(contract: DataContract, former: Profile, now: Profile, measured: Mappi
             continue
         own = contract.columns.get(name)
         rule = (own.drift if own is not None else None) or contract.drift
-        expected, found = _shares(before, column, measured[name])
+        expected, found = shares(before, measured[name])
         if expected is None or found is None:
             continue
         index = stability_index(expected, found)
@@ -59,22 +60,33 @@ def stability_index(expected: Sequence[float], found: Sequence[float]) -> float:
     return float(((after - before) * np.log(after / before)).sum())
 
 
+def distance(expected: Sequence[float], found: Sequence[float]) -> float:
+    """Return the Jensen-Shannon distance to the base 2: 0 for equal distributions, 1 for those without a common bin."""
+    return float(jensenshannon(expected, found, base=2))
+
+
 def chance(bins: int, rows: int, other_rows: int) -> float:
     """Return the index that samples of one distribution, of so many rows, exceed once in a thousand."""
     return float(stats.chi2.ppf(_CERTAINTY, max(bins - 1, 1)) * (1 / rows + 1 / other_rows))
 
 
-def _shares(
-    before: ColumnProfile, now: ColumnProfile, measured: Mapping[str, Any]
-) -> tuple[Sequence[float] | None, Sequence[float] | None]:
-    """Return the shares of both over the bins of the former one; None when they cannot be compared."""
+def shares(before: ColumnProfile, measured: Mapping[str, Any]) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Return the shares of both over the bins of the former one; None when they cannot be compared.
+
+    `measured`: count, quantiles and categories of the other column.
+    """
     if before.edges:
         quantiles = measured["quantiles"]
         return (before.shares, bin_shares(before.edges, quantiles)) if quantiles else (None, None)
     if not before.categories:
         return None, None
-    total = max(now.count, 1)
-    found = {hashed(value) if before.hashed else value: rows / total for value, rows in measured["categories"]}
+    found = category_shares(measured, hashes=before.hashed)
     names = list(before.categories)
     rest = max(0.0, 1 - sum(found.get(name, 0.0) for name in names))
     return [*before.categories.values(), before.other], [*(found.get(name, 0.0) for name in names), rest]
+
+
+def category_shares(measured: Mapping[str, Any], *, hashes: bool) -> dict[str, float]:
+    """Return the shares of the most frequent categories, which `hashes` replaces by hashes of their values."""
+    total = max(measured["count"], 1)
+    return {hashed(value) if hashes else value: rows / total for value, rows in measured["categories"]}

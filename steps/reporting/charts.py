@@ -21,9 +21,18 @@ Point = tuple[float, float]
 class Plot:
     """A chart's plane: values in, coordinates out, and the parts that were drawn on it."""
 
-    def __init__(self, title: str, x: tuple[float, float], y: tuple[float, float], labels: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        labels: tuple[str, str],
+        *,
+        counts: bool = False,
+    ) -> None:
+        """Plan a chart; `counts`: x has whole numbers alone."""
         self._title, self._labels = title, labels
-        self._x, self._y = _ticks(*x), _ticks(*y)
+        self._x, self._y = _ticks(*x, whole=counts), _ticks(*y)
         self._parts: list[Markup] = []
 
     def at(self, x: float, y: float) -> tuple[float, float]:
@@ -215,13 +224,16 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     """Return round values from below the lowest to above the highest."""
     if not high > low:
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
     rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = next(factor * power for factor in factors if factor * power >= rough * 0.999)
+    if whole:
+        step = max(step, 1.0)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
 

@@ -41,7 +41,7 @@ class RunFacts:
 def html(content: Content, run: RunFacts) -> str:
     """Return the page."""
     details: Mapping[str, Any] = content.get("details") or {}
-    return _template().render(
+    return template("page.html.j2").render(
         content=content, details=details, run=run, verdict=verdict(content, run.status),
         metrics=metric_rows(content), charts=charts, failed=_failed(run), data=Data.of(content),
     )  # fmt: skip
@@ -52,14 +52,15 @@ def _failed(run: RunFacts) -> list[Step]:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of a page: every value is escaped, and a name that is not there is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = charts.number
     environment.filters["duration"] = duration
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def duration(seconds: float | None) -> str:

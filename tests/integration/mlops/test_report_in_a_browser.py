@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Dialog, Error, Page, sync_playwright
 
+from steps.reporting import monitoring
 from steps.reporting.page import RunFacts, Step, html
 from tests.unit.steps.reports import HOSTILE, classification, regression
+from tests.unit.steps.windows import SPECIFICATION, history
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _INSTALL = (
@@ -39,6 +41,8 @@ PAGES = {
     "classification": html(classification(("a", "b", LONG)), COMPLETED),
     "hostile": html(regression(HOSTILE, parameters={LONG: HOSTILE * 9}), COMPLETED),
     "failed": html({}, FAILED),
+    "watched": monitoring.html(SPECIFICATION, history(30, LONG, LONG)),
+    "watched-hostile": monitoring.html(SPECIFICATION, history(1, HOSTILE, HOSTILE)),
 }
 
 pytestmark = pytest.mark.browser

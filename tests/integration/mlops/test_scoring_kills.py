@@ -70,7 +70,7 @@ class Step:
             "output_folder": "scoring/out", "model_version": "champion", "attempt": attempt, "code_version": "v1",
         } | literals  # fmt: skip
         variables = {f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()}
-        words = [str(PROGRAM), "--prepared", str(self.prepared)]
+        words = [str(PROGRAM), "--prepared", str(self.prepared), "--scored", str(self.requests.with_name("scored"))]
         wrapper = Path(__file__).with_name("killed_step.py")
         own = {"AZUREML_ROOT_RUN_ID": run, "KILL_AT": kill_at, "REQUESTS_FILE": str(self.requests)}
         return self.processes.run(wrapper, words, variables | own)

@@ -18,6 +18,10 @@ from azure.storage.blob import ContainerClient
 from azure.storage.filedatalake import FileSystemClient
 
 FOLDER = "scoring/ledger"
+SAMPLE = "sample-"
+"""Attempts that begin with it only try a version: they count as nobody's predictions."""
+ENTRIES_FILE = "entries.json"
+"""In the score step's output: the entries of the files that the run scored."""
 FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
 STAGED = "_staged"

@@ -6,11 +6,13 @@ The version is an input of the run, or is resolved here, once: a promotion durin
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
 import tempfile
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,10 @@ from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob import ContainerClient
 from azure.storage.filedatalake import DataLakeServiceClient
-from ledger import STAGED, Entry, Ledger, summary  # type: ignore[import-not-found]
+from ledger import ENTRIES_FILE, STAGED, Entry, Ledger, summary  # type: ignore[import-not-found]
 from mlflow.exceptions import MlflowException
 
-from steps import champion, models
+from steps import champion, models, scored_measures
 from steps.inputs import parameter, specification
 from steps.scoring import PREDICTIONS_FILE, REFUSED_FILE, Counts, ScoringError, Stamp, score
 from steps.specification import Specification
@@ -79,7 +81,8 @@ def check_share(counts: Counts, specified: Specification, quarantine: str | None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prepared", type=Path, required=True)
+    for name in ("prepared", "scored"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
     client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
     credential = ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
@@ -90,6 +93,8 @@ def main() -> None:
         entry = _score(options.prepared, specified, ledger, blobs)
     except (ScoringError, AzureError) as error:
         sys.exit(f"The file {parameter('file_name')} is not scored: {error}.")
+    options.scored.mkdir(parents=True, exist_ok=True)
+    (options.scored / ENTRIES_FILE).write_text(json.dumps([asdict(entry)], indent=2), encoding="utf-8")
     with mlflow.start_run():
         mlflow.log_metrics(summary(entry))
         mlflow.set_tags({"model_version": entry.model_version, "output": entry.output, "scored_by": entry.run})
@@ -122,7 +127,8 @@ def _score(prepared: Path, specified: Specification, ledger: Ledger, blobs: Cont
             # One request, or blocks that are committed by the last one: there is never a part of it.
             _upload(blobs, folder / REFUSED_FILE, quarantine)
         check_share(counts, specified, quarantine)
-        _upload(blobs, folder / PREDICTIONS_FILE, f"{staged}/{PREDICTIONS_FILE}")
+        for name in (PREDICTIONS_FILE, scored_measures.FILE):
+            _upload(blobs, folder / name, f"{staged}/{name}")
     entry = Entry(
         file_version=file_version, file_name=stamp.input_file, attempt=attempt, run=run, model=specified.model,
         model_version=version, code_version=parameter("code_version"), scored_at=now.isoformat(timespec="seconds"),

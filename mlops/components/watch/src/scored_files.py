@@ -1,0 +1,101 @@
+"""Scored files that nobody has watched, by the ledger: those too whose run was killed before it watched them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pyarrow.parquet as pq
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+from containers import Container  # type: ignore[import-not-found]
+from ledger import FOLDER, SAMPLE, Entry, Ledger  # type: ignore[import-not-found]
+
+from steps import scored_measures
+from steps.scored_measures import ScoredMeasures
+from steps.scoring import PREDICTIONS_FILE
+from steps.watch_results import Window, window_id
+
+_LOOK_BACK = timedelta(days=7)
+"""How long a file that was scored and not watched is looked for."""
+_ENTRY = re.compile(r"[^/_][^/]*/[^/_][^/]*\.json")
+
+
+def unwatched(container: Container, model: str, watched: Sequence[str], own: Sequence[Entry]) -> Iterator[Window]:
+    """Yield a window without a verdict for each scored file that has none, the oldest first.
+
+    `watched`: ids of windows. `own`: entries of the run, which are looked at however old they are. An output that a
+    killed run left where it was written is put in its place.
+    """
+    blobs, ledger = container.blobs, Ledger(container.lake, container.blobs, model)
+    root, known = f"{FOLDER}/{model}/", set(watched)
+    since = datetime.now(UTC) - _LOOK_BACK
+    names = [
+        blob.name
+        for blob in blobs.list_blobs(name_starts_with=root)
+        if blob.last_modified >= since and _ENTRY.fullmatch(blob.name.removeprefix(root))
+    ]
+    entries = {(entry.file_version, entry.attempt): entry for entry in (*own, *_read(blobs, names, known))}
+    counted = [(_window(entry), entry) for entry in entries.values() if not entry.attempt.startswith(SAMPLE)]
+    for window, entry in sorted(counted, key=lambda pair: pair[0].id):
+        if window.id not in known:
+            ledger.settle(entry)
+            yield window
+
+
+def measures(blobs: ContainerClient, window: Window) -> ScoredMeasures | None:
+    """Return what the score step measured, None for a file of an earlier version, or whose predictions are gone."""
+    try:
+        content = blobs.download_blob(f"{window.output}/{scored_measures.FILE}").readall()
+    except ResourceNotFoundError:
+        return None
+    return ScoredMeasures.model_validate_json(content)
+
+
+def predictions(blobs: ContainerClient, window: Window, keys: Sequence[str]) -> pd.DataFrame | None:
+    """Return keys, predictions and probabilities of a window; None when they were deleted, or lack a column."""
+    try:
+        content = blobs.download_blob(f"{window.output}/{PREDICTIONS_FILE}").readall()
+    except ResourceNotFoundError:
+        return None
+    file = pq.ParquetFile(io.BytesIO(content))
+    names = file.schema_arrow.names
+    if scored_measures.PREDICTION not in names or any(key not in names for key in keys):
+        return None
+    wanted = [*keys, scored_measures.PREDICTION, *(name for name in names if name.startswith("probability_"))]
+    rows: pd.DataFrame = file.read(columns=wanted).to_pandas()
+    return rows
+
+
+def _read(blobs: ContainerClient, names: Sequence[str], watched: set[str]) -> Iterator[Entry]:
+    known = {name.rpartition("-")[2] for name in watched}
+    for name in names:
+        *_, file_version, attempt = name.removesuffix(".json").split("/")
+        # A window's name ends with what stands for file and attempt: no entry is read for it.
+        if window_id(datetime.now(UTC), file_version, attempt).rpartition("-")[2] not in known:
+            try:
+                yield read_entry(json.loads(blobs.download_blob(name).readall()))
+            except ResourceNotFoundError:  # deleted meanwhile, by the stack's lifecycle rules
+                continue
+
+
+def read_entry(content: dict[str, object]) -> Entry:
+    """Return an entry of the ledger; fields of a later version are left out."""
+    known = {field.name for field in fields(Entry)}
+    return Entry(**{name: value for name, value in content.items() if name in known})
+
+
+def _window(entry: Entry) -> Window:
+    scored_at = datetime.fromisoformat(entry.scored_at)
+    return Window(
+        id=window_id(scored_at, entry.file_version, entry.attempt), model=entry.model,
+        model_version=entry.model_version, run=entry.run, attempt=entry.attempt, file_name=entry.file_name,
+        file_version=entry.file_version, output=entry.output, scored_at=scored_at, watched_at=datetime.now(UTC),
+        rows_read=entry.rows_read, rows_scored=entry.rows_scored, rows_refused=entry.rows_refused,
+        verdict="not_comparable",
+    )  # fmt: skip

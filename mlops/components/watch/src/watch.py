@@ -1,0 +1,180 @@
+"""Watch scored files: hold each against the data of the version that scored it, and earlier ones against their labels.
+
+The order is that of what must not be lost. The table of history is written first, by conditional writes; then the run's
+metrics and artifacts, the telemetry, and what follows breaches. Predictions are committed before this step begins: when
+it fails, they stay, and the next run watches what this one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import mlflow
+import watch_telemetry  # type: ignore[import-not-found]
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from containers import Container, connect, job_credential  # type: ignore[import-not-found]
+from ledger import ENTRIES_FILE  # type: ignore[import-not-found]
+from mlflow.exceptions import MlflowException
+from scored_files import measures, predictions, read_entry, unwatched  # type: ignore[import-not-found]
+from watch_history import WatchHistory  # type: ignore[import-not-found]
+from watch_records import keep  # type: ignore[import-not-found]
+
+from steps import data_results, realised, watching
+from steps.data_results import Profile
+from steps.inputs import parameter, specification
+from steps.specification import Specification
+from steps.telemetry import TelemetryError
+from steps.watch_results import History, Judgement, LabelsReport, Window, summary
+
+_MOST_WINDOWS = 50
+"""Newest windows that are shown in the run's page, and whose labels are looked for."""
+
+
+class Watcher:
+    """Watches a model's scored files. `problems` are what kept it from something, as sentences without a full stop."""
+
+    def __init__(self, specified: Specification, container: Container) -> None:
+        self._specified = specified
+        self._container = container
+        self._blobs = container.blobs
+        self._champions = cache(self._champion)
+        self._gates = cache(self._gate)
+        self.history = WatchHistory(container.blobs, specified.model)
+        self.problems: list[str] = []
+
+    def watch(self, own: Path) -> list[Window]:
+        """Add a window for each scored file that has none; return those of this run, and those that it made up for."""
+        entries = [read_entry(content) for content in json.loads(own.read_text(encoding="utf-8"))]
+        watched = self.history.names()
+        added = [self._judged(window) for window in unwatched(self._container, self._specified.model, watched, entries)]
+        return [self.history.add(window) for window in added]
+
+    def judge_labels(self) -> list[Judgement]:
+        """Add a judgement for each window that has enough labels now and none yet."""
+        named = self._specified.watch.labels if self._specified.watch else None
+        if named is None:
+            return []
+        judged: list[Judgement] = []
+        try:
+            download = self._blobs.download_blob(named.file)
+            labels = realised.read_labels(io.BytesIO(download.readall()), named.keys, self._specified.target)
+            self._hold_against(labels, str(download.properties.etag), judged)
+        except ResourceNotFoundError:
+            print(f"There are no labels yet: {named.file} does not exist.")
+        except realised.LabelsError as error:
+            self.problems.append(f"{named.file} has no labels that can be used: {error}")
+        return judged
+
+    def _hold_against(self, labels: realised.Labels, content: str, judged: list[Judgement]) -> None:
+        """Judge the windows that this state of the labels, by its ETag, has news of, and report on a new state."""
+        history, now = self.history.read(_MOST_WINDOWS), datetime.now(UTC)
+        before = self.history.labels(content)
+        known = []
+        for window in history.windows:
+            if before is not None and (window.id in history.judgements or window.watched_at < before.read_at):
+                continue
+            rows = predictions(self._blobs, window, labels.keys)
+            if rows is None:
+                continue
+            known.append(rows)
+            if window.id not in history.judgements:
+                gate = self._gates(window.model_version)
+                judgement = realised.judge(window, rows, labels, self._specified, gate, now)
+                if judgement is not None:
+                    judged.append(self.history.judge(judgement))
+        if before is None:
+            self._report(labels, content, realised.unknown_keys(labels, known), now)
+
+    def _report(self, labels: realised.Labels, content: str, unknown: int, read_at: datetime) -> None:
+        report = LabelsReport(
+            content=content, read_at=read_at, rows=labels.read, without_label=labels.without_label,
+            contradicting=labels.contradicting, unknown=unknown,
+        )  # fmt: skip
+        self.history.add_labels(report)
+        print(
+            f"Labels: {report.rows} rows, {report.unknown} of keys that no scored file has, {report.without_label} "
+            f"without a label, {report.contradicting} that contradict another."
+        )
+
+    def _judged(self, window: Window) -> Window:
+        measured = measures(self._blobs, window)
+        if measured is None:
+            return window.model_copy(update={"not_compared": "nothing was measured when it was scored"})
+        return watching.judge(window, self._specified, measured, self._champions(window.model_version))
+
+    def _champion(self, version: str) -> watching.Champion:
+        """Return the profiles of a version, none of one that was deleted since. Raises the errors of a server."""
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{self._specified.model}/{version}"))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return watching.Champion(None, None)
+        return watching.Champion(
+            _profile(folder, data_results.PROFILE_FILE), _profile(folder, data_results.PREDICTION_PROFILE_FILE)
+        )
+
+    def _gate(self, version: str) -> dict[str, float]:
+        """Return the metrics of a version on its held-out rows, which its registration kept as tags."""
+        tags = mlflow.MlflowClient().get_model_version(self._specified.model, version).tags or {}
+        prefix = "metric."
+        return {name.removeprefix(prefix): float(text) for name, text in tags.items() if name.startswith(prefix)}
+
+
+def _profile(folder: Path, name: str) -> Profile | None:
+    try:
+        return data_results.read_profile(folder, name)
+    except (OSError, ValueError):  # a version that was registered before there was one
+        return None
+
+
+def say(windows: Sequence[Window], judged: Sequence[Judgement], history: History) -> None:
+    """Print what was found out. Names of files and columns are percent-encoded, or come from the specification."""
+    names = {window.id: window.file_name for window in history.windows}
+    for window in windows:
+        print(f"{window.file_name}: {summary(window)}.")
+    for judgement in judged:
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in judgement.metrics.items())
+        print(f"{names[judgement.window]}: {judgement.rows_labelled} rows have labels: {metrics}.")
+        for breach in judgement.breaches:
+            print(f"  Breach: {breach.message}.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scored", type=Path, required=True)
+    options = parser.parse_args()
+    specified, credential = specification(), job_credential()
+    watcher = Watcher(specified, connect(parameter("container_uri"), credential))
+    try:
+        windows = watcher.watch(options.scored / ENTRIES_FILE)
+        judged = watcher.judge_labels()
+        history = watcher.history.read(_MOST_WINDOWS)
+    except (AzureError, MlflowException, OSError) as error:
+        sys.exit(f"The predictions are committed, and are not watched before the next run: {error}.")
+    say(windows, judged, history)
+    try:
+        keep(specified, windows, judged, history)
+    except MlflowException as error:
+        watcher.problems.append(f"the run in MLflow lacks what watching found: {error}")
+    place = parameter("telemetry")
+    if place == watch_telemetry.NOWHERE:
+        print("No metrics are sent: the stack has no output application_insights_connection_string.")
+    else:
+        try:
+            watch_telemetry.send(watcher.history, history, place, credential)
+        except (TelemetryError, AzureError) as error:
+            watcher.problems.append(f"their metrics are sent by the next run: {str(error).rstrip('.')}")
+    if watcher.problems:
+        sys.exit("\n".join(f"The predictions are committed; {problem}." for problem in watcher.problems))
+
+
+if __name__ == "__main__":
+    main()

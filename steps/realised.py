@@ -1,0 +1,190 @@
+"""Predictions against what turned out to be true: the metrics of the gate on scored rows that have labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from steps.metrics import BUILT_IN, NotComputableError, Predictions
+from steps.scored_measures import PREDICTION
+from steps.specification import Metric, Specification
+from steps.watch_results import Breach, Judgement, Window
+
+_LABEL = "_label"
+
+
+class LabelsError(Exception):
+    """The file of labels cannot be used; the text says why."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels by their keys, as texts: each key once. `column` is the target's name."""
+
+    rows: pd.DataFrame
+    keys: tuple[str, ...]
+    read: int
+    without_label: int
+    contradicting: int
+
+
+def read_labels(stream: BinaryIO, keys: Sequence[str], target: str) -> Labels:
+    """Read a CSV file with the keys and the target. Raises LabelsError when it lacks one of them, or is no CSV file."""
+    try:
+        content = pd.read_csv(stream, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise LabelsError(f"it is not a CSV file with a header: {error}") from error
+    if gone := [name for name in (*keys, target) if name not in content]:
+        raise LabelsError(f"its header lacks {', '.join(gone)}: it has {', '.join(map(str, content.columns))}")
+    rows = content[[*keys, target]].rename(columns={target: _LABEL})
+    labelled = rows[rows[_LABEL].str.strip() != ""].drop_duplicates()
+    twice = labelled.duplicated(list(keys), keep=False)
+    without = int((rows[_LABEL].str.strip() == "").sum())
+    return Labels(labelled[~twice].reset_index(drop=True), tuple(keys), len(content), without, int(twice.sum()))
+
+
+def judge(
+    window: Window,
+    predictions: pd.DataFrame,
+    labels: Labels,
+    specified: Specification,
+    gate: Mapping[str, float],
+    at: datetime,
+) -> Judgement | None:
+    """Return how good a window's predictions were; None as long as too few of its rows have a label.
+
+    `gate` has the metrics of the version on its held-out rows. Raises LabelsError for labels that are not of the
+    target's kind.
+    """
+    assert specified.watch is not None and specified.watch.labels is not None
+    matched = match(predictions, labels)
+    if len(matched) < specified.watch.labels.complete * window.rows_scored:
+        return None
+    pairs = _pairs(matched, specified)
+    metrics, not_computed = _metrics(pairs, specified)
+    known = {name: gate[name] for name in metrics if name in gate}
+    enough = len(matched) >= specified.watch.fewest_rows
+    breaches = _breaches(metrics, known, specified) if enough else ()
+    return Judgement(
+        window=window.id, model=window.model, model_version=window.model_version, judged_at=at,
+        rows_scored=window.rows_scored, rows_labelled=len(matched), metrics=metrics, gate=known,
+        not_computed=not_computed, breaches=breaches,
+    )  # fmt: skip
+
+
+def match(predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Return the predictions that have a label, with it."""
+    keys = list(labels.keys)
+    return (
+        key_texts(predictions, keys)
+        .join(predictions.drop(columns=keys))
+        .merge(_normalized(labels, predictions), on=keys, how="inner")
+    )
+
+
+def unknown_keys(labels: Labels, known: Sequence[pd.DataFrame]) -> int:
+    """Return the number of labels whose keys none of the scored files has."""
+    left = labels.rows.index
+    for predictions in known:
+        keys = list(labels.keys)
+        present = pd.MultiIndex.from_frame(key_texts(predictions, keys))
+        normalized = _normalized(labels, predictions).loc[left, keys]
+        left = left[~pd.MultiIndex.from_frame(normalized).isin(present)]
+    return len(left)
+
+
+def key_texts(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the keys as texts: numbers as floats write themselves, so that 7, 7.0 and 07 are the same."""
+    return pd.DataFrame(
+        {key: rows[key].astype(float) if _is_number(rows[key]) else rows[key].astype(str) for key in keys}
+    )
+
+
+def _normalized(labels: Labels, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels with keys of the types that the predictions have."""
+    typed = {
+        key: pd.to_numeric(labels.rows[key], errors="coerce").astype(float)
+        for key in labels.keys
+        if _is_number(predictions[key])
+    }
+    return labels.rows.assign(**typed)
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _pairs(matched: pd.DataFrame, specified: Specification) -> Predictions:
+    predicted = matched[PREDICTION].to_numpy()
+    prefix = "probability_"
+    names = [str(name) for name in matched.columns if str(name).startswith(prefix)]
+    try:
+        actual = _as_kind(matched[_LABEL].tolist(), predicted)
+        classes = tuple(_as_kind([name.removeprefix(prefix) for name in names], predicted).tolist())
+    except ValueError as error:
+        raise LabelsError(f"{specified.target} has labels that are none of what the model predicts: {error}") from error
+    return Predictions(actual, predicted, matched[names].to_numpy() if names else None, classes)
+
+
+def _as_kind(texts: list[str], like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return texts as values of the kind that an array has."""
+    if like.dtype.kind == "f":
+        return np.array([float(text) for text in texts])
+    if like.dtype.kind in "iu":
+        return np.array([int(float(text)) for text in texts])
+    if like.dtype.kind == "b":
+        return np.array([text.strip().lower() in ("true", "1", "1.0") for text in texts])
+    return np.array(texts, dtype=object)
+
+
+def _metrics(pairs: Predictions, specified: Specification) -> tuple[dict[str, float], dict[str, str]]:
+    metrics: dict[str, float] = {}
+    not_computed: dict[str, str] = {}
+    for metric in specified.gate.metrics:
+        built_in = BUILT_IN.get(metric.name)
+        if built_in is None:
+            not_computed[metric.name] = "it is the pipeline's own, which needs the features"
+            continue
+        try:
+            value = built_in.compute(pairs)
+        except (NotComputableError, ValueError) as error:
+            not_computed[metric.name] = str(error)
+            continue
+        if np.isfinite(value):
+            metrics[metric.name] = round(value, 6)
+        else:
+            not_computed[metric.name] = "it is not defined on these rows"
+    return metrics, not_computed
+
+
+def _breaches(metrics: Mapping[str, float], gate: Mapping[str, float], specified: Specification) -> tuple[Breach, ...]:
+    assert specified.watch is not None and specified.watch.labels is not None
+    worse_by = specified.watch.labels.worse_by
+    breaches = []
+    for metric in specified.gate.metrics:
+        if metric.name in metrics and (limits := list(_limits(metric, gate, worse_by))):
+            higher = metric.better == "higher"
+            limit = max(limits) if higher else min(limits)
+            value = metrics[metric.name]
+            if value < limit if higher else value > limit:
+                breaches.append(Breach(
+                    kind="realised", column=metric.name, measured=value, limit=limit,
+                    message=f"{metric.name} is {value:.4g} by the labels, and "
+                    f"{'at least' if higher else 'at most'} {limit:.4g} is required",
+                ))  # fmt: skip
+    return tuple(breaches)
+
+
+def _limits(metric: Metric, gate: Mapping[str, float], worse_by: Mapping[str, float]) -> list[float]:
+    higher = metric.better == "higher"
+    own = metric.minimum if higher else metric.maximum
+    limits = [] if own is None else [own]
+    if metric.name in worse_by and metric.name in gate:
+        tolerated = worse_by[metric.name]
+        limits.append(gate[metric.name] - tolerated if higher else gate[metric.name] + tolerated)
+    return limits

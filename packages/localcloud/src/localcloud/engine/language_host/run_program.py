@@ -44,7 +44,7 @@ def main(request: dict[str, Any]) -> int:
         return 1
     gc.freeze()
     gc.enable()
-    engine = EngineCalls(request["engine"])
+    engine = EngineCalls(request["engine"], debug=request["debug"])
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(
         pulumi.runtime.Settings(
@@ -113,19 +113,22 @@ class LaterModules:
 class EngineCalls:
     """The SDK's stub of the engine, but for debug messages: a program does not wait until the engine has them.
 
-    The SDK sends several for each resource. All messages arrive in the order in which they were given.
+    The SDK sends several for each resource. All messages arrive in the order in which they were given. Without `debug`
+    nobody sees debug messages, and they are not sent.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, debug: bool) -> None:
         import grpc  # type: ignore[import-untyped]
         from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
         from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
         self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, options=_GRPC_CHANNEL_OPTIONS))
-        self._debug = engine_pb2.DEBUG
+        self._debug, self._is_shown = engine_pb2.DEBUG, debug
         self._messages = ThreadPoolExecutor(1, thread_name_prefix="messages")
 
     def Log(self, request: Any) -> Any:
+        if request.severity == self._debug and not self._is_shown:
+            return None
         sent = self._messages.submit(self._stub.Log, request)
         return None if request.severity == self._debug else sent.result()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localcloud.engine.language_host import inspect_environment
+from localcloud.engine.language_host import debug_messages, inspect_environment
 from localcloud.engine.language_host.install_dependencies import install_steps
 from localcloud.engine.language_host.options import OptionsError, PythonOptions
 from localcloud.engine.language_host.policy_pack import PolicyPackProxy
@@ -97,6 +98,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
             "root_directory": request.info.root_directory,
             "monitor": request.monitor_address,
             "engine": self._engine_address,
+            "debug": debug_messages.are_shown(os.getppid()),
             "dry_run": request.dryRun,
             "parallel": request.parallel,
             "pwd": request.pwd,

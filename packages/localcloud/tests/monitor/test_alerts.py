@@ -161,6 +161,7 @@ def test_alerts_that_are_not_there_and_states_that_are_not_known_are_refused(azu
     ("url", "receiver", "status", "message"),
     [
         ("ftp://hooks.example.com/secret", {}, 400, "The serviceUri of webhook 'hook'"),
+        ("https://[secret", {}, 400, "is not a valid URI"),
         ("http://hooks.example.com/secret", {}, 501, "webhooks by http"),
         ("https://hooks.example.com/secret", {"useCommonAlertSchema": False}, 501, "without the common alert schema"),
     ],

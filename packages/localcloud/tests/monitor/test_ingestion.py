@@ -142,13 +142,14 @@ def test_some_of_the_items_are_accepted(component: Json, sender: AzureSession) -
     fine = item(component, "partly", 1)
     unknown = {**fine, "iKey": "99999999-2222-3333-4444-555555555555"}
     old = item(component, "partly", 1, datetime.now(UTC) - timedelta(days=3))
+    far = item(component, "partly", 1, datetime.now(UTC) + timedelta(days=800_000))
     nameless: Json = json.loads(json.dumps(fine))
     del nameless["data"]["baseData"]["metrics"][0]["name"]
     request: Json = json.loads(json.dumps(fine))
     request["data"]["baseType"] = "RequestData"
-    status, body = post(component, json.dumps([fine, unknown, old, nameless, request]).encode(), sender)
+    status, body = post(component, json.dumps([fine, unknown, old, nameless, request, far]).encode(), sender)
 
-    assert (status, body["itemsReceived"], body["itemsAccepted"]) == (206, 5, 1)
+    assert (status, body["itemsReceived"], body["itemsAccepted"]) == (206, 6, 1)
     errors = {error["index"]: (error["statusCode"], error["message"]) for error in body["errors"]}
     assert errors[1] == (400, "Invalid instrumentation key")
     assert errors[2][0] == 400 and errors[2][1].startswith(
@@ -158,6 +159,7 @@ def test_some_of_the_items_are_accepted(component: Json, sender: AzureSession) -
         400,
         "109: Field 'name' on type 'DataPoint' is required but missing or empty. Expected: string, Actual: undefined",
     )
+    assert errors[5][0] == 400 and "ahead of now" in errors[5][1]
     assert errors[4][0] == 501 and "telemetry of type RequestData" in errors[4][1]
 
 
@@ -209,6 +211,9 @@ def test_queries_that_cannot_be_answered_say_why(azure: AzureSession, group: str
     assert asked(group, metricnames="x", **own)[:2] == (501, "NotImplemented")
     status, _, message = asked(component["id"], metricnames="x", interval="PT2M", **own)
     assert status == 400 and "Detected invalid time grain input 'PT2M'" in message
+    span = "0001-01-01T00:00:00+23:00/9999-12-31T00:00:00-23:00"
+    status, _, message = asked(component["id"], metricnames="x", timespan=span, **own)
+    assert status == 400 and "The timespan '0001-01-01" in message
     status, _, message = asked(component["id"], metricnames="x", timespan="yesterday", **own)
     assert status == 400 and "The timespan 'yesterday' is not valid" in message
 

@@ -85,6 +85,8 @@ def sample_of(item: Json, now: datetime) -> Sample:
             "103: Field 'time' on type 'Envelope' is older than the allowed min date. Expected: now - "
             f"{_milliseconds(_OLDEST)}ms, Actual: now - {_milliseconds(now - time)}ms",
         )
+    if time - now > _OLDEST:
+        raise ItemError(400, f"Field 'time' on type 'Envelope' is more than {_milliseconds(_OLDEST)}ms ahead of now.")
     data = item.get("data")
     if not isinstance(data, dict):
         raise _missing("data", "Envelope", "object")
@@ -128,9 +130,13 @@ def _number(content: Json, name: str) -> float | None:
     value = content.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ItemError(400, f"Field '{name}' on type 'DataPoint' is not a finite number: {json.dumps(value)[:100]}")
-    return float(value)
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # JSON's whole numbers have no bound
+        number = math.inf
+    if not math.isfinite(number):
+        raise ItemError(400, f"Field '{name}' on type 'DataPoint' is not a finite number.")
+    return number
 
 
 def _missing(name: str, type_: str, expected: str) -> ItemError:

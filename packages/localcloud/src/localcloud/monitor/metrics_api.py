@@ -181,12 +181,12 @@ def _timespan(text: str | None, now: datetime) -> tuple[datetime, datetime]:
         return now - timedelta(hours=1), now
     first, _, last = text.partition("/")
     try:
-        since, until = (datetime.fromisoformat(part) for part in (first, last))
-    except ValueError as error:
+        times = [datetime.fromisoformat(part) for part in (first, last)]
+        since, until = (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC) for time in times)
+    except (ValueError, OverflowError) as error:
         raise ServiceError(
             400, "BadRequest", f"The timespan '{text[:100]}' is not valid: give two times, START/END."
         ) from error
-    since, until = (time if time.tzinfo else time.replace(tzinfo=UTC) for time in (since, until))
     if since >= until:
         raise ServiceError(400, "BadRequest", f"The timespan '{text[:100]}' ends before it begins.")
     return since, until

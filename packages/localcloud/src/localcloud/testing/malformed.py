@@ -267,6 +267,7 @@ def _hosts(services: Services, places: Places) -> Iterator[Operation]:
         Service.CONTAINER_REGISTRY: (f"{places.registry}.azurecr.io", ""),
         Service.DATABRICKS: (places.databricks, "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"),
         Service.AZURE_ML: ("westeurope.api.azureml.ms", "https://ml.azure.com"),
+        Service.MONITOR: ("westeurope-0.in.applicationinsights.azure.com", "https://monitor.azure.com/"),
         Service.SCORING: ("fuzz.westeurope.inference.ml.azure.com", "https://ml.azure.com"),
     }
     for service, (host, audience) in hosts.items():

@@ -59,9 +59,13 @@ def _complete_group(ctx: Context, resource: Resource, existing: Resource | None)
 
 def _check_webhook(resource: Resource, receiver: Json) -> None:
     """Refuse a webhook that cannot be called. No text repeats its URL, which may hold a secret."""
-    parts = urlsplit(str(receiver.get("serviceUri") or ""))
+    invalid = _bad(f"The serviceUri of webhook '{receiver['name']}' of '{resource.name}' is not a valid URI.")
+    try:
+        parts = urlsplit(str(receiver.get("serviceUri") or ""))
+    except ValueError:
+        raise invalid from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise _bad(f"The serviceUri of webhook '{receiver['name']}' of '{resource.name}' is not a valid URI.")
+        raise invalid
     if parts.scheme == "http":
         raise not_emulated(f"webhooks by http, as '{receiver['name']}' of '{resource.name}': use https")
     if receiver.get("useCommonAlertSchema") is not True or receiver.get("useAadAuth"):

@@ -216,6 +216,7 @@ def _fingerprint(clients: Clients) -> str:
         include={
             "training_account", "training_container", "training_datastore", "databricks_host", "instance_pool_id",
             "cluster_policy_id", "spark_version", "notebook_folder", "compute_name",
+            "application_insights_connection_string",
         }
     )  # fmt: skip
     pipeline = clients.pipeline

@@ -11,6 +11,7 @@ from azure.ai.ml.dsl import pipeline
 
 from contract.outputs import PlatformOutputs
 from mlops.components.score.src.ledger import FIRST
+from mlops.components.watch.src.watch_telemetry import NOWHERE
 from mlops.pipeline import notebook_step
 from mlops.specifications import TrainingPipeline
 from steps.champion import CHAMPION
@@ -50,7 +51,7 @@ def build(
                 scored=score.outputs.scored,
                 specification=training.specification_json,
                 container_uri=outputs.training_uri,
-                telemetry="none",
+                telemetry=outputs.application_insights_connection_string or NOWHERE,
             )
 
     decorate = pipeline(name=training.scoring_component, display_name=f"Score with {training.model}")

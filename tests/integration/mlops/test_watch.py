@@ -115,11 +115,12 @@ class Scoring:
     def copy(self, template: Entry, name: str) -> None:
         """Leave a file's output and entry as a score step leaves them that scored another one."""
         copied = replace(
-            template, file_version=name, file_name=f"{name}.csv", output=f"{template.output}-{name}", staged="none"
-        )
+            template, file_version=name, file_name=f"{name}.csv", output=f"{template.output}-{name}",
+            staged=f"scoring/out/{MODEL}/_staged/{name}",
+        )  # fmt: skip
         for file in ("predictions.parquet", scored_measures.FILE):
             content = self.blobs.download_blob(f"{template.output}/{file}").readall()
-            self.blobs.upload_blob(f"{copied.output}/{file}", content)
+            self.blobs.upload_blob(f"{copied.staged}/{file}", content)
         Ledger(self.lake.data, self.blobs, MODEL).commit(copied)
 
     @property

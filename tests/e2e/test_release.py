@@ -19,7 +19,8 @@ from pipelines.rehearsal.next_commit import commit_on_top
 from tests.e2e.builds import STATE, command, play, resource_groups, serving
 from tests.e2e.conftest import ROOT, Machine
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
+# A build trains two models in each of three stacks.
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(2700)]
 STACKS = ("dev", "staging", "prod")
 # The stage Verify is `make lint` and this test suite's own lower tiers.
 PREVIEWS = [word for stack in STACKS for word in ("--stage", f"Preview_{stack}")]
@@ -38,7 +39,7 @@ def cloud(machine: Machine) -> Machine:
 @pytest.fixture(scope="module")
 def first(cloud: Machine) -> dict[str, Any]:
     """Release the first commit and return the serving model of prod."""
-    played = play(cloud, "--yes", *STAGES, *BOTH, timeout=1500)
+    played = play(cloud, "--yes", *STAGES, *BOTH, timeout=2500)
     assert played.code == 0, played.text
     return serving(cloud, "prod")
 
@@ -97,7 +98,7 @@ def test_a_retraining_without_a_better_model_keeps_the_serving_one(cloud: Machin
 
 def test_another_commit_is_promoted_and_can_be_rolled_back(cloud: Machine, first: dict[str, Any]) -> None:
     copy = commit_on_top(ROOT, cloud.home / "rehearsal" / "next")
-    played = play(cloud, "--yes", *STAGES, *BOTH, "--repository", str(copy), timeout=1500)
+    played = play(cloud, "--yes", *STAGES, *BOTH, "--repository", str(copy), timeout=2500)
     assert played.code == 0, played.text
     second = serving(cloud, "prod")
     assert second["tags"]["commit"] != first["tags"]["commit"]

@@ -62,6 +62,7 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
             connections=(REGISTRY_CONNECTION,),
         ),
         PipelineSpec(name="dataopsml-drift", path="pipelines/drift.yml", groups=groups, connections=deploying),
+        PipelineSpec(name="dataopsml-watch", path="pipelines/watch.yml", groups=groups, connections=deploying),
         PipelineSpec(
             name="dataopsml-retrain",
             path="pipelines/retrain.yml",

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from mlops import completion, failures, parameters, specifications
+from mlops.cli_episodes import episodes
 from mlops.cli_inspection import inspection
 from mlops.cli_options import Data, Force, InBuild, Outputs, Parameters, Pipeline, Stack, Version, clients_of
 from mlops.cli_schedules import is_on, schedule
@@ -30,6 +31,7 @@ app.add_typer(scoring)
 app.add_typer(serving)
 app.add_typer(watching)
 app.add_typer(schedule, name="schedule")
+app.add_typer(episodes)
 
 
 @app.command()

@@ -36,8 +36,7 @@ def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs =
         )
         return
     screen.print(f"Published: version {now.version}, deployment {now.deployment}.", highlight=False)
-    scheduled = schedules.read(clients, clients.pipeline.schedule)
-    if scheduled is not None:
+    for scheduled in schedules.read_all(clients):
         screen.print(f"Schedule: {scheduled.state}.", highlight=False, soft_wrap=True)
     if clients.pipeline.specification.serve is not None:
         from mlops import online_endpoints

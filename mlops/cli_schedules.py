@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -11,9 +12,10 @@ from mlops.cli_inspection import Format
 from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
 from mlops.clients import Clients
 from mlops.environment import load_outputs
-from mlops.errors import MissingError
+from mlops.errors import InvalidError, MissingError
 
-schedule = typer.Typer(no_args_is_help=True, help="Train by itself: the schedules of Azure ML.")
+schedule = typer.Typer(no_args_is_help=True, help="Train and score by itself: the schedules of Azure ML.")
+Score = Annotated[bool, typer.Option("--score", help="The schedule that scores, instead of the one that trains.")]
 
 
 @schedule.command("list")
@@ -25,7 +27,7 @@ def list_(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = 
     known = [
         scheduled
         for name in ([pipeline] if pipeline else specifications.names())
-        if (scheduled := schedules.read(Clients(loaded, training := specifications.load(name)), training.schedule))
+        for scheduled in schedules.read_all(Clients(loaded, specifications.load(name)))
     ]
     if output == "json":
         shown = [
@@ -44,19 +46,35 @@ def list_(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = 
 
 
 @schedule.command()
-def on(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
-    """Switch the pipeline's schedule on."""
-    from mlops import schedules
+def check(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
+    """Fail when a schedule that is on runs nothing, since its component's version was deleted."""
+    from mlops import episodes
 
-    typer.echo(schedules.switch(clients_of(stack, outputs, pipeline), True).state)
+    loaded = load_outputs(stack, outputs)
+    names = [pipeline] if pipeline else specifications.names()
+    gone = [episode for name in names for episode in episodes.gone_targets(Clients(loaded, specifications.load(name)))]
+    if gone:
+        raise InvalidError("\n".join(f"{episode.title}. {episode.text}" for episode in gone))
+    typer.echo(f"Every schedule of stack {stack} that is on has its target.")
 
 
 @schedule.command()
-def off(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None) -> None:
-    """Switch the pipeline's schedule off. Runs that are under way go on."""
-    from mlops import schedules
+def on(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None, score: Score = False) -> None:
+    """Switch the pipeline's schedule on."""
+    _switch(clients_of(stack, outputs, pipeline), True, score)
 
-    typer.echo(schedules.switch(clients_of(stack, outputs, pipeline), False).state)
+
+@schedule.command()
+def off(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None, score: Score = False) -> None:
+    """Switch the pipeline's schedule off. Runs that are under way go on."""
+    _switch(clients_of(stack, outputs, pipeline), False, score)
+
+
+def _switch(clients: Clients, on: bool, score: bool) -> None:
+    from mlops import scheduled_work, schedules
+
+    kind = scheduled_work.SCORING if score else scheduled_work.TRAINING
+    typer.echo(schedules.switch(clients, on, kind).state)
 
 
 def is_on(clients: Clients) -> bool:

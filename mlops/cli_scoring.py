@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +30,7 @@ def score(
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")] = False,
 ) -> None:
     """Score a file, or what came in, with the version that serves, and follow the run."""
+    from mlops import incoming_files
     from mlops import scoring as scorings
 
     if sum((file is not None, incoming, sample)) != 1:
@@ -45,8 +45,7 @@ def score(
     elif file is not None:
         entries = scorings.score(clients, [scorings.read(file)], screen, again=again)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            entries = scorings.score(clients, scorings.incoming(clients, Path(folder)), screen, again=again)
+        entries = incoming_files.score(clients, screen, again=again)
         if not entries:
             place = f"{clients.outputs.training_container}/{clients.pipeline.score.input}/"
             screen.print(f"There is no CSV file in {place}.", highlight=False, markup=False)

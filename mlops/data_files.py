@@ -12,7 +12,8 @@ from pathlib import Path
 from mlops import training_data
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
-from mlops.training_data import TrainingData, shown
+from mlops.training_data import TrainingData
+from steps.file_names import shown
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _LONGEST_HEADER = 1024 * 1024

@@ -46,7 +46,9 @@ def build(
     contract = training.specification.data_contract.notebook_json(training.specification.target)
 
     def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
-        feature_engineering = notebook_step(components, outputs, notebook, data_uri, reuse_key, {"contract": contract})
+        feature_engineering = notebook_step(
+            components, outputs, notebook, {"contract": contract}, input_uri=data_uri, reuse_key=reuse_key
+        )
         check_data = components["check_data"](
             engineered=feature_engineering.outputs.output, specification=specification
         )
@@ -64,7 +66,7 @@ def build(
             specification=specification,
         )
         # Beside the report: a run whose register step failed has a report from the evaluation.
-        evaluate.outputs.evaluation = _folder(outputs, REPORTS)
+        evaluate.outputs.evaluation = folder_output(outputs, REPORTS)
         register = components["register"](
             model=train.outputs.model,
             evaluation=evaluate.outputs.evaluation,
@@ -75,7 +77,7 @@ def build(
             notebook=notebook,
             environment=environment,
         )
-        register.outputs.report = _folder(outputs, REPORTS)
+        register.outputs.report = folder_output(outputs, REPORTS)
 
     decorate = pipeline(name=training.component, display_name=f"Train, evaluate and register {training.model}")
     built = decorate(_with_inputs(steps, training.specification.parameters, version))
@@ -86,27 +88,30 @@ def notebook_step(
     components: Mapping[str, Any],
     outputs: PlatformOutputs,
     notebook: str,
-    input_uri: Any,
-    reuse_key: Any,
     parameters: Mapping[str, str],
+    **source: Any,
 ) -> Any:
-    """Return the step that runs a notebook on `input_uri`. URI and key are inputs of the pipeline that is built."""
+    """Return the step that runs a notebook.
+
+    `source` are inputs of the component that say what it reads: input_uri with reuse_key, inputs of the pipeline that
+    is built, or input_folder, the output of another step.
+    """
     step = components["run_databricks_notebook"](
         workspace_url=outputs.databricks_host,
         notebook_path=notebook,
         instance_pool_id=outputs.instance_pool_id,
         cluster_policy_id=outputs.cluster_policy_id,
         spark_version=outputs.spark_version,
-        input_uri=input_uri,
         output_base=f"{outputs.training_uri}/{ENGINEERED}",
-        reuse_key=reuse_key,
         notebook_parameters=json.dumps(parameters),
+        **source,
     )
-    step.outputs.output = _folder(outputs, ENGINEERED)
+    step.outputs.output = folder_output(outputs, ENGINEERED)
     return step
 
 
-def _folder(outputs: PlatformOutputs, root: str) -> Output:
+def folder_output(outputs: PlatformOutputs, root: str) -> Output:
+    """Return an output that is a folder of its own below a folder of the training container."""
     path = f"azureml://datastores/{outputs.training_datastore}/paths/{root}/${{{{name}}}}/"
     return Output(type="uri_folder", mode="rw_mount", path=path)
 

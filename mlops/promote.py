@@ -22,7 +22,7 @@ from mlops.terminal import quiet_uploads
 from steps import champion
 
 FROM, AT, ROLLED_BACK = champion.PROMOTED_FROM, champion.PROMOTED_AT, champion.ROLLED_BACK_AT
-DEPLOYMENT, DEPLOYMENT_COMMIT = "deployment", "deployment_commit"
+DEPLOYMENT, DEPLOYMENT_COMMIT = champion.DEPLOYMENT, "deployment_commit"
 """Tags: what the promotion made the endpoint's default, and the commit that it was published from."""
 PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
 """Tags: what a rollback goes back to. "none" when there was nothing."""

@@ -278,7 +278,9 @@ def _scoring_pipeline(clients: Clients, components: dict[str, Any], publication:
     path = notebooks.notebook_path(clients.outputs.notebook_folder, training.score.notebook)
     return _register(
         clients, training.scoring_component, publication,
-        lambda: scoring_pipeline.build(training, components, clients.outputs, path, publication.version).component,
+        lambda: scoring_pipeline.build(
+            training, components, clients.outputs, path, publication.version, publication.deployment
+        ).component,
     )  # fmt: skip
 
 

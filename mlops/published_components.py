@@ -22,8 +22,8 @@ SHARED = Path(__file__).with_name("components")
 _FILE = "component.yml"
 _TRAIN = "train"
 _EVALUATE, _OWN_METRICS = "evaluate", "metrics.py"
-SCORE, WATCH = "score", "watch"
-"""Steps that pipelines do not have whose specification lacks the section of that name."""
+_SECTIONS = {"take_files": "score", "score": "score", "watch": "watch"}
+"""Steps that pipelines do not have whose specification lacks the section."""
 
 
 def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
@@ -31,8 +31,7 @@ def folders(pipeline: TrainingPipeline) -> dict[str, Path]:
 
     Raises InvalidError when the pipeline has no train component, or one of a step that no pipeline has.
     """
-    sections = {SCORE: pipeline.specification.score, WATCH: pipeline.specification.watch}
-    absent = {step for step, section in sections.items() if section is None}
+    absent = {step for step, section in _SECTIONS.items() if getattr(pipeline.specification, section) is None}
     components = {
         file.parent.name: file.parent
         for root in (SHARED, pipeline.folder / "components")

@@ -116,14 +116,14 @@ def _endpoint(clients: Clients) -> dict[str, Any] | None:
 
 
 def _resources(clients: Clients) -> Iterator[str]:
-    """Yield schedule, endpoints with their deployments, the model's versions, the components, the environment."""
+    """Yield schedules, endpoints with their deployments, the model's versions, the components, the environment."""
     pipeline, workspace = clients.pipeline, clients.workspace_id
-    schedule = f"{workspace}{_SCHEDULES}{pipeline.schedule}"
     online = clients.outputs.online_endpoints.get(pipeline.name)
     if online is not None and clients.arm.get(f"{workspace}{_ONLINE}{online}") is not None:
         yield f"{workspace}{_ONLINE}{online}"
-    if clients.arm.get(schedule) is not None:
-        yield schedule
+    for name in (pipeline.schedule, pipeline.scoring_schedule):
+        if clients.arm.get(f"{workspace}{_SCHEDULES}{name}") is not None:
+            yield f"{workspace}{_SCHEDULES}{name}"
     if _endpoint(clients) is not None:
         yield f"{workspace}/batchEndpoints/{clients.endpoint}"
     yield from _deployments_elsewhere(clients)

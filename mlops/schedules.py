@@ -1,4 +1,4 @@
-"""Schedules of Azure ML that live with the platform: one a pipeline, which runs the published version that serves.
+"""Schedules of Azure ML that live with the platform: they train, or score, with the published version that serves.
 
 A schedule is made switched off, so that a fresh bring-up or a restored workspace trains nothing by itself, and keeps
 its switch when it moves on to another version. Where the specification has none any more, it goes.
@@ -8,33 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops import reuse_keys, time_zones, training_data
+from mlops import time_zones
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
-from mlops.publish import VERSION_TAG, Published, Say, inputs_of
-from steps.schedule import Schedule
+from mlops.publish import VERSION_TAG, Published, Say
+from mlops.scheduled_work import KINDS, TRAINING, Kind, Work
+from steps.schedule import Times
 
 _CONTENT_TAG = "content"
-TRIGGER_TIME = "${{creation_context.trigger_time}}"
-"""When a scheduled run was due, as Azure ML fills it into inputs of text ("Use supported expressions in schedules")."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a schedule runs: a version of a pipeline component, with its inputs."""
-
-    name: str
-    """Name of the schedule."""
-    experiment: str
-    component_id: str
-    version: str
-    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,20 +43,6 @@ class Scheduled:
         return f"{self.name} is {'on' if self.on else 'off'}, {self.when}, runs version {self.version}{gone}"
 
 
-def training_work(clients: Clients, deployment: Published) -> Work:
-    """Return what the pipeline's schedule runs when a deployment serves. Uploads the data that it names."""
-    pipeline = clients.pipeline
-    inputs = {**_data(clients), "code_version": deployment.version, reuse_keys.INPUT: TRIGGER_TIME}
-    declared = inputs_of(clients, deployment)
-    return Work(
-        name=pipeline.schedule,
-        experiment=pipeline.experiment,
-        component_id=deployment.pipeline_id,
-        version=deployment.version,
-        inputs={name: value for name, value in inputs.items() if name in declared},
-    )
-
-
 def read(clients: Clients, name: str) -> Scheduled | None:
     """Return the schedule, None when there is none."""
     resource = clients.arm.get(f"{clients.workspace_id}/schedules/{name}")
@@ -89,27 +62,51 @@ def read(clients: Clients, name: str) -> Scheduled | None:
     )
 
 
-def move(clients: Clients, deployment: Published, say: Say) -> None:
-    """Let the pipeline's schedule run a deployment's version, and delete it where the specification has none.
+def read_all(clients: Clients) -> list[Scheduled]:
+    """Return the schedules that there are of the pipeline: the one that trains, the one that scores."""
+    schedules = (read(clients, kind.name(clients.pipeline)) for kind in KINDS)
+    return [scheduled for scheduled in schedules if scheduled is not None]
 
-    Raises InvalidError for a schedule that is over, and the clients' errors.
+
+def move(clients: Clients, deployment: Published, say: Say) -> None:
+    """Let the pipeline's schedules run a deployment's version, and delete those that the specification does not have.
+
+    Raises InvalidError for a schedule that is over, before anything is changed, and the clients' errors.
     """
-    rule = clients.pipeline.specification.schedule
-    existing = read(clients, clients.pipeline.schedule)
-    if rule is None:
+    for kind in KINDS:
+        check_not_over(clients, kind)
+    for kind in KINDS:
+        _move(clients, kind, deployment, say)
+
+
+def _move(clients: Clients, kind: Kind, deployment: Published, say: Say) -> None:
+    name, times = kind.name(clients.pipeline), kind.times(clients.pipeline)
+    existing = read(clients, name)
+    if times is None:
         if existing is not None:
-            delete(clients, existing.name)
-            say(f"schedule: {existing.name} deleted, the specification has none")
+            delete(clients, name)
+            say(f"schedule: {name} deleted, the specification has none")
         return
-    check_not_over(clients, rule)
-    put(clients, rule, training_work(clients, deployment), existing, say)
+    work = kind.work(clients, deployment)
+    if work is not None:
+        put(clients, times, work, existing, say)
+        return
+    why = f"version {deployment.version} was published before its runs took files by themselves"
+    if existing is not None and existing.on:
+        clients.ml.schedules.begin_disable(name).result()
+        say(f"schedule: {name} is off now: {why}")
+    else:
+        say(f"schedule: {name} cannot run: {why}")
 
 
 @contextmanager
 def moved(clients: Clients, to: Published, back: Published | None, say: Say) -> Iterator[None]:
-    """Move the schedule with a promotion: before it, so that a failed move promotes nothing, and back if that fails."""
-    move(clients, to, say)
+    """Move the schedules with a promotion: before it, so that a failed move promotes nothing, and back if that fails.
+
+    Where the second schedule cannot be moved, the first one goes back.
+    """
     try:
+        move(clients, to, say)
         yield
     except BaseException:
         if back is not None:
@@ -117,9 +114,9 @@ def moved(clients: Clients, to: Published, back: Published | None, say: Say) -> 
         raise
 
 
-def put(clients: Clients, rule: Schedule, work: Work, existing: Scheduled | None, say: Say) -> None:
+def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, say: Say) -> None:
     """Make or change a schedule; its switch stays as it is. Nothing is done where all is so already."""
-    content = _content(rule, work)
+    content = _content(times, work)
     if existing is not None and existing.content == content:
         return
     from azure.ai.ml.entities import JobSchedule, PipelineJob, PipelineJobSettings
@@ -131,7 +128,7 @@ def put(clients: Clients, rule: Schedule, work: Work, existing: Scheduled | None
     on = existing is not None and existing.on
     schedule = JobSchedule(
         name=work.name,
-        trigger=_trigger(rule),
+        trigger=_trigger(times),
         create_job=job,
         display_name=work.name,
         description=f"Runs what serves of {clients.pipeline.name}.",
@@ -139,24 +136,25 @@ def put(clients: Clients, rule: Schedule, work: Work, existing: Scheduled | None
         is_enabled=on,
     )
     clients.ml.schedules.begin_create_or_update(schedule).result()
-    how = "on" if on else f"off: `python -m mlops schedule on --pipeline {clients.pipeline.name}` switches it on"
+    option = "" if work.name == TRAINING.name(clients.pipeline) else " --score"
+    command = f"python -m mlops schedule on --pipeline {clients.pipeline.name}{option}"
+    how = "on" if on else f"off: `{command}` switches it on"
     say(f"schedule: {work.name} runs version {work.version}, {how}")
 
 
-def switch(clients: Clients, on: bool) -> Scheduled:
-    """Switch the pipeline's schedule on or off; return it as it is then.
+def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
+    """Switch one of the pipeline's schedules on or off; return it as it is then.
 
     Raises MissingError without one, and InvalidError where it must not be on: it is over, or its target is gone.
     """
-    name = clients.pipeline.schedule
+    name = kind.name(clients.pipeline)
     existing = read(clients, name)
-    rule = clients.pipeline.specification.schedule
+    times = kind.times(clients.pipeline)
     if existing is None:
-        what = "publish or promote it first" if rule else "its pipeline.yml has no `schedule`"
-        raise MissingError(f"{clients.pipeline.name} has no schedule on {clients.outputs.environment}: {what}.")
+        what = "publish or promote it first" if times else f"its pipeline.yml has no `{kind.section}`"
+        raise MissingError(f"{clients.pipeline.name} has no {kind.title} on {clients.outputs.environment}: {what}.")
     if on:
-        if rule is not None:
-            check_not_over(clients, rule)
+        check_not_over(clients, kind)
         if not existing.target_exists:
             raise InvalidError(f"The schedule {existing.state}: publish or promote again, and switch it on then.")
     if existing.on != on:
@@ -174,31 +172,22 @@ def delete(clients: Clients, name: str) -> None:
     clients.ml.schedules.begin_delete(name).result()
 
 
-def check_not_over(clients: Clients, rule: Schedule) -> None:
+def check_not_over(clients: Clients, kind: Kind) -> None:
     """Raise InvalidError for a schedule in the past."""
-    if is_over(rule, datetime.now(UTC)):
+    times = kind.times(clients.pipeline)
+    if times is not None and is_over(times, datetime.now(UTC)):
         raise InvalidError(
-            f"schedule.end of {clients.pipeline.name} is {rule.end} ({rule.time_zone}), which has passed: it would "
-            "never run again. Set a later end, or remove the section `schedule`."
+            f"{kind.section}.end of {clients.pipeline.name} is {times.end} ({times.time_zone}), which has passed: it "
+            f"would never run again. Set a later end, or remove the section `{kind.section}`."
         )
 
 
-def is_over(rule: Schedule, now: datetime) -> bool:
+def is_over(times: Times, now: datetime) -> bool:
     """Whether the end has passed, by the clocks of the schedule's time zone."""
-    return rule.end is not None and rule.end.replace(tzinfo=time_zones.zone(rule.time_zone)) <= now
+    return times.end is not None and times.end.replace(tzinfo=time_zones.zone(times.time_zone)) <= now
 
 
-def _data(clients: Clients) -> dict[str, str]:
-    """Return the inputs that name the data, uploaded where they are the checkout's."""
-    rule, out = clients.pipeline.specification.schedule, clients.outputs
-    if rule is not None and rule.data is not None:
-        return {"data_uri": f"{out.training_uri}/{rule.data}", "data_version": TRIGGER_TIME}
-    data = training_data.read(clients.pipeline.data)
-    training_data.upload(clients, data)
-    return {"data_uri": data.uri(out.training_account, out.training_container), "data_version": data.sha256}
-
-
-def _trigger(rule: Schedule) -> Any:
+def _trigger(rule: Times) -> Any:
     from azure.ai.ml.entities import CronTrigger, RecurrencePattern, RecurrenceTrigger
 
     when = {
@@ -216,7 +205,7 @@ def _trigger(rule: Schedule) -> Any:
     return RecurrenceTrigger(frequency=recurrence.frequency, interval=recurrence.interval, schedule=pattern, **when)
 
 
-def _content(rule: Schedule, work: Work) -> str:
+def _content(rule: Times, work: Work) -> str:
     parts = [rule.model_dump(mode="json"), work.component_id, work.experiment, dict(work.inputs)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -17,18 +17,20 @@ from rich.console import Console
 from mlops import candidates, jobs, publish, reuse_keys, run, training_data, watching
 from mlops.clients import Clients
 from mlops.components.score.src.ledger import FIRST, SAMPLE, Entry, Ledger
+from mlops.components.take_files.src.incoming import copy_of
 from mlops.components.watch.src.watch_history import WatchHistory
 from mlops.errors import InvalidError, MissingError, RemoteError, RunFailedError
 from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
 from mlops.terminal import plain
-from mlops.training_data import TrainingData, shown
+from mlops.training_data import TrainingData
 from steps import champion
+from steps.file_names import shown
+from steps.taken_files import FILE, SOURCE
 from steps.watch_results import window_id
 
 SAMPLES = "scoring/samples"
 """Folder of the predictions that only try a version: readers of predictions do not look there."""
-_FILES = "scoring/files"
 _SAMPLE_ROWS = 50
 
 
@@ -37,15 +39,16 @@ class ScoringData(TrainingData):
 
     @property
     def blob(self) -> str:
-        return f"{_FILES}/{self.sha256}/data.csv"
+        return copy_of(self.sha256)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The version that serves, and the deployment that scores with it."""
+    """The version that serves, the deployment that scores with it, and the inputs that runs of it have."""
 
     model_version: str
     deployment: str
+    inputs: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def find_scorer(clients: Clients) -> Scorer:
@@ -77,7 +80,7 @@ def find_scorer(clients: Clients) -> Scorer:
             f"The deployment {deployment}, with which version {version} of {model} serves, was published before its "
             f"pipeline scored with {scoring.notebook}: publish it, and train or promote a model with it."
         )
-    return Scorer(version, beside.deployment)
+    return Scorer(version, beside.deployment, frozenset(publish.inputs_of(clients, beside)))
 
 
 def ledger(clients: Clients) -> Ledger:
@@ -89,20 +92,6 @@ def read(file: Path) -> ScoringData:
     """Read a file. Raises MissingError when it is not there, InvalidError when it is not a file or empty."""
     data = training_data.read(file)
     return ScoringData(data.file, data.sha256, file.name)
-
-
-def incoming(clients: Clients, folder: Path) -> Iterator[ScoringData]:
-    """Yield the CSV files in the pipeline's input folder, the oldest first, each copied into a local folder."""
-    root = f"{clients.pipeline.score.input}/"
-    blobs = [blob for blob in clients.training.list_blobs(name_starts_with=root) if blob.name.endswith(".csv")]
-    for blob in sorted(blobs, key=lambda blob: (blob.last_modified, blob.name)):
-        file = folder / "incoming.csv"
-        with file.open("wb") as stream:
-            clients.training.get_blob_client(blob.name).download_blob().readinto(stream)
-        try:
-            yield ScoringData(**vars(training_data.measured(file, blob.name)))
-        finally:
-            file.unlink()
 
 
 def score(
@@ -196,11 +185,13 @@ def _run(
     out = clients.outputs
     uri = data.uri(out.training_account, out.training_container)
     inputs = {
-        "file_uri": uri, "file_version": data.sha256,
+        SOURCE: FILE, "file_uri": uri, "file_version": data.sha256,
         reuse_keys.INPUT: reuse_keys.shared(uri, data.sha256, out.engineered_days),
         "file_name": shown(data.name), "model_version": scorer.model_version, "attempt": attempt,
         "output_folder": output_folder or clients.pipeline.score.output,
     }  # fmt: skip
+    # Earlier versions of the pipeline have a key of reuse, and no source.
+    inputs = {name: value for name, value in inputs.items() if name in scorer.inputs}
     job = jobs.start(clients, scorer.deployment, inputs, clients.pipeline.scoring_experiment)
     name = shown(data.name)
     console.print(
@@ -214,13 +205,15 @@ def _run(
     if entry is None:
         raise RemoteError(f"Run {job.name} completed, and the ledger has no entry of {name}.")
     show(entry, clients, console)
-    if clients.pipeline.specification.watch is not None and not attempt.startswith(SAMPLE):
-        _show_window(clients, entry, console)
+    if not attempt.startswith(SAMPLE):
+        show_window(clients, entry, console)
     return entry
 
 
-def _show_window(clients: Clients, entry: Entry, console: Console) -> None:
-    """Print how the file differs from the data of the version that scored it; nothing for a run that watches not."""
+def show_window(clients: Clients, entry: Entry, console: Console) -> None:
+    """Print how the file differs from the data of the version that scored it; nothing where nobody watches."""
+    if clients.pipeline.specification.watch is None:
+        return
     name = window_id(datetime.fromisoformat(entry.scored_at), entry.file_version, entry.attempt)
     window = WatchHistory(clients.training, entry.model).window(name)
     if window is not None:

@@ -1,4 +1,4 @@
-"""The pipeline that scores a file, and watches it where the specification says so, in azure-ai-ml's DSL.
+"""The pipeline that scores files, and watches them where the specification says so, in azure-ai-ml's DSL.
 
 The DSL reads the annotations of its function as types, so that they are not postponed in this module.
 """
@@ -12,39 +12,60 @@ from azure.ai.ml.dsl import pipeline
 from contract.outputs import PlatformOutputs
 from mlops.components.score.src.ledger import FIRST
 from mlops.components.watch.src.watch_telemetry import NOWHERE
-from mlops.pipeline import notebook_step
+from mlops.pipeline import ENGINEERED, folder_output, notebook_step
 from mlops.specifications import TrainingPipeline
 from steps.champion import CHAMPION
+from steps.taken_files import INCOMING, NO_FILE
 
 
 def build(
-    training: TrainingPipeline, components: Mapping[str, Any], outputs: PlatformOutputs, notebook: str, version: str
+    training: TrainingPipeline,
+    components: Mapping[str, Any],
+    outputs: PlatformOutputs,
+    notebook: str,
+    version: str,
+    deployment: str,
 ) -> Any:
-    """Return the DSL's pipeline. `components` are registered ones by step; `notebook` a workspace path."""
+    """Return the DSL's pipeline, which takes the files of the input folder unless a run names one.
+
+    `components` are registered ones by step; `notebook` a workspace path; `deployment` the one that trains.
+    """
     specification, scoring = training.specification, training.score
 
     def steps(
-        file_uri: str,
-        file_version: str,
-        file_name: str,
-        reuse_key: str,
+        source: str = INCOMING,
+        file_uri: str = NO_FILE,
+        file_version: str = NO_FILE,
+        file_name: str = NO_FILE,
         model_version: str = CHAMPION,
         attempt: str = FIRST,
         output_folder: str = scoring.output,
     ) -> None:
         contract = specification.data_contract.notebook_json(specification.target)
         parameters = {"target": specification.target, "keys": json.dumps(scoring.keys), "contract": contract}
-        prepare = notebook_step(components, outputs, notebook, file_uri, reuse_key, parameters)
+        take_files = components["take_files"](
+            specification=training.specification_json,
+            container_uri=outputs.training_uri,
+            output_base=f"{outputs.training_uri}/{ENGINEERED}",
+            source=source,
+            file_uri=file_uri,
+            file_version=file_version,
+            file_name=file_name,
+            attempt=attempt,
+            output_folder=output_folder,
+        )
+        take_files.outputs.files = folder_output(outputs, ENGINEERED)
+        prepare = notebook_step(components, outputs, notebook, parameters, input_folder=take_files.outputs.files)
         score = components["score"](
+            files=take_files.outputs.files,
             prepared=prepare.outputs.output,
             specification=training.specification_json,
             container_uri=outputs.training_uri,
             output_folder=output_folder,
-            file_version=file_version,
-            file_name=file_name,
             model_version=model_version,
             attempt=attempt,
             code_version=version,
+            deployment=deployment,
         )
         if specification.watch is not None:
             components["watch"](
@@ -55,4 +76,4 @@ def build(
             )
 
     decorate = pipeline(name=training.scoring_component, display_name=f"Score with {training.model}")
-    return decorate(steps)(file_uri="abfss://…", file_version="…", file_name="…", reuse_key="…")
+    return decorate(steps)()

@@ -16,6 +16,7 @@ from declarations import training_pipelines
 from mlops import time_zones
 from mlops.errors import InvalidError, MissingError
 from mlops.suggestions import hint
+from steps.schedule import Times
 from steps.serving import Online
 from steps.specification import Score, Specification
 
@@ -95,6 +96,11 @@ class TrainingPipeline:
         """Name of the schedule that trains it."""
         return self.experiment
 
+    @property
+    def scoring_schedule(self) -> str:
+        """Name of the schedule that scores."""
+        return self.scoring_experiment
+
     @cached_property
     def has_first_endpoint(self) -> bool:
         """Whether the stack's first endpoint is the pipeline's: it is the default one, or the only one."""
@@ -108,7 +114,8 @@ class TrainingPipeline:
     @cached_property
     def specification_json(self) -> str:
         """The specification as the steps get it."""
-        return self.specification.model_dump_json(exclude={"default", "schedule", "serve"}, exclude_defaults=True)
+        left_out: dict[str, Any] = {"default": True, "schedule": True, "serve": True, "score": {"schedule"}}
+        return self.specification.model_dump_json(exclude=left_out, exclude_defaults=True)
 
 
 def names(folder: Path = PIPELINES) -> list[str]:
@@ -175,11 +182,18 @@ def _read(file: Path) -> Specification:
 
 
 def _check_time_zone(shown: str, specification: Specification) -> None:
-    """Check a name that steps do not know: tzlocal is no package of theirs."""
-    schedule, path = specification.schedule, "schedule.time_zone"
-    fault = None if schedule is None else time_zones.fault(schedule.time_zone)
-    if schedule is not None and fault is not None:
-        raise InvalidError(f"{_HEAD.format(shown)}\n  {path} is {schedule.time_zone!r}: {fault}{_example(path)}")
+    """Check names that steps do not know: tzlocal is no package of theirs."""
+    score = specification.score
+    schedules: dict[str, Times | None] = {
+        "schedule": specification.schedule, "score.schedule": score.schedule if score else None
+    }  # fmt: skip
+    faults = [
+        f"{section}.time_zone is {times.time_zone!r}: {fault}{_example(f'{section}.time_zone')}"
+        for section, times in schedules.items()
+        if times is not None and (fault := time_zones.fault(times.time_zone)) is not None
+    ]
+    if faults:
+        raise InvalidError("\n  ".join([_HEAD.format(shown), *faults]))
 
 
 def _faults(shown: str, error: ValidationError) -> str:
@@ -224,6 +238,11 @@ _EXAMPLES = {
     "score.input": "scoring/in/house_prices",
     "score.output": "scoring/out",
     "score.most_refused": "0.1",
+    "score.most_files": "100",
+    "score.schedule.cron": "'30 * * * *'",
+    "score.schedule.time_zone": "W. Europe Standard Time",
+    "score.schedule.start": "2027-01-04T00:00:00",
+    "score.schedule.end": "2027-12-31T00:00:00",
     "watch.drift": "0.25",
     "watch.fewest_rows": "50",
     "watch.retrain": "on_drift",

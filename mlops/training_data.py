@@ -16,11 +16,11 @@ from mlops import fingerprints, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
+from steps.file_names import shown
 
 _PROPAGATION_SECONDS = 60
 INCOMING = "incoming/"
 """Folder of the training container where others leave new data."""
-_PLAIN = frozenset("._-/ ")
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,6 @@ def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
     with file.open("wb") as stream:
         clients.training.get_blob_client(newest.name).download_blob().readinto(stream)
     return measured(file, newest.name)
-
-
-def shown(name: str) -> str:
-    """Return a name for people and logs: letters, digits, spaces and `._-/` as they are, all else percent-encoded.
-
-    A name from outside may hold line breaks, terminal controls, or a logging command of Azure Pipelines (`##vso[…]`).
-    """
-
-    def encoded(letter: str) -> str:
-        return letter if letter.isalnum() or letter in _PLAIN else quote(letter, safe="", errors="surrogateescape")
-
-    return "".join(encoded(letter) for letter in name)
 
 
 def measured(file: Path, name: str) -> TrainingData:

@@ -14,7 +14,7 @@ PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISA
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
-.PHONY: agent preview deploy undeploy drift publish smoke report cancel schedule score-sample share promote rollback release release-check comment work-item \
+.PHONY: agent preview deploy undeploy drift publish smoke report cancel schedule schedule-check episodes score-sample share promote rollback release release-check comment work-item work-items \
 	state-restore test-report lint-pipelines ci-image ci-image-scan ci-image-push verify-azure rehearse
 
 ##@ Pipelines: the platform
@@ -71,8 +71,14 @@ score-sample: ## try the model that serves with some rows, and online where it s
 	@$(PYTHON_BIN) -m mlops score --stack "$$STACK" --sample
 	@$(PYTHON_BIN) -m mlops serve --stack "$$STACK" --if-asked
 
-schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off]
-	@$(PYTHON_BIN) -m mlops schedule "$${SWITCH:-list}" --stack "$$STACK"
+schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off] [SCORE=1: the one that scores]
+	@$(PYTHON_BIN) -m mlops schedule "$${SWITCH:-list}" --stack "$$STACK" $(if $(SCORE),--score)
+
+schedule-check: ## fail when a schedule that is on has lost its target: make schedule-check STACK=dev
+	@$(PYTHON_BIN) -m mlops schedule check --stack "$$STACK"
+
+episodes: ## what a person has to look at, into a file: make episodes STACK=dev
+	@$(PYTHON_BIN) -m mlops episodes --stack "$$STACK" --file "$(BUILD)/episodes-$$STACK.json"
 
 share: ## put the tested model into the shared registry: make share STACK=staging
 	@$(PYTHON_BIN) -m mlops share --stack "$$STACK"
@@ -91,6 +97,9 @@ release-check:
 
 comment:
 	@$(PYTHON_BIN) -m pipelines.agent comment "$$STACK" "$(BUILD)/preview-$$STACK.txt"
+
+work-items:
+	@$(PYTHON_BIN) -m pipelines.agent work-items "$(BUILD)/episodes-$$STACK.json"
 
 work-item:
 	@$(PYTHON_BIN) -m pipelines.agent work-item "$$STACK" "$(BUILD)/drift-$$STACK.txt"

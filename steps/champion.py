@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 PROMOTED_FROM, PROMOTED_AT, ROLLED_BACK_AT = "promoted_from", "promoted_at", "rolled_back_at"
 """Tags of a version: where it was promoted from and when, and when that was taken back. Times sort as text."""
 
+DEPLOYMENT = "deployment"
+"""Tag of a promoted version: the deployment that the promotion made the endpoint's default."""
+
 CHAMPION = "champion"
 """In place of a version's number: the one that serves when the step begins."""
 

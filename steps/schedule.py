@@ -1,4 +1,4 @@
-"""The schedule of a training pipeline, as `pipeline.yml` describes it: when to train, and on what.
+"""The schedules of a training pipeline, as `pipeline.yml` describes them: when to train, and on what; when to score.
 
 The names are those of Azure ML's triggers (azure-ai-ml's CronTrigger and RecurrenceTrigger).
 """
@@ -96,8 +96,8 @@ class Recurrence(_Section):
         return self
 
 
-class Schedule(_Section):
-    """When Azure ML trains by itself. A schedule is off until `mlops schedule on` switches it on, stack by stack."""
+class Times(_Section):
+    """When Azure ML runs something by itself, which is off until `mlops schedule on` switches it on, stack by stack."""
 
     cron: Annotated[str, AfterValidator(_cron)] | None = Field(
         default=None, description="MINUTES HOURS * * DAYS-OF-WEEK, such as '15 3 * * 1' for Mondays at 3:15."
@@ -106,16 +106,21 @@ class Schedule(_Section):
     time_zone: str = Field(default="UTC", description="As Windows names it, such as W. Europe Standard Time.")
     start: _WallClock = Field(default=_START, description="Before it nothing runs; a recurrence counts from it.")
     end: _WallClock | None = Field(default=None, description="After it nothing runs.")
-    data: Annotated[str, StringConstraints(pattern=r"^data/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$")] | None = Field(
-        default=None,
-        description="File or folder of the training container to train on, which others bring up to date; default: the "
-        "pipeline's own data, as they were when it was published.",
-    )
 
     @model_validator(mode="after")
-    def _means_something(self) -> Schedule:
+    def _means_something(self) -> Times:
         if (self.cron is None) == (self.recurrence is None):
             raise ValueError("give cron or recurrence, one of them, such as cron: '15 3 * * 1'")
         if self.end is not None and self.end <= self.start:
             raise ValueError(f"end, {self.end.isoformat()}, is not after start, {self.start.isoformat()}")
         return self
+
+
+class Schedule(Times):
+    """When Azure ML trains by itself. A schedule is off until `mlops schedule on` switches it on, stack by stack."""
+
+    data: Annotated[str, StringConstraints(pattern=r"^data/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$")] | None = Field(
+        default=None,
+        description="File or folder of the training container to train on, which others bring up to date; default: the "
+        "pipeline's own data, as they were when it was published.",
+    )

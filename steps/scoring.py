@@ -21,6 +21,8 @@ from steps.specification import Specification
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders that the features' notebook writes (notebooks/lib/scoring.py)."""
+FAILED = "failed"
+"""Folder in place of the others: why the notebook could not use the file."""
 PREDICTIONS_FILE, REFUSED_FILE = "predictions.parquet", "refused.parquet"
 _BATCH_ROWS = 100_000
 _ROW = "_row"
@@ -126,6 +128,12 @@ class _Refused:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+def failure(prepared: Path) -> str:
+    """Return why the notebook could not use a file."""
+    texts = "".join(file.read_text(encoding="utf-8") for file in sorted((prepared / FAILED).glob("*.json")))
+    return str(json.loads(texts)["reason"]).rstrip(".")
 
 
 def _counts(prepared: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
-from steps.schedule import Schedule
+from steps.schedule import Schedule, Times
 from steps.serving import Serve
 from steps.watch import Watch
 
@@ -176,6 +176,12 @@ class Score(_Section):
     )
     most_refused: float = Field(
         default=0.1, ge=0, le=1, description="Largest share of rows that may be refused before nothing is written."
+    )
+    most_files: int = Field(
+        default=100, ge=1, le=10_000, description="Most files that one run takes; the others wait for the next run."
+    )
+    schedule: Times | None = Field(
+        default=None, description="When to score by itself the files of `input` that were not scored."
     )
 
     @field_validator("input")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlops.errors import InvalidError
-from mlops.training_data import shown
+from steps.file_names import shown
 
 Kind = Literal["IntegerType", "LongType", "DoubleType", "StringType"]
 _INT32, _INT64 = 2**31, 2**63

@@ -12,7 +12,7 @@ from mlops import specifications
 from mlops.errors import InvalidError
 from mlops.scaffold import files
 from mlops.scaffold.columns import check_target, read_columns
-from mlops.training_data import shown
+from steps.file_names import shown
 
 _RESERVED = frozenset(
     {

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from .cells import Cell, cell, column
-from .csv_source import QUOTING, DataError, plain_errors
+from .csv_source import QUOTING, DataError, explain, plain_errors, read_errors
 from .measures import aggregates, categories, observed
 from .row_rules import reasons
 from .rules import Rules, parse
@@ -26,6 +26,9 @@ from .rules import Rules, parse
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each, with the
 measures of the columns."""
+FAILED = "failed"
+"""Folder in their place: why the file cannot be used."""
+_LIST = ".json"
 _ROW, _CORRUPT, _CARRIED, _REASON = "_row", "_corrupt", "_carried", "_reason"
 
 
@@ -60,14 +63,44 @@ def prepare(
     features: Callable[[DataFrame], DataFrame],
     contract: str = "",
 ) -> Counts:
-    """Write features, refused rows, counts and measures of the rows of `input_uri` (CSV) below `output_uri`.
+    """Write features, refused rows, counts and measures of a file's rows below `output_uri`, or of each file in a list.
 
-    `features` gets the columns of the schema but the target, and one more column, which it has to keep. `contract` is
-    the notebook's parameter of that name: rows that break a rule of it are refused. Raises DataError when the file
-    lacks columns or rows, or a row is neither kept nor refused.
+    `input_uri` is a CSV file, or the list of files that the scoring pipeline took (JSON); of a list, each file gets a
+    folder of its version. `features` gets the columns of the schema but the target, and one more column, which it has
+    to keep. `contract` is the notebook's parameter of that name: rows that break a rule of it are refused. Raises
+    DataError when the file lacks columns or rows, or a row is neither kept nor refused. A file among
+    several does not keep the others from being prepared: the reason is written in place of its rows.
     """
-    with plain_errors(input_uri):
-        return _prepare(spark, input_uri, output_uri, columns, features, parse(contract))
+    if not input_uri.endswith(_LIST):
+        with plain_errors(input_uri):
+            return _prepare(spark, input_uri, output_uri, columns, features, parse(contract))
+    files = _listed(spark, input_uri)
+    if len(files) == 1:
+        return prepare(spark, files[0]["uri"], f"{output_uri}/{files[0]['version']}", columns, features, contract)
+    total = Counts(0, 0, 0)
+    failures: tuple[type[Exception], ...] = (DataError, *read_errors())
+    for file in files:
+        place = f"{output_uri}/{file['version']}"
+        try:
+            counts = _prepare(spark, file["uri"], place, columns, features, parse(contract))
+        except failures as error:
+            reason = _first_line(explain(error, file["uri"]))
+            _write_json(spark, f"{place}/{FAILED}", (reason,), "reason string")
+        else:
+            total = Counts(total.read + counts.read, total.kept + counts.kept, total.refused + counts.refused)
+    return total
+
+
+def _listed(spark: SparkSession, uri: str) -> list[dict[str, str]]:
+    with plain_errors(uri):
+        (row,) = spark.read.text(uri, wholetext=True).collect()
+    files: list[dict[str, str]] = json.loads(row[0])["files"]
+    return files
+
+
+def _write_json(spark: SparkSession, uri: str, row: tuple[object, ...], schema: str) -> None:
+    """Write one row as one file."""
+    spark.createDataFrame([row], schema).coalesce(1).write.mode("overwrite").json(uri)
 
 
 def _prepare(
@@ -110,11 +143,6 @@ def _prepare(
     row = (counts.read, counts.kept, counts.refused, json.dumps(measures))
     _write_json(spark, f"{output_uri}/{COUNTS}", row, "read long, kept long, refused long, measures string")
     return counts
-
-
-def _write_json(spark: SparkSession, uri: str, row: tuple[object, ...], schema: str) -> None:
-    """Write one row as one file."""
-    spark.createDataFrame([row], schema).coalesce(1).write.mode("overwrite").json(uri)
 
 
 def _cell(rows: DataFrame, columns: Columns, name: str, rules: Rules) -> Cell:

@@ -78,6 +78,16 @@ def work_item(stack: str, file: Path) -> None:
 
 
 @app.command()
+def work_items(file: Path) -> None:
+    """Open a work item for each episode that has none."""
+    addresses = devops.work_items(file)
+    for address in addresses:
+        typer.echo(address)
+    if not addresses:
+        typer.echo("There is no episode to open a work item for.")
+
+
+@app.command()
 def image_tag() -> None:
     """Print the CI image's tag."""
     typer.echo(image.tag())

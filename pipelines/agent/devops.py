@@ -7,6 +7,7 @@ Comments", "Wiql" and "Work Items", version 7.1. The list of threads has no page
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 from http import HTTPStatus
@@ -25,6 +26,10 @@ _DRIFT = re.compile(r"^[1-9]\d* differences? of stack \S+ that should not be the
 # In every process template (Basic, Agile, Scrum, CMMI): Scrum has no Issue.
 _TYPE, _DONE = "Task", "'Done', 'Closed', 'Removed'"
 _REASON_CHARACTERS = 300
+_TAG = re.compile(r"[A-Za-z0-9._-]{1,400}")
+"""A tag of Azure DevOps has at most 400 characters, and neither commas nor semicolons."""
+_LONGEST_TITLE = 255
+"""Of a work item."""
 
 
 class DevOpsError(Exception):
@@ -69,11 +74,36 @@ def work_item(stack: str, file: Path) -> str:
     known = _call("POST", f"{_project()}/_apis/wit/wiql", {"query": query}).get("workItems", [])
     if known:
         return f"{_project()}/_workitems/edit/{known[0]['id']}"
+    return _open(title, f"<pre>{html.escape(_tail(text), quote=False)}</pre>")
+
+
+def work_items(file: Path) -> list[str]:
+    """Open a work item for each episode in a file that has none yet, open or done; their addresses for people.
+
+    `file` is what `mlops episodes --file` wrote. An episode is known by its tag, so that another build opens no second
+    one. Raises DevOpsError for a tag that is none, before anything is opened, and when Azure DevOps refuses.
+    """
+    episodes = json.loads(file.read_text(encoding="utf-8"))
+    for episode in episodes:
+        if _TAG.fullmatch(episode["tag"]) is None:
+            raise DevOpsError(f"{episode['tag']!r} is no tag of an episode: it has letters, digits and ._- alone.")
+    return [_of_episode(**episode) for episode in episodes]
+
+
+def _of_episode(tag: str, title: str, text: str) -> str:
+    where = f"[System.TeamProject] = @project AND [System.Tags] CONTAINS '{tag}'"
+    query = f"SELECT [System.Id] FROM WorkItems WHERE {where}"  # noqa: S608 - checked by _TAG
+    known = _call("POST", f"{_project()}/_apis/wit/wiql", {"query": query}).get("workItems", [])
+    if known:
+        return f"{_project()}/_workitems/edit/{known[0]['id']}"
+    return _open(title[:_LONGEST_TITLE], f"<p>{html.escape(_tail(text), quote=False)}</p>", tag)
+
+
+def _open(title: str, content: str, tag: str | None = None) -> str:
     run = f"{_project()}/_build/results?buildId={_variable('BUILD_BUILDID')}"
-    fields = {
-        "System.Title": title,
-        "System.Description": f'<p><a href="{run}">The run</a></p><pre>{html.escape(_tail(text), quote=False)}</pre>',
-    }
+    fields = {"System.Title": title, "System.Description": f'<p><a href="{run}">The run</a></p>{content}'}
+    if tag is not None:
+        fields["System.Tags"] = tag
     patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
     made = _call("POST", f"{_project()}/_apis/wit/workitems/${_TYPE}", patch, "application/json-patch+json")
     return f"{_project()}/_workitems/edit/{made['id']}"

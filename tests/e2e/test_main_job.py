@@ -30,6 +30,9 @@ account = f"https://{outputs['training_account']}.blob.core.windows.net"
 container = ContainerClient(account, outputs["training_container"], credential=DefaultAzureCredential())
 with open(sys.argv[1], "rb") as stream:
     container.upload_blob("scoring/in/diabetes/march.csv", stream, overwrite=True)
+    stream.seek(0)
+    lines = stream.readlines()
+container.upload_blob("scoring/in/diabetes/april.csv", b"".join(lines[:11]), overwrite=True)
 """
 
 
@@ -187,6 +190,9 @@ def test_incoming_files_are_scored_once_by_the_serving_version(machine: Machine,
     numbers = r"(\d+) rows read, (\d+) scored, (\d+) refused"
     counts = re.search(rf"scoring/in/diabetes/march\.csv: {numbers}, by version {version} of diabetes", scored.text)
     assert counts and int(counts[1]) == int(counts[2]) + int(counts[3]) > 400, scored.text
+    assert re.search(r"scoring/in/diabetes/april\.csv: 10 rows read, \d+ scored, \d+ refused", scored.text), scored.text
+    runs = set(re.findall(r"\(run ([\w-]+), ", scored.text))
+    assert len(runs) == 1, "one run, and one Spark session, for all files"
     assert "scoring/out/diabetes/date=" in scored.text and "scoring/quarantine/diabetes/date=" in scored.text
     assert again.code == 0 and "march.csv was scored already: --again scores it again." in again.text, again.text
 

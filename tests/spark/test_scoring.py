@@ -113,6 +113,30 @@ def test_a_file_that_lacks_columns_or_rows_is_refused(
         _prepare(spark, tmp_path, lines)
 
 
+def test_a_bad_file_of_a_list_keeps_no_other_from_being_prepared(spark: SparkSession, tmp_path: Path) -> None:
+    lines = {"good": [HEADER, f"p1,{VALUES}"], "bad": [HEADER.replace("bmi", "bim")], "also": [HEADER, f"p2,{VALUES}"]}
+    files = []
+    for name, rows in lines.items():
+        file = tmp_path / f"{name}.csv"
+        file.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        files.append({"version": name, "name": file.name, "uri": file.as_uri()})
+    listed = tmp_path / "files.json"
+    listed.write_text(json.dumps({"files": files, "left": 0}), encoding="utf-8")
+    columns = Columns(SCHEMA, "progression", ["patient"])
+
+    counts = prepare(spark, listed.as_uri(), (tmp_path / "out").as_uri(), columns, complete_rows)
+
+    assert counts == Counts(read=2, kept=2, refused=0)
+    for name in ("good", "also"):
+        assert spark.read.parquet((tmp_path / "out" / name / "rows").as_uri()).count() == 1
+    (failed,) = (tmp_path / "out/bad/failed").glob("*.json")
+    assert "the header lacks bmi. It has patient, age, sex, bim, bp" in json.loads(failed.read_text())["reason"]
+
+    listed.write_text(json.dumps({"files": files[1:2], "left": 0}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"the header lacks bmi\."):
+        prepare(spark, listed.as_uri(), (tmp_path / "one").as_uri(), columns, complete_rows)
+
+
 @pytest.mark.parametrize(
     ("features", "message"),
     [

@@ -84,10 +84,12 @@ class Stack:
         """Leave the deployment that scores, beside the one that trains. Its step writes nothing."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.endpoint
         component = f"{id_}/components/{self.clients.pipeline.scoring_component}/versions/{version}"
-        names = ("file_uri", "file_version", "file_name", "model_version", "attempt", "output_folder", "reuse_key")
+        names = (
+            "source", "file_uri", "file_version", "file_name", "model_version", "attempt", "output_folder", "reuse_key",
+        )  # fmt: skip
         spec: Json = {
             "type": "pipeline",
-            "inputs": {name: {"type": "string"} for name in names},
+            "inputs": {name: {"type": "string", "default": "none"} for name in names},
             "outputs": {},
             "jobs": {"score": {"type": "command", "componentId": self.step, "inputs": {}}},
         }

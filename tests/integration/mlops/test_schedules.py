@@ -16,11 +16,11 @@ from localcloud.testing.clock import clock as clock
 from localcloud.testing.workspace_session import ML, wait_for
 from typer.testing import CliRunner
 
-from mlops import jobs, publish, schedules
+from mlops import episodes, jobs, publish, scheduled_work, schedules
 from mlops.cli import app
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
-from steps.schedule import Schedule
+from steps.schedule import Schedule, Times
 from tests.integration.mlops.stacks import PIPELINE, Stack, make_stack, remove_stack
 
 WEEKLY = Schedule(cron="15 3 * * 1", time_zone="W. Europe Standard Time", data="data/current/")
@@ -122,6 +122,31 @@ def test_a_schedule_with_a_deleted_target_is_reported_and_not_switched_on(
         schedules.switch(clients, True)
 
 
+def test_a_schedule_that_is_on_and_lost_its_target_is_an_episode(
+    stack: Stack, clients: Clients, azure: AzureSession, tmp_path: Path
+) -> None:
+    stack.publish("5", "commit-5", keep_default=True)
+    schedules.move(clients, publish.of_version(clients, "5"), lambda _: None)
+    schedules.switch(clients, True)
+    assert "Every schedule of stack staging that is on has its target." in command(stack, tmp_path, "schedule", "check")
+    assert episodes.read(clients) == []
+    component = scheduled(clients).component_id
+    azure.finish(azure.arm("DELETE", f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}/deployments/v-5", ML))
+    assert azure.arm("DELETE", component, ML).status_code in {200, 204}
+
+    (episode,) = episodes.read(clients)
+    assert episode.tag == "dataopsml-schedule-staging-diabetes-training-5"
+    assert episode.title == "The schedule diabetes-training of stack staging runs nothing"
+    assert f"its target is gone: {component} does not exist. Publish or promote again, or switch it off" in episode.text
+    file = tmp_path / "episodes.json"
+    assert episode.title in command(stack, tmp_path, "episodes", "--file", str(file))
+    assert json.loads(file.read_text())[0]["tag"] == episode.tag
+    with pytest.raises(InvalidError, match="its target is gone"):
+        command(stack, tmp_path, "schedule", "check")
+    schedules.switch(clients, False)
+    assert episodes.read(clients) == [], "nobody expects it to run"
+
+
 @pytest.mark.parametrize(
     ("rule", "when"),
     [
@@ -149,3 +174,98 @@ def test_a_schedule_in_the_past_is_refused_and_nothing_changes(clients: Clients)
 def test_switching_without_a_schedule_is_refused(stack: Stack) -> None:
     with pytest.raises(MissingError, match=r"diabetes has no schedule on staging: its pipeline\.yml has no `schedule`"):
         schedules.switch(stack.clients, True)
+
+
+def with_scoring_schedule(clients: Clients, times: Times | None) -> Clients:
+    """Return the clients for a pipeline.yml that scores by itself as well."""
+    score = PIPELINE.score.model_copy(update={"schedule": times})
+    specification = clients.pipeline.specification.model_copy(update={"score": score})
+    return Clients(clients.outputs, replace(PIPELINE, specification=specification))
+
+
+@pytest.fixture
+def scoring(clients: Clients) -> Iterator[Clients]:
+    """Return clients of a stack with both schedules, which run version 1 and are off; there are none afterwards."""
+    made = with_scoring_schedule(clients, Times(cron="30 * * * *"))
+    schedules.move(made, publish.of_version(made, "1"), lambda _: None)
+    yield made
+    schedules.move(with_scoring_schedule(clients, None), publish.of_version(made, "1"), lambda _: None)
+    assert schedules.read(made, PIPELINE.scoring_schedule) is None
+
+
+def states(clients: Clients) -> list[tuple[str, str, bool]]:
+    return [(item.name, item.version, item.on) for item in schedules.read_all(clients)]
+
+
+def test_the_schedule_that_scores_runs_by_itself_and_has_a_switch_of_its_own(
+    stack: Stack, scoring: Clients, clock: MovedClock, tmp_path: Path
+) -> None:
+    assert states(scoring) == [("diabetes-training", "1", False), ("diabetes-scoring", "1", False)]
+    assert "diabetes-scoring is off, cron 30 * * * *, UTC" in command(stack, tmp_path, "schedule", "list")
+    assert "diabetes-scoring is on" in command(stack, tmp_path, "schedule", "on", "--score")
+    assert states(scoring) == [("diabetes-training", "1", False), ("diabetes-scoring", "1", True)]
+    assert "diabetes-scoring is on, cron 30" in command(stack, tmp_path, "status")
+
+    clock.set(datetime.now(UTC) + timedelta(hours=1))
+
+    def scored() -> list[Any]:
+        listed = scoring.arm.list(f"{scoring.workspace_id}/jobs", jobType="Pipeline")
+        return [job for job in listed if f"/{PIPELINE.scoring_component}/" in job["properties"].get("componentId", "")]
+
+    (job, *_) = wait_for(scored, bool)
+    assert stack.workspace.finished(job["name"]).status == "Completed"
+    properties = job["properties"]
+    assert properties["componentId"].endswith("/diabetes_scoring/versions/1")
+    assert properties["inputs"]["source"]["value"] == "incoming"
+    assert properties["experimentName"] == "diabetes-scoring"
+    assert jobs.newest(scoring) is None or jobs.newest(scoring).name != job["name"], "no training"  # type: ignore[union-attr]
+    assert "diabetes-scoring is off" in command(stack, tmp_path, "schedule", "off", "--score")
+
+
+def test_both_schedules_move_together_or_not_at_all(scoring: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in scheduled_work.KINDS:
+        schedules.switch(scoring, True, kind)
+    first, second = (publish.of_version(scoring, version) for version in ("1", "2"))
+    with schedules.moved(scoring, second, first, lambda _: None):
+        assert states(scoring) == [("diabetes-training", "2", True), ("diabetes-scoring", "2", True)]
+    put = schedules.put
+
+    def refuse(clients: Clients, times: Times, work: scheduled_work.Work, *rest: Any) -> None:
+        if work.name == PIPELINE.scoring_schedule and work.version == "1":
+            raise RuntimeError("the schedule cannot be changed")
+        put(clients, times, work, *rest)
+
+    monkeypatch.setattr(schedules, "put", refuse)
+    with (
+        pytest.raises(RuntimeError, match="the schedule cannot be changed"),
+        schedules.moved(scoring, first, second, lambda _: None),
+    ):
+        raise AssertionError("nothing is promoted when a schedule cannot be moved")
+    assert states(scoring) == [("diabetes-training", "2", True), ("diabetes-scoring", "2", True)]
+
+
+def test_a_version_that_cannot_take_files_switches_the_schedule_that_scores_off(
+    stack: Stack, scoring: Clients, azure: AzureSession
+) -> None:
+    stack.publish("4", "commit-4", keep_default=True)
+    schedules.switch(scoring, True, scheduled_work.SCORING)
+    endpoint = f"{scoring.workspace_id}/batchEndpoints/{scoring.endpoint}"
+    azure.finish(azure.arm("DELETE", f"{endpoint}/deployments/s-4", ML))
+    said: list[str] = []
+
+    schedules.move(scoring, publish.of_version(scoring, "4"), said.append)
+
+    why = "version 4 was published before its runs took files by themselves"
+    assert f"schedule: diabetes-scoring is off now: {why}" in said
+    assert states(scoring) == [("diabetes-training", "4", False), ("diabetes-scoring", "1", False)]
+
+
+def test_a_schedule_that_scores_in_the_past_is_named_by_its_path(scoring: Clients) -> None:
+    over = with_scoring_schedule(scoring, Times.model_validate({"cron": "0 3 * * *", "end": "2025-01-01T00:00:00"}))
+    with pytest.raises(InvalidError, match=r"score\.schedule\.end of diabetes is 2025-01-01 00:00:00 \(UTC\), which"):
+        schedules.move(over, publish.of_version(over, "2"), lambda _: None)
+    assert states(scoring) == [("diabetes-training", "1", False), ("diabetes-scoring", "1", False)]
+    schedules.delete(scoring, PIPELINE.scoring_schedule)
+    message = r"diabetes has no schedule that scores on staging: its pipeline\.yml has no `score\.schedule`"
+    with pytest.raises(MissingError, match=message):
+        schedules.switch(with_scoring_schedule(scoring, None), True, scheduled_work.SCORING)

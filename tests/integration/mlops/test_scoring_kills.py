@@ -6,7 +6,7 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from mlops import specifications
 from mlops.components.score.src.ledger import FIRST, Entry, Ledger
 from steps.data_contract import DataContract
 from steps.specification import Score
+from steps.taken_files import TakenFile, TakenFiles
 from tests.unit.mlops import forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,6 +52,7 @@ class Step:
     requests: Path
     """File with the number of requests of the last run that was not killed."""
     processes: forked_steps.Steps
+    tracking: str
 
     @property
     def blobs(self) -> ContainerClient:
@@ -64,13 +66,34 @@ class Step:
     def run(
         self, file: str, run: str, kill_at: str = "0", attempt: str = FIRST, **literals: str
     ) -> subprocess.CompletedProcess[str]:
+        return self.run_all([file], run, kill_at, attempt, **literals)
+
+    @property
+    def files(self) -> Path:
+        """The folder with the prepared rows of each file."""
+        return self.prepared.parent / "files"
+
+    def run_all(
+        self, files: Sequence[str], run: str, kill_at: str = "0", attempt: str = FIRST, **literals: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the step on several files, whose prepared rows are the same unless a test has made others."""
+        self.files.mkdir(exist_ok=True)
+        for file in files:
+            if not (self.files / file).exists():
+                (self.files / file).symlink_to(self.prepared)
+        taken = self.prepared.parent / "taken"
+        taken.mkdir(exist_ok=True)
+        TakenFiles(tuple(TakenFile(file, f"{file}.csv", "abfss://none") for file in files)).write(taken, "none")
         inputs = {
-            "specification": SPECIFICATION.model_dump_json(exclude_defaults=True), "file_version": file,
-            "file_name": f"{file}.csv", "container_uri": f"abfss://data@{self.lake.name}.dfs.core.windows.net",
-            "output_folder": "scoring/out", "model_version": "champion", "attempt": attempt, "code_version": "v1",
+            "specification": SPECIFICATION.model_dump_json(exclude_defaults=True),
+            "container_uri": f"abfss://data@{self.lake.name}.dfs.core.windows.net", "output_folder": "scoring/out",
+            "model_version": "champion", "attempt": attempt, "code_version": "v1", "deployment": "v-v1",
         } | literals  # fmt: skip
         variables = {f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()}
-        words = [str(PROGRAM), "--prepared", str(self.prepared), "--scored", str(self.requests.with_name("scored"))]
+        words = [
+            str(PROGRAM), "--files", str(taken), "--prepared", str(self.files),
+            "--scored", str(self.requests.with_name("scored")),
+        ]  # fmt: skip
         wrapper = Path(__file__).with_name("killed_step.py")
         own = {"AZUREML_ROOT_RUN_ID": run, "KILL_AT": kill_at, "REQUESTS_FILE": str(self.requests)}
         return self.processes.run(wrapper, words, variables | own)
@@ -118,7 +141,7 @@ def step(azure: AzureSession, cloud: Cloud, tmp_path_factory: pytest.TempPathFac
         folder,
         ("azure.identity", "azure.storage.filedatalake", "pyarrow.dataset"),
     )
-    yield Step(make_lake(azure, group), prepared, folder / "requests", processes)
+    yield Step(make_lake(azure, group), prepared, folder / "requests", processes, tracking)
     processes.close()
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))
 
@@ -143,7 +166,7 @@ def test_the_next_run_completes_the_work_of_a_step_killed_at_any_request(step: S
     assert whole.returncode == 0, whole.stderr
     assert "3 rows read, 2 scored, 1 refused" in whole.stdout
     requests = int(step.requests.read_text())
-    assert requests >= 6, "read, quarantine, predictions, entry, folder, rename"
+    assert requests >= 7, "read, quarantine, predictions, entry, folder, rename, record"
 
     for moment in (f"{number}:{when}" for number in range(1, requests + 1) for when in ("before", "after")):
         file = f"file-{moment.replace(':', '-')}"
@@ -223,3 +246,52 @@ def test_a_version_that_is_not_registered_is_named(step: Step) -> None:
         "The file none.csv is not scored: no version of unknown is registered: train and promote a model first."
     )
     assert "The file gone.csv is not scored: version 9 of doubled cannot be read" in gone.stderr
+
+
+def test_files_of_one_run_are_scored_one_by_one_and_a_bad_one_keeps_none_from_it(step: Step) -> None:
+    names = [f"many-{number}" for number in range(3)]
+    bad = step.files / names[1]
+    (bad / "failed").mkdir(parents=True)
+    (bad / "failed/part-0.json").write_text(json.dumps({"reason": "abfss://x: the header lacks a."}))
+
+    done = step.run_all(names, "run-many")
+
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "The file many-1.csv is not scored: abfss://x: the header lacks a."
+    first, third = (step.check_scored_once(name) for name in (names[0], names[2]))
+    assert (first.run, third.run) == ("run-many", "run-many") and first.output != third.output
+    record = step.ledger.recorded("run-many")
+    assert record is not None and record.files == (names[0], names[2])
+    assert [(failed.file_name, failed.reason) for failed in record.failures] == [
+        ("many-1.csv", "abfss://x: the header lacks a")
+    ]
+
+
+def test_a_run_of_several_files_killed_at_any_request_is_made_good_by_the_next_one(step: Step) -> None:
+    assert step.run_all(["pair-a", "pair-b"], "run-pair").returncode == 0
+    requests = int(step.requests.read_text())
+    for number in range(2, requests + 1, 4):
+        names = [f"pair-{number}-a", f"pair-{number}-b"]
+        killed = step.run_all(names, f"pair-{number}-first", kill_at=f"{number}:after")
+        assert killed.returncode == -9, killed.stderr
+        before = [step.ledger.read(name, FIRST) for name in names]
+        assert step.run_all(names, f"pair-{number}-second").returncode == 0
+        for name, known in zip(names, before, strict=True):
+            assert step.check_scored_once(name) == known or known is None
+
+
+def test_a_version_that_was_promoted_with_other_code_is_not_used(step: Step) -> None:
+    client = mlflow.MlflowClient(step.tracking)
+    client.set_model_version_tag("doubled", "2", "deployment", "v-other")
+    try:
+        done = step.run("moved", "run-moved")
+    finally:
+        client.delete_model_version_tag("doubled", "2", "deployment")
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "The file moved.csv is not scored: version 2 of doubled serves with v-other, and this run is of v-v1: what "
+        "serves is being moved, and the next run takes the files."
+    )
+    assert step.ledger.read("moved", FIRST) is None

@@ -28,6 +28,7 @@ from steps import profiles, scored_measures
 from steps.data_contract import DataContract
 from steps.metrics import Predictions
 from steps.specification import Gate, Metric, Score, Specification
+from steps.taken_files import TakenFile, TakenFiles
 from steps.watch import Watch
 from steps.watch_results import Window
 from tests.unit.mlops import data_counts, forked_steps
@@ -79,7 +80,7 @@ class Scoring:
 
     def score(self, name: str, rows: pd.DataFrame, run: str, version: str = "2", kill_at: str = "0") -> Any:
         """Prepare a file as the notebook does, and score it."""
-        prepared = self.folder / f"prepared-{name}"
+        prepared = self.folder / "prepared" / name
         for folder in ("rows", "counts"):
             (prepared / folder).mkdir(parents=True, exist_ok=True)
         carried = pd.DataFrame({"a": rows["a"], "_row": range(len(rows)), "_key_0": rows["id"]})
@@ -87,11 +88,14 @@ class Scoring:
         measures = data_counts.counts(rows[["a"]])["measures"]
         noted = {"read": len(rows), "kept": len(rows), "refused": 0, "measures": json.dumps(measures)}
         (prepared / "counts/part-0.json").write_text(json.dumps(noted))
+        taken = self.folder / "taken"
+        taken.mkdir(exist_ok=True)
+        TakenFiles((TakenFile(name, f"{name}.csv", "abfss://none"),)).write(taken, "none")
         literals = {
-            "file_version": name, "file_name": f"{name}.csv", "output_folder": "scoring/out", "model_version": version,
-            "attempt": "first", "code_version": "v1",
+            "output_folder": "scoring/out", "model_version": version, "attempt": "first", "code_version": "v1",
+            "deployment": "v-v1",
         }  # fmt: skip
-        words = ["--prepared", str(prepared), "--scored", str(self.folder / "scored")]
+        words = ["--files", str(taken), "--prepared", str(prepared.parent), "--scored", str(self.folder / "scored")]
         return self._run("score", words, run, kill_at, literals)
 
     def watch(self, run: str, kill_at: str = "0", telemetry: str = "none") -> Any:

@@ -226,12 +226,14 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
         "pipelines-dataopsml-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-drift-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-retrain-endpoint-dataopsml-arm-connection-prod",
+        "pipelines-dataopsml-watch-endpoint-dataopsml-arm-connection-prod",
     }
     assert pipelines == {
         "dataopsml",
         "dataopsml-ci-image",
         "dataopsml-drift",
         "dataopsml-retrain",
+        "dataopsml-watch",
         "dataopsml-destroy-dev",
     }
 

@@ -141,7 +141,7 @@ def test_an_input_that_azure_ml_did_not_set_is_named(step: Step, monkeypatch: py
     step.give({})
     monkeypatch.delenv("AZUREML_PARAMETER_input_uri")
 
-    done = subprocess.run([sys.executable, PROGRAM], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, PROGRAM, "--output", "out"], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert (

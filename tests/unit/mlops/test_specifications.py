@@ -283,6 +283,19 @@ def test_the_stack_and_the_verbs_agree_on_the_owner_of_the_first_endpoint(tmp_pa
         ),
         ({"notebook": "n", "input": "scoring/in/../x"}, "score.input is 'scoring/in/../x': String should match"),
         ({"notebook": "n", "input": "scoring/in/x", "most_refused": 2}, "score.most_refused is 2: Input should"),
+        ({"notebook": "n", "input": "scoring/in/x", "most_files": 0}, "score.most_files is 0: Input should"),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "schedule": {"cron": "61 * * * *"}},
+            "score.schedule.cron is '61 * * * *': '61' is not a value of minutes: these are 0 to 59 (such as cron: '30",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "schedule": {"cron": "0 3 * * *", "data": "data/x"}},
+            "score.schedule.data is unknown",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "schedule": {"cron": "0 3 * * *", "time_zone": "Europe/Rome"}},
+            "score.schedule.time_zone is 'Europe/Rome': Azure ML takes the names that Windows has for time zones",
+        ),
         ({"notebook": "n", "input": "scoring/in/x", "inputs": 1}, "score.inputs is unknown: did you mean input?"),
         (
             {"notebook": "n", "input": "scoring/in/x", "keys": ["prediction", "id"]},

@@ -23,6 +23,7 @@ _WIQL = re.compile(rf"^{_PROJECT}/_apis/wit/wiql$")
 _ITEMS = re.compile(rf"^{_PROJECT}/_apis/wit/workitems/\$(\w+)$")
 _TITLE = re.compile(r"\[System\.Title\] = '((?:[^']|'')*)'")
 _EXCLUDED = re.compile(r"\[System\.State\] NOT IN \(([^)]*)\)")
+_TAG = re.compile(r"\[System\.Tags\] CONTAINS '([^']*)'")
 _SIGN_IN = "<html><head><title>Azure DevOps Services | Sign In</title></head></html>"
 _TYPES = {"Epic", "Task", "Bug", "Impediment"}
 """Of the Scrum process, which has no Issue."""
@@ -76,6 +77,9 @@ class AzureDevOps:
         return 404, _error("GitPullRequestCommentNotFoundException", f"The comment {comment_id} does not exist.")
 
     def _query(self, query: str) -> Json:
+        if (tag := _TAG.search(query)) is not None:
+            items = [item for item in self.items if tag[1] in item["fields"].get("System.Tags", "").split("; ")]
+            return {"queryType": "flat", "workItems": [{"id": item["id"], "url": "the API's"} for item in items]}
         title, excluded = _TITLE.search(query), _EXCLUDED.search(query)
         assert title is not None and excluded is not None, query
         states = [state.strip(" '") for state in excluded[1].split(",")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -131,6 +132,42 @@ def test_drift_opens_one_work_item_until_it_is_done(service: AzureDevOps, previe
     assert fields["System.Title"] == "Drift of stack prod"
     assert "Storage&lt;Account&gt; &amp; more" in fields["System.Description"]
     assert f'href="{build}/_build/results?buildId=4711"' in fields["System.Description"]
+
+
+def test_an_episode_gets_one_work_item_however_often_a_build_sees_it(
+    service: AzureDevOps, tmp_path: Path, build: str
+) -> None:
+    file = tmp_path / "episodes.json"
+    first = {
+        "tag": "dataopsml-schedule-dev-a-1",
+        "title": "The schedule a runs nothing",
+        "text": "its <target> is gone",
+    }
+    file.write_text(json.dumps([first]), encoding="utf-8")
+
+    assert devops.work_items(file) == [f"{build}/_workitems/edit/900"]
+    service.items[0]["fields"]["System.State"] = "Done"
+    file.write_text(json.dumps([first, first | {"tag": "dataopsml-schedule-dev-a-2"}]), encoding="utf-8")
+    assert devops.work_items(file) == [f"{build}/_workitems/edit/{number}" for number in (900, 901)]
+    assert devops.work_items(file) == [f"{build}/_workitems/edit/{number}" for number in (900, 901)]
+
+    assert [item["fields"]["System.Tags"] for item in service.items] == [
+        "dataopsml-schedule-dev-a-1", "dataopsml-schedule-dev-a-2",
+    ]  # fmt: skip
+    description = service.items[0]["fields"]["System.Description"]
+    assert "its &lt;target&gt;" in description and f'href="{build}/_build/results?buildId=4711"' in description
+
+
+def test_a_tag_that_would_change_the_query_is_refused_before_anything_is_opened(
+    service: AzureDevOps, tmp_path: Path
+) -> None:
+    file = tmp_path / "episodes.json"
+    good = {"tag": "dataopsml-a", "title": "t", "text": "x"}
+    file.write_text(json.dumps([good, good | {"tag": "a' OR '1' = '1"}]), encoding="utf-8")
+
+    with pytest.raises(DevOpsError, match=r"is no tag of an episode: it has letters, digits and \._- alone"):
+        devops.work_items(file)
+    assert service.items == []
 
 
 @pytest.mark.parametrize("text", ["error: failed to sign in: AADSTS700016\n", None])

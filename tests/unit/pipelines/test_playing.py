@@ -236,6 +236,19 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
     }
 
 
+def test_each_morning_episodes_of_each_stack_become_work_items(pipelines: Pipelines) -> None:
+    played = pipelines.play("pipelines/watch.yml", reason="Schedule")
+
+    assert played.asked == [
+        call
+        for environment in ENVIRONMENTS
+        for call in (
+            (connection(environment), f"episodes STACK={environment}"), ("nobody", f"work-items STACK={environment}")
+        )
+    ]  # fmt: skip
+    assert set(played.results.values()) == {"Succeeded"}
+
+
 def test_steps_that_need_azure_devops_are_reported_as_not_played(pipelines: Pipelines) -> None:
     drift = pipelines.play("pipelines/drift.yml", reason="Schedule", fails="drift STACK=dev", token="")
     review = pipelines.play(reason="PullRequest", token="")

@@ -165,6 +165,7 @@ def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dic
         Start(file="azure-pipelines.yml", parameters={"pools": pools, "amlServerJob": True}),
         Start(file="azure-pipelines.yml", reason="PullRequest", parameters={"pools": pools}),
         Start(file="pipelines/drift.yml", reason="Schedule", parameters={"pools": pools}),
+        Start(file="pipelines/watch.yml", reason="Schedule", parameters={"pools": pools}),
         Start(file="pipelines/retrain.yml", reason="Manual", parameters={"pools": pools, "promote": True}),
     ]
     for start in starts:

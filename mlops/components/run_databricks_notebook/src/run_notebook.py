@@ -8,6 +8,7 @@ no file to its parameter output_uri fails the step, which would hand on an empty
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 
 from azure.core.credentials import TokenCredential
@@ -36,6 +38,8 @@ _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 _ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR)
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0
 _TASK = "notebook"
+_INPUT_URI, _NOT_RUN = "input_uri", "not_run"
+"""Files: in an earlier step's output, what the notebook reads; in this step's output, that there was nothing."""
 # A refusal by Databricks; no token for this job's identity; no connection, or none within the SDK's retries.
 _REFUSALS = (DatabricksError, AzureError, OSError)
 
@@ -73,7 +77,7 @@ class Inputs:
     notebook_parameters: dict[str, str] = field(default_factory=dict)
 
 
-def read_inputs() -> Inputs:
+def read_inputs(input_uri: str) -> Inputs:
     return Inputs(
         workspace_url=parameter("workspace_url"),
         notebook_path=parameter("notebook_path"),
@@ -81,7 +85,7 @@ def read_inputs() -> Inputs:
         cluster_policy_id=parameter("cluster_policy_id"),
         spark_version=parameter("spark_version"),
         num_workers=int(parameter("num_workers")),
-        input_uri=parameter("input_uri"),
+        input_uri=input_uri,
         output_base=parameter("output_base"),
         timeout_minutes=int(parameter("timeout_minutes")),
         notebook_parameters=json.loads(parameter("notebook_parameters")),
@@ -220,7 +224,29 @@ def cancel_on_sigterm(client: WorkspaceClient, run_id: int) -> None:
 
 
 def main() -> None:
-    inputs, azureml_run = read_inputs(), os.environ["AZUREML_RUN_ID"]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--input-folder", type=Path)
+    options = parser.parse_args()
+    input_uri = named_input(options.input_folder)
+    if not input_uri:
+        # A folder without a file does not exist in storage, and the next step could not read it.
+        (options.output / _NOT_RUN).write_text("There was nothing to read.", encoding="utf-8")
+        print("The notebook is not run: the step before has nothing for it.")
+        return
+    run_notebook(read_inputs(input_uri), os.environ["AZUREML_RUN_ID"])
+
+
+def named_input(folder: Path | None) -> str:
+    """Return what the notebook reads: the URI in an earlier step's output, or the literal input; empty for nothing."""
+    if folder is None:
+        return parameter("input_uri")
+    file = folder / _INPUT_URI
+    return file.read_text(encoding="utf-8").strip() if file.exists() else ""
+
+
+def run_notebook(inputs: Inputs, azureml_run: str) -> None:
+    """Run the notebook to its end. Ends the program with the notebook's own error when it fails."""
     output_uri = f"{inputs.output_base.rstrip('/')}/{azureml_run}"
     credential = job_credential()
 

@@ -9,7 +9,10 @@ an entry whose output anybody can put in its place. No lock is held, so that non
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from azure.core import MatchConditions
@@ -26,6 +29,10 @@ FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
 STAGED = "_staged"
 """Folder of outputs that are being written. Readers of Parquet leave out names that begin with an underscore."""
+_ENTRY = re.compile(r"([0-9a-f]{64})/([^/]+)\.json")
+_FAILED = "_failed"
+"""In place of an attempt: why the file could not be scored last. It decides nothing but the order of the next run."""
+_KNOWN = re.compile(r"_known/([0-9a-f]{64})\.([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,39 @@ class Entry:
     reasons: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a file was not scored."""
+
+    file_version: str
+    file_name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run did with the files that it took. `left`: files that wait for the next run."""
+
+    run: str
+    attempt: str
+    files: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    left: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a ledger knows, by the names of its blobs alone.
+
+    `scored`: files with their attempts; `failed`: files that failed, with the time of the last failure; `known`: files
+    by the key of a blob that was read.
+    """
+
+    scored: set[tuple[str, str]] = field(default_factory=set)
+    failed: dict[str, datetime] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)
+
+
 class Ledger:
     """The entries of a model. `files` and `blobs` are clients of the same container, by the two protocols."""
 
@@ -64,6 +104,43 @@ class Ledger:
         except ResourceNotFoundError:
             return None
         return Entry(**json.loads(content))
+
+    def contents(self) -> Contents:
+        """Return what is known of all files, by one listing."""
+        contents = Contents()
+        for blob in self._blobs.list_blobs(name_starts_with=f"{self._folder}/"):
+            name = blob.name.removeprefix(f"{self._folder}/")
+            if entry := _ENTRY.fullmatch(name):
+                if entry[2] == _FAILED:
+                    contents.failed[entry[1]] = blob.last_modified
+                else:
+                    contents.scored.add((entry[1], entry[2]))
+            elif known := _KNOWN.fullmatch(name):
+                contents.known[known[1]] = known[2]
+        return contents
+
+    def know(self, key: str, file_version: str) -> None:
+        """Remember which file a blob is, so that later runs need not read it. `key` is a SHA-256."""
+        self._blobs.upload_blob(f"{self._folder}/_known/{key}.{file_version}", b"", overwrite=True)
+
+    def note_failure(self, failure: Failure, run: str) -> None:
+        """Note why a file was not scored, in place of an earlier note."""
+        content = json.dumps(asdict(failure) | {"run": run}, indent=2).encode()
+        self._blobs.upload_blob(self._path(failure.file_version, _FAILED), content, overwrite=True)
+
+    def record(self, record: RunRecord) -> None:
+        """Keep what a run did, for the person who follows it."""
+        content = json.dumps(asdict(record), indent=2).encode()
+        self._blobs.upload_blob(f"{self._folder}/_runs/{record.run}.json", content, overwrite=True)
+
+    def recorded(self, run: str) -> RunRecord | None:
+        """Return what a run did, None before its score step ended."""
+        try:
+            content = json.loads(self._blobs.download_blob(f"{self._folder}/_runs/{run}.json").readall())
+        except ResourceNotFoundError:
+            return None
+        failures = tuple(Failure(**failure) for failure in content.pop("failures"))
+        return RunRecord(**content | {"failures": failures, "files": tuple(content["files"])})
 
     def commit(self, entry: Entry) -> Entry:
         """Make the entry unless there is one, and put its output in its place. Return the entry that counts.
@@ -90,6 +167,18 @@ class Ledger:
                 raise
             return self.has_output(entry)
         return True
+
+    def settle_left(self, root: str) -> None:
+        """Put outputs in their places that runs left which were killed after they had made the entry."""
+        try:
+            staged = [str(path.name) for path in self._files.get_paths(f"{root}/{STAGED}", recursive=False)]
+        except ResourceNotFoundError:
+            return
+        for path in staged:
+            file_version, _, rest = path.rpartition("/")[2].partition(".")
+            entry = self.read(file_version, rest.rpartition(".")[0])
+            if entry is not None and entry.staged == path:
+                self.settle(entry)
 
     def has_output(self, entry: Entry) -> bool:
         """Return whether the output is in its place: lifecycle rules delete it after some time."""
@@ -121,6 +210,13 @@ class Ledger:
         return f"{self._folder}/{file_version}/{attempt}.json"
 
 
-def summary(entry: Entry) -> dict[str, Any]:
-    """Return the numbers of an entry, as metrics."""
-    return {"rows_read": entry.rows_read, "rows_scored": entry.rows_scored, "rows_refused": entry.rows_refused}
+def staged_name(file_version: str, attempt: str, own: str) -> str:
+    """Return the name of a folder below STAGED, from which `settle_left` finds the entry."""
+    return f"{file_version}.{attempt}.{own}"
+
+
+def summary(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the numbers of entries, as metrics."""
+    return {
+        name: sum(getattr(entry, name) for entry in entries) for name in ("rows_read", "rows_scored", "rows_refused")
+    }

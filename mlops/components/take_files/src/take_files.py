@@ -1,0 +1,78 @@
+"""Take the files that a scoring run scores: the one that it names, or those of the input folder that were not scored.
+
+Two runs may take the same files; the ledger decides which of them scored a file. Nothing is marked as taken, so that a
+run that is killed loses no file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from azure.core.exceptions import AzureError
+from containers import connect, job_credential  # type: ignore[import-not-found]
+from incoming import copy, copy_of, listing  # type: ignore[import-not-found]
+from ledger import Ledger  # type: ignore[import-not-found]
+
+from steps.file_names import shown
+from steps.inputs import parameter, specification
+from steps.specification import Score
+from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles
+
+
+def take_incoming(specified_model: str, score: Score) -> TakenFiles:
+    """Copy the files of the input folder that were not scored, as many as one run takes, and return them."""
+    uri = parameter("container_uri").rstrip("/")
+    container = connect(uri, job_credential())
+    ledger = Ledger(container.lake, container.blobs, specified_model)
+    ledger.settle_left(f"{parameter('output_folder')}/{specified_model}")
+    attempt = parameter("attempt")
+    waiting = [file for file in listing(container.blobs, score.input, ledger, attempt) if not file.scored]
+    taken: dict[str, TakenFile] = {}
+    left = 0
+    for number, file in enumerate(waiting):
+        if len(taken) == score.most_files:
+            left = len(waiting) - number
+            break
+        name = shown(file.name)
+        if not file.size:
+            print(f"{name} is empty, and left where it is", flush=True)
+            continue
+        version = copy(container.blobs, file, ledger)
+        if version is None:
+            print(f"{name} was changed or deleted while it was read: the next run takes it", flush=True)
+        elif ledger.read(version, attempt) is not None:
+            print(f"{name} was scored already, under this name or another", flush=True)
+        elif version in taken:
+            print(f"{name} has the content of {taken[version].name}, and is scored with it", flush=True)
+        else:
+            taken[version] = TakenFile(version, name, f"{uri}/{copy_of(version)}")
+    if left:
+        print(f"{left} files wait for the next run: score.most_files is {score.most_files}", flush=True)
+    return TakenFiles(tuple(taken.values()), left)
+
+
+def take_named() -> TakenFiles:
+    """Return the file that the run names."""
+    return TakenFiles((TakenFile(parameter("file_version"), parameter("file_name"), parameter("file_uri")),))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=Path, required=True)
+    options = parser.parse_args()
+    specified, source = specification(), parameter("source")
+    if specified.score is None or source not in (INCOMING, FILE):
+        sys.exit(f"The source {source!r} of a scoring run is not valid: use {INCOMING} or {FILE}.")
+    try:
+        taken = take_named() if source == FILE else take_incoming(specified.model, specified.score)
+    except AzureError as error:
+        sys.exit(f"The files of {specified.score.input} cannot be taken: {error}")
+    taken.write(options.files, f"{parameter('output_base').rstrip('/')}/{os.environ['AZUREML_RUN_ID']}")
+    print(f"Took {len(taken.files)} files: {', '.join(file.name for file in taken.files) or 'there is none'}")
+
+
+if __name__ == "__main__":
+    main()

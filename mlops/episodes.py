@@ -1,0 +1,49 @@
+"""What a person has to look at, one entry for each episode, whose name stays the same as long as it lasts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mlops import schedules
+from mlops.clients import Clients
+
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """`tag`: letters, digits and `._-`, the tag of its work item."""
+
+    tag: str
+    title: str
+    text: str
+
+
+def read(clients: Clients) -> list[Episode]:
+    """Return the pipeline's episodes on a stack."""
+    return gone_targets(clients)
+
+
+def gone_targets(clients: Clients) -> list[Episode]:
+    """Return an episode for each schedule that is on and whose component's version was deleted.
+
+    Azure ML starts no job then, and says so nowhere: a failed trigger has no run, no metric and no documented event.
+    """
+    stack = clients.outputs.environment
+    off = f"python -m mlops schedule off --stack {stack} --pipeline {clients.pipeline.name}"
+    return [
+        Episode(
+            tag=tag("schedule", stack, scheduled.name, scheduled.version),
+            title=f"The schedule {scheduled.name} of stack {stack} runs nothing",
+            text=f"It is on, and its target is gone: {scheduled.component_id} does not exist. Publish or promote "
+            f"again, or switch it off: `{off}`.",
+        )
+        for scheduled in schedules.read_all(clients)
+        if scheduled.on and not scheduled.target_exists
+    ]
+
+
+def tag(*parts: str) -> str:
+    """Return a tag of these parts. Names come from outside: Azure DevOps separates tags by semicolons."""
+    return "-".join(_NOT_IN_TAGS.sub("_", part) for part in ("dataopsml", *parts))

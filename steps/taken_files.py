@@ -1,0 +1,47 @@
+"""The list of the files that a scoring run takes, which its steps hand on: take_files, the notebook, score."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+INCOMING, FILE = "incoming", "file"
+"""Sources of a run: the files of the input folder that were not scored, or one file."""
+SOURCE = "source"
+"""Input of the pipeline that earlier versions do not have: they score a file that the run names."""
+NO_FILE = "none"
+"""In place of the inputs that name a file, where the run takes those of the input folder."""
+LIST = "files.json"
+INPUT_URI = "input_uri"
+"""File of a step's output, which names what the next step's notebook reads; without it, the notebook has no work."""
+
+
+@dataclass(frozen=True)
+class TakenFile:
+    """A file by its content (SHA-256), the name under which people know it, and where its copy is."""
+
+    version: str
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class TakenFiles:
+    """`left`: files that were not scored either, and wait for the next run."""
+
+    files: tuple[TakenFile, ...]
+    left: int = 0
+
+    def write(self, folder: Path, uri: str) -> None:
+        """Write the list into a folder whose URI is `uri`, and name it there unless it is empty."""
+        content = {"files": [asdict(file) for file in self.files], "left": self.left}
+        (folder / LIST).write_text(json.dumps(content), encoding="utf-8")
+        if self.files:
+            (folder / INPUT_URI).write_text(f"{uri}/{LIST}", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> TakenFiles:
+        """Return the list in a folder."""
+        content = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        return cls(tuple(TakenFile(**file) for file in content["files"]), content["left"])

@@ -48,7 +48,7 @@ def up(
     loaded = loading(stack, outputs)
     from azure import identity  # the longest import: Pulumi reads the outputs meanwhile
 
-    from mlops import data_files, rollout
+    from mlops import data_files
     from mlops import up as ups
 
     _ = identity
@@ -61,7 +61,10 @@ def up(
         ups.train(clients, ups.ensure_published(clients, version, screen), rows, screen, parameters=values, force=True)
     else:
         ups.up(clients, rows, version, screen, values)
-    rollout.serve_if_any(clients, say)
+    if training.specification.serve is not None:
+        from mlops import rollout
+
+        rollout.serve_if_any(clients, say)
 
 
 @app.command("check-data")

@@ -8,7 +8,7 @@ import pytest
 from azure.ai.ml import Input, command
 from azure.ai.ml.entities import ManagedIdentityConfiguration
 from azure.core.exceptions import HttpResponseError
-from localcloud.testing.azure_session import unique
+from localcloud.testing.azure_session import error_of, unique
 from localcloud.testing.job_sources import (
     code,
     error_of_run,
@@ -68,6 +68,63 @@ def test_without_a_storage_role_the_job_shows_azure_s_403(ml: MlWorkspace, tmp_p
     assert "403 AuthorizationPermissionMismatch" in message
     assert "This request is not authorized to perform this operation using this permission." in message
     assert client_id in message
+
+
+def test_a_job_gets_tokens_of_every_identity_of_its_cluster_by_client_id_and_of_no_other(
+    ml: MlWorkspace, tmp_path: Path
+) -> None:
+    names = [
+        f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{unique('id')}" for _ in range(3)
+    ]
+    made = [ml.azure.put(name, "2023-01-31", {"location": "westeurope"})["properties"] for name in names]
+    # Jobs read their code as the default identity.
+    ml.azure.assign(ml.account_id, "Storage Blob Data Contributor", made[0]["principalId"])
+    compute = unique("c")[:12]
+    ml.azure.put(
+        f"{ml.id}/computes/{compute}", ML,
+        {
+            "location": "westeurope",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {name: {} for name in names[:2]}},
+            "properties": {
+                "computeType": "AmlCompute",
+                "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}},
+            },
+        },
+    )  # fmt: skip
+    source = code(
+        tmp_path / "src",
+        main="import os, sys\n"
+        "from azure.core.exceptions import ClientAuthenticationError\n"
+        "from azure.identity import ManagedIdentityCredential\n"
+        "import jwt\n"
+        "print('default=' + os.environ['DEFAULT_IDENTITY_CLIENT_ID'])\n"
+        "for client in sys.argv[1:]:\n"
+        "    try:\n"
+        "        token = ManagedIdentityCredential(client_id=client).get_token('https://ml.azure.com/.default').token\n"
+        "        print('oid=' + jwt.decode(token, options={'verify_signature': False})['oid'])\n"
+        "    except ClientAuthenticationError as error:\n"
+        "        print('refused=' + ' '.join(str(error).split()))\n",
+    )
+    clients = " ".join(identity["clientId"] for identity in made)
+
+    name = submit(ml, f"python main.py {clients}", code=str(source), compute=compute)
+
+    assert ml.finished(name).status == "Completed", error_of_run(ml, name)
+    lines = log_of(ml, name).strip().splitlines()
+    assert lines[0] == f"default={made[0]['clientId']}", "the first one is the default identity"
+    assert lines[1:3] == [f"oid={identity['principalId']}" for identity in made[:2]]
+    # The client logs the refusal too, in lines of its own.
+    (refused,) = [line for line in lines if line.startswith("refused=")]
+    assert f"this workload may not act as client id '{made[2]['clientId']}'" in refused
+
+
+def test_a_cluster_has_one_kind_of_identity(ml: MlWorkspace) -> None:
+    identity = {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {ml.identity_id: {}}}
+    properties = {"computeType": "AmlCompute", "properties": {"vmSize": "STANDARD_DS3_V2"}}
+    body = {"location": "westeurope", "identity": identity, "properties": properties}
+    status, code_, message = error_of(ml.azure.arm("PUT", f"{ml.id}/computes/both", ML, body))
+    assert (status, code_) == (400, "UserError")
+    assert "can have one system-assigned identity or user-assigned identities, not both" in message
 
 
 def test_an_identity_that_the_cluster_does_not_have_is_refused(ml: MlWorkspace) -> None:

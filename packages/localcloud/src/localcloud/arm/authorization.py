@@ -8,15 +8,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from localcloud.arm import ids, rules
+from localcloud.arm import custom_roles, ids, rules
 from localcloud.arm.conditions import NONE, Attributes, ConditionError, parse
 from localcloud.arm.propagation import ASSIGNED, Propagation
-from localcloud.arm.resource_types import Call, NameRule, ProviderRoute, ResourceType
-from localcloud.arm.roles import BUILT_IN, BY_NAME, ROLE_DEFINITION_TYPE, Role, role_of
-from localcloud.arm.wire import page
+from localcloud.arm.resource_types import Call, NameRule, ResourceType
+from localcloud.arm.roles import BY_NAME, ROLE_DEFINITION_TYPE, Role
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
@@ -43,7 +41,7 @@ class Authorization:
     def __init__(self, store: ResourceStore, propagation: Propagation | None = None) -> None:
         self._store = store
         self._propagation = propagation or Propagation()
-        self._cached_at = -1
+        self._cached_at = (-1, -1)
         self._by_principal: dict[str, list[_Grant]] = {}
 
     def allows(
@@ -59,11 +57,13 @@ class Authorization:
 
     def _assignments(self) -> dict[str, list[_Grant]]:
         """By object id; every request of every service asks for it."""
-        changes = self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()]
+        changes = (
+            self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()], self._store.changes[ROLE_DEFINITION_TYPE.lower()]
+        )  # fmt: skip
         if changes != self._cached_at:
             grants: dict[str, list[_Grant]] = {}
             for assignment in self._store.list(ROLE_ASSIGNMENT_TYPE):
-                role = role_of(assignment.properties["roleDefinitionId"])
+                role = custom_roles.role_of(self._store, assignment.properties["roleDefinitionId"])
                 if role is not None:
                     condition, since = assignment.properties.get("condition") or "", assignment.private.get(ASSIGNED, 0)
                     grant = _Grant(assignment.properties["scope"], role, condition, since)
@@ -120,13 +120,19 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
     if rid is None:
         raise ValueError(f"{resource.id!r} is not a resource id")
     properties = resource.properties
-    role = role_of(str(properties.get("roleDefinitionId") or ""))
+    role = custom_roles.role_of(ctx.resources, str(properties.get("roleDefinitionId") or ""))
     if role is None:
         wanted = str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
         raise ServiceError(
             400,
             "RoleDefinitionDoesNotExist",
             f"The specified role definition with ID '{wanted}' does not exist.",
+        )
+    if not custom_roles.is_assignable(ctx.resources, role.id, rid.parent):
+        raise ServiceError(
+            400,
+            "RoleAssignmentScopeNotAssignableToRoleDefinition",
+            f"The role assignment scope '{rid.parent}' is not assignable to role definition '{role.id}'.",
         )
     object_id = str(properties.get("principalId") or "")
     if re.fullmatch(_GUID, object_id) is None:
@@ -235,31 +241,6 @@ async def _list_assignments(ctx: Context, scope: str, call: Call) -> list[Resour
     return result
 
 
-async def _roles(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    text = call.query.get("$filter", "")
-    name = re.search(r"roleName\s+eq\s+'([^']+)'", text, re.IGNORECASE)
-    scope = _subscription_scope(parameters)
-    definitions = [role.to_json(scope) for role in BUILT_IN if name is None or role.name.lower() == name[1].lower()]
-    return page(definitions, call.query, f"{call.base_url}{scope}/providers/Microsoft.Authorization/roleDefinitions")
-
-
-async def _role(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    role = role_of(parameters["role"])
-    if role is None:
-        raise ServiceError(
-            404,
-            "RoleDefinitionDoesNotExist",
-            f"The specified role definition with ID '{parameters['role']}' does not exist.",
-        )
-    return role.to_json(_subscription_scope(parameters))
-
-
-def _subscription_scope(parameters: Mapping[str, str]) -> str:
-    scope = parameters.get("scope", "")
-    parts = scope.strip("/").split("/")
-    return f"/subscriptions/{parts[1]}" if len(parts) > 1 and parts[0].lower() == "subscriptions" else ""
-
-
 def _complete_lock(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     if resource.properties.get("level") not in {"CanNotDelete", "ReadOnly"}:
         raise ServiceError(
@@ -310,20 +291,4 @@ def register(ctx: Context) -> None:
             provisioning_state=False,
         ),
     )
-    read = "Microsoft.Authorization/roleDefinitions/read"
-    template = "{scope...}/providers/Microsoft.Authorization/roleDefinitions"
-    versions = ("2015-07-01", "2018-01-01-preview", "2022-04-01", "2022-05-01-preview")
-    ctx.types.register_routes(
-        # At the tenant's scope built-in roles are for everyone who signs in.
-        *(
-            ProviderRoute(
-                method="GET", template=template.removeprefix("{scope...}") + end, permission=None, handler=handler,
-                api_versions=versions,
-            )
-            for end, handler in (("", _roles), ("/{role}", _role))
-        ),
-        ProviderRoute(method="GET", template=template, permission=read, handler=_roles, api_versions=versions),
-        ProviderRoute(
-            method="GET", template=template + "/{role}", permission=read, handler=_role, api_versions=versions
-        ),
-    )  # fmt: skip
+    ctx.types.register_routes(*custom_roles.routes())

@@ -17,7 +17,7 @@ ROLE_DEFINITION_TYPE = "Microsoft.Authorization/roleDefinitions"
 
 @dataclass(frozen=True)
 class Role:
-    """One built-in role. Patterns may have `*`; they compare case-insensitively."""
+    """A role. Patterns may have `*`; they compare case-insensitively."""
 
     id: str
     name: str
@@ -325,6 +325,6 @@ BY_ID = {role.id: role for role in BUILT_IN}
 BY_NAME = {role.name: role for role in BUILT_IN}
 
 
-def role_of(definition_id: str) -> Role | None:
-    """Return the role of a role definition id (in subscription or tenant scope) or of a bare GUID."""
+def built_in(definition_id: str) -> Role | None:
+    """Return the built-in role of a role definition id (in subscription or tenant scope) or of a bare GUID."""
     return BY_ID.get(definition_id.rstrip("/").rsplit("/", 1)[-1].lower())

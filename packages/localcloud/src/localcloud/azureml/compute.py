@@ -22,6 +22,13 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     kind = outer.get("computeType")
     if kind != "AmlCompute":
         raise not_emulated(f"computes of type {kind!r}: localcloud has AmlCompute")
+    if {"systemassigned", "userassigned"} <= set(
+        re.findall(r"\w+", str((resource.identity or {}).get("type")).lower())
+    ):
+        # "Set up service authentication": one system-assigned identity or several user-assigned ones, not both.
+        raise user_error(
+            f"Compute '{resource.name}' can have one system-assigned identity or user-assigned identities, not both."
+        )
     inner = outer.get("properties") or {}
     before = ((existing.properties.get("properties") if existing is not None else None) or {}) if existing else {}
     size = inner.get("vmSize") or before.get("vmSize")

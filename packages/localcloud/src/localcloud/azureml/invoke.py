@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from localcloud.arm.wire import LARGEST
 from localcloud.azureml import paths
-from localcloud.azureml.common import user_error, workspace_of
+from localcloud.azureml.common import WORKSPACE, user_error, workspace_of
 from localcloud.azureml.endpoints import ENDPOINT
 from localcloud.azureml.mlflow.access import check_network
 from localcloud.core.context import Context, Principal
@@ -24,7 +24,10 @@ from localcloud.core.resource import Resource
 from localcloud.core.streams import whole_body
 
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
-_ACTION = f"{ENDPOINT}/jobs/write"
+_ON_ENDPOINT = ("jobs/write", "deployments/jobs/write", "read", "deployments/read")
+_ON_WORKSPACE = ("read", "experiments/runs/submit/action", "experiments/runs/write")
+"""Of what "Authorization on batch endpoints" lists for an invocation, what is not about data, keys or changing what is
+invoked: of those it is not known whether Azure asks for them where a pipeline component is invoked."""
 
 
 class Invoke:
@@ -56,13 +59,18 @@ class Invoke:
         raise user_error(f"There is no batch endpoint '{name}' in region '{region}'.", 404, "NotFound")
 
     def _authorize(self, principal: Principal, endpoint: Resource) -> None:
-        if not self._ctx.authorizer.allows(principal, _ACTION, endpoint.id):
-            raise ServiceError(
-                403,
-                "AuthorizationFailed",
-                f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have authorization "
-                f"to perform action '{_ACTION}' over scope '{endpoint.id}'.",
-            )
+        """Raise ServiceError 403 that names the first action that the caller may not do."""
+        workspace = workspace_of(self._ctx, endpoint.id)
+        needed = [(f"{ENDPOINT}/{name}", endpoint.id) for name in _ON_ENDPOINT]
+        needed += [(f"{WORKSPACE}/{name}", workspace.id) for name in _ON_WORKSPACE]
+        for action, scope in needed:
+            if not self._ctx.authorizer.allows(principal, action, scope):
+                raise ServiceError(
+                    403,
+                    "AuthorizationFailed",
+                    f"The client '{principal.app_id}' with object id '{principal.object_id}' does not have "
+                    f"authorization to perform action '{action}' over scope '{scope}'.",
+                )
 
     async def _submit(self, endpoint: Resource, wanted: str | None, body: Json, principal: Principal) -> Resource:
         from localcloud.azureml.jobs.submit import submit

@@ -28,7 +28,8 @@ async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) 
     group = f"{subscription}/resourceGroups/{state.group}"
     account = ids.in_group(SUBSCRIPTION_ID, state.group, "Microsoft.Storage/storageAccounts", state.account)
     authorization = Authorization(ctx.resources)
-    for role in ("Contributor", "Role Based Access Control Administrator", "Locks Contributor"):
+    # As for whoever runs the bootstrap on Azure, who assigns roles without a condition, and defines some.
+    for role in ("Contributor", "User Access Administrator"):
         authorization.assign(deployer, role, subscription)
     authorization.assign(deployer, "Storage Blob Data Contributor", account)
     ctx.resources.registrations.register(["Microsoft.Storage"])  # as for everybody who made a state account on Azure

@@ -90,6 +90,7 @@ class CommandPlanner:
             "variables": {str(key): str(value) for key, value in variables.items()},
             "data_principal": identity.data and identity.data.object_id,
             "identity": identity.managed and identity.managed.object_id,
+            "attached": [principal.object_id for principal in identity.attached],
             "timeout_seconds": limits.timeout if limits is not None else None,
             "notes": _notes(cluster, resources, what),
         }  # fmt: skip

@@ -147,7 +147,11 @@ class Commands:
     async def _process(self, attempt: _Attempt, folder: WorkFolder, experiment_id: str, home: Path) -> None:
         run, workspace = attempt.run, attempt.workspace
         identity = self._principal(run.spec.get("identity"))
-        secret = self._ctx.identities.grant_workload(None, identity.app_id) if identity is not None else None
+        secret = None
+        if identity is not None:
+            attached = [self._principal(object_id) for object_id in run.spec.get("attached") or ()]
+            others = {principal.object_id: principal.app_id for principal in attached if principal is not None}
+            secret = self._ctx.identities.grant_workload(others, identity.app_id)
         token = self._tokens.grant(run.id, workspace.id)
         access = environment.Access(token, identity, secret, experiment_id, hosts.data_plane(self._ctx, workspace))
         variables = environment.variables(self._ctx.settings, workspace, run, folder.root, home, access)

@@ -19,10 +19,15 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class JobIdentity:
-    """`data` reads inputs and writes outputs; `managed` is the identity whose tokens the process gets. None: nobody."""
+    """`data` reads inputs and writes outputs; `managed` is the identity whose tokens the process gets. None: nobody.
+
+    `attached` are all identities of the compute, whose tokens the process gets where it names one by its client id
+    ("Set up service authentication": "provide the client_id corresponding to the managed identity you want to use").
+    """
 
     data: Principal | None
     managed: Principal | None
+    attached: tuple[Principal, ...] = ()
 
 
 def of_job(ctx: Context, compute: Resource | None, choice: Identity | None, submitter: Principal) -> JobIdentity:
@@ -33,15 +38,17 @@ def of_job(ctx: Context, compute: Resource | None, choice: Identity | None, subm
     kind = _kind(choice)
     if kind == "user" or (compute is None and kind == "token"):
         of_compute = _identities(ctx, compute) if compute is not None else []
-        return JobIdentity(submitter, of_compute[0][1] if of_compute else None)
+        principals = tuple(principal for _, principal in of_compute)
+        return JobIdentity(submitter, principals[0] if principals else None, principals)
     if compute is None:
         raise not_emulated("serverless jobs with a managed identity: use an AmlCompute cluster")
     identities = _identities(ctx, compute)
+    attached = tuple(principal for _, principal in identities)
     named = choice.ids if choice is not None else frozenset()
     if kind == "managed" and named:
         for id_, principal in identities:
             if named & {id_.lower(), principal.app_id.lower(), principal.object_id.lower()}:
-                return JobIdentity(principal, principal)
+                return JobIdentity(principal, principal, attached)
         raise user_error(
             f"The identity {', '.join(sorted(named))} of the job is not assigned to compute '{compute.name}': "
             "assign it to the compute first."
@@ -49,7 +56,7 @@ def of_job(ctx: Context, compute: Resource | None, choice: Identity | None, subm
     if kind == "managed" and not identities:
         raise user_error(f"The job asks for a managed identity, but compute '{compute.name}' has none.")
     first = identities[0][1] if identities else None
-    return JobIdentity(first, first)
+    return JobIdentity(first, first, attached)
 
 
 def _kind(choice: Identity | None) -> str:

@@ -152,6 +152,10 @@ _TABLE: Mapping[str, AzureType] = {
         name="roleAssignmentName", guid=True,
         replaces=("principalId", "principalType", "roleDefinitionId", "condition", "conditionVersion", "description"),
     ),
+    "authorization:RoleDefinition": AzureType(
+        path="/{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}", version="2022-04-01",
+        name="roleDefinitionId", guid=True, renames={"roleType": "type"},
+    ),
     "authorization:ManagementLockByScope": AzureType(
         path="/{scope}/providers/Microsoft.Authorization/locks/{lockName}", version="2020-05-01", name="lockName",
     ),

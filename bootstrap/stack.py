@@ -144,6 +144,7 @@ class Bootstrap:
             "access",
             AccessArgs(
                 assigner=RoleAssigner(names=names, subscription_id=self._subscription),
+                base_name=settings.base_name,
                 environments={name: scopes(name) for name in settings.names},
                 account=RoleScope(label="state", id=self._state.account_id),
                 vault=RoleScope(label="keys", id=self._vault.vault_id),

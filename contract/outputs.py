@@ -34,6 +34,10 @@ class PlatformOutputs(BaseModel):
     compute_name: _Text = Field(description="AmlCompute cluster that runs the pipeline's steps.")
     identity_id: _ArmId = Field(description="ARM id of the pipeline's user-assigned identity.")
     identity_client_id: _Guid = Field(description="Client id of the pipeline's user-assigned identity.")
+    retraining_client_id: _Guid | None = Field(
+        default=None,
+        description="Client id of the identity that starts retrainings, where a pipeline has watch.retrain: on_drift.",
+    )
     training_account: _Text = Field(description="Storage account of the training data.")
     training_container: _Text = Field(description="Blob container of the training data.")
     training_datastore: _Text = Field(description="Azure ML datastore over that container.")

@@ -48,6 +48,17 @@ def _sign_in(serve: Any) -> Any:
     return online.get("auth", SIGN_INS[0]) if isinstance(online, dict) else None
 
 
+def retraining_pipelines(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the pipelines that are trained again after drift, sorted."""
+    return [name for name, content in _specifications(folder).items() if _retrain(content) == "on_drift"]
+
+
+def _retrain(content: dict[str, Any]) -> Any:
+    """Return what a specification says of retraining, None for nothing, or another thing that `mlops` refuses."""
+    section = content.get("watch")
+    return section.get("retrain") if isinstance(section, dict) else None
+
+
 def additional_pipelines(folder: Path = FOLDER) -> list[str]:
     """Return the names of the pipelines that need an endpoint of their own, sorted.
 

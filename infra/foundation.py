@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from declarations.roles import Grantee, RoleScope
+from declarations.training_pipelines import retraining_pipelines
 from infra.access import ResourceAccess, ResourceAccessArgs, ResourceScopes
 from infra.container_registry import ContainerRegistry, ContainerRegistryArgs
 from infra.identities import Identities, IdentitiesArgs
@@ -58,7 +59,9 @@ def declare_foundation(context: StackContext) -> Foundation:
     container_registry = ContainerRegistry(
         "registry", ContainerRegistryArgs(names=names, placement=placement, network=network), child
     )
-    identities = Identities("identities", IdentitiesArgs(names=names, placement=placement), child)
+    identities = Identities(
+        "identities", IdentitiesArgs(names=names, placement=placement, retraining=bool(retraining_pipelines())), child
+    )
     deployer = Grantee(label="deployer", principal_id=context.client.object_id, type=settings.access.deployer_type)
     access = ResourceAccess(
         "access",

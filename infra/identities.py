@@ -1,4 +1,4 @@
-"""The identities of the platform: the pipeline's, which jobs run as, the ML workspace's own, and online endpoints'.
+"""The identities of the platform: the pipeline's, the ML workspace's own, online endpoints', and retrainings'.
 
 What they may do is decided where the resources are: infra.access.
 """
@@ -17,10 +17,11 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitiesArgs:
-    """Arguments of Identities."""
+    """`retraining`: scored files that drift start a training, as an identity that may do nothing else."""
 
     names: Names
     placement: Placement
+    retraining: bool = False
 
 
 class Identities(pulumi.ComponentResource):
@@ -30,6 +31,8 @@ class Identities(pulumi.ComponentResource):
     pipeline_client_id: pulumi.Output[str]
     workspace_id: pulumi.Output[str]
     serving_id: pulumi.Output[str]
+    retraining_id: pulumi.Output[str] | None
+    retraining_client_id: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: IdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:identity:Identities", name, None, opts)
@@ -41,6 +44,12 @@ class Identities(pulumi.ComponentResource):
         self.workspace_id = workspace.id
         self.pipeline = Grantee(label="pipeline", principal_id=pipeline.principal_id)
         self.workspace = Grantee(label="workspace", principal_id=workspace.principal_id)
+        self.retraining: Grantee | None = None
+        self.retraining_id = self.retraining_client_id = None
+        if args.retraining:
+            retraining = self._identity(f"{name}-retraining", args.names.retraining_identity)
+            self.retraining = Grantee(label="retraining", principal_id=retraining.principal_id)
+            self.retraining_id, self.retraining_client_id = retraining.id, retraining.client_id
         self.register_outputs({"pipeline_id": self.pipeline_id, "workspace_id": self.workspace_id})
 
     def declare_serving(self) -> Grantee:

@@ -91,6 +91,11 @@ class Names:
         return self._dashed("id", "pipeline")
 
     @property
+    def retraining_identity(self) -> str:
+        """Sorts behind the pipeline's: a cluster's first identity is the one that jobs run as."""
+        return self._dashed("id", "retraining")
+
+    @property
     def workspace_identity(self) -> str:
         return self._dashed("id", "aml")
 

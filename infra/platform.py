@@ -70,6 +70,7 @@ def _outputs(
         "compute_name": workspaces.training.compute_name,
         "identity_id": foundation.identities.pipeline_id,
         "identity_client_id": foundation.identities.pipeline_client_id,
+        "retraining_client_id": foundation.identities.retraining_client_id,
         "training_account": foundation.storage.training_account_name,
         "training_container": foundation.storage.training_container_name,
         "training_datastore": workspaces.training.datastore_name,

@@ -26,6 +26,9 @@ _ARM_NETWORK = (
 _ARM_GROUP = r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}$"
 
 
+InvokerRole = Literal["bootstrap", "stack"]
+
+
 class Section(BaseModel):
     """Unknown fields are refused, and a number in quotes is not a number."""
 

@@ -22,6 +22,7 @@ from infra.setting_types import (
     Environment,
     Guid,
     Identifier,
+    InvokerRole,
     PrincipalType,
     Region,
     ResourceGroupName,
@@ -265,6 +266,13 @@ class AccessSettings(Section):
         description="Type of the identity that deploys the stack: a pipeline's or a person's. It matters without "
         "`operators`.",
         examples=["User"],
+    )
+    invoker_role: InvokerRole = Field(
+        default="bootstrap",
+        description="Who makes the custom roles of the identity that starts retrainings, where a pipeline has "
+        "`watch.retrain: on_drift`: the bootstrap, whose deployers may assign them, or the stack, whose deployer then "
+        "needs Microsoft.Authorization/roleDefinitions/write.",
+        examples=["stack"],
     )
 
 

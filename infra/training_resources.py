@@ -26,6 +26,8 @@ DATASTORE = "trainingdata"
 class TrainingResourcesArgs:
     """`targets` and `hosts`: destinations of jobs, by private endpoint and by name.
 
+    `retraining_identity_id`: an identity besides the pipeline's that steps name to start retrainings.
+
     `pipelines`: training pipelines that get an endpoint of their own.
 
     `compute_depends_on`: the roles on the workspace. Its own identity needs one to make the managed network, which the
@@ -38,6 +40,7 @@ class TrainingResourcesArgs:
     compute: ComputeSettings
     workspace: MachineLearning
     pipeline_identity_id: pulumi.Input[str]
+    retraining_identity_id: pulumi.Input[str] | None
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
     targets: Mapping[str, Target]
@@ -53,6 +56,8 @@ class TrainingResources(pulumi.ComponentResource):
     compute_name: pulumi.Output[str]
     datastore_name: pulumi.Output[str]
     batch_endpoint_name: pulumi.Output[str]
+    batch_endpoint_id: pulumi.Output[str]
+    endpoint_ids: dict[str, pulumi.Output[str]]
     pipeline_endpoint_names: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: TrainingResourcesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -77,13 +82,16 @@ class TrainingResources(pulumi.ComponentResource):
         endpoint = self._endpoint(
             "learning-endpoint", subscription.apply(args.names.batch_endpoint), self._earlier_parent
         )
-        self.pipeline_endpoint_names = {
+        own = {
             pipeline: self._endpoint(
                 f"learning-endpoint-{pipeline}",
                 subscription.apply(partial(args.names.pipeline_endpoint, pipeline=pipeline)),
-            ).name
+            )
             for pipeline in args.pipelines
         }
+        self.pipeline_endpoint_names = {pipeline: each.name for pipeline, each in own.items()}
+        self.endpoint_ids = {pipeline: each.id for pipeline, each in own.items()}
+        self.batch_endpoint_id = endpoint.id
         self.compute_name = compute.name
         self.datastore_name = datastore.name
         self.batch_endpoint_name = endpoint.name
@@ -99,7 +107,11 @@ class TrainingResources(pulumi.ComponentResource):
             location=place.location,
             identity=ml.ManagedServiceIdentityArgs(
                 type=ml.ManagedServiceIdentityType.USER_ASSIGNED,
-                user_assigned_identities=[args.pipeline_identity_id],
+                # The first one is the default identity, which jobs run as ("Set up service authentication").
+                user_assigned_identities=[
+                    args.pipeline_identity_id,
+                    *([] if args.retraining_identity_id is None else [args.retraining_identity_id]),
+                ],
             ),
             properties=ml.AmlComputeArgs(
                 compute_type="AmlCompute",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 
 from declarations.roles import RoleScope
-from declarations.training_pipelines import additional_pipelines
+from declarations.training_pipelines import additional_pipelines, retraining_pipelines
 from infra.access import WorkspaceAccess, WorkspaceAccessArgs
 from infra.databricks_workspace import DatabricksWorkspace, DatabricksWorkspaceArgs
 from infra.foundation import Foundation
@@ -19,6 +19,7 @@ from infra.machine_learning import MachineLearning, MachineLearningArgs
 from infra.managed_network import Target
 from infra.model_registry import ModelRegistry, ModelRegistryArgs
 from infra.notebook_runs import NotebookRuns, NotebookRunsArgs
+from infra.retraining import Retraining, RetrainingArgs
 from infra.serving import Serving, declare_serving
 from infra.stack_parts import Layer, StackContext, operator_grantee
 from infra.training_resources import TrainingResources, TrainingResourcesArgs
@@ -33,6 +34,7 @@ class Workspaces(Layer):
     learning: MachineLearning
     access: WorkspaceAccess
     training: TrainingResources
+    retraining: Retraining | None
     runs: NotebookRuns
     catalog: UnityCatalog | None
     model_registry: ModelRegistry | None
@@ -94,6 +96,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
             compute=settings.compute,
             workspace=learning,
             pipeline_identity_id=foundation.identities.pipeline_id,
+            retraining_identity_id=foundation.identities.retraining_id,
             training_account_name=foundation.storage.training_account_name,
             training_container_name=foundation.storage.training_container_name,
             targets=_targets(foundation, databricks),
@@ -105,6 +108,7 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         ),
         child,
     )
+    retraining = _retraining(context, foundation, learning, training)
     runs = NotebookRuns(
         "runs",
         NotebookRunsArgs(
@@ -126,10 +130,34 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         learning=learning,
         access=access,
         training=training,
+        retraining=retraining,
         runs=runs,
         catalog=catalog,
         model_registry=_model_registry(context),
         serving=declare_serving(context, foundation, learning),
+    )
+
+
+def _retraining(
+    context: StackContext, foundation: Foundation, learning: MachineLearning, training: TrainingResources
+) -> Retraining | None:
+    """Declare the roles of the identity that starts retrainings, where a pipeline asks for them."""
+    identity = foundation.identities.retraining
+    if identity is None:
+        return None
+    endpoints = {name: training.endpoint_ids.get(name, training.batch_endpoint_id) for name in retraining_pipelines()}
+    return Retraining(
+        "retraining",
+        RetrainingArgs(
+            names=context.names,
+            assigner=context.assigner,
+            role=context.settings.access.invoker_role,
+            resource_group_id=context.resource_group_id,
+            workspace_id=learning.workspace_id,
+            endpoints=endpoints,
+            identity=identity,
+        ),
+        context.child,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlops import schedules
 from mlops.clients import Clients
+from mlops.components.watch.src.retraining_requests import Requests
 
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -21,8 +22,24 @@ class Episode:
 
 
 def read(clients: Clients) -> list[Episode]:
-    """Return the pipeline's episodes on a stack."""
-    return gone_targets(clients)
+    """Return the pipeline's episodes on a stack: schedules without a target, and drift that asks for a work item."""
+    return [*gone_targets(clients), *drifted(clients)]
+
+
+def drifted(clients: Clients) -> list[Episode]:
+    """Return an episode for each row of scored files whose drift asks for a person."""
+    stack, pipeline = clients.outputs.environment, clients.pipeline
+    return [
+        Episode(
+            tag=tag("drift", stack, request.model, f"{request.number:06}"),
+            title=f"What {request.model} scores on stack {stack} differs from its training data",
+            text=f"{len(request.windows)} files in a row breach limits of {pipeline.name}: "
+            f"{'; '.join(request.reasons)}. Look at them with `python -m mlops watch --stack {stack} --pipeline "
+            f"{pipeline.name}`, and train on newer data.",
+        )
+        for request in Requests(clients.training, pipeline.model).all()
+        if request.mode == "work_item"
+    ]
 
 
 def gone_targets(clients: Clients) -> list[Episode]:

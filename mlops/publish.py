@@ -217,6 +217,7 @@ def _fingerprint(clients: Clients) -> str:
             "training_account", "training_container", "training_datastore", "databricks_host", "instance_pool_id",
             "cluster_policy_id", "spark_version", "notebook_folder", "compute_name",
             "application_insights_connection_string",
+            "retraining_client_id",
         }
     )  # fmt: skip
     pipeline = clients.pipeline
@@ -272,14 +273,15 @@ def _pipeline(clients: Clients, components: dict[str, Any], publication: Publica
 
 
 def _scoring_pipeline(clients: Clients, components: dict[str, Any], publication: Publication) -> Any:
-    from mlops import scoring_pipeline
+    from mlops import retraining, scoring_pipeline
 
     training = clients.pipeline
     path = notebooks.notebook_path(clients.outputs.notebook_folder, training.score.notebook)
     return _register(
         clients, training.scoring_component, publication,
         lambda: scoring_pipeline.build(
-            training, components, clients.outputs, path, publication.version, publication.deployment
+            training, components, clients.outputs, path, publication.version, publication.deployment,
+            retraining.inputs(clients),
         ).component,
     )  # fmt: skip
 

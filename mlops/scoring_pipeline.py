@@ -25,10 +25,12 @@ def build(
     notebook: str,
     version: str,
     deployment: str,
+    retraining: Mapping[str, str],
 ) -> Any:
     """Return the DSL's pipeline, which takes the files of the input folder unless a run names one.
 
     `components` are registered ones by step; `notebook` a workspace path; `deployment` the one that trains.
+    `retraining` are inputs of the step watch.
     """
     specification, scoring = training.specification, training.score
 
@@ -73,6 +75,7 @@ def build(
                 specification=training.specification_json,
                 container_uri=outputs.training_uri,
                 telemetry=outputs.application_insights_connection_string or NOWHERE,
+                **retraining,
             )
 
     decorate = pipeline(name=training.scoring_component, display_name=f"Score with {training.model}")

@@ -1,4 +1,7 @@
-"""Run a component's program, and kill it at a request to storage: KILL_AT=3:before or 3:after. 0 kills nothing."""
+"""Run a component's program, and kill it at a request to storage: KILL_AT=3:before or 3:after. 0 kills nothing.
+
+KILL_HOSTS names other hosts whose requests count, by parts of their names, separated by spaces.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from azure.core.pipeline.transport import RequestsTransport
 
 _number, _, _moment = os.environ["KILL_AT"].partition(":")
 _seen = 0
+_HOSTS = (".core.windows.net", *os.environ.get("KILL_HOSTS", "").split())
 _send = RequestsTransport.send
 
 
 def _counted(self: RequestsTransport, request: Any, **options: Any) -> Any:
-    """Count requests to blob and dfs endpoints; others are for tokens."""
+    """Count requests to blob and dfs endpoints and to KILL_HOSTS; others are for tokens."""
     global _seen
-    if ".core.windows.net" not in request.url:
+    if not any(host in request.url for host in _HOSTS):
         return _send(self, request, **options)
     _seen += 1
     if _seen == int(_number) and _moment == "before":

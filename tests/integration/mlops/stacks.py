@@ -57,7 +57,8 @@ class Stack:
         fingerprint = publish.plan(self.clients, version).fingerprint
         spec: Json = {
             "type": "pipeline",
-            "inputs": {name: {"type": "string"} for name in INPUTS},
+            "inputs": {name: {"type": "string"} for name in INPUTS}
+            | {"code_version": {"type": "string", "default": version}},
             "outputs": {},
             "jobs": {"train": {"type": "command", "componentId": self.step, "inputs": {}}},
         }

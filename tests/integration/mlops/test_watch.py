@@ -23,6 +23,7 @@ from sklearn.linear_model import LinearRegression
 
 from mlops import specifications
 from mlops.components.score.src.ledger import FIRST, Entry, Ledger
+from mlops.components.watch.src.retraining_requests import Requests
 from mlops.components.watch.src.watch_history import WatchHistory
 from steps import profiles, scored_measures
 from steps.data_contract import DataContract
@@ -100,7 +101,11 @@ class Scoring:
 
     def watch(self, run: str, kill_at: str = "0", telemetry: str = "none") -> Any:
         """Watch what was scored."""
-        return self._run("watch", ["--scored", str(self.folder / "scored")], run, kill_at, {"telemetry": telemetry})
+        literals = {
+            "telemetry": telemetry, "training_endpoint": "none", "training_component": "none",
+            "training_experiment": "none", "retraining_client_id": "none", "incoming": "incoming/", "others": "[]",
+        }  # fmt: skip
+        return self._run("watch", ["--scored", str(self.folder / "scored")], run, kill_at, literals)
 
     def score_and_watch(self, name: str, rows: pd.DataFrame, version: str = "2") -> str:
         run = self.start()
@@ -339,3 +344,29 @@ def test_metrics_that_are_not_accepted_fail_the_step_after_all_else_and_wait_for
     assert scoring.history.unsent([window]) == [window]
     scoring.history.mark_sent(window)
     assert scoring.history.unsent([window]) == []
+
+
+def test_breaches_in_a_row_ask_for_a_work_item_once(scoring: Scoring) -> None:
+    watch = Watch.model_validate({"retrain": "work_item", "windows": 2})
+    asking = replace(scoring, specification=SPECIFICATION.model_copy(update={"watch": watch}))
+    assert "asks for a work item" not in asking.score_and_watch("asks-1", _rows(500, first=60_000))
+    assert "asks for a work item" not in asking.score_and_watch("asks-2", _rows(500, shift=30, first=61_000))
+    assert "retraining-doubled-000001 asks for a work item." in asking.score_and_watch(
+        "asks-3", _rows(500, shift=30, first=62_000)
+    )
+    later = asking.score_and_watch("asks-4", _rows(500, shift=30, first=63_000))
+    assert "asks for a work item" not in later, "a file leads to one request, and two are needed"
+    (request,) = Requests(scoring.blobs, MODEL).all()
+    assert (request.mode, len(request.windows), request.run) == ("work_item", 2, None)
+    assert request.reasons and request.reasons[0].startswith("a has drifted")
+
+
+def test_a_pipeline_that_retrains_without_an_identity_for_it_fails_after_all_else(scoring: Scoring) -> None:
+    watch = Watch.model_validate({"retrain": "on_drift", "windows": 1})
+    lacking = replace(scoring, specification=SPECIFICATION.model_copy(update={"watch": watch}))
+    run = lacking.start()
+    assert lacking.score("lacking", _rows(500, first=70_000), run).returncode == 0
+    watched = lacking.watch(run)
+    assert watched.returncode == 1
+    assert "the stack had no identity that starts retrainings when the pipeline was published" in watched.stderr
+    assert len(lacking.windows("lacking")) == 1

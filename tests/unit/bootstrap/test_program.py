@@ -7,6 +7,7 @@ import json
 import pytest
 
 from bootstrap.naming import ARM_CONNECTION, REGISTRY_CONNECTION, WORKSPACE_CONNECTION, federated_connections
+from declarations import invoker_role
 from declarations.roles import Role
 from tests.unit.bootstrap.recorder import (
     APPROVER,
@@ -88,6 +89,17 @@ def test_roles_are_assigned_only_under_a_condition() -> None:
         administrator = one.inputs["roleDefinitionId"].endswith(Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR.value)
         assert ("condition" in one.inputs) is administrator
         assert one.inputs.get("conditionVersion", "2.0") == "2.0"
+
+
+def test_the_roles_of_retrainings_are_there_for_deployers_to_assign() -> None:
+    made = deploy(devops=False)
+    definitions = {str(one.inputs["roleDefinitionId"]): one for one in made.of("RoleDefinition")}
+    assert set(definitions) == {invoker_role.custom_role(role, "dataops").value for role in invoker_role.ROLES}
+    subscriptions = {f"/subscriptions/{SUBSCRIPTION}"}
+    assert all(set(one.inputs["assignableScopes"]) == subscriptions for one in definitions.values())
+    conditions = [str(one.inputs["condition"]) for one in made.of("RoleAssignment") if "condition" in one.inputs]
+    assert conditions
+    assert all(guid in condition for condition in conditions for guid in definitions)
 
 
 def test_the_previewing_identity_writes_nothing() -> None:

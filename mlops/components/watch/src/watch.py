@@ -18,6 +18,7 @@ from pathlib import Path
 
 import mlflow
 import watch_telemetry  # type: ignore[import-not-found]
+from after_breaches import Place, follow  # type: ignore[import-not-found]
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from containers import Container, connect, job_credential  # type: ignore[import-not-found]
 from ledger import ENTRIES_FILE  # type: ignore[import-not-found]
@@ -43,7 +44,7 @@ class Watcher:
     def __init__(self, specified: Specification, container: Container) -> None:
         self._specified = specified
         self._container = container
-        self._blobs = container.blobs
+        self.blobs = container.blobs
         self._champions = cache(self._champion)
         self._gates = cache(self._gate)
         self.history = WatchHistory(container.blobs, specified.model)
@@ -63,7 +64,7 @@ class Watcher:
             return []
         judged: list[Judgement] = []
         try:
-            download = self._blobs.download_blob(named.file)
+            download = self.blobs.download_blob(named.file)
             labels = realised.read_labels(io.BytesIO(download.readall()), named.keys, self._specified.target)
             self._hold_against(labels, str(download.properties.etag), judged)
         except ResourceNotFoundError:
@@ -80,7 +81,7 @@ class Watcher:
         for window in history.windows:
             if before is not None and (window.id in history.judgements or window.watched_at < before.read_at):
                 continue
-            rows = predictions(self._blobs, window, labels.keys)
+            rows = predictions(self.blobs, window, labels.keys)
             if rows is None:
                 continue
             known.append(rows)
@@ -104,7 +105,7 @@ class Watcher:
         )
 
     def _judged(self, window: Window) -> Window:
-        measured = measures(self._blobs, window)
+        measured = measures(self.blobs, window)
         if measured is None:
             return window.model_copy(update={"not_compared": "nothing was measured when it was scored"})
         return watching.judge(window, self._specified, measured, self._champions(window.model_version))
@@ -172,6 +173,15 @@ def main() -> None:
             watch_telemetry.send(watcher.history, history, place, credential)
         except (TelemetryError, AzureError) as error:
             watcher.problems.append(f"their metrics are sent by the next run: {str(error).rstrip('.')}")
+    training = Place(
+        parameter("container_uri"), parameter("training_endpoint"), parameter("training_component"),
+        parameter("training_experiment"), parameter("retraining_client_id"), parameter("incoming"), parameter("others"),
+    )  # fmt: skip
+    try:
+        if text := follow(specified, watcher.history, watcher.blobs, credential, training):
+            print(f"{text}.")
+    except (AzureError, ValueError) as error:
+        watcher.problems.append(f"what follows breaches is left to the next run: {str(error).rstrip('.')}")
     if watcher.problems:
         sys.exit("\n".join(f"The predictions are committed; {problem}." for problem in watcher.problems))
 

@@ -1,0 +1,70 @@
+"""What the step watch does after breaches, from the inputs of the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from azure.core.credentials import TokenCredential
+from azure.identity import ManagedIdentityCredential
+from azure.storage.blob import ContainerClient
+from retrain import Retraining  # type: ignore[import-not-found]
+from retraining_requests import Requests  # type: ignore[import-not-found]
+from training_endpoint import TrainingEndpoint  # type: ignore[import-not-found]
+from watch_history import WatchHistory  # type: ignore[import-not-found]
+
+from steps.retraining import NONE, Observation
+from steps.specification import Specification
+from steps.watch_results import History
+
+_MOST_WINDOWS = 4
+"""Newest files that are looked at, for each of those that have to breach a limit: some may not be judged."""
+_JUDGED = frozenset({"passed", "breach"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trainings are started, as the pipeline was published: `others` are folders of other pipelines' new data."""
+
+    container_uri: str
+    endpoint_uri: str
+    component: str
+    experiment: str
+    client_id: str
+    incoming: str
+    others: str
+
+
+def observations(history: History) -> list[Observation]:
+    """Return the scored files of a history, the oldest first, with the limits that inputs or outcomes breached."""
+    seen = []
+    for window in history.windows:
+        judgement = history.judgements.get(window.id)
+        breaches = (*window.breaches, *(judgement.breaches if judgement is not None else ()))
+        judged = window.verdict in _JUDGED or judgement is not None
+        seen.append(Observation(window.id, judged, tuple(breach.message for breach in breaches)))
+    return seen
+
+
+def follow(
+    specified: Specification, history: WatchHistory, blobs: ContainerClient, credential: TokenCredential, place: Place
+) -> str:
+    """Ask for a retraining or a work item where one is due; return a sentence about it, empty for nothing.
+
+    Raises the errors of storage and of the endpoint; what was asked for then is carried out by a later run.
+    """
+    watch = specified.watch
+    if watch is None or watch.retrain == "never":
+        return ""
+    endpoint = None
+    if watch.retrain == "on_drift":
+        if NONE in (place.endpoint_uri, place.client_id):
+            raise ValueError("the stack had no identity that starts retrainings when the pipeline was published")
+        invoker = ManagedIdentityCredential(client_id=place.client_id)
+        endpoint = TrainingEndpoint(place.endpoint_uri, place.component, place.experiment, credential, invoker)
+    retraining = Retraining(
+        Requests(blobs, specified.model), endpoint, blobs, place.container_uri, specified.model, place.incoming,
+        tuple(json.loads(place.others)),
+    )  # fmt: skip
+    seen = observations(history.read(_MOST_WINDOWS * watch.windows))
+    return str(retraining.follow(watch.retrain, seen, watch.windows, watch.at_most_every))

@@ -1,0 +1,111 @@
+"""When scored files that differ from the training data are followed by a training run, or by a work item.
+
+The rules alone: requests are kept by the step `watch`, each under a number of its own that one conditional write takes,
+so that runs at the same time make one. A request that was made is carried out by its maker, or, when that one was
+killed, by a later run, which takes it over after some time by another conditional write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Mode = Literal["on_drift", "work_item"]
+HOLD = timedelta(minutes=15)
+"""How long a request is its maker's. Starting a run takes seconds, and its requests end long before."""
+_MOST_REASONS = 5
+NONE = "none"
+"""In place of inputs that a pipeline without retraining does not need."""
+
+
+class TrainingInput(BaseModel):
+    """The data that a retraining trains on."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    uri: str
+    version: str
+    name: str
+
+
+class Request(BaseModel):
+    """A request for a retraining or a work item. `windows`: the scored files that led to it, the oldest first."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int
+    model: str
+    mode: Mode
+    windows: tuple[str, ...]
+    reasons: tuple[str, ...]
+    requested_at: datetime
+    held_until: datetime
+    holder: str
+    """Who may carry it out until then: a name that nobody else has."""
+    data: TrainingInput | None = None
+    run: str | None = None
+    """The training run, once it was started."""
+
+    @property
+    def name(self) -> str:
+        """Return what tells the request from all others, such as in the inputs of its training run."""
+        return f"retraining-{self.model}-{self.number:06}"
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a training run is still to be started."""
+        return self.mode == "on_drift" and self.run is None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A scored file, as far as this is concerned: `reasons` are the limits that it breached, empty for none."""
+
+    window: str
+    judged: bool
+    reasons: tuple[str, ...] = ()
+
+
+def breaching(observations: Sequence[Observation], number: int, after: str = "") -> tuple[Observation, ...]:
+    """Return the newest `number` files that were judged, if all of them breached a limit; else nothing.
+
+    `after` is the newest file of the request before: a file leads to one request. Files that were measured and not
+    judged, such as those with few rows, neither count nor break a row.
+    """
+    judged = [observed for observed in observations if observed.judged and observed.window > after]
+    newest = tuple(judged[-number:])
+    return newest if len(newest) == number and all(observed.reasons for observed in newest) else ()
+
+
+def not_before(newest: Request, at_most_every: timedelta) -> datetime:
+    """Return when the next request may be made."""
+    return newest.requested_at + at_most_every
+
+
+def make(
+    model: str,
+    mode: Mode,
+    observations: Sequence[Observation],
+    newest: Request | None,
+    holder: str,
+    now: datetime,
+    data: TrainingInput | None = None,
+) -> Request:
+    """Return the next request."""
+    reasons = dict.fromkeys(reason for observed in reversed(observations) for reason in observed.reasons)
+    return Request(
+        number=1 if newest is None else newest.number + 1, model=model, mode=mode,
+        windows=tuple(observed.window for observed in observations), reasons=tuple(reasons)[:_MOST_REASONS],
+        requested_at=now, held_until=now + HOLD, holder=holder, data=data,
+    )  # fmt: skip
+
+
+def training_inputs(request: Request) -> Mapping[str, str]:
+    """Return the inputs of the training run. Its key of reuse names the request, by which the run is found again."""
+    if request.data is None:
+        raise ValueError(f"{request.name} has no data to train on")
+    return {"data_uri": request.data.uri, "data_version": request.data.version, "reuse_key": request.name}

@@ -1,4 +1,4 @@
-"""Metric alerts on the custom metrics of watched models and of schedules: severity, window, who is told.
+"""Metric alerts on the custom metrics of watched models: severity, window, who is told.
 
 The metric store of Application Insights keeps custom metrics without their dimensions (steps/telemetry.py), so that
 each model has a metric of its own to watch; docs/adr/0039 has the choice. A rule without an action group tells nobody,
@@ -18,7 +18,7 @@ from infra.placement import Placement
 
 NAMESPACE = "azure.applicationinsights"
 """Of custom metrics that came by Application Insights: Azure's answer to metricNamespaces of a component."""
-_WARNING, _ERROR = 2, 1
+_WARNING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class ModelAlertsArgs:
 
 
 class ModelAlerts(pulumi.ComponentResource):
-    """A rule for each watched model, and one for schedules whose target is gone."""
+    """A rule for each watched model."""
 
     def __init__(self, name: str, args: ModelAlertsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:ModelAlerts", name, None, opts)
@@ -42,18 +42,11 @@ class ModelAlerts(pulumi.ComponentResource):
             self._rule(
                 f"watch-{model}",
                 f"watch_breaches_{model}",
-                _WARNING,
                 f"Scored data or predictions of {model} have left the bounds of its specification: docs/operations.md.",
             )
-        self._rule(
-            "schedule-target",
-            "schedule_target_missing",
-            _ERROR,
-            "A schedule starts a component that is not there any more: docs/operations.md.",
-        )
         self.register_outputs({})
 
-    def _rule(self, what: str, metric: str, severity: int, description: str) -> monitor.MetricAlert:
+    def _rule(self, what: str, metric: str, description: str) -> monitor.MetricAlert:
         """Declare a rule that fires when the metric was above 0.
 
         A value comes once a run and may be minutes late: three evaluations see it, and a state lets one alert of them.
@@ -65,7 +58,7 @@ class ModelAlerts(pulumi.ComponentResource):
             resource_group_name=args.placement.resource_group_name,
             location="global",
             description=description,
-            severity=severity,
+            severity=_WARNING,
             enabled=True,
             scopes=[args.application_insights_id],
             evaluation_frequency="PT5M",

@@ -24,8 +24,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import RetryPolicy
 
 WATCH_BREACHES = "watch_breaches"
-SCHEDULE_TARGET_MISSING = "schedule_target_missing"
-ALERTED = frozenset({WATCH_BREACHES, SCHEDULE_TARGET_MISSING})
+ALERTED = frozenset({WATCH_BREACHES})
 """Metrics that the stack's alert rules watch, one rule per model: infra/model_alerts.py."""
 _ROLE = "Monitoring Metrics Publisher"
 _RETRIES = 4

@@ -64,7 +64,7 @@ _SCORING = {
 """What files to be scored need: the notebooks' way to read them, and the rules that delete them."""
 _WATCHING = {
     "insights-monitoring-metrics-publisher-pipeline": "create", "model-alerts": "create",
-    "model-alerts-schedule-target": "create", "workbook": "create", "workbook-runs": "create",
+    "workbook": "create", "workbook-runs": "create",
     **{f"model-alerts-watch-{model}": "create" for model in watched_models()},
 }  # fmt: skip
 """What watched models need: the right to send metrics, alerts on them, and the page that shows them."""

@@ -13,7 +13,7 @@ from pulumi.runtime import rpc
 
 from declarations.training_pipelines import watched_models
 from infra import alerts
-from steps.telemetry import SCHEDULE_TARGET_MISSING, WATCH_BREACHES, alerted_name
+from steps.telemetry import WATCH_BREACHES, alerted_name
 from tests.unit.infra.recorder import Deployment, deploy
 from tests.unit.infra.test_platform import FULL, NETWORKS
 
@@ -61,7 +61,6 @@ def test_an_alert_of_each_watched_model_looks_at_the_metric_that_its_watch_sends
     component, group = made.one("Component"), made.one("ActionGroup")
     alerts_ = {alert.name: alert for alert in made.of("MetricAlert") if alert.name.startswith("model-alerts-")}
     metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in watched_models()}
-    metrics["model-alerts-schedule-target"] = SCHEDULE_TARGET_MISSING
     assert set(alerts_) == set(metrics)
     for name, alert in alerts_.items():
         (criterion,) = alert.inputs["criteria"]["allOf"]
@@ -94,8 +93,8 @@ def test_webhooks_are_told_and_their_urls_are_secret() -> None:
     (receiver,) = rpc.unwrap_rpc_secret(receivers)
     assert receiver == {"name": "webhook-1", "serviceUri": url, "useCommonAlertSchema": True, "useAadAuth": False}
     assert group.inputs["emailReceivers"] == []
-    assert {alert.name for alert in made.of("MetricAlert") if group.urn in alert.reads["actions"]} >= {
-        "alerts-failed-pipelines", "model-alerts-schedule-target",
+    assert {alert.name for alert in made.of("MetricAlert") if group.urn in alert.reads["actions"]} == {
+        "alerts-failed-pipelines", *(f"model-alerts-watch-{model}" for model in watched_models()),
     }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, 
     job, known = _server_job(), {"Build.BuildId": _BUILD, "System.StageAttempt": "1"}
     given: dict[str, str] = {}
     for one in job.variables:
-        reference = re.search(r"outputs\['Deploy\.publish\.(\w+)'\]", str(one["value"]))
+        reference = re.search(r"outputs\['Deploy\.publish_default\.(\w+)'\]", str(one["value"]))
         given[str(one["name"])] = published[reference[1]] if reference else str(one["value"])
     given |= known | {"WORKSPACE_ID": stack.workspace.id}
     submit, wait = job.steps

@@ -100,6 +100,35 @@ def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Ma
     assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
 
 
+@pytest.mark.models
+def test_an_endpoint_by_choice_answers_requests_which_no_update_of_the_stack_takes_away(
+    own: Machine, made: Result
+) -> None:
+    specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
+    specification.write_text(f"{specification.read_text(encoding='utf-8')}serve: online\n", encoding="utf-8")
+    up = own.make("up", "PIPELINE=flats")
+    assert up.code == 0 and "Nothing changed since the last run" in up.text, "serving trains nothing again"
+    assert "online: blue answers with version 1" in up.text, up.text
+    request = own.home.parent / "request.json"
+    row = {"size": 80, "district": "edge", 'rooms"); raise SystemExit("x': 3}
+    request.write_text(json.dumps([row, row | {"district": "centre"}]), encoding="utf-8")
+
+    asked = own.make("invoke", "PIPELINE=flats", f"FILE={request}")
+
+    assert asked.code == 0, asked.text
+    edge, centre = json.loads(asked.text[asked.text.index("[") :])
+    assert 200_000 < edge < 330_000 and centre > edge
+    request.write_text(json.dumps({"sizes": 80, **row}), encoding="utf-8")
+    refused = own.make("invoke", "PIPELINE=flats", f"FILE={request}")
+    assert (
+        refused.code != 0 and "has a field 'sizes', which the model does not take. Did you mean size?" in refused.text
+    )
+    preview = own.in_shell("pulumi", "preview", "--stack", "local", "--expect-no-changes")
+    assert preview.code == 0, preview.text
+    again = own.make("up", "PIPELINE=flats")
+    assert again.code == 0 and "online: blue answers with version 1, unchanged" in again.text, again.text
+
+
 def test_another_feature_is_judged_against_the_serving_version(own: Machine, made: Result) -> None:
     library = own.checkout / "notebooks/lib/flats.py"
     text = library.read_text(encoding="utf-8")
@@ -286,6 +315,7 @@ def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: 
     assert up.code == 0 and re.search(r"learning-endpoint-flats\b.*deleted", up.text), up.text
     models, endpoints = registered(own, "flats")
     assert models == {} and not [name for name in endpoints if name.startswith("bep-flats-")]
+    assert re.search(r"Deleted online endpoint oep-flats-", removed.text), removed.text
     left = [path for path in own.checkout.rglob("*flats*") if not path.is_relative_to(own.checkout / ".venv")]
     assert [path.relative_to(own.checkout).as_posix() for path in left] == ["data/flats.csv"]
 

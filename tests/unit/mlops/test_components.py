@@ -210,6 +210,16 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
         assert tag.startswith(f"broken: {said}") and not (tmp_path / "evaluation/evaluation.json").exists()
 
 
+def test_a_model_needs_the_packages_that_trained_it_in_versions_that_go_together(
+    first: dict[str, Any], steps: Steps
+) -> None:
+    (file,) = (steps.folder / "first/model").rglob("requirements.txt")
+    names = [line.partition("==")[0] for line in file.read_text(encoding="utf-8").splitlines()]
+
+    assert "mlflow-skinny" in names and "mlflow" not in names, "MLflow's whole package takes no pandas 3"
+    assert "azureml-ai-monitoring" in names, "Azure ML's scoring script imports it"
+
+
 def test_columns_that_the_engineered_set_lacks_end_the_run_before_training(
     steps: Steps, rows: pd.DataFrame, tmp_path: Path
 ) -> None:

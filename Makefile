@@ -76,7 +76,7 @@ up: export POLICIES = $(POLICY)
 up: .venv/installed ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor] [FORCE=1]
 	@$(if $(DATA)$(PIPELINE)$(PARAMS),$(PYTHON_BIN) -m mlops check-data $(if $(DATA),--data "$$DATA"))
 	@$(BEGIN); \
-	if [ -z "$$unchanged" ]; then rm -f $(OUTPUTS); \
+	if [ -z "$${unchanged:-}" ]; then rm -f $(OUTPUTS); \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
 	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
 	python -m localcloud unchanged record $(READS) || true; fi; \

@@ -35,6 +35,7 @@ RULES = {
     "databricks": r"[a-zA-Z0-9_-]{3,30}",
     "access_connector": r"[a-zA-Z0-9_-]{3,64}",
     "pipeline_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
+    "retraining_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "workspace_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "serving_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "compute": r"(?=.{2,16}$)[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])",

@@ -49,7 +49,7 @@ class Recorded:
         record.unlink(missing_ok=True)
         given = {
             "RECORD": str(record), "PATH": f"{self.folder}:{os.environ['PATH']}", "PULUMI_BACKEND_URL": "none",
-            "PULUMI_HOME": str(self.folder),
+            "PULUMI_HOME": str(self.folder), "LOCALCLOUD_HOME": str(self.folder),
         }  # fmt: skip
         done = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **given, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -176,8 +176,10 @@ _ODD = [
     f"a`{_TOUCH}`.csv", f"$(shell {_TOUCH})", f"$(error no){_TOUCH}", f"a;{_TOUCH};.csv", f"a\";{_TOUCH};\".csv",
     f"a';{_TOUCH};'.csv", f"a\n{_TOUCH}\n.csv", f"a&{_TOUCH}&.csv", f"a|{_TOUCH}", f"a>{_TOUCH}",
 ]  # fmt: skip
-# `preview` and `drift` name a file after the stack, and names of files are short.
-_IN_FULL = [("up", "DATA"), ("smoke", "DATA"), ("deploy", "STACK"), ("preview", "STACK"), ("drift", "STACK")]
+# `up`, `preview` and `drift` name a file after the stack, and names of files are short.
+_IN_FULL = [
+    ("up", "DATA"), ("up", "STACK"), ("smoke", "DATA"), ("deploy", "STACK"), ("preview", "STACK"), ("drift", "STACK"),
+]  # fmt: skip
 _TARGETS = [
     ("up", "DATA"), ("run", "DATA"), ("publish", "DATA"), ("smoke", "DATA"), ("up", "STACK"), ("status", "STACK"),
     ("destroy", "STACK"), ("preview", "STACK"), ("deploy", "STACK"), ("drift", "STACK"), ("publish", "STACK"),

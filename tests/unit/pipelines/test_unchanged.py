@@ -23,9 +23,9 @@ print(json.dumps(sorted(opened)))
 
 
 def _paths() -> list[str]:
-    """Return the patterns that the Makefile's UNCHANGED names."""
+    """Return the patterns that the Makefile's READS names."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ").replace("$$STACK", "local")
-    command = re.search(r"^UNCHANGED = (.*)$", text, re.MULTILINE)
+    command = re.search(r"^READS = (.*)$", text, re.MULTILINE)
     assert command
     return shlex.split(re.split(r"\s--paths\s|\s--programs\s", command[1])[1])
 

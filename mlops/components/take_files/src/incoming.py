@@ -20,7 +20,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.storage.blob import ContainerClient
 
 if TYPE_CHECKING:
-    from mlops.components.score.src.ledger import Ledger
+    from ledger import Ledger  # type: ignore[import-not-found]
 
 FILES = "scoring/files"
 """Folder of the copies."""

@@ -15,7 +15,7 @@ from steps.telemetry import WATCH_BREACHES, Metric
 from steps.watch_results import History, Judgement, Window
 
 if TYPE_CHECKING:
-    from mlops.components.watch.src.watch_history import WatchHistory
+    from watch_history import WatchHistory  # type: ignore[import-not-found]
 
 NOWHERE = "none"
 """In place of a connection string: the stack says none."""

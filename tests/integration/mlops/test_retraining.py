@@ -153,6 +153,7 @@ def test_a_work_item_is_asked_for_without_a_training(model: Model) -> None:
     assert model.runs() == []
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of a step that starts a retraining")
 def test_a_step_killed_at_any_request_leaves_one_training(model: Model) -> None:
     model.leave("a\n")
@@ -175,6 +176,7 @@ def test_a_step_killed_at_any_request_leaves_one_training(model: Model) -> None:
         assert request.run == drifting.runs()[0]["name"], moment
 
 
+@pytest.mark.nightly
 def test_of_steps_at_once_one_starts_a_training(model: Model) -> None:
     model.leave("a\n")
     variables = model.environment | model.variables(["01", "02"], NOW, "on_drift")
@@ -191,6 +193,7 @@ def test_of_steps_at_once_one_starts_a_training(model: Model) -> None:
     assert len(model.requests.all()) == 1
 
 
+@pytest.mark.nightly
 def test_nothing_is_started_while_a_training_is_under_way(model: Model, azure: AzureSession) -> None:
     slow = make_stack(azure, "staging", None, command="sleep 20")
     slow.publish("1", "commit-1")

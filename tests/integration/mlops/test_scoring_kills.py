@@ -268,6 +268,7 @@ def test_files_of_one_run_are_scored_one_by_one_and_a_bad_one_keeps_none_from_it
     ]
 
 
+@pytest.mark.nightly
 def test_a_run_of_several_files_killed_at_any_request_is_made_good_by_the_next_one(step: Step) -> None:
     assert step.run_all(["pair-a", "pair-b"], "run-pair").returncode == 0
     requests = int(step.requests.read_text())

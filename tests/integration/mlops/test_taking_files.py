@@ -189,6 +189,7 @@ def test_a_copy_that_a_lifecycle_rule_deleted_is_made_again(taking: Taking) -> N
     assert taking.blobs.download_blob(f"scoring/files/{version}/data.csv").readall() == b"old"
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of a run that takes files")
 def test_a_run_killed_at_any_request_loses_no_file(taking: Taking) -> None:
     version = taking.leave("a.csv", taking.model)
@@ -204,6 +205,7 @@ def test_a_run_killed_at_any_request_loses_no_file(taking: Taking) -> None:
         assert fresh.versions() == [version], number
 
 
+@pytest.mark.nightly
 def test_two_runs_at_once_take_the_same_files_and_lose_none(taking: Taking) -> None:
     versions = {taking.leave(f"{number}.csv", f"{taking.model} {number}") for number in range(4)}
     for started, output in [taking.start(), taking.start()]:

@@ -236,6 +236,7 @@ def test_a_clean_file_is_no_breach_and_a_shifted_one_names_its_column(scoring: S
     assert [window["file_name"] for window in content["windows"]] == ["shifted.csv"]
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of a watching step")
 def test_a_watch_killed_at_any_request_leaves_one_window_and_loses_none(scoring: Scoring) -> None:
     scoring.score_and_watch("whole", _rows(200))
@@ -257,6 +258,7 @@ def test_a_watch_killed_at_any_request_leaves_one_window_and_loses_none(scoring:
         assert (window.file_version, window.verdict) == (name, "passed"), moment
 
 
+@pytest.mark.nightly
 def test_files_of_runs_that_were_killed_before_they_watched_are_watched_by_the_next_run(scoring: Scoring) -> None:
     ended, killed = scoring.start(), scoring.start()
     assert scoring.score("unwatched", _rows(200, shift=20), ended).returncode == 0

@@ -153,8 +153,8 @@ _TABLE: Mapping[str, AzureType] = {
         replaces=("principalId", "principalType", "roleDefinitionId", "condition", "conditionVersion", "description"),
     ),
     "authorization:RoleDefinition": AzureType(
-        path="/{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}", version="2022-04-01",
-        name="roleDefinitionId", guid=True, renames={"roleType": "type"},
+        path="/{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}",
+        version="2022-05-01-preview", name="roleDefinitionId", guid=True, renames={"roleType": "type"},
     ),
     "authorization:ManagementLockByScope": AzureType(
         path="/{scope}/providers/Microsoft.Authorization/locks/{lockName}", version="2020-05-01", name="lockName",

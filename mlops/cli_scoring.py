@@ -43,7 +43,7 @@ def score(
     elif sample:
         entries = [scorings.score_sample(clients, screen)]
     elif file is not None:
-        entries = scorings.score(clients, [scorings.read(file)], screen, again=again)
+        entries = [scorings.score(clients, scorings.read(file), screen, again=again)]
     else:
         entries = incoming_files.score(clients, screen, again=again)
         if not entries:

@@ -9,13 +9,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from mlops import candidates, failures, online_endpoints, served_model
+from mlops import failures, online_endpoints, served_model, serving_version
 from mlops.clients import Clients
-from mlops.errors import GateError, MissingError, RemoteError
+from mlops.errors import GateError, RemoteError
 from mlops.invoke import Caller, InvocationError
 from mlops.online_endpoints import COLOURS, Deployment, Endpoint
 from mlops.publish import Say
-from steps import champion
 
 _ALL = 100
 _REQUESTS = 5
@@ -40,17 +39,15 @@ def serve(clients: Clients, say: Say, *, at_once: bool = False) -> Served:
     Raises MissingError when no version serves or the stack has no endpoint, InvalidError for a version that cannot be
     served, and GateError when it does not answer. The old deployment answers then, as before.
     """
-    settings = clients.pipeline.online
+    steps = (_ALL,) if at_once else clients.pipeline.online.traffic_steps
     endpoint = online_endpoints.read(clients)
-    version = champion_version(clients)
-    if version is None:
-        environment = clients.outputs.environment
-        raise MissingError(
-            f"No version of {clients.pipeline.model} serves on {environment}, so that there is nothing to deploy: run "
-            "the pipeline there, or promote a model, such as with `python -m mlops promote --from staging --to "
-            f"{environment} --pipeline {clients.pipeline.name}`."
-        )
-    wanted = online_endpoints.fingerprint(version, settings)
+    version = serving_version.require(clients, "there is nothing to deploy").version
+    return _bring(clients, endpoint, version, steps, say)
+
+
+def _bring(clients: Clients, endpoint: Endpoint, version: str, steps: tuple[int, ...], say: Say) -> Served:
+    """Have a version answer on the endpoint as it is, by these steps of the traffic."""
+    wanted = online_endpoints.fingerprint(version, clients.pipeline.online)
     deployed = endpoint.of(wanted)
     if deployed is not None and deployed.succeeded and deployed.traffic == _ALL:
         say(f"online: {deployed.colour} answers with version {version}, unchanged")
@@ -58,7 +55,7 @@ def serve(clients: Clients, say: Say, *, at_once: bool = False) -> Served:
     model = served_model.read(clients, version)
     endpoint = _take_back_another(clients, endpoint, wanted, say)
     rollout = _Rollout(clients, version, wanted, model.example, say)
-    return rollout.run(endpoint, (_ALL,) if at_once else settings.traffic_steps)
+    return rollout.run(endpoint, steps)
 
 
 def answers_with(clients: Clients, version: str) -> bool:
@@ -71,16 +68,12 @@ def serve_if_any(clients: Clients, say: Say) -> None:
     """Do what `serve` does, if the pipeline serves online and a version serves."""
     if clients.pipeline.specification.serve is None:
         return
-    if champion_version(clients) is None:
+    serving = serving_version.find(clients)
+    if serving is None:
         say(f"online: no version of {clients.pipeline.model} serves yet, so that nothing is deployed")
     else:
-        serve(clients, say)
-
-
-def champion_version(clients: Clients) -> str | None:
-    """Return the version that serves, None when there is none."""
-    versions = candidates.versions(clients.ml, clients.pipeline.model)
-    return champion.champion((str(known.version), dict(known.tags or {})) for known in versions)
+        steps = clients.pipeline.online.traffic_steps
+        _bring(clients, online_endpoints.read(clients), serving.version, steps, say)
 
 
 def _take_back_another(clients: Clients, endpoint: Endpoint, wanted: str, say: Say) -> Endpoint:

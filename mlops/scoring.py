@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mlops import candidates, jobs, publish, reuse_keys, run, training_data, watching
+from mlops import jobs, publish, reuse_keys, run, serving_version, training_data, watching
 from mlops.clients import Clients
 from mlops.components.score.src.ledger import FIRST, SAMPLE, Entry, Ledger
 from mlops.components.take_files.src.incoming import copy_of
@@ -24,7 +24,6 @@ from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
 from mlops.terminal import plain
 from mlops.training_data import TrainingData
-from steps import champion
 from steps.file_names import shown
 from steps.taken_files import FILE, SOURCE
 from steps.watch_results import window_id
@@ -57,18 +56,10 @@ def find_scorer(clients: Clients) -> Scorer:
     Raises InvalidError when the pipeline does not score, MissingError when no version serves or it was published
     without scoring.
     """
-    scoring, model, environment = clients.pipeline.score, clients.pipeline.model, clients.outputs.environment
-    versions = candidates.versions(clients.ml, model)
-    tags = {str(version.version): dict(version.tags or {}) for version in versions}
-    version = champion.champion(tags.items())
-    if version is None:
-        raise MissingError(
-            f"No version of {model} serves on {environment}, so that nothing can score: run the pipeline there, or "
-            f"promote a model, such as with `python -m mlops promote --from staging --to {environment} --pipeline "
-            f"{clients.pipeline.name}`."
-        )
-    if serving(tags[version]):
-        deployment = tags[version][DEPLOYMENT]
+    scoring = clients.pipeline.score
+    served = serving_version.require(clients, "nothing can score")
+    if serving(served.tags):
+        deployment = served.tags[DEPLOYMENT]
     else:
         default = publish.published(clients)
         if default is None:
@@ -77,10 +68,11 @@ def find_scorer(clients: Clients) -> Scorer:
     beside = publish.scoring_deployment(clients, deployment)
     if beside is None:
         raise MissingError(
-            f"The deployment {deployment}, with which version {version} of {model} serves, was published before its "
-            f"pipeline scored with {scoring.notebook}: publish it, and train or promote a model with it."
+            f"The deployment {deployment}, with which version {served.version} of {clients.pipeline.model} serves, was "
+            f"published before its pipeline scored with {scoring.notebook}: publish it, and train or promote a model "
+            "with it."
         )
-    return Scorer(version, beside.deployment, frozenset(publish.inputs_of(clients, beside)))
+    return Scorer(served.version, beside.deployment, frozenset(publish.inputs_of(clients, beside)))
 
 
 def ledger(clients: Clients) -> Ledger:
@@ -96,29 +88,33 @@ def read(file: Path) -> ScoringData:
 
 def score(
     clients: Clients,
-    files: Iterable[ScoringData],
+    data: ScoringData,
     console: Console,
     *,
     again: bool = False,
     started: Callable[[Job], None] | None = None,
-) -> list[Entry]:
-    """Score each file that was not scored, or all of them `again`; return what the ledger says of each.
+) -> Entry:
+    """Score a file that was not scored, or any file `again`; return what the ledger says of it.
 
-    A file that cannot be scored does not keep the others from it: RunFailedError names each at the end. Raises what
-    `find_scorer` raises.
+    Raises what `find_scorer` raises, also for a file that was scored, and RunFailedError for one that cannot be scored.
+    A promotion that is made meanwhile takes effect at the next file.
     """
-    find_scorer(clients)
-    entries: list[Entry] = []
-    failures: list[str] = []
-    for data in files:
-        try:
-            entries.append(_score_one(clients, data, console, again=again, started=started))
-        except (RunFailedError, InvalidError) as error:
-            console.print(plain(str(error), lines=True), highlight=False, markup=False, soft_wrap=True)
-            failures.append(f"{shown(data.name)}: {error}")
-    if failures:
-        raise RunFailedError("\n".join(["Not scored:", *failures]))
-    return entries
+    scorer = find_scorer(clients)
+    known = None if again else ledger(clients).read(data.sha256, FIRST)
+    if known is not None:
+        there = ledger(clients).settle(known)
+        state = "" if there else "; its predictions were deleted since"
+        name = shown(data.name)
+        console.print(f"{name} was scored already{state}: --again scores it again.", highlight=False, markup=False)
+        show(known, clients, console)
+        return known
+    training_data.upload(clients, data)
+    attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
+    try:
+        return _run(clients, scorer, data, console, attempt=attempt, started=started)
+    except (RunFailedError, InvalidError) as error:
+        console.print(plain(str(error), lines=True), highlight=False, markup=False, soft_wrap=True)
+        raise RunFailedError(f"Not scored:\n{shown(data.name)}: {error}") from error
 
 
 def score_sample(clients: Clients, console: Console) -> Entry:
@@ -152,23 +148,6 @@ def show(entry: Entry, clients: Clients, console: Console) -> None:
 def as_json(entries: list[Entry]) -> list[dict[str, Any]]:
     """Return the entries as JSON values."""
     return [asdict(entry) for entry in entries]
-
-
-def _score_one(
-    clients: Clients, data: ScoringData, console: Console, *, again: bool, started: Callable[[Job], None] | None
-) -> Entry:
-    known = None if again else ledger(clients).read(data.sha256, FIRST)
-    if known is not None:
-        there = ledger(clients).settle(known)
-        state = "" if there else "; its predictions were deleted since"
-        name = shown(data.name)
-        console.print(f"{name} was scored already{state}: --again scores it again.", highlight=False, markup=False)
-        show(known, clients, console)
-        return known
-    training_data.upload(clients, data)
-    attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
-    # Once for each file: a promotion between two files takes effect at the next one, and not during a run.
-    return _run(clients, find_scorer(clients), data, console, attempt=attempt, started=started)
 
 
 def _run(

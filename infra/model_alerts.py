@@ -39,25 +39,22 @@ class ModelAlerts(pulumi.ComponentResource):
         super().__init__("dataopsml:monitoring:ModelAlerts", name, None, opts)
         self._name, self._args = name, args
         for model in args.models:
-            self._rule(
-                f"watch-{model}",
-                f"watch_breaches_{model}",
-                f"Scored data or predictions of {model} have left the bounds of its specification: docs/operations.md.",
-            )
+            self._rule(model)
         self.register_outputs({})
 
-    def _rule(self, what: str, metric: str, description: str) -> monitor.MetricAlert:
-        """Declare a rule that fires when the metric was above 0.
+    def _rule(self, model: str) -> monitor.MetricAlert:
+        """Declare a rule that fires when the model's metric was above 0.
 
         A value comes once a run and may be minutes late: three evaluations see it, and a state lets one alert of them.
         """
         args = self._args
         return monitor.MetricAlert(
-            f"{self._name}-{what}",
-            rule_name=args.names.alert(what),
+            f"{self._name}-watch-{model}",
+            rule_name=args.names.alert(f"watch-{model}"),
             resource_group_name=args.placement.resource_group_name,
             location="global",
-            description=description,
+            description=f"Scored data or predictions of {model} have left the bounds of its specification: "
+            "docs/operations.md.",
             severity=_WARNING,
             enabled=True,
             scopes=[args.application_insights_id],
@@ -71,7 +68,7 @@ class ModelAlerts(pulumi.ComponentResource):
                         criterion_type="StaticThresholdCriterion",
                         name="breached",
                         metric_namespace=NAMESPACE,
-                        metric_name=metric,
+                        metric_name=f"watch_breaches_{model}",
                         time_aggregation=monitor.AggregationTypeEnum.MAXIMUM,
                         operator=monitor.Operator.GREATER_THAN,
                         threshold=0,

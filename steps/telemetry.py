@@ -24,8 +24,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import RetryPolicy
 
 WATCH_BREACHES = "watch_breaches"
-ALERTED = frozenset({WATCH_BREACHES})
-"""Metrics that the stack's alert rules watch, one rule per model: infra/model_alerts.py."""
+"""The metric that the stack's alert rules watch, one rule per model: infra/model_alerts.py."""
 _ROLE = "Monitoring Metrics Publisher"
 _RETRIES = 4
 
@@ -122,7 +121,7 @@ def _with_alerted_names(metrics: Sequence[Metric]) -> list[Metric]:
     own = [
         Metric(alerted_name(metric.name, metric.dimensions["model"]), metric.value, metric.dimensions)
         for metric in metrics
-        if metric.name in ALERTED
+        if metric.name == WATCH_BREACHES
     ]
     return [*metrics, *own]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,23 +34,20 @@ class Clients:
         """Name of the batch endpoint that invokes the pipeline. Raises MissingError when the stack has none for it."""
         if self.pipeline.has_first_endpoint:
             return self.outputs.batch_endpoint
-        try:
-            return self.outputs.pipeline_endpoints[self.pipeline.name]
-        except KeyError:
-            raise MissingError(
-                f"The stack {self.outputs.environment} has no endpoint for the pipeline {self.pipeline.name}: bring it "
-                "up with `pulumi up`."
-            ) from None
+        return self._own(self.outputs.pipeline_endpoints, "endpoint")
 
     @property
     def online_endpoint(self) -> str:
         """Name of the pipeline's online endpoint. Raises MissingError when the stack has none for it."""
+        return self._own(self.outputs.online_endpoints, "online endpoint")
+
+    def _own(self, names: Mapping[str, str], what: str) -> str:
         try:
-            return self.outputs.online_endpoints[self.pipeline.name]
+            return names[self.pipeline.name]
         except KeyError:
             raise MissingError(
-                f"The stack {self.outputs.environment} has no online endpoint for the pipeline {self.pipeline.name}: "
-                "bring it up with `pulumi up`."
+                f"The stack {self.outputs.environment} has no {what} for the pipeline {self.pipeline.name}: bring it "
+                "up with `pulumi up`."
             ) from None
 
     @cached_property

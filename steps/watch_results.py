@@ -15,6 +15,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 WATCH_FILE = "watch.json"
+WATCH_FOLDER = "scoring/watch"
+"""Folder of the training container with a folder of each model's history and requests."""
 Kind = Literal["drift", "prediction_drift", "missing", "new_categories", "refused", "realised"]
 Verdict = Literal["passed", "breach", "too_few_rows", "not_comparable"]
 

@@ -14,7 +14,7 @@ from steps.data_results import ColumnProfile, Profile
 from steps.scored_measures import ScoredMeasures
 from steps.specification import Specification
 from steps.watch import Watch
-from steps.watch_results import Breach, ColumnWatch, Verdict, Window
+from steps.watch_results import Breach, ColumnWatch, Kind, Verdict, Window
 
 _CHANGES_ANYWAY = frozenset({"date", "timestamp"})
 """Types whose values go on with time: that they drift says nothing."""
@@ -122,11 +122,7 @@ def _breaches(
     watch: Watch, columns: Mapping[str, ColumnWatch], predictions: Mapping[str, ColumnWatch]
 ) -> Iterator[Breach]:
     for name, column in columns.items():
-        if column.index is not None and column.limit is not None and column.index > column.limit:
-            yield Breach(
-                kind="drift", column=name, measured=column.index, limit=column.limit,
-                message=f"{name} has drifted: index {column.index:.2f}, and {column.limit:.2g} may be",
-            )  # fmt: skip
+        yield from _drifted("drift", name, name, column)
         added, allowed = column.missing - column.missing_before, watch.limit(name, "missing")
         if added > allowed:
             yield Breach(
@@ -143,11 +139,15 @@ def _breaches(
                 f"{column.new_categories:.1%} of the rows, and {allowed:.1%} may be",
             )  # fmt: skip
     for name, column in predictions.items():
-        if column.index is not None and column.limit is not None and column.index > column.limit:
-            yield Breach(
-                kind="prediction_drift", column=name, measured=column.index, limit=column.limit,
-                message=f"the {name} has drifted: index {column.index:.2f}, and {column.limit:.2g} may be",
-            )  # fmt: skip
+        yield from _drifted("prediction_drift", name, f"the {name}", column)
+
+
+def _drifted(kind: Kind, name: str, shown: str, column: ColumnWatch) -> Iterator[Breach]:
+    if column.index is not None and column.limit is not None and column.index > column.limit:
+        yield Breach(
+            kind=kind, column=name, measured=column.index, limit=column.limit,
+            message=f"{shown} has drifted: index {column.index:.2f}, and {column.limit:.2g} may be",
+        )  # fmt: skip
 
 
 def _refused(watch: Watch, window: Window) -> Iterator[Breach]:

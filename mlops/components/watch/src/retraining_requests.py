@@ -7,8 +7,8 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.storage.blob import ContainerClient
 
 from steps.retraining import Request
+from steps.watch_results import WATCH_FOLDER
 
-FOLDER = "scoring/watch"
 _REQUESTS = "requests"
 
 
@@ -17,7 +17,7 @@ class Requests:
 
     def __init__(self, blobs: ContainerClient, model: str) -> None:
         self._blobs = blobs
-        self._folder = f"{FOLDER}/{model}/{_REQUESTS}"
+        self._folder = f"{WATCH_FOLDER}/{model}/{_REQUESTS}"
 
     def newest(self) -> tuple[Request, str] | None:
         """Return the newest request and its ETag, None when there is none."""

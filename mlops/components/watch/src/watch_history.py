@@ -13,9 +13,8 @@ from typing import TypeVar
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from steps.watch_results import History, Judgement, LabelsReport, Window
+from steps.watch_results import WATCH_FOLDER, History, Judgement, LabelsReport, Window
 
-FOLDER = "scoring/watch"
 _WINDOWS, _JUDGEMENTS, _LABELS, _SENT = "windows", "judgements", "labels", "sent"
 _Result = TypeVar("_Result", Window, Judgement, LabelsReport)
 
@@ -25,7 +24,7 @@ class WatchHistory:
 
     def __init__(self, blobs: ContainerClient, model: str) -> None:
         self._blobs = blobs
-        self._folder = f"{FOLDER}/{model}"
+        self._folder = f"{WATCH_FOLDER}/{model}"
 
     def names(self) -> list[str]:
         """Return the ids of all windows, the oldest first."""

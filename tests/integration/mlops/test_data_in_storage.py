@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import ContainerClient
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.cloud import Cloud
 from localcloud.testing.lake import Lake, make_lake
@@ -31,12 +30,8 @@ def lake(azure: AzureSession, group: str) -> Lake:
 
 
 @pytest.fixture
-def clients(azure: AzureSession, lake: Lake) -> Any:
-    account = f"https://{lake.name}.blob.core.windows.net"
-    return SimpleNamespace(
-        training=ContainerClient(account, "data", credential=azure.credential),
-        pipeline=specifications.load("diabetes"),
-    )
+def clients(lake: Lake) -> Any:
+    return SimpleNamespace(training=lake.blobs, pipeline=specifications.load("diabetes"))
 
 
 def test_a_file_of_any_name_in_incoming_is_used_and_named_only_by_its_hash(clients: Any, tmp_path: Path) -> None:

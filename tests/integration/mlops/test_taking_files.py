@@ -41,8 +41,7 @@ class Taking:
 
     @property
     def blobs(self) -> ContainerClient:
-        account = f"https://{self.lake.name}.blob.core.windows.net"
-        return ContainerClient(account, "data", credential=self.lake.azure.credential)
+        return self.lake.blobs
 
     @property
     def ledger(self) -> Ledger:

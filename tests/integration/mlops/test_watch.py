@@ -64,8 +64,7 @@ class Scoring:
 
     @property
     def blobs(self) -> ContainerClient:
-        account = f"https://{self.lake.name}.blob.core.windows.net"
-        return ContainerClient(account, "data", credential=self.lake.azure.credential)
+        return self.lake.blobs
 
     @property
     def history(self) -> WatchHistory:

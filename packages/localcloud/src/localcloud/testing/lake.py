@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import ContainerClient
 from azure.storage.filedatalake import DataLakeServiceClient, FileSystemClient
 
 from localcloud.testing.azure_session import AzureSession, unique
@@ -37,6 +38,11 @@ class Lake:
     @property
     def data(self) -> FileSystemClient:
         return self.service.get_file_system_client("data")
+
+    @property
+    def blobs(self) -> ContainerClient:
+        """The same container by the blob protocol."""
+        return ContainerClient(f"https://{self.name}.blob.core.windows.net", "data", credential=self.azure.credential)
 
     def ask(self, method: str, path: str, headers: Headers = None, data: bytes = b"") -> requests.Response:
         """As the deployer."""

@@ -32,6 +32,7 @@ from tests.integration.mlops.stacks import PIPELINE, Stack, make_stack, remove_s
 from tests.unit.mlops import forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
+_PATHS = os.pathsep.join([str(ROOT), str(ROOT / "mlops/components/score/src")])
 DRIVER = Path(__file__).with_name("retraining_step.py")
 NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
 HOSTS = "inference.ml.azure.com"
@@ -113,7 +114,7 @@ def stack(azure: AzureSession) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def processes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[forked_steps.Steps]:
-    environment = {**os.environ, **cloud.environment, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **cloud.environment, "PYTHONPATH": _PATHS}
     steps = forked_steps.Steps(environment, tmp_path_factory.mktemp("r"), ("azure.identity", "azure.storage.blob"))
     yield steps
     steps.close()
@@ -121,7 +122,7 @@ def processes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def model(stack: Stack, processes: forked_steps.Steps, cloud: Cloud, tmp_path: Path) -> Model:
-    return Model(stack, processes, {**os.environ, **cloud.environment, "PYTHONPATH": str(ROOT)}, tmp_path)
+    return Model(stack, processes, {**os.environ, **cloud.environment, "PYTHONPATH": _PATHS}, tmp_path)
 
 
 def test_breaches_in_a_row_start_one_training_on_new_data_and_the_next_after_the_period(model: Model) -> None:

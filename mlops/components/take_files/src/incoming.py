@@ -1,4 +1,4 @@
-"""Files that others left to be scored: which there are, which were scored, and copies of the others.
+"""Files that others left to be scored: which there are, which were scored, and where their copies are.
 
 A file is known by its content, and a blob by its name and ETag: a blob that was read once is not read again as long as
 it stays as it is. Copies are named after the content alone, so that nobody changes a file while runs read it and no
@@ -8,15 +8,10 @@ name from outside is part of an address.
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 if TYPE_CHECKING:
@@ -58,7 +53,7 @@ def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str) -
     for blob in blobs.list_blobs(name_starts_with=f"{folder}/"):
         if not blob.name.endswith(_SUFFIX):
             continue
-        version = contents.known.get(_key(blob.name, blob.etag))
+        version = contents.known.get(blob_key(blob.name, blob.etag))
         files.append(
             LeftFile(
                 name=blob.name, etag=blob.etag, size=blob.size, modified=blob.last_modified, version=version,
@@ -69,31 +64,7 @@ def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str) -
     return sorted(files, key=lambda file: file.order)
 
 
-def copy(blobs: ContainerClient, file: LeftFile, ledger: Ledger) -> str | None:
-    """Copy a file unless its copy is there; return its version, None when it was deleted or changed meanwhile."""
-    if file.version is not None and blobs.get_blob_client(copy_of(file.version)).exists():
-        return file.version
-    with tempfile.TemporaryFile() as stream:
-        digest = hashlib.sha256()
-        try:
-            # Chunks after the first one are read on the condition that the blob is still the same.
-            download = blobs.download_blob(file.name)
-            for chunk in download.chunks():
-                digest.update(chunk)
-                stream.write(chunk)
-        except (ResourceNotFoundError, ResourceModifiedError):
-            return None
-        version = digest.hexdigest()
-        stream.seek(0)
-        # Values of metadata are HTTP headers.
-        name = quote(PurePosixPath(file.name).name, safe="", errors="surrogateescape")
-        with suppress(ResourceExistsError):
-            blobs.upload_blob(copy_of(version), stream, overwrite=False, metadata={"sha256": version, "name": name})
-    ledger.know(_key(file.name, str(download.properties.etag)), version)
-    return version
-
-
-def _key(name: str, etag: str) -> str:
+def blob_key(name: str, etag: str) -> str:
     """Return what a blob is known by. Listings have ETags without the quotes that headers have."""
     bare = etag.strip('"')
     return hashlib.sha256(f"{name}\n{bare}".encode("utf-8", "surrogateescape")).hexdigest()

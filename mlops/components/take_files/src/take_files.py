@@ -11,9 +11,11 @@ import os
 import sys
 from pathlib import Path
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
 from containers import connect, job_credential  # type: ignore[import-not-found]
-from incoming import copy, copy_of, listing  # type: ignore[import-not-found]
+from content_copies import copy_by_content  # type: ignore[import-not-found]
+from incoming import LeftFile, blob_key, copy_of, listing  # type: ignore[import-not-found]
 from ledger import Ledger  # type: ignore[import-not-found]
 
 from steps.file_names import shown
@@ -52,6 +54,18 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
     if left:
         print(f"{left} files wait for the next run: score.most_files is {score.most_files}", flush=True)
     return TakenFiles(tuple(taken.values()), left)
+
+
+def copy(blobs: ContainerClient, file: LeftFile, ledger: Ledger) -> str | None:
+    """Copy a file unless its copy is there; return its version, None when it was deleted or changed meanwhile."""
+    if file.version is not None and blobs.get_blob_client(copy_of(file.version)).exists():
+        return str(file.version)
+    try:
+        version, etag = copy_by_content(blobs, file.name, copy_of)
+    except (ResourceNotFoundError, ResourceModifiedError):
+        return None
+    ledger.know(blob_key(file.name, etag), version)
+    return str(version)
 
 
 def take_named() -> TakenFiles:

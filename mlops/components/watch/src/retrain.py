@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import ContainerClient
+from content_copies import copy_by_content  # type: ignore[import-not-found]
 from retraining_requests import Requests  # type: ignore[import-not-found]
 from training_endpoint import TrainingEndpoint  # type: ignore[import-not-found]
 
@@ -107,14 +104,11 @@ class Retraining:
         if not files:
             return None
         newest = max(files, key=lambda blob: (blob.last_modified, blob.name))
-        digest = hashlib.sha256()
-        with tempfile.TemporaryFile() as stream:
-            for chunk in self.blobs.download_blob(newest.name).chunks():
-                digest.update(chunk)
-                stream.write(chunk)
-            stream.seek(0)
-            version = digest.hexdigest()
-            path = f"data/{version}/data.csv"
-            with suppress(ResourceExistsError):
-                self.blobs.upload_blob(path, stream, overwrite=False, metadata={"sha256": version})
-        return TrainingInput(uri=f"{self.container_uri.rstrip('/')}/{path}", version=version, name=shown(newest.name))
+        version, _ = copy_by_content(self.blobs, newest.name, _path)
+        uri = f"{self.container_uri.rstrip('/')}/{_path(version)}"
+        return TrainingInput(uri=uri, version=version, name=shown(newest.name))
+
+
+def _path(version: str) -> str:
+    """Return where training data are, as mlops/training_data.py uploads them."""
+    return f"data/{version}/data.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ async def _ask(socket: Path, pieces: list[bytes], headers: dict[str, str]) -> tu
             await asyncio.sleep(0)
         writer.close()
 
-    server = await asyncio.start_unix_server(serve, socket)
+    with contextlib.chdir(socket.parent):
+        server = await asyncio.start_unix_server(serve, socket.name)
     async with server:
         try:
             return await upstream.request(socket, "POST", "/score?a=1", headers, b"body"), received
@@ -40,6 +42,14 @@ def test_an_answer_in_pieces_is_whole(tmp_path: Path) -> None:
     assert (answer.status, answer.content, answer.headers["content-type"]) == (424, b"abc", "text/plain")
     assert received.startswith(b"POST /score?a=1 HTTP/1.1\r\n") and received.endswith(b"\r\n\r\nbody")
     assert b"content-length: 4\r\n" in received and b"content-type: application/json\r\n" in received
+
+
+def test_a_socket_may_have_a_longer_path_than_an_address(tmp_path: Path) -> None:
+    folder = tmp_path / ("a-long-home-" * 12)
+    folder.mkdir()
+    answer, _ = asyncio.run(_ask(folder / "s", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], {}))
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ RESOURCE_PROVIDERS = (
 """The namespaces that a subscription must be registered for before tests can deploy into it."""
 
 _FIRST, _LAST, _PORTS = 29100, 32000, 5
+_HOME = "a home with a long path " + "-" * 60
+"""A path with spaces, and longer than the address of a socket: a user's may be."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def free_port() -> int:
 @contextmanager
 def running_cloud(folder: Path) -> Iterator[Cloud]:
     """Start a localcloud with its home in a folder, by the command that users start it with; stop it afterwards."""
-    settings = Settings(home=folder / "home", port=free_port(), cache=load_settings().cache)
+    settings = Settings(home=folder / _HOME, port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
     made = Cloud(settings, {})
     started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))

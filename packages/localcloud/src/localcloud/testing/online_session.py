@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 from collections.abc import Sequence
@@ -105,8 +106,9 @@ def find_server(cloud: Cloud, endpoint: str) -> psutil.Process | None:
     """Return the process of the endpoint's one deployment: the one whose environment names the endpoint."""
     for mark in children_folder(cloud.settings).glob("endpoint-*.pid"):
         process = marked(mark)
-        if process is not None and process.environ().get("SERVICE_NAME") == endpoint:
-            return process
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # a process that was just killed
+            if process is not None and process.environ().get("SERVICE_NAME") == endpoint:
+                return process
     return None
 
 

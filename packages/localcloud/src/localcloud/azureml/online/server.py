@@ -21,14 +21,18 @@ from localcloud.azureml.online.preparation import Prepared
 from localcloud.azureml.online.process import BoundedLog, ServerProcess
 from localcloud.azureml.online.upstream import Answer, UpstreamError
 from localcloud.core.context import Context
-from localcloud.core.errors import LocalcloudError, ServiceError
+from localcloud.core.errors import ServiceError
 from localcloud.engine import python_environments
 
 _RUN = (
     "import sys; from azureml_inference_server_http.amlserver_linux import run; "
     "run('unix', sys.argv[1], int(sys.argv[2]))"
 )
-"""The vendor's own way to start it, but for the address: a socket in a private folder, not a port of every network."""
+"""The vendor's own way to start it, but for the address: a socket in a private folder, not a port of every network.
+
+The process runs in that folder, so the address is the name alone: Linux takes 107 bytes (unix(7)).
+"""
+_SOCKET = "server.sock"
 _IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = ("LANG", "LC_ALL", "TZ", "USER", "LD_LIBRARY_PATH")
 _START_PAUSE = 0.1
@@ -36,8 +40,6 @@ _BACK_OFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
 _STEADY_SECONDS = 60
 _MARK_SECONDS = 3600
 """Between marks that the environment is in use: those that are not used for a day may be deleted."""
-_LONGEST_SOCKET = 100
-"""Bytes of a socket's path that Linux takes, with room for its end (unix(7): 108)."""
 _TSG = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-resourcenotready"
 _log = logging.getLogger("localcloud.azureml")
 
@@ -50,11 +52,7 @@ class Server:
         self.launch = launch
         self._prepared = prepared
         self._folder = folder
-        self._socket = folder / "server.sock"
-        if len(os.fsencode(self._socket)) > _LONGEST_SOCKET:
-            raise LocalcloudError(
-                f"The path {self._socket} is too long for a socket: give LOCALCLOUD_HOME a shorter one."
-            )
+        self._socket = folder / _SOCKET
         self._log = log
         self._mark = ctx.settings.home / "children" / f"endpoint-{folder.parent.name}-{folder.name}.pid"
         self._probe = settings.probe(launch.liveness)
@@ -117,7 +115,7 @@ class Server:
         principal = self._ctx.identities.by_object_id(self.launch.identity)
         secret = self._ctx.identities.grant_workload(None, principal.app_id) if principal is not None else None
         workers = self.launch.variables.get("WORKER_COUNT", "1")
-        argv = [str(self._prepared.environment / "bin" / "python"), "-c", _RUN, str(self._socket), workers]
+        argv = [str(self._prepared.environment / "bin" / "python"), "-c", _RUN, _SOCKET, workers]
         variables = self._variables(secret, principal.app_id if principal is not None else "")
         try:
             process = await ServerProcess.start(

@@ -7,7 +7,9 @@ the whole answer of a small model. The parser is httptools, as in the gateway's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,7 +65,8 @@ async def request(socket: Path, method: str, target: str, headers: Mapping[str, 
     if head.count("\n") != len(lines) - 1:
         raise UpstreamError("A header holds a line end.")
     try:
-        reader, writer = await asyncio.open_unix_connection(socket)
+        with _address(socket) as address:
+            reader, writer = await asyncio.open_unix_connection(address)
         try:
             writer.write(f"{head}\r\n\r\n".encode("latin-1") + body)
             return await _read(reader)
@@ -71,6 +74,16 @@ async def request(socket: Path, method: str, target: str, headers: Mapping[str, 
             writer.close()
     except OSError as error:
         raise UpstreamError(f"The server does not answer: {error}") from error
+
+
+@contextlib.contextmanager
+def _address(socket: Path) -> Iterator[str]:
+    """Give a path by a descriptor of its folder: an address has at most 107 bytes (unix(7)). Raises OSError."""
+    folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{socket.name}"
+    finally:
+        os.close(folder)
 
 
 async def _read(reader: asyncio.StreamReader) -> Answer:

@@ -71,8 +71,10 @@ def _preview(engine: Engine, settings: Settings, *, moved: bool) -> None:
 
 def _show(engine: Engine, backend: Backend) -> None:
     outputs = json.loads(engine.pulumi(backend, "stack", "output", "--stack", engine.stack, "--json", quiet=True))
-    for name, one in outputs["environments"].items():
-        _out.print(f"Stack {name}: {one['backend']}\n  sealed by {one['secrets_provider']}", soft_wrap=True)
+    for name, environment in outputs["environments"].items():
+        _out.print(
+            f"Stack {name}: {environment['backend']}\n  sealed by {environment['secrets_provider']}", soft_wrap=True
+        )
     _out.print(f"The bootstrap's own state: {outputs['own_backend']}", soft_wrap=True)
     if not engine.settings().azure_devops.enabled:
         _show_connections(engine.settings(), outputs)

@@ -70,11 +70,11 @@ def invoke(
         raise MissingError(
             f"{endpoint.name} has no deployment {deployment!r}. {hint(deployment, endpoint.deployments)}"
         )
-    asked = endpoint.deployments[deployment] if deployment is not None else endpoint.serving
-    if asked is None:
+    invoked = endpoint.deployments[deployment] if deployment is not None else endpoint.serving
+    if invoked is None:
         raise MissingError(f"Nothing answers on {endpoint.name}: run `python -m mlops serve` first.")
-    if asked.version:
-        request = online_requests.fit(request, served_model.read(clients, asked.version).columns, source)
+    if invoked.version:
+        request = online_requests.fit(request, served_model.read(clients, invoked.version).columns, source)
     typer.echo(as_json(invocation.Caller(clients, endpoint).ask(request, deployment)))
 
 

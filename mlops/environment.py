@@ -67,15 +67,15 @@ def _from_pulumi(stack: str) -> str:
     """From the backend that is signed in to, else from the stack's own container beside it."""
     words = ("stack", "output", "--json", "--stack", stack)
     done = _pulumi(*words)
-    said, own = "", None
+    reason, own = "", None
     if done.returncode and "no stack named" in done.stderr:
         own = _own_backend(stack)
-        said = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n" if own else ""
+        reason = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n" if own else ""
         done = _pulumi(*words, PULUMI_BACKEND_URL=own) if own else done
         if done.returncode and _NO_STACK.search(done.stderr):
             raise MissingError(_unknown_stack(stack, own))
     if done.returncode:
-        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{said}{_said(done.stderr or done.stdout)}")
+        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{reason}{_said(done.stderr or done.stdout)}")
     return done.stdout
 
 

@@ -71,17 +71,17 @@ def fit(request: dict[str, Any], columns: Sequence[Column], source: str) -> dict
     data = request["input_data"]
     if not columns or not isinstance(data, dict):
         return request
-    given, expected = [str(name) for name in data["columns"]], {column.name: column for column in columns}
-    for name in given:
+    names, expected = [str(name) for name in data["columns"]], {column.name: column for column in columns}
+    for name in names:
         if name not in expected:
             raise InvalidError(f"{source} has a field {name!r}, which the model does not take. {hint(name, expected)}")
     for column in columns:
-        if column.required and column.name not in given:
+        if column.required and column.name not in names:
             raise InvalidError(
                 f"{source} has no field {column.name!r}, which the model takes: give {_wanted(column)} for each row."
             )
     rows = [
-        [_fitted(expected[name], value, f"{source}, row {number}") for name, value in zip(given, row, strict=True)]
+        [_fitted(expected[name], value, f"{source}, row {number}") for name, value in zip(names, row, strict=True)]
         for number, row in enumerate(data["data"])
     ]
     return {**request, "input_data": {**data, "data": rows}}

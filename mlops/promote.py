@@ -67,10 +67,10 @@ def promote_shared(environment: str, target: Clients, version: str | None, say: 
     return take(shared.find(target, environment, version), target, version is not None, say)
 
 
-def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promotion:
+def take(candidate: Candidate, target: Clients, requested: bool, say: Say) -> Promotion:
     """Copy the model unless it is there, move the endpoint's default, record both.
 
-    A version that was rolled back is taken again only if it is `asked` for by its number. Raises GateError, with
+    A version that was rolled back is taken again only if it is `requested` by its number. Raises GateError, with
     nothing changed, when the target has not published the candidate's code.
     """
     known = publish.deployments(target)
@@ -84,7 +84,7 @@ def take(candidate: Candidate, target: Clients, asked: bool, say: Say) -> Promot
     present = _promoted(versions, candidate)
     default = publish.published(target)
     if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
-        if ROLLED_BACK in present.tags and not asked:
+        if ROLLED_BACK in present.tags and not requested:
             say(f"{candidate.origin} was rolled back: give --model-version {candidate.version} to promote it again")
             return Promotion(str(present.version), default.deployment, default.deployment)
         if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:

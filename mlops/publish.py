@@ -40,13 +40,13 @@ class Publication:
 
     fingerprint: str
     version: str
-    asked: bool = False
+    requested: bool = False
     """Somebody chose the version, which is published then even with content that is there under another."""
 
     def is_up_to_date(self, published: Published) -> bool:
         """Whether there is nothing to publish: the same content, and the version where somebody chose one."""
         same = published.tags.get(FINGERPRINT_TAG) == self.fingerprint
-        return same and (not self.asked or published.version == self.version)
+        return same and (not self.requested or published.version == self.version)
 
     @property
     def deployment(self) -> str:
@@ -83,14 +83,14 @@ def plan(clients: Clients, version: str | None = None) -> Publication:
     Raises InvalidError for a version that Azure ML would refuse.
     """
     fingerprint = _fingerprint(clients)
-    asked = version or os.environ.get("BUILD_BUILDID")
-    chosen = asked or f"{commit()[:10]}-{fingerprint[:8]}"
+    requested = version or os.environ.get("BUILD_BUILDID")
+    chosen = requested or f"{commit()[:10]}-{fingerprint[:8]}"
     if _VERSION.fullmatch(chosen) is None:
         raise InvalidError(
             f"The version {chosen!r} is not usable: give up to 28 letters, digits, dots, hyphens and underscores, such "
             "as 20261125.3."
         )
-    return Publication(fingerprint, chosen, bool(asked))
+    return Publication(fingerprint, chosen, bool(requested))
 
 
 def published(clients: Clients) -> Published | None:

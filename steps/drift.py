@@ -34,10 +34,10 @@ def judge(contract: DataContract, former: Profile, now: Profile, measured: Mappi
             continue
         own = contract.columns.get(name)
         rule = (own.drift if own is not None else None) or contract.drift
-        expected, found = shares(before, measured[name])
-        if expected is None or found is None:
+        expected, current = shares(before, measured[name])
+        if expected is None or current is None:
             continue
-        index = stability_index(expected, found)
+        index = stability_index(expected, current)
         bound = chance(len(expected), before.count, column.count)
         results.append(
             RuleResult(
@@ -54,15 +54,15 @@ def judge(contract: DataContract, former: Profile, now: Profile, measured: Mappi
     return results
 
 
-def stability_index(expected: Sequence[float], found: Sequence[float]) -> float:
+def stability_index(expected: Sequence[float], measured: Sequence[float]) -> float:
     """Return the population stability index of two distributions over the same bins."""
-    before, after = (np.clip(np.asarray(shares, dtype=float), _LEAST_SHARE, None) for shares in (expected, found))
+    before, after = (np.clip(np.asarray(shares, dtype=float), _LEAST_SHARE, None) for shares in (expected, measured))
     return float(((after - before) * np.log(after / before)).sum())
 
 
-def distance(expected: Sequence[float], found: Sequence[float]) -> float:
+def distance(expected: Sequence[float], measured: Sequence[float]) -> float:
     """Return the Jensen-Shannon distance to the base 2: 0 for equal distributions, 1 for those without a common bin."""
-    return float(jensenshannon(expected, found, base=2))
+    return float(jensenshannon(expected, measured, base=2))
 
 
 def chance(bins: int, rows: int, other_rows: int) -> float:
@@ -80,10 +80,10 @@ def shares(before: ColumnProfile, measured: Mapping[str, Any]) -> tuple[Sequence
         return (before.shares, bin_shares(before.edges, quantiles)) if quantiles else (None, None)
     if not before.categories:
         return None, None
-    found = category_shares(measured, hashes=before.hashed)
+    current = category_shares(measured, hashes=before.hashed)
     names = list(before.categories)
-    rest = max(0.0, 1 - sum(found.get(name, 0.0) for name in names))
-    return [*before.categories.values(), before.other], [*(found.get(name, 0.0) for name in names), rest]
+    rest = max(0.0, 1 - sum(current.get(name, 0.0) for name in names))
+    return [*before.categories.values(), before.other], [*(current.get(name, 0.0) for name in names), rest]
 
 
 def category_shares(measured: Mapping[str, Any], *, hashes: bool) -> dict[str, float]:

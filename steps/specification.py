@@ -291,7 +291,7 @@ class Specification(_Section):
         for metric in self.gate.metrics:
             built_in = BUILT_IN.get(metric.name)
             if built_in is None and metric.direction is None:
-                known = ", ".join(sorted(name for name, one in BUILT_IN.items() if one.task == self.task))
+                known = ", ".join(sorted(name for name, metric in BUILT_IN.items() if metric.task == self.task))
                 raise ValueError(
                     f"gate.metrics: {metric.name} is not built in for {self.task} (built in: {known}); an own metric "
                     "has a direction here, lower or higher, and a function of its name in metrics.py"

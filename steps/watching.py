@@ -92,14 +92,14 @@ def _column(before: ColumnProfile, measured: Mapping[str, Any], limit: float, *,
     common = {"count": count, "missing": round(missing, 6), "missing_before": round(missing_before, 6)}
     if not count or not before.count or before.type in _CHANGES_ANYWAY:
         return ColumnWatch(**common)
-    expected, found = drift.shares(before, measured)
-    if expected is None or found is None:
+    expected, current = drift.shares(before, measured)
+    if expected is None or current is None:
         return ColumnWatch(**common)
     share, names = _new_categories(before, measured)
     return ColumnWatch(
         **common,
-        index=round(drift.stability_index(expected, found), 4),
-        distance=round(drift.distance(expected, found), 4),
+        index=round(drift.stability_index(expected, current), 4),
+        distance=round(drift.distance(expected, current), 4),
         limit=round(max(limit, drift.chance(len(expected), before.count, count)), 4),
         new_categories=share,
         new_names=names if show_values and not before.hashed else (),
@@ -113,8 +113,8 @@ def _new_categories(before: ColumnProfile, measured: Mapping[str, Any]) -> tuple
     """
     if before.edges or not before.categories or before.other > 0:
         return None, ()
-    found = drift.category_shares(measured, hashes=before.hashed)
-    new = {name: share for name, share in found.items() if name not in before.categories}
+    current = drift.category_shares(measured, hashes=before.hashed)
+    new = {name: share for name, share in current.items() if name not in before.categories}
     return round(sum(new.values()), 6), tuple(new)[:_MOST_NAMES]
 
 

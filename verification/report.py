@@ -91,19 +91,19 @@ class Report:
 
 def read_others(folder: Path, name: str) -> dict[str, dict[str, Answer]]:
     """Read the newest answers of all platforms but `name`. Raises ValueError that names an unreadable file."""
-    found = {}
+    reports = {}
     for file in sorted(folder.glob("*.json")):
         if file.stem[:1].isdigit() or file.stem == name:
             continue
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            found[file.stem] = {
+            reports[file.stem] = {
                 probe: Answer(answer["text"], Outcome(answer["outcome"]))
                 for probe, answer in content["answers"].items()
             }
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is not a file of answers: {error!r}") from error
-    return found
+    return reports
 
 
 def _content(report: Report) -> Json:

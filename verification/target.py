@@ -57,10 +57,10 @@ class Target:
 
     def get(self, id_: str, version: str = MACHINE_LEARNING) -> Json:
         """Return a resource that has to exist. Raises LookupError."""
-        found = self.clients.arm.get(id_, version)
-        if found is None:
+        resource = self.clients.arm.get(id_, version)
+        if resource is None:
             raise LookupError(f"{id_} is not there")
-        return found
+        return resource
 
     def put(self, id_: str, body: Json, version: str = MACHINE_LEARNING) -> None:
         """Create or update a resource and wait. Raises azure.core's exceptions."""

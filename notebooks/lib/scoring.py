@@ -185,9 +185,9 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
     Number and keys go through the function as one column, which is never null: it drops no row for a missing key.
     """
     keys = [column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
-    given = rows.select(*map(column, columns.needed), F.struct(column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
+    input_rows = rows.select(*map(column, columns.needed), F.struct(column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
     try:
-        made = features(given)
+        made = features(input_rows)
     except AnalysisException as error:
         raise DataError(
             f"the features cannot be made of rows without the target {columns.target}: {_first_line(error)}"

@@ -76,12 +76,12 @@ def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Co
 
     Raises DriftError for what is no event, and for a preview that failed or stopped before its summary.
     """
-    comparison, said, result = Comparison(), [], ""
+    comparison, messages, result = Comparison(), [], ""
     for line in filter(str.strip, events):
         try:
             event = json.loads(line)
             if "diagnosticEvent" in event and event["diagnosticEvent"]["severity"] in ("error", "warning"):
-                said.append(str(event["diagnosticEvent"]["message"]).strip())
+                messages.append(str(event["diagnosticEvent"]["message"]).strip())
             elif "resourcePreEvent" in event:
                 _add(comparison, event["resourcePreEvent"]["metadata"], known)
             elif "summaryEvent" in event:
@@ -89,7 +89,7 @@ def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Co
         except (ValueError, KeyError, TypeError) as error:
             raise DriftError(f"The preview wrote what is no event of its engine: {line.strip()[:500]}") from error
     if result != "succeeded":
-        raise DriftError("\n".join(["The preview did not succeed.", *said]))
+        raise DriftError("\n".join(["The preview did not succeed.", *messages]))
     return comparison
 
 

@@ -64,8 +64,8 @@ def serving(machine: Machine, stack: str, model: str = "diabetes") -> dict[str, 
     """
     prefix = f"bep-dataops-{stack}-" if model == "diabetes" else f"bep-{model.replace('_', '-')}-"
     code = _SERVING.replace("STACK", stack).replace("PREFIX", prefix).replace("MODEL", model)
-    asked = machine.python(code)
-    assert asked.code == 0, asked.text
-    line = next(line for line in asked.text.splitlines() if line.startswith("SERVING "))
-    found: dict[str, Any] = json.loads(line.removeprefix("SERVING "))
-    return found
+    script = machine.python(code)
+    assert script.code == 0, script.text
+    line = next(line for line in script.text.splitlines() if line.startswith("SERVING "))
+    outputs: dict[str, Any] = json.loads(line.removeprefix("SERVING "))
+    return outputs

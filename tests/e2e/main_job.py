@@ -23,10 +23,10 @@ print("versions", sorted(int(m.version) for m in client.models.list(name="diabet
 
 def registered_versions(machine: Machine) -> list[int]:
     """Return the versions of the model from the vendor's client, not ours."""
-    asked = machine.python(_REGISTERED)
-    assert asked.code == 0, asked.text
-    versions = re.search(r"^versions \[(.*)\]$", asked.text, re.MULTILINE)
-    assert versions, asked.text
+    script = machine.python(_REGISTERED)
+    assert script.code == 0, script.text
+    versions = re.search(r"^versions \[(.*)\]$", script.text, re.MULTILINE)
+    assert versions, script.text
     return [int(version) for version in versions[1].split(",") if version.strip()]
 
 

@@ -125,8 +125,8 @@ def test_a_model_that_fails_its_gate_does_not_reach_prod(cloud: Machine, unrelat
     played = play(cloud, "--yes", "--stage", "staging", "--stage", "prod", "--variable", data)
     assert played.code == 1
     assert "is below its minimum" in played.text
-    said = "No version of diabetes serves on staging, so that nothing can score"
-    assert said in " ".join(played.text.split()), played.text
+    message = "No version of diabetes serves on staging, so that nothing can score"
+    assert message in " ".join(played.text.split()), played.text
     assert "rg-dataops-prod" not in resource_groups(cloud)
 
 

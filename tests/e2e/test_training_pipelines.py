@@ -113,10 +113,10 @@ def test_an_endpoint_by_choice_answers_requests_which_no_update_of_the_stack_tak
     row = {"size": 80, "district": "edge", 'rooms"); raise SystemExit("x': 3}
     request.write_text(json.dumps([row, row | {"district": "centre"}]), encoding="utf-8")
 
-    asked = own.make("invoke", "PIPELINE=flats", f"FILE={request}")
+    invocation = own.make("invoke", "PIPELINE=flats", f"FILE={request}")
 
-    assert asked.code == 0, asked.text
-    edge, centre = json.loads(asked.text[asked.text.index("[") :])
+    assert invocation.code == 0, invocation.text
+    edge, centre = json.loads(invocation.text[invocation.text.index("[") :])
     assert 200_000 < edge < 330_000 and centre > edge
     request.write_text(json.dumps({"sizes": 80, **row}), encoding="utf-8")
     refused = own.make("invoke", "PIPELINE=flats", f"FILE={request}")
@@ -268,14 +268,14 @@ def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine,
 
     up = own.make("up", "PIPELINE=flats", f"DATA={bad}")
 
-    said = " ".join(up.text.split())
+    text = " ".join(up.text.split())
     assert up.code != 0
     assert (
         "check_data: Failed. The data break their contract: size has 1 value that is not a number and has 1 value that "
         "is infinite, or too large for a number here; price is missing in 1 row (0.3%, and 0.0% may)."
-    ) in said, up.text
-    assert re.search(r"Rows that break a rule: abfss://\S+/_quarantine", said), up.text
-    assert re.search(r"data/[0-9a-f]{64}/data\.csv is the file bad\.csv\.", said), up.text
+    ) in text, up.text
+    assert re.search(r"Rows that break a rule: abfss://\S+/_quarantine", text), up.text
+    assert re.search(r"data/[0-9a-f]{64}/data\.csv is the file bad\.csv\.", text), up.text
     assert "secret" not in up.text, "a value of the data is shown"
     assert not re.search(r"\btrain\b.*Completed", up.text)
     assert registered(own, "flats")[0] == before
@@ -287,10 +287,10 @@ def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, m
     up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
 
     trained(up)
-    said = " ".join(up.text.split())
-    assert re.search(r"Warning: size has 150 values above 1[345]", said), up.text
-    assert "Warning: size is distributed otherwise than in the data of the model that serves" in said, up.text
-    assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in said, up.text
+    text = " ".join(up.text.split())
+    assert re.search(r"Warning: size has 150 values above 1[345]", text), up.text
+    assert "Warning: size is distributed otherwise than in the data of the model that serves" in text, up.text
+    assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in text, up.text
 
 
 def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, made: Result) -> None:

@@ -94,10 +94,10 @@ def test_two_promotions_make_one_version_of_the_model(stacks: tuple[Stack, Stack
             "--from-outputs", str(folder / "staging.json"), "--to-outputs", str(folder / "prod.json"),
         )  # fmt: skip
 
-        said = "\n".join(each.text for each in promotions)
+        texts = "\n".join(each.text for each in promotions)
         origins = sorted(tags["promoted_from"] for tags in prod.models().values())
         good = [each.process.returncode for each in promotions] == [0, 0]
         good = good and origins == [f"staging:diabetes:{n}" for n in range(1, int(number) + 1)]
         good = good and prod.default == f"v-{number}"
         tries.add("two promotions at once", good)
-        assert good, f"{prod.models()}\n{prod.default}\n{said}"
+        assert good, f"{prod.models()}\n{prod.default}\n{texts}"

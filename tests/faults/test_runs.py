@@ -49,22 +49,22 @@ def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platf
 def _jobs(platform: Platform) -> list[psutil.Process]:
     """Return the processes of jobs: those that know their run."""
     home = str(platform.cloud.settings.home)
-    found = []
+    processes = []
     for process in psutil.process_iter(["cwd", "environ"]):
         if "AZUREML_RUN_ID" in (process.info["environ"] or {}) and str(process.info["cwd"]).startswith(home):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def _drivers(platform: Platform, name: str) -> list[psutil.Process]:
     """Return the Spark drivers' processes of a name, python or java."""
     folder = str(platform.cloud.settings.home / "drivers")
-    found = []
+    processes = []
     for process in psutil.process_iter(["name", "cmdline", "cwd"]):
         mine = folder in str(process.info["cwd"]) or folder in str(process.info["cmdline"])
         if mine and str(process.info["name"]).startswith(name):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def _kill(platform: Platform, victim: str, run: Command) -> int:
@@ -104,10 +104,10 @@ def test_a_run_reports_a_lost_part_and_leaves_nothing_running(
     assert hit, f"there was no {victim}"
     code = run.wait()
     live.recover()
-    told = code == 0 or f"{step}: Failed." in run.text or (victim == "gateway" and "Error:" in run.text)
+    reported = code == 0 or f"{step}: Failed." in run.text or (victim == "gateway" and "Error:" in run.text)
     quiet = _no_run_is_active(live) == 0
-    tries.add(f"kill of {'a ' if victim.islower() else ''}{victim} during a run", told and quiet)
-    assert told and quiet, run.text
+    tries.add(f"kill of {'a ' if victim.islower() else ''}{victim} during a run", reported and quiet)
+    assert reported and quiet, run.text
     assert "Traceback" not in run.text, run.text
 
 

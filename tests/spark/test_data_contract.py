@@ -165,7 +165,7 @@ def test_reordered_columns_are_accepted(spark: SparkSession, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "message"),
     [
         ("id,age,bmi,score", ["the column city is missing from the header"]),
         (
@@ -178,8 +178,10 @@ def test_reordered_columns_are_accepted(spark: SparkSession, tmp_path: Path) -> 
         ("id,age,colour,bmi,city,score", ["the column colour (number 3) is extra: the notebook reads no such column"]),
     ],
 )
-def test_a_missing_or_extra_column_is_named(spark: SparkSession, tmp_path: Path, header: str, said: list[str]) -> None:
-    assert _broken(_check(spark, _csv(tmp_path, header, "1"), _rules())) == said
+def test_a_missing_or_extra_column_is_named(
+    spark: SparkSession, tmp_path: Path, header: str, message: list[str]
+) -> None:
+    assert _broken(_check(spark, _csv(tmp_path, header, "1"), _rules())) == message
 
 
 def test_an_extra_column_may_be_a_warning_and_a_column_may_be_optional(spark: SparkSession, tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_a_rule_for_a_column_that_the_notebook_does_not_read_is_named(spark: Spa
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (HEADER.replace(",", ";") + "\n1;2;3;4;5\n", "it is separated by semicolons: save it with commas"),
         (HEADER.replace(",", "\t") + "\n", "it is separated by tabs"),
@@ -211,11 +213,11 @@ def test_a_rule_for_a_column_that_the_notebook_does_not_read_is_named(spark: Spa
         ("7,7,20,Ulm,1\n8,7,20,Ulm,1\n", "the first line has none of the columns' names: has the file a header"),
     ],
 )
-def test_an_invalid_table_is_refused(spark: SparkSession, tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_table_is_refused(spark: SparkSession, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(text, encoding="utf-8")
 
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         engineer(spark, file.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, lambda rows: rows)
     assert not (tmp_path / "out").exists()
 
@@ -279,6 +281,6 @@ def test_a_breach_leaves_the_last_good_set_and_keeps_examples_in_storage(spark: 
     (kept,) = (output / QUARANTINE).glob("part-*")
     assert json.loads(kept.read_text())["age"] == "secret"
     (file,) = (output / CHECKED).glob("part-*")
-    found = json.loads(file.read_text())
-    assert (found["accepted"], found["rows_read"], found["rows_kept"]) == (False, 101, None)
+    report = json.loads(file.read_text())
+    assert (report["accepted"], report["rows_read"], report["rows_kept"]) == (False, 101, None)
     assert "secret" not in file.read_text()

@@ -73,7 +73,7 @@ def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession,
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ((HEADER, GOOD, GOOD.replace("59", "abc", 1)), "age has 1 value that is not a whole number"),
         ((HEADER.replace("bmi", "colour"), GOOD), "the column bmi is missing from the header"),
@@ -83,22 +83,22 @@ def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession,
     ],
 )
 def test_bad_files_are_named_with_their_fault(
-    spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
+    spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], message: str
 ) -> None:
     outcome = _engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
 
     assert outcome.kept == 0
-    assert outcome.broken[0] == said
+    assert outcome.broken[0] == message
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [((), "there is not a single row, and no header"), ((HEADER, INCOMPLETE), "not one of the 1 rows is complete")],
 )
 def test_files_without_usable_rows_are_refused(
-    spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], said: str
+    spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         _engineer(spark, _csv(tmp_path, *lines), (tmp_path / "out").as_uri())
 
 

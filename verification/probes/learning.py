@@ -67,10 +67,10 @@ def _default(endpoint: Mapping[str, Any]) -> str | None:
 
 def _environment(target: Target) -> Answer:
     id_ = f"{target.workspace}/environments/{job_environment.NAME}/versions/{job_environment.version()}"
-    found = target.clients.arm.get(id_)
-    if found is None:
+    environment = target.clients.arm.get(id_)
+    if environment is None:
         return skipped(f"this checkout's environment {job_environment.version()} is not published")
-    properties = found["properties"]
+    properties = environment["properties"]
     python = [line.strip(" -\"'") for line in str(properties.get("condaFile")).splitlines() if "python=" in line]
     text = f"image {properties.get('image')}, {python[0] if python else 'no python'}, {properties.get('osType')}"
     return judged(text, holds=properties.get("image") == job_environment.IMAGE and bool(python))

@@ -97,7 +97,7 @@ def test_jobs_that_want_an_environment_at_once_wait_for_one_build_and_show_its_l
 ) -> None:
     marker = fresh()
     environment = register(ml, conda(marker, "six==1.17.0"))
-    home = wait_for(lambda: built(cloud, marker), lambda found: found is not None)
+    home = wait_for(lambda: built(cloud, marker), lambda folder: folder is not None)
     assert home is not None, "an environment is built from its registration on"
     shutil.rmtree(home)
 
@@ -145,7 +145,7 @@ def test_a_package_that_cannot_be_installed_fails_the_job_with_the_build_s_own_l
 
 
 @pytest.mark.parametrize(
-    ("requirements", "python", "said"),
+    ("requirements", "python", "message"),
     [
         (
             ("-r requirements.txt",),
@@ -157,16 +157,16 @@ def test_a_package_that_cannot_be_installed_fails_the_job_with_the_build_s_own_l
     ],
 )
 def test_an_impossible_build_fails_the_job_with_its_reason(
-    ml: MlWorkspace, requirements: tuple[str, ...], python: str, said: str
+    ml: MlWorkspace, requirements: tuple[str, ...], python: str, message: str
 ) -> None:
     name = submit(ml, "true", environment=register(ml, conda(*requirements, python=f"python={python}")))
 
     assert ml.finished(name).status == "Failed"
-    assert said in error_of_run(ml, name)[1]
+    assert message in error_of_run(ml, name)[1]
 
 
 @pytest.mark.parametrize(
-    ("conda_file", "said"),
+    ("conda_file", "message"),
     [
         ({"dependencies": ["python=3.12", "numpy=1.26"]}, "packages of conda channels, such as 'numpy=1.26'"),
         ({"dependencies": ["python=3.12", "conda-forge::gdal"]}, "such as 'conda-forge::gdal'"),
@@ -176,13 +176,13 @@ def test_an_impossible_build_fails_the_job_with_its_reason(
     ],
 )
 def test_a_conda_file_that_cannot_be_resolved_here_is_refused_with_what_to_declare(
-    ml: MlWorkspace, conda_file: dict[str, Any], said: str
+    ml: MlWorkspace, conda_file: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(HttpResponseError) as refusal:
         register(ml, conda_file)
 
     assert refusal.value.status_code == 501
-    assert said in refusal.value.message
+    assert message in refusal.value.message
     assert "python=3.12" in refusal.value.message
 
 

@@ -47,11 +47,11 @@ def test_a_command_reads_its_literal_inputs_unchanged_from_variables(ml: MlWorks
     )  # fmt: skip
 
     @pipeline(default_compute=ml.compute)
-    def one(text: str):  # type: ignore[no-untyped-def]
+    def literal(text: str):  # type: ignore[no-untyped-def]
         step(text=text, switch=True)
 
     text = hostile(tmp_path)
-    job = ml.finished(ml.client.jobs.create_or_update(one(text=text)).name)
+    job = ml.finished(ml.client.jobs.create_or_update(literal(text=text)).name)
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     (run,) = (child.name for child in ml.client.jobs.list(parent_job_name=job.name))
@@ -79,24 +79,24 @@ def test_no_value_of_an_invoker_is_run_by_a_published_component(ml: MlWorkspace,
     specification.code = str(code(tmp_path / "src", **{program: _SHOW}))
     specification.name, specification.environment = unique(folder.name), ml.environment
     step = ml.client.components.create_or_update(specification)
-    texts = [port for port, one in specification.inputs.items() if one.type == "string"]
+    texts = [port for port, input_ in specification.inputs.items() if input_.type == "string"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data/MLmodel").write_text("model_uuid: none\n")
     folders = {
-        port: Input(type=one.type, path=str(tmp_path / "data"))
-        for port, one in specification.inputs.items()
-        if one.type not in {"string", "number", "integer"}
+        port: Input(type=input_.type, path=str(tmp_path / "data"))
+        for port, input_ in specification.inputs.items()
+        if input_.type not in {"string", "number", "integer"}
     }
 
     @pipeline(default_compute=ml.compute, name=unique("outer"))
-    def outer(given: str):  # type: ignore[no-untyped-def]
-        step(**dict.fromkeys(texts, given), **folders)
+    def outer(text: str):  # type: ignore[no-untyped-def]
+        step(**dict.fromkeys(texts, text), **folders)
 
     text = hostile(tmp_path)
-    job = ml.finished(ml.client.jobs.create_or_update(outer(given=text)).name)
+    job = ml.finished(ml.client.jobs.create_or_update(outer(text=text)).name)
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     (run,) = (child.name for child in ml.client.jobs.list(parent_job_name=job.name))
-    given = shown(ml, run)
-    assert {port: given[f"AZUREML_PARAMETER_{port}"] for port in texts} == dict.fromkeys(texts, text)
+    variables = shown(ml, run)
+    assert {port: variables[f"AZUREML_PARAMETER_{port}"] for port in texts} == dict.fromkeys(texts, text)
     assert not (tmp_path / "made").exists()

@@ -129,9 +129,9 @@ def test_stacks_are_made_once_in_their_containers_by_their_keys(
     shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
     made = checkout.run("stacks", "--project", str(tmp_path))
     assert made.returncode == 0, made.stderr + made.stdout
-    for name, one in done["environments"].items():
+    for name, environment in done["environments"].items():
         settings = yaml.safe_load((tmp_path / f"Pulumi.{name}.yaml").read_text())
-        assert settings["secretsprovider"] == one["secrets_provider"]
+        assert settings["secretsprovider"] == environment["secrets_provider"]
     again = checkout.run("stacks", "--project", str(tmp_path))
     assert again.stdout.count("is there already") == len(done["environments"]), again.stdout
 
@@ -304,17 +304,17 @@ def test_a_taken_base_name_is_reported_before_the_state_is_moved(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"dataopsml-bootstrap:base_name": "Not A Name"}, "'Not A Name'"),
         ({"dataopsml-bootstrap:colour": "red"}, "colour: there is no such setting"),
     ],
 )
 def test_invalid_settings_stop_the_bootstrap_before_the_engine_starts(
-    cloud: Any, tmp_path: Path, changes: dict[str, str], said: str
+    cloud: Any, tmp_path: Path, changes: dict[str, str], message: str
 ) -> None:
     ran = _checkout(tmp_path, cloud.environment, **changes).run("up")
-    assert ran.returncode == 1 and said in ran.stderr
+    assert ran.returncode == 1 and message in ran.stderr
     assert not (tmp_path / "bootstrap" / ".state").exists()
 
 

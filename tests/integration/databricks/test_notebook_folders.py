@@ -32,10 +32,10 @@ def test_no_notebook_is_uploaded_where_everybody_may_change_it(admin: WorkspaceC
 
 
 def test_a_folder_without_a_deployment_is_unused_and_that_of_this_checkout_is_kept(admin: WorkspaceClient) -> None:
-    given = clients(admin, "/dataopsml/notebooks")
+    notebook_clients = clients(admin, "/dataopsml/notebooks")
     admin.workspace.mkdirs("/dataopsml/notebooks")
-    assert notebooks.upload(given, NOTEBOOK)
-    assert not notebooks.upload(given, NOTEBOOK), "it is there"
+    assert notebooks.upload(notebook_clients, NOTEBOOK)
+    assert not notebooks.upload(notebook_clients, NOTEBOOK), "it is there"
     named, left, elsewhere = "1" * 16, "2" * 16, "3" * 16
     for path in (
         f"/dataopsml/notebooks/{named}/lib", f"/dataopsml/notebooks/{left}/lib", f"{_EARLIER}/{named}",
@@ -44,14 +44,14 @@ def test_a_folder_without_a_deployment_is_unused_and_that_of_this_checkout_is_ke
         admin.workspace.mkdirs(path)
     used = [pipeline(f"/dataopsml/notebooks/{named}/feature_engineering"), pipeline(f"{_EARLIER}/{elsewhere}/fe"), None]
 
-    found = list(notebooks.unused(given, used))
+    folders = list(notebooks.unused(notebook_clients, used))
 
-    assert found == [f"/dataopsml/notebooks/{left}", f"{_EARLIER}/{named}"]
-    for path in found:
-        notebooks.remove(given, path)
+    assert folders == [f"/dataopsml/notebooks/{left}", f"{_EARLIER}/{named}"]
+    for path in folders:
+        notebooks.remove(notebook_clients, path)
         with pytest.raises(NotFound):
             admin.workspace.get_status(path)
-    assert list(notebooks.unused(given, used)) == []
+    assert list(notebooks.unused(notebook_clients, used)) == []
     assert list(notebooks.unused(clients(admin, "/nowhere"), used)) == []
     for path in ("/dataopsml", _EARLIER):
         admin.workspace.delete(path, recursive=True)

@@ -185,9 +185,9 @@ def test_an_earlier_stack_keeps_the_notebooks_of_its_deployments(stack: Stack) -
     stack.upload(stack.identity, _EARLIER_NOTEBOOK, "published = False")  # the reason to move them
 
     stack.program(_NOW)
-    said = stack.up()
+    output = stack.up()
 
-    assert "published = False" in stack.read(stack.identity, _EARLIER_NOTEBOOK), said
+    assert "published = False" in stack.read(stack.identity, _EARLIER_NOTEBOOK), output
     assert stack.pulumi("stack", "output", "folder").strip() == "/dataopsml/notebooks"
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")

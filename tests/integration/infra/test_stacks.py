@@ -229,14 +229,14 @@ def test_all_wrong_settings_are_reported_at_once_and_change_nothing(project: Pro
     assert project.pulumi("stack", "init", stack="wrong").code == 0
     up = project.up("wrong")
     assert up.code != 0
-    for said in (
+    for message in (
         "base_name = Not_A_Name: must be 1 to 10 lowercase letters and digits. Valid example: dataops",
         "compute.max_nodes = 0: input should be greater than or equal to 1. Valid example: 2",
         "cost_center is missing. Valid example: research-42",
         "location = mars: is not an Azure region. Valid example: westeurope",
         "owner is missing. Valid example: mlops@example.com",
     ):
-        assert f"  {said}" in up.text, up.text
+        assert f"  {message}" in up.text, up.text
     assert "Traceback" not in up.text
     assert [each["type"] for each in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
 

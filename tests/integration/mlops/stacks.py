@@ -42,13 +42,13 @@ class Stack:
 
     @property
     def default(self) -> str:
-        found = self.workspace.client.batch_endpoints.get(self.clients.endpoint)
-        return str(found.defaults.deployment_name)
+        endpoint = self.workspace.client.batch_endpoints.get(self.clients.endpoint)
+        return str(endpoint.defaults.deployment_name)
 
     def models(self) -> dict[str, Json]:
         """Tags by version."""
         listed = self.workspace.client.models.list(name=self.clients.pipeline.model)
-        return {str(one.version): dict(one.tags) for one in listed}
+        return {str(model.version): dict(model.tags) for model in listed}
 
     def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
         """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
@@ -192,10 +192,10 @@ def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> Non
     }
     backend = environment | {"PULUMI_BACKEND_URL": STATE.format(name)}
 
-    def pulumi(*words: str, given: str | None = None) -> str:
+    def pulumi(*words: str, stdin: str | None = None) -> str:
         command = ["pulumi", "--non-interactive", "stack", *words]
         done = subprocess.run(
-            command, cwd=project, env=backend, input=given, capture_output=True, text=True, check=False
+            command, cwd=project, env=backend, input=stdin, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -203,4 +203,4 @@ def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> Non
     pulumi("select", name, "--create")
     state = json.loads(pulumi("export", "--stack", name))
     state["deployment"]["resources"] = [resource]
-    pulumi("import", "--stack", name, given=json.dumps(state))
+    pulumi("import", "--stack", name, stdin=json.dumps(state))

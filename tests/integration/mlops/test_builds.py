@@ -58,8 +58,8 @@ def _server_job() -> Job:
     """Of the stage dev, as azure-pipelines.yml has it."""
     predefined = {"Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main"}
     compiled = compile_pipeline(ROOT / "azure-pipelines.yml", ROOT, {"amlServerJob": True}, predefined)
-    (stage,) = [one for one in model.read(compiled).stages if one.name == "dev"]
-    (job,) = [one for one in stage.jobs if one.server]
+    (stage,) = [stage for stage in model.read(compiled).stages if stage.name == "dev"]
+    (job,) = [job for job in stage.jobs if job.server]
     return job
 
 
@@ -73,34 +73,36 @@ def _expanded(text: str, values: Mapping[str, str]) -> str:
 def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, tmp_path: Path) -> None:
     data = tmp_path / "some.csv"
     data.write_bytes((ROOT / "data/diabetes.csv").read_bytes() + b"59,2,32.1,101,157,93.2,38,4,4.8598,87,151\n")
-    said = _mlops(stack, tmp_path, "publish", "--version", _BUILD, "--with-data", "--data", str(data), "--azure-devops")
-    published: dict[str, str] = dict(_VARIABLE.findall(said))
+    output = _mlops(
+        stack, tmp_path, "publish", "--version", _BUILD, "--with-data", "--data", str(data), "--azure-devops"
+    )
+    published: dict[str, str] = dict(_VARIABLE.findall(output))
     job, known = _server_job(), {"Build.BuildId": _BUILD, "System.StageAttempt": "1"}
-    given: dict[str, str] = {}
-    for one in job.variables:
-        reference = re.search(r"outputs\['Deploy\.publish_default\.(\w+)'\]", str(one["value"]))
-        given[str(one["name"])] = published[reference[1]] if reference else str(one["value"])
-    given |= known | {"WORKSPACE_ID": stack.workspace.id}
+    variables: dict[str, str] = {}
+    for variable in job.variables:
+        reference = re.search(r"outputs\['Deploy\.publish_default\.(\w+)'\]", str(variable["value"]))
+        variables[str(variable["name"])] = published[reference[1]] if reference else str(variable["value"])
+    variables |= known | {"WORKSPACE_ID": stack.workspace.id}
     submit, wait = job.steps
-    path, _, version = _expanded(str(submit.inputs["urlSuffix"]), given).partition("?api-version=")
+    path, _, version = _expanded(str(submit.inputs["urlSuffix"]), variables).partition("?api-version=")
 
     answer = stack.workspace.azure.arm(
-        str(submit.inputs["method"]), path, version, json.loads(_expanded(str(submit.inputs["body"]), given))
+        str(submit.inputs["method"]), path, version, json.loads(_expanded(str(submit.inputs["body"]), variables))
     )
 
     assert answer.status_code in (200, 201), answer.text
-    name = _expanded(str(wait.inputs["azureMLJobName"]), given)
+    name = _expanded(str(wait.inputs["azureMLJobName"]), variables)
     assert stack.workspace.finished(name).status == "Completed"
     newest = jobs.newest(stack.clients)
     assert newest is not None and (newest.name, newest.code) == (name, _BUILD), "mlops finds it as its own"
-    (uploaded,) = [one.name for one in stack.clients.training.list_blobs() if one.name.endswith("/data.csv")]
+    (uploaded,) = [blob.name for blob in stack.clients.training.list_blobs() if blob.name.endswith("/data.csv")]
     assert published["AMLPIPELINE_DATA_URI"].endswith(f"/{uploaded}")
 
 
 def test_a_build_names_the_run_that_it_started(stack: Stack, tmp_path: Path) -> None:
-    said = _mlops(stack, tmp_path, "run", "--azure-devops")
+    output = _mlops(stack, tmp_path, "run", "--azure-devops")
 
-    started = dict(_VARIABLE.findall(said))["AMLRUN_ID"]
+    started = dict(_VARIABLE.findall(output))["AMLRUN_ID"]
     newest = jobs.newest(stack.clients)
     assert newest is not None and newest.name == started
     assert "setvariable" not in _mlops(stack, tmp_path, "run"), "a person's terminal is no build"

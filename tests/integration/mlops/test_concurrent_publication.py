@@ -42,11 +42,11 @@ class Race:
         file = folder / "component.yml"
         file.write_text(_COMPONENT.format(environment=environment), encoding="utf-8")
         self._component = load_component(source=file)
-        self.looks = self.tries = 0
+        self.requests = self.tries = 0
 
     def get(self) -> Any:
-        self.looks += 1
-        if self.looks == 1:
+        self.requests += 1
+        if self.requests == 1:
             raise ResourceNotFoundError("nobody has made it yet")
         return self._components.get("raced", self._version)
 
@@ -63,4 +63,4 @@ def test_the_version_of_the_other_publisher_is_used(stack: Stack, tmp_path: Path
 
     taken = asset_versions.get_or_make(race.get, race.make)
 
-    assert (taken.id.lower(), race.looks, race.tries) == (theirs.lower(), 2, 1)
+    assert (taken.id.lower(), race.requests, race.tries) == (theirs.lower(), 2, 1)

@@ -39,12 +39,12 @@ from tests.integration.mlops.stacks import (
 
 @dataclass(frozen=True)
 class Pair:
-    """`said` is what mlops told its user."""
+    """`messages` are the lines that mlops printed for its user."""
 
     staging: Stack
     prod: Stack
     registry: str
-    said: list[str]
+    messages: list[str]
 
     def both(self, version: str, folder: Path) -> str:
         """Publish a build on staging, train it there, publish it on prod, and return the model's version."""
@@ -54,10 +54,10 @@ class Pair:
         return model
 
     def promote(self, version: str | None = None) -> Promotion:
-        return promote.promote(self.staging.clients, self.prod.clients, version, self.said.append)
+        return promote.promote(self.staging.clients, self.prod.clients, version, self.messages.append)
 
     def rollback(self) -> Promotion:
-        return rollback.rollback(self.prod.clients, self.said.append)
+        return rollback.rollback(self.prod.clients, self.messages.append)
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def pair(azure: AzureSession) -> Iterator[Pair]:
     registry = make_registry(azure, staging.workspace.group, name)
     yield Pair(staging, prod, registry, [])
     azure.finish(azure.arm("DELETE", registry, ML))
-    for one in (staging, prod):
-        remove_stack(one)
+    for stack in (staging, prod):
+        remove_stack(stack)
 
 
 def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path) -> None:
-    """As a person does it who may act on both: the shell is signed in to prod's state, staging's is found beside it."""
+    """Promote as a person with rights on both: the shell is signed in to prod's state, staging's is found beside it."""
     project = tmp_path / "project"
     project.mkdir()
     shutil.copy(ROOT / "Pulumi.yaml", project)
@@ -98,16 +98,16 @@ def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure
     }  # fmt: skip
     assert tested["promoted_to.prod"].startswith("1 at ")
     registry = pair.prod.clients.registry(str(pair.prod.clients.outputs.model_registry))
-    assert [one.version for one in registry.models.list(name=PIPELINE.model)] == ["staging-1-1"]
+    assert [model.version for model in registry.models.list(name=PIPELINE.model)] == ["staging-1-1"]
     assert pair.prod.default == "v-1"
 
 
 def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         model = pair.both(version, tmp_path)
-        shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+        shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.messages.append)
         assert pair.prod.default == "v-1", "the first deployment is the default; another one waits for its promotion"
-        promote.promote_shared("staging", pair.prod.clients, None, pair.said.append)
+        promote.promote_shared("staging", pair.prod.clients, None, pair.messages.append)
     assert (model, pair.prod.default) == ("2", "v-2")
 
     assert pair.rollback().deployment == "v-1"
@@ -116,7 +116,7 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
 
     pair.promote()
     assert pair.prod.default == "v-1", "what was rolled back is not taken again unasked"
-    assert pair.said[-1].endswith("was rolled back: give --model-version 2 to promote it again")
+    assert pair.messages[-1].endswith("was rolled back: give --model-version 2 to promote it again")
     pair.promote("2")
     assert pair.prod.default == "v-2"
     assert "rolled_back_at" not in pair.prod.models()["2"]
@@ -184,19 +184,19 @@ def test_prod_s_identity_uses_the_shared_model_and_cannot_read_staging(
     pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
 ) -> None:
     pair.both("1", tmp_path)
-    shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.said.append)
+    shared.share(pair.staging.clients, candidates.tested(pair.staging.clients, None)[0], pair.messages.append)
     deployer = pair.prod.workspace.identity["principalId"]
     azure.assign(pair.prod.workspace.group, "Contributor", deployer)
     staging, prod = (_as(deployer, stack, cloud) for stack in (pair.staging, pair.prod))
 
     with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
-        promote.promote_shared("staging", prod, None, pair.said.append)
+        promote.promote_shared("staging", prod, None, pair.messages.append)
     grant_registry(azure, pair.registry, deployer)
     with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
-        promote.promote(staging, prod, None, pair.said.append)
+        promote.promote(staging, prod, None, pair.messages.append)
     assert pair.prod.models() == {}
 
-    promote.promote_shared("staging", prod, None, pair.said.append)
+    promote.promote_shared("staging", prod, None, pair.messages.append)
 
     assert pair.prod.models()["1"]["promoted_from"] == "staging:diabetes:1"
 
@@ -256,7 +256,7 @@ def test_a_promotion_restores_its_default_deployment(pair: Pair, tmp_path: Path)
         " ".join(status.stdout.split())
     ), status.stderr
     assert (done.deployment, pair.prod.default) == ("v-2", "v-2")
-    assert pair.said[-1].endswith("had lost its default, v-2 is it again")
+    assert pair.messages[-1].endswith("had lost its default, v-2 is it again")
     assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
 
 
@@ -322,10 +322,10 @@ def test_a_manually_registered_model_is_refused(pair: Pair, tmp_path: Path) -> N
 
 def test_pipelines_of_one_stack_are_promoted_and_rolled_back_apart(pair: Pair, tmp_path: Path) -> None:
     other = Pair(beside(pair.staging, "breast_cancer"), beside(pair.prod, "breast_cancer"), pair.registry, [])
-    for one, versions in ((pair, ("1",)), (other, ("1", "2"))):
+    for release, versions in ((pair, ("1",)), (other, ("1", "2"))):
         for version in versions:
-            one.both(version, tmp_path)
-            one.promote()
+            release.both(version, tmp_path)
+            release.promote()
 
     assert (pair.prod.default, other.prod.default) == ("v-1", "v-2")
     assert set(pair.prod.models()) == {"1"} and set(other.prod.models()) == {"1", "2"}

@@ -47,12 +47,12 @@ def test_only_folders_without_a_deployment_are_deleted(azure: AzureSession, stac
     left = sorted((*_LEFT, same_content), key=lambda folder: (folder.startswith("/Shared"), folder))
     for folder in (_DEFAULT, _EARLIER, own, *left):
         clients.databricks.workspace.mkdirs(f"{folder}/lib")
-    said: list[str] = []
+    messages: list[str] = []
 
-    prune(clients, said.append)
-    prune(clients, said.append)
+    prune(clients, messages.append)
+    prune(clients, messages.append)
 
-    assert said == [*(f"Removed {folder}." for folder in left), "Every notebook folder is in use."]
+    assert messages == [*(f"Removed {folder}." for folder in left), "Every notebook folder is in use."]
     for folder in left:
         with pytest.raises(NotFound):
             clients.databricks.workspace.get_status(folder)
@@ -61,8 +61,8 @@ def test_only_folders_without_a_deployment_are_deleted(azure: AzureSession, stac
 
     endpoint = f"{stack.workspace.id}/batchEndpoints/{clients.outputs.batch_endpoint}"
     azure.finish(azure.arm("DELETE", f"{endpoint}/deployments/v-1", ML))
-    prune(clients, said.append)
-    assert said[-1] == f"Removed {_EARLIER}.", "no deployment names it any more"
+    prune(clients, messages.append)
+    assert messages[-1] == f"Removed {_EARLIER}.", "no deployment names it any more"
 
 
 def test_nothing_is_deleted_while_a_deployment_s_notebooks_are_unknown(

@@ -56,7 +56,7 @@ def test_a_pipeline_is_removed_with_all_its_resources_also_after_a_failure(
     azure: AzureSession, stacks: tuple[Stack, Stack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = stacks
-    clients, said = second.clients, list[str]()
+    clients, messages = second.clients, list[str]()
     planned = remove.plan(clients, keep_files=True)
     endpoint = clients.outputs.pipeline_endpoints[NAME]
 
@@ -84,8 +84,8 @@ def test_a_pipeline_is_removed_with_all_its_resources_also_after_a_failure(
         {"properties": {"level": "CanNotDelete"}},
     )  # fmt: skip
     with pytest.raises(HttpResponseError, match="ScopeLocked"):
-        remove.remove(clients, planned, said.append)
-    assert said == [
+        remove.remove(clients, planned, messages.append)
+    assert messages == [
         f"Deleted batch endpoint {endpoint}.", f"Deleted deployment s-0 of batch endpoint {first.clients.endpoint}.",
         f"Deleted deployment v-0 of batch endpoint {first.clients.endpoint}.",
         "Deleted version 1 of model breast_cancer.", "Deleted model breast_cancer.",
@@ -98,9 +98,9 @@ def test_a_pipeline_is_removed_with_all_its_resources_also_after_a_failure(
     )
     again = remove.plan(clients, keep_files=True)
     assert again.serves == ""
-    remove.remove(clients, again, said.append)
+    remove.remove(clients, again, messages.append)
 
-    assert said[-1] == f"Deleted notebooks {_EARLIER}."
+    assert messages[-1] == f"Deleted notebooks {_EARLIER}."
     assert list(remove.plan(clients, keep_files=True).lines()) == [], "nothing is left over"
     assert second.models() == {}
     assert first.default == "v-2" and list(first.models()) == ["1"], "the other pipeline is as it was"

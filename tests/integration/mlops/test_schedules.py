@@ -93,19 +93,19 @@ def test_a_published_schedule_is_off_and_runs_until_its_end_once_it_is_on(
 def test_a_moved_schedule_keeps_its_switch_and_returns_after_a_failed_promotion(clients: Clients) -> None:
     schedules.switch(clients, True)
     first, second = (publish.of_version(clients, version) for version in ("1", "2"))
-    said: list[str] = []
-    with schedules.moved(clients, second, first, said.append):
+    messages: list[str] = []
+    with schedules.moved(clients, second, first, messages.append):
         assert scheduled(clients).version == "2"
     assert (scheduled(clients).version, scheduled(clients).on) == ("2", True)
     with (
         pytest.raises(RuntimeError, match="the default did not move"),
-        schedules.moved(clients, first, second, said.append),
+        schedules.moved(clients, first, second, messages.append),
     ):
         raise RuntimeError("the default did not move")
     assert (scheduled(clients).version, scheduled(clients).on) == ("2", True)
-    assert said == [f"schedule: diabetes-training runs version {version}, on" for version in ("2", "1", "2")]
-    schedules.move(clients, second, said.append)
-    assert len(said) == 3, "nothing to do"
+    assert messages == [f"schedule: diabetes-training runs version {version}, on" for version in ("2", "1", "2")]
+    schedules.move(clients, second, messages.append)
+    assert len(messages) == 3, "nothing to do"
 
 
 def test_a_schedule_with_a_deleted_target_is_reported_and_not_switched_on(
@@ -251,12 +251,12 @@ def test_a_version_that_cannot_take_files_switches_the_schedule_that_scores_off(
     schedules.switch(scoring, True, scheduled_work.SCORING)
     endpoint = f"{scoring.workspace_id}/batchEndpoints/{scoring.endpoint}"
     azure.finish(azure.arm("DELETE", f"{endpoint}/deployments/s-4", ML))
-    said: list[str] = []
+    messages: list[str] = []
 
-    schedules.move(scoring, publish.of_version(scoring, "4"), said.append)
+    schedules.move(scoring, publish.of_version(scoring, "4"), messages.append)
 
     why = "version 4 was published before its runs took files by themselves"
-    assert f"schedule: diabetes-scoring is off now: {why}" in said
+    assert f"schedule: diabetes-scoring is off now: {why}" in messages
     assert states(scoring) == [("diabetes-training", "4", False), ("diabetes-scoring", "1", False)]
 
 

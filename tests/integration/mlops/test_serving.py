@@ -73,8 +73,8 @@ class Serving:
         return str(self.clients.ml.models.create_or_update(made).version)
 
     def serve(self, *, at_once: bool = False) -> tuple[Served, list[str]]:
-        said: list[str] = []
-        return rollout.serve(self.clients, said.append, at_once=at_once), said
+        messages: list[str] = []
+        return rollout.serve(self.clients, messages.append, at_once=at_once), messages
 
     def killed_at(self, text: str) -> None:
         """Serve, and be killed when the verb says so."""
@@ -126,9 +126,9 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
     assert online.traffic() == {first: 100} and online.ask() == 1.0
 
     second = online.register(2.0)
-    done, said = online.serve()
+    done, messages = online.serve()
     assert done == Served("green", second)
-    assert [line for line in said if "%" in line] == [
+    assert [line for line in messages if "%" in line] == [
         "online: green gets 50 % of the requests", "online: green gets 100 % of the requests",
     ]  # fmt: skip
     assert online.traffic() == {first: 0, second: 100}
@@ -138,8 +138,8 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
 
     model = online.clients.ml.models.get(online.clients.pipeline.model, second)
     promote.tag(online.clients.ml, model, {promote.ROLLED_BACK: promote.stamp()})
-    done, said = online.serve(at_once=True)
-    assert done == Served("blue", first) and not any("deploying" in line for line in said)
+    done, messages = online.serve(at_once=True)
+    assert done == Served("blue", first) and not any("deploying" in line for line in messages)
     assert online.traffic() == {first: 100, second: 0} and online.ask() == 1.0
 
 
@@ -151,11 +151,11 @@ def test_a_version_that_fails_gets_no_requests_and_is_deleted(online: Serving) -
     with pytest.raises(GateError) as raised:
         online.serve()
 
-    said = str(raised.value)
-    assert said.startswith(
+    message = str(raised.value)
+    assert message.startswith(
         "Version 2 of diabetes does not serve online: green was deleted, blue answers with version 1"
     )
-    assert "424: The model failed" in said and "ValueError" in said.partition("The end of its log:")[2], said
+    assert "424: The model failed" in message and "ValueError" in message.partition("The end of its log:")[2], message
     assert online.traffic() == {first: 100} and online.ask() == 1.0
 
 
@@ -215,9 +215,9 @@ def test_a_rollout_that_was_killed_makes_way_for_another_version(online: Serving
     online.killed_at("gets 50 %")
     third = online.register(3.0)
 
-    done, said = online.serve()
+    done, messages = online.serve()
 
-    assert said[0] == "online: a rollout was cut off, blue gets all requests again"
+    assert messages[0] == "online: a rollout was cut off, blue gets all requests again"
     assert done == Served("green", third) and online.traffic() == {first: 0, third: 100} and online.ask() == 3.0
 
 
@@ -241,9 +241,9 @@ def test_a_deployment_that_is_being_made_is_waited_for(online: Serving, monkeypa
         patched.setattr(operations, "begin_create_or_update", begun)
         online_endpoints.create(online.clients, "blue", version, settings, "")
 
-    done, said = online.serve()
+    done, messages = online.serve()
 
-    assert done == Served("blue", version) and f"online: blue has version {version} already" in said
+    assert done == Served("blue", version) and f"online: blue has version {version} already" in messages
     assert online.ask() == 1.0
 
 
@@ -270,13 +270,13 @@ def test_the_verbs_ask_the_endpoint_and_refuse_what_does_not_fit(
     version = online.register(2.0)
     monkeypatch.setattr(cli_serving, "clients_of", lambda *_: online.clients)
 
-    def run(*words: str, given: str | None = None) -> tuple[int, str, str]:
-        done = CliRunner().invoke(cli.app, list(words), input=given)
+    def run(*words: str, stdin: str | None = None) -> tuple[int, str, str]:
+        done = CliRunner().invoke(cli.app, list(words), input=stdin)
         return done.exit_code, done.stdout, str(done.exception or "")
 
-    assert run("invoke", "--file", "-", given='{"a": 1, "b": 0}')[2].startswith("Nothing answers on oep-")
+    assert run("invoke", "--file", "-", stdin='{"a": 1, "b": 0}')[2].startswith("Nothing answers on oep-")
     assert run("serve")[0] == 0
-    code, text, _ = run("invoke", "--file", "-", given='[{"a": 1, "b": 0}, {"a": 2.5, "b": 7}]')
+    code, text, _ = run("invoke", "--file", "-", stdin='[{"a": 1, "b": 0}, {"a": 2.5, "b": 7}]')
     assert code == 0 and [round(value, 6) for value in json.loads(text)] == [2.0, 5.0]
 
     file = tmp_path / "request.json"
@@ -285,7 +285,7 @@ def test_the_verbs_ask_the_endpoint_and_refuse_what_does_not_fit(
         f"{file} has a field 'bb', which the model does not take. Did you mean b?"
     )
     assert "has no deployment 'bleu'. Did you mean blue?" in run(
-        "invoke", "--file", "-", "--deployment", "bleu", given='{"a": 1, "b": 0}'
+        "invoke", "--file", "-", "--deployment", "bleu", stdin='{"a": 1, "b": 0}'
     )[2]  # fmt: skip
     assert run("invoke", "--file", str(tmp_path / "none.json"))[2].startswith("There is no file ")
     log = run("serve", "--log")
@@ -304,10 +304,10 @@ def test_a_removed_pipeline_s_endpoint_goes_with_its_deployments(azure: AzureSes
         planned = remove.plan(online.clients, keep_files=True)
         endpoint = f"online endpoint {online.clients.online_endpoint}"
         assert endpoint in list(planned.lines())
-        said: list[str] = []
-        remove.remove(online.clients, planned, said.append)
+        messages: list[str] = []
+        remove.remove(online.clients, planned, messages.append)
 
-        assert f"Deleted {endpoint}." in said
+        assert f"Deleted {endpoint}." in messages
         with pytest.raises(MissingError, match=r"The online endpoint oep-.* does not exist: bring the stack up"):
             online_endpoints.read(online.clients)
     finally:

@@ -96,14 +96,14 @@ def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
 def test_a_manually_changed_resource_fails_the_check_and_is_shown(
     project: Project, azure: AzureSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, said = project.drift()
-    assert code == 0, said
+    code, report = project.drift()
+    assert code == 0, report
 
     azure.put(project.group, "2024-03-01", {"location": "westeurope", "tags": {"owner": "nobody@example.com"}})
-    code, said = project.drift()
+    code, report = project.drift()
 
     assert code != 0
-    assert "nobody@example.com" in said and "mlops@example.com" in said
+    assert "nobody@example.com" in report and "mlops@example.com" in report
     assert _work_item(project, monkeypatch) == "Drift of stack dev", "and no failure of the check"
     shown = azure.arm("GET", project.group, "2024-03-01").json()
     assert shown["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
@@ -125,21 +125,21 @@ def test_values_that_azure_fills_in_are_no_drift_and_manual_values_are(project: 
         assert imported.returncode == 0, imported.stderr
         return project.drift()
 
-    code, said = drift_with({"corsRules": []})
-    assert code == 0, said
-    assert "issues/1700" in said and "Drift:" not in said
-    code, said = drift_with({"corsRules": [{"allowedOrigins": "*"}]})
+    code, report = drift_with({"corsRules": []})
+    assert code == 0, report
+    assert "issues/1700" in report and "Drift:" not in report
+    code, report = drift_with({"corsRules": [{"allowedOrigins": "*"}]})
     assert code != 0
-    assert "Drift: azure-native:storage:BlobServiceProperties blobs: cors" in said
+    assert "Drift: azure-native:storage:BlobServiceProperties blobs: cors" in report
 
 
 def test_an_impossible_comparison_names_its_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.folder / "__main__.py").write_text("raise RuntimeError('no such program')", encoding="utf-8")
 
-    code, said = project.drift()
+    code, report = project.drift()
 
     assert code != 0
-    assert said.startswith("The preview did not succeed.") and "no such program" in said
+    assert report.startswith("The preview did not succeed.") and "no such program" in report
     assert _work_item(project, monkeypatch) == "The drift check of stack dev failed"
 
 
@@ -156,9 +156,9 @@ def test_a_second_pipeline_gets_the_lock_holder_s_name_and_changes_nothing(proje
         second = project.make("deploy", "POLICY=")
     finally:
         waits.unlink()
-        said, _ = first.communicate(timeout=120)
+        output, _ = first.communicate(timeout=120)
 
-    assert first.returncode == 0, said
+    assert first.returncode == 0, output
     assert second.returncode != 0
     assert "the stack is currently locked by 1 lock(s)" in second.stderr
     assert f"{getpass.getuser()}@{socket.gethostname()} (pid {first.pid})" in second.stderr

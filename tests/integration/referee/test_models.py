@@ -17,7 +17,7 @@ def _found(model: str, body: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "problems"),
     [
         ({}, []),
         ({"sku": {"name": "Standard_LRSX"}}, ["sku.name: enum"]),
@@ -29,12 +29,12 @@ def _found(model: str, body: dict[str, Any]) -> list[str]:
         ({"sku": {"name": "Standard_LRS", "tier": "Standard"}}, ["sku.tier: read-only"]),
     ],
 )  # fmt: skip
-def test_a_model_with_annotated_fields(change: dict[str, Any], found: list[str]) -> None:
-    assert _found("storage.models.StorageAccountCreateParameters", ACCOUNT | change) == found
+def test_a_model_with_annotated_fields(change: dict[str, Any], problems: list[str]) -> None:
+    assert _found("storage.models.StorageAccountCreateParameters", ACCOUNT | change) == problems
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "problems"),
     [
         ({}, []),
         ({"groupShortName": "longer than twelve"}, ["properties.groupShortName: length"]),
@@ -43,10 +43,10 @@ def test_a_model_with_annotated_fields(change: dict[str, Any], found: list[str])
         ({"receivers": []}, ["properties.receivers: unknown"]),
     ],
 )
-def test_a_model_that_flattens_its_properties(change: dict[str, Any], found: list[str]) -> None:
+def test_a_model_that_flattens_its_properties(change: dict[str, Any], problems: list[str]) -> None:
     body = GROUP | {"properties": GROUP["properties"] | change}
 
-    assert _found("monitor.models.ActionGroupResource", body) == found
+    assert _found("monitor.models.ActionGroupResource", body) == problems
 
 
 def test_a_discriminator_chooses_the_model_and_enums_are_read_from_constructors() -> None:

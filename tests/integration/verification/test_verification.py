@@ -78,18 +78,18 @@ def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") ->
 
 
 def test_answers_are_judged_and_changes_are_reverted(stack: Stack, azure: AzureSession, tmp_path: Path) -> None:
-    asked = verify(
+    verification = verify(
         stack, tmp_path, *(word for name in (
             "registered-providers", "budget-update", "identity-datastore", "default-deployment-after-update",
             "shared-folder", "agentless-job",
         ) for word in ("--only", name)),
     )  # fmt: skip
-    assert asked.code == 0, asked.text
-    assert asked.outcomes() == {
+    assert verification.code == 0, verification.text
+    assert verification.outcomes() == {
         "registered-providers": "holds", "budget-update": "holds", "identity-datastore": "holds",
         "default-deployment-after-update": "holds", "shared-folder": "error", "agentless-job": "manual",
     }  # fmt: skip
-    answers = asked.answers()
+    answers = verification.answers()
     assert answers["default-deployment-after-update"]["text"] == "v-7 before, None after"
     assert stack.default == "v-7", "the default is where it was"
     budget = azure.arm("GET", f"{stack.workspace.group}/providers/Microsoft.Consumption/budgets/budget", _BUDGETS)
@@ -103,13 +103,13 @@ def test_a_contradicted_belief_fails_the_verification_and_is_recorded(
     compute = f"{azure.subscription}/providers/Microsoft.Compute"
     assert azure.arm("POST", f"{compute}/unregister", "2022-09-01").status_code == 200
     try:
-        asked = verify(stack, tmp_path, "--only", "registered-providers", "--only", "runtime-key")
+        verification = verify(stack, tmp_path, "--only", "registered-providers", "--only", "runtime-key")
     finally:
         azure.arm("POST", f"{compute}/register", "2022-09-01")
-    assert asked.code == 1 and "Contradicted: registered-providers." in asked.text, asked.text
-    answer = asked.answers()["registered-providers"]
+    assert verification.code == 1 and "Contradicted: registered-providers." in verification.text, verification.text
+    answer = verification.answers()["registered-providers"]
     assert (answer["outcome"], answer["text"]) == ("contradicted", "not Registered: Microsoft.Compute")
-    assert asked.outcomes()["runtime-key"] == "error", "the next probe is asked"
+    assert verification.outcomes()["runtime-key"] == "error", "the next probe is asked"
 
 
 @pytest.mark.parametrize("reason", ["prod", "locked"])
@@ -118,14 +118,14 @@ def test_prod_and_locked_stacks_are_not_changed(stack: Stack, azure: AzureSessio
     if reason == "locked":
         azure.put(lock, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
     try:
-        asked = verify(
+        verification = verify(
             stack, tmp_path, "--only", "budget-update", "--only", "identity-datastore",
             environment="prod" if reason == "prod" else "dev",
         )  # fmt: skip
     finally:
         azure.arm("DELETE", lock, "2020-05-01")
-    assert asked.outcomes() == {"budget-update": "skipped", "identity-datastore": "holds"}, asked.text
-    assert "--allow-changes asks it" in asked.answers()["budget-update"]["text"]
+    assert verification.outcomes() == {"budget-update": "skipped", "identity-datastore": "holds"}, verification.text
+    assert "--allow-changes asks it" in verification.answers()["budget-update"]["text"]
 
 
 def test_the_newest_answers_of_other_platforms_are_shown_beside_these(stack: Stack, tmp_path: Path) -> None:
@@ -133,13 +133,15 @@ def test_the_newest_answers_of_other_platforms_are_shown_beside_these(stack: Sta
     parity.mkdir()
     other = {"identity-datastore": {"outcome": "contradicted", "text": "AzureBlob"}}
     (parity / "elsewhere.json").write_text(json.dumps({"answers": other}))
-    asked = verify(stack, tmp_path, "--only", "identity-datastore")
-    assert asked.code == 0 and "✗ AzureBlob" in asked.text, "another platform's contradiction is not this one's"
+    verification = verify(stack, tmp_path, "--only", "identity-datastore")
+    assert verification.code == 0 and "✗ AzureBlob" in verification.text, (
+        "another platform's contradiction is not this one's"
+    )
     (page,) = parity.glob("*-here.md")
     text = page.read_text(encoding="utf-8")
     assert "| probe | believed | rests on | here | elsewhere |" in text and "✗ AzureBlob" in text
 
 
 def test_an_unknown_probe_is_named(stack: Stack, tmp_path: Path) -> None:
-    asked = verify(stack, tmp_path, "--only", "wibble")
-    assert asked.code == 2 and "There is no probe wibble. There are: registered-providers," in asked.text
+    verification = verify(stack, tmp_path, "--only", "wibble")
+    assert verification.code == 2 and "There is no probe wibble. There are: registered-providers," in verification.text

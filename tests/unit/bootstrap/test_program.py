@@ -24,17 +24,17 @@ from tests.unit.infra.recorder import Deployment, Registered
 
 def _given(made: Deployment, principal: str) -> dict[str, set[str]]:
     """Scopes by role that a principal has."""
-    found: dict[str, set[str]] = {}
-    for one in made.of("RoleAssignment"):
-        if one.inputs["principalId"] == principal:
-            role = Role(one.inputs["roleDefinitionId"].rsplit("/", 1)[-1]).name
-            found.setdefault(role, set()).add(one.inputs["scope"])
-    return found
+    scopes: dict[str, set[str]] = {}
+    for assignment in made.of("RoleAssignment"):
+        if assignment.inputs["principalId"] == principal:
+            role = Role(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]).name
+            scopes.setdefault(role, set()).add(assignment.inputs["scope"])
+    return scopes
 
 
 def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
     made = deploy(devops=False)
-    containers = {one.inputs["containerName"] for one in made.of("BlobContainer")}
+    containers = {container.inputs["containerName"] for container in made.of("BlobContainer")}
     assert containers == {f"state-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
     service = made.one("BlobServiceProperties").inputs
     assert service["isVersioningEnabled"] is True
@@ -49,13 +49,13 @@ def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
 def test_without_protection_nothing_is_locked_or_retained() -> None:
     made = deploy(devops=False, protect=False)
     assert made.of("ManagementLockByScope") == []
-    assert not any(one.protect for one in made)
+    assert not any(resource.protect for resource in made)
     assert "enablePurgeProtection" not in made.one("keyvault:Vault").inputs["properties"]
 
 
 def test_every_environment_has_a_key_and_the_vault_uses_roles() -> None:
     made = deploy(devops=False)
-    keys = {one.inputs["keyName"] for one in made.of("Key")}
+    keys = {key.inputs["keyName"] for key in made.of("Key")}
     assert keys == {f"pulumi-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
     properties = made.one("keyvault:Vault").inputs["properties"]
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
@@ -74,9 +74,9 @@ def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: str) -> None:
     made = deploy(devops=False)
-    given = _given(made, f"principal-of-id-dataops-deploy-{environment}")
+    scopes = _given(made, f"principal-of-id-dataops-deploy-{environment}")
     subscription = f"/subscriptions/{SUBSCRIPTION}"
-    assert given == {
+    assert scopes == {
         "CONTRIBUTOR": {subscription}, "LOCKS_CONTRIBUTOR": {subscription},
         "ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR": {subscription},
         "STORAGE_BLOB_DATA_CONTRIBUTOR": {f"/BlobContainer/state-{environment}"},
@@ -85,27 +85,33 @@ def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: 
 
 
 def test_roles_are_assigned_only_under_a_condition() -> None:
-    for one in deploy(devops=False).of("RoleAssignment"):
-        administrator = one.inputs["roleDefinitionId"].endswith(Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR.value)
-        assert ("condition" in one.inputs) is administrator
-        assert one.inputs.get("conditionVersion", "2.0") == "2.0"
+    for assignment in deploy(devops=False).of("RoleAssignment"):
+        administrator = assignment.inputs["roleDefinitionId"].endswith(
+            Role.ROLE_BASED_ACCESS_CONTROL_ADMINISTRATOR.value
+        )
+        assert ("condition" in assignment.inputs) is administrator
+        assert assignment.inputs.get("conditionVersion", "2.0") == "2.0"
 
 
 def test_the_roles_of_retrainings_are_there_for_deployers_to_assign() -> None:
     made = deploy(devops=False)
-    definitions = {str(one.inputs["roleDefinitionId"]): one for one in made.of("RoleDefinition")}
+    definitions = {str(definition.inputs["roleDefinitionId"]): definition for definition in made.of("RoleDefinition")}
     assert set(definitions) == {invoker_role.custom_role(role, "dataops").value for role in invoker_role.ROLES}
     subscriptions = {f"/subscriptions/{SUBSCRIPTION}"}
-    assert all(set(one.inputs["assignableScopes"]) == subscriptions for one in definitions.values())
-    conditions = [str(one.inputs["condition"]) for one in made.of("RoleAssignment") if "condition" in one.inputs]
+    assert all(set(definition.inputs["assignableScopes"]) == subscriptions for definition in definitions.values())
+    conditions = [
+        str(assignment.inputs["condition"])
+        for assignment in made.of("RoleAssignment")
+        if "condition" in assignment.inputs
+    ]
     assert conditions
     assert all(guid in condition for condition in conditions for guid in definitions)
 
 
 def test_the_previewing_identity_writes_nothing() -> None:
-    given = _given(deploy(devops=False), "principal-of-id-dataops-preview")
-    assert set(given) == {"READER", "STORAGE_BLOB_DATA_READER", "KEY_VAULT_CRYPTO_USER"}
-    assert "/BlobContainer/state-bootstrap" not in given["STORAGE_BLOB_DATA_READER"]
+    scopes = _given(deploy(devops=False), "principal-of-id-dataops-preview")
+    assert set(scopes) == {"READER", "STORAGE_BLOB_DATA_READER", "KEY_VAULT_CRYPTO_USER"}
+    assert "/BlobContainer/state-bootstrap" not in scopes["STORAGE_BLOB_DATA_READER"]
 
 
 def test_an_environment_of_another_subscription_stays_there() -> None:
@@ -125,12 +131,12 @@ def test_operators_are_the_named_principals_or_else_the_caller() -> None:
 
 
 def _credentials(made: Deployment) -> dict[str, Registered]:
-    return {one.inputs["subject"]: one for one in made.of("FederatedIdentityCredential")}
+    return {credential.inputs["subject"]: credential for credential in made.of("FederatedIdentityCredential")}
 
 
 def test_without_azure_devops_credentials_wait_for_the_connections_subjects() -> None:
     made = deploy(devops=False)
-    assert not any("azuredevops" in one.type for one in made) and "azuredevops" not in "".join(made.invokes)
+    assert not any("azuredevops" in resource.type for resource in made) and "azuredevops" not in "".join(made.invokes)
     assert not made.of("FederatedIdentityCredential"), "what a connection will present cannot be known before it exists"
     announced = made.outputs["connections"]
     assert set(announced) == set(federated_connections(ENVIRONMENTS))
@@ -152,7 +158,7 @@ def test_without_azure_devops_credentials_wait_for_the_connections_subjects() ->
 
 def test_no_credential_has_the_issuer_that_azure_devops_retires() -> None:
     for made in (deploy(), deploy(devops=False)):
-        issuers = {one.inputs["issuer"] for one in made.of("FederatedIdentityCredential")}
+        issuers = {credential.inputs["issuer"] for credential in made.of("FederatedIdentityCredential")}
         assert not {issuer for issuer in issuers if "vstoken" in issuer}
 
 
@@ -160,13 +166,13 @@ def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> No
     environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION, "approvers": [APPROVER]}]
     made = deploy(environments=environments)
     bound = {
-        one.inputs["serviceEndpointName"]: one.inputs["azurermSubscriptionId"]
-        for one in made.of("ServiceEndpointAzureRM")
+        connection.inputs["serviceEndpointName"]: connection.inputs["azurermSubscriptionId"]
+        for connection in made.of("ServiceEndpointAzureRM")
     }
     for connection in (ARM_CONNECTION, WORKSPACE_CONNECTION):
         assert bound[f"{connection} - prod"] == PROD_SUBSCRIPTION
         assert bound[f"{connection} - dev"] == SUBSCRIPTION
-    groups = {one.inputs["name"]: one.inputs["variables"] for one in made.of("VariableGroup")}
+    groups = {group.inputs["name"]: group.inputs["variables"] for group in made.of("VariableGroup")}
     prod = {each["name"]: each["value"] for each in groups["dataopsml-prod"]}
     assert prod["SUBSCRIPTION_ID"] == PROD_SUBSCRIPTION, "previews, whose connection is bound elsewhere, go by this"
     assert prod["WORKSPACE_SVC_CONNECTION"] == f"{WORKSPACE_CONNECTION} - prod"
@@ -176,20 +182,26 @@ def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> No
 
 def test_with_azure_devops_credentials_are_for_its_own_tokens() -> None:
     made = deploy()
-    connections = {one.inputs["serviceEndpointName"]: one for one in made if "serviceEndpointName" in one.inputs}
-    federated = {name: one for name, one in connections.items() if "Incomingwebhook" not in one.type}
+    connections = {
+        connection.inputs["serviceEndpointName"]: connection
+        for connection in made
+        if "serviceEndpointName" in connection.inputs
+    }
+    federated = {
+        name: connection for name, connection in connections.items() if "Incomingwebhook" not in connection.type
+    }
     assert set(_credentials(made)) == {f"subject-of-{name}" for name in federated}
-    for one in federated.values():
-        assert one.inputs["serviceEndpointAuthenticationScheme"] == "WorkloadIdentityFederation"
-        assert "serviceprincipalkey" not in one.inputs["credentials"]
+    for connection in federated.values():
+        assert connection.inputs["serviceEndpointAuthenticationScheme"] == "WorkloadIdentityFederation"
+        assert "serviceprincipalkey" not in connection.inputs["credentials"]
 
 
 def test_each_connection_signs_in_as_its_own_identity() -> None:
     made = deploy()
     clients = {
-        one.inputs["serviceEndpointName"]: one.inputs["credentials"]["serviceprincipalid"]
-        for one in made
-        if "credentials" in one.inputs
+        connection.inputs["serviceEndpointName"]: connection.inputs["credentials"]["serviceprincipalid"]
+        for connection in made
+        if "credentials" in connection.inputs
     }
     for environment in ENVIRONMENTS:
         assert clients[f"{ARM_CONNECTION} - {environment}"] == f"client-of-id-dataops-deploy-{environment}"
@@ -200,7 +212,7 @@ def test_each_connection_signs_in_as_its_own_identity() -> None:
 
 def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval() -> None:
     made = deploy()
-    environments = {one.inputs["name"] for one in made.of("Environment")}
+    environments = {environment.inputs["name"] for environment in made.of("Environment")}
     assert len(made.of("CheckExclusiveLock")) == len(environments)
     approval = made.one("CheckApproval")
     assert approval.name == "pipelines-dataopsml-prod-approval"
@@ -208,32 +220,38 @@ def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval()
 
 
 def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
-    groups = {one.inputs["name"]: one for one in deploy().of("VariableGroup")}
+    groups = {group.inputs["name"]: group for group in deploy().of("VariableGroup")}
     prod = {each["name"]: each for each in groups["dataopsml-prod"].inputs["variables"]}
     assert prod["BASE_NAME"]["value"] == "dataops" and prod["LOCATION"]["value"] == "westeurope"
     assert prod["MLPIPELINE_SP_OBJECT_ID"]["value"] == "principal-of-id-dataops-deploy-prod"
     assert prod["BACKEND_CONTAINER"]["value"] == "state-prod"
     sharing = {
         name: each["value"]
-        for name, one in groups.items()
-        for each in one.inputs["variables"]
+        for name, group in groups.items()
+        for each in group.inputs["variables"]
         if each["name"] == "MODEL_REGISTRY_USER_OBJECT_ID"
     }
     assert sharing == {"dataopsml-staging": "principal-of-id-dataops-deploy-prod"}
     assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == f"{WORKSPACE_CONNECTION} - prod"
     assert groups["dataopsml-ci"].inputs["variables"] == [{"name": "REGISTRY", "value": "acrdataopsci.azurecr.io"}]
-    assert "ecret" not in json.dumps([one.inputs["variables"] for one in groups.values()]).replace(
+    assert "ecret" not in json.dumps([group.inputs["variables"] for group in groups.values()]).replace(
         "PULUMI_SECRETS_PROVIDER", ""
     )
-    assert all(one.inputs["allowAccess"] is False for one in groups.values())
+    assert all(group.inputs["allowAccess"] is False for group in groups.values())
 
 
 def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
     made = deploy()
-    pipelines = {one.inputs["name"] for one in made.of("BuildDefinition")}
+    pipelines = {pipeline.inputs["name"] for pipeline in made.of("BuildDefinition")}
     authorizations = made.of("PipelineAuthorization")
-    assert all("pipelineId" in one.inputs for one in authorizations), "without an id all pipelines are let in"
-    prod = {one.name for one in authorizations if one.name.endswith("endpoint-dataopsml-arm-connection-prod")}
+    assert all("pipelineId" in authorization.inputs for authorization in authorizations), (
+        "without an id all pipelines are let in"
+    )
+    prod = {
+        authorization.name
+        for authorization in authorizations
+        if authorization.name.endswith("endpoint-dataopsml-arm-connection-prod")
+    }
     assert prod == {
         "pipelines-dataopsml-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-drift-endpoint-dataopsml-arm-connection-prod",
@@ -258,7 +276,7 @@ def test_pull_requests_are_built_by_policy_in_azure_repos_and_by_yaml_on_github(
     }  # fmt: skip
     made = deploy(azure_devops=devops)
     assert len(made.of("BranchPolicyBuildValidation")) == policies
-    types = {one.inputs["repository"]["repoType"] for one in made.of("BuildDefinition")}
+    types = {definition.inputs["repository"]["repoType"] for definition in made.of("BuildDefinition")}
     assert types == {"TfsGit" if kind == "azure_repos" else "GitHub"}
 
 

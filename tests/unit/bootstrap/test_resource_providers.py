@@ -29,21 +29,21 @@ class _Provider:
 
 @dataclass
 class _Subscription:
-    """Registers a namespace after `polls` looks at it."""
+    """Registers a namespace after `polls` requests for it."""
 
     polls: int
-    asked: list[str] = field(default_factory=list)
-    looks: dict[str, int] = field(default_factory=dict)
+    registrations: list[str] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
 
     def get(self, resource_provider_namespace: str) -> _Provider:
-        if resource_provider_namespace not in self.asked:
+        if resource_provider_namespace not in self.registrations:
             return _Provider(resource_provider_namespace, "NotRegistered")
-        self.looks[resource_provider_namespace] = self.looks.get(resource_provider_namespace, 0) + 1
-        done = self.looks[resource_provider_namespace] > self.polls
+        self.requests[resource_provider_namespace] = self.requests.get(resource_provider_namespace, 0) + 1
+        done = self.requests[resource_provider_namespace] > self.polls
         return _Provider(resource_provider_namespace, "Registered" if done else "Registering")
 
     def register(self, resource_provider_namespace: str) -> _Provider:
-        self.asked.append(resource_provider_namespace)
+        self.registrations.append(resource_provider_namespace)
         return _Provider(resource_provider_namespace, "Registering")
 
 
@@ -52,7 +52,7 @@ def test_missing_namespaces_are_registered_once_and_awaited() -> None:
     registration = compare("s", subscription)
     assert tuple(registration.missing) == RESOURCE_PROVIDERS
     registration.complete(pause=0)
-    assert tuple(subscription.asked) == RESOURCE_PROVIDERS
+    assert tuple(subscription.registrations) == RESOURCE_PROVIDERS
     assert compare("s", subscription).missing == []
 
 

@@ -84,9 +84,9 @@ def test_a_last_environment_has_no_approval_only_if_the_settings_declare_it() ->
 
 
 def test_a_text_of_digits_is_a_text_everywhere() -> None:
-    found = settings(cost_center="4711", azure_devops={**_DEVOPS, "enabled": False, "project": 2026})
-    assert (found.cost_center, found.azure_devops.project) == ("4711", "2026")
-    assert (found.soft_delete_days, found.protect) == (90, True)
+    parsed = settings(cost_center="4711", azure_devops={**_DEVOPS, "enabled": False, "project": 2026})
+    assert (parsed.cost_center, parsed.azure_devops.project) == ("4711", "2026")
+    assert (parsed.soft_delete_days, parsed.protect) == (90, True)
     assert settings(soft_delete_days="30", protect="false").model_dump(include={"soft_delete_days", "protect"}) == {
         "soft_delete_days": 30,
         "protect": False,
@@ -94,23 +94,23 @@ def test_a_text_of_digits_is_a_text_everywhere() -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    given = config(soft_delete_days=3, base_name="Data-Ops", environments=[{"name": "dev"}, {"name": "dev"}])
-    del given["dataopsml-bootstrap:owner"]
+    invalid = config(soft_delete_days=3, base_name="Data-Ops", environments=[{"name": "dev"}, {"name": "dev"}])
+    del invalid["dataopsml-bootstrap:owner"]
     with pytest.raises(SettingsError) as caught:
-        read_settings(given)
-    for said in (
+        read_settings(invalid)
+    for message in (
         "owner is missing",
         "soft_delete_days = '3'",
         "base_name = 'Data-Ops'",
         "must have names of their own",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 def test_the_settings_file_in_the_repository_is_valid_and_omits_azure_devops() -> None:
-    found = Engine(ROOT / "bootstrap", "main").settings()
-    assert found.names == list(ENVIRONMENTS), "the pipelines have the same environments"
-    assert not found.azure_devops.enabled, "a clone must not reach for somebody's organisation"
+    committed = Engine(ROOT / "bootstrap", "main").settings()
+    assert committed.names == list(ENVIRONMENTS), "the pipelines have the same environments"
+    assert not committed.azure_devops.enabled, "a clone must not reach for somebody's organisation"
 
 
 def test_a_missing_settings_file_names_the_remedy(tmp_path: Path) -> None:
@@ -129,11 +129,11 @@ def test_an_invalid_bootstrap_settings_file_is_named(tmp_path: Path, text: str) 
 def test_brackets_in_pulumi_s_output_are_printed(
     error: type[BootstrapError], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "`pulumi up` failed: [red] is no stack, and [/dev] is no folder."
-    monkeypatch.setattr(command_line, "app", Mock(side_effect=error(said)))
+    message = "`pulumi up` failed: [red] is no stack, and [/dev] is no folder."
+    monkeypatch.setattr(command_line, "app", Mock(side_effect=error(message)))
 
     with pytest.raises(SystemExit) as ended:
         command_line.main()
 
     assert ended.value.code == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -98,18 +98,18 @@ def test_the_picture_of_the_documentation_is_the_local_stack_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("not json", "This is not an exported stack"),
         ("{}", "This is not an exported stack"),
         ('{"deployment": {}}', "The stack has no resources: deploy it first"),
     ],
 )
-def test_other_input_is_refused(text: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_other_input_is_refused(text: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "it.md"
     monkeypatch.setattr(sys, "argv", ["graph", str(file)])
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(SystemExit, match=message):
         graph.main()
     assert not file.exists()
 

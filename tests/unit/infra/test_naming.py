@@ -80,17 +80,17 @@ def test_online_endpoints_are_named_within_their_limits(
 
 
 @given(bases, environments, environments)
-def test_environments_do_not_share_a_name(base: str, one: str, other: str) -> None:
-    if one != other:
-        taken = [{getattr(Names(base, environment), name) for name in RULES} for environment in (one, other)]
+def test_environments_do_not_share_a_name(base: str, first: str, second: str) -> None:
+    if first != second:
+        taken = [{getattr(Names(base, environment), name) for name in RULES} for environment in (first, second)]
         assert not taken[0] & taken[1]
 
 
 def test_subscriptions_of_the_same_names_have_endpoints_of_their_own() -> None:
     names = Names("dataops", "dev")
-    one, other = "11111111-1111-1111-1111-11111111111a", "22222222-2222-2222-2222-222222222222"
-    assert names.batch_endpoint(one) != names.batch_endpoint(other)
-    assert names.batch_endpoint(one) == names.batch_endpoint(one.upper())
+    first, other = "11111111-1111-1111-1111-11111111111a", "22222222-2222-2222-2222-222222222222"
+    assert names.batch_endpoint(first) != names.batch_endpoint(other)
+    assert names.batch_endpoint(first) == names.batch_endpoint(first.upper())
 
 
 @given(bases, environments, subscriptions, st.sampled_from("abc"), st.sampled_from("abc"))

@@ -258,11 +258,11 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("config", "said"), INVALID, ids=[said[:60] for _, said in INVALID])
-def test_an_invalid_setting_is_named_with_its_value_and_an_example(config: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("config", "message"), INVALID, ids=[message[:60] for _, message in INVALID])
+def test_an_invalid_setting_is_named_with_its_value_and_an_example(config: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read(**config)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "Traceback" not in str(caught.value) and "pydantic" not in str(caught.value)
 
 

@@ -41,8 +41,8 @@ def test_no_stack_file_holds_a_secret(stack: str) -> None:
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_deployed_stacks_state_all_their_choices(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
-    said = {key.removeprefix(f"{PROJECT}:") for key in content}
-    assert said >= set(Settings.model_fields) - {"environment", "model_registry"}
+    stated = {key.removeprefix(f"{PROJECT}:") for key in content}
+    assert stated >= set(Settings.model_fields) - {"environment", "model_registry"}
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)

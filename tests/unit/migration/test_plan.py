@@ -61,7 +61,7 @@ def test_a_match_is_imported_under_the_engines_name_with_its_components(tmp_path
 def test_a_resource_to_be_replaced_is_not_imported(tmp_path: Path, attributes: Json, inputs: Json, path: str) -> None:
     plan, stack = _plan(tmp_path, [account(**attributes)], training(**inputs))
     assert import_file(plan, stack) == {"resources": []}
-    assert [one.path for one in plan.matches[0].replacing] == [path]
+    assert [change.path for change in plan.matches[0].replacing] == [path]
     text = render(plan, "dev", "import.json")
     assert "Would be replaced" in text and path in text and "pulumi import" not in text
 
@@ -128,7 +128,7 @@ def test_an_unknown_value_of_the_stack_is_compared_by_its_source(tmp_path: Path)
     plan, _ = _plan(tmp_path, [source], target("stdataopsdevtr"))
     assert plan.blocked == []
     plan, _ = _plan(tmp_path, [source], target("stother"))
-    assert [one.path for one in plan.matches[0].replacing] == ["storageAccount"]
+    assert [change.path for change in plan.matches[0].replacing] == ["storageAccount"]
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_containers_are_matched_by_either_form_of_their_id(tmp_path: Path, attri
     name = Reference(KINDS["azurerm_storage_account"].pulumi, "stdataopsdevtr")
     target = declared("azurerm_storage_container", "storage-trainingdata", "trainingdata", accountName=name)
     plan, stack = _plan(tmp_path, [source], target)
-    (found,) = [one["id"] for one in import_file(plan, stack)["resources"] if "id" in one]
-    assert found == f"{ACCOUNT}/blobServices/default/containers/trainingdata"
+    (id_,) = [resource["id"] for resource in import_file(plan, stack)["resources"] if "id" in resource]
+    assert id_ == f"{ACCOUNT}/blobServices/default/containers/trainingdata"
     other = declared("azurerm_storage_container", "data", "trainingdata", accountName="stother")
     plan, _ = _plan(tmp_path, [source], other)
     assert plan.matches == []

@@ -35,7 +35,7 @@ def test_other_formats_are_refused_by_their_version(tmp_path: Path, version: Any
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{not json", "it is not JSON"),
         ("\n", "take terraform.tfstate.backup"),
@@ -45,8 +45,8 @@ def test_other_formats_are_refused_by_their_version(tmp_path: Path, version: Any
         (state(), "manages no resources"),
     ],
 )
-def test_an_invalid_state_names_its_reason(tmp_path: Path, content: Any, said: str) -> None:
-    with pytest.raises(MigrationError, match=said):
+def test_an_invalid_state_names_its_reason(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(MigrationError, match=message):
         read_state(write(tmp_path, content))
 
 

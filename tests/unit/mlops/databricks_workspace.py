@@ -40,7 +40,7 @@ class Workspace:
     identity: tuple[int, Json] | None = None
     submitted: list[Json] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
-    looks: int = 0
+    state_requests: int = 0
     busy: int = 0
 
     def answer(self, what: str, query: Json, body: Any) -> tuple[int, Json]:
@@ -53,8 +53,8 @@ class Workspace:
                 return 200, {"run_id": RUN}
             case "get":
                 assert query == {"run_id": [str(RUN)]}, query
-                now = self.states[min(self.looks, len(self.states) - 1)]
-                self.looks += 1
+                now = self.states[min(self.state_requests, len(self.states) - 1)]
+                self.state_requests += 1
                 return 200, {
                     "run_id": RUN, "state": now, "run_page_url": "https://adb-1.1.azuredatabricks.net/#job/1/run/1",
                     "tasks": [{"run_id": TASK_RUN, "task_key": "notebook", "state": now}],

@@ -35,9 +35,9 @@ def outputs_file(printed: dict[str, Any], tmp_path: Path) -> str:
     return str(file)
 
 
-def _refused(done: subprocess.CompletedProcess[str], said: str) -> None:
+def _refused(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.returncode == 1, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -89,8 +89,10 @@ def test_every_verb_is_listed() -> None:
     ],
 )
 def test_a_shell_completes_verbs_pipelines_and_stacks(words: str, names: set[str]) -> None:
-    asked = {"_MLOPS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = subprocess.run([ROOT / "tools/mlops"], env=os.environ | asked, capture_output=True, text=True, check=False)
+    completion = {"_MLOPS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [ROOT / "tools/mlops"], env=os.environ | completion, capture_output=True, text=True, check=False
+    )
 
     assert (set(done.stdout.split()), done.stderr) == (names, "")
 

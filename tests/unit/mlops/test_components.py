@@ -58,7 +58,7 @@ class Steps:
         rows.to_parquet(engineered / "part-0.parquet", index=False)
         data_counts.write(engineered, rows)
         checked, model, held_out, evaluation, report = (
-            place / one for one in ("checked", "model", "held_out", "evaluation", "report")
+            place / folder for folder in ("checked", "model", "held_out", "evaluation", "report")
         )
         for done in (
             self.run("check_data", engineered=engineered, specification=specification, checked=checked),
@@ -99,8 +99,10 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
     experiment = client.create_experiment("training", (folder / "artifacts").as_uri())
     root = client.create_run(experiment).info.run_id
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    given = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": root}
-    processes = forked_steps.Steps(clean | given | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}, folder)
+    variables = {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "training", "AZUREML_ROOT_RUN_ID": root}
+    processes = forked_steps.Steps(
+        clean | variables | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT)}, folder
+    )
     yield Steps(folder, tracking, processes, root)
     processes.close()
 
@@ -200,14 +202,14 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     drifted = [rule for rule in result.rules if rule.rule == "drift" and not rule.passed]
     assert [rule.column for rule in drifted] == ["bmi"] and len(result.rules) == 11
     assert (result.accepted, result.compared_with) == (severity == "warning", "1")
-    said = "bmi is distributed otherwise than in the data of the model that serves"
+    warning = "bmi is distributed otherwise than in the data of the model that serves"
     tag = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags["data_contract"]
     if severity == "warning":
-        assert done.returncode == 0 and f"Warning: {said}" in done.stdout, done.stderr
-        assert tag.startswith(f"kept, with warnings: {said}")
+        assert done.returncode == 0 and f"Warning: {warning}" in done.stdout, done.stderr
+        assert tag.startswith(f"kept, with warnings: {warning}")
     else:
-        assert done.returncode == 1 and f"The data break their contract: {said}" in done.stderr
-        assert tag.startswith(f"broken: {said}") and not (tmp_path / "evaluation/evaluation.json").exists()
+        assert done.returncode == 1 and f"The data break their contract: {warning}" in done.stderr
+        assert tag.startswith(f"broken: {warning}") and not (tmp_path / "evaluation/evaluation.json").exists()
 
 
 def test_a_model_needs_the_packages_that_trained_it_in_versions_that_go_together(
@@ -305,7 +307,7 @@ def test_no_literal_input_is_in_a_command_and_the_program_reads_each(file: Path)
 
     component_commands.check(component.name, component.command, component.inputs)
 
-    (program,) = (one for one in (file.parent / "src").glob("*.py") if one.name in component.command)
+    (program,) = (source for source in (file.parent / "src").glob("*.py") if source.name in component.command)
     # The key of reuse is Azure ML's to compare, no program's to read.
     ports = {name: port for name, port in component.inputs.items() if name != "reuse_key"}
     literals = [name for name, port in ports.items() if port.type in component_commands.LITERAL_TYPES]

@@ -36,7 +36,7 @@ def test_a_header_with_the_columns_of_the_contract_is_taken(tmp_path: Path, cont
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (f"{HEADER.replace('bmi', 'bmj')}\n{ROW}\n", r"columns of diabetes: bmi is missing \(is bmj its name misspelt"),
         (f"{HEADER.replace(',bp', '')}\n{ROW}\n", "bp is missing. Its header: age, sex, bmi, s1"),
@@ -50,8 +50,8 @@ def test_a_header_with_the_columns_of_the_contract_is_taken(tmp_path: Path, cont
         ("", "is empty"),
     ],
 )
-def test_another_header_is_named_with_its_missing_columns(tmp_path: Path, content: str, said: str) -> None:
-    with pytest.raises(InvalidError, match=said):
+def test_another_header_is_named_with_its_missing_columns(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(InvalidError, match=message):
         data_files.read(_file(tmp_path, content), PIPELINE)
 
 

@@ -29,12 +29,12 @@ def test_a_missing_output_is_named_with_its_stack(printed: dict[str, Any], tmp_p
         load_outputs("staging", file)
 
 
-@pytest.mark.parametrize(("text", "said"), [("{", "is not JSON"), ("[]", "not a JSON object")])
-def test_a_broken_outputs_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "not a JSON object")])
+def test_a_broken_outputs_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(text, encoding="utf-8")
 
-    with pytest.raises(InvalidError, match=said):
+    with pytest.raises(InvalidError, match=message):
         load_outputs("test", file)
 
 

@@ -42,7 +42,7 @@ def test_a_bug_is_no_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "said"),
+    ("log", "message"),
     [
         (
             "reading\nThe notebook /x failed: DataError: 'abc' is no number\n",
@@ -55,8 +55,8 @@ def test_a_bug_is_no_message() -> None:
         ("", ""),
     ],
 )
-def test_a_log_s_last_lines_are_the_error(log: str, said: str) -> None:
-    assert last_words(log) == said
+def test_a_log_s_last_lines_are_the_error(log: str, message: str) -> None:
+    assert last_words(log) == message
 
 
 def test_a_missing_sign_in_names_the_remedy() -> None:

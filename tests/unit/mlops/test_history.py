@@ -37,11 +37,11 @@ def test_a_step_that_has_not_begun_has_no_duration() -> None:
     assert _step({"runId": "r1", "displayName": "train", "status": "NotStarted"}).seconds is None
 
 
-def _shown(given: Report | None) -> str:
+def _shown(reported: Report | None) -> str:
     begun = datetime(2026, 11, 25, tzinfo=UTC)
     steps = [Step("train", "r1", "Completed", begun, begun.replace(second=7)), Step("register", "r2", "Canceled")]
     text = io.StringIO()
-    report.show(steps, given, "https://page", Console(file=text, width=100))
+    report.show(steps, reported, "https://page", Console(file=text, width=100))
     return text.getvalue()
 
 

@@ -17,7 +17,9 @@ from mlops.errors import InvalidError
 
 
 def test_packages_have_the_lock_s_versions() -> None:
-    (pip,) = (one["pip"] for one in job_environment.conda_file()["dependencies"] if isinstance(one, dict))
+    (pip,) = (
+        dependency["pip"] for dependency in job_environment.conda_file()["dependencies"] if isinstance(dependency, dict)
+    )
     locked = (Path(job_environment.__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
 
     # Azure ML's MLflow decides on the others: see job_environment.py.
@@ -106,13 +108,13 @@ def test_every_package_that_a_component_imports_is_declared() -> None:
 
 def imports(program: Path) -> set[str]:
     """Return the modules that a program names in its import statements."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(program.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            modules.add(node.module)
+    return modules
 
 
 def test_the_published_version_does_not_depend_on_the_publisher_s_python() -> None:
@@ -120,7 +122,9 @@ def test_the_published_version_does_not_depend_on_the_publisher_s_python() -> No
     root = Path(job_environment.__file__).parents[1]
     line = "from mlops import job_environment; print(job_environment.version())"
     cache = load_settings().cache
-    interpreters = [found for name in ("3.11", "3.12", "3.13") if (found := python_runtime.find(cache, name))]
+    interpreters = [
+        interpreter for name in ("3.11", "3.12", "3.13") if (interpreter := python_runtime.find(cache, name))
+    ]
 
     versions = {
         subprocess.run([python, "-c", line], cwd=root, capture_output=True, text=True, check=True).stdout

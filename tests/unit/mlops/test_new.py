@@ -140,7 +140,7 @@ def test_a_refused_pipeline_replaces_and_leaves_nothing(root: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("a,b\n1,2\n", "has 1 rows: at least 50 are needed"),
@@ -152,11 +152,11 @@ def test_a_refused_pipeline_replaces_and_leaves_nothing(root: Path, tmp_path: Pa
         ("a,b\n" + "".join(f"1,x{row}\n" for row in range(60)), "The target b has text: give --task classification"),
     ],
 )
-def test_unusable_data_for_a_draft_are_named(root: Path, tmp_path: Path, text: str, said: str) -> None:
+def test_unusable_data_for_a_draft_are_named(root: Path, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "my.csv"
     file.write_text(text, encoding="utf-8")
 
-    with pytest.raises(InvalidError, match=said):
+    with pytest.raises(InvalidError, match=message):
         new("houses", "regression", file, None, root)
     assert not (root / "mlops/pipelines/houses").exists()
 

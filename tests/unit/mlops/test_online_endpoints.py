@@ -79,16 +79,16 @@ class _Asked:
 
 
 def _ask(response: Response, *, deployment: str | None = None, uses_keys: bool = False) -> tuple[Any, list[Request]]:
-    asked = _Asked(response)
+    answering = _Asked(response)
     keys = SimpleNamespace(get_keys=lambda name: SimpleNamespace(primary_key=f"key-of-{name}"))
     clients = SimpleNamespace(
         pipeline=PIPELINE,
         credential=SimpleNamespace(get_token=lambda scope: SimpleNamespace(token=f"token-for-{scope}")),
         ml=SimpleNamespace(online_endpoints=keys),
     )
-    with Service(asked) as service:
+    with Service(answering) as service:
         caller = Caller(cast(Clients, clients), _endpoint(uri=f"{service.url}/score", uses_keys=uses_keys))
-        return caller.ask({"input_data": [[1]]}, deployment), asked.requests
+        return caller.ask({"input_data": [[1]]}, deployment), answering.requests
 
 
 def test_a_request_is_signed_in_and_addressed() -> None:
@@ -109,7 +109,7 @@ def test_without_a_deployment_the_traffic_decides_and_a_key_signs_in_where_the_e
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [
         (401, "401: oep-houses takes no request of yours: sign in, such as with `az login`, or get a role that allows"),
         (403, "403: You may not ask oep-houses: get a role that allows Microsoft.MachineLearningServices/workspaces/"),
@@ -120,7 +120,7 @@ def test_without_a_deployment_the_traffic_decides_and_a_key_signs_in_where_the_e
         (502, "502: the deployment blue of oep-houses failed."),
     ],
 )
-def test_a_refusal_is_one_line_with_what_to_do(status: int, said: str) -> None:
+def test_a_refusal_is_one_line_with_what_to_do(status: int, message: str) -> None:
     headers = {"ms-azureml-model-error-statuscode": "500", "ms-azureml-model-error-reason": "KeyError"}
     refused = Response(status, "text/plain", "because\n of it", headers if status == 424 else {})
 
@@ -128,7 +128,7 @@ def test_a_refusal_is_one_line_with_what_to_do(status: int, said: str) -> None:
         _ask(refused, deployment="blue")
 
     assert raised.value.status == status
-    assert str(raised.value).startswith(said), str(raised.value)
+    assert str(raised.value).startswith(message), str(raised.value)
     assert str(raised.value).endswith("It answered: because of it") and "\n" not in str(raised.value)
     assert "token-for" not in str(raised.value)
 

@@ -36,7 +36,7 @@ def test_rows_and_both_forms_are_one_request(content: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "request.json is not JSON: "),
         ('[{"age": NaN}]', "request.json is not JSON: NaN is no value of JSON: write null"),
@@ -53,15 +53,15 @@ def test_rows_and_both_forms_are_one_request(content: Any) -> None:
         ('{"input_data": {"columns": ["a"], "data": [[1]], "index": [1, 2]}}', "index must be a list with a value for"),
     ],
 )
-def test_what_is_no_request_is_said(text: str, said: str) -> None:
+def test_what_is_no_request_is_said(text: str, message: str) -> None:
     with pytest.raises(InvalidError) as raised:
         online_requests.read(text, "request.json")
 
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"bmi_": 1}, "request.json has a field 'bmi_', which the model does not take. Did you mean bmi?"),
         ({"age": None}, "request.json, row 0: the field 'age' is null: give a whole number."),
@@ -74,13 +74,13 @@ def test_what_is_no_request_is_said(text: str, said: str) -> None:
         ({"smokes": 0}, "the field 'smokes' is 0: give true or false."),
     ],
 )
-def test_a_field_that_does_not_fit_the_signature_is_named(changes: dict[str, Any], said: str) -> None:
+def test_a_field_that_does_not_fit_the_signature_is_named(changes: dict[str, Any], message: str) -> None:
     request = online_requests.read(json.dumps(ROW | changes), "request.json")
 
     with pytest.raises(InvalidError) as raised:
         online_requests.fit(request, COLUMNS, "request.json")
 
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_field_that_the_model_needs_is_named() -> None:

@@ -33,15 +33,15 @@ def test_a_model_without_lineage_is_refused_with_its_missing_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "said"),
+    ("job", "message"),
     [
         (_job(status="Failed"), "is Failed, not Completed"),
         (_job(code="416"), "code_version of the model is 417, but p tested 416"),
         (_job(data="d2"), "data_version of the model is d1, but p tested d2"),
     ],
 )
-def test_a_lineage_that_the_run_did_not_test_is_refused(job: Job, said: str) -> None:
-    with pytest.raises(GateError, match=said):
+def test_a_lineage_that_the_run_did_not_test_is_refused(job: Job, message: str) -> None:
+    with pytest.raises(GateError, match=message):
         check_tested(LINEAGE, job)
 
 
@@ -50,9 +50,9 @@ def test_the_run_s_own_code_and_data_pass() -> None:
 
 
 def test_the_deployment_of_the_same_version_and_commit_is_chosen() -> None:
-    found = [_deployment("416", "c0"), _deployment("417", "c1")]
+    deployments = [_deployment("416", "c0"), _deployment("417", "c1")]
 
-    assert choose_deployment(found, LINEAGE, "prod").deployment == "v-417"
+    assert choose_deployment(deployments, LINEAGE, "prod").deployment == "v-417"
 
 
 def test_without_build_ids_the_commit_decides() -> None:

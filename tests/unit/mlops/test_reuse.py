@@ -39,15 +39,17 @@ def test_an_address_whose_content_can_change_and_an_unknown_retention_reuse_noth
 
 
 def test_each_shipped_component_declares_whether_it_is_deterministic() -> None:
-    said = {
+    declarations = {
         (pipeline, step): yaml.safe_load((folder / "component.yml").read_text()).get("is_deterministic")
         for pipeline in specifications.names()
         for step, folder in published_components.folders(specifications.load(pipeline)).items()
     }
 
-    assert {step for (_, step), value in said.items() if value is None} == set(), "azure-ai-ml's default is true"
-    assert {step for (_, step), value in said.items() if value is False} >= {"evaluate", "register"}
-    assert {step for (_, step), value in said.items() if value} >= {"run_databricks_notebook", "train"}
+    assert {step for (_, step), value in declarations.items() if value is None} == set(), (
+        "azure-ai-ml's default is true"
+    )
+    assert {step for (_, step), value in declarations.items() if value is False} >= {"evaluate", "register"}
+    assert {step for (_, step), value in declarations.items() if value} >= {"run_databricks_notebook", "train"}
 
 
 JOB = Job(

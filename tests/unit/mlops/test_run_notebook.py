@@ -81,17 +81,17 @@ class Step:
         self._patch.setattr(sys, "argv", [str(PROGRAM), "--output", "out"])
         self._patch.setattr(time, "sleep", lambda seconds: _sleep(min(seconds, 0.01)))  # what it waits for has happened
         mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGTERM)
-        code, said = 0, ""
+        code, message = 0, ""
         try:
             runpy.run_path(str(PROGRAM), run_name="__main__")
         except SystemExit as ended:
-            code, said = (1, str(ended.code)) if isinstance(ended.code, str) else (int(ended.code or 0), "")
+            code, message = (1, str(ended.code)) if isinstance(ended.code, str) else (int(ended.code or 0), "")
         finally:
             signal.signal(signal.SIGTERM, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         out, err = self._capsys.readouterr()
-        assert TOKEN not in out + err + said and SECRET not in out + err + said
-        return code, out, [*err.splitlines(), *said.splitlines()]
+        assert TOKEN not in out + err + message and SECRET not in out + err + message
+        return code, out, [*err.splitlines(), *message.splitlines()]
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_a_raising_notebook_fails_the_step_with_its_own_error_and_trace(workspac
 
 
 @pytest.mark.parametrize(
-    ("ended", "said"),
+    ("ended", "message"),
     [
         (state("TERMINATED", "CANCELED", "Run cancelled."), "failed: Run cancelled. (TERMINATED, CANCELED)"),
         (state("TERMINATED", "TIMEDOUT", "Run timed out."), "failed: Run timed out. (TERMINATED, TIMEDOUT)"),
@@ -211,14 +211,14 @@ def test_a_raising_notebook_fails_the_step_with_its_own_error_and_trace(workspac
     ],
 )
 def test_a_run_with_another_result_fails_the_step_and_names_it(
-    workspace: Workspace, step: Step, ended: dict[str, Any], said: str
+    workspace: Workspace, step: Step, ended: dict[str, Any], message: str
 ) -> None:
     workspace.states, workspace.output = [state("PENDING"), ended], {}
 
     code, out, err = step.run()
 
     assert (code, len(err)) == (1, 1), err
-    assert err[0].endswith(said), err
+    assert err[0].endswith(message), err
     assert "result:" not in out
 
 

@@ -31,9 +31,9 @@ def test_the_name_has_stack_version_and_tested_code_in_letters_that_azure_ml_tak
 
 
 def test_the_last_shared_version_is_first_even_if_its_model_is_older() -> None:
-    found = newest_first([_shared("staging", "9", "2026-11-01"), _shared("staging", "3", "2026-11-02")], "staging")
+    versions = newest_first([_shared("staging", "9", "2026-11-01"), _shared("staging", "3", "2026-11-02")], "staging")
 
-    assert [tags["shared_version"] for _, tags in found] == ["3", "9"]
+    assert [tags["shared_version"] for _, tags in versions] == ["3", "9"]
 
 
 def test_models_of_other_stacks_and_manually_shared_ones_are_ignored() -> None:

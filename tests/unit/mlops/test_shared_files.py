@@ -26,9 +26,9 @@ def test_no_shared_file_names_a_model(name: str) -> None:
     pattern = re.compile("|".join(map(re.escape, sorted(words))), re.IGNORECASE)
 
     naming = [
-        f"{file.relative_to(ROOT)}: {found[0]}"
+        f"{file.relative_to(ROOT)}: {match[0]}"
         for file in _texts()
-        if (found := pattern.search(file.read_text(encoding="utf-8", errors="replace")))
+        if (match := pattern.search(file.read_text(encoding="utf-8", errors="replace")))
     ]
 
     assert naming == []

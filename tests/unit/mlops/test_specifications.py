@@ -50,7 +50,7 @@ def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"model": None}, "model is missing (such as model: house_prices)"),
         ({"task": "ranking"}, "task is 'ranking': Input should be 'regression' or 'classification'"),
@@ -127,11 +127,11 @@ def test_names_follow_from_the_folder_s(tmp_path: Path) -> None:
         ({"data_contract": {"rows": 0}}, "data_contract.rows.limit is 0: Input should be greater than or equal to 1"),
     ],
 )
-def test_a_fault_is_named_by_its_path(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_a_fault_is_named_by_its_path(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidError) as raised:
         _load(tmp_path, **changes)
 
-    assert said in str(raised.value), str(raised.value)
+    assert message in str(raised.value), str(raised.value)
     assert "houses/pipeline.yml" in str(raised.value)
 
 
@@ -160,13 +160,13 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [", "is not YAML"), ("- 1", "must have fields"), ("\xff", "cannot be read")]
+    ("text", "message"), [("a: [", "is not YAML"), ("- 1", "must have fields"), ("\xff", "cannot be read")]
 )
-def test_an_invalid_specification_file_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_specification_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "houses").mkdir()
     (tmp_path / "houses" / "pipeline.yml").write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(InvalidError, match=said):
+    with pytest.raises(InvalidError, match=message):
         specifications.load("houses", tmp_path)
 
 
@@ -212,7 +212,7 @@ def test_run_parameters_are_parsed_by_their_types(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("alpha", "'alpha' has no value: write name=value"),
         ("alhpa=1", r"has no parameter 'alhpa'\. Did you mean alpha\?"),
@@ -223,8 +223,8 @@ def test_run_parameters_are_parsed_by_their_types(tmp_path: Path) -> None:
         ("scale=maybe", "'maybe' is neither true nor false"),
     ],
 )
-def test_a_run_parameter_that_is_not_allowed_is_named(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(InvalidError, match=said):
+def test_a_run_parameter_that_is_not_allowed_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InvalidError, match=message):
         parameters.parse(_load(tmp_path, parameters=RULES), [text])
 
 

@@ -47,7 +47,7 @@ class Played:
     """Records, calls of make and log of a played build."""
 
     records: list[Record]
-    asked: list[tuple[str, str]]
+    calls: list[tuple[str, str]]
     """Whose identity, and the words after `make`; agents' own preparation is left out."""
     log: str
     subscriptions: list[tuple[str, str]]
@@ -58,11 +58,11 @@ class Played:
         return {record.title: str(record.result) for record in self.records}
 
     def by(self, connection: str) -> list[str]:
-        return [words for who, words in self.asked if who == connection]
+        return [words for who, words in self.calls if who == connection]
 
     @property
     def words(self) -> list[str]:
-        return [words for _, words in self.asked]
+        return [words for _, words in self.calls]
 
 
 @dataclass
@@ -134,9 +134,9 @@ class Pipelines:
             [tuple(line.split("|", 1)) for line in record.read_text(encoding="utf-8").splitlines()]
             for record in (log, where)
         )
-        said = "".join(one.read_text(encoding="utf-8") for one in sorted((workspace.root / "logs").glob("*.log")))
-        asked = [(who, words) for who, words in lines if words != "agent"]
-        return Played(records, asked, said, [(subscription, words) for subscription, words in subscriptions])
+        output = "".join(log.read_text(encoding="utf-8") for log in sorted((workspace.root / "logs").glob("*.log")))
+        calls = [(who, words) for who, words in lines if words != "agent"]
+        return Played(records, calls, output, [(subscription, words) for subscription, words in subscriptions])
 
 
 def connection(environment: str) -> str:

@@ -55,4 +55,6 @@ def test_the_bootstrap_makes_every_pipeline_and_no_other() -> None:
 def test_a_pipeline_may_use_the_resources_that_its_yaml_names(spec: PipelineSpec) -> None:
     assert _used(spec.path, _CONNECTIONS) == set(spec.connections)
     assert _used(spec.path, {"group"}) == set(spec.groups)
-    assert _used(spec.path, {"environment"}) == {deployment_environment(one) for one in spec.environments}
+    assert _used(spec.path, {"environment"}) == {
+        deployment_environment(environment) for environment in spec.environments
+    }

@@ -114,7 +114,7 @@ def test_a_section_of_another_shape_is_named(access: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, r"There is no Pulumi\.staging\.yaml"),
         ("config: [", r"Pulumi\.staging\.yaml is not a settings file: "),
@@ -122,11 +122,11 @@ def test_a_section_of_another_shape_is_named(access: Any) -> None:
         ("config: text\n", r"Pulumi\.staging\.yaml is not a settings file: "),
     ],
 )
-def test_an_invalid_settings_file_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+def test_an_invalid_settings_file_is_named(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         (tmp_path / "Pulumi.staging.yaml").write_text(text, encoding="utf-8")
 
-    with pytest.raises(ConfigureError, match=said):
+    with pytest.raises(ConfigureError, match=message):
         configure("staging", _GROUP, tmp_path)
 
 

@@ -214,7 +214,7 @@ def test_a_pull_request_that_is_not_there_is_named(preview: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ((503, "text/html", "<html>busy</html>"), r"/threads: 503\. $"),
         ((200, "application/json", "{"), "200, but what came is no JSON"),
@@ -222,11 +222,11 @@ def test_a_pull_request_that_is_not_there_is_named(preview: Path, monkeypatch: p
     ],
 )
 def test_an_unreadable_answer_is_an_error_of_one_line(
-    service: AzureDevOps, preview: Path, answer: tuple[int, str, str], said: str
+    service: AzureDevOps, preview: Path, answer: tuple[int, str, str], message: str
 ) -> None:
     service.broken.append(answer)
 
-    with pytest.raises(DevOpsError, match=said):
+    with pytest.raises(DevOpsError, match=message):
         devops.comment("dev", preview)
 
     assert service.threads == []
@@ -240,7 +240,7 @@ def test_a_missing_answer_is_an_error(preview: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         ("SYSTEM_ACCESSTOKEN", r"Map it: env: \{SYSTEM_ACCESSTOKEN: \$\(System\.AccessToken\)\}"),
         ("SYSTEM_PULLREQUEST_PULLREQUESTID", "SYSTEM_PULLREQUEST_PULLREQUESTID is not set"),
@@ -248,11 +248,11 @@ def test_a_missing_answer_is_an_error(preview: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_variable_that_is_missing_is_named(
-    service: AzureDevOps, preview: Path, monkeypatch: pytest.MonkeyPatch, missing: str, said: str
+    service: AzureDevOps, preview: Path, monkeypatch: pytest.MonkeyPatch, missing: str, message: str
 ) -> None:
     monkeypatch.delenv(missing)
 
-    with pytest.raises(DevOpsError, match=said):
+    with pytest.raises(DevOpsError, match=message):
         devops.comment("dev", preview)
 
     assert service.threads == []

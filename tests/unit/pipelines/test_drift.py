@@ -82,7 +82,7 @@ def test_values_that_azure_fills_in_are_set_aside_with_their_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "change", "said"),
+    ("resource", "change", "message"),
     [
         ("blobs", _there("cors", {"corsRules": [{"allowedOrigins": ["*"]}]}), '"allowedOrigins": ["*"]'),
         ("blobs", _there("cors", {"corsRules": [], "more": 1}), '"more": 1'),
@@ -107,12 +107,12 @@ def test_values_that_azure_fills_in_are_set_aside_with_their_thread() -> None:
         ("diagnostics", lambda step: step.update(detailedDiff=None), "DiagnosticSetting diagnostics: update"),
     ],
 )
-def test_a_look_alike_is_drift(resource: str, change: Change, said: str) -> None:
+def test_a_look_alike_is_drift(resource: str, change: Change, message: str) -> None:
     drift = _compared(resource, change)
 
-    assert said in drift.report("dev")
+    assert message in drift.report("dev")
     assert drift.drift and {difference.urn.rsplit("::", 1)[-1] for difference in drift.drift} == {resource}
-    assert not [one for one, _ in drift.tolerated if one.urn.endswith(f"::{resource}")], "a step is drift as a whole"
+    assert not [step for step, _ in drift.tolerated if step.urn.endswith(f"::{resource}")], "a step is drift as a whole"
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
@@ -150,7 +150,7 @@ def test_every_entry_names_its_thread_and_one_property() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "expected"),
     [
         ("logs[0].retentionPolicy", ["logs", 0, "retentionPolicy"]),
         ('tags["a.b"]', ["tags", "a.b"]),
@@ -158,8 +158,8 @@ def test_every_entry_names_its_thread_and_one_property() -> None:
         ("a", ["a"]),
     ],
 )
-def test_paths_are_read_as_pulumi_writes_them(path: str, found: list[str | int]) -> None:
-    assert parts(path) == found
+def test_paths_are_read_as_pulumi_writes_them(path: str, expected: list[str | int]) -> None:
+    assert parts(path) == expected
 
 
 def _summary(result: str) -> str:
@@ -167,7 +167,7 @@ def _summary(result: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("events", "said"),
+    ("events", "message"),
     [
         ([], "The preview did not succeed."),
         (_RECORDED[:-2], "The preview did not succeed."),
@@ -182,7 +182,9 @@ def _summary(result: str) -> str:
         ),
     ],
 )
-def test_a_preview_that_did_not_compare_to_its_end_is_never_a_stack_without_drift(events: list[str], said: str) -> None:
+def test_a_preview_that_did_not_compare_to_its_end_is_never_a_stack_without_drift(
+    events: list[str], message: str
+) -> None:
     with pytest.raises(DriftError) as caught:
         compare(events)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

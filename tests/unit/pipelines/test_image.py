@@ -179,27 +179,27 @@ def test_an_existing_image_is_not_built_again(docker: Docker) -> None:
 
 
 def test_a_missing_image_is_built_from_the_root(docker: Docker) -> None:
-    code, asked = docker.make("ci-image")
+    code, calls = docker.make("ci-image")
 
     assert code == 0
-    assert asked[1:] == [f"build --file pipelines/ci-image/Dockerfile --tag {_NAME} ."]
+    assert calls[1:] == [f"build --file pipelines/ci-image/Dockerfile --tag {_NAME} ."]
 
 
 @pytest.mark.parametrize("clean", [True, False])
 def test_the_scan_is_of_this_image_and_stops_the_job_before_the_push(docker: Docker, clean: bool) -> None:
-    code, asked = docker.make("ci-image-scan", clean=clean)
+    code, calls = docker.make("ci-image-scan", clean=clean)
 
     assert (code == 0) is clean
-    (scan,) = asked
+    (scan,) = calls
     assert scan.endswith(f"--exit-code 1 --severity CRITICAL --ignore-unfixed {_NAME}")
 
 
 @pytest.mark.parametrize(("branch", "moves"), [("refs/heads/main", True), ("refs/heads/topic", False), ("", False)])
 def test_only_main_moves_the_name_that_jobs_use(docker: Docker, branch: str, moves: bool) -> None:
-    code, asked = docker.make("ci-image-push", branch=branch)
+    code, calls = docker.make("ci-image-push", branch=branch)
 
     moved = [f"tag {_NAME} acrx.azurecr.io/dataopsml/ci:main", "push acrx.azurecr.io/dataopsml/ci:main"]
-    assert (code, asked) == (0, [f"push {_NAME}", *(moved if moves else [])])
+    assert (code, calls) == (0, [f"push {_NAME}", *(moved if moves else [])])
 
 
 def test_a_missing_registry_is_named() -> None:

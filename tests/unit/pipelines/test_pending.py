@@ -63,18 +63,18 @@ def test_the_state_keeps_the_open_operations_which_are_named(tmp_path: Path) -> 
     operations = [operation("creating", "made"), operation("creating", "lost")]
     deployment = {"resources": [{"urn": "urn:pulumi:dev::p::t::made"}], "pending_operations": operations}
 
-    said = pending.clear(engine(tmp_path, {"version": 3, "deployment": deployment}), "dev")
+    message = pending.clear(engine(tmp_path, {"version": 3, "deployment": deployment}), "dev")
 
     kept = json.loads((tmp_path / "state.json").read_text())["deployment"]
     assert kept["pending_operations"] == [operations[1]]
     assert kept["resources"] == deployment["resources"]
-    assert said.startswith("Removed 1 pending operations of a killed update")
-    assert "creating lost" in said and "pulumi refresh --stack dev" in said
+    assert message.startswith("Removed 1 pending operations of a killed update")
+    assert "creating lost" in message and "pulumi refresh --stack dev" in message
 
 
 def test_a_refusing_engine_leaves_the_operations_and_the_update_s_success(tmp_path: Path) -> None:
     deployment = {"resources": [{"urn": "urn:pulumi:dev::p::t::a"}], "pending_operations": [operation("creating", "a")]}
 
-    said = pending.clear(engine(tmp_path, {"version": 3, "deployment": deployment}, code=3), "dev")
+    message = pending.clear(engine(tmp_path, {"version": 3, "deployment": deployment}, code=3), "dev")
 
-    assert said.startswith("The pending operations of stack dev stay:")
+    assert message.startswith("The pending operations of stack dev stay:")

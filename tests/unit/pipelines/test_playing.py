@@ -48,7 +48,7 @@ def test_a_commit_moves_from_lint_to_prod_each_part_as_its_own_identity(pipeline
             (connection(environment), words)
             for words in (*_deployed(environment), *last, f"release STACK={environment}")
         ]
-    assert played.asked == expected
+    assert played.calls == expected
 
 
 def test_the_published_pipelines_id_reaches_the_release(pipelines: Pipelines) -> None:
@@ -121,7 +121,7 @@ def test_a_build_that_started_no_run_reports_none(pipelines: Pipelines) -> None:
 def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone(pipelines: Pipelines) -> None:
     played = pipelines.play(reason="PullRequest")
 
-    assert {who for who, _ in played.asked} == {"nobody", PREVIEW}
+    assert {who for who, _ in played.calls} == {"nobody", PREVIEW}
     assert played.by(PREVIEW) == [f"preview STACK={environment}" for environment in ENVIRONMENTS]
     assert [words for words in played.words if words.startswith("comment")] == [
         f"comment STACK={environment}" for environment in ENVIRONMENTS
@@ -131,11 +131,13 @@ def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone
 def test_every_target_runs_in_the_subscription_that_its_environments_variable_group_names(pipelines: Pipelines) -> None:
     """Previews too, though their connection is one and bound to the bootstrap's subscription."""
     for played in (pipelines.play(), pipelines.play(reason="PullRequest")):
-        found = {(where, words) for where, words in played.subscriptions if "STACK=" in words}
-        wrong = [(where, words) for where, words in found if where and where.split("-")[-1] not in words]
-        assert found and not wrong
-        previews = {(where, words) for where, words in found if words.startswith("preview")}
-        assert previews == {(f"subscription of dataopsml-{one}", f"preview STACK={one}") for one in ENVIRONMENTS}
+        targets = {(where, words) for where, words in played.subscriptions if "STACK=" in words}
+        wrong = [(where, words) for where, words in targets if where and where.split("-")[-1] not in words]
+        assert targets and not wrong
+        previews = {(where, words) for where, words in targets if words.startswith("preview")}
+        assert previews == {
+            (f"subscription of dataopsml-{environment}", f"preview STACK={environment}") for environment in ENVIRONMENTS
+        }
 
 
 def test_a_failed_preview_is_commented_and_fails_the_pull_request(pipelines: Pipelines) -> None:
@@ -149,7 +151,7 @@ def test_a_failed_preview_is_commented_and_fails_the_pull_request(pipelines: Pip
 def test_a_commit_with_failing_tests_is_deployed_nowhere(pipelines: Pipelines, target: str) -> None:
     played = pipelines.play(fails=target)
 
-    assert {who for who, _ in played.asked} == {"nobody"}
+    assert {who for who, _ in played.calls} == {"nobody"}
     assert "test-report TIER=spark" in played.words, "the other results are published all the same"
 
 
@@ -217,7 +219,7 @@ def test_a_cancelled_build_cancels_its_run(pipelines: Pipelines) -> None:
     played = pipelines.play(stops="smoke STACK=staging *")
 
     assert played.results["Deploy staging"] == "Canceled"
-    assert played.asked[-1] == (connection("staging"), "cancel STACK=staging")
+    assert played.calls[-1] == (connection("staging"), "cancel STACK=staging")
 
 
 def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(pipelines: Pipelines) -> None:
@@ -225,7 +227,7 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
 
     others = [environment for environment in ENVIRONMENTS if environment != "dev"]
     assert others
-    assert played.asked == [
+    assert played.calls == [
         (connection("dev"), "drift STACK=dev"),
         ("nobody", "work-item STACK=dev"),
         *((connection(environment), f"drift STACK={environment}") for environment in others),
@@ -239,7 +241,7 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
 def test_each_morning_episodes_of_each_stack_become_work_items(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/watch.yml", reason="Schedule")
 
-    assert played.asked == [
+    assert played.calls == [
         call
         for environment in ENVIRONMENTS
         for call in (
@@ -265,10 +267,10 @@ def test_retraining_deploys_nothing_and_promotes_only_on_request(pipelines: Pipe
     played = pipelines.play("pipelines/retrain.yml", reason="Schedule")
     smoke = (connection("staging"), "smoke STACK=staging INCOMING=1")
     report = (connection("staging"), "report STACK=staging")
-    assert played.asked == [smoke, report]
+    assert played.calls == [smoke, report]
 
     played = pipelines.play("pipelines/retrain.yml", reason="Manual", parameters={"promote": True})
-    assert played.asked == [
+    assert played.calls == [
         smoke,
         report,
         (connection("staging"), "score-sample STACK=staging"),
@@ -277,14 +279,14 @@ def test_retraining_deploys_nothing_and_promotes_only_on_request(pipelines: Pipe
     ]
 
 
-@pytest.mark.parametrize(("confirm", "asked"), [("dev", ["undeploy STACK=dev"]), ("no", []), ("prod", [])])
+@pytest.mark.parametrize(("confirm", "words"), [("dev", ["undeploy STACK=dev"]), ("no", []), ("prod", [])])
 def test_only_dev_is_destroyed_and_only_when_its_name_is_typed(
-    pipelines: Pipelines, confirm: str, asked: list[str]
+    pipelines: Pipelines, confirm: str, words: list[str]
 ) -> None:
     played = pipelines.play("pipelines/destroy.yml", reason="Manual", parameters={"confirm": confirm})
 
-    assert played.words == asked
-    assert {who for who, _ in played.asked} <= {connection("dev")}
+    assert played.words == words
+    assert {who for who, _ in played.calls} <= {connection("dev")}
 
 
 @pytest.mark.parametrize("start", organisation.read(ORGANISATION).pipelines)

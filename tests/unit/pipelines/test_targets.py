@@ -47,11 +47,11 @@ class Recorded:
         """Run a target; return its commands."""
         record = self.folder / "record"
         record.unlink(missing_ok=True)
-        given = {
+        own_variables = {
             "RECORD": str(record), "PATH": f"{self.folder}:{os.environ['PATH']}", "PULUMI_BACKEND_URL": "none",
             "PULUMI_HOME": str(self.folder), "LOCALCLOUD_HOME": str(self.folder),
         }  # fmt: skip
-        done = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **given, **variables)
+        done = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **own_variables, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
 
@@ -199,9 +199,9 @@ def test_a_value_reaches_the_program_unchanged(
     words = [f"BUILD={recorded.folder}", *(f"{key}={value}" for key, value in others.items() if key != name)]
     odd = _ODD if (target, name) in _IN_FULL else ["".join(_ODD)]
     for value in odd:
-        given, variables = ([], {name: value}) if from_environment else ([f"{name}={value}"], {})
+        arguments, variables = ([], {name: value}) if from_environment else ([f"{name}={value}"], {})
 
-        commands = recorded.run(target, *words, *given, build=target == "cancel", **variables)
+        commands = recorded.run(target, *words, *arguments, build=target == "cancel", **variables)
 
         assert any(value in word for command in commands for word in command), (value, commands)
         assert not _MADE.exists(), value

@@ -34,7 +34,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "right", "wrong", "said"),
+    ("file", "right", "wrong", "message"),
     [
         # An input's name.
         ("steps/azure.yml", "addSpnToEnvironment:", "addSpnToEnv:", "'addSpnToEnv' was unexpected"),
@@ -127,22 +127,22 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ("stages/verify.yml", "timeoutInMinutes: 60", "timeoutMinutes: 60", "timeoutMinutes"),
     ],
 )
-def test_a_single_mistake_is_named(copy: Path, file: str, right: str, wrong: str, said: str) -> None:
+def test_a_single_mistake_is_named(copy: Path, file: str, right: str, wrong: str, message: str) -> None:
     changed = copy / "pipelines" / file
     text = changed.read_text(encoding="utf-8")
     assert right in text, "the test's own words are out of date"
     changed.write_text(text.replace(right, wrong), encoding="utf-8")
 
-    found = validation.problems(copy, _ORGANISATION, [_IMAGE if file == "ci-image.yml" else _MAIN])
+    problems = validation.problems(copy, _ORGANISATION, [_IMAGE if file == "ci-image.yml" else _MAIN])
 
-    assert any(said in line for line in found), found
+    assert any(message in line for line in problems), problems
 
 
 _HOSTED = {"vmImage": "ubuntu-24.04"}
 
 
 @pytest.mark.parametrize(
-    ("prod", "said"),
+    ("prod", "message"),
     [
         ({"nam": "agents"}, "Job Preview_prod.Preview: a pool has name, vmImage and demands, and no nam."),
         ({}, "Job Preview_prod.Preview: its pool has neither a name nor a vmImage."),
@@ -150,12 +150,14 @@ _HOSTED = {"vmImage": "ubuntu-24.04"}
         (None, "jobs.0.pool: None is not of type 'string'"),
     ],
 )
-def test_a_pool_that_azure_pipelines_would_refuse_is_named(copy: Path, prod: object, said: str) -> None:
+def test_a_pool_that_azure_pipelines_would_refuse_is_named(copy: Path, prod: object, message: str) -> None:
     pools = {name: _HOSTED for name in ENVIRONMENTS if name != "prod"} | ({} if prod is None else {"prod": prod})
 
-    found = validation.problems(copy, _ORGANISATION, [Start(file="azure-pipelines.yml", parameters={"pools": pools})])
+    problems = validation.problems(
+        copy, _ORGANISATION, [Start(file="azure-pipelines.yml", parameters={"pools": pools})]
+    )
 
-    assert any(said in line for line in found), found
+    assert any(message in line for line in problems), problems
 
 
 @pytest.mark.parametrize("prod", [{"name": "agents", "demands": ["docker"]}, {"vmImage": "ubuntu-24.04"}])
@@ -171,16 +173,16 @@ def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dic
     for start in starts:
         predefined = {"Build.Reason": start.reason, "Build.SourceBranch": "refs/heads/main"}
         stages = compile_pipeline(ROOT / start.file, ROOT, start.parameters, predefined)["stages"]
-        found = {
+        pool_of_jobs = {
             (stage["stage"], job.get("deployment") or job["job"]): job.get("pool")
             for stage in stages
             for job in stage["jobs"]
         }
-        last = {place: pool for place, pool in found.items() if "prod" in place[0] or place[0] == "Promote"}
-        assert last and all(pool in (prod, "server") for pool in last.values()), found
-        others = {place: pool for place, pool in found.items() if place not in last}
-        assert all(pool in (_HOSTED, None, "server") for pool in others.values()), found
-        assert all(pool is not None or place[0] == "Verify" for place, pool in found.items()), found
+        last = {place: pool for place, pool in pool_of_jobs.items() if "prod" in place[0] or place[0] == "Promote"}
+        assert last and all(pool in (prod, "server") for pool in last.values()), pool_of_jobs
+        others = {place: pool for place, pool in pool_of_jobs.items() if place not in last}
+        assert all(pool in (_HOSTED, None, "server") for pool in others.values()), pool_of_jobs
+        assert all(pool is not None or place[0] == "Verify" for place, pool in pool_of_jobs.items()), pool_of_jobs
 
 
 def test_an_unused_template_is_named_for_every_form_of_reference(copy: Path) -> None:

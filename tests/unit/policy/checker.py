@@ -56,28 +56,28 @@ def violations(
     resources: Iterable[PolicyResource], config: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str, str]]:
     """(rule, name of the resource or empty, what is wrong). `config` as the engine reads it: by rule, and "all"."""
-    given, found = list(resources), []
+    checked, violated = list(resources), []
     for rule in RULES:
-        said = (config or {}).get(rule.name, {})
-        if said == "disabled":
+        configured = (config or {}).get(rule.name, {})
+        if configured == "disabled":
             continue
         settings = dict(rule.config_schema.properties) if rule.config_schema else {}
         values = {key: schema["default"] for key, schema in settings.items() if "default" in schema}
-        values |= {key: value for key, value in said.items() if key != "enforcementLevel"}
-        names = {each.urn: each.name for each in given}
+        values |= {key: value for key, value in configured.items() if key != "enforcementLevel"}
+        names = {each.urn: each.name for each in checked}
 
         def report(message: str, urn: str | None = None, *, rule: Any = rule, names: Any = names) -> None:
-            found.append((rule.name, names.get(urn or "", urn or ""), message))
+            violated.append((rule.name, names.get(urn or "", urn or ""), message))
 
         if isinstance(rule, ResourceValidationPolicy):
-            for each in given:
+            for each in checked:
                 arguments = ResourceValidationArgs(
                     each.resource_type, each.props, each.urn, each.name, each.opts, None, values
                 )
                 rule.validate(arguments, lambda text, _=None, urn=each.urn: report(text, urn))  # type: ignore[misc]
         elif isinstance(rule, StackValidationPolicy):
-            rule.validate(StackValidationArgs(given, values), report)
-    return found
+            rule.validate(StackValidationArgs(checked, values), report)
+    return violated
 
 
 def _options(*, protect: bool, secret_outputs: Iterable[str]) -> PolicyResourceOptions:

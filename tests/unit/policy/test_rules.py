@@ -180,7 +180,7 @@ def changed(props: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 SEALED = ("connectionString", "instrumentationKey")
 
 
-def found(
+def violations_of(
     type_: str, props: Mapping[str, Any], config: Mapping[str, Any] | None = None, sealed: tuple[str, ...] = SEALED
 ) -> list[tuple[str, str]]:
     seen = [resource(type_, props, secret_outputs=sealed)]
@@ -189,26 +189,26 @@ def found(
 
 @pytest.mark.parametrize("type_", GOOD)
 def test_a_correct_resource_passes(type_: str) -> None:
-    assert found(type_, GOOD[type_]) == []
+    assert violations_of(type_, GOOD[type_]) == []
 
 
-@pytest.mark.parametrize(("rule", "type_", "changes", "said"), BAD, ids=[f"{bad[0]}: {bad[3][:40]}" for bad in BAD])
+@pytest.mark.parametrize(("rule", "type_", "changes", "message"), BAD, ids=[f"{bad[0]}: {bad[3][:40]}" for bad in BAD])
 def test_a_violation_is_reported_only_by_its_own_rule(
-    rule: str, type_: str, changes: dict[str, Any], said: str
+    rule: str, type_: str, changes: dict[str, Any], message: str
 ) -> None:
-    problems = found(type_, changed(GOOD.get(type_, {}), changes))
+    problems = violations_of(type_, changed(GOOD.get(type_, {}), changes))
     assert {name for name, _ in problems} == {rule}, problems
-    assert any(said in text for _, text in problems), problems
+    assert any(message in text for _, text in problems), problems
 
 
 @pytest.mark.parametrize("sealed", [(), SEALED[:1]], ids=["none", "one"])
 def test_keys_of_the_logs_in_the_state_are_reported(sealed: tuple[str, ...]) -> None:
-    ((rule, text),) = found(types.APPLICATION_INSIGHTS, GOOD[types.APPLICATION_INSIGHTS], sealed=sealed)
+    ((rule, text),) = violations_of(types.APPLICATION_INSIGHTS, GOOD[types.APPLICATION_INSIGHTS], sealed=sealed)
     assert rule == "logs-keys-sealed" and "instrumentationKey in additional_secret_outputs" in text
 
 
 @pytest.mark.parametrize(
-    ("profile", "type_", "changes", "said"),
+    ("profile", "type_", "changes", "message"),
     [
         ("private", types.STORAGE_ACCOUNT, {"publicNetworkAccess": "Enabled"}, "network.profile to private"),
         ("private", types.STORAGE_ACCOUNT, {"publicNetworkAccess": None}, "network.profile to private"),
@@ -228,19 +228,19 @@ def test_keys_of_the_logs_in_the_state_are_reported(sealed: tuple[str, ...]) -> 
     ],
 )  # fmt: skip
 def test_services_too_open_for_their_environment_are_reported(
-    profile: str, type_: str, changes: dict[str, Any], said: str
+    profile: str, type_: str, changes: dict[str, Any], message: str
 ) -> None:
     props = changed(GOOD[type_], changes)
-    assert found(type_, props) == [], "nothing is too open for the public profile"
-    ((rule, text),) = found(type_, props, {"network-profile": {"profile": profile}})
-    assert rule == "network-profile" and said in text
+    assert violations_of(type_, props) == [], "nothing is too open for the public profile"
+    ((rule, text),) = violations_of(type_, props, {"network-profile": {"profile": profile}})
+    assert rule == "network-profile" and message in text
 
 
 @pytest.mark.parametrize("type_", [types.STORAGE_ACCOUNT, types.VAULT, types.REGISTRY])
 def test_a_firewall_is_enough_for_the_restricted_profile(type_: str) -> None:
     path = "properties.publicNetworkAccess" if type_ == types.VAULT else "publicNetworkAccess"
     props = changed(GOOD[type_], {path: "Enabled"})
-    assert found(type_, props, {"network-profile": {"profile": "restricted"}}) == []
+    assert violations_of(type_, props, {"network-profile": {"profile": "restricted"}}) == []
 
 
 def stack_violations(*resources: Any, **config: Any) -> list[tuple[str, str, str]]:
@@ -338,7 +338,7 @@ def test_every_rule_is_tried() -> None:
 
 def test_rules_say_what_to_do() -> None:
     for _, type_, changes, _ in BAD:
-        for _, text in found(type_, changed(GOOD.get(type_, {}), changes)):
+        for _, text in violations_of(type_, changed(GOOD.get(type_, {}), changes)):
             assert text.split(" ", 1)[0] in {
                 "Set", "Leave", "Enable", "Remove", "Use", "Give", "Do", "Fix", "Take", "Name", "Keep",
             }, text  # fmt: skip

@@ -48,7 +48,7 @@ def test_prod_s_rules_report_settings_that_are_permitted_in_dev() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weakened", "rule", "said"),
+    ("weakened", "rule", "text"),
     [
         ({"protection": '{"lock": false, "protect": true}'}, "data-protected", "Set protection.lock to true"),
         ({"protection": '{"lock": true, "protect": false}'}, "data-protected", "Set protection.protect to true"),
@@ -59,11 +59,11 @@ def test_prod_s_rules_report_settings_that_are_permitted_in_dev() -> None:
         ({"databricks": '{"pool_idle_minutes": 61}'}, "databricks-pool-ends", "at most 60: it is 61"),
     ],
 )
-def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule: str, said: str) -> None:
+def test_prod_with_a_weakened_default_is_stopped(weakened: dict[str, str], rule: str, text: str) -> None:
     settings = {"network": NETWORKS["private"], **FULL} | weakened
     violated = violations(seen(deploy("prod", **settings)), configuration("prod"))
     assert {name for name, _, _ in violated} == {rule}, violated
-    assert all(said in message for _, _, message in violated)
+    assert all(text in message for _, _, message in violated)
 
 
 def test_prod_without_alerts_and_budget_is_stopped() -> None:
@@ -78,7 +78,7 @@ def test_rules_are_advice_in_dev_and_law_in_staging_and_prod() -> None:
     for environment in STACKS:
         config = configuration(environment)
         levels = {config["all"]} | {
-            said.get("enforcementLevel", config["all"]) for said in config.values() if isinstance(said, dict)
+            rule.get("enforcementLevel", config["all"]) for rule in config.values() if isinstance(rule, dict)
         }
         assert levels == {"advisory" if environment in ("local", "dev") else "mandatory"}, environment
 

@@ -41,13 +41,13 @@ def test_a_missing_split_column_is_named(rows: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "said"),
+    ("frame", "message"),
     [
         ({"x": [1.0, 2.0], "y": [3.0, 3.0]}, "the target y is constant, 3.0: there is nothing to learn"),
         ({"x": [1.0, float("inf")], "y": [3.0, 4.0]}, "column x has 1 infinite values"),
         ({"x": [1.0, 2.0]}, "the target y is not in the engineered set, which has x"),
     ],
 )
-def test_unusable_rows_for_training_are_refused(frame: dict[str, list[float]], said: str) -> None:
-    with pytest.raises(UnusableRowsError, match=said):
+def test_unusable_rows_for_training_are_refused(frame: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(UnusableRowsError, match=message):
         check_values(pd.DataFrame(frame), "y")

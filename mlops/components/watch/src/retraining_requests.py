@@ -29,8 +29,8 @@ class Requests:
     def all(self) -> list[Request]:
         """Return all requests, the oldest first."""
         names = sorted(self._blobs.list_blob_names(name_starts_with=f"{self._folder}/"))
-        found = [self._read(name) for name in names if name.endswith(".json")]
-        return [known[0] for known in found if known is not None]
+        requests = [self._read(name) for name in names if name.endswith(".json")]
+        return [known[0] for known in requests if known is not None]
 
     def make(self, request: Request) -> str | None:
         """Make a request; return its ETag, None when another one has its number."""

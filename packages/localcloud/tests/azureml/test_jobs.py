@@ -244,10 +244,10 @@ def test_jobs_are_listed_newest_first_and_by_tag_and_type(ml: MlWorkspace) -> No
     first, second = (submit(ml, "true", tags={mark: word}) for word in ("one", "two"))
 
     every = [job["name"] for job in ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=mark).json()["value"]]
-    one = [job["name"] for job in ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=f"{mark}=one").json()["value"]]
+    tagged = [job["name"] for job in ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=f"{mark}=one").json()["value"]]
     none = ml.azure.arm("GET", f"{ml.id}/jobs", ML, tag=mark, jobType="Pipeline").json()["value"]
 
-    assert (every, one, none) == ([second, first], [first], [])
+    assert (every, tagged, none) == ([second, first], [first], [])
     for name in (first, second):
         ml.finished(name)
 

@@ -66,10 +66,10 @@ def test_steps_are_nested_below_their_pipeline(ml: MlWorkspace, tracking: mlflow
     step = component_of(ml, code(tmp_path / "src", unused=""), "true")
 
     @pipeline(default_compute="cpu")
-    def one() -> None:
+    def nested() -> None:
         step()
 
-    job = ml.client.jobs.create_or_update(one(), experiment_name="nested")
+    job = ml.client.jobs.create_or_update(nested(), experiment_name="nested")
     assert ml.finished(job.name).status == "Completed"
 
     (child,) = ml.client.jobs.list(parent_job_name=job.name)

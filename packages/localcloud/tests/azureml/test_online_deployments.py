@@ -94,7 +94,7 @@ def test_inputs_in_every_form_that_azure_takes(ml: MlWorkspace, endpoint: str, b
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "says"),
+    ("body", "status", "message"),
     [
         ({"input_data": {"columns": ["first"], "index": [0], "data": [[1.0]]}}, "400", "second"),
         ({"input_data": FRAME | {"data": [["x", 1.0]], "index": [0]}}, "400", "first"),
@@ -111,13 +111,13 @@ def test_inputs_in_every_form_that_azure_takes(ml: MlWorkspace, endpoint: str, b
     ],
 )
 def test_an_input_that_does_not_fit_the_signature_is_a_model_error_that_names_the_field(
-    ml: MlWorkspace, endpoint: str, body: Any, status: str, says: str
+    ml: MlWorkspace, endpoint: str, body: Any, status: str, message: str
 ) -> None:
     response = score(ml, endpoint, body)
     assert response.status_code == 424, response.text
     assert response.headers["ms-azureml-model-error-reason"] == "model_error"
     assert response.headers["ms-azureml-model-error-statuscode"] == status
-    assert says in response.json()["message"]
+    assert message in response.json()["message"]
 
 
 def test_who_has_no_key_is_refused(ml: MlWorkspace, endpoint: str) -> None:

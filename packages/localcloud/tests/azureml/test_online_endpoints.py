@@ -134,7 +134,7 @@ def test_batch_and_online_endpoints_share_the_names_of_a_region(ml: MlWorkspace,
 
 
 @pytest.mark.parametrize(
-    ("properties", "says"),
+    ("properties", "part"),
     [
         ({"authMode": "Password"}, "authMode 'Password'"),
         ({"publicNetworkAccess": "Sometimes"}, "publicNetworkAccess 'Sometimes'"),
@@ -144,10 +144,10 @@ def test_batch_and_online_endpoints_share_the_names_of_a_region(ml: MlWorkspace,
         ({"mirrorTraffic": {"blue": 10}}, "'blue', which does not exist"),
     ],
 )
-def test_settings_that_no_endpoint_can_have_are_refused(ml: MlWorkspace, properties: Json, says: str) -> None:
+def test_settings_that_no_endpoint_can_have_are_refused(ml: MlWorkspace, properties: Json, part: str) -> None:
     status, _, message = error_of(_put(ml, unique("oep"), **properties))
     assert status == 400
-    assert says in message
+    assert part in message
 
 
 def test_kubernetes_endpoints_are_not_emulated(ml: MlWorkspace) -> None:

@@ -36,7 +36,7 @@ def _put(ml: MlWorkspace, endpoint: str, capacity: Any = 1, **properties: Any) -
 
 
 @pytest.mark.parametrize(
-    ("properties", "code", "says"),
+    ("properties", "code", "expected"),
     [
         ({"instanceType": "Standard_Huge"}, "BadArgument", "'Standard_Huge'"),
         ({"requestSettings": {"requestTimeout": "PT181S"}}, "BadArgument", "'PT181S'"),
@@ -54,15 +54,15 @@ def _put(ml: MlWorkspace, endpoint: str, capacity: Any = 1, **properties: Any) -
     ],
 )
 def test_settings_that_no_deployment_can_have_are_refused(
-    ml: MlWorkspace, endpoint: str, properties: Json, code: str, says: str
+    ml: MlWorkspace, endpoint: str, properties: Json, code: str, expected: str
 ) -> None:
     status, actual, message = error_of(_put(ml, endpoint, **properties))
     assert (status, actual) == (400, code)
-    assert says in message
+    assert expected in message
 
 
 @pytest.mark.parametrize(
-    ("properties", "says"),
+    ("properties", "expected"),
     [
         ({"endpointComputeType": "Kubernetes"}, "endpointComputeType 'Kubernetes'"),
         ({"egressPublicNetworkAccess": "Disabled"}, "egressPublicNetworkAccess"),
@@ -71,10 +71,10 @@ def test_settings_that_no_deployment_can_have_are_refused(
         ({"environmentVariables": {"A": "${{azureml://connections/c/credentials/k}}"}}, "secret injection"),
     ],
 )
-def test_what_localcloud_lacks_is_named(ml: MlWorkspace, endpoint: str, properties: Json, says: str) -> None:
+def test_what_localcloud_lacks_is_named(ml: MlWorkspace, endpoint: str, properties: Json, expected: str) -> None:
     status, code, message = error_of(_put(ml, endpoint, **properties))
     assert (status, code) == (501, "NotImplemented")
-    assert says in message
+    assert expected in message
 
 
 @pytest.mark.parametrize("capacity", [0, 51, "2", True])

@@ -53,17 +53,17 @@ def test_a_socket_may_have_a_longer_path_than_an_address(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (b"", "too early"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "too early"),
         (b"SSH-2.0-server\r\n", "not HTTP"),
     ],
 )
-def test_an_answer_that_is_none_is_an_error(tmp_path: Path, text: bytes, says: str) -> None:
+def test_an_answer_that_is_none_is_an_error(tmp_path: Path, text: bytes, message: str) -> None:
     error, _ = asyncio.run(_ask(tmp_path / "s", [text], {}))
     assert isinstance(error, UpstreamError)
-    assert says in str(error)
+    assert message in str(error)
 
 
 def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:

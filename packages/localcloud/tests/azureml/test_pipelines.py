@@ -41,8 +41,8 @@ def test_steps_run_in_the_order_of_their_data_and_the_output_is_the_last_one_s(
 ) -> None:
     @pipeline(default_compute="cpu")
     def chain(first: str) -> dict[str, Any]:
-        one = step(word=first)
-        two = step(word="two-", before=one.outputs.words)
+        first_step = step(word=first)
+        two = step(word="two-", before=first_step.outputs.words)
         three = step(word="three", before=two.outputs.words)
         return {"all": three.outputs.words}
 
@@ -137,8 +137,8 @@ def test_the_pipeline_decides_whether_other_steps_continue_after_a_failure(
 def test_a_pipeline_component_is_a_step_with_steps_of_its_own(ml: MlWorkspace, step: Component, tmp_path: Path) -> None:
     @pipeline()
     def inner(word: str, before: Input(type="uri_folder")) -> dict[str, Any]:  # type: ignore[valid-type]
-        one = step(word=word, before=before)
-        two = step(word="inner2-", before=one.outputs.words)
+        first_step = step(word=word, before=before)
+        two = step(word="inner2-", before=first_step.outputs.words)
         return {"words": two.outputs.words}
 
     @pipeline(default_compute="cpu")
@@ -187,8 +187,8 @@ def test_an_output_is_written_to_the_pipeline_s_path(ml: MlWorkspace, step: Comp
 
     @pipeline(default_compute="cpu")
     def placed() -> dict[str, Any]:
-        one = step(word="here")
-        return {"out": one.outputs.words}
+        producer = step(word="here")
+        return {"out": producer.outputs.words}
 
     made = placed()
     made.outputs.out = Output(type="uri_folder", path=place, mode="upload")
@@ -208,8 +208,8 @@ def test_a_step_s_timeout_cancels_it_and_fails_the_pipeline(ml: MlWorkspace, tmp
 
     @pipeline(default_compute="cpu")
     def slow() -> None:
-        one = sleeps()
-        one.set_limits(timeout=1)
+        sleeper = sleeps()
+        sleeper.set_limits(timeout=1)
 
     job = run(ml, slow())
 
@@ -259,8 +259,8 @@ def test_cancelling_a_pipeline_reaches_the_commands_of_its_steps(ml: MlWorkspace
 def test_a_batch_endpoint_runs_its_pipeline_without_the_optional_inputs(ml: MlWorkspace, step: Component) -> None:
     @pipeline(name=unique("published"))
     def published(word: str, before: Input(type="uri_folder", optional=True) = None) -> dict[str, Any]:  # type: ignore[valid-type]
-        one = step(word=word, before=before)
-        return {"all": one.outputs.words}
+        first_step = step(word=word, before=before)
+        return {"all": first_step.outputs.words}
 
     component_ = ml.client.components.create_or_update(published().component)
     endpoint = BatchEndpoint(name=unique("be")[:20])

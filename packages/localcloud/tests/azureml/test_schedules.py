@@ -203,8 +203,8 @@ def test_a_schedule_has_its_writer_s_current_rights(
 
     assignment = f"{ml.id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
     role = f"{ml.azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{DATA_SCIENTIST}"
-    given: Json = {"principalId": writer, "roleDefinitionId": role, "principalType": "ServicePrincipal"}
-    ml.azure.put(assignment, "2022-04-01", {"properties": given})
+    assignment_properties: Json = {"principalId": writer, "roleDefinitionId": role, "principalType": "ServicePrincipal"}
+    ml.azure.put(assignment, "2022-04-01", {"properties": assignment_properties})
     wait_for(lambda: session.arm("PUT", made, ML, copy.deepcopy(body)).status_code, {200, 201}.__contains__)
     assert ml.finished(ml.client.schedules.trigger(name).job_name).status == "Completed"
 

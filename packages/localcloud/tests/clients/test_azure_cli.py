@@ -77,7 +77,7 @@ def test_what_if_reports_create_before_and_no_change_after(answers: Any) -> None
 
 def test_a_principal_is_known_by_its_application_id(answers: Any) -> None:
     client = os.environ["AZURE_CLIENT_ID"]
-    assert [one["appId"] for one in answers["ad sp show"][0][0]["value"]] == [client]
+    assert [principal["appId"] for principal in answers["ad sp show"][0][0]["value"]] == [client]
     created = answers["role assignment create"][0][-1]["properties"]
     assert created["principalId"] == answers["ad sp show"][0][0]["value"][0]["id"]
     named = answers["role assignment list"][0][-1]["value"]

@@ -70,12 +70,12 @@ def _azure_ml_groups() -> dict[str, set[str]]:
 
 def _management(text: str) -> set[str]:
     """Read the calls of each management client that a test imports: "storage: storage_accounts.list"."""
-    found: set[str] = set()
+    commands: set[str] = set()
     for module, client in re.findall(r"from azure\.mgmt\.([\w.]+) import (\w+Client)\b", text):
         made: Any = getattr(importlib.import_module(f"azure.mgmt.{module}"), client)(_NoCredential(), "subscription")
         groups = {name: _methods(type(group)) for name, group in vars(made).items() if name[0] != "_"}
-        found |= {f"{module.split('.')[0]}: {command}" for command in _chains(groups)(text)}
-    return found
+        commands |= {f"{module.split('.')[0]}: {command}" for command in _chains(groups)(text)}
+    return commands
 
 
 class _NoCredential:

@@ -24,10 +24,10 @@ RUNS = {"r1": "1", "r2": "2"}
 
 
 class Server:
-    """Knows the experiments and runs above, and keeps what else it is asked."""
+    """Knows the experiments and runs above, and keeps the other requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Any]] = []
+        self.requests: list[tuple[str, str, Any]] = []
 
     async def call(
         self, workspace: Any, method: str, path: str, body: Any = None, params: Any = None
@@ -36,7 +36,7 @@ class Server:
             return {"run": {"info": {"experiment_id": RUNS[params["run_id"]]}}}
         if (method, path) == ("GET", "experiments/get") and set(params) == {"experiment_id"}:
             return {"experiment": {"name": EXPERIMENTS[params["experiment_id"]]}}
-        self.asked.append((method, path, body if params is None else params))
+        self.requests.append((method, path, body if params is None else params))
         return {}
 
 
@@ -84,7 +84,7 @@ def test_others_experiments_are_closed(
     with pytest.raises(ServiceError) as caught:
         ask(server, workspace, operation, **parameters)
     assert (caught.value.status, caught.value.code) == (403, "PERMISSION_DENIED")
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_field_is_not_accepted_by_its_other_name(server: Server, workspace: Workspace) -> None:
@@ -96,7 +96,7 @@ def test_a_field_is_not_accepted_by_its_other_name(server: Server, workspace: Wo
         ask(server, workspace, "POST runs/search", experimentIds=["2"])
 
     assert caught.value.status == 501 and "the field experimentIds" in caught.value.message
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_nothing_is_written_without_an_experiment(server: Server, workspace: Workspace) -> None:
@@ -105,7 +105,7 @@ def test_nothing_is_written_without_an_experiment(server: Server, workspace: Wor
     assert (caught.value.code, caught.value.message) == (
         "INVALID_PARAMETER_VALUE", "Missing required field: experiment_id",
     )  # fmt: skip
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_an_experiment_is_renamed_where_one_could_be_made(
         with pytest.raises(ServiceError) as caught:
             ask(server, workspace, operation, experiment_id="1", **{field: name})
         assert caught.value.code == code, operation
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_one_s_own_experiment_is_open(server: Server, workspace: Workspace) -> None:
     ask(server, workspace, "POST experiments/update", experiment_id="1", new_name="/Workspace/Users/me/new")
     ask(server, workspace, "POST runs/update", run_id="r1", run_uuid="r1")
-    assert server.asked == [
+    assert server.requests == [
         ("POST", "experiments/update", {"experiment_id": "1", "new_name": "/Users/me/new"}),
         ("POST", "runs/update", {"run_id": "r1", "run_uuid": "r1"}),
     ]

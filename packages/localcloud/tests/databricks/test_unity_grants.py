@@ -198,13 +198,13 @@ def test_access_by_browse_alone_is_reported_as_not_emulated(
     closed = f"User does not have USE CATALOG on Catalog '{catalog}'."
     refused(lambda: member.catalogs.get(catalog), "PERMISSION_DENIED", closed)
     assert catalog not in {item.name for item in member.catalogs.list()}
-    for look in (
+    for request in (
         lambda: member.catalogs.get(catalog, include_browse=True),
         lambda: list(member.catalogs.list(include_browse=True)),
         lambda: member.schemas.get(schema, include_browse=True),
     ):
         with pytest.raises(DatabricksError, match="does not emulate Unity Catalog's include_browse"):
-            look()
+            request()
     assert admin.catalogs.get(catalog, include_browse=True).name == catalog
 
     grant(admin, "catalog", catalog, job, Privilege.USE_CATALOG)
@@ -306,13 +306,13 @@ def test_wrong_bindings_are_refused(admin: WorkspaceClient, catalog: str, schema
         "INVALID_PARAMETER_VALUE",
         "Workspace 42 is not assigned to metastore metastore_azure_westeurope.",
     )
-    for workspaces, said in (
+    for workspaces, message in (
         (["²"], "Expected 'assign_workspaces[0]' to be a whole number, got '²'."),
         (WORKSPACE, f"Expected 'assign_workspaces' to be an array, got {WORKSPACE}."),
     ):
         body = {"assign_workspaces": workspaces}
         path = f"/api/2.1/unity-catalog/workspace-bindings/catalogs/{catalog}"
-        with pytest.raises(BadRequest, match=re.escape(said)):
+        with pytest.raises(BadRequest, match=re.escape(message)):
             admin.api_client.do("PATCH", path, body=body)
     with pytest.raises(DatabricksError, match="does not emulate Unity Catalog's workspace bindings of a schema"):
         list(admin.workspace_bindings.get_bindings("schema", schema))

@@ -68,10 +68,10 @@ def test_storage_bounds_what_it_does_not_stream(azure: AzureSession, group: str)
 def test_no_handler_reads_a_body_without_bound() -> None:
     package = Path(localcloud.__file__).parent
     unbounded = ("request.body()", "request.json()", "request.form(")
-    found = [
+    readers = [
         f"{file.relative_to(package)}: {words}"
         for file in package.rglob("*.py")
         for words in unbounded
         if words in file.read_text()
     ]
-    assert found == [], "localcloud.core.streams.whole_body reads bodies with a bound"
+    assert readers == [], "localcloud.core.streams.whole_body reads bodies with a bound"

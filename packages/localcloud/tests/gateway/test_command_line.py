@@ -89,9 +89,9 @@ def test_commands_on_a_home_that_was_never_started_fail(fresh: Cloud) -> None:
 @pytest.mark.fault_kind("kill of an idle gateway")
 def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own: Cloud) -> None:
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: own.command("start"), range(2)))
-    assert [answer.returncode for answer in answers] == [0, 0], [answer.stderr for answer in answers]
-    made = [answer for answer in answers if "is ready at" in answer.stdout]
+        starts = list(pool.map(lambda _: own.command("start"), range(2)))
+    assert [answer.returncode for answer in starts] == [0, 0], [answer.stderr for answer in starts]
+    made = [answer for answer in starts if "is ready at" in answer.stdout]
     # Code that was edited during the first start is a reason for a second one.
     assert len([answer for answer in made if "runs other code" not in answer.stdout]) == 1
     first = instance.running(own.settings)

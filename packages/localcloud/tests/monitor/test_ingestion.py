@@ -201,20 +201,20 @@ def test_dimensions_are_kept_where_the_component_is_opted_in(azure: AzureSession
 
 
 def test_queries_that_cannot_be_answered_say_why(azure: AzureSession, group: str, component: Json) -> None:
-    def asked(id_: str, **query: Any) -> tuple[int, str, str]:
+    def refusal(id_: str, **query: Any) -> tuple[int, str, str]:
         return error_of(azure.arm("GET", f"{id_}/providers/Microsoft.Insights/metrics", "2024-02-01", **query))
 
     own = {"metricnamespace": "azure.applicationinsights"}
-    status, code, message = asked(component["id"], metricnames="nothing", **own)
+    status, code, message = refusal(component["id"], metricnames="nothing", **own)
     assert (status, code) == (400, "BadRequest") and "metric: nothing, Valid metrics:" in message
-    assert asked(component["id"], metricnames="requests/count")[:2] == (501, "NotImplemented")
-    assert asked(group, metricnames="x", **own)[:2] == (501, "NotImplemented")
-    status, _, message = asked(component["id"], metricnames="x", interval="PT2M", **own)
+    assert refusal(component["id"], metricnames="requests/count")[:2] == (501, "NotImplemented")
+    assert refusal(group, metricnames="x", **own)[:2] == (501, "NotImplemented")
+    status, _, message = refusal(component["id"], metricnames="x", interval="PT2M", **own)
     assert status == 400 and "Detected invalid time grain input 'PT2M'" in message
     span = "0001-01-01T00:00:00+23:00/9999-12-31T00:00:00-23:00"
-    status, _, message = asked(component["id"], metricnames="x", timespan=span, **own)
+    status, _, message = refusal(component["id"], metricnames="x", timespan=span, **own)
     assert status == 400 and "The timespan '0001-01-01" in message
-    status, _, message = asked(component["id"], metricnames="x", timespan="yesterday", **own)
+    status, _, message = refusal(component["id"], metricnames="x", timespan="yesterday", **own)
     assert status == 400 and "The timespan 'yesterday' is not valid" in message
 
 

@@ -119,32 +119,32 @@ class _Parser:
         nodes = [self._both()]
         while self._accept("OR", "||"):
             nodes.append(self._both())
-        return nodes[0] if len(nodes) == 1 else lambda asked: any(node(asked) for node in nodes)
+        return nodes[0] if len(nodes) == 1 else lambda request: any(node(request) for node in nodes)
 
     def _both(self) -> Node:
         nodes = [self._one()]
         while self._accept("AND", "&&"):
             nodes.append(self._one())
-        return nodes[0] if len(nodes) == 1 else lambda asked: all(node(asked) for node in nodes)
+        return nodes[0] if len(nodes) == 1 else lambda request: all(node(request) for node in nodes)
 
     def _one(self) -> Node:
         if self._accept("NOT", "!"):
             inner = self._one()
-            return lambda asked: not inner(asked)
+            return lambda request: not inner(request)
         if self._accept("("):
             node = self.either()
             self._expect(")")
             return node
         if self._accept("ActionMatches"):
             patterns = self._values()
-            return lambda asked: any(_like(asked.action.lower(), pattern.lower()) for pattern in patterns)
+            return lambda request: any(_like(request.action.lower(), pattern.lower()) for pattern in patterns)
         if self._accept("SubOperationMatches"):
             # Suboperations (listing as a kind of reading) are not told apart from their operation.
             self._values()
-            return lambda asked: False
+            return lambda request: False
         if self._accept("Exists"):
             source, name = self._attribute()
-            return lambda asked: name in asked.attributes.get(source, {})
+            return lambda request: name in request.attributes.get(source, {})
         return self._comparison()
 
     def _comparison(self) -> Node:
@@ -161,8 +161,8 @@ class _Parser:
         values = self._values()
         every_left, every_right = "allof" in quantifier.lower(), quantifier.lower().endswith("allvalues")
 
-        def holds(asked: Asked) -> bool:
-            actual = asked.attributes.get(source, {}).get(name)
+        def holds(request: Asked) -> bool:
+            actual = request.attributes.get(source, {}).get(name)
             if actual is None:
                 return False
             over_right = all if every_right else any

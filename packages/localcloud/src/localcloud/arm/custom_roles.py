@@ -242,12 +242,12 @@ def routes() -> list[ProviderRoute]:
             method=method, template=path, permission=permission, handler=handler, api_versions=_VERSIONS
         )
 
-    one = f"{template}/{{role}}"
+    role = f"{template}/{{role}}"
     return [
         route("GET", tenant, None, _list),
         route("GET", f"{tenant}/{{role}}", None, _get),
         route("GET", template, read, _list),
-        route("GET", one, read, _get),
-        route("PUT", one, f"{ROLE_DEFINITION_TYPE}/write", _put),
-        route("DELETE", one, f"{ROLE_DEFINITION_TYPE}/delete", _delete),
+        route("GET", role, read, _get),
+        route("PUT", role, f"{ROLE_DEFINITION_TYPE}/write", _put),
+        route("DELETE", role, f"{ROLE_DEFINITION_TYPE}/delete", _delete),
     ]

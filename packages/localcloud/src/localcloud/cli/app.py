@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Command = Callable[[argparse.Namespace], int]
 
 
-def start(given: argparse.Namespace) -> int:
+def start(options: argparse.Namespace) -> int:
     """Start it in the background and wait until it is ready; does nothing when it is running this code already."""
     from localcloud.cli.start import start as run
 
-    run(load_settings(), _namespaces(given.register))
+    run(load_settings(), _namespaces(options.register))
     return 0
 
 
@@ -42,11 +42,11 @@ def status(_: argparse.Namespace) -> int:
     return 0 if run(load_settings()) else 1
 
 
-def logs(given: argparse.Namespace) -> int:
+def logs(options: argparse.Namespace) -> int:
     """Show the logs of the gateway, Azurite and MLflow."""
     from localcloud.cli.logs import show
 
-    show(load_settings(), follow=given.follow, lines=given.lines)
+    show(load_settings(), follow=options.follow, lines=options.lines)
     return 0
 
 
@@ -66,39 +66,43 @@ def open_(_: argparse.Namespace) -> int:
     return 0
 
 
-def unchanged(given: argparse.Namespace) -> int:
+def unchanged(options: argparse.Namespace) -> int:
     """Check whether all that a command reads is as it was at its last success, or record a success. Exit code 1: no."""
     from pathlib import Path
 
     from localcloud.cli.unchanged import check, record
 
-    settings, key = load_settings(), Path(given.key_file)
-    if given.step == "record":
-        return 0 if record(settings, key, _subject(given)) else 1
-    if not check(settings, key, _subject(given), force=given.force):
+    settings, key = load_settings(), Path(options.key_file)
+    if options.step == "record":
+        return 0 if record(settings, key, _subject(options)) else 1
+    if not check(settings, key, _subject(options), force=options.force):
         return 1
-    sys.stdout.write(given.message + "\n")
+    sys.stdout.write(options.message + "\n")
     return 0
 
 
-def enter(given: argparse.Namespace) -> int:
+def enter(options: argparse.Namespace) -> int:
     """Do what `python -m localcloud.engine`, start, env and unchanged do, in one process: what a verb begins with."""
     from pathlib import Path
 
     from localcloud.cli.enter import enter as run
 
-    namespaces = _namespaces(given.register)
-    key, subject = Path(given.key_file), _subject(given)
-    if run(load_settings(), namespaces, key, subject, force=given.force, descriptor=given.shell):
-        sys.stdout.write(f"{given.message}\n")
+    namespaces = _namespaces(options.register)
+    key, subject = Path(options.key_file), _subject(options)
+    if run(load_settings(), namespaces, key, subject, force=options.force, descriptor=options.shell):
+        sys.stdout.write(f"{options.message}\n")
     return 0
 
 
-def _subject(given: argparse.Namespace) -> Subject:
+def _subject(options: argparse.Namespace) -> Subject:
     from localcloud.cli.unchanged import Subject
 
     return Subject(
-        paths=given.paths, variables=given.variables, programs=given.programs, blobs=given.blobs, passing=given.passing
+        paths=options.paths,
+        variables=options.variables,
+        programs=options.programs,
+        blobs=options.blobs,
+        passing=options.passing,
     )
 
 
@@ -108,12 +112,12 @@ def _namespaces(text: str) -> list[str]:
     return [*registrations.parse(text), *registrations.from_environment()]
 
 
-def clean(given: argparse.Namespace) -> int:
+def clean(options: argparse.Namespace) -> int:
     """Stop it and delete everything it keeps: accounts, state, models."""
     from localcloud.cli.stop import clean as run
 
     settings = load_settings()
-    if not given.yes and not _confirmed(f"Delete everything in {settings.home}? [y/N]: "):
+    if not options.yes and not _confirmed(f"Delete everything in {settings.home}? [y/N]: "):
         return 1
     run(settings)
     return 0
@@ -189,10 +193,10 @@ def _add_subject(options: Callable[..., object]) -> None:
 
 def main() -> None:
     """Run the command line."""
-    given = _parser().parse_args()
-    command: Command = given.command
+    options = _parser().parse_args()
+    command: Command = options.command
     try:
-        sys.exit(command(given))
+        sys.exit(command(options))
     except LocalcloudError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -96,7 +96,7 @@ def _spawn(settings: Settings) -> None:
             cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     process_marks.write_mark(instance.gateway_mark(settings), process.pid)
-    told = 0.0
+    reported_at = 0.0
     while instance.running(settings) is None:
         if process.poll() is not None:
             raise LocalcloudError(f"localcloud ended with exit code {process.returncode}:\n{_tail(log, offset)}")
@@ -106,8 +106,8 @@ def _spawn(settings: Settings) -> None:
 
             stop_process(psutil.Process(process.pid))
             raise LocalcloudError(f"localcloud was not ready after {_READY_SECONDS} s:\n{_tail(log, offset)}")
-        if took - told > 3:
-            told = took
+        if took - reported_at > 3:
+            reported_at = took
             _say(f"localcloud starts (gateway, Azurite, MLflow): {took:.0f} s so far")
         time.sleep(0.05)
     _say(f"localcloud is ready at {settings.gateway_url} after {time.monotonic() - began:.1f} s.")

@@ -157,8 +157,8 @@ def find_submitted(database: Database, token: str) -> Run | None:
     located = find_everywhere(database, "token", token)
     if located is None:
         return None
-    found = find_run(Documents(database, located[0]), int(located[1]["run_id"]))
-    return None if found is None else found[0]
+    run = find_run(Documents(database, located[0]), int(located[1]["run_id"]))
+    return None if run is None else run[0]
 
 
 def find_run_everywhere(database: Database, run_id: int) -> tuple[Run, TaskRun | None] | None:

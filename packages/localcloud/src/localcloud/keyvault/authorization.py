@@ -235,14 +235,14 @@ def held(kind: str, name: str) -> ServiceError:
 def paged(call: VaultCall, items: list[Json]) -> Json:
     """Return a page of 25, or of maxresults. Raises ServiceError 400 for one that is not from 1 to 25."""
     query = dict(call.request.query_params)
-    asked = query.pop("maxresults", str(_PAGE))
-    if not asked.isdigit() or not 1 <= int(asked) <= _PAGE:
+    max_results = query.pop("maxresults", str(_PAGE))
+    if not max_results.isdigit() or not 1 <= int(max_results) <= _PAGE:
         raise ServiceError(
             400,
             "BadParameter",
-            f"The value of maxresults, {asked}, is not valid: use a number from 1 to {_PAGE}.",
+            f"The value of maxresults, {max_results}, is not valid: use a number from 1 to {_PAGE}.",
         )
-    query["$top"] = asked
+    query["$top"] = max_results
     answer = page(items, query, f"{call.base}{call.request.url.path}")
     return {"value": answer["value"], "nextLink": answer.get("nextLink")}
 

@@ -216,8 +216,8 @@ class Keys:
     async def _prepared(self, call: VaultCall, scheme_of: Callable[[str], Any]) -> tuple[Key, Json, Any]:
         """Return the key, if the operation at the path's end may use it, the body and the algorithm."""
         key = self._existing(call)
-        asked = call.request.url.path.rstrip("/").rsplit("/", 1)[-1]
-        operation = next(name for name in OPERATIONS if name.lower() == asked)
+        operation_name = call.request.url.path.rstrip("/").rsplit("/", 1)[-1]
+        operation = next(name for name in OPERATIONS if name.lower() == operation_name)
         if not key.attributes.get("enabled", True):
             raise ServiceError(403, "Forbidden", f"Operation {operation} is not allowed on a disabled key.")
         if operation not in key.operations:

@@ -61,15 +61,15 @@ def main(descriptor: int, folder: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the plugins
     signal.signal(signal.SIGTERM, lambda *_: leave())
     listener.settimeout(_CHECK_SECONDS)
-    asked = time.monotonic()
-    while time.monotonic() - asked < _IDLE_SECONDS and _mark(place) == mark:
+    last_request = time.monotonic()
+    while time.monotonic() - last_request < _IDLE_SECONDS and _mark(place) == mark:
         try:
             connection, _ = listener.accept()
         except TimeoutError:
             continue
         if _stamp() != stamp:
             break
-        asked = time.monotonic()
+        last_request = time.monotonic()
         if launcher.is_own_user(connection) and os.fork() == 0:
             listener.close()
             _answer(connection)

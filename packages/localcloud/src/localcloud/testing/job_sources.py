@@ -39,15 +39,15 @@ def code(folder: Path, **files: str) -> Path:
     return folder
 
 
-def submit(ml: MlWorkspace, line: str, **given: Any) -> str:
+def submit(ml: MlWorkspace, line: str, **arguments: Any) -> str:
     """Submit a command job; its name."""
-    given = {"compute": ml.compute, "environment": ml.environment} | given
-    job = command(name=unique("job"), command=line, **given)
+    arguments = {"compute": ml.compute, "environment": ml.environment} | arguments
+    job = command(name=unique("job"), command=line, **arguments)
     return str(ml.client.jobs.create_or_update(job).name)
 
 
-def component(ml: MlWorkspace, source: Path, line: str, **given: Any) -> Component:
-    made = command(name=unique("step"), command=line, code=str(source), environment=ml.environment, **given)
+def component(ml: MlWorkspace, source: Path, line: str, **arguments: Any) -> Component:
+    made = command(name=unique("step"), command=line, code=str(source), environment=ml.environment, **arguments)
     return made.component
 
 

@@ -62,8 +62,8 @@ class Lake:
 def make_lake(azure: AzureSession, group: str, *, role: str | None = ROLE, **properties: Any) -> Lake:
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
     body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-    given = {"isHnsEnabled": True, "allowSharedKeyAccess": False, **properties}
-    azure.put(id_, "2024-01-01", {**body, "properties": given})
+    account_properties = {"isHnsEnabled": True, "allowSharedKeyAccess": False, **properties}
+    azure.put(id_, "2024-01-01", {**body, "properties": account_properties})
     azure.put(f"{id_}/blobServices/default/containers/data", "2024-01-01", {"properties": {}})
     if role is not None:
         azure.assign(id_, role, azure.object_id)

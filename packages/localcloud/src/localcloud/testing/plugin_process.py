@@ -107,8 +107,8 @@ class Plugin:
         """As the engine ends it; what it said on its error stream meanwhile."""
         self._channel.close()
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=30)
-        return said
+        _, stderr = self.process.communicate(timeout=30)
+        return stderr
 
 
 def _urn(token: str) -> str:

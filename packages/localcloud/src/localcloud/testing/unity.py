@@ -37,8 +37,8 @@ def refused(call: Callable[[], Any], code: str, message: str, reason: str | None
     """Check that the call fails with exactly this code and message."""
     with pytest.raises(DatabricksError) as caught:
         call()
-    said = str(caught.value).split(" Config: ")[0]  # the client adds its own to a 403, after a full stop
-    assert (caught.value.error_code, said.removesuffix(".")) == (code, message.removesuffix("."))
+    text = str(caught.value).split(" Config: ")[0]  # the client adds its own to a 403, after a full stop
+    assert (caught.value.error_code, text.removesuffix(".")) == (code, message.removesuffix("."))
     info = caught.value.get_error_details().error_info
     if reason is not None:
         assert info is not None and info.reason == reason

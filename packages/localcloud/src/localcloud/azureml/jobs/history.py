@@ -173,10 +173,10 @@ class RunHistory:
             raise not_emulated(f"{request.method} {request.url.path}")
         key = "path" if rest.startswith("models/") else "uri"
         values = {}
-        asked = body.get("values") or []
-        if not isinstance(asked, list):
+        ids_of_request = body.get("values") or []
+        if not isinstance(ids_of_request, list):
             raise ServiceError(400, "UserError", "values must be a JSON array.")
-        for id_ in asked:
+        for id_ in ids_of_request:
             match = _ASSET.fullmatch(str(id_))
             run = self._run(workspace, match["run"]) if match else None
             ports = {} if run is None or match is None else run.inputs if match["side"] == "input" else run.outputs

@@ -37,8 +37,10 @@ async def of_runs(mlflow: Mlflow, workspace: Resource, runs: list[Run]) -> dict[
         "filter": f"attributes.run_id IN ({_quoted(str(run.mlflow_run_id) for run in tracked)})",
     }  # fmt: skip
     answer = await _call(mlflow, workspace, "POST", "runs/search", body=body)
-    found = {str(run["info"]["run_id"]): run.get("data") or {} for run in answer.get("runs") or []}
-    return {run.id: _tracked(found[str(run.mlflow_run_id)]) for run in tracked if run.mlflow_run_id in found}
+    data_by_run = {str(run["info"]["run_id"]): run.get("data") or {} for run in answer.get("runs") or []}
+    return {
+        run.id: _tracked(data_by_run[str(run.mlflow_run_id)]) for run in tracked if run.mlflow_run_id in data_by_run
+    }
 
 
 async def model_versions(mlflow: Mlflow, workspace: Resource, runs: list[Run]) -> list[tuple[str, str]]:

@@ -32,10 +32,10 @@ _NAMES = {"primary": "primaryKey", "secondary": "secondaryKey"}
 
 def complete(resource: Resource) -> None:
     """Keep an endpoint's keys: those of its body, which never shows them again, or new ones."""
-    given = resource.properties.pop("keys", None) or {}
+    supplied = resource.properties.pop("keys", None) or {}
     kept = resource.private.setdefault("keys", {})
     for name in _NAMES.values():
-        kept[name] = str(given.get(name) or kept.get(name) or _new_key())
+        kept[name] = str(supplied.get(name) or kept.get(name) or _new_key())
     resource.private.setdefault("tokenSecret", secrets.token_hex(32))
 
 

@@ -56,8 +56,8 @@ def _of_job(ctx: Context, resource: Resource, source: str, changes: Json) -> Jso
     existing = ctx.resources.get(id_ if id_.startswith("/") else f"{workspace.id}/jobs/{id_}")
     if existing is None or existing.type != f"{WORKSPACE}/jobs" or existing.private.get("step"):
         raise user_error(f"The job '{source}' of the schedule was not found in workspace '{workspace.name}'.", 404)
-    given = {key: value for key, value in changes.items() if value not in (None, {}, "")}
-    return copy.deepcopy(existing.properties) | given
+    changed = {key: value for key, value in changes.items() if value not in (None, {}, "")}
+    return copy.deepcopy(existing.properties) | changed
 
 
 def job_name(schedule: str, moment: datetime) -> str:

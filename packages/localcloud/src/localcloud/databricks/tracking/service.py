@@ -100,9 +100,9 @@ class _Operation:
             if run:
                 known = await self._server.call(self._workspace, "GET", "runs/get", params={"run_id": run})
                 ids.append(str(known["run"]["info"]["experiment_id"]))
-        several, one = parameters.get("experiment_ids"), parameters.get("experiment_id")
+        several, single = parameters.get("experiment_ids"), parameters.get("experiment_id")
         ids += several if isinstance(several, list) else [several] if several else []
-        ids += [one] if one else []
+        ids += [single] if single else []
         return list(dict.fromkeys(str(id_) for id_ in ids))
 
     async def _name(self, experiment_id: str) -> str:

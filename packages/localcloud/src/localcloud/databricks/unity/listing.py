@@ -25,14 +25,14 @@ def page(
 
     The token names the last item of its page, so that what is added or deleted meanwhile moves nothing else.
     """
-    asked = call.number(size, -1) if size in call.parameters else None
-    if asked is not None and (asked < 0 or 0 < asked < least):
+    requested = call.number(size, -1) if size in call.parameters else None
+    if requested is not None and (requested < 0 or 0 < requested < least):
         raise errors.invalid(f"{size} must be 0 or at least {least}, got {call.parameters[size]}.")
     ordered = sorted(items, key=name_of)
     if token := call.optional_text("page_token"):
         after = _opened(token)
         ordered = [item for item in ordered if name_of(item) > after]
-    length = len(ordered) if asked is None else min(asked or PAGE, PAGE)
+    length = len(ordered) if requested is None else min(requested or PAGE, PAGE)
     result: Json = {key: ordered[:length]} if ordered else {}
     if len(ordered) > length:
         result["next_page_token"] = base64.urlsafe_b64encode(name_of(ordered[length - 1]).encode()).decode()

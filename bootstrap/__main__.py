@@ -83,15 +83,18 @@ def _show(engine: Engine, backend: Backend) -> None:
 
 def _show_connections(settings: Settings, outputs: dict[str, Any]) -> None:
     """Print what somebody has to do in the project: the connections that have no federated credential yet."""
-    missing = {name: made for name, made in outputs["connections"].items() if not made["federated"]}
+    missing = {name: connection for name, connection in outputs["connections"].items() if not connection["federated"]}
     if missing:
         _out.print(
             "Make these service connections in Azure DevOps (managed identity, workload identity federation) and save "
             f"them as drafts; tenant {outputs['tenant_id']}:",
             soft_wrap=True,
         )
-        for name, made in missing.items():
-            _out.print(f"  {name}: client {made['client_id']}, subscription {made['subscription_id']}", soft_wrap=True)
+        for name, connection in missing.items():
+            _out.print(
+                f"  {name}: client {connection['client_id']}, subscription {connection['subscription_id']}",
+                soft_wrap=True,
+            )
         _out.print(
             "Then put the issuer and the subject that each one shows into azure_devops.connections of the settings "
             "and run this again: it lets them sign in.",
@@ -117,8 +120,8 @@ def stacks(
     for environment in settings.names:
         engine = Engine(project, environment)
         backend = Backend(f"azblob://{names.container(environment)}?storage_account={names.account}", {})
-        made = engine.ensure_stack(backend, names.secrets_provider(environment))
-        _out.print(f"Stack {environment} {'is made' if made else 'is there already'}: {backend.url}")
+        created = engine.ensure_stack(backend, names.secrets_provider(environment))
+        _out.print(f"Stack {environment} {'is made' if created else 'is there already'}: {backend.url}")
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ class Connections(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _arm(self, connection: str, arm: ArmConnection) -> None:
-        made = azuredevops.ServiceEndpointAzureRM(
+        endpoint = azuredevops.ServiceEndpointAzureRM(
             f"{self._name}-{slug(connection.removeprefix('DataOpsML '))}",
             service_endpoint_name=connection,
             project_id=self._args.project_id,
@@ -73,11 +73,11 @@ class Connections(pulumi.ComponentResource):
             azurerm_subscription_name=arm.subscription_id,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self._keep(connection, made)
+        self._keep(connection, endpoint)
 
     def _registry(self) -> None:
         args = self._args
-        made = azuredevops.ServiceEndpointAzureEcr(
+        endpoint = azuredevops.ServiceEndpointAzureEcr(
             f"{self._name}-registry",
             service_endpoint_name=REGISTRY_CONNECTION,
             project_id=args.project_id,
@@ -91,12 +91,12 @@ class Connections(pulumi.ComponentResource):
             resource_group=args.registry_group,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self._keep(REGISTRY_CONNECTION, made)
+        self._keep(REGISTRY_CONNECTION, endpoint)
 
     def _keep(
-        self, connection: str, made: azuredevops.ServiceEndpointAzureRM | azuredevops.ServiceEndpointAzureEcr
+        self, connection: str, endpoint: azuredevops.ServiceEndpointAzureRM | azuredevops.ServiceEndpointAzureEcr
     ) -> None:
-        self.ids[connection] = made.id
+        self.ids[connection] = endpoint.id
         self.federations[connection] = Federation(
-            issuer=made.workload_identity_federation_issuer, subject=made.workload_identity_federation_subject
+            issuer=endpoint.workload_identity_federation_issuer, subject=endpoint.workload_identity_federation_subject
         )

@@ -135,14 +135,14 @@ class Pipelines(pulumi.ComponentResource):
     def _environment(self, environment: str) -> azuredevops.Environment:
         """Declare an environment with one deployment at a time, which an approver confirms where there is one."""
         label = deployment_environment(environment)
-        made = azuredevops.Environment(
+        declared = azuredevops.Environment(
             f"{self._name}-{label}", name=label, project_id=self._args.project_id, opts=self._child
         )
         settings = next((each for each in self._args.environments if each.name == environment), None)
         azuredevops.CheckExclusiveLock(
             f"{self._name}-{label}-lock",
             project_id=self._args.project_id,
-            target_resource_id=made.id,
+            target_resource_id=declared.id,
             target_resource_type="environment",
             timeout=_LOCK_MINUTES,
             opts=self._child,
@@ -151,7 +151,7 @@ class Pipelines(pulumi.ComponentResource):
             azuredevops.CheckApproval(
                 f"{self._name}-{label}-approval",
                 project_id=self._args.project_id,
-                target_resource_id=made.id,
+                target_resource_id=declared.id,
                 target_resource_type="environment",
                 approvers=list(settings.approvers),
                 minimum_required_approvers=1,
@@ -160,7 +160,7 @@ class Pipelines(pulumi.ComponentResource):
                 instructions=f"Read the stage Preview_{environment} before you approve.",
                 opts=self._child,
             )
-        return made
+        return declared
 
     def _pipeline(self, spec: PipelineSpec) -> azuredevops.BuildDefinition:
         repository = self._args.repository

@@ -72,7 +72,7 @@ class State(pulumi.ComponentResource):
         )
         self.container_ids = {}
         for container in args.containers:
-            made = storage.BlobContainer(
+            blob_container = storage.BlobContainer(
                 f"{name}-{container}",
                 container_name=container,
                 account_name=account.name,
@@ -80,7 +80,7 @@ class State(pulumi.ComponentResource):
                 public_access=storage.PublicAccess.NONE,
                 opts=pulumi.ResourceOptions(parent=self, protect=place.protect, depends_on=[service]),
             )
-            self.container_ids[container] = made.id
+            self.container_ids[container] = blob_container.id
         if place.protect:
             authorization.ManagementLockByScope(
                 f"{name}-lock",

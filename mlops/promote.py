@@ -139,9 +139,9 @@ def tag(ml: Any, model: Any, tags: Tags, drop: str | None = None) -> None:
 def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = asset_versions.with_unique_name(candidate.download(Path(folder)))
-        made = _register(candidate, target, path, tags)
-    say(f"model: {candidate.model} version {made.version} on {target.outputs.environment}")
-    return made
+        version = _register(candidate, target, path, tags)
+    say(f"model: {candidate.model} version {version.version} on {target.outputs.environment}")
+    return version
 
 
 def _promoted(versions: Sequence[Any], candidate: Candidate) -> Any | None:

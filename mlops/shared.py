@@ -44,12 +44,14 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = with_unique_name(candidate.download(Path(folder)))
-        made = Model(
+        shared_model = Model(
             name=candidate.model, version=version, path=path, type="mlflow_model", tags=candidate.tags | record
         )
         # Named after what was tested: whoever shares it at the same instant shares the same.
         with quiet_uploads():
-            get_or_make(lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(made))
+            get_or_make(
+                lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(shared_model)
+            )
     say(f"registry {registry}: {candidate.model} version {version}")
     return version
 

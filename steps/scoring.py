@@ -70,8 +70,8 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
     try:
         for rows in _batches(prepared / ROWS):
             usable = refused.take(rows, _unusable(rows))
-            made = _predictions(usable, model, specified, stamp)
-            wanted = refused.take(made, _unpredicted(made)) if len(made) else made
+            predictions = _predictions(usable, model, specified, stamp)
+            wanted = refused.take(predictions, _unpredicted(predictions)) if len(predictions) else predictions
             if not len(wanted):
                 continue
             table = pa.Table.from_pandas(wanted, schema=writer.schema if writer else None, preserve_index=False)
@@ -176,9 +176,9 @@ def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp
     keys = {name: f"_key_{index}" for index, name in enumerate(scoring.keys if scoring else ())}
     if gone := [column for column in (_ROW, *keys.values()) if column not in rows]:
         raise ScoringError(f"the features lack {', '.join(gone)}: the notebook was published with other keys")
-    made = pd.DataFrame({"row": rows[_ROW]} | {name: rows[column] for name, column in keys.items()})
+    predictions = pd.DataFrame({"row": rows[_ROW]} | {name: rows[column] for name, column in keys.items()})
     if not len(rows):
-        return made
+        return predictions
     try:
         answer = models.ask(model, rows, (specified.target, _ROW, *keys.values()))
     except models.NotComparableError as error:
@@ -186,11 +186,11 @@ def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp
     predicted = answer.predicted.reshape(len(rows), -1)
     names = ["prediction"] if predicted.shape[1] == 1 else [f"prediction_{i}" for i in range(predicted.shape[1])]
     for index, name in enumerate(names):
-        made[name] = predicted[:, index]
+        predictions[name] = predicted[:, index]
     if answer.probabilities is not None:
         for index, label in enumerate(answer.classes):
-            made[f"probability_{label}"] = answer.probabilities[:, index]
-    made["model_version"] = stamp.model_version
-    made["scored_at"] = pd.Timestamp(stamp.scored_at)
-    made["input_file"] = stamp.input_file
-    return made
+            predictions[f"probability_{label}"] = answer.probabilities[:, index]
+    predictions["model_version"] = stamp.model_version
+    predictions["scored_at"] = pd.Timestamp(stamp.scored_at)
+    predictions["input_file"] = stamp.input_file
+    return predictions

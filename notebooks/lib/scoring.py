@@ -187,16 +187,16 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
     keys = [column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
     input_rows = rows.select(*map(column, columns.needed), F.struct(column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
     try:
-        made = features(input_rows)
+        feature_rows = features(input_rows)
     except AnalysisException as error:
         raise DataError(
             f"the features cannot be made of rows without the target {columns.target}: {_first_line(error)}"
         ) from error
-    if _CARRIED not in made.columns:
+    if _CARRIED not in feature_rows.columns:
         raise DataError("the features leave out a column that they do not know: they have to keep all columns.")
-    own = [column(name) for name in made.columns if name != _CARRIED]
+    own = [column(name) for name in feature_rows.columns if name != _CARRIED]
     carried = [F.col(_CARRIED)[name].alias(name) for name in (_ROW, *(f"_key_{i}" for i in range(len(keys))))]
-    return made.select(*own, *carried)
+    return feature_rows.select(*own, *carried)
 
 
 def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Columns, *, dropped: bool) -> DataFrame:

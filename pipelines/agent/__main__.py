@@ -38,15 +38,15 @@ def configure(stack: str) -> None:
 @app.command()
 def release(folder: Path) -> None:
     """Write down what was released."""
-    made = releases.write(folder)
-    typer.echo(f"Released: commit {made.commit}, lock {made.lock[:16]}, version {made.version}.")
+    release = releases.write(folder)
+    typer.echo(f"Released: commit {release.commit}, lock {release.lock[:16]}, version {release.version}.")
 
 
 @app.command()
 def check(folder: Path) -> None:
     """Refuse anything but what passed."""
-    made = releases.check(folder)
-    typer.echo(f"The same as passed: commit {made.commit}, lock {made.lock[:16]}, version {made.version}.")
+    release = releases.check(folder)
+    typer.echo(f"The same as passed: commit {release.commit}, lock {release.lock[:16]}, version {release.version}.")
 
 
 @app.command()

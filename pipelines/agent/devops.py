@@ -105,8 +105,8 @@ def _open(title: str, content: str, tag: str | None = None) -> str:
     if tag is not None:
         fields["System.Tags"] = tag
     patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
-    made = _call("POST", f"{_project()}/_apis/wit/workitems/${_TYPE}", patch, "application/json-patch+json")
-    return f"{_project()}/_workitems/edit/{made['id']}"
+    item = _call("POST", f"{_project()}/_apis/wit/workitems/${_TYPE}", patch, "application/json-patch+json")
+    return f"{_project()}/_workitems/edit/{item['id']}"
 
 
 def _known(threads: list[dict[str, Any]], mark: str) -> tuple[int, int] | None:

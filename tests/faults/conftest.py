@@ -15,13 +15,13 @@ from tests.faults.table import tries as tries
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start a localcloud that no other test uses."""
-    with running_cloud(tmp_path_factory.mktemp("faults")) as made:
-        yield made
+    with running_cloud(tmp_path_factory.mktemp("faults")) as cloud:
+        yield cloud
 
 
 @pytest.fixture
 def platform(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Make a stack of the product's program, not brought up yet; it is destroyed after the test."""
-    made = Platform.make(own, tmp_path_factory.mktemp("platform") / "it", f"f{secrets.token_hex(3)}")
-    yield made
-    made.destroy()
+    platform = Platform.make(own, tmp_path_factory.mktemp("platform") / "it", f"f{secrets.token_hex(3)}")
+    yield platform
+    platform.destroy()

@@ -121,8 +121,8 @@ class Platform:
     def make(cls, cloud: Cloud, folder: Path, base: str) -> Platform:
         project = Project.make(folder, cloud.environment)
         project.settings(STACK, {"base_name": base, **_SETTINGS})
-        made = project.pulumi("stack", "init", stack=STACK)
-        assert made.code == 0, made.text
+        init = project.pulumi("stack", "init", stack=STACK)
+        assert init.code == 0, init.text
         return cls(cloud, project, base)
 
     def start(self, *argv: str, **variables: str) -> Command:

@@ -30,9 +30,9 @@ class Tries:
 
 @pytest.fixture
 def tries(request: pytest.FixtureRequest) -> Iterator[Tries]:
-    made = Tries({})
-    yield made
-    request.node.user_properties.append((_PROPERTY, made.counts))
+    tries = Tries({})
+    yield tries
+    request.node.user_properties.append((_PROPERTY, tries.counts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,18 +32,18 @@ _STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 @pytest.fixture(scope="module")
 def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Bring a platform up and publish from copies of mlops and its imports, which tests may change."""
-    made = Platform.make(own, tmp_path_factory.mktemp("live") / "it", f"f{secrets.token_hex(3)}")
+    platform = Platform.make(own, tmp_path_factory.mktemp("live") / "it", f"f{secrets.token_hex(3)}")
     for name in _COPIED:
-        (made.project.folder / name).unlink()
-        shutil.copytree(ROOT / name, made.project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (platform.project.folder / name).unlink()
+        shutil.copytree(ROOT / name, platform.project.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("notebooks", "data", "requirements.txt"):
-        (made.project.folder / name).symlink_to(ROOT / name)
-    update = made.update()
+        (platform.project.folder / name).symlink_to(ROOT / name)
+    update = platform.update()
     assert update.wait() == 0, update.text
-    published = made.mlops("publish")
+    published = platform.mlops("publish")
     assert published.wait() == 0, published.text
-    yield made
-    made.destroy()
+    yield platform
+    platform.destroy()
 
 
 def _jobs(platform: Platform) -> list[psutil.Process]:

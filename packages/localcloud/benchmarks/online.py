@@ -94,12 +94,14 @@ def _deploy(environment: dict[str, str], model: Path) -> tuple[str, str]:
     claims = jwt.decode(token, options={"verify_signature": False})
     ml = make_workspace(AzureSession(credential, SUBSCRIPTION_ID, claims["tid"], claims["oid"]), unique("aml-"))
     name = unique("oep")
-    made = ml.client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name, auth_mode="key")).result()
+    endpoint = ml.client.online_endpoints.begin_create_or_update(
+        ManagedOnlineEndpoint(name=name, auth_mode="key")
+    ).result()
     many = OnlineRequestSettings(request_timeout_ms=60_000, max_concurrent_requests_per_instance=64)
     blue = deployment(name, "blue", register(ml, model), request_settings=many)
     ml.client.online_deployments.begin_create_or_update(blue).result()
-    made.traffic = {"blue": 100}
-    ml.client.online_endpoints.begin_create_or_update(made).result()
+    endpoint.traffic = {"blue": 100}
+    ml.client.online_endpoints.begin_create_or_update(endpoint).result()
     return f"{name}.westeurope.inference.ml.azure.com", ml.client.online_endpoints.get_keys(name).primary_key
 
 

@@ -53,7 +53,7 @@ def _run(client: Any, compute: str, count: int) -> None:
         experiment_name="benchmark",
     )  # fmt: skip
     with ThreadPoolExecutor(count) as threads:
-        names = [made.name for made in threads.map(lambda _: client.jobs.create_or_update(job), range(count))]
+        names = [submitted.name for submitted in threads.map(lambda _: client.jobs.create_or_update(job), range(count))]
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while names:
         state = client.jobs.get(names[-1]).status

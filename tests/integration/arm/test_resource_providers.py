@@ -41,17 +41,17 @@ REFUSED = (
 def bare(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start a localcloud without any namespace."""
     home = tmp_path_factory.mktemp("bare") / "home"
-    made = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
+    separate = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
     try:
-        started = made.command("start")
+        started = separate.command("start")
         assert started.returncode == 0, started.stderr + started.stdout
-        made.environment.update(variables(made.settings))
+        separate.environment.update(variables(separate.settings))
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in made.environment.items():
+            for name, value in separate.environment.items():
                 patch.setenv(name, value)
-            yield made
+            yield separate
     finally:
-        made.command("stop")
+        separate.command("stop")
 
 
 @pytest.fixture(scope="module")

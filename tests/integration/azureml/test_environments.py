@@ -57,10 +57,10 @@ def fresh() -> str:
 
 
 def register(ml: MlWorkspace, conda_file: dict[str, Any] | None, image: str = IMAGE) -> str:
-    made = ml.client.environments.create_or_update(
+    environment = ml.client.environments.create_or_update(
         Environment(name=unique("env"), version="1", image=image, conda_file=conda_file)
     )
-    return f"azureml:{made.name}:1"
+    return f"azureml:{environment.name}:1"
 
 
 def artifact(ml: MlWorkspace, job: str, name: str, folder: Path) -> str:

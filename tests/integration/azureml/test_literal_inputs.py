@@ -32,8 +32,8 @@ def shown(ml: MlWorkspace, run: str) -> dict[str, str]:
 
 def hostile(folder: Path) -> str:
     """Text that makes a file in `folder` wherever a shell reads it, quoted or not."""
-    made = f"touch {folder}/made"
-    return f"a b$({made})`{made}`';{made};'\"; {made}; \"\n{made}\n*.csv"
+    command = f"touch {folder}/made"
+    return f"a b$({command})`{command}`';{command};'\"; {command}; \"\n{command}\n*.csv"
 
 
 def test_a_command_reads_its_literal_inputs_unchanged_from_variables(ml: MlWorkspace, tmp_path: Path) -> None:

@@ -53,12 +53,12 @@ def _checkout(folder: Path, environment: dict[str, str], **changes: Any) -> Chec
     for package in ("bootstrap", "contract", "declarations"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".state"))
     (folder / ".venv").symlink_to(sys.prefix)
-    made = Checkout(folder, f"b{uuid.uuid4().hex[:8]}", {**os.environ, **environment, "COLUMNS": "200"})
-    config = yaml.safe_load(made.settings.read_text())["config"]
+    checkout = Checkout(folder, f"b{uuid.uuid4().hex[:8]}", {**os.environ, **environment, "COLUMNS": "200"})
+    config = yaml.safe_load(checkout.settings.read_text())["config"]
     prefix = "dataopsml-bootstrap:"
-    config |= {f"{prefix}base_name": made.base, f"{prefix}operator_type": "ServicePrincipal", **changes}
-    made.settings.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
-    return made
+    config |= {f"{prefix}base_name": checkout.base, f"{prefix}operator_type": "ServicePrincipal", **changes}
+    checkout.settings.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+    return checkout
 
 
 def _account(checkout: Checkout) -> str:
@@ -127,8 +127,8 @@ def test_stacks_are_made_once_in_their_containers_by_their_keys(
     checkout: Checkout, done: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    made = checkout.run("stacks", "--project", str(tmp_path))
-    assert made.returncode == 0, made.stderr + made.stdout
+    creation = checkout.run("stacks", "--project", str(tmp_path))
+    assert creation.returncode == 0, creation.stderr + creation.stdout
     for name, environment in done["environments"].items():
         settings = yaml.safe_load((tmp_path / f"Pulumi.{name}.yaml").read_text())
         assert settings["secretsprovider"] == environment["secrets_provider"]

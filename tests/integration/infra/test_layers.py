@@ -94,8 +94,8 @@ def stack(
     if commit == BEFORE_AZURE:
         config |= {"workspace_storage": {"replication": "LRS"}}  # as the account is: docs/upgrading.md, step 3
     earlier.settings(name, _earlier_config(commit, name) | base)
-    made = earlier.pulumi("stack", "init", stack=name)
-    assert made.code == 0, made.text
+    init = earlier.pulumi("stack", "init", stack=name)
+    assert init.code == 0, init.text
     # One resource at a time: the older program has private endpoints to one account made at once, which Azure refuses
     # with StorageAccountOperationInProgress.
     up = earlier.pulumi("up", "--yes", "--skip-preview", "--parallel", "1", stack=name)

@@ -148,11 +148,11 @@ def stack(cloud: Cloud, azure: AzureSession, tmp_path: Path) -> Iterator[Stack]:
         token = credential.get_token(f"{APPLICATION_ID}/.default").token
         return WorkspaceClient(host=host, token=token, auth_type="pat")
 
-    made = Stack(
+    stack = Stack(
         tmp_path, client(azure.credential), client(IdentityCredential(cloud, identity["principalId"])), environment
     )
-    made.pulumi("stack", "init", "it")
-    yield made
+    stack.pulumi("stack", "init", "it")
+    yield stack
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))
 
 

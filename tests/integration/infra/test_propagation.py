@@ -41,17 +41,17 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start a localcloud whose operations take seconds, and whose roles take longer than an operation."""
     settings = Settings(home=tmp_path_factory.mktemp("slow") / "home", port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
-    made = Cloud(settings, {})
+    cloud = Cloud(settings, {})
     register = ",".join(RESOURCE_PROVIDERS)
-    started = made.command(
+    started = cloud.command(
         "start", "--register", register, LOCALCLOUD_OPERATION_SECONDS=str(OPERATION), LOCALCLOUD_ROLE_SECONDS=str(ROLES)
     )
     try:
         assert started.returncode == 0, started.stderr + started.stdout
-        made.environment.update(variables(settings))
-        yield made
+        cloud.environment.update(variables(settings))
+        yield cloud
     finally:
-        made.command("stop")
+        cloud.command("stop")
 
 
 def _project(cloud: Cloud, folder: Path, **settings: Any) -> tuple[Project, str]:

@@ -56,8 +56,8 @@ def agents(azure: AzureSession) -> Iterator[str]:
 def private(project: Project, base: str, agents: str) -> Iterator[str]:
     """Deploy a stack with the settings of staging, under staging's rules."""
     project.settings("priv", {"base_name": base, **COMMON, **PRIVATE})
-    made = project.pulumi("stack", "init", stack="priv")
-    assert made.code == 0, made.text
+    init = project.pulumi("stack", "init", stack="priv")
+    assert init.code == 0, init.text
     up = project.up("priv", rules="staging")
     assert up.code == 0, up.text
     assert "✅ dataopsml" in up.text, "the policy pack took part"
@@ -338,13 +338,13 @@ def test_a_protected_stack_is_not_destroyed_in_any_part(
 
     deploy(lock=True, protect=True)
     try:
-        declared, made = {each["urn"] for each in project.resources(private)}, in_azure()
+        declared, before = {each["urn"] for each in project.resources(private)}, in_azure()
         destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack=private)
         assert destroyed.code != 0
         refusal = r"locks-workspace-storage.* cannot be deleted\s+because it is protected"
         assert re.search(refusal, destroyed.text), destroyed.text
         assert {each["urn"] for each in project.resources(private)} == declared, destroyed.text
-        assert in_azure() == made
+        assert in_azure() == before
     finally:
         deploy(lock=True)
 

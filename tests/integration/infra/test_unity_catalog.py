@@ -94,8 +94,8 @@ def granted(client: WorkspaceClient, type_: str, name: str) -> dict[str, set[str
 def stack(project: Project, base: str, cloud: Cloud, azure: AzureSession) -> Iterator[WorkspaceClient]:
     """Deployed where there was no metastore at first. The client is its workspace's."""
     project.settings(STACK, {"base_name": base, **SETTINGS})
-    made = project.pulumi("stack", "init", stack=STACK)
-    assert made.code == 0, made.text
+    init = project.pulumi("stack", "init", stack=STACK)
+    assert init.code == 0, init.text
     preview = project.pulumi("preview", stack=STACK)
     assert preview.code == 0 and "databricks:index:Catalog" in preview.text, preview.text
     give_metastore(cloud, azure, False)

@@ -28,19 +28,19 @@ _BUILD = "417"
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    made = make_stack(azure, "dev", None)
-    made.publish(_BUILD, "commit-1")
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "dev", None)
+    stack.publish(_BUILD, "commit-1")
+    yield stack
+    remove_stack(stack)
 
 
 @pytest.fixture(scope="module")
 def slow(azure: AzureSession) -> Iterator[Stack]:
     """Its runs last until somebody cancels them."""
-    made = make_stack(azure, "dev", None, command="sleep 600")
-    made.publish(_BUILD, "commit-1")
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "dev", None, command="sleep 600")
+    stack.publish(_BUILD, "commit-1")
+    yield stack
+    remove_stack(stack)
 
 
 def _mlops(stack: Stack, folder: Path, *words: str) -> str:

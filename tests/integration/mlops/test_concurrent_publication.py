@@ -26,9 +26,9 @@ environment: {environment}
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    made = make_stack(azure, "dev", None)
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "dev", None)
+    yield stack
+    remove_stack(stack)
 
 
 class Race:

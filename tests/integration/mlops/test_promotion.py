@@ -131,9 +131,9 @@ def test_the_schedule_moves_with_promotion_and_rollback_and_stops_both_when_it_c
     pair = replace(pair, prod=prod)
 
     def scheduled() -> tuple[str, bool]:
-        made = schedules.read(prod.clients, PIPELINE.schedule)
-        assert made is not None
-        return made.version, made.on
+        schedule = schedules.read(prod.clients, PIPELINE.schedule)
+        assert schedule is not None
+        return schedule.version, schedule.on
 
     pair.both("1", tmp_path)
     pair.promote()

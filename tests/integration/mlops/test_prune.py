@@ -22,9 +22,9 @@ _LEFT = ("/dataopsml/notebooks/3333333333333333", "/Shared/AzureMLDeployed/44444
 
 @pytest.fixture
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    made = make_stack(azure, "dev", None)
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "dev", None)
+    yield stack
+    remove_stack(stack)
 
 
 @pytest.fixture

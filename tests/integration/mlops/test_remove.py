@@ -30,9 +30,9 @@ def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]
     }  # fmt: skip
     databricks = f"{first.workspace.group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
     host = f"https://{azure.put(databricks, '2026-01-01', body)['properties']['workspaceUrl']}"
-    made = beside(first, NAME)
-    outputs = made.clients.outputs.model_copy(update={"databricks_host": host})
-    second = Stack(made.workspace, Clients(outputs, made.clients.pipeline), made.step)
+    published = beside(first, NAME)
+    outputs = published.clients.outputs.model_copy(update={"databricks_host": host})
+    second = Stack(published.workspace, Clients(outputs, published.clients.pipeline), published.step)
     for stack in (first, second):
         stack.publish("1", "commit-1")
         stack.train("1", "commit-1", tmp_path)

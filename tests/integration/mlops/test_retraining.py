@@ -106,10 +106,10 @@ def _input(job: dict[str, Any], name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    made = make_stack(azure, "staging", None)
-    made.publish("1", "commit-1")
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "staging", None)
+    stack.publish("1", "commit-1")
+    yield stack
+    remove_stack(stack)
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +227,10 @@ def invoker(azure: AzureSession, cloud: Cloud, stack: Stack) -> str:
     ):  # fmt: skip
         path = f"{workspace.group}/providers/Microsoft.Authorization/roleDefinitions/{uuid.uuid4()}"
         body = {"properties": {"roleName": unique("invoker"), "permissions": [{"actions": list(actions)}]}}
-        made = session_as(cloud, owner).arm("PUT", path, "2022-04-01", body)
-        assert made.status_code == 201, made.text
+        response = session_as(cloud, owner).arm("PUT", path, "2022-04-01", body)
+        assert response.status_code == 201, response.text
         properties = {
-            "principalId": object_id, "principalType": "ServicePrincipal", "roleDefinitionId": made.json()["id"]
+            "principalId": object_id, "principalType": "ServicePrincipal", "roleDefinitionId": response.json()["id"]
         }  # fmt: skip
         name = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
         assert azure.arm("PUT", name, "2022-04-01", {"properties": properties}).status_code == 201

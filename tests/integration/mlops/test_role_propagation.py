@@ -38,8 +38,8 @@ def delay(cloud: Cloud, azure: AzureSession) -> Iterator[Callable[[float], reque
 def _identity(azure: AzureSession, group: str) -> tuple[str, str]:
     """Make a managed identity and return its id and that of its principal."""
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
-    made = azure.put(id_, "2023-01-31", {"location": REGION})
-    return id_, made["properties"]["principalId"]
+    identity = azure.put(id_, "2023-01-31", {"location": REGION})
+    return id_, identity["properties"]["principalId"]
 
 
 def _container(azure: AzureSession, group: str) -> tuple[str, str]:

@@ -34,27 +34,27 @@ def with_schedule(clients: Clients, schedule: Schedule | None) -> Clients:
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    made = make_stack(azure, "staging", None)
-    made.publish("1", "commit-1")
-    made.publish("2", "commit-2", keep_default=True)
-    yield made
-    remove_stack(made)
+    stack = make_stack(azure, "staging", None)
+    stack.publish("1", "commit-1")
+    stack.publish("2", "commit-2", keep_default=True)
+    yield stack
+    remove_stack(stack)
 
 
 @pytest.fixture
 def clients(stack: Stack) -> Iterator[Clients]:
     """Return clients of a stack whose schedule runs version 1, off; there is none afterwards."""
-    made = with_schedule(stack.clients, WEEKLY)
-    schedules.move(made, publish.of_version(made, "1"), lambda _: None)
-    yield made
-    schedules.move(with_schedule(stack.clients, None), publish.of_version(made, "1"), lambda _: None)
-    assert schedules.read(made, PIPELINE.schedule) is None
+    scheduled = with_schedule(stack.clients, WEEKLY)
+    schedules.move(scheduled, publish.of_version(scheduled, "1"), lambda _: None)
+    yield scheduled
+    schedules.move(with_schedule(stack.clients, None), publish.of_version(scheduled, "1"), lambda _: None)
+    assert schedules.read(scheduled, PIPELINE.schedule) is None
 
 
 def scheduled(clients: Clients) -> schedules.Scheduled:
-    made = schedules.read(clients, PIPELINE.schedule)
-    assert made is not None
-    return made
+    schedule = schedules.read(clients, PIPELINE.schedule)
+    assert schedule is not None
+    return schedule
 
 
 def command(stack: Stack, folder: Path, *words: str) -> str:
@@ -69,9 +69,9 @@ def command(stack: Stack, folder: Path, *words: str) -> str:
 def test_a_published_schedule_is_off_and_runs_until_its_end_once_it_is_on(
     stack: Stack, clients: Clients, clock: MovedClock, tmp_path: Path
 ) -> None:
-    made = scheduled(clients)
-    assert (made.on, made.version, made.target_exists) == (False, "1", True)
-    assert made.when == "cron 15 3 * * 1, W. Europe Standard Time"
+    schedule = scheduled(clients)
+    assert (schedule.on, schedule.version, schedule.target_exists) == (False, "1", True)
+    assert schedule.when == "cron 15 3 * * 1, W. Europe Standard Time"
     assert "diabetes-training is off" in command(stack, tmp_path, "schedule", "list")
 
     assert "diabetes-training is on" in command(stack, tmp_path, "schedule", "on")
@@ -186,11 +186,11 @@ def with_scoring_schedule(clients: Clients, times: Times | None) -> Clients:
 @pytest.fixture
 def scoring(clients: Clients) -> Iterator[Clients]:
     """Return clients of a stack with both schedules, which run version 1 and are off; there are none afterwards."""
-    made = with_scoring_schedule(clients, Times(cron="30 * * * *"))
-    schedules.move(made, publish.of_version(made, "1"), lambda _: None)
-    yield made
-    schedules.move(with_scoring_schedule(clients, None), publish.of_version(made, "1"), lambda _: None)
-    assert schedules.read(made, PIPELINE.scoring_schedule) is None
+    scheduled = with_scoring_schedule(clients, Times(cron="30 * * * *"))
+    schedules.move(scheduled, publish.of_version(scheduled, "1"), lambda _: None)
+    yield scheduled
+    schedules.move(with_scoring_schedule(clients, None), publish.of_version(scheduled, "1"), lambda _: None)
+    assert schedules.read(scheduled, PIPELINE.scoring_schedule) is None
 
 
 def states(clients: Clients) -> list[tuple[str, str, bool]]:

@@ -69,8 +69,8 @@ class Serving:
             serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE,
         )  # fmt: skip
         path = asset_versions.with_unique_name(folder)
-        made = Model(name=self.clients.pipeline.model, path=str(path), type="mlflow_model", tags=tags)
-        return str(self.clients.ml.models.create_or_update(made).version)
+        upload = Model(name=self.clients.pipeline.model, path=str(path), type="mlflow_model", tags=tags)
+        return str(self.clients.ml.models.create_or_update(upload).version)
 
     def serve(self, *, at_once: bool = False) -> tuple[Served, list[str]]:
         messages: list[str] = []

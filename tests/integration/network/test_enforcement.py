@@ -188,9 +188,9 @@ def _challenged(host: str) -> tuple[int, str, str]:
 
 
 def test_a_closed_registry_answers_only_at_its_private_endpoint(azure: AzureSession, group: str) -> None:
-    made = _registry(azure, group, "Premium", publicNetworkAccess="Disabled")
-    azure.finish(made)
-    registry = made.json()
+    response = _registry(azure, group, "Premium", publicNetworkAccess="Disabled")
+    azure.finish(response)
+    registry = response.json()
     host = registry["properties"]["loginServer"]
     status, code, message = _challenged(host)
     assert (status, code) == (403, "DENIED")
@@ -209,15 +209,15 @@ def test_a_registrys_firewall_admits_the_addresses_of_its_rules(
     azure: AzureSession, group: str, rule: str, status: int
 ) -> None:
     rules = {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": rule}]}
-    made = _registry(azure, group, "Premium", networkRuleSet=rules)
-    azure.finish(made)
-    assert _challenged(made.json()["properties"]["loginServer"])[0] == status
+    response = _registry(azure, group, "Premium", networkRuleSet=rules)
+    azure.finish(response)
+    assert _challenged(response.json()["properties"]["loginServer"])[0] == status
 
 
 def test_images_are_not_emulated_behind_the_challenge(azure: AzureSession, group: str) -> None:
-    made = _registry(azure, group, "Basic")
-    azure.finish(made)
-    answer = requests.get(f"https://{made.json()['properties']['loginServer']}/v2/_catalog", timeout=60)
+    response = _registry(azure, group, "Basic")
+    azure.finish(response)
+    answer = requests.get(f"https://{response.json()['properties']['loginServer']}/v2/_catalog", timeout=60)
     assert answer.status_code == 501 and "GET /v2/_catalog" in answer.json()["errors"][0]["message"]
 
 

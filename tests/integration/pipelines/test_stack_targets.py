@@ -85,12 +85,12 @@ def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
     }  # fmt: skip
     for name in ("PULUMI_CONFIG_PASSPHRASE_FILE", "BASE_NAME", "LOCATION", "TF_BUILD"):
         environment.pop(name, None)
-    made = Project(tmp_path, environment, f"{azure.subscription}/resourceGroups/{group}")
+    project = Project(tmp_path, environment, f"{azure.subscription}/resourceGroups/{group}")
     for words in (("stack", "init", "dev"), ("up", "--yes", "--skip-preview", "--stack", "dev")):
-        done = made.run("pulumi", *words)
+        done = project.run("pulumi", *words)
         assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
+    yield project
+    project.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
 
 
 def test_a_manually_changed_resource_fails_the_check_and_is_shown(

@@ -74,8 +74,8 @@ def updated(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Pr
     backend = urlsplit(os.environ["PULUMI_BACKEND_URL"])
     url = f"https://{parse_qs(backend.query)['storage_account'][0]}.blob.core.windows.net"
     project = Project(name, folder, ContainerClient(url, backend.netloc, azure.credential))
-    made = project.pulumi("stack", "init", "dev")
-    assert made.returncode == 0, made.stderr
+    init = project.pulumi("stack", "init", "dev")
+    assert init.returncode == 0, init.stderr
     for count in (1, 2, 3):
         project.up(count)
     return project

@@ -88,8 +88,8 @@ def requests_(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         base = f"t{secrets.token_hex(4)}"
         for stack in request.param:
             project.settings(stack, _settings(stack, base))
-            made = project.pulumi("stack", "init", stack=stack)
-            assert made.code == 0, made.text
+            init = project.pulumi("stack", "init", stack=stack)
+            assert init.code == 0, init.text
             up = project.up(stack)
             assert up.code == 0, up.text
         yield [

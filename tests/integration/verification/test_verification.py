@@ -41,18 +41,18 @@ class Asked:
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
     """Publish a stack with a budget and the platform's datastore, without a Databricks workspace."""
-    made = make_stack(azure, "dev", None)
-    made.publish("7", "commit-7")
-    group, out = made.workspace.group, made.clients.outputs
+    stack = make_stack(azure, "dev", None)
+    stack.publish("7", "commit-7")
+    group, out = stack.workspace.group, stack.clients.outputs
     azure.put(f"{group}/providers/Microsoft.Consumption/budgets/budget", _BUDGETS, {"properties": _budget()})
     store = {
         "datastoreType": "AzureDataLakeGen2", "accountName": out.training_account, "filesystem": "trainingdata",
         "credentials": {"credentialsType": "None"}, "serviceDataAccessAuthIdentity": "None",
         "subscriptionId": out.subscription_id, "resourceGroup": out.resource_group,
     }  # fmt: skip
-    azure.put(f"{made.workspace.id}/datastores/trainingdata", ML, {"properties": store})
-    yield made
-    remove_stack(made)
+    azure.put(f"{stack.workspace.id}/datastores/trainingdata", ML, {"properties": store})
+    yield stack
+    remove_stack(stack)
 
 
 def _budget() -> dict[str, Any]:

@@ -22,10 +22,10 @@ from tests.unit.environments import ENVIRONMENTS
 from tests.unit.infra.recorder import Deployment, Registered
 
 
-def _given(made: Deployment, principal: str) -> dict[str, set[str]]:
+def _given(deployment: Deployment, principal: str) -> dict[str, set[str]]:
     """Scopes by role that a principal has."""
     scopes: dict[str, set[str]] = {}
-    for assignment in made.of("RoleAssignment"):
+    for assignment in deployment.of("RoleAssignment"):
         if assignment.inputs["principalId"] == principal:
             role = Role(assignment.inputs["roleDefinitionId"].rsplit("/", 1)[-1]).name
             scopes.setdefault(role, set()).add(assignment.inputs["scope"])
@@ -33,39 +33,39 @@ def _given(made: Deployment, principal: str) -> dict[str, set[str]]:
 
 
 def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
-    made = deploy(devops=False)
-    containers = {container.inputs["containerName"] for container in made.of("BlobContainer")}
+    deployment = deploy(devops=False)
+    containers = {container.inputs["containerName"] for container in deployment.of("BlobContainer")}
     assert containers == {f"state-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
-    service = made.one("BlobServiceProperties").inputs
+    service = deployment.one("BlobServiceProperties").inputs
     assert service["isVersioningEnabled"] is True
     assert (
         service["deleteRetentionPolicy"] == {"enabled": True, "days": 90} == service["containerDeleteRetentionPolicy"]
     )
-    account = made.one("StorageAccount")
+    account = deployment.one("StorageAccount")
     assert account.inputs["allowSharedKeyAccess"] is False and account.inputs["allowBlobPublicAccess"] is False
-    assert account.protect and made.one("ManagementLockByScope").inputs["level"] == "CanNotDelete"
+    assert account.protect and deployment.one("ManagementLockByScope").inputs["level"] == "CanNotDelete"
 
 
 def test_without_protection_nothing_is_locked_or_retained() -> None:
-    made = deploy(devops=False, protect=False)
-    assert made.of("ManagementLockByScope") == []
-    assert not any(resource.protect for resource in made)
-    assert "enablePurgeProtection" not in made.one("keyvault:Vault").inputs["properties"]
+    deployment = deploy(devops=False, protect=False)
+    assert deployment.of("ManagementLockByScope") == []
+    assert not any(resource.protect for resource in deployment)
+    assert "enablePurgeProtection" not in deployment.one("keyvault:Vault").inputs["properties"]
 
 
 def test_every_environment_has_a_key_and_the_vault_uses_roles() -> None:
-    made = deploy(devops=False)
-    keys = {key.inputs["keyName"] for key in made.of("Key")}
+    deployment = deploy(devops=False)
+    keys = {key.inputs["keyName"] for key in deployment.of("Key")}
     assert keys == {f"pulumi-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
-    properties = made.one("keyvault:Vault").inputs["properties"]
+    properties = deployment.one("keyvault:Vault").inputs["properties"]
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
 
 
 def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_some() -> None:
     for addresses, action in (([], "Allow"), (["203.0.113.0/24"], "Deny")):
-        made = deploy(devops=False, allowed_ips=addresses)
-        account = made.one("StorageAccount").inputs["networkRuleSet"]
-        vault = made.one("keyvault:Vault").inputs["properties"]["networkAcls"]
+        deployment = deploy(devops=False, allowed_ips=addresses)
+        account = deployment.one("StorageAccount").inputs["networkRuleSet"]
+        vault = deployment.one("keyvault:Vault").inputs["properties"]["networkAcls"]
         assert account["defaultAction"] == vault["defaultAction"] == action
         assert [rule["iPAddressOrRange"] for rule in account.get("ipRules") or []] == addresses
         assert [rule["value"] for rule in vault.get("ipRules") or []] == addresses
@@ -73,8 +73,8 @@ def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: str) -> None:
-    made = deploy(devops=False)
-    scopes = _given(made, f"principal-of-id-dataops-deploy-{environment}")
+    deployment = deploy(devops=False)
+    scopes = _given(deployment, f"principal-of-id-dataops-deploy-{environment}")
     subscription = f"/subscriptions/{SUBSCRIPTION}"
     assert scopes == {
         "CONTRIBUTOR": {subscription}, "LOCKS_CONTRIBUTOR": {subscription},
@@ -94,14 +94,16 @@ def test_roles_are_assigned_only_under_a_condition() -> None:
 
 
 def test_the_roles_of_retrainings_are_there_for_deployers_to_assign() -> None:
-    made = deploy(devops=False)
-    definitions = {str(definition.inputs["roleDefinitionId"]): definition for definition in made.of("RoleDefinition")}
+    deployment = deploy(devops=False)
+    definitions = {
+        str(definition.inputs["roleDefinitionId"]): definition for definition in deployment.of("RoleDefinition")
+    }
     assert set(definitions) == {invoker_role.custom_role(role, "dataops").value for role in invoker_role.ROLES}
     subscriptions = {f"/subscriptions/{SUBSCRIPTION}"}
     assert all(set(definition.inputs["assignableScopes"]) == subscriptions for definition in definitions.values())
     conditions = [
         str(assignment.inputs["condition"])
-        for assignment in made.of("RoleAssignment")
+        for assignment in deployment.of("RoleAssignment")
         if "condition" in assignment.inputs
     ]
     assert conditions
@@ -116,10 +118,12 @@ def test_the_previewing_identity_writes_nothing() -> None:
 
 def test_an_environment_of_another_subscription_stays_there() -> None:
     environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION}]
-    made = deploy(devops=False, environments=environments)
-    assert _given(made, "principal-of-id-dataops-deploy-prod")["CONTRIBUTOR"] == {f"/subscriptions/{PROD_SUBSCRIPTION}"}
-    assert _given(made, "principal-of-id-dataops-deploy-dev")["CONTRIBUTOR"] == {f"/subscriptions/{SUBSCRIPTION}"}
-    reading = _given(made, "principal-of-id-dataops-preview")["READER"]
+    deployment = deploy(devops=False, environments=environments)
+    assert _given(deployment, "principal-of-id-dataops-deploy-prod")["CONTRIBUTOR"] == {
+        f"/subscriptions/{PROD_SUBSCRIPTION}"
+    }
+    assert _given(deployment, "principal-of-id-dataops-deploy-dev")["CONTRIBUTOR"] == {f"/subscriptions/{SUBSCRIPTION}"}
+    reading = _given(deployment, "principal-of-id-dataops-preview")["READER"]
     assert reading == {f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{PROD_SUBSCRIPTION}"}
 
 
@@ -130,15 +134,19 @@ def test_operators_are_the_named_principals_or_else_the_caller() -> None:
     assert set(_given(named, APPROVER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
 
 
-def _credentials(made: Deployment) -> dict[str, Registered]:
-    return {credential.inputs["subject"]: credential for credential in made.of("FederatedIdentityCredential")}
+def _credentials(deployment: Deployment) -> dict[str, Registered]:
+    return {credential.inputs["subject"]: credential for credential in deployment.of("FederatedIdentityCredential")}
 
 
 def test_without_azure_devops_credentials_wait_for_the_connections_subjects() -> None:
-    made = deploy(devops=False)
-    assert not any("azuredevops" in resource.type for resource in made) and "azuredevops" not in "".join(made.invokes)
-    assert not made.of("FederatedIdentityCredential"), "what a connection will present cannot be known before it exists"
-    announced = made.outputs["connections"]
+    deployment = deploy(devops=False)
+    assert not any("azuredevops" in resource.type for resource in deployment) and "azuredevops" not in "".join(
+        deployment.invokes
+    )
+    assert not deployment.of("FederatedIdentityCredential"), (
+        "what a connection will present cannot be known before it exists"
+    )
+    announced = deployment.outputs["connections"]
     assert set(announced) == set(federated_connections(ENVIRONMENTS))
     assert not any(connection["federated"] for connection in announced.values())
 
@@ -148,59 +156,59 @@ def test_without_azure_devops_credentials_wait_for_the_connections_subjects() ->
         "enabled": False, "organization": "contoso", "project": "dataopsml", "repository": {"name": "dataopsml"},
         "connections": {connection: presented},
     }  # fmt: skip
-    made = deploy(azure_devops=devops)
-    credential = made.one("FederatedIdentityCredential")
+    deployment = deploy(azure_devops=devops)
+    credential = deployment.one("FederatedIdentityCredential")
     assert credential.name == "deploy-prod-dataopsml-arm-connection-prod"
     assert (credential.inputs["issuer"], credential.inputs["subject"]) == (presented["issuer"], presented["subject"])
-    announced = made.outputs["connections"]
+    announced = deployment.outputs["connections"]
     assert [name for name, each in announced.items() if each["federated"]] == [connection]
 
 
 def test_no_credential_has_the_issuer_that_azure_devops_retires() -> None:
-    for made in (deploy(), deploy(devops=False)):
-        issuers = {credential.inputs["issuer"] for credential in made.of("FederatedIdentityCredential")}
+    for deployment in (deploy(), deploy(devops=False)):
+        issuers = {credential.inputs["issuer"] for credential in deployment.of("FederatedIdentityCredential")}
         assert not {issuer for issuer in issuers if "vstoken" in issuer}
 
 
 def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> None:
     environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION, "approvers": [APPROVER]}]
-    made = deploy(environments=environments)
+    deployment = deploy(environments=environments)
     bound = {
         connection.inputs["serviceEndpointName"]: connection.inputs["azurermSubscriptionId"]
-        for connection in made.of("ServiceEndpointAzureRM")
+        for connection in deployment.of("ServiceEndpointAzureRM")
     }
     for connection in (ARM_CONNECTION, WORKSPACE_CONNECTION):
         assert bound[f"{connection} - prod"] == PROD_SUBSCRIPTION
         assert bound[f"{connection} - dev"] == SUBSCRIPTION
-    groups = {group.inputs["name"]: group.inputs["variables"] for group in made.of("VariableGroup")}
+    groups = {group.inputs["name"]: group.inputs["variables"] for group in deployment.of("VariableGroup")}
     prod = {each["name"]: each["value"] for each in groups["dataopsml-prod"]}
     assert prod["SUBSCRIPTION_ID"] == PROD_SUBSCRIPTION, "previews, whose connection is bound elsewhere, go by this"
     assert prod["WORKSPACE_SVC_CONNECTION"] == f"{WORKSPACE_CONNECTION} - prod"
-    runs = _given(made, "principal-of-id-dataops-runs-prod")
+    runs = _given(deployment, "principal-of-id-dataops-runs-prod")
     assert runs == {"ML_DATA_SCIENTIST": {f"/subscriptions/{PROD_SUBSCRIPTION}"}}
 
 
 def test_with_azure_devops_credentials_are_for_its_own_tokens() -> None:
-    made = deploy()
+    deployment = deploy()
     connections = {
         connection.inputs["serviceEndpointName"]: connection
-        for connection in made
+        for connection in deployment
         if "serviceEndpointName" in connection.inputs
     }
     federated = {
         name: connection for name, connection in connections.items() if "Incomingwebhook" not in connection.type
     }
-    assert set(_credentials(made)) == {f"subject-of-{name}" for name in federated}
+    assert set(_credentials(deployment)) == {f"subject-of-{name}" for name in federated}
     for connection in federated.values():
         assert connection.inputs["serviceEndpointAuthenticationScheme"] == "WorkloadIdentityFederation"
         assert "serviceprincipalkey" not in connection.inputs["credentials"]
 
 
 def test_each_connection_signs_in_as_its_own_identity() -> None:
-    made = deploy()
+    deployment = deploy()
     clients = {
         connection.inputs["serviceEndpointName"]: connection.inputs["credentials"]["serviceprincipalid"]
-        for connection in made
+        for connection in deployment
         if "credentials" in connection.inputs
     }
     for environment in ENVIRONMENTS:
@@ -211,10 +219,10 @@ def test_each_connection_signs_in_as_its_own_identity() -> None:
 
 
 def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval() -> None:
-    made = deploy()
-    environments = {environment.inputs["name"] for environment in made.of("Environment")}
-    assert len(made.of("CheckExclusiveLock")) == len(environments)
-    approval = made.one("CheckApproval")
+    deployment = deploy()
+    environments = {environment.inputs["name"] for environment in deployment.of("Environment")}
+    assert len(deployment.of("CheckExclusiveLock")) == len(environments)
+    approval = deployment.one("CheckApproval")
     assert approval.name == "pipelines-dataopsml-prod-approval"
     assert approval.inputs["approvers"] == [APPROVER] and approval.inputs["requesterCanApprove"] is False
 
@@ -241,9 +249,9 @@ def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
 
 
 def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
-    made = deploy()
-    pipelines = {pipeline.inputs["name"] for pipeline in made.of("BuildDefinition")}
-    authorizations = made.of("PipelineAuthorization")
+    deployment = deploy()
+    pipelines = {pipeline.inputs["name"] for pipeline in deployment.of("BuildDefinition")}
+    authorizations = deployment.of("PipelineAuthorization")
     assert all("pipelineId" in authorization.inputs for authorization in authorizations), (
         "without an id all pipelines are let in"
     )
@@ -274,9 +282,9 @@ def test_pull_requests_are_built_by_policy_in_azure_repos_and_by_yaml_on_github(
     devops = {
         "organization": "contoso", "project": "dataopsml", "repository": repository,
     }  # fmt: skip
-    made = deploy(azure_devops=devops)
-    assert len(made.of("BranchPolicyBuildValidation")) == policies
-    types = {definition.inputs["repository"]["repoType"] for definition in made.of("BuildDefinition")}
+    deployment = deploy(azure_devops=devops)
+    assert len(deployment.of("BranchPolicyBuildValidation")) == policies
+    types = {definition.inputs["repository"]["repoType"] for definition in deployment.of("BuildDefinition")}
     assert types == {"TfsGit" if kind == "azure_repos" else "GitHub"}
 
 

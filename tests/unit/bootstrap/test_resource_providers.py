@@ -62,8 +62,8 @@ def test_a_registration_without_end_is_named() -> None:
         slow.complete(longest=0, pause=0)
 
 
-def _namespaces(made: Deployment) -> set[str]:
-    tokens = {each.type.removeprefix("azure-native:") for each in made if each.type.startswith("azure-native:")}
+def _namespaces(deployment: Deployment) -> set[str]:
+    tokens = {each.type.removeprefix("azure-native:") for each in deployment if each.type.startswith("azure-native:")}
     paths = {TYPES[token].template for token in tokens if token in TYPES}
     return {path.split("/providers/")[1].split("/")[0] for path in paths if "/providers/" in path}
 

@@ -84,20 +84,20 @@ def test_names_are_within_azures_limits() -> None:
 
 
 def test_every_variable_group_and_environment_of_the_pipelines_is_made() -> None:
-    made = deploy()
-    groups = {str(group.inputs["name"]) for group in made.of("VariableGroup")}
+    deployment = deploy()
+    groups = {str(group.inputs["name"]) for group in deployment.of("VariableGroup")}
     assert _used(r"- group: (\S.*)$") <= groups, groups
-    environments = {str(environment.inputs["name"]) for environment in made.of("Environment")}
+    environments = {str(environment.inputs["name"]) for environment in deployment.of("Environment")}
     assert _used(r"^\s+environment: (dataopsml-.*)$") - {"dataopsml-prod-runs"} <= environments, environments
 
 
 def test_every_service_connection_of_the_pipelines_is_made() -> None:
-    made = {
+    connections = {
         str(resource.inputs["serviceEndpointName"]) for resource in deploy() if "serviceEndpointName" in resource.inputs
     }
     used = _used(r"(DataOpsML [A-Z][A-Za-z ]*[A-Za-z](?: - (?:\$\{\{[^}]*\}\}|[a-z]+))?)$")
-    assert used - made == set(), made
-    assert {"DataOpsML ARM Connection", *connection_names(ENVIRONMENTS)} <= made
+    assert used - connections == set(), connections
+    assert {"DataOpsML ARM Connection", *connection_names(ENVIRONMENTS)} <= connections
 
 
 def test_every_macro_that_no_pipeline_sets_is_in_its_variable_group() -> None:

@@ -44,16 +44,16 @@ def table() -> str:
     lines = [_row(HEAD), _row("---" for _ in HEAD)]
     rules = ["| resource | held by the rules |", "|---|---|"]
     for label, type_, name in ROWS:
-        seen = {profile: made.one(type_, name) for profile, made in profiles.items()}
-        made, private = profiles["private"], seen["private"]
+        seen = {profile: deployment.one(type_, name) for profile, deployment in profiles.items()}
+        deployment, private = profiles["private"], seen["private"]
         ours = prod if any(each.name == name for each in prod.of(type_)) else staging
         lines.append(
             _row(
                 (
                     label, _sign_in(private), _transport(private),
                     _each([_open(profile, each, profiles[profile]) for profile, each in seen.items()]),
-                    _identity(private), _encryption(private), _comes_back(private, made), _logged(private, made),
-                    _kept(ours.one(type_, name), ours),
+                    _identity(private), _encryption(private), _comes_back(private, deployment),
+                    _logged(private, deployment), _kept(ours.one(type_, name), ours),
                 )
             )
         )  # fmt: skip
@@ -116,14 +116,14 @@ def _transport(resource: Registered) -> str:
     )
 
 
-def _open(profile: str, resource: Registered, made: Deployment) -> str:
+def _open(profile: str, resource: Registered, deployment: Deployment) -> str:
     """Who reaches it: the internet (with a sign-in), named addresses and the platform's network, or endpoints."""
     inputs = resource.inputs["properties"] if resource.type.endswith(":Vault") else resource.inputs
     access_ = inputs.get("publicNetworkAccess")
     if access_ == "Disabled":
         groups = sorted(
             group
-            for endpoint in made.of("PrivateEndpoint")
+            for endpoint in deployment.of("PrivateEndpoint")
             if resource.urn in endpoint.reads["privateLinkServiceConnections"]
             for link in endpoint.inputs["privateLinkServiceConnections"]
             for group in link["groupIds"]
@@ -147,12 +147,12 @@ def _encryption(resource: Registered) -> str:
     return "Azure's" if resource.inputs.get("encryption") is None else "yours"
 
 
-def _comes_back(resource: Registered, made: Deployment) -> str:
+def _comes_back(resource: Registered, deployment: Deployment) -> str:
     if resource.type.endswith(":Vault"):
         properties = resource.inputs["properties"]
         days = f"{properties['softDeleteRetentionInDays']:.0f} days" if properties["enableSoftDelete"] else "-"
         return f"{days}, no purge" if properties.get("enablePurgeProtection") else days
-    services = [each for each in made.of("BlobServiceProperties") if resource.urn in each.reads["accountName"]]
+    services = [each for each in deployment.of("BlobServiceProperties") if resource.urn in each.reads["accountName"]]
     for service in services:
         blobs, containers = (service.inputs[f"{of}eleteRetentionPolicy"] for of in ("d", "containerD"))
         assert blobs["enabled"] and containers["enabled"]
@@ -161,15 +161,15 @@ def _comes_back(resource: Registered, made: Deployment) -> str:
     return "-"
 
 
-def _logged(resource: Registered, made: Deployment) -> str:
+def _logged(resource: Registered, deployment: Deployment) -> str:
     """Return the diagnostic settings of a resource, those of its blob service included."""
-    settings = [each for each in made.of("DiagnosticSetting") if resource.urn in each.reads["resourceUri"]]
+    settings = [each for each in deployment.of("DiagnosticSetting") if resource.urn in each.reads["resourceUri"]]
     kinds = [kind for kind in ("logs", "metrics") if any(each.inputs.get(kind) for each in settings)]
     return " and ".join(kinds) or "-"
 
 
-def _kept(resource: Registered, made: Deployment) -> str:
-    locked = any(resource.urn in each.reads["scope"] for each in made.of("ManagementLockByScope"))
+def _kept(resource: Registered, deployment: Deployment) -> str:
+    locked = any(resource.urn in each.reads["scope"] for each in deployment.of("ManagementLockByScope"))
     kept = [text for holds, text in ((locked, "lock"), (resource.protect, "protect")) if holds]
     return ", ".join(kept) or "-"
 

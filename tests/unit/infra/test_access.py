@@ -72,27 +72,27 @@ def test_only_the_listed_roles_are_assigned(profile: str, more: set[tuple[str, s
 
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_compute_waits_for_the_workspace_s_right_to_make_its_network(profile: str) -> None:
-    made = deploy(network=NETWORKS[profile])
+    deployment = deploy(network=NETWORKS[profile])
     own = [
-        each.urn for each in made.of("RoleAssignment")
+        each.urn for each in deployment.of("RoleAssignment")
         if (_principal(each), _role(each), _scope(each)) == (WORKSPACE, "CONTRIBUTOR", "Workspace/aml-dataops-dev")
     ]  # fmt: skip
     assert len(own) == 1
-    assert set(own) <= set(made.one("Compute").depends_on)
-    first = [rule for rule in made.of("ManagedNetworkSettingsRule") if set(own) <= set(rule.depends_on)]
+    assert set(own) <= set(deployment.one("Compute").depends_on)
+    first = [rule for rule in deployment.of("ManagedNetworkSettingsRule") if set(own) <= set(rule.depends_on)]
     assert len(first) == (0 if profile == "public" else 1), "the others wait for the first"
 
 
 def test_named_operators_replace_the_deployer() -> None:
-    made = deploy(access=f'{{"operators": [{{"object_id": "{OPERATOR}", "type": "Group"}}]}}')
-    assert granted(made) == ALWAYS | {(OPERATOR, role, scope) for _, role, scope in DEPLOYER_S}
-    kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == OPERATOR}
+    deployment = deploy(access=f'{{"operators": [{{"object_id": "{OPERATOR}", "type": "Group"}}]}}')
+    assert granted(deployment) == ALWAYS | {(OPERATOR, role, scope) for _, role, scope in DEPLOYER_S}
+    kinds = {each.inputs["principalType"] for each in deployment.of("RoleAssignment") if _principal(each) == OPERATOR}
     assert kinds == {"Group"}
 
 
 def test_a_deploying_person_is_declared_as_a_user() -> None:
-    made = deploy(access='{"deployer_type": "User"}')
-    kinds = {each.inputs["principalType"] for each in made.of("RoleAssignment") if _principal(each) == DEPLOYER}
+    deployment = deploy(access='{"deployer_type": "User"}')
+    kinds = {each.inputs["principalType"] for each in deployment.of("RoleAssignment") if _principal(each) == DEPLOYER}
     assert kinds == {"User"}
 
 
@@ -103,8 +103,8 @@ def test_without_unity_catalog_no_connector_has_a_role() -> None:
 
 def test_users_of_the_model_registry_are_granted_only_that() -> None:
     user = f'[{{"object_id": "{OPERATOR}", "type": "ServicePrincipal"}}]'
-    made = deploy(model_registry=f'{{"name": "mlr-dataops", "create": true, "users": {user}}}')
-    assert granted(made) - ALWAYS - DEPLOYER_S == {(OPERATOR, "ML_REGISTRY_USER", "Registry/mlr-dataops")}
+    deployment = deploy(model_registry=f'{{"name": "mlr-dataops", "create": true, "users": {user}}}')
+    assert granted(deployment) - ALWAYS - DEPLOYER_S == {(OPERATOR, "ML_REGISTRY_USER", "Registry/mlr-dataops")}
 
 
 def test_no_role_is_assigned_on_more_than_one_resource() -> None:
@@ -132,13 +132,13 @@ def test_another_environment_s_assignments_have_other_names() -> None:
 
 
 def test_the_identity_is_a_plain_principal_in_databricks() -> None:
-    made = deploy()
-    principal = made.one("ServicePrincipal").inputs
+    deployment = deploy()
+    principal = deployment.one("ServicePrincipal").inputs
     assert set(principal) == {"applicationId", "displayName"}, "no entitlements"
     client = principal["applicationId"]
     targets = {"instancePoolId": "CAN_ATTACH_TO", "clusterPolicyId": "CAN_USE", "directoryPath": "CAN_READ"}
     seen = {}
-    for permissions in made.of("Permissions"):
+    for permissions in deployment.of("Permissions"):
         (control,) = permissions.inputs["accessControls"]
         assert control["servicePrincipalName"] == client
         (target,) = set(permissions.inputs) - {"accessControls"}
@@ -149,14 +149,14 @@ def test_the_identity_is_a_plain_principal_in_databricks() -> None:
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_roles_have_the_time_in_which_databricks_is_made_to_take_effect(profile: str) -> None:
     """Azure answers an assignment before it has effect, and the ML workspace is made by an identity that needs it."""
-    made = deploy(network=NETWORKS[profile])
-    databricks, learning = made.one("databricks:Workspace"), made.one("machinelearningservices:Workspace")
+    deployment = deploy(network=NETWORKS[profile])
+    databricks, learning = deployment.one("databricks:Workspace"), deployment.one("machinelearningservices:Workspace")
     early = {
         each.urn
-        for each in made.of("RoleAssignment")
+        for each in deployment.of("RoleAssignment")
         if not _scope(each).startswith(("Workspace/", "Registry/reg-")) and "dbac" not in _principal(each)
     }
-    connector = {each.urn for each in made.of("RoleAssignment") if "dbac" in _principal(each)}
+    connector = {each.urn for each in deployment.of("RoleAssignment") if "dbac" in _principal(each)}
 
     assert early | connector <= set(databricks.depends_on) and len(connector) == 2
     assert {databricks.urn, *early} <= set(learning.depends_on)

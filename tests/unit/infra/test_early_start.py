@@ -15,10 +15,10 @@ from infra.early_start import start_provider
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return the requests that the engine gets without an answer."""
-    made: list[Any] = []
-    monitor = SimpleNamespace(Invoke=SimpleNamespace(future=made.append))
+    deployment: list[Any] = []
+    monitor = SimpleNamespace(Invoke=SimpleNamespace(future=deployment.append))
     monkeypatch.setattr(settings, "get_monitor", lambda: monitor)
-    return made
+    return deployment
 
 
 def test_the_early_start_requests_as_the_sdk_does(requests: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

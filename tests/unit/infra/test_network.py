@@ -33,35 +33,35 @@ def public_access(resource: Registered) -> Any:
 
 
 def test_the_public_profile_has_no_network_of_its_own() -> None:
-    made = deploy(network=NETWORKS["public"])
-    assert kinds(made) == {}
-    assert {public_access(each) for each in guarded(made)} == {"Enabled"}
-    for account in made.of("StorageAccount"):
+    deployment = deploy(network=NETWORKS["public"])
+    assert kinds(deployment) == {}
+    assert {public_access(each) for each in guarded(deployment)} == {"Enabled"}
+    for account in deployment.of("StorageAccount"):
         assert account.inputs["networkRuleSet"]["defaultAction"] == "Allow"
-    assert made.one("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
-    workspace = made.one("machinelearningservices:Workspace").inputs
+    assert deployment.one("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
+    workspace = deployment.one("machinelearningservices:Workspace").inputs
     assert "managedNetwork" not in workspace and "imageBuildCompute" not in workspace
-    assert set(made.one("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
+    assert set(deployment.one("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
 
 
 def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> None:
-    made = deploy(network=NETWORKS["restricted"])
-    assert kinds(made) == {
+    deployment = deploy(network=NETWORKS["restricted"])
+    assert kinds(deployment) == {
         "VirtualNetwork": 1, "Subnet": 2, "NetworkSecurityGroup": 2, "NatGateway": 1, "PublicIPAddress": 1,
         "ManagedNetworkSettingsRule": 8,
     }  # fmt: skip
-    assert {public_access(each) for each in guarded(made)} == {"Enabled"}
-    subnets = {each.inputs["subnetName"]: each for each in made.of("Subnet")}
+    assert {public_access(each) for each in guarded(deployment)} == {"Enabled"}
+    subnets = {each.inputs["subnetName"]: each for each in deployment.of("Subnet")}
     ids = [f"/Subnet/{name}" for name in ("databricks-host", "databricks-container")]
-    for account in made.of("StorageAccount"):
+    for account in deployment.of("StorageAccount"):
         rules = account.inputs["networkRuleSet"]
         assert rules["defaultAction"] == "Deny" and rules["bypass"] == "AzureServices"
         assert [each["iPAddressOrRange"] for each in rules["ipRules"]] == ["203.0.113.0/24"]
         allowed = [each["virtualNetworkResourceId"] for each in rules["virtualNetworkRules"]]
         assert [id_[id_.index("/Subnet/") :] for id_ in allowed] == ids
-    acls = made.one("Vault").inputs["properties"]["networkAcls"]
+    acls = deployment.one("Vault").inputs["properties"]["networkAcls"]
     assert acls["defaultAction"] == "Deny" and acls["ipRules"] == [{"value": "203.0.113.0/24"}]
-    registry = made.one("containerregistry:Registry").inputs
+    registry = deployment.one("containerregistry:Registry").inputs
     assert registry["sku"] == {"name": "Premium"} and registry["networkRuleSet"]["defaultAction"] == "Deny"
     for subnet in subnets.values():
         services = [each["service"] for each in subnet.inputs["serviceEndpoints"]]
@@ -69,21 +69,21 @@ def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> 
 
 
 def test_the_private_profile_closes_every_service_to_the_internet() -> None:
-    made = deploy(network=NETWORKS["private"])
-    assert kinds(made) == {
+    deployment = deploy(network=NETWORKS["private"])
+    assert kinds(deployment) == {
         "VirtualNetwork": 1, "Subnet": 3, "NetworkSecurityGroup": 3, "SecurityRule": 3, "NatGateway": 1,
         "PublicIPAddress": 1, "PrivateEndpoint": 11, "PrivateDnsZoneGroup": 11, "PrivateZone": 10,
         "VirtualNetworkLink": 10, "ManagedNetworkSettingsRule": 5,
     }  # fmt: skip
-    assert {public_access(each) for each in guarded(made)} == {"Disabled"}
-    assert made.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
+    assert {public_access(each) for each in guarded(deployment)} == {"Disabled"}
+    assert deployment.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
 
 
 def test_every_private_service_has_its_endpoint_and_names() -> None:
-    made = deploy(network=NETWORKS["private"])
+    deployment = deploy(network=NETWORKS["private"])
     reached = {
         (connection["privateLinkServiceId"].rsplit("/", 1)[-1], *connection["groupIds"])
-        for endpoint in made.of("PrivateEndpoint")
+        for endpoint in deployment.of("PrivateEndpoint")
         for connection in endpoint.inputs["privateLinkServiceConnections"]
     }
     assert reached == {
@@ -92,30 +92,30 @@ def test_every_private_service_has_its_endpoint_and_names() -> None:
         ("kv-dataops-dev", "vault"), ("acrdataopsdev", "registry"), ("aml-dataops-dev", "amlworkspace"),
         ("dbw-dataops-dev", "databricks_ui_api"), ("dbw-dataops-dev", "browser_authentication"),
     }  # fmt: skip
-    zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
+    zones = {each.inputs["privateZoneName"] for each in deployment.of("PrivateZone")}
     assert zones == {
         "privatelink.blob.core.windows.net", "privatelink.dfs.core.windows.net", "privatelink.file.core.windows.net",
         "privatelink.queue.core.windows.net", "privatelink.table.core.windows.net",
         "privatelink.vaultcore.azure.net", "privatelink.azurecr.io", "privatelink.api.azureml.ms",
         "privatelink.notebooks.azure.net", "privatelink.azuredatabricks.net",
     }  # fmt: skip
-    assert {each.inputs["privateZoneName"] for each in made.of("VirtualNetworkLink")} == zones
-    for group in made.of("PrivateDnsZoneGroup"):
+    assert {each.inputs["privateZoneName"] for each in deployment.of("VirtualNetworkLink")} == zones
+    for group in deployment.of("PrivateDnsZoneGroup"):
         assert group.inputs["privateDnsZoneConfigs"], group.name
-    links = {each.urn for each in made.of("PrivateDnsZoneGroup")}
-    assert links <= set(made.one("databricks", "runs-provider").depends_on), "its API is reached by these names"
+    links = {each.urn for each in deployment.of("PrivateDnsZoneGroup")}
+    assert links <= set(deployment.one("databricks", "runs-provider").depends_on), "its API is reached by these names"
 
 
 def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
-    made = deploy(network=f'{{"profile": "private", "dns_zone_group": "{HUB}"}}')
-    assert not made.of("PrivateZone") and not made.of("VirtualNetworkLink")
+    deployment = deploy(network=f'{{"profile": "private", "dns_zone_group": "{HUB}"}}')
+    assert not deployment.of("PrivateZone") and not deployment.of("VirtualNetworkLink")
     ids = {
         config["privateDnsZoneId"]
-        for group in made.of("PrivateDnsZoneGroup")
+        for group in deployment.of("PrivateDnsZoneGroup")
         for config in group.inputs["privateDnsZoneConfigs"]
     }
     assert len(ids) == 10
-    reached = [link["groupIds"] for each in made.of("PrivateEndpoint") for link in _links(each)]
+    reached = [link["groupIds"] for each in deployment.of("PrivateEndpoint") for link in _links(each)]
     assert ["databricks_ui_api"] in reached and ["browser_authentication"] not in reached, "the hub has the region's"
     assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
 
@@ -127,20 +127,20 @@ AGENTS = (
 
 
 def test_a_private_stack_is_reached_from_the_agents_network_by_peering_and_by_name() -> None:
-    made = deploy(network=f'{{"profile": "private", "peered_networks": ["{AGENTS}"]}}')
-    own = made.one("VirtualNetwork").inputs["virtualNetworkName"]
+    deployment = deploy(network=f'{{"profile": "private", "peered_networks": ["{AGENTS}"]}}')
+    own = deployment.one("VirtualNetwork").inputs["virtualNetworkName"]
     peerings = {
         (each.inputs["resourceGroupName"], each.inputs["virtualNetworkName"]): each
-        for each in made.of("VirtualNetworkPeering")
+        for each in deployment.of("VirtualNetworkPeering")
     }
     assert set(peerings) == {("rg-dataops-dev", own), ("rg-agents", "vnet-agents")}
     assert peerings["rg-dataops-dev", own].inputs["remoteVirtualNetwork"] == {"id": AGENTS}
     assert peerings["rg-agents", "vnet-agents"].inputs["remoteVirtualNetwork"]["id"].endswith(f"/{own}")
     urn = peerings["rg-agents", "vnet-agents"].provider.rpartition("::")[0]
-    provider = next(each for each in made if each.urn == urn)
+    provider = next(each for each in deployment if each.urn == urn)
     assert provider.inputs["subscriptionId"] == "99999999-9999-9999-9999-999999999999"
-    zones = {each.inputs["privateZoneName"] for each in made.of("PrivateZone")}
-    linked = [each for each in made.of("VirtualNetworkLink") if each.inputs["virtualNetwork"] == {"id": AGENTS}]
+    zones = {each.inputs["privateZoneName"] for each in deployment.of("PrivateZone")}
+    linked = [each for each in deployment.of("VirtualNetworkLink") if each.inputs["virtualNetwork"] == {"id": AGENTS}]
     assert {each.inputs["privateZoneName"] for each in linked} == zones and len(linked) == len(zones)
 
 
@@ -148,9 +148,9 @@ def test_the_owner_of_the_agents_network_may_make_the_return_peering() -> None:
     network = (
         f'{{"profile": "private", "peered_networks": ["{AGENTS}"], "peering": "one_way", "dns_zone_group": "{HUB}"}}'
     )
-    made = deploy(network=network)
-    assert [each.inputs["remoteVirtualNetwork"] for each in made.of("VirtualNetworkPeering")] == [{"id": AGENTS}]
-    assert not made.of("VirtualNetworkLink"), "the hub links its own zones"
+    deployment = deploy(network=network)
+    assert [each.inputs["remoteVirtualNetwork"] for each in deployment.of("VirtualNetworkPeering")] == [{"id": AGENTS}]
+    assert not deployment.of("VirtualNetworkLink"), "the hub links its own zones"
 
 
 def test_nothing_is_peered_unless_networks_are_named() -> None:
@@ -163,12 +163,12 @@ def _links(endpoint: Registered) -> Any:
 
 @pytest.mark.parametrize("profile", ["restricted", "private"])
 def test_clusters_run_in_the_network_and_leave_it_by_one_address(profile: str) -> None:
-    made = deploy(network=NETWORKS[profile])
-    parameters = made.one("databricks:Workspace").inputs["parameters"]
+    deployment = deploy(network=NETWORKS[profile])
+    parameters = deployment.one("databricks:Workspace").inputs["parameters"]
     assert parameters["customVirtualNetworkId"]["value"].endswith("/vnet-dataops-dev")
     assert parameters["customPublicSubnetName"] == {"value": "databricks-host"}
     assert parameters["customPrivateSubnetName"] == {"value": "databricks-container"}
-    for subnet in made.of("Subnet"):
+    for subnet in deployment.of("Subnet"):
         assert subnet.inputs["networkSecurityGroup"]["id"] and subnet.inputs["defaultOutboundAccess"] is False
         if subnet.inputs["subnetName"].startswith("databricks-"):
             assert subnet.inputs["natGateway"]["id"].endswith("/network-egress")
@@ -176,9 +176,9 @@ def test_clusters_run_in_the_network_and_leave_it_by_one_address(profile: str) -
 
 
 def test_subnets_are_made_one_after_another() -> None:
-    made = {each.inputs["subnetName"]: each for each in deploy(network=NETWORKS["private"]).of("Subnet")}
-    assert made["databricks-host"].urn in made["databricks-container"].depends_on
-    assert made["databricks-container"].urn in made["endpoints"].depends_on
+    subnets = {each.inputs["subnetName"]: each for each in deploy(network=NETWORKS["private"]).of("Subnet")}
+    assert subnets["databricks-host"].urn in subnets["databricks-container"].depends_on
+    assert subnets["databricks-container"].urn in subnets["endpoints"].depends_on
 
 
 TRAINING = {"training-storage-blob", "training-storage-dfs"}
@@ -199,11 +199,11 @@ OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "re
     ],
 )
 def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, rules: set[str]) -> None:
-    made = deploy(network=network)
-    assert made.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
-    outbound_rules = made.of("ManagedNetworkSettingsRule")
+    deployment = deploy(network=network)
+    assert deployment.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
+    outbound_rules = deployment.of("ManagedNetworkSettingsRule")
     assert {each.inputs["ruleName"] for each in outbound_rules} == rules
-    compute = made.one("Compute")
+    compute = deployment.one("Compute")
     assert {each.urn for each in outbound_rules} <= set(compute.depends_on), "the first node provisions the network"
     assert compute.inputs["properties"]["properties"]["enableNodePublicIp"] is False
     hosts = {
@@ -240,7 +240,7 @@ def test_databricks_rules_in_the_security_groups_are_ignored() -> None:
 
 def test_endpoints_of_one_target_are_made_one_after_another() -> None:
     """Azure makes one endpoint of a target at a time; the Databricks workspace's API endpoint comes first."""
-    made = {each.name: each for each in deploy(network=NETWORKS["private"])}
+    endpoints = {each.name: each for each in deploy(network=NETWORKS["private"])}
 
     chains = {
         "storage-workspace-lifecycle": ["workspace-storage-blob", "workspace-storage-file", "workspace-storage-queue",
@@ -249,9 +249,9 @@ def test_endpoints_of_one_target_are_made_one_after_another() -> None:
         "databricks-workspace": ["databricks-databricks-ui-api", "databricks-browser-authentication"],
     }  # fmt: skip
     for first, labels in chains.items():
-        before = made[first]
+        before = endpoints[first]
         for label in labels:
-            endpoint = made[f"network-{label}"]
+            endpoint = endpoints[f"network-{label}"]
             assert before.urn in {*endpoint.depends_on, *endpoint.reads["privateLinkServiceConnections"]}, label
             before = endpoint
 

@@ -22,8 +22,8 @@ PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
 
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
-    made = deploy(network=NETWORKS[profile], model_registry=FULL["model_registry"])
-    settings = made.of("DiagnosticSetting")
+    deployment = deploy(network=NETWORKS[profile], model_registry=FULL["model_registry"])
+    settings = deployment.of("DiagnosticSetting")
     sources = {target for each in settings for target in each.reads["resourceUri"]}
     logging = {
         each.urn
@@ -39,7 +39,7 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
             "NetworkSecurityGroup",
             "PublicIPAddress",
         )
-        for each in made.of(type_)
+        for each in deployment.of(type_)
     }
     assert sources == logging
     for each in settings:
@@ -50,16 +50,16 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
 
 
 def test_no_alert_is_made_without_recipients() -> None:
-    made = deploy()
+    deployment = deploy()
     for type_ in ("ActionGroup", "ScheduledQueryRule", "Budget"):
-        assert not made.of(type_), type_
-    assert all(alert.inputs["actions"] == [] for alert in made.of("MetricAlert")), "listed, and sent to nobody"
+        assert not deployment.of(type_), type_
+    assert all(alert.inputs["actions"] == [] for alert in deployment.of("MetricAlert")), "listed, and sent to nobody"
 
 
 def test_an_alert_of_each_watched_model_looks_at_the_metric_that_its_watch_sends() -> None:
-    made = deploy(monitoring=PEOPLE)
-    component, group = made.one("Component"), made.one("ActionGroup")
-    alerts_ = {alert.name: alert for alert in made.of("MetricAlert") if alert.name.startswith("model-alerts-")}
+    deployment = deploy(monitoring=PEOPLE)
+    component, group = deployment.one("Component"), deployment.one("ActionGroup")
+    alerts_ = {alert.name: alert for alert in deployment.of("MetricAlert") if alert.name.startswith("model-alerts-")}
     metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in watched_models()}
     assert set(alerts_) == set(metrics)
     for name, alert in alerts_.items():
@@ -86,21 +86,21 @@ def test_models_are_watched_that_are_scored_and_say_so(tmp_path: Path) -> None:
 
 def test_webhooks_are_told_and_their_urls_are_secret() -> None:
     url = "https://hooks.example.com/alerts?code=abc"
-    made = deploy(monitoring=json.dumps({"alert_webhooks": [url]}))
-    group = made.one("ActionGroup")
+    deployment = deploy(monitoring=json.dumps({"alert_webhooks": [url]}))
+    group = deployment.one("ActionGroup")
     receivers = group.inputs["webhookReceivers"]
     assert rpc.is_rpc_secret(receivers), "neither the state nor a preview shows them"
     (receiver,) = rpc.unwrap_rpc_secret(receivers)
     assert receiver == {"name": "webhook-1", "serviceUri": url, "useCommonAlertSchema": True, "useAadAuth": False}
     assert group.inputs["emailReceivers"] == []
-    assert {alert.name for alert in made.of("MetricAlert") if group.urn in alert.reads["actions"]} == {
+    assert {alert.name for alert in deployment.of("MetricAlert") if group.urn in alert.reads["actions"]} == {
         "alerts-failed-pipelines", *(f"model-alerts-watch-{model}" for model in watched_models()),
     }  # fmt: skip
 
 
 def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
-    made = deploy()
-    workbook = made.one("Workbook")
+    deployment = deploy()
+    workbook = deployment.one("Workbook")
     assert uuid.UUID(workbook.inputs["resourceName"]).version == 5
     assert workbook.inputs["kind"] == "shared"
     content = json.loads(workbook.inputs["serializedData"])
@@ -117,31 +117,34 @@ def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
 
 
 def test_recipients_are_alerted_to_failed_runs() -> None:
-    made = deploy(monitoring=PEOPLE)
-    group = made.one("ActionGroup")
+    deployment = deploy(monitoring=PEOPLE)
+    group = deployment.one("ActionGroup")
     assert [each["emailAddress"] for each in group.inputs["emailReceivers"]] == [
         "mlops@example.com",
         "on-call@example.com",
     ]
-    pipelines, notebooks = made.one("MetricAlert", "alerts-failed-pipelines"), made.one("ScheduledQueryRule")
+    pipelines, notebooks = (
+        deployment.one("MetricAlert", "alerts-failed-pipelines"),
+        deployment.one("ScheduledQueryRule"),
+    )
     (criterion,) = pipelines.inputs["criteria"]["allOf"]
     assert criterion["metricName"] == "Failed Runs" and criterion["threshold"] == 0
-    assert made.one("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]
+    assert deployment.one("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]
     (condition,) = notebooks.inputs["criteria"]["allOf"]
     assert condition["query"].startswith("DatabricksJobs") and condition["operator"] == "GreaterThan"
     assert group.urn in pipelines.reads["actions"] and group.urn in notebooks.reads["actions"]
 
 
 def test_a_budget_counts_the_group_and_alerts_before_it_is_spent() -> None:
-    made = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500, "warn_percent": 70}')
-    budget = made.one("Budget")
+    deployment = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500, "warn_percent": 70}')
+    budget = deployment.one("Budget")
     assert budget.inputs["amount"] == 500 and budget.inputs["timeGrain"] == "Monthly"
-    assert made.one("ResourceGroup").urn in budget.reads["scope"]
+    assert deployment.one("ResourceGroup").urn in budget.reads["scope"]
     actual, forecast = (budget.inputs["notifications"][name] for name in ("actual", "forecast"))
     assert (actual["threshold"], actual["thresholdType"]) == (70, "Actual")
     assert (forecast["threshold"], forecast["thresholdType"]) == (100, "Forecasted")
     assert actual["contactEmails"] == ["mlops@example.com", "on-call@example.com"]
-    assert made.one("ActionGroup").urn in budget.reads["notifications"]
+    assert deployment.one("ActionGroup").urn in budget.reads["notifications"]
 
 
 def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
@@ -153,24 +156,29 @@ def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
 
 
 def test_data_are_locked_and_protected_where_the_settings_require_it() -> None:
-    made = deploy("prod", network=NETWORKS["private"], **FULL)
-    locked = {target for lock in made.of("ManagementLockByScope") for target in lock.reads["scope"]}
+    deployment = deploy("prod", network=NETWORKS["private"], **FULL)
+    locked = {target for lock in deployment.of("ManagementLockByScope") for target in lock.reads["scope"]}
     holding = [
-        *made.of("StorageAccount"), *made.of("Vault"), *made.of("machinelearningservices:Workspace"),
-        *made.of("machinelearningservices:Registry"),
+        *deployment.of("StorageAccount"), *deployment.of("Vault"), *deployment.of("machinelearningservices:Workspace"),
+        *deployment.of("machinelearningservices:Registry"),
     ]  # fmt: skip
     assert locked == {each.urn for each in holding}
-    assert all(lock.inputs["level"] == "CanNotDelete" for lock in made.of("ManagementLockByScope"))
-    for each in [*holding, *made.of("BlobContainer"), *made.of("ResourceGroup"), *made.of("ManagementLockByScope")]:
+    assert all(lock.inputs["level"] == "CanNotDelete" for lock in deployment.of("ManagementLockByScope"))
+    for each in [
+        *holding,
+        *deployment.of("BlobContainer"),
+        *deployment.of("ResourceGroup"),
+        *deployment.of("ManagementLockByScope"),
+    ]:
         assert each.protect, each.name
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
     """The engine deletes in parallel what nothing depends on: that must be the locks alone."""
-    made = deploy("prod", network=NETWORKS[profile], **FULL)
-    locks = made.of("ManagementLockByScope")
-    others = [each for each in made if not each.is_component and each not in locks]
+    deployment = deploy("prod", network=NETWORKS[profile], **FULL)
+    locks = deployment.of("ManagementLockByScope")
+    others = [each for each in deployment if not each.is_component and each not in locks]
     needed = {urn for each in others for urn in each.depends_on}
     ends = {each.urn for each in others} - needed
     assert locks and ends
@@ -181,25 +189,25 @@ def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
 @pytest.mark.parametrize("protect", [True, False])
 def test_the_shared_model_registry_is_protected_in_any_stack(protect: bool) -> None:
     settings = f'{{"name": "mlr-dataops", "create": true, "protect": {json.dumps(protect)}}}'
-    made = deploy("staging", model_registry=settings)
-    registry, locks = made.one("machinelearningservices:Registry"), made.of("ManagementLockByScope")
+    deployment = deploy("staging", model_registry=settings)
+    registry, locks = deployment.one("machinelearningservices:Registry"), deployment.of("ManagementLockByScope")
     assert registry.protect is protect
     assert [lock.reads["scope"] for lock in locks] == ([[registry.urn]] if protect else [])
     assert all(lock.protect for lock in locks), "a destroy ends at the lock, which is the first to go"
-    assert [each.name for each in made if each.protect and each not in (registry, *locks)] == []
+    assert [each.name for each in deployment if each.protect and each not in (registry, *locks)] == []
     named = deploy("prod", model_registry='{"name": "mlr-dataops"}')
     assert not named.of("ManagementLockByScope"), "it is another stack's"
 
 
 def test_nothing_is_locked_or_protected_by_default() -> None:
-    made = deploy()
-    assert not made.of("ManagementLockByScope")
-    assert not [each.name for each in made if each.protect]
+    deployment = deploy()
+    assert not deployment.of("ManagementLockByScope")
+    assert not [each.name for each in deployment if each.protect]
 
 
-def lifecycle(made: Deployment, account: str) -> dict[str, Any]:
+def lifecycle(deployment: Deployment, account: str) -> dict[str, Any]:
     """Return the account's lifecycle rules by name, with prefixes and actions."""
-    (policy,) = [each for each in made.of("ManagementPolicy") if each.inputs["accountName"] == account]
+    (policy,) = [each for each in deployment.of("ManagementPolicy") if each.inputs["accountName"] == account]
     return {
         rule["name"]: (rule["definition"]["filters"].get("prefixMatch"), rule["definition"]["actions"])
         for rule in policy.inputs["policy"]["rules"]
@@ -211,8 +219,8 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
         '{"engineered_days": 45, "cool_after_days": 60, "soft_delete_days": 14, "replication": "GZRS", '
         '"scoring_input_days": 20, "scoring_output_days": 100, "scoring_watch_days": 200}'
     )
-    made = deploy(training_data=settings)
-    assert lifecycle(made, "stdataopsdevtr") == {
+    deployment = deploy(training_data=settings)
+    assert lifecycle(deployment, "stdataopsdevtr") == {
         "engineered-data": (
             ["trainingdata/engineered/", "trainingdata/scoring/samples/"],
             {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 45}}},
@@ -236,12 +244,12 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
             {"baseBlob": {"tierToCool": {"daysAfterModificationGreaterThan": 60}}},
         ),
     }  # fmt: skip
-    assert lifecycle(made, "stdataopsdev") == {
+    assert lifecycle(deployment, "stdataopsdev") == {
         "old-versions": (None, {"version": {"delete": {"daysAfterCreationGreaterThan": 14}}})
     }
-    training = next(each for each in made.of("StorageAccount") if each.inputs["accountName"].endswith("tr"))
+    training = next(each for each in deployment.of("StorageAccount") if each.inputs["accountName"].endswith("tr"))
     assert training.inputs["sku"] == {"name": "Standard_GZRS"}
-    assert {each.inputs["deleteRetentionPolicy"]["days"] for each in made.of("BlobServiceProperties")} == {14}
+    assert {each.inputs["deleteRetentionPolicy"]["days"] for each in deployment.of("BlobServiceProperties")} == {14}
 
 
 def test_data_keep_their_tier_by_default() -> None:

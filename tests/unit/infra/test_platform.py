@@ -169,14 +169,16 @@ def test_a_new_compute_size_deletes_the_old_cluster_first(deployment: Deployment
 
 
 def test_the_pool_and_policy_fit_each_other() -> None:
-    made = deploy(databricks='{"pool_capacity": 6, "max_workers": 5, "pool_idle_minutes": 20, "availability": "spot"}')
-    pool = made.one("InstancePool").inputs
+    deployment = deploy(
+        databricks='{"pool_capacity": 6, "max_workers": 5, "pool_idle_minutes": 20, "availability": "spot"}'
+    )
+    pool = deployment.one("InstancePool").inputs
     assert pool["instancePoolName"] == "azureml_training"
     assert pool["minIdleInstances"] == 0 and pool["maxCapacity"] == 6
     assert pool["idleInstanceAutoterminationMinutes"] == 20
     assert pool["preloadedSparkVersions"] == ["17.3.x-scala2.13"]
     assert pool["azureAttributes"] == {"availability": "SPOT_AZURE"}
-    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
     assert definition["instance_pool_id"] == {"type": "fixed", "value": "runs-pool-id"}
     assert definition["spark_version"] == {"type": "fixed", "value": "17.3.x-scala2.13"}
     assert definition["num_workers"]["maxValue"] == 5
@@ -191,8 +193,8 @@ def test_nothing_of_the_platform_is_below_the_folder_that_everybody_may_change(d
 
 
 def test_the_policy_fixes_the_spark_settings_of_every_run() -> None:
-    made = deploy(databricks='{"spark_conf": {"spark.sql.ansi.enabled": "true"}}')
-    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    deployment = deploy(databricks='{"spark_conf": {"spark.sql.ansi.enabled": "true"}}')
+    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
     assert definition["spark_conf.spark.sql.ansi.enabled"] == {"type": "fixed", "value": "true"}
 
 

@@ -47,14 +47,14 @@ def test_it_may_invoke_the_endpoints_of_its_pipelines_and_submit_runs(deployment
 
 
 def test_the_stack_makes_the_roles_where_the_bootstrap_does_not(deployment: Deployment, role: str) -> None:
-    made = deployment.of("RoleDefinition")
+    roles = deployment.of("RoleDefinition")
     if role == "bootstrap":
-        assert made == []
+        assert roles == []
         return
-    assert {each.inputs["roleName"] for each in made} == {
+    assert {each.inputs["roleName"] for each in roles} == {
         "dataopsml training invoker dataops dev", "dataopsml run submitter dataops dev"
     }  # fmt: skip
-    for each in made:
+    for each in roles:
         (scope,) = each.inputs["assignableScopes"]
         assert scope.endswith("/ResourceGroup/rg-dataops-dev")
 

@@ -26,11 +26,11 @@ def serving() -> Deployment:
 
 
 def test_without_a_pipeline_that_serves_there_is_nothing_of_it() -> None:
-    made = deploy()
+    deployment = deploy()
 
-    assert not made.of("OnlineEndpoint") and not made.of("Serving") and not made.of("ServingAccess")
-    assert made.outputs["online_endpoints"] == {}
-    assert granted(made) == ALWAYS | DEPLOYER_S
+    assert not deployment.of("OnlineEndpoint") and not deployment.of("Serving") and not deployment.of("ServingAccess")
+    assert deployment.outputs["online_endpoints"] == {}
+    assert granted(deployment) == ALWAYS | DEPLOYER_S
 
 
 def test_each_pipeline_that_serves_has_an_endpoint_that_outputs_name(serving: Deployment) -> None:
@@ -130,11 +130,11 @@ CALLER, ROLE = "66666666-7777-8888-9999-000000000000", "11111111-2222-3333-4444-
 
 def test_callers_get_the_organisation_s_role_on_the_endpoints_alone() -> None:
     settings = {"caller_role": ROLE, "callers": [{"object_id": CALLER, "type": "Group"}]}
-    made = deploy_serving(PIPELINES, serving=json.dumps(settings))
+    deployment = deploy_serving(PIPELINES, serving=json.dumps(settings))
 
-    assigned = [each for each in made.of("RoleAssignment") if each.inputs["principalId"] == CALLER]
+    assigned = [each for each in deployment.of("RoleAssignment") if each.inputs["principalId"] == CALLER]
     assert {str(each.inputs["scope"]).rpartition("/")[2] for each in assigned} == {
-        endpoint.inputs["endpointName"] for endpoint in made.of("OnlineEndpoint")
+        endpoint.inputs["endpointName"] for endpoint in deployment.of("OnlineEndpoint")
     }
     for each in assigned:
         assert str(each.inputs["roleDefinitionId"]).endswith(f"/roleDefinitions/{ROLE}")

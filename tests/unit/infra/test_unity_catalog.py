@@ -10,25 +10,25 @@ KINDS = ("StorageCredential", "ExternalLocation", "Catalog", "Schema", "Grants",
 
 
 def test_a_stack_without_unity_catalog_has_none_of_its_resources() -> None:
-    made = deploy(**WITHOUT_CATALOG)
-    assert not [kind for kind in KINDS if made.of(kind)]
-    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    deployment = deploy(**WITHOUT_CATALOG)
+    assert not [kind for kind in KINDS if deployment.of(kind)]
+    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
     assert {key.removeprefix("spark_conf.") for key in definition if "fs.azure" in key} == set(SPARK_CONF)
 
 
 def test_unity_catalog_is_on_by_default() -> None:
-    made = deploy()
-    assert all(made.of(kind) for kind in KINDS)
-    definition = json.loads(made.one("ClusterPolicy").inputs["definition"])
+    deployment = deploy()
+    assert all(deployment.of(kind) for kind in KINDS)
+    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
     assert definition["data_security_mode"] == {"type": "fixed", "value": "SINGLE_USER"}, "others have no catalog"
 
 
 def test_the_container_is_reached_by_the_connector() -> None:
-    made = deploy(unity_catalog='{"enabled": true, "catalog": "research", "schema_name": "diabetes"}')
-    connector, credential = made.one("AccessConnector"), made.one("StorageCredential")
+    deployment = deploy(unity_catalog='{"enabled": true, "catalog": "research", "schema_name": "diabetes"}')
+    connector, credential = deployment.one("AccessConnector"), deployment.one("StorageCredential")
     assert connector.inputs["identity"]["type"] == "SystemAssigned"
     assert connector.urn in credential.reads["azureManagedIdentity"]
-    locations = {each.inputs["name"]: each.inputs["url"] for each in made.of("ExternalLocation")}
+    locations = {each.inputs["name"]: each.inputs["url"] for each in deployment.of("ExternalLocation")}
     root = "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net"
     assert locations == {
         "dataops_dev_training": f"{root}/unity-catalog/",
@@ -37,41 +37,41 @@ def test_the_container_is_reached_by_the_connector() -> None:
         "dataops_dev_scoring_files": f"{root}/scoring/files/",
     }
     assert credential.inputs["name"] == "dataops_dev_training"
-    assert {each.inputs["credentialName"] for each in made.of("ExternalLocation")} == {"dataops_dev_training"}
-    catalog, schema = made.one("Catalog"), made.one("Schema")
+    assert {each.inputs["credentialName"] for each in deployment.of("ExternalLocation")} == {"dataops_dev_training"}
+    catalog, schema = deployment.one("Catalog"), deployment.one("Schema")
     assert catalog.inputs["name"] == "research" and catalog.inputs["storageRoot"].endswith("/unity-catalog/")
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
 
 
 def test_the_credential_waits_for_the_connector_s_roles() -> None:
-    made = deploy(unity_catalog='{"enabled": true}')
-    roles = {each.urn for each in made.of("RoleAssignment") if each.name.endswith("-access-connector")}
-    assert len(roles) == 2 and roles <= set(made.one("StorageCredential").depends_on)
+    deployment = deploy(unity_catalog='{"enabled": true}')
+    roles = {each.urn for each in deployment.of("RoleAssignment") if each.name.endswith("-access-connector")}
+    assert len(roles) == 2 and roles <= set(deployment.one("StorageCredential").depends_on)
 
 
 def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces() -> None:
-    made = deploy(unity_catalog='{"enabled": true}')
-    assert made.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
-    assert made.one("Catalog").inputs["isolationMode"] == "ISOLATED"
+    deployment = deploy(unity_catalog='{"enabled": true}')
+    assert deployment.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
+    assert deployment.one("Catalog").inputs["isolationMode"] == "ISOLATED"
     for kind in ("StorageCredential", "ExternalLocation"):
-        for each in made.of(kind):
+        for each in deployment.of(kind):
             assert each.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
 
 
 def test_the_location_of_the_whole_container_is_deleted_first() -> None:
     """Locations must not overlap, and the catalog's data stay where they are."""
-    made = deploy()
-    locations = {each.name: each for each in made.of("ExternalLocation")}
+    deployment = deploy()
+    locations = {each.name: each for each in deployment.of("ExternalLocation")}
     managed = locations.pop("catalog-location")
     assert managed.inputs["forceUpdate"] is True
     assert all(managed.urn in each.depends_on for each in locations.values())
 
 
 def test_the_pipeline_s_identity_is_granted_its_privileges() -> None:
-    made = deploy(unity_catalog='{"enabled": true}')
-    client = made.one("ServicePrincipal").inputs["applicationId"]
+    deployment = deploy(unity_catalog='{"enabled": true}')
+    client = deployment.one("ServicePrincipal").inputs["applicationId"]
     granted = {}
-    for grants in made.of("Grants"):
+    for grants in deployment.of("Grants"):
         ((securable, _),) = [(key, value) for key, value in grants.inputs.items() if key != "grants"]
         (grant,) = grants.inputs["grants"]
         assert grant["principal"] == client

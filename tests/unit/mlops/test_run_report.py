@@ -60,15 +60,15 @@ class Platform:
 
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Platform:
-    made = Platform(COMPLETED)
-    monkeypatch.setattr(run_report, "History", made.history)
-    monkeypatch.setattr(jobs, "newest", lambda clients: next(iter(made.jobs), None))
-    monkeypatch.setattr(jobs, "recent", lambda clients: iter(made.jobs))
+    platform = Platform(COMPLETED)
+    monkeypatch.setattr(run_report, "History", platform.history)
+    monkeypatch.setattr(jobs, "newest", lambda clients: next(iter(platform.jobs), None))
+    monkeypatch.setattr(jobs, "recent", lambda clients: iter(platform.jobs))
     monkeypatch.setattr(
-        jobs, "get_job", lambda clients, name: next((known for known in made.jobs if known.name == name), None)
+        jobs, "get_job", lambda clients, name: next((known for known in platform.jobs if known.name == name), None)
     )
     monkeypatch.chdir(tmp_path)
-    return made
+    return platform
 
 
 def written(platform: Platform, name: str | None = None, output: Path | None = None) -> str:

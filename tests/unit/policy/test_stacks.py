@@ -14,7 +14,7 @@ from tests.unit.policy.checker import CONFIG, configuration, resource, violation
 
 def seen(deployment: Deployment) -> list[PolicyResource]:
     """Return the resources that the engine would pass to the pack."""
-    made = {
+    resources = {
         each.urn: resource(
             each.type,
             each.inputs,
@@ -26,10 +26,10 @@ def seen(deployment: Deployment) -> list[PolicyResource]:
         for each in deployment
     }
     for each in deployment:
-        made[each.urn].property_dependencies = {
-            key: [made[urn] for urn in urns if urn in made] for key, urns in each.reads.items()
+        resources[each.urn].property_dependencies = {
+            key: [resources[urn] for urn in urns if urn in resources] for key, urns in each.reads.items()
         }
-    return list(made.values())
+    return list(resources.values())
 
 
 @pytest.mark.parametrize("stack", STACKS)

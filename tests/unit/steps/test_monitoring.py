@@ -10,9 +10,9 @@ from tests.unit.steps.windows import SPECIFICATION, history
 
 
 def page(*arguments: object) -> Page:
-    made = Page(monitoring.html(SPECIFICATION, history(*arguments)))  # type: ignore[arg-type]
-    assert made.faults == []
-    return made
+    page = Page(monitoring.html(SPECIFICATION, history(*arguments)))  # type: ignore[arg-type]
+    assert page.faults == []
+    return page
 
 
 def test_the_newest_verdict_comes_first_and_then_trend_columns_and_windows() -> None:
@@ -35,7 +35,7 @@ def test_one_window_and_none_have_a_page_too() -> None:
 
 @pytest.mark.parametrize("place", [("bmi", HOSTILE), (HOSTILE, "march.csv")])
 def test_names_from_data_are_text(place: tuple[str, str]) -> None:
-    made = page(3, *place)
+    shown_page = page(3, *place)
 
-    assert HOSTILE in made.words
-    assert not [tag for tag, attributes in made.tags if tag in ("img", "script") or "onerror" in attributes]
+    assert HOSTILE in shown_page.words
+    assert not [tag for tag, attributes in shown_page.tags if tag in ("img", "script") or "onerror" in attributes]

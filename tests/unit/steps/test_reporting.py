@@ -21,9 +21,9 @@ RUN = RunFacts(
 
 
 def page(content: Any, run: RunFacts = RUN) -> Page:
-    made = Page(html(content, run))
-    assert made.faults == []
-    return made
+    page = Page(html(content, run))
+    assert page.faults == []
+    return page
 
 
 def test_decision_and_reason_are_first() -> None:

@@ -52,8 +52,8 @@ class Retraining:
             )
         if mode == "work_item":
             request = retraining.make(self.model, mode, due, newest, self.holder, now)
-            made = self.requests.make(request)
-            return f"{request.name} asks for a work item" if made is not None else ""
+            created = self.requests.make(request)
+            return f"{request.name} asks for a work item" if created is not None else ""
         return self._request_training(due, newest, now)
 
     def _request_training(self, due: Sequence[Observation], newest: Request | None, now: datetime) -> str:

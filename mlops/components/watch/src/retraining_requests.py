@@ -36,12 +36,12 @@ class Requests:
         """Make a request; return its ETag, None when another one has its number."""
         path = self._path(request.number)
         try:
-            made = self._blobs.get_blob_client(path).upload_blob(_content(request), overwrite=False)
+            blob = self._blobs.get_blob_client(path).upload_blob(_content(request), overwrite=False)
         except ResourceExistsError:
             # It may be this one: where the answer to the request is lost, the client sends it again.
             present = self._read(path)
             return present[1] if present is not None and present[0].holder == request.holder else None
-        return str(made["etag"])
+        return str(blob["etag"])
 
     def change(self, request: Request, etag: str) -> str | None:
         """Write a request in place of the one with the ETag; return the new one, None when another run did so."""

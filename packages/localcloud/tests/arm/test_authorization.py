@@ -22,8 +22,8 @@ def _body(azure: AzureSession, **changes: str) -> dict[str, object]:
 
 def test_an_assignment_is_made_once_and_listed_by_scope_and_principal(azure: AzureSession, group: str) -> None:
     name = str(uuid.uuid4())
-    made = azure.arm("PUT", _path(group, name), "2022-04-01", _body(azure))
-    assert made.status_code == 201 and made.json()["properties"]["scope"] == group
+    response = azure.arm("PUT", _path(group, name), "2022-04-01", _body(azure))
+    assert response.status_code == 201 and response.json()["properties"]["scope"] == group
     status, code, message = error_of(azure.arm("PUT", _path(group), "2022-04-01", _body(azure)))
     assert (status, code) == (409, "RoleAssignmentExists")
     assert name.replace("-", "") in message

@@ -96,8 +96,8 @@ def test_under_a_condition_one_role_is_assigned_and_removed_and_no_other(
     azure: AzureSession, cloud: Any, group: str, identity: str
 ) -> None:
     administrator = ROLES["Role Based Access Control Administrator"]
-    made = _assign(azure, group, administrator, identity, condition=_condition(READER), conditionVersion="2.0")
-    assert made.status_code == 201, made.text
+    response = _assign(azure, group, administrator, identity, condition=_condition(READER), conditionVersion="2.0")
+    assert response.status_code == 201, response.text
     limited = session_as(cloud, identity)
     allowed = _assign(limited, group, READER, identity)
     assert allowed.status_code == 201, allowed.text
@@ -105,7 +105,9 @@ def test_under_a_condition_one_role_is_assigned_and_removed_and_no_other(
     assert (status, code) == (403, "AuthorizationFailed") and WRITE in message
     person = _assign(limited, group, READER, azure.object_id, principalType="User")
     assert error_of(person)[:2] == (403, "AuthorizationFailed"), "the condition names the principal type"
-    assert limited.arm("DELETE", made.json()["id"], "2022-04-01").status_code == 403, "its own role is not its to take"
+    assert limited.arm("DELETE", response.json()["id"], "2022-04-01").status_code == 403, (
+        "its own role is not its to take"
+    )
     assert limited.arm("DELETE", allowed.json()["id"], "2022-04-01").status_code == 200
 
 

@@ -47,20 +47,20 @@ def test_a_custom_role_lets_a_principal_do_what_it_lists_and_nothing_else(
     azure: AzureSession, cloud: Any, group: str, client: AuthorizationManagementClient
 ) -> None:
     object_id, name = _identity(azure, group), str(uuid.uuid4())
-    made = client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/read"))
-    assert (made.name, made.role_type) == (name, "CustomRole")
+    role = client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/read"))
+    assert (role.name, role.role_type) == (name, "CustomRole")
     assert client.role_definitions.get(group, name).permissions[0].actions == [f"{_GROUPS}/read"]
     listed = client.role_definitions.list(group, filter="type eq 'CustomRole'")
     assert name in [definition.name for definition in listed]
     principal = session_as(cloud, object_id)
     assert principal.arm("GET", group, "2024-03-01").status_code == 403
 
-    assert _assign(azure, group, str(made.id), object_id).status_code == 201
+    assert _assign(azure, group, str(role.id), object_id).status_code == 201
 
     assert principal.arm("GET", group, "2024-03-01").status_code == 200
     put = principal.arm("PUT", group, "2024-03-01", {"location": "westeurope"})
     assert error_of(put)[:2] == (403, "AuthorizationFailed")
-    client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/write", name=made.role_name))
+    client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/write", name=role.role_name))
     assert principal.arm("GET", group, "2024-03-01").status_code == 403, "the definition counts as it is now"
 
 
@@ -68,17 +68,17 @@ def test_a_custom_role_is_assigned_below_its_assignable_scopes_alone_and_deleted
     azure: AzureSession, group: str, client: AuthorizationManagementClient
 ) -> None:
     object_id, name = _identity(azure, group), str(uuid.uuid4())
-    made = client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/read"))
-    outside = _assign(azure, azure.subscription, str(made.id), object_id)
+    role = client.role_definitions.create_or_update(group, name, _definition(group, f"{_GROUPS}/read"))
+    outside = _assign(azure, azure.subscription, str(role.id), object_id)
     assert error_of(outside)[:2] == (400, "RoleAssignmentScopeNotAssignableToRoleDefinition")
-    assigned = _assign(azure, group, str(made.id), object_id)
+    assigned = _assign(azure, group, str(role.id), object_id)
     with pytest.raises(HttpResponseError) as refusal:
         client.role_definitions.delete(group, name)
     assert refusal.value.error is not None and refusal.value.error.code == "RoleDefinitionHasAssignments"
     azure.arm("DELETE", assigned.json()["id"], "2022-04-01")
     assert client.role_definitions.delete(group, name).name == name
     assert client.role_definitions.delete(group, name) is None
-    gone = _assign(azure, group, str(made.id), object_id)
+    gone = _assign(azure, group, str(role.id), object_id)
     assert error_of(gone)[:2] == (400, "RoleDefinitionDoesNotExist")
 
 

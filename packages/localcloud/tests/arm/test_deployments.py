@@ -107,8 +107,8 @@ def test_an_expression_without_a_value_is_refused_with_its_reason(text: str, rea
 def test_the_client_makes_a_workspace_with_its_dependencies_and_deletes_both(azure: AzureSession, group: str) -> None:
     client = MLClient(azure.credential, azure.subscription_id, group.rsplit("/", 1)[-1])
     name = unique("aml-")
-    made = client.workspaces.begin_create(Workspace(name=name, location="westeurope", description="by a template"))
-    workspace = made.result()
+    poller = client.workspaces.begin_create(Workspace(name=name, location="westeurope", description="by a template"))
+    workspace = poller.result()
     assert workspace.description == "by a template"
     for part in (workspace.storage_account, workspace.key_vault, workspace.application_insights):
         assert str(part).lower().startswith(group.lower()), part
@@ -204,9 +204,9 @@ def test_resources_may_have_symbolic_names_and_exist_already(azure: AzureSession
 
 def test_a_subscription_s_deployment_makes_groups(azure: AzureSession) -> None:
     group, name = unique("rg-"), unique("d-")
-    made = {"type": "Microsoft.Resources/resourceGroups", "apiVersion": "2022-09-01", "name": group,
+    resource = {"type": "Microsoft.Resources/resourceGroups", "apiVersion": "2022-09-01", "name": group,
             "location": "westeurope"}  # fmt: skip
-    properties = _deployed(azure, azure.subscription, _template(made), name)
+    properties = _deployed(azure, azure.subscription, _template(resource), name)
     assert properties["outputResources"] == [{"id": f"{azure.subscription}/resourceGroups/{group}"}]
     azure.finish(azure.arm("DELETE", f"{azure.subscription}/resourceGroups/{group}", "2024-03-01"))
 

@@ -20,8 +20,8 @@ STORAGE = "providers/Microsoft.Storage/storageAccounts"
 def test_a_scope_behind_a_slash_is_the_same_path(azure: AzureSession, group: str) -> None:
     """azure-mgmt-resource-locks and others write "/{scope}/providers/…" with a scope that begins with a slash."""
     lock = f"/{group}/providers/Microsoft.Authorization/locks/keep"
-    made = azure.arm("PUT", lock, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
-    assert made.status_code == 201 and made.json()["id"] == lock[1:]
+    response = azure.arm("PUT", lock, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
+    assert response.status_code == 201 and response.json()["id"] == lock[1:]
     assert azure.arm("GET", lock.replace("/locks", "//locks"), "2020-05-01").status_code == 200
     assert azure.arm("DELETE", lock, "2020-05-01").status_code == 200
 
@@ -149,7 +149,7 @@ def test_a_write_can_be_made_to_depend_on_the_etag(azure: AzureSession, group: s
     path = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet"
     body: Any = {"location": "westeurope", "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}}
     client = NetworkManagementClient(azure.credential, azure.subscription_id)
-    made = client.virtual_networks.begin_create_or_update(group.rsplit("/", 1)[-1], "vnet", body).result()
+    network = client.virtual_networks.begin_create_or_update(group.rsplit("/", 1)[-1], "vnet", body).result()
     changed = body | {"tags": {"a": "b"}}
 
     def put(**headers: str) -> Any:
@@ -159,7 +159,7 @@ def test_a_write_can_be_made_to_depend_on_the_etag(azure: AzureSession, group: s
 
     assert error_of(put(**{"If-Match": 'W/"of another"'}))[:2] == (412, "PreconditionFailed")
     assert error_of(put(**{"If-None-Match": "*"}))[:2] == (412, "PreconditionFailed")
-    assert put(**{"If-Match": str(made.etag)}).status_code == 200
+    assert put(**{"If-Match": str(network.etag)}).status_code == 200
 
 
 def _request(method: str, url: str, body: Any, headers: dict[str, str]) -> Any:

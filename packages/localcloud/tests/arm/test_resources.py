@@ -105,19 +105,21 @@ def test_a_deleted_vault_keeps_its_name_until_it_is_purged(azure: AzureSession, 
 
 def test_an_identity_has_a_principal_that_can_get_a_role(azure: AzureSession, group: str) -> None:
     client = ManagedServiceIdentityClient(azure.credential, azure.subscription_id)
-    made = client.user_assigned_identities.create_or_update(_name(group), "id-one", LOCATION)
+    identity = client.user_assigned_identities.create_or_update(_name(group), "id-one", LOCATION)
     again = client.user_assigned_identities.create_or_update(_name(group), "id-one", {**LOCATION, "tags": {"a": "b"}})
-    assert (again.principal_id, again.client_id) == (made.principal_id, made.client_id), "updates keep the principal"
-    assert azure.assign(group, "Storage Blob Data Reader", str(made.principal_id)).startswith(group)
+    assert (again.principal_id, again.client_id) == (identity.principal_id, identity.client_id), (
+        "updates keep the principal"
+    )
+    assert azure.assign(group, "Storage Blob Data Reader", str(identity.principal_id)).startswith(group)
 
 
 def test_a_system_assigned_identity_is_added_and_removed(azure: AzureSession, group: str) -> None:
     client = ContainerRegistryManagementClient(azure.credential, azure.subscription_id)
     name = unique("acr")
     body: Any = {**LOCATION, "sku": {"name": "Basic"}, "identity": {"type": "SystemAssigned"}}
-    made = client.registries.begin_create(_name(group), name, body).result()
-    assert made.login_server == f"{name}.azurecr.io" and made.identity is not None
-    assert made.identity.principal_id
+    registry = client.registries.begin_create(_name(group), name, body).result()
+    assert registry.login_server == f"{name}.azurecr.io" and registry.identity is not None
+    assert registry.identity.principal_id
     body["identity"] = {"type": "None"}
     path = f"{group}/providers/Microsoft.ContainerRegistry/registries/{name}"
     assert "principalId" not in azure.put(path, "2023-07-01", body)["identity"]
@@ -236,8 +238,8 @@ def test_monitoring_resources_refer_to_each_other(azure: AzureSession, group: st
     assert shown["properties"]["customerId"] and "primarySharedKey" not in str(shown), "an action returns the keys"
     keys = azure.arm("POST", f"{workspace}/sharedKeys", "2020-08-01").json()
     assert keys["primarySharedKey"] != keys["secondarySharedKey"]
-    made = azure.put(component, "2020-02-02", body)["properties"]
-    assert made["ConnectionString"].startswith(f"InstrumentationKey={made['InstrumentationKey']};")
+    properties = azure.put(component, "2020-02-02", body)["properties"]
+    assert properties["ConnectionString"].startswith(f"InstrumentationKey={properties['InstrumentationKey']};")
     logs = {"workspaceId": workspace, "logs": [{"categoryGroup": "allLogs", "enabled": True}]}
     assert azure.put(setting, "2021-05-01-preview", {"properties": logs})["id"] == setting
     nowhere = azure.arm("PUT", setting, "2021-05-01-preview", {"properties": {"logs": logs["logs"]}})

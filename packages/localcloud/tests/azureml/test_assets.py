@@ -52,10 +52,10 @@ def test_archived_versions_are_listed_on_request_only(ml: MlWorkspace) -> None:
 
 def test_local_data_is_uploaded_without_a_key(ml: MlWorkspace, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n")
-    made = ml.client.data.create_or_update(
+    data = ml.client.data.create_or_update(
         Data(name=unique("data"), version="1", path=str(tmp_path / "a.csv"), type="uri_file")
     )
-    path = made.path.split("/paths/")[1]
+    path = data.path.split("/paths/")[1]
     container = ml.client.datastores.get_default().container_name
     assert ml.blobs().get_blob_client(container, path).download_blob().readall() == b"x\n1\n"
 
@@ -65,8 +65,8 @@ def test_the_same_code_is_uploaded_once(ml: MlWorkspace, tmp_path: Path) -> None
     codes = set()
     for _ in range(2):
         step = command(name=unique("step"), command="python main.py", code=str(tmp_path), environment=ml.environment)
-        made = ml.client.components.create_or_update(step.component)
-        codes.add(made.code)
+        component = ml.client.components.create_or_update(step.component)
+        codes.add(component.code)
     assert len(codes) == 1
 
 

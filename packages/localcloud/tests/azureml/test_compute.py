@@ -20,14 +20,14 @@ def _put(ml: MlWorkspace, name: str, **inner: Any) -> tuple[int, str, str]:
 
 
 def test_a_cluster_is_made_scaled_listed_and_deleted(ml: MlWorkspace) -> None:
-    made = ml.client.compute.begin_create_or_update(
+    created = ml.client.compute.begin_create_or_update(
         AmlCompute(
             name="life", size="Standard_DS3_v2", min_instances=0, max_instances=2, idle_time_before_scale_down=300
         )
     ).result()
-    assert (made.provisioning_state, made.size) == ("Succeeded", "STANDARD_DS3_V2")
-    made.max_instances = 4
-    ml.client.compute.begin_update(made).result()
+    assert (created.provisioning_state, created.size) == ("Succeeded", "STANDARD_DS3_V2")
+    created.max_instances = 4
+    ml.client.compute.begin_update(created).result()
     cluster = ml.client.compute.get("life")
     assert (cluster.max_instances, cluster.idle_time_before_scale_down) == (4, 300)
     assert {"life", ml.compute} <= {compute.name for compute in ml.client.compute.list()}

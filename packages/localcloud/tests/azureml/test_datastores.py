@@ -28,11 +28,11 @@ def test_a_workspace_comes_with_a_default_datastore_in_its_account(ml: MlWorkspa
 
 
 def test_a_datastore_without_credentials_has_no_secrets(ml: MlWorkspace) -> None:
-    made = ml.client.datastores.create_or_update(
+    datastore = ml.client.datastores.create_or_update(
         AzureBlobDatastore(name=unique("d"), account_name=ml.account, container_name="trainingdata")
     )
-    assert made.credentials.type == "None"
-    answer = ml.azure.arm("POST", f"{ml.id}/datastores/{made.name}/listSecrets", ML)
+    assert datastore.credentials.type == "None"
+    answer = ml.azure.arm("POST", f"{ml.id}/datastores/{datastore.name}/listSecrets", ML)
     assert error_of(answer)[:2] == (400, "UserError")
 
 

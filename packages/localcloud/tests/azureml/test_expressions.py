@@ -40,9 +40,9 @@ def test_an_invalid_binding_is_named(text: str) -> None:
     ],
 )
 def test_optional_parts_of_a_command_depend_on_their_input(inputs: dict[str, str | None], line: str) -> None:
-    made = expressions.command("run ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.o}}", inputs, {"o": "/out"})
+    command = expressions.command("run ${{inputs.a}} $[[--b ${{inputs.b}}]] ${{outputs.o}}", inputs, {"o": "/out"})
 
-    assert made == line
+    assert command == line
 
 
 def test_an_optional_input_outside_of_brackets_needs_a_value() -> None:

@@ -164,12 +164,12 @@ def _links(page: str) -> list[str]:
 def logged(ml: MlWorkspace, two_steps: str) -> str:
     """Return the name of the job, to which files, a metric, a tag and a model were logged."""
     files = {"report.html": "<h1>Why</h1>", "numbers.json": '{"a": 1}', "model/data.bin": "bytes", "user_logs/x": "log"}
-    made = ask(
+    response = ask(
         ml, "POST", f"history/experiments/e/runs/{two_steps}/artifacts/batch/metadata",
         {"paths": [{"path": path} for path in files]},
     )  # fmt: skip
-    assert made.status_code == 200, made.text
-    for path, place in made.json()["artifactContentInformation"].items():
+    assert response.status_code == 200, response.text
+    for path, place in response.json()["artifactContentInformation"].items():
         BlobClient.from_blob_url(place["contentUri"]).upload_blob(files[path])
     model = unique("model")
     bodies: tuple[tuple[str, Json], ...] = (

@@ -76,9 +76,9 @@ def test_a_job_gets_tokens_of_every_identity_of_its_cluster_by_client_id_and_of_
     names = [
         f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-{unique('id')}" for _ in range(3)
     ]
-    made = [ml.azure.put(name, "2023-01-31", {"location": "westeurope"})["properties"] for name in names]
+    identities = [ml.azure.put(name, "2023-01-31", {"location": "westeurope"})["properties"] for name in names]
     # Jobs read their code as the default identity.
-    ml.azure.assign(ml.account_id, "Storage Blob Data Contributor", made[0]["principalId"])
+    ml.azure.assign(ml.account_id, "Storage Blob Data Contributor", identities[0]["principalId"])
     compute = unique("c")[:12]
     ml.azure.put(
         f"{ml.id}/computes/{compute}", ML,
@@ -105,17 +105,17 @@ def test_a_job_gets_tokens_of_every_identity_of_its_cluster_by_client_id_and_of_
         "    except ClientAuthenticationError as error:\n"
         "        print('refused=' + ' '.join(str(error).split()))\n",
     )
-    clients = " ".join(identity["clientId"] for identity in made)
+    clients = " ".join(identity["clientId"] for identity in identities)
 
     name = submit(ml, f"python main.py {clients}", code=str(source), compute=compute)
 
     assert ml.finished(name).status == "Completed", error_of_run(ml, name)
     lines = log_of(ml, name).strip().splitlines()
-    assert lines[0] == f"default={made[0]['clientId']}", "the first one is the default identity"
-    assert lines[1:3] == [f"oid={identity['principalId']}" for identity in made[:2]]
+    assert lines[0] == f"default={identities[0]['clientId']}", "the first one is the default identity"
+    assert lines[1:3] == [f"oid={identity['principalId']}" for identity in identities[:2]]
     # The client logs the refusal too, in lines of its own.
     (refused,) = [line for line in lines if line.startswith("refused=")]
-    assert f"this workload may not act as client id '{made[2]['clientId']}'" in refused
+    assert f"this workload may not act as client id '{identities[2]['clientId']}'" in refused
 
 
 def test_a_cluster_has_one_kind_of_identity(ml: MlWorkspace) -> None:

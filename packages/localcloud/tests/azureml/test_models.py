@@ -86,14 +86,14 @@ def test_the_job_s_model_is_registered_again_by_azure_ml_and_loaded_by_mlflow(
     _, trainer = trained
     name = unique("again")
 
-    made = ml.client.models.create_or_update(
+    model = ml.client.models.create_or_update(
         Model(
             name=name, path=f"azureml://jobs/{trainer}/outputs/artifacts/paths/model/", type="mlflow_model",
             description="by hand", tags={"stage": "test"},
         )
     )  # fmt: skip
 
-    assert (made.version, made.job_name) == ("1", trainer)
+    assert (model.version, model.job_name) == ("1", trainer)
     seen = registry.get_model_version(name, "1")
     assert (seen.run_id, seen.description, seen.tags) == (trainer, "by hand", {"stage": "test"})
     job = submit(ml, f"python use.py models:/{name}/1", code=str(code(tmp_path / "src", use=USES)))
@@ -129,11 +129,13 @@ def test_tags_descriptions_and_the_archive_mark_change_and_both_sides_see_it(
 ) -> None:
     (tmp_path / "a.txt").write_text("a")
     name = unique("tagged")
-    made = ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "a.txt"), tags={"a": "1", "b": "2"}))
+    registered = ml.client.models.create_or_update(
+        Model(name=name, path=str(tmp_path / "a.txt"), tags={"a": "1", "b": "2"})
+    )
 
-    made.tags = {"a": "3"}
-    made.description = "new"
-    ml.client.models.create_or_update(made)
+    registered.tags = {"a": "3"}
+    registered.description = "new"
+    ml.client.models.create_or_update(registered)
     seen = registry.get_model_version(name, "1")
     registry.set_model_version_tag(name, "1", "by", "mlflow")
 
@@ -151,11 +153,11 @@ def test_a_stage_is_seen_and_listed_on_both_sides(
 ) -> None:
     (tmp_path / "a.txt").write_text("a")
     name = unique("staged")
-    made = ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "a.txt"), stage="Development"))
-    assert made.stage == "Development", "a word that MLflow does not have"
+    registered = ml.client.models.create_or_update(Model(name=name, path=str(tmp_path / "a.txt"), stage="Development"))
+    assert registered.stage == "Development", "a word that MLflow does not have"
 
-    made.stage = "Production"
-    ml.client.models.create_or_update(made)
+    registered.stage = "Production"
+    ml.client.models.create_or_update(registered)
 
     assert registry.get_model_version(name, "1").current_stage == "Production"
     assert [model.version for model in ml.client.models.list(name=name, stage="Production")] == ["1"]

@@ -244,10 +244,12 @@ def test_traffic_is_split_moved_mirrored_and_held(ml: MlWorkspace, endpoint: str
 
 def test_entra_tokens_need_the_role_to_score(ml: MlWorkspace, cloud: Cloud, model: str) -> None:
     name = serve(ml, model, auth_mode="aad_token")
-    made = ml.client.online_endpoints.get(name)
+    endpoint = ml.client.online_endpoints.get(name)
 
     def answer(token: str) -> requests.Response:
-        return requests.post(made.scoring_uri, json=REQUEST, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        return requests.post(
+            endpoint.scoring_uri, json=REQUEST, headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
 
     assert answer(ml.token()).json() == [3.0, 7.5]
     wrong = answer(ml.token("https://management.azure.com"))
@@ -257,7 +259,7 @@ def test_entra_tokens_need_the_role_to_score(ml: MlWorkspace, cloud: Cloud, mode
     refused = answer(token)
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "Unauthorized")
     assert "onlineEndpoints/score/action" in refused.json()["error"]["message"]
-    ml.azure.assign(str(made.id), "AzureML Data Scientist", ml.identity["principalId"])
+    ml.azure.assign(str(endpoint.id), "AzureML Data Scientist", ml.identity["principalId"])
     assert answer(token).json() == [3.0, 7.5]
 
     ml.client.online_endpoints.begin_delete(name).result()
@@ -266,20 +268,20 @@ def test_entra_tokens_need_the_role_to_score(ml: MlWorkspace, cloud: Cloud, mode
 
 
 def test_tokens_of_azure_ml_open_their_own_endpoint(ml: MlWorkspace, model: str) -> None:
-    made = [
+    endpoints = [
         ml.client.online_endpoints.begin_create_or_update(
             ManagedOnlineEndpoint(name=unique("oep"), auth_mode="aml_token")
         ).result()
         for _ in range(2)
     ]
-    tokens = [ml.client.online_endpoints.get_keys(endpoint.name).access_token for endpoint in made]
+    tokens = [ml.client.online_endpoints.get_keys(endpoint.name).access_token for endpoint in endpoints]
 
     def status(token: str) -> int:
         return requests.post(
-            made[0].scoring_uri, json=REQUEST, headers={"Authorization": f"Bearer {token}"}, timeout=60
+            endpoints[0].scoring_uri, json=REQUEST, headers={"Authorization": f"Bearer {token}"}, timeout=60
         ).status_code
 
     assert status(tokens[0]) == 404, "let in, and there is no deployment yet"
     assert (status(tokens[1]), status("abc")) == (401, 401)
-    for endpoint in made:
+    for endpoint in endpoints:
         ml.client.online_endpoints.begin_delete(endpoint.name).result()

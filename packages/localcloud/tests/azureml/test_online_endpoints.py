@@ -51,16 +51,20 @@ def _put(ml: MlWorkspace, name: str, **properties: Any) -> requests.Response:
 
 def test_an_endpoint_is_created_updated_listed_and_deleted(ml: MlWorkspace) -> None:
     name = unique("oep")
-    made = ml.client.online_endpoints.begin_create_or_update(
+    created = ml.client.online_endpoints.begin_create_or_update(
         ManagedOnlineEndpoint(name=name, auth_mode="key", description="first", tags={"a": "1"})
     ).result()
-    assert made.scoring_uri == f"https://{name}.westeurope.inference.ml.azure.com/score"
-    assert made.openapi_uri == f"https://{name}.westeurope.inference.ml.azure.com/swagger.json"
-    assert (made.provisioning_state, made.public_network_access, made.kind) == ("Succeeded", "Enabled", "Managed")
-    assert made.identity is not None and made.identity.principal_id
+    assert created.scoring_uri == f"https://{name}.westeurope.inference.ml.azure.com/score"
+    assert created.openapi_uri == f"https://{name}.westeurope.inference.ml.azure.com/swagger.json"
+    assert (created.provisioning_state, created.public_network_access, created.kind) == (
+        "Succeeded",
+        "Enabled",
+        "Managed",
+    )
+    assert created.identity is not None and created.identity.principal_id
 
-    made.description = "second"
-    ml.client.online_endpoints.begin_create_or_update(made).result()
+    created.description = "second"
+    ml.client.online_endpoints.begin_create_or_update(created).result()
     shown = ml.client.online_endpoints.get(name)
     assert (shown.description, shown.tags, shown.traffic) == ("second", {"a": "1"}, {})
     assert name in {endpoint.name for endpoint in ml.client.online_endpoints.list()}
@@ -158,13 +162,13 @@ def test_kubernetes_endpoints_are_not_emulated(ml: MlWorkspace) -> None:
 
 
 def test_the_service_gives_a_system_assigned_identity_its_roles(ml: MlWorkspace, make: Make) -> None:
-    made = make(auth_mode="aad_token")
+    endpoint = make(auth_mode="aad_token")
     path = f"{ml.account_id}/providers/Microsoft.Authorization/roleAssignments"
     assignments = ml.azure.arm("GET", path, "2022-04-01").json()["value"]
     roles = [
         assignment["properties"]["roleDefinitionId"].rsplit("/", 1)[-1]
         for assignment in assignments
-        if assignment["properties"]["principalId"] == made.identity.principal_id
+        if assignment["properties"]["principalId"] == endpoint.identity.principal_id
     ]
     assert roles == ["2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"], "Storage Blob Data Reader"
 
@@ -173,8 +177,8 @@ def test_a_user_assigned_identity_is_shown_and_gets_no_role(ml: MlWorkspace, mak
     identity = IdentityConfiguration(
         type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=ml.identity_id)]
     )
-    made = make(auth_mode="aad_token", identity=identity)
-    shown = ml.azure.arm("GET", str(made.id), ML).json()["identity"]
+    endpoint = make(auth_mode="aad_token", identity=identity)
+    shown = ml.azure.arm("GET", str(endpoint.id), ML).json()["identity"]
     assert shown["userAssignedIdentities"][ml.identity_id]["principalId"] == ml.identity["principalId"]
     assert "principalId" not in shown, "there is no system-assigned one"
 
@@ -196,12 +200,12 @@ def test_pulumi_s_azure_native_creates_reads_and_updates_an_endpoint(ml: MlWorks
         "properties": {"authMode": "AADToken", "description": "of a program"},
     }  # fmt: skip
     kind = "azure-native:machinelearningservices:OnlineEndpoint"
-    made = plugin.create(kind, inputs)
-    assert made.outputs["properties"]["scoringUri"] == f"https://{name}.westeurope.inference.ml.azure.com/score"
-    refreshed, seen = plugin.read(kind, made.id, made)
+    resource = plugin.create(kind, inputs)
+    assert resource.outputs["properties"]["scoringUri"] == f"https://{name}.westeurope.inference.ml.azure.com/score"
+    refreshed, seen = plugin.read(kind, resource.id, resource)
     assert refreshed is not None and seen == inputs
     assert plugin.diff(kind, refreshed, inputs).changes == 1, "DIFF_NONE"
     changed = inputs | {"properties": {"authMode": "AADToken", "description": "changed"}}
     assert plugin.diff(kind, refreshed, changed).replaces == [], "an endpoint is updated"
     assert plugin.stop() == ""
-    assert ml.azure.finish(ml.azure.arm("DELETE", made.id, ML)).status_code in {200, 204}
+    assert ml.azure.finish(ml.azure.arm("DELETE", resource.id, ML)).status_code in {200, 204}

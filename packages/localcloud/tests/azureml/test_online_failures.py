@@ -112,8 +112,8 @@ def test_a_model_that_is_no_mlflow_model_needs_a_scoring_script(
     ml: MlWorkspace, empty: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "weights.bin").write_bytes(b"weights")
-    made = ml.client.models.create_or_update(Model(name=unique("custom"), path=str(tmp_path / "weights.bin")))
-    code, message = _fails(ml, deployment(empty(), "blue", str(made.id)))
+    model = ml.client.models.create_or_update(Model(name=unique("custom"), path=str(tmp_path / "weights.bin")))
+    code, message = _fails(ml, deployment(empty(), "blue", str(model.id)))
     assert code == "BadArgument"
     assert "custom_model" in message
 
@@ -141,10 +141,10 @@ def test_a_failed_update_leaves_the_running_server_alone(
     ml: MlWorkspace, cloud: Cloud, model: str, tmp_path: Path
 ) -> None:
     (tmp_path / "weights.bin").write_bytes(b"weights")
-    made = ml.client.models.create_or_update(Model(name=unique("custom"), path=str(tmp_path / "weights.bin")))
+    custom = ml.client.models.create_or_update(Model(name=unique("custom"), path=str(tmp_path / "weights.bin")))
     endpoint = serve(ml, model)
     before = server_of(cloud, endpoint).pid
-    _fails(ml, deployment(endpoint, "blue", str(made.id)))
+    _fails(ml, deployment(endpoint, "blue", str(custom.id)))
     assert score(ml, endpoint, REQUEST).json() == [3.0, 7.5]
     assert server_of(cloud, endpoint).pid == before
     ml.client.online_endpoints.begin_delete(endpoint).result()
@@ -178,9 +178,9 @@ def test_pulumi_s_azure_native_deploys_a_model(ml: MlWorkspace, empty: Callable[
         },
     }  # fmt: skip
     kind = "azure-native:machinelearningservices:OnlineDeployment"
-    made = plugin.create(kind, inputs)
+    resource = plugin.create(kind, inputs)
     assert score(ml, name, REQUEST, **{"azureml-model-deployment": "blue"}).json() == [3.0, 7.5]
-    refreshed, seen = plugin.read(kind, made.id, made)
+    refreshed, seen = plugin.read(kind, resource.id, resource)
     assert refreshed is not None and seen == inputs
     assert plugin.diff(kind, refreshed, inputs).changes == 1, "DIFF_NONE"
     larger = inputs | {"properties": inputs["properties"] | {"instanceType": "Standard_DS4_v2"}}
@@ -210,11 +210,13 @@ def test_a_scoring_script_runs_in_its_own_environment(
 ) -> None:
     (tmp_path / "score.py").write_text(_SCRIPT)
     conda = {"name": "scoring", "dependencies": ["python=3.12", "pip", {"pip": ["azureml-inference-server-http"]}]}
-    made = ml.client.environments.create_or_update(Environment(name=unique("env"), image=IMAGE, conda_file=conda))
+    environment = ml.client.environments.create_or_update(
+        Environment(name=unique("env"), image=IMAGE, conda_file=conda)
+    )
     name = empty()
     scripted = deployment(
         name, "blue", model, code_configuration=CodeConfiguration(code=str(tmp_path), scoring_script="score.py"),
-        environment=f"azureml:{made.name}:{made.version}", environment_variables={"OFFSET": "5"},
+        environment=f"azureml:{environment.name}:{environment.version}", environment_variables={"OFFSET": "5"},
     )  # fmt: skip
     ml.client.online_deployments.begin_create_or_update(scripted).result()
 

@@ -88,11 +88,11 @@ def test_a_pipeline_that_cannot_run_is_refused_before_anything_runs(
 def test_a_step_that_cannot_run_is_refused(
     ml: MlWorkspace, step: Component, change: Json, status: int, reason: str
 ) -> None:
-    made = node(step, word="x")
+    part = node(step, word="x")
     if "type" in change:
-        made = {"inputs": {}}
+        part = {"inputs": {}}
 
-    actual_status, _, message = refused(ml, pipeline_body(ml, {"a": made | change}))
+    actual_status, _, message = refused(ml, pipeline_body(ml, {"a": part | change}))
 
     assert (actual_status, reason in message) == (status, True), message
 

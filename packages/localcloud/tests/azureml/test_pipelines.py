@@ -126,9 +126,9 @@ def test_the_pipeline_decides_whether_other_steps_continue_after_a_failure(
         slow = waits()
         slow.name = "slow"
 
-    made = both()
-    made.settings.continue_on_step_failure = goes_on
-    job = run(ml, made)
+    pipeline_job = both()
+    pipeline_job.settings.continue_on_step_failure = goes_on
+    job = run(ml, pipeline_job)
 
     assert job.status == "Failed"
     assert steps(ml, job.name)["slow"] == other
@@ -190,9 +190,9 @@ def test_an_output_is_written_to_the_pipeline_s_path(ml: MlWorkspace, step: Comp
         producer = step(word="here")
         return {"out": producer.outputs.words}
 
-    made = placed()
-    made.outputs.out = Output(type="uri_folder", path=place, mode="upload")
-    job = run(ml, made)
+    pipeline_job = placed()
+    pipeline_job.outputs.out = Output(type="uri_folder", path=place, mode="upload")
+    job = run(ml, pipeline_job)
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     uri = ml.client.jobs.get(job.name).outputs["out"].path

@@ -163,8 +163,8 @@ def test_data_of_a_registry_is_in_its_storage(ml: MlWorkspace, registry: str, tm
     (tmp_path / "data.csv").write_text("a,b\n")
     client = MLClient(ml.azure.credential, registry_name=registry.rsplit("/", 1)[-1])
     name = unique("data")
-    made = client.data.create_or_update(Data(name=name, version="1", path=str(tmp_path), type="uri_folder"))
-    assert made.path.startswith("https://ml")
+    data = client.data.create_or_update(Data(name=name, version="1", path=str(tmp_path), type="uri_folder"))
+    assert data.path.startswith("https://ml")
     assert client.data.get(name, label="latest").version == "1"
     elsewhere = {"dataType": "uri_folder", "dataUri": "https://elsewhere.blob.core.windows.net/c/d"}
     answer = ml.azure.arm("PUT", f"{registry}/data/{name}/versions/2", ML, {"properties": elsewhere})
@@ -195,8 +195,8 @@ def test_the_client_makes_a_registry(ml: MlWorkspace, tmp_path: Path) -> None:
     assert name in [registry.name for registry in client.registries.list()]
     id_ = f"{ml.group}/providers/Microsoft.MachineLearningServices/registries/{name}"
     (region,) = ml.azure.arm("GET", id_, ML).json()["properties"]["regionDetails"]
-    made = region["storageAccountDetails"][0]["systemCreatedStorageAccount"]
-    assert made["storageAccountType"] == "Standard_LRS"
+    account = region["storageAccountDetails"][0]["systemCreatedStorageAccount"]
+    assert account["storageAccountType"] == "Standard_LRS"
     client.registries.begin_delete(name=name).result()
     assert ml.azure.arm("GET", id_, ML).status_code == 404
 

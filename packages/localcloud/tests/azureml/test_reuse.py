@@ -35,10 +35,10 @@ class Chain:
 
     def run(self, last: str = "end", **settings: Any) -> tuple[str, dict[str, Any]]:
         """Return the completed job's name and its steps by name."""
-        made = self._chain(word=self._word, last=last)
+        pipeline_job = self._chain(word=self._word, last=last)
         for name, value in settings.items():
-            setattr(made.settings, name, value)
-        job = self._ml.finished(self._ml.client.jobs.create_or_update(made, experiment_name="reuse").name)
+            setattr(pipeline_job.settings, name, value)
+        job = self._ml.finished(self._ml.client.jobs.create_or_update(pipeline_job, experiment_name="reuse").name)
         assert job.status == "Completed", error_of_run(self._ml, job.name)
         children = self._ml.client.jobs.list(parent_job_name=job.name)
         return job.name, {child.display_name: self._ml.client.jobs.get(child.name) for child in children}
@@ -95,12 +95,12 @@ def test_force_rerun_runs_all_steps_and_leaves_nothing_to_reuse(ml: MlWorkspace,
 def test_a_component_that_is_not_deterministic_always_runs_and_so_do_the_steps_after_it(
     ml: MlWorkspace, step: Component, tmp_path: Path
 ) -> None:
-    made = command(
+    builder = command(
         name=unique("step"), command="python step.py ${{inputs.word}} ${{outputs.words}}",
         code=str(code(tmp_path / "src", step=STEP)), environment=ml.environment,
         inputs={"word": Input(type="string")}, outputs={"words": {"type": "uri_folder"}}, is_deterministic=False,
     ).component  # fmt: skip
-    chain = Chain(ml, made, step)
+    chain = Chain(ml, builder, step)
     chain.run()
 
     assert reused(chain.run()[1]) == {"first": False, "second": False}
@@ -134,8 +134,8 @@ def test_an_input_changed_in_place_is_another_input(ml: MlWorkspace, step: Compo
         step(word="end", before=before)
 
     def flags() -> list[str]:
-        made = reads(before=Input(type="uri_folder", path=address))
-        job = ml.finished(ml.client.jobs.create_or_update(made, experiment_name="reuse").name)
+        pipeline_job = reads(before=Input(type="uri_folder", path=address))
+        job = ml.finished(ml.client.jobs.create_or_update(pipeline_job, experiment_name="reuse").name)
         children = list(ml.client.jobs.list(parent_job_name=job.name))
         return [ml.client.jobs.get(child.name).properties["azureml.isreused"] for child in children]
 

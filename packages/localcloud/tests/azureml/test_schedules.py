@@ -47,19 +47,19 @@ def component(ml: MlWorkspace, step: Component) -> Component:
     def scheduled(word: str) -> None:
         step(word=word)
 
-    made = scheduled(word="x").component
-    made.name = unique("scheduled")
-    return ml.client.components.create_or_update(made, version="1")
+    component = scheduled(word="x").component
+    component.name = unique("scheduled")
+    return ml.client.components.create_or_update(component, version="1")
 
 
 @pytest.fixture
 def name(ml: MlWorkspace) -> Iterator[str]:
     """Return a schedule's name; the schedule is gone afterwards."""
-    made = unique("schedule")
-    yield made
-    if ml.azure.arm("GET", f"{ml.id}/schedules/{made}", ML).status_code == 200:
-        ml.client.schedules.begin_disable(made).result()
-        ml.client.schedules.begin_delete(made).result()
+    name = unique("schedule")
+    yield name
+    if ml.azure.arm("GET", f"{ml.id}/schedules/{name}", ML).status_code == 200:
+        ml.client.schedules.begin_disable(name).result()
+        ml.client.schedules.begin_delete(name).result()
 
 
 def schedule(component: Component, name: str, trigger: Any = None, word: str = "x", **more: Any) -> JobSchedule:
@@ -73,8 +73,8 @@ def pipeline_job(component: str, word: str) -> PipelineJob:
     return PipelineJob(component=component, inputs=inputs, settings=settings, experiment_name="scheduled")
 
 
-def put(ml: MlWorkspace, made: JobSchedule) -> JobSchedule:
-    result: JobSchedule = ml.client.schedules.begin_create_or_update(made).result()
+def put(ml: MlWorkspace, schedule_: JobSchedule) -> JobSchedule:
+    result: JobSchedule = ml.client.schedules.begin_create_or_update(schedule_).result()
     return result
 
 
@@ -94,11 +94,11 @@ def test_the_vendor_s_client_makes_reads_lists_disables_and_deletes_a_schedule(
         frequency="week", interval=1, schedule=pattern, start_time="2026-01-01T00:00:00",
         time_zone=TimeZone.W_EUROPE_STANDARD_TIME,
     )  # fmt: skip
-    made = put(ml, schedule(component, name, weekly, display_name="Weekly", tags={"a": "b"}))
-    assert (made.is_enabled, made.provisioning_state, made.tags) == (True, "Succeeded", {"a": "b"})
-    assert made.trigger.time_zone == "W. Europe Standard Time"
-    assert (made.trigger.schedule.hours, made.trigger.schedule.week_days) == ([10], ["Monday"])
-    assert made.create_job.experiment_name == "scheduled"
+    created = put(ml, schedule(component, name, weekly, display_name="Weekly", tags={"a": "b"}))
+    assert (created.is_enabled, created.provisioning_state, created.tags) == (True, "Succeeded", {"a": "b"})
+    assert created.trigger.time_zone == "W. Europe Standard Time"
+    assert (created.trigger.schedule.hours, created.trigger.schedule.week_days) == ([10], ["Monday"])
+    assert created.create_job.experiment_name == "scheduled"
     assert name in [listed.name for listed in ml.client.schedules.list()]
 
     with pytest.raises(HttpResponseError, match="Cannot delete an active trigger"):
@@ -146,7 +146,7 @@ def test_a_schedule_runs_at_its_time_and_never_while_it_is_disabled(
     ml.client.schedules.begin_disable(name).result()
     clock.set(at_dawn(5))
     ml.client.schedules.begin_enable(name).result()
-    assert [made.name for made in jobs(ml, name)] == [job.name]
+    assert [run.name for run in jobs(ml, name)] == [job.name]
 
 
 def test_a_schedule_without_a_start_time_runs_at_once(ml: MlWorkspace, component: Component, name: str) -> None:
@@ -195,9 +195,9 @@ def test_a_schedule_has_its_writer_s_current_rights(
 ) -> None:
     identity = f"{ml.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id')}"
     writer = ml.azure.put(identity, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"]
-    session, made = session_as(cloud, writer), f"{ml.id}/schedules/{name}"
+    session, path = session_as(cloud, writer), f"{ml.id}/schedules/{name}"
     body = schedule(component, name)._to_rest_object().as_dict()
-    refused = session.arm("PUT", made, ML, copy.deepcopy(body))
+    refused = session.arm("PUT", path, ML, copy.deepcopy(body))
     assert error_of(refused)[:2] == (403, "AuthorizationFailed")
     assert "workspaces/schedules/write" in error_of(refused)[2]
 
@@ -205,11 +205,11 @@ def test_a_schedule_has_its_writer_s_current_rights(
     role = f"{ml.azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{DATA_SCIENTIST}"
     assignment_properties: Json = {"principalId": writer, "roleDefinitionId": role, "principalType": "ServicePrincipal"}
     ml.azure.put(assignment, "2022-04-01", {"properties": assignment_properties})
-    wait_for(lambda: session.arm("PUT", made, ML, copy.deepcopy(body)).status_code, {200, 201}.__contains__)
+    wait_for(lambda: session.arm("PUT", path, ML, copy.deepcopy(body)).status_code, {200, 201}.__contains__)
     assert ml.finished(ml.client.schedules.trigger(name).job_name).status == "Completed"
 
     assert ml.azure.arm("DELETE", assignment, "2022-04-01").status_code == 200
-    answer = wait_for(lambda: ml.azure.arm("POST", f"{made}/trigger", TRIGGER_VERSION, {}), lambda got: not got.ok)
+    answer = wait_for(lambda: ml.azure.arm("POST", f"{path}/trigger", TRIGGER_VERSION, {}), lambda got: not got.ok)
     assert error_of(answer)[:2] == (403, "AuthorizationFailed")
     assert f"object id '{writer}'" in error_of(answer)[2]
     assert "workspaces/jobs/write" in error_of(answer)[2]
@@ -238,13 +238,13 @@ def test_a_schedule_has_its_writer_s_current_rights(
 def test_an_impossible_schedule_is_refused(
     ml: MlWorkspace, component: Component, change: Json, status: int, message: str
 ) -> None:
-    made = unique("schedule")
-    body = schedule(component, made)._to_rest_object().as_dict()
+    name = unique("schedule")
+    body = schedule(component, name)._to_rest_object().as_dict()
     body["properties"] |= change
-    answer = ml.azure.arm("PUT", f"{ml.id}/schedules/{made}", ML, body)
+    answer = ml.azure.arm("PUT", f"{ml.id}/schedules/{name}", ML, body)
     assert error_of(answer)[0] == status, answer.text
     assert message in error_of(answer)[2]
-    assert ml.azure.arm("GET", f"{ml.id}/schedules/{made}", ML).status_code == 404
+    assert ml.azure.arm("GET", f"{ml.id}/schedules/{name}", ML).status_code == 404
 
 
 def test_patch_is_not_offered(ml: MlWorkspace) -> None:

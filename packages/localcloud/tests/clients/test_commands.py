@@ -72,8 +72,8 @@ def _management(text: str) -> set[str]:
     """Read the calls of each management client that a test imports: "storage: storage_accounts.list"."""
     commands: set[str] = set()
     for module, client in re.findall(r"from azure\.mgmt\.([\w.]+) import (\w+Client)\b", text):
-        made: Any = getattr(importlib.import_module(f"azure.mgmt.{module}"), client)(_NoCredential(), "subscription")
-        groups = {name: _methods(type(group)) for name, group in vars(made).items() if name[0] != "_"}
+        service: Any = getattr(importlib.import_module(f"azure.mgmt.{module}"), client)(_NoCredential(), "subscription")
+        groups = {name: _methods(type(group)) for name, group in vars(service).items() if name[0] != "_"}
         commands |= {f"{module.split('.')[0]}: {command}" for command in _chains(groups)(text)}
     return commands
 

@@ -70,11 +70,11 @@ def test_a_value_outside_an_enum_is_refused_by_its_path(
 def test_every_value_of_the_enum_is_taken(
     admin: WorkspaceClient, availability: compute.InstancePoolAzureAttributesAvailability
 ) -> None:
-    made = admin.instance_pools.create(
+    pool = admin.instance_pools.create(
         f"typed-{availability.value}", "Standard_DS3_v2",
         azure_attributes=compute.InstancePoolAzureAttributes(availability=availability),
     )  # fmt: skip
-    admin.instance_pools.delete(made.instance_pool_id or "")
+    admin.instance_pools.delete(pool.instance_pool_id or "")
 
 
 def test_a_parameter_without_a_value_is_a_malformed_request(admin: WorkspaceClient) -> None:
@@ -111,7 +111,7 @@ def test_an_unreadable_number_is_refused(value: Any) -> None:
 
 def test_numbers_and_booleans_may_be_text_as_for_databricks_own_parser(admin: WorkspaceClient) -> None:
     body = POOL | {"min_idle_instances": 0, "enable_elastic_disk": "true"}
-    made = admin.api_client.do("POST", "/api/2.0/instance-pools/create", body=body)
-    assert isinstance(made, dict)
+    pool = admin.api_client.do("POST", "/api/2.0/instance-pools/create", body=body)
+    assert isinstance(pool, dict)
 
-    admin.api_client.do("POST", "/api/2.0/instance-pools/delete", body={"instance_pool_id": made["instance_pool_id"]})
+    admin.api_client.do("POST", "/api/2.0/instance-pools/delete", body={"instance_pool_id": pool["instance_pool_id"]})

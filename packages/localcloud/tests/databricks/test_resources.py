@@ -230,6 +230,6 @@ def test_the_caller_s_own_keys_are_unrestricted(admin: WorkspaceClient) -> None:
     }  # fmt: skip
     notebook = {"notebook_path": "/x", "base_parameters": {"tasks": "none", "scope": "all"}}
     task = {"task_key": "a", "new_cluster": cluster, "notebook_task": notebook}
-    made = admin.api_client.do("POST", "/api/2.1/jobs/create", body={"name": "own keys", "tasks": [task]})
-    assert isinstance(made, dict)
-    admin.jobs.delete(made["job_id"])
+    job = admin.api_client.do("POST", "/api/2.1/jobs/create", body={"name": "own keys", "tasks": [task]})
+    assert isinstance(job, dict)
+    admin.jobs.delete(job["job_id"])

@@ -128,20 +128,20 @@ dbutils.notebook.exit(",".join(said))
 @pytest.fixture
 def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
     """READ FILES on data/in alone. The account has more: data/shut, the containers `other` and `state`."""
-    made = Lakehouse.make(azure, group)
-    azure.put(f"{made.account_id}/blobServices/default/containers/state", "2024-01-01", {"properties": {}})
-    azure.assign(made.account_id, "Storage Blob Data Contributor", azure.object_id)
-    azure.assign(made.account_id, "Storage Blob Data Contributor", made.object_id)
-    files = DataLakeServiceClient(f"https://{made.account}.dfs.core.windows.net", DefaultAzureCredential())
+    lakehouse = Lakehouse.make(azure, group)
+    azure.put(f"{lakehouse.account_id}/blobServices/default/containers/state", "2024-01-01", {"properties": {}})
+    azure.assign(lakehouse.account_id, "Storage Blob Data Contributor", azure.object_id)
+    azure.assign(lakehouse.account_id, "Storage Blob Data Contributor", lakehouse.object_id)
+    files = DataLakeServiceClient(f"https://{lakehouse.account}.dfs.core.windows.net", DefaultAzureCredential())
     for path in ("data/in/rows.csv", "data/shut/rows.csv", "other/in/rows.csv", "state/secret"):
         container, _, name = path.partition("/")
         files.get_file_client(container, name).upload_data(b"a,b\n", overwrite=True)
-    made.open_for_connector()
-    made.locate("in", uc.Privilege.READ_FILES)
-    yield made
-    for location in made.client.external_locations.list():
-        made.client.external_locations.delete(str(location.name), force=True)
-    made.client.storage_credentials.delete(made.credential, force=True)
+    lakehouse.open_for_connector()
+    lakehouse.locate("in", uc.Privilege.READ_FILES)
+    yield lakehouse
+    for location in lakehouse.client.external_locations.list():
+        lakehouse.client.external_locations.delete(str(location.name), force=True)
+    lakehouse.client.storage_credentials.delete(lakehouse.credential, force=True)
 
 
 def test_no_secret_within_reach_of_a_notebook_exceeds_its_grants(cloud: Cloud, lakehouse: Lakehouse) -> None:

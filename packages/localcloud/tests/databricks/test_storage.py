@@ -64,16 +64,16 @@ dbutils.notebook.exit(json.dumps([attempt(lambda: calls[verb](url)) for verb, ur
 @pytest.fixture
 def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
     """With a file for each test in data/in, written by the deployer."""
-    made = Lakehouse.make(azure, group)
-    azure.assign(made.account_id, "Storage Blob Data Contributor", azure.object_id)
-    files = DataLakeServiceClient(f"https://{made.account}.dfs.core.windows.net", DefaultAzureCredential())
+    lakehouse = Lakehouse.make(azure, group)
+    azure.assign(lakehouse.account_id, "Storage Blob Data Contributor", azure.object_id)
+    files = DataLakeServiceClient(f"https://{lakehouse.account}.dfs.core.windows.net", DefaultAzureCredential())
     for container in ("data", "other"):
         files.get_file_client(container, "in/rows.csv").upload_data(b"a,b\n1,2.5\n3,\n", overwrite=True)
-    yield made
-    for location in made.client.external_locations.list():
-        made.client.external_locations.delete(str(location.name), force=True)
-    for credential in made.client.storage_credentials.list():
-        made.client.storage_credentials.delete(str(credential.name), force=True)
+    yield lakehouse
+    for location in lakehouse.client.external_locations.list():
+        lakehouse.client.external_locations.delete(str(location.name), force=True)
+    for credential in lakehouse.client.storage_credentials.list():
+        lakehouse.client.storage_credentials.delete(str(credential.name), force=True)
 
 
 def tried(lakehouse: Lakehouse, *tries: tuple[str, str]) -> list[str]:

@@ -15,18 +15,18 @@ def _as(url: str, token: str | None) -> WorkspaceClient:
 
 
 def test_a_token_represents_its_maker_until_it_is_revoked(databricks_url: str, admin: WorkspaceClient) -> None:
-    made = admin.tokens.create(comment="ci", lifetime_seconds=600)
-    assert made.token_value is not None and made.token_value.startswith("dapi")
-    assert made.token_info is not None and made.token_info.token_id is not None
-    client = _as(databricks_url, made.token_value)
+    created = admin.tokens.create(comment="ci", lifetime_seconds=600)
+    assert created.token_value is not None and created.token_value.startswith("dapi")
+    assert created.token_info is not None and created.token_info.token_id is not None
+    client = _as(databricks_url, created.token_value)
     assert client.current_user.me().id == admin.current_user.me().id
-    listed = [token for token in client.tokens.list() if token.token_id == made.token_info.token_id]
-    assert [token.comment for token in listed] == ["ci"] and made.token_value not in str(listed)
-    client.tokens.delete(made.token_info.token_id)
+    listed = [token for token in client.tokens.list() if token.token_id == created.token_info.token_id]
+    assert [token.comment for token in listed] == ["ci"] and created.token_value not in str(listed)
+    client.tokens.delete(created.token_info.token_id)
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         client.current_user.me()
     with pytest.raises(ResourceDoesNotExist):
-        admin.tokens.delete(made.token_info.token_id)
+        admin.tokens.delete(created.token_info.token_id)
 
 
 def test_a_token_expires_and_has_its_maker_s_rights(databricks_url: str, member: WorkspaceClient) -> None:
@@ -43,19 +43,19 @@ def test_a_token_expires_and_has_its_maker_s_rights(databricks_url: str, member:
 def test_admins_see_and_revoke_the_tokens_of_all(
     databricks_url: str, admin: WorkspaceClient, member: WorkspaceClient
 ) -> None:
-    made = member.tokens.create(comment="of the member")
-    assert made.token_info is not None and made.token_info.token_id is not None
-    assert made.token_info.token_id not in {token.token_id for token in admin.tokens.list()}
+    created = member.tokens.create(comment="of the member")
+    assert created.token_info is not None and created.token_info.token_id is not None
+    assert created.token_info.token_id not in {token.token_id for token in admin.tokens.list()}
     name = member.current_user.me().user_name
     managed = {token.token_id: token for token in admin.token_management.list(created_by_username=name)}
-    assert managed[made.token_info.token_id].comment == "of the member"
-    admin.token_management.delete(made.token_info.token_id)
+    assert managed[created.token_info.token_id].comment == "of the member"
+    admin.token_management.delete(created.token_info.token_id)
     with pytest.raises(ResourceDoesNotExist):
-        admin.token_management.get(made.token_info.token_id)
+        admin.token_management.get(created.token_info.token_id)
     with pytest.raises(PermissionDenied, match="Only workspace admins"):
         list(member.token_management.list())
     with pytest.raises(PermissionDenied, match="Invalid access token"):
-        _as(databricks_url, made.token_value).current_user.me()
+        _as(databricks_url, created.token_value).current_user.me()
 
 
 def test_a_scope_in_a_key_vault_is_not_made_with_a_token(databricks_url: str, admin: WorkspaceClient) -> None:

@@ -38,13 +38,13 @@ def test_the_workspace_is_attached_to_the_metastore_of_its_region(admin: Workspa
 
 def test_a_credential_is_made_changed_listed_and_deleted(admin: WorkspaceClient, me: str) -> None:
     name = unique("cred")
-    made = admin.storage_credentials.create(name, azure_managed_identity=IDENTITY, comment="one")
-    assert made.azure_managed_identity is not None
-    assert made.azure_managed_identity.access_connector_id == CONNECTOR
-    assert (made.owner, made.created_by, made.read_only) == (me, me, False)
-    assert made.isolation_mode == uc.IsolationMode.ISOLATION_MODE_OPEN
+    credential = admin.storage_credentials.create(name, azure_managed_identity=IDENTITY, comment="one")
+    assert credential.azure_managed_identity is not None
+    assert credential.azure_managed_identity.access_connector_id == CONNECTOR
+    assert (credential.owner, credential.created_by, credential.read_only) == (me, me, False)
+    assert credential.isolation_mode == uc.IsolationMode.ISOLATION_MODE_OPEN
     changed = admin.storage_credentials.update(name, comment="two", read_only=True)
-    assert (changed.comment, changed.read_only, changed.id) == ("two", True, made.id)
+    assert (changed.comment, changed.read_only, changed.id) == ("two", True, credential.id)
     assert admin.storage_credentials.get(name) == changed
     assert name in {item.name for item in admin.storage_credentials.list()}
     admin.storage_credentials.delete(name)
@@ -125,12 +125,17 @@ def test_registering_a_connector_requires_contributor_on_it(
 def test_a_location_keeps_its_url_as_databricks_writes_it(admin: WorkspaceClient, place: Place) -> None:
     assert admin.external_locations.get(place.location).url == place.url, "the root keeps its slash"
     admin.external_locations.delete(place.location)
-    made = admin.external_locations.create(
+    location = admin.external_locations.create(
         place.location.upper(), f"{place.url}one//two/", place.credential, skip_validation=True, comment="c"
     )
-    assert made.url == f"{place.url}one/two"
-    assert made.name == place.location, "Unity Catalog keeps names in lower case"
-    assert (made.credential_name, made.comment, made.read_only, made.fallback) == (place.credential, "c", False, False)
+    assert location.url == f"{place.url}one/two"
+    assert location.name == place.location, "Unity Catalog keeps names in lower case"
+    assert (location.credential_name, location.comment, location.read_only, location.fallback) == (
+        place.credential,
+        "c",
+        False,
+        False,
+    )
     moved = admin.external_locations.update(place.location, url=f"{place.url}three", skip_validation=True)
     assert moved.url == f"{place.url}three"
 

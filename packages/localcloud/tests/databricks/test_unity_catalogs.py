@@ -19,14 +19,14 @@ def test_a_catalog_begins_with_two_schemas_and_is_emptied_before_its_deletion(
     admin: WorkspaceClient, place: Place, me: str
 ) -> None:
     name = unique("cat")
-    made = admin.catalogs.create(
+    created = admin.catalogs.create(
         name, storage_root=f"{place.url}managed/", comment="c", properties={"my_Key": "my_Value"}
     )
-    assert (made.full_name, made.catalog_type, made.owner) == (name, uc.CatalogType.MANAGED_CATALOG, me)
-    assert made.storage_root == f"{place.url}managed", "Unity Catalog keeps no slash at the end"
-    assert str(made.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
-    assert (made.comment, made.properties) == ("c", {"my_Key": "my_Value"})
-    assert made.isolation_mode == uc.CatalogIsolationMode.OPEN
+    assert (created.full_name, created.catalog_type, created.owner) == (name, uc.CatalogType.MANAGED_CATALOG, me)
+    assert created.storage_root == f"{place.url}managed", "Unity Catalog keeps no slash at the end"
+    assert str(created.storage_location).startswith(f"{place.url}managed/__unitystorage/catalogs/")
+    assert (created.comment, created.properties) == ("c", {"my_Key": "my_Value"})
+    assert created.isolation_mode == uc.CatalogIsolationMode.OPEN
     schemas = {item.name: item for item in admin.schemas.list(name)}
     assert schemas.keys() == {"default", "information_schema"}
     assert (schemas["default"].owner, schemas["information_schema"].owner) == (me, "System user")
@@ -78,9 +78,9 @@ def test_an_invalid_catalog_is_refused(
 
 
 def test_a_schema_is_made_changed_listed_and_deleted(admin: WorkspaceClient, place: Place, catalog: str) -> None:
-    made = admin.schemas.create("Training", catalog, comment="one", storage_root=f"{place.url}schemas/training")
-    assert (made.name, made.full_name, made.catalog_name) == ("training", f"{catalog}.training", catalog)
-    assert made.storage_root == f"{place.url}schemas/training" and made.schema_id
+    schema = admin.schemas.create("Training", catalog, comment="one", storage_root=f"{place.url}schemas/training")
+    assert (schema.name, schema.full_name, schema.catalog_name) == ("training", f"{catalog}.training", catalog)
+    assert schema.storage_root == f"{place.url}schemas/training" and schema.schema_id
     refused(
         lambda: admin.schemas.create("training", catalog),
         "SCHEMA_ALREADY_EXISTS",

@@ -131,21 +131,21 @@ def test_a_location_requires_the_connector_s_role(stage: Stage) -> None:
         refusal("WRITE", account, FORBIDDEN),
     )
     stage.azure.assign(stage.container_id(account), "Storage Blob Data Contributor", stage.principal)
-    made = stage.locate(account, credential=credential)
-    assert (made.credential_name, made.url) == (credential, f"abfss://data@{account}.dfs.core.windows.net/")
+    location = stage.locate(account, credential=credential)
+    assert (location.credential_name, location.url) == (credential, f"abfss://data@{account}.dfs.core.windows.net/")
 
 
 def test_validation_may_be_skipped(stage: Stage) -> None:
-    made = stage.locate("nosuchaccount", skip_validation=True)
-    assert made.name is not None
+    location = stage.locate("nosuchaccount", skip_validation=True)
+    assert location.name is not None
     refused(
         lambda: stage.client.external_locations.update(
-            str(made.name), url="abfss://data@nosuchaccount2.dfs.core.windows.net/"
+            str(location.name), url="abfss://data@nosuchaccount2.dfs.core.windows.net/"
         ),
         "PERMISSION_DENIED",
         refusal("READ", "nosuchaccount2", "The storage account nosuchaccount2 does not exist."),
     )
-    stage.client.external_locations.delete(made.name)
+    stage.client.external_locations.delete(location.name)
 
 
 def test_a_read_only_location_requires_existing_files(stage: Stage) -> None:
@@ -160,10 +160,10 @@ def test_a_read_only_location_requires_existing_files(stage: Stage) -> None:
     url = f"https://{account}.blob.core.windows.net/data"
     with ContainerClient.from_container_url(url, credential=stage.azure.credential) as container:
         container.upload_blob("rows.csv", b"a\n1\n")
-    made = stage.locate(account, read_only=True)
-    assert made.read_only is True
+    location = stage.locate(account, read_only=True)
+    assert location.read_only is True
     refused(
-        lambda: stage.client.external_locations.update(str(made.name), read_only=False),
+        lambda: stage.client.external_locations.update(str(location.name), read_only=False),
         "PERMISSION_DENIED",
         refusal("WRITE", account, FORBIDDEN),
     )
@@ -192,13 +192,13 @@ def test_a_credential_can_be_tried_before_anything_is_made(stage: Stage) -> None
     identity = uc.AzureManagedIdentityRequest(stage.connector)
     by_identity = {"storage_credential_name": None, "azure_managed_identity": identity}
     assert results(**by_identity) == dict.fromkeys(("READ", "LIST", "WRITE", "DELETE"), ("PASS", None))
-    made = stage.locate(account, credential=credential)
-    assert results(url=None, external_location_name=made.name).keys() == {"READ", "LIST", "WRITE", "DELETE"}
+    location = stage.locate(account, credential=credential)
+    assert results(url=None, external_location_name=location.name).keys() == {"READ", "LIST", "WRITE", "DELETE"}
     refused(
         results,
         "INVALID_PARAMETER_VALUE",
         f"Input path url '{url}' overlaps with an existing external location within 'ValidateStorageCredential' call."
-        f" Conflicting location: {made.name}.",
+        f" Conflicting location: {location.name}.",
         "LOCATION_OVERLAP",
     )
     refused(
@@ -296,14 +296,14 @@ def test_a_region_s_workspaces_share_its_metastore(stage: Stage) -> None:
 
 
 def test_objects_of_a_deleted_workspace_remain_in_the_metastore(stage: Stage) -> None:
-    made = make_workspace(stage.azure, stage.group, fresh("dbw-"))
+    workspace = make_workspace(stage.azure, stage.group, fresh("dbw-"))
     account = stage.account()
     identity = uc.AzureManagedIdentityRequest(stage.connector)
-    credential = client_of(made).storage_credentials.create(unique("cred"), azure_managed_identity=identity)
-    location = client_of(made).external_locations.create(
+    credential = client_of(workspace).storage_credentials.create(unique("cred"), azure_managed_identity=identity)
+    location = client_of(workspace).external_locations.create(
         unique("loc"), f"abfss://data@{account}.dfs.core.windows.net/", str(credential.name), skip_validation=True
     )
-    stage.azure.finish(stage.azure.arm("DELETE", made["id"], DATABRICKS))
+    stage.azure.finish(stage.azure.arm("DELETE", workspace["id"], DATABRICKS))
     assert stage.client.external_locations.get(str(location.name)).url == location.url
 
 
@@ -336,8 +336,8 @@ def test_a_region_without_a_metastore_has_no_catalogs(stage: Stage, cloud: Any, 
         )
         for call in calls:
             refused(call, "METASTORE_DOES_NOT_EXIST", "No metastore assigned for the current workspace.")
-        made = make_workspace(stage.azure, stage.group, fresh("dbw-"))
-        assert made["properties"]["isUcEnabled"] is False
+        workspace = make_workspace(stage.azure, stage.group, fresh("dbw-"))
+        assert workspace["properties"]["isUcEnabled"] is False
     finally:
         assert switch(REGION, True).json() == {"regions_without_metastore": []}
     assert stage.client.storage_credentials.get(kept).name == kept, "what is in it was there all the time"

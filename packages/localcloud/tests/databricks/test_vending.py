@@ -64,13 +64,13 @@ def session(tmp_path: Path) -> Iterator[Session]:
     services: Any = SimpleNamespace(context=context, regions=MetastoreRegions.from_environment())
     place: Any = SimpleNamespace(id="1", resource_id=workspace.id, name="dbw")
     caller = Caller(CONNECTOR_ID, "1", "me", "me", is_admin=False)
-    made = Session.open(Call(services, place, caller, {}))
+    session = Session.open(Call(services, place, caller, {}))
     keep(
-        made, STORAGE_CREDENTIAL, "cred", read_only=False,
+        session, STORAGE_CREDENTIAL, "cred", read_only=False,
         azure_managed_identity={"access_connector_id": CONNECTOR},
     )  # fmt: skip
-    keep(made, EXTERNAL_LOCATION, "lake", url=f"{ROOT}/lake", credential_name="cred", read_only=False)
-    yield made
+    keep(session, EXTERNAL_LOCATION, "lake", url=f"{ROOT}/lake", credential_name="cred", read_only=False)
+    yield session
     database.close()
 
 

@@ -54,7 +54,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         "LOCALCLOUD_PORT": str(free_port()),
         "LOCALCLOUD_CACHE": str(load_settings().cache),
     }
-    made = Installed(folder, environment)
+    installation = Installed(folder, environment)
     _uv("build", "--wheel", "--out-dir", str(folder), str(PACKAGE))
     _uv("venv", "--python", sys.executable, str(folder / "venv"))
     (wheel,) = folder.glob("*.whl")
@@ -63,8 +63,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     (folder / "constraints.txt").write_text("\n".join(pins))
     python = str(folder / "venv" / "bin" / "python")
     _uv("pip", "install", "--python", python, "--constraints", str(folder / "constraints.txt"), str(wheel))
-    yield made
-    made.run("localcloud", "stop")
+    yield installation
+    installation.run("localcloud", "stop")
 
 
 def _uv(*words: str) -> None:

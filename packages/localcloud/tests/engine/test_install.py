@@ -15,10 +15,10 @@ from localcloud.engine.install import install, run
 
 
 def test_a_tool_is_installed_once(tmp_path: Path) -> None:
-    made: list[Path] = []
+    folders: list[Path] = []
 
     def make(folder: Path) -> None:
-        made.append(folder)
+        folders.append(folder)
         (folder / "tool").write_text("it")
 
     first = install(tmp_path, "tool-1", make)
@@ -26,7 +26,7 @@ def test_a_tool_is_installed_once(tmp_path: Path) -> None:
 
     assert first == second == tmp_path / "tool-1"
     assert (first / "tool").read_text() == "it"
-    assert len(made) == 1
+    assert len(folders) == 1
 
 
 def test_a_failed_install_leaves_nothing_and_can_be_run_again(tmp_path: Path) -> None:

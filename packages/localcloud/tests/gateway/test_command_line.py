@@ -26,9 +26,9 @@ from localcloud.testing.cloud import Cloud, free_port
 def own(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a localcloud to start and kill, in a folder that a shell must quote."""
     home = tmp_path_factory.mktemp("own") / "it's $HOME"
-    made = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
-    yield made
-    made.command("stop")
+    separate = Cloud(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
+    yield separate
+    separate.command("stop")
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own
     with ThreadPoolExecutor(2) as pool:
         starts = list(pool.map(lambda _: own.command("start"), range(2)))
     assert [answer.returncode for answer in starts] == [0, 0], [answer.stderr for answer in starts]
-    made = [answer for answer in starts if "is ready at" in answer.stdout]
+    fresh_starts = [answer for answer in starts if "is ready at" in answer.stdout]
     # Code that was edited during the first start is a reason for a second one.
-    assert len([answer for answer in made if "runs other code" not in answer.stdout]) == 1
+    assert len([answer for answer in fresh_starts if "runs other code" not in answer.stdout]) == 1
     first = instance.running(own.settings)
     assert first is not None
     credentials = (own.settings.home / "deployer.json").read_text()

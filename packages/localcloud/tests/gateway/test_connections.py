@@ -73,9 +73,9 @@ class _Running:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[_Running]:
-    made = _Running()
-    yield made
-    made.stop()
+    server = _Running()
+    yield server
+    server.stop()
 
 
 def _until_closed(client: socket.socket) -> tuple[bytes, float]:

@@ -39,10 +39,10 @@ class Faults:
 
 @pytest.fixture
 def faults(azure: AzureSession, cloud: Cloud) -> Iterator[Faults]:
-    made = Faults(azure, cloud)
-    assert made.left() == [], "off by default"
-    yield made
-    made.clear()
+    controls = Faults(azure, cloud)
+    assert controls.left() == [], "off by default"
+    yield controls
+    controls.clear()
 
 
 def _groups(azure: AzureSession, retries: int) -> list[Any]:

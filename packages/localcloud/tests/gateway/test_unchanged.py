@@ -73,14 +73,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         paths=("infra", "*.yaml"), variables=("DATA", "POLICY", "PULUMI_*"), programs=("sh",), passing=(PASSING,)
     )
     (folder / "Pulumi.yaml").write_text("name: x")
-    made = Place(settings, folder, subject, ResourceStore(database), Documents(database, "adb-1"))
-    made.resources.put(resource(ACCOUNT, minimumTlsVersion="TLS1_2"))
-    made.resources.put(resource(ENDPOINT, defaults={"deploymentName": "v-1"}))
-    made.documents.put("pool", "1", {"min_idle_instances": 0})
-    assert not made.check(), "nothing was recorded yet"
-    assert made.record()
-    assert made.check(), "the change that follows is the reason"
-    return made
+    place = Place(settings, folder, subject, ResourceStore(database), Documents(database, "adb-1"))
+    place.resources.put(resource(ACCOUNT, minimumTlsVersion="TLS1_2"))
+    place.resources.put(resource(ENDPOINT, defaults={"deploymentName": "v-1"}))
+    place.documents.put("pool", "1", {"min_idle_instances": 0})
+    assert not place.check(), "nothing was recorded yet"
+    assert place.record()
+    assert place.check(), "the change that follows is the reason"
+    return place
 
 
 def _write(name: str, text: str) -> Callable[[Place, pytest.MonkeyPatch], object]:

@@ -44,11 +44,13 @@ def _arm_key(azure: AzureSession, vault: str, name: str) -> dict[str, Any]:
 
 
 def test_arm_makes_a_key_once_and_neither_changes_nor_deletes_it(azure: AzureSession, vault: str) -> None:
-    made = _arm_key(azure, vault, "pulumi")["properties"]
-    assert made["keyUriWithVersion"].startswith(f"{_url(vault)}/keys/pulumi/")
+    properties = _arm_key(azure, vault, "pulumi")["properties"]
+    assert properties["keyUriWithVersion"].startswith(f"{_url(vault)}/keys/pulumi/")
     body = {"properties": {"kty": "RSA", "keySize": 4096}}
     again = azure.arm("PUT", f"{vault}/keys/pulumi", "2024-11-01", body)
-    assert again.status_code == 200 and again.json()["properties"]["keyUriWithVersion"] == made["keyUriWithVersion"]
+    assert (
+        again.status_code == 200 and again.json()["properties"]["keyUriWithVersion"] == properties["keyUriWithVersion"]
+    )
     assert azure.arm("DELETE", f"{vault}/keys/pulumi", "2024-11-01").status_code == 405
     name = vault.split("/")
     keys = KeyVaultManagementClient(azure.credential, azure.subscription_id).keys.list(name[4], name[8])
@@ -178,8 +180,8 @@ def test_a_stacks_secrets_are_sealed_by_the_vaults_key(
     refused = pulumi("stack", "init", "dev", "--secrets-provider", provider)
     assert refused.returncode != 0 and "403" in refused.stderr, refused.stderr
     azure.assign(vault, USER, azure.object_id)
-    made = pulumi("stack", "init", "dev", "--secrets-provider", provider)
-    assert made.returncode == 0, made.stderr
+    init = pulumi("stack", "init", "dev", "--secrets-provider", provider)
+    assert init.returncode == 0, init.stderr
     assert pulumi("config", "set", "--secret", "password", "hunter2").returncode == 0
     settings = (tmp_path / "Pulumi.dev.yaml").read_text()
     assert "hunter2" not in settings and "encryptedkey" in settings

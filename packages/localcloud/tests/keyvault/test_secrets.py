@@ -161,7 +161,9 @@ def test_a_meaningless_body_is_a_bad_parameter(azure: AzureSession, vault: str, 
 def test_arm_puts_a_secret_and_never_shows_it(azure: AzureSession, vault: str) -> None:
     client: Any = KeyVaultManagementClient(azure.credential, azure.subscription_id)
     group, name = vault.split("/")[4], vault.rsplit("/", 1)[-1]
-    made = client.secrets.create_or_update(group, name, "token", {"tags": {"a": "b"}, "properties": {"value": "one"}})
+    created = client.secrets.create_or_update(
+        group, name, "token", {"tags": {"a": "b"}, "properties": {"value": "one"}}
+    )
     client.secrets.create_or_update(group, name, "token", {"properties": {"value": "two"}})
     client.secrets.update(group, name, "token", {"properties": {"contentType": "text"}})
     path = f"{vault}/secrets/token"
@@ -170,7 +172,7 @@ def test_arm_puts_a_secret_and_never_shows_it(azure: AzureSession, vault: str) -
     azure.assign(vault, "Key Vault Secrets Officer", azure.object_id)
     data = _client(azure, vault)
     assert (data.get_secret("token").value, data.get_secret("token").properties.content_type) == ("two", "text")
-    assert data.get_secret("token", made.properties.secret_uri_with_version.rsplit("/", 1)[-1]).value == "one"
+    assert data.get_secret("token", created.properties.secret_uri_with_version.rsplit("/", 1)[-1]).value == "one"
     assert error_of(azure.arm("DELETE", path, "2024-11-01"))[0] == 405
     assert error_of(azure.arm("PUT", f"{path}x", "2024-11-01", {"properties": {}}))[:2] == (400, "BadRequest")
     data.begin_delete_secret("token").wait()

@@ -67,8 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver(azure: AzureSession, cloud: Any) -> Iterator[Receiver]:
-    with Receiver(cloud) as made:
-        yield made
+    with Receiver(cloud) as receiver:
+        yield receiver
 
 
 def wait(condition: Callable[[], Any]) -> Any:
@@ -102,9 +102,9 @@ def test_a_breach_calls_the_webhook_and_is_listed_until_it_is_resolved(
     azure: AzureSession, cloud: Any, group: str, clock: MovedClock, receiver: Receiver
 ) -> None:
     component = make_component(azure, group)
-    made = make_group(azure, group, receiver.url)
-    assert made.status_code in (200, 201), made.text
-    body = rule(component["id"], "watch_breaches_m", actions=[{"actionGroupId": made.json()["id"]}])
+    response = make_group(azure, group, receiver.url)
+    assert response.status_code in (200, 201), response.text
+    body = rule(component["id"], "watch_breaches_m", actions=[{"actionGroupId": response.json()["id"]}])
     rule_id = f"{group}/providers/Microsoft.Insights/metricAlerts/watch-m"
     azure.put(rule_id, RULE, body)
     receiver.refusals = 1  # tried again, after five seconds

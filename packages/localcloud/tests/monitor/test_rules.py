@@ -40,18 +40,18 @@ class Played:
 
     def rule(self, name: str = "watch", metric: str = "watch_breaches", **properties: Any) -> Resource:
         content = rule(COMPONENT, metric, **properties)["properties"]
-        made = Resource(id=f"{GROUP}/providers/{RULE}/{name}", type=RULE, name=name, properties=content)
-        self.ctx.resources.put(made)
-        return made
+        resource = Resource(id=f"{GROUP}/providers/{RULE}/{name}", type=RULE, name=name, properties=content)
+        self.ctx.resources.put(resource)
+        return resource
 
     def value(self, value: float, minutes: float, metric: str = "watch_breaches", **dimensions: str) -> None:
         time = NOON + timedelta(minutes=minutes)
         sample = Sample(metric, time, value, 1, value, value, dimensions)
         self.store.add(KEY, [sample], with_dimensions=True, now=time)
 
-    async def until(self, made: Resource, minutes: float, since: float = 0) -> list[tuple[str, str]]:
+    async def until(self, rule: Resource, minutes: float, since: float = 0) -> list[tuple[str, str]]:
         """Evaluate the moments in a span of minutes; conditions and times of the alerts, the oldest first."""
-        await self.evaluator.evaluate(made, NOON + timedelta(minutes=since), NOON + timedelta(minutes=minutes))
+        await self.evaluator.evaluate(rule, NOON + timedelta(minutes=since), NOON + timedelta(minutes=minutes))
         return [self._line(alert) for alert in reversed(self.alerts.all())]
 
     @staticmethod
@@ -65,58 +65,58 @@ def played(tmp_path: Path) -> Played:
     return Played(tmp_path)
 
 
-async def _never(played: Played, made: Resource) -> bool:
+async def _never(played: Played, rule: Resource) -> bool:
     played.value(5, 1)
-    return await played.until(made, 60) == []
+    return await played.until(rule, 60) == []
 
 
 @pytest.mark.anyio
 async def test_a_breach_fires_once_and_is_resolved_after_three_healthy_evaluations(played: Played) -> None:
-    made = played.rule()
+    rule = played.rule()
     played.value(2, 3)
 
-    assert await played.until(made, 4) == [], "no moment has come"
-    assert await played.until(made, 5, 4) == [("Fired", "12:05")]
-    assert await played.until(made, 15, 5) == [("Fired", "12:05")], "one alert, as long as its window sees the breach"
+    assert await played.until(rule, 4) == [], "no moment has come"
+    assert await played.until(rule, 5, 4) == [("Fired", "12:05")]
+    assert await played.until(rule, 15, 5) == [("Fired", "12:05")], "one alert, as long as its window sees the breach"
     # The window of 12:20 begins at 12:05: 12:20, 12:25 and 12:30 are healthy.
-    assert await played.until(made, 25, 15) == [("Fired", "12:05")]
-    assert await played.until(made, 30, 25) == [("Resolved", "12:05")]
+    assert await played.until(rule, 25, 15) == [("Fired", "12:05")]
+    assert await played.until(rule, 30, 25) == [("Resolved", "12:05")]
 
 
 @pytest.mark.anyio
 async def test_another_breach_after_that_is_another_alert(played: Played) -> None:
-    made = played.rule()
+    rule = played.rule()
     played.value(1, 3)
-    await played.until(made, 60)
+    await played.until(rule, 60)
     played.value(1, 63)
 
-    assert await played.until(made, 70, 60) == [("Resolved", "12:05"), ("Fired", "13:05")]
+    assert await played.until(rule, 70, 60) == [("Resolved", "12:05"), ("Fired", "13:05")]
 
 
 @pytest.mark.anyio
 async def test_a_breach_in_between_keeps_the_alert_open(played: Played) -> None:
-    made = played.rule()
+    rule = played.rule()
     played.value(1, 3)
     played.value(1, 24)
 
-    assert await played.until(made, 45) == [("Fired", "12:05")], "two healthy evaluations, a breach, and two more"
-    assert await played.until(made, 50, 45) == [("Resolved", "12:05")]
+    assert await played.until(rule, 45) == [("Fired", "12:05")], "two healthy evaluations, a breach, and two more"
+    assert await played.until(rule, 50, 45) == [("Resolved", "12:05")]
 
 
 @pytest.mark.anyio
 async def test_a_stateless_rule_fires_each_time(played: Played) -> None:
-    made = played.rule(autoMitigate=False)
+    rule = played.rule(autoMitigate=False)
     played.value(1, 3)
 
-    assert await played.until(made, 60) == [("Fired", "12:05"), ("Fired", "12:10"), ("Fired", "12:15")]
+    assert await played.until(rule, 60) == [("Fired", "12:05"), ("Fired", "12:10"), ("Fired", "12:15")]
 
 
 @pytest.mark.anyio
 async def test_values_that_do_not_meet_the_threshold_fire_nothing(played: Played) -> None:
-    made = played.rule()
+    rule = played.rule()
     played.value(0, 3)
 
-    assert await played.until(made, 60) == []
+    assert await played.until(rule, 60) == []
 
 
 @pytest.mark.anyio
@@ -124,25 +124,27 @@ async def test_each_value_of_a_dimension_has_an_alert_of_its_own(played: Played)
     dimension = {"name": "model", "operator": "Include", "values": ["*"]}
     content = rule(COMPONENT, "watch_breaches")["properties"]["criteria"]
     content["allOf"][0]["dimensions"] = [dimension]
-    made = played.rule(criteria=content)
+    alert_rule = played.rule(criteria=content)
     played.value(1, 3, model="diabetes")
     played.value(0, 3, model="houses")
     played.value(1, 8, model="cancer")
 
-    assert await played.until(made, 10) == [("Fired", "12:05"), ("Fired", "12:10")]
-    assert await played.until(made, 90, 10) == [("Resolved", "12:05"), ("Resolved", "12:10")], "their values have ended"
+    assert await played.until(alert_rule, 10) == [("Fired", "12:05"), ("Fired", "12:10")]
+    assert await played.until(alert_rule, 90, 10) == [("Resolved", "12:05"), ("Resolved", "12:10")], (
+        "their values have ended"
+    )
 
 
 @pytest.mark.anyio
 async def test_a_dimension_selects(played: Played) -> None:
     content = rule(COMPONENT, "watch_breaches")["properties"]["criteria"]
     content["allOf"][0]["dimensions"] = [{"name": "Model", "operator": "Include", "values": ["houses"]}]
-    made = played.rule(criteria=content)
+    alert_rule = played.rule(criteria=content)
     played.value(1, 3, model="diabetes")
-    assert await played.until(made, 10) == []
+    assert await played.until(alert_rule, 10) == []
 
     played.value(1, 11, model="houses")
-    assert await played.until(made, 20, 10) == [("Fired", "12:15")]
+    assert await played.until(alert_rule, 20, 10) == [("Fired", "12:15")]
 
 
 @pytest.mark.anyio
@@ -150,13 +152,13 @@ async def test_all_criteria_have_to_be_met(played: Played) -> None:
     first = rule(COMPONENT, "watch_breaches")["properties"]["criteria"]
     second = rule(COMPONENT, "drift_index")["properties"]["criteria"]["allOf"][0]
     first["allOf"].append({**second, "name": "drift", "threshold": 0.25})
-    made = played.rule(criteria=first)
+    alert_rule = played.rule(criteria=first)
     played.value(1, 3)
     played.value(0.2, 3, metric="drift_index")
-    assert await played.until(made, 10) == []
+    assert await played.until(alert_rule, 10) == []
 
     played.value(0.3, 11, metric="drift_index")
-    assert await played.until(made, 15, 10) == [("Fired", "12:15")]
+    assert await played.until(alert_rule, 15, 10) == [("Fired", "12:15")]
 
 
 @pytest.mark.anyio

@@ -144,17 +144,17 @@ def test_a_databricks_workspace_refuses_a_change_while_an_endpoint_is_made(
 
 def test_endpoints_of_one_target_are_deleted_one_after_another(azure: AzureSession, group: str, endpoints: str) -> None:
     account = make_account(azure, group)
-    made = []
+    ids = []
     for target_group in ("blob", "dfs"):
-        made.append(path(group, "privateEndpoints", unique("pe")))
-        azure.put(made[-1], NETWORK, endpoint_body(endpoints, account, target_group))
+        ids.append(path(group, "privateEndpoints", unique("pe")))
+        azure.put(ids[-1], NETWORK, endpoint_body(endpoints, account, target_group))
 
-    answers = [azure.arm("DELETE", id_, NETWORK) for id_ in made]
+    answers = [azure.arm("DELETE", id_, NETWORK) for id_ in ids]
     ended = [outcome(azure, answer) for answer in answers]
 
     assert [operation["status"] for operation in ended] == ["Succeeded", "Failed"]
     assert ended[1]["error"]["code"] == "StorageAccountOperationInProgress"
     client = NetworkManagementClient(azure.credential, azure.subscription_id)
-    group_name, name = group.rsplit("/", 1)[-1], made[1].rsplit("/", 1)[-1]
+    group_name, name = group.rsplit("/", 1)[-1], ids[1].rsplit("/", 1)[-1]
     client.private_endpoints.begin_delete(group_name, name).result()
     assert list(client.private_endpoints.list(group_name)) == []

@@ -37,9 +37,11 @@ def test_one_direction_is_initiated_both_are_connected_and_the_rest_is_disconnec
     hub, spoke = make_network(azure, group), make_network(azure, group, space="10.30.0.0/16")
     hub_name, spoke_name = hub.rsplit("/", 1)[-1], spoke.rsplit("/", 1)[-1]
     body: Any = {"properties": {"remoteVirtualNetwork": {"id": hub}}}
-    made = client.virtual_network_peerings.begin_create_or_update(name, spoke_name, "peer", body).result()
-    assert (made.peering_state, made.provisioning_state) == ("Initiated", "Succeeded")
-    assert made.remote_address_space is not None and made.remote_address_space.address_prefixes == ["10.20.0.0/16"]
+    created = client.virtual_network_peerings.begin_create_or_update(name, spoke_name, "peer", body).result()
+    assert (created.peering_state, created.provisioning_state) == ("Initiated", "Succeeded")
+    assert created.remote_address_space is not None and created.remote_address_space.address_prefixes == [
+        "10.20.0.0/16"
+    ]
     azure.finish(peer(azure, hub, spoke))
     assert [state(azure, hub), state(azure, spoke)] == ["Connected"] * 2
     shown = client.virtual_networks.get(name, hub_name).virtual_network_peerings

@@ -30,8 +30,8 @@ def test_the_client_makes_a_network_with_delegated_subnets_behind_a_group(
             "addressPrefix": "10.1.1.0/24", "networkSecurityGroup": {"id": nsg.id}, "delegations": [delegation],
         }
     }  # fmt: skip
-    made = client.subnets.begin_create_or_update(name, "vnet", "snet-host", body).result()
-    assert made.delegations is not None and made.delegations[0].provisioning_state == "Succeeded"
+    created = client.subnets.begin_create_or_update(name, "vnet", "snet-host", body).result()
+    assert created.delegations is not None and created.delegations[0].provisioning_state == "Succeeded"
     shown = client.virtual_networks.get(name, "vnet")
     assert shown.subnets is not None and [subnet.name for subnet in shown.subnets] == ["snet-host"]
     assert "DenyAllInBound" in [rule.name for rule in client.default_security_rules.list(name, "nsg-dbw")]

@@ -12,10 +12,10 @@ from localcloud.testing.plugin_process import Plugin
 
 @pytest.fixture(scope="session")
 def azure_native(azure: AzureSession) -> Iterator[Plugin]:
-    made = Plugin("azure_native", dict(os.environ))
-    made.configure()
-    yield made
-    made.stop()
+    plugin = Plugin("azure_native", dict(os.environ))
+    plugin.configure()
+    yield plugin
+    plugin.stop()
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def databricks(azure: AzureSession) -> Iterator[Plugin]:
         "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
     }
     shown = azure.put(workspace, "2026-01-01", body)
-    made = Plugin("databricks", dict(os.environ))
-    made.configure(host=f"https://{shown['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
-    yield made
-    assert made.stop() == ""
+    plugin = Plugin("databricks", dict(os.environ))
+    plugin.configure(host=f"https://{shown['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    yield plugin
+    assert plugin.stop() == ""
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))

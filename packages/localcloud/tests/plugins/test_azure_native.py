@@ -63,36 +63,36 @@ def test_inputs_are_sent_at_their_place_in_arm(azure_native: Plugin, azure: Azur
         group_name, name, enableHttpsTrafficOnly=True, allowSharedKeyAccess=False, networkRuleSet=rules, tags={"a": "b"}
     )
 
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
-    shown = azure.arm("GET", made.id, VERSION).json()
+    shown = azure.arm("GET", resource.id, VERSION).json()
     assert shown["sku"]["name"] == "Standard_LRS" and shown["tags"] == {"a": "b"}
     assert shown["properties"]["supportsHttpsTrafficOnly"] is True
     assert shown["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.1.2.3"
-    assert made.outputs["name"] == name and made.outputs["azureApiVersion"] == VERSION
-    assert made.outputs["primaryEndpoints"]["blob"] == f"https://{name}.blob.core.windows.net/"
+    assert resource.outputs["name"] == name and resource.outputs["azureApiVersion"] == VERSION
+    assert resource.outputs["primaryEndpoints"]["blob"] == f"https://{name}.blob.core.windows.net/"
 
 
 def test_a_new_resource_has_no_difference(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), networkRuleSet={"defaultAction": "Allow"}, location="West Europe")
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
-    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
 
     assert seen == inputs
-    assert refreshed is not None and refreshed.outputs == made.outputs
+    assert refreshed is not None and refreshed.outputs == resource.outputs
     assert azure_native.diff(ACCOUNT, refreshed, inputs | {"location": "westeurope"}).changes == 1, "DIFF_NONE"
 
 
 def test_drift_shows_in_declared_properties(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"kept": "1", "taken": "2"}, minimumTlsVersion="TLS1_2")
-    made = azure_native.create(ACCOUNT, inputs)
-    body = azure.arm("GET", made.id, VERSION).json()
+    resource = azure_native.create(ACCOUNT, inputs)
+    body = azure.arm("GET", resource.id, VERSION).json()
     body["tags"] = {"kept": "1", "added": "3"}
     body["properties"]["minimumTlsVersion"] = "TLS1_0"
-    azure.put(made.id, VERSION, body)
+    azure.put(resource.id, VERSION, body)
 
-    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
 
     assert seen == inputs | {"tags": {"kept": "1", "added": "3"}, "minimumTlsVersion": "TLS1_0"}
     assert refreshed is not None
@@ -116,9 +116,11 @@ def test_a_change_of_an_immutable_property_replaces(
     azure_native: Plugin, group_name: str, change: Plain, replaced: list[str]
 ) -> None:
     inputs = account(group_name, "stdiff")
-    made = azure_native.create(ACCOUNT, inputs, preview=True)
+    resource = azure_native.create(ACCOUNT, inputs, preview=True)
 
-    difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), inputs | change)
+    difference = azure_native.diff(
+        ACCOUNT, type(resource)("id", resource.outputs | {"__inputs": inputs}), inputs | change
+    )
 
     assert difference.changes == 2, "DIFF_SOME"
     assert list(difference.replaces) == replaced
@@ -128,10 +130,10 @@ def test_a_change_of_an_immutable_property_replaces(
 def test_removing_an_immutable_input_replaces(azure_native: Plugin, group_name: str) -> None:
     """As with the vendor's plugin (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
     inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
-    made = azure_native.create(ACCOUNT, inputs, preview=True)
+    resource = azure_native.create(ACCOUNT, inputs, preview=True)
     without = {key: value for key, value in inputs.items() if key != "isHnsEnabled"}
 
-    difference = azure_native.diff(ACCOUNT, type(made)("id", made.outputs | {"__inputs": inputs}), without)
+    difference = azure_native.diff(ACCOUNT, type(resource)("id", resource.outputs | {"__inputs": inputs}), without)
 
     assert list(difference.detailedDiff) == ["isHnsEnabled"]
     assert list(difference.replaces) == ["isHnsEnabled"]
@@ -161,31 +163,31 @@ def test_a_value_that_the_sdk_does_not_document_is_refused(
 
 
 def test_a_preview_knows_only_the_declared_inputs(azure_native: Plugin, group_name: str) -> None:
-    made = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
+    resource = azure_native.create(ACCOUNT, account(group_name, "stpreview", tags={"of": UNKNOWN}), preview=True)
 
-    assert made.id == ""
-    assert made.outputs["location"] == "westeurope"
-    assert made.outputs["tags"] == {"of": UNKNOWN}
-    assert "primaryEndpoints" not in made.outputs
+    assert resource.id == ""
+    assert resource.outputs["location"] == "westeurope"
+    assert resource.outputs["tags"] == {"of": UNKNOWN}
+    assert "primaryEndpoints" not in resource.outputs
 
 
 def test_a_resource_of_another_owner_is_not_adopted(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"owner": "me"})
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
     with pytest.raises(Refused) as refused:
         azure_native.create(ACCOUNT, inputs | {"tags": {"owner": "you"}})
 
-    assert str(refused.value) == f"cannot create already existing resource '{made.id}'"
+    assert str(refused.value) == f"cannot create already existing resource '{resource.id}'"
 
 
 def test_a_resource_of_a_killed_run_is_adopted(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"owner": "me"})
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
     again = azure_native.create(ACCOUNT, inputs)
 
-    assert again == made
+    assert again == resource
 
 
 def test_an_import_reads_the_inputs(azure_native: Plugin, azure: AzureSession, group: str, group_name: str) -> None:
@@ -211,12 +213,12 @@ def test_a_resource_deleted_outside_reads_as_missing_and_deletes_without_error(
     azure_native: Plugin, azure: AzureSession, group_name: str
 ) -> None:
     inputs = {"resourceName": "id-gone", "resourceGroupName": group_name, "location": "westeurope"}
-    made = azure_native.create(IDENTITY, inputs)
-    azure_native.delete(IDENTITY, made)
+    resource = azure_native.create(IDENTITY, inputs)
+    azure_native.delete(IDENTITY, resource)
 
-    assert azure.arm("GET", made.id, "2023-01-31").status_code == 404
-    assert azure_native.read(IDENTITY, made.id, made) == (None, {})
-    azure_native.delete(IDENTITY, made)
+    assert azure.arm("GET", resource.id, "2023-01-31").status_code == 404
+    assert azure_native.read(IDENTITY, resource.id, resource) == (None, {})
+    azure_native.delete(IDENTITY, resource)
 
 
 def test_a_permanent_child_is_set_and_not_deleted(azure_native: Plugin, azure: AzureSession, group_name: str) -> None:
@@ -227,11 +229,11 @@ def test_a_permanent_child_is_set_and_not_deleted(azure_native: Plugin, azure: A
     completed, failures = azure_native.check(token, inputs)
     assert (completed, failures) == (inputs, [])
 
-    made = azure_native.create(token, inputs)
-    azure_native.delete(token, made)
+    resource = azure_native.create(token, inputs)
+    azure_native.delete(token, resource)
 
-    assert made.outputs["isVersioningEnabled"] is True
-    assert azure.arm("GET", made.id, VERSION).status_code == 200
+    assert resource.outputs["isVersioningEnabled"] is True
+    assert azure.arm("GET", resource.id, VERSION).status_code == 200
 
 
 def test_azure_s_refusals_are_reported_with_status_code_and_message(azure_native: Plugin, group_name: str) -> None:
@@ -248,11 +250,11 @@ def test_keys_are_returned_as_secrets(azure_native: Plugin, group_name: str) -> 
         "location": "westeurope",
     }  # fmt: skip
 
-    made = azure_native.create(token, inputs)
-    refreshed, _ = azure_native.read(token, made.id, made)
+    resource = azure_native.create(token, inputs)
+    refreshed, _ = azure_native.read(token, resource.id, resource)
 
     assert refreshed is not None
-    for outputs in (made.outputs, refreshed.outputs):
+    for outputs in (resource.outputs, refreshed.outputs):
         assert isinstance(outputs["instrumentationKey"], Secret)
         assert isinstance(outputs["connectionString"], Secret)
 
@@ -260,20 +262,24 @@ def test_keys_are_returned_as_secrets(azure_native: Plugin, group_name: str) -> 
 def test_secret_inputs_remain_secret(azure_native: Plugin, group_name: str) -> None:
     inputs = account(group_name, unique("st"), tags={"hidden": Secret("s3cret")})
 
-    made = azure_native.create(ACCOUNT, inputs)
-    refreshed, seen = azure_native.read(ACCOUNT, made.id, made)
+    resource = azure_native.create(ACCOUNT, inputs)
+    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
 
-    assert made.outputs["tags"] == Secret({"hidden": "s3cret"}) or made.outputs["tags"] == {"hidden": Secret("s3cret")}
+    assert resource.outputs["tags"] == Secret({"hidden": "s3cret"}) or resource.outputs["tags"] == {
+        "hidden": Secret("s3cret")
+    }
     assert refreshed is not None and seen == inputs
-    assert "s3cret" not in str({key: value for key, value in made.outputs.items() if key not in {"tags", "__inputs"}})
+    assert "s3cret" not in str(
+        {key: value for key, value in resource.outputs.items() if key not in {"tags", "__inputs"}}
+    )
 
 
 def test_a_pinned_api_version_is_sent(azure_native: Plugin, group_name: str) -> None:
     token = "azure-native:storage/v20230501:StorageAccount"
 
-    made = azure_native.create(token, account(group_name, unique("st")))
+    resource = azure_native.create(token, account(group_name, unique("st")))
 
-    assert made.outputs["azureApiVersion"] == "2023-05-01"
+    assert resource.outputs["azureApiVersion"] == "2023-05-01"
 
 
 def test_programs_can_read_the_sign_in(azure_native: Plugin, azure: AzureSession) -> None:
@@ -313,14 +319,14 @@ def test_deleting_a_key_needs_a_role_on_its_vault(
     vault = f"{group}/providers/Microsoft.KeyVault/vaults/{name}"
     azure.put(vault, "2024-11-01", {"location": "westeurope", "properties": properties})
     token = "azure-native:keyvault:Key"
-    made = azure_native.create(
+    resource = azure_native.create(
         token,
         {"resourceGroupName": group_name, "vaultName": name, "keyName": "pulumi", "properties": {"kty": "RSA"}},
     )
     with pytest.raises(Refused, match=r"ForbiddenByRbac|not authorized"):
-        azure_native.delete(token, made)
+        azure_native.delete(token, resource)
     azure.assign(vault, "Key Vault Crypto Officer", azure.object_id)
-    azure_native.delete(token, made)
+    azure_native.delete(token, resource)
     assert azure.arm("GET", f"{vault}/keys/pulumi", "2024-11-01").status_code == 404
 
 
@@ -330,9 +336,9 @@ def test_properties_that_azure_fills_in_replace_an_imported_resource_when_left_o
     """An imported workspace has it among its inputs."""
     token = "azure-native:machinelearningservices:Workspace"
     inputs = {"resourceGroupName": group_name, "workspaceName": "aml-diff", "location": "westeurope"}
-    made = azure_native.create(token, inputs, preview=True)
+    resource = azure_native.create(token, inputs, preview=True)
     before = inputs | {"hbiWorkspace": False}
-    there = type(made)("id", made.outputs | {"__inputs": before})
+    there = type(resource)("id", resource.outputs | {"__inputs": before})
 
     taken_away = azure_native.diff(token, there, inputs)
     changed = azure_native.diff(token, there, inputs | {"hbiWorkspace": True})

@@ -37,16 +37,16 @@ def pool_inputs(**more: object) -> Plain:
 @pytest.fixture
 def pool(databricks: Plugin) -> Iterator[tuple[Made, Plain]]:
     inputs = pool_inputs()
-    made = databricks.create(POOL, inputs)
-    yield made, inputs
-    databricks.delete(POOL, made)
+    pool = databricks.create(POOL, inputs)
+    yield pool, inputs
+    databricks.delete(POOL, pool)
 
 
 def test_a_pool_is_made_changed_and_read_without_a_difference(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
-    made, inputs = pool
+    resource, inputs = pool
 
-    refreshed, seen = databricks.read(POOL, made.id, made)
-    changed = databricks.update(POOL, made, inputs | {"maxCapacity": 6})
+    refreshed, seen = databricks.read(POOL, resource.id, resource)
+    changed = databricks.update(POOL, resource, inputs | {"maxCapacity": 6})
 
     assert seen == inputs and refreshed is not None
     assert databricks.diff(POOL, refreshed, inputs).changes == 1, "DIFF_NONE"
@@ -55,9 +55,9 @@ def test_a_pool_is_made_changed_and_read_without_a_difference(databricks: Plugin
 
 
 def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
-    made, inputs = pool
+    resource, inputs = pool
 
-    difference = databricks.diff(POOL, made, inputs | {"nodeTypeId": "Standard_D8ds_v5"})
+    difference = databricks.diff(POOL, resource, inputs | {"nodeTypeId": "Standard_D8ds_v5"})
 
     assert list(difference.replaces) == ["nodeTypeId"] and difference.deleteBeforeReplace
 
@@ -65,28 +65,28 @@ def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[Made, 
 def test_a_name_that_is_taken_is_refused_unless_a_killed_run_left_the_same_behind(
     databricks: Plugin, pool: tuple[Made, Plain]
 ) -> None:
-    made, inputs = pool
+    resource, inputs = pool
 
-    assert databricks.create(POOL, inputs).id == made.id
+    assert databricks.create(POOL, inputs).id == resource.id
     with pytest.raises(Refused, match=inputs["instancePoolName"]):
         databricks.create(POOL, inputs | {"maxCapacity": 9})
 
 
 def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
-    made, inputs = pool
-    databricks.update(POOL, made, inputs | {"idleInstanceAutoterminationMinutes": 45})
+    resource, inputs = pool
+    databricks.update(POOL, resource, inputs | {"idleInstanceAutoterminationMinutes": 45})
 
-    _, seen = databricks.read(POOL, made.id, made)
+    _, seen = databricks.read(POOL, resource.id, resource)
 
     assert seen == inputs | {"idleInstanceAutoterminationMinutes": 45}
 
 
 def test_a_deleted_resource_reads_as_missing_and_deletes_without_error(databricks: Plugin) -> None:
-    made = databricks.create(POOL, pool_inputs())
-    databricks.delete(POOL, made)
+    resource = databricks.create(POOL, pool_inputs())
+    databricks.delete(POOL, resource)
 
-    assert databricks.read(POOL, made.id, made) == (None, {})
-    databricks.delete(POOL, made)
+    assert databricks.read(POOL, resource.id, resource) == (None, {})
+    databricks.delete(POOL, resource)
 
 
 def test_the_service_s_refusals_are_reported_with_their_code(databricks: Plugin) -> None:
@@ -120,10 +120,10 @@ def test_a_preview_needs_no_workspace(azure: AzureSession) -> None:
     unconfigured.configure(host=UNKNOWN, azureWorkspaceResourceId=UNKNOWN)
 
     checked, failures = unconfigured.check(POLICY, {"name": "p", "definition": UNKNOWN})
-    made = unconfigured.create(POLICY, checked, preview=True)
+    resource = unconfigured.create(POLICY, checked, preview=True)
 
-    assert failures == [] and made.id == ""
-    assert made.outputs["definition"] is UNKNOWN
+    assert failures == [] and resource.id == ""
+    assert resource.outputs["definition"] is UNKNOWN
     assert unconfigured.stop() == ""
 
 
@@ -135,13 +135,13 @@ def test_a_policy_has_permissions_for_a_service_principal(databricks: Plugin) ->
     controls = [{"servicePrincipalName": application, "permissionLevel": "CAN_USE"}]
     inputs = {"clusterPolicyId": policy.id, "accessControls": controls}
 
-    made = databricks.create(PERMISSIONS, inputs)
-    _, seen = databricks.read(PERMISSIONS, made.id, made)
+    resource = databricks.create(PERMISSIONS, inputs)
+    _, seen = databricks.read(PERMISSIONS, resource.id, resource)
 
-    assert made.id == f"/cluster-policies/{policy.id}"
+    assert resource.id == f"/cluster-policies/{policy.id}"
     assert seen == inputs
-    databricks.delete(PERMISSIONS, made)
-    _, without = databricks.read(PERMISSIONS, made.id, made)
+    databricks.delete(PERMISSIONS, resource)
+    _, without = databricks.read(PERMISSIONS, resource.id, resource)
     assert without["accessControls"] == []
     databricks.delete(PRINCIPAL, principal)
     databricks.delete(POLICY, policy)
@@ -152,16 +152,16 @@ def test_files_follow_their_content(databricks: Plugin, tmp_path: Path) -> None:
     source.write_text("ONE = 1\n")
     inputs = {"path": "/Shared/plugins/lib.py", "source": str(source)}
     first, _ = databricks.check(FILE, inputs)
-    made = databricks.create(FILE, first)
+    resource = databricks.create(FILE, first)
     source.write_text("ONE = 2\n")
 
     second, _ = databricks.check(FILE, inputs, old=first)
-    difference = databricks.diff(FILE, made, second)
+    difference = databricks.diff(FILE, resource, second)
 
     assert list(difference.detailedDiff) == ["md5"] and not difference.replaces
-    databricks.update(FILE, made, second)
-    databricks.delete(FILE, made)
-    assert databricks.read(FILE, made.id, made)[0] is None
+    databricks.update(FILE, resource, second)
+    databricks.delete(FILE, resource)
+    assert databricks.read(FILE, resource.id, resource)[0] is None
 
 
 def test_a_missing_source_is_named_before_anything_is_made(databricks: Plugin, tmp_path: Path) -> None:
@@ -176,28 +176,28 @@ def test_a_notebook_is_imported_without_its_folder(databricks: Plugin) -> None:
     inputs, _ = databricks.check(
         NOTEBOOK, {"path": "/Shared/plugins/new/n", "contentBase64": content, "language": "PYTHON"}
     )
-    made = databricks.create(NOTEBOOK, inputs)
+    resource = databricks.create(NOTEBOOK, inputs)
 
-    state, imported = databricks.read(NOTEBOOK, made.id)
+    state, imported = databricks.read(NOTEBOOK, resource.id)
 
     assert state is not None and imported == {"path": "/Shared/plugins/new/n", "language": "PYTHON"}
     folder = databricks.create(DIRECTORY, {"path": "/Shared/plugins/new", "deleteRecursive": True})
     databricks.delete(DIRECTORY, folder)
-    assert databricks.read(NOTEBOOK, made.id, made)[0] is None
+    assert databricks.read(NOTEBOOK, resource.id, resource)[0] is None
 
 
 def test_secrets_remain_secret(databricks: Plugin) -> None:
     scope = databricks.create(SCOPE, {"name": unique("scope")})
     inputs = {"scope": scope.id, "key": "k", "stringValue": Secret("hush")}
 
-    made = databricks.create(SECRET, inputs)
-    refreshed, seen = databricks.read(SECRET, made.id, made)
+    resource = databricks.create(SECRET, inputs)
+    refreshed, seen = databricks.read(SECRET, resource.id, resource)
 
-    assert made.outputs["stringValue"] == Secret("hush")
-    assert made.outputs["configReference"] == f"{{{{secrets/{scope.id}/k}}}}"
+    assert resource.outputs["stringValue"] == Secret("hush")
+    assert resource.outputs["configReference"] == f"{{{{secrets/{scope.id}/k}}}}"
     assert seen == inputs and refreshed is not None and refreshed.outputs["stringValue"] == Secret("hush")
-    databricks.delete(SECRET, made)
-    assert databricks.read(SECRET, made.id, made)[0] is None
+    databricks.delete(SECRET, resource)
+    assert databricks.read(SECRET, resource.id, resource)[0] is None
     databricks.delete(SCOPE, scope)
 
 
@@ -212,14 +212,14 @@ def test_a_job_keeps_its_tasks_and_their_order(databricks: Plugin, pool: tuple[M
         "tasks": [task, task | {"taskKey": "two", "dependsOns": [{"taskKey": "one"}]}],
     }
 
-    made = databricks.create(JOB, inputs)
-    refreshed, seen = databricks.read(JOB, made.id, made)
+    resource = databricks.create(JOB, inputs)
+    refreshed, seen = databricks.read(JOB, resource.id, resource)
 
     assert seen == inputs and refreshed is not None
-    assert made.outputs["tasks"][1]["dependsOns"] == [{"taskKey": "one"}]
-    assert made.outputs["tasks"][0]["notebookTask"]["baseParameters"] == {"in_putPath": "x"}
-    databricks.delete(JOB, made)
-    assert databricks.read(JOB, made.id, made)[0] is None
+    assert resource.outputs["tasks"][1]["dependsOns"] == [{"taskKey": "one"}]
+    assert resource.outputs["tasks"][0]["notebookTask"]["baseParameters"] == {"in_putPath": "x"}
+    databricks.delete(JOB, resource)
+    assert databricks.read(JOB, resource.id, resource)[0] is None
 
 
 def test_runtimes_and_node_types_can_be_queried(databricks: Plugin) -> None:

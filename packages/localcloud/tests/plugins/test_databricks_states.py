@@ -26,12 +26,12 @@ PRINCIPAL_DEFAULTS = {
 """Defaults of the provider's schema (scim/scim.go, scim/resource_service_principal.go)."""
 
 
-def by_the_vendor(made: Made, inputs: Plain, defaults: Plain, **outputs: object) -> Made:
+def by_the_vendor(state: Made, inputs: Plain, defaults: Plain, **outputs: object) -> Made:
     """Return the state that the vendor's plugin would have of a resource."""
     meta = {"__meta": '{"schema_version":"0"}'}
     return replace(
-        made,
-        outputs=inputs | defaults | {"id": made.id} | outputs | meta,
+        state,
+        outputs=inputs | defaults | {"id": state.id} | outputs | meta,
         inputs=inputs | defaults | {"__defaults": sorted(defaults)},
     )
 
@@ -42,15 +42,15 @@ def principal() -> Plain:
 
 
 def test_a_principal_of_the_vendor_s_plugin_has_no_changes(databricks: Plugin, principal: Plain) -> None:
-    made = databricks.create(PRINCIPAL, principal)
+    resource = databricks.create(PRINCIPAL, principal)
     application = principal["applicationId"]
     state = by_the_vendor(
-        made, principal, PRINCIPAL_DEFAULTS, home=f"/Users/{application}", repos=f"/Repos/{application}",
+        resource, principal, PRINCIPAL_DEFAULTS, home=f"/Users/{application}", repos=f"/Repos/{application}",
         aclPrincipalId=f"servicePrincipals/{application}",
     )  # fmt: skip
 
     assert databricks.diff(PRINCIPAL, state, principal).changes == NO_CHANGE
-    refreshed, seen = databricks.read(PRINCIPAL, made.id, state)
+    refreshed, seen = databricks.read(PRINCIPAL, resource.id, state)
     assert seen == principal and refreshed is not None
     assert databricks.diff(PRINCIPAL, refreshed, principal).changes == NO_CHANGE
     changed = databricks.diff(PRINCIPAL, state, {"applicationId": application, "allowClusterCreate": True})
@@ -58,7 +58,7 @@ def test_a_principal_of_the_vendor_s_plugin_has_no_changes(databricks: Plugin, p
     assert sorted(changed.detailedDiff) == ["allowClusterCreate", "displayName"], (
         "what the program states, and it alone"
     )
-    databricks.delete(PRINCIPAL, made)
+    databricks.delete(PRINCIPAL, resource)
 
 
 def test_defaults_inside_an_input_are_no_change(databricks: Plugin) -> None:
@@ -66,24 +66,26 @@ def test_defaults_inside_an_input_are_no_change(databricks: Plugin) -> None:
     inputs = {
         "instancePoolName": unique("pool"), "nodeTypeId": "Standard_D4ds_v5", "idleInstanceAutoterminationMinutes": 10,
     }  # fmt: skip
-    made = databricks.create(POOL, inputs | {"azureAttributes": attributes})
+    resource = databricks.create(POOL, inputs | {"azureAttributes": attributes})
     filled_in = attributes | {"spotBidMaxPrice": 0, "__defaults": ["spotBidMaxPrice"]}
     state = by_the_vendor(
-        made, inputs | {"azureAttributes": filled_in}, {"enableElasticDisk": True}, instancePoolId=made.id
+        resource, inputs | {"azureAttributes": filled_in}, {"enableElasticDisk": True}, instancePoolId=resource.id
     )
 
     assert databricks.diff(POOL, state, inputs | {"azureAttributes": attributes}).changes == NO_CHANGE
-    databricks.delete(POOL, made)
+    databricks.delete(POOL, resource)
 
 
 def test_states_have_what_the_vendor_s_schema_declares(databricks: Plugin, principal: Plain) -> None:
     """Its bridge takes every other key of a state but __defaults and __meta for an attribute of the provider."""
-    made = databricks.create(PRINCIPAL, principal)
-    unknown = SCHEMA.failures(PRINCIPAL, {key: value for key, value in made.outputs.items() if value is not None})
+    resource = databricks.create(PRINCIPAL, principal)
+    unknown = SCHEMA.failures(PRINCIPAL, {key: value for key, value in resource.outputs.items() if value is not None})
     assert unknown == []
-    assert made.outputs.keys() >= PRINCIPAL_DEFAULTS.keys() | {"home", "repos", "aclPrincipalId"}
-    assert {name: made.outputs[name] for name in PRINCIPAL_DEFAULTS} == PRINCIPAL_DEFAULTS, "nothing that was not set"
-    databricks.delete(PRINCIPAL, made)
+    assert resource.outputs.keys() >= PRINCIPAL_DEFAULTS.keys() | {"home", "repos", "aclPrincipalId"}
+    assert {name: resource.outputs[name] for name in PRINCIPAL_DEFAULTS} == PRINCIPAL_DEFAULTS, (
+        "nothing that was not set"
+    )
+    databricks.delete(PRINCIPAL, resource)
     folder = databricks.create(DIRECTORY, {"path": f"/Shared/{uuid.uuid4()}"})
     assert not [name for name in folder.outputs if name.startswith("__")]
     databricks.delete(DIRECTORY, folder)

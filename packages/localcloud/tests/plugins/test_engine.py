@@ -98,12 +98,12 @@ def stack(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}", "PULUMI_CONFIG_PASSPHRASE": "story",
     }  # fmt: skip
     environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
-    made = Stack(folder, environment, {})
-    made.set(group=unique("rg-"), account=unique("st"), hns=False, tags={"team": "one"})
-    made.pulumi("stack", "init", "local")
-    yield made
-    made.pulumi("destroy", "--yes", "--skip-preview")
-    assert azure.arm("GET", f"{azure.subscription}/resourceGroups/{made.settings['group']}", "2024-03-01").ok is False
+    stack = Stack(folder, environment, {})
+    stack.set(group=unique("rg-"), account=unique("st"), hns=False, tags={"team": "one"})
+    stack.pulumi("stack", "init", "local")
+    yield stack
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert azure.arm("GET", f"{azure.subscription}/resourceGroups/{stack.settings['group']}", "2024-03-01").ok is False
 
 
 def test_a_program_is_created_updated_and_destroyed(stack: Stack, azure: AzureSession) -> None:
@@ -115,13 +115,13 @@ def test_a_program_is_created_updated_and_destroyed(stack: Stack, azure: AzureSe
     stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
 
     text = stack.pulumi("stack", "export")
-    made = stack.state()
-    assert made["identity"]["outputs"]["name"].startswith("identity")
+    resources = stack.state()
+    assert resources["identity"]["outputs"]["name"].startswith("identity")
     for name in ("instrumentationKey", "connectionString"):
-        assert "ciphertext" in made["insights"]["outputs"][name], "keys are sealed in state"
+        assert "ciphertext" in resources["insights"]["outputs"][name], "keys are sealed in state"
     assert "InstrumentationKey=" not in text
 
-    identity = made["identity"]["id"]
+    identity = resources["identity"]["id"]
     azure.put(identity, "2023-01-31", {"location": "westeurope", "tags": {"team": "another"}})
     stack.pulumi("refresh", "--yes", "--skip-preview")
     assert stack.steps() == {"identity": "update"}, "drift is seen and would be put right"

@@ -44,9 +44,9 @@ def test_throttling_and_short_outages_are_retried(
     inputs = account(group_name)
     fault(path=f"*{inputs['accountName']}", count=2, **kind)
 
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
-    assert made.outputs["name"] == inputs["accountName"]
+    assert resource.outputs["name"] == inputs["accountName"]
 
 
 def test_a_failed_operation_is_reported_and_may_be_retried(
@@ -57,9 +57,9 @@ def test_a_failed_operation_is_reported_and_may_be_retried(
 
     with pytest.raises(Refused, match=r'Code="OutOfCapacity" Message="Fault injection let this operation fail."'):
         azure_native.create(ACCOUNT, inputs)
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
-    assert made.outputs["provisioningState"] == "Succeeded"
+    assert resource.outputs["provisioningState"] == "Succeeded"
 
 
 def test_a_missing_right_is_reported_at_once(azure_native: Plugin, group_name: str, fault: Callable[..., None]) -> None:
@@ -77,9 +77,9 @@ def test_a_directly_answered_conflict_is_retried(
     inputs = account(group_name)
     fault(path=f"*{inputs['accountName']}", method="PUT", status=409, code=code, count=2)
 
-    made = azure_native.create(ACCOUNT, inputs)
+    resource = azure_native.create(ACCOUNT, inputs)
 
-    assert made.outputs["name"] == inputs["accountName"]
+    assert resource.outputs["name"] == inputs["accountName"]
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
     }
     workspace = f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
     shown = azure.put(workspace, "2026-01-01", body)["properties"]
-    made = Plugin("databricks", dict(os.environ))
-    made.configure(host=f"https://{shown['workspaceUrl']}", azureWorkspaceResourceId=workspace)
-    yield made
-    assert made.stop() == ""
+    plugin = Plugin("databricks", dict(os.environ))
+    plugin.configure(host=f"https://{shown['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    yield plugin
+    assert plugin.stop() == ""
 
 
 @pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 1}, {"status": 503}, {"drop": True}])

@@ -45,13 +45,13 @@ def stage(azure: AzureSession) -> Iterator[Stage]:
     host = f"https://{azure.put(workspace, '2026-01-01', body)['properties']['workspaceUrl']}"
     connector = f"{group}/providers/Microsoft.Databricks/accessConnectors/dbac-unity"
     azure.put(connector, "2026-01-01", {"location": "francecentral", "identity": {"type": "SystemAssigned"}})
-    made = Plugin("databricks", dict(os.environ))
-    made.configure(host=host, azureWorkspaceResourceId=workspace)
+    plugin = Plugin("databricks", dict(os.environ))
+    plugin.configure(host=host, azureWorkspaceResourceId=workspace)
     client = WorkspaceClient(host=host, auth_type="azure-client-secret", azure_tenant_id=os.environ["AZURE_TENANT_ID"])
     identity = uc.AzureManagedIdentityRequest(connector)
     client.storage_credentials.create("shared_cred", azure_managed_identity=identity)
-    yield Stage(made, client, connector)
-    assert made.stop() == ""
+    yield Stage(plugin, client, connector)
+    assert plugin.stop() == ""
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))
 
 
@@ -60,9 +60,9 @@ def catalog(stage: Stage) -> Iterator[tuple[Made, Plain]]:
     place = stage.location()
     location = stage.plugin.create(LOCATION, place)
     inputs = {"name": unique("cat"), "storageRoot": f"{place['url']}unity/", "forceDestroy": True}
-    made = stage.plugin.create(CATALOG, inputs)
-    yield made, inputs
-    stage.plugin.delete(CATALOG, made)
+    catalog = stage.plugin.create(CATALOG, inputs)
+    yield catalog, inputs
+    stage.plugin.delete(CATALOG, catalog)
     stage.plugin.delete(LOCATION, location)
     assert stage.plugin.read(LOCATION, location.id, location)[0] is None
 
@@ -70,29 +70,29 @@ def catalog(stage: Stage) -> Iterator[tuple[Made, Plain]]:
 def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
     identity = {"accessConnectorId": stage.connector}
     inputs = {"name": unique("cred"), "azureManagedIdentity": identity, "comment": "one"}
-    made = stage.plugin.create(CREDENTIAL, inputs)
-    refreshed, seen = stage.plugin.read(CREDENTIAL, made.id, made)
+    resource = stage.plugin.create(CREDENTIAL, inputs)
+    refreshed, seen = stage.plugin.read(CREDENTIAL, resource.id, resource)
     assert seen == inputs and refreshed is not None
     assert stage.plugin.diff(CREDENTIAL, refreshed, inputs).changes == NO_CHANGE
-    assert made.id == inputs["name"] and made.outputs["storageCredentialId"]
-    _, imported = stage.plugin.read(CREDENTIAL, made.id)
+    assert resource.id == inputs["name"] and resource.outputs["storageCredentialId"]
+    _, imported = stage.plugin.read(CREDENTIAL, resource.id)
     assert {key: imported[key] for key in inputs} == inputs
     without = {key: value for key, value in inputs.items() if key != "comment"} | {"readOnly": True}
-    changed = stage.plugin.update(CREDENTIAL, made, without)
+    changed = stage.plugin.update(CREDENTIAL, resource, without)
     assert changed.outputs["readOnly"] is True
-    assert stage.client.storage_credentials.get(made.id).comment == "", "a comment that is given no more is gone"
-    assert list(stage.plugin.diff(CREDENTIAL, made, inputs | {"name": "other"}).replaces) == ["name"]
+    assert stage.client.storage_credentials.get(resource.id).comment == "", "a comment that is given no more is gone"
+    assert list(stage.plugin.diff(CREDENTIAL, resource, inputs | {"name": "other"}).replaces) == ["name"]
     stage.plugin.delete(CREDENTIAL, changed)
-    assert stage.plugin.read(CREDENTIAL, made.id, changed) == (None, {})
+    assert stage.plugin.read(CREDENTIAL, resource.id, changed) == (None, {})
 
 
 def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
-    made, inputs = catalog
-    assert {schema.name for schema in stage.client.schemas.list(made.id)} == {"information_schema"}
-    refreshed, seen = stage.plugin.read(CATALOG, made.id, made)
+    resource, inputs = catalog
+    assert {schema.name for schema in stage.client.schemas.list(resource.id)} == {"information_schema"}
+    refreshed, seen = stage.plugin.read(CATALOG, resource.id, resource)
     assert seen == inputs and refreshed is not None, "the slash that Databricks drops is no change"
     assert stage.plugin.diff(CATALOG, refreshed, inputs).changes == NO_CHANGE
-    changed = stage.plugin.diff(CATALOG, made, inputs | {"storageRoot": f"{inputs['storageRoot']}more"})
+    changed = stage.plugin.diff(CATALOG, resource, inputs | {"storageRoot": f"{inputs['storageRoot']}more"})
     assert list(changed.replaces) == ["storageRoot"]
 
 
@@ -104,38 +104,38 @@ def test_a_schema_and_a_volume_are_made_changed_and_deleted(stage: Stage, catalo
     owned = stage.plugin.update(SCHEMA, schema, inputs | {"owner": "account users"})
     assert owned.outputs["owner"] == "account users"
     volume = {"catalogName": catalog[0].id, "schemaName": "training", "name": "files", "volumeType": "MANAGED"}
-    made = stage.plugin.create(VOLUME, volume)
-    assert made.id == f"{schema.id}.files" and stage.plugin.read(VOLUME, made.id, made)[1] == volume
-    stage.plugin.delete(VOLUME, made)
+    resource = stage.plugin.create(VOLUME, volume)
+    assert resource.id == f"{schema.id}.files" and stage.plugin.read(VOLUME, resource.id, resource)[1] == volume
+    stage.plugin.delete(VOLUME, resource)
     stage.plugin.delete(SCHEMA, owned)
     assert stage.plugin.read(SCHEMA, schema.id, schema)[0] is None
 
 
 def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple[Made, Plain]) -> None:
-    made, inputs = catalog
-    assert stage.plugin.create(CATALOG, inputs).id == made.id
-    with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{made.id}' already exists"):
+    resource, inputs = catalog
+    assert stage.plugin.create(CATALOG, inputs).id == resource.id
+    with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{resource.id}' already exists"):
         stage.plugin.create(CATALOG, inputs | {"storageRoot": f"{inputs['storageRoot']}of-another-stack"})
 
 
 def test_an_isolated_object_is_open_to_the_workspace_that_declares_it(stage: Stage) -> None:
     inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
-    made = stage.plugin.create(LOCATION, inputs)
-    assert stage.plugin.read(LOCATION, made.id, made)[1] == inputs
+    resource = stage.plugin.create(LOCATION, inputs)
+    assert stage.plugin.read(LOCATION, resource.id, resource)[1] == inputs
     here = int(stage.client.metastores.current().workspace_id)
     bindings = stage.client.workspace_bindings
-    assert [binding.workspace_id for binding in bindings.get_bindings("external_location", made.id)] == [here]
-    bindings.update_bindings("external_location", made.id, remove=[uc.WorkspaceBinding(here)])
-    stage.plugin.delete(LOCATION, made)
-    assert stage.plugin.read(LOCATION, made.id, made)[0] is None
+    assert [binding.workspace_id for binding in bindings.get_bindings("external_location", resource.id)] == [here]
+    bindings.update_bindings("external_location", resource.id, remove=[uc.WorkspaceBinding(here)])
+    stage.plugin.delete(LOCATION, resource)
+    assert stage.plugin.read(LOCATION, resource.id, resource)[0] is None
 
 
 def test_another_metastore_than_the_workspace_s_is_refused(stage: Stage) -> None:
     with pytest.raises(Refused, match="metastoreId is other, and the workspace is assigned to the metastore"):
         stage.plugin.create(LOCATION, stage.location(metastoreId="other"))
     own = stage.client.metastores.summary().metastore_id
-    made = stage.plugin.create(LOCATION, stage.location(metastoreId=own))
-    stage.plugin.delete(LOCATION, made)
+    resource = stage.plugin.create(LOCATION, stage.location(metastoreId=own))
+    stage.plugin.delete(LOCATION, resource)
 
 
 def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Made, Plain]) -> None:
@@ -146,23 +146,25 @@ def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Made,
     ]}  # fmt: skip
     inputs, failures = stage.plugin.check(GRANTS, arguments)
     assert failures == []
-    made = stage.plugin.create(GRANTS, inputs)
-    assert made.id == f"catalog/{catalog[0].id}"
-    refreshed, seen = stage.plugin.read(GRANTS, made.id, made)
+    resource = stage.plugin.create(GRANTS, inputs)
+    assert resource.id == f"catalog/{catalog[0].id}"
+    refreshed, seen = stage.plugin.read(GRANTS, resource.id, resource)
     assert seen == inputs and refreshed is not None
     turned, _ = stage.plugin.check(GRANTS, {**arguments, "grants": arguments["grants"][::-1]})
     assert stage.plugin.diff(GRANTS, refreshed, turned).changes == NO_CHANGE, "grants have no order"
     others = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal=me)]
     stage.client.grants.update("catalog", catalog[0].id, changes=others)
-    _, drifted = stage.plugin.read(GRANTS, made.id, made)
+    _, drifted = stage.plugin.read(GRANTS, resource.id, resource)
     assert {"principal": me, "privileges": ["SELECT", "USE_CATALOG"]} in drifted["grants"], "drift shows"
-    stage.plugin.update(GRANTS, made, inputs)
-    assert stage.plugin.read(GRANTS, made.id, made)[1] == inputs, "and goes"
-    _, imported = stage.plugin.read(GRANTS, made.id)
+    stage.plugin.update(GRANTS, resource, inputs)
+    assert stage.plugin.read(GRANTS, resource.id, resource)[1] == inputs, "and goes"
+    _, imported = stage.plugin.read(GRANTS, resource.id)
     assert imported == inputs
-    stage.plugin.delete(GRANTS, made)
+    stage.plugin.delete(GRANTS, resource)
     assert stage.client.grants.get("catalog", catalog[0].id).privilege_assignments in (None, [])
-    assert stage.plugin.read(GRANTS, made.id, made) == (None, {}), "an empty list reads as gone, as with the vendor"
+    assert stage.plugin.read(GRANTS, resource.id, resource) == (None, {}), (
+        "an empty list reads as gone, as with the vendor"
+    )
 
 
 def test_grants_name_one_object(stage: Stage) -> None:

@@ -195,9 +195,9 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as witness:
         assert witness.stdout is not None
         assert witness.stdout.readline() == b"ready\n"
-        made = Front(tmp_path_factory.mktemp("front"), port)
-        yield made
-        made.close()
+        front = Front(tmp_path_factory.mktemp("front"), port)
+        yield front
+        front.close()
         witness.terminate()
 
 

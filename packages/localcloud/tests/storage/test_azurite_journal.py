@@ -73,10 +73,10 @@ class Azurite:
 
 @pytest.fixture
 def azurite(tmp_path: Path) -> Iterator[Azurite]:
-    made = Azurite(tmp_path)
-    made.start()
-    yield made
-    made.kill()
+    azurite = Azurite(tmp_path)
+    azurite.start()
+    yield azurite
+    azurite.kill()
 
 
 def content(container: ContainerClient) -> dict[str, bytes]:

@@ -97,8 +97,8 @@ def test_a_file_of_the_blob_endpoint_is_read_here_and_not_appended_to(lake: Lake
 
 
 def test_directories_have_parents_and_show_at_the_blob_endpoint_as_on_azure(lake: Lake) -> None:
-    made = lake.data.create_directory("a/b/c", metadata={"k": "v"})
-    assert made.get_directory_properties().metadata == {"hdi_isfolder": "true", "k": "v"}
+    directory = lake.data.create_directory("a/b/c", metadata={"k": "v"})
+    assert directory.get_directory_properties().metadata == {"hdi_isfolder": "true", "k": "v"}
     assert lake.paths() == ["a", "a/b", "a/b/c"]
     head = lake.ask("HEAD", "/data/a/b/c")
     assert (head.headers["x-ms-resource-type"], head.headers["Content-Length"]) == ("directory", "0")

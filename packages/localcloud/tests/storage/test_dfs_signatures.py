@@ -35,10 +35,10 @@ ALL = DirectorySasPermissions(read=True, add=True, create=True, write=True, dele
 @pytest.fixture
 def lake(azure: AzureSession, group: str) -> Lake:
     """Return a lake with the files open/deep/a, open.b and shut/a."""
-    made = make_lake(azure, group)
+    lake = make_lake(azure, group)
     for path in ("open/deep/a", "open.b", "shut/a"):
-        made.data.get_file_client(path).upload_data(b"text", overwrite=True)
-    return made
+        lake.data.get_file_client(path).upload_data(b"text", overwrite=True)
+    return lake
 
 
 def key_of(lake: Lake) -> UserDelegationKey:

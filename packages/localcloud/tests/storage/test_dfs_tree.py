@@ -146,8 +146,8 @@ def test_access_control_is_kept_shown_and_changed_by_its_owner(lake: Lake) -> No
 
 
 def test_filesystems_are_the_containers_of_the_blob_endpoint(lake: Lake) -> None:
-    made = lake.ask("PUT", "/made?resource=filesystem", {"x-ms-properties": "k=dg=="})
-    assert (made.status_code, made.headers["x-ms-namespace-enabled"]) == (201, "true")
+    response = lake.ask("PUT", "/made?resource=filesystem", {"x-ms-properties": "k=dg=="})
+    assert (response.status_code, response.headers["x-ms-namespace-enabled"]) == (201, "true")
     assert refusal(lake.ask("PUT", "/made?resource=filesystem")) == (409, "FilesystemAlreadyExists")
     assert lake.service.get_file_system_client("made").get_file_system_properties().metadata == {"k": "v"}
     changed = lake.ask("PUT", "/made?resource=filesystem", {"X-HTTP-Method-Override": "PATCH", "x-ms-properties": ""})

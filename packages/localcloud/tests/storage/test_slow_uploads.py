@@ -57,9 +57,9 @@ def azurite(tmp_path: Path) -> Iterator[http.client.HTTPConnection]:
 def test_an_upload_outlasts_nodes_time_for_a_request(azurite: http.client.HTTPConnection) -> None:
     headers = {"x-localcloud-front": "00", "x-ms-version": "2024-11-04"}
     azurite.request("PUT", "/account/data?restype=container", headers=headers)
-    made = azurite.getresponse()
-    assert made.status == 201, made.read()
-    made.read()
+    response = azurite.getresponse()
+    assert response.status == 201, response.read()
+    response.read()
 
     azurite.putrequest("PUT", "/account/data/slow")
     for name, value in {**headers, "x-ms-blob-type": "BlockBlob", "content-length": "10"}.items():

@@ -146,11 +146,11 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
         "updatedOn": stamp,
         "updatedBy": who,
     }
-    made = Resource(
+    resource = Resource(
         id=f"/providers/{ROLE_DEFINITION_TYPE}/{name}", type=ROLE_DEFINITION_TYPE, name=name, properties=properties
     )
-    ctx.resources.put(made)
-    return JSONResponse(_shown(made, scope), 201)
+    ctx.resources.put(resource)
+    return JSONResponse(_shown(resource, scope), 201)
 
 
 async def _delete(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Response:

@@ -98,9 +98,9 @@ async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     if jobs is None or jobs.list_in is None or jobs.render is None:
         raise not_emulated(f"GET {endpoint.id}/jobs")
     every_job = await jobs.list_in(ctx, workspace, call)
-    made = [job for job in every_job if wanted.items() <= (job.properties.get("properties") or {}).items()]
+    matching = [job for job in every_job if wanted.items() <= (job.properties.get("properties") or {}).items()]
     where = f"/deployments/{parameters['deployment']}" if "deployment" in parameters else ""
-    return page([jobs.render(ctx, job) for job in made], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
+    return page([jobs.render(ctx, job) for job in matching], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
 
 
 async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:

@@ -47,8 +47,8 @@ def account_of(registry: Resource) -> str:
     for region in registry.properties["regionDetails"]:
         if _region(region) == registry.location:
             details = region["storageAccountDetails"][0]
-            made = details.get("systemCreatedStorageAccount") or details["userCreatedStorageAccount"]
-            return str(made["armResourceId"]["resourceId"]).rsplit("/", 1)[-1]
+            account = details.get("systemCreatedStorageAccount") or details["userCreatedStorageAccount"]
+            return str(account["armResourceId"]["resourceId"]).rsplit("/", 1)[-1]
     raise ValueError(f"{registry.id} has no details of its own region")
 
 
@@ -102,11 +102,11 @@ def _complete_region(ctx: Context, registry: Resource, details: Json, providers:
                 code="ValidationError",
             )
         for detail in accounts:
-            if made := detail.get(f"systemCreated{kind}"):
-                made["armResourceId"] = {"resourceId": f"{providers}/{type_}/ml{unique}"}
+            if account := detail.get(f"systemCreated{kind}"):
+                account["armResourceId"] = {"resourceId": f"{providers}/{type_}/ml{unique}"}
                 if type_ == _STORAGE:
-                    made["storageAccountType"] = _sku(registry, made.get("storageAccountType"))
-                made["storageAccountName" if type_ == _STORAGE else "acrAccountName"] = f"ml{unique}"
+                    account["storageAccountType"] = _sku(registry, account.get("storageAccountType"))
+                account["storageAccountName" if type_ == _STORAGE else "acrAccountName"] = f"ml{unique}"
             else:
                 theirs = ((detail.get(f"userCreated{kind}") or {}).get("armResourceId") or {}).get("resourceId")
                 existing = ctx.resources.get(str(theirs or ""))
@@ -138,13 +138,15 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
         )  # fmt: skip
     for region in resource.properties["regionDetails"]:
         for storage in region["storageAccountDetails"]:
-            if made := storage.get("systemCreatedStorageAccount"):
-                sku = {"name": made["storageAccountType"]}
-                await _make(ctx, made["armResourceId"]["resourceId"], _STORAGE, _region(region), sku, "StorageV2", call)
+            if account := storage.get("systemCreatedStorageAccount"):
+                sku = {"name": account["storageAccountType"]}
+                await _make(
+                    ctx, account["armResourceId"]["resourceId"], _STORAGE, _region(region), sku, "StorageV2", call
+                )
         for container_registry in region.get("acrDetails") or []:
-            if made := container_registry.get("systemCreatedAcrAccount"):
-                sku = {"name": made.get("acrAccountSku") or "Premium"}
-                await _make(ctx, made["armResourceId"]["resourceId"], _ACR, _region(region), sku, None, call)
+            if account := container_registry.get("systemCreatedAcrAccount"):
+                sku = {"name": account.get("acrAccountSku") or "Premium"}
+                await _make(ctx, account["armResourceId"]["resourceId"], _ACR, _region(region), sku, None, call)
 
 
 async def _make(ctx: Context, id_: str, type_name: str, location: str, sku: Json, kind: str | None, call: Call) -> None:
@@ -153,16 +155,16 @@ async def _make(ctx: Context, id_: str, type_name: str, location: str, sku: Json
     if type_ is None or ctx.resources.get(id_) is not None:
         return
     properties: Json = {"minimumTlsVersion": "TLS1_2", "allowSharedKeyAccess": False} if type_name == _STORAGE else {}
-    made = Resource(
+    resource = Resource(
         id=id_, type=type_name, name=id_.rsplit("/", 1)[-1], location=location, tags={}, sku=sku, kind=kind,
         properties=properties,
     )  # fmt: skip
     if type_.complete is not None:
-        type_.complete(ctx, made, None)
-    made.properties["provisioningState"] = "Succeeded"
-    ctx.resources.put(made)
+        type_.complete(ctx, resource, None)
+    resource.properties["provisioningState"] = "Succeeded"
+    ctx.resources.put(resource)
     if type_.on_put is not None:
-        await type_.on_put(ctx, made, None, call)
+        await type_.on_put(ctx, resource, None, call)
 
 
 async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:

@@ -85,10 +85,10 @@ def _magic(text: str, comment: str) -> str:
 def _jupyter_cell(cell: source.Cell) -> Any:
     text = cell.text
     if cell.magic.startswith("md"):
-        made = nbformat.v4.new_markdown_cell(text)
+        node = nbformat.v4.new_markdown_cell(text)
     else:
         if cell.magic:
             text = f"%{cell.magic}\n{text}" if "\n" in text else f"%{cell.magic} {text}".rstrip()
-        made = nbformat.v4.new_code_cell(text)
-    del made["id"]  # formats before 4.5 have none, and Databricks writes 4.0
-    return made
+        node = nbformat.v4.new_code_cell(text)
+    del node["id"]  # formats before 4.5 have none, and Databricks writes 4.0
+    return node

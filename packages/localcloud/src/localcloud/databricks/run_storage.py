@@ -94,7 +94,7 @@ class RunStorage:
             return PlainTextResponse(f"INVALID_PARAMETER_VALUE: The path {form['path']} has segments of dots.", 400)
         url = Url(form.get("account", "").partition(".")[0], form.get("container", ""), "/" + "/".join(parts))
         try:
-            made = vending.vend(self._session(*run), url, write=form.get("operation") not in _READS)
+            credential = vending.vend(self._session(*run), url, write=form.get("operation") not in _READS)
         except ServiceError as error:
             if error.code == "EXTERNAL_LOCATION_DOES_NOT_EXIST":
                 # ABFS' own words where nothing is configured: Unity Catalog has no say outside of its locations.
@@ -103,7 +103,7 @@ class RunStorage:
                     f"Invalid configuration value detected for fs.azure.account.key. {error.message}", 404
                 )  # fmt: skip
             return PlainTextResponse(f"{error.code}: {error.message}", error.status)
-        return PlainTextResponse(made.sas)
+        return PlainTextResponse(credential.sas)
 
     def _session(self, workspace: Workspace, caller: Caller) -> Session:
         return Session.open(Call(self.services, workspace, caller, {}))

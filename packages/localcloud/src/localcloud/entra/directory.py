@@ -175,13 +175,13 @@ class Directory:
             if not isinstance(key, rsa.RSAPrivateKey):
                 raise TypeError("the signing key in the database is not RSA")
             return row["kid"], key
-        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = made.private_bytes(
+        private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = private_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         kid = secrets.token_urlsafe(20)
         self._database.execute("INSERT INTO entra_keys VALUES (?, ?, ?)", (kid, pem.decode(), time.time()))
-        return kid, made
+        return kid, private_key
 
 
 def _principal(row: Any) -> Principal:

@@ -63,8 +63,8 @@ class KeyStore(Versions[Key]):
         self, vault: str, name: str, kind: str, bits: int, operations: tuple[str, ...], tags: Json, attributes: Json
     ) -> Key:
         """Add a version of `bits` (2048, 3072, 4096), which becomes the current one."""
-        made = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-        pem = made.private_bytes(
+        private_key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        pem = private_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
         kept = new_attributes(attributes)

@@ -32,9 +32,9 @@ class Versions(Generic[V]):
     Vault and object names compare case-insensitively.
     """
 
-    def __init__(self, database: Database, kind: str, schema: str, made: Callable[[Any], V]) -> None:
-        """`kind` such as secret: its table is keyvault_secrets. `made` reads one of its rows."""
-        self._database, self._kind, self._table, self._made = database, kind, f"keyvault_{kind}s", made
+    def __init__(self, database: Database, kind: str, schema: str, parse: Callable[[Any], V]) -> None:
+        """`kind` such as secret: its table is keyvault_secrets. `parse` reads one of its rows."""
+        self._database, self._kind, self._table, self._parse = database, kind, f"keyvault_{kind}s", parse
         database.script(schema)
 
     def insert(self, columns: Json) -> None:
@@ -72,7 +72,7 @@ class Versions(Generic[V]):
             " ORDER BY serial DESC",
             (vault.lower(), name, deleted),
         )
-        return [self._made(row) for row in rows]
+        return [self._parse(row) for row in rows]
 
     def current(self, vault: str, *, deleted: bool = False) -> list[V]:
         """Return the newest version of every object, by name."""
@@ -83,7 +83,7 @@ class Versions(Generic[V]):
         )
         newest: dict[str, V] = {}
         for row in rows:
-            newest.setdefault(row["name"].lower(), self._made(row))
+            newest.setdefault(row["name"].lower(), self._parse(row))
         return list(newest.values())
 
     def mark(self, vault: str, name: str, deleted: int | None) -> None:

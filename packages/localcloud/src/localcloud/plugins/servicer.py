@@ -84,10 +84,10 @@ class Servicer(_Base):  # type: ignore[misc]  # generated code has no types
         )
 
     async def Create(self, request: Any, context: Any) -> Any:
-        made = await self._provider.create(
+        resource = await self._provider.create(
             CreateRequest(urn=request.urn, properties=from_struct(request.properties), preview=request.preview)
         )
-        return messages.CreateResponse(id=made.resource_id, properties=to_struct(made.properties))
+        return messages.CreateResponse(id=resource.resource_id, properties=to_struct(resource.properties))
 
     async def Read(self, request: Any, context: Any) -> Any:
         resource = await self._provider.read(

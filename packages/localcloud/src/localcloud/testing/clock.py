@@ -36,6 +36,6 @@ class MovedClock:
 @pytest.fixture
 def clock(azure: AzureSession, cloud: Any) -> Iterator[MovedClock]:
     """Return the clock, which has the machine's time again afterwards."""
-    made = MovedClock(azure, cloud)
-    yield made
-    made.reset()
+    moved = MovedClock(azure, cloud)
+    yield moved
+    moved.reset()

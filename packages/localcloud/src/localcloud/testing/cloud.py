@@ -83,18 +83,18 @@ def running_cloud(folder: Path) -> Iterator[Cloud]:
     """Start a localcloud with its home in a folder, by the command that users start it with; stop it afterwards."""
     settings = Settings(home=folder / _HOME, port=free_port(), cache=load_settings().cache)
     provision.ensure(settings)
-    made = Cloud(settings, {})
-    started = made.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
+    cloud = Cloud(settings, {})
+    started = cloud.command("start", "--register", ",".join(RESOURCE_PROVIDERS))
     try:
         assert started.returncode == 0, started.stderr + started.stdout
-        made.environment.update(variables(settings))
-        yield made
+        cloud.environment.update(variables(settings))
+        yield cloud
     finally:
-        made.command("stop")
+        cloud.command("stop")
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Return a localcloud that is started once per test run."""
-    with running_cloud(tmp_path_factory.mktemp("cloud")) as made:
-        yield made
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield cloud

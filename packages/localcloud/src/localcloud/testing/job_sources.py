@@ -47,8 +47,8 @@ def submit(ml: MlWorkspace, line: str, **arguments: Any) -> str:
 
 
 def component(ml: MlWorkspace, source: Path, line: str, **arguments: Any) -> Component:
-    made = command(name=unique("step"), command=line, code=str(source), environment=ml.environment, **arguments)
-    return made.component
+    builder = command(name=unique("step"), command=line, code=str(source), environment=ml.environment, **arguments)
+    return builder.component
 
 
 def job_body(ml: MlWorkspace, line: str, **properties: Any) -> Json:

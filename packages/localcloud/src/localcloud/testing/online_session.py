@@ -64,8 +64,8 @@ def save(folder: Path, *, offset: int = 0, packages: Sequence[str] = NEEDED, cod
 
 def register(ml: MlWorkspace, folder: Path) -> str:
     """Register a model's folder; return the version's id."""
-    made = ml.client.models.create_or_update(Model(name=unique("sum"), path=str(folder), type="mlflow_model"))
-    return str(made.id)
+    model = ml.client.models.create_or_update(Model(name=unique("sum"), path=str(folder), type="mlflow_model"))
+    return str(model.id)
 
 
 def deployment(endpoint: str, name: str, model: str | None, **settings: Any) -> ManagedOnlineDeployment:
@@ -81,10 +81,10 @@ def serve(ml: MlWorkspace, model: str, **settings: Any) -> str:
     """Make an endpoint with a deployment `blue` that has all of its traffic; return its name."""
     name = unique("oep")
     endpoint = ManagedOnlineEndpoint(name=name, **{"auth_mode": "key"} | settings)
-    made = ml.client.online_endpoints.begin_create_or_update(endpoint).result()
+    created = ml.client.online_endpoints.begin_create_or_update(endpoint).result()
     ml.client.online_deployments.begin_create_or_update(deployment(name, "blue", model)).result()
-    made.traffic = {"blue": 100}
-    ml.client.online_endpoints.begin_create_or_update(made).result()
+    created.traffic = {"blue": 100}
+    ml.client.online_endpoints.begin_create_or_update(created).result()
     return name
 
 

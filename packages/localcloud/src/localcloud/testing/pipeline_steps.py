@@ -14,11 +14,11 @@ from localcloud.testing.workspace_session import MlWorkspace
 def step(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Component:
     """Return a registered component, which appends its word to its input and fails on "boom"."""
     source = code(tmp_path_factory.mktemp("step") / "src", step=STEP)
-    made = component(
+    specification = component(
         ml, source, "python step.py ${{inputs.word}} ${{outputs.words}} $[[${{inputs.before}}]]",
         inputs={
             "word": Input(type="string"), "before": Input(type="uri_folder", optional=True),
         },
         outputs={"words": Output(type="uri_folder")},
     )  # fmt: skip
-    return ml.client.components.create_or_update(made)
+    return ml.client.components.create_or_update(specification)

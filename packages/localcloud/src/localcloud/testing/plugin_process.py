@@ -62,24 +62,24 @@ class Plugin:
         )
         return Made(answer.id, from_struct(answer.properties), inputs)
 
-    def diff(self, token: str, made: Made, inputs: Plain) -> Any:
+    def diff(self, token: str, resource: Made, inputs: Plain) -> Any:
         return self.call(
             "Diff",
             pb.DiffRequest(
-                urn=_urn(token), id=made.id, olds=to_struct(made.outputs), news=to_struct(inputs),
-                old_inputs=to_struct(made.inputs),
+                urn=_urn(token), id=resource.id, olds=to_struct(resource.outputs), news=to_struct(inputs),
+                old_inputs=to_struct(resource.inputs),
             ),
         )  # fmt: skip
 
-    def update(self, token: str, made: Made, inputs: Plain) -> Made:
+    def update(self, token: str, resource: Made, inputs: Plain) -> Made:
         request = pb.UpdateRequest(
-            urn=_urn(token), id=made.id, olds=to_struct(made.outputs), news=to_struct(inputs), timeout=120
+            urn=_urn(token), id=resource.id, olds=to_struct(resource.outputs), news=to_struct(inputs), timeout=120
         )
-        return Made(made.id, from_struct(self.call("Update", request).properties), inputs)
+        return Made(resource.id, from_struct(self.call("Update", request).properties), inputs)
 
-    def read(self, token: str, id_: str, made: Made | None = None) -> tuple[Made | None, Plain]:
-        """Return the resource or None, and its inputs; without `made` as `pulumi import` reads it."""
-        outputs, known = (made.outputs, made.inputs) if made else ({}, {})
+    def read(self, token: str, id_: str, resource: Made | None = None) -> tuple[Made | None, Plain]:
+        """Return the resource or None, and its inputs; without `resource` as `pulumi import` reads it."""
+        outputs, known = (resource.outputs, resource.inputs) if resource else ({}, {})
         request = pb.ReadRequest(
             urn=_urn(token), id=id_, properties=to_struct(outputs), inputs=to_struct(outputs.get("__inputs") or known)
         )
@@ -87,9 +87,10 @@ class Plugin:
         inputs = from_struct(answer.inputs)
         return (Made(answer.id, from_struct(answer.properties), inputs) if answer.id else None), inputs
 
-    def delete(self, token: str, made: Made) -> None:
+    def delete(self, token: str, resource: Made) -> None:
         self.call(
-            "Delete", pb.DeleteRequest(urn=_urn(token), id=made.id, properties=to_struct(made.outputs), timeout=120)
+            "Delete",
+            pb.DeleteRequest(urn=_urn(token), id=resource.id, properties=to_struct(resource.outputs), timeout=120),
         )
 
     def invoke(self, token: str, **arguments: Any) -> Plain:

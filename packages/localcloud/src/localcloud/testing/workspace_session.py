@@ -130,11 +130,11 @@ def make_workspace(azure: AzureSession, name: str, nodes: int = 2, *, granted: b
         },
     )  # fmt: skip
     client = MLClient(azure.credential, azure.subscription_id, f"rg-{name}", name)
-    made = client.environments.create_or_update(
+    environment = client.environments.create_or_update(
         Environment(name="training", version="1", image=IMAGE, conda_file=conda_file())
     )
     return MlWorkspace(
-        azure, workspace, account, account_id, identity_id, identity, client, "cpu", f"azureml:{made.name}:1"
+        azure, workspace, account, account_id, identity_id, identity, client, "cpu", f"azureml:{environment.name}:1"
     )
 
 
@@ -148,8 +148,8 @@ def conda_file() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def ml(azure: AzureSession) -> Iterator[MlWorkspace]:
     """Shared by all tests of jobs and models: their names are their own."""
-    made = make_workspace(azure, unique("aml-"))
-    yield made
-    answer = azure.arm("DELETE", made.id, ML, forceToPurge="true")
+    workspace = make_workspace(azure, unique("aml-"))
+    yield workspace
+    answer = azure.arm("DELETE", workspace.id, ML, forceToPurge="true")
     azure.finish(answer)
-    azure.finish(azure.arm("DELETE", made.group, "2024-03-01"))
+    azure.finish(azure.arm("DELETE", workspace.group, "2024-03-01"))

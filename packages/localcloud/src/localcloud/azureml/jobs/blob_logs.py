@@ -41,12 +41,12 @@ class BlobLog:
     def __init__(self, ctx: Context, workspace: Resource, run_id: str, name: str) -> None:
         account, container = artifact_store(ctx, workspace)
         self._blob: Any = ctx.storage.service_client(account).get_blob_client(container, f"{folder(run_id)}/{name}")
-        self._made = False
+        self._created = False
 
     def append(self, content: bytes) -> None:
-        if not self._made:
+        if not self._created:
             self._blob.create_append_blob(content_settings=_TEXT)
-            self._made = True
+            self._created = True
         for start in range(0, len(content), _BLOCK):
             self._blob.append_block(content[start : start + _BLOCK])
 

@@ -35,7 +35,7 @@ class Mlflow:
             # MLflow's server closes a connection that was idle for five seconds, in which a request may be on its way.
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=2),
         )  # fmt: skip
-        self._made: set[str] = set()
+        self._created: set[str] = set()
         self._experiments: dict[tuple[str, str], str] = {}
         ctx.database.script(workspaces.SCHEMA)
         ctx.on_stop.append(self._client.aclose)
@@ -46,13 +46,13 @@ class Mlflow:
         if name is None:
             await self.forget_deleted()
             name = workspaces.claim(self._ctx.database, workspace)
-        if name not in self._made and name != workspaces.DEFAULT:
+        if name not in self._created and name != workspaces.DEFAULT:
             try:
                 await self.request("POST", "/api/3.0/mlflow/workspaces", body={"name": name})
             except MlflowError as error:
                 if error.code != "RESOURCE_ALREADY_EXISTS":
                     raise
-        self._made.add(name)
+        self._created.add(name)
         return name
 
     async def claim_default(self) -> None:
@@ -122,8 +122,8 @@ class Mlflow:
         if key in self._experiments:
             return self._experiments[key]
         try:
-            made = await self.call(workspace, "POST", "experiments/create", {"name": name})
-            self._experiments[key] = str(made["experiment_id"])
+            created = await self.call(workspace, "POST", "experiments/create", {"name": name})
+            self._experiments[key] = str(created["experiment_id"])
         except MlflowError as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -156,7 +156,7 @@ class Mlflow:
                     if error.code != "RESOURCE_DOES_NOT_EXIST":
                         raise
             workspaces.release(self._ctx.database, name)
-            self._made.discard(name)
+            self._created.discard(name)
             self._experiments = {key: value for key, value in self._experiments.items() if key[0] != id_.lower()}
 
 

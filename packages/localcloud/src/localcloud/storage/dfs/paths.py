@@ -44,10 +44,10 @@ async def create(call: Call) -> Response:
         await tree.ensure_parents(call.blobs, call.path, call.owner)
         if kind == "directory":
             same = node is not None and node.marked and "x-ms-properties" not in call.headers
-            made = node.headers if node and same else await call.blobs.mark(call.path, metadata, new=False)
+            headers = node.headers if node and same else await call.blobs.mark(call.path, metadata, new=False)
         else:
-            made = await _empty_file(call, metadata)
-    return call.answer(201, {**written(made), **_ENCRYPTED})
+            headers = await _empty_file(call, metadata)
+    return call.answer(201, {**written(headers), **_ENCRYPTED})
 
 
 async def _empty_file(call: Call, metadata: dict[str, str]) -> httpx.Headers:

@@ -111,8 +111,8 @@ def _own_subscription(configured: str | None) -> str:
         return subscription
     if shutil.which("az") is None:
         raise BootstrapError("No subscription: sign in with `az login`, or set ARM_SUBSCRIPTION_ID.")
-    shown = subprocess.run(["az", "account", "show", "--output", "json"], capture_output=True, text=True, check=False)
-    if shown.returncode != 0:
-        raise BootstrapError(f"No subscription: `az account show` failed: {shown.stderr.strip()}")
-    account: Mapping[str, str] = json.loads(shown.stdout)
+    printed = subprocess.run(["az", "account", "show", "--output", "json"], capture_output=True, text=True, check=False)
+    if printed.returncode != 0:
+        raise BootstrapError(f"No subscription: `az account show` failed: {printed.stderr.strip()}")
+    account: Mapping[str, str] = json.loads(printed.stdout)
     return account["id"]

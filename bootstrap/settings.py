@@ -234,8 +234,8 @@ def read_settings(config: Mapping[str, str]) -> Settings:
             elif problem["type"] == "extra_forbidden":
                 lines.append(f"  {path}: there is no such setting.")
             else:
-                shown = f"{path} = {problem['input']!r}: " if path else ""
-                lines.append(f"  {shown}{problem['msg'].removeprefix('Value error, ')}.")
+                setting = f"{path} = {problem['input']!r}: " if path else ""
+                lines.append(f"  {setting}{problem['msg'].removeprefix('Value error, ')}.")
         lines.append("Correct bootstrap/Pulumi.main.yaml and run it again.")
         raise SettingsError("\n".join(lines)) from None
 

@@ -147,8 +147,8 @@ class Names:
     def _endpoint_of(self, prefix: str, subscription_id: str, pipeline: str) -> str:
         text = "|".join((subscription_id.lower(), self.base, self.environment, pipeline))
         digest = hashlib.sha256(text.encode()).hexdigest()[:_PIPELINE_SUFFIX]
-        shown = pipeline.replace("_", "-")[:_PIPELINE_LENGTH].strip("-")
-        return f"{prefix}-{shown}-{digest}"
+        name = pipeline.replace("_", "-")[:_PIPELINE_LENGTH].strip("-")
+        return f"{prefix}-{name}-{digest}"
 
     def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
         """Return a GUID that stays the same for the same identity, role and scope, given by their logical names.

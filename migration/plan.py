@@ -115,8 +115,8 @@ def _elsewhere(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ..
     same = wanted.matches(parts[4]) if isinstance(wanted, Reference) else str(wanted).lower() == parts[4].lower()
     if same:
         return ()
-    shown = wanted.name if isinstance(wanted, Reference) else wanted
-    return (Difference(path="resourceGroupName", there=parts[4], declared=shown, setting="base_name"),)
+    declared_name = wanted.name if isinstance(wanted, Reference) else wanted
+    return (Difference(path="resourceGroupName", there=parts[4], declared=declared_name, setting="base_name"),)
 
 
 def _differences(

@@ -109,8 +109,8 @@ def publish(
             _variable("AMLPIPELINE_COMPUTE", clients.outputs.compute_name, output=True)
             _variable("AMLPIPELINE_EXPERIMENT", training.experiment, output=True)
     if json_:
-        shown = {"version": now.version, "deployment": now.deployment, "pipeline_id": now.pipeline_id}
-        typer.echo(as_json(shown))
+        publication = {"version": now.version, "deployment": now.deployment, "pipeline_id": now.pipeline_id}
+        typer.echo(as_json(publication))
 
 
 @app.command()

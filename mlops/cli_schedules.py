@@ -30,14 +30,14 @@ def list_(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = 
         for scheduled in schedules.read_all(Clients(loaded, specifications.load(name)))
     ]
     if output == "json":
-        shown = [
+        rows = [
             {
                 "name": item.name, "on": item.on, "when": item.when, "version": item.version,
                 "component_id": item.component_id, "target_exists": item.target_exists,
             }
             for item in known
         ]  # fmt: skip
-        typer.echo(json.dumps(shown, indent=2))
+        typer.echo(json.dumps(rows, indent=2))
         return
     for item in known:
         typer.echo(item.state)

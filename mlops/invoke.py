@@ -94,8 +94,8 @@ class Caller:
 
 def _model_error(response: Any) -> str:
     status, reason = response.headers.get(_MODEL_STATUS), response.headers.get(_MODEL_REASON)
-    shown = ", ".join(filter(None, (status, reason)))
-    return f" ({shown})" if shown else ""
+    causes = ", ".join(filter(None, (status, reason)))
+    return f" ({causes})" if causes else ""
 
 
 def _short(text: str) -> str:

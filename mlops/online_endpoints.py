@@ -68,12 +68,12 @@ class Endpoint:
     @property
     def state(self) -> str:
         """Return one line for people."""
-        shown = [
+        deployments = [
             f"{known.colour} has version {known.version or 'unknown'} and {known.traffic} % of the requests"
             f"{'' if known.succeeded else f' ({known.state})'}"
             for known in sorted(self.deployments.values(), key=lambda known: (-known.traffic, known.colour))
         ]
-        return f"{self.name}, {'; '.join(shown) or 'nothing is deployed'}"
+        return f"{self.name}, {'; '.join(deployments) or 'nothing is deployed'}"
 
     def of(self, fingerprint: str) -> Deployment | None:
         """Return the deployment of a version with its settings."""

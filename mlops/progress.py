@@ -91,7 +91,7 @@ class _Table(Progress):
         return table
 
 
-def _changed(shown: dict[str, str], steps: Iterable[Step]) -> list[Step]:
-    changed = [step for step in steps if shown.get(step.name) != step.status]
-    shown.update((step.name, step.status) for step in changed)
+def _changed(states: dict[str, str], steps: Iterable[Step]) -> list[Step]:
+    changed = [step for step in steps if states.get(step.name) != step.status]
+    states.update((step.name, step.status) for step in changed)
     return changed

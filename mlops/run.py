@@ -80,10 +80,10 @@ def last_words(log: str) -> str:
 
 def _watch(clients: Clients, history: History, job: Job, console: Console) -> Job:
     pause = _FIRST_PAUSE
-    with progress(console, job.name) as shown:
+    with progress(console, job.name) as display:
         while True:
             job = jobs.get(clients, job.name)
-            changed = shown.show(history.steps(job.name))
+            changed = display.show(history.steps(job.name))
             if job.ended:
                 return job
             pause = _FIRST_PAUSE if changed else min(pause * 1.3, _LONGEST_PAUSE)

@@ -51,14 +51,14 @@ def read(clients: Clients, version: str) -> ServedModel:
         return parse(candidates.download(clients.ml, name, version, Path(folder)), f"Version {version} of {name}")
 
 
-def parse(folder: Path, shown: str) -> ServedModel:
-    """Read a model's folder; `shown` names the model in messages. Raises InvalidError as `read` does."""
+def parse(folder: Path, name: str) -> ServedModel:
+    """Read a model's folder; `name` names the model in messages. Raises InvalidError as `read` does."""
     try:
         content: Any = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
         inputs: Any = json.loads(content["signature"]["inputs"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise InvalidError(
-            f"{shown} has no MLflow signature of its inputs, which Azure ML needs to serve it without code: log the "
+            f"{name} has no MLflow signature of its inputs, which Azure ML needs to serve it without code: log the "
             f"model with a signature, and train it again ({type(error).__name__})."
         ) from error
     columns = tuple(

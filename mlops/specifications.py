@@ -159,29 +159,29 @@ def _default(folder: Path) -> TrainingPipeline:
 
 
 def _read(file: Path) -> Specification:
-    shown = _relative(file)
+    name = _relative(file)
     try:
         text = file.read_text(encoding="utf-8")
         content: Any = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{shown} cannot be read: {error}.") from error
+        raise InvalidError(f"{name} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise InvalidError(f"{shown} is not YAML: {error}") from error
+        raise InvalidError(f"{name} is not YAML: {error}") from error
     if not isinstance(content, dict):
-        raise InvalidError(f"{shown} must have fields such as `model: house_prices`.")
+        raise InvalidError(f"{name} must have fields such as `model: house_prices`.")
     if EXPRESSION.search(text):
         raise InvalidError(
-            f"{shown} has an expression of Azure ML, ${{{{…}}}} or $[[…]], which would be replaced: write plain text."
+            f"{name} has an expression of Azure ML, ${{{{…}}}} or $[[…]], which would be replaced: write plain text."
         )
     try:
         specification = Specification.model_validate(content)
     except ValidationError as error:
-        raise InvalidError(_faults(shown, error)) from error
-    _check_time_zone(shown, specification)
+        raise InvalidError(_faults(name, error)) from error
+    _check_time_zone(name, specification)
     return specification
 
 
-def _check_time_zone(shown: str, specification: Specification) -> None:
+def _check_time_zone(name: str, specification: Specification) -> None:
     """Check names that steps do not know: tzlocal is no package of theirs."""
     score = specification.score
     schedules: dict[str, Times | None] = {
@@ -193,12 +193,12 @@ def _check_time_zone(shown: str, specification: Specification) -> None:
         if times is not None and (fault := time_zones.fault(times.time_zone)) is not None
     ]
     if faults:
-        raise InvalidError("\n  ".join([_HEAD.format(shown), *faults]))
+        raise InvalidError("\n  ".join([_HEAD.format(name), *faults]))
 
 
-def _faults(shown: str, error: ValidationError) -> str:
+def _faults(name: str, error: ValidationError) -> str:
     """Return one line for each fault: where, the value, and what is right."""
-    lines = [_HEAD.format(shown)]
+    lines = [_HEAD.format(name)]
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"]) or "the whole"
         message = problem["msg"].removeprefix("Value error, ")

@@ -63,5 +63,5 @@ def plain(text: str, *, lines: bool = False) -> str:
     src/Microsoft.VisualStudio.Services.Agent/Command.cs).
     """
     kept = "\n\t" if lines else ""
-    shown = "".join(letter if letter.isprintable() or letter in kept else _REPLACEMENT for letter in text)
-    return _COMMAND.sub("## ", shown)
+    visible = "".join(letter if letter.isprintable() or letter in kept else _REPLACEMENT for letter in text)
+    return _COMMAND.sub("## ", visible)

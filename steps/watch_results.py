@@ -166,8 +166,8 @@ def summary(window: Window) -> str:
     if window.verdict == "not_comparable":
         return f"not comparable{reason}"
     nearest = window.worst
-    shown = "" if nearest is None else f", {nearest[0]} is the nearest to its limit: {_of_limit(nearest[1])}"
-    return f"no breach{shown}{reason}"
+    nearness = "" if nearest is None else f", {nearest[0]} is the nearest to its limit: {_of_limit(nearest[1])}"
+    return f"no breach{nearness}{reason}"
 
 
 def _of_limit(column: ColumnWatch) -> str:

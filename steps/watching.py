@@ -132,21 +132,21 @@ def _breaches(
             )  # fmt: skip
         allowed = watch.limit(name, "new_categories")
         if column.new_categories is not None and column.new_categories > allowed:
-            shown = f" ({', '.join(column.new_names)})" if column.new_names else ""
+            examples = f" ({', '.join(column.new_names)})" if column.new_names else ""
             yield Breach(
                 kind="new_categories", column=name, measured=column.new_categories, limit=allowed,
-                message=f"{name} has categories{shown} that the training data do not have, in "
+                message=f"{name} has categories{examples} that the training data do not have, in "
                 f"{column.new_categories:.1%} of the rows, and {allowed:.1%} may be",
             )  # fmt: skip
     for name, column in predictions.items():
         yield from _drifted("prediction_drift", name, f"the {name}", column)
 
 
-def _drifted(kind: Kind, name: str, shown: str, column: ColumnWatch) -> Iterator[Breach]:
+def _drifted(kind: Kind, name: str, label: str, column: ColumnWatch) -> Iterator[Breach]:
     if column.index is not None and column.limit is not None and column.index > column.limit:
         yield Breach(
             kind=kind, column=name, measured=column.index, limit=column.limit,
-            message=f"{shown} has drifted: index {column.index:.2f}, and {column.limit:.2g} may be",
+            message=f"{label} has drifted: index {column.index:.2f}, and {column.limit:.2g} may be",
         )  # fmt: skip
 
 

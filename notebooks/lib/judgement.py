@@ -49,14 +49,14 @@ def judge(measures: Measures, rules: Rules) -> list[Result]:
 def with_examples(results: Sequence[Result], examples: Mapping[tuple[str, str | None], Sequence[str]]) -> list[Result]:
     """Return the results with some of the values that break them, by rule and column."""
 
-    def shown(result: Result) -> Result:
+    def with_rows(result: Result) -> Result:
         values = tuple(dict.fromkeys(examples.get((result.rule, result.column), ())))[:_EXAMPLES]
         if result.passed or not values:
             return result
         listed = ", ".join(repr(value) for value in values)
         return replace(result, examples=values, message=f"{result.message}, such as {listed}")
 
-    return [shown(result) for result in results]
+    return [with_rows(result) for result in results]
 
 
 def _whole(measures: Measures, rules: Rules) -> Iterator[Result]:

@@ -126,17 +126,17 @@ def _classes(challenger: Predictions, former: Predictions | None) -> dict[str, A
     from sklearn.metrics import confusion_matrix
 
     labels = challenger.classes or tuple(np.unique(np.concatenate([challenger.actual, challenger.predicted])).tolist())
-    shown: dict[str, Any] = {
+    classes: dict[str, Any] = {
         "confusion": {
             "labels": [str(label) for label in labels],
             "counts": confusion_matrix(challenger.actual, challenger.predicted, labels=list(labels)).tolist(),
         }
     }
     if challenger.probabilities is None:
-        return {"classes": shown}
+        return {"classes": classes}
     chosen = labels[-1:] if len(labels) == 2 else labels[:_MOST_CLASSES]
-    shown["curves"] = [_curves(challenger, former, label) for label in chosen]
-    return {"classes": shown}
+    classes["curves"] = [_curves(challenger, former, label) for label in chosen]
+    return {"classes": classes}
 
 
 def _curves(challenger: Predictions, former: Predictions | None, label: Any) -> dict[str, Any]:

@@ -80,9 +80,11 @@ def _kill(platform: Platform, victim: str, run: Command) -> int:
 
 @retry(retry=retry_if_result(lambda count: count != 0), wait=wait_fixed(1), stop=stop_after_delay(60))
 def _no_run_is_active(platform: Platform) -> int:
-    shown = platform.project.run(str(ROOT / ".venv/bin/python"), "-c", _ACTIVE_RUNS, str(platform.outputs), timeout=100)
-    assert "ACTIVE" in shown.text, shown.text
-    return int(shown.text.split("ACTIVE")[1])
+    processes = platform.project.run(
+        str(ROOT / ".venv/bin/python"), "-c", _ACTIVE_RUNS, str(platform.outputs), timeout=100
+    )
+    assert "ACTIVE" in processes.text, processes.text
+    return int(processes.text.split("ACTIVE")[1])
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ def _datastore(target: Target) -> Answer:
 def _data_plane(target: Target) -> Answer:
     """Ask whether a workspace with a private endpoint has its own host for discovery, run history and MLflow."""
     properties = target.get(target.workspace)["properties"]
-    shown = str(properties["discoveryUrl"])
-    own = shown.startswith(f"https://{properties['workspaceId']}.workspace.")
+    url = str(properties["discoveryUrl"])
+    own = url.startswith(f"https://{properties['workspaceId']}.workspace.")
     private = bool(properties.get("privateEndpointConnections"))
-    return judged(f"{'a' if private else 'no'} private endpoint, {shown}", holds=own == private)
+    return judged(f"{'a' if private else 'no'} private endpoint, {url}", holds=own == private)
 
 
 def _default_deployment(target: Target) -> Answer:

@@ -235,8 +235,8 @@ def test_the_makefile_registers_the_namespaces_of_the_contract() -> None:
         check=True,
     ).stdout.strip()  # fmt: skip
     assert printed == ",".join(RESOURCE_PROVIDERS)
-    shown = subprocess.run(["make", "-n", "rehearse"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert f'{"localcloud start"} --register "$(.venv/bin/python -I -S contract/resource_providers.py)"' in shown
+    commands = subprocess.run(["make", "-n", "rehearse"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'{"localcloud start"} --register "$(.venv/bin/python -I -S contract/resource_providers.py)"' in commands
 
 
 def test_the_bootstrap_registers_only_missing_namespaces(client: ResourceManagementClient) -> None:

@@ -258,8 +258,8 @@ def test_manually_made_connections_sign_in_once_the_settings_have_their_subjects
     path = f"{azure.subscription}/resourceGroups/{identities}/id-{checkout.base}"
     for identity, expected in (("deploy-prod", [presented]), ("deploy-dev", [])):
         credentials = azure.arm("GET", f"{path}-{identity}/federatedIdentityCredentials", "2023-01-31").json()["value"]
-        shown = [{key: credential["properties"][key] for key in ("issuer", "subject")} for credential in credentials]
-        assert shown == expected, "a token of another connection stands for nobody"
+        trusts = [{key: credential["properties"][key] for key in ("issuer", "subject")} for credential in credentials]
+        assert trusts == expected, "a token of another connection stands for nobody"
 
 
 def test_an_interrupted_bootstrap_continues(azure: AzureSession, cloud: Any, tmp_path: Path) -> None:

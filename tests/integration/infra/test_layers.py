@@ -78,10 +78,10 @@ def _config(text: str) -> dict[str, Any]:
 
 def _earlier_config(commit: str, stack: str) -> dict[str, Any]:
     """Return the settings that the stack had at a commit."""
-    shown = subprocess.run(
+    shown_config = subprocess.run(
         ["git", "show", f"{commit}:Pulumi.{stack}.yaml"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return _config(shown.stdout)
+    return _config(shown_config.stdout)
 
 
 @pytest.fixture(params=["local", "prod"])

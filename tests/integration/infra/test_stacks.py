@@ -143,7 +143,7 @@ def test_an_update_keeps_the_published_deployment_as_the_default(
         refreshed = project.pulumi("refresh", "--yes", "--skip-preview", stack=private)
         project.settings(private, {**other, "cost_center": "a-third"})
         again = project.up(private)
-        shown = azure.arm("GET", endpoint, ML).json()["properties"]["defaults"]
+        defaults = azure.arm("GET", endpoint, ML).json()["properties"]["defaults"]
         status = project.run(str(ROOT / ".venv" / "bin" / "python"), "-m", "mlops", "status", "--outputs", str(outputs))
     finally:
         project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
@@ -152,7 +152,7 @@ def test_an_update_keeps_the_published_deployment_as_the_default(
     for done in (changed, refreshed, again, restored):
         assert done.code == 0, done.text
     assert "learning-workspace updated" in changed.text, "the new cost centre went to what can take it"
-    assert shown == {"deploymentName": "v-1"}
+    assert defaults == {"deploymentName": "v-1"}
     assert "Published: version 1, deployment v-1." in status.text
 
 

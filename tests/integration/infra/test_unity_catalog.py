@@ -64,8 +64,8 @@ def witness(azure: AzureSession) -> Iterator[WorkspaceClient]:
 
 def client_of(azure: AzureSession, workspace: str, body: Any = None) -> WorkspaceClient:
     version = "2026-01-01"
-    shown = azure.arm("GET", workspace, version).json() if body is None else azure.put(workspace, version, body)
-    host = f"https://{shown['properties']['workspaceUrl']}"
+    content = azure.arm("GET", workspace, version).json() if body is None else azure.put(workspace, version, body)
+    host = f"https://{content['properties']['workspaceUrl']}"
     return WorkspaceClient(
         host=host, token=azure.credential.get_token(f"{APPLICATION_ID}/.default").token, auth_type="pat"
     )

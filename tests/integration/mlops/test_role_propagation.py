@@ -109,9 +109,9 @@ def test_an_ml_workspace_is_refused_while_the_roles_of_its_identity_have_no_effe
     answer = azure.arm("PUT", workspace, ML, body)
 
     operation = answer.headers["Azure-AsyncOperation"].removeprefix("https://management.azure.com").split("?")[0]
-    shown = azure.arm("GET", operation, ML).json()
-    assert (shown["status"], shown["error"]["code"]) == ("Failed", "BadRequest")
-    message = shown["error"]["message"]
+    status = azure.arm("GET", operation, ML).json()
+    assert (status["status"], status["error"]["code"]) == ("Failed", "BadRequest")
+    message = status["error"]["message"]
     assert message.startswith("User assigned identity doesn't have enough permissions. The client ")
     assert f"perform action 'Microsoft.KeyVault/vaults/read' over scope '{vault}'" in message
     delay(0)

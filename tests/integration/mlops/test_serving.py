@@ -133,8 +133,8 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
     ]  # fmt: skip
     assert online.traffic() == {first: 0, second: 100}
     assert online.ask() == 2.0 and online.ask("blue") == 1.0, "the old one stays to go back to"
-    shown = {model.version: model.online for model in registered_models.read(online.clients)}
-    assert shown == {first: {"blue": 0}, second: {"green": 100}}
+    traffic = {model.version: model.online for model in registered_models.read(online.clients)}
+    assert traffic == {first: {"blue": 0}, second: {"green": 100}}
 
     model = online.clients.ml.models.get(online.clients.pipeline.model, second)
     promote.tag(online.clients.ml, model, {promote.ROLLED_BACK: promote.stamp()})

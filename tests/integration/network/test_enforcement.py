@@ -244,8 +244,8 @@ def test_a_closed_databricks_workspace_is_a_private_link_error_to_its_client(azu
             "requiredNsgRules": "NoAzureDatabricksRules",
         },
     }  # fmt: skip
-    shown = azure.put(id_, "2026-01-01", body)
-    host = f"https://{shown['properties']['workspaceUrl']}"
+    content = azure.put(id_, "2026-01-01", body)
+    host = f"https://{content['properties']['workspaceUrl']}"
     client = WorkspaceClient(host=host, auth_type="azure-client-secret", azure_workspace_resource_id=id_)
     with pytest.raises(PermissionDenied, match="Azure Private Link enabled and is not accessible"):
         client.current_user.me()
@@ -282,8 +282,8 @@ def test_a_shared_key_is_refused_where_it_is_off_though_it_can_be_listed(azure: 
 def _batch_endpoint(azure: AzureSession, workspace: str) -> str:
     """Return the scoring address of a workspace's batch endpoint `be`, which is made if it is missing."""
     body = {"location": REGION, "properties": {"authMode": "AADToken"}}
-    shown = azure.put(f"{workspace}/batchEndpoints/be-{workspace[-10:]}", "2025-12-01", body)
-    return str(shown["properties"]["scoringUri"])
+    endpoint = azure.put(f"{workspace}/batchEndpoints/be-{workspace[-10:]}", "2025-12-01", body)
+    return str(endpoint["properties"]["scoringUri"])
 
 
 def _clients(azure: AzureSession, workspace: str) -> Any:
@@ -308,7 +308,7 @@ def test_a_closed_azure_ml_workspace_answers_only_at_its_private_endpoint(azure:
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(url, json={"max_results": 1}, headers=headers, timeout=60)
 
-    def shown() -> tuple[str, str]:
+    def addresses() -> tuple[str, str]:
         properties = azure.arm("GET", id_, "2025-12-01").json()["properties"]
         return properties["discoveryUrl"], properties["mlFlowTrackingUri"]
 
@@ -322,14 +322,14 @@ def test_a_closed_azure_ml_workspace_answers_only_at_its_private_endpoint(azure:
     number = azure.arm("GET", id_, "2025-12-01").json()["properties"]["workspaceId"]
     own = f"{number}.workspace.{region}"
     assert search(own).status_code == 403, "there is no way to it yet"
-    assert shown() == (f"https://{region}/discovery", f"azureml://{region}/mlflow/v1.0{id_}")
+    assert addresses() == (f"https://{region}/discovery", f"azureml://{region}/mlflow/v1.0{id_}")
     assert azure.arm("GET", id_, "2025-12-01").ok, "the control plane stays where it is"
     status, code, message = invoke()
     assert (status, code) == (403, "UserError") and "private link configuration" in message
     network = make_network(azure, group, subnet("endpoints", "10.20.1.0/24"))
     zone = "privatelink.api.azureml.ms"
     ids = make_private_path(azure, group, f"{network}/subnets/endpoints", id_, "amlworkspace", zone)
-    assert shown() == (f"https://{own}/discovery", f"azureml://{own}/mlflow/v1.0{id_}")
+    assert addresses() == (f"https://{own}/discovery", f"azureml://{own}/mlflow/v1.0{id_}")
     assert search(own).status_code == 403, "the workspace's names stand in two zones"
     notebooks = path(group, "privateDnsZones", "privatelink.notebooks.azure.net")
     azure.put(notebooks, DNS, {"location": "global"})

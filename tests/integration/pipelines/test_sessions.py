@@ -97,8 +97,8 @@ def test_an_access_token_is_kept_until_it_expires(step: Step) -> None:
 def test_the_default_is_the_connections_subscription_and_each_call_may_name_another(step: Step) -> None:
     step.sign_in()
     assert json.loads(step.az("account", "show", "--output", "json").stdout)["id"] == _OTHER
-    shown = step.az("account", "show", "--output", "json", "--subscription", SUBSCRIPTION_ID)
-    assert json.loads(shown.stdout)["id"] == SUBSCRIPTION_ID
+    account = step.az("account", "show", "--output", "json", "--subscription", SUBSCRIPTION_ID)
+    assert json.loads(account.stdout)["id"] == SUBSCRIPTION_ID
     unknown = step.az("account", "show", "--output", "json", "--subscription", _CONNECTION)
     assert unknown.returncode == 1
     assert f"Subscription '{_CONNECTION}' not found." in unknown.stderr

@@ -105,8 +105,8 @@ def test_a_manually_changed_resource_fails_the_check_and_is_shown(
     assert code != 0
     assert "nobody@example.com" in report and "mlops@example.com" in report
     assert _work_item(project, monkeypatch) == "Drift of stack dev", "and no failure of the check"
-    shown = azure.arm("GET", project.group, "2024-03-01").json()
-    assert shown["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
+    content = azure.arm("GET", project.group, "2024-03-01").json()
+    assert content["tags"] == {"owner": "nobody@example.com"}, "looking changes nothing"
     assert project.drift()[0] != 0, "not even in the state: the next night says it again"
 
 

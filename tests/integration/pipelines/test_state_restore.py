@@ -112,9 +112,9 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
     broken = damage(project.container.download_blob(project.state).readall())
     project.container.upload_blob(project.state, broken, overwrite=True)
 
-    shown = project.restore()
-    assert shown.returncode == 0, shown.stderr
-    assert f"damaged: {reason}" in shown.stdout
+    restoration = project.restore()
+    assert restoration.returncode == 0, restoration.stderr
+    assert f"damaged: {reason}" in restoration.stdout
     would = project.restore("FROM=latest", "DRY_RUN=1")
     assert would.returncode == 0 and "Would restore" in would.stdout, would.stdout + would.stderr
     assert project.container.download_blob(project.state).readall() == broken, "a dry run changes nothing"

@@ -72,11 +72,11 @@ def test_an_endpoint_that_does_not_answer_is_named(outputs_file: str) -> None:
 
 
 def test_every_verb_is_listed() -> None:
-    shown = mlops("--help")
+    help_ = mlops("--help")
 
-    assert shown.returncode == 0
+    assert help_.returncode == 0
     for verb in ("up", "publish", "run", "status", "cancel", "share", "promote", "rollback", "resume", "remove"):
-        assert f" {verb} " in shown.stdout
+        assert f" {verb} " in help_.stdout
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_a_shell_completes_verbs_pipelines_and_stacks(words: str, names: set[str
 
 
 def test_the_completion_of_each_shell_is_printed_and_bash_takes_it() -> None:
-    shown = mlops("completion", "bash")
+    completion = mlops("completion", "bash")
     defined = subprocess.run(
-        ["bash", "-c", f"{shown.stdout}\ncomplete -p mlops"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{completion.stdout}\ncomplete -p mlops"], capture_output=True, text=True, check=False
     )
 
-    assert (shown.returncode, defined.returncode) == (0, 0), defined.stderr
+    assert (completion.returncode, defined.returncode) == (0, 0), defined.stderr
     assert "_mlops_completion" in defined.stdout
     for shell in ("zsh", "fish"):
         assert "_MLOPS_COMPLETE" in mlops("completion", shell).stdout

@@ -54,7 +54,7 @@ def test_text_from_tags_styles_no_terminal_and_commands_no_build() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("a\x1b[2Jb", "a\N{REPLACEMENT CHARACTER}[2Jb"),
         ("##vso[task.complete]", "## vso[task.complete]"),
@@ -66,8 +66,8 @@ def test_text_from_tags_styles_no_terminal_and_commands_no_build() -> None:
         ("größe ✓", "größe ✓"),
     ],
 )
-def test_plain_text_holds_no_control_character_and_no_command(text: str, shown: str) -> None:
-    assert plain(text) == shown
+def test_plain_text_holds_no_control_character_and_no_command(text: str, expected: str) -> None:
+    assert plain(text) == expected
 
 
 def test_json_in_a_build_s_log_commands_nothing_and_is_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:

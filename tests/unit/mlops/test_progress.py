@@ -19,9 +19,9 @@ DONE = Step("train", "r1", "Completed", BEGUN, BEGUN + timedelta(seconds=7))
 
 def _shown(*states: list[Step], **settings: object) -> str:
     text = io.StringIO()
-    with progress(Console(file=text, width=80, **settings), "run-1") as shown:  # type: ignore[arg-type]
+    with progress(Console(file=text, width=80, **settings), "run-1") as display:  # type: ignore[arg-type]
         for steps in states:
-            shown.show(steps)
+            display.show(steps)
     return text.getvalue()
 
 

@@ -13,8 +13,8 @@ from steps.data_results import ContractResult, RuleResult
 
 def _shown(data: ContractResult | None) -> str:
     console = Console(file=io.StringIO(), width=60)
-    shown = Report("houses", "1", {"rmse": 1.0}, "it is the first version", {}, data=data)
-    report.show([], shown, "https://page", console)
+    report_ = Report("houses", "1", {"rmse": 1.0}, "it is the first version", {}, data=data)
+    report.show([], report_, "https://page", console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

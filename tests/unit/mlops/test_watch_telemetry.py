@@ -51,7 +51,7 @@ def test_labels_give_the_realised_metrics_and_breaches_of_their_own() -> None:
 
 
 def test_each_result_is_sent_once_and_again_only_when_it_was_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    store, shown = Store(), history(3)
+    store, results = Store(), history(3)
     sent: list[int] = []
 
     def refuse(*_: Any) -> None:
@@ -59,12 +59,12 @@ def test_each_result_is_sent_once_and_again_only_when_it_was_not_accepted(monkey
 
     monkeypatch.setattr(telemetry, "send", refuse)
     with pytest.raises(telemetry.TelemetryError, match="403"):
-        watch_telemetry.send(store, shown, "InstrumentationKey=k", None)  # type: ignore[arg-type]
+        watch_telemetry.send(store, results, "InstrumentationKey=k", None)  # type: ignore[arg-type]
     assert store.sent == []
 
     monkeypatch.setattr(telemetry, "send", lambda _place, metrics, _credential: sent.append(len(metrics)))
     for _ in range(2):
-        watch_telemetry.send(store, shown, "InstrumentationKey=k", None)  # type: ignore[arg-type]
+        watch_telemetry.send(store, results, "InstrumentationKey=k", None)  # type: ignore[arg-type]
 
     assert sent == [3 * 9 + 2], "three windows and a judgement, once"
     assert len(store.sent) == 4

@@ -21,9 +21,9 @@ from tests.unit.steps.windows import history
 COMMAND = "##vso[task.complete]\x1b[31m[bold]x"
 
 
-def _shown(shown: History) -> str:
+def _shown(history: History) -> str:
     text = io.StringIO()
-    watching.show(shown, "diabetes", Console(file=text, width=120))
+    watching.show(history, "diabetes", Console(file=text, width=120))
     return text.getvalue()
 
 

@@ -112,9 +112,9 @@ def test_a_long_preview_keeps_its_end_and_counts_the_rest(service: AzureDevOps, 
 
     content = service.threads[0]["comments"][0]["content"]
     assert len(content) < 150_000, "Azure DevOps takes no longer comment"
-    shown = [line for line in content.splitlines() if line.startswith("resource ")]
-    assert shown == lines[-len(shown) :]
-    left_out = len("\n".join(lines)) - len("\n".join(shown))
+    tail = [line for line in content.splitlines() if line.startswith("resource ")]
+    assert tail == lines[-len(tail) :]
+    left_out = len("\n".join(lines)) - len("\n".join(tail))
     assert f"… {left_out} characters before this are left out" in content
 
 

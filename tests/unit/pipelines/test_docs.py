@@ -42,15 +42,15 @@ def test_every_target_in_the_docs_and_in_the_pipelines_exists() -> None:
 
 
 def test_make_help_names_every_verb_within_80_columns() -> None:
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    help_ = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     described = re.findall(
         r"^([a-z-]+):.*## ",
         "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "pipelines/targets.mk")),
         re.MULTILINE,
     )
 
-    assert max(map(len, shown.splitlines())) <= 80
-    assert sorted(re.findall(r"^  ([a-z-]+) ", shown, re.MULTILINE)) == sorted(described)
+    assert max(map(len, help_.splitlines())) <= 80
+    assert sorted(re.findall(r"^  ([a-z-]+) ", help_, re.MULTILINE)) == sorted(described)
 
 
 _PAGES = sorted(

@@ -95,12 +95,12 @@ def test_few_rows_differ_by_chance() -> None:
 
 def test_categories_are_hashes_unless_values_may_be_shown() -> None:
     rows = _rows(500)
-    hidden, shown = _profile(rows)[0], _profile(rows, show_values=True)[0]
+    hidden, named = _profile(rows)[0], _profile(rows, show_values=True)[0]
 
-    assert set(shown.columns["city"].categories) == {"Ulm", "Bonn"}
+    assert set(named.columns["city"].categories) == {"Ulm", "Bonn"}
     assert set(hidden.columns["city"].categories) == {profiles.hashed("Ulm"), profiles.hashed("Bonn")}
     assert "Ulm" not in hidden.model_dump_json()
-    assert (shown.columns["size"].minimum is None, hidden.columns["size"].minimum) == (False, None)
+    assert (named.columns["size"].minimum is None, hidden.columns["size"].minimum) == (False, None)
     for shown_before in (True, False):
         assert _drift(rows, rows, shown_before=shown_before)["city"].measured == 0
 

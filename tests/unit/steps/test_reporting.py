@@ -76,9 +76,9 @@ def test_a_classification_shows_roc_calibration_confusion_and_slices() -> None:
     assert curves["label"] == "yes" and curves["roc"][0] == [0, 0] and curves["roc"][-1] == [1, 1]
     assert [point["rows"] for point in curves["calibration"]] == [15] * 10
     assert sum(map(sum, content["details"]["classes"]["confusion"]["counts"])) == 150
-    shown = page(content)
-    assert {"ROC of yes", "Calibration of yes"} <= {attributes.get("aria-label") for _, attributes in shown.tags}
-    assert "Slices" in shown.words and "predicted no" in shown.words
+    page_ = page(content)
+    assert {"ROC of yes", "Calibration of yes"} <= {attributes.get("aria-label") for _, attributes in page_.tags}
+    assert "Slices" in page_.words and "predicted no" in page_.words
 
 
 def test_many_classes_have_curves_each_and_labels_alone_have_none() -> None:
@@ -97,17 +97,17 @@ def test_the_content_is_json_without_numbers_that_json_lacks() -> None:
 
 def test_a_page_loads_nothing_external_and_runs_no_script() -> None:
     for content in (regression(), classification()):
-        shown = page(content)
-        assert {tag for tag, _ in shown.tags}.isdisjoint({"script", "link", "img", "iframe", "object", "form"})
+        page_ = page(content)
+        assert {tag for tag, _ in page_.tags}.isdisjoint({"script", "link", "img", "iframe", "object", "form"})
         references = {
             (tag, name)
-            for tag, attributes in shown.tags
+            for tag, attributes in page_.tags
             for name in attributes
             if name in ("src", "href", "srcset", "action", "data") or name.startswith("on")
         }
         assert references == {("a", "href")}, "the link to the run's page alone"
         assert "url(" not in html(content, RUN) and "@import" not in html(content, RUN)
-        policy = next(a["content"] for _, a in shown.tags if a.get("http-equiv") == "Content-Security-Policy")
+        policy = next(a["content"] for _, a in page_.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy is not None and policy.startswith("default-src 'none'")
 
 
@@ -123,9 +123,9 @@ def test_names_and_values_from_data_are_text() -> None:
     failed = RunFacts(HOSTILE, "Failed", "https://x", [Step(HOSTILE, "Failed", 1.0, error=HOSTILE)])
 
     for run in (RUN, failed):
-        shown = page(hostile, run)
-        assert not [tag for tag, _ in shown.tags if tag == "img"]
-        assert shown.words.count(HOSTILE) >= 8
+        page_ = page(hostile, run)
+        assert not [tag for tag, _ in page_.tags if tag == "img"]
+        assert page_.words.count(HOSTILE) >= 8
     summary = markdown(hostile, failed)
     assert "<" not in summary and HOSTILE not in summary
 
@@ -221,14 +221,14 @@ def test_a_report_of_an_earlier_version_shows_its_existing_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "text"),
     [
         (0.123456, "0.1235"), (-1.5, "−1.5"), (-0.0, "0"), (1234567.0, "1,234,567"), (None, "–"),
         (float("nan"), "–"), (7, "7"),
     ],
 )  # fmt: skip
-def test_numbers_are_rounded_for_people(value: float | None, shown: str) -> None:
-    assert number(value) == shown
+def test_numbers_are_rounded_for_people(value: float | None, text: str) -> None:
+    assert number(value) == text
 
 
 def test_durations_are_rounded_for_people() -> None:

@@ -157,9 +157,9 @@ def test_new_categories_are_counted_and_named_where_values_may_be_shown(show_val
     city = window.columns["city"]
     assert (city.new_categories, city.new_names) == (0.08, ("Rom",) if show_values else ())
     (breach,) = [breach for breach in window.breaches if breach.kind == "new_categories"]
-    shown = " (Rom)" if show_values else ""
+    names = " (Rom)" if show_values else ""
     assert breach.message == (
-        f"city has categories{shown} that the training data do not have, in 8.0% of the rows, and 5.0% may be"
+        f"city has categories{names} that the training data do not have, in 8.0% of the rows, and 5.0% may be"
     )
     assert show_values or "Rom" not in window.model_dump_json()
 

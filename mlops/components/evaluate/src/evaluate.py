@@ -81,8 +81,8 @@ def own_metrics(specified: Specification) -> Mapping[str, gate.OwnMetric]:
     }
 
 
-def evaluation(verdict: gate.Verdict, shown: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of evaluation.json; `shown` is what the report shows beside the verdict."""
+def evaluation(verdict: gate.Verdict, report_details: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of evaluation.json; `report_details` are the figures of the report beside the verdict."""
     champion = None
     if verdict.champion_version is not None:
         champion = {"version": verdict.champion_version, "metrics": verdict.champion_metrics}
@@ -92,7 +92,7 @@ def evaluation(verdict: gate.Verdict, shown: dict[str, Any]) -> dict[str, Any]:
         "comparisons": [asdict(comparison) for comparison in verdict.comparisons],
         "slices": [asdict(result) for result in verdict.slices],
         "decision": {"register": verdict.register, "reason": verdict.reason},
-        "details": shown,
+        "details": report_details,
     }
 
 
@@ -143,9 +143,9 @@ def main() -> None:
     log(verdict)
     profile = scored_measures.prediction_profile(challenger, specified)
     (options.evaluation / data_results.PREDICTION_PROFILE_FILE).write_text(profile.model_dump_json(indent=2), "utf-8")
-    shown = details(specified, model, rows, challenger, champion, own)
+    report_details = details(specified, model, rows, challenger, champion, own)
     (options.evaluation / "evaluation.json").write_text(
-        json.dumps(evaluation(verdict, shown), indent=2), encoding="utf-8"
+        json.dumps(evaluation(verdict, report_details), indent=2), encoding="utf-8"
     )
     print(f"{'Register' if verdict.register else 'Do not register'}: {verdict.reason}.")
 

@@ -149,17 +149,17 @@ def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
 
 def _watch(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
     deadline = time.monotonic() + timeout_minutes * 60
-    shown, pause = "", _FIRST_POLL_SECONDS
+    reported, pause = "", _FIRST_POLL_SECONDS
     while True:
         run = client.jobs.get_run(run_id)
-        if not shown:
+        if not reported:
             print(f"Databricks run {run_id}: {run.run_page_url}", flush=True)
         state = run.state
         life = state.life_cycle_state if state is not None else None
         now = life.value if life is not None else "UNKNOWN"
-        if now != shown:
+        if now != reported:
             print(f"Databricks run {run_id} is {now}", flush=True)
-            shown, pause = now, _FIRST_POLL_SECONDS
+            reported, pause = now, _FIRST_POLL_SECONDS
         if life in _ENDED:
             return run
         if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ def copy_by_content(blobs: ContainerClient, name: str, path: Callable[[str], str
         version = digest.hexdigest()
         stream.seek(0)
         # Values of metadata are HTTP headers.
-        shown = quote(PurePosixPath(name).name, safe="", errors="surrogateescape")
+        quoted_name = quote(PurePosixPath(name).name, safe="", errors="surrogateescape")
         with suppress(ResourceExistsError):
-            blobs.upload_blob(path(version), stream, overwrite=False, metadata={"sha256": version, "name": shown})
+            blobs.upload_blob(path(version), stream, overwrite=False, metadata={"sha256": version, "name": quoted_name})
     return version, str(download.properties.etag)

@@ -48,8 +48,8 @@ def _deployed(azure: AzureSession, scope: str, template: Json, name: str = "main
     path = answer.headers["Azure-AsyncOperation"].split(".com", 1)[1].split("?")[0]
     while azure.arm("GET", path, VERSION).json()["status"] == "InProgress":
         pass
-    shown = azure.arm("GET", f"{scope}/providers/Microsoft.Resources/deployments/{name}", VERSION).json()
-    properties: Json = shown["properties"]
+    deployment = azure.arm("GET", f"{scope}/providers/Microsoft.Resources/deployments/{name}", VERSION).json()
+    properties: Json = deployment["properties"]
     return properties
 
 
@@ -229,8 +229,8 @@ def test_a_template_that_cannot_be_deployed_is_refused_at_once(
 ) -> None:
     answer = _deploy(azure, group, template, **parameters)
     assert answer.status_code == status and reason in error_of(answer)[2], answer.text
-    shown = azure.arm("GET", f"{group}/providers/Microsoft.Resources/deployments/main", VERSION)
-    assert error_of(shown)[:2] == (404, "DeploymentNotFound")
+    response = azure.arm("GET", f"{group}/providers/Microsoft.Resources/deployments/main", VERSION)
+    assert error_of(response)[:2] == (404, "DeploymentNotFound")
 
 
 def test_a_resource_that_is_refused_fails_the_deployment_and_is_named(azure: AzureSession, group: str) -> None:

@@ -57,8 +57,8 @@ def test_another_subscription_does_not_exist(azure: AzureSession) -> None:
 
 def test_contributor_may_not_write_locks(azure: AzureSession, cloud: Any, group: str) -> None:
     identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
-    shown = azure.put(identity, "2023-01-31", {"location": "westeurope"})
-    contributor = session_as(cloud, shown["properties"]["principalId"])
+    identity_ = azure.put(identity, "2023-01-31", {"location": "westeurope"})
+    contributor = session_as(cloud, identity_["properties"]["principalId"])
     azure.assign(group, "Contributor", contributor.object_id)
     path = f"{group}/providers/Microsoft.Authorization/locks/keep"
     answer = contributor.arm("PUT", path, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
@@ -90,8 +90,8 @@ def test_metadata_names_the_cloud_of_the_requested_address(azure: AzureSession) 
 
 
 def test_ids_are_compared_without_case_and_keep_their_own(azure: AzureSession, group: str) -> None:
-    shown = azure.arm("GET", group.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "2024-03-01").json()
-    assert shown["name"] == group.rsplit("/", 1)[-1]
+    resource = azure.arm("GET", group.upper().replace("/SUBSCRIPTIONS", "/subscriptions"), "2024-03-01").json()
+    assert resource["name"] == group.rsplit("/", 1)[-1]
 
 
 def test_paths_are_the_same_in_any_letter_case(azure: AzureSession, group: str) -> None:

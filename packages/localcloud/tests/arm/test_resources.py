@@ -66,9 +66,9 @@ def test_creating_a_storage_account_is_an_operation(azure: AzureSession, group: 
     ).json()
     assert status["status"] in {"InProgress", "Succeeded"}
     azure.finish(answer)
-    shown = azure.arm("GET", path, "2024-01-01").json()
-    assert shown["properties"]["provisioningState"] == "Succeeded"
-    assert shown["properties"]["primaryEndpoints"]["blob"] == f"https://{shown['name']}.blob.core.windows.net/"
+    account = azure.arm("GET", path, "2024-01-01").json()
+    assert account["properties"]["provisioningState"] == "Succeeded"
+    assert account["properties"]["primaryEndpoints"]["blob"] == f"https://{account['name']}.blob.core.windows.net/"
 
 
 def test_a_databricks_workspace_needs_its_compute_mode_and_keeps_it(azure: AzureSession, group: str) -> None:
@@ -78,8 +78,10 @@ def test_a_databricks_workspace_needs_its_compute_mode_and_keeps_it(azure: Azure
     with pytest.raises(HttpResponseError, match="computeMode"):
         client.workspaces.begin_create_or_update(_name(group), "dbw", body)
     body["properties"] = {"managedResourceGroupId": managed, "computeMode": "Hybrid"}
-    shown = client.workspaces.begin_create_or_update(_name(group), "dbw", body).result()
-    assert str(shown.workspace_url).startswith("adb-") and str(shown.workspace_url).endswith(".azuredatabricks.net")
+    workspace = client.workspaces.begin_create_or_update(_name(group), "dbw", body).result()
+    assert str(workspace.workspace_url).startswith("adb-") and str(workspace.workspace_url).endswith(
+        ".azuredatabricks.net"
+    )
     path = f"{group}/providers/Microsoft.Databricks/workspaces/dbw"
     body["properties"] = {"managedResourceGroupId": managed, "computeMode": "Serverless"}
     assert error_of(azure.arm("PUT", path, "2026-01-01", body))[:2] == (409, "PropertyChangeNotAllowed")
@@ -90,8 +92,8 @@ def test_a_databricks_workspace_needs_its_compute_mode_and_keeps_it(azure: Azure
 def test_a_deleted_vault_keeps_its_name_until_it_is_purged(azure: AzureSession, group: str) -> None:
     client = KeyVaultManagementClient(azure.credential, azure.subscription_id)
     name = unique("kv-")
-    shown = client.vaults.begin_create_or_update(_name(group), name, _vault(azure)).result()
-    assert shown.properties.vault_uri == f"https://{name}.vault.azure.net/"
+    created = client.vaults.begin_create_or_update(_name(group), name, _vault(azure)).result()
+    assert created.properties.vault_uri == f"https://{name}.vault.azure.net/"
     client.vaults.delete(_name(group), name)
     with pytest.raises(HttpResponseError) as caught:
         client.vaults.begin_create_or_update(_name(group), name, _vault(azure)).result()
@@ -234,8 +236,10 @@ def test_monitoring_resources_refer_to_each_other(azure: AzureSession, group: st
     body: Any = {**LOCATION, "kind": "web", "properties": {"WorkspaceResourceId": workspace}}
     early = azure.arm("PUT", component, "2020-02-02", body)
     assert error_of(early)[:2] == (400, "LinkedResourceNotFound")
-    shown = azure.put(workspace, "2023-09-01", LOCATION)
-    assert shown["properties"]["customerId"] and "primarySharedKey" not in str(shown), "an action returns the keys"
+    workspace_body = azure.put(workspace, "2023-09-01", LOCATION)
+    assert workspace_body["properties"]["customerId"] and "primarySharedKey" not in str(workspace_body), (
+        "an action returns the keys"
+    )
     keys = azure.arm("POST", f"{workspace}/sharedKeys", "2020-08-01").json()
     assert keys["primarySharedKey"] != keys["secondarySharedKey"]
     properties = azure.put(component, "2020-02-02", body)["properties"]

@@ -40,14 +40,14 @@ class Plugin:
     def mlflow(self, method: str, path: str, **options: Any) -> Json:
         answer = self.send(method, f"/mlflow/v2.0{self._ml.id}/api/2.0/mlflow/{path}", **options)
         assert answer.status_code == 200, answer.text
-        shown: Json = answer.json()
-        return shown
+        content: Json = answer.json()
+        return content
 
     def run(self) -> tuple[str, str]:
         """Return the id of a new run and the address of its artifacts."""
         experiment = self.mlflow("POST", "experiments/create", json={"name": unique("exp-")})["experiment_id"]
-        shown = self.mlflow("GET", "experiments/get", params={"experiment_id": experiment})["experiment"]
-        assert shown["artifact_location"] == "", "Azure ML's experiments have none"
+        details = self.mlflow("GET", "experiments/get", params={"experiment_id": experiment})["experiment"]
+        assert details["artifact_location"] == "", "Azure ML's experiments have none"
         info = self.mlflow("POST", "runs/create", json={"experiment_id": experiment, "start_time": 1})["run"]["info"]
         assert info["artifact_uri"].startswith(f"azureml://westeurope.api.azureml.ms/mlflow/v2.0{self._ml.id}/")
         return info["run_id"], info["artifact_uri"]
@@ -91,7 +91,7 @@ def _of_run(ml: MlWorkspace, address: str, run: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("stored", "shown"),
+    ("stored", "uri"),
     [
         ({"artifact_uri": "mlflow-artifacts:/7/run/artifacts"}, f"{ROOT}/7/runs/run/artifacts"),
         ({"artifact_uri": "mlflow-artifacts:/workspaces/x/7/run/artifacts/a/b"}, f"{ROOT}/7/runs/run/artifacts/a/b"),
@@ -111,8 +111,8 @@ def _of_run(ml: MlWorkspace, address: str, run: str) -> str:
         ({"artifact_uri": "models:/m-1"}, "models:/m-1"),
     ],
 )  # fmt: skip
-def test_each_of_mlflow_s_addresses_has_one_of_azure_ml_s(stored: Json, shown: str) -> None:
-    assert azureml_uris.shown({"info": [stored]}, "h", WORKSPACE)["info"][0]["artifact_uri"] == shown
+def test_each_of_mlflow_s_addresses_has_one_of_azure_ml_s(stored: Json, uri: str) -> None:
+    assert azureml_uris.shown({"info": [stored]}, "h", WORKSPACE)["info"][0]["artifact_uri"] == uri
 
 
 @pytest.mark.parametrize(

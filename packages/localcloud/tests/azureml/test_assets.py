@@ -22,8 +22,8 @@ def test_versions_are_numbered_listed_and_read_by_label(ml: MlWorkspace) -> None
         ml.client.environments.create_or_update(Environment(name=name, image=f"{IMAGE}-{tag}"))
     assert [environment.version for environment in ml.client.environments.list(name=name)] == ["1", "2"]
     assert ml.client.environments.get(name, label="latest").image == f"{IMAGE}-two"
-    shown = ml.azure.arm("GET", f"{ml.id}/environments/{name}", ML).json()["properties"]
-    assert (shown["latestVersion"], shown["nextVersion"]) == ("2", "3")
+    properties = ml.azure.arm("GET", f"{ml.id}/environments/{name}", ML).json()["properties"]
+    assert (properties["latestVersion"], properties["nextVersion"]) == ("2", "3")
     query = {"$orderBy": "createdtime desc", "$top": "1"}
     newest = ml.azure.arm("GET", f"{ml.id}/environments/{name}/versions", ML, None, **query).json()
     assert [environment["name"] for environment in newest["value"]] == ["2"]

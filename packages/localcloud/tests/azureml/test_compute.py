@@ -37,8 +37,8 @@ def test_a_cluster_is_made_scaled_listed_and_deleted(ml: MlWorkspace) -> None:
 
 
 def test_the_identity_of_a_cluster_is_shown_with_its_client_id(ml: MlWorkspace) -> None:
-    shown = ml.azure.arm("GET", f"{ml.id}/computes/{ml.compute}", ML).json()["identity"]["userAssignedIdentities"]
-    assert [identity["clientId"] for identity in shown.values()] == [ml.identity["clientId"]]
+    identities = ml.azure.arm("GET", f"{ml.id}/computes/{ml.compute}", ML).json()["identity"]["userAssignedIdentities"]
+    assert [identity["clientId"] for identity in identities.values()] == [ml.identity["clientId"]]
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_the_administrator_s_password_is_never_shown(ml: MlWorkspace) -> None:
         "userAccountCredentials": admin,
     }  # fmt: skip
     path = f"{ml.id}/computes/admin"
-    shown = ml.azure.put(
+    compute = ml.azure.put(
         path, ML, {"location": "westeurope", "properties": {"computeType": "AmlCompute", "properties": inner}}
     )
-    assert shown["properties"]["properties"]["userAccountCredentials"] == {"adminUserName": "azureuser"}
+    assert compute["properties"]["properties"]["userAccountCredentials"] == {"adminUserName": "azureuser"}
     ml.azure.finish(ml.azure.arm("DELETE", path, ML, underlyingResourceAction="Delete"))

@@ -23,8 +23,8 @@ def test_secrets_of_a_connection_are_shown_on_request_only(ml: MlWorkspace) -> N
     ml.client.connections.create_or_update(
         WorkspaceConnection(name=name, type="git", target="https://github.com/a", credentials=pat)
     )
-    shown = ml.client.connections.get(name)
-    assert (shown.target, shown.type, shown.credentials.pat) == ("https://github.com/a", "git", None)
+    stored = ml.client.connections.get(name)
+    assert (stored.target, stored.type, stored.credentials.pat) == ("https://github.com/a", "git", None)
     assert name in {connection.name for connection in ml.client.connections.list(connection_type="git")}
     path = f"{ml.id}/connections/{name}"
     assert "hush" not in ml.azure.arm("GET", path, ML).text

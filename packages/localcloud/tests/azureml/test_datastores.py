@@ -70,8 +70,8 @@ def test_with_access_keys_the_default_datastore_has_the_accounts_key_unless_keys
     }  # fmt: skip
     ml.azure.put(id_, ML, body)
     store = f"{id_}/datastores/workspaceblobstore"
-    shown = ml.azure.arm("GET", store, ML).json()["properties"]
-    assert shown["credentials"] == {"credentialsType": "AccountKey"}
+    properties = ml.azure.arm("GET", store, ML).json()["properties"]
+    assert properties["credentials"] == {"credentialsType": "AccountKey"}
     answer = ml.azure.arm("POST", f"{store}/listSecrets", ML)
     assert error_of(answer)[:2] == (403, "KeyBasedAuthenticationNotPermitted")
     ml.azure.finish(ml.azure.arm("DELETE", id_, ML, forceToPurge="true"))

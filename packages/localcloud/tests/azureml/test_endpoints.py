@@ -74,23 +74,23 @@ def _invoke(ml: MlWorkspace, endpoint: str, body: Json | None, **headers: str) -
 
 
 def test_the_first_deployment_becomes_the_default(ml: MlWorkspace, endpoint: str) -> None:
-    shown = ml.client.batch_endpoints.get(endpoint)
-    assert shown.defaults.deployment_name == "first"
-    assert shown.scoring_uri == f"https://{endpoint}.westeurope.inference.ml.azure.com/jobs"
+    current = ml.client.batch_endpoints.get(endpoint)
+    assert current.defaults.deployment_name == "first"
+    assert current.scoring_uri == f"https://{endpoint}.westeurope.inference.ml.azure.com/jobs"
     assert [deployment.name for deployment in ml.client.batch_deployments.list(endpoint)] == ["first"]
 
 
 def test_the_default_moves_only_to_an_existing_deployment(ml: MlWorkspace, endpoint: str, component: str) -> None:
     ml.azure.finish(_deploy(ml, endpoint, "second", component))
-    shown = ml.client.batch_endpoints.get(endpoint)
-    shown.defaults.deployment_name = "third"
+    current = ml.client.batch_endpoints.get(endpoint)
+    current.defaults.deployment_name = "third"
     with pytest.raises(HttpResponseError, match="'third'"):
-        ml.client.batch_endpoints.begin_create_or_update(shown).result()
-    shown.defaults.deployment_name = "second"
-    ml.client.batch_endpoints.begin_create_or_update(shown).result()
+        ml.client.batch_endpoints.begin_create_or_update(current).result()
+    current.defaults.deployment_name = "second"
+    ml.client.batch_endpoints.begin_create_or_update(current).result()
     assert ml.client.batch_endpoints.get(endpoint).defaults.deployment_name == "second"
-    shown.defaults.deployment_name = "first"
-    ml.client.batch_endpoints.begin_create_or_update(shown).result()
+    current.defaults.deployment_name = "first"
+    ml.client.batch_endpoints.begin_create_or_update(current).result()
     ml.client.batch_deployments.begin_delete("second", endpoint).result()
     assert [deployment.name for deployment in ml.client.batch_deployments.list(endpoint)] == ["first"]
 

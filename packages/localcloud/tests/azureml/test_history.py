@@ -68,9 +68,9 @@ def test_a_run_has_its_times_parents_and_error_as_the_service_writes_them(ml: Ml
 def test_steps_are_runs_of_history_and_jobs_without_properties_of_arm(ml: MlWorkspace, two_steps: str) -> None:
     step = next(iter(ml.client.jobs.list(parent_job_name=two_steps)))
 
-    shown = ml.azure.arm("GET", f"{ml.id}/jobs/{step.name}", "2024-10-01").json()
+    properties = ml.azure.arm("GET", f"{ml.id}/jobs/{step.name}", "2024-10-01").json()
 
-    assert shown["properties"] is None
+    assert properties["properties"] is None
     assert ml.client.jobs.get(step.name).status == "Completed"
     assert step.name not in {job.name for job in ml.client.jobs.list()}
 

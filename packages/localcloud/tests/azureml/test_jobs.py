@@ -227,11 +227,11 @@ def test_a_submitted_job_keeps_its_command_but_accepts_tags_and_the_archive_mark
     ml.finished(name)
 
     changed = ml.client.jobs.update(name, tags={"b": "2"}, display_name="shown")
-    status, shown = put_job(ml, job_body(ml, "false"), name)
+    status, content = put_job(ml, job_body(ml, "false"), name)
 
     assert (changed.tags, changed.display_name) == ({"a": "1", "b": "2"}, "shown")
-    assert (status, shown["error"]["code"]) == (409, "Conflict")
-    assert "exists already and its command" in shown["error"]["message"]
+    assert (status, content["error"]["code"]) == (409, "Conflict")
+    assert "exists already and its command" in content["error"]["message"]
     ml.client.jobs.archive(name)
     assert name not in {job.name for job in ml.client.jobs.list()}
     assert name in {job.name for job in ml.client.jobs.list(list_view_type="ArchivedOnly")}

@@ -69,11 +69,11 @@ def test_azure_ai_ml_invokes_the_model(
 
 
 def test_the_deployment_shows_its_settings_and_azure_s_defaults(ml: MlWorkspace, endpoint: str, model: str) -> None:
-    shown = ml.client.online_deployments.get("blue", endpoint)
-    assert (shown.provisioning_state, shown.instance_type, shown.instance_count) == ("Succeeded", "Standard_DS3_v2", 1)
-    assert shown.model == model
-    assert (shown.liveness_probe.initial_delay, shown.liveness_probe.failure_threshold) == (10, 30)
-    assert shown.request_settings.request_timeout_ms == 60_000
+    blue = ml.client.online_deployments.get("blue", endpoint)
+    assert (blue.provisioning_state, blue.instance_type, blue.instance_count) == ("Succeeded", "Standard_DS3_v2", 1)
+    assert blue.model == model
+    assert (blue.liveness_probe.initial_delay, blue.liveness_probe.failure_threshold) == (10, 30)
+    assert blue.request_settings.request_timeout_ms == 60_000
     assert [deployment.name for deployment in ml.client.online_deployments.list(endpoint)] == ["blue"]
     assert ml.client.online_endpoints.get(endpoint).traffic == {"blue": 100}
 
@@ -207,13 +207,13 @@ def test_a_server_that_dies_is_started_again(ml: MlWorkspace, cloud: Cloud, endp
 
 def test_traffic_is_split_moved_mirrored_and_held(ml: MlWorkspace, endpoint: str, other_model: str) -> None:
     ml.client.online_deployments.begin_create_or_update(deployment(endpoint, "green", other_model)).result()
-    shown = ml.client.online_endpoints.get(endpoint)
-    assert shown.traffic == {"blue": 100, "green": 0}, "a new deployment gets no traffic by itself"
+    current = ml.client.online_endpoints.get(endpoint)
+    assert current.traffic == {"blue": 100, "green": 0}, "a new deployment gets no traffic by itself"
     assert score(ml, endpoint, REQUEST, **{"azureml-model-deployment": "green"}).json() == [103.0, 107.5]
 
     def moved(traffic: dict[str, int], mirror: dict[str, int] | None = None) -> None:
-        shown.traffic, shown.mirror_traffic = traffic, mirror or {}
-        ml.client.online_endpoints.begin_create_or_update(shown).result()
+        current.traffic, current.mirror_traffic = traffic, mirror or {}
+        ml.client.online_endpoints.begin_create_or_update(current).result()
 
     with pytest.raises(HttpResponseError, match="sums to 90"):
         moved({"blue": 50, "green": 40})

@@ -65,8 +65,8 @@ def test_an_endpoint_is_created_updated_listed_and_deleted(ml: MlWorkspace) -> N
 
     created.description = "second"
     ml.client.online_endpoints.begin_create_or_update(created).result()
-    shown = ml.client.online_endpoints.get(name)
-    assert (shown.description, shown.tags, shown.traffic) == ("second", {"a": "1"}, {})
+    current = ml.client.online_endpoints.get(name)
+    assert (current.description, current.tags, current.traffic) == ("second", {"a": "1"}, {})
     assert name in {endpoint.name for endpoint in ml.client.online_endpoints.list()}
 
     ml.client.online_endpoints.begin_delete(name).result()
@@ -105,8 +105,8 @@ def test_a_body_never_shows_the_keys_that_it_was_sent_with(ml: MlWorkspace, make
     keys = {"primaryKey": "one", "secondaryKey": "two"}
     answer = _put(ml, name, keys=keys)
     ml.azure.finish(answer)
-    shown = ml.azure.arm("GET", f"{ml.id}/onlineEndpoints/{name}", ML).json()
-    assert "keys" not in answer.json()["properties"] and "keys" not in shown["properties"]
+    body_of_endpoint = ml.azure.arm("GET", f"{ml.id}/onlineEndpoints/{name}", ML).json()
+    assert "keys" not in answer.json()["properties"] and "keys" not in body_of_endpoint["properties"]
     assert ml.azure.arm("POST", f"{ml.id}/onlineEndpoints/{name}/listKeys", ML).json() == keys
 
 
@@ -178,9 +178,9 @@ def test_a_user_assigned_identity_is_shown_and_gets_no_role(ml: MlWorkspace, mak
         type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=ml.identity_id)]
     )
     endpoint = make(auth_mode="aad_token", identity=identity)
-    shown = ml.azure.arm("GET", str(endpoint.id), ML).json()["identity"]
-    assert shown["userAssignedIdentities"][ml.identity_id]["principalId"] == ml.identity["principalId"]
-    assert "principalId" not in shown, "there is no system-assigned one"
+    identity_body = ml.azure.arm("GET", str(endpoint.id), ML).json()["identity"]
+    assert identity_body["userAssignedIdentities"][ml.identity_id]["principalId"] == ml.identity["principalId"]
+    assert "principalId" not in identity_body, "there is no system-assigned one"
 
 
 def test_an_unknown_operation_on_an_endpoint_names_itself(ml: MlWorkspace, make: Make) -> None:

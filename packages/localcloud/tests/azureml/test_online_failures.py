@@ -65,8 +65,8 @@ def _fails(ml: MlWorkspace, deployment: ManagedOnlineDeployment) -> tuple[str, s
     """Return (code, message) of a deployment that fails."""
     with pytest.raises(HttpResponseError) as failed:
         ml.client.online_deployments.begin_create_or_update(deployment).result()
-    shown = ml.client.online_deployments.get(deployment.name, deployment.endpoint_name)
-    assert shown.provisioning_state == "Failed"
+    current = ml.client.online_deployments.get(deployment.name, deployment.endpoint_name)
+    assert current.provisioning_state == "Failed"
     assert failed.value.error is not None
     return str(failed.value.error.code), str(failed.value.message)
 

@@ -113,6 +113,6 @@ def test_a_model_that_does_not_exist_fails_the_deployment(ml: MlWorkspace, endpo
         status = requests.get(poll, headers=token, timeout=60).json()
     assert status["error"]["code"] == "NotFound"
     assert "models/none/versions/1" in status["error"]["message"]
-    shown = ml.azure.arm("GET", f"{ml.id}/onlineEndpoints/{endpoint}/deployments/blue", ML).json()
-    assert shown["properties"]["provisioningState"] == "Failed"
+    deployment = ml.azure.arm("GET", f"{ml.id}/onlineEndpoints/{endpoint}/deployments/blue", ML).json()
+    assert deployment["properties"]["provisioningState"] == "Failed"
     ml.client.online_deployments.begin_delete("blue", endpoint).result()

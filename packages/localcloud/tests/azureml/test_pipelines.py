@@ -63,11 +63,11 @@ def test_independent_steps_run_at_once_up_to_the_cluster_s_nodes(ml: MlWorkspace
         wait()
 
     job = ml.client.jobs.create_or_update(wide(), experiment_name="pipelines")
-    shown = wait_for(
+    statuses = wait_for(
         lambda: sorted(steps(ml, job.name).values()), lambda states: states == ["Queued", "Running", "Running"]
     )
 
-    assert shown == ["Queued", "Running", "Running"], "two nodes run two steps"
+    assert statuses == ["Queued", "Running", "Running"], "two nodes run two steps"
     ml.client.jobs.begin_cancel(job.name).result()
     assert ml.client.jobs.get(job.name).status == "Canceled"
     assert set(steps(ml, job.name).values()) == {"Canceled"}

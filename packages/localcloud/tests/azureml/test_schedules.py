@@ -137,8 +137,8 @@ def test_a_schedule_runs_at_its_time_and_never_while_it_is_disabled(
     stamp = at_dawn(3).strftime("%Y%m%dT%H%M%SZ")
     assert job.display_name == f"{name}-{stamp}"
     assert ml.finished(job.name).status == "Completed"
-    shown = ml.azure.arm("GET", f"{ml.id}/jobs/{job.name}", ML).json()["properties"]
-    assert shown["inputs"]["word"]["value"] == at_dawn(3).strftime("%Y-%m-%dT%H:%M:%SZ")
+    properties = ml.azure.arm("GET", f"{ml.id}/jobs/{job.name}", ML).json()["properties"]
+    assert properties["inputs"]["word"]["value"] == at_dawn(3).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert set(steps(ml, job.name).values()) == {"Completed"}
     listed = ml.azure.arm("GET", f"{ml.id}/jobs", ML, scheduled="false").json()["value"]
     assert job.name not in [other["name"] for other in listed]
@@ -171,8 +171,8 @@ def test_an_enabled_schedule_is_triggered_by_hand(ml: MlWorkspace, component: Co
 def test_an_existing_job_is_scheduled_by_its_id(ml: MlWorkspace, component: Component, name: str) -> None:
     source = ml.client.jobs.create_or_update(pipeline_job(str(component.id), "again"))
     put(ml, JobSchedule(name=name, trigger=CronTrigger(**DAWN), create_job=source.id))
-    shown = ml.azure.arm("GET", f"{ml.id}/schedules/{name}", ML).json()["properties"]["action"]["jobDefinition"]
-    assert shown["inputs"]["word"]["value"] == "again"
+    definition = ml.azure.arm("GET", f"{ml.id}/schedules/{name}", ML).json()["properties"]["action"]["jobDefinition"]
+    assert definition["inputs"]["word"]["value"] == "again"
     assert ml.finished(ml.client.schedules.trigger(name).job_name).status == "Completed"
     with pytest.raises(HttpResponseError, match=r"The job '.*/jobs/nothing' of the schedule was not found"):
         put(ml, JobSchedule(name=name, trigger=CronTrigger(**DAWN), create_job=f"{ml.id}/jobs/nothing"))

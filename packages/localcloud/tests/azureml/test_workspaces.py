@@ -31,11 +31,11 @@ def _beside(ml: MlWorkspace, name: str) -> str:
 
 
 def test_the_client_reads_a_workspace_with_the_addresses_it_needs(ml: MlWorkspace) -> None:
-    shown = ml.client.workspaces.get(ml.name)
-    assert shown.discovery_url == "https://westeurope.api.azureml.ms/discovery"
-    assert shown.mlflow_tracking_uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{ml.id}"
-    assert shown.identity.principal_id
-    assert shown.name in {workspace.name for workspace in ml.client.workspaces.list()}
+    description = ml.client.workspaces.get(ml.name)
+    assert description.discovery_url == "https://westeurope.api.azureml.ms/discovery"
+    assert description.mlflow_tracking_uri == f"azureml://westeurope.api.azureml.ms/mlflow/v1.0{ml.id}"
+    assert description.identity.principal_id
+    assert description.name in {workspace.name for workspace in ml.client.workspaces.list()}
 
 
 def test_the_discovery_address_lists_the_services_of_a_region(ml: MlWorkspace) -> None:

@@ -49,8 +49,11 @@ def test_container_registry_answers_a_version_that_is_newer_than_all_known(answe
     replications = answers["acr replication list"][0][-1]["value"]
     assert [replication["location"] for replication in replications] == ["westeurope"], "the registry's own region"
     assert answers["acr show-usage"][0][-1]["value"][0]["name"] == "Size"
-    shown, renewed = answers["acr credential show"][0][-1], answers["acr credential renew"][0][-1]
-    assert shown["passwords"][0] != renewed["passwords"][0] and shown["passwords"][1] == renewed["passwords"][1]
+    credentials, renewed = answers["acr credential show"][0][-1], answers["acr credential renew"][0][-1]
+    assert (
+        credentials["passwords"][0] != renewed["passwords"][0]
+        and credentials["passwords"][1] == renewed["passwords"][1]
+    )
 
 
 def test_a_malformed_version_is_still_refused(azure: AzureSession, group: str) -> None:
@@ -173,5 +176,5 @@ def test_what_if_shows_changed_properties_tags_and_resources_left_alone(azure: A
     assert sorted((change["path"], change["propertyChangeType"]) for change in changed["delta"]) == [
         ("properties.minimumTlsVersion", "Modify"), ("tags.gone", "Delete"), ("tags.kept", "Modify"),
     ]  # fmt: skip
-    shown = azure.arm("GET", f"{storage}/{account}", "2023-01-01").json()
-    assert shown["properties"]["minimumTlsVersion"] == "TLS1_0", "nothing was deployed"
+    current = azure.arm("GET", f"{storage}/{account}", "2023-01-01").json()
+    assert current["properties"]["minimumTlsVersion"] == "TLS1_0", "nothing was deployed"

@@ -60,20 +60,20 @@ _NOT_SHOWN = {".properties.createMode", ".identity"}
 """What the provider writes and does not compare: how to create a vault, and an identity of type None."""
 
 
-def _differences(wanted: Any, shown: Any, at: str = "") -> Iterator[str]:
+def _differences(wanted: Any, actual: Any, at: str = "") -> Iterator[str]:
     """Yield the values that the provider would not find again, by their path."""
     if at in _NOT_SHOWN or wanted in (None, {}, []):
         return
     if isinstance(wanted, dict):
         for key, value in wanted.items():
-            yield from _differences(value, shown.get(key) if isinstance(shown, dict) else None, f"{at}.{key}")
+            yield from _differences(value, actual.get(key) if isinstance(actual, dict) else None, f"{at}.{key}")
     elif isinstance(wanted, list):
-        if len(wanted) != len(shown or []):
-            yield f"{at} is {shown}, not {wanted}"
+        if len(wanted) != len(actual or []):
+            yield f"{at} is {actual}, not {wanted}"
     elif isinstance(wanted, str) and "{" in wanted:
         return  # names and ids of this run
-    elif _comparable(wanted) != _comparable(shown):
-        yield f"{at} is {shown!r}, not {wanted!r}"
+    elif _comparable(wanted) != _comparable(actual):
+        yield f"{at} is {actual!r}, not {wanted!r}"
 
 
 def _comparable(value: Any) -> Any:
@@ -201,14 +201,14 @@ def test_the_file_service_has_settings_where_the_account_has_files(azure: AzureS
     policy = {"enabled": True, "days": 30}
     body: Json = {"properties": {"shareDeleteRetentionPolicy": policy}}
     assert azure.arm("PUT", files, "2024-01-01", body).status_code == 200
-    shown = azure.arm("GET", files, "2024-01-01").json()["properties"]
-    assert (shown["shareDeleteRetentionPolicy"], shown["cors"]) == (policy, {"corsRules": []})
+    service = azure.arm("GET", files, "2024-01-01").json()["properties"]
+    assert (service["shareDeleteRetentionPolicy"], service["cors"]) == (policy, {"corsRules": []})
     smb: Json = {"authenticationMethods": "", "channelEncryption": "", "versions": "SMB3.1.1"}
     body = {"properties": {"cors": {}, "protocolSettings": {"smb": smb}, "shareDeleteRetentionPolicy": policy}}
     assert azure.arm("PUT", files, "2025-08-01", body).status_code == 200
-    shown = azure.arm("GET", files, "2025-08-01").json()["properties"]
-    assert shown["protocolSettings"] == {"smb": {"versions": "SMB3.1.1"}}, "an empty text stands for Azure's default"
-    assert shown["cors"] == {"corsRules": []}
+    service = azure.arm("GET", files, "2025-08-01").json()["properties"]
+    assert service["protocolSettings"] == {"smb": {"versions": "SMB3.1.1"}}, "an empty text stands for Azure's default"
+    assert service["cors"] == {"corsRules": []}
     body = {"properties": {"protocolSettings": {"smb": {"multichannel": {"enabled": False}}}}}
     premium = azure.arm("PUT", files, "2025-08-01", body)
     assert error_of(premium)[:2] == (400, "FeatureNotSupportedForAccount") and "multichannel" in premium.text

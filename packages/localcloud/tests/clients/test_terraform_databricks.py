@@ -63,14 +63,16 @@ def test_apply_plan_changes_and_destroy_read_back_what_they_wrote(
     azure: AzureSession, values: Mapping[str, str]
 ) -> None:
     player = Player(azure, values)
-    shown: dict[str, dict[str, Json]] = {}
+    reads_by_command: dict[str, dict[str, Json]] = {}
     for command in COMMANDS:
-        reads = shown[command.words] = {}
+        reads = reads_by_command[command.words] = {}
         for request, content in zip(command.requests, player.play(command), strict=True):
             if request.method == "GET":
                 reads[request.url.removeprefix("https://{host}").split("?")[0]] = content
-    plan, changed = shown["plan"], shown["apply changes"]
-    assert plan == {path: content for path, content in shown["apply"].items() if path in plan}, "a plan changes nothing"
+    plan, changed = reads_by_command["plan"], reads_by_command["apply changes"]
+    assert plan == {path: content for path, content in reads_by_command["apply"].items() if path in plan}, (
+        "a plan changes nothing"
+    )
     principal = plan["/api/2.0/preview/scim/v2/ServicePrincipals/{principal.id}"]
     assert principal["applicationId"] == values["application"] and not principal.get("entitlements")
     pool = plan["/api/2.0/instance-pools/get"]

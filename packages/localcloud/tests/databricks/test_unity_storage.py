@@ -91,10 +91,10 @@ def stage(azure: AzureSession) -> Iterator[Stage]:
     azure.put(group, "2024-03-01", {"location": REGION})
     first, second = (make_workspace(azure, group, fresh("dbw-")) for _ in range(2))
     connector = f"{group}/providers/Microsoft.Databricks/accessConnectors/dbac-test"
-    shown = azure.put(connector, DATABRICKS, {"location": REGION, "identity": {"type": "SystemAssigned"}})
-    assert shown["identity"]["tenantId"] == azure.tenant_id and shown["properties"]["referedBy"] == []
+    body = azure.put(connector, DATABRICKS, {"location": REGION, "identity": {"type": "SystemAssigned"}})
+    assert body["identity"]["tenantId"] == azure.tenant_id and body["properties"]["referedBy"] == []
     assert first["properties"]["isUcEnabled"] is True
-    yield Stage(azure, group, client_of(first), client_of(second), connector, shown["identity"]["principalId"])
+    yield Stage(azure, group, client_of(first), client_of(second), connector, body["identity"]["principalId"])
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))
 
 
@@ -259,8 +259,8 @@ def test_a_user_assigned_identity_may_be_named(stage: Stage) -> None:
         f"The Azure Databricks Access Connector '{stage.connector}' does not have {identity}.",
     )
     both = {"type": "SystemAssigned,UserAssigned", "userAssignedIdentities": {identity: {}}}
-    shown = stage.azure.put(stage.connector, DATABRICKS, {"location": REGION, "identity": both})
-    assert shown["identity"]["principalId"] == stage.principal, "the system-assigned one stays what it was"
+    body = stage.azure.put(stage.connector, DATABRICKS, {"location": REGION, "identity": both})
+    assert body["identity"]["principalId"] == stage.principal, "the system-assigned one stays what it was"
     credential = stage.credential(managed_identity_id=identity)
     account = stage.account()
     stage.azure.assign(stage.container_id(account), "Storage Blob Data Contributor", stage.principal)

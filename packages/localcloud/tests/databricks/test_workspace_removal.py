@@ -30,24 +30,24 @@ class Removed:
     def make(self) -> Json:
         properties = {"managedResourceGroupId": f"{self._group}-managed", "computeMode": "Hybrid"}
         body = {"location": "westeurope", "sku": {"name": "premium"}, "properties": properties}
-        shown: Json = self._azure.put(self.id, "2026-01-01", body)["properties"]
-        return shown
+        created: Json = self._azure.put(self.id, "2026-01-01", body)["properties"]
+        return created
 
     def delete(self) -> None:
         self._azure.finish(self._azure.arm("DELETE", self.id, "2026-01-01"))
 
-    def client(self, shown: Json) -> WorkspaceClient:
+    def client(self, properties: Json) -> WorkspaceClient:
         return WorkspaceClient(
-            host=f"https://{shown['workspaceUrl']}",
+            host=f"https://{properties['workspaceUrl']}",
             auth_type="azure-client-secret",
             azure_tenant_id=os.environ["AZURE_TENANT_ID"],
             azure_client_id=os.environ["AZURE_CLIENT_ID"],
             azure_client_secret=os.environ["AZURE_CLIENT_SECRET"],
         )
 
-    def rows(self, shown: Json) -> dict[str, int]:
+    def rows(self, properties: Json) -> dict[str, int]:
         """Rows of localcloud's database that are the workspace's, by table and kind."""
-        number = shown["workspaceId"]
+        number = properties["workspaceId"]
         counts = {
             "documents": ("databricks_documents WHERE workspace LIKE ?", f"{number}@%"),
             "contents": ("databricks_contents WHERE workspace LIKE ?", f"{number}@%"),
@@ -74,41 +74,41 @@ def _notebook(client: WorkspaceClient) -> str:
 def test_a_workspace_is_deleted_with_its_content(
     workspace: Removed, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = workspace.make()
-    client = workspace.client(shown)
+    properties = workspace.make()
+    client = workspace.client(properties)
     _notebook(client)
     assert client.metastores.current().metastore_id
     artifacts = cloud.settings.home / "databricks-artifacts"
     others = set(artifacts.glob("*"))
-    monkeypatch.setenv("DATABRICKS_HOST", f"https://{shown['workspaceUrl']}")
+    monkeypatch.setenv("DATABRICKS_HOST", f"https://{properties['workspaceUrl']}")
     monkeypatch.setenv("DATABRICKS_AUTH_TYPE", "azure-client-secret")
     tracking = MlflowClient("databricks")
     run = tracking.create_run(tracking.create_experiment("/work/experiment"))
     tracking.log_text(run.info.run_id, "hello", "note.txt")
     assert set(artifacts.glob("*")) - others, "there is an artifact"
-    assert all(count > 0 for count in workspace.rows(shown).values()), workspace.rows(shown)
+    assert all(count > 0 for count in workspace.rows(properties).values()), workspace.rows(properties)
 
     workspace.delete()
 
-    assert workspace.rows(shown) == {"documents": 0, "contents": 0, "metastores": 0}
+    assert workspace.rows(properties) == {"documents": 0, "contents": 0, "metastores": 0}
     assert set(artifacts.glob("*")) <= others
 
 
 def test_a_workspace_of_the_same_name_begins_with_nothing(workspace: Removed) -> None:
-    shown = workspace.make()
-    _notebook(workspace.client(shown))
+    properties = workspace.make()
+    _notebook(workspace.client(properties))
     workspace.delete()
 
     again = workspace.make()
 
-    assert again["workspaceUrl"] == shown["workspaceUrl"], "the address follows from the name"
+    assert again["workspaceUrl"] == properties["workspaceUrl"], "the address follows from the name"
     assert "/work" not in [item.path for item in workspace.client(again).workspace.list("/")]
     workspace.delete()
 
 
 def test_active_runs_of_a_deleted_workspace_are_stopped_with_their_drivers(workspace: Removed, cloud: Cloud) -> None:
-    shown = workspace.make()
-    client = workspace.client(shown)
+    properties = workspace.make()
+    client = workspace.client(properties)
     cluster = compute.ClusterSpec(
         spark_version="17.3.x-scala2.13", node_type_id="Standard_DS3_v2", is_single_node=True,
         kind=compute.Kind.CLASSIC_PREVIEW, data_security_mode=compute.DataSecurityMode.SINGLE_USER,
@@ -129,4 +129,4 @@ def test_active_runs_of_a_deleted_workspace_are_stopped_with_their_drivers(works
     workspace.delete()
 
     assert drivers() == []
-    assert workspace.rows(shown)["documents"] == 0, "the run that ended late left no row"
+    assert workspace.rows(properties)["documents"] == 0, "the run that ended late left no row"

@@ -213,13 +213,13 @@ def test_ctrl_c_stops_the_program_and_the_host_quietly(
         text=True,
         start_new_session=True,
     )
-    shown: list[str] = []
+    lines: list[str] = []
     assert update.stdout is not None
-    reader = threading.Thread(target=lambda: shown.extend(update.stdout or []))
+    reader = threading.Thread(target=lambda: lines.extend(update.stdout or []))
     reader.start()
     deadline = time.monotonic() + 60
     while not (folder / "pid").exists() or not (folder / "pid").read_text():
-        assert update.poll() is None and time.monotonic() < deadline, "".join(shown)
+        assert update.poll() is None and time.monotonic() < deadline, "".join(lines)
         time.sleep(0.05)
     child = int((folder / "pid").read_text())
     assert psutil.pid_exists(child)
@@ -234,7 +234,7 @@ def test_ctrl_c_stops_the_program_and_the_host_quietly(
     reader.join(10)
     update.stdout.close()
 
-    output = "".join(shown)
+    output = "".join(lines)
     assert update.returncode != 0
     assert time.monotonic() - started < 20, output
     assert "Traceback" not in output and "KeyboardInterrupt" not in output

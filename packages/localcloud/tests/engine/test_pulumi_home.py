@@ -35,8 +35,8 @@ def test_our_language_host_is_added_to_a_cli_without_one(settings: Settings, pul
     assert home.pulumi == home.home / "bin" / "pulumi"
     assert not home.pulumi.is_symlink(), "the engine would look beside the link's target"
     host = home.home / "bin" / "pulumi-language-python"
-    shown = subprocess.run([host, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert shown.stdout == "3.259.0\n"
+    version = subprocess.run([host, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert version.stdout == "3.259.0\n"
 
 
 def test_a_home_prepared_twice_has_each_launcher_once(settings: Settings, pulumi: Path) -> None:

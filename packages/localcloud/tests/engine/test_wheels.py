@@ -52,8 +52,10 @@ def test_spark_runs_on_the_java_wheel_with_the_abfs_driver(toolchain: Toolchain,
 
 def test_azurite_runs_on_the_node_wheel(toolchain: Toolchain) -> None:
     node = ensure_wheel(load_settings().cache, "node", Silent())
-    shown = subprocess.run([node, *toolchain.azurite_blob[1:], "--version"], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == azurite_version()
+    version = subprocess.run(
+        [node, *toolchain.azurite_blob[1:], "--version"], capture_output=True, text=True, check=True
+    )
+    assert version.stdout.strip() == azurite_version()
 
 
 def test_the_tools_run(toolchain: Toolchain) -> None:

@@ -181,13 +181,13 @@ def test_logs_are_followed_until_ctrl_c(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     words = [sys.executable, "-u", "-m", "localcloud", "logs", "--follow"]
     settings = {"LOCALCLOUD_HOME": str(own.settings.home), "LOCALCLOUD_PORT": str(own.settings.port)}
-    with subprocess.Popen(words, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as shown:
-        assert shown.stdout is not None
-        assert any("localcloud is ready at" in line for line in iter(shown.stdout.readline, ""))
+    with subprocess.Popen(words, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        assert any("localcloud is ready at" in line for line in iter(follower.stdout.readline, ""))
         requests.get(f"{own.settings.gateway_url}/followed", verify=str(own.settings.tls / "bundle.pem"), timeout=10)
-        assert any("/followed 501" in line for line in iter(shown.stdout.readline, ""))
-        shown.send_signal(signal.SIGINT)
-        assert shown.wait(timeout=10) == 0
+        assert any("/followed 501" in line for line in iter(follower.stdout.readline, ""))
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(timeout=10) == 0
 
 
 def test_env_in_its_own_shell_prints_the_same(cloud: Cloud) -> None:

@@ -71,8 +71,8 @@ def test_databricks_sdk_needs_the_host_alone(cloud: Cloud, azure: AzureSession, 
         print(client.config.auth_type, client.current_user.me().user_name)
     """
     host = f"https://{workspace['properties']['workspaceUrl']}"
-    shown = _python(cloud, tmp_path, script, DATABRICKS_HOST=host)
-    assert shown == f"azure-client-secret {cloud.environment['AZURE_CLIENT_ID']}"
+    output = _python(cloud, tmp_path, script, DATABRICKS_HOST=host)
+    assert output == f"azure-client-secret {cloud.environment['AZURE_CLIENT_ID']}"
 
 
 def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Path) -> None:

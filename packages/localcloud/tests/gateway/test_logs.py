@@ -12,15 +12,15 @@ from localcloud.gateway.logs import OneLineFormatter, escaped
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escapes"),
     [
         ("a\nINFO b", r"a\x0aINFO b"), ("\x1b[2J", r"\x1b[2J"),
         ("\u2028a\x85", r"\u2028a\x85"), ("\u202etxt", r"\u202etxt"),
         ("ä 😀 \\n", "ä 😀 \\n"), ("\ud800", r"\ud800"),
     ],
 )  # fmt: skip
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+def test_control_characters_are_escaped(text: str, escapes: str) -> None:
+    assert escaped(text) == escapes
 
 
 def test_a_record_is_one_line_and_a_trace_is_indented() -> None:

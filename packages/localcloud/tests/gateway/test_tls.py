@@ -73,9 +73,9 @@ def test_java_reads_its_trust_store(cloud: Cloud) -> None:
     if not (java.parent / "javac").exists():
         pytest.skip("this Java is a runtime without a compiler; tests/localcloud/databricks reads the store through it")
     command = [java, source, cloud.settings.tls / "truststore.p12"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    keystore = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
     bundle = (cloud.settings.tls / "bundle.pem").read_bytes()
-    assert int(shown.stdout) == len(list(tls.certificates_of(bundle)))
+    assert int(keystore.stdout) == len(list(tls.certificates_of(bundle)))
 
 
 def test_certificates_stay_until_they_are_nearly_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

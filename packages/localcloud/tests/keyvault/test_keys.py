@@ -185,8 +185,8 @@ def test_a_stacks_secrets_are_sealed_by_the_vaults_key(
     assert pulumi("config", "set", "--secret", "password", "hunter2").returncode == 0
     settings = (tmp_path / "Pulumi.dev.yaml").read_text()
     assert "hunter2" not in settings and "encryptedkey" in settings
-    shown = pulumi("config", "--show-secrets", "--json")
-    assert json.loads(shown.stdout)["sealed:password"]["value"] == "hunter2", shown.stderr
+    config = pulumi("config", "--show-secrets", "--json")
+    assert json.loads(config.stdout)["sealed:password"]["value"] == "hunter2", config.stderr
 
 
 def test_a_rotation_policy_is_not_read_as_a_version(azure: AzureSession, vault: str) -> None:

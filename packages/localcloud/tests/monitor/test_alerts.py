@@ -138,8 +138,8 @@ def test_a_breach_calls_the_webhook_and_is_listed_until_it_is_resolved(
     resolved = receiver.calls[1]["data"]["essentials"]
     assert (resolved["monitorCondition"], resolved["alertId"]) == ("Resolved", essentials["alertId"])
     assert resolved["resolvedDateTime"] > resolved["firedDateTime"]
-    shown = client.alerts.get_by_id(guid).properties.essentials
-    assert (shown.monitor_condition, shown.alert_state) == ("Resolved", "Acknowledged")
+    listed = client.alerts.get_by_id(guid).properties.essentials
+    assert (listed.monitor_condition, listed.alert_state) == ("Resolved", "Acknowledged")
     events = [each.modification_event for each in client.alerts.get_history(guid).properties.modifications]
     assert events == ["AlertCreated", "StateChange", "MonitorConditionChange"]
     assert "code=secret" not in (cloud.settings.logs / "gateway.log").read_text(encoding="utf-8")
@@ -183,8 +183,8 @@ def test_a_workbook_is_kept_as_it_is_and_has_to_be_one(azure: AzureSession, grou
         "properties": {"displayName": "Models", "category": "workbook", "serializedData": content},
     }  # fmt: skip
     client.workbooks.create_or_update(resource_group, name, values)
-    shown = client.workbooks.get(resource_group, name, can_fetch_content=True)
-    assert (shown.serialized_data, shown.kind, shown.source_id) == (content, "shared", "azure monitor")
+    saved = client.workbooks.get(resource_group, name, can_fetch_content=True)
+    assert (saved.serialized_data, saved.kind, saved.source_id) == (content, "shared", "azure monitor")
 
     def refused(name: str = name, **change: Any) -> str:
         properties = {**values["properties"], **change}  # type: ignore[dict-item]

@@ -55,9 +55,9 @@ def outcome(azure: AzureSession, answer: requests.Response) -> Json:
     token = azure.credential.get_token("https://management.azure.com/.default").token
     while True:
         url = answer.headers["Azure-AsyncOperation"]
-        shown: Json = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60).json()
-        if shown["status"] != "InProgress":
-            return shown
+        content: Json = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60).json()
+        if content["status"] != "InProgress":
+            return content
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_target_refuses_changes_at_once_while_an_endpoint_is_made(
     azure: AzureSession, group: str, endpoints: str
 ) -> None:
     account = make_account(azure, group)
-    shown = {key: azure.arm("GET", account, STORAGE).json()[key] for key in ("location", "kind", "sku")}
+    required = {key: azure.arm("GET", account, STORAGE).json()[key] for key in ("location", "kind", "sku")}
     changes = [
-        ("PUT", account, {**shown, "tags": {"a": "b"}}),
+        ("PUT", account, {**required, "tags": {"a": "b"}}),
         ("PATCH", account, {"tags": {"a": "b"}}),
         ("PUT", f"{account}/blobServices/default", {"properties": {}}),
         ("DELETE", account, None),

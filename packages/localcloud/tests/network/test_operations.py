@@ -53,8 +53,8 @@ def _metric(azure: AzureSession, group: str, **changes: Any) -> Any:
 def test_a_metric_alert_calls_its_action_group(azure: AzureSession, group: str) -> None:
     body = _metric(azure, group)
     id_ = _insights(group, "metricAlerts", "failed-runs")
-    shown = azure.put(id_, METRIC, body)
-    assert shown["location"] == "global" and shown["properties"]["autoMitigate"] is True
+    content = azure.put(id_, METRIC, body)
+    assert content["location"] == "global" and content["properties"]["autoMitigate"] is True
     client = MonitorManagementClient(azure.credential, azure.subscription_id)
     name = group.rsplit("/", 1)[-1]
     assert [alert.name for alert in client.metric_alerts.list_by_resource_group(name)] == ["failed-runs"]
@@ -103,8 +103,8 @@ def test_a_query_rule_needs_a_query_and_a_scope(azure: AzureSession, group: str)
         "criteria": {"allOf": [condition]}, "actions": {"actionGroups": [_action_group(azure, group)]},
     }  # fmt: skip
     id_ = _insights(group, "scheduledQueryRules", "failed-notebooks")
-    shown = azure.put(id_, QUERY, {"location": REGION, "properties": properties})
-    assert shown["kind"] == "LogAlert"
+    content = azure.put(id_, QUERY, {"location": REGION, "properties": properties})
+    assert content["kind"] == "LogAlert"
     without = copy.deepcopy(properties)
     del without["criteria"]["allOf"][0]["query"]
     assert error_of(azure.arm("PUT", id_, QUERY, {"location": REGION, "properties": without}))[0] == 400
@@ -124,8 +124,8 @@ def _budget(**changes: Any) -> Any:
 
 def test_a_budget_keeps_its_start(azure: AzureSession, group: str) -> None:
     id_ = f"{group}/providers/Microsoft.Consumption/budgets/budget"
-    shown = azure.put(id_, BUDGET, _budget())
-    assert shown["eTag"] and shown["properties"]["timePeriod"]["endDate"]
+    content = azure.put(id_, BUDGET, _budget())
+    assert content["eTag"] and content["properties"]["timePeriod"]["endDate"]
     assert azure.put(id_, BUDGET, _budget(amount=600))["properties"]["amount"] == 600
     year = datetime.now(UTC).year + (datetime.now(UTC).month == 12)
     later = f"{year}-{datetime.now(UTC).month % 12 + 1:02d}-01T00:00:00Z"
@@ -159,8 +159,8 @@ def test_a_budget_without_recipients_is_refused(
 def test_blob_services_keep_versions_where_the_account_can(azure: AzureSession, group: str) -> None:
     flat, tree = make_account(azure, group), make_account(azure, group, isHnsEnabled=True)
     versions = {"properties": {"isVersioningEnabled": True, "deleteRetentionPolicy": {"enabled": True, "days": 14}}}
-    shown = azure.put(f"{flat}/blobServices/default", STORAGE, versions)
-    assert shown["properties"]["isVersioningEnabled"] is True
+    content = azure.put(f"{flat}/blobServices/default", STORAGE, versions)
+    assert content["properties"]["isVersioningEnabled"] is True
     refused = azure.arm("PUT", f"{tree}/blobServices/default", STORAGE, versions)
     assert error_of(refused)[:2] == (409, "FeatureNotSupportedForAccount")
     restore = {"properties": {"restorePolicy": {"enabled": True, "days": 7}}}
@@ -202,8 +202,8 @@ def test_a_lifecycle_policy_is_one_per_account(azure: AzureSession, group: str) 
     account = make_account(azure, group)
     policy = f"{account}/managementPolicies/default"
     assert azure.arm("GET", policy, STORAGE).status_code == 404
-    shown = azure.put(policy, STORAGE, {"properties": {"policy": {"rules": [_rule()]}}})
-    assert shown["properties"]["policy"]["rules"][0]["enabled"] is True and shown["properties"]["lastModifiedTime"]
+    content = azure.put(policy, STORAGE, {"properties": {"policy": {"rules": [_rule()]}}})
+    assert content["properties"]["policy"]["rules"][0]["enabled"] is True and content["properties"]["lastModifiedTime"]
     named = azure.arm("PUT", f"{account}/managementPolicies/mine", STORAGE, {"properties": {"policy": {"rules": []}}})
     assert named.status_code == 400
 

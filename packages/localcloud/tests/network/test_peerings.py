@@ -26,8 +26,8 @@ def peer(azure: AzureSession, network: str, remote: str, name: str = "peer") -> 
 
 
 def state(azure: AzureSession, network: str, name: str = "peer") -> str:
-    shown = azure.arm("GET", f"{network}/virtualNetworkPeerings/{name}", NETWORK).json()
-    return str(shown["properties"]["peeringState"])
+    peering = azure.arm("GET", f"{network}/virtualNetworkPeerings/{name}", NETWORK).json()
+    return str(peering["properties"]["peeringState"])
 
 
 def test_one_direction_is_initiated_both_are_connected_and_the_rest_is_disconnected(
@@ -44,8 +44,8 @@ def test_one_direction_is_initiated_both_are_connected_and_the_rest_is_disconnec
     ]
     azure.finish(peer(azure, hub, spoke))
     assert [state(azure, hub), state(azure, spoke)] == ["Connected"] * 2
-    shown = client.virtual_networks.get(name, hub_name).virtual_network_peerings
-    assert shown is not None and [peering.peering_state for peering in shown] == ["Connected"]
+    peerings = client.virtual_networks.get(name, hub_name).virtual_network_peerings
+    assert peerings is not None and [peering.peering_state for peering in peerings] == ["Connected"]
     client.virtual_network_peerings.begin_delete(name, hub_name, "peer").result()
     assert state(azure, spoke) == "Disconnected"
 
@@ -94,15 +94,15 @@ def test_peering_needs_a_right_on_the_other_network(azure: AzureSession, cloud: 
 def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, group: str) -> None:
     network, remote = make_network(azure, group), make_network(azure, group, space="10.30.0.0/16")
     azure.finish(peer(azure, network, remote))
-    shown = azure.arm("GET", network, NETWORK).json()
-    again = azure.put(network, NETWORK, {"location": REGION, "properties": shown["properties"]})
+    current = azure.arm("GET", network, NETWORK).json()
+    again = azure.put(network, NETWORK, {"location": REGION, "properties": current["properties"]})
     assert [peering["name"] for peering in again["properties"]["virtualNetworkPeerings"]] == ["peer"]
-    dropped = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": []}}
+    dropped = {"location": REGION, "properties": current["properties"] | {"virtualNetworkPeerings": []}}
     assert error_of(azure.arm("PUT", network, NETWORK, dropped))[:2] == (501, "NotImplemented")
-    sent = shown["properties"]["virtualNetworkPeerings"][0]
+    sent = current["properties"]["virtualNetworkPeerings"][0]
     for change in ({"allowForwardedTraffic": True}, {"remoteVirtualNetwork": {"id": network}}):
         changed = [sent | {"properties": sent["properties"] | change}]
-        body = {"location": REGION, "properties": shown["properties"] | {"virtualNetworkPeerings": changed}}
+        body = {"location": REGION, "properties": current["properties"] | {"virtualNetworkPeerings": changed}}
         status, code, message = error_of(azure.arm("PUT", network, NETWORK, body))
         assert (status, code) == (501, "NotImplemented"), change
         assert f"virtualNetworkPeerings in the body of {network}: peer differs, put the peering itself" in message

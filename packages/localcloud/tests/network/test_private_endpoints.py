@@ -121,5 +121,5 @@ def test_a_connection_can_be_rejected_and_the_endpoint_shows_it(azure: AzureSess
     connections = azure.arm("GET", f"{account}/privateEndpointConnections", "2024-01-01").json()["value"]
     state = {"status": "Rejected", "description": "not ours"}
     azure.put(connections[0]["id"], "2024-01-01", {"properties": {"privateLinkServiceConnectionState": state}})
-    shown = azure.arm("GET", id_, NETWORK).json()["properties"]["privateLinkServiceConnections"][0]["properties"]
-    assert shown["privateLinkServiceConnectionState"]["status"] == "Rejected"
+    connection = azure.arm("GET", id_, NETWORK).json()["properties"]["privateLinkServiceConnections"][0]["properties"]
+    assert connection["privateLinkServiceConnectionState"]["status"] == "Rejected"

@@ -32,8 +32,8 @@ def test_the_client_makes_a_network_with_delegated_subnets_behind_a_group(
     }  # fmt: skip
     created = client.subnets.begin_create_or_update(name, "vnet", "snet-host", body).result()
     assert created.delegations is not None and created.delegations[0].provisioning_state == "Succeeded"
-    shown = client.virtual_networks.get(name, "vnet")
-    assert shown.subnets is not None and [subnet.name for subnet in shown.subnets] == ["snet-host"]
+    read_again = client.virtual_networks.get(name, "vnet")
+    assert read_again.subnets is not None and [subnet.name for subnet in read_again.subnets] == ["snet-host"]
     assert "DenyAllInBound" in [rule.name for rule in client.default_security_rules.list(name, "nsg-dbw")]
     with pytest.raises(HttpResponseError) as refused:
         client.network_security_groups.begin_delete(name, "nsg-dbw").result()
@@ -112,9 +112,9 @@ def test_rules_that_contradict_each_other_are_refused(
 def test_the_same_priority_may_be_used_in_both_directions(azure: AzureSession, group: str) -> None:
     rules = [_rule("in", 100), _rule("out", 100, direction="Outbound")]
     id_ = path(group, "networkSecurityGroups", unique("nsg"))
-    shown = azure.put(id_, NETWORK, {"location": REGION, "properties": {"securityRules": rules}})
-    assert [rule["name"] for rule in shown["properties"]["securityRules"]] == ["in", "out"]
-    assert len(shown["properties"]["defaultSecurityRules"]) == 6
+    content = azure.put(id_, NETWORK, {"location": REGION, "properties": {"securityRules": rules}})
+    assert [rule["name"] for rule in content["properties"]["securityRules"]] == ["in", "out"]
+    assert len(content["properties"]["defaultSecurityRules"]) == 6
 
 
 def test_a_network_leaves_by_its_nat_gateway(azure: AzureSession, group: str) -> None:

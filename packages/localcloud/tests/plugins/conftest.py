@@ -33,9 +33,9 @@ def databricks(azure: AzureSession) -> Iterator[Plugin]:
         "sku": {"name": "premium"},
         "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
     }
-    shown = azure.put(workspace, "2026-01-01", body)
+    content = azure.put(workspace, "2026-01-01", body)
     plugin = Plugin("databricks", dict(os.environ))
-    plugin.configure(host=f"https://{shown['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    plugin.configure(host=f"https://{content['properties']['workspaceUrl']}", azureWorkspaceResourceId=workspace)
     yield plugin
     assert plugin.stop() == ""
     azure.finish(azure.arm("DELETE", group, "2024-03-01"))

@@ -65,10 +65,10 @@ def test_inputs_are_sent_at_their_place_in_arm(azure_native: Plugin, azure: Azur
 
     resource = azure_native.create(ACCOUNT, inputs)
 
-    shown = azure.arm("GET", resource.id, VERSION).json()
-    assert shown["sku"]["name"] == "Standard_LRS" and shown["tags"] == {"a": "b"}
-    assert shown["properties"]["supportsHttpsTrafficOnly"] is True
-    assert shown["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.1.2.3"
+    content = azure.arm("GET", resource.id, VERSION).json()
+    assert content["sku"]["name"] == "Standard_LRS" and content["tags"] == {"a": "b"}
+    assert content["properties"]["supportsHttpsTrafficOnly"] is True
+    assert content["properties"]["networkAcls"]["ipRules"][0]["value"] == "20.1.2.3"
     assert resource.outputs["name"] == name and resource.outputs["azureApiVersion"] == VERSION
     assert resource.outputs["primaryEndpoints"]["blob"] == f"https://{name}.blob.core.windows.net/"
 

@@ -109,9 +109,9 @@ def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
         "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{group}-managed"},
     }
     workspace = f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
-    shown = azure.put(workspace, "2026-01-01", body)["properties"]
+    properties = azure.put(workspace, "2026-01-01", body)["properties"]
     plugin = Plugin("databricks", dict(os.environ))
-    plugin.configure(host=f"https://{shown['workspaceUrl']}", azureWorkspaceResourceId=workspace)
+    plugin.configure(host=f"https://{properties['workspaceUrl']}", azureWorkspaceResourceId=workspace)
     yield plugin
     assert plugin.stop() == ""
 

@@ -113,8 +113,8 @@ def test_directories_have_parents_and_show_at_the_blob_endpoint_as_on_azure(lake
     assert refusal(again) == (409, "PathAlreadyExists")
     assert again.headers["x-ms-existing-resource-type"] == "directory"
     blobs = BlobServiceClient(lake.url.replace(".dfs.", ".blob."), credential=lake.azure.credential)
-    shown = list(blobs.get_container_client("data").list_blobs(include=["metadata"]))
-    assert {blob.name: blob.metadata for blob in shown}["a/b/c"] == {"hdi_isfolder": "true", "k": "v"}, (
+    listed = list(blobs.get_container_client("data").list_blobs(include=["metadata"]))
+    assert {blob.name: blob.metadata for blob in listed}["a/b/c"] == {"hdi_isfolder": "true", "k": "v"}, (
         "nothing of ours"
     )
 

@@ -32,9 +32,9 @@ def test_lists_go_by_directory_depth_and_page(lake: Lake) -> None:
     paths = {path.name: path for path in lake.data.get_paths("a")}
     assert (paths["a/b"].is_directory, paths["a/b"].content_length) == (True, 0)
     assert (paths["a/b/1"].is_directory, paths["a/b/1"].content_length) == (False, 2)
-    shown = lake.data.get_file_client("a/b/1").get_file_properties()
-    listed = paths["a/b/1"].last_modified.replace(tzinfo=shown.last_modified.tzinfo)
-    assert (listed, f'"{paths["a/b/1"].etag}"') == (shown.last_modified, shown.etag)
+    file_properties = lake.data.get_file_client("a/b/1").get_file_properties()
+    listed = paths["a/b/1"].last_modified.replace(tzinfo=file_properties.last_modified.tzinfo)
+    assert (listed, f'"{paths["a/b/1"].etag}"') == (file_properties.last_modified, file_properties.etag)
     pages = [[path.name for path in page] for page in lake.data.get_paths(max_results=3).by_page()]
     assert [len(page) for page in pages] == [3, 3, 2]
     assert [name for page in pages for name in page] == lake.paths()
@@ -107,9 +107,9 @@ def test_a_file_replaces_another_unless_a_condition_forbids_it(lake: Lake) -> No
 
 def test_access_control_is_kept_shown_and_changed_by_its_owner(lake: Lake) -> None:
     directory = lake.data.create_directory("d", permissions="0777", umask="0022")
-    shown = directory.get_access_control()
-    assert (shown["owner"], shown["group"]) == (lake.azure.object_id, "$superuser")
-    assert (shown["permissions"], shown["acl"]) == ("rwxr-xr-x", "user::rwx,group::r-x,other::r-x")
+    access = directory.get_access_control()
+    assert (access["owner"], access["group"]) == (lake.azure.object_id, "$superuser")
+    assert (access["permissions"], access["acl"]) == ("rwxr-xr-x", "user::rwx,group::r-x,other::r-x")
     reader = "user:11111111-1111-1111-1111-111111111111:r-x"
     directory.set_access_control(acl=f"user::rwx,{reader},group::r-x,mask::r-x,other::---")
     assert directory.get_access_control()["permissions"] == "rwxr-x---+"
@@ -152,8 +152,8 @@ def test_filesystems_are_the_containers_of_the_blob_endpoint(lake: Lake) -> None
     assert lake.service.get_file_system_client("made").get_file_system_properties().metadata == {"k": "v"}
     changed = lake.ask("PUT", "/made?resource=filesystem", {"X-HTTP-Method-Override": "PATCH", "x-ms-properties": ""})
     assert changed.status_code == 200
-    shown = lake.ask("HEAD", "/made?resource=filesystem")
-    assert (shown.headers["x-ms-properties"], shown.headers["x-ms-namespace-enabled"]) == ("", "true")
+    current = lake.ask("HEAD", "/made?resource=filesystem")
+    assert (current.headers["x-ms-properties"], current.headers["x-ms-namespace-enabled"]) == ("", "true")
     listed = lake.ask("GET", "/?resource=account").json()["filesystems"]
     assert [filesystem["name"] for filesystem in listed] == ["data", "made"]
     page = lake.ask("GET", "/?resource=account&maxResults=1")

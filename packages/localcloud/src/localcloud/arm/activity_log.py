@@ -136,8 +136,8 @@ def _shown(row: Json) -> Json:
     return event
 
 
-def _name(value: str, shown: str = "") -> Json:
-    return {"value": value, "localizedValue": shown or value}
+def _name(value: str, label: str = "") -> Json:
+    return {"value": value, "localizedValue": label or value}
 
 
 class ActivityRoute:

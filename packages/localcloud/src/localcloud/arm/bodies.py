@@ -34,10 +34,10 @@ def invalid_content(why: str) -> ServiceError:
 
 def check_form(body: Json) -> None:
     """Check the envelope. Raises ServiceError 400 InvalidRequestContent for a field of another JSON type."""
-    for name, (kind, shown) in _FORMS.items():
+    for name, (kind, type_name) in _FORMS.items():
         value = body.get(name)
         if value is not None and not isinstance(value, kind):
-            raise invalid_content(f"Error converting value {value!r:.80} to type '{shown}'. Path '{name}'.")
+            raise invalid_content(f"Error converting value {value!r:.80} to type '{type_name}'. Path '{name}'.")
 
 
 def readable(type_: str, read: Callable[[], T]) -> T:
@@ -67,9 +67,9 @@ def _opaque(etag: str | None) -> str:
 
 
 def _failed(header: str, value: str, etag: str | None) -> ServiceError:
-    shown = "does not exist" if etag is None else f"has etag {etag}"
+    actual = "does not exist" if etag is None else f"has etag {etag}"
     return ServiceError(
-        412, "PreconditionFailed", f"The condition '{value}' in the {header} header was not satisfied: it {shown}."
+        412, "PreconditionFailed", f"The condition '{value}' in the {header} header was not satisfied: it {actual}."
     )
 
 

@@ -85,15 +85,15 @@ async def _list(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     text = call.query.get("$filter", "")
     name = re.search(r"roleName\s+eq\s+'([^']+)'", text, re.IGNORECASE)
     kind = re.search(r"type\s+eq\s+'([^']+)'", text, re.IGNORECASE)
-    shown = [role.to_json(_subscription(scope)) for role in BUILT_IN]
-    shown += [
+    roles = [role.to_json(_subscription(scope)) for role in BUILT_IN]
+    roles += [
         _shown(definition, scope)
         for definition in ctx.resources.list(ROLE_DEFINITION_TYPE)
         if any(_covers(at, scope) or _covers(scope, at) for at in definition.properties["assignableScopes"])
     ]
     wanted = [
         definition
-        for definition in shown
+        for definition in roles
         if (name is None or definition["properties"]["roleName"].lower() == name[1].lower())
         and (kind is None or definition["properties"]["type"].lower() == kind[1].lower())
     ]

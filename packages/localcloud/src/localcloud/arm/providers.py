@@ -17,12 +17,12 @@ _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
 def _provider(ctx: Context, namespace: str) -> Json:
     """Return a provider as ARM shows it; for a namespace that localcloud does not know, without resource types."""
     types = resource_types.of(ctx).in_namespace(namespace)
-    shown = types[0].namespace if types else namespace
+    spelled = types[0].namespace if types else namespace
     return {
-        "id": f"{_SUBSCRIPTION}/providers/{shown}",
-        "namespace": shown,
-        "registrationPolicy": "RegistrationFree" if registrations.is_default(shown) else "RegistrationRequired",
-        "registrationState": ctx.resources.registrations.state(shown),
+        "id": f"{_SUBSCRIPTION}/providers/{spelled}",
+        "namespace": spelled,
+        "registrationPolicy": "RegistrationFree" if registrations.is_default(spelled) else "RegistrationRequired",
+        "registrationState": ctx.resources.registrations.state(spelled),
         "resourceTypes": [
             {
                 "resourceType": type_.short,
@@ -46,8 +46,8 @@ async def list_all(ctx: Context, parameters: Mapping[str, str], body: Json, call
 async def of_tenant(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """Namespaces and types, which are the same for all subscriptions."""
     hidden = {"id", "registrationState", "registrationPolicy"}
-    shown = [_provider(ctx, namespace) for namespace in resource_types.of(ctx).namespaces()]
-    return {"value": [{key: value for key, value in provider.items() if key not in hidden} for provider in shown]}
+    providers = [_provider(ctx, namespace) for namespace in resource_types.of(ctx).namespaces()]
+    return {"value": [{key: value for key, value in provider.items() if key not in hidden} for provider in providers]}
 
 
 async def show(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:

@@ -141,10 +141,10 @@ class Resources:
             "createdByType": who["ByType"],
             "createdAt": stamp,
         }
-        shown = rid if existing is None else ids.parse(existing.id) or rid
+        target = rid if existing is None else ids.parse(existing.id) or rid
         resource = Resource.from_json(
             {k: v for k, v in body.items() if k not in _READ_ONLY}
-            | {"id": shown.text, "name": shown.name, "type": type_.type},
+            | {"id": target.text, "name": target.name, "type": type_.type},
             existing.private if existing is not None else None,
         )
         resource.location = location

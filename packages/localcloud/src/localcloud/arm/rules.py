@@ -150,10 +150,10 @@ def parent_missing(rid: ResourceId, verb: str = "read") -> ServiceError:
     if parent is not None and rid.extension and verb == "read":
         return not_found(parent)
     if rid.extension:
-        shown = rid.parent if parent is None else f"{parent.type}/{parent.name}"
+        parent_name = rid.parent if parent is None else f"{parent.type}/{parent.name}"
         message = (
             f"Failed to perform 'write' on resource(s) of type '{rid.type.split('/', 1)[1]}', because the parent "
-            f"resource '{shown}' could not be found."
+            f"resource '{parent_name}' could not be found."
         )
     else:
         # Resources are named by their own and their parents' names: myaccount/default.

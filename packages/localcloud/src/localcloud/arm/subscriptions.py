@@ -72,11 +72,11 @@ async def _locations(ctx: Context, parameters: Mapping[str, str], body: Json, ca
                 "id": f"/subscriptions/{SUBSCRIPTION_ID}/locations/{name}",
                 "name": name,
                 "type": "Region",
-                "displayName": shown,
-                "regionalDisplayName": shown,
+                "displayName": display_name,
+                "regionalDisplayName": display_name,
                 "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
             }
-            for name, shown in LOCATIONS.items()
+            for name, display_name in LOCATIONS.items()
         ]
     }
 
@@ -105,9 +105,9 @@ async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, ca
     for resource in ctx.resources.list(scope=scope):
         type_ = resource_types.of(ctx).get(resource.type)
         if type_ is not None and type_.tracked and type_.short != "resourceGroups":
-            shown = resource.to_json()
+            rendered = resource.to_json()
             keep = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy")
-            tracked.append({key: shown[key] for key in keep if key in shown} | _expanded(resource, call))
+            tracked.append({key: rendered[key] for key in keep if key in rendered} | _expanded(resource, call))
     kept = filtered(tracked, call.query.get("$filter", ""))
     return page(kept, call.query, f"{call.base_url}{scope}/resources")
 

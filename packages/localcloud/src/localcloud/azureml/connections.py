@@ -64,9 +64,9 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
 
 
 async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
-    shown = resource.to_json()
-    shown["properties"]["credentials"] = resource.private.get("credentials") or None
-    return shown
+    rendered = resource.to_json()
+    rendered["properties"]["credentials"] = resource.private.get("credentials") or None
+    return rendered
 
 
 def register(ctx: Context) -> None:

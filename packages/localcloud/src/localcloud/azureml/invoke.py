@@ -47,8 +47,8 @@ class Invoke:
             body = _body(await whole_body(request, LARGEST, too_large))
             job = await self._submit(endpoint, request.headers.get("azureml-model-deployment"), body, principal)
         except ServiceError as error:
-            shown = {"error": {"code": error.code, "message": error.message}}
-            return JSONResponse(shown, error.status, dict(error.headers))
+            content = {"error": {"code": error.code, "message": error.message}}
+            return JSONResponse(content, error.status, dict(error.headers))
         return JSONResponse({"id": job.id, "name": job.name, "type": job.type, "properties": job.properties})
 
     def _endpoint(self, host: str) -> Resource:

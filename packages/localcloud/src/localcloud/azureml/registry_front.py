@@ -39,8 +39,8 @@ class RegistryFront:
             registry = registries.named(self._ctx, request.path_params["name"])
             rules.authorize(self._ctx, principal, f"{registries.TYPE}/read", registry.id)
         except ServiceError as error:
-            shown = {"error": {"code": error.code, "message": error.message}}
-            return JSONResponse(shown, error.status, dict(error.headers))
+            content = {"error": {"code": error.code, "message": error.message}}
+            return JSONResponse(content, error.status, dict(error.headers))
         regions = [detail["location"] for detail in registry.properties["regionDetails"]]
         address = f"https://{registry.location}.api.azureml.ms/"
         return JSONResponse(

@@ -46,9 +46,9 @@ class RegistryHost:
                 )
             raise not_emulated(f"Container Registry's {request.method} {request.url.path}; there are no images")
         except ServiceError as error:
-            shown = {"errors": [{"code": error.code, "message": error.message}]}
+            content = {"errors": [{"code": error.code, "message": error.message}]}
             headers = {"Docker-Distribution-Api-Version": "registry/2.0", **error.headers}
-            return JSONResponse(shown, error.status, headers)
+            return JSONResponse(content, error.status, headers)
 
     def _registry(self, host: str) -> Resource:
         name = host.partition(".")[0]

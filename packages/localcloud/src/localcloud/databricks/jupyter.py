@@ -49,10 +49,10 @@ def from_source(content: bytes, language: str, name: str) -> bytes:
     """Return the notebook in Jupyter's format. Raises 501 for languages whose source localcloud does not read."""
     if language not in {"PYTHON", "SQL"}:
         raise not_emulated(f"workspace/export of a notebook in {language} as JUPYTER")
-    shown = language.lower()
+    kernel = language.lower()
     notebook = nbformat.v4.new_notebook(
         cells=[_jupyter_cell(cell) for cell in source.parse(content.decode(), language)],
-        metadata={_OWN: {"language": shown, "notebookName": name}, "language_info": {"name": shown}},
+        metadata={_OWN: {"language": kernel, "notebookName": name}, "language_info": {"name": kernel}},
         nbformat_minor=0,
     )
     return str(nbformat.writes(notebook)).encode()

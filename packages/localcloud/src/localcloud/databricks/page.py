@@ -30,9 +30,9 @@ th,td{border-color:#444}.SUCCESS{color:#4cc26b}.FAILED,.TIMEDOUT,.INTERNAL_ERROR
 
 def render(settings: Settings, run: Run, task: TaskRun | None) -> str:
     """Return the page of a task, or without one of the run with all of its tasks."""
-    shown = task or run
-    result, lifecycle = shown.lifecycle.shown_state, shown.lifecycle
-    title = f"Run {shown.run_id} of {run.name}"
+    shown_run = task or run
+    result, lifecycle = shown_run.lifecycle.shown_state, shown_run.lifecycle
+    title = f"Run {shown_run.run_id} of {run.name}"
     refresh = "" if lifecycle.is_over else '<meta http-equiv="refresh" content="2">'
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",

@@ -102,26 +102,26 @@ def apply(rules: list[Rule], cluster: Json, *, cluster_type: str, defaults: bool
 
 def _check(rule: Rule, value: Any) -> list[str]:
     body, failed = rule.body, f"Validation failed for {_label(rule.path)}"
-    shown = _text(value)
+    text = _text(value)
     if rule.type == "fixed" and not _same(value, body["value"]):
-        return [f'{failed}, the value must be {_text(body["value"])} (is "{shown}")']
+        return [f'{failed}, the value must be {_text(body["value"])} (is "{text}")']
     if rule.type == "forbidden":
         return [f"{failed}, the value must not be present"]
     if rule.type == "allowlist" and not any(_same(value, listed) for listed in body["values"]):
-        return [f'{failed}, the value must be one of {", ".join(map(_text, body["values"]))} (is "{shown}")']
+        return [f'{failed}, the value must be one of {", ".join(map(_text, body["values"]))} (is "{text}")']
     if rule.type == "blocklist" and any(_same(value, listed) for listed in body["values"]):
-        return [f'{failed}, the value must not be one of {", ".join(map(_text, body["values"]))} (is "{shown}")']
-    if rule.type == "regex" and re.fullmatch(body["pattern"], shown) is None:
-        return [f'{failed}, the value must match the regular expression {body["pattern"]} (is "{shown}")']
+        return [f'{failed}, the value must not be one of {", ".join(map(_text, body["values"]))} (is "{text}")']
+    if rule.type == "regex" and re.fullmatch(body["pattern"], text) is None:
+        return [f'{failed}, the value must match the regular expression {body["pattern"]} (is "{text}")']
     if rule.type == "range":
         try:
             number = float(value)
         except (TypeError, ValueError):
-            return [f'{failed}, the value must be a number (is "{shown}")']
+            return [f'{failed}, the value must be a number (is "{text}")']
         if "minValue" in body and number < body["minValue"]:
-            return [f'{failed}, the value must be at least {body["minValue"]} (is "{shown}")']
+            return [f'{failed}, the value must be at least {body["minValue"]} (is "{text}")']
         if "maxValue" in body and number > body["maxValue"]:
-            return [f'{failed}, the value must be at most {body["maxValue"]} (is "{shown}")']
+            return [f'{failed}, the value must be at most {body["maxValue"]} (is "{text}")']
     return []
 
 

@@ -71,7 +71,7 @@ def run(
 
     Raises LocalcloudError naming the tool, the command and the last lines of its output when it fails.
     """
-    shown = shlex.join(str(part) for part in command)
+    command_line = shlex.join(str(part) for part in command)
     lines: list[str] = []
     try:
         with subprocess.Popen(
@@ -90,11 +90,11 @@ def run(
                 if on_line:
                     on_line(line.rstrip())
     except OSError as error:
-        raise LocalcloudError(f"{tool} could not be installed: `{shown}` did not start ({error}).") from error
+        raise LocalcloudError(f"{tool} could not be installed: `{command_line}` did not start ({error}).") from error
     if process.returncode:
         tail = "".join(deque(lines, maxlen=_LAST_LINES)).rstrip() or "(it printed nothing)"
         raise LocalcloudError(
-            f"{tool} could not be installed: `{shown}` ended with exit code {process.returncode}. "
+            f"{tool} could not be installed: `{command_line}` ended with exit code {process.returncode}. "
             f"Its last lines:\n{tail}"
         )
     return "".join(lines)

@@ -180,8 +180,8 @@ def _build(home: Path, name: str, python: Path, requirements: str, options: Sequ
 
 
 def _uv(arguments: list[str | Path], home: Path, name: str, output: int) -> None:
-    shown = shlex.join(["uv", *map(str, arguments)])
-    os.write(output, f"$ {shown}\n".encode())
+    command_line = shlex.join(["uv", *map(str, arguments)])
+    os.write(output, f"$ {command_line}\n".encode())
     environment = {key: value for key, value in os.environ.items() if key not in _OWN_VARIABLES}
     with subprocess.Popen(
         [*_UV, *map(str, arguments)], cwd=home, env=environment, stdin=subprocess.DEVNULL,
@@ -194,6 +194,6 @@ def _uv(arguments: list[str | Path], home: Path, name: str, output: int) -> None
             lines.append(line.decode("utf-8", "replace").rstrip())
     if process.returncode:
         raise BuildError(
-            f"The environment '{name}' cannot be built: `{shown}` ended with exit code {process.returncode}.",
+            f"The environment '{name}' cannot be built: `{command_line}` ended with exit code {process.returncode}.",
             "\n".join(lines[-_TAIL_LINES:]),
         )

@@ -45,12 +45,12 @@ def bad_parameter(message: str) -> ServiceError:
 
 def checked_request(kind: object, bits: object, operations: object, sku: str) -> tuple[str, int, tuple[str, ...]]:
     """Kind, size and operations of a key to be made. Raises 400 BadParameter, 501 for kinds that are not RSA."""
-    shown = str(kind)
-    if shown in {"EC", "EC-HSM", "oct", "oct-HSM"}:
-        raise not_emulated(f"Key Vault keys of kind {shown}; RSA and RSA-HSM are")
-    if shown not in KINDS:
-        raise bad_parameter(f"Property kty has invalid value '{shown}': use RSA or RSA-HSM.")
-    if shown == "RSA-HSM" and sku != "premium":
+    key_type = str(kind)
+    if key_type in {"EC", "EC-HSM", "oct", "oct-HSM"}:
+        raise not_emulated(f"Key Vault keys of kind {key_type}; RSA and RSA-HSM are")
+    if key_type not in KINDS:
+        raise bad_parameter(f"Property kty has invalid value '{key_type}': use RSA or RSA-HSM.")
+    if key_type == "RSA-HSM" and sku != "premium":
         raise ServiceError(
             403, "Forbidden", "The key type RSA-HSM needs a vault of the premium SKU; this one is standard."
         )
@@ -63,7 +63,7 @@ def checked_request(kind: object, bits: object, operations: object, sku: str) ->
     unknown = sorted(set(wanted) - {*OPERATIONS, "import", "export"})
     if unknown:
         raise bad_parameter(f"Property key_ops has invalid value '{unknown[0]}': use {', '.join(OPERATIONS)}.")
-    return shown, size, wanted
+    return key_type, size, wanted
 
 
 def _number(value: int) -> str:
@@ -228,11 +228,11 @@ class Keys:
     def _existing(self, call: VaultCall, *, deleted: bool = False) -> Key:
         key = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
         if key is None:
-            shown = f"{call.name}/{call.version}" if call.version else call.name
+            name = f"{call.name}/{call.version}" if call.version else call.name
             raise ServiceError(
                 404,
                 "KeyNotFound",
-                f"A {'deleted ' if deleted else ''}key with (name/id) {shown} was not found in this key vault. If you "
+                f"A {'deleted ' if deleted else ''}key with (name/id) {name} was not found in this key vault. If you "
                 "recently deleted this key you may be able to recover it using the correct recovery command. For help "
                 "resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
             )

@@ -139,11 +139,11 @@ class Secrets:
     def _existing(self, call: VaultCall, *, deleted: bool = False) -> Secret:
         secret = self._store.get(call.vault.name, call.name, call.version, deleted=deleted)
         if secret is None:
-            shown = f"{call.name}/{call.version}" if call.version else call.name
+            name = f"{call.name}/{call.version}" if call.version else call.name
             raise ServiceError(
                 404,
                 "SecretNotFound",
-                f"A {'deleted ' if deleted else ''}secret with (name/id) {shown} was not found in this key vault. If "
+                f"A {'deleted ' if deleted else ''}secret with (name/id) {name} was not found in this key vault. If "
                 "you recently deleted this secret you may be able to recover it using the correct recovery command. "
                 "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
             )

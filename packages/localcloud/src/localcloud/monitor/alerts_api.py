@@ -84,9 +84,9 @@ class AlertsApi:
             key=lambda alert: str(alert["properties"]["essentials"].get(key, "")),
             reverse=query.get("sortorder", "desc").lower() == "desc",
         )
-        shown = [_shown(alert, context=query.get("includecontext", "false").lower() == "true") for alert in alerts]
+        items = [_shown(alert, context=query.get("includecontext", "false").lower() == "true") for alert in alerts]
         query = dict(call.query) | ({"$top": query["pagecount"]} if "pagecount" in query else {})
-        return page(shown, query, f"{call.base_url}{scope}/providers/{TYPE}")
+        return page(items, query, f"{call.base_url}{scope}/providers/{TYPE}")
 
     async def get(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
         return _shown(self._alerts.get(parameters["alert"]), context=True)

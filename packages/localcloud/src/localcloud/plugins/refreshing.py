@@ -21,9 +21,9 @@ def refreshed(inputs: Plain, before: Plain, after: Plain) -> Plain:
     }
 
 
-def as_shown(inputs: Plain, shown: Plain) -> bool:
+def as_shown(inputs: Plain, actual: Plain) -> bool:
     """Whether a resource is what the inputs would make of it, as far as the service shows them."""
-    return bool(_projected(inputs, shown) == inputs)
+    return bool(_projected(inputs, actual) == inputs)
 
 
 def same(first: Any, other: Any) -> bool:
@@ -65,8 +65,10 @@ def _changed(key: str, input_value: Any, before: Any, after: Any) -> Any:
 
 def _identities(assigned: list[Any], after: Any) -> list[Any]:
     """Return ids as Pulumi has them, a list, from ARM's object."""
-    shown = after if isinstance(after, dict) else {}
-    return assigned if {_plain(item) for item in assigned} == {_plain(item) for item in shown} else sorted(shown)
+    identities = after if isinstance(after, dict) else {}
+    return (
+        assigned if {_plain(item) for item in assigned} == {_plain(item) for item in identities} else sorted(identities)
+    )
 
 
 def _plain(text: str) -> str:

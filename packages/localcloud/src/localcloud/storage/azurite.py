@@ -76,8 +76,8 @@ async def _refusal(method: str, path: str, answer: httpx.Response) -> ServiceErr
     match = _ERROR.search(body.decode("utf-8", "replace"))
     detail = match[1] if match else ""
     code = answer.headers.get("x-ms-error-code", "")
-    shown = f"{method} {path.partition('?')[0]}"
-    _log.warning("Azurite failed: %s: %s", shown, body[:2000])
+    operation = f"{method} {path.partition('?')[0]}"
+    _log.warning("Azurite failed: %s: %s", operation, body[:2000])
     if code == "FeatureNotSupported":
-        return not_emulated(f"{shown}: {detail or code}")
+        return not_emulated(f"{operation}: {detail or code}")
     return ServiceError(400, "InvalidInput", f"One of the request inputs is not valid. {detail}".rstrip())

@@ -99,8 +99,12 @@ async def _answered(subrequest: _Subrequest, container: str, check: Check, send:
 
 
 def _written(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
-    shown = [f"{name}: {value}" for name, value in headers.items() if name.lower() in _SHOWN]
-    lines = [f"HTTP/1.1 {status} {httpx.codes.get_reason_phrase(status)}", *shown, f"Content-Length: {len(body)}"]
+    lines_of_headers = [f"{name}: {value}" for name, value in headers.items() if name.lower() in _SHOWN]
+    lines = [
+        f"HTTP/1.1 {status} {httpx.codes.get_reason_phrase(status)}",
+        *lines_of_headers,
+        f"Content-Length: {len(body)}",
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

@@ -96,10 +96,10 @@ def _unverified(status: int, detail: str) -> ServiceError:
 
 
 def _no_url(source: str) -> ServiceError:
-    shown = source.partition("?")[0]
+    url = source.partition("?")[0]
     return ServiceError(
         400,
         "InvalidHeaderValue",
-        f"The value for one of the HTTP headers is not in the correct format: x-ms-copy-source: {shown!r} is not a "
+        f"The value for one of the HTTP headers is not in the correct format: x-ms-copy-source: {url!r} is not a "
         "blob's URL.",
     )

@@ -66,8 +66,8 @@ class AzureSession:
         assert answer.status_code in {200, 201, 202}, answer.text
         if "Location" in answer.headers:
             self.finish(answer)
-        shown: Json = self.arm("GET", path, version).json()
-        return shown
+        content: Json = self.arm("GET", path, version).json()
+        return content
 
     def finish(self, answer: requests.Response) -> requests.Response:
         """Follow Location until it no longer answers 202."""

@@ -70,9 +70,9 @@ def put_job(ml: MlWorkspace, body: Json, name: str = "") -> tuple[int, Json]:
 
 def refused(ml: MlWorkspace, body: Json) -> tuple[int, str, str]:
     """(status, code, message) of a job that must not be taken."""
-    status, shown = put_job(ml, body)
-    assert status >= 400, shown
-    return status, shown["error"]["code"], shown["error"]["message"]
+    status, content = put_job(ml, body)
+    assert status >= 400, content
+    return status, content["error"]["code"], content["error"]["message"]
 
 
 def details(ml: MlWorkspace, name: str) -> Json:
@@ -82,8 +82,8 @@ def details(ml: MlWorkspace, name: str) -> Json:
         f"{ml.data_plane}/history/v1.0{ml.id}/runs/{name}/details", headers={"Authorization": f"Bearer {answer.token}"}
     )
     with urllib.request.urlopen(request) as response:
-        shown: Json = json.load(response)
-    return shown
+        content: Json = json.load(response)
+    return content
 
 
 def log_of(ml: MlWorkspace, name: str) -> str:

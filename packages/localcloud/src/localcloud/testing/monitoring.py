@@ -23,8 +23,8 @@ def make_component(azure: AzureSession, group: str, **properties: Any) -> Json:
 def make_identity(azure: AzureSession, group: str) -> str:
     """Make a user-assigned identity; the id of its principal."""
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
-    shown = azure.put(id_, "2023-01-31", {"location": "westeurope"})
-    return str(shown["properties"]["principalId"])
+    identity = azure.put(id_, "2023-01-31", {"location": "westeurope"})
+    return str(identity["properties"]["principalId"])
 
 
 def item(component: Json, name: str, value: float, time: datetime | None = None, **dimensions: str) -> Json:

@@ -139,8 +139,8 @@ class TemplateScope:
         return resource_id(scope, type_, names)
 
     def _reference(self, target: str, version: str = "", full: str = "") -> Any:
-        shown = self._fetched("reference", target)
-        return shown if full.lower() == "full" else shown.get("properties") or {}
+        resource = self._fetched("reference", target)
+        return resource if full.lower() == "full" else resource.get("properties") or {}
 
     def _fetched(self, *key: str) -> Any:
         if not self.runs:

@@ -48,8 +48,8 @@ class Planned:
         raw = {key: value for key, value in self.raw.items() if key not in _OF_THE_TEMPLATE}
         if self.type.lower() == DEPLOYMENT.lower():
             return _nested(raw, own)
-        shown: Json = expressions.evaluate(raw, own)
-        return shown
+        evaluated: Json = expressions.evaluate(raw, own)
+        return evaluated
 
     def is_called(self, reference: str) -> bool:
         """By id, symbolic name, loop, or (type and) name, as dependsOn and reference() may say."""
@@ -65,9 +65,9 @@ def _nested(raw: Json, scope: TemplateScope) -> Json:
     options = properties.pop("expressionEvaluationOptions", None) or {}
     inner = str(expressions.evaluate(options, scope).get("scope", "outer")).lower() == "inner"
     template = properties.pop("template", None)
-    shown: Json = expressions.evaluate({**raw, "properties": properties}, scope)
-    shown["properties"]["template"] = template if inner else expressions.evaluate(template, scope)
-    return shown
+    evaluated: Json = expressions.evaluate({**raw, "properties": properties}, scope)
+    evaluated["properties"]["template"] = template if inner else expressions.evaluate(template, scope)
+    return evaluated
 
 
 class Template:
@@ -100,7 +100,7 @@ class Template:
 
     def outputs(self, resolved: Mapping[tuple[str, ...], Any]) -> Json:
         scope = TemplateScope(self._place, self.parameters, self.scope.variables, resolved, runs=True)
-        shown: Json = {}
+        values: Json = {}
         for name, output in (self._raw.get("outputs") or {}).items():
             if "copy" in output:
                 raise not_emulated("template outputs with copy")
@@ -108,8 +108,8 @@ class Template:
                 continue
             kind = _NAMES.get(str(self._resolved(output).get("type")).lower(), "String")
             value = expressions.evaluate(output.get("value"), scope)
-            shown[name] = {"type": kind} | ({} if kind.startswith("Secure") else {"value": value})
-        return shown
+            values[name] = {"type": kind} | ({} if kind.startswith("Secure") else {"value": value})
+        return values
 
     def _resolved(self, definition: Json) -> Json:
         """With the type of the template's own definitions that it refers to."""
@@ -215,11 +215,11 @@ def _check(name: str, definition: Json, value: Any) -> None:
     kind = str(definition.get("type")).lower()
     if kind not in _TYPES:
         raise invalid(f"The type '{definition.get('type')}' of the template parameter '{name}' is not valid")
-    wanted, shown = _TYPES[kind]
+    wanted, type_name = _TYPES[kind]
     if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
         raise invalid(
-            f"Template parameter JToken type is not valid. Expected '{shown}'. Actual '{type(value).__name__}'. Please "
-            f"see https://aka.ms/resource-manager-parameter-files for usage details: parameter '{name}'"
+            f"Template parameter JToken type is not valid. Expected '{type_name}'. Actual '{type(value).__name__}'. "
+            f"Please see https://aka.ms/resource-manager-parameter-files for usage details: parameter '{name}'"
         )
     allowed = definition.get("allowedValues")
     if allowed is not None and value not in allowed and not (isinstance(value, list) and set(value) <= set(allowed)):

@@ -144,11 +144,11 @@ def _deployment(ctx: Context, parameters: Mapping[str, str]) -> Resource:
 async def _operations(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     deployment = _deployment(ctx, parameters)
     url = f"{deployment.id}/operations"
-    shown = [
+    operations = [
         {"id": f"{url}/{operation['operationId']}", **operation}
         for operation in deployment.private.get("operations", [])
     ]
-    return page(shown, call.query, f"{call.base_url}{url}")
+    return page(operations, call.query, f"{call.base_url}{url}")
 
 
 async def _operation(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:

@@ -92,8 +92,8 @@ class WhatIf:
             type_ = resource_types.of(self._ctx).get(resource.type)
             if type_ is None or not type_.tracked or resource.id.lower() in named:
                 continue
-            shown = {"before": self._shown(resource), "after": self._shown(resource)} if self._full else {}
-            changes.append({"resourceId": resource.id, "changeType": "Ignore", **shown})
+            states = {"before": self._shown(resource), "after": self._shown(resource)} if self._full else {}
+            changes.append({"resourceId": resource.id, "changeType": "Ignore", **states})
         return changes
 
     def _shown(self, resource: Resource) -> Json:

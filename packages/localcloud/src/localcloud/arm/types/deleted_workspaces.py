@@ -54,12 +54,12 @@ def _is_kept(deleted: Resource) -> bool:
 
 async def _list(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     group = parameters.get("group", "").lower()
-    shown = []
+    workspaces = []
     for deleted in ctx.resources.list(_TYPE):
         rid = ids.parse(str(deleted.private["body"]["id"]))
         if _is_kept(deleted) and rid is not None and group in {"", rid.resource_group.lower()}:
-            shown.append(deleted.private["body"])
-    return {"value": shown}
+            workspaces.append(deleted.private["body"])
+    return {"value": workspaces}
 
 
 def register(ctx: Context) -> None:

@@ -258,8 +258,8 @@ def _render(ctx: Context, resource: Resource) -> Json:
     if connection is not None:
         state = connection.properties["privateLinkServiceConnectionState"]
     for name in _LISTS:
-        for shown in body["properties"][name]:
-            shown["properties"]["privateLinkServiceConnectionState"] = state
+        for linked in body["properties"][name]:
+            linked["properties"]["privateLinkServiceConnectionState"] = state
     grouped = ctx.resources.children(resource.id, _ZONE_GROUP)
     body["properties"]["customDnsConfigs"] = (
         []

@@ -40,8 +40,8 @@ class Artifacts:
         prefix = f"{blob_logs.folder(run.id)}/"
         client = self._ctx.storage.service_client(account).get_container_client(container)
         paths = (str(name)[len(prefix) :] for name in client.list_blob_names(name_starts_with=prefix))
-        shown = [path for path in paths if not path.startswith(_LOGS)]
-        return sorted(shown, key=lambda path: (not is_page(path), path))[:_MOST_LISTED]
+        files = [path for path in paths if not path.startswith(_LOGS)]
+        return sorted(files, key=lambda path: (not is_page(path), path))[:_MOST_LISTED]
 
     def address(self, workspace: Resource, run: Run, path: str) -> str:
         """Return the address of an artifact's page."""

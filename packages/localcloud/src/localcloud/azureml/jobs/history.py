@@ -66,10 +66,10 @@ class RunHistory:
                 permission = _permission(request.method, rest)
                 access.enter(self._ctx, self._mlflow.tokens, request, workspace_id, permission)
                 workspace = access.workspace_at(self._ctx, workspace_id)
-                shown = await answer(request, workspace, rest, await _body(request))
+                content = await answer(request, workspace, rest, await _body(request))
             except ServiceError as error:
                 return _error_response(error)
-            return Response(status_code=200) if shown is None else JSONResponse(shown)
+            return Response(status_code=200) if content is None else JSONResponse(content)
 
         return endpoint
 
@@ -122,11 +122,13 @@ class RunHistory:
         query = request.query_params
         start = _count("$continuationToken", query.get("$continuationToken"), 0)
         size = min(_count("$top", query.get("$top"), _PAGE), _PAGE)
-        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]}
+        content: Json = {
+            "value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]
+        }
         if start + size < len(runs):
-            shown["continuationToken"] = str(start + size)
-            shown["nextLink"] = str(request.url.include_query_params(**{"$continuationToken": str(start + size)}))
-        return shown
+            content["continuationToken"] = str(start + size)
+            content["nextLink"] = str(request.url.include_query_params(**{"$continuationToken": str(start + size)}))
+        return content
 
     def _query(self, workspace: Resource, body: Json, experiment: str | None) -> Json:
         """Return runs, the newest first; those of an experiment by its name or id. Filters are not emulated."""
@@ -140,9 +142,11 @@ class RunHistory:
         ]
         start = _count("continuationToken", body.get("continuationToken"), 0)
         size = min(_count("top", body.get("top"), _PAGE), _PAGE)
-        shown: Json = {"value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]}
-        shown["continuationToken"] = str(start + size) if start + size < len(runs) else None
-        return shown
+        content: Json = {
+            "value": [run_shapes.run_json(self._ctx, workspace, run) for run in runs[start : start + size]]
+        }
+        content["continuationToken"] = str(start + size) if start + size < len(runs) else None
+        return content
 
     def _run_data(self, workspace: Resource, body: Json) -> Json:
         run = self._run(workspace, str(body.get("runId") or ""))
@@ -270,10 +274,10 @@ async def _body(request: Request) -> Json:
 
 
 def _error_response(error: ServiceError) -> Response:
-    shown: Json = {
+    content: Json = {
         "error": {"code": error.code, "severity": None, "message": error.message, "details": [], "innerError": None},
         "correlation": {},
         "environment": None,
         "location": None,
     }
-    return JSONResponse(shown, error.status, error.headers)
+    return JSONResponse(content, error.status, error.headers)

@@ -138,12 +138,12 @@ class Pages:
         if pages := [link for name, link in artifacts.items() if is_page(name)]:
             links["Pages"] = "<br>".join(pages)
         notebooks = [(run, find_submitted(self._ctx.database, run.id[:_TOKEN_LENGTH])) for run in runs]
-        if shown := [
+        if links_of_tasks := [
             f"<a href='{escape(submitted.page_url)}'>run {submitted.run_id} of {escape(run.name)}</a>"
             for run, submitted in notebooks
             if submitted is not None
         ]:
-            links["Databricks"] = "<br>".join(shown)
+            links["Databricks"] = "<br>".join(links_of_tasks)
         try:
             versions = await tracked.model_versions(self._mlflow, workspace, runs)
         except ServiceError as error:
@@ -238,8 +238,8 @@ class Pages:
         return self._runner.live(run.workspace_id, run.id) or run
 
     def _link(self, workspace: Resource, run: Run, text: str = "") -> str:
-        shown = text or run.display_name or run.name
-        return f"<a href='{escape(page_url(self._ctx, workspace, run.id))}'>{escape(shown)}</a>"
+        label = text or run.display_name or run.name
+        return f"<a href='{escape(page_url(self._ctx, workspace, run.id))}'>{escape(label)}</a>"
 
 
 def _document(title: str, parts: list[str], *, refresh: bool) -> str:

@@ -18,8 +18,8 @@ _LOG_HOURS = 24.0
 
 def run_json(ctx: Context, workspace: Resource, run: Run) -> Json:
     """Return a Run."""
-    shown = _common(ctx, workspace, run)
-    return shown | {
+    content = _common(ctx, workspace, run)
+    return content | {
         "createdUtc": run.created, "experimentId": experiment_id(workspace, run.experiment), "name": run.name,
         "displayName": run.display_name, "description": run.description, "hidden": run.hidden,
         "dataContainerId": f"dcid.{run.id}", "isVirtual": False, "scriptName": None, "options": None, "token": None,

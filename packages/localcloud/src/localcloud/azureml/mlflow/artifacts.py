@@ -123,9 +123,9 @@ class BlobArtifacts(ArtifactRepository):  # type: ignore[misc]
             name = item.name.rstrip("/")
             if name == place.path.rstrip("/") or name in place.hidden:
                 continue
-            shown = posixpath.join(path or "", name[len(prefix) :])
+            artifact_path = posixpath.join(path or "", name[len(prefix) :])
             folder = item.name.endswith("/")
-            result.append(FileInfo(shown, folder, getattr(item, "size", None)))
+            result.append(FileInfo(artifact_path, folder, getattr(item, "size", None)))
         return sorted(result, key=lambda info: info.path)
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:

@@ -101,8 +101,8 @@ class MlflowProxy:
         finally:
             await answer.aclose()
         if "json" in answer.headers.get("content-type", ""):
-            shown = azureml_uris.shown(json.loads(text), request.headers.get("host", ""), workspace_id)
-            return JSONResponse(shown, answer.status_code)
+            public = azureml_uris.shown(json.loads(text), request.headers.get("host", ""), workspace_id)
+            return JSONResponse(public, answer.status_code)
         return Response(text, answer.status_code, media_type=answer.headers.get("content-type"))
 
 

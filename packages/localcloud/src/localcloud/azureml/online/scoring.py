@@ -102,9 +102,9 @@ class Scoring:
     ) -> Response:
         limits = Limits.of(deployment)
         key = deployment.id.lower()
-        shown = {DEPLOYMENT_HEADER: deployment.name}
+        served_by = {DEPLOYMENT_HEADER: deployment.name}
         if self._in_flight[key] >= limits.requests:
-            return Response(b"", 429, {_REASON: "too_many_pending_request"} | shown, "text/plain")
+            return Response(b"", 429, {_REASON: "too_many_pending_request"} | served_by, "text/plain")
         self._in_flight[key] += 1
         started = time.perf_counter()
         try:
@@ -113,17 +113,17 @@ class Scoring:
                 answer = await server.request(method, path, headers, body)
         except TimeoutError:
             message = f"The request took longer than the deployment's timeout of {limits.seconds:g} s."
-            return JSONResponse({"error": {"code": "RequestTimeout", "message": message}}, 408, shown)
+            return JSONResponse({"error": {"code": "RequestTimeout", "message": message}}, 408, served_by)
         except UpstreamError:
-            return _model_error("model_not_ready", "The model's container does not answer.", shown)
+            return _model_error("model_not_ready", "The model's container does not answer.", served_by)
         finally:
             self._in_flight[key] -= 1
-        shown["ms-azureml-model-time"] = f"{(time.perf_counter() - started) * 1000:.0f}"
-        shown |= {name: answer.headers[name] for name in _PASSED if name in answer.headers}
+        served_by["ms-azureml-model-time"] = f"{(time.perf_counter() - started) * 1000:.0f}"
+        served_by |= {name: answer.headers[name] for name in _PASSED if name in answer.headers}
         if answer.status != 200:
-            shown |= {_REASON: "model_error", _STATUS: str(answer.status)}
-            return Response(answer.content, 424, shown)
-        return Response(answer.content, 200, shown)
+            served_by |= {_REASON: "model_error", _STATUS: str(answer.status)}
+            return Response(answer.content, 424, served_by)
+        return Response(answer.content, 200, served_by)
 
     async def _ready(self, deployment: Resource, seconds: float) -> Server:
         """Return the deployment's server as soon as it answers. Raises ServiceError 424 when it does not in time."""

@@ -104,18 +104,18 @@ class Trigger:
     def to_json(self) -> Json:
         """Return the trigger as the service shows it."""
         fields = self.fields
-        shown: Json = {
+        content: Json = {
             "endTime": _shown(fields.end_time), "startTime": _shown(fields.start_time), "timeZone": fields.time_zone,
             "triggerType": fields.trigger_type,
         }  # fmt: skip
         if fields.trigger_type == "Cron":
-            return shown | {"expression": fields.expression}
+            return content | {"expression": fields.expression}
         pattern = fields.schedule
         schedule = {
             "hours": list(pattern.hours), "minutes": list(pattern.minutes),
             "weekDays": list(pattern.week_days) or None, "monthDays": list(pattern.month_days) or None,
         }  # fmt: skip
-        return shown | {"frequency": fields.frequency, "interval": fields.interval, "schedule": schedule}
+        return content | {"frequency": fields.frequency, "interval": fields.interval, "schedule": schedule}
 
     def next_after(self, moment: datetime, created: datetime) -> datetime | None:
         """Return the first moment later than `moment`, in UTC; None when there is none.

@@ -137,8 +137,8 @@ def _enum(name: str, values: list[str], value: Any, path: str) -> Iterator[Fault
     if not isinstance(value, str):
         yield _expected(path, "a string", value)
     elif name not in _DECIDED_BY_HANDLERS and value not in values and value != "":
-        shown = f"{value[:_SHOWN]!r}"
-        yield Fault("enum", f"Invalid value {shown} for field {path}: must be one of {', '.join(values)}.")
+        excerpt = f"{value[:_SHOWN]!r}"
+        yield Fault("enum", f"Invalid value {excerpt} for field {path}: must be one of {', '.join(values)}.")
 
 
 def _scalar(type_: str, value: Any, path: str) -> Iterator[Fault]:
@@ -163,8 +163,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _expected(path: str, what: str, value: Any) -> Fault:
-    shown = f"{value!r:.{_SHOWN}}"
-    return Fault("type", f"Could not parse request object: Expected '{_name(path)}' to be {what}, got {shown}.")
+    excerpt = f"{value!r:.{_SHOWN}}"
+    return Fault("type", f"Could not parse request object: Expected '{_name(path)}' to be {what}, got {excerpt}.")
 
 
 def _name(path: str) -> str:

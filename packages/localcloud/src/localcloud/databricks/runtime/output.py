@@ -40,8 +40,8 @@ class Output:
         self._write({"cell": self.cell, "kind": kind, "data": self.redact(data)})
 
     def table(self, columns: list[str], rows: list[list[str]]) -> None:
-        shown = [[self.redact(value) for value in row] for row in rows]
-        self._write({"cell": self.cell, "kind": "table", "columns": columns, "rows": shown})
+        redacted = [[self.redact(value) for value in row] for row in rows]
+        self._write({"cell": self.cell, "kind": "table", "columns": columns, "rows": redacted})
 
     def _write(self, item: dict[str, Any]) -> None:
         line = json.dumps(item) + "\n"

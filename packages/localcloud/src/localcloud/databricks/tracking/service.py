@@ -85,8 +85,8 @@ class _Operation:
         if operation.endswith("experiments/search"):
             match = result.get("experiments") or []
             result["experiments"] = [item for item in match if experiments.may(call, item["name"], "CAN_READ")]
-        shown: Json = _shown(result)
-        return shown
+        content: Json = _shown(result)
+        return content
 
     async def _experiments(self, model: str | None) -> list[str]:
         """Return the ids of the experiments that the call is about."""

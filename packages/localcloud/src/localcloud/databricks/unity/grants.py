@@ -53,8 +53,8 @@ def update(call: Call) -> Json:
 
 def _granted(call: Call, size: str) -> Json:
     session, securable, name = _target(call)
-    shown = _visible(session, securable, name, session.grants(securable, name), call.optional_text("principal"))
-    items = _assignments(shown).get("privilege_assignments", [])
+    visible = _visible(session, securable, name, session.grants(securable, name), call.optional_text("principal"))
+    items = _assignments(visible).get("privilege_assignments", [])
     return listing.page(call, items, "privilege_assignments", _principal, size=size, least=_LEAST)
 
 

@@ -106,8 +106,8 @@ class Databricks:
         if current is None:
             return None
         state, before = request.properties, _declared(request.inputs)
-        shown = {**reveal(before), **current}
-        inputs = refreshing.refreshed(before, state, shown) if before else kind.imported(current)
+        merged = {**reveal(before), **current}
+        inputs = refreshing.refreshed(before, state, merged) if before else kind.imported(current)
         outputs = {**inputs, **conceal(current, inputs)}
         return ResourceState(resource_id=request.resource_id, properties=outputs, inputs=inputs)
 
@@ -146,8 +146,8 @@ def _kind(qualified: str) -> Resource:
 def _left_behind(kind: Resource, api: Api, inputs: Plain) -> str | None:
     """One that is there exactly as declared was made by a run that was killed before it could note it down."""
     id_ = kind.existing(api, inputs)
-    shown = None if id_ is None else kind.read(api, id_)
-    return id_ if shown is not None and refreshing.as_shown(inputs, shown) else None
+    state = None if id_ is None else kind.read(api, id_)
+    return id_ if state is not None and refreshing.as_shown(inputs, state) else None
 
 
 def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:

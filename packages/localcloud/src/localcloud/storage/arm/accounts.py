@@ -184,7 +184,7 @@ def _complete_service(ctx: Context, resource: Resource, existing: Resource | Non
 
 def _container_resource(service_id: str, properties: Any) -> Resource:
     modified = properties.last_modified.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
-    shown: Json = {
+    content: Json = {
         "publicAccess": {"container": "Container", "blob": "Blob"}.get(properties.public_access or "", "None"),
         "leaseStatus": str(properties.lease.status or "unlocked").capitalize(),
         "leaseState": str(properties.lease.state or "available").capitalize(),
@@ -198,12 +198,12 @@ def _container_resource(service_id: str, properties: Any) -> Resource:
         "immutableStorageWithVersioning": {"enabled": False},
     }
     if properties.metadata:
-        shown["metadata"] = dict(properties.metadata)
+        content["metadata"] = dict(properties.metadata)
     return Resource(
         id=f"{service_id}/containers/{properties.name}",
         type=CONTAINER,
         name=properties.name,
-        properties=shown,
+        properties=content,
         extra={"etag": f'"{str(properties.etag).strip(chr(34))}"'},
     )
 

@@ -34,8 +34,8 @@ async def create(call: Call) -> Response:
 
 async def show(call: Call) -> Response:
     headers = (await call.blobs.call("HEAD", query=_CONTAINER)).headers
-    shown = properties.written(properties.metadata_of(headers))
-    return call.answer(200, {**written(headers), **_namespace(call), "x-ms-properties": shown})
+    encoded = properties.written(properties.metadata_of(headers))
+    return call.answer(200, {**written(headers), **_namespace(call), "x-ms-properties": encoded})
 
 
 async def set_properties(call: Call) -> Response:

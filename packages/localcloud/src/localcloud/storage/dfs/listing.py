@@ -69,7 +69,7 @@ def complete(listed: Iterable[Item], directory: str) -> list[Item]:
 
 
 def _shown(item: Item, *, hierarchical: bool) -> dict[str, str]:
-    shown = {
+    entry = {
         "name": item.name,
         **({"isDirectory": "true"} if item.directory else {}),
         "contentLength": str(item.length),
@@ -79,8 +79,8 @@ def _shown(item: Item, *, hierarchical: bool) -> dict[str, str]:
     }
     if hierarchical:
         of = access.of(item.metadata, directory=item.directory)
-        shown |= {"owner": of.owner, "group": of.group, "permissions": of.permissions}
-    return shown
+        entry |= {"owner": of.owner, "group": of.group, "permissions": of.permissions}
+    return entry
 
 
 def _name_of(token: str) -> str:

@@ -73,9 +73,9 @@ async def read(call: Call) -> Response:
     if is_folder(metadata):
         await answer.aclose()
         raise refused("PathConflict", f"'{call.path}' is a directory.")
-    shown = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
+    headers_of_blob = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
     about = {"x-ms-resource-type": "file", "x-ms-properties": properties.written(metadata)}
-    return StreamingResponse(streamed(answer), answer.status_code, {**call.common(), **shown, **about})
+    return StreamingResponse(streamed(answer), answer.status_code, {**call.common(), **headers_of_blob, **about})
 
 
 async def show(call: Call) -> Response:
@@ -94,14 +94,14 @@ async def show(call: Call) -> Response:
     if action == "getaccesscontrol":
         acl = {"x-ms-acl": ",".join(node.access.acl)}
         return call.answer(200, {**written(node.headers), **about, **acl})
-    shown = {name: node.headers[name] for name in _SHOWN if name in node.headers}
+    headers_of_blob = {name: node.headers[name] for name in _SHOWN if name in node.headers}
     if node.directory:
-        shown = {**written(node.headers), "content-length": "0"}
+        headers_of_blob = {**written(node.headers), "content-length": "0"}
     if not action:
         about["x-ms-properties"] = properties.written(node.metadata)
     about["x-ms-resource-type"] = node.kind
-    response = call.answer(200, {**shown, **about})
-    response.headers["content-length"] = shown.get("content-length", "0")
+    response = call.answer(200, {**headers_of_blob, **about})
+    response.headers["content-length"] = headers_of_blob.get("content-length", "0")
     return response
 
 
@@ -114,8 +114,10 @@ async def lease(call: Call) -> Response:
         await call.blobs.mark(call.path, node.access.kept(), new=True)
     headers = {name: value for name, value in call.headers.items() if name.startswith(("x-ms-lease", "x-ms-proposed"))}
     answer = await call.blobs.call("PUT", call.path, {"comp": "lease"}, {**headers, **call.conditions()})
-    shown = {name: answer.headers[name] for name in ("x-ms-lease-id", "x-ms-lease-time") if name in answer.headers}
-    return call.answer(answer.status_code, {**written(answer.headers), **shown})
+    lease_headers = {
+        name: answer.headers[name] for name in ("x-ms-lease-id", "x-ms-lease-time") if name in answer.headers
+    }
+    return call.answer(answer.status_code, {**written(answer.headers), **lease_headers})
 
 
 async def delete(call: Call) -> Response:

@@ -40,8 +40,8 @@ async def find(blobs: Blobs, path: str) -> Node | None:
     """Return the file or directory at a path. Raises ServiceError 404 when there is no such filesystem."""
     if not path:
         answer = await blobs.call("HEAD", query={"restype": "container"})
-        shown = {name: answer.headers[name] for name in ("etag", "last-modified")}
-        return Node("", True, shown)
+        headers_of_node = {name: answer.headers[name] for name in ("etag", "last-modified")}
+        return Node("", True, headers_of_node)
     headers = await blobs.head(path)
     if headers is not None:
         return Node(path, is_folder(properties.metadata_of(headers)), headers)

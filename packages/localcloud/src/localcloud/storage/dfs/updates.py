@@ -51,11 +51,11 @@ async def append(call: Call) -> Response:
     answer = await call.blobs.call(
         "PUT", call.path, query, {**length, **checked, **call.lease()}, body_of(call.request)
     )  # fmt: skip
-    shown = {"content-md5": answer.headers["content-md5"]} if "content-md5" in answer.headers else {}
+    hash_headers = {"content-md5": answer.headers["content-md5"]} if "content-md5" in answer.headers else {}
     if call.flag("flush"):
         end = position + int(call.headers.get("content-length", 0))
-        shown |= written(await _flush(call, end))
-    return call.answer(202, {**shown, **_ENCRYPTED})
+        hash_headers |= written(await _flush(call, end))
+    return call.answer(202, {**hash_headers, **_ENCRYPTED})
 
 
 async def flush(call: Call) -> Response:

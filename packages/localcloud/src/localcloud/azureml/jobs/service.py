@@ -19,6 +19,7 @@ from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.azureml.jobs.transfer import Transfer
 from localcloud.azureml.mlflow import service as mlflow_service
 from localcloud.core.context import Context
+from localcloud.core.plain_paths import remove_link
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def build(ctx: Context) -> JobsService:
 
     async def stop() -> None:
         transfer.close()
+        remove_link(ctx.settings.runs)
 
     ctx.on_start.append(runner.recover)
     ctx.on_stop.append(stop)

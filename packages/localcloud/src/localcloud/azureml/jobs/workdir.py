@@ -27,6 +27,7 @@ from localcloud.azureml.paths import BlobPath
 from localcloud.core.context import Context, Principal
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
+from localcloud.core.plain_paths import plain
 from localcloud.core.resource import Resource
 
 _SHORT = re.compile(r"azureml://datastores/([^/]+)/paths/(.*)", re.IGNORECASE)
@@ -54,7 +55,7 @@ class WorkFolder:
         self._run = run
         self._data = data
         self._submitter = ctx.identities.by_object_id(run.submitter)
-        self.root = ctx.settings.runs / f"azureml-{run.id}"
+        self.root = plain(ctx.settings.runs) / f"azureml-{run.id}"
         self.work = self.root / "wd"
         self.log = self.root / blob_logs.STD_LOG
         self.inputs: dict[str, str | None] = {}

@@ -82,14 +82,14 @@ class Engine:
         if shutil.which("pulumi") is None:
             raise BootstrapError('pulumi is not on PATH: install it, or run `make tools` and `eval "$(make env)"`.')
         environment = {**os.environ, "PULUMI_BACKEND_URL": backend.url, **backend.variables}
-        done = subprocess.run(
+        completed = subprocess.run(
             ["pulumi", *words, "--non-interactive"], cwd=self.folder, env=environment, text=True, check=False,
             capture_output=quiet,
         )  # fmt: skip
-        if done.returncode != 0:
-            detail = f": {done.stderr.strip() or done.stdout.strip()}" if quiet else "."
+        if completed.returncode != 0:
+            detail = f": {completed.stderr.strip() or completed.stdout.strip()}" if quiet else "."
             raise PulumiError(f"`pulumi {' '.join(words)}` failed{detail}")
-        return done.stdout if quiet else ""
+        return completed.stdout if quiet else ""
 
     def remote(self, settings: Settings) -> Backend:
         """Return the backend in the bootstrap's own container, whose secrets a key of its vault encrypts."""

@@ -138,7 +138,7 @@ class Pipelines(pulumi.ComponentResource):
         declared = azuredevops.Environment(
             f"{self._name}-{label}", name=label, project_id=self._args.project_id, opts=self._child
         )
-        settings = next((each for each in self._args.environments if each.name == environment), None)
+        settings = next((candidate for candidate in self._args.environments if candidate.name == environment), None)
         azuredevops.CheckExclusiveLock(
             f"{self._name}-{label}-lock",
             project_id=self._args.project_id,

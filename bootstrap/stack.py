@@ -94,7 +94,9 @@ class Bootstrap:
         return Identity(what, IdentityArgs(placement=self._place, what=what))
 
     def _own_subscription(self, environment: str) -> str | None:
-        return next(each.subscription_id for each in self._settings.environments if each.name == environment)
+        return next(
+            candidate.subscription_id for candidate in self._settings.environments if candidate.name == environment
+        )
 
     def _subscription_of(self, environment: str) -> pulumi.Output[str]:
         own = self._own_subscription(environment)

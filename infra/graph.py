@@ -30,7 +30,7 @@ class Box:
 
 def boxes(state: Mapping[str, Any]) -> list[Box]:
     """Return the components of an exported stack that have resources of their own, each after those that it needs."""
-    resources = {each["urn"]: each for each in state["deployment"].get("resources") or []}
+    resources = {resource["urn"]: resource for resource in state["deployment"].get("resources") or []}
     components: dict[str, Box] = {}
     owners = {urn: _owner(urn, resources) for urn in resources}
     for urn, resource in resources.items():

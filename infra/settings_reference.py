@@ -41,7 +41,7 @@ def reference() -> str:
         model = _model(field)
         if model is not None:
             lines += ["", f"## {name}", "", _summary(model), ""]
-            lines += _table((f"{name}.{inner}", each) for inner, each in _fields(model))
+            lines += _table((f"{name}.{inner}", field) for inner, field in _fields(model))
     return "\n".join(lines) + "\n"
 
 
@@ -100,7 +100,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _named(annotation: Any) -> str:
-    options = [each for each in get_args(annotation) if each is not type(None)]
+    options = [option for option in get_args(annotation) if option is not type(None)]
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(f"`{option}`" for option in options)
     if get_origin(annotation) is list:
@@ -113,8 +113,8 @@ def _named(annotation: Any) -> str:
 
 
 def _limits(field: FieldInfo) -> str:
-    low = next((each.ge for each in field.metadata if hasattr(each, "ge")), None)
-    high = next((each.le for each in field.metadata if hasattr(each, "le")), None)
+    low = next((limit.ge for limit in field.metadata if hasattr(limit, "ge")), None)
+    high = next((limit.le for limit in field.metadata if hasattr(limit, "le")), None)
     return "" if low is None or high is None else f", {low} to {high}"
 
 

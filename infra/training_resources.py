@@ -89,8 +89,8 @@ class TrainingResources(pulumi.ComponentResource):
             )
             for pipeline in args.pipelines
         }
-        self.pipeline_endpoint_names = {pipeline: each.name for pipeline, each in own.items()}
-        self.endpoint_ids = {pipeline: each.id for pipeline, each in own.items()}
+        self.pipeline_endpoint_names = {pipeline: endpoint.name for pipeline, endpoint in own.items()}
+        self.endpoint_ids = {pipeline: endpoint.id for pipeline, endpoint in own.items()}
         self.batch_endpoint_id = endpoint.id
         self.compute_name = compute.name
         self.datastore_name = datastore.name

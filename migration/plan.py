@@ -123,14 +123,16 @@ def _differences(
     properties: Iterable[Property], resource: TerraformResource, declared: Declared
 ) -> tuple[Difference, ...]:
     differences = []
-    for each in properties:
-        there = each.terraform(resource)
-        wanted = _at(declared.inputs, each.pulumi)
-        wanted = each.missing if wanted is None else wanted
+    for property_ in properties:
+        there = property_.terraform(resource)
+        wanted = _at(declared.inputs, property_.pulumi)
+        wanted = property_.missing if wanted is None else wanted
         if there is None or wanted == UNKNOWN or _same(there, wanted):
             continue
         differences.append(
-            Difference(path=each.pulumi, there=there, declared=wanted, setting=each.setting, way=each.way)
+            Difference(
+                path=property_.pulumi, there=there, declared=wanted, setting=property_.setting, way=property_.way
+            )
         )
     return tuple(differences)
 

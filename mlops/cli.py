@@ -210,13 +210,13 @@ def promote(
     training = specifications.load(pipeline)
     serves = Clients(load_outputs(target, to_outputs), training)
     if shared:
-        done = promotion.promote_shared(source, serves, model_version, say)
+        promotion_ = promotion.promote_shared(source, serves, model_version, say)
     else:
         tests = Clients(load_outputs(source, from_outputs), training)
-        done = promotion.promote(tests, serves, model_version, say)
+        promotion_ = promotion.promote(tests, serves, model_version, say)
     if score_sample:
-        trial.try_promotion(serves, done, say, console())
-    trial.serve_promotion(serves, done, say)
+        trial.try_promotion(serves, promotion_, say, console())
+    trial.serve_promotion(serves, promotion_, say)
 
 
 @app.command()

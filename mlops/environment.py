@@ -66,17 +66,19 @@ def stack_names(root: Path = _ROOT) -> list[str]:
 def _from_pulumi(stack: str) -> str:
     """From the backend that is signed in to, else from the stack's own container beside it."""
     words = ("stack", "output", "--json", "--stack", stack)
-    done = _pulumi(*words)
+    completed = _pulumi(*words)
     reason, own = "", None
-    if done.returncode and "no stack named" in done.stderr:
+    if completed.returncode and "no stack named" in completed.stderr:
         own = _own_backend(stack)
-        reason = f"{_said(done.stderr)}\nAnd in its own container, {own}:\n" if own else ""
-        done = _pulumi(*words, PULUMI_BACKEND_URL=own) if own else done
-        if done.returncode and _NO_STACK.search(done.stderr):
+        reason = f"{_said(completed.stderr)}\nAnd in its own container, {own}:\n" if own else ""
+        completed = _pulumi(*words, PULUMI_BACKEND_URL=own) if own else completed
+        if completed.returncode and _NO_STACK.search(completed.stderr):
             raise MissingError(_unknown_stack(stack, own))
-    if done.returncode:
-        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{reason}{_said(done.stderr or done.stdout)}")
-    return done.stdout
+    if completed.returncode:
+        raise RemoteError(
+            f"The outputs of stack {stack} cannot be read.\n{reason}{_said(completed.stderr or completed.stdout)}"
+        )
+    return completed.stdout
 
 
 def _unknown_stack(stack: str, own: str | None) -> str:

@@ -52,11 +52,11 @@ def promote(source: Clients, target: Clients, version: str | None, say: Say) -> 
         choose_deployment(publish.deployments(target), candidate.code, target.outputs.environment)
         shared.share(source, candidate, say)
         candidate = shared.find(target, candidate.environment, candidate.version)
-    done = take(candidate, target, version is not None, say)
+    promotion = take(candidate, target, version is not None, say)
     note = f"promoted_to.{target.outputs.environment}"
     if note not in (model.tags or {}):
-        tag(source.ml, model, {note: f"{done.model_version} at {stamp()}"})
-    return done
+        tag(source.ml, model, {note: f"{promotion.model_version} at {stamp()}"})
+    return promotion
 
 
 def promote_shared(environment: str, target: Clients, version: str | None, say: Say) -> Promotion:

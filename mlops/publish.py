@@ -236,10 +236,10 @@ def commit() -> str:
     """Return the whole git revision, NO_COMMIT outside of a repository."""
     command = ["git", "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+        completed = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return NO_COMMIT
-    return done.stdout.strip() if done.returncode == 0 else NO_COMMIT
+    return completed.stdout.strip() if completed.returncode == 0 else NO_COMMIT
 
 
 def _environment(ml: Any, pipeline: TrainingPipeline) -> Any:

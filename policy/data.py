@@ -71,10 +71,10 @@ def _data_lake(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -
     The dfs endpoint answers 409 EndpointUnsupportedAccountFeatures for a flat account with soft delete.
     """
     lakes = [
-        each
-        for each in resources
-        if get(each.props, "properties", "datastoreType") == "AzureDataLakeGen2"
-        or any("dfs" in (get(link, "groupIds") or ()) for link in get(each.props, _LINKS) or ())
+        resource
+        for resource in resources
+        if get(resource.props, "properties", "datastoreType") == "AzureDataLakeGen2"
+        or any("dfs" in (get(link, "groupIds") or ()) for link in get(resource.props, _LINKS) or ())
     ]
     reached = targets(lakes, [types.ML_DATASTORE], "properties") | targets(lakes, [types.PRIVATE_ENDPOINT], _LINKS)
     for resource in resources:

@@ -50,7 +50,7 @@ def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> F
 
 
 def _budget(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
-    if config.get("required") and not any(each.resource_type == types.BUDGET for each in resources):
+    if config.get("required") and not any(resource.resource_type == types.BUDGET for resource in resources):
         yield "Set budget.monthly_amount: rising costs raise no alert.", None
 
 
@@ -69,7 +69,7 @@ def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -
 def _lifecycle(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     cleaned = targets(resources, [types.LIFECYCLE], "accountName")
     versioned = targets(
-        [each for each in resources if get(each.props, "isVersioningEnabled") is True],
+        [resource for resource in resources if get(resource.props, "isVersioningEnabled") is True],
         [types.BLOB_SERVICE],
         "accountName",
     )

@@ -62,7 +62,7 @@ def check(rows: DataFrame, rules: Rules, schema: StructType, malformed: str | No
         example_rows += _repeated(rows, header, cells, results)
         if rules.show_values:
             results = with_examples(results, values)
-    by_name = {each.name: each.value for each in cells}
+    by_name = {cell.name: cell.value for cell in cells}
     typed = rows.select(
         *(by_name.get(named.name, F.lit(None)).cast(named.dataType).alias(named.name) for named in schema.fields)
     )
@@ -80,7 +80,7 @@ def content(checked: Check, source: str, rows_kept: int | None, quarantine: str 
             "source": source,
             "rows_read": 0 if measures is None else measures.rows,
             "rows_kept": rows_kept,
-            "missing": {name: each["missing"] for name, each in measured.items() if each["missing"]},
+            "missing": {name: measures["missing"] for name, measures in measured.items() if measures["missing"]},
             "rules": [asdict(result) for result in checked.results],
             "quarantine": quarantine,
             "show_values": rules.show_values,
@@ -105,11 +105,11 @@ def _examples(
 ) -> tuple[list[str], Mapping[tuple[str, str | None], list[str]]]:
     """Return some rows that break a rule as JSON, and the values that do, by rule and column."""
     conditions: dict[tuple[str, str | None], Column] = {
-        (name, each.name): condition for each in cells for name, condition in broken(each, rules).items()
+        (name, cell.name): condition for cell in cells for name, condition in broken(cell, rules).items()
     }
     if malformed is not None:
         conditions["row_length", None] = malformed
-    texts = {each.name: each.text for each in cells}
+    texts = {cell.name: cell.text for cell in cells}
     keys = list(conditions)
     chosen = rows.where(reduce(Column.__or__, conditions.values())).limit(MOST_EXAMPLE_ROWS)
     collected = chosen.select(
@@ -135,9 +135,9 @@ def _repeated(rows: DataFrame, header: Sequence[str], cells: Sequence[Cell], res
     for result in results:
         if result.passed or result.rule not in ("duplicates", "unique"):
             continue
-        parts = [each for each in cells if result.column in (None, each.name)]
-        groups = rows.groupBy(*(each.text.alias(f"c{index}") for index, each in enumerate(parts))).count()
+        parts = [cell for cell in cells if result.column in (None, cell.name)]
+        groups = rows.groupBy(*(cell.text.alias(f"c{index}") for index, cell in enumerate(parts))).count()
         for row in groups.where("count > 1").limit(MOST_EXAMPLE_ROWS).collect():
-            named = {each.name: row[f"c{index}"] for index, each in enumerate(parts)}
+            named = {cell.name: row[f"c{index}"] for index, cell in enumerate(parts)}
             lines.append(json.dumps({_BROKEN: [result.rule], "rows": row["count"]} | named))
     return lines

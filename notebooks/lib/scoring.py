@@ -139,7 +139,7 @@ def _prepare(
     # Spark converts no column that it does not need, and then calls no row malformed for it: a hash needs all of them.
     whole = F.xxhash64(*map(column, columns.needed)) != F.lit(0)
     frequent = categories(rows.where(column(_CORRUPT).isNull() & whole), cells)
-    measures = {name: asdict(each) for name, each in observed(cells, measured.get, frequent).items()}
+    measures = {name: asdict(profile) for name, profile in observed(cells, measured.get, frequent).items()}
     row = (counts.read, counts.kept, counts.refused, json.dumps(measures))
     _write_json(spark, f"{output_uri}/{COUNTS}", row, "read long, kept long, refused long, measures string")
     return counts

@@ -32,9 +32,9 @@ def configure(stack: str, variables: Mapping[str, str], folder: Path) -> dict[st
     if added:
         words = [word for path, value in added.items() for word in ("--plaintext", f"{path}={value}")]
         command = ["pulumi", "--non-interactive", "config", "set-all", "--stack", stack, "--path", *words]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ConfigureError(f"The settings of stack {stack} cannot be written: {done.stderr.strip()}")
+        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if completed.returncode:
+            raise ConfigureError(f"The settings of stack {stack} cannot be written: {completed.stderr.strip()}")
     return added
 
 

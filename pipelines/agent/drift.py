@@ -61,14 +61,14 @@ class Comparison:
 
 def preview(stack: str, folder: Path) -> list[str]:
     """Return the events of a preview with refresh of a project's stack. Raises DriftError when there are none."""
-    done = subprocess.run(
+    completed = subprocess.run(
         ["pulumi", "--non-interactive", "preview", "--stack", stack, "--refresh", "--json"],
         cwd=folder, env={**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"},
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
-    if done.returncode and "summaryEvent" not in done.stdout:
-        raise DriftError(f"The preview did not succeed.\n{done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.splitlines()
+    if completed.returncode and "summaryEvent" not in completed.stdout:
+        raise DriftError(f"The preview did not succeed.\n{completed.stderr.strip() or completed.stdout.strip()}")
+    return completed.stdout.splitlines()
 
 
 def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Comparison:

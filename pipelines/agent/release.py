@@ -28,14 +28,14 @@ class Release:
 
 def current() -> Release:
     """Of this checkout and build. Raises ReleaseError outside of a git checkout or a build."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ReleaseError(f"{ROOT} is no git checkout: {done.stderr.strip()}")
+    completed = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise ReleaseError(f"{ROOT} is no git checkout: {completed.stderr.strip()}")
     version = os.environ.get("BUILD_BUILDID")
     if not version:
         raise ReleaseError("BUILD_BUILDID is not set: a release belongs to a build.")
     lock = hashlib.sha256((ROOT / "requirements.txt").read_bytes()).hexdigest()
-    return Release(done.stdout.strip(), lock, version)
+    return Release(completed.stdout.strip(), lock, version)
 
 
 def write(folder: Path) -> Release:

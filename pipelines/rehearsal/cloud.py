@@ -161,10 +161,10 @@ def _create_stack(stack: str, variables: Mapping[str, str], checkout: Path) -> N
     """
     account = variables["BACKEND_STORAGE_ACCOUNT"]
     backend = f"azblob://{variables['BACKEND_CONTAINER']}?storage_account={account}"
-    done = subprocess.run(
+    completed = subprocess.run(
         ["pulumi", "stack", "select", stack, "--create", "--non-interactive"],
         cwd=checkout, env={**os.environ, "PULUMI_BACKEND_URL": backend},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode:
-        raise RunnerError(f"Stack {stack} cannot be created in {backend}: {done.stderr.strip()}")
+    if completed.returncode:
+        raise RunnerError(f"Stack {stack} cannot be created in {backend}: {completed.stderr.strip()}")

@@ -78,7 +78,7 @@ class Machine:
         return folder
 
     def run(self, *argv: str, env: Mapping[str, str] | None = None, timeout: float = 600) -> Result:
-        done = subprocess.run(
+        completed = subprocess.run(
             argv,
             cwd=self.checkout,
             env=self.environment | dict(env or {}),
@@ -89,7 +89,7 @@ class Machine:
             timeout=timeout,
             check=False,
         )
-        return Result(done.returncode, done.stdout)
+        return Result(completed.returncode, completed.stdout)
 
     def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a command in its own process group without waiting; its output is read from `stdout`."""

@@ -56,9 +56,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def registered(machine: Machine, model: str) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Return the tags of the model's versions, and the default deployments of the endpoints."""
-    done = machine.python(_VERSIONS, model)
-    assert done.code == 0, done.text
-    seen = json.loads(done.text.strip().splitlines()[-1])
+    completed = machine.python(_VERSIONS, model)
+    assert completed.code == 0, completed.text
+    seen = json.loads(completed.text.strip().splitlines()[-1])
     return seen["models"], seen["endpoints"]
 
 

@@ -183,10 +183,10 @@ class Platform:
         """Replace the rules, also where one of them hits this very request."""
         url = f"{self.cloud.settings.gateway_url}/_localcloud/faults"
         for _ in range(_PATIENCE):
-            done = self.project.run(sys.executable, "-c", _FAULTS, url, json.dumps(rules))
-            if done.code == 0:
+            completed = self.project.run(sys.executable, "-c", _FAULTS, url, json.dumps(rules))
+            if completed.code == 0:
                 return
-        raise AssertionError(done.text)
+        raise AssertionError(completed.text)
 
     def recover(self) -> None:
         """Do what `make up` does before its update."""

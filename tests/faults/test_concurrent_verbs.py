@@ -56,10 +56,10 @@ def test_at_least_one_of_two_updates_succeeds_and_no_lock_remains(project: Path,
     for _ in range(rounds):
         updates = both(project, sys.executable, "-m", "pipelines.up", "--", *update)
 
-        losers = [each for each in updates if each.process.returncode != 0]
+        losers = [update for update in updates if update.process.returncode != 0]
         tries.add("two updates at once", len(losers) < 2)
-        assert len(losers) < 2, "\n".join(each.text for each in losers)
-        assert all("the stack is currently locked by" in each.text for each in losers), losers[0].text
+        assert len(losers) < 2, "\n".join(update.text for update in losers)
+        assert all("the stack is currently locked by" in update.text for update in losers), losers[0].text
     last = subprocess.run([*update, "--expect-no-changes"], cwd=project, capture_output=True, text=True, check=False)
     assert last.returncode == 0, last.stdout + last.stderr
 
@@ -94,9 +94,9 @@ def test_two_promotions_make_one_version_of_the_model(stacks: tuple[Stack, Stack
             "--from-outputs", str(folder / "staging.json"), "--to-outputs", str(folder / "prod.json"),
         )  # fmt: skip
 
-        texts = "\n".join(each.text for each in promotions)
+        texts = "\n".join(promotion.text for promotion in promotions)
         origins = sorted(tags["promoted_from"] for tags in prod.models().values())
-        good = [each.process.returncode for each in promotions] == [0, 0]
+        good = [promotion.process.returncode for promotion in promotions] == [0, 0]
         good = good and origins == [f"staging:diabetes:{n}" for n in range(1, int(number) + 1)]
         good = good and prod.default == f"v-{number}"
         tries.add("two promotions at once", good)

@@ -27,7 +27,7 @@ class CommandFailed(Exception):
 
 def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
     """Run a command to its end and return its output. Raises CommandFailed."""
-    done = subprocess.run(
+    completed = subprocess.run(
         argv,
         cwd=cwd,
         env={**os.environ, **(env or {})},
@@ -37,9 +37,9 @@ def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> s
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise CommandFailed(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    if completed.returncode:
+        raise CommandFailed(f"{' '.join(argv)} ended with {completed.returncode}:\n{completed.stdout}")
+    return completed.stdout
 
 
 @cache

@@ -144,8 +144,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 def _uv(*words: str) -> None:
-    done = subprocess.run([_UV, *words], capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run([_UV, *words], capture_output=True, text=True, check=False, timeout=600)
+    assert completed.returncode == 0, completed.stderr
 
 
 @pytest.fixture

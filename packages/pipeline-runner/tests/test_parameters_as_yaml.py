@@ -37,8 +37,8 @@ def _check(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_list_is_a_list(repository: Path) -> None:
-    done = _check(repository, "azure-pipelines.yml", "--parameter", "names=[one, two]")
-    assert done.returncode == 0, done.stderr
+    completed = _check(repository, "azure-pipelines.yml", "--parameter", "names=[one, two]")
+    assert completed.returncode == 0, completed.stderr
 
     twice = _check(repository, "azure-pipelines.yml", "--parameter", "names=[one, one]")
 
@@ -46,7 +46,7 @@ def test_a_list_is_a_list(repository: Path) -> None:
 
 
 def test_broken_yaml_is_named(repository: Path) -> None:
-    done = _check(repository, "azure-pipelines.yml", "--parameter", "names=[one")
+    completed = _check(repository, "azure-pipelines.yml", "--parameter", "names=[one")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("The parameter names begins as YAML and is none: ")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("The parameter names begins as YAML and is none: ")

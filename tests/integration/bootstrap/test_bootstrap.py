@@ -73,7 +73,7 @@ def checkout(azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
+def outputs(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
     """Return the outputs after a dry run, which leaves nothing behind, and a first run."""
     before = checkout.settings.read_bytes()
     dry = checkout.run("up", "--dry-run")
@@ -96,16 +96,16 @@ def done(checkout: Checkout, azure: AzureSession) -> dict[str, Any]:
 
 
 def test_the_state_moves_encrypted_by_the_vaults_key_and_leaves_no_local_copy(
-    checkout: Checkout, done: dict[str, Any]
+    checkout: Checkout, outputs: dict[str, Any]
 ) -> None:
     assert not (checkout.folder / "bootstrap" / ".state").exists()
     settings = yaml.safe_load(checkout.settings.read_text())
-    assert settings["secretsprovider"] == done["own_secrets_provider"]
+    assert settings["secretsprovider"] == outputs["own_secrets_provider"]
     assert "encryptionsalt" not in settings and settings["encryptedkey"]
 
 
 def test_states_and_keys_are_closed_to_other_addresses(
-    azure: AzureSession, checkout: Checkout, done: dict[str, Any]
+    azure: AzureSession, checkout: Checkout, outputs: dict[str, Any]
 ) -> None:
     group = f"{azure.subscription}/resourceGroups/rg-{checkout.base}-bootstrap/providers"
     account = azure.arm("GET", f"{group}/Microsoft.Storage/storageAccounts/{_account(checkout)}", "2024-01-01").json()
@@ -115,7 +115,7 @@ def test_states_and_keys_are_closed_to_other_addresses(
         assert [rule["value"].removesuffix("/32") for rule in acls["ipRules"]] == [client_address()]
 
 
-def test_a_second_run_changes_nothing(checkout: Checkout, done: dict[str, Any]) -> None:
+def test_a_second_run_changes_nothing(checkout: Checkout, outputs: dict[str, Any]) -> None:
     before = checkout.settings.read_bytes()
     again = checkout.run("up")
     assert again.returncode == 0, again.stderr + again.stdout
@@ -124,22 +124,22 @@ def test_a_second_run_changes_nothing(checkout: Checkout, done: dict[str, Any]) 
 
 
 def test_stacks_are_made_once_in_their_containers_by_their_keys(
-    checkout: Checkout, done: dict[str, Any], tmp_path: Path
+    checkout: Checkout, outputs: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
     creation = checkout.run("stacks", "--project", str(tmp_path))
     assert creation.returncode == 0, creation.stderr + creation.stdout
-    for name, environment in done["environments"].items():
+    for name, environment in outputs["environments"].items():
         settings = yaml.safe_load((tmp_path / f"Pulumi.{name}.yaml").read_text())
         assert settings["secretsprovider"] == environment["secrets_provider"]
     again = checkout.run("stacks", "--project", str(tmp_path))
-    assert again.stdout.count("is there already") == len(done["environments"]), again.stdout
+    assert again.stdout.count("is there already") == len(outputs["environments"]), again.stdout
 
 
 @pytest.fixture
-def deployer(cloud: Any, done: dict[str, Any]) -> AzureSession:
+def deployer(cloud: Any, outputs: dict[str, Any]) -> AzureSession:
     """Signed in as the identity that deploys to dev."""
-    return session_as(cloud, done["environments"]["dev"]["deployer_object_id"])
+    return session_as(cloud, outputs["environments"]["dev"]["deployer_object_id"])
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def _assign(session: AzureSession, scope: str, role: str, principal: str) -> req
 
 
 def test_a_deployer_creates_a_stack_and_assigns_its_roles_without_being_an_owner(
-    deployer: AzureSession, stack_group: str, done: dict[str, Any]
+    deployer: AzureSession, stack_group: str, outputs: dict[str, Any]
 ) -> None:
     identity = f"{stack_group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-pipeline"
     principal = deployer.put(identity, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"]
@@ -173,7 +173,7 @@ def test_a_deployer_creates_a_stack_and_assigns_its_roles_without_being_an_owner
 
 
 def test_a_deployer_reads_and_decrypts_only_its_own_state(
-    deployer: AzureSession, checkout: Checkout, done: dict[str, Any]
+    deployer: AzureSession, checkout: Checkout, outputs: dict[str, Any]
 ) -> None:
     credential: Any = deployer.credential
     url = f"https://{_account(checkout)}.blob.core.windows.net"
@@ -208,7 +208,7 @@ def _raw(text: str) -> bytes:
 
 
 def test_the_previewing_identity_reads_states_and_writes_none(
-    cloud: Any, azure: AzureSession, checkout: Checkout, done: dict[str, Any]
+    cloud: Any, azure: AzureSession, checkout: Checkout, outputs: dict[str, Any]
 ) -> None:
     identity = f"rg-{checkout.base}-bootstrap/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     path = f"{azure.subscription}/resourceGroups/{identity}/id-{checkout.base}-preview"
@@ -225,7 +225,7 @@ def test_the_previewing_identity_reads_states_and_writes_none(
     assert error_of(written)[:2] == (403, "AuthorizationFailed")
 
 
-def test_states_are_locked(azure: AzureSession, checkout: Checkout, done: dict[str, Any]) -> None:
+def test_states_are_locked(azure: AzureSession, checkout: Checkout, outputs: dict[str, Any]) -> None:
     group = f"{azure.subscription}/resourceGroups/rg-{checkout.base}-bootstrap"
     account = f"{group}/providers/Microsoft.Storage/storageAccounts/{_account(checkout)}"
     container = f"{account}/blobServices/default/containers/state-prod"
@@ -234,12 +234,12 @@ def test_states_are_locked(azure: AzureSession, checkout: Checkout, done: dict[s
 
 
 def test_manually_made_connections_sign_in_once_the_settings_have_their_subjects(
-    azure: AzureSession, checkout: Checkout, done: dict[str, Any]
+    azure: AzureSession, checkout: Checkout, outputs: dict[str, Any]
 ) -> None:
     connection = "DataOpsML ARM Connection - prod"
     refused = checkout.run("up")
     assert "save them as drafts" in refused.stdout
-    client = done["environments"]["prod"]["deployer_client_id"]
+    client = outputs["environments"]["prod"]["deployer_client_id"]
     assert f"{connection}: client {client}, subscription {SUBSCRIPTION_ID}" in refused.stdout
 
     settings = yaml.safe_load(checkout.settings.read_text())

@@ -51,11 +51,11 @@ class Project:
 
     def run(self, *argv: str, timeout: float = 400) -> Result:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-        done = subprocess.run(
+        completed = subprocess.run(
             argv, cwd=self.folder, env={**clean, **self.environment}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False,
         )  # fmt: skip
-        return Result(done.returncode, done.stdout)
+        return Result(completed.returncode, completed.stdout)
 
     def pulumi(self, *words: str, stack: str) -> Result:
         return self.run("pulumi", *words, "--stack", stack, "--non-interactive")

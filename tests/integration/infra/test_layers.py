@@ -108,8 +108,8 @@ def stack(
         freed = now.up(name)
         assert freed.code == 0, freed.text
     for words in (("destroy", "--yes", "--skip-preview"), ("stack", "rm", "--yes")):
-        done = now.pulumi(*words, stack=name)
-        assert done.code == 0, done.text
+        completed = now.pulumi(*words, stack=name)
+        assert completed.code == 0, completed.text
 
 
 def test_nothing_is_replaced_or_deleted(stack: str, commit: str, now: Project) -> None:

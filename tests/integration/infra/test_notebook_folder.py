@@ -106,12 +106,12 @@ class Stack:
         (self.folder / "__main__.py").write_text(_COMMON + text, encoding="utf-8")
 
     def pulumi(self, *words: str) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["pulumi", "--non-interactive", *words], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        assert completed.returncode == 0, completed.stdout
+        return completed.stdout
 
     def up(self) -> str:
         return self.pulumi("up", "--yes", "--skip-preview")

@@ -149,8 +149,8 @@ def test_an_update_keeps_the_published_deployment_as_the_default(
         project.settings(private, {"base_name": base, **COMMON, **PRIVATE})
         restored = project.up(private, rules="staging")
 
-    for done in (changed, refreshed, again, restored):
-        assert done.code == 0, done.text
+    for completed in (changed, refreshed, again, restored):
+        assert completed.code == 0, completed.text
     assert "learning-workspace updated" in changed.text, "the new cost centre went to what can take it"
     assert defaults == {"deploymentName": "v-1"}
     assert "Published: version 1, deployment v-1." in status.text
@@ -205,7 +205,7 @@ def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, 
 def test_a_weakened_default_is_stopped_before_anything_changes(
     project: Project, private: str, base: str, azure: AzureSession
 ) -> None:
-    before = {each["urn"] for each in project.resources(private)}
+    before = {resource["urn"] for resource in project.resources(private)}
     project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "network": {"profile": "public"}})
     try:
         preview = project.pulumi(
@@ -216,7 +216,7 @@ def test_a_weakened_default_is_stopped_before_anything_changes(
     assert preview.code != 0, preview.text
     assert "[mandatory]  network-profile" in preview.text
     assert "Set network.profile to private: the service answers on the internet" in preview.text
-    assert {each["urn"] for each in project.resources(private)} == before
+    assert {resource["urn"] for resource in project.resources(private)} == before
     path = (
         f"{azure.subscription}/resourceGroups/rg-{base}-priv/providers/Microsoft.Storage/storageAccounts/st{base}priv"
     )
@@ -238,7 +238,7 @@ def test_all_wrong_settings_are_reported_at_once_and_change_nothing(project: Pro
     ):
         assert f"  {message}" in up.text, up.text
     assert "Traceback" not in up.text
-    assert [each["type"] for each in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
+    assert [resource["type"] for resource in project.resources("wrong")] in ([], ["pulumi:pulumi:Stack"])
 
 
 def test_a_stack_without_settings_is_refused_with_the_remedy(project: Project) -> None:
@@ -247,7 +247,7 @@ def test_a_stack_without_settings_is_refused_with_the_remedy(project: Project) -
     assert up.code != 0 and "Traceback" not in up.text
     assert "base_name is missing. Valid example: dataops" in up.text
     assert "Stack bare seems to have no settings of its own: write Pulumi.bare.yaml, starting from" in up.text
-    assert [each["type"] for each in project.resources("bare")] in ([], ["pulumi:pulumi:Stack"])
+    assert [resource["type"] for resource in project.resources("bare")] in ([], ["pulumi:pulumi:Stack"])
 
 
 @pytest.mark.nightly
@@ -334,16 +334,16 @@ def test_a_protected_stack_is_not_destroyed_in_any_part(
 
     def in_azure() -> set[str]:
         listed = azure.arm("GET", f"{azure.subscription}/resourceGroups/rg-{base}-priv/resources", "2024-03-01")
-        return {each["id"].lower() for each in listed.json()["value"]}
+        return {resource["id"].lower() for resource in listed.json()["value"]}
 
     deploy(lock=True, protect=True)
     try:
-        declared, before = {each["urn"] for each in project.resources(private)}, in_azure()
+        declared, before = {resource["urn"] for resource in project.resources(private)}, in_azure()
         destroyed = project.pulumi("destroy", "--yes", "--skip-preview", stack=private)
         assert destroyed.code != 0
         refusal = r"locks-workspace-storage.* cannot be deleted\s+because it is protected"
         assert re.search(refusal, destroyed.text), destroyed.text
-        assert {each["urn"] for each in project.resources(private)} == declared, destroyed.text
+        assert {resource["urn"] for resource in project.resources(private)} == declared, destroyed.text
         assert in_azure() == before
     finally:
         deploy(lock=True)

@@ -105,7 +105,7 @@ def stack(project: Project, base: str, cloud: Cloud, azure: AzureSession) -> Ite
         give_metastore(cloud, azure, True)
     assert refused.code != 0
     assert "METASTORE_DOES_NOT_EXIST: No metastore assigned for the current workspace." in refused.text, refused.text
-    kinds = {each["type"] for each in project.resources(STACK)}
+    kinds = {resource["type"] for resource in project.resources(STACK)}
     assert "databricks:index/storageCredential:StorageCredential" not in kinds
     assert "azure-native:databricks:AccessConnector" in kinds, "all that needs no metastore is there"
     up = project.up(STACK, rules="staging")

@@ -194,11 +194,11 @@ def write_state(stack: Stack, project: Path, environment: dict[str, str]) -> Non
 
     def pulumi(*words: str, stdin: str | None = None) -> str:
         command = ["pulumi", "--non-interactive", "stack", *words]
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=project, env=backend, input=stdin, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     pulumi("select", name, "--create")
     state = json.loads(pulumi("export", "--stack", name))

@@ -46,12 +46,12 @@ def slow(azure: AzureSession) -> Iterator[Stack]:
 def _mlops(stack: Stack, folder: Path, *words: str) -> str:
     outputs = folder / "outputs.json"
     outputs.write_text(stack.clients.outputs.model_dump_json(), encoding="utf-8")
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "mlops", *words, "--stack", "dev", "--outputs", str(outputs)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 def _server_job() -> Job:

@@ -81,15 +81,15 @@ def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure
         write_state(stack, project, environment)
     pair.both("1", tmp_path)
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "mlops", "promote", "--from", "staging", "--to", "prod"],
         cwd=ROOT, env=environment | {"PULUMI_BACKEND_URL": STATE.format("prod")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 0, done.stderr
-    assert "gate: staging:diabetes:1 was trained and tested by run" in done.stdout
-    assert "\x1b" not in done.stdout + done.stderr, "azure-ai-ml's uploads print colour codes"
+    assert completed.returncode == 0, completed.stderr
+    assert "gate: staging:diabetes:1 was trained and tested by run" in completed.stdout
+    assert "\x1b" not in completed.stdout + completed.stderr, "azure-ai-ml's uploads print colour codes"
     (tags,) = pair.prod.models().values()
     tested = pair.staging.models()["1"]
     assert tags["promoted_from"] == "staging:diabetes:1"
@@ -250,12 +250,12 @@ def test_a_promotion_restores_its_default_deployment(pair: Pair, tmp_path: Path)
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    done = pair.promote()
+    promotion = pair.promote()
 
     assert "The endpoint has deployments (v-1, v-2), and none is its default: publish or promote again." in (
         " ".join(status.stdout.split())
     ), status.stderr
-    assert (done.deployment, pair.prod.default) == ("v-2", "v-2")
+    assert (promotion.deployment, pair.prod.default) == ("v-2", "v-2")
     assert pair.messages[-1].endswith("had lost its default, v-2 is it again")
     assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
 

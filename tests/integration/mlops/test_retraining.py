@@ -82,9 +82,9 @@ class Model:
         return self.processes.run(wrapper, [str(DRIVER)], variables)
 
     def said(self, windows: list[str], now: datetime = NOW, mode: str = "on_drift") -> str:
-        done = self.follow(windows, now, mode)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        outcome = self.follow(windows, now, mode)
+        assert outcome.returncode == 0, outcome.stderr
+        return outcome.stdout.strip()
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the training runs that this model's requests started."""
@@ -183,9 +183,9 @@ def test_of_steps_at_once_one_starts_a_training(model: Model) -> None:
     variables = model.environment | model.variables(["01", "02"], NOW, "on_drift")
 
     def run(_: int) -> str:
-        done = subprocess.run([sys.executable, DRIVER], env=variables, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        completed = subprocess.run([sys.executable, DRIVER], env=variables, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout.strip()
 
     with ThreadPoolExecutor(3) as pool:
         said = list(pool.map(run, range(3)))

@@ -221,10 +221,10 @@ def test_a_file_is_scored_again_only_on_request_and_under_a_new_run(step: Step) 
 def test_more_refused_rows_than_allowed_leave_no_output_and_a_quarantine(step: Step) -> None:
     strict = SPECIFICATION.model_copy(update={"score": Score(notebook="n", input="scoring/in/n", most_refused=0.3)})
 
-    done = step.run("strict", "run-strict", specification=strict.model_dump_json(exclude_defaults=True))
+    completed = step.run("strict", "run-strict", specification=strict.model_dump_json(exclude_defaults=True))
 
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
+    assert completed.returncode == 1
+    last = completed.stderr.strip().splitlines()[-1]
     assert last.startswith(
         "The file strict.csv is not scored: 1 of 3 rows are refused, and 30% may be: missing: a (1). Nothing is "
         f"scored; the refused rows are in {REFUSED}/date="
@@ -253,10 +253,10 @@ def test_files_of_one_run_are_scored_one_by_one_and_a_bad_one_keeps_none_from_it
     (bad / "failed").mkdir(parents=True)
     (bad / "failed/part-0.json").write_text(json.dumps({"reason": "abfss://x: the header lacks a."}))
 
-    done = step.run_all(names, "run-many")
+    completed = step.run_all(names, "run-many")
 
-    assert done.returncode == 1
-    last = done.stderr.strip().splitlines()[-1]
+    assert completed.returncode == 1
+    last = completed.stderr.strip().splitlines()[-1]
     assert last == "The file many-1.csv is not scored: abfss://x: the header lacks a."
     first, third = (step.check_scored_once(name) for name in (names[0], names[2]))
     assert (first.run, third.run) == ("run-many", "run-many") and first.output != third.output
@@ -285,12 +285,12 @@ def test_a_version_that_was_promoted_with_other_code_is_not_used(step: Step) -> 
     client = mlflow.MlflowClient(step.tracking)
     client.set_model_version_tag("doubled", "2", "deployment", "v-other")
     try:
-        done = step.run("moved", "run-moved")
+        completed = step.run("moved", "run-moved")
     finally:
         client.delete_model_version_tag("doubled", "2", "deployment")
 
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == (
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines()[-1] == (
         "The file moved.csv is not scored: version 2 of doubled serves with v-other, and this run is of v-v1: what "
         "serves is being moved, and the next run takes the files."
     )

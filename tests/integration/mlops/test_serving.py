@@ -126,8 +126,8 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
     assert online.traffic() == {first: 100} and online.ask() == 1.0
 
     second = online.register(2.0)
-    done, messages = online.serve()
-    assert done == Served("green", second)
+    served, messages = online.serve()
+    assert served == Served("green", second)
     assert [line for line in messages if "%" in line] == [
         "online: green gets 50 % of the requests", "online: green gets 100 % of the requests",
     ]  # fmt: skip
@@ -138,8 +138,8 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
 
     model = online.clients.ml.models.get(online.clients.pipeline.model, second)
     promote.tag(online.clients.ml, model, {promote.ROLLED_BACK: promote.stamp()})
-    done, messages = online.serve(at_once=True)
-    assert done == Served("blue", first) and not any("deploying" in line for line in messages)
+    served, messages = online.serve(at_once=True)
+    assert served == Served("blue", first) and not any("deploying" in line for line in messages)
     assert online.traffic() == {first: 100, second: 0} and online.ask() == 1.0
 
 
@@ -215,10 +215,10 @@ def test_a_rollout_that_was_killed_makes_way_for_another_version(online: Serving
     online.killed_at("gets 50 %")
     third = online.register(3.0)
 
-    done, messages = online.serve()
+    served, messages = online.serve()
 
     assert messages[0] == "online: a rollout was cut off, blue gets all requests again"
-    assert done == Served("green", third) and online.traffic() == {first: 0, third: 100} and online.ask() == 3.0
+    assert served == Served("green", third) and online.traffic() == {first: 0, third: 100} and online.ask() == 3.0
 
 
 @pytest.mark.nightly
@@ -241,9 +241,9 @@ def test_a_deployment_that_is_being_made_is_waited_for(online: Serving, monkeypa
         patched.setattr(operations, "begin_create_or_update", begun)
         online_endpoints.create(online.clients, "blue", version, settings, "")
 
-    done, messages = online.serve()
+    served, messages = online.serve()
 
-    assert done == Served("blue", version) and f"online: blue has version {version} already" in messages
+    assert served == Served("blue", version) and f"online: blue has version {version} already" in messages
     assert online.ask() == 1.0
 
 
@@ -271,8 +271,8 @@ def test_the_verbs_ask_the_endpoint_and_refuse_what_does_not_fit(
     monkeypatch.setattr(cli_serving, "clients_of", lambda *_: online.clients)
 
     def run(*words: str, stdin: str | None = None) -> tuple[int, str, str]:
-        done = CliRunner().invoke(cli.app, list(words), input=stdin)
-        return done.exit_code, done.stdout, str(done.exception or "")
+        completed = CliRunner().invoke(cli.app, list(words), input=stdin)
+        return completed.exit_code, completed.stdout, str(completed.exception or "")
 
     assert run("invoke", "--file", "-", stdin='{"a": 1, "b": 0}')[2].startswith("Nothing answers on oep-")
     assert run("serve")[0] == 0

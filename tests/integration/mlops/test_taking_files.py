@@ -96,8 +96,8 @@ class Taking:
         return output, variables | {"AZUREML_RUN_ID": output.name}
 
     def taken(self, **options: object) -> TakenFiles:
-        done, output = self.run(**options)  # type: ignore[arg-type]
-        assert done.returncode == 0, done.stderr
+        completed, output = self.run(**options)  # type: ignore[arg-type]
+        assert completed.returncode == 0, completed.stderr
         taken = TakenFiles.read(output)
         assert (output / "input_uri").exists() == bool(taken.files), "without files, the notebook has no work"
         return taken
@@ -140,7 +140,7 @@ def test_files_that_were_not_scored_are_taken_by_content(taking: Taking) -> None
     taking.leave("notes.txt", "none")
     taking.leave("empty.csv", "")
 
-    done, output = taking.run()
+    completed, output = taking.run()
 
     folder = f"scoring/in/{taking.model}"
     files = {file.version: file for file in TakenFiles.read(output).files}
@@ -150,8 +150,8 @@ def test_files_that_were_not_scored_are_taken_by_content(taking: Taking) -> None
     for version, text in ((march, texts["march.csv"]), (april, texts["april.csv"])):
         assert files[version].uri.endswith(f".dfs.core.windows.net/scoring/files/{version}/data.csv")
         assert taking.blobs.download_blob(f"scoring/files/{version}/data.csv").readall() == text.encode()
-    assert "empty.csv is empty, and left where it is" in done.stdout
-    assert f"same as april.csv has the content of {folder}/april.csv" in done.stdout
+    assert "empty.csv is empty, and left where it is" in completed.stdout
+    assert f"same as april.csv has the content of {folder}/april.csv" in completed.stdout
     assert (output / "input_uri").read_text().endswith(f"/engineered/{output.name}/files.json")
     assert json.loads((output / "files.json").read_text())["left"] == 0
 
@@ -170,10 +170,10 @@ def test_a_run_takes_as_many_files_as_it_may_and_those_that_failed_last(taking: 
     taking.ledger.note_failure(Failure(bad, "0-bad.csv", "the header lacks a"), "run")
     good = [taking.leave(f"{number}.csv", str(number)) for number in range(1, 4)]
 
-    done, output = taking.run(most_files=2)
+    completed, output = taking.run(most_files=2)
     taken = TakenFiles.read(output)
     assert ([file.version for file in taken.files], taken.left) == (good[:2], 2)
-    assert "2 files wait for the next run: score.most_files is 2" in done.stdout
+    assert "2 files wait for the next run: score.most_files is 2" in completed.stdout
     for version in good[:2]:
         taking.score(version)
     taken = taking.taken(most_files=2)

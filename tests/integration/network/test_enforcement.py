@@ -265,10 +265,10 @@ def test_without_the_role_the_network_does_not_help(azure: AzureSession, group: 
     for assignment in mine:
         if assignment["properties"]["scope"].lower() == account.lower():
             assert azure.arm("DELETE", assignment["id"], "2022-04-01").status_code == 200
-    with pytest.raises(HttpResponseError) as caught:
+    with pytest.raises(HttpResponseError) as completed:
         client.get_blob_client("data", "a").download_blob().readall()
-    assert caught.value.status_code == 403
-    assert caught.value.error_code == "AuthorizationPermissionMismatch"  # type: ignore[attr-defined]
+    assert completed.value.status_code == 403
+    assert completed.value.error_code == "AuthorizationPermissionMismatch"  # type: ignore[attr-defined]
 
 
 def test_a_shared_key_is_refused_where_it_is_off_though_it_can_be_listed(azure: AzureSession, group: str) -> None:

@@ -65,9 +65,9 @@ class Project:
 
     def drift(self) -> tuple[int, str]:
         """Run the target; return its exit code and the text for a work item."""
-        done = self.make("drift")
-        assert (self.folder / "build/drift-dev.txt").exists(), done.stdout + done.stderr
-        return done.returncode, (self.folder / "build/drift-dev.txt").read_text(encoding="utf-8")
+        completed = self.make("drift")
+        assert (self.folder / "build/drift-dev.txt").exists(), completed.stdout + completed.stderr
+        return completed.returncode, (self.folder / "build/drift-dev.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def project(azure: AzureSession, tmp_path: Path) -> Iterator[Project]:
         environment.pop(name, None)
     project = Project(tmp_path, environment, f"{azure.subscription}/resourceGroups/{group}")
     for words in (("stack", "init", "dev"), ("up", "--yes", "--skip-preview", "--stack", "dev")):
-        done = project.run("pulumi", *words)
-        assert done.returncode == 0, done.stdout + done.stderr
+        completed = project.run("pulumi", *words)
+        assert completed.returncode == 0, completed.stdout + completed.stderr
     yield project
     project.run("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "dev")
 

@@ -44,8 +44,8 @@ class Project:
 
     def up(self, count: int) -> None:
         for words in (("config", "set", "count", str(count)), ("up", "--yes", "--skip-preview")):
-            done = self.pulumi(*words, "--stack", "dev")
-            assert done.returncode == 0, done.stdout + done.stderr
+            completed = self.pulumi(*words, "--stack", "dev")
+            assert completed.returncode == 0, completed.stdout + completed.stderr
 
     def components(self) -> int:
         exported = self.pulumi("stack", "export", "--stack", "dev")
@@ -118,10 +118,10 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
     would = project.restore("FROM=latest", "DRY_RUN=1")
     assert would.returncode == 0 and "Would restore" in would.stdout, would.stdout + would.stderr
     assert project.container.download_blob(project.state).readall() == broken, "a dry run changes nothing"
-    done = project.restore("FROM=latest")
+    completed = project.restore("FROM=latest")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "with 4 resources" in done.stdout and "make drift STACK=dev" in done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "with 4 resources" in completed.stdout and "make drift STACK=dev" in completed.stdout
     assert project.components() == 3
     assert broken in replaced(project)
 
@@ -130,9 +130,9 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
 def test_a_deleted_state_is_restored(project: Project) -> None:
     project.container.delete_blob(project.state)
 
-    done = project.restore("FROM=latest")
+    completed = project.restore("FROM=latest")
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     assert project.components() == 3
 
 
@@ -144,9 +144,9 @@ def test_a_readable_state_is_replaced_only_by_a_copy_that_is_named(project: Proj
     older = sorted(blob.name for blob in backups)[1]
     stamp = older.rsplit("/", 1)[-1].split(".")[1]
 
-    done = project.restore(f"FROM=backups-{stamp}")
+    completed = project.restore(f"FROM=backups-{stamp}")
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     assert project.components() in {1, 2}
 
 

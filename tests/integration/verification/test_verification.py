@@ -70,11 +70,11 @@ def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") ->
     outputs.write_text(values.model_dump_json(), encoding="utf-8")
     parity = folder / "parity"
     command = [sys.executable, "-m", "verification", "--stack", "dev", "--outputs", str(outputs), "--as", "here"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, "--folder", str(parity), *words], cwd=ROOT, env={**os.environ, "COLUMNS": "400"},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    return Asked(done.returncode, done.stdout + done.stderr, parity)
+    return Asked(completed.returncode, completed.stdout + completed.stderr, parity)
 
 
 def test_answers_are_judged_and_changes_are_reverted(stack: Stack, azure: AzureSession, tmp_path: Path) -> None:

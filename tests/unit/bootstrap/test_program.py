@@ -161,7 +161,7 @@ def test_without_azure_devops_credentials_wait_for_the_connections_subjects() ->
     assert credential.name == "deploy-prod-dataopsml-arm-connection-prod"
     assert (credential.inputs["issuer"], credential.inputs["subject"]) == (presented["issuer"], presented["subject"])
     announced = deployment.outputs["connections"]
-    assert [name for name, each in announced.items() if each["federated"]] == [connection]
+    assert [name for name, connection_ in announced.items() if connection_["federated"]] == [connection]
 
 
 def test_no_credential_has_the_issuer_that_azure_devops_retires() -> None:
@@ -181,7 +181,7 @@ def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> No
         assert bound[f"{connection} - prod"] == PROD_SUBSCRIPTION
         assert bound[f"{connection} - dev"] == SUBSCRIPTION
     groups = {group.inputs["name"]: group.inputs["variables"] for group in deployment.of("VariableGroup")}
-    prod = {each["name"]: each["value"] for each in groups["dataopsml-prod"]}
+    prod = {variable["name"]: variable["value"] for variable in groups["dataopsml-prod"]}
     assert prod["SUBSCRIPTION_ID"] == PROD_SUBSCRIPTION, "previews, whose connection is bound elsewhere, go by this"
     assert prod["WORKSPACE_SVC_CONNECTION"] == f"{WORKSPACE_CONNECTION} - prod"
     runs = _given(deployment, "principal-of-id-dataops-runs-prod")
@@ -229,15 +229,15 @@ def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval()
 
 def test_variable_groups_hold_the_samples_names_and_no_secret() -> None:
     groups = {group.inputs["name"]: group for group in deploy().of("VariableGroup")}
-    prod = {each["name"]: each for each in groups["dataopsml-prod"].inputs["variables"]}
+    prod = {variable["name"]: variable for variable in groups["dataopsml-prod"].inputs["variables"]}
     assert prod["BASE_NAME"]["value"] == "dataops" and prod["LOCATION"]["value"] == "westeurope"
     assert prod["MLPIPELINE_SP_OBJECT_ID"]["value"] == "principal-of-id-dataops-deploy-prod"
     assert prod["BACKEND_CONTAINER"]["value"] == "state-prod"
     sharing = {
-        name: each["value"]
+        name: variable["value"]
         for name, group in groups.items()
-        for each in group.inputs["variables"]
-        if each["name"] == "MODEL_REGISTRY_USER_OBJECT_ID"
+        for variable in group.inputs["variables"]
+        if variable["name"] == "MODEL_REGISTRY_USER_OBJECT_ID"
     }
     assert sharing == {"dataopsml-staging": "principal-of-id-dataops-deploy-prod"}
     assert prod["WORKSPACE_SVC_CONNECTION"]["value"] == f"{WORKSPACE_CONNECTION} - prod"

@@ -39,8 +39,8 @@ class _Subscription:
         if resource_provider_namespace not in self.registrations:
             return _Provider(resource_provider_namespace, "NotRegistered")
         self.requests[resource_provider_namespace] = self.requests.get(resource_provider_namespace, 0) + 1
-        done = self.requests[resource_provider_namespace] > self.polls
-        return _Provider(resource_provider_namespace, "Registered" if done else "Registering")
+        registered = self.requests[resource_provider_namespace] > self.polls
+        return _Provider(resource_provider_namespace, "Registered" if registered else "Registering")
 
     def register(self, resource_provider_namespace: str) -> _Provider:
         self.registrations.append(resource_provider_namespace)
@@ -63,7 +63,11 @@ def test_a_registration_without_end_is_named() -> None:
 
 
 def _namespaces(deployment: Deployment) -> set[str]:
-    tokens = {each.type.removeprefix("azure-native:") for each in deployment if each.type.startswith("azure-native:")}
+    tokens = {
+        resource.type.removeprefix("azure-native:")
+        for resource in deployment
+        if resource.type.startswith("azure-native:")
+    }
     paths = {TYPES[token].template for token in tokens if token in TYPES}
     return {path.split("/providers/")[1].split("/")[0] for path in paths if "/providers/" in path}
 

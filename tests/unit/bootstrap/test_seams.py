@@ -105,7 +105,7 @@ def test_every_macro_that_no_pipeline_sets_is_in_its_variable_group() -> None:
     set_by_jobs = {name for text in _pipelines().values() for name in re.findall(r"^\s+([A-Z_]+): \$\[", text, re.M)}
     own = {"LOCALCLOUD_CACHE", *set_by_jobs}
     groups = {
-        str(group.inputs["name"]): {each["name"] for each in group.inputs["variables"]}
+        str(group.inputs["name"]): {variable["name"] for variable in group.inputs["variables"]}
         for group in deploy().of("VariableGroup")
     }
     assert macros - own <= groups["dataopsml-dev"] | groups["dataopsml-ci"], macros

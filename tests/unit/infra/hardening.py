@@ -46,12 +46,12 @@ def table() -> str:
     for label, type_, name in ROWS:
         seen = {profile: deployment.one(type_, name) for profile, deployment in profiles.items()}
         deployment, private = profiles["private"], seen["private"]
-        ours = prod if any(each.name == name for each in prod.of(type_)) else staging
+        ours = prod if any(resource.name == name for resource in prod.of(type_)) else staging
         lines.append(
             _row(
                 (
                     label, _sign_in(private), _transport(private),
-                    _each([_open(profile, each, profiles[profile]) for profile, each in seen.items()]),
+                    _each([_open(profile, resource, profiles[profile]) for profile, resource in seen.items()]),
                     _identity(private), _encryption(private), _comes_back(private, deployment),
                     _logged(private, deployment), _kept(ours.one(type_, name), ours),
                 )
@@ -152,7 +152,9 @@ def _comes_back(resource: Registered, deployment: Deployment) -> str:
         properties = resource.inputs["properties"]
         days = f"{properties['softDeleteRetentionInDays']:.0f} days" if properties["enableSoftDelete"] else "-"
         return f"{days}, no purge" if properties.get("enablePurgeProtection") else days
-    services = [each for each in deployment.of("BlobServiceProperties") if resource.urn in each.reads["accountName"]]
+    services = [
+        service for service in deployment.of("BlobServiceProperties") if resource.urn in service.reads["accountName"]
+    ]
     for service in services:
         blobs, containers = (service.inputs[f"{of}eleteRetentionPolicy"] for of in ("d", "containerD"))
         assert blobs["enabled"] and containers["enabled"]
@@ -163,13 +165,15 @@ def _comes_back(resource: Registered, deployment: Deployment) -> str:
 
 def _logged(resource: Registered, deployment: Deployment) -> str:
     """Return the diagnostic settings of a resource, those of its blob service included."""
-    settings = [each for each in deployment.of("DiagnosticSetting") if resource.urn in each.reads["resourceUri"]]
-    kinds = [kind for kind in ("logs", "metrics") if any(each.inputs.get(kind) for each in settings)]
+    settings = [
+        setting for setting in deployment.of("DiagnosticSetting") if resource.urn in setting.reads["resourceUri"]
+    ]
+    kinds = [kind for kind in ("logs", "metrics") if any(setting.inputs.get(kind) for setting in settings)]
     return " and ".join(kinds) or "-"
 
 
 def _kept(resource: Registered, deployment: Deployment) -> str:
-    locked = any(resource.urn in each.reads["scope"] for each in deployment.of("ManagementLockByScope"))
+    locked = any(resource.urn in lock.reads["scope"] for lock in deployment.of("ManagementLockByScope"))
     kept = [text for holds, text in ((locked, "lock"), (resource.protect, "protect")) if holds]
     return ", ".join(kept) or "-"
 

@@ -94,15 +94,15 @@ class Deployment:
 
     def of(self, type_: str) -> list[Registered]:
         """Return the resources of a type, given by its end: module:Class, or Class."""
-        return [each for each in self.resources if each.type.endswith(f":{type_}")]
+        return [resource for resource in self.resources if resource.type.endswith(f":{type_}")]
 
     def one(self, type_: str, name: str | None = None) -> Registered:
-        matches = [each for each in self.of(type_) if name is None or each.name == name]
-        assert len(matches) == 1, f"expected one {type_} {name or ''}, got {[each.name for each in matches]}"
+        matches = [resource for resource in self.of(type_) if name is None or resource.name == name]
+        assert len(matches) == 1, f"expected one {type_} {name or ''}, got {[resource.name for resource in matches]}"
         return matches[0]
 
     def types(self) -> set[str]:
-        return {each.type for each in self.resources}
+        return {resource.type for resource in self.resources}
 
     def __iter__(self) -> Iterator[Registered]:
         return iter(self.resources)
@@ -209,8 +209,8 @@ def _computed(args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
         computed["identity"] = identity | {
             "principalId": f"principal-of-{name}",
             "userAssignedIdentities": {
-                each: {"principalId": "principal", "clientId": "client"}
-                for each in identity.get("userAssignedIdentities") or []
+                id_: {"principalId": "principal", "clientId": "client"}
+                for id_ in identity.get("userAssignedIdentities") or []
             },
         }
     if kind == "UserAssignedIdentity":

@@ -41,7 +41,10 @@ APPROVES_DATABRICKS = (WORKSPACE, "CONTRIBUTOR", "Workspace/dbw-dataops-dev")
 
 
 def granted(deployment: Deployment) -> set[tuple[str, str, str]]:
-    return {(_principal(each), _role(each), _scope(each)) for each in deployment.of("RoleAssignment")}
+    return {
+        (_principal(assignment), _role(assignment), _scope(assignment))
+        for assignment in deployment.of("RoleAssignment")
+    }
 
 
 def _principal(assignment: Registered) -> str:
@@ -74,9 +77,11 @@ def test_only_the_listed_roles_are_assigned(profile: str, more: set[tuple[str, s
 def test_compute_waits_for_the_workspace_s_right_to_make_its_network(profile: str) -> None:
     deployment = deploy(network=NETWORKS[profile])
     own = [
-        each.urn for each in deployment.of("RoleAssignment")
-        if (_principal(each), _role(each), _scope(each)) == (WORKSPACE, "CONTRIBUTOR", "Workspace/aml-dataops-dev")
-    ]  # fmt: skip
+        assignment.urn
+        for assignment in deployment.of("RoleAssignment")
+        if (_principal(assignment), _role(assignment)) == (WORKSPACE, "CONTRIBUTOR")
+        and _scope(assignment) == "Workspace/aml-dataops-dev"
+    ]
     assert len(own) == 1
     assert set(own) <= set(deployment.one("Compute").depends_on)
     first = [rule for rule in deployment.of("ManagedNetworkSettingsRule") if set(own) <= set(rule.depends_on)]
@@ -86,18 +91,26 @@ def test_compute_waits_for_the_workspace_s_right_to_make_its_network(profile: st
 def test_named_operators_replace_the_deployer() -> None:
     deployment = deploy(access=f'{{"operators": [{{"object_id": "{OPERATOR}", "type": "Group"}}]}}')
     assert granted(deployment) == ALWAYS | {(OPERATOR, role, scope) for _, role, scope in DEPLOYER_S}
-    kinds = {each.inputs["principalType"] for each in deployment.of("RoleAssignment") if _principal(each) == OPERATOR}
+    kinds = {
+        assignment.inputs["principalType"]
+        for assignment in deployment.of("RoleAssignment")
+        if _principal(assignment) == OPERATOR
+    }
     assert kinds == {"Group"}
 
 
 def test_a_deploying_person_is_declared_as_a_user() -> None:
     deployment = deploy(access='{"deployer_type": "User"}')
-    kinds = {each.inputs["principalType"] for each in deployment.of("RoleAssignment") if _principal(each) == DEPLOYER}
+    kinds = {
+        assignment.inputs["principalType"]
+        for assignment in deployment.of("RoleAssignment")
+        if _principal(assignment) == DEPLOYER
+    }
     assert kinds == {"User"}
 
 
 def test_without_unity_catalog_no_connector_has_a_role() -> None:
-    connector = {each for each in ALWAYS if each[0] == "principal-of-dbac-dataops-dev"}
+    connector = {grant for grant in ALWAYS if grant[0] == "principal-of-dbac-dataops-dev"}
     assert granted(deploy(**WITHOUT_CATALOG)) == (ALWAYS | DEPLOYER_S) - connector
 
 
@@ -113,8 +126,11 @@ def test_no_role_is_assigned_on_more_than_one_resource() -> None:
 
 
 def test_assignments_have_stable_guids_and_principals_of_a_declared_kind() -> None:
-    first = {each.name: each.inputs["roleAssignmentName"] for each in deploy().of("RoleAssignment")}
-    again = {each.name: each.inputs["roleAssignmentName"] for each in deploy(tags='{"a": "b"}').of("RoleAssignment")}
+    first = {assignment.name: assignment.inputs["roleAssignmentName"] for assignment in deploy().of("RoleAssignment")}
+    again = {
+        assignment.name: assignment.inputs["roleAssignmentName"]
+        for assignment in deploy(tags='{"a": "b"}').of("RoleAssignment")
+    }
     assert first == again
     assert len(set(first.values())) == len(first)
     for name, guid in first.items():
@@ -126,7 +142,8 @@ def test_assignments_have_stable_guids_and_principals_of_a_declared_kind() -> No
 
 def test_another_environment_s_assignments_have_other_names() -> None:
     names = [
-        {each.inputs["roleAssignmentName"] for each in deploy(stack).of("RoleAssignment")} for stack in ("dev", "qa")
+        {assignment.inputs["roleAssignmentName"] for assignment in deploy(stack).of("RoleAssignment")}
+        for stack in ("dev", "qa")
     ]
     assert not names[0] & names[1]
 
@@ -152,11 +169,11 @@ def test_roles_have_the_time_in_which_databricks_is_made_to_take_effect(profile:
     deployment = deploy(network=NETWORKS[profile])
     databricks, learning = deployment.one("databricks:Workspace"), deployment.one("machinelearningservices:Workspace")
     early = {
-        each.urn
-        for each in deployment.of("RoleAssignment")
-        if not _scope(each).startswith(("Workspace/", "Registry/reg-")) and "dbac" not in _principal(each)
+        assignment.urn
+        for assignment in deployment.of("RoleAssignment")
+        if not _scope(assignment).startswith(("Workspace/", "Registry/reg-")) and "dbac" not in _principal(assignment)
     }
-    connector = {each.urn for each in deployment.of("RoleAssignment") if "dbac" in _principal(each)}
+    connector = {assignment.urn for assignment in deployment.of("RoleAssignment") if "dbac" in _principal(assignment)}
 
     assert early | connector <= set(databricks.depends_on) and len(connector) == 2
     assert {databricks.urn, *early} <= set(learning.depends_on)

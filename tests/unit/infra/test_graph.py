@@ -22,16 +22,16 @@ STACK = "urn:pulumi:dev::dataopsml::pulumi:pulumi:Stack::dataopsml-dev"
 def exported(deployment: Deployment) -> dict[str, Any]:
     """As `pulumi stack export` prints it."""
     resources: list[dict[str, Any]] = [{"urn": STACK, "type": "pulumi:pulumi:Stack", "custom": False}]
-    for each in deployment:
+    for resource in deployment:
         resources.append(
             {
-                "urn": each.urn,
-                "type": each.type,
-                "custom": not each.is_component,
-                "parent": each.parent or STACK,
-                "dependencies": list(each.depends_on),
-                "propertyDependencies": {key: list(value) for key, value in each.reads.items()},
-                "provider": each.provider,
+                "urn": resource.urn,
+                "type": resource.type,
+                "custom": not resource.is_component,
+                "parent": resource.parent or STACK,
+                "dependencies": list(resource.depends_on),
+                "propertyDependencies": {key: list(value) for key, value in resource.reads.items()},
+                "provider": resource.provider,
             }
         )
     return {"version": 3, "deployment": {"resources": resources}}
@@ -43,7 +43,7 @@ def shown(text: str) -> set[str]:
 
 
 def real(deployment: Deployment) -> set[str]:
-    return {each.name for each in deployment if not each.is_component}
+    return {resource.name for resource in deployment if not resource.is_component}
 
 
 @pytest.fixture(params=NETWORKS)
@@ -53,8 +53,8 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 
 def test_every_resource_is_shown_under_its_component(deployment: Deployment) -> None:
     drawn = graph.boxes(exported(deployment))
-    owners = {each.urn: each.name for each in deployment if each.is_component}
-    wanted = {(owners[each.parent], each.name) for each in deployment if not each.is_component}
+    owners = {resource.urn: resource.name for resource in deployment if resource.is_component}
+    wanted = {(owners[resource.parent], resource.name) for resource in deployment if not resource.is_component}
     assert {(box.name, name) for box in drawn for _, name in box.resources} == wanted
     assert shown(graph.mermaid(drawn)) == real(deployment)
 

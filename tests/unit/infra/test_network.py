@@ -17,14 +17,14 @@ HUB = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/rg-hub
 
 
 def kinds(deployment: Deployment) -> dict[str, int]:
-    types = [each.type.rsplit(":", 1)[-1] for each in deployment]
+    types = [resource.type.rsplit(":", 1)[-1] for resource in deployment]
     return {kind: types.count(kind) for kind in NETWORK_KINDS if kind in types}
 
 
 def guarded(deployment: Deployment) -> list[Registered]:
     types = ("StorageAccount", "Vault", "containerregistry:Registry", "machinelearningservices:Workspace",
              "databricks:Workspace")  # fmt: skip
-    return [each for type_ in types for each in deployment.of(type_)]
+    return [resource for type_ in types for resource in deployment.of(type_)]
 
 
 def public_access(resource: Registered) -> Any:
@@ -35,7 +35,7 @@ def public_access(resource: Registered) -> Any:
 def test_the_public_profile_has_no_network_of_its_own() -> None:
     deployment = deploy(network=NETWORKS["public"])
     assert kinds(deployment) == {}
-    assert {public_access(each) for each in guarded(deployment)} == {"Enabled"}
+    assert {public_access(resource) for resource in guarded(deployment)} == {"Enabled"}
     for account in deployment.of("StorageAccount"):
         assert account.inputs["networkRuleSet"]["defaultAction"] == "Allow"
     assert deployment.one("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
@@ -50,21 +50,21 @@ def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> 
         "VirtualNetwork": 1, "Subnet": 2, "NetworkSecurityGroup": 2, "NatGateway": 1, "PublicIPAddress": 1,
         "ManagedNetworkSettingsRule": 8,
     }  # fmt: skip
-    assert {public_access(each) for each in guarded(deployment)} == {"Enabled"}
-    subnets = {each.inputs["subnetName"]: each for each in deployment.of("Subnet")}
+    assert {public_access(resource) for resource in guarded(deployment)} == {"Enabled"}
+    subnets = {subnet.inputs["subnetName"]: subnet for subnet in deployment.of("Subnet")}
     ids = [f"/Subnet/{name}" for name in ("databricks-host", "databricks-container")]
     for account in deployment.of("StorageAccount"):
         rules = account.inputs["networkRuleSet"]
         assert rules["defaultAction"] == "Deny" and rules["bypass"] == "AzureServices"
-        assert [each["iPAddressOrRange"] for each in rules["ipRules"]] == ["203.0.113.0/24"]
-        allowed = [each["virtualNetworkResourceId"] for each in rules["virtualNetworkRules"]]
+        assert [rule["iPAddressOrRange"] for rule in rules["ipRules"]] == ["203.0.113.0/24"]
+        allowed = [rule["virtualNetworkResourceId"] for rule in rules["virtualNetworkRules"]]
         assert [id_[id_.index("/Subnet/") :] for id_ in allowed] == ids
     acls = deployment.one("Vault").inputs["properties"]["networkAcls"]
     assert acls["defaultAction"] == "Deny" and acls["ipRules"] == [{"value": "203.0.113.0/24"}]
     registry = deployment.one("containerregistry:Registry").inputs
     assert registry["sku"] == {"name": "Premium"} and registry["networkRuleSet"]["defaultAction"] == "Deny"
     for subnet in subnets.values():
-        services = [each["service"] for each in subnet.inputs["serviceEndpoints"]]
+        services = [endpoint["service"] for endpoint in subnet.inputs["serviceEndpoints"]]
         assert services == ["Microsoft.Storage", "Microsoft.KeyVault"]
 
 
@@ -75,7 +75,7 @@ def test_the_private_profile_closes_every_service_to_the_internet() -> None:
         "PublicIPAddress": 1, "PrivateEndpoint": 11, "PrivateDnsZoneGroup": 11, "PrivateZone": 10,
         "VirtualNetworkLink": 10, "ManagedNetworkSettingsRule": 5,
     }  # fmt: skip
-    assert {public_access(each) for each in guarded(deployment)} == {"Disabled"}
+    assert {public_access(resource) for resource in guarded(deployment)} == {"Disabled"}
     assert deployment.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
 
 
@@ -92,17 +92,17 @@ def test_every_private_service_has_its_endpoint_and_names() -> None:
         ("kv-dataops-dev", "vault"), ("acrdataopsdev", "registry"), ("aml-dataops-dev", "amlworkspace"),
         ("dbw-dataops-dev", "databricks_ui_api"), ("dbw-dataops-dev", "browser_authentication"),
     }  # fmt: skip
-    zones = {each.inputs["privateZoneName"] for each in deployment.of("PrivateZone")}
+    zones = {zone.inputs["privateZoneName"] for zone in deployment.of("PrivateZone")}
     assert zones == {
         "privatelink.blob.core.windows.net", "privatelink.dfs.core.windows.net", "privatelink.file.core.windows.net",
         "privatelink.queue.core.windows.net", "privatelink.table.core.windows.net",
         "privatelink.vaultcore.azure.net", "privatelink.azurecr.io", "privatelink.api.azureml.ms",
         "privatelink.notebooks.azure.net", "privatelink.azuredatabricks.net",
     }  # fmt: skip
-    assert {each.inputs["privateZoneName"] for each in deployment.of("VirtualNetworkLink")} == zones
+    assert {link.inputs["privateZoneName"] for link in deployment.of("VirtualNetworkLink")} == zones
     for group in deployment.of("PrivateDnsZoneGroup"):
         assert group.inputs["privateDnsZoneConfigs"], group.name
-    links = {each.urn for each in deployment.of("PrivateDnsZoneGroup")}
+    links = {group.urn for group in deployment.of("PrivateDnsZoneGroup")}
     assert links <= set(deployment.one("databricks", "runs-provider").depends_on), "its API is reached by these names"
 
 
@@ -115,7 +115,7 @@ def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
         for config in group.inputs["privateDnsZoneConfigs"]
     }
     assert len(ids) == 10
-    reached = [link["groupIds"] for each in deployment.of("PrivateEndpoint") for link in _links(each)]
+    reached = [link["groupIds"] for endpoint in deployment.of("PrivateEndpoint") for link in _links(endpoint)]
     assert ["databricks_ui_api"] in reached and ["browser_authentication"] not in reached, "the hub has the region's"
     assert all(id_.startswith(f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.") for id_ in ids)
 
@@ -130,18 +130,18 @@ def test_a_private_stack_is_reached_from_the_agents_network_by_peering_and_by_na
     deployment = deploy(network=f'{{"profile": "private", "peered_networks": ["{AGENTS}"]}}')
     own = deployment.one("VirtualNetwork").inputs["virtualNetworkName"]
     peerings = {
-        (each.inputs["resourceGroupName"], each.inputs["virtualNetworkName"]): each
-        for each in deployment.of("VirtualNetworkPeering")
+        (peering.inputs["resourceGroupName"], peering.inputs["virtualNetworkName"]): peering
+        for peering in deployment.of("VirtualNetworkPeering")
     }
     assert set(peerings) == {("rg-dataops-dev", own), ("rg-agents", "vnet-agents")}
     assert peerings["rg-dataops-dev", own].inputs["remoteVirtualNetwork"] == {"id": AGENTS}
     assert peerings["rg-agents", "vnet-agents"].inputs["remoteVirtualNetwork"]["id"].endswith(f"/{own}")
     urn = peerings["rg-agents", "vnet-agents"].provider.rpartition("::")[0]
-    provider = next(each for each in deployment if each.urn == urn)
+    provider = next(resource for resource in deployment if resource.urn == urn)
     assert provider.inputs["subscriptionId"] == "99999999-9999-9999-9999-999999999999"
-    zones = {each.inputs["privateZoneName"] for each in deployment.of("PrivateZone")}
-    linked = [each for each in deployment.of("VirtualNetworkLink") if each.inputs["virtualNetwork"] == {"id": AGENTS}]
-    assert {each.inputs["privateZoneName"] for each in linked} == zones and len(linked) == len(zones)
+    zones = {zone.inputs["privateZoneName"] for zone in deployment.of("PrivateZone")}
+    linked = [link for link in deployment.of("VirtualNetworkLink") if link.inputs["virtualNetwork"] == {"id": AGENTS}]
+    assert {link.inputs["privateZoneName"] for link in linked} == zones and len(linked) == len(zones)
 
 
 def test_the_owner_of_the_agents_network_may_make_the_return_peering() -> None:
@@ -149,7 +149,9 @@ def test_the_owner_of_the_agents_network_may_make_the_return_peering() -> None:
         f'{{"profile": "private", "peered_networks": ["{AGENTS}"], "peering": "one_way", "dns_zone_group": "{HUB}"}}'
     )
     deployment = deploy(network=network)
-    assert [each.inputs["remoteVirtualNetwork"] for each in deployment.of("VirtualNetworkPeering")] == [{"id": AGENTS}]
+    assert [peering.inputs["remoteVirtualNetwork"] for peering in deployment.of("VirtualNetworkPeering")] == [
+        {"id": AGENTS}
+    ]
     assert not deployment.of("VirtualNetworkLink"), "the hub links its own zones"
 
 
@@ -172,11 +174,13 @@ def test_clusters_run_in_the_network_and_leave_it_by_one_address(profile: str) -
         assert subnet.inputs["networkSecurityGroup"]["id"] and subnet.inputs["defaultOutboundAccess"] is False
         if subnet.inputs["subnetName"].startswith("databricks-"):
             assert subnet.inputs["natGateway"]["id"].endswith("/network-egress")
-            assert [each["serviceName"] for each in subnet.inputs["delegations"]] == ["Microsoft.Databricks/workspaces"]
+            assert [delegation["serviceName"] for delegation in subnet.inputs["delegations"]] == [
+                "Microsoft.Databricks/workspaces"
+            ]
 
 
 def test_subnets_are_made_one_after_another() -> None:
-    subnets = {each.inputs["subnetName"]: each for each in deploy(network=NETWORKS["private"]).of("Subnet")}
+    subnets = {subnet.inputs["subnetName"]: subnet for subnet in deploy(network=NETWORKS["private"]).of("Subnet")}
     assert subnets["databricks-host"].urn in subnets["databricks-container"].depends_on
     assert subnets["databricks-container"].urn in subnets["endpoints"].depends_on
 
@@ -202,14 +206,14 @@ def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, ru
     deployment = deploy(network=network)
     assert deployment.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
     outbound_rules = deployment.of("ManagedNetworkSettingsRule")
-    assert {each.inputs["ruleName"] for each in outbound_rules} == rules
+    assert {rule.inputs["ruleName"] for rule in outbound_rules} == rules
     compute = deployment.one("Compute")
-    assert {each.urn for each in outbound_rules} <= set(compute.depends_on), "the first node provisions the network"
+    assert {rule.urn for rule in outbound_rules} <= set(compute.depends_on), "the first node provisions the network"
     assert compute.inputs["properties"]["properties"]["enableNodePublicIp"] is False
     hosts = {
-        each.inputs["properties"]["destination"]
-        for each in outbound_rules
-        if each.inputs["properties"]["type"] == "FQDN"
+        rule.inputs["properties"]["destination"]
+        for rule in outbound_rules
+        if rule.inputs["properties"]["type"] == "FQDN"
     }
     telemetry = INGESTION.removeprefix("https://").rstrip("/")
     assert hosts in (set(), {"*.pypi.org", "adb-1234567890123456.7.azuredatabricks.net", telemetry})
@@ -217,7 +221,7 @@ def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, ru
 
 def test_the_endpoints_subnet_answers_to_the_network_only() -> None:
     rules = {
-        each.inputs["securityRuleName"]: each.inputs for each in deploy(network=NETWORKS["private"]).of("SecurityRule")
+        rule.inputs["securityRuleName"]: rule.inputs for rule in deploy(network=NETWORKS["private"]).of("SecurityRule")
     }
     assert len(rules) == 3
     clusters = rules["allow-clusters-to-databricks"]
@@ -240,7 +244,7 @@ def test_databricks_rules_in_the_security_groups_are_ignored() -> None:
 
 def test_endpoints_of_one_target_are_made_one_after_another() -> None:
     """Azure makes one endpoint of a target at a time; the Databricks workspace's API endpoint comes first."""
-    endpoints = {each.name: each for each in deploy(network=NETWORKS["private"])}
+    endpoints = {endpoint.name: endpoint for endpoint in deploy(network=NETWORKS["private"])}
 
     chains = {
         "storage-workspace-lifecycle": ["workspace-storage-blob", "workspace-storage-file", "workspace-storage-queue",
@@ -258,7 +262,7 @@ def test_endpoints_of_one_target_are_made_one_after_another() -> None:
 
 def test_azure_ml_s_own_endpoints_come_after_those_of_the_stack() -> None:
     deployed = deploy(network=NETWORKS["private"])
-    endpoints = {each.urn for each in deployed.of("PrivateEndpoint")}
+    endpoints = {endpoint.urn for endpoint in deployed.of("PrivateEndpoint")}
 
     rules = deployed.of("ManagedNetworkSettingsRule")
 

@@ -24,9 +24,9 @@ PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
 def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
     deployment = deploy(network=NETWORKS[profile], model_registry=FULL["model_registry"])
     settings = deployment.of("DiagnosticSetting")
-    sources = {target for each in settings for target in each.reads["resourceUri"]}
+    sources = {target for setting in settings for target in setting.reads["resourceUri"]}
     logging = {
-        each.urn
+        resource.urn
         for type_ in (
             "StorageAccount",
             "Vault",
@@ -39,14 +39,14 @@ def test_everything_that_logs_logs_to_log_analytics(profile: str) -> None:
             "NetworkSecurityGroup",
             "PublicIPAddress",
         )
-        for each in deployment.of(type_)
+        for resource in deployment.of(type_)
     }
     assert sources == logging
-    for each in settings:
-        assert each.inputs["workspaceId"].endswith("/log-dataops-dev"), each.name
-        assert each.inputs.get("logs") or each.inputs.get("metrics"), each.name
-    blobs = [each for each in settings if str(each.inputs["resourceUri"]).endswith("/blobServices/default")]
-    assert len(blobs) == 2 and all(each.inputs["logs"][0]["categoryGroup"] == "allLogs" for each in blobs)
+    for setting in settings:
+        assert setting.inputs["workspaceId"].endswith("/log-dataops-dev"), setting.name
+        assert setting.inputs.get("logs") or setting.inputs.get("metrics"), setting.name
+    blobs = [setting for setting in settings if str(setting.inputs["resourceUri"]).endswith("/blobServices/default")]
+    assert len(blobs) == 2 and all(setting.inputs["logs"][0]["categoryGroup"] == "allLogs" for setting in blobs)
 
 
 def test_no_alert_is_made_without_recipients() -> None:
@@ -119,7 +119,7 @@ def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
 def test_recipients_are_alerted_to_failed_runs() -> None:
     deployment = deploy(monitoring=PEOPLE)
     group = deployment.one("ActionGroup")
-    assert [each["emailAddress"] for each in group.inputs["emailReceivers"]] == [
+    assert [receiver["emailAddress"] for receiver in group.inputs["emailReceivers"]] == [
         "mlops@example.com",
         "on-call@example.com",
     ]
@@ -162,15 +162,15 @@ def test_data_are_locked_and_protected_where_the_settings_require_it() -> None:
         *deployment.of("StorageAccount"), *deployment.of("Vault"), *deployment.of("machinelearningservices:Workspace"),
         *deployment.of("machinelearningservices:Registry"),
     ]  # fmt: skip
-    assert locked == {each.urn for each in holding}
+    assert locked == {resource.urn for resource in holding}
     assert all(lock.inputs["level"] == "CanNotDelete" for lock in deployment.of("ManagementLockByScope"))
-    for each in [
+    for resource in [
         *holding,
         *deployment.of("BlobContainer"),
         *deployment.of("ResourceGroup"),
         *deployment.of("ManagementLockByScope"),
     ]:
-        assert each.protect, each.name
+        assert resource.protect, resource.name
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
@@ -178,9 +178,9 @@ def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
     """The engine deletes in parallel what nothing depends on: that must be the locks alone."""
     deployment = deploy("prod", network=NETWORKS[profile], **FULL)
     locks = deployment.of("ManagementLockByScope")
-    others = [each for each in deployment if not each.is_component and each not in locks]
-    needed = {urn for each in others for urn in each.depends_on}
-    ends = {each.urn for each in others} - needed
+    others = [resource for resource in deployment if not resource.is_component and resource not in locks]
+    needed = {urn for resource in others for urn in resource.depends_on}
+    ends = {resource.urn for resource in others} - needed
     assert locks and ends
     for lock in locks:
         assert ends <= set(lock.depends_on), sorted(ends - set(lock.depends_on))
@@ -194,7 +194,7 @@ def test_the_shared_model_registry_is_protected_in_any_stack(protect: bool) -> N
     assert registry.protect is protect
     assert [lock.reads["scope"] for lock in locks] == ([[registry.urn]] if protect else [])
     assert all(lock.protect for lock in locks), "a destroy ends at the lock, which is the first to go"
-    assert [each.name for each in deployment if each.protect and each not in (registry, *locks)] == []
+    assert [resource.name for resource in deployment if resource.protect and resource not in (registry, *locks)] == []
     named = deploy("prod", model_registry='{"name": "mlr-dataops"}')
     assert not named.of("ManagementLockByScope"), "it is another stack's"
 
@@ -202,12 +202,12 @@ def test_the_shared_model_registry_is_protected_in_any_stack(protect: bool) -> N
 def test_nothing_is_locked_or_protected_by_default() -> None:
     deployment = deploy()
     assert not deployment.of("ManagementLockByScope")
-    assert not [each.name for each in deployment if each.protect]
+    assert not [resource.name for resource in deployment if resource.protect]
 
 
 def lifecycle(deployment: Deployment, account: str) -> dict[str, Any]:
     """Return the account's lifecycle rules by name, with prefixes and actions."""
-    (policy,) = [each for each in deployment.of("ManagementPolicy") if each.inputs["accountName"] == account]
+    (policy,) = [policy for policy in deployment.of("ManagementPolicy") if policy.inputs["accountName"] == account]
     return {
         rule["name"]: (rule["definition"]["filters"].get("prefixMatch"), rule["definition"]["actions"])
         for rule in policy.inputs["policy"]["rules"]
@@ -247,9 +247,11 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
     assert lifecycle(deployment, "stdataopsdev") == {
         "old-versions": (None, {"version": {"delete": {"daysAfterCreationGreaterThan": 14}}})
     }
-    training = next(each for each in deployment.of("StorageAccount") if each.inputs["accountName"].endswith("tr"))
+    training = next(
+        candidate for candidate in deployment.of("StorageAccount") if candidate.inputs["accountName"].endswith("tr")
+    )
     assert training.inputs["sku"] == {"name": "Standard_GZRS"}
-    assert {each.inputs["deleteRetentionPolicy"]["days"] for each in deployment.of("BlobServiceProperties")} == {14}
+    assert {blobs.inputs["deleteRetentionPolicy"]["days"] for blobs in deployment.of("BlobServiceProperties")} == {14}
 
 
 def test_data_keep_their_tier_by_default() -> None:

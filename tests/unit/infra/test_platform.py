@@ -61,7 +61,7 @@ def full() -> Deployment:
 
 def test_the_platform_s_parts_exist_in_every_profile(deployment: Deployment) -> None:
     for type_, count in ALWAYS.items():
-        names = [each.name for each in deployment if each.type == type_]
+        names = [resource.name for resource in deployment if resource.type == type_]
         assert len(names) == count, f"{type_}: {names}"
 
 
@@ -82,32 +82,32 @@ def test_the_shared_registry_is_an_output_where_it_is_named() -> None:
 
 
 def test_everything_belongs_to_a_component_and_is_named_after_it(full: Deployment) -> None:
-    components = {each.urn: each for each in full if each.is_component}
+    components = {component.urn: component for component in full if component.is_component}
     platform = full.one("Platform")
-    for each in full:
-        if each is platform:
+    for resource in full:
+        if resource is platform:
             continue
-        assert each.parent in components, f"{each.name} belongs to no component"
-        parent = components[each.parent]
-        if parent is not platform and each.type != "azure-native:authorization:RoleAssignment":
+        assert resource.parent in components, f"{resource.name} belongs to no component"
+        parent = components[resource.parent]
+        if parent is not platform and resource.type != "azure-native:authorization:RoleAssignment":
             # Earlier stacks have the training resources below the workspace's component, and their names stay.
             prefix = parent.name.removesuffix("-training")
-            assert each.name.startswith(f"{prefix}-"), f"{each.name} is not named after {parent.name}"
+            assert resource.name.startswith(f"{prefix}-"), f"{resource.name} is not named after {parent.name}"
 
 
 def test_components_are_named_by_area_and_class(full: Deployment) -> None:
-    for each in full:
-        if each.is_component:
-            assert re.fullmatch(rf"{PROJECT}:[a-z]+:[A-Z][A-Za-z]+", each.type), each.type
+    for resource in full:
+        if resource.is_component:
+            assert re.fullmatch(rf"{PROJECT}:[a-z]+:[A-Z][A-Za-z]+", resource.type), resource.type
 
 
 def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None:
-    tagged = [each for each in full if "tags" in each.inputs]
+    tagged = [resource for resource in full if "tags" in resource.inputs]
     wanted = {"project", "environment", "managed_by", "owner", "cost_center"}
-    for each in tagged:
-        assert wanted <= set(each.inputs["tags"]), each.name
-    untagged = {each.type.split(":")[-1] for each in full if each.type.startswith("azure-native:")} - {
-        each.type.split(":")[-1] for each in tagged
+    for resource in tagged:
+        assert wanted <= set(resource.inputs["tags"]), resource.name
+    untagged = {resource.type.split(":")[-1] for resource in full if resource.type.startswith("azure-native:")} - {
+        resource.type.split(":")[-1] for resource in tagged
     }
     # What ARM has no tags for.
     assert untagged == {
@@ -127,24 +127,26 @@ def test_databricks_resources_have_the_provider_of_their_workspace(full: Deploym
     assert provider.inputs["host"] == full.outputs["databricks_host"]
     assert provider.inputs["azureWorkspaceResourceId"] == full.outputs["databricks_workspace_id"]
     assert set(provider.inputs) == {"host", "azureWorkspaceResourceId"}, "the provider signs in by Entra"
-    for each in full:
-        if each.type.startswith("databricks:"):
-            assert each.provider.startswith(f"{provider.urn}::"), each.name
+    for resource in full:
+        if resource.type.startswith("databricks:"):
+            assert resource.provider.startswith(f"{provider.urn}::"), resource.name
 
 
 def test_resources_in_the_databricks_workspace_are_replaced_with_it(deployment: Deployment) -> None:
     """The engine sees no more of another workspace than another host name: it would take it for full."""
     workspace = deployment.one("databricks:Workspace")
-    runs = {each.urn for each in deployment if each.type == "dataopsml:databricks:NotebookRuns"}
-    inside = [each for each in deployment if each.type.startswith("databricks:") and each.parent in runs]
+    runs = {run.urn for run in deployment if run.type == "dataopsml:databricks:NotebookRuns"}
+    inside = [
+        resource for resource in deployment if resource.type.startswith("databricks:") and resource.parent in runs
+    ]
     assert len(inside) >= 7, "Unity Catalog's objects are in the region's metastore"
-    for each in inside:
-        assert list(each.replaced_with) == [workspace.urn] and each.deleted_with == workspace.urn, each.name
+    for resource in inside:
+        assert list(resource.replaced_with) == [workspace.urn] and resource.deleted_with == workspace.urn, resource.name
 
 
 def test_no_secret_is_requested_or_kept(full: Deployment) -> None:
     assert set(full.invokes) == {"azure-native:authorization:getClientConfig"}, "no listKeys and the like"
-    text = json.dumps([dict(each.inputs) for each in full], default=str)
+    text = json.dumps([dict(resource.inputs) for resource in full], default=str)
     assert not re.search(r"(?i)\"[a-z]*(password|secret|accesskey|accountkey|token)\":", text)
     insights = full.one("Component")
     assert set(insights.secret_outputs) == {"instrumentationKey", "connectionString"}
@@ -185,9 +187,11 @@ def test_the_pool_and_policy_fit_each_other() -> None:
 
 
 def test_nothing_of_the_platform_is_below_the_folder_that_everybody_may_change(deployment: Deployment) -> None:
-    folders = {each.name: each.inputs["path"] for each in deployment if each.type.endswith(":Directory")}
+    folders = {
+        directory.name: directory.inputs["path"] for directory in deployment if directory.type.endswith(":Directory")
+    }
     assert folders == {"runs-folder": "/dataopsml", "runs-notebooks": "/dataopsml/notebooks"}
-    access = next(each for each in deployment if each.name == "runs-folder-read").inputs
+    access = next(resource for resource in deployment if resource.name == "runs-folder-read").inputs
     assert access["directoryPath"] == "/dataopsml/notebooks"
     assert [entry["permissionLevel"] for entry in access["accessControls"]] == ["CAN_READ"]
 
@@ -210,4 +214,4 @@ def test_names_follow_the_scheme(deployment: Deployment) -> None:
         "BlobContainer": ("containerName", ["trainingdata"]),
     }
     for type_, (name, values) in named.items():
-        assert sorted(each.inputs[name] for each in deployment.of(type_)) == values
+        assert sorted(resource.inputs[name] for resource in deployment.of(type_)) == values

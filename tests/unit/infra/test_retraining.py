@@ -30,16 +30,19 @@ def deployment(role: str, monkeypatch: pytest.MonkeyPatch) -> Deployment:
 
 def _granted(deployment: Deployment) -> set[tuple[str, str]]:
     return {
-        (str(each.inputs["roleDefinitionId"]).rpartition("/")[2], "/".join(each.inputs["scope"].split("/")[-2:]))
-        for each in deployment.of("RoleAssignment")
-        if each.inputs["principalId"] == IDENTITY
+        (
+            str(assignment.inputs["roleDefinitionId"]).rpartition("/")[2],
+            "/".join(assignment.inputs["scope"].split("/")[-2:]),
+        )
+        for assignment in deployment.of("RoleAssignment")
+        if assignment.inputs["principalId"] == IDENTITY
     }
 
 
 def test_it_may_invoke_the_endpoints_of_its_pipelines_and_submit_runs(deployment: Deployment, role: str) -> None:
     owner = ("dataops",) if role == "bootstrap" else ("dataops", "dev")
     invoker, submitter = (invoker_role.custom_role(name, *owner).value for name in invoker_role.ROLES)
-    endpoints = {str(each.inputs["endpointName"]) for each in deployment.of("BatchEndpoint")}
+    endpoints = {str(endpoint.inputs["endpointName"]) for endpoint in deployment.of("BatchEndpoint")}
     assert len(endpoints) == 2
     assert _granted(deployment) == {
         (submitter, "Workspace/aml-dataops-dev"), *((invoker, f"BatchEndpoint/{name}") for name in endpoints)
@@ -51,17 +54,17 @@ def test_the_stack_makes_the_roles_where_the_bootstrap_does_not(deployment: Depl
     if role == "bootstrap":
         assert roles == []
         return
-    assert {each.inputs["roleName"] for each in roles} == {
+    assert {role.inputs["roleName"] for role in roles} == {
         "dataopsml training invoker dataops dev", "dataopsml run submitter dataops dev"
     }  # fmt: skip
-    for each in roles:
-        (scope,) = each.inputs["assignableScopes"]
+    for definition in roles:
+        (scope,) = definition.inputs["assignableScopes"]
         assert scope.endswith("/ResourceGroup/rg-dataops-dev")
 
 
 def test_jobs_run_as_the_pipeline_s_identity_by_default(deployment: Deployment) -> None:
     identities = deployment.one("Compute").inputs["identity"]["userAssignedIdentities"]
-    names = [each.rpartition("/")[2] for each in identities]
+    names = [identity.rpartition("/")[2] for identity in identities]
     assert names == ["id-dataops-dev-pipeline", "id-dataops-dev-retraining"]
     assert names == sorted(names), "in ARM they are keys of an object, and the first one is the default"
     assert deployment.outputs["retraining_client_id"] == "44444444-4444-4444-4444-444444444444"
@@ -79,7 +82,7 @@ def test_no_action_promotes_registers_or_reads_secrets() -> None:
 
 def test_without_such_a_pipeline_there_is_no_such_identity() -> None:
     deployment = deploy()
-    assert not [each for each in deployment.of("UserAssignedIdentity") if "retraining" in each.name]
+    assert not [identity for identity in deployment.of("UserAssignedIdentity") if "retraining" in identity.name]
     assert len(deployment.one("Compute").inputs["identity"]["userAssignedIdentities"]) == 1
     assert deployment.outputs["retraining_client_id"] is None
 

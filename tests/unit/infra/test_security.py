@@ -29,13 +29,15 @@ def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:
 
 def test_spark_reads_a_hierarchical_namespace_and_the_ml_workspace_has_none(deployment: Deployment) -> None:
     """Azure ML refuses one for its default storage; the dfs endpoint refuses soft delete without one."""
-    kinds = {each.inputs["accountName"]: each.inputs.get("isHnsEnabled") for each in deployment.of("StorageAccount")}
+    kinds = {
+        account.inputs["accountName"]: account.inputs.get("isHnsEnabled") for account in deployment.of("StorageAccount")
+    }
     assert kinds == {"stdataopsdev": None, "stdataopsdevtr": True}, (
         "false is a difference to accounts of earlier stacks"
     )
     versions = {
-        str(each.inputs["accountName"]): each.inputs["isVersioningEnabled"]
-        for each in deployment.of("BlobServiceProperties")
+        str(blobs.inputs["accountName"]): blobs.inputs["isVersioningEnabled"]
+        for blobs in deployment.of("BlobServiceProperties")
     }
     assert versions == {"stdataopsdev": True, "stdataopsdevtr": False}, "Azure refuses versions with one"
 
@@ -90,7 +92,7 @@ def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: 
     assert compute["properties"]["computeType"] == "AmlCompute"
     assert compute["properties"]["disableLocalAuth"] is True
     assert compute["identity"]["type"] == "UserAssigned"
-    assert [each.rsplit("/", 1)[-1] for each in compute["identity"]["userAssignedIdentities"]] == [
+    assert [identity.rsplit("/", 1)[-1] for identity in compute["identity"]["userAssignedIdentities"]] == [
         "id-dataops-dev-pipeline"
     ]
     cluster = compute["properties"]["properties"]
@@ -121,8 +123,8 @@ def test_databricks_is_premium_without_public_addresses(deployment: Deployment) 
 
 
 def test_no_resource_keeps_a_token(deployment: Deployment) -> None:
-    kinds = {each.rsplit(":", 1)[-1] for each in deployment.types()}
+    kinds = {type_.rsplit(":", 1)[-1] for type_ in deployment.types()}
     assert not kinds & {"Token", "OboToken", "SecretScope", "Secret", "OnlineEndpoint", "WorkspaceConnection"}
-    assert all(each.inputs["properties"]["computeType"] != "Databricks" for each in deployment.of("Compute")), (
+    assert all(cluster.inputs["properties"]["computeType"] != "Databricks" for cluster in deployment.of("Compute")), (
         "an attached Databricks keeps an access token"
     )

@@ -54,8 +54,10 @@ def test_the_endpoint_s_identity_fetches_image_and_model_and_nothing_else(servin
         (SERVING, "ACR_PULL", "Registry/acrdataopsdev"),
         (SERVING, "STORAGE_BLOB_DATA_READER", "StorageAccount/stdataopsdev"),
     }
-    (identity,) = [each for each in serving.of("UserAssignedIdentity") if each.name == "identities-serving"]
-    assignments = {each.urn for each in serving.of("RoleAssignment") if each.inputs["principalId"] == SERVING}
+    (identity,) = [identity for identity in serving.of("UserAssignedIdentity") if identity.name == "identities-serving"]
+    assignments = {
+        assignment.urn for assignment in serving.of("RoleAssignment") if assignment.inputs["principalId"] == SERVING
+    }
     for endpoint in serving.of("OnlineEndpoint"):
         assert endpoint.inputs["identity"]["type"] == "UserAssigned"
         assert identity.urn in endpoint.reads["identity"]
@@ -84,7 +86,7 @@ def test_no_update_of_the_stack_takes_the_traffic_away(serving: Deployment) -> N
 
 def test_requests_and_containers_log_to_log_analytics(serving: Deployment) -> None:
     endpoints = {endpoint.urn for endpoint in serving.of("OnlineEndpoint")}
-    settings = [each for each in serving.of("DiagnosticSetting") if set(each.reads["resourceUri"]) & endpoints]
+    settings = [setting for setting in serving.of("DiagnosticSetting") if set(setting.reads["resourceUri"]) & endpoints]
 
     assert len(settings) == len(endpoints)
     for setting in settings:
@@ -132,14 +134,16 @@ def test_callers_get_the_organisation_s_role_on_the_endpoints_alone() -> None:
     settings = {"caller_role": ROLE, "callers": [{"object_id": CALLER, "type": "Group"}]}
     deployment = deploy_serving(PIPELINES, serving=json.dumps(settings))
 
-    assigned = [each for each in deployment.of("RoleAssignment") if each.inputs["principalId"] == CALLER]
-    assert {str(each.inputs["scope"]).rpartition("/")[2] for each in assigned} == {
+    assigned = [
+        assignment for assignment in deployment.of("RoleAssignment") if assignment.inputs["principalId"] == CALLER
+    ]
+    assert {str(assignment.inputs["scope"]).rpartition("/")[2] for assignment in assigned} == {
         endpoint.inputs["endpointName"] for endpoint in deployment.of("OnlineEndpoint")
     }
-    for each in assigned:
-        assert str(each.inputs["roleDefinitionId"]).endswith(f"/roleDefinitions/{ROLE}")
-        assert each.inputs["principalType"] == "Group"
-    assert len({each.inputs["roleAssignmentName"] for each in assigned}) == len(assigned) == len(PIPELINES)
+    for assignment in assigned:
+        assert str(assignment.inputs["roleDefinitionId"]).endswith(f"/roleDefinitions/{ROLE}")
+        assert assignment.inputs["principalType"] == "Group"
+    assert len({assignment.inputs["roleAssignmentName"] for assignment in assigned}) == len(assigned) == len(PIPELINES)
 
 
 def test_callers_without_a_role_are_refused() -> None:

@@ -28,7 +28,7 @@ def test_the_container_is_reached_by_the_connector() -> None:
     connector, credential = deployment.one("AccessConnector"), deployment.one("StorageCredential")
     assert connector.inputs["identity"]["type"] == "SystemAssigned"
     assert connector.urn in credential.reads["azureManagedIdentity"]
-    locations = {each.inputs["name"]: each.inputs["url"] for each in deployment.of("ExternalLocation")}
+    locations = {location.inputs["name"]: location.inputs["url"] for location in deployment.of("ExternalLocation")}
     root = "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net"
     assert locations == {
         "dataops_dev_training": f"{root}/unity-catalog/",
@@ -37,7 +37,9 @@ def test_the_container_is_reached_by_the_connector() -> None:
         "dataops_dev_scoring_files": f"{root}/scoring/files/",
     }
     assert credential.inputs["name"] == "dataops_dev_training"
-    assert {each.inputs["credentialName"] for each in deployment.of("ExternalLocation")} == {"dataops_dev_training"}
+    assert {location.inputs["credentialName"] for location in deployment.of("ExternalLocation")} == {
+        "dataops_dev_training"
+    }
     catalog, schema = deployment.one("Catalog"), deployment.one("Schema")
     assert catalog.inputs["name"] == "research" and catalog.inputs["storageRoot"].endswith("/unity-catalog/")
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
@@ -45,7 +47,11 @@ def test_the_container_is_reached_by_the_connector() -> None:
 
 def test_the_credential_waits_for_the_connector_s_roles() -> None:
     deployment = deploy(unity_catalog='{"enabled": true}')
-    roles = {each.urn for each in deployment.of("RoleAssignment") if each.name.endswith("-access-connector")}
+    roles = {
+        assignment.urn
+        for assignment in deployment.of("RoleAssignment")
+        if assignment.name.endswith("-access-connector")
+    }
     assert len(roles) == 2 and roles <= set(deployment.one("StorageCredential").depends_on)
 
 
@@ -54,17 +60,17 @@ def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces()
     assert deployment.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
     assert deployment.one("Catalog").inputs["isolationMode"] == "ISOLATED"
     for kind in ("StorageCredential", "ExternalLocation"):
-        for each in deployment.of(kind):
-            assert each.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
+        for resource in deployment.of(kind):
+            assert resource.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
 
 
 def test_the_location_of_the_whole_container_is_deleted_first() -> None:
     """Locations must not overlap, and the catalog's data stay where they are."""
     deployment = deploy()
-    locations = {each.name: each for each in deployment.of("ExternalLocation")}
+    locations = {location.name: location for location in deployment.of("ExternalLocation")}
     managed = locations.pop("catalog-location")
     assert managed.inputs["forceUpdate"] is True
-    assert all(managed.urn in each.depends_on for each in locations.values())
+    assert all(managed.urn in location.depends_on for location in locations.values())
 
 
 def test_the_pipeline_s_identity_is_granted_its_privileges() -> None:

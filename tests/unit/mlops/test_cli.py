@@ -35,10 +35,10 @@ def outputs_file(printed: dict[str, Any], tmp_path: Path) -> str:
     return str(file)
 
 
-def _refused(done: subprocess.CompletedProcess[str], message: str) -> None:
-    assert done.returncode == 1, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def _refused(completed: subprocess.CompletedProcess[str], message: str) -> None:
+    assert completed.returncode == 1, completed.stderr
+    assert message in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_a_missing_data_file_is_named_before_the_stack_is_read(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_model_is_not_promoted_to_its_own_stack() -> None:
 
 def test_an_endpoint_that_does_not_answer_is_named(outputs_file: str) -> None:
     signed_in = {"AZURE_TENANT_ID": "22222222-2222-2222-2222-222222222222", "AZURE_CLIENT_ID": "a"}
-    done = mlops(
+    completed = mlops(
         "status",
         "--outputs",
         outputs_file,
@@ -68,7 +68,7 @@ def test_an_endpoint_that_does_not_answer_is_named(outputs_file: str) -> None:
         HTTPS_PROXY="http://127.0.0.1:9",
     )
 
-    _refused(done, "Is the endpoint up")
+    _refused(completed, "Is the endpoint up")
 
 
 def test_every_verb_is_listed() -> None:
@@ -90,11 +90,11 @@ def test_every_verb_is_listed() -> None:
 )
 def test_a_shell_completes_verbs_pipelines_and_stacks(words: str, names: set[str]) -> None:
     completion = {"_MLOPS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    done = subprocess.run(
+    completed = subprocess.run(
         [ROOT / "tools/mlops"], env=os.environ | completion, capture_output=True, text=True, check=False
     )
 
-    assert (set(done.stdout.split()), done.stderr) == (names, "")
+    assert (set(completed.stdout.split()), completed.stderr) == (names, "")
 
 
 def test_the_completion_of_each_shell_is_printed_and_bash_takes_it() -> None:

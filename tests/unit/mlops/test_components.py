@@ -60,7 +60,7 @@ class Steps:
         checked, model, held_out, evaluation, report = (
             place / folder for folder in ("checked", "model", "held_out", "evaluation", "report")
         )
-        for done in (
+        for completed in (
             self.run("check_data", engineered=engineered, specification=specification, checked=checked),
             self.run(
                 "train", engineered=engineered, specification=specification, alpha=1.0, model=model, held_out=held_out
@@ -86,7 +86,7 @@ class Steps:
                 report=report,
             ),
         ):
-            assert done.returncode == 0, done.stderr
+            assert completed.returncode == 0, completed.stderr
         content: dict[str, Any] = json.loads((report / "report.json").read_text(encoding="utf-8"))
         return content
 
@@ -162,16 +162,16 @@ def test_a_broken_contract_stops_the_run_before_training_and_is_kept(
     late = {"rule": "rows", "passed": False, "severity": "warning", "message": "there are 9 rows"}
     data_counts.write(tmp_path, rows, accepted=False, rows_kept=None, rules=[rule, late], quarantine="abfss://q")
 
-    done = steps.run(
+    completed = steps.run(
         "check_data", engineered=tmp_path, specification=PIPELINE.specification_json, checked=tmp_path / "checked"
     )
 
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == (
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines()[-1] == (
         "The data break their contract: bmi has 3 values below 10. The file: abfss://d. Rows that break a rule: "
         "abfss://q."
     )
-    assert "Warning: there are 9 rows." in done.stdout
+    assert "Warning: there are 9 rows." in completed.stdout
     tags = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags
     assert tags["data_contract"] == "broken: bmi has 3 values below 10" and tags["data_warnings"] == "1"
 
@@ -189,7 +189,7 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     checked = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
     assert checked.returncode == 0, checked.stderr
 
-    done = steps.run(
+    completed = steps.run(
         "evaluate",
         model=steps.folder / "first/model",
         held_out=steps.folder / "first/held_out",
@@ -205,10 +205,10 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     warning = "bmi is distributed otherwise than in the data of the model that serves"
     tag = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags["data_contract"]
     if severity == "warning":
-        assert done.returncode == 0 and f"Warning: {warning}" in done.stdout, done.stderr
+        assert completed.returncode == 0 and f"Warning: {warning}" in completed.stdout, completed.stderr
         assert tag.startswith(f"kept, with warnings: {warning}")
     else:
-        assert done.returncode == 1 and f"The data break their contract: {warning}" in done.stderr
+        assert completed.returncode == 1 and f"The data break their contract: {warning}" in completed.stderr
         assert tag.startswith(f"broken: {warning}") and not (tmp_path / "evaluation/evaluation.json").exists()
 
 
@@ -233,10 +233,10 @@ def test_columns_that_the_engineered_set_lacks_end_the_run_before_training(
     data_counts.write(tmp_path, rows)
     rows.to_parquet(tmp_path / "part-0.parquet", index=False)
 
-    done = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
+    completed = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
 
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == (
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines()[-1] == (
         "pipeline.yml does not fit the engineered set: split.by names the column bmj, which the engineered set does "
         "not have: did you mean bmi?; gate.slices names the column group, which the engineered set does not have: "
         "there are age, sex, bmi, bp, s1, s2, s3, s4, s5, s6, progression."
@@ -244,12 +244,12 @@ def test_columns_that_the_engineered_set_lacks_end_the_run_before_training(
 
 
 def test_a_notebook_without_counts_is_named(steps: Steps, tmp_path: Path) -> None:
-    done = steps.run(
+    completed = steps.run(
         "check_data", engineered=tmp_path, specification=PIPELINE.specification_json, checked=tmp_path / "checked"
     )
 
-    assert done.returncode == 1
-    assert "The notebook left no counts of its data: it has to make its features by engineer" in done.stderr
+    assert completed.returncode == 1
+    assert "The notebook left no counts of its data: it has to make its features by engineer" in completed.stderr
 
 
 def test_the_same_model_again_is_not_better_and_not_registered(
@@ -284,7 +284,7 @@ def test_a_champion_without_artifacts_cannot_be_compared(
 def test_too_few_rows_stop_training_with_one_clear_line(steps: Steps, rows: pd.DataFrame, tmp_path: Path) -> None:
     rows.head(10).to_parquet(tmp_path / "few.parquet", index=False)
 
-    done = steps.run(
+    completed = steps.run(
         "train",
         engineered=tmp_path,
         specification=PIPELINE.specification_json,
@@ -293,8 +293,8 @@ def test_too_few_rows_stop_training_with_one_clear_line(steps: Steps, rows: pd.D
         held_out=tmp_path / "held_out",
     )
 
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == ("there are 10 complete rows: at least 50 are needed to train")
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines()[-1] == ("there are 10 complete rows: at least 50 are needed to train")
     assert not (tmp_path / "model").exists()
 
 
@@ -335,10 +335,10 @@ def test_an_input_that_is_not_there_is_named(steps: Steps, step: str, tmp_path: 
         "register": ("model", "evaluation", "report"),
     }
 
-    done = steps.run(step, **{name: tmp_path / name for name in paths[step]})
+    completed = steps.run(step, **{name: tmp_path / name for name in paths[step]})
 
-    assert done.returncode == 1
+    assert completed.returncode == 1
     assert re.fullmatch(
         r"The variable AZUREML_PARAMETER_\w+ is not set: it has the input \w+ of this component\.",
-        done.stderr.strip().splitlines()[-1],
+        completed.stderr.strip().splitlines()[-1],
     )

@@ -141,11 +141,13 @@ def test_an_input_that_azure_ml_did_not_set_is_named(step: Step, monkeypatch: py
     step.give({})
     monkeypatch.delenv("AZUREML_PARAMETER_input_uri")
 
-    done = subprocess.run([sys.executable, PROGRAM, "--output", "out"], capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        [sys.executable, PROGRAM, "--output", "out"], capture_output=True, text=True, check=False
+    )
 
-    assert done.returncode == 1
+    assert completed.returncode == 1
     assert (
-        done.stderr
+        completed.stderr
         == "The variable AZUREML_PARAMETER_input_uri is not set: it has the input input_uri of this component.\n"
     )
 

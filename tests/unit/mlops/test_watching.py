@@ -66,14 +66,14 @@ def test_json_has_the_windows_with_their_judgement() -> None:
 
 
 def test_an_unknown_pipeline_gets_the_closest_name(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["watch", "--pipeline", "diabets"])
+    completed = CliRunner().invoke(app, ["watch", "--pipeline", "diabets"])
 
-    assert isinstance(done.exception, MissingError)
-    assert "There is no pipeline 'diabets'" in str(done.exception) and "diabetes" in str(done.exception)
+    assert isinstance(completed.exception, MissingError)
+    assert "There is no pipeline 'diabets'" in str(completed.exception) and "diabetes" in str(completed.exception)
 
 
 def test_the_page_of_all_files_is_of_no_run() -> None:
-    done = CliRunner().invoke(app, ["report", "run-1", "--watch"])
+    completed = CliRunner().invoke(app, ["report", "run-1", "--watch"])
 
-    assert isinstance(done.exception, InvalidError)
-    assert "--watch is for all scored files" in str(done.exception)
+    assert isinstance(completed.exception, InvalidError)
+    assert "--watch is for all scored files" in str(completed.exception)

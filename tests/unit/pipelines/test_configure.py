@@ -133,12 +133,14 @@ def test_an_invalid_settings_file_is_named(tmp_path: Path, text: str | None, mes
 def test_a_stack_that_was_never_made_is_named_in_one_line(project: Path) -> None:
     (project / "Pulumi.staging.yaml").rename(project / "Pulumi.other.yaml")
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipelines.agent", "configure", "other"],
         cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT), "BASE_NAME": "acme"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: The settings of stack other cannot be written: error: "), done.stderr
-    assert "other" in done.stderr.split("error: ", 1)[1]
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("Error: The settings of stack other cannot be written: error: "), (
+        completed.stderr
+    )
+    assert "other" in completed.stderr.split("error: ", 1)[1]

@@ -280,15 +280,17 @@ def test_the_command_line_fails_with_one_line_and_never_shows_the_token(
         # A proxy that answers with what it was sent.
         service.broken.append((502, "text/plain", f"Authorization: Bearer {TOKEN}"))
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipelines.agent", "comment", "dev", str(preview)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 
-    assert TOKEN not in done.stdout + done.stderr
+    assert TOKEN not in completed.stdout + completed.stderr
     if case == "accepted":
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "pullrequest/17?discussionId=100" in done.stdout
+        assert (completed.returncode, completed.stderr) == (0, "")
+        assert "pullrequest/17?discussionId=100" in completed.stdout
     else:
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("Error: GET http"), done.stderr
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1 and completed.stderr.startswith("Error: GET http"), (
+            completed.stderr
+        )

@@ -114,9 +114,9 @@ def test_pulumi_is_unpacked_only_if_its_checksum_is_right(tmp_path: Path, conten
     }  # fmt: skip
 
     script = step.replace("/tmp/pulumi.tar.gz", str(tmp_path / "pulumi.tar.gz"))
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=False, timeout=30)
+    completed = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=False, timeout=30)
 
-    assert done.returncode == code
+    assert completed.returncode == code
     assert (tmp_path / "unpacked").exists() is (code == 0)
 
 
@@ -129,9 +129,9 @@ def test_the_key_of_a_package_source_is_checked_by_its_fingerprint(tmp_path: Pat
     gpg.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MICROSOFT_KEY": expected}
 
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], env=environment, check=False, timeout=30)
+    completed = subprocess.run(["bash", "-euo", "pipefail", "-c", check], env=environment, check=False, timeout=30)
 
-    assert done.returncode == code
+    assert completed.returncode == code
 
 
 class Docker:
@@ -162,11 +162,11 @@ class Docker:
             "PATH": f"{self._folder}:{os.environ['PATH']}", "PULL": "0" if there else "1",
             "SCAN": "0" if clean else "1", "BUILD_SOURCEBRANCH": branch,
         }  # fmt: skip
-        done = subprocess.run(
+        completed = subprocess.run(
             ["make", target, "REGISTRY=acrx.azurecr.io"],
             cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
-        return done.returncode, self._log.read_text(encoding="utf-8").splitlines()
+        return completed.returncode, self._log.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_only_main_moves_the_name_that_jobs_use(docker: Docker, branch: str, mov
 
 
 def test_a_missing_registry_is_named() -> None:
-    done = subprocess.run(["make", "ci-image"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    completed = subprocess.run(["make", "ci-image"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
-    assert done.returncode != 0
-    assert "REGISTRY is not set: make ci-image REGISTRY=name.azurecr.io" in done.stderr
+    assert completed.returncode != 0
+    assert "REGISTRY is not set: make ci-image REGISTRY=name.azurecr.io" in completed.stderr

@@ -48,9 +48,9 @@ def engine(folder: Path, state: dict[str, Any], code: int = 0) -> list[str]:
 def test_an_operation_is_over_when_the_state_shows_its_result(type_: str, present: bool, over: bool) -> None:
     resources = [{"urn": "urn:pulumi:dev::p::t::a"}] if present else []
 
-    done, left = pending.split({"resources": resources, "pending_operations": [operation(type_, "a")]})
+    finished, left = pending.split({"resources": resources, "pending_operations": [operation(type_, "a")]})
 
-    assert (len(done), len(left)) == ((1, 0) if over else (0, 1))
+    assert (len(finished), len(left)) == ((1, 0) if over else (0, 1))
 
 
 def test_a_resource_that_waits_for_its_deletion_is_not_the_new_one() -> None:

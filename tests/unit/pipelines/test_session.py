@@ -45,9 +45,9 @@ def _session(path: str, *words: str, **variables: str) -> subprocess.CompletedPr
 
 
 def _environment(path: str, **variables: str) -> dict[str, str]:
-    done = _session(path, "env", **_TASK, **_GROUP, **variables)
-    assert done.stderr == ""
-    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+    completed = _session(path, "env", **_TASK, **_GROUP, **variables)
+    assert completed.stderr == ""
+    return dict(line.split("=", 1) for line in completed.stdout.splitlines())
 
 
 def test_a_target_signs_in_only_by_the_session_of_the_azure_cli(az: str) -> None:
@@ -111,9 +111,9 @@ def test_the_provider_gets_every_token_from_the_session_and_names_the_stacks_sub
     group = _GROUP | {"SUBSCRIPTION_ID": "8a4e7c52-0b1d-4f63-a9f8-6f6d2b5e10ca"}
     log = tmp_path / "log"
 
-    done = _session(az, sys.executable, "-c", code, **_TASK, **group, PYTHONPATH=str(ROOT), AZ_LOG=str(log))
+    completed = _session(az, sys.executable, "-c", code, **_TASK, **group, PYTHONPATH=str(ROOT), AZ_LOG=str(log))
 
-    assert done.stdout.split() == ["of-the-session"] * 2, done.stderr
+    assert completed.stdout.split() == ["of-the-session"] * 2, completed.stderr
     calls = log.read_text(encoding="utf-8").splitlines()
     assert len(calls) == 2 and all(f"--subscription {group['SUBSCRIPTION_ID']}" in call for call in calls), calls
 
@@ -127,16 +127,16 @@ def test_a_target_s_exit_code_is_the_session_s(az: str) -> None:
 def test_a_variable_missing_from_the_group_is_named_and_nothing_runs(az: str, name: str, value: str) -> None:
     settings = _GROUP | {name: f"$({name})" if value else ""}
 
-    done = _session(az, "echo", "ran", **_TASK, **settings)
+    completed = _session(az, "echo", "ran", **_TASK, **settings)
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr == (
         f"##vso[task.logissue type=error]Variable {name} is not set: add it to the environment's variable group.\n"
     )
 
 
 def test_a_connection_with_a_secret_is_refused(az: str) -> None:
-    done = _session(az, "echo", "ran", **(_TASK | {"idToken": ""}), **_GROUP)
+    completed = _session(az, "echo", "ran", **(_TASK | {"idToken": ""}), **_GROUP)
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "workload identity federation; this one has a secret" in done.stderr
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert "workload identity federation; this one has a secret" in completed.stderr

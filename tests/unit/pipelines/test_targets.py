@@ -51,8 +51,8 @@ class Recorded:
             "RECORD": str(record), "PATH": f"{self.folder}:{os.environ['PATH']}", "PULUMI_BACKEND_URL": "none",
             "PULUMI_HOME": str(self.folder), "LOCALCLOUD_HOME": str(self.folder),
         }  # fmt: skip
-        done = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **own_variables, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
+        completed = _make(*words, f"PYTHON_BIN={self.folder / 'python-bin'}", build=build, **own_variables, **variables)
+        assert completed.returncode == 0, completed.stdout + completed.stderr
         return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
 
     def python(self, *words: str, build: bool = False, **variables: str) -> str:
@@ -69,19 +69,19 @@ def recorded(tmp_path: Path) -> Recorded:
 
 @pytest.mark.parametrize("stack", ["staging", "prod", "local"])
 def test_no_stack_but_dev_is_destroyed_and_the_refusal_names_it(stack: str) -> None:
-    done = _make("undeploy", f"STACK={stack}", PATH="/usr/bin:/bin")
+    completed = _make("undeploy", f"STACK={stack}", PATH="/usr/bin:/bin")
 
-    assert done.returncode != 0
-    assert f"Only the stack dev can be destroyed this way, not {stack}." in done.stderr
-    assert done.stdout == ""
+    assert completed.returncode != 0
+    assert f"Only the stack dev can be destroyed this way, not {stack}." in completed.stderr
+    assert completed.stdout == ""
 
 
 @pytest.mark.parametrize("target", ["preview", "deploy"])
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_every_stack_meets_the_policy_pack(target: str, stack: str) -> None:
-    done = _make("--dry-run", target, f"STACK={stack}")
+    completed = _make("--dry-run", target, f"STACK={stack}")
 
-    assert f"--policy-pack policy --policy-pack-config policy/config/{stack}.json" in done.stdout
+    assert f"--policy-pack policy --policy-pack-config policy/config/{stack}.json" in completed.stdout
 
 
 def test_the_pulumi_task_meets_it_too() -> None:
@@ -208,8 +208,8 @@ def test_a_value_reaches_the_program_unchanged(
 
 
 def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:
-    done = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
+    completed = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
 
-    assert done.returncode != 0
-    assert "was never started" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr, "nothing runs in a shell that did not get its variables"
+    assert completed.returncode != 0
+    assert "was never started" in completed.stdout + completed.stderr
+    assert "Traceback" not in completed.stderr, "nothing runs in a shell that did not get its variables"

@@ -31,11 +31,11 @@ def _paths() -> list[str]:
 
 
 def test_every_file_that_the_program_reads_is_compared() -> None:
-    done = subprocess.run([sys.executable, "-c", _READ], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run([sys.executable, "-c", _READ], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
     opened = {
         name.removeprefix(f"{ROOT}/").replace("__pycache__/", "")
-        for name in json.loads(done.stdout)
+        for name in json.loads(completed.stdout)
         if name.startswith(f"{ROOT}/") and not name.startswith((f"{ROOT}/.venv", f"{ROOT}/tests", f"{ROOT}/packages"))
     }
     compared = [path for pattern in _paths() for path in ROOT.glob(pattern)]

@@ -54,21 +54,21 @@ def up(
     (folder / "mends.py").write_text("import sys\nsys.exit(sys.argv[1:] != ['--stack', 'a b'])\n")
     words = ["--mend", "mends", "--stack", mend] if mend else []
     (folder / "script.json").write_text(json.dumps([events, codes]))
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipelines.up", *words, "--", str(engine), "up", "--yes"],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return done, len((folder / "runs").read_text())
+    return completed, len((folder / "runs").read_text())
 
 
 def test_half_a_line_of_an_engine_that_was_killed_is_left_out(tmp_path: Path) -> None:
-    done, runs = up(tmp_path, [error(PROPAGATION), '{"sequence": 2, "diagnosticEv'], 137, 0)
-    assert (done.returncode, runs) == (0, 2), done.stderr
+    completed, runs = up(tmp_path, [error(PROPAGATION), '{"sequence": 2, "diagnosticEv'], 137, 0)
+    assert (completed.returncode, runs) == (0, 2), completed.stderr
 
 
 def test_a_run_that_succeeds_is_the_only_one(tmp_path: Path) -> None:
-    done, runs = up(tmp_path, [], 0)
-    assert (done.returncode, runs) == (0, 1)
+    completed, runs = up(tmp_path, [], 0)
+    assert (completed.returncode, runs) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_a_run_that_succeeds_is_the_only_one(tmp_path: Path) -> None:
 def test_roles_without_effect_lead_to_a_second_run(tmp_path: Path, message: str) -> None:
     events = [error(message), error("failed to run remediation: context canceled"), error("update failed", STACK)]
 
-    done, runs = up(tmp_path, events, 255, 0)
+    completed, runs = up(tmp_path, events, 255, 0)
 
-    assert (done.returncode, runs) == (0, 2)
-    assert "Role assignments had no effect yet" in done.stdout and "Trying once more." in done.stdout
+    assert (completed.returncode, runs) == (0, 2)
+    assert "Role assignments had no effect yet" in completed.stdout and "Trying once more." in completed.stdout
 
 
 def test_a_second_run_is_the_last(tmp_path: Path) -> None:
-    done, runs = up(tmp_path, [error(PROPAGATION)], 255, 255, 0)
-    assert (done.returncode, runs) == (255, 2)
+    completed, runs = up(tmp_path, [error(PROPAGATION)], 255, 255, 0)
+    assert (completed.returncode, runs) == (255, 2)
 
 
 @pytest.mark.parametrize(
@@ -105,26 +105,26 @@ def test_a_second_run_is_the_last(tmp_path: Path) -> None:
     ],
 )
 def test_other_errors_are_not_retried(tmp_path: Path, events: list[dict[str, Any]]) -> None:
-    done, runs = up(tmp_path, events, 255, 0, mend="a b")
-    assert (done.returncode, runs) == (255, 1)
+    completed, runs = up(tmp_path, events, 255, 0, mend="a b")
+    assert (completed.returncode, runs) == (255, 1)
 
 
 @pytest.mark.parametrize(("mend", "code", "runs"), [("a b", 0, 2), ("other", 255, 1), ("", 255, 1)])
 def test_an_engine_that_did_not_start_runs_again_after_a_mend(tmp_path: Path, mend: str, code: int, runs: int) -> None:
-    done, ran = up(tmp_path, None, 255, 0, mend=mend)
-    assert (done.returncode, ran) == (code, runs)
+    completed, ran = up(tmp_path, None, 255, 0, mend=mend)
+    assert (completed.returncode, ran) == (code, runs)
 
 
 def test_one_of_two_engines_that_gave_up_for_each_other_succeeds(tmp_path: Path) -> None:
-    done, runs = up(tmp_path, None, 255, 0, errors=LOCKED)
-    assert (done.returncode, runs) == (0, 2)
-    assert "Another update has locked the stack. Trying once more in " in done.stdout
-    assert done.stderr == 2 * LOCKED, "the engine's own words are shown"
+    completed, runs = up(tmp_path, None, 255, 0, errors=LOCKED)
+    assert (completed.returncode, runs) == (0, 2)
+    assert "Another update has locked the stack. Trying once more in " in completed.stdout
+    assert completed.stderr == 2 * LOCKED, "the engine's own words are shown"
 
 
 def test_a_running_update_keeps_its_lock(tmp_path: Path) -> None:
-    done, runs = up(tmp_path, None, 255, 255, 0, errors=LOCKED)
-    assert (done.returncode, runs) == (255, 2)
+    completed, runs = up(tmp_path, None, 255, 255, 0, errors=LOCKED)
+    assert (completed.returncode, runs) == (255, 2)
 
 
 def test_the_engine_stops_in_order_after_an_interrupt(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_destroy_after_a_killed_update_is_a_success(tmp_path: Path) -> None:
     )
     engine.chmod(0o700)
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipelines.up", "--", str(engine), "destroy", "--stack", "dev", "--yes"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 0, done.stderr
-    assert "Removed 0 pending operations of a killed update" in done.stdout
+    assert completed.returncode == 0, completed.stderr
+    assert "Removed 0 pending operations of a killed update" in completed.stdout

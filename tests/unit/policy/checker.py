@@ -64,17 +64,17 @@ def violations(
         settings = dict(rule.config_schema.properties) if rule.config_schema else {}
         values = {key: schema["default"] for key, schema in settings.items() if "default" in schema}
         values |= {key: value for key, value in configured.items() if key != "enforcementLevel"}
-        names = {each.urn: each.name for each in checked}
+        names = {resource.urn: resource.name for resource in checked}
 
         def report(message: str, urn: str | None = None, *, rule: Any = rule, names: Any = names) -> None:
             violated.append((rule.name, names.get(urn or "", urn or ""), message))
 
         if isinstance(rule, ResourceValidationPolicy):
-            for each in checked:
+            for resource in checked:
                 arguments = ResourceValidationArgs(
-                    each.resource_type, each.props, each.urn, each.name, each.opts, None, values
+                    resource.resource_type, resource.props, resource.urn, resource.name, resource.opts, None, values
                 )
-                rule.validate(arguments, lambda text, _=None, urn=each.urn: report(text, urn))  # type: ignore[misc]
+                rule.validate(arguments, lambda text, _=None, urn=resource.urn: report(text, urn))  # type: ignore[misc]
         elif isinstance(rule, StackValidationPolicy):
             rule.validate(StackValidationArgs(checked, values), report)
     return violated

@@ -245,7 +245,7 @@ def test_a_firewall_is_enough_for_the_restricted_profile(type_: str) -> None:
 
 def stack_violations(*resources: Any, **config: Any) -> list[tuple[str, str, str]]:
     settings = {rule: {"required": True} for rule in ("alerts", "budget", "data-protected")} | config
-    return [each for each in violations(resources, settings) if each[0] in STACK_RULES]
+    return [violation for violation in violations(resources, settings) if violation[0] in STACK_RULES]
 
 
 def test_a_resource_without_logs_is_reported() -> None:

@@ -15,19 +15,19 @@ from tests.unit.policy.checker import CONFIG, configuration, resource, violation
 def seen(deployment: Deployment) -> list[PolicyResource]:
     """Return the resources that the engine would pass to the pack."""
     resources = {
-        each.urn: resource(
-            each.type,
-            each.inputs,
-            name=each.name,
-            urn=each.urn,
-            protect=each.protect,
-            secret_outputs=each.secret_outputs,
+        registered.urn: resource(
+            registered.type,
+            registered.inputs,
+            name=registered.name,
+            urn=registered.urn,
+            protect=registered.protect,
+            secret_outputs=registered.secret_outputs,
         )
-        for each in deployment
+        for registered in deployment
     }
-    for each in deployment:
-        resources[each.urn].property_dependencies = {
-            key: [resources[urn] for urn in urns if urn in resources] for key, urns in each.reads.items()
+    for registered in deployment:
+        resources[registered.urn].property_dependencies = {
+            key: [resources[urn] for urn in urns if urn in resources] for key, urns in registered.reads.items()
         }
     return list(resources.values())
 

@@ -181,11 +181,11 @@ def logged(ml: MlWorkspace, two_steps: str) -> str:
         ("model-versions/create", {"name": model, "source": f"runs:/{two_steps}/model", "run_id": two_steps}),
     )  # fmt: skip
     for path, body in bodies:
-        done = requests.post(
+        answer = requests.post(
             f"{ml.data_plane}/mlflow/v2.0{ml.id}/api/2.0/mlflow/{path}", json=body, timeout=60,
             headers={"Authorization": f"Bearer {ml.token()}"},
         )  # fmt: skip
-        assert done.status_code == 200, done.text
+        assert answer.status_code == 200, answer.text
     return two_steps
 
 

@@ -158,9 +158,9 @@ def run(
     task = jobs.SubmitTask("nb", notebook_task=jobs.NotebookTask(f"{folder}/nb", parameters), new_cluster=cluster)
     identity = None if run_as is None else jobs.JobRunAs(service_principal_name=run_as)
     run_id = client.jobs.submit(tasks=[task], run_as=identity).bind()["run_id"]
-    done = client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=5))
-    assert done.tasks is not None and done.tasks[0].run_id is not None
-    return client.jobs.get_run_output(done.tasks[0].run_id), f"{folder}/nb"
+    run = client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=5))
+    assert run.tasks is not None and run.tasks[0].run_id is not None
+    return client.jobs.get_run_output(run.tasks[0].run_id), f"{folder}/nb"
 
 
 @pytest.fixture(scope="module")

@@ -103,9 +103,9 @@ def test_grants_on_locations_open_what_they_name(azure: AzureSession, lakehouse:
     refused = lakehouse.run(READS_AND_WRITES, parameters)
     assert f"PERMISSION_DENIED: User does not have READ FILES on External Location '{source}'" in refused.error, refused
     lakehouse.grant(source, READ)
-    done = lakehouse.run(READS_AND_WRITES, parameters)
-    assert done.value is not None, done.trace
-    assert json.loads(done.value) == {
+    run = lakehouse.run(READS_AND_WRITES, parameters)
+    assert run.value is not None, run.trace
+    assert json.loads(run.value) == {
         "kept": [[1, 2.5]], "moved": ["a=1/", "a=3/"], "names": ["deep/", "moved/", "note.txt"], "note": "hello",
     }  # fmt: skip
     no_write = f"PERMISSION_DENIED: User does not have WRITE FILES on External Location '{source}'"
@@ -200,8 +200,8 @@ def test_spark_settings_of_the_cluster_are_an_alternative_to_grants(azure: Azure
         f"fs.azure.account.oauth2.client.endpoint.{host}": f"https://login.microsoftonline.com/{tenant}/oauth2/token",
     }
     parameters = {"base": lakehouse.url("out"), "source": lakehouse.url("in")}
-    done = lakehouse.run(READS_AND_WRITES, parameters, spark_conf=conf)
-    assert done.value is not None and json.loads(done.value)["kept"] == [[1, 2.5]], done.trace
+    run = lakehouse.run(READS_AND_WRITES, parameters, spark_conf=conf)
+    assert run.value is not None and json.loads(run.value)["kept"] == [[1, 2.5]], run.trace
 
 
 def test_a_dedicated_cluster_is_for_its_own_identity(lakehouse: Lakehouse) -> None:

@@ -30,12 +30,12 @@ class Installed:
     environment: dict[str, str]
 
     def run(self, *words: str, cwd: Path | None = None, **more: str) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             words, cwd=cwd or self.folder, env=self.environment | more, capture_output=True, text=True, check=False,
             timeout=600,
         )  # fmt: skip
-        assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout}{done.stderr}"
-        return done.stdout
+        assert completed.returncode == 0, f"{' '.join(words)}:\n{completed.stdout}{completed.stderr}"
+        return completed.stdout
 
     def variables(self) -> dict[str, str]:
         """Return the variables that `eval "$(localcloud env)"` sets."""
@@ -69,8 +69,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 
 def _uv(*words: str) -> None:
     """Run uv with this machine's own registries."""
-    done = subprocess.run([_UV, *words], capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run([_UV, *words], capture_output=True, text=True, check=False, timeout=600)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_the_repository_is_not_on_its_path(installed: Installed) -> None:

@@ -26,16 +26,16 @@ def test_installs_bypass_localcloud_s_own_proxy_but_no_other(monkeypatch: pytest
 def test_a_failure_is_one_message_and_the_exit_code(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "localcloud.engine"],
         env={**os.environ, "LOCALCLOUD_CACHE": str(blocked / "cache"), "LOCALCLOUD_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert f"The tool cache {blocked}/cache cannot be created" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 1
+    assert f"The tool cache {blocked}/cache cannot be created" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_the_table_of_tools_names_the_vendors_plugins(

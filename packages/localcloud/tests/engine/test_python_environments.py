@@ -29,8 +29,8 @@ def greeting(tmp_path: Path) -> str:
 
 
 def output(home: Path, code: str) -> str:
-    done = subprocess.run([home / "bin" / "python", "-c", code], capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).strip()
+    completed = subprocess.run([home / "bin" / "python", "-c", code], capture_output=True, text=True, check=False)
+    return (completed.stdout + completed.stderr).strip()
 
 
 def ensure(tmp_path: Path, requirements: str, log: str = "log.txt") -> Path:

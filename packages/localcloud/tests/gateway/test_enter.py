@@ -39,8 +39,8 @@ class Verb:
         # In the shell that `enter` prepared, as the Makefile does.
         words = shlex.join([sys.executable, "-m", "localcloud", "unchanged", "record", *self._words])
         script = f'eval "$({sys.executable} -m localcloud env)"; {words} --message {shlex.quote(MESSAGE)}'
-        done = self._run("bash", "-c", script)
-        assert done.returncode == 0, done.stderr
+        completed = self._run("bash", "-c", script)
+        assert completed.returncode == 0, completed.stderr
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         settings = self.cloud.settings
@@ -57,10 +57,10 @@ def verb(cloud: Cloud, tmp_path: Path) -> Verb:
 
 
 def test_the_shell_gets_the_variables_and_people_the_rest(verb: Verb) -> None:
-    done = verb.enter()
+    completed = verb.enter()
 
-    assert done.returncode == 0, done.stderr
-    tools, runs, result = done.stdout.splitlines()
+    assert completed.returncode == 0, completed.stderr
+    tools, runs, result = completed.stdout.splitlines()
     assert tools.startswith("Tools: all there (")
     assert runs.startswith(f"localcloud runs at {verb.cloud.settings.gateway_url}")
     assert result.startswith("unchanged= tenant=") and len(result) > len("unchanged= tenant=")
@@ -83,8 +83,8 @@ def test_a_recorded_success_holds_until_a_file_changes(verb: Verb) -> None:
 
 
 def test_a_refusal_ends_the_shell_and_says_why(verb: Verb) -> None:
-    done = verb.enter("--register", "not a namespace")
+    completed = verb.enter("--register", "not a namespace")
 
-    assert done.returncode == 1
-    assert "not a namespace" in done.stderr
-    assert "unchanged=" not in done.stdout
+    assert completed.returncode == 1
+    assert "not a namespace" in completed.stderr
+    assert "unchanged=" not in completed.stdout

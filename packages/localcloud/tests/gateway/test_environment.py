@@ -42,12 +42,12 @@ def _only(cloud: Cloud, home: Path, **more: str) -> dict[str, str]:
 
 
 def _python(cloud: Cloud, home: Path, script: str, **more: str) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", "import os\n" + dedent(script)], env=_only(cloud, home, **more), cwd=home,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("client", _CLIENTS)
@@ -81,12 +81,12 @@ def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Pat
     stack = unique("s")
 
     def pulumi(*words: str) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["pulumi", *words, "--non-interactive"], env=_only(cloud, tmp_path), cwd=tmp_path,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
+        assert completed.returncode == 0, completed.stderr + completed.stdout
+        return completed.stdout
 
     assert "azblob://state" in pulumi("login")
     pulumi("stack", "init", stack)
@@ -95,8 +95,8 @@ def test_the_engine_keeps_its_state_in_the_container(cloud: Cloud, tmp_path: Pat
 
 
 def test_curl_trusts_and_reaches_localcloud(cloud: Cloud, tmp_path: Path) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", "https://management.azure.com/subscriptions"],
         env=_only(cloud, tmp_path), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("401", "")
+    assert (completed.stdout, completed.stderr) == ("401", "")

@@ -64,8 +64,8 @@ def test_another_standard_error_is_not_redirected(tmp_path: Path) -> None:
         "logs.configure(Path(sys.argv[1]))\n"
         "logging.getLogger('a').info('hello')\n"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program, str(log)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stderr.endswith(" INFO a: hello\n")
+    assert completed.stderr.endswith(" INFO a: hello\n")
     assert not log.exists()

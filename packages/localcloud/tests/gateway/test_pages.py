@@ -35,9 +35,9 @@ _PERSON = {"CI": "", "TF_BUILD": ""}
 
 
 def _link(cloud: Cloud) -> str:
-    done = cloud.command("open", **_PERSON)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    completed = cloud.command("open", **_PERSON)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip()
 
 
 @pytest.fixture
@@ -215,17 +215,17 @@ def test_no_log_holds_a_link_s_token_or_a_session(cloud: Cloud, azure: AzureSess
 
 @pytest.mark.parametrize("variable", ["CI", "TF_BUILD"])
 def test_open_prints_no_link_where_logs_keep_it(cloud: Cloud, variable: str) -> None:
-    done = cloud.command("open", **_PERSON | {variable: "True"})
+    completed = cloud.command("open", **_PERSON | {variable: "True"})
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"{variable} is set" in done.stderr
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert f"{variable} is set" in completed.stderr
 
 
 def test_open_names_the_command_to_start_localcloud(cloud: Cloud, tmp_path: object) -> None:
-    done = cloud.command("open", **_PERSON, LOCALCLOUD_HOME=f"{tmp_path}/nothing")
+    completed = cloud.command("open", **_PERSON, LOCALCLOUD_HOME=f"{tmp_path}/nothing")
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "localcloud start" in done.stderr
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert "localcloud start" in completed.stderr
 
 
 @pytest.mark.parametrize("key", [None, "wrong", "gateway-key"])
@@ -261,12 +261,12 @@ def test_another_user_of_the_machine_reads_neither_mlflow_s_key_nor_its_port(clo
         f"except urllib.error.HTTPError as error:\n    print(error.code)\n"
     )
 
-    done = subprocess.run(
+    completed = subprocess.run(
         ["/usr/bin/env", "python3", "-I", "-c", script], user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
         env={"PATH": os.environ["PATH"]}, cwd="/", capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
-    assert done.stdout.split() == ["denied", "denied", "401"], done.stderr
+    assert completed.stdout.split() == ["denied", "denied", "401"], completed.stderr
 
 
 def _mlflow(cloud: Cloud) -> int:

@@ -140,7 +140,9 @@ def test_a_breach_calls_the_webhook_and_is_listed_until_it_is_resolved(
     assert resolved["resolvedDateTime"] > resolved["firedDateTime"]
     listed = client.alerts.get_by_id(guid).properties.essentials
     assert (listed.monitor_condition, listed.alert_state) == ("Resolved", "Acknowledged")
-    events = [each.modification_event for each in client.alerts.get_history(guid).properties.modifications]
+    events = [
+        modification.modification_event for modification in client.alerts.get_history(guid).properties.modifications
+    ]
     assert events == ["AlertCreated", "StateChange", "MonitorConditionChange"]
     assert "code=secret" not in (cloud.settings.logs / "gateway.log").read_text(encoding="utf-8")
 

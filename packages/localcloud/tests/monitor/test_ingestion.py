@@ -76,16 +76,18 @@ def test_the_vendor_s_exporter_sends_and_the_vendor_s_client_reads(
     (metric,) = answer.value
     (series,) = metric.timeseries
     assert [(point.total, point.count) for point in series.data] == [(3, 1)]
-    assert [each.name for each in client.metric_namespaces.list(component["id"])] == ["azure.applicationinsights"]
+    assert [namespace.name for namespace in client.metric_namespaces.list(component["id"])] == [
+        "azure.applicationinsights"
+    ]
     definitions = client.metric_definitions.list(component["id"], metricnamespace="Azure.ApplicationInsights")
-    exported = next(each for each in definitions if each.name.value == "exported")
+    exported = next(definition for definition in definitions if definition.name.value == "exported")
     assert exported.dimensions == [], "the metric store has none unless the component was opted in"
 
 
 @pytest.mark.parametrize("form", ["list", "lines", "gzip", "one"])
 def test_items_come_in_each_form_that_clients_send(component: Json, sender: AzureSession, form: str) -> None:
     items = [item(component, f"form_{form}", value) for value in (1.0, 2.0)]
-    lines = "\n".join(json.dumps(each) for each in items).encode()
+    lines = "\n".join(json.dumps(item) for item in items).encode()
     content, headers = {
         "list": (json.dumps(items).encode(), {"Content-Type": "application/json"}),
         "lines": (lines, {"Content-Type": "application/x-json-stream"}),

@@ -70,12 +70,12 @@ class Stack:
         (self.folder / "settings.json").write_text(json.dumps(self.settings))
 
     def pulumi(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["pulumi", *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False,
             timeout=300,
         )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        assert completed.returncode == code, completed.stdout + completed.stderr
+        return completed.stdout
 
     def steps(self, *words: str) -> dict[str, str]:
         """Return a preview's operations by logical name, without unchanged resources."""

@@ -80,13 +80,13 @@ def scripts(pipeline: model.Pipeline) -> Iterator[str]:
 def _shellcheck(script: str) -> list[str]:
     """Return shellcheck's lines. Macros are replaced before bash reads a script, so they are a word here."""
     plain = re.sub(r"\$\([\w.]+\)", "macro", script)
-    done = subprocess.run(
+    completed = subprocess.run(
         [_shellcheck_program(), "--shell=bash", "--severity=style", "--format=gcc", "-"],
         input=plain, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode not in (0, 1):  # 1: the script has mistakes
-        raise RunnerError(f"shellcheck has checked nothing: {done.stderr.strip() or done.returncode}")
-    return done.stdout.splitlines()
+    if completed.returncode not in (0, 1):  # 1: the script has mistakes
+        raise RunnerError(f"shellcheck has checked nothing: {completed.stderr.strip() or completed.returncode}")
+    return completed.stdout.splitlines()
 
 
 def _shellcheck_program() -> str:

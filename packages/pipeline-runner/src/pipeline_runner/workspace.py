@@ -84,7 +84,7 @@ def next_build(home: Path) -> int:
 
 def git(*words: str, cwd: Path) -> str:
     """Return the output of a Git command. Raises RunnerError with Git's own message."""
-    done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunnerError(f"git {' '.join(words)} failed: {done.stderr.strip()}")
-    return done.stdout.strip()
+    completed = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise RunnerError(f"git {' '.join(words)} failed: {completed.stderr.strip()}")
+    return completed.stdout.strip()

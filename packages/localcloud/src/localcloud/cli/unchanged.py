@@ -123,7 +123,7 @@ def _begun(key: Path) -> Path:
 
 def digest(settings: Settings, subject: Subject) -> str:
     """Return a hash of files, variables, code and tools. Raises Unreadable for a pattern that matches nothing."""
-    result = hashlib.sha256(json.dumps([list(each) for each in astuple(subject)]).encode())
+    result = hashlib.sha256(json.dumps([list(part) for part in astuple(subject)]).encode())
     for name, value in sorted(os.environ.items()):
         if any(fnmatchcase(name, pattern) for pattern in subject.variables):
             result.update(json.dumps([name, value]).encode())

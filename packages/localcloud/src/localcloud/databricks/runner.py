@@ -108,19 +108,19 @@ class Runner:
 
     async def _tasks(self, active: _Active) -> None:
         waiting = {task.key: task for task in active.run.tasks}
-        done: dict[str, TaskRun] = {}
+        ended: dict[str, TaskRun] = {}
         working: dict[asyncio.Task[None], TaskRun] = {}
         try:
             while waiting or working:
                 for key, task in list(waiting.items()):
-                    if not all(name in done for name in task.upstream_keys):
+                    if not all(name in ended for name in task.upstream_keys):
                         continue
                     del waiting[key]
-                    upstream = [done[name].lifecycle for name in task.upstream_keys]
+                    upstream = [ended[name].lifecycle for name in task.upstream_keys]
                     skip = active.stopped or run_states.skipped(task.run_if, upstream)
                     if skip is not None:
                         task.lifecycle.finish(skip)
-                        done[key] = task
+                        ended[key] = task
                         continue
                     if task.lifecycle.state == "BLOCKED":
                         task.lifecycle.move("PENDING")
@@ -131,7 +131,7 @@ class Runner:
                     for item in finished:
                         task = working.pop(item)
                         item.result()
-                        done[task.key] = task
+                        ended[task.key] = task
         finally:
             for item in working:
                 item.cancel()

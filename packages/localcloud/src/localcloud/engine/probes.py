@@ -110,7 +110,7 @@ def _answer(command: list[str | Path]) -> str | None:
     """Return the program's output, None when it does not run or fails: then it is not usable."""
     try:
         # GOTOOLCHAIN: Go would otherwise answer with (and download) the release that a go.mod around asks for.
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -122,4 +122,4 @@ def _answer(command: list[str | Path]) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return completed.stdout if completed.returncode == 0 else None

@@ -96,14 +96,14 @@ def version_of(program: Path) -> str | None:
 def _version_of(program: Path, changed: int) -> str | None:
     # -I: neither the folder that this runs in nor PYTHONPATH may stand in for modules that are missing.
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(program), "-I", "-c", _PROBE], stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=_PROBE_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    name, _, version = done.stdout.strip().partition(" ")
-    return version if done.returncode == 0 and name == "cpython" else None
+    name, _, version = completed.stdout.strip().partition(" ")
+    return version if completed.returncode == 0 and name == "cpython" else None
 
 
 def _is_usable(program: Path, version: str) -> bool:
@@ -128,14 +128,14 @@ def _candidates(cache: Path, version: str) -> Iterator[Path]:
 
 def _managed_by_uv(version: str) -> Path | None:
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [*_UV, "find", "--managed-python", "--no-python-downloads", "--no-project", version],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_UV_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         _log.warning("uv did not say within %g s which Python interpreters it has", _UV_SECONDS)
         return None
-    return Path(done.stdout.strip()) if done.returncode == 0 else None
+    return Path(completed.stdout.strip()) if completed.returncode == 0 else None
 
 
 def _fetch_by_uv(folder: Path, title: str) -> None:

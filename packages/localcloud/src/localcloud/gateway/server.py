@@ -140,9 +140,9 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
     waiting = asyncio.ensure_future(stop.wait())
-    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finished, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    for task in done - {waiting}:
+    for task in finished - {waiting}:
         task.result()
 
 

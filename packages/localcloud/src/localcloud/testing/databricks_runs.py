@@ -139,8 +139,8 @@ class Lakehouse:
         )
         waiter = self.client.jobs.submit(tasks=[task], run_as=jobs.JobRunAs(service_principal_name=self.client_id))
         run_id = waiter.bind()["run_id"]
-        done = self.client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=10))
-        assert done.tasks is not None and done.tasks[0].run_id is not None and done.state is not None
-        output = self.client.jobs.get_run_output(done.tasks[0].run_id)
+        run = self.client.jobs.wait_get_run_job_terminated_or_skipped(run_id, timeout=timedelta(minutes=10))
+        assert run.tasks is not None and run.tasks[0].run_id is not None and run.state is not None
+        output = self.client.jobs.get_run_output(run.tasks[0].run_id)
         value = output.notebook_output.result if output.notebook_output is not None else None
-        return Outcome(value, output.error or done.state.state_message or "", output.error_trace or "")
+        return Outcome(value, output.error or run.state.state_message or "", output.error_trace or "")

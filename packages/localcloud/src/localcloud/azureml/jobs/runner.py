@@ -212,12 +212,12 @@ class JobRunner:
                         working[asyncio.create_task(work, name=f"step {id_}")] = child
                 if not working:
                     continue
-                done, _ = await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if stopping in done:
+                finished, _ = await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping in finished:
                     for child in working.values():
                         child.stop.request(active.stop.reason or "cancel")
-                    done, _ = await asyncio.wait(working)
-                for task in done - {stopping}:
+                    finished, _ = await asyncio.wait(working)
+                for task in finished - {stopping}:
                     child = working.pop(task)
                     task.result()
                     status[child.run.id] = child.run.status

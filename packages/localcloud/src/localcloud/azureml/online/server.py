@@ -134,8 +134,8 @@ class Server:
         deadline = time.monotonic() + self._probe.longest_start
         try:
             while not await self._answers():
-                done, _ = await asyncio.wait({ended}, timeout=_START_PAUSE)
-                if done:
+                finished, _ = await asyncio.wait({ended}, timeout=_START_PAUSE)
+                if finished:
                     raise _not_ready(f"User container has crashed or terminated: exit code {ended.result()}.")
                 if time.monotonic() > deadline:
                     raise _not_ready("User container has crashed or terminated: Liveness probe failed.")
@@ -151,8 +151,8 @@ class Server:
                 if time.monotonic() - marked > _MARK_SECONDS:
                     python_environments.mark_used(self._prepared.environment)
                     marked = time.monotonic()
-                done, _ = await asyncio.wait({ended}, timeout=self._probe.period)
-                if done:
+                finished, _ = await asyncio.wait({ended}, timeout=self._probe.period)
+                if finished:
                     return f"The container ended with exit code {ended.result()}."
                 failures = 0 if await self._answers() else failures + 1
             return f"The liveness probe failed {failures} times."

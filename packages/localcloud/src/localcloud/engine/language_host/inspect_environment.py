@@ -36,16 +36,16 @@ def distributions(*, transitive: bool) -> list[dict[str, str]]:
     """Name and version of the installed distributions; without `transitive` only those that no other one requires."""
     from importlib.metadata import distributions as all_distributions
 
-    installed = {_normal(each.metadata["Name"]): each for each in all_distributions()}
+    installed = {_normal(distribution.metadata["Name"]): distribution for distribution in all_distributions()}
     required: set[str] = set()
     if not transitive:
-        for each in installed.values():
-            for line in each.requires or []:
+        for distribution in installed.values():
+            for line in distribution.requires or []:
                 if name := re.match(r"[\w.-]+", line):
                     required.add(_normal(name.group()))
     return [
-        {"name": each.metadata["Name"], "version": each.version}
-        for name, each in sorted(installed.items())
+        {"name": distribution.metadata["Name"], "version": distribution.version}
+        for name, distribution in sorted(installed.items())
         if name not in required
     ]
 

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write(f"{PULUMI}\n")
         return
     # The engine's flags (-v=9, --tracing=...) come before its address.
-    addresses = [each for each in arguments if not each.startswith("-")]
+    addresses = [argument for argument in arguments if not argument.startswith("-")]
     processes = Processes()
     # The kernel gives a signal to any thread, and an Event's wait ends only for one that the main thread gets: the
     # engine waited for our end until we next looked for it. Python writes to this pipe in whatever thread it is.

@@ -47,18 +47,18 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
         inspected = self._inspect(request.info, "plugins", context)
-        packages = [plugin_pb2.PackageDependency(kind="resource", **each) for each in inspected]
+        packages = [plugin_pb2.PackageDependency(kind="resource", **package) for package in inspected]
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
         inspected = self._inspect(request.info, "plugins", context)
-        plugins = [plugin_pb2.PluginDependency(kind="resource", **each) for each in inspected]
+        plugins = [plugin_pb2.PluginDependency(kind="resource", **plugin) for plugin in inspected]
         return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         what = "all" if request.transitiveDependencies else "dependencies"
         inspected = self._inspect(request.info, what, context)
-        dependencies = [language_pb2.DependencyInfo(**each) for each in inspected]
+        dependencies = [language_pb2.DependencyInfo(**package) for package in inspected]
         return language_pb2.GetProgramDependenciesResponse(dependencies=dependencies)
 
     def About(self, request: Any, context: Any) -> Any:
@@ -176,10 +176,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
             if what == "plugins":
                 return inspect_environment.plugins()
             return inspect_environment.distributions(transitive=what == "all")
-        done = subprocess.run([python, _INSPECT, what], capture_output=True, text=True, check=False)
-        if done.returncode:
-            context.abort(grpc.StatusCode.UNKNOWN, f"{python} cannot list its packages: {done.stderr.strip()}")
-        inspected: list[dict[str, str]] = json.loads(done.stdout)
+        completed = subprocess.run([python, _INSPECT, what], capture_output=True, text=True, check=False)
+        if completed.returncode:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{python} cannot list its packages: {completed.stderr.strip()}")
+        inspected: list[dict[str, str]] = json.loads(completed.stdout)
         return inspected
 
     def _check_types(self, options: PythonOptions, python: Path, info: Any) -> str | None:
@@ -187,10 +187,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         command = [str(python), "-m", str(options.typechecker)]
         if options.typechecker == "mypy" and options.virtualenv and options.virtualenv.is_relative_to(options.root):
             command += ["--exclude", str(options.virtualenv.relative_to(options.root))]
-        done = subprocess.run(
+        completed = subprocess.run(
             [*command, info.program_directory], cwd=info.program_directory, capture_output=True, text=True, check=False
         )
-        return f"{options.typechecker} failed:\n{done.stdout}{done.stderr}" if done.returncode else None
+        return f"{options.typechecker} failed:\n{completed.stdout}{completed.stderr}" if completed.returncode else None
 
 
 def _options(info: Any, context: Any) -> PythonOptions:

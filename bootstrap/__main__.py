@@ -51,8 +51,8 @@ def up(
 def _register(engine: Engine, settings: Settings, *, dry_run: bool) -> None:
     for registration in registrations(settings, engine.subscription()):
         names = ", ".join(registration.missing) or "none is missing"
-        what = "to register" if dry_run else "registering"
-        _out.print(f"Resource providers of subscription {registration.subscription_id}, {what}: {names}.")
+        phase = "to register" if dry_run else "registering"
+        _out.print(f"Resource providers of subscription {registration.subscription_id}, {phase}: {names}.")
         if not dry_run:
             registration.complete()
 

@@ -31,7 +31,7 @@ class IdentityArgs:
     """`what` names it: deploy-dev, preview."""
 
     placement: Placement
-    what: str
+    purpose: str
 
 
 class Identity(pulumi.ComponentResource):
@@ -46,7 +46,7 @@ class Identity(pulumi.ComponentResource):
         place = args.placement
         self._identity = managedidentity.UserAssignedIdentity(
             f"{name}-identity",
-            resource_name_=place.names.identity(args.what),
+            resource_name_=place.names.identity(args.purpose),
             resource_group_name=place.resource_group_name,
             location=place.location,
             tags=place.tags,
@@ -55,7 +55,7 @@ class Identity(pulumi.ComponentResource):
         self._credentials: list[pulumi.Resource] = []
         self.client_id = self._identity.client_id
         self.principal_id = self._identity.principal_id
-        self.grantee = Grantee(label=args.what, principal_id=self._identity.principal_id)
+        self.grantee = Grantee(label=args.purpose, principal_id=self._identity.principal_id)
         self.register_outputs({"client_id": self.client_id, "principal_id": self.principal_id})
 
     def federate(self, connection: str, federation: Federation) -> None:

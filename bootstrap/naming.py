@@ -73,8 +73,8 @@ class Names:
     def container_registry(self) -> str:
         return f"acr{self.base}ci"
 
-    def identity(self, what: str) -> str:
-        return f"id-{self.base}-{what}"
+    def identity(self, purpose: str) -> str:
+        return f"id-{self.base}-{purpose}"
 
     def container(self, environment: str) -> str:
         return f"state-{environment}"

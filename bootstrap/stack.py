@@ -90,8 +90,8 @@ class Bootstrap:
             "managed_by": "pulumi",
         }
 
-    def _identity(self, what: str) -> Identity:
-        return Identity(what, IdentityArgs(placement=self._place, what=what))
+    def _identity(self, purpose: str) -> Identity:
+        return Identity(purpose, IdentityArgs(placement=self._place, purpose=purpose))
 
     def _own_subscription(self, environment: str) -> str | None:
         return next(

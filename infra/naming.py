@@ -112,8 +112,8 @@ class Names:
     def action_group(self) -> str:
         return self._dashed("ag")
 
-    def alert(self, what: str) -> str:
-        return self._dashed("alert", what)
+    def alert(self, purpose: str) -> str:
+        return self._dashed("alert", purpose)
 
     def workbook(self, subscription_id: str) -> str:
         """Return the GUID that a workbook is named by: the same for the same stack and subscription."""
@@ -127,9 +127,9 @@ class Names:
     def network(self) -> str:
         return self._dashed("vnet")
 
-    def network_part(self, kind: str, what: str = "") -> str:
+    def network_part(self, kind: str, purpose: str = "") -> str:
         """Return the name of a part of the network; `kind` is a prefix such as nsg, nat, pip, pe."""
-        return self._dashed(kind, what)
+        return self._dashed(kind, purpose)
 
     def batch_endpoint(self, subscription_id: str) -> str:
         """Return a name with a digest of the subscription: endpoint names are unique in a region, across customers."""

@@ -150,16 +150,16 @@ class Network(pulumi.ComponentResource):
         """
         if self.profile != "private" or (link is Link.DATABRICKS_SIGN_IN and not self.own_zones):
             return
-        place, what = self._args.placement, f"{label}-{link.group.replace('_', '-')}"
+        place, suffix = self._args.placement, f"{label}-{link.group.replace('_', '-')}"
         endpoint = network.PrivateEndpoint(
-            f"{self._name}-{what}",
-            private_endpoint_name=self._args.names.network_part("pe", what),
+            f"{self._name}-{suffix}",
+            private_endpoint_name=self._args.names.network_part("pe", suffix),
             resource_group_name=place.resource_group_name,
             location=place.location,
             subnet=network.SubnetArgs(id=self._endpoint_subnet.id),
             private_link_service_connections=[
                 network.PrivateLinkServiceConnectionArgs(
-                    name=what, private_link_service_id=target, group_ids=[link.group]
+                    name=suffix, private_link_service_id=target, group_ids=[link.group]
                 )
             ],
             tags=place.tags,
@@ -170,7 +170,7 @@ class Network(pulumi.ComponentResource):
         self._newest[label] = endpoint
         self.endpoints.append(endpoint)
         names = network.PrivateDnsZoneGroup(
-            f"{self._name}-{what}-names",
+            f"{self._name}-{suffix}-names",
             private_dns_zone_group_name="default",
             private_endpoint_name=endpoint.name,
             resource_group_name=place.resource_group_name,
@@ -236,28 +236,28 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _security_group(self, what: str) -> network.NetworkSecurityGroup:
+    def _security_group(self, purpose: str) -> network.NetworkSecurityGroup:
         """Without rules in line: Databricks adds its own, and rules in line would take them away again."""
         place = self._args.placement
         group = network.NetworkSecurityGroup(
-            f"{self._name}-{what}-security",
-            network_security_group_name=self._args.names.network_part("nsg", what),
+            f"{self._name}-{purpose}-security",
+            network_security_group_name=self._args.names.network_part("nsg", purpose),
             resource_group_name=place.resource_group_name,
             location=place.location,
             tags=place.tags,
             opts=self._child,
         )
-        self.sources.append(Source(label=f"{what}-security", id=group.id, metrics=False))
+        self.sources.append(Source(label=f"{purpose}-security", id=group.id, metrics=False))
         return group
 
     def _databricks_subnet(
-        self, what: str, prefix: str, gateway: network.NatGateway, after: network.Subnet | None
+        self, purpose: str, prefix: str, gateway: network.NatGateway, after: network.Subnet | None
     ) -> network.Subnet:
-        group = self._security_group(f"databricks-{what}")
+        group = self._security_group(f"databricks-{purpose}")
         services = ("Microsoft.Storage", "Microsoft.KeyVault") if self.profile == "restricted" else ()
         return network.Subnet(
-            f"{self._name}-databricks-{what}",
-            subnet_name=f"databricks-{what}",
+            f"{self._name}-databricks-{purpose}",
+            subnet_name=f"databricks-{purpose}",
             virtual_network_name=self._vnet.name,
             resource_group_name=self._args.placement.resource_group_name,
             address_prefix=prefix,

@@ -90,8 +90,10 @@ def _chosen(known: Sequence[Any], version: str | None, name: str, environment: s
         if version and known:
             others = hint(version, (str(model.version) for model in known))
             raise MissingError(f"There is no version {version} of {name} on {environment} to promote. {others}")
-        what = f"version {version} of {name}" if version else f"version of {name}"
-        raise MissingError(f"There is no {what} on {environment} to promote: run the pipeline on that stack first.")
+        description = f"version {version} of {name}" if version else f"version of {name}"
+        raise MissingError(
+            f"There is no {description} on {environment} to promote: run the pipeline on that stack first."
+        )
     return fitting[0]
 
 

@@ -41,12 +41,12 @@ class Clients:
         """Name of the pipeline's online endpoint. Raises MissingError when the stack has none for it."""
         return self._own(self.outputs.online_endpoints, "online endpoint")
 
-    def _own(self, names: Mapping[str, str], what: str) -> str:
+    def _own(self, names: Mapping[str, str], kind: str) -> str:
         try:
             return names[self.pipeline.name]
         except KeyError:
             raise MissingError(
-                f"The stack {self.outputs.environment} has no {what} for the pipeline {self.pipeline.name}: bring it "
+                f"The stack {self.outputs.environment} has no {kind} for the pipeline {self.pipeline.name}: bring it "
                 "up with `pulumi up`."
             ) from None
 

@@ -72,7 +72,7 @@ class Caller:
     def _refusal(self, response: Any, deployment: str | None) -> str:
         """learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints, "HTTPS status codes"."""
         status, name = response.status_code, self._endpoint.name
-        what = f"the deployment {deployment} of {name}" if deployment else name
+        target = f"the deployment {deployment} of {name}" if deployment else name
         pipeline, settings = self._clients.pipeline.name, self._clients.pipeline.online
         text = _short(response.text())
         lines = {
@@ -80,15 +80,15 @@ class Caller:
             f"{_ACTION} on it.",
             403: f"You may not ask {name}: get a role that allows {_ACTION} on it, or come from its network where that "
             "is private.",
-            404: f"There is nothing that answers for {what}: run `python -m mlops serve --pipeline {pipeline}`.",
+            404: f"There is nothing that answers for {target}: run `python -m mlops serve --pipeline {pipeline}`.",
             408: f"The model did not answer within {settings.request_timeout} s: send fewer rows, or raise "
             "serve.online.request_timeout in pipeline.yml and serve again.",
             MODEL_ERROR: f"The model failed{_model_error(response)}: compare the request with the model's signature, "
             f"and see its log with `python -m mlops serve --log --pipeline {pipeline}`.",
-            429: f"{what} has more requests than it takes at a time: send again later, or raise serve.online.instances "
-            "or requests_per_instance in pipeline.yml and serve again.",
+            429: f"{target} has more requests than it takes at a time: send again later, or raise "
+            "serve.online.instances or requests_per_instance in pipeline.yml and serve again.",
         }
-        line = lines.get(status, f"{what} failed.")
+        line = lines.get(status, f"{target} failed.")
         return f"{status}: {line}{f' It answered: {text}' if text else ''}"
 
 

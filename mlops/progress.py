@@ -55,8 +55,8 @@ class _Lines(Progress):
         changed = _changed(self._shown, steps)
         for step in changed:
             ended = took(step)
-            how = f", {ended}" if step.reused else f" after {ended}" if ended else ""
-            self._console.print(f"step {step.name} {step.status}{how}", highlight=False, markup=False, emoji=False)
+            detail = f", {ended}" if step.reused else f" after {ended}" if ended else ""
+            self._console.print(f"step {step.name} {step.status}{detail}", highlight=False, markup=False, emoji=False)
         return bool(changed)
 
 

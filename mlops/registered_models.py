@@ -59,9 +59,9 @@ def show(models: list[RegisteredModel], name: str, console: Console) -> None:
     for model in models:
         values = (f"{model.metrics[metric]:.4f}" if metric in model.metrics else "" for metric in metrics)
         state = "serves" if model.serves else ("rolled back" if model.rolled_back_at else "")
-        why = f"promoted from {model.promoted_from}" if model.promoted_from else model.decision
+        reason = f"promoted from {model.promoted_from}" if model.promoted_from else model.decision
         shares = [", ".join(f"{colour} {share} %" for colour, share in model.online.items())] if online else []
-        table.add_row(model.version, state, *shares, *values, cell(model.code_version), cell(why))
+        table.add_row(model.version, state, *shares, *values, cell(model.code_version), cell(reason))
     console.print(table)
 
 

@@ -223,5 +223,5 @@ def _shown(resource: str) -> str:
     """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
     kind, name, *inner = resource.split("/workspaces/")[1].split("/")[1:]
     endpoints = {"batchEndpoints": "batch endpoint", "onlineEndpoints": "online endpoint"}
-    what = endpoints.get(kind) or kind.removesuffix("s")
-    return f"{inner[0].removesuffix('s')} {inner[1]} of {what} {name}" if inner else f"{what} {name}"
+    noun = endpoints.get(kind) or kind.removesuffix("s")
+    return f"{inner[0].removesuffix('s')} {inner[1]} of {noun} {name}" if inner else f"{noun} {name}"

@@ -91,12 +91,12 @@ def _move(clients: Clients, kind: Kind, deployment: Published, say: Say) -> None
     if work is not None:
         put(clients, times, work, existing, say)
         return
-    why = f"version {deployment.version} was published before its runs took files by themselves"
+    reason = f"version {deployment.version} was published before its runs took files by themselves"
     if existing is not None and existing.on:
         clients.ml.schedules.begin_disable(name).result()
-        say(f"schedule: {name} is off now: {why}")
+        say(f"schedule: {name} is off now: {reason}")
     else:
-        say(f"schedule: {name} cannot run: {why}")
+        say(f"schedule: {name} cannot run: {reason}")
 
 
 @contextmanager
@@ -138,8 +138,8 @@ def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, 
     clients.ml.schedules.begin_create_or_update(schedule).result()
     option = "" if work.name == TRAINING.name(clients.pipeline) else " --score"
     command = f"python -m mlops schedule on --pipeline {clients.pipeline.name}{option}"
-    how = "on" if on else f"off: `{command}` switches it on"
-    say(f"schedule: {work.name} runs version {work.version}, {how}")
+    state = "on" if on else f"off: `{command}` switches it on"
+    say(f"schedule: {work.name} runs version {work.version}, {state}")
 
 
 def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
@@ -151,8 +151,8 @@ def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
     existing = read(clients, name)
     times = kind.times(clients.pipeline)
     if existing is None:
-        what = "publish or promote it first" if times else f"its pipeline.yml has no `{kind.section}`"
-        raise MissingError(f"{clients.pipeline.name} has no {kind.title} on {clients.outputs.environment}: {what}.")
+        remedy = "publish or promote it first" if times else f"its pipeline.yml has no `{kind.section}`"
+        raise MissingError(f"{clients.pipeline.name} has no {kind.title} on {clients.outputs.environment}: {remedy}.")
     if on:
         check_not_over(clients, kind)
         if not existing.target_exists:

@@ -64,9 +64,9 @@ def find(target: Clients, environment: str, version: str | None) -> Candidate:
     shared = newest_first(versions, environment)
     fitting = [(name, tags) for name, tags in shared if version is None or tags[VERSION] == version]
     if not fitting:
-        what = f"version {version} of {model}" if version else model
+        description = f"version {version} of {model}" if version else model
         raise MissingError(
-            f"{environment} has not shared {what} in the registry {registry}: do that first, as {environment}'s "
+            f"{environment} has not shared {description} in the registry {registry}: do that first, as {environment}'s "
             f"identity, with `python -m mlops share --stack {environment} --pipeline {target.pipeline.name}`."
         )
     name, tags = fitting[0]

@@ -43,9 +43,9 @@ def _tenants_and_users(account: Subject) -> Problems:
 
 
 def _recoverable(service: Subject) -> Problems:
-    for name, what in (("deleteRetentionPolicy", "blob"), ("containerDeleteRetentionPolicy", "container")):
+    for name, kind in (("deleteRetentionPolicy", "blob"), ("containerDeleteRetentionPolicy", "container")):
         if get(service.props, name, "enabled") is not True:
-            yield f"Enable the soft delete of {what}s: a deleted {what} is lost otherwise."
+            yield f"Enable the soft delete of {kind}s: a deleted {kind} is lost otherwise."
 
 
 def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:

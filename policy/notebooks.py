@@ -34,12 +34,12 @@ def _policy(policy: Subject) -> Problems:
     definition = json.loads(text)
     if get(definition, "cluster_type", "value") != "job":
         yield "Fix cluster_type to job: other clusters go on after the run that made them."
-    for name, why in (
+    for name, reason in (
         ("spark_version", "runs must not choose a runtime that nobody tested"),
         ("data_security_mode", "a cluster without a mode knows no identities"),
     ):
         if get(definition, name, "type") != "fixed":
-            yield f"Fix {name}: {why}."
+            yield f"Fix {name}: {reason}."
     mode = get(definition, "data_security_mode", "value")
     if mode is not None and mode not in _CATALOG_MODES:
         yield f"Fix data_security_mode to SINGLE_USER: Unity Catalog gives clusters of the mode {mode} no credentials."

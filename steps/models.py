@@ -54,8 +54,8 @@ def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
     """
     columns = input_columns(model, rows, others)
     if gone := [column for column in columns if column not in rows.columns]:
-        what = "column" if len(gone) == 1 else "columns"
-        raise NotComparableError(f"{what} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
+        noun = "column" if len(gone) == 1 else "columns"
+        raise NotComparableError(f"{noun} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
     features = rows[columns]
     features = features.astype(dict.fromkeys(features.select_dtypes("integer").columns, float))
     try:

@@ -165,8 +165,11 @@ def test_a_deployer_creates_a_stack_and_assigns_its_roles_without_being_an_owner
     principal = deployer.put(identity, "2023-01-31", {"location": "westeurope"})["properties"]["principalId"]
     assert _assign(deployer, stack_group, ROLES["Storage Blob Data Contributor"], principal).status_code == 201
     for role in (ROLES["Owner"], ROLES["Role Based Access Control Administrator"]):
-        for who in (principal, deployer.object_id):
-            assert error_of(_assign(deployer, deployer.subscription, role, who))[:2] == (403, "AuthorizationFailed")
+        for principal_id in (principal, deployer.object_id):
+            assert error_of(_assign(deployer, deployer.subscription, role, principal_id))[:2] == (
+                403,
+                "AuthorizationFailed",
+            )
     lock = f"{stack_group}/providers/Microsoft.Authorization/locks/keep"
     deployer.put(lock, "2020-05-01", {"properties": {"level": "CanNotDelete"}})
     assert deployer.arm("DELETE", lock, "2020-05-01").status_code == 200

@@ -255,8 +255,8 @@ def test_a_version_that_cannot_take_files_switches_the_schedule_that_scores_off(
 
     schedules.move(scoring, publish.of_version(scoring, "4"), messages.append)
 
-    why = "version 4 was published before its runs took files by themselves"
-    assert f"schedule: diabetes-scoring is off now: {why}" in messages
+    reason = "version 4 was published before its runs took files by themselves"
+    assert f"schedule: diabetes-scoring is off now: {reason}" in messages
     assert states(scoring) == [("diabetes-training", "4", False), ("diabetes-scoring", "1", False)]
 
 

@@ -94,9 +94,11 @@ def test_subscriptions_of_the_same_names_have_endpoints_of_their_own() -> None:
 
 
 @given(bases, environments, subscriptions, st.sampled_from("abc"), st.sampled_from("abc"))
-def test_a_role_assignment_keeps_its_guid(base: str, environment: str, subscription: str, who: str, what: str) -> None:
+def test_a_role_assignment_keeps_its_guid(
+    base: str, environment: str, subscription: str, grantee: str, role: str
+) -> None:
     names = Names(base, environment)
-    labels = {"grantee": who, "role": what, "scope": "vault"}
+    labels = {"grantee": grantee, "role": role, "scope": "vault"}
     guid = names.role_assignment(subscription, **labels)
     assert uuid.UUID(guid).version == 5
     assert guid == Names(base, environment).role_assignment(subscription.upper(), **labels)

@@ -43,11 +43,11 @@ class Workspace:
     state_requests: int = 0
     busy: int = 0
 
-    def answer(self, what: str, query: Json, body: Any) -> tuple[int, Json]:
-        if what in self.refusals:
-            status, code, message = self.refusals[what]
+    def answer(self, operation: str, query: Json, body: Any) -> tuple[int, Json]:
+        if operation in self.refusals:
+            status, code, message = self.refusals[operation]
             return status, {"error_code": code, "message": message}
-        match what:
+        match operation:
             case "submit":
                 self.submitted.append(body)
                 return 200, {"run_id": RUN}
@@ -67,7 +67,7 @@ class Workspace:
             case "cancel":
                 self.cancelled.append(body["run_id"])
                 return 200, {}
-        return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{what}'"}
+        return 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"No API found for '{operation}'"}
 
     def serve(self, request: Request) -> Response:
         """Answer a request of HTTP; for tests.unit.http_service."""
@@ -82,8 +82,8 @@ class Workspace:
         if self.busy:
             self.busy -= 1
             return _json(503, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "busy"}, {"Retry-After": "0"})
-        what = request.path.removeprefix("/api/2.2/jobs/runs/")
-        return _json(*self.answer(what, request.query, json.loads(request.content or b"null")))
+        operation = request.path.removeprefix("/api/2.2/jobs/runs/")
+        return _json(*self.answer(operation, request.query, json.loads(request.content or b"null")))
 
     def _token(self, request: Request) -> tuple[int, Json]:
         wanted = {"resource": [_SCOPE], "clientid": ["client-1"], "api-version": ["2017-09-01"]}

@@ -58,7 +58,7 @@ class Played:
         return {record.title: str(record.result) for record in self.records}
 
     def by(self, connection: str) -> list[str]:
-        return [words for who, words in self.calls if who == connection]
+        return [words for identity, words in self.calls if identity == connection]
 
     @property
     def words(self) -> list[str]:
@@ -135,7 +135,7 @@ class Pipelines:
             for record in (log, where)
         )
         output = "".join(log.read_text(encoding="utf-8") for log in sorted((workspace.root / "logs").glob("*.log")))
-        calls = [(who, words) for who, words in lines if words != "agent"]
+        calls = [(identity, words) for identity, words in lines if words != "agent"]
         return Played(records, calls, output, [(subscription, words) for subscription, words in subscriptions])
 
 

@@ -121,7 +121,7 @@ def test_a_build_that_started_no_run_reports_none(pipelines: Pipelines) -> None:
 def test_a_pull_request_is_previewed_and_commented_by_the_reading_identity_alone(pipelines: Pipelines) -> None:
     played = pipelines.play(reason="PullRequest")
 
-    assert {who for who, _ in played.calls} == {"nobody", PREVIEW}
+    assert {identity for identity, _ in played.calls} == {"nobody", PREVIEW}
     assert played.by(PREVIEW) == [f"preview STACK={environment}" for environment in ENVIRONMENTS]
     assert [words for words in played.words if words.startswith("comment")] == [
         f"comment STACK={environment}" for environment in ENVIRONMENTS
@@ -151,7 +151,7 @@ def test_a_failed_preview_is_commented_and_fails_the_pull_request(pipelines: Pip
 def test_a_commit_with_failing_tests_is_deployed_nowhere(pipelines: Pipelines, target: str) -> None:
     played = pipelines.play(fails=target)
 
-    assert {who for who, _ in played.calls} == {"nobody"}
+    assert {identity for identity, _ in played.calls} == {"nobody"}
     assert "test-report TIER=spark" in played.words, "the other results are published all the same"
 
 
@@ -286,7 +286,7 @@ def test_only_dev_is_destroyed_and_only_when_its_name_is_typed(
     played = pipelines.play("pipelines/destroy.yml", reason="Manual", parameters={"confirm": confirm})
 
     assert played.words == words
-    assert {who for who, _ in played.calls} <= {connection("dev")}
+    assert {identity for identity, _ in played.calls} <= {connection("dev")}
 
 
 @pytest.mark.parametrize("start", organisation.read(ORGANISATION).pipelines)

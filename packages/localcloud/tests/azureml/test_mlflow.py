@@ -99,9 +99,9 @@ def test_clients_track_and_register_by_azure_ml_s_address(
     tracking.log_metric(run.info.run_id, "score", 0.5)
     (tmp_path / "big.bin").write_bytes(os.urandom(3_000_000))
     tracking.log_artifact(run.info.run_id, str(tmp_path / "big.bin"), "a folder/ünïcode")
-    got = tracking.download_artifacts(run.info.run_id, "a folder/ünïcode/big.bin", str(tmp_path))
+    downloaded = tracking.download_artifacts(run.info.run_id, "a folder/ünïcode/big.bin", str(tmp_path))
 
-    assert Path(got).read_bytes() == (tmp_path / "big.bin").read_bytes()
+    assert Path(downloaded).read_bytes() == (tmp_path / "big.bin").read_bytes()
     name = unique("model")
     tracking.create_registered_model(name, {"team": "x"})
     version = tracking.create_model_version(name, f"{run.info.artifact_uri}/a folder", run.info.run_id)

@@ -118,10 +118,10 @@ def test_a_local_folder_becomes_a_version_whose_files_mlflow_downloads(
     assert {model.version for model in registry.search_model_versions(f"name='{name}'")} == {"1", "2", "7", "8"}
     mlflow.set_tracking_uri(registry.tracking_uri)
     try:
-        got = mlflow.artifacts.download_artifacts(f"models:/{name}/7", dst_path=str(tmp_path))
+        downloaded = mlflow.artifacts.download_artifacts(f"models:/{name}/7", dst_path=str(tmp_path))
     finally:
         mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    assert next(Path(got).rglob("weights.bin")).read_bytes() == b"weights"
+    assert next(Path(downloaded).rglob("weights.bin")).read_bytes() == b"weights"
 
 
 def test_tags_descriptions_and_the_archive_mark_change_and_both_sides_see_it(

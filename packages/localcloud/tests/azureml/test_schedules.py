@@ -209,7 +209,9 @@ def test_a_schedule_has_its_writer_s_current_rights(
     assert ml.finished(ml.client.schedules.trigger(name).job_name).status == "Completed"
 
     assert ml.azure.arm("DELETE", assignment, "2022-04-01").status_code == 200
-    answer = wait_for(lambda: ml.azure.arm("POST", f"{path}/trigger", TRIGGER_VERSION, {}), lambda got: not got.ok)
+    answer = wait_for(
+        lambda: ml.azure.arm("POST", f"{path}/trigger", TRIGGER_VERSION, {}), lambda response: not response.ok
+    )
     assert error_of(answer)[:2] == (403, "AuthorizationFailed")
     assert f"object id '{writer}'" in error_of(answer)[2]
     assert "workspaces/jobs/write" in error_of(answer)[2]

@@ -41,17 +41,17 @@ def test_a_shim_that_runs_nothing_is_passed_over_for_pyenv_s_own_version(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "reason"),
     [
         ("echo pypy 3.9.18", "another implementation"),
         ("echo cpython 3.90.1", "another version"),
         ("echo cpython 3.9.18; exit 1", "a module is missing"),
     ],
 )
-def test_an_unsuitable_interpreter_is_not_used(tmp_path: Path, answer: str, why: str) -> None:
+def test_an_unsuitable_interpreter_is_not_used(tmp_path: Path, answer: str, reason: str) -> None:
     program(tmp_path / "bin" / "python3.9", answer)
 
-    assert python_runtime.find(tmp_path / "cache", "3.9") is None, why
+    assert python_runtime.find(tmp_path / "cache", "3.9") is None, reason
 
 
 def test_a_uv_that_does_not_answer_in_time_manages_no_interpreter(

@@ -29,11 +29,11 @@ def gateway() -> Gateway:
 
 
 def _headers(gateway: Gateway, url: str) -> httpx.Headers:
-    async def got() -> httpx.Headers:
+    async def headers() -> httpx.Headers:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway)) as client:
             return (await client.get(url)).headers
 
-    return asyncio.run(got())
+    return asyncio.run(headers())
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,13 @@ def _order(left: Value, right: Value) -> int:
     return (before > after) - (before < after)
 
 
-def _contains(where: Value, what: Value) -> bool:
-    return text(what).lower() in text(where).lower()
+def _contains(where: Value, element: Value) -> bool:
+    return text(element).lower() in text(where).lower()
 
 
-def _contains_value(where: Value, what: Value) -> bool:
+def _contains_value(where: Value, element: Value) -> bool:
     values = where.values() if isinstance(where, Mapping) else where if isinstance(where, Sequence) else []
-    return any(equal(value, what) for value in values)
+    return any(equal(value, element) for value in values)
 
 
 def _format(pattern: Value, *values: Value) -> str:

@@ -18,7 +18,7 @@ class Step:
     """One step. `what` is the script, the task's name or the artifact's path, according to `kind`."""
 
     kind: str
-    what: str
+    argument: str
     name: str
     title: str
     condition: str
@@ -222,7 +222,7 @@ def _step(raw: Mapping[str, Any], where: str) -> Step:
             inputs[extra] = raw[extra]
     return Step(
         kind=kind,
-        what=str(raw[kind]),
+        argument=str(raw[kind]),
         name=str(raw.get("name", "")),
         title=str(raw.get("displayName") or (raw[kind] if kind == "task" else f"{kind} {raw[kind]}".split("\n")[0])),
         condition=_condition(raw),

@@ -149,7 +149,7 @@ class Player:
         if job.server:
             record.result, record.note = Result.SUCCEEDED, "not played: agentless, on Azure DevOps' own server"
             record.parts = [
-                Record(step.title, Result.SKIPPED, note=tasks.NOT_PLAYED.get(step.what.lower(), "agentless"))
+                Record(step.title, Result.SKIPPED, note=tasks.NOT_PLAYED.get(step.argument.lower(), "agentless"))
                 for step in job.steps
             ]
             return record

@@ -87,16 +87,16 @@ def _needed(job: Job) -> Iterator[str]:
             continue
         inputs = {name.lower(): str(value) for name, value in step.inputs.items()}
         for task, deciding, value, needed in _NEEDED_WHEN:
-            if step.what.lower() != task or inputs.get(deciding, "").lower() != value:
+            if step.argument.lower() != task or inputs.get(deciding, "").lower() != value:
                 continue
             if not inputs.get(needed.lower()):
-                yield f"{step.what} with {deciding} {inputs[deciding]} needs the input {needed}"
+                yield f"{step.argument} with {deciding} {inputs[deciding]} needs the input {needed}"
 
 
 def _misplaced(job: Job) -> Iterator[str]:
     for step in job.steps:
-        agentless = step.kind == "task" and step.what.lower() in _AGENTLESS
+        agentless = step.kind == "task" and step.argument.lower() in _AGENTLESS
         if job.server and not agentless:
-            yield f"{step.what.splitlines()[0]} needs an agent, and this job has none (pool: server)"
+            yield f"{step.argument.splitlines()[0]} needs an agent, and this job has none (pool: server)"
         if agentless and not job.server:
-            yield f"{step.what} runs without an agent only (pool: server)"
+            yield f"{step.argument} runs without an agent only (pool: server)"

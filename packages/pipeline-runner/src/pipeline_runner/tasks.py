@@ -56,20 +56,20 @@ def play(step: Step, agent: Agent) -> Played:
     expand = agent.variables.expand
     match step.kind:
         case "checkout":
-            if step.what == "none":
+            if step.argument == "none":
                 return Played(skipped="the step names no checkout")
-            if step.what != "self":
+            if step.argument != "self":
                 return Played(skipped="other repositories are not played")
             agent.checkout(agent.sources)
             return Played()
         case "script" | "bash":
             if _TOKEN in step.env and not agent.variables.get("System.AccessToken"):
                 return Played(skipped="it calls Azure DevOps with the build's own token, which exists there only")
-            return Played(agent.run(expand(step.what), {}))
+            return Played(agent.run(expand(step.argument), {}))
         case "pwsh" | "powershell":
             return Played(skipped="PowerShell steps are not played")
         case "publish":
-            return _publish(expand(step.what), expand(step.inputs.get("artifact", "")), agent)
+            return _publish(expand(step.argument), expand(step.inputs.get("artifact", "")), agent)
         case "download":
             return _download(step, agent)
         case "task":
@@ -78,7 +78,7 @@ def play(step: Step, agent: Agent) -> Played:
 
 
 def _task(step: Step, agent: Agent) -> Played:
-    task, expand = step.what.lower(), agent.variables.expand
+    task, expand = step.argument.lower(), agent.variables.expand
     inputs = {name.lower(): value for name, value in step.inputs.items()}
     if task == "azurecli@2":
         if str(inputs.get("scripttype", "")).lower() != "bash" or "inlinescript" not in inputs:
@@ -141,9 +141,9 @@ def _publish(path: str, artifact: str, agent: Agent) -> Played:
 
 
 def _download(step: Step, agent: Agent) -> Played:
-    if step.what == "none":
+    if step.argument == "none":
         return Played(skipped="the step names no download")
-    if step.what != "current":
+    if step.argument != "current":
         return Played(skipped="artifacts of other pipelines are not played")
     wanted = agent.variables.expand(step.inputs.get("artifact", ""))
     names = [wanted] if wanted else [folder.name for folder in agent.artifacts.iterdir()]

@@ -71,8 +71,8 @@ def scripts(pipeline: model.Pipeline) -> Iterator[str]:
         for job in stage.jobs:
             for step in (*job.steps, *job.on_failure, *job.on_success):
                 if step.kind in ("bash", "script"):
-                    yield step.what
-                elif step.what.lower().startswith(("azurecli@", "bash@")):
+                    yield step.argument
+                elif step.argument.lower().startswith(("azurecli@", "bash@")):
                     yield str(step.inputs.get("inlineScript") or step.inputs.get("script") or "")
 
 

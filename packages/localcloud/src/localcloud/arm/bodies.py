@@ -26,9 +26,9 @@ _RESERVED_IN_TAGS = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
 _log = logging.getLogger("localcloud.arm")
 
 
-def invalid_content(why: str) -> ServiceError:
+def invalid_content(reason: str) -> ServiceError:
     return ServiceError(
-        400, "InvalidRequestContent", f"The request content was invalid and could not be deserialized: '{why}'."
+        400, "InvalidRequestContent", f"The request content was invalid and could not be deserialized: '{reason}'."
     )
 
 

@@ -186,9 +186,9 @@ class _Parser:
         self._expect("}")
         return values
 
-    def _next(self, what: str) -> tuple[str, str, str]:
+    def _next(self, expected: str) -> tuple[str, str, str]:
         if self._at >= len(self._tokens):
-            raise ConditionError(f"the expression ends where {what} is expected")
+            raise ConditionError(f"the expression ends where {expected} is expected")
         self._at += 1
         return self._tokens[self._at - 1]
 

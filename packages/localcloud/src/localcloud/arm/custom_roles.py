@@ -139,12 +139,12 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
             "A role definition cannot be updated with a name that already exists.",
         )
     stamp = now()
-    who = call.principal.object_id
+    creator = call.principal.object_id
     properties |= {
         "createdOn": stamp if existing is None else existing.properties["createdOn"],
-        "createdBy": who if existing is None else existing.properties["createdBy"],
+        "createdBy": creator if existing is None else existing.properties["createdBy"],
         "updatedOn": stamp,
-        "updatedBy": who,
+        "updatedBy": creator,
     }
     resource = Resource(
         id=f"/providers/{ROLE_DEFINITION_TYPE}/{name}", type=ROLE_DEFINITION_TYPE, name=name, properties=properties

@@ -135,10 +135,10 @@ class Resources:
                 secrets[path] = value
                 _remove(body, path)
         stamp = now()
-        who = {"By": call.principal.app_id, "ByType": "Application"}
+        author = {"By": call.principal.app_id, "ByType": "Application"}
         created = (existing.system_data if existing is not None else None) or {
-            "createdBy": who["By"],
-            "createdByType": who["ByType"],
+            "createdBy": author["By"],
+            "createdByType": author["ByType"],
             "createdAt": stamp,
         }
         target = rid if existing is None else ids.parse(existing.id) or rid
@@ -152,8 +152,8 @@ class Resources:
             resource.tags = dict(resource.tags or {})
         bodies.check_tags(resource.tags or {})
         resource.system_data = created | {
-            "lastModifiedBy": who["By"],
-            "lastModifiedByType": who["ByType"],
+            "lastModifiedBy": author["By"],
+            "lastModifiedByType": author["ByType"],
             "lastModifiedAt": stamp,
         }
         resource.private["apiVersion"] = call.api_version

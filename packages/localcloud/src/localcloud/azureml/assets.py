@@ -69,11 +69,11 @@ def set_defaults(properties: Json) -> None:
         properties[name] = dict(properties.get(name) or {})
 
 
-def check_unchanged(resource: Resource, existing: Resource, what: str) -> None:
+def check_unchanged(resource: Resource, existing: Resource, kind: str) -> None:
     """Raise ServiceError 409 for a PUT that would change the content of a version."""
     if _changed(existing.properties, resource.properties):
         raise user_error(
-            f"The {what} '{resource.id.split('/')[-3]}' with version '{resource.name}' already exists and its content "
+            f"The {kind} '{resource.id.split('/')[-3]}' with version '{resource.name}' already exists and its content "
             "is different: a registered version cannot be changed. Register a new version.",
             409,
             "Conflict",

@@ -62,10 +62,10 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     outer["provisioningErrors"] = None
 
 
-def check_size(size: object, what: str) -> None:
+def check_size(size: object, label: str) -> None:
     """Raise ServiceError 400 for a text that is no virtual machine size."""
     if not size or _SIZE.fullmatch(str(size)) is None:
-        raise user_error(f"{what} '{size}' is not valid: give a virtual machine size such as STANDARD_DS3_V2.")
+        raise user_error(f"{label} '{size}' is not valid: give a virtual machine size such as STANDARD_DS3_V2.")
 
 
 def _check_scale(name: str, scale: Json) -> None:

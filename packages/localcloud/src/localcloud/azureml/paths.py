@@ -131,5 +131,5 @@ def latest_version(ctx: Context, container_id: str, kind: str) -> str:
 
 
 def _missing(reference: str, home: Resource) -> Exception:
-    what = "registry" if home.type.endswith("/registries") else "workspace"
-    return user_error(f"The asset '{reference}' was not found in {what} '{home.name}'.", 404, "NotFound")
+    home_kind = "registry" if home.type.endswith("/registries") else "workspace"
+    return user_error(f"The asset '{reference}' was not found in {home_kind} '{home.name}'.", 404, "NotFound")

@@ -54,11 +54,11 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
         place = registry_storage.place(registry, kind, name, version)
         properties[registry_storage.FILES[kind]] = await asyncio.to_thread(_copy, ctx, workspace, asset, kind, place)
     stamp = now()
-    who = {"By": call.principal.app_id, "ByType": "Application", "At": stamp}
+    author = {"By": call.principal.app_id, "ByType": "Application", "At": stamp}
     copied = Resource(
         id=f"{registry.id}/{kind}/{name}/versions/{version}", type=f"{registries.TYPE}/{kind}/versions", name=version,
         properties=properties | {"isArchived": False, "provisioningState": "Succeeded"},
-        system_data={f"{verb}{key}": value for verb in ("created", "lastModified") for key, value in who.items()},
+        system_data={f"{verb}{key}": value for verb in ("created", "lastModified") for key, value in author.items()},
     )  # fmt: skip
     if kind == "environments":
         environment_builds.admit(copied)

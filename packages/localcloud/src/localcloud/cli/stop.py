@@ -67,11 +67,11 @@ def stop_process(process: psutil.Process) -> None:
     _end(left, psutil.Process.kill)
 
 
-def _end(processes: list[psutil.Process], how: Callable[[psutil.Process], None]) -> list[psutil.Process]:
-    """Return the processes that are still there a while after `how`."""
+def _end(processes: list[psutil.Process], end: Callable[[psutil.Process], None]) -> list[psutil.Process]:
+    """End the processes; return the ones that still run after a while."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            how(process)
+            end(process)
     _, alive = psutil.wait_procs(processes, timeout=_CHILD_SECONDS)
     left: list[psutil.Process] = alive
     return left

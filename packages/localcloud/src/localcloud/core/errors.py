@@ -38,9 +38,9 @@ class ServiceError(Exception):
         self.details = tuple(details)
 
 
-def unresolved(status: int, code: str, what: str, name: str, host: str) -> ServiceError:
+def unresolved(status: int, code: str, kind: str, name: str, host: str) -> ServiceError:
     """Return the error for a host that belongs to nothing here. On Azure the client would not get this far."""
-    message = f"There is no {what} '{name}' in localcloud; on Azure the name '{host}' would not resolve."
+    message = f"There is no {kind} '{name}' in localcloud; on Azure the name '{host}' would not resolve."
     return ServiceError(status, code, message)
 
 

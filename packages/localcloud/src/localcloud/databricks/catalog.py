@@ -60,13 +60,13 @@ NODE_TYPES: Mapping[str, NodeType] = {
 }  # fmt: skip
 
 
-def check_runtime(version: str, what: str) -> None:
+def check_runtime(version: str, field: str) -> None:
     """Refuse a runtime that Databricks does not have (INVALID_PARAMETER_VALUE), or that does not run here (501)."""
     if version not in SPARK_VERSIONS:
         raise errors.invalid(f"Invalid spark version {version}: see clusters/spark-versions, e.g. 17.3.x-scala2.13.")
     if version not in RUNNABLE:
         raise not_emulated(
-            f"{what} runtime {version}, whose Spark and packages are not installed; use {', '.join(sorted(RUNNABLE))}"
+            f"{field} runtime {version}, whose Spark and packages are not installed; use {', '.join(sorted(RUNNABLE))}"
         )
 
 

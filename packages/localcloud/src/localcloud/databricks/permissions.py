@@ -75,11 +75,11 @@ def allows(documents: Documents, caller: Caller, type_: str, id_: str, level: st
     return False
 
 
-def require(documents: Documents, caller: Caller, type_: str, id_: str, level: str, what: str) -> None:
+def require(documents: Documents, caller: Caller, type_: str, id_: str, level: str, object_: str) -> None:
     """Raise PERMISSION_DENIED that names the caller, the level and the object."""
     if not allows(documents, caller, type_, id_, level):
         raise errors.permission_denied(
-            f"{caller.name} does not have {level} permission on {what}."
+            f"{caller.name} does not have {level} permission on {object_}."
             " Please contact the owner or an administrator for access."
         )
 

@@ -128,16 +128,18 @@ class Call:
         value = self.parameters.get(name, default)
         return value if isinstance(value, bool) else str(value).lower() == "true"
 
-    def require_admin(self, what: str) -> None:
+    def require_admin(self, action: str) -> None:
         if not self.caller.is_admin:
-            raise errors.permission_denied(f"Only workspace admins can {what}; {self.caller.name} is not one.")
+            raise errors.permission_denied(f"Only workspace admins can {action}; {self.caller.name} is not one.")
 
 
 Handler = Callable[[Call], "Json | Response | Coroutine[Any, Any, Json | Response]"]
 
 
-def check_unknown(body: Json, known: frozenset[str], what: str) -> None:
+def check_unknown(body: Json, known: frozenset[str], operation: str) -> None:
     """Refuse fields that would be dropped in silence: a 501 that names them."""
     unknown = sorted(set(body) - known)
     if unknown:
-        raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {what} with {', '.join(unknown)}.")
+        raise ServiceError(
+            501, "NOT_IMPLEMENTED", f"localcloud does not emulate {operation} with {', '.join(unknown)}."
+        )

@@ -132,8 +132,8 @@ def skipped(run_if: str, upstream: Sequence[Lifecycle]) -> Outcome | None:
         return None
     canceled = any(result in ("CANCELED", "UPSTREAM_CANCELED") for result in results)
     result = "UPSTREAM_CANCELED" if canceled else "UPSTREAM_FAILED"
-    why = "was canceled" if canceled else "failed"
-    return Outcome("SKIPPED", result, f"An upstream task {why}.", "SKIPPED", "CLIENT_ERROR")
+    reason = "was canceled" if canceled else "failed"
+    return Outcome("SKIPPED", result, f"An upstream task {reason}.", "SKIPPED", "CLIENT_ERROR")
 
 
 def combine(outcomes: dict[str, Outcome], stopped: Outcome | None) -> Outcome:

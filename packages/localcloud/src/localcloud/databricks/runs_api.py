@@ -160,8 +160,8 @@ def _require(call: Call, *, manage: bool = False) -> tuple[Run, TaskRun | None]:
     if located is None:
         raise errors.invalid(f"Run {run_id} does not exist.")
     if not _visible(call, located[0]):
-        what = "manage" if manage else "view"
-        raise errors.permission_denied(f"User {call.caller.name} does not have permission to {what} run {run_id}.")
+        action = "manage" if manage else "view"
+        raise errors.permission_denied(f"User {call.caller.name} does not have permission to {action} run {run_id}.")
     return located
 
 

@@ -156,9 +156,9 @@ def delete_acl(call: Call) -> Json:
     return {}
 
 
-def _name(text: str, what: str) -> str:
+def _name(text: str, kind: str) -> str:
     if _NAME.fullmatch(text) is None:
-        raise errors.invalid(f"{what} name {text!r} must have 1 to 128 characters of A-Z, a-z, 0-9, -, _, @ and '.'.")
+        raise errors.invalid(f"{kind} name {text!r} must have 1 to 128 characters of A-Z, a-z, 0-9, -, _, @ and '.'.")
     return text
 
 

@@ -108,5 +108,5 @@ def _written(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _invalid(why: str) -> ServiceError:
-    return ServiceError(400, "InvalidInput", f"One of the request inputs is not valid: {why}.")
+def _invalid(reason: str) -> ServiceError:
+    return ServiceError(400, "InvalidInput", f"One of the request inputs is not valid: {reason}.")

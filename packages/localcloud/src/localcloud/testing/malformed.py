@@ -323,8 +323,8 @@ def _azure_ml(places: Places) -> Iterator[Operation]:
     for kind in ("list", "full", "sample"):
         yield Operation("POST", host, f"/metric/v2.0{places.workspace}/runs/{{run}}/{kind}", audience)
     for area in ("data/v1.0", "modelregistry/v1.0"):
-        for what in ("models", "dataversion"):
-            yield Operation("POST", host, f"/{area}{places.workspace}/{what}/batchGetResolvedUris", audience)
+        for assets in ("models", "dataversion"):
+            yield Operation("POST", host, f"/{area}{places.workspace}/{assets}/batchGetResolvedUris", audience)
 
 
 def _storage(places: Places) -> Iterator[Operation]:

@@ -228,10 +228,10 @@ def _check(name: str, definition: Json, value: Any) -> None:
             f"the allowed value(s): '{','.join(map(str, allowed))}'."
         )
     size = value if isinstance(value, int) else len(value) if isinstance(value, str | list) else 0
-    what = "Value" if kind == "int" else "Length"
-    least, most = definition.get(f"min{what}"), definition.get(f"max{what}")
+    measure = "Value" if kind == "int" else "Length"
+    least, most = definition.get(f"min{measure}"), definition.get(f"max{measure}")
     if (least is not None and size < least) or (most is not None and size > most):
         raise invalid(
-            f"The provided value for the template parameter '{name}' is not valid. {what} should be from '{least}' to "
-            f"'{most}'"
+            f"The provided value for the template parameter '{name}' is not valid. {measure} should be from "
+            f"'{least}' to '{most}'"
         )

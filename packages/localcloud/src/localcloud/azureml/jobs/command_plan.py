@@ -59,18 +59,18 @@ class CommandPlanner:
 
         Raises ServiceError 400, 404 or 501.
         """
-        what = f"job '{run.path}'"
+        subject = f"job '{run.path}'"
         if not work.command:
-            raise user_error(f"The command of {what} is required.")
+            raise user_error(f"The command of {subject} is required.")
         resources = submitted.resources or work.resources or Resources()
         if resources.instance_count != 1 or submitted.distribution:
-            raise not_emulated(f"jobs on several nodes ({what} asks for a distribution or more than one instance)")
+            raise not_emulated(f"jobs on several nodes ({subject} asks for a distribution or more than one instance)")
         if resources.properties.get(_LOCAL):
             raise not_emulated(
-                f"the execution service, which packs a job for its client to run ({what} has compute='local'): leave "
-                "the compute out, or use a cluster; both run on this machine"
+                f"the execution service, which packs a job for its client to run ({subject} has compute='local'): "
+                "leave the compute out, or use a cluster; both run on this machine"
             )
-        cluster = self._compute(compute or defaults.compute, what)
+        cluster = self._compute(compute or defaults.compute, subject)
         identity = identities.of_job(self._ctx, cluster, submitted.identity or defaults.identity, defaults.submitter)
         limits = submitted.limits or work.limits
         run.kind = "command"
@@ -79,7 +79,7 @@ class CommandPlanner:
         for name, output in outputs.items():
             uri = self._output_uri(run, name, output, defaults.datastore)
             run.outputs[name] = output | {"uri": uri, "placed": bool(output.get("uri"))}
-        environment = self._environment(work.environment, what)
+        environment = self._environment(work.environment, subject)
         if work.code:
             paths.resolve_asset(self._ctx, self._workspace, work.code, "codes")
         variables = submitted.environment_variables or work.environment_variables
@@ -92,7 +92,7 @@ class CommandPlanner:
             "identity": identity.managed and identity.managed.object_id,
             "attached": [principal.object_id for principal in identity.attached],
             "timeout_seconds": limits.timeout if limits is not None else None,
-            "notes": _notes(cluster, resources, what),
+            "notes": _notes(cluster, resources, subject),
         }  # fmt: skip
         try:
             expressions.command(
@@ -101,27 +101,27 @@ class CommandPlanner:
                 dict.fromkeys(run.outputs, ""),
             )
         except BindingError as error:
-            raise user_error(f"The {what} is not valid: {error}") from error
+            raise user_error(f"The {subject} is not valid: {error}") from error
 
-    def _compute(self, reference: str | None, what: str) -> Resource | None:
+    def _compute(self, reference: str | None, subject: str) -> Resource | None:
         """Return the AmlCompute of a name or id, None for serverless."""
         if not reference or reference == "serverless":
             return None
         name = reference.removeprefix("azureml:").rstrip("/").rsplit("/", 1)[-1]
         compute = self._ctx.resources.get(f"{self._workspace.id}/computes/{name}")
         if compute is None:
-            raise user_error(f"The compute '{name}' of {what} was not found in workspace '{self._workspace.name}'.")
+            raise user_error(f"The compute '{name}' of {subject} was not found in workspace '{self._workspace.name}'.")
         return compute
 
-    def _environment(self, reference: str | Json | None, what: str) -> Resource:
+    def _environment(self, reference: str | Json | None, subject: str) -> Resource:
         """Return the environment's version. Raises ServiceError 501 for environments that localcloud cannot build."""
         if not reference:
-            raise user_error(f"The environment of {what} is required.")
+            raise user_error(f"The environment of {subject} is required.")
         if not isinstance(reference, str):
-            raise not_emulated(f"environments that are not registered (of {what}): register a version and name it")
+            raise not_emulated(f"environments that are not registered (of {subject}): register a version and name it")
         if paths.curated(reference):
             raise not_emulated(
-                f"curated environments, such as '{reference}' of {what}. {environment_specs.HOW_TO_DECLARE}"
+                f"curated environments, such as '{reference}' of {subject}. {environment_specs.HOW_TO_DECLARE}"
             )
         version = paths.resolve_asset(self._ctx, self._workspace, reference, "environments")
         self._ctx.offered[EnvironmentBuilds].declaration(version)
@@ -139,14 +139,14 @@ class CommandPlanner:
         return str(uri)
 
 
-def _notes(cluster: Resource | None, resources: Resources, what: str) -> list[str]:
+def _notes(cluster: Resource | None, resources: Resources, subject: str) -> list[str]:
     """Return lines for the job's log about differences from Azure. Raises ServiceError 400 for a wrong size."""
     if cluster is not None:
         size, asker = str((cluster.properties.get("properties") or {}).get("vmSize") or ""), f"compute '{cluster.name}'"
     else:
         size, asker = resources.instance_type or "", "the job"
         if size:
-            check_size(size, f"The instance type of {what}")
+            check_size(size, f"The instance type of {subject}")
     if _ACCELERATED.match(size) is None:
         return []
     return [

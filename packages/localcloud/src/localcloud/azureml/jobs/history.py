@@ -90,20 +90,20 @@ class RunHistory:
         run = self._run(workspace, match[1])
         return await self._of_run(request, workspace, run, match[2] or "", body)
 
-    async def _of_run(self, request: Request, workspace: Resource, run: Run, what: str, body: Json) -> Json | None:
+    async def _of_run(self, request: Request, workspace: Resource, run: Run, operation: str, body: Json) -> Json | None:
         method = request.method
-        if method == "GET" and what == "":
+        if method == "GET" and operation == "":
             return run_shapes.run_json(self._ctx, workspace, run)
-        if method == "GET" and what == "details":
+        if method == "GET" and operation == "details":
             return run_shapes.details_json(self._ctx, workspace, run)
-        if method == "GET" and what == "children":
+        if method == "GET" and operation == "children":
             children = [self._live(child) for child in self._store.children(workspace.id, run.id)]
             return self._page(request, workspace, children)
-        if method == "GET" and what.startswith("serviceinstances/"):
+        if method == "GET" and operation.startswith("serviceinstances/"):
             return {"instances": {}}
-        if method == "PATCH" and what == "":
+        if method == "PATCH" and operation == "":
             return self._modify(workspace, run, body)
-        if method == "POST" and what == "cancel":
+        if method == "POST" and operation == "cancel":
             self._runner.cancel(workspace.id, run.id)
             return None
         raise not_emulated(f"{method} {request.url.path}")

@@ -17,14 +17,14 @@ def bound_to(port: OutputSpec) -> ParentOutput | None:
     return reference if isinstance(reference, ParentOutput) else None
 
 
-def output(port: OutputSpec, declared: OutputDeclaration, what: str) -> Json:
+def output(port: OutputSpec, declared: OutputDeclaration, label: str) -> Json:
     """Return an output as runs keep it; the specification wins over the declaration. Raises ServiceError 400."""
     kind = port.kind
     if kind in {None, "literal"}:
         kind = declared.type or "uri_folder"
     if kind not in _TYPES:
-        raise user_error(f"The type '{kind}' of {what} is not valid: use {', '.join(_TYPES)}.")
-    mode = shapes.check_mode(port.mode or declared.mode, what, shapes.OUTPUT_MODES) or "rw_mount"
+        raise user_error(f"The type '{kind}' of {label} is not valid: use {', '.join(_TYPES)}.")
+    mode = shapes.check_mode(port.mode or declared.mode, label, shapes.OUTPUT_MODES) or "rw_mount"
     return {
         "type": kind, "mode": mode, "uri": None if expressions.whole(port.uri) else port.uri,
         "asset_name": port.asset_name, "asset_version": port.asset_version,

@@ -73,11 +73,11 @@ class Planner:
         return next((store.name for store in stores if store.properties.get("isDefault")), "workspaceblobstore")
 
     async def _root_pipeline(self, run: Run, job: JobSpec, defaults: Defaults) -> None:
-        what = f"job '{run.name}'"
+        subject = f"job '{run.name}'"
         component = self._component(job.component, run.path)[1] if job.component else ComponentSpec()
-        inputs = await self._values(job.inputs, no_value, what)
+        inputs = await self._values(job.inputs, no_value, subject)
         if component.inputs:
-            inputs = conform(inputs, component.inputs, what)
+            inputs = conform(inputs, component.inputs, subject)
         settings = job.settings or Settings()
         defaults = replace(
             self._settings(settings, defaults), compute=job.compute or settings.default_compute, identity=job.identity
@@ -174,15 +174,15 @@ class Planner:
             raise user_error(f"The component '{reference}' of '{path}' has no specification.")
         return component, parse(ComponentSpec, content, f"componentSpec of '{reference}'")
 
-    async def _values(self, ports: Mapping[str, InputSpec], refer: Refer, what: str) -> Values:
+    async def _values(self, ports: Mapping[str, InputSpec], refer: Refer, subject: str) -> Values:
         result: Values = {}
         for name, port in ports.items():
             try:
                 value = input_value(name, port, refer)
             except BindingError as error:
-                raise user_error(f"The input '{name}' of {what} is not valid: {error}") from error
+                raise user_error(f"The input '{name}' of {subject} is not valid: {error}") from error
             if value is not None and value["type"] != "literal" and not value.pop("bound", False):
-                value = {**value, "uri": await self._sources.resolve(self._workspace, value, f"'{name}' of {what}")}
+                value = {**value, "uri": await self._sources.resolve(self._workspace, value, f"'{name}' of {subject}")}
             result[name] = value
         return result
 

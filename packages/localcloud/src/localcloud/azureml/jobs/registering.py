@@ -37,9 +37,9 @@ async def _register(ctx: Context, workspace: Resource, run: Run, output: Json, p
         if model
         else {"dataUri": output["uri"], "dataType": output["type"]}
     )
-    who = {"createdAt": now(), "createdBy": principal.app_id, "createdByType": "Application"}
+    author = {"createdAt": now(), "createdBy": principal.app_id, "createdByType": "Application"}
     resource = Resource(
-        id=f"{container_id}/versions/{version}", type=type_.type, name=version, properties=content, system_data=who
+        id=f"{container_id}/versions/{version}", type=type_.type, name=version, properties=content, system_data=author
     )
     existing = await type_.read(ctx, resource.id) if type_.read else ctx.resources.get(resource.id)
     if existing is not None:

@@ -38,9 +38,10 @@ def details_json(ctx: Context, workspace: Resource, run: Run) -> Json:
 
 
 def _common(ctx: Context, workspace: Resource, run: Run) -> Json:
-    who = ctx.identities.by_object_id(run.submitter)
+    submitter = ctx.identities.by_object_id(run.submitter)
     user = {
-        "userObjectId": run.submitter, "userTenantId": TENANT_ID, "userName": who.display_name if who else None,
+        "userObjectId": run.submitter, "userTenantId": TENANT_ID,
+        "userName": submitter.display_name if submitter else None,
         "userPuId": None, "userIdp": None, "userAltSecId": None, "userIss": None, "upn": None,
     }  # fmt: skip
     changed = run.states[-1][1] if run.states else run.created

@@ -28,7 +28,7 @@ class Sources:
         self._store = store
         self._models = models
 
-    async def resolve(self, workspace: Resource, value: Value, what: str) -> str:
+    async def resolve(self, workspace: Resource, value: Value, label: str) -> str:
         """Return the azureml://…/datastores/… or https:// address of a data input.
 
         Raises ServiceError 400 UserError when there is no such asset, job output, or kind of path.
@@ -37,7 +37,7 @@ class Sources:
         try:
             return await self._address(workspace, uri, value["type"] in MODEL_TYPES)
         except ServiceError as error:
-            raise user_error(f"The input {what} is not valid: {error.message}", error.status) from error
+            raise user_error(f"The input {label} is not valid: {error.message}", error.status) from error
 
     async def _address(self, workspace: Resource, uri: str, model: bool) -> str:
         if match := _JOB.fullmatch(uri):

@@ -62,10 +62,10 @@ async def submit(
     if re.fullmatch(NAME.pattern, name) is None:
         raise ServiceError(400, NAME.code, NAME.message.format(name=name))
     stamp = now()
-    who = {"createdBy": principal.app_id, "createdByType": "Application", "createdAt": stamp}
+    author = {"createdBy": principal.app_id, "createdByType": "Application", "createdAt": stamp}
     resource = Resource(
         id=f"{workspace.id}/jobs/{name}", type=TYPE, name=name, properties=copy.deepcopy(body["properties"]),
-        system_data=who | {"lastModifiedBy": principal.app_id, "lastModifiedAt": stamp},
+        system_data=author | {"lastModifiedBy": principal.app_id, "lastModifiedAt": stamp},
         private={} if schedule is None else {"schedule": schedule},
     )  # fmt: skip
     complete(resource)

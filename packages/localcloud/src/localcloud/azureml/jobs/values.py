@@ -56,7 +56,7 @@ def _text(reference: Reference, refer: Refer) -> str:
     return str(value["value"])
 
 
-def conform(values: Values, declared: Mapping[str, InputDeclaration], what: str) -> Values:
+def conform(values: Values, declared: Mapping[str, InputDeclaration], subject: str) -> Values:
     """Return the values of all declared inputs, checked and with defaults; None for an optional input without a value.
 
     Raises ServiceError 400 UserError, for an input that is not declared too.
@@ -64,30 +64,30 @@ def conform(values: Values, declared: Mapping[str, InputDeclaration], what: str)
     unknown = sorted(set(values) - set(declared))
     if unknown:
         known = ", ".join(sorted(declared)) or "none"
-        raise user_error(f"The {what} has no input '{unknown[0]}': its inputs are {known}.")
+        raise user_error(f"The {subject} has no input '{unknown[0]}': its inputs are {known}.")
     result: Values = {}
     for name, declaration in declared.items():
         value = values.get(name)
         if value is None and declaration.default is not None:
             value = {"type": "literal", "value": literals.text_of(declaration.default)}
         if value is None and not declaration.optional:
-            raise user_error(f"The required input '{name}' of {what} is missing.")
-        result[name] = None if value is None else _typed(name, value, declaration, what)
+            raise user_error(f"The required input '{name}' of {subject} is missing.")
+        result[name] = None if value is None else _typed(name, value, declaration, subject)
     return result
 
 
-def _typed(name: str, value: Value, declaration: InputDeclaration, what: str) -> Value:
+def _typed(name: str, value: Value, declaration: InputDeclaration, subject: str) -> Value:
     kind = declaration.type
     if any(declared in literals.TYPES for declared in declaration.kinds):
         if value["type"] != "literal":
-            raise user_error(f"The input '{name}' of {what} is of type {kind}, but it is given a {value['type']}.")
+            raise user_error(f"The input '{name}' of {subject} is of type {kind}, but it is given a {value['type']}.")
         try:
             return {**value, "value": literals.check(name, str(value["value"]), declaration)}
         except LiteralError as error:
-            raise user_error(f"The {what} is not valid: {error}") from error
+            raise user_error(f"The {subject} is not valid: {error}") from error
     if value["type"] == "literal":
         raise user_error(
-            f"The input '{name}' of {what} is of type {kind}, but it is given the literal '{value['value']}'."
+            f"The input '{name}' of {subject} is of type {kind}, but it is given the literal '{value['value']}'."
         )
-    declared_mode = shapes.check_mode(declaration.mode, f"input '{name}' of {what}", shapes.INPUT_MODES)
+    declared_mode = shapes.check_mode(declaration.mode, f"input '{name}' of {subject}", shapes.INPUT_MODES)
     return {**value, "mode": value.get("mode") or declared_mode}

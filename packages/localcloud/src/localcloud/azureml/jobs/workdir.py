@@ -36,9 +36,9 @@ _ARTIFACTS = ("outputs", "logs")
 
 @dataclass(frozen=True)
 class _Sent:
-    """A file or folder that goes to storage when the command has ended. `before`: what was there when it began."""
+    """File or folder that goes to storage when the command has ended; `before` is its state at the command's start."""
 
-    what: str
+    label: str
     source: Path
     place: BlobPath
     mounted: bool
@@ -46,7 +46,7 @@ class _Sent:
 
 
 class WorkFolder:
-    """Of one run. `data` is who reaches storage."""
+    """Working folder of one run; `data` is the principal that reaches storage."""
 
     def __init__(self, ctx: Context, transfer: Transfer, workspace: Resource, run: Run, data: Principal | None) -> None:
         self._ctx = ctx
@@ -212,18 +212,18 @@ class WorkFolder:
             elif sent.source.exists():
                 self._transfer.upload_file(sent.source, sent.place)
         except Exception as error:
-            raise user_error(f"The {sent.what} cannot be written: {error}") from error
+            raise user_error(f"The {sent.label} cannot be written: {error}") from error
 
     def _long(self, uri: str) -> str:
         match = _SHORT.fullmatch(uri)
         return paths.long_uri(self._workspace, match[1], match[2]) if match else uri
 
 
-def _refused(error: ServiceError, what: str, data: Principal | None) -> ServiceError:
-    who = ""
+def _refused(error: ServiceError, action: str, data: Principal | None) -> ServiceError:
+    reader = ""
     if error.code == "AuthorizationPermissionMismatch" and data is not None:
-        who = (
+        reader = (
             f" The job's identity '{data.display_name}' (client id {data.app_id}) needs a role there, such as Storage "
             "Blob Data Contributor (to read only: Storage Blob Data Reader)."
         )
-    return ServiceError(error.status, error.code, f"{what}: {error.status} {error.code}: {error.message}{who}")
+    return ServiceError(error.status, error.code, f"{action}: {error.status} {error.code}: {error.message}{reader}")

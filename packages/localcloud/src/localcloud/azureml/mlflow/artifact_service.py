@@ -99,19 +99,19 @@ class ArtifactService:
         return endpoint
 
     async def _answer(self, request: Request, folders: list[_Folder]) -> Json:
-        what = str(request.path_params.get("what", "")).strip("/")
+        operation = str(request.path_params.get("what", "")).strip("/")
         path = request.query_params.get("path", "").strip("/")
-        if request.method == "GET" and what in {"", "path", "prefix/contentinfo"}:
-            show = self._information if what.endswith("contentinfo") else _artifact
+        if request.method == "GET" and operation in {"", "path", "prefix/contentinfo"}:
+            show = self._information if operation.endswith("contentinfo") else _artifact
             result = [folder for folder in folders if not path or folder.holds(path)]
             listed = [(folder, await asyncio.to_thread(folder.names, path)) for folder in result]
             return {"value": [show(folder, name) for folder, names in listed for name in names]}
-        if request.method == "GET" and what in {"contentinfo", "metadata"}:
+        if request.method == "GET" and operation in {"contentinfo", "metadata"}:
             folder = next((model_folder for model_folder in folders if model_folder.holds(path)), None)
             if folder is None or not await asyncio.to_thread(folder.client.get_blob_client(folder.blob(path)).exists):
                 raise ServiceError(404, "UserError", f"The artifact '{path}' does not exist.")
-            return self._information(folder, path) if what == "contentinfo" else _artifact(folder, path)
-        if request.method == "POST" and what == "batch/metadata":
+            return self._information(folder, path) if operation == "contentinfo" else _artifact(folder, path)
+        if request.method == "POST" and operation == "batch/metadata":
             if len(folders) != 1 or folders[0].shown:
                 raise ServiceError(403, "UserError", "The files of a model are not changed by way of its artifacts.")
             return await self._create(folders[0], await read_body(request))

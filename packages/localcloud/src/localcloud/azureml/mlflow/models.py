@@ -336,11 +336,11 @@ def _system_data(row: Json, before: Json | None) -> Json:
     def moment(name: str) -> str:
         return datetime.fromtimestamp(int(row[name]) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
 
-    who = {"createdByType": "Application", "lastModifiedByType": "Application"} | (before or {})
-    return who | {
+    author = {"createdByType": "Application", "lastModifiedByType": "Application"} | (before or {})
+    return author | {
         "createdAt": moment("creation_timestamp"),
         "lastModifiedAt": moment("last_updated_timestamp"),
-        "createdBy": who.get("createdBy") or row.get("user_id") or "mlflow",
+        "createdBy": author.get("createdBy") or row.get("user_id") or "mlflow",
     }
 
 

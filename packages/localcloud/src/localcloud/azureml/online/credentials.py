@@ -110,10 +110,10 @@ def _refused(reason: str) -> ServiceError:
     return ServiceError(401, "Unauthorized", reason)
 
 
-def _check_mode(resource: Resource, mode: str, what: str) -> None:
+def _check_mode(resource: Resource, mode: str, credential: str) -> None:
     own = resource.properties["authMode"]
     if own != mode:
-        raise user_error(f"The endpoint '{resource.name}' has authMode {own}: it has no {what}.")
+        raise user_error(f"The endpoint '{resource.name}' has authMode {own}: it has no {credential}.")
 
 
 def _new_key() -> str:

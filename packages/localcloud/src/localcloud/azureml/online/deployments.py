@@ -191,10 +191,10 @@ def _check_delete(ctx: Context, resource: Resource) -> None:
     endpoint = ctx.resources.get(_endpoint_id(resource))
     if endpoint is None or endpoint.state == "Deleting":
         return
-    for field, what in (("traffic", "traffic"), ("mirrorTraffic", "mirrored traffic")):
+    for field, kind in (("traffic", "traffic"), ("mirrorTraffic", "mirrored traffic")):
         if share := endpoint.properties[field].get(resource.name):
             raise user_error(
-                f"The deployment '{resource.name}' has {share} percent of the {what} of endpoint '{endpoint.name}': "
+                f"The deployment '{resource.name}' has {share} percent of the {kind} of endpoint '{endpoint.name}': "
                 "set it to 0 before you delete the deployment.",
                 code="BadArgument",
             )

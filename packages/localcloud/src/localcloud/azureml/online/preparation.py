@@ -198,11 +198,11 @@ def _yaml(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _not_deployable(name: str, why: str) -> ServiceError:
+def _not_deployable(name: str, reason: str) -> ServiceError:
     return ServiceError(
         400,
         "BadArgument",
-        f"The model '{name}' {why}: a deployment without a scoring script needs an MLflow model with the flavor "
+        f"The model '{name}' {reason}: a deployment without a scoring script needs an MLflow model with the flavor "
         "python_function and its conda file.",
     )
 

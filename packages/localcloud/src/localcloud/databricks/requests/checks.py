@@ -162,9 +162,9 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _expected(path: str, what: str, value: Any) -> Fault:
+def _expected(path: str, expected: str, value: Any) -> Fault:
     excerpt = f"{value!r:.{_SHOWN}}"
-    return Fault("type", f"Could not parse request object: Expected '{_name(path)}' to be {what}, got {excerpt}.")
+    return Fault("type", f"Could not parse request object: Expected '{_name(path)}' to be {expected}, got {excerpt}.")
 
 
 def _name(path: str) -> str:

@@ -164,11 +164,11 @@ class SecretScope:
 
 
 class _Absent:
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, feature: str) -> None:
+        self._feature = feature
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise NotEmulatedError(f"{self._what}.{name}")
+        raise NotEmulatedError(f"{self._feature}.{name}")
 
 
 class DBUtils:

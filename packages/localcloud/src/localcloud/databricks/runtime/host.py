@@ -10,8 +10,8 @@ from .output import Output
 class NotEmulatedError(NotImplementedError):
     """A part of the Databricks runtime that localcloud does not have."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"localcloud does not emulate {what}.")
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"localcloud does not emulate {feature}.")
 
 
 class Host(Protocol):

@@ -77,8 +77,8 @@ def left_behind(spark: Any) -> list[str]:
     return [*(schema for schema in schemas if schema != "default"), *tables]
 
 
-def refused(what: str) -> NotEmulatedError:
-    return NotEmulatedError(f"tables ({what}), which would be gone with the run: {_INSTEAD}")
+def refused(feature: str) -> NotEmulatedError:
+    return NotEmulatedError(f"tables ({feature}), which would be gone with the run: {_INSTEAD}")
 
 
 def _refusal(name: str) -> Callable[..., Any]:

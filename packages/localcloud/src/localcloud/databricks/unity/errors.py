@@ -55,9 +55,9 @@ def not_here(securable: Securable, name: str) -> DetailedError:
     return DetailedError(403, "PERMISSION_DENIED", message)
 
 
-def overlap(url: str, call: str, what: str, conflict: str = "") -> DetailedError:
-    """Return the refusal of an overlap with `what`; `conflict` names it. `call` is the RPC."""
-    message = f"Input path url '{url}' overlaps with {what} within '{call}' call.{conflict}"
+def overlap(url: str, call: str, kind: str, conflict: str = "") -> DetailedError:
+    """Return the refusal of an overlap with `kind`; `conflict` names it. `call` is the RPC."""
+    message = f"Input path url '{url}' overlaps with {kind} within '{call}' call.{conflict}"
     return DetailedError(400, "INVALID_PARAMETER_VALUE", message, "LOCATION_OVERLAP")
 
 

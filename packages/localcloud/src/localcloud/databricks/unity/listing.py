@@ -61,17 +61,19 @@ def required(call: Call, rpc: str, field: str) -> str:
     return value
 
 
-def fields(call: Call, what: str, known: Mapping[str, type], ignored: Sequence[str] = ()) -> Json:
+def fields(call: Call, operation: str, known: Mapping[str, type], ignored: Sequence[str] = ()) -> Json:
     """Return the body's fields of `known`, checked. Raises 501 for fields that would be dropped in silence."""
     unknown = sorted(set(call.parameters) - known.keys() - set(ignored))
     if unknown:
-        raise ServiceError(501, "NOT_IMPLEMENTED", f"localcloud does not emulate {what} with {', '.join(unknown)}.")
+        raise ServiceError(
+            501, "NOT_IMPLEMENTED", f"localcloud does not emulate {operation} with {', '.join(unknown)}."
+        )
     checked: dict[str, Any] = {}
     for name, kind in known.items():
         value = call.parameters.get(name)
         if value is None:
             continue
         if not isinstance(value, kind):
-            raise errors.invalid(f"Field '{name}' of {what} must be of type {kind.__name__}, got {value!r}.")
+            raise errors.invalid(f"Field '{name}' of {operation} must be of type {kind.__name__}, got {value!r}.")
         checked[name] = value
     return checked

@@ -95,7 +95,7 @@ def delete(call: Call) -> Json:
     session, document = ownership.owned(call, EXTERNAL_LOCATION)
     uses = _dependents(session, storage_urls.parse(document["url"]))
     if any(uses.values()) and not call.flag("force"):
-        counts = ", ".join(f"{count} dependent {what}" for what, count in uses.items())
+        counts = ", ".join(f"{count} dependent {kind}" for kind, count in uses.items())
         head, _, last = counts.rpartition(", ")
         raise errors.in_use(
             f"Cannot delete external location (name = {document['name']}) because the location has {head}, and {last}."

@@ -64,8 +64,8 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main(what: str) -> None:
-    answer = plugins() if what == "plugins" else distributions(transitive=what == "all")
+def main(selection: str) -> None:
+    answer = plugins() if selection == "plugins" else distributions(transitive=selection == "all")
     sys.stdout.write(json.dumps(answer))
 
 

@@ -56,8 +56,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         return language_pb2.GetRequiredPluginsResponse(plugins=plugins)
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        what = "all" if request.transitiveDependencies else "dependencies"
-        inspected = self._inspect(request.info, what, context)
+        selection = "all" if request.transitiveDependencies else "dependencies"
+        inspected = self._inspect(request.info, selection, context)
         dependencies = [language_pb2.DependencyInfo(**package) for package in inspected]
         return language_pb2.GetProgramDependenciesResponse(dependencies=dependencies)
 
@@ -169,14 +169,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
                 if code := process.wait():
                     context.abort(grpc.StatusCode.UNKNOWN, f"`{' '.join(command)}` ended with exit code {code}")
 
-    def _inspect(self, info: Any, what: str, context: Any) -> list[dict[str, str]]:
+    def _inspect(self, info: Any, selection: str, context: Any) -> list[dict[str, str]]:
         """Ask the program's environment; without a new process when that is our own."""
         python = _python(_options(info, context), context)
         if python == Path(sys.executable):
-            if what == "plugins":
+            if selection == "plugins":
                 return inspect_environment.plugins()
-            return inspect_environment.distributions(transitive=what == "all")
-        completed = subprocess.run([python, _INSPECT, what], capture_output=True, text=True, check=False)
+            return inspect_environment.distributions(transitive=selection == "all")
+        completed = subprocess.run([python, _INSPECT, selection], capture_output=True, text=True, check=False)
         if completed.returncode:
             context.abort(grpc.StatusCode.UNKNOWN, f"{python} cannot list its packages: {completed.stderr.strip()}")
         inspected: list[dict[str, str]] = json.loads(completed.stdout)

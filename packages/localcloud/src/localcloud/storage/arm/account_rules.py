@@ -123,9 +123,9 @@ async def upgrade(ctx: Context, account: Resource, body: Json, call: Call) -> Js
     if properties.get("isVersioningEnabled"):
         on.append("isVersioningEnabled")
     if on or account.kind not in {"StorageV2", "BlockBlobStorage"} or account.properties.get("isHnsEnabled"):
-        why = f"switch off {', '.join(on)}" if on else f"it is of kind {account.kind}, or upgraded already"
+        reason = f"switch off {', '.join(on)}" if on else f"it is of kind {account.kind}, or upgraded already"
         raise ServiceError(
-            409, "FeatureNotSupportedForAccount", f"HnsOnMigration is not supported for the account: {why}."
+            409, "FeatureNotSupportedForAccount", f"HnsOnMigration is not supported for the account: {reason}."
         )
     if request == "HnsOnHydrationRequest":
         account.properties["isHnsEnabled"] = True

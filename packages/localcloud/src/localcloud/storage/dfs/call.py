@@ -102,9 +102,9 @@ class Call:
         return text.lower() == "true"
 
     def refuse_what_is_not_here(self, *but: str) -> None:
-        for name, what in _NOT_HERE.items():
+        for name, feature in _NOT_HERE.items():
             if name in self.headers and name not in but:
-                raise not_emulated(f"{what} ({name}) at the dfs endpoint")
+                raise not_emulated(f"{feature} ({name}) at the dfs endpoint")
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
         return Response(body, status, {**self.common(), **(headers or {})})

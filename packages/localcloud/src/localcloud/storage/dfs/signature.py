@@ -94,9 +94,9 @@ def _letters(operation: Operation, query: Mapping[str, str], headers: Mapping[st
 
 
 def _check_one(secret: str, account: str, target: Target, query: Mapping[str, str], letters: str) -> None:
-    for name, what in _NOT_HERE.items():
+    for name, feature in _NOT_HERE.items():
         if query.get(name):
-            raise not_emulated(f"a shared access signature with {what}")
+            raise not_emulated(f"a shared access signature with {feature}")
     version = query.get("sv", "")
     if version < _OLDEST:
         raise not_emulated(f"shared access signatures of version {version or 'none'}: use {_OLDEST} or later")

@@ -156,14 +156,14 @@ def _total(metric: str) -> dict[str, Any]:
 
 def _cost(resource_group_id: str) -> dict[str, Any]:
     """Return the query of Cost Management for the group's actual cost, per day of this month."""
-    asked = {
+    cost_query = {
         "type": "ActualCost",
         "timeframe": "MonthToDate",
         "dataset": {"granularity": "Daily", "aggregation": {"totalCost": {"name": "Cost", "function": "Sum"}}},
     }
     endpoint = {
         "version": "ARMEndpoint/1.0",
-        "data": json.dumps(asked, separators=(",", ":")),
+        "data": json.dumps(cost_query, separators=(",", ":")),
         "headers": [],
         "method": "POST",
         "path": f"{resource_group_id}/providers/Microsoft.CostManagement/query",

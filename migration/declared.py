@@ -57,12 +57,12 @@ def preview(project: Path, stack: str) -> Declaration:
             cwd=project, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if ran.returncode != 0:
-            raise MigrationError(f"`pulumi preview --stack {stack}` failed:\n{_said(ran)}")
+            raise MigrationError(f"`pulumi preview --stack {stack}` failed:\n{_diagnostics(ran)}")
         placeholders = json.loads(file.read_text()).get("resources") or [] if file.exists() else []
     return Declaration(_resources(json.loads(ran.stdout)["steps"]), placeholders)
 
 
-def _said(ran: subprocess.CompletedProcess[str]) -> str:
+def _diagnostics(ran: subprocess.CompletedProcess[str]) -> str:
     """Return the diagnostics of a failed preview, which --json writes to its output."""
     try:
         diagnostics = json.loads(ran.stdout).get("diagnostics") or []

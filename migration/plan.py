@@ -77,7 +77,7 @@ def make_plan(
                 source=resource,
                 id=id_,
                 target=target,
-                replacing=_differences(kind.fixed, resource, target) + _elsewhere(kind, id_, target),
+                replacing=_differences(kind.fixed, resource, target) + _group_difference(kind, id_, target),
                 refused=_differences(kind.kept, resource, target),
                 changing=_differences(kind.changed, resource, target),
             )
@@ -106,7 +106,7 @@ def _is_same(declared: Declared, id_: str) -> bool:
     return True
 
 
-def _elsewhere(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ...]:
+def _group_difference(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ...]:
     """Return the difference in the resource group: a resource of the same name elsewhere is another one."""
     wanted = declared.inputs.get("resourceGroupName")
     parts = id_.split("/")

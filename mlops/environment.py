@@ -70,14 +70,13 @@ def _from_pulumi(stack: str) -> str:
     reason, own = "", None
     if completed.returncode and "no stack named" in completed.stderr:
         own = _own_backend(stack)
-        reason = f"{_said(completed.stderr)}\nAnd in its own container, {own}:\n" if own else ""
+        reason = f"{_cause(completed.stderr)}\nAnd in its own container, {own}:\n" if own else ""
         completed = _pulumi(*words, PULUMI_BACKEND_URL=own) if own else completed
         if completed.returncode and _NO_STACK.search(completed.stderr):
             raise MissingError(_unknown_stack(stack, own))
     if completed.returncode:
-        raise RemoteError(
-            f"The outputs of stack {stack} cannot be read.\n{reason}{_said(completed.stderr or completed.stdout)}"
-        )
+        cause = _cause(completed.stderr or completed.stdout)
+        raise RemoteError(f"The outputs of stack {stack} cannot be read.\n{reason}{cause}")
     return completed.stdout
 
 
@@ -118,7 +117,7 @@ def _own_backend(stack: str) -> str | None:
     return None if own == backend else own
 
 
-def _said(text: str) -> str:
+def _cause(text: str) -> str:
     """Entra's own sentence where signing in failed, else the end of what Pulumi printed."""
     if refused := re.search(r"AADSTS\d+: [^\r\n\"]*", text):
         return refused[0]

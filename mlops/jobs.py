@@ -111,11 +111,11 @@ def recent(clients: Clients) -> Iterator[Job]:
     listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
     for resource in islice(listed, _MOST_RECENT):
         job = _job(resource)
-        if job.code and is_of(job, clients):
+        if job.code and belongs_to(job, clients):
             yield job
 
 
-def is_of(job: Job, clients: Clients) -> bool:
+def belongs_to(job: Job, clients: Clients) -> bool:
     """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment where it names none.
 
     A batch endpoint may name the experiment after itself, whatever the invocation asks for.

@@ -65,7 +65,7 @@ def newest(clients: Clients, number: int) -> list[Job]:
 def job(clients: Clients, name: str) -> Job:
     """Return a run of the pipeline by name. Raises MissingError with the closest names, else the newest ones."""
     existing = jobs.get_job(clients, name) if RUN_NAME.fullmatch(name) else None
-    if existing is None or not jobs.is_of(existing, clients):
+    if existing is None or not jobs.belongs_to(existing, clients):
         known = [known.name for known in newest(clients, _SUGGESTED)]
         raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint(name, known)}")
     return existing

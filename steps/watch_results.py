@@ -166,11 +166,11 @@ def summary(window: Window) -> str:
     if window.verdict == "not_comparable":
         return f"not comparable{reason}"
     nearest = window.worst
-    nearness = "" if nearest is None else f", {nearest[0]} is the nearest to its limit: {_of_limit(nearest[1])}"
+    nearness = "" if nearest is None else f", {nearest[0]} is the nearest to its limit: {_index_text(nearest[1])}"
     return f"no breach{nearness}{reason}"
 
 
-def _of_limit(column: ColumnWatch) -> str:
+def _index_text(column: ColumnWatch) -> str:
     return f"index {column.index:.2f}, and {column.limit:.2g} may be"
 
 

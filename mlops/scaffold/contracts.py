@@ -40,8 +40,8 @@ def _rules(column: Column, rows: int, is_target: bool, task: str) -> dict[str, A
     elif column.least is not None and column.greatest is not None:
         rules["minimum"] = {"limit": _number(column.least), "severity": "warning"}
         rules["maximum"] = {"limit": _number(column.greatest), "severity": "warning"}
-    may_miss = math.ceil(round((column.missing / rows + _MORE_MISSING) * 100, 6)) / 100
-    rules["missing"] = 0 if is_target and not column.missing else min(1.0, may_miss)
+    missing_limit = math.ceil(round((column.missing / rows + _MORE_MISSING) * 100, 6)) / 100
+    rules["missing"] = 0 if is_target and not column.missing else min(1.0, missing_limit)
     return rules
 
 

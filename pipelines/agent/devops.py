@@ -87,10 +87,10 @@ def work_items(file: Path) -> list[str]:
     for episode in episodes:
         if _TAG.fullmatch(episode["tag"]) is None:
             raise DevOpsError(f"{episode['tag']!r} is no tag of an episode: it has letters, digits and ._- alone.")
-    return [_of_episode(**episode) for episode in episodes]
+    return [_episode_item(**episode) for episode in episodes]
 
 
-def _of_episode(tag: str, title: str, text: str) -> str:
+def _episode_item(tag: str, title: str, text: str) -> str:
     where = f"[System.TeamProject] = @project AND [System.Tags] CONTAINS '{tag}'"
     query = f"SELECT [System.Id] FROM WorkItems WHERE {where}"  # noqa: S608 - checked by _TAG
     known = _call("POST", f"{_project()}/_apis/wit/wiql", {"query": query}).get("workItems", [])

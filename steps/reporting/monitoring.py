@@ -65,13 +65,13 @@ def moment(value: datetime) -> str:
 def _charts(specified: Specification, history: History) -> Sequence[Chart]:
     charts = [
         _chart(
-            history, "drift", "Drift of the columns", "stability index", _of(lambda window: window.worst),
+            history, "drift", "Drift of the columns", "stability index", _worst_index(lambda window: window.worst),
             "Population stability index of the column that is nearest to its limit, or furthest beyond it. The dashed "
             "line is the limit: the specification's, or what chance explains in a file with few rows.",
         ),
         _chart(
             history, "prediction_drift", "Drift of the predictions", "stability index",
-            _of(lambda window: window.worst_prediction),
+            _worst_index(lambda window: window.worst_prediction),
             "The same of what the model predicts, against its predictions for the held-out rows.",
         ),
         _chart(
@@ -93,7 +93,7 @@ def _charts(specified: Specification, history: History) -> Sequence[Chart]:
 _Value = Callable[[Window], tuple[float, float | None, str] | None]
 
 
-def _of(worst: Callable[[Window], tuple[str, ColumnWatch] | None]) -> _Value:
+def _worst_index(worst: Callable[[Window], tuple[str, ColumnWatch] | None]) -> _Value:
     def value(window: Window) -> tuple[float, float | None, str] | None:
         named = worst(window)
         return None if named is None or named[1].index is None else (named[1].index, named[1].limit, named[0])

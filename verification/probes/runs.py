@@ -20,10 +20,10 @@ def _output_path(target: Target) -> Answer:
     if step is None:
         return judged(f"run {job.name} has no step {_STEP}", holds=False)
     # Azure ML shows no outputs of a pipeline's step by ARM: what the step wrote tells where it was told to write.
-    for whose, run in (("step", step.origin), ("pipeline run", job.name)):
+    for label, run in (("step", step.origin), ("pipeline run", job.name)):
         blobs = list(target.clients.training.list_blobs(name_starts_with=f"{_FOLDER}/{run}/"))
         if blobs:
-            return judged(f"{len(blobs)} blobs in {_FOLDER}/, below the name of the {whose}", holds=True)
+            return judged(f"{len(blobs)} blobs in {_FOLDER}/, below the name of the {label}", holds=True)
     return judged(f"nothing in {_FOLDER}/ of the training container is named after run {job.name}", holds=False)
 
 

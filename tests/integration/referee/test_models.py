@@ -12,7 +12,7 @@ ACCOUNT: dict[str, Any] = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2",
 GROUP: dict[str, Any] = {"location": "Global", "properties": {"groupShortName": "mlops", "enabled": True}}
 
 
-def _found(model: str, body: dict[str, Any]) -> list[str]:
+def _problems(model: str, body: dict[str, Any]) -> list[str]:
     return [f"{finding.path}: {finding.kind}" for finding in findings(find(f"azure.mgmt.{model}"), body)]
 
 
@@ -30,7 +30,7 @@ def _found(model: str, body: dict[str, Any]) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_model_with_annotated_fields(change: dict[str, Any], problems: list[str]) -> None:
-    assert _found("storage.models.StorageAccountCreateParameters", ACCOUNT | change) == problems
+    assert _problems("storage.models.StorageAccountCreateParameters", ACCOUNT | change) == problems
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_model_with_annotated_fields(change: dict[str, Any], problems: list[st
 def test_a_model_that_flattens_its_properties(change: dict[str, Any], problems: list[str]) -> None:
     body = GROUP | {"properties": GROUP["properties"] | change}
 
-    assert _found("monitor.models.ActionGroupResource", body) == problems
+    assert _problems("monitor.models.ActionGroupResource", body) == problems
 
 
 def test_a_discriminator_chooses_the_model_and_enums_are_read_from_constructors() -> None:
@@ -64,8 +64,10 @@ def test_a_discriminator_chooses_the_model_and_enums_are_read_from_constructors(
         },
     }  # fmt: skip
 
-    assert _found("monitor.models.MetricAlertResource", alert) == ["properties.criteria.allOf[0].timeAggregation: enum"]
-    assert _found("resource.locks.models.ManagementLockObject", {"properties": {"level": "Never"}}) == [
+    assert _problems("monitor.models.MetricAlertResource", alert) == [
+        "properties.criteria.allOf[0].timeAggregation: enum"
+    ]
+    assert _problems("resource.locks.models.ManagementLockObject", {"properties": {"level": "Never"}}) == [
         "properties.level: enum"
     ]
 
@@ -73,14 +75,14 @@ def test_a_discriminator_chooses_the_model_and_enums_are_read_from_constructors(
 def test_fields_of_a_flattened_object_are_compared() -> None:
     model = "applicationinsights.v2020_02_02.models.ApplicationInsightsComponent"
 
-    assert _found(model, {"location": "a"}) == ["kind: required"]
-    assert _found(model, {"location": "a", "kind": "web", "properties": {"Application_Type": "app"}}) == [
+    assert _problems(model, {"location": "a"}) == ["kind: required"]
+    assert _problems(model, {"location": "a", "kind": "web", "properties": {"Application_Type": "app"}}) == [
         "properties.Application_Type: enum"
     ]
 
 
 def test_a_pattern_and_a_range() -> None:
-    assert _found("machinelearningservices.models.AksNetworkingConfiguration", {"serviceCidr": "10.0.0.0/33"}) == [
+    assert _problems("machinelearningservices.models.AksNetworkingConfiguration", {"serviceCidr": "10.0.0.0/33"}) == [
         "serviceCidr: pattern"
     ]
-    assert _found("machinelearningservices.models.AKSProperties", {"agentCount": 0}) == ["agentCount: range"]
+    assert _problems("machinelearningservices.models.AKSProperties", {"agentCount": 0}) == ["agentCount: range"]

@@ -23,7 +23,7 @@ _BUDGETS = "2024-08-01"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Verification:
     """How the program ended, what it printed, and the answers that it wrote."""
 
     code: int
@@ -64,7 +64,7 @@ def _budget() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") -> Asked:
+def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") -> Verification:
     outputs = folder / "outputs.json"
     values = stack.clients.outputs.model_copy(update={"environment": environment})
     outputs.write_text(values.model_dump_json(), encoding="utf-8")
@@ -74,7 +74,7 @@ def verify(stack: Stack, folder: Path, *words: str, environment: str = "dev") ->
         [*command, "--folder", str(parity), *words], cwd=ROOT, env={**os.environ, "COLUMNS": "400"},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    return Asked(completed.returncode, completed.stdout + completed.stderr, parity)
+    return Verification(completed.returncode, completed.stdout + completed.stderr, parity)
 
 
 def test_answers_are_judged_and_changes_are_reverted(stack: Stack, azure: AzureSession, tmp_path: Path) -> None:

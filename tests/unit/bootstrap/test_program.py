@@ -22,7 +22,7 @@ from tests.unit.environments import ENVIRONMENTS
 from tests.unit.infra.recorder import Deployment, Registered
 
 
-def _given(deployment: Deployment, principal: str) -> dict[str, set[str]]:
+def _scopes_of(deployment: Deployment, principal: str) -> dict[str, set[str]]:
     """Scopes by role that a principal has."""
     scopes: dict[str, set[str]] = {}
     for assignment in deployment.of("RoleAssignment"):
@@ -74,7 +74,7 @@ def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_deployer_is_no_owner_and_reaches_one_environments_state(environment: str) -> None:
     deployment = deploy(devops=False)
-    scopes = _given(deployment, f"principal-of-id-dataops-deploy-{environment}")
+    scopes = _scopes_of(deployment, f"principal-of-id-dataops-deploy-{environment}")
     subscription = f"/subscriptions/{SUBSCRIPTION}"
     assert scopes == {
         "CONTRIBUTOR": {subscription}, "LOCKS_CONTRIBUTOR": {subscription},
@@ -111,7 +111,7 @@ def test_the_roles_of_retrainings_are_there_for_deployers_to_assign() -> None:
 
 
 def test_the_previewing_identity_writes_nothing() -> None:
-    scopes = _given(deploy(devops=False), "principal-of-id-dataops-preview")
+    scopes = _scopes_of(deploy(devops=False), "principal-of-id-dataops-preview")
     assert set(scopes) == {"READER", "STORAGE_BLOB_DATA_READER", "KEY_VAULT_CRYPTO_USER"}
     assert "/BlobContainer/state-bootstrap" not in scopes["STORAGE_BLOB_DATA_READER"]
 
@@ -119,19 +119,21 @@ def test_the_previewing_identity_writes_nothing() -> None:
 def test_an_environment_of_another_subscription_stays_there() -> None:
     environments = [{"name": "dev"}, {"name": "prod", "subscription_id": PROD_SUBSCRIPTION}]
     deployment = deploy(devops=False, environments=environments)
-    assert _given(deployment, "principal-of-id-dataops-deploy-prod")["CONTRIBUTOR"] == {
+    assert _scopes_of(deployment, "principal-of-id-dataops-deploy-prod")["CONTRIBUTOR"] == {
         f"/subscriptions/{PROD_SUBSCRIPTION}"
     }
-    assert _given(deployment, "principal-of-id-dataops-deploy-dev")["CONTRIBUTOR"] == {f"/subscriptions/{SUBSCRIPTION}"}
-    reading = _given(deployment, "principal-of-id-dataops-preview")["READER"]
+    assert _scopes_of(deployment, "principal-of-id-dataops-deploy-dev")["CONTRIBUTOR"] == {
+        f"/subscriptions/{SUBSCRIPTION}"
+    }
+    reading = _scopes_of(deployment, "principal-of-id-dataops-preview")["READER"]
     assert reading == {f"/subscriptions/{SUBSCRIPTION}", f"/subscriptions/{PROD_SUBSCRIPTION}"}
 
 
 def test_operators_are_the_named_principals_or_else_the_caller() -> None:
-    assert set(_given(deploy(devops=False), CALLER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
+    assert set(_scopes_of(deploy(devops=False), CALLER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
     named = deploy(devops=False, operators=[{"object_id": APPROVER, "type": "Group"}])
-    assert _given(named, CALLER) == {}
-    assert set(_given(named, APPROVER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
+    assert _scopes_of(named, CALLER) == {}
+    assert set(_scopes_of(named, APPROVER)) == {"STORAGE_BLOB_DATA_CONTRIBUTOR", "KEY_VAULT_CRYPTO_USER"}
 
 
 def _credentials(deployment: Deployment) -> dict[str, Registered]:
@@ -184,7 +186,7 @@ def test_each_connection_is_bound_to_the_subscription_of_its_environment() -> No
     prod = {variable["name"]: variable["value"] for variable in groups["dataopsml-prod"]}
     assert prod["SUBSCRIPTION_ID"] == PROD_SUBSCRIPTION, "previews, whose connection is bound elsewhere, go by this"
     assert prod["WORKSPACE_SVC_CONNECTION"] == f"{WORKSPACE_CONNECTION} - prod"
-    runs = _given(deployment, "principal-of-id-dataops-runs-prod")
+    runs = _scopes_of(deployment, "principal-of-id-dataops-runs-prod")
     assert runs == {"ML_DATA_SCIENTIST": {f"/subscriptions/{PROD_SUBSCRIPTION}"}}
 
 

@@ -81,13 +81,13 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _said(resource: Registered, *facts: tuple[str, Any, str]) -> str:
+def _confirmed(resource: Registered, *facts: tuple[str, Any, str]) -> str:
     """Return the texts of the facts (path, value, text) that the inputs confirm."""
     return ", ".join(text for path, value, text in facts if _at(resource.inputs, path) == value) or "-"
 
 
 def _sign_in(resource: Registered) -> str:
-    return _said(
+    return _confirmed(
         resource,
         ("allowSharedKeyAccess", False, "no account keys"),
         ("isLocalUserEnabled", False, "no local users"),
@@ -107,7 +107,7 @@ def _sign_in(resource: Registered) -> str:
 
 
 def _transport(resource: Registered) -> str:
-    return _said(
+    return _confirmed(
         resource,
         ("minimumTlsVersion", "TLS1_2", "TLS 1.2"),
         ("enableHttpsTrafficOnly", True, "HTTPS only"),

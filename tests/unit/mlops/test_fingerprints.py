@@ -86,7 +86,7 @@ def test_deployments_are_named_after_the_version(version: str, deployment: str) 
 
 
 @pytest.mark.parametrize(
-    ("content", "version", "requested", "stands"),
+    ("content", "version", "requested", "expected"),
     [
         ("same", "1", False, True),
         ("other", "1", False, False),
@@ -97,8 +97,8 @@ def test_deployments_are_named_after_the_version(version: str, deployment: str) 
     ],
 )
 def test_a_requested_version_is_published_even_with_unchanged_content(
-    content: str, version: str, requested: bool, stands: bool
+    content: str, version: str, requested: bool, expected: bool
 ) -> None:
     now = publish.Published("v-1", {"fingerprint": "same", "code_version": "1"}, "/component")
 
-    assert publish.Publication(content, version, requested).is_up_to_date(now) is stands
+    assert publish.Publication(content, version, requested).is_up_to_date(now) is expected

@@ -66,7 +66,7 @@ def test_settings_and_version_tell_deployments_apart_and_steps_and_sign_in_do_no
     assert len(now) == 16
 
 
-class _Asked:
+class _Endpoint:
     """An endpoint that answers as it is told, and keeps what it was sent."""
 
     def __init__(self, response: Response) -> None:
@@ -79,7 +79,7 @@ class _Asked:
 
 
 def _ask(response: Response, *, deployment: str | None = None, uses_keys: bool = False) -> tuple[Any, list[Request]]:
-    answering = _Asked(response)
+    answering = _Endpoint(response)
     keys = SimpleNamespace(get_keys=lambda name: SimpleNamespace(primary_key=f"key-of-{name}"))
     clients = SimpleNamespace(
         pipeline=PIPELINE,
@@ -133,6 +133,6 @@ def test_a_refusal_is_one_line_with_what_to_do(status: int, message: str) -> Non
     assert "token-for" not in str(raised.value)
 
 
-def test_an_answer_that_is_no_json_is_said() -> None:
+def test_an_answer_that_is_no_json_is_an_error() -> None:
     with pytest.raises(RemoteError, match="The endpoint oep-houses answered with something else than JSON"):
         _ask(Response(200, "text/html", "<html>"))

@@ -53,7 +53,7 @@ def test_rows_and_both_forms_are_one_request(content: Any) -> None:
         ('{"input_data": {"columns": ["a"], "data": [[1]], "index": [1, 2]}}', "index must be a list with a value for"),
     ],
 )
-def test_what_is_no_request_is_said(text: str, message: str) -> None:
+def test_an_invalid_request_is_named(text: str, message: str) -> None:
     with pytest.raises(InvalidError) as raised:
         online_requests.read(text, "request.json")
 

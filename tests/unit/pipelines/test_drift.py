@@ -31,7 +31,7 @@ def _compared(resource: str = "", change: Change | None = None) -> Comparison:
     return compare(map(json.dumps, events))
 
 
-def _there(path: str, value: Any) -> Change:
+def _changed_value(path: str, value: Any) -> Change:
     """Another value is there: `path` of names with dots."""
 
     def change(step: Step) -> None:
@@ -84,11 +84,15 @@ def test_values_that_azure_fills_in_are_set_aside_with_their_thread() -> None:
 @pytest.mark.parametrize(
     ("resource", "change", "message"),
     [
-        ("blobs", _there("cors", {"corsRules": [{"allowedOrigins": ["*"]}]}), '"allowedOrigins": ["*"]'),
-        ("blobs", _there("cors", {"corsRules": [], "more": 1}), '"more": 1'),
-        ("blobs", _there("cors", {}), "cors: {} is there"),
-        ("blobs", _there("deleteRetentionPolicy.allowPermanentDelete", True), "allowPermanentDelete: true is there"),
-        ("blobs", _there("deleteRetentionPolicy.allowPermanentDelete", 0), "allowPermanentDelete: 0 is there"),
+        ("blobs", _changed_value("cors", {"corsRules": [{"allowedOrigins": ["*"]}]}), '"allowedOrigins": ["*"]'),
+        ("blobs", _changed_value("cors", {"corsRules": [], "more": 1}), '"more": 1'),
+        ("blobs", _changed_value("cors", {}), "cors: {} is there"),
+        (
+            "blobs",
+            _changed_value("deleteRetentionPolicy.allowPermanentDelete", True),
+            "allowPermanentDelete: true is there",
+        ),
+        ("blobs", _changed_value("deleteRetentionPolicy.allowPermanentDelete", 0), "allowPermanentDelete: 0 is there"),
         (
             "blobs",
             _declared("cors", {"corsRules": [{}]}),
@@ -98,12 +102,16 @@ def test_values_that_azure_fills_in_are_set_aside_with_their_thread() -> None:
         ("blobs", _differs("changeFeed", {"enabled": True}), 'changeFeed: {"enabled": true} is there'),
         ("blobs", _type("azure-native:storage:FileServiceProperties"), "FileServiceProperties blobs: cors"),
         ("blobs", _operation("replace"), "blobs: replace"),
-        ("container", _there("defaultEncryptionScope", "of-somebody"), '"of-somebody" is there'),
-        ("container", _there("denyEncryptionScopeOverride", True), "denyEncryptionScopeOverride: true is there"),
+        ("container", _changed_value("defaultEncryptionScope", "of-somebody"), '"of-somebody" is there'),
+        (
+            "container",
+            _changed_value("denyEncryptionScopeOverride", True),
+            "denyEncryptionScopeOverride: true is there",
+        ),
         ("container", _operation("create"), "container: create"),
         ("container", _operation("delete"), "container: delete"),
-        ("diagnostics", _there("metrics.0.retentionPolicy", {"days": 30, "enabled": True}), '"days": 30'),
-        ("diagnostics", _there("metrics.0.retentionPolicy", {"days": 0, "enabled": 0}), '"enabled": 0'),
+        ("diagnostics", _changed_value("metrics.0.retentionPolicy", {"days": 30, "enabled": True}), '"days": 30'),
+        ("diagnostics", _changed_value("metrics.0.retentionPolicy", {"days": 0, "enabled": 0}), '"enabled": 0'),
         ("diagnostics", lambda step: step.update(detailedDiff=None), "DiagnosticSetting diagnostics: update"),
     ],
 )
@@ -116,7 +124,7 @@ def test_a_look_alike_is_drift(resource: str, change: Change, message: str) -> N
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
-    change = _there("metrics.0.retentionPolicy", {"days": 0.0, "enabled": False})
+    change = _changed_value("metrics.0.retentionPolicy", {"days": 0.0, "enabled": False})
 
     assert _compared("diagnostics", change).drift == []
 

@@ -75,7 +75,7 @@ def test_the_variable_group_decides_the_subscription(az: str) -> None:
     assert variables["ARM_SUBSCRIPTION_ID"] == variables["AZURE_SUBSCRIPTION_ID"] == "sub-of-the-stack"
 
 
-_WHO = """
+_TOKEN_SCRIPT = """
 from azure.identity import DefaultAzureCredential
 print(DefaultAzureCredential().get_token("https://vault.azure.net/.default").token)
 """
@@ -91,10 +91,10 @@ def test_a_managed_identity_of_the_agents_machine_does_not_come_before_the_sessi
     with Service(_identity_of_the_machine) as machine:
         agent = {"IDENTITY_ENDPOINT": machine.url, "IDENTITY_HEADER": "h"}
         without = subprocess.run(
-            [sys.executable, "-c", _WHO], env={"PATH": az, "AZ_LOG": "/dev/null", **agent}, capture_output=True,
-            text=True, check=True, timeout=60,
+            [sys.executable, "-c", _TOKEN_SCRIPT], env={"PATH": az, "AZ_LOG": "/dev/null", **agent},
+            capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip
-        within = _session(az, sys.executable, "-c", _WHO, **_TASK, **_GROUP, **agent)
+        within = _session(az, sys.executable, "-c", _TOKEN_SCRIPT, **_TASK, **_GROUP, **agent)
 
     assert without.stdout.strip() == "of-the-machine", "or this proves nothing"
     assert within.stdout.strip() == "of-the-session", within.stderr

@@ -137,7 +137,7 @@ def test_a_build_and_a_workstation_use_the_same_verb(
     assert recorded.python(*words, build=True) == build
 
 
-def test_what_serves_is_tried_with_a_sample_and_online(recorded: Recorded) -> None:
+def test_the_serving_version_is_tried_with_a_sample_and_online(recorded: Recorded) -> None:
     for build in (False, True):
         sample, online = recorded.run("score-sample", "STACK=staging", build=build)
         assert sample[2:] == ["mlops", "score", "--stack", "staging", "--sample"]

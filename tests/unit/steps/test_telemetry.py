@@ -111,7 +111,7 @@ def test_each_metric_is_sent_with_its_dimensions_and_a_token(ingestion: Ingestio
         ),
     ],
 )  # fmt: skip
-def test_what_is_not_accepted_is_an_error_with_its_reason(
+def test_refused_telemetry_is_an_error_with_its_reason(
     ingestion: Ingestion, connection: str, status: int, body: dict[str, Any], message: str
 ) -> None:
     ingestion.response = Response(status, "application/json", json.dumps(body))

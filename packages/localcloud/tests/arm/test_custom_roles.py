@@ -93,7 +93,7 @@ def test_a_custom_role_is_assigned_below_its_assignable_scopes_alone_and_deleted
         ({"actions": []}, 400, "InvalidRoleDefinition", "A role definition must have actions or dataActions."),
     ],
 )  # fmt: skip
-def test_what_azure_refuses_is_refused(
+def test_an_invalid_role_is_refused_as_on_azure(
     group: str, client: AuthorizationManagementClient, changes: dict[str, Any], status: int, code: str, message: str
 ) -> None:
     actions = changes.pop("actions", [f"{VAULTS}/read"])

@@ -120,7 +120,7 @@ def test_an_input_that_does_not_fit_the_signature_is_a_model_error_that_names_th
     assert message in response.json()["message"]
 
 
-def test_who_has_no_key_is_refused(ml: MlWorkspace, endpoint: str) -> None:
+def test_a_request_without_a_key_is_refused(ml: MlWorkspace, endpoint: str) -> None:
     for header, reason in (
         ("Bearer wrong", "key_auth_access_denied"), ("Basic abc", "key_auth_bad_header_forbidden"),
         ("", "key_auth_bad_header_forbidden"), (f"Bearer {ml.token()}", "key_auth_access_denied"),

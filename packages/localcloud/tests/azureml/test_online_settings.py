@@ -71,7 +71,7 @@ def test_settings_that_no_deployment_can_have_are_refused(
         ({"environmentVariables": {"A": "${{azureml://connections/c/credentials/k}}"}}, "secret injection"),
     ],
 )
-def test_what_localcloud_lacks_is_named(ml: MlWorkspace, endpoint: str, properties: Json, expected: str) -> None:
+def test_an_unsupported_setting_is_named(ml: MlWorkspace, endpoint: str, properties: Json, expected: str) -> None:
     status, code, message = error_of(_put(ml, endpoint, **properties))
     assert (status, code) == (501, "NotImplemented")
     assert expected in message

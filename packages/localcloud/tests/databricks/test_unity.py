@@ -95,9 +95,9 @@ def test_registering_a_connector_requires_contributor_on_it(
     admin: WorkspaceClient, member: WorkspaceClient, job: str
 ) -> None:
     metastore = str(admin.metastores.current().metastore_id)
-    may = [uc.Privilege.CREATE_STORAGE_CREDENTIAL]
+    creation = [uc.Privilege.CREATE_STORAGE_CREDENTIAL]
     with pytest.raises(DatabricksError, match="does not have MANAGE on Metastore"):
-        admin.grants.update("metastore", metastore, changes=[uc.PermissionsChange(add=may, principal=job)])
+        admin.grants.update("metastore", metastore, changes=[uc.PermissionsChange(add=creation, principal=job)])
     # Azure makes metastores without an administrator, who alone could grant that: the member becomes workspace admin.
     groups = {item.display_name: item for item in admin.groups.list()}
     assert "admins" in groups

@@ -44,7 +44,7 @@ def test_an_engine_that_leaves_them_out_gets_none(options: tuple[str, ...]) -> N
     assert not are_shown("/usr/bin/pulumi", *options)
 
 
-def test_what_cannot_be_known_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_messages_of_an_unknown_command_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert debug_messages.are_shown(2**31 - 1), "there is no such process"
     assert are_shown("my-platform", "deploy"), "another program that has the engine inside"
     monkeypatch.setenv("PULUMI_OPTION_DEBUG", "true")

@@ -58,7 +58,7 @@ def test_an_empty_path_has_no_tools(path: Path) -> None:
 def test_an_old_pulumi_is_passed_over(path: Path, version: str, taken: bool) -> None:
     program = script(path, "pulumi", f"echo {version}")
     pulumi = probes.find_pulumi()
-    assert pulumi == (probes.Found(program, version[1:]) if taken else None)
+    assert pulumi == (probes.Program(program, version[1:]) if taken else None)
 
 
 def test_a_recent_pulumi_further_down_the_path_is_used(
@@ -67,7 +67,7 @@ def test_a_recent_pulumi_further_down_the_path_is_used(
     script(path, "pulumi", "echo v3.100.0")
     newer = script(tmp_path / "later", "pulumi", "echo v3.400.0")
     monkeypatch.setenv("PATH", f"{path}:{tmp_path}/later")
-    assert probes.find_pulumi() == probes.Found(newer, "3.400.0")
+    assert probes.find_pulumi() == probes.Program(newer, "3.400.0")
 
 
 def test_our_own_launchers_are_not_the_machine_s(path: Path) -> None:
@@ -90,7 +90,7 @@ def test_only_a_java_supported_by_spark_is_used(path: Path, tmp_path: Path, vers
     home = tmp_path / "jvm"
     script(home / "bin", "java", "true")
     script(path, "java", f"printf '    java.home = {home}\\n    java.version = {version}\\n' >&2")
-    assert probes.find_java() == (probes.Found(home, version) if taken else None)
+    assert probes.find_java() == (probes.Program(home, version) if taken else None)
 
 
 def test_java_home_comes_before_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,18 +99,18 @@ def test_java_home_comes_before_path(path: Path, tmp_path: Path, monkeypatch: py
         script(home / "bin", "java", f"printf 'java.home = {home}\\njava.version = {version}\\n' >&2")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "first"))
     monkeypatch.setenv("PATH", f"{tmp_path}/second/bin")
-    assert probes.find_java() == probes.Found(tmp_path / "first", "21.0.1")
+    assert probes.find_java() == probes.Program(tmp_path / "first", "21.0.1")
 
 
 def test_node_is_known_by_its_real_program(path: Path) -> None:
     script(path, "node", """echo '["22.1.0","/opt/node/bin/node"]'""")
-    assert probes.find_node() == probes.Found(Path("/opt/node/bin/node"), "22.1.0")
+    assert probes.find_node() == probes.Program(Path("/opt/node/bin/node"), "22.1.0")
     script(path, "node", """echo '["18.20.0","/opt/node/bin/node"]'""")
     assert probes.find_node() is None
 
 
 def test_go_must_be_as_new_as_the_module_requires(path: Path) -> None:
     program = script(path, "go", "echo go1.99.0")
-    assert probes.find_go() == probes.Found(program, "1.99.0")
+    assert probes.find_go() == probes.Program(program, "1.99.0")
     script(path, "go", "echo go1.20.0")
     assert probes.find_go() is None

@@ -170,7 +170,7 @@ async def test_all_criteria_have_to_be_met(played: Played) -> None:
         {"scopes": [f"{COMPONENT}-that-is-gone"]},
     ],
 )
-async def test_what_is_not_evaluated_never_fires(played: Played, properties: Json) -> None:
+async def test_a_rule_that_is_not_evaluated_never_fires(played: Played, properties: Json) -> None:
     assert await _never(played, played.rule(**properties))
 
 

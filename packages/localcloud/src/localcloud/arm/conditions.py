@@ -67,14 +67,14 @@ class ConditionError(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class AccessRequest:
     """What a condition is evaluated on."""
 
     action: str
     attributes: Attributes
 
 
-Node = Callable[[Asked], bool]
+Node = Callable[[AccessRequest], bool]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Condition:
     _node: Node
 
     def holds(self, action: str, attributes: Attributes) -> bool:
-        return self._node(Asked(action, attributes))
+        return self._node(AccessRequest(action, attributes))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -122,14 +122,14 @@ class _Parser:
         return nodes[0] if len(nodes) == 1 else lambda request: any(node(request) for node in nodes)
 
     def _both(self) -> Node:
-        nodes = [self._one()]
+        nodes = [self._operand()]
         while self._accept("AND", "&&"):
-            nodes.append(self._one())
+            nodes.append(self._operand())
         return nodes[0] if len(nodes) == 1 else lambda request: all(node(request) for node in nodes)
 
-    def _one(self) -> Node:
+    def _operand(self) -> Node:
         if self._accept("NOT", "!"):
-            inner = self._one()
+            inner = self._operand()
             return lambda request: not inner(request)
         if self._accept("("):
             node = self.either()
@@ -151,17 +151,17 @@ class _Parser:
         source, name = self._attribute()
         _, word, _ = self._next("an operator")
         prefix, _, rest = word.partition(":")
-        quantifier, asked_operator = (prefix, rest) if rest else ("", prefix)
+        quantifier, operator_name = (prefix, rest) if rest else ("", prefix)
         if quantifier and quantifier.lower() not in {part.lower() for part in _PREFIXES}:
             raise ConditionError(f"'{quantifier}' is not one of {', '.join(_PREFIXES)}")
-        negated = "not" in asked_operator.lower()
-        compare = _COMPARE.get(asked_operator.lower().replace("not", "", 1))
+        negated = "not" in operator_name.lower()
+        compare = _COMPARE.get(operator_name.lower().replace("not", "", 1))
         if compare is None:
-            raise ConditionError(f"'{asked_operator}' is not an operator of conditions")
+            raise ConditionError(f"'{operator_name}' is not an operator of conditions")
         values = self._values()
         every_left, every_right = "allof" in quantifier.lower(), quantifier.lower().endswith("allvalues")
 
-        def holds(request: Asked) -> bool:
+        def holds(request: AccessRequest) -> bool:
             actual = request.attributes.get(source, {}).get(name)
             if actual is None:
                 return False

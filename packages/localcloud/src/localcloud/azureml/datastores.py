@@ -20,7 +20,7 @@ _TYPES = {
     "AzureFile": ("accountName", "fileShareName"),
 }
 """What each type needs. File shares are recorded: there are none here that a job could read."""
-_NOT_HERE = {"AzureDataLakeGen1", "OneLake", "Hdfs"}
+_UNSUPPORTED = {"AzureDataLakeGen1", "OneLake", "Hdfs"}
 
 
 def ensure_system_datastores(ctx: Context, workspace: Resource) -> None:
@@ -63,7 +63,7 @@ def _system(workspace: Resource, name: str, account: str, container: str) -> Res
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
     properties = resource.properties
     kind = properties.get("datastoreType")
-    if kind in _NOT_HERE:
+    if kind in _UNSUPPORTED:
         raise not_emulated(f"datastores of type {kind}")
     if kind not in _TYPES:
         raise user_error(f"datastoreType '{kind}' is not supported: use {' or '.join(_TYPES)}.")

@@ -57,7 +57,7 @@ def exists_already(kind: str, name: str, version: str) -> Exception:
     return user_error(message, 409, "Conflict")
 
 
-def _asked(parameters: Mapping[str, str], body: Json, kind: str | None) -> tuple[str, str, str]:
+def _requested_version(parameters: Mapping[str, str], body: Json, kind: str | None) -> tuple[str, str, str]:
     """(kind, name, version). The data plane's addresses leave the kind to assetId. Raises 400 where both disagree."""
     name, version = parameters["name"], parameters["version"]
     if kind is None:
@@ -80,7 +80,7 @@ def _asked(parameters: Mapping[str, str], body: Json, kind: str | None) -> tuple
 async def _upload(ctx: Context, parameters: Mapping[str, str], body: Json, kind: str | None) -> Json:
     """Where to upload a new version to. Raises 409 for a version that exists."""
     registry = registries.named(ctx, parameters["registry"])
-    kind, name, version = _asked(parameters, body, kind)
+    kind, name, version = _requested_version(parameters, body, kind)
     if find(ctx, registry, kind, name, version) is not None:
         raise exists_already(kind, name, version)
     account, container = place(registry, kind, name, version)
@@ -102,7 +102,7 @@ async def _upload(ctx: Context, parameters: Mapping[str, str], body: Json, kind:
 async def _download(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
     """Return a SAS for reading a version's files. Raises 404 for a version that does not exist or has no files."""
     registry = registries.named(ctx, parameters["registry"])
-    kind, name, version = _asked(parameters, body, None)
+    kind, name, version = _requested_version(parameters, body, None)
     asset = find(ctx, registry, kind, name, version)
     uri = str(asset.properties.get(FILES.get(kind, "")) or "") if asset is not None else ""
     if not uri:

@@ -18,7 +18,7 @@ from localcloud.plugins import launcher
 
 _GRACE_SECONDS = 60
 """A job that is running gets half of it to end what it started elsewhere."""
-_TOLD_SECONDS = 3
+_PROGRESS_SECONDS = 3
 _CHILD_SECONDS = 10
 
 
@@ -57,11 +57,11 @@ def stop_process(process: psutil.Process) -> None:
         process.terminate()
     except psutil.NoSuchProcess:
         return
-    _, alive = psutil.wait_procs([process], timeout=_TOLD_SECONDS)
+    _, alive = psutil.wait_procs([process], timeout=_PROGRESS_SECONDS)
     if alive:
         sys.stdout.write("Waiting for what runs to end.\n")
         sys.stdout.flush()
-        _, alive = psutil.wait_procs([process], timeout=_GRACE_SECONDS - _TOLD_SECONDS)
+        _, alive = psutil.wait_procs([process], timeout=_GRACE_SECONDS - _PROGRESS_SECONDS)
     _end(alive, psutil.Process.kill)
     left = _end(below, psutil.Process.terminate)  # Azurite still writes what it has in memory
     _end(left, psutil.Process.kill)

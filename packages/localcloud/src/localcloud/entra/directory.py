@@ -71,10 +71,10 @@ class Directory:
         )
 
     def by_object_id(self, object_id: str) -> Principal | None:
-        return self._one("object_id", object_id)
+        return self._principal_by("object_id", object_id)
 
     def by_app_id(self, app_id: str) -> Principal | None:
-        return self._one("app_id", app_id)
+        return self._principal_by("app_id", app_id)
 
     def all(self) -> list[Principal]:
         """Every principal, oldest first."""
@@ -164,7 +164,7 @@ class Directory:
             raise ServiceError(401, "InvalidAuthenticationToken", "The access token is invalid.") from error
         return claims
 
-    def _one(self, column: str, value: str) -> Principal | None:
+    def _principal_by(self, column: str, value: str) -> Principal | None:
         row = self._database.one(f"SELECT * FROM entra_principals WHERE {column} = ?", (value.lower(),))  # noqa: S608
         return None if row is None else _principal(row)
 

@@ -52,7 +52,7 @@ def main() -> None:
     if connection is None:
         start = _PLUGIN.format(code=_CODE, module=module)
         os.execv(sys.executable, [sys.executable, "-u", "-c", start, *arguments])  # noqa: S606 - no shell is wanted
-    sys.exit(_stand_for(connection))
+    sys.exit(_represent(connection))
 
 
 def end_host(folder: str) -> bool:
@@ -170,7 +170,7 @@ def _send(connection: socket.socket, name: bytes, fields: Sequence[bytes]) -> No
     connection.sendall(content)
 
 
-def _stand_for(connection: socket.socket) -> int:
+def _represent(connection: socket.socket) -> int:
     """Pass signals on until the plugin has ended, or until the engine is gone. Return the exit code."""
     engine = os.getppid()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a host that this process has started and that ends first

@@ -168,14 +168,14 @@ class Template:
             return []
         copy = raw.get("copy")
         if copy is None:
-            return self._one(raw, symbol, scope, parent)
+            return self._planned_resources(raw, symbol, scope, parent)
         count, loop = expressions.evaluate(copy.get("count"), scope), str(expressions.evaluate(copy["name"], scope))
         planned = []
         for index in range(int(count)):
-            planned += self._one(raw, symbol, scope.looping(loop, index), parent, loop)
+            planned += self._planned_resources(raw, symbol, scope.looping(loop, index), parent, loop)
         return planned
 
-    def _one(
+    def _planned_resources(
         self, raw: Json, symbol: str | None, scope: TemplateScope, parent: Planned | None, loop: str | None = None
     ) -> list[Planned]:
         if not expressions.evaluate(raw.get("condition", True), scope):

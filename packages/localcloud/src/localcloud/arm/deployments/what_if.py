@@ -33,11 +33,11 @@ class WhatIf:
 
     async def changes(self, template: Template, group: str | None) -> list[Json]:
         """Return the changes of a template's resources, then the resources of its group that it does not name."""
-        changes = await self._of_template(template)
+        changes = await self._template_changes(template)
         named = {str(change["resourceId"]).lower() for change in changes}
         return [*changes, *(self._ignored(group, named) if group is not None else [])]
 
-    async def _of_template(self, template: Template) -> list[Json]:
+    async def _template_changes(self, template: Template) -> list[Json]:
         changes: list[Json] = []
         for planned in template.resources:
             body = self._body(planned)
@@ -51,7 +51,7 @@ class WhatIf:
                     }
                 )
             elif planned.type.lower() == DEPLOYMENT.lower():
-                changes += await self._of_template(self._nested(planned.id, body["properties"]))
+                changes += await self._template_changes(self._nested(planned.id, body["properties"]))
             else:
                 changes.append(self._change(planned, body, await self._resources.find(planned.id)))
         return changes

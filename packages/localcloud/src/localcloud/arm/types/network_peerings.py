@@ -73,15 +73,15 @@ def _check_overlap(ctx: Context, resource: Resource, own: Resource, remote: Reso
             f"{begin} because their address spaces overlap. Overlapping address prefixes: {pair[0]}, {pair[1]}. "
             f"{_MORE}",
         )
-    for which, network, partner in (("first", own, remote), ("second", remote, own)):
+    for side, network, partner in (("first", own, remote), ("second", remote, own)):
         for other in _peered_with(ctx, partner):
             pair = addresses.overlapping(spaces_of(network), spaces_of(other))
             if other.id.lower() == network.id.lower() or pair is None:
                 continue
             raise bad_request(
                 "VnetAddressSpaceOverlapsWithAlreadyPeeredVnet",
-                f"{begin} because address space of the {which} virtual network overlaps with address space of virtual "
-                f"network {other.id} already peered with the {'second' if which == 'first' else 'first'} virtual "
+                f"{begin} because address space of the {side} virtual network overlaps with address space of virtual "
+                f"network {other.id} already peered with the {'second' if side == 'first' else 'first'} virtual "
                 f"network. Overlapping address prefixes: {pair[1]}. {_MORE}",
             )
 

@@ -192,11 +192,11 @@ class WorkFolder:
         if output["type"] == "uri_file":
             target = target / name
         elif mounted and output.get("placed"):
-            before = self._there_already(place, target)
+            before = self._mounted_state(place, target)
         self._sent_later.append(_Sent(f"output '{name}' ({uri})", target, place, mounted, before))
         return str(target)
 
-    def _there_already(self, place: BlobPath, target: Path) -> State:
+    def _mounted_state(self, place: BlobPath, target: Path) -> State:
         """Fetch the files that a mount of a place of the user's choice would show."""
         try:
             self._transfer.download_folder(place, target)

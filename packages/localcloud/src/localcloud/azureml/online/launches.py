@@ -105,7 +105,7 @@ class Launches:
         allowed = [
             principal
             for principal in self._principals(endpoint)
-            if self._may(principal, workspace, "containerRegistry", _PULL, system=principal.object_id == own)
+            if self._has_access(principal, workspace, "containerRegistry", _PULL, system=principal.object_id == own)
         ]
         if not allowed:
             raise ServiceError(
@@ -117,7 +117,7 @@ class Launches:
                 f"on the registry. {_GUIDE}",
             )
         for principal in allowed:
-            if self._may(principal, workspace, "storageAccount", _READ, system=False, data=True):
+            if self._has_access(principal, workspace, "storageAccount", _READ, system=False, data=True):
                 return principal
         raise ServiceError(
             400,
@@ -134,7 +134,7 @@ class Launches:
         principals = (self._ctx.identities.by_object_id(id_) for id_ in [*ids, str(identity.get("principalId") or "")])
         return [principal for principal in principals if principal is not None]
 
-    def _may(
+    def _has_access(
         self, principal: Principal, workspace: Resource, linked: str, action: str, *, system: bool, data: bool = False
     ) -> bool:
         """Whether an identity may act on what a workspace is linked to.

@@ -43,7 +43,7 @@ class Probe:
 
 def completed(properties: Json) -> None:
     """Fill in requestSettings, livenessProbe and readinessProbe. Raises ServiceError 400 for a value out of range."""
-    requests = _REQUESTS | _given(properties, "requestSettings")
+    requests = _REQUESTS | _settings_object(properties, "requestSettings")
     properties["requestSettings"] = requests
     number = requests["maxConcurrentRequestsPerInstance"]
     if not _whole(number, 1) or number > _MOST_CONCURRENT:
@@ -53,7 +53,7 @@ def completed(properties: Json) -> None:
         raise _invalid("requestSettings.requestTimeout", requests["requestTimeout"], "at most PT3M (180000 ms)")
     _duration("requestSettings.maxQueueWait", requests["maxQueueWait"])
     for name in ("livenessProbe", "readinessProbe"):
-        probe = properties[name] = _PROBE | _given(properties, name)
+        probe = properties[name] = _PROBE | _settings_object(properties, name)
         for field in ("initialDelay", "period", "timeout"):
             if _duration(f"{name}.{field}", probe[field]) < 1:
                 raise _invalid(f"{name}.{field}", probe[field], "at least PT1S")
@@ -85,7 +85,7 @@ def probe(settings: Mapping[str, Any]) -> Probe:
     )  # fmt: skip
 
 
-def _given(properties: Json, name: str) -> Json:
+def _settings_object(properties: Json, name: str) -> Json:
     settings = properties.get(name) or {}
     if not isinstance(settings, dict):
         raise user_error(f"properties.{name} must be an object.", code="BadArgument")

@@ -36,7 +36,7 @@ def complete(ctx: Context, resource: Resource, action: Any) -> Json:
         raise user_error("The jobDefinition of a schedule's action is required: an object with jobType Pipeline.")
     source = definition.get("sourceJobId")
     if source:
-        definition = _of_job(ctx, resource, str(source), definition)
+        definition = _job_definition(ctx, resource, str(source), definition)
     parse(JobSpec, definition, "properties.action.jobDefinition")
     if str(definition.get("jobType")).lower() != "pipeline":
         raise not_emulated(f"schedules of a {definition.get('jobType')} job: localcloud has those of a Pipeline job")
@@ -49,7 +49,7 @@ def complete(ctx: Context, resource: Resource, action: Any) -> Json:
     }
 
 
-def _of_job(ctx: Context, resource: Resource, source: str, changes: Json) -> Json:
+def _job_definition(ctx: Context, resource: Resource, source: str, changes: Json) -> Json:
     """Return the definition of a job that is there, with what the schedule changes of it."""
     id_ = source.removeprefix("azureml:")
     workspace = workspace_of(ctx, resource.id)

@@ -17,7 +17,7 @@ from localcloud.databricks import errors, permissions, workspace_objects
 from localcloud.databricks.request import Call
 
 
-def may(call: Call, name: str, level: str) -> bool:
+def is_allowed(call: Call, name: str, level: str) -> bool:
     """Return whether the caller has this level ("CAN_READ", "CAN_EDIT") on the experiment of this name."""
     guard = _guard(call, name)
     if guard is None:
@@ -29,7 +29,7 @@ def may(call: Call, name: str, level: str) -> bool:
 
 def require(call: Call, name: str, level: str) -> None:
     """Raise PERMISSION_DENIED when the caller does not have this level on the experiment."""
-    if not may(call, name, level):
+    if not is_allowed(call, name, level):
         raise errors.permission_denied(
             f"{call.caller.name} does not have {level} permission on experiment {name}, whose folder or notebook"
             " gives it."

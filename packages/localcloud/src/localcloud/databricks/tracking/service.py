@@ -84,7 +84,7 @@ class _Operation:
             experiments.require(call, result["experiment"]["name"], level)
         if operation.endswith("experiments/search"):
             match = result.get("experiments") or []
-            result["experiments"] = [item for item in match if experiments.may(call, item["name"], "CAN_READ")]
+            result["experiments"] = [item for item in match if experiments.is_allowed(call, item["name"], "CAN_READ")]
         content: Json = _shown(result)
         return content
 

@@ -83,7 +83,7 @@ class AzureNative:
     def _create(self, type_: AzureType, version: str, inputs: Plain) -> ResourceState:
         arm, plain = self._client(), reveal(inputs)
         path = shape.path_of(type_, plain, self._subscription(plain))
-        there = None if type_.always_there else arm.settled(path, version)
+        there = None if type_.permanent else arm.settled(path, version)
         if there is not None and not shape.as_declared(type_, inputs, shape.outputs_of(type_, there, {}, version)):
             raise PluginError(f"cannot create already existing resource '{path}'")
         # What is there as declared was made by a run that was killed before it could note it down.
@@ -125,7 +125,7 @@ class AzureNative:
         type_, version = _type(request.type)
         if type_.deleted_at:
             await asyncio.to_thread(self._delete_elsewhere, type_, request.resource_id)
-        elif not type_.always_there:
+        elif not type_.permanent:
             await asyncio.to_thread(self._client().delete, request.resource_id, version, dict(type_.query))
 
     def _delete_elsewhere(self, type_: AzureType, resource_id: str) -> None:

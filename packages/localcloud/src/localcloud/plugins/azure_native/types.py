@@ -37,7 +37,7 @@ class AzureType:
     top: frozenset[str] = _TOP
     wrapped: frozenset[str] = frozenset()
     """Objects, and lists of objects, that have `properties` of their own in ARM and none in the SDK, at any depth."""
-    always_there: bool = False
+    permanent: bool = False
     """Exists with its parent: creating it is a PUT, deleting it leaves it."""
     query: Mapping[str, str] = field(default_factory=dict)
     """More parameters of a DELETE."""
@@ -102,7 +102,7 @@ _TABLE: Mapping[str, AzureType] = {
     ),
     "storage:BlobServiceProperties": AzureType(
         path=f"{_STORAGE}/blobServices/{{blobServicesName}}", version="2024-01-01", name="blobServicesName",
-        fixed={"blobServicesName": "default"}, always_there=True,
+        fixed={"blobServicesName": "default"}, permanent=True,
     ),
     "storage:BlobContainer": AzureType(
         path=f"{_STORAGE}/blobServices/default/containers/{{containerName}}", version="2024-01-01",

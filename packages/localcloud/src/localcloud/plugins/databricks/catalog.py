@@ -22,7 +22,14 @@ _ROOT = "/api/2.1/unity-catalog"
 class Securable(Resource):
     """An object with a name below a collection; `parents` are the inputs that come before it in its full name."""
 
-    only_here = ("forceDestroy", "forceUpdate", "isolationMode", "owner", "metastoreId", "enablePredictiveOptimization")
+    unsent = (
+        "forceDestroy",
+        "forceUpdate",
+        "isolationMode",
+        "owner",
+        "metastoreId",
+        "enablePredictiveOptimization",
+    )
     _later: Mapping[str, str] = {
         "isolationMode": "isolation_mode", "owner": "owner",
         "enablePredictiveOptimization": "enable_predictive_optimization",

@@ -54,7 +54,7 @@ class Notebook(_Content):
 
     replaces = ("path",)
     required = ("path",)
-    only_here = ("path",)
+    unsent = ("path",)
 
     def create(self, api: Api, inputs: Plain) -> str:
         parent = str(inputs["path"]).rsplit("/", 1)[0]

@@ -9,10 +9,10 @@ from localcloud.plugins.values import Plain
 
 
 class Resource:
-    """`replaces`: inputs whose change needs a new resource. `only_here`: inputs that the service is not sent."""
+    """`replaces`: inputs whose change needs a new resource. `unsent`: inputs that are not sent to the service."""
 
     replaces: tuple[str, ...] = ()
-    only_here: tuple[str, ...] = ()
+    unsent: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
 
     def create(self, api: Api, inputs: Plain) -> str:
@@ -40,5 +40,5 @@ class Resource:
         return dict(state)
 
     def body(self, inputs: Plain) -> Plain:
-        sent: Plain = snake({key: value for key, value in inputs.items() if key not in self.only_here})
+        sent: Plain = snake({key: value for key, value in inputs.items() if key not in self.unsent})
         return sent

@@ -185,7 +185,7 @@ class Permissions(Resource):
 class Job(Resource):
     """`dependsOns` is the SDK's plural of what the service calls depends_on."""
 
-    only_here = ("controlRunState", "alwaysRunning")
+    unsent = ("controlRunState", "alwaysRunning")
 
     def create(self, api: Api, inputs: Plain) -> str:
         return str(api.call("POST", "/api/2.2/jobs/create", body=self.body(inputs))["job_id"])

@@ -56,7 +56,7 @@ def _cluster_policy(inputs: Plain) -> Iterator[Failure]:
 
 def _permissions(inputs: Plain) -> Iterator[Failure]:
     """Apply permissions/resource_permissions.go and permission_definitions.go."""
-    objects = [name for name in LEVELS if _given(inputs, name)]
+    objects = [name for name in LEVELS if _has_value(inputs, name)]
     yield from _conflicts(inputs, *LEVELS)
     controls = inputs.get("accessControls")
     if controls == []:
@@ -142,16 +142,16 @@ def _is_name(inputs: Plain, name: str) -> Iterator[Failure]:
 
 
 def _conflicts(inputs: Plain, *names: str) -> Iterator[Failure]:
-    for first, second in combinations((name for name in names if _given(inputs, name)), 2):
+    for first, second in combinations((name for name in names if _has_value(inputs, name)), 2):
         yield first, f'Conflicting configuration arguments: "{first}": conflicts with {second}'
 
 
 def _needs(inputs: Plain, name: str, other: str) -> Iterator[Failure]:
-    if _given(inputs, name) and not _given(inputs, other) and inputs.get(other) is not UNKNOWN:
+    if _has_value(inputs, name) and not _has_value(inputs, other) and inputs.get(other) is not UNKNOWN:
         yield name, f'Missing required argument: "{name}": all of `{name},{other}` must be specified'
 
 
-def _given(inputs: Plain, name: str) -> bool:
+def _has_value(inputs: Plain, name: str) -> bool:
     """Whether an input has a value that is known."""
     return inputs.get(name) not in (None, "", UNKNOWN)
 

@@ -49,7 +49,7 @@ def of(metadata: Mapping[str, str], *, directory: bool) -> Access:
         if name.lower() == ACCESS and value.count("|") == 2:
             owner, group, acl = value.split("|")
             return Access(unquote(owner), unquote(group), tuple(acl.split(",")))
-    return _of_mode(SUPERUSER, 0o750 if directory else 0o640)
+    return _access_of_mode(SUPERUSER, 0o750 if directory else 0o640)
 
 
 def created(headers: Mapping[str, str], owner: str, *, directory: bool) -> Access:
@@ -57,7 +57,7 @@ def created(headers: Mapping[str, str], owner: str, *, directory: bool) -> Acces
     umask = _octal("x-ms-umask", headers["x-ms-umask"]) if headers.get("x-ms-umask") else _UMASK
     permissions = headers.get("x-ms-permissions")
     mode = _mode(permissions) if permissions else (0o777 if directory else 0o666)
-    access = _of_mode(headers.get("x-ms-owner") or owner, mode & ~umask)
+    access = _access_of_mode(headers.get("x-ms-owner") or owner, mode & ~umask)
     access = replace(access, group=headers.get("x-ms-group") or SUPERUSER)
     return replace(access, acl=_acl(headers["x-ms-acl"])) if headers.get("x-ms-acl") else access
 
@@ -71,7 +71,7 @@ def changed(access: Access, headers: Mapping[str, str]) -> Access:
     if acl:
         return Access(owner, group, _acl(acl))
     if permissions:
-        plain = _of_mode(owner, _mode(permissions)).acl
+        plain = _access_of_mode(owner, _mode(permissions)).acl
         masked = any(entry.startswith("mask:") for entry in access.acl)
         rest = [entry for entry in access.acl if not entry.startswith(("user::", "group::", "other::", "mask::"))]
         mask = [f"mask::{plain[1].rpartition(':')[2]}"] if masked else []
@@ -80,7 +80,7 @@ def changed(access: Access, headers: Mapping[str, str]) -> Access:
     return replace(access, owner=owner, group=group)
 
 
-def _of_mode(owner: str, mode: int) -> Access:
+def _access_of_mode(owner: str, mode: int) -> Access:
     bits = [
         "".join(letter if mode >> shift & 4 >> place else "-" for place, letter in enumerate("rwx"))
         for shift in (6, 3, 0)

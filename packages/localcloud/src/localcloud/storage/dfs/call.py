@@ -23,7 +23,7 @@ from localcloud.storage.dfs.tree import Turns
 _LONGEST_NUMBER = 19
 """Digits of the largest 64-bit number."""
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
-_NOT_HERE = {
+_UNSUPPORTED = {
     "x-ms-encryption-key": "customer-provided keys",
     "x-ms-encryption-context": "an encryption context",
     "x-ms-expiry-option": "expiring files",
@@ -101,8 +101,8 @@ class Call:
             raise refused("InvalidQueryParameterValue", f"{name}: {text!r} is neither true nor false.")
         return text.lower() == "true"
 
-    def refuse_what_is_not_here(self, *but: str) -> None:
-        for name, feature in _NOT_HERE.items():
+    def refuse_unsupported(self, *but: str) -> None:
+        for name, feature in _UNSUPPORTED.items():
             if name in self.headers and name not in but:
                 raise not_emulated(f"{feature} ({name}) at the dfs endpoint")
 

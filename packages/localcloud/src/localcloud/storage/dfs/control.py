@@ -18,7 +18,7 @@ from localcloud.storage.listing import ACCESS
 _REMOVED = re.compile(r"(default:)?(user|group|mask|other)(:[^:,|]*)?")
 
 
-async def set_one(call: Call) -> Response:
+async def set_control(call: Call) -> Response:
     node = await _node(call)
     conditions.check(node, call.conditions())
     _check_control(call, node)

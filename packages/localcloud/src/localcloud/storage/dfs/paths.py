@@ -23,7 +23,7 @@ _ENCRYPTED = {"x-ms-request-server-encrypted": "true"}
 
 async def create(call: Call) -> Response:
     """PUT ?resource=file|directory."""
-    call.refuse_what_is_not_here()
+    call.refuse_unsupported()
     kind = call.query.get("resource", "").lower()
     if kind not in {"file", "directory"}:
         code = "InvalidQueryParameterValue" if kind else "MissingRequiredQueryParameter"
@@ -66,7 +66,7 @@ async def read(call: Call) -> Response:
     """GET, with ranges."""
     if not call.path:
         raise refused("MissingRequiredQueryParameter", "resource is missing: GET ?resource=filesystem lists paths.")
-    call.refuse_what_is_not_here()
+    call.refuse_unsupported()
     headers = {name: call.headers[name] for name in _RANGES if name in call.headers}
     answer = await call.blobs.send("GET", call.path, headers={**headers, **call.conditions(), **call.lease()})
     metadata = properties.metadata_of(answer.headers)

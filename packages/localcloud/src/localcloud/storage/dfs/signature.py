@@ -30,7 +30,7 @@ _VERSIONS = frozenset(
 )  # fmt: skip
 """Azure.Storage.Blobs' `BlobClientOptions.ServiceVersion`; the last two: azure-storage-blob's `_serialize.py`."""
 _DELEGATED_USERS, _SIGNED_REQUESTS = "2025-07-05", "2026-04-06"
-_NOT_HERE = {
+_UNSUPPORTED = {
     "saoid": "an authorized user (saoid)",
     "suoid": "a user whose ACL is checked (suoid)",
     "sduoid": "a delegated user (sduoid)",
@@ -66,8 +66,8 @@ def check(
         own = dict(parse_qsl(headers["x-ms-rename-source"].partition("?")[2], keep_blank_values=True))
         if "sig" not in own:
             raise errors.authentication_failed("The source of the rename has no signature.")
-        _check_one(secret, account, source, own, "m")
-        _check_one(secret, account, target, query, "w")
+        _check_fields(secret, account, source, own, "m")
+        _check_fields(secret, account, target, query, "w")
         return
     if operation is Operation.LIST_PATHS:
         folder = lake_path(query.get("directory", ""))
@@ -75,7 +75,7 @@ def check(
     elif not target.blob and operation is not Operation.PROPERTIES:
         # No service or user delegation SAS opens operations on a whole container.
         raise errors.permission_mismatch()
-    _check_one(secret, account, target, query, _letters(operation, query, headers))
+    _check_fields(secret, account, target, query, _letters(operation, query, headers))
 
 
 def _letters(operation: Operation, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
@@ -93,8 +93,8 @@ def _letters(operation: Operation, query: Mapping[str, str], headers: Mapping[st
     return letters
 
 
-def _check_one(secret: str, account: str, target: Target, query: Mapping[str, str], letters: str) -> None:
-    for name, feature in _NOT_HERE.items():
+def _check_fields(secret: str, account: str, target: Target, query: Mapping[str, str], letters: str) -> None:
+    for name, feature in _UNSUPPORTED.items():
         if query.get(name):
             raise not_emulated(f"a shared access signature with {feature}")
     version = query.get("sv", "")

@@ -26,7 +26,7 @@ async def update(call: Call) -> Response:
         "append": append,
         "flush": flush,
         "setproperties": set_properties,
-        "setaccesscontrol": control.set_one,
+        "setaccesscontrol": control.set_control,
         "setaccesscontrolrecursive": control.set_below,
     }
     action = call.query.get("action", "")
@@ -35,7 +35,7 @@ async def update(call: Call) -> Response:
         raise refused(
             code, f"action: {action!r} is not one of append, flush, setProperties, setAccessControl(Recursive)."
         )
-    call.refuse_what_is_not_here()
+    call.refuse_unsupported()
     return await actions[action.lower()](call)
 
 

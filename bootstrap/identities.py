@@ -28,7 +28,7 @@ class Federation:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """`what` names it: deploy-dev, preview."""
+    """`purpose` names it: deploy-dev, preview."""
 
     placement: Placement
     purpose: str

@@ -53,20 +53,20 @@ def _line(problem: ErrorDetails) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     kind = problem["type"]
     example = _example(problem["loc"])
-    hint = "" if example is None else f" Valid example: {_shown(example)}"
+    hint = "" if example is None else f" Valid example: {_render(example)}"
     if kind == "missing":
         return f"  {path} is missing.{hint}"
     if kind == "extra_forbidden":
-        value = "" if "webhook" in path else f" = {_shown(problem['input'])}"  # a misspelt secret is one, too
+        value = "" if "webhook" in path else f" = {_render(problem['input'])}"  # a misspelt secret is one, too
         return f"  {path}{value}: there is no such setting.{_similar(problem['loc'])}"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance((problem.get("ctx") or {}).get("error"), SecretInSettingsError) or _is_secret(problem["loc"]):
         return f"  {path}: {message}.{hint}"
     message = message[0].lower() + message[1:]
-    return f"  {path} = {_shown(problem['input'])}: {message.rstrip('.')}.{hint}"
+    return f"  {path} = {_render(problem['input'])}: {message.rstrip('.')}.{hint}"
 
 
-def _shown(value: Any) -> str:
+def _render(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value or '""'
 
 

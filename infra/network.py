@@ -319,7 +319,7 @@ class Network(pulumi.ComponentResource):
             return pulumi.Output.from_input(f"{hub}/providers/Microsoft.Network/privateDnsZones/{zone}")
         if zone not in self._zones:
             place, label = self._args.placement, zone.removeprefix("privatelink.").replace(".", "-")
-            made = privatedns.PrivateZone(
+            private_zone = privatedns.PrivateZone(
                 f"{self._name}-zone-{label}",
                 private_zone_name=zone,
                 resource_group_name=place.resource_group_name,
@@ -330,7 +330,7 @@ class Network(pulumi.ComponentResource):
             link = privatedns.VirtualNetworkLink(
                 f"{self._name}-zone-{label}-link",
                 virtual_network_link_name=self._args.names.network,
-                private_zone_name=made.name,
+                private_zone_name=private_zone.name,
                 resource_group_name=place.resource_group_name,
                 location="global",
                 registration_enabled=False,
@@ -338,10 +338,10 @@ class Network(pulumi.ComponentResource):
                 tags=place.tags,
                 opts=self._child,
             )
-            self._zones[zone] = made.id
+            self._zones[zone] = private_zone.id
             self._zone_links.append(link)
             if self._peerings is not None:
-                self._zone_links += self._peerings.link(label, made)
+                self._zone_links += self._peerings.link(label, private_zone)
         return self._zones[zone]
 
 

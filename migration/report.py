@@ -75,7 +75,7 @@ def _imported(matches: list[Match]) -> list[str]:
         return [*lines, "Nothing.", ""]
     lines += ["| Terraform | Pulumi | changed by the next deployment |", "|---|---|---|"]
     for match in matches:
-        changes = "; ".join(_shown(difference) for difference in match.changing) or "-"
+        changes = "; ".join(_render(difference) for difference in match.changing) or "-"
         lines.append(f"| `{match.source.address}` | `{match.target.logical_name}` | {changes} |")
     return [*lines, ""]
 
@@ -88,10 +88,10 @@ def _section(title: str, text: str, lines: Iterable[str]) -> list[str]:
 
 
 def _why(match: Match, differences: Iterable[Difference]) -> list[str]:
-    return [f"- `{match.source.address}` ({match.id}): {_shown(difference)}" for difference in differences]
+    return [f"- `{match.source.address}` ({match.id}): {_render(difference)}" for difference in differences]
 
 
-def _shown(difference: Difference) -> str:
+def _render(difference: Difference) -> str:
     setting = f" (setting {difference.setting})" if difference.setting else ""
     way = f": {difference.way}" if difference.way and difference.declared is True else ""
     return f"{difference.path} is {_value(difference.there)}, the stack has {_value(difference.declared)}{setting}{way}"

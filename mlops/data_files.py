@@ -13,7 +13,7 @@ from mlops import training_data
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
 from mlops.training_data import TrainingData
-from steps.file_names import shown
+from steps.file_names import printable
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _LONGEST_HEADER = 1024 * 1024
@@ -35,29 +35,29 @@ def check_header(file: Path, pipeline: TrainingPipeline) -> None:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             line = stream.readline(_LONGEST_HEADER)
     except OSError as error:
-        raise InvalidError(f"The data file {shown(str(file))} cannot be read: {error.strerror}.") from error
+        raise InvalidError(f"The data file {printable(str(file))} cannot be read: {error.strerror}.") from error
     header = next(csv.reader([line]), [])
     rules = pipeline.specification.data_contract.columns
     required = [name for name, column in rules.items() if column.required.limit and column.required.severity == "error"]
     if len(header) == 1 and len(required) > 1:
         for separator, name in _SEPARATORS.items():
             if separator in line:
-                raise InvalidError(f"The data file {shown(str(file))} is separated by {name}: save it with commas.")
+                raise InvalidError(f"The data file {printable(str(file))} is separated by {name}: save it with commas.")
     folded = {name.casefold() for name in header}
     if required and not folded & {name.casefold() for name in rules}:
         # The first line of a file without a header has values: it is not quoted.
         raise InvalidError(
-            f"The first line of the data file {shown(str(file))} has none of the columns of {pipeline.name}: has it a "
-            f"header? The columns are {', '.join(map(shown, rules))}."
+            f"The first line of the data file {printable(str(file))} has none of the columns of {pipeline.name}: has "
+            f"it a header? The columns are {', '.join(map(printable, rules))}."
         )
     if missing := [name for name in required if name.casefold() not in folded]:
         extra = [name for name in header if name not in rules]
         raise InvalidError(
-            f"The data file {shown(str(file))} does not have the columns of {pipeline.name}: "
-            f"{'; '.join(_missing(name, extra) for name in missing)}. Its header: {', '.join(map(shown, header))}."
+            f"The data file {printable(str(file))} does not have the columns of {pipeline.name}: "
+            f"{'; '.join(_missing(name, extra) for name in missing)}. Its header: {', '.join(map(printable, header))}."
         )
 
 
 def _missing(name: str, extra: list[str]) -> str:
     near = difflib.get_close_matches(name, extra, n=1, cutoff=0.6)
-    return f"{shown(name)} is missing{f' (is {shown(near[0])} its name misspelt?)' if near else ''}"
+    return f"{printable(name)} is missing{f' (is {printable(near[0])} its name misspelt?)' if near else ''}"

@@ -15,7 +15,7 @@ from mlops.errors import MissingError, RunFailedError
 from mlops.jobs import Job
 from mlops.scoring import Scorer
 from mlops.terminal import plain
-from steps.file_names import shown
+from steps.file_names import printable
 from steps.taken_files import INCOMING, SOURCE
 
 _MOST_SHOWN = 20
@@ -52,7 +52,7 @@ def _known(clients: Clients, files: list[LeftFile], console: Console) -> list[En
     ledger.settle_left(f"{clients.pipeline.score.output}/{clients.pipeline.model}")
     entries = [entry for file in files if (entry := ledger.read(str(file.version), FIRST)) is not None]
     for file in files[:_MOST_SHOWN]:
-        text = f"{shown(file.name)} was scored already: --again scores it again."
+        text = f"{printable(file.name)} was scored already: --again scores it again."
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     if len(files) > _MOST_SHOWN:
         console.print(f"So were {len(files) - _MOST_SHOWN} more.", highlight=False)

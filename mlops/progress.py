@@ -44,7 +44,7 @@ def took(step: Step, now: datetime | None = None) -> str:
 class _Lines(Progress):
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._shown: dict[str, str] = {}
+        self._states: dict[str, str] = {}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -52,7 +52,7 @@ class _Lines(Progress):
         return None
 
     def show(self, steps: Sequence[Step]) -> bool:
-        changed = _changed(self._shown, steps)
+        changed = _changed(self._states, steps)
         for step in changed:
             ended = took(step)
             detail = f", {ended}" if step.reused else f" after {ended}" if ended else ""
@@ -66,7 +66,7 @@ class _Table(Progress):
     def __init__(self, console: Console, run: str) -> None:
         self._run = run
         self._steps: Sequence[Step] = ()
-        self._shown: dict[str, str] = {}
+        self._states: dict[str, str] = {}
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=_PER_SECOND, transient=True)
 
     def __enter__(self) -> _Table:
@@ -81,7 +81,7 @@ class _Table(Progress):
     def show(self, steps: Sequence[Step]) -> bool:
         self._steps = steps
         self._live.refresh()
-        return bool(_changed(self._shown, steps))
+        return bool(_changed(self._states, steps))
 
     def _table(self) -> Table:
         table = Table("step", "state", "time", title=f"Run {self._run}", title_justify="left")

@@ -47,7 +47,7 @@ class Removal:
     def lines(self) -> Iterator[str]:
         """Yield what would be deleted, for people."""
         for resource in self.resources:
-            yield _shown(resource)
+            yield _render(resource)
         for folder in self.notebook_folders:
             yield f"notebooks {folder} in Databricks"
         for file in self.files:
@@ -87,7 +87,7 @@ def remove(clients: Clients, removal: Removal, say: Say) -> None:
             schedules.delete(clients, resource.rpartition("/")[2])
         else:
             clients.arm.delete(resource)
-        say(f"Deleted {_shown(resource)}.")
+        say(f"Deleted {_render(resource)}.")
     for folder in removal.notebook_folders:
         notebooks.remove(clients, folder)
         say(f"Deleted notebooks {folder}.")
@@ -219,7 +219,7 @@ def _remove_empty_folders(folder: Path) -> None:
     folder.rmdir()
 
 
-def _shown(resource: str) -> str:
+def _render(resource: str) -> str:
     """Return an ARM id below a workspace for people: batch endpoint NAME, version 3 of the model NAME."""
     kind, name, *inner = resource.split("/workspaces/")[1].split("/")[1:]
     endpoints = {"batchEndpoints": "batch endpoint", "onlineEndpoints": "online endpoint"}

@@ -16,7 +16,7 @@ from mlops.errors import RunFailedError
 from mlops.history import History, Step
 from mlops.jobs import Job
 from mlops.progress import progress
-from steps.file_names import shown
+from steps.file_names import printable
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
 _CANCEL_SECONDS = 60
@@ -63,7 +63,7 @@ def failure(clients: Clients, history: History, job: Job, steps: list[Step]) -> 
     if job.data and any(training_data.blob_name(job.data) in line for line in lines):
         name = training_data.original_name(clients, job.data)
         if name is not None:
-            lines.append(f"{training_data.blob_name(job.data)} is the file {shown(name)}.")
+            lines.append(f"{training_data.blob_name(job.data)} is the file {printable(name)}.")
     lines.append(f"Run page: {job.page}")
     return "\n".join(lines)
 

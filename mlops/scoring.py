@@ -24,7 +24,7 @@ from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
 from mlops.terminal import plain
 from mlops.training_data import TrainingData
-from steps.file_names import shown
+from steps.file_names import printable
 from steps.taken_files import FILE, SOURCE
 from steps.watch_results import window_id
 
@@ -104,7 +104,7 @@ def score(
     if known is not None:
         there = ledger(clients).settle(known)
         state = "" if there else "; its predictions were deleted since"
-        name = shown(data.name)
+        name = printable(data.name)
         console.print(f"{name} was scored already{state}: --again scores it again.", highlight=False, markup=False)
         show(known, clients, console)
         return known
@@ -114,7 +114,7 @@ def score(
         return _run(clients, scorer, data, console, attempt=attempt, started=started)
     except (RunFailedError, InvalidError) as error:
         console.print(plain(str(error), lines=True), highlight=False, markup=False, soft_wrap=True)
-        raise RunFailedError(f"Not scored:\n{shown(data.name)}: {error}") from error
+        raise RunFailedError(f"Not scored:\n{printable(data.name)}: {error}") from error
 
 
 def score_sample(clients: Clients, console: Console) -> Entry:
@@ -166,13 +166,13 @@ def _run(
     inputs = {
         SOURCE: FILE, "file_uri": uri, "file_version": data.sha256,
         reuse_keys.INPUT: reuse_keys.shared(uri, data.sha256, out.engineered_days),
-        "file_name": shown(data.name), "model_version": scorer.model_version, "attempt": attempt,
+        "file_name": printable(data.name), "model_version": scorer.model_version, "attempt": attempt,
         "output_folder": output_folder or clients.pipeline.score.output,
     }  # fmt: skip
     # Earlier versions of the pipeline have a key of reuse, and no source.
     inputs = {name: value for name, value in inputs.items() if name in scorer.inputs}
     job = jobs.start(clients, scorer.deployment, inputs, clients.pipeline.scoring_experiment)
-    name = shown(data.name)
+    name = printable(data.name)
     console.print(
         f"Scoring {name} with version {scorer.model_version} of {clients.pipeline.model}: run {job.name}, {job.page}",
         highlight=False, markup=False, soft_wrap=True,

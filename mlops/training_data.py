@@ -16,7 +16,7 @@ from mlops import fingerprints, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
-from steps.file_names import shown
+from steps.file_names import printable
 
 _PROPAGATION_SECONDS = 60
 INCOMING = "incoming/"
@@ -119,8 +119,8 @@ def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
 def measured(file: Path, name: str) -> TrainingData:
     """Return a file with its hash, under the name that people know. Raises InvalidError when it is empty."""
     if file.stat().st_size == 0:
-        raise InvalidError(f"The data file {shown(name)} is empty: it has no header and not a single row")
+        raise InvalidError(f"The data file {printable(name)} is empty: it has no header and not a single row")
     try:
         return TrainingData(file, fingerprints.of_file(file), name)
     except OSError as error:
-        raise InvalidError(f"The data file {shown(name)} cannot be read: {error.strerror}.") from error
+        raise InvalidError(f"The data file {printable(name)} cannot be read: {error.strerror}.") from error

@@ -12,7 +12,7 @@ from mlops.errors import MissingError, RunFailedError
 from mlops.history import History
 from mlops.jobs import Job
 from mlops.publish import Published
-from steps.file_names import shown
+from steps.file_names import printable
 from steps.specification import ParameterValue
 
 Parameters = Mapping[str, ParameterValue]
@@ -107,7 +107,7 @@ def upload(clients: Clients, data: training_data.TrainingData, console: Console)
     """Put the data where runs find them; their address there."""
     uploaded = training_data.upload(clients, data)
     state = "uploaded" if uploaded else "unchanged"
-    console.print(f"Data: {shown(data.name)}, {state}.", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Data: {printable(data.name)}, {state}.", highlight=False, markup=False, soft_wrap=True)
     return data.uri(clients.outputs.training_account, clients.outputs.training_container)
 
 

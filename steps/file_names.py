@@ -7,7 +7,7 @@ from urllib.parse import quote
 _PLAIN = frozenset("._-/ ")
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """Return a name for people and logs: letters, digits, spaces and `._-/` as they are, all else percent-encoded.
 
     A name from outside may hold line breaks, terminal controls, or a logging command of Azure Pipelines (`##vso[…]`).

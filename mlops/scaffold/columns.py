@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlops.errors import InvalidError
-from steps.file_names import shown
+from steps.file_names import printable
 
 Kind = Literal["IntegerType", "LongType", "DoubleType", "StringType"]
 _INT32, _INT64 = 2**31, 2**63
@@ -42,7 +42,7 @@ def read_columns(file: Path) -> tuple[list[Column], int]:
     Raises InvalidError, which names the line, for a file without rows, with other separators than commas, with unnamed
     or repeated columns, or with rows of different lengths.
     """
-    name = shown(file.name)
+    name = printable(file.name)
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.reader(stream, strict=True))
@@ -57,7 +57,7 @@ def read_columns(file: Path) -> tuple[list[Column], int]:
         raise InvalidError(f"{name} is separated by semicolons: save it with commas.")
     if unnamed := [str(index + 1) for index, column in enumerate(header) if not column.strip()]:
         raise InvalidError(f"{name}: column {', '.join(unnamed)} has no name in the header.")
-    if twice := sorted({shown(column) for column in header if header.count(column) > 1}):
+    if twice := sorted({printable(column) for column in header if header.count(column) > 1}):
         raise InvalidError(f"{name}: the header has {', '.join(twice)} more than once.")
     if len(values) < FEWEST_ROWS:
         raise InvalidError(f"{name} has {len(values)} rows: at least {FEWEST_ROWS} are needed to train.")
@@ -71,16 +71,16 @@ def check_target(columns: list[Column], target: str, task: str, file: Path) -> C
     """Return the target's column. Raises InvalidError when it is not there, or does not fit the task."""
     chosen = next((column for column in columns if column.name == target), None)
     if chosen is None:
-        names = ", ".join(shown(column.name) for column in columns)
-        raise InvalidError(f"{shown(file.name)} has no column {shown(target)} to predict: it has {names}.")
+        names = ", ".join(printable(column.name) for column in columns)
+        raise InvalidError(f"{printable(file.name)} has no column {printable(target)} to predict: it has {names}.")
     if chosen.distinct < 2:
-        raise InvalidError(f"The target {shown(target)} is constant: there is nothing to learn.")
+        raise InvalidError(f"The target {printable(target)} is constant: there is nothing to learn.")
     if task == "regression" and chosen.kind == "StringType":
-        raise InvalidError(f"The target {shown(target)} has text: give --task classification.")
+        raise InvalidError(f"The target {printable(target)} has text: give --task classification.")
     if task == "classification" and chosen.distinct > _MOST_CLASSES:
         raise InvalidError(
-            f"The target {shown(target)} has {chosen.distinct} different values: give --task regression, or a target "
-            f"with at most {_MOST_CLASSES} classes."
+            f"The target {printable(target)} has {chosen.distinct} different values: give --task regression, or a "
+            f"target with at most {_MOST_CLASSES} classes."
         )
     return chosen
 

@@ -12,7 +12,7 @@ from mlops import specifications
 from mlops.errors import InvalidError
 from mlops.scaffold import files
 from mlops.scaffold.columns import check_target, read_columns
-from steps.file_names import shown
+from steps.file_names import printable
 
 _RESERVED = frozenset(
     {
@@ -46,11 +46,12 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path, *, onl
     if task not in files.TASKS:
         raise InvalidError(f"--task is {task!r}: give {' or '.join(files.TASKS)}.")
     if not data.is_file():
-        raise InvalidError(f"There is no data file {shown(str(data))}.")
+        raise InvalidError(f"There is no data file {printable(str(data))}.")
     columns, rows = read_columns(data)
     if replaced := [column.name for column in columns if specifications.EXPRESSION.search(column.name)]:
         raise InvalidError(
-            f"{shown(data.name)}: Azure ML would replace the expression in the column {shown(replaced[0])}: rename it."
+            f"{printable(data.name)}: Azure ML would replace the expression in the column {printable(replaced[0])}: "
+            "rename it."
         )
     chosen = check_target(columns, target or columns[-1].name, task, data)
     stored = _stored(data, name, root)
@@ -73,8 +74,8 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path, *, onl
         raise InvalidError(f"{taken[0]} is there already: choose another name, or remove it first.")
     if copied and data.stat().st_size > _LARGEST_COPY:
         raise InvalidError(
-            f"{shown(str(data))} is outside of the repository and larger than {_LARGEST_COPY // 1024**2} MiB: put it "
-            "below data/ yourself, or give a sample of it."
+            f"{printable(str(data))} is outside of the repository and larger than {_LARGEST_COPY // 1024**2} MiB: put "
+            "it below data/ yourself, or give a sample of it."
         )
     _write(root, content, (data, stored) if copied else None)
     return [Path(path) for path in (*content, *([stored] if copied else []))]

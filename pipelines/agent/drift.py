@@ -40,7 +40,7 @@ class Difference:
         name = self.urn.rsplit("::", 1)[-1]
         if not self.path:
             return f"{self.type} {name}: {self.operation}"
-        return f"{self.type} {name}: {self.path}: {_shown(self.there)} is there, {_shown(self.declared)} is declared"
+        return f"{self.type} {name}: {self.path}: {_render(self.there)} is there, {_render(self.declared)} is declared"
 
 
 @dataclass
@@ -136,5 +136,5 @@ def _value(inputs: Any, path: str) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def _render(value: Any) -> str:
     return "nothing" if value is ABSENT else json.dumps(value)

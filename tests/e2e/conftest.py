@@ -120,10 +120,10 @@ class Machine:
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     home = tmp_path_factory.mktemp("machine") / "localcloud"
-    made = Machine(home=home, port=free_ports())
-    yield made
+    machine_ = Machine(home=home, port=free_ports())
+    yield machine_
     logs = home / "logs"
-    made.make("down")
+    machine_.make("down")
     if logs.exists() and (kept := os.environ.get("DATAOPSML_KEEP_LOGS")):
         shutil.copytree(logs, Path(kept) / home.parent.name, dirs_exist_ok=True)
-    made.make("clean")
+    machine_.make("clean")

@@ -69,7 +69,7 @@ def trained(result: Result) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(own: Machine, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def new_pipeline(own: Machine, tmp_path_factory: pytest.TempPathFactory) -> Result:
     """Make a pipeline from a CSV file with text, missing values and a column that is named like code."""
     chance = random.Random(4)  # noqa: S311
     file = tmp_path_factory.mktemp("data") / "my flats.csv"
@@ -89,20 +89,20 @@ def made(own: Machine, tmp_path_factory: pytest.TempPathFactory) -> Result:
     return up
 
 
-def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Machine, made: Result) -> None:
+def test_a_pipeline_from_a_csv_file_trains_to_a_registered_model_at_once(own: Machine, new_pipeline: Result) -> None:
     models, endpoints = registered(own, "flats")
 
     assert list(models) == ["1"]
     assert float(models["1"]["metric.r2"]) > 0.9
     assert models["1"]["compared_with"] == "none"
-    assert "Model flats version 1 is registered: it is the first version." in made.text
+    assert "Model flats version 1 is registered: it is the first version." in new_pipeline.text
     served = {name: default for name, default in endpoints.items() if default}
     assert len(served) == 1 and next(iter(served)).startswith("bep-flats-"), "the other pipelines are not published"
 
 
 @pytest.mark.models
 def test_an_endpoint_by_choice_answers_requests_which_no_update_of_the_stack_takes_away(
-    own: Machine, made: Result
+    own: Machine, new_pipeline: Result
 ) -> None:
     specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
     specification.write_text(f"{specification.read_text(encoding='utf-8')}serve: online\n", encoding="utf-8")
@@ -129,7 +129,7 @@ def test_an_endpoint_by_choice_answers_requests_which_no_update_of_the_stack_tak
     assert again.code == 0 and "online: blue answers with version 1, unchanged" in again.text, again.text
 
 
-def test_another_feature_is_judged_against_the_serving_version(own: Machine, made: Result) -> None:
+def test_another_feature_is_judged_against_the_serving_version(own: Machine, new_pipeline: Result) -> None:
     library = own.checkout / "notebooks/lib/flats.py"
     text = library.read_text(encoding="utf-8")
     library.write_text(
@@ -148,7 +148,7 @@ def test_another_feature_is_judged_against_the_serving_version(own: Machine, mad
     assert re.search(r"rmse\s+\d+\.\d+\s+\(version 1: \d+\.\d+\)", up.text), "both are judged on the same rows"
 
 
-def test_another_model_and_parameter_are_trained_without_other_changes(own: Machine, made: Result) -> None:
+def test_another_model_and_parameter_are_trained_without_other_changes(own: Machine, new_pipeline: Result) -> None:
     refused = own.make("run", "PIPELINE=flats", "PARAMS=alpha=-1")
     assert refused.code != 0 and "The parameter alpha: -1 is below the minimum" in refused.text
     unknown = own.make("run", "PIPELINE=flat")
@@ -169,7 +169,7 @@ def test_another_model_and_parameter_are_trained_without_other_changes(own: Mach
     assert not re.search(r"(train|evaluate|register)\b.*reused", up.text)
 
 
-def test_own_metrics_and_own_packages_are_published(own: Machine, made: Result) -> None:
+def test_own_metrics_and_own_packages_are_published(own: Machine, new_pipeline: Result) -> None:
     folder = own.checkout / "mlops/pipelines/flats"
     (folder / "metrics.py").write_text(
         "def largest_error(actual, predicted, rows):\n    return float(abs(actual - predicted).max())\n",
@@ -190,7 +190,7 @@ def test_own_metrics_and_own_packages_are_published(own: Machine, made: Result) 
     assert "evaluate_flats" in up.text, "the shared component carries the pipeline's metrics"
 
 
-def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, made: Result) -> None:
+def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: Machine, new_pipeline: Result) -> None:
     early = own.make("score", "PIPELINE=breast_cancer", "FILE=data/breast_cancer.csv")
     assert early.code != 0 and "No version of breast_cancer serves on local, so that nothing" in early.text, early.text
 
@@ -204,7 +204,7 @@ def test_the_shipped_second_pipeline_registers_its_model_beside_the_others(own: 
     assert again.code == 0 and "Nothing changed since the last run" in again.text, again.text
 
 
-def test_both_models_score_files_once_and_report_refused_rows(own: Machine, made: Result) -> None:
+def test_both_models_score_files_once_and_report_refused_rows(own: Machine, new_pipeline: Result) -> None:
     new = own.home.parent / "new flats.csv"
     new.write_text(f"{_ROOMS},district,size\n{_FLATS}", encoding="utf-8")
     scored = own.make("score", "PIPELINE=flats", f"FILE={new}")
@@ -222,7 +222,7 @@ def test_both_models_score_files_once_and_report_refused_rows(own: Machine, made
     assert entry["rows_scored"] == entry["rows_read"] and entry["model_version"] == "1"
 
 
-def test_runs_versions_and_logs_are_shown(own: Machine, made: Result) -> None:
+def test_runs_versions_and_logs_are_shown(own: Machine, new_pipeline: Result) -> None:
     def mlops(*words: str) -> Result:
         return own.in_shell("python", "-m", "mlops", *words, "--pipeline", "flats")
 
@@ -262,7 +262,7 @@ def _changed(own: Machine, name: str, changes: dict[int, dict[str, str]]) -> str
     return str(file)
 
 
-def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine, made: Result) -> None:
+def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine, new_pipeline: Result) -> None:
     before, _ = registered(own, "flats")
     bad = _changed(own, "bad.csv", {1: {"size": "inf"}, 2: {"size": "secret"}, 3: {"price": ""}})
 
@@ -281,7 +281,7 @@ def test_data_that_break_the_contract_stop_the_run_before_training(own: Machine,
     assert registered(own, "flats")[0] == before
 
 
-def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, made: Result) -> None:
+def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, new_pipeline: Result) -> None:
     shifted = _changed(own, "shifted.csv", {index: {"size": str(300 + index)} for index in range(150)})
 
     up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
@@ -293,7 +293,7 @@ def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, m
     assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in text, up.text
 
 
-def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, made: Result) -> None:
+def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, new_pipeline: Result) -> None:
     forced = own.make("run", "PIPELINE=flats", "FORCE=1")
     trained(forced)
     assert not re.search(r"\breused\b", forced.text)
@@ -320,7 +320,7 @@ def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: 
     assert [path.relative_to(own.checkout).as_posix() for path in left] == ["data/flats.csv"]
 
 
-def test_a_file_that_cannot_be_used_is_refused_before_anything_starts(own: Machine, made: Result) -> None:
+def test_a_file_that_cannot_be_used_is_refused_before_anything_starts(own: Machine, new_pipeline: Result) -> None:
     replace(own, checkout=ROOT).make("down")
 
     missing = own.make("up", "PIPELINE=breast_cancer", "DATA=no-such.csv")

@@ -96,7 +96,7 @@ def now(earlier: Machine) -> Machine:
     return replace(earlier, checkout=ROOT)
 
 
-def asked(machine: Machine, code: str, *arguments: str) -> Any:
+def evaluate(machine: Machine, code: str, *arguments: str) -> Any:
     """Return the JSON that a user's script prints last."""
     result = machine.python(code, *arguments)
     assert result.code == 0, result.text
@@ -117,9 +117,9 @@ def before(earlier: Machine) -> dict[str, Any]:
     """Bring the earlier stack up, publish and train once."""
     up = earlier.make("up", timeout=1500)
     assert up.code == 0, up.text
-    seen: dict[str, Any] = asked(earlier, _SEEN)
+    seen: dict[str, Any] = evaluate(earlier, _SEEN)
     seen["resources"] = resources(earlier)
-    seen["notebooks"] = asked(earlier, _NOTEBOOKS, _EARLIER_NOTEBOOKS)
+    seen["notebooks"] = evaluate(earlier, _NOTEBOOKS, _EARLIER_NOTEBOOKS)
     assert seen["models"] == [1]
     assert earlier.make("down").code == 0
     return seen
@@ -129,7 +129,7 @@ def before(earlier: Machine) -> dict[str, Any]:
 def upgraded(before: dict[str, Any], now: Machine) -> dict[str, Any]:
     up = now.make("up", timeout=1500)
     assert up.code == 0, up.text
-    seen: dict[str, Any] = asked(now, _SEEN)
+    seen: dict[str, Any] = evaluate(now, _SEEN)
     seen["resources"] = resources(now)
     return seen
 
@@ -147,7 +147,7 @@ def test_nothing_that_holds_data_or_models_is_replaced(before: dict[str, Any], u
 def test_earlier_published_versions_still_exist(before: dict[str, Any], upgraded: dict[str, Any], now: Machine) -> None:
     assert set(before["deployments"]) <= set(upgraded["deployments"])
     assert upgraded["default"] not in before["deployments"], "the new code is published beside it"
-    assert asked(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == before["notebooks"]
+    assert evaluate(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == before["notebooks"]
 
 
 def test_the_earlier_deployment_still_runs(before: dict[str, Any], upgraded: dict[str, Any], now: Machine) -> None:
@@ -163,10 +163,10 @@ def test_the_endpoint_can_be_rolled_back_and_moved_on(
 ) -> None:
     moved = now.python(_MAKE_DEFAULT, before["default"])
     assert moved.code == 0, moved.text
-    assert asked(now, _SEEN)["default"] == before["default"]
+    assert evaluate(now, _SEEN)["default"] == before["default"]
     pruned = now.in_shell("python", "-m", "mlops", "prune", "--stack", "local")
     assert pruned.code == 0, pruned.text
-    assert asked(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == before["notebooks"], "a deployment names them"
+    assert evaluate(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == before["notebooks"], "a deployment names them"
 
     again = now.make("up", timeout=1500)
 
@@ -186,4 +186,4 @@ def test_notebooks_without_a_deployment_are_deleted(
     pruned = now.in_shell("python", "-m", "mlops", "prune", "--stack", "local")
 
     assert pruned.code == 0, pruned.text
-    assert asked(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == []
+    assert evaluate(now, _NOTEBOOKS, _EARLIER_NOTEBOOKS) == []

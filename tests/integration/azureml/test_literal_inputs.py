@@ -23,7 +23,7 @@ print("SHOWN " + json.dumps({name: value for name, value in os.environ.items() i
 FOLDERS = sorted({**published_components.folders(specifications.load("diabetes"))}.values())
 
 
-def shown(ml: MlWorkspace, run: str) -> dict[str, str]:
+def variables_of(ml: MlWorkspace, run: str) -> dict[str, str]:
     """Return the variables of inputs and outputs in a step that runs _SHOW."""
     (line,) = (line for line in log_of(ml, run).splitlines() if line.startswith("SHOWN "))
     inputs: dict[str, str] = json.loads(line.removeprefix("SHOWN "))
@@ -55,7 +55,7 @@ def test_a_command_reads_its_literal_inputs_unchanged_from_variables(ml: MlWorks
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     (run,) = (child.name for child in ml.client.jobs.list(parent_job_name=job.name))
-    assert shown(ml, run) == {
+    assert variables_of(ml, run) == {
         "AZUREML_PARAMETER_text": text, "AZUREML_PARAMETER_number": "0.5", "AZUREML_PARAMETER_switch": "True",
     }  # fmt: skip
     assert not (tmp_path / "made").exists()
@@ -97,6 +97,6 @@ def test_no_value_of_an_invoker_is_run_by_a_published_component(ml: MlWorkspace,
 
     assert job.status == "Completed", error_of_run(ml, job.name)
     (run,) = (child.name for child in ml.client.jobs.list(parent_job_name=job.name))
-    variables = shown(ml, run)
+    variables = variables_of(ml, run)
     assert {port: variables[f"AZUREML_PARAMETER_{port}"] for port in texts} == dict.fromkeys(texts, text)
     assert not (tmp_path / "made").exists()

@@ -81,7 +81,7 @@ class Model:
         variables = self.variables(windows, now, mode) | {"KILL_AT": kill_at}
         return self.processes.run(wrapper, [str(DRIVER)], variables)
 
-    def said(self, windows: list[str], now: datetime = NOW, mode: str = "on_drift") -> str:
+    def follow_up(self, windows: list[str], now: datetime = NOW, mode: str = "on_drift") -> str:
         outcome = self.follow(windows, now, mode)
         assert outcome.returncode == 0, outcome.stderr
         return outcome.stdout.strip()
@@ -126,31 +126,33 @@ def model(stack: Stack, processes: forked_steps.Steps, cloud: Cloud, tmp_path: P
 
 
 def test_breaches_in_a_row_start_one_training_on_new_data_and_the_next_after_the_period(model: Model) -> None:
-    assert model.said(["01"]) == "", "two in a row are asked for"
-    assert model.said(["01", "02"]) == (
+    assert model.follow_up(["01"]) == "", "two in a row are asked for"
+    assert model.follow_up(["01", "02"]) == (
         f"A retraining is due, and there are no new data in incoming/{model.name}/ to train on"
     )
     model.leave("a,b\n1,2\n")
-    started = model.said(["01", "02"])
+    started = model.follow_up(["01", "02"])
     (job,) = model.ended()
     assert started == f"retraining-{model.name}-000001 started run {job['name']} on incoming/{model.name}/new.csv"
     assert _input(job, "data_uri").startswith("abfss://trainingdata@x/data/")
     assert model.blobs.download_blob(f"data/{_input(job, 'data_version')}/data.csv").readall() == b"a,b\n1,2\n"
 
-    assert model.said(["01", "02", "03"]) == "", "a file leads to one request"
+    assert model.follow_up(["01", "02", "03"]) == "", "a file leads to one request"
     more = ["01", "02", "03", "04"]
-    assert model.said(more).startswith("2 files in a row breach a limit; retraining-"), "not before a week has passed"
+    assert model.follow_up(more).startswith("2 files in a row breach a limit; retraining-"), (
+        "not before a week has passed"
+    )
     later = NOW + timedelta(days=7)
-    assert "there are no new data" in model.said(more, later), "the same data give the same model"
+    assert "there are no new data" in model.follow_up(more, later), "the same data give the same model"
     model.leave("a,b\n3,4\n")
-    assert model.said(more, later).startswith(f"retraining-{model.name}-000002 started run ")
+    assert model.follow_up(more, later).startswith(f"retraining-{model.name}-000002 started run ")
     assert len(model.ended()) == 2
     assert [request.windows for request in model.requests.all()] == [("01", "02"), ("03", "04")]
 
 
 def test_a_work_item_is_asked_for_without_a_training(model: Model) -> None:
-    assert model.said(["01", "02"], mode="work_item") == f"retraining-{model.name}-000001 asks for a work item"
-    assert model.said(["01", "02"], mode="work_item") == ""
+    assert model.follow_up(["01", "02"], mode="work_item") == f"retraining-{model.name}-000001 asks for a work item"
+    assert model.follow_up(["01", "02"], mode="work_item") == ""
     assert model.runs() == []
 
 
@@ -158,7 +160,7 @@ def test_a_work_item_is_asked_for_without_a_training(model: Model) -> None:
 @pytest.mark.fault_kind("kill of a step that starts a retraining")
 def test_a_step_killed_at_any_request_leaves_one_training(model: Model) -> None:
     model.leave("a\n")
-    assert " started run " in model.said(["01", "02"])
+    assert " started run " in model.follow_up(["01", "02"])
     model.ended()
     requests = int((model.folder / "requests").read_text())
     assert requests >= 6, "look for requests, list new data, read, copy, request, invoke, note the run"
@@ -169,9 +171,9 @@ def test_a_step_killed_at_any_request_leaves_one_training(model: Model) -> None:
         killed = drifting.follow(["01", "02"], kill_at=moment)
         assert killed.returncode == -9, (moment, killed.stderr)
         drifting.ended()
-        soon = drifting.said(["01", "02"], NOW + timedelta(minutes=1))
+        soon = drifting.follow_up(["01", "02"], NOW + timedelta(minutes=1))
         drifting.ended()
-        drifting.said(["01", "02"], NOW + timedelta(minutes=16))
+        drifting.follow_up(["01", "02"], NOW + timedelta(minutes=16))
         assert len(drifting.ended()) == 1, (moment, soon)
         (request,) = drifting.requests.all()
         assert request.run == drifting.runs()[0]["name"], moment
@@ -188,9 +190,9 @@ def test_of_steps_at_once_one_starts_a_training(model: Model) -> None:
         return completed.stdout.strip()
 
     with ThreadPoolExecutor(3) as pool:
-        said = list(pool.map(run, range(3)))
+        outcomes = list(pool.map(run, range(3)))
 
-    assert len(model.ended()) == 1, said
+    assert len(model.ended()) == 1, outcomes
     assert len(model.requests.all()) == 1
 
 
@@ -201,12 +203,15 @@ def test_nothing_is_started_while_a_training_is_under_way(model: Model, azure: A
     try:
         busy = replace(model, stack=slow)
         busy.leave("a\n")
-        first = busy.said(["01", "02"])
+        first = busy.follow_up(["01", "02"])
         (job,) = busy.runs()
         other = replace(busy, name=unique("waiting"))
         other.leave("b\n")
         assert " started run " in first
-        assert other.said(["01", "02"]) == f"A retraining is due and waits: the training run {job['name']} is under way"
+        assert (
+            other.follow_up(["01", "02"])
+            == f"A retraining is due and waits: the training run {job['name']} is under way"
+        )
         assert other.requests.all() == [], "the next scored file asks again"
     finally:
         remove_stack(slow)

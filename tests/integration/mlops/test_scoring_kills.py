@@ -208,9 +208,9 @@ def test_a_file_is_scored_again_only_on_request_and_under_a_new_run(step: Step) 
     entry = step.check_scored_once("again")
     assert entry.run == "monday" and entry.model_version == "2"
 
-    asked = step.run("again", "wednesday", attempt="of-wednesday", model_version="1")
+    rescored = step.run("again", "wednesday", attempt="of-wednesday", model_version="1")
 
-    assert asked.returncode == 0, asked.stderr
+    assert rescored.returncode == 0, rescored.stderr
     assert sorted(name.split("run=")[1] for name in step.outputs("again")) == [
         "monday/predictions.parquet", "wednesday/predictions.parquet",
     ]  # fmt: skip

@@ -41,10 +41,10 @@ def tested(staging: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 def _promote(tested: Stack, prod: Stack, version: str, *, tried: bool = False) -> Promotion:
-    said: list[str] = []
-    promotion = promote.promote(tested.clients, prod.clients, version, said.append)
+    messages: list[str] = []
+    promotion = promote.promote(tested.clients, prod.clients, version, messages.append)
     if tried:
-        trial.try_promotion(prod.clients, promotion, said.append, console(stderr=True))
+        trial.try_promotion(prod.clients, promotion, messages.append, console(stderr=True))
     return promotion
 
 

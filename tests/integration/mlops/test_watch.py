@@ -208,8 +208,8 @@ def _register(tracking: str, folder: Path) -> str:
 
 
 def test_a_clean_file_is_no_breach_and_a_shifted_one_names_its_column(scoring: Scoring) -> None:
-    said = scoring.score_and_watch("clean", _rows(500))
-    assert "clean.csv: no breach, a is the nearest to its limit: index 0.0" in said
+    output = scoring.score_and_watch("clean", _rows(500))
+    assert "clean.csv: no breach, a is the nearest to its limit: index 0.0" in output
 
     run = scoring.start()
     assert scoring.score("shifted", _rows(500, shift=15), run).returncode == 0
@@ -265,22 +265,22 @@ def test_files_of_runs_that_were_killed_before_they_watched_are_watched_by_the_n
     assert scoring.score("unsettled", _rows(200, shift=20), killed, kill_at="5:before").returncode == -9
     assert [scoring.windows(name) for name in ("unwatched", "unsettled")] == [[], []]
 
-    said = scoring.score_and_watch("next", _rows(200))
+    output = scoring.score_and_watch("next", _rows(200))
 
     for name, run in (("unwatched", ended), ("unsettled", killed)):
-        assert f"{name}.csv: breach: a has drifted" in said
+        assert f"{name}.csv: breach: a has drifted" in output
         (window,) = scoring.windows(name)
         assert window.run == run
         assert scoring.blobs.get_blob_client(f"{window.output}/predictions.parquet").exists()
-    assert "next.csv: no breach" in said
+    assert "next.csv: no breach" in output
 
 
 def test_a_version_that_was_registered_without_profiles_is_not_comparable(scoring: Scoring) -> None:
-    said = scoring.score_and_watch("older", _rows(200), version="1")
+    output = scoring.score_and_watch("older", _rows(200), version="1")
 
     assert (
         "older.csv: not comparable (version 1 has no profile of its data; version 1 has no profile of its predictions)."
-    ) in said
+    ) in output
     (window,) = scoring.windows("older")
     assert window.verdict == "not_comparable"
 
@@ -295,12 +295,14 @@ def test_labels_are_held_against_the_gate_once_and_unknown_keys_are_counted(scor
     assert "labelled.csv: 100 rows have labels" not in early, "half of them is too few"
 
     scoring.blobs.upload_blob(LABELS, truth.to_csv(index=False), overwrite=True)
-    said = scoring.score_and_watch("late", _rows(100, first=30_000))
+    output = scoring.score_and_watch("late", _rows(100, first=30_000))
     again = scoring.score_and_watch("later", _rows(100, first=40_000))
 
-    assert "Labels: 102 rows, 2 of keys that no scored file has, 0 without a label, 0 that contradict another." in said
-    assert "labelled.csv: 100 rows have labels: rmse 20." in said
-    assert "  Breach: rmse is 20 by the labels, and at most 6.5 is required." in said
+    assert (
+        "Labels: 102 rows, 2 of keys that no scored file has, 0 without a label, 0 that contradict another." in output
+    )
+    assert "labelled.csv: 100 rows have labels: rmse 20." in output
+    assert "  Breach: rmse is 20 by the labels, and at most 6.5 is required." in output
     assert "labels" not in again.lower(), "neither judged nor counted twice"
     history = scoring.history.read(100)
     (window,) = scoring.windows("labelled")

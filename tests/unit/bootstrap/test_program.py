@@ -36,36 +36,36 @@ def test_states_have_containers_of_their_own_versions_and_a_lock() -> None:
     deployment = deploy(devops=False)
     containers = {container.inputs["containerName"] for container in deployment.of("BlobContainer")}
     assert containers == {f"state-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
-    service = deployment.one("BlobServiceProperties").inputs
+    service = deployment.resource("BlobServiceProperties").inputs
     assert service["isVersioningEnabled"] is True
     assert (
         service["deleteRetentionPolicy"] == {"enabled": True, "days": 90} == service["containerDeleteRetentionPolicy"]
     )
-    account = deployment.one("StorageAccount")
+    account = deployment.resource("StorageAccount")
     assert account.inputs["allowSharedKeyAccess"] is False and account.inputs["allowBlobPublicAccess"] is False
-    assert account.protect and deployment.one("ManagementLockByScope").inputs["level"] == "CanNotDelete"
+    assert account.protect and deployment.resource("ManagementLockByScope").inputs["level"] == "CanNotDelete"
 
 
 def test_without_protection_nothing_is_locked_or_retained() -> None:
     deployment = deploy(devops=False, protect=False)
     assert deployment.of("ManagementLockByScope") == []
     assert not any(resource.protect for resource in deployment)
-    assert "enablePurgeProtection" not in deployment.one("keyvault:Vault").inputs["properties"]
+    assert "enablePurgeProtection" not in deployment.resource("keyvault:Vault").inputs["properties"]
 
 
 def test_every_environment_has_a_key_and_the_vault_uses_roles() -> None:
     deployment = deploy(devops=False)
     keys = {key.inputs["keyName"] for key in deployment.of("Key")}
     assert keys == {f"pulumi-{name}" for name in (*ENVIRONMENTS, "bootstrap")}
-    properties = deployment.one("keyvault:Vault").inputs["properties"]
+    properties = deployment.resource("keyvault:Vault").inputs["properties"]
     assert properties["enableRbacAuthorization"] is True and properties["enablePurgeProtection"] is True
 
 
 def test_states_and_keys_answer_only_to_named_addresses_where_the_settings_have_some() -> None:
     for addresses, action in (([], "Allow"), (["203.0.113.0/24"], "Deny")):
         deployment = deploy(devops=False, allowed_ips=addresses)
-        account = deployment.one("StorageAccount").inputs["networkRuleSet"]
-        vault = deployment.one("keyvault:Vault").inputs["properties"]["networkAcls"]
+        account = deployment.resource("StorageAccount").inputs["networkRuleSet"]
+        vault = deployment.resource("keyvault:Vault").inputs["properties"]["networkAcls"]
         assert account["defaultAction"] == vault["defaultAction"] == action
         assert [rule["iPAddressOrRange"] for rule in account.get("ipRules") or []] == addresses
         assert [rule["value"] for rule in vault.get("ipRules") or []] == addresses
@@ -159,7 +159,7 @@ def test_without_azure_devops_credentials_wait_for_the_connections_subjects() ->
         "connections": {connection: presented},
     }  # fmt: skip
     deployment = deploy(azure_devops=devops)
-    credential = deployment.one("FederatedIdentityCredential")
+    credential = deployment.resource("FederatedIdentityCredential")
     assert credential.name == "deploy-prod-dataopsml-arm-connection-prod"
     assert (credential.inputs["issuer"], credential.inputs["subject"]) == (presented["issuer"], presented["subject"])
     announced = deployment.outputs["connections"]
@@ -224,7 +224,7 @@ def test_environments_take_one_deployment_at_a_time_and_prod_requires_approval()
     deployment = deploy()
     environments = {environment.inputs["name"] for environment in deployment.of("Environment")}
     assert len(deployment.of("CheckExclusiveLock")) == len(environments)
-    approval = deployment.one("CheckApproval")
+    approval = deployment.resource("CheckApproval")
     assert approval.name == "pipelines-dataopsml-prod-approval"
     assert approval.inputs["approvers"] == [APPROVER] and approval.inputs["requesterCanApprove"] is False
 

@@ -96,7 +96,7 @@ class Deployment:
         """Return the resources of a type, given by its end: module:Class, or Class."""
         return [resource for resource in self.resources if resource.type.endswith(f":{type_}")]
 
-    def one(self, type_: str, name: str | None = None) -> Registered:
+    def resource(self, type_: str, name: str | None = None) -> Registered:
         matches = [resource for resource in self.of(type_) if name is None or resource.name == name]
         assert len(matches) == 1, f"expected one {type_} {name or ''}, got {[resource.name for resource in matches]}"
         return matches[0]

@@ -83,7 +83,7 @@ def test_compute_waits_for_the_workspace_s_right_to_make_its_network(profile: st
         and _scope(assignment) == "Workspace/aml-dataops-dev"
     ]
     assert len(own) == 1
-    assert set(own) <= set(deployment.one("Compute").depends_on)
+    assert set(own) <= set(deployment.resource("Compute").depends_on)
     first = [rule for rule in deployment.of("ManagedNetworkSettingsRule") if set(own) <= set(rule.depends_on)]
     assert len(first) == (0 if profile == "public" else 1), "the others wait for the first"
 
@@ -150,7 +150,7 @@ def test_another_environment_s_assignments_have_other_names() -> None:
 
 def test_the_identity_is_a_plain_principal_in_databricks() -> None:
     deployment = deploy()
-    principal = deployment.one("ServicePrincipal").inputs
+    principal = deployment.resource("ServicePrincipal").inputs
     assert set(principal) == {"applicationId", "displayName"}, "no entitlements"
     client = principal["applicationId"]
     targets = {"instancePoolId": "CAN_ATTACH_TO", "clusterPolicyId": "CAN_USE", "directoryPath": "CAN_READ"}
@@ -167,7 +167,10 @@ def test_the_identity_is_a_plain_principal_in_databricks() -> None:
 def test_roles_have_the_time_in_which_databricks_is_made_to_take_effect(profile: str) -> None:
     """Azure answers an assignment before it has effect, and the ML workspace is made by an identity that needs it."""
     deployment = deploy(network=NETWORKS[profile])
-    databricks, learning = deployment.one("databricks:Workspace"), deployment.one("machinelearningservices:Workspace")
+    databricks, learning = (
+        deployment.resource("databricks:Workspace"),
+        deployment.resource("machinelearningservices:Workspace"),
+    )
     early = {
         assignment.urn
         for assignment in deployment.of("RoleAssignment")

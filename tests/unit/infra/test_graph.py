@@ -37,7 +37,7 @@ def exported(deployment: Deployment) -> dict[str, Any]:
     return {"version": 3, "deployment": {"resources": resources}}
 
 
-def shown(text: str) -> set[str]:
+def drawn_resources(text: str) -> set[str]:
     """Names of the resources in a flowchart."""
     return set(re.findall(r"<br/>(\S+) <i>", text))
 
@@ -56,7 +56,7 @@ def test_every_resource_is_shown_under_its_component(deployment: Deployment) -> 
     owners = {resource.urn: resource.name for resource in deployment if resource.is_component}
     wanted = {(owners[resource.parent], resource.name) for resource in deployment if not resource.is_component}
     assert {(box.name, name) for box in drawn for _, name in box.resources} == wanted
-    assert shown(graph.mermaid(drawn)) == real(deployment)
+    assert drawn_resources(graph.mermaid(drawn)) == real(deployment)
 
 
 def test_a_component_follows_its_dependencies(deployment: Deployment) -> None:
@@ -94,7 +94,7 @@ def test_the_same_stack_is_drawn_the_same() -> None:
 
 def test_the_picture_of_the_documentation_is_the_local_stack_s() -> None:
     picture = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
-    assert shown(picture) == real(deploy_stack("local")), "draw it again: make up && make graph"
+    assert drawn_resources(picture) == real(deploy_stack("local")), "draw it again: make up && make graph"
 
 
 @pytest.mark.parametrize(
@@ -121,5 +121,5 @@ def test_the_command_writes_the_file(
     monkeypatch.setattr(sys, "argv", ["graph", str(file)])
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(exported(deploy()))))
     graph.main()
-    assert shown(file.read_text(encoding="utf-8")) == real(deploy())
+    assert drawn_resources(file.read_text(encoding="utf-8")) == real(deploy())
     assert f"shows {len(real(deploy()))} resources" in capsys.readouterr().out

@@ -38,10 +38,10 @@ def test_the_public_profile_has_no_network_of_its_own() -> None:
     assert {public_access(resource) for resource in guarded(deployment)} == {"Enabled"}
     for account in deployment.of("StorageAccount"):
         assert account.inputs["networkRuleSet"]["defaultAction"] == "Allow"
-    assert deployment.one("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
-    workspace = deployment.one("machinelearningservices:Workspace").inputs
+    assert deployment.resource("containerregistry:Registry").inputs["sku"] == {"name": "Standard"}
+    workspace = deployment.resource("machinelearningservices:Workspace").inputs
     assert "managedNetwork" not in workspace and "imageBuildCompute" not in workspace
-    assert set(deployment.one("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
+    assert set(deployment.resource("databricks:Workspace").inputs["parameters"]) == {"enableNoPublicIp"}
 
 
 def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> None:
@@ -59,9 +59,9 @@ def test_the_restricted_profile_admits_named_addresses_and_its_own_network() -> 
         assert [rule["iPAddressOrRange"] for rule in rules["ipRules"]] == ["203.0.113.0/24"]
         allowed = [rule["virtualNetworkResourceId"] for rule in rules["virtualNetworkRules"]]
         assert [id_[id_.index("/Subnet/") :] for id_ in allowed] == ids
-    acls = deployment.one("Vault").inputs["properties"]["networkAcls"]
+    acls = deployment.resource("Vault").inputs["properties"]["networkAcls"]
     assert acls["defaultAction"] == "Deny" and acls["ipRules"] == [{"value": "203.0.113.0/24"}]
-    registry = deployment.one("containerregistry:Registry").inputs
+    registry = deployment.resource("containerregistry:Registry").inputs
     assert registry["sku"] == {"name": "Premium"} and registry["networkRuleSet"]["defaultAction"] == "Deny"
     for subnet in subnets.values():
         services = [endpoint["service"] for endpoint in subnet.inputs["serviceEndpoints"]]
@@ -76,7 +76,7 @@ def test_the_private_profile_closes_every_service_to_the_internet() -> None:
         "VirtualNetworkLink": 10, "ManagedNetworkSettingsRule": 5,
     }  # fmt: skip
     assert {public_access(resource) for resource in guarded(deployment)} == {"Disabled"}
-    assert deployment.one("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
+    assert deployment.resource("databricks:Workspace").inputs["requiredNsgRules"] == "NoAzureDatabricksRules"
 
 
 def test_every_private_service_has_its_endpoint_and_names() -> None:
@@ -103,7 +103,9 @@ def test_every_private_service_has_its_endpoint_and_names() -> None:
     for group in deployment.of("PrivateDnsZoneGroup"):
         assert group.inputs["privateDnsZoneConfigs"], group.name
     links = {group.urn for group in deployment.of("PrivateDnsZoneGroup")}
-    assert links <= set(deployment.one("databricks", "runs-provider").depends_on), "its API is reached by these names"
+    assert links <= set(deployment.resource("databricks", "runs-provider").depends_on), (
+        "its API is reached by these names"
+    )
 
 
 def test_a_hub_s_zones_are_used_where_they_are_named() -> None:
@@ -128,7 +130,7 @@ AGENTS = (
 
 def test_a_private_stack_is_reached_from_the_agents_network_by_peering_and_by_name() -> None:
     deployment = deploy(network=f'{{"profile": "private", "peered_networks": ["{AGENTS}"]}}')
-    own = deployment.one("VirtualNetwork").inputs["virtualNetworkName"]
+    own = deployment.resource("VirtualNetwork").inputs["virtualNetworkName"]
     peerings = {
         (peering.inputs["resourceGroupName"], peering.inputs["virtualNetworkName"]): peering
         for peering in deployment.of("VirtualNetworkPeering")
@@ -166,7 +168,7 @@ def _links(endpoint: Registered) -> Any:
 @pytest.mark.parametrize("profile", ["restricted", "private"])
 def test_clusters_run_in_the_network_and_leave_it_by_one_address(profile: str) -> None:
     deployment = deploy(network=NETWORKS[profile])
-    parameters = deployment.one("databricks:Workspace").inputs["parameters"]
+    parameters = deployment.resource("databricks:Workspace").inputs["parameters"]
     assert parameters["customVirtualNetworkId"]["value"].endswith("/vnet-dataops-dev")
     assert parameters["customPublicSubnetName"] == {"value": "databricks-host"}
     assert parameters["customPrivateSubnetName"] == {"value": "databricks-container"}
@@ -204,10 +206,10 @@ OWN = {"workspace-storage-blob", "workspace-storage-file", "keyvault-vault", "re
 )
 def test_jobs_reach_only_the_services_that_they_need(network: str, mode: str, rules: set[str]) -> None:
     deployment = deploy(network=network)
-    assert deployment.one("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
+    assert deployment.resource("machinelearningservices:Workspace").inputs["managedNetwork"]["isolationMode"] == mode
     outbound_rules = deployment.of("ManagedNetworkSettingsRule")
     assert {rule.inputs["ruleName"] for rule in outbound_rules} == rules
-    compute = deployment.one("Compute")
+    compute = deployment.resource("Compute")
     assert {rule.urn for rule in outbound_rules} <= set(compute.depends_on), "the first node provisions the network"
     assert compute.inputs["properties"]["properties"]["enableNodePublicIp"] is False
     hosts = {

@@ -58,7 +58,7 @@ def test_no_alert_is_made_without_recipients() -> None:
 
 def test_an_alert_of_each_watched_model_looks_at_the_metric_that_its_watch_sends() -> None:
     deployment = deploy(monitoring=PEOPLE)
-    component, group = deployment.one("Component"), deployment.one("ActionGroup")
+    component, group = deployment.resource("Component"), deployment.resource("ActionGroup")
     alerts_ = {alert.name: alert for alert in deployment.of("MetricAlert") if alert.name.startswith("model-alerts-")}
     metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in watched_models()}
     assert set(alerts_) == set(metrics)
@@ -87,7 +87,7 @@ def test_models_are_watched_that_are_scored_and_say_so(tmp_path: Path) -> None:
 def test_webhooks_are_told_and_their_urls_are_secret() -> None:
     url = "https://hooks.example.com/alerts?code=abc"
     deployment = deploy(monitoring=json.dumps({"alert_webhooks": [url]}))
-    group = deployment.one("ActionGroup")
+    group = deployment.resource("ActionGroup")
     receivers = group.inputs["webhookReceivers"]
     assert rpc.is_rpc_secret(receivers), "neither the state nor a preview shows them"
     (receiver,) = rpc.unwrap_rpc_secret(receivers)
@@ -100,7 +100,7 @@ def test_webhooks_are_told_and_their_urls_are_secret() -> None:
 
 def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
     deployment = deploy()
-    workbook = deployment.one("Workbook")
+    workbook = deployment.resource("Workbook")
     assert uuid.UUID(workbook.inputs["resourceName"]).version == 5
     assert workbook.inputs["kind"] == "shared"
     content = json.loads(workbook.inputs["serializedData"])
@@ -109,8 +109,8 @@ def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
     assert names == [
         "about", "runs", "failed-notebooks", "scored-rows", "breaches", "drift", "prediction-drift", "cost",
     ]  # fmt: skip
-    assert deploy(tags='{"a": "b"}').one("Workbook").inputs["resourceName"] == workbook.inputs["resourceName"]
-    assert deploy("qa").one("Workbook").inputs["resourceName"] != workbook.inputs["resourceName"]
+    assert deploy(tags='{"a": "b"}').resource("Workbook").inputs["resourceName"] == workbook.inputs["resourceName"]
+    assert deploy("qa").resource("Workbook").inputs["resourceName"] != workbook.inputs["resourceName"]
     cost = json.loads(content["items"][-1]["content"]["query"])
     assert cost["path"].endswith("/providers/Microsoft.CostManagement/query")
     assert json.loads(cost["data"])["dataset"]["granularity"] == "Daily"
@@ -118,18 +118,18 @@ def test_the_workbook_is_one_of_azure_s_and_stays_the_same() -> None:
 
 def test_recipients_are_alerted_to_failed_runs() -> None:
     deployment = deploy(monitoring=PEOPLE)
-    group = deployment.one("ActionGroup")
+    group = deployment.resource("ActionGroup")
     assert [receiver["emailAddress"] for receiver in group.inputs["emailReceivers"]] == [
         "mlops@example.com",
         "on-call@example.com",
     ]
     pipelines, notebooks = (
-        deployment.one("MetricAlert", "alerts-failed-pipelines"),
-        deployment.one("ScheduledQueryRule"),
+        deployment.resource("MetricAlert", "alerts-failed-pipelines"),
+        deployment.resource("ScheduledQueryRule"),
     )
     (criterion,) = pipelines.inputs["criteria"]["allOf"]
     assert criterion["metricName"] == "Failed Runs" and criterion["threshold"] == 0
-    assert deployment.one("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]
+    assert deployment.resource("machinelearningservices:Workspace").urn in pipelines.reads["scopes"]
     (condition,) = notebooks.inputs["criteria"]["allOf"]
     assert condition["query"].startswith("DatabricksJobs") and condition["operator"] == "GreaterThan"
     assert group.urn in pipelines.reads["actions"] and group.urn in notebooks.reads["actions"]
@@ -137,18 +137,18 @@ def test_recipients_are_alerted_to_failed_runs() -> None:
 
 def test_a_budget_counts_the_group_and_alerts_before_it_is_spent() -> None:
     deployment = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500, "warn_percent": 70}')
-    budget = deployment.one("Budget")
+    budget = deployment.resource("Budget")
     assert budget.inputs["amount"] == 500 and budget.inputs["timeGrain"] == "Monthly"
-    assert deployment.one("ResourceGroup").urn in budget.reads["scope"]
+    assert deployment.resource("ResourceGroup").urn in budget.reads["scope"]
     actual, forecast = (budget.inputs["notifications"][name] for name in ("actual", "forecast"))
     assert (actual["threshold"], actual["thresholdType"]) == (70, "Actual")
     assert (forecast["threshold"], forecast["thresholdType"]) == (100, "Forecasted")
     assert actual["contactEmails"] == ["mlops@example.com", "on-call@example.com"]
-    assert deployment.one("ActionGroup").urn in budget.reads["notifications"]
+    assert deployment.resource("ActionGroup").urn in budget.reads["notifications"]
 
 
 def test_a_budget_starts_this_month_and_keeps_its_start() -> None:
-    budget = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500}').one("Budget")
+    budget = deploy(monitoring=PEOPLE, budget='{"monthly_amount": 500}').resource("Budget")
     first = datetime.datetime.now(datetime.UTC).date().replace(day=1)
     assert alerts.first_of_the_month(datetime.date(2026, 12, 31)) == datetime.date(2026, 12, 1)
     assert budget.inputs["timePeriod"]["startDate"] in {f"{first}T00:00:00Z"}
@@ -190,7 +190,7 @@ def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
 def test_the_shared_model_registry_is_protected_in_any_stack(protect: bool) -> None:
     settings = f'{{"name": "mlr-dataops", "create": true, "protect": {json.dumps(protect)}}}'
     deployment = deploy("staging", model_registry=settings)
-    registry, locks = deployment.one("machinelearningservices:Registry"), deployment.of("ManagementLockByScope")
+    registry, locks = deployment.resource("machinelearningservices:Registry"), deployment.of("ManagementLockByScope")
     assert registry.protect is protect
     assert [lock.reads["scope"] for lock in locks] == ([[registry.urn]] if protect else [])
     assert all(lock.protect for lock in locks), "a destroy ends at the lock, which is the first to go"
@@ -265,7 +265,7 @@ def test_the_model_registry_is_made_by_the_declaring_stack() -> None:
     named = '"name": "mlr-dataops"'
     assert not deploy().of("machinelearningservices:Registry")
     assert not deploy(model_registry=f"{{{named}}}").of("machinelearningservices:Registry")
-    registry = deploy(model_registry=f'{{{named}, "create": true}}').one("machinelearningservices:Registry").inputs
+    registry = deploy(model_registry=f'{{{named}, "create": true}}').resource("machinelearningservices:Registry").inputs
     assert registry["registryName"] == "mlr-dataops"
     (region,) = registry["regionDetails"]
     assert region["location"] == "westeurope"

@@ -83,7 +83,7 @@ def test_the_shared_registry_is_an_output_where_it_is_named() -> None:
 
 def test_everything_belongs_to_a_component_and_is_named_after_it(full: Deployment) -> None:
     components = {component.urn: component for component in full if component.is_component}
-    platform = full.one("Platform")
+    platform = full.resource("Platform")
     for resource in full:
         if resource is platform:
             continue
@@ -118,12 +118,12 @@ def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None
 
 
 def test_further_tags_are_added() -> None:
-    tags = deploy(tags='{"data_classification": "internal"}').one("ResourceGroup").inputs["tags"]
+    tags = deploy(tags='{"data_classification": "internal"}').resource("ResourceGroup").inputs["tags"]
     assert tags["data_classification"] == "internal" and tags["owner"] == "mlops@example.com"
 
 
 def test_databricks_resources_have_the_provider_of_their_workspace(full: Deployment) -> None:
-    provider = full.one("databricks", "runs-provider")
+    provider = full.resource("databricks", "runs-provider")
     assert provider.inputs["host"] == full.outputs["databricks_host"]
     assert provider.inputs["azureWorkspaceResourceId"] == full.outputs["databricks_workspace_id"]
     assert set(provider.inputs) == {"host", "azureWorkspaceResourceId"}, "the provider signs in by Entra"
@@ -134,7 +134,7 @@ def test_databricks_resources_have_the_provider_of_their_workspace(full: Deploym
 
 def test_resources_in_the_databricks_workspace_are_replaced_with_it(deployment: Deployment) -> None:
     """The engine sees no more of another workspace than another host name: it would take it for full."""
-    workspace = deployment.one("databricks:Workspace")
+    workspace = deployment.resource("databricks:Workspace")
     runs = {run.urn for run in deployment if run.type == "dataopsml:databricks:NotebookRuns"}
     inside = [
         resource for resource in deployment if resource.type.startswith("databricks:") and resource.parent in runs
@@ -148,7 +148,7 @@ def test_no_secret_is_requested_or_kept(full: Deployment) -> None:
     assert set(full.invokes) == {"azure-native:authorization:getClientConfig"}, "no listKeys and the like"
     text = json.dumps([dict(resource.inputs) for resource in full], default=str)
     assert not re.search(r"(?i)\"[a-z]*(password|secret|accesskey|accountkey|token)\":", text)
-    insights = full.one("Component")
+    insights = full.resource("Component")
     assert set(insights.secret_outputs) == {"instrumentationKey", "connectionString"}
 
 
@@ -167,20 +167,20 @@ def test_each_further_pipeline_has_an_endpoint_of_its_own(deployment: Deployment
 
 
 def test_a_new_compute_size_deletes_the_old_cluster_first(deployment: Deployment) -> None:
-    assert deployment.one("Compute").deleted_first
+    assert deployment.resource("Compute").deleted_first
 
 
 def test_the_pool_and_policy_fit_each_other() -> None:
     deployment = deploy(
         databricks='{"pool_capacity": 6, "max_workers": 5, "pool_idle_minutes": 20, "availability": "spot"}'
     )
-    pool = deployment.one("InstancePool").inputs
+    pool = deployment.resource("InstancePool").inputs
     assert pool["instancePoolName"] == "azureml_training"
     assert pool["minIdleInstances"] == 0 and pool["maxCapacity"] == 6
     assert pool["idleInstanceAutoterminationMinutes"] == 20
     assert pool["preloadedSparkVersions"] == ["17.3.x-scala2.13"]
     assert pool["azureAttributes"] == {"availability": "SPOT_AZURE"}
-    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
+    definition = json.loads(deployment.resource("ClusterPolicy").inputs["definition"])
     assert definition["instance_pool_id"] == {"type": "fixed", "value": "runs-pool-id"}
     assert definition["spark_version"] == {"type": "fixed", "value": "17.3.x-scala2.13"}
     assert definition["num_workers"]["maxValue"] == 5
@@ -198,7 +198,7 @@ def test_nothing_of_the_platform_is_below_the_folder_that_everybody_may_change(d
 
 def test_the_policy_fixes_the_spark_settings_of_every_run() -> None:
     deployment = deploy(databricks='{"spark_conf": {"spark.sql.ansi.enabled": "true"}}')
-    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
+    definition = json.loads(deployment.resource("ClusterPolicy").inputs["definition"])
     assert definition["spark_conf.spark.sql.ansi.enabled"] == {"type": "fixed", "value": "true"}
 
 

@@ -63,7 +63,7 @@ def test_the_stack_makes_the_roles_where_the_bootstrap_does_not(deployment: Depl
 
 
 def test_jobs_run_as_the_pipeline_s_identity_by_default(deployment: Deployment) -> None:
-    identities = deployment.one("Compute").inputs["identity"]["userAssignedIdentities"]
+    identities = deployment.resource("Compute").inputs["identity"]["userAssignedIdentities"]
     names = [identity.rpartition("/")[2] for identity in identities]
     assert names == ["id-dataops-dev-pipeline", "id-dataops-dev-retraining"]
     assert names == sorted(names), "in ARM they are keys of an object, and the first one is the default"
@@ -83,7 +83,7 @@ def test_no_action_promotes_registers_or_reads_secrets() -> None:
 def test_without_such_a_pipeline_there_is_no_such_identity() -> None:
     deployment = deploy()
     assert not [identity for identity in deployment.of("UserAssignedIdentity") if "retraining" in identity.name]
-    assert len(deployment.one("Compute").inputs["identity"]["userAssignedIdentities"]) == 1
+    assert len(deployment.resource("Compute").inputs["identity"]["userAssignedIdentities"]) == 1
     assert deployment.outputs["retraining_client_id"] is None
 
 

@@ -24,7 +24,7 @@ def test_storage_accounts_have_no_keys_and_no_strangers(deployment: Deployment) 
 
 
 def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:
-    assert deployment.one("BlobContainer").inputs["publicAccess"] == "None"
+    assert deployment.resource("BlobContainer").inputs["publicAccess"] == "None"
 
 
 def test_spark_reads_a_hierarchical_namespace_and_the_ml_workspace_has_none(deployment: Deployment) -> None:
@@ -49,7 +49,7 @@ def test_blobs_can_be_restored(deployment: Deployment) -> None:
 
 
 def test_key_vault_decides_by_roles_and_cannot_be_purged(deployment: Deployment) -> None:
-    properties = deployment.one("Vault").inputs["properties"]
+    properties = deployment.resource("Vault").inputs["properties"]
     assert properties["enableRbacAuthorization"] is True
     assert properties["enablePurgeProtection"] is True
     assert properties["enableSoftDelete"] is True and properties["softDeleteRetentionInDays"] == 90
@@ -58,22 +58,22 @@ def test_key_vault_decides_by_roles_and_cannot_be_purged(deployment: Deployment)
 
 
 def test_disabled_purge_protection_is_left_out() -> None:
-    properties = deploy(key_vault='{"purge_protection": false}').one("Vault").inputs["properties"]
+    properties = deploy(key_vault='{"purge_protection": false}').resource("Vault").inputs["properties"]
     assert "enablePurgeProtection" not in properties, "Azure refuses false"
 
 
 def test_the_registry_has_no_admin_and_no_anonymous_readers(deployment: Deployment) -> None:
-    registry = deployment.one("containerregistry:Registry").inputs
+    registry = deployment.resource("containerregistry:Registry").inputs
     assert registry["adminUserEnabled"] is False and registry["anonymousPullEnabled"] is False
 
 
 def test_logs_are_written_by_identities(deployment: Deployment) -> None:
-    assert deployment.one("operationalinsights:Workspace").inputs["features"] == {"disableLocalAuth": True}
-    assert deployment.one("Component").inputs["disableLocalAuth"] is True
+    assert deployment.resource("operationalinsights:Workspace").inputs["features"] == {"disableLocalAuth": True}
+    assert deployment.resource("Component").inputs["disableLocalAuth"] is True
 
 
 def test_the_ml_workspace_signs_in_to_its_storage_as_itself(deployment: Deployment) -> None:
-    workspace = deployment.one("machinelearningservices:Workspace").inputs
+    workspace = deployment.resource("machinelearningservices:Workspace").inputs
     assert workspace["systemDatastoresAuthMode"] == "Identity"
     assert workspace["v1LegacyMode"] is False
     assert workspace["identity"]["type"] == "UserAssigned"
@@ -81,14 +81,14 @@ def test_the_ml_workspace_signs_in_to_its_storage_as_itself(deployment: Deployme
 
 
 def test_the_ml_workspace_waits_for_the_roles_of_its_identity(deployment: Deployment) -> None:
-    workspace = deployment.one("machinelearningservices:Workspace")
+    workspace = deployment.resource("machinelearningservices:Workspace")
     for assignment in deployment.of("RoleAssignment"):
         if assignment.name.endswith("-workspace") and workspace.urn not in assignment.reads["scope"]:
             assert assignment.urn in workspace.depends_on, assignment.name
 
 
 def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: Deployment) -> None:
-    compute = deployment.one("Compute").inputs
+    compute = deployment.resource("Compute").inputs
     assert compute["properties"]["computeType"] == "AmlCompute"
     assert compute["properties"]["disableLocalAuth"] is True
     assert compute["identity"]["type"] == "UserAssigned"
@@ -102,7 +102,7 @@ def test_compute_runs_as_the_pipeline_s_identity_and_scales_to_zero(deployment: 
 
 
 def test_the_datastore_holds_no_credentials(deployment: Deployment) -> None:
-    properties = deployment.one("Datastore").inputs["properties"]
+    properties = deployment.resource("Datastore").inputs["properties"]
     assert properties["credentials"] == {"credentialsType": "None"}
     assert properties["serviceDataAccessAuthIdentity"] == "None", "nobody sees data through the workspace's identity"
     assert properties["datastoreType"] == "AzureDataLakeGen2"
@@ -115,7 +115,7 @@ def test_the_endpoint_requires_an_entra_token(deployment: Deployment) -> None:
 
 
 def test_databricks_is_premium_without_public_addresses(deployment: Deployment) -> None:
-    workspace = deployment.one("databricks:Workspace").inputs
+    workspace = deployment.resource("databricks:Workspace").inputs
     assert workspace["sku"] == {"name": "premium"}
     assert workspace["computeMode"] == "Hybrid"
     assert workspace["parameters"]["enableNoPublicIp"] == {"value": True}

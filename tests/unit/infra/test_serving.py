@@ -68,7 +68,7 @@ def test_the_endpoint_s_identity_fetches_image_and_model_and_nothing_else(servin
     ("profile", "access"), [("public", "Enabled"), ("restricted", "Enabled"), ("private", "Disabled")]
 )
 def test_the_network_profile_decides_whether_the_internet_reaches_it(profile: str, access: str) -> None:
-    endpoint = deploy_serving({"diabetes": "entra"}, network=NETWORKS[profile]).one("OnlineEndpoint")
+    endpoint = deploy_serving({"diabetes": "entra"}, network=NETWORKS[profile]).resource("OnlineEndpoint")
 
     assert endpoint.inputs["properties"]["publicNetworkAccess"] == access
 

@@ -12,20 +12,20 @@ KINDS = ("StorageCredential", "ExternalLocation", "Catalog", "Schema", "Grants",
 def test_a_stack_without_unity_catalog_has_none_of_its_resources() -> None:
     deployment = deploy(**WITHOUT_CATALOG)
     assert not [kind for kind in KINDS if deployment.of(kind)]
-    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
+    definition = json.loads(deployment.resource("ClusterPolicy").inputs["definition"])
     assert {key.removeprefix("spark_conf.") for key in definition if "fs.azure" in key} == set(SPARK_CONF)
 
 
 def test_unity_catalog_is_on_by_default() -> None:
     deployment = deploy()
     assert all(deployment.of(kind) for kind in KINDS)
-    definition = json.loads(deployment.one("ClusterPolicy").inputs["definition"])
+    definition = json.loads(deployment.resource("ClusterPolicy").inputs["definition"])
     assert definition["data_security_mode"] == {"type": "fixed", "value": "SINGLE_USER"}, "others have no catalog"
 
 
 def test_the_container_is_reached_by_the_connector() -> None:
     deployment = deploy(unity_catalog='{"enabled": true, "catalog": "research", "schema_name": "diabetes"}')
-    connector, credential = deployment.one("AccessConnector"), deployment.one("StorageCredential")
+    connector, credential = deployment.resource("AccessConnector"), deployment.resource("StorageCredential")
     assert connector.inputs["identity"]["type"] == "SystemAssigned"
     assert connector.urn in credential.reads["azureManagedIdentity"]
     locations = {location.inputs["name"]: location.inputs["url"] for location in deployment.of("ExternalLocation")}
@@ -40,7 +40,7 @@ def test_the_container_is_reached_by_the_connector() -> None:
     assert {location.inputs["credentialName"] for location in deployment.of("ExternalLocation")} == {
         "dataops_dev_training"
     }
-    catalog, schema = deployment.one("Catalog"), deployment.one("Schema")
+    catalog, schema = deployment.resource("Catalog"), deployment.resource("Schema")
     assert catalog.inputs["name"] == "research" and catalog.inputs["storageRoot"].endswith("/unity-catalog/")
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
 
@@ -52,13 +52,13 @@ def test_the_credential_waits_for_the_connector_s_roles() -> None:
         for assignment in deployment.of("RoleAssignment")
         if assignment.name.endswith("-access-connector")
     }
-    assert len(roles) == 2 and roles <= set(deployment.one("StorageCredential").depends_on)
+    assert len(roles) == 2 and roles <= set(deployment.resource("StorageCredential").depends_on)
 
 
 def test_stacks_of_a_region_share_a_metastore_and_neither_names_nor_workspaces() -> None:
     deployment = deploy(unity_catalog='{"enabled": true}')
-    assert deployment.one("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
-    assert deployment.one("Catalog").inputs["isolationMode"] == "ISOLATED"
+    assert deployment.resource("Catalog").inputs["name"] == "dataops_dev", "a name of the stack's own"
+    assert deployment.resource("Catalog").inputs["isolationMode"] == "ISOLATED"
     for kind in ("StorageCredential", "ExternalLocation"):
         for resource in deployment.of(kind):
             assert resource.inputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
@@ -75,7 +75,7 @@ def test_the_location_of_the_whole_container_is_deleted_first() -> None:
 
 def test_the_pipeline_s_identity_is_granted_its_privileges() -> None:
     deployment = deploy(unity_catalog='{"enabled": true}')
-    client = deployment.one("ServicePrincipal").inputs["applicationId"]
+    client = deployment.resource("ServicePrincipal").inputs["applicationId"]
     granted = {}
     for grants in deployment.of("Grants"):
         ((securable, _),) = [(key, value) for key, value in grants.inputs.items() if key != "grants"]

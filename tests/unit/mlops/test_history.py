@@ -37,7 +37,7 @@ def test_a_step_that_has_not_begun_has_no_duration() -> None:
     assert _step({"runId": "r1", "displayName": "train", "status": "NotStarted"}).seconds is None
 
 
-def _shown(reported: Report | None) -> str:
+def _render(reported: Report | None) -> str:
     begun = datetime(2026, 11, 25, tzinfo=UTC)
     steps = [Step("train", "r1", "Completed", begun, begun.replace(second=7)), Step("register", "r2", "Canceled")]
     text = io.StringIO()
@@ -46,7 +46,7 @@ def _shown(reported: Report | None) -> str:
 
 
 def test_the_table_has_each_step_with_state_and_duration() -> None:
-    lines = _shown(None).splitlines()
+    lines = _render(None).splitlines()
 
     assert any("train" in line and "Completed" in line and "7.0 s" in line for line in lines)
     assert any("register" in line and "Canceled" in line for line in lines)
@@ -54,20 +54,20 @@ def test_the_table_has_each_step_with_state_and_duration() -> None:
 
 
 def test_a_registered_version_is_named_with_its_metrics() -> None:
-    text = _shown(Report("diabetes", "3", {"rmse": 59.45}, "it is the first version", {}))
+    text = _render(Report("diabetes", "3", {"rmse": 59.45}, "it is the first version", {}))
 
     assert "Model diabetes version 3 is registered: it is the first version." in text
     assert "rmse 59.4500" in text
 
 
 def test_the_champion_s_metrics_are_shown_beside() -> None:
-    text = _shown(Report("diabetes", "4", {"rmse": 50.0, "r2": 0.5}, "better", {}, "3", {"rmse": 59.45, "r2": 0.4}))
+    text = _render(Report("diabetes", "4", {"rmse": 50.0, "r2": 0.5}, "better", {}, "3", {"rmse": 59.45, "r2": 0.4}))
 
     assert "rmse 50.0000   (version 3: 59.4500)" in text
     assert "r2   0.5000   (version 3: 0.4000)" in text
 
 
 def test_a_model_that_is_not_registered_has_its_reason() -> None:
-    text = _shown(Report("diabetes", None, {}, "r2 0.1 is below the threshold 0.25", {}))
+    text = _render(Report("diabetes", None, {}, "r2 0.1 is below the threshold 0.25", {}))
 
     assert "Model diabetes: not registered, r2 0.1 is below the threshold 0.25." in text

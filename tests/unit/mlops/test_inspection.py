@@ -25,7 +25,7 @@ def _clients(*versions: tuple[str, dict[str, str]]) -> Any:
     return SimpleNamespace(ml=ml, pipeline=specifications.load(None))
 
 
-def _shown(models: list[registered_models.RegisteredModel]) -> str:
+def _render(models: list[registered_models.RegisteredModel]) -> str:
     text = io.StringIO()
     registered_models.show(models, "houses", Console(file=text, width=120))
     return text.getvalue()
@@ -38,16 +38,16 @@ def test_the_serving_version_is_marked_and_each_has_its_reason() -> None:
 
     assert [(model.version, model.serves) for model in models] == [("2", False), ("1", True)]
     assert models[0].metrics == {"rmse": 50.5}
-    text = _shown(models)
+    text = _render(models)
     assert "promoted from staging:houses:4" in text and "rmse 49 is better" in text
     assert registered_models.as_json(models)[1]["promoted_at"] == "2026-11-01"
-    assert "No version of houses is registered." in _shown([])
+    assert "No version of houses is registered." in _render([])
 
 
 def test_text_from_tags_styles_no_terminal_and_commands_no_build() -> None:
     hostile = LINEAGE | {"decision": "[bold]x[/bold] \x1b[31mred ##vso[task.setvariable variable=X]1"}
 
-    text = _shown(registered_models.read(_clients(("1", hostile))))
+    text = _render(registered_models.read(_clients(("1", hostile))))
 
     assert "[bold]x[/bold]" in "".join(text.split("\n")) or "[bold]x[/bold]" in text
     assert "\x1b" not in text and "##vso[" not in text

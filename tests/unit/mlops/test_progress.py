@@ -17,7 +17,7 @@ RUNNING = Step("train", "r1", "Running", BEGUN)
 DONE = Step("train", "r1", "Completed", BEGUN, BEGUN + timedelta(seconds=7))
 
 
-def _shown(*states: list[Step], **settings: object) -> str:
+def _render(*states: list[Step], **settings: object) -> str:
     text = io.StringIO()
     with progress(Console(file=text, width=80, **settings), "run-1") as display:  # type: ignore[arg-type]
         for steps in states:
@@ -28,13 +28,13 @@ def _shown(*states: list[Step], **settings: object) -> str:
 def test_a_file_gets_a_line_for_each_change_without_escape_codes() -> None:
     reused = Step("features", "r0", "Completed", BEGUN, BEGUN, reused="r9")
 
-    assert _shown([reused, RUNNING], [reused, RUNNING], [reused, DONE]).splitlines() == [
+    assert _render([reused, RUNNING], [reused, RUNNING], [reused, DONE]).splitlines() == [
         "step features Completed, reused", "step train Running", "step train Completed after 7.0 s",
     ]  # fmt: skip
 
 
 def test_a_terminal_gets_a_table_within_80_columns_that_is_cleared_at_the_end() -> None:
-    text = _shown([RUNNING], [DONE], force_terminal=True, _environ={"TERM": "xterm"})
+    text = _render([RUNNING], [DONE], force_terminal=True, _environ={"TERM": "xterm"})
 
     assert "Run run-1" in text and "Running" in text and "7.0 s" in text
     assert "step train Running\n" not in text
@@ -42,7 +42,7 @@ def test_a_terminal_gets_a_table_within_80_columns_that_is_cleared_at_the_end() 
 
 
 def test_a_dumb_terminal_gets_lines() -> None:
-    text = _shown([RUNNING], force_terminal=True, _environ={"TERM": "dumb"})
+    text = _render([RUNNING], force_terminal=True, _environ={"TERM": "dumb"})
 
     assert text == "step train Running\n"
 

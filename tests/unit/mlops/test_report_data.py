@@ -11,7 +11,7 @@ from mlops.report import Report
 from steps.data_results import ContractResult, RuleResult
 
 
-def _shown(data: ContractResult | None) -> str:
+def _render(data: ContractResult | None) -> str:
     console = Console(file=io.StringIO(), width=60)
     report_ = Report("houses", "1", {"rmse": 1.0}, "it is the first version", {}, data=data)
     report.show([], report_, "https://page", console)
@@ -27,7 +27,7 @@ def test_dropped_rows_and_warnings_are_shown_and_command_no_build() -> None:
         accepted=True, rows_read=10, rows_kept=7, missing={name: 3}, rules=(warning, kept), quarantine="abfss://q"
     )
 
-    text = _shown(data)
+    text = _render(data)
 
     assert "Data: 10 rows, 3 of them dropped." in text
     assert "Warning: [red]## [task.complete]" in text or "Warning: [red]## vso[task.complete]" in text
@@ -36,4 +36,4 @@ def test_dropped_rows_and_warnings_are_shown_and_command_no_build() -> None:
 
 
 def test_a_run_of_a_pipeline_without_a_contract_has_none_to_show() -> None:
-    assert "Data:" not in _shown(None)
+    assert "Data:" not in _render(None)

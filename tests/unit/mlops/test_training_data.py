@@ -9,7 +9,7 @@ import pytest
 
 from mlops import training_data
 from mlops.errors import InvalidError, MissingError
-from steps.file_names import shown
+from steps.file_names import printable
 
 
 def test_the_blob_s_path_has_the_content_s_hash(tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ def test_the_file_s_name_is_in_no_address(tmp_path: Path, name: str) -> None:
 
 
 def test_a_name_is_shown_without_commands_to_a_terminal_or_a_pipeline() -> None:
-    assert shown("incoming/März 1.csv") == "incoming/März 1.csv"
-    assert shown("a\n##vso[task.setvariable variable=X]y\x1b[2J.csv") == (
+    assert printable("incoming/März 1.csv") == "incoming/März 1.csv"
+    assert printable("a\n##vso[task.setvariable variable=X]y\x1b[2J.csv") == (
         "a%0A%23%23vso%5Btask.setvariable variable%3DX%5Dy%1B%5B2J.csv"
     )
-    assert shown("\udcff.csv") == "%FF.csv", "a name that is no UTF-8"
+    assert printable("\udcff.csv") == "%FF.csv", "a name that is no UTF-8"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

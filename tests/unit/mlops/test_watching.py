@@ -21,7 +21,7 @@ from tests.unit.steps.windows import history
 COMMAND = "##vso[task.complete]\x1b[31m[bold]x"
 
 
-def _shown(history: History) -> str:
+def _render(history: History) -> str:
     text = io.StringIO()
     watching.show(history, "diabetes", Console(file=text, width=120))
     return text.getvalue()
@@ -34,7 +34,7 @@ def _clients(**changes: Any) -> Any:
 
 
 def test_the_newest_window_is_the_first_row_with_its_worst_column() -> None:
-    lines = _shown(history(3)).splitlines()
+    lines = _render(history(3)).splitlines()
 
     rows = [line for line in lines if "march.csv │" in line]
     assert rows[0].split("│")[1:9] == [
@@ -46,14 +46,14 @@ def test_the_newest_window_is_the_first_row_with_its_worst_column() -> None:
 
 
 def test_without_a_window_it_says_so_and_without_a_section_it_is_refused() -> None:
-    assert _shown(History([])) == "No scored file of diabetes was watched yet.\n"
+    assert _render(History([])) == "No scored file of diabetes was watched yet.\n"
 
     with pytest.raises(InvalidError, match=r"The pipeline diabetes watches nothing: give its pipeline\.yml a section"):
         watching.read(_clients(watch=None), 5)
 
 
 def test_names_of_files_command_no_build_and_style_no_terminal() -> None:
-    text = _shown(history(1, "bmi", COMMAND))
+    text = _render(history(1, "bmi", COMMAND))
 
     assert "##vso[" not in text and "\x1b" not in text and "[bold]" in text
 

@@ -18,7 +18,7 @@ from content_copies import copy_by_content  # type: ignore[import-not-found]
 from incoming import LeftFile, blob_key, copy_of, listing  # type: ignore[import-not-found]
 from ledger import Ledger  # type: ignore[import-not-found]
 
-from steps.file_names import shown
+from steps.file_names import printable
 from steps.inputs import parameter, specification
 from steps.specification import Score
 from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles
@@ -38,7 +38,7 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
         if len(taken) == score.most_files:
             left = len(waiting) - number
             break
-        name = shown(file.name)
+        name = printable(file.name)
         if not file.size:
             print(f"{name} is empty, and left where it is", flush=True)
             continue

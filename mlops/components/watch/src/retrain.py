@@ -13,7 +13,7 @@ from retraining_requests import Requests  # type: ignore[import-not-found]
 from training_endpoint import TrainingEndpoint  # type: ignore[import-not-found]
 
 from steps import retraining
-from steps.file_names import shown
+from steps.file_names import printable
 from steps.retraining import HOLD, Mode, Observation, Request, TrainingInput
 
 _SUFFIX = ".csv"
@@ -106,7 +106,7 @@ class Retraining:
         newest = max(files, key=lambda blob: (blob.last_modified, blob.name))
         version, _ = copy_by_content(self.blobs, newest.name, _path)
         uri = f"{self.container_uri.rstrip('/')}/{_path(version)}"
-        return TrainingInput(uri=uri, version=version, name=shown(newest.name))
+        return TrainingInput(uri=uri, version=version, name=printable(newest.name))
 
 
 def _path(version: str) -> str:

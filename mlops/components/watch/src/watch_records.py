@@ -53,10 +53,10 @@ def keep(specified: Specification, windows: Sequence[Window], judged: Sequence[J
         for step, result in enumerate(results)
         for name, value in _metrics(result)
     ]
-    client.log_batch(run, metrics=values, tags=[RunTag("watch", _shown(windows, judged)[:_TAG_LENGTH])])
+    client.log_batch(run, metrics=values, tags=[RunTag("watch", _render(windows, judged)[:_TAG_LENGTH])])
 
 
-def _shown(windows: Sequence[Window], judged: Sequence[Judgement]) -> str:
+def _render(windows: Sequence[Window], judged: Sequence[Judgement]) -> str:
     """Return the verdicts in a line, breaches first."""
     texts = [summary(window) for window in sorted(windows, key=lambda window: window.verdict != "breach")]
     texts += [f"by labels: {breach.message}" for judgement in judged for breach in judgement.breaches]

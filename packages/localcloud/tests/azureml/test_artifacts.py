@@ -112,7 +112,7 @@ def _of_run(ml: MlWorkspace, address: str, run: str) -> str:
     ],
 )  # fmt: skip
 def test_each_of_mlflow_s_addresses_has_one_of_azure_ml_s(stored: Json, uri: str) -> None:
-    assert azureml_uris.shown({"info": [stored]}, "h", WORKSPACE)["info"][0]["artifact_uri"] == uri
+    assert azureml_uris.with_public_uris({"info": [stored]}, "h", WORKSPACE)["info"][0]["artifact_uri"] == uri
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ _HOOKS = ("preDeploy", "deploy", "routeTraffic", "postRouteTraffic")
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `what` is the script, the task's name or the artifact's path, according to `kind`."""
+    """One step. `argument` is the script, the task's name or the artifact's path, according to `kind`."""
 
     kind: str
     argument: str

@@ -80,7 +80,7 @@ class ActivityLog:
             "SELECT * FROM arm_activity WHERE time >= ? AND time <= ? ORDER BY serial DESC",
             (since.isoformat(), until.isoformat()),
         )
-        return [_shown(dict(row)) for row in rows]
+        return [_render(dict(row)) for row in rows]
 
 
 def _operation(ctx: Context, method: str, path: str) -> tuple[str, str]:
@@ -97,7 +97,7 @@ def _operation(ctx: Context, method: str, path: str) -> tuple[str, str]:
     return f"{rid.type if type_ is None else type_.permission}/{action}", rid.text
 
 
-def _shown(row: Json) -> Json:
+def _render(row: Json) -> Json:
     resource_id = str(row["resource_id"])
     rid = ids.parse(resource_id)
     status = HTTPStatus(row["status"])

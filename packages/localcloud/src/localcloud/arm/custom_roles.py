@@ -64,7 +64,7 @@ def _role(definition: Resource) -> Role:
     return Role(definition.name, properties["roleName"], properties["description"], **lists)
 
 
-def _shown(definition: Resource, scope: str) -> Json:
+def _render(definition: Resource, scope: str) -> Json:
     subscription = _subscription(scope) or _subscription(definition.properties["assignableScopes"][0])
     return {
         "id": f"{subscription}/providers/{ROLE_DEFINITION_TYPE}/{definition.name}",
@@ -87,7 +87,7 @@ async def _list(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     kind = re.search(r"type\s+eq\s+'([^']+)'", text, re.IGNORECASE)
     roles = [role.to_json(_subscription(scope)) for role in BUILT_IN]
     roles += [
-        _shown(definition, scope)
+        _render(definition, scope)
         for definition in ctx.resources.list(ROLE_DEFINITION_TYPE)
         if any(_covers(at, scope) or _covers(scope, at) for at in definition.properties["assignableScopes"])
     ]
@@ -104,7 +104,7 @@ async def _get(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
     scope, wanted = parameters.get("scope", ""), parameters["role"]
     definition, role = custom(ctx.resources, wanted), built_in(wanted)
     if definition is not None:
-        return _shown(definition, scope)
+        return _render(definition, scope)
     if role is None:
         raise ServiceError(
             404,
@@ -150,7 +150,7 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
         id=f"/providers/{ROLE_DEFINITION_TYPE}/{name}", type=ROLE_DEFINITION_TYPE, name=name, properties=properties
     )
     ctx.resources.put(resource)
-    return JSONResponse(_shown(resource, scope), 201)
+    return JSONResponse(_render(resource, scope), 201)
 
 
 async def _delete(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Response:
@@ -169,7 +169,7 @@ async def _delete(ctx: Context, parameters: Mapping[str, str], body: Json, call:
                 f"There are existing role assignments referencing role '{definition.properties['roleName']}'.",
             )
     ctx.resources.delete(definition.id)
-    return JSONResponse(_shown(definition, parameters["scope"]))
+    return JSONResponse(_render(definition, parameters["scope"]))
 
 
 def _checked(ctx: Context, properties: Json, scope: str) -> Json:

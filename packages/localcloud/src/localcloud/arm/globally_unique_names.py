@@ -43,7 +43,7 @@ class NamesElsewhere:
         database.script(_SCHEMA)
 
     def has(self, type_: str, name: str) -> bool:
-        row = self._database.one(
+        row = self._database.row(
             "SELECT 1 FROM arm_names_elsewhere WHERE type_key = ? AND name_key = ?", (type_.lower(), name.lower())
         )
         return row is not None

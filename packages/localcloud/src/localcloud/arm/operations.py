@@ -137,7 +137,7 @@ class Operations:
         )
 
     def get(self, id_: str) -> Operation | None:
-        row = self._ctx.database.one("SELECT * FROM arm_operations WHERE id = ?", (id_.lower(),))
+        row = self._ctx.database.row("SELECT * FROM arm_operations WHERE id = ?", (id_.lower(),))
         if row is None:
             return None
         return Operation(
@@ -155,7 +155,7 @@ class Operations:
 
     def under_way(self, kind: str, resource_id: str) -> Operation | None:
         """Return the running operation of a kind on a resource."""
-        row = self._ctx.database.one(
+        row = self._ctx.database.row(
             "SELECT id FROM arm_operations WHERE kind = ? AND lower(resource_id) = ? AND status = 'InProgress'",
             (kind, resource_id.lower()),
         )

@@ -76,7 +76,7 @@ class Registrations:
         """Return NotRegistered, Registering, Registered, Unregistering or Unregistered."""
         if namespace.lower() in _DEFAULT_KEYS:
             return "Registered"
-        row = self._database.one("SELECT * FROM arm_registrations WHERE namespace_key = ?", (namespace.lower(),))
+        row = self._database.row("SELECT * FROM arm_registrations WHERE namespace_key = ?", (namespace.lower(),))
         if row is None:
             return "NotRegistered"
         done = time.time() - row["changed"] >= self._seconds
@@ -136,7 +136,7 @@ def _seconds() -> float:
 
 
 def _has_table(database: Database, name: str) -> bool:
-    return database.one("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)) is not None
+    return database.row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)) is not None
 
 
 def _namespaces_in_use(database: Database) -> list[str]:

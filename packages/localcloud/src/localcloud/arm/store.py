@@ -41,7 +41,7 @@ class ResourceStore:
         self.registrations = Registrations(database)
 
     def get(self, id_: str) -> Resource | None:
-        row = self._database.one("SELECT body, private FROM arm_resources WHERE id_key = ?", (_key(id_),))
+        row = self._database.row("SELECT body, private FROM arm_resources WHERE id_key = ?", (_key(id_),))
         return None if row is None else _resource(row)
 
     def put(self, resource: Resource) -> None:
@@ -104,7 +104,7 @@ class ResourceStore:
 
     def named(self, type_: str, name: str) -> Resource | None:
         """Return the resource of a globally unique name (storage account, vault, registry) in any resource group."""
-        row = self._database.one(
+        row = self._database.row(
             "SELECT body, private FROM arm_resources WHERE type_key = ? AND name_key = ?", (type_.lower(), name.lower())
         )
         return None if row is None else _resource(row)

@@ -37,7 +37,7 @@ def _holder(ctx: Context, scope: str) -> Resource:
     return holder
 
 
-def _shown(holder: Resource, scope: str) -> Json:
+def _render(holder: Resource, scope: str) -> Json:
     at = scope if holder.type == TYPE else holder.id
     return {
         "id": f"{at}/providers/{TYPE}/default", "name": "default", "type": TYPE,
@@ -60,11 +60,11 @@ def _keep(ctx: Context, scope: str, tags: dict[str, str]) -> Json:
     rules.check_locks(ctx, scope, "write")
     holder.tags = tags
     ctx.resources.put(holder)
-    return _shown(holder, scope)
+    return _render(holder, scope)
 
 
 async def _get(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return _shown(_holder(ctx, parameters["scope"]), parameters["scope"])
+    return _render(_holder(ctx, parameters["scope"]), parameters["scope"])
 
 
 async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:

@@ -53,12 +53,12 @@ class DatastoreService:
                 ("datastores", False), ("datastores", True), ("default", False),
             }:  # fmt: skip
                 raise not_emulated(f"{request.method} {request.url.path}")
-            return JSONResponse(self._shown(request, workspace, name, default=kind == "default"))
+            return JSONResponse(self._render(request, workspace, name, default=kind == "default"))
         except ServiceError as error:
             body = {"error": {"code": error.code, "message": error.message, "details": []}}
             return JSONResponse(body, error.status, dict(error.headers))
 
-    def _shown(self, request: Request, workspace: Resource, name: str, *, default: bool) -> Json:
+    def _render(self, request: Request, workspace: Resource, name: str, *, default: bool) -> Json:
         stores = self._ctx.resources.children(workspace.id, f"{WORKSPACE}/datastores")
         if not name and not default:
             return {

@@ -27,7 +27,7 @@ def region(workspace: Resource) -> str:
     return f"{workspace.location}.api.azureml.ms".lower()
 
 
-def shown(ctx: Context, workspace: Resource) -> dict[str, str]:
+def addresses_json(ctx: Context, workspace: Resource) -> dict[str, str]:
     """Return the properties of a workspace that name the host."""
     host = data_plane(ctx, workspace)
     return {

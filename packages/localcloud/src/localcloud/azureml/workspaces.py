@@ -64,7 +64,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
         raise not_emulated(f"Azure ML workspaces of kind '{resource.kind}': localcloud has the default kind")
     properties["workspaceId"] = before.get("workspaceId") or str(uuid.uuid4())
     properties["creationTime"] = before.get("creationTime") or now()
-    properties |= hosts.shown(ctx, resource)
+    properties |= hosts.addresses_json(ctx, resource)
     properties["tenantId"] = TENANT_ID
     properties["storageHnsEnabled"] = False
     for name, default in (
@@ -86,7 +86,7 @@ def _check_linked(ctx: Context, name: str, type_: str, id_: Any) -> None:
 
 
 def _check_not_deleted(ctx: Context, id_: str) -> None:
-    row = ctx.database.one("SELECT deleted FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),))
+    row = ctx.database.row("SELECT deleted FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),))
     if row is None:
         return
     group = ctx.resources.get("/".join(id_.split("/")[:5]))
@@ -158,7 +158,7 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
 def _render(ctx: Context, resource: Resource) -> Json:
     """Return the workspace as ARM shows it: its hosts change when it gets a private endpoint."""
     body = resource.to_json()
-    body["properties"] = body["properties"] | hosts.shown(ctx, resource)
+    body["properties"] = body["properties"] | hosts.addresses_json(ctx, resource)
     return body
 
 

@@ -37,7 +37,7 @@ class Database:
         with self._lock:
             return self._connection.execute(sql, parameters).fetchall()
 
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
         with self._lock:
             row: sqlite3.Row | None = self._connection.execute(sql, parameters).fetchone()
             return row

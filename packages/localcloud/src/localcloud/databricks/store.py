@@ -36,7 +36,7 @@ def create_schema(database: Database) -> None:
 
 def next_id(database: Database) -> int:
     """Return a number that no object, run or job of any workspace has had before; ids of Databricks have 15 digits."""
-    row = database.one("UPDATE databricks_sequence SET last = last + 1 RETURNING last")
+    row = database.row("UPDATE databricks_sequence SET last = last + 1 RETURNING last")
     assert row is not None, "the schema inserts the row"
     return int(row["last"])
 
@@ -53,7 +53,7 @@ class Documents:
     workspace: str
 
     def get(self, kind: str, key: str) -> Json | None:
-        row = self.database.one(
+        row = self.database.row(
             "SELECT body FROM databricks_documents WHERE workspace = ? AND kind = ? AND key = ?",
             (self.workspace, kind, key),
         )
@@ -96,7 +96,7 @@ class Documents:
         return next_id(self.database)
 
     def content(self, object_id: int) -> bytes:
-        row = self.database.one(
+        row = self.database.row(
             "SELECT content FROM databricks_contents WHERE workspace = ? AND object_id = ?",
             (self.workspace, object_id),
         )
@@ -130,7 +130,7 @@ def forget_workspace(database: Database, workspace: str) -> None:
 
 def find_everywhere(database: Database, kind: str, key: str) -> tuple[str, Json] | None:
     """Return workspace and body of a document whose key is unique in all workspaces, such as a run's."""
-    row = database.one("SELECT workspace, body FROM databricks_documents WHERE kind = ? AND key = ?", (kind, key))
+    row = database.row("SELECT workspace, body FROM databricks_documents WHERE kind = ? AND key = ?", (kind, key))
     return None if row is None else (str(row["workspace"]), json.loads(row["body"]))
 
 

@@ -67,12 +67,12 @@ def create(call: Call) -> Json:
         "hash": _hash(value),
     }  # fmt: skip
     call.documents.put(_KIND, document["token_id"], document)
-    return {"token_value": value, "token_info": _shown(document)}
+    return {"token_value": value, "token_info": _render(document)}
 
 
 def list_(call: Call) -> Json:
     return {
-        "token_infos": [_shown(token) for token in call.documents.all(_KIND) if token["owner_id"] == call.caller.id]
+        "token_infos": [_render(token) for token in call.documents.all(_KIND) if token["owner_id"] == call.caller.id]
     }
 
 
@@ -110,13 +110,13 @@ def _require(call: Call) -> Json:
     return document
 
 
-def _shown(document: Json) -> Json:
+def _render(document: Json) -> Json:
     return {key: document[key] for key in ("token_id", "comment", "creation_time", "expiry_time")}
 
 
 def _managed(document: Json) -> Json:
     owner = int(document["owner_id"])
-    return _shown(document) | {
+    return _render(document) | {
         "created_by_id": owner, "owner_id": owner, "created_by_username": document["created_by_username"],
     }  # fmt: skip
 

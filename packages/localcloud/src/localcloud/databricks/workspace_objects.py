@@ -73,7 +73,7 @@ def require(documents: Documents, path: str) -> Json:
 
 
 def by_id(documents: Documents, object_id: int) -> Json | None:
-    row = documents.database.one(
+    row = documents.database.row(
         "SELECT key FROM databricks_documents WHERE workspace = ? AND kind = 'object'"
         " AND json_extract(body, '$.object_id') = ?",
         (documents.workspace, object_id),

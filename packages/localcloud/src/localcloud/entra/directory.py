@@ -83,7 +83,7 @@ class Directory:
 
     def has_secret(self, app_id: str, secret: str) -> bool:
         """Whether `secret` is the client secret of `app_id`."""
-        row = self._database.one("SELECT salt, secret_hash FROM entra_principals WHERE app_id = ?", (app_id.lower(),))
+        row = self._database.row("SELECT salt, secret_hash FROM entra_principals WHERE app_id = ?", (app_id.lower(),))
         if row is None or row["secret_hash"] is None:
             return False
         return hmac.compare_digest(row["secret_hash"], _hashed(row["salt"], secret) or "")
@@ -165,11 +165,11 @@ class Directory:
         return claims
 
     def _principal_by(self, column: str, value: str) -> Principal | None:
-        row = self._database.one(f"SELECT * FROM entra_principals WHERE {column} = ?", (value.lower(),))  # noqa: S608
+        row = self._database.row(f"SELECT * FROM entra_principals WHERE {column} = ?", (value.lower(),))  # noqa: S608
         return None if row is None else _principal(row)
 
     def _signing_key(self) -> tuple[str, rsa.RSAPrivateKey]:
-        row = self._database.one("SELECT kid, pem FROM entra_keys ORDER BY created DESC LIMIT 1")
+        row = self._database.row("SELECT kid, pem FROM entra_keys ORDER BY created DESC LIMIT 1")
         if row is not None:
             key = serialization.load_pem_private_key(row["pem"].encode(), None)
             if not isinstance(key, rsa.RSAPrivateKey):

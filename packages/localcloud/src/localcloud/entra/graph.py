@@ -55,7 +55,7 @@ class Graph:
         matches = _filter(request.query_params.get("$filter", ""))
         return {
             "@odata.context": f"{_CONTEXT}servicePrincipals",
-            "value": [_shown(principal) for principal in self._directory.all() if matches(principal)],
+            "value": [_render(principal) for principal in self._directory.all() if matches(principal)],
         }
 
     def _by_ids(self, body: Json) -> Json:
@@ -68,7 +68,7 @@ class Graph:
         kind = {"@odata.type": "#microsoft.graph.servicePrincipal"}
         return {
             "@odata.context": f"{_CONTEXT}directoryObjects",
-            "value": [kind | _shown(principal) for principal in principals if principal is not None],
+            "value": [kind | _render(principal) for principal in principals if principal is not None],
         }
 
 
@@ -78,11 +78,11 @@ def _filter(text: str) -> Callable[[Principal], bool]:
     if not text:
         return lambda _: True
     if equal := _EQUAL.fullmatch(text):
-        return lambda principal: str(_shown(principal)[equal[1]]).lower() == equal[2].lower()
+        return lambda principal: str(_render(principal)[equal[1]]).lower() == equal[2].lower()
     if starts := _STARTS.fullmatch(text):
         return lambda principal: principal.display_name.lower().startswith(starts[2].lower())
     if named := _NAMED.fullmatch(text):
-        return lambda principal: named[2].lower() in _shown(principal)["servicePrincipalNames"]
+        return lambda principal: named[2].lower() in _render(principal)["servicePrincipalNames"]
     raise not_emulated(f"the Graph filter {text!r}")
 
 
@@ -93,10 +93,10 @@ def _existing(principal: Principal | None, id_: str) -> Json:
             "Request_ResourceNotFound",
             f"Resource '{id_}' does not exist or one of its queried reference-property objects are not present.",
         )
-    return _shown(principal)
+    return _render(principal)
 
 
-def _shown(principal: Principal) -> Json:
+def _render(principal: Principal) -> Json:
     return {
         "id": principal.object_id,
         "appId": principal.app_id,

@@ -114,7 +114,7 @@ class Faults:
                 return rule
         return None
 
-    def shown(self) -> list[dict[str, Any]]:
+    def render(self) -> list[dict[str, Any]]:
         return [rule.model_dump() for rule in self._rules]
 
     def add(self, rule: Fault) -> None:
@@ -151,4 +151,4 @@ class FaultRoute:
             return JSONResponse(
                 {"error": {"code": "InvalidFault", "message": str(error), "details": details_of(error)}}, 400
             )
-        return JSONResponse({"faults": self._faults.shown()})
+        return JSONResponse({"faults": self._faults.render()})

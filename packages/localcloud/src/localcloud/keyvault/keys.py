@@ -129,7 +129,7 @@ class Keys:
             self._store.create, call.vault.name, call.name, kind, size, operations, body.get("tags") or {},
             body.get("attributes") or {},
         )  # fmt: skip
-        return self._shown(call, key)
+        return self._render(call, key)
 
     def check_not_deleted(self, vault: str, name: str) -> None:
         """Check that the name is free. Raises 409 Conflict."""
@@ -137,14 +137,14 @@ class Keys:
             raise held("Key", name)
 
     async def get(self, call: VaultCall) -> Json:
-        return self._shown(call, self._existing(call))
+        return self._render(call, self._existing(call))
 
     async def update(self, call: VaultCall) -> Json:
         body = await json_body(call)
         requested = body.get("key_ops")
         operations = tuple(str(operation) for operation in requested) if isinstance(requested, list) else None
         changed = self._store.update(self._existing(call), operations, body.get("tags"), body.get("attributes") or {})
-        return self._shown(call, changed)
+        return self._render(call, changed)
 
     async def list_all(self, call: VaultCall) -> Json:
         return paged(call, [self._item(call, key) for key in self._store.current(call.vault.name)])
@@ -160,7 +160,7 @@ class Keys:
 
     async def get_deleted(self, call: VaultCall) -> Json:
         key = self._existing(call, deleted=True)
-        return self._shown(call, key) | deletion(call, "keys", key.name, key.deleted)
+        return self._render(call, key) | deletion(call, "keys", key.name, key.deleted)
 
     async def list_deleted(self, call: VaultCall) -> Json:
         deleted = self._store.current(call.vault.name, deleted=True)
@@ -169,7 +169,7 @@ class Keys:
     async def recover(self, call: VaultCall) -> Json:
         key = self._existing(call, deleted=True)
         self._store.mark(call.vault.name, call.name, None)
-        return self._shown(call, key)
+        return self._render(call, key)
 
     async def purge(self, call: VaultCall) -> None:
         self._existing(call, deleted=True)
@@ -249,7 +249,7 @@ class Keys:
             "tags": key.tags,
         }
 
-    def _shown(self, call: VaultCall, key: Key) -> Json:
+    def _render(self, call: VaultCall, key: Key) -> Json:
         return {
             "key": {
                 "kid": self._kid(call, key),

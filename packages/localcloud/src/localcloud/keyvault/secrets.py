@@ -69,7 +69,7 @@ class Secrets:
             call.vault.name, call.name, body["value"], body.get("contentType"), body.get("tags") or {},
             body.get("attributes") or {},
         )  # fmt: skip
-        return self._shown(call, secret)
+        return self._render(call, secret)
 
     def _check_free(self, call: VaultCall, name: str) -> None:
         if self._store.get(call.vault.name, name, deleted=True) is not None:
@@ -89,20 +89,20 @@ class Secrets:
         if self._store.get(call.vault.name, name) is not None:
             raise ServiceError(409, "Conflict", f"The secret {name} already exists in vault {call.vault.name}.")
         self._store.restore(call.vault.name, versions)
-        return self._shown(call, self._store.versions(call.vault.name, name)[0], value=False)
+        return self._render(call, self._store.versions(call.vault.name, name)[0], value=False)
 
     async def get(self, call: VaultCall) -> Json:
         secret = self._existing(call)
         if not secret.attributes.get("enabled", True):
             raise ServiceError(403, "Forbidden", "Operation get is not allowed on a disabled secret.")
-        return self._shown(call, secret)
+        return self._render(call, secret)
 
     async def update(self, call: VaultCall) -> Json:
         body = await json_body(call)
         changed = self._store.update(
             self._existing(call), body.get("contentType"), body.get("tags"), body.get("attributes") or {}
         )
-        return self._shown(call, changed, value=False)
+        return self._render(call, changed, value=False)
 
     async def list_all(self, call: VaultCall) -> Json:
         return paged(call, [self._item(call, secret) for secret in self._store.current(call.vault.name)])
@@ -129,7 +129,7 @@ class Secrets:
     async def recover(self, call: VaultCall) -> Json:
         secret = self._existing(call, deleted=True)
         self._store.mark(call.vault.name, call.name, None)
-        return self._shown(call, secret, value=False)
+        return self._render(call, secret, value=False)
 
     async def purge(self, call: VaultCall) -> None:
         self._existing(call, deleted=True)
@@ -159,10 +159,10 @@ class Secrets:
             item["contentType"] = secret.content_type
         return item
 
-    def _shown(self, call: VaultCall, secret: Secret, *, value: bool = True) -> Json:
+    def _render(self, call: VaultCall, secret: Secret, *, value: bool = True) -> Json:
         item = self._item(call, secret, versioned=True)
         return {"value": secret.value} | item if value else item
 
     def _deleted(self, call: VaultCall) -> Json:
         secret = self._existing(call, deleted=True)
-        return self._shown(call, secret, value=False) | deletion(call, "secrets", secret.name, secret.deleted)
+        return self._render(call, secret, value=False) | deletion(call, "secrets", secret.name, secret.deleted)

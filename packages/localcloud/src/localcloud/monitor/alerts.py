@@ -68,7 +68,7 @@ class Alerts:
         """Take an evaluation of a rule; return the change that it brings about, None for none."""
         met = all(reading.met for reading in readings)
         stateful = rule.properties.get("autoMitigate", True)
-        row = self._database.one(
+        row = self._database.row(
             "SELECT id, healthy, body FROM monitor_alerts WHERE rule = ? AND combination = ?"
             " AND json_extract(body, '$.properties.essentials.monitorCondition') = 'Fired' ORDER BY fired DESC",
             (rule.id.lower(), json.dumps(combination)),
@@ -150,7 +150,7 @@ class Alerts:
 
     def get(self, guid: str) -> Json:
         """Return an alert by its GUID. Raises ServiceError 404."""
-        row = self._database.one("SELECT body FROM monitor_alerts WHERE id = ?", (guid.lower(),))
+        row = self._database.row("SELECT body FROM monitor_alerts WHERE id = ?", (guid.lower(),))
         if row is None:
             raise ServiceError(
                 404, "NotFound", f"The alert '{guid}' was not found in subscription '{SUBSCRIPTION_ID}'."

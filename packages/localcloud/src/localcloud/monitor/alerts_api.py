@@ -84,12 +84,12 @@ class AlertsApi:
             key=lambda alert: str(alert["properties"]["essentials"].get(key, "")),
             reverse=query.get("sortorder", "desc").lower() == "desc",
         )
-        items = [_shown(alert, context=query.get("includecontext", "false").lower() == "true") for alert in alerts]
+        items = [_render(alert, context=query.get("includecontext", "false").lower() == "true") for alert in alerts]
         query = dict(call.query) | ({"$top": query["pagecount"]} if "pagecount" in query else {})
         return page(items, query, f"{call.base_url}{scope}/providers/{TYPE}")
 
     async def get(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-        return _shown(self._alerts.get(parameters["alert"]), context=True)
+        return _render(self._alerts.get(parameters["alert"]), context=True)
 
     async def history(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
         """Return what became of an alert."""
@@ -106,7 +106,7 @@ class AlertsApi:
         query = {name.lower(): value for name, value in call.query.items()}
         by = call.principal.display_name or call.principal.app_id
         state = query.get("newstate", "")
-        return _shown(self._alerts.change_state(parameters["alert"], state, by, ctx.clock.now()), context=True)
+        return _render(self._alerts.change_state(parameters["alert"], state, by, ctx.clock.now()), context=True)
 
 
 def _time_range(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
@@ -139,7 +139,7 @@ def _matches(alert: Json, query: Mapping[str, str]) -> bool:
     )
 
 
-def _shown(alert: Json, *, context: bool) -> Json:
+def _render(alert: Json, *, context: bool) -> Json:
     properties = {"essentials": alert["properties"]["essentials"]}
     if context:
         properties["context"] = alert["properties"].get("context") or {}

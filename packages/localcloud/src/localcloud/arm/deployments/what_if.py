@@ -70,7 +70,7 @@ class WhatIf:
             return {"resourceId": planned.id, "changeType": "Deploy"}
         if existing is None:
             return {"resourceId": planned.id, "changeType": "Create", "after": envelope | body}
-        before = self._shown(existing) | {"apiVersion": planned.api_version}
+        before = self._render(existing) | {"apiVersion": planned.api_version}
         type_ = resource_types.of(self._ctx).get(planned.type)
         secret = frozenset() if type_ is None else frozenset(type_.write_only)
         delta = [change for key, value in body.items() for change in _differences(key, before.get(key), value, secret)]
@@ -92,11 +92,11 @@ class WhatIf:
             type_ = resource_types.of(self._ctx).get(resource.type)
             if type_ is None or not type_.tracked or resource.id.lower() in named:
                 continue
-            states = {"before": self._shown(resource), "after": self._shown(resource)} if self._full else {}
+            states = {"before": self._render(resource), "after": self._render(resource)} if self._full else {}
             changes.append({"resourceId": resource.id, "changeType": "Ignore", **states})
         return changes
 
-    def _shown(self, resource: Resource) -> Json:
+    def _render(self, resource: Resource) -> Json:
         api_version = resource.private.get("apiVersion")
         body = {key: value for key, value in self._resources.render(resource).items() if key not in _HIDDEN}
         return body if api_version is None else {"apiVersion": api_version, **body}

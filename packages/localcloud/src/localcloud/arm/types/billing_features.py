@@ -42,7 +42,7 @@ def _component(ctx: Context, parameters: Mapping[str, str]) -> Resource:
     return component
 
 
-def _shown(component: Resource) -> Json:
+def _render(component: Resource) -> Json:
     kept: Json = component.private.get("billing") or {}
     return {
         "CurrentBillingFeatures": kept.get("CurrentBillingFeatures") or ["Basic"],
@@ -51,7 +51,7 @@ def _shown(component: Resource) -> Json:
 
 
 async def _get(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return _shown(_component(ctx, parameters))
+    return _render(_component(ctx, parameters))
 
 
 async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
@@ -69,7 +69,7 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
         "DataVolumeCap": {name: value for name, value in cap.items() if name not in _READ_ONLY and value is not None},
     }
     ctx.resources.put(component)
-    return _shown(component)
+    return _render(component)
 
 
 def register(ctx: Context) -> None:

@@ -43,7 +43,7 @@ def etag(resource: Resource) -> str:
     return f'W/"{hashlib.sha256(repr(resource.properties).encode()).hexdigest()[:32]}"'
 
 
-def shown(resource: Resource) -> Json:
+def render_child(resource: Resource) -> Json:
     """Return a child as its parent embeds it."""
     body = resource.to_json()
     return {

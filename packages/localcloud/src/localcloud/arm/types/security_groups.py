@@ -13,7 +13,7 @@ from localcloud.arm.types.network_common import (
     etag,
     inline_children,
     refers_to,
-    shown,
+    render_child,
     sync_children,
 )
 from localcloud.core.context import Context
@@ -150,8 +150,8 @@ def _render(ctx: Context, resource: Resource) -> Json:
     body = resource.to_json()
     body["etag"] = etag(resource)
     properties = body["properties"]
-    properties["securityRules"] = [shown(rule) for rule in ctx.resources.children(resource.id, RULE)]
-    properties["defaultSecurityRules"] = [shown(rule) for rule in _default_rules(resource.id)]
+    properties["securityRules"] = [render_child(rule) for rule in ctx.resources.children(resource.id, RULE)]
+    properties["defaultSecurityRules"] = [render_child(rule) for rule in _default_rules(resource.id)]
     subnets = subnets_of(ctx, resource)
     if subnets:
         properties["subnets"] = [{"id": id_} for id_ in subnets]
@@ -176,7 +176,7 @@ def _complete_rule(ctx: Context, resource: Resource, existing: Resource | None) 
 
 
 def _render_rule(ctx: Context, resource: Resource) -> Json:
-    return shown(resource)
+    return render_child(resource)
 
 
 def register(ctx: Context) -> None:

@@ -21,7 +21,7 @@ from localcloud.arm.types.network_common import (
     inline_children,
     reference,
     refers_to,
-    shown,
+    render_child,
     sync_children,
 )
 from localcloud.arm.types.security_groups import SECURITY_GROUP
@@ -328,7 +328,7 @@ def check_unused(ctx: Context, subnet: Resource) -> None:
 
 
 def _render_subnet(ctx: Context, resource: Resource) -> Json:
-    body = shown(resource)
+    body = render_child(resource)
     endpoints = [
         user for user in ctx.resources.list(PRIVATE_ENDPOINT) if refers_to(user.properties["subnet"], resource.id)
     ]

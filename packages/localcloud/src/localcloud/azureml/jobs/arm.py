@@ -188,7 +188,7 @@ def services(ctx: Context, workspace: Resource, run: Run) -> Json:
     more = {"port": None, "status": None, "errorMessage": None, "nodes": None, "properties": None}
     return {
         "Tracking": {
-            "endpoint": f"{hosts.shown(ctx, workspace)['mlFlowTrackingUri']}?",
+            "endpoint": f"{hosts.addresses_json(ctx, workspace)['mlFlowTrackingUri']}?",
             "jobServiceType": "Tracking", **more,
         },
         "Studio": {"endpoint": page_url(ctx, workspace, run.id), "jobServiceType": "Studio", **more},

@@ -110,7 +110,7 @@ class Commands:
     async def _body(self, attempt: _Attempt) -> None:
         run = attempt.run
         attempt.move("Queued")
-        async with self.nodes.one(run.compute):
+        async with self.nodes.allocate(run.compute):
             attempt.move("Preparing")
             data = self._principal(run.spec.get("data_principal"))
             folder = WorkFolder(self._ctx, self._transfer, attempt.workspace, run, data)

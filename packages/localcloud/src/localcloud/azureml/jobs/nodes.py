@@ -21,7 +21,7 @@ class Nodes:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     @asynccontextmanager
-    async def one(self, compute_id: str | None) -> AsyncIterator[None]:
+    async def allocate(self, compute_id: str | None) -> AsyncIterator[None]:
         """Hold a node for the time of the block. Serverless jobs (None) have a node at once."""
         if compute_id is None:
             yield

@@ -92,7 +92,7 @@ class Reuse:
 
     async def find(self, workspace: Resource, run: Run, fingerprint: str) -> Run | None:
         """Return the step whose outputs are still as it left them, and which `run` could have written."""
-        row = self.ctx.database.one(
+        row = self.ctx.database.row(
             "SELECT run, outputs FROM azureml_reusable_steps WHERE workspace_key = ? AND fingerprint = ?",
             (_key(workspace), fingerprint),
         )

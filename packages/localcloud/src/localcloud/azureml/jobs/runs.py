@@ -178,7 +178,7 @@ class RunStore:
         )
 
     def _row(self, workspace_id: str, id_: str) -> Any:
-        return self._database.one(
+        return self._database.row(
             "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND id = ?", (_key(workspace_id), id_)
         )
 

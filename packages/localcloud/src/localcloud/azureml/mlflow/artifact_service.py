@@ -39,7 +39,7 @@ _HOURS = 1
 
 @dataclass(frozen=True)
 class _Folder:
-    """Blobs of ORIGIN/CONTAINER: those below `root`, whose paths are shown below `shown` ("" for as they are)."""
+    """Blobs of ORIGIN/CONTAINER: those below `root`, whose paths are shown below `public_path` ("" for as they are)."""
 
     account: str
     store: str
@@ -47,21 +47,21 @@ class _Folder:
     client: ContainerClient
     origin: str
     container: str
-    shown: str = ""
+    public_path: str = ""
 
     def blob(self, path: str) -> str:
         """Return the name of an artifact's blob. Raises ServiceError 400 for one that leads out of the folder."""
-        name = f"{self.root}/{path.removeprefix(self.shown).lstrip('/')}".replace("\\", "/")
+        name = f"{self.root}/{path.removeprefix(self.public_path).lstrip('/')}".replace("\\", "/")
         check_name(Target(self.store, name))
         return name
 
     def holds(self, path: str) -> bool:
-        return not self.shown or path == self.shown or path.startswith(f"{self.shown}/")
+        return not self.public_path or path == self.public_path or path.startswith(f"{self.public_path}/")
 
     def names(self, path: str) -> list[str]:
         """Return the paths of the artifacts in a folder and below; of all for an empty path."""
-        prefix = f"{self.blob(path if path != self.shown else '').rstrip('/')}/"
-        below = f"{self.shown}/" if self.shown else ""
+        prefix = f"{self.blob(path if path != self.public_path else '').rstrip('/')}/"
+        below = f"{self.public_path}/" if self.public_path else ""
         return [below + name[len(self.root) + 1 :] for name in self.client.list_blob_names(name_starts_with=prefix)]
 
 
@@ -112,7 +112,7 @@ class ArtifactService:
                 raise ServiceError(404, "UserError", f"The artifact '{path}' does not exist.")
             return self._information(folder, path) if operation == "contentinfo" else _artifact(folder, path)
         if request.method == "POST" and operation == "batch/metadata":
-            if len(folders) != 1 or folders[0].shown:
+            if len(folders) != 1 or folders[0].public_path:
                 raise ServiceError(403, "UserError", "The files of a model are not changed by way of its artifacts.")
             return await self._create(folders[0], await read_body(request))
         raise not_emulated(f"{request.method} {request.url.path}")
@@ -138,12 +138,12 @@ class ArtifactService:
         )
         return {"contentUri": url, "origin": folder.origin, "container": folder.container, "path": path, "tags": {}}
 
-    def _in_store(self, workspace: Resource, root: str, origin: str, container: str, shown: str = "") -> _Folder:
+    def _in_store(self, workspace: Resource, root: str, origin: str, container: str, public_path: str = "") -> _Folder:
         store = self._ctx.resources.get(f"{workspace.id}/datastores/workspaceartifactstore")
         if store is None:
             raise ServiceError(404, "UserError", f"Workspace '{workspace.name}' has no workspaceartifactstore.")
         account, name = str(store.properties["accountName"]), str(store.properties["containerName"])
-        return _Folder(account, name, root, self._client(account, name), origin, container, shown)
+        return _Folder(account, name, root, self._client(account, name), origin, container, public_path)
 
     def _client(self, account: str, container: str) -> ContainerClient:
         client: ContainerClient = self._ctx.storage.service_client(account).get_container_client(container)

@@ -29,7 +29,7 @@ def wanted(user_agent: str, version: str) -> bool:
     return _PLUGIN in user_agent and version == "v2.0"
 
 
-def shown(body: Any, host: str, workspace_id: str) -> Any:
+def with_public_uris(body: Any, host: str, workspace_id: str) -> Any:
     """Return an answer of MLflow's server with Azure ML's addresses."""
     root = f"azureml://{host}/mlflow/v2.0{workspace_id}/experiments"
     return _changed(body, lambda fields: _show(fields, root))

@@ -101,7 +101,7 @@ class MlflowProxy:
         finally:
             await answer.aclose()
         if "json" in answer.headers.get("content-type", ""):
-            public = azureml_uris.shown(json.loads(text), request.headers.get("host", ""), workspace_id)
+            public = azureml_uris.with_public_uris(json.loads(text), request.headers.get("host", ""), workspace_id)
             return JSONResponse(public, answer.status_code)
         return Response(text, answer.status_code, media_type=answer.headers.get("content-type"))
 

@@ -34,7 +34,7 @@ def identity_of(workspace: Resource) -> str:
 
 def workspace_id_of(database: Database, name: str) -> str | None:
     """Return the ARM id behind MLflow's workspace `name`."""
-    row = database.one("SELECT workspace_id FROM azureml_mlflow_workspaces WHERE name = ?", (name,))
+    row = database.row("SELECT workspace_id FROM azureml_mlflow_workspaces WHERE name = ?", (name,))
     return None if row is None else str(row["workspace_id"])
 
 
@@ -43,7 +43,7 @@ def name_of(database: Database, workspace: Resource) -> str | None:
 
     A workspace that was deleted and created again is another one: it has another guid.
     """
-    row = database.one("SELECT name FROM azureml_mlflow_workspaces WHERE guid = ?", (identity_of(workspace),))
+    row = database.row("SELECT name FROM azureml_mlflow_workspaces WHERE guid = ?", (identity_of(workspace),))
     return None if row is None else str(row["name"])
 
 

@@ -105,7 +105,7 @@ class Trigger:
         """Return the trigger as the service shows it."""
         fields = self.fields
         content: Json = {
-            "endTime": _shown(fields.end_time), "startTime": _shown(fields.start_time), "timeZone": fields.time_zone,
+            "endTime": _render(fields.end_time), "startTime": _render(fields.start_time), "timeZone": fields.time_zone,
             "triggerType": fields.trigger_type,
         }  # fmt: skip
         if fields.trigger_type == "Cron":
@@ -232,5 +232,5 @@ def _check_recurrence(fields: _TriggerFields) -> None:
         raise user_error(f"The monthDays of a recurrence are for frequency Month, not for {fields.frequency}.")
 
 
-def _shown(local: datetime | None) -> str | None:
+def _render(local: datetime | None) -> str | None:
     return None if local is None else local.strftime("%Y-%m-%dT%H:%M:%S")

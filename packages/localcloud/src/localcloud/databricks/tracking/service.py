@@ -85,7 +85,7 @@ class _Operation:
         if operation.endswith("experiments/search"):
             match = result.get("experiments") or []
             result["experiments"] = [item for item in match if experiments.is_allowed(call, item["name"], "CAN_READ")]
-        content: Json = _shown(result)
+        content: Json = _render(result)
         return content
 
     async def _experiments(self, model: str | None) -> list[str]:
@@ -140,12 +140,12 @@ def _check_names(parameters: Json) -> None:
             raise not_emulated(f"the field {name}: MLflow's fields are in lower case, with underscores")
 
 
-def _shown(value: Any) -> Any:
+def _render(value: Any) -> Any:
     """Return MLflow's answer with Databricks' addresses of artifacts."""
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
+        return {key: _render(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shown(item) for item in value]
+        return [_render(item) for item in value]
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return value

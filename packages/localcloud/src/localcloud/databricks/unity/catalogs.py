@@ -41,7 +41,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    return ownership.shown(call, CATALOG)
+    return ownership.read(call, CATALOG)
 
 
 def list_(call: Call) -> Json:

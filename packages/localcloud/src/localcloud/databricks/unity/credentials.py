@@ -38,7 +38,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    return ownership.shown(call, STORAGE_CREDENTIAL)
+    return ownership.read(call, STORAGE_CREDENTIAL)
 
 
 def list_(call: Call) -> Json:

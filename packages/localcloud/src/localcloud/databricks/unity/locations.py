@@ -53,7 +53,7 @@ async def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    return ownership.shown(call, EXTERNAL_LOCATION)
+    return ownership.read(call, EXTERNAL_LOCATION)
 
 
 def list_(call: Call) -> Json:

@@ -9,7 +9,7 @@ from localcloud.databricks.unity.session import Session
 
 
 def summary(call: Call) -> Json:
-    return _shown(Session.open(call))
+    return _render(Session.open(call))
 
 
 def assignment(call: Call) -> Json:
@@ -23,8 +23,8 @@ def assignment(call: Call) -> Json:
 
 def list_(call: Call) -> Json:
     call.require_admin("list metastores")
-    return listing.page(call, [_shown(Session.open(call))], "metastores", lambda item: str(item["name"]))
+    return listing.page(call, [_render(Session.open(call))], "metastores", lambda item: str(item["name"]))
 
 
-def _shown(session: Session) -> Json:
+def _render(session: Session) -> Json:
     return {key: value for key, value in session.info.items() if key != "full_name"}

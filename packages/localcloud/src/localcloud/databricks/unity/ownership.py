@@ -20,7 +20,7 @@ def changes(session: Session, securable: Securable, requested: Json) -> Json:
     return kept
 
 
-def shown(call: Call, securable: Securable) -> Json:
+def read(call: Call, securable: Securable) -> Json:
     """Return the object that the path names, to callers that can see it."""
     session = Session.open(call)
     document = session.get(securable, call.path["name"])

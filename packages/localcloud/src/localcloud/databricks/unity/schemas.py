@@ -39,7 +39,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    return ownership.shown(call, SCHEMA)
+    return ownership.read(call, SCHEMA)
 
 
 def list_(call: Call) -> Json:

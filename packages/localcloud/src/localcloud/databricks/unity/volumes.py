@@ -49,7 +49,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    return ownership.shown(call, VOLUME)
+    return ownership.read(call, VOLUME)
 
 
 def list_(call: Call) -> Json:

@@ -13,7 +13,7 @@ from localcloud.keyvault.keys import Keys, checked_request
 KEY = f"{VAULT}/keys"
 
 
-def _shown(vault: Resource, key: Key) -> Resource:
+def _render(vault: Resource, key: Key) -> Resource:
     base = str(vault.properties["vaultUri"]).rstrip("/")
     return Resource(
         id=f"{vault.id}/keys/{key.name}",
@@ -32,7 +32,7 @@ def _shown(vault: Resource, key: Key) -> Resource:
     )
 
 
-_OBJECTS = VaultObjects("key", KeyStore, _shown)
+_OBJECTS = VaultObjects("key", KeyStore, _render)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:

@@ -20,7 +20,7 @@ class VaultObjects(Generic[V]):
 
     kind: str
     store: Callable[[Database], Versions[V]]
-    shown: Callable[[Resource, V], Resource]
+    render: Callable[[Resource, V], Resource]
 
     @property
     def name(self) -> NameRule:
@@ -36,12 +36,12 @@ class VaultObjects(Generic[V]):
     async def read(self, ctx: Context, id_: str) -> Resource | None:
         vault, rid = self.vault_of(ctx, id_), ids.parse(id_)
         version = None if vault is None or rid is None else self.store(ctx.database).get(vault.name, rid.name)
-        return None if vault is None or version is None else self.shown(vault, version)
+        return None if vault is None or version is None else self.render(vault, version)
 
     async def list_in(self, ctx: Context, parent: str, call: Call) -> list[Resource]:
         vault = ctx.resources.get(parent)
         return (
             []
             if vault is None
-            else [self.shown(vault, version) for version in self.store(ctx.database).current(vault.name)]
+            else [self.render(vault, version) for version in self.store(ctx.database).current(vault.name)]
         )

@@ -16,7 +16,7 @@ SECRET = f"{VAULT}/secrets"
 _VALUE = "properties.value"
 
 
-def _shown(vault: Resource, secret: Secret) -> Resource:
+def _render(vault: Resource, secret: Secret) -> Resource:
     uri = f"{str(vault.properties['vaultUri']).rstrip('/')}/secrets/{secret.name}"
     properties: Json = {
         "attributes": dict(secret.attributes), "secretUri": uri, "secretUriWithVersion": f"{uri}/{secret.version}",
@@ -29,7 +29,7 @@ def _shown(vault: Resource, secret: Secret) -> Resource:
     )  # fmt: skip
 
 
-_OBJECTS = VaultObjects("secret", SecretStore, _shown)
+_OBJECTS = VaultObjects("secret", SecretStore, _render)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:

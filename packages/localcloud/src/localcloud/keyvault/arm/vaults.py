@@ -132,7 +132,7 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
     )
 
 
-def _shown(resource: Resource) -> Json:
+def _render(resource: Resource) -> Json:
     return {
         "id": resource.id,
         "name": resource.name,
@@ -142,7 +142,7 @@ def _shown(resource: Resource) -> Json:
 
 
 async def _list_deleted(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return {"value": [_shown(deleted) for deleted in ctx.resources.list(DELETED_VAULT)]}
+    return {"value": [_render(deleted) for deleted in ctx.resources.list(DELETED_VAULT)]}
 
 
 def _deleted(ctx: Context, parameters: Mapping[str, str]) -> Resource:
@@ -158,7 +158,7 @@ def _deleted(ctx: Context, parameters: Mapping[str, str]) -> Resource:
 
 
 async def _get_deleted(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    return _shown(_deleted(ctx, parameters))
+    return _render(_deleted(ctx, parameters))
 
 
 async def _purge(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Response:

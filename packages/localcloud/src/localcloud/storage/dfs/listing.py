@@ -41,7 +41,7 @@ async def list_paths(call: Call) -> Response:
     headers = {"content-type": "application/json;charset=utf-8"}
     if len(page) < len(items):
         headers["x-ms-continuation"] = base64.urlsafe_b64encode(page[-1].name.encode()).decode()
-    paths = [_shown(item, hierarchical=call.hierarchical) for item in page]
+    paths = [_render(item, hierarchical=call.hierarchical) for item in page]
     return call.answer(200, headers, json.dumps({"paths": paths}).encode())
 
 
@@ -68,7 +68,7 @@ def complete(listed: Iterable[Item], directory: str) -> list[Item]:
     return list(items.values())
 
 
-def _shown(item: Item, *, hierarchical: bool) -> dict[str, str]:
+def _render(item: Item, *, hierarchical: bool) -> dict[str, str]:
     entry = {
         "name": item.name,
         **({"isDirectory": "true"} if item.directory else {}),

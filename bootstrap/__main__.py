@@ -1,4 +1,4 @@
-"""What must exist once before the first stack, made with one command. Running it again changes nothing."""
+"""Command that makes the resources which exist once, before the first stack. Running it again changes nothing."""
 
 from __future__ import annotations
 

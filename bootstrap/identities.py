@@ -15,7 +15,7 @@ _AUDIENCE = "api://AzureADTokenExchange"
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:
-    """Whose tokens are taken for an identity: what one service connection of Azure DevOps presents.
+    """Issuer and subject of the tokens that one service connection of Azure DevOps presents for an identity.
 
     Both are known only when the connection exists. New connections have the tenant's issuer,
     https://login.microsoftonline.com/TENANT/v2.0, and a subject with the connection's id (learn.microsoft.com

@@ -1,1 +1,1 @@
-"""What exists: the platform as a Pulumi program."""
+"""The platform as a Pulumi program."""

@@ -17,7 +17,7 @@ from infra.naming import Names
 from infra.placement import Placement
 
 NAMESPACE = "azure.applicationinsights"
-"""Of custom metrics that came by Application Insights: Azure's answer to metricNamespaces of a component."""
+"""Namespace of custom metrics that came by Application Insights: Azure's answer to metricNamespaces of a component."""
 _WARNING = 2
 
 

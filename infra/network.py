@@ -27,12 +27,12 @@ from infra.peerings import Peerings, PeeringsArgs
 from infra.placement import Placement
 
 _CONTROL_PLANE_PORTS = ("3306", "6666", "8443-8451")
-"""What clusters reach at the workspace's private endpoint besides 443, where a security group guards it
+"""Ports that clusters reach at the workspace's private endpoint besides 443, where a security group guards it
 (learn.microsoft.com/azure/databricks/security/network/concepts/private-link, "Key considerations")."""
 
 
 class Link(Enum):
-    """What a private endpoint leads to: the group id and the DNS zones of its names."""
+    """Target of a private endpoint: the group id and the DNS zones of its names."""
 
     BLOB = ("blob", ("privatelink.blob.core.windows.net",))
     DFS = ("dfs", ("privatelink.dfs.core.windows.net",))

@@ -30,7 +30,7 @@ _PRELUDE = ""
 
 
 class _Cache:
-    """What was compiled of a source file; valid while the file's time and size are the same."""
+    """Code compiled from a source file; valid while the file's time and size are the same."""
 
     def __init__(self, loader: SourceFileLoader, source: Path) -> None:
         self._loader, self._source = loader, source

@@ -1,4 +1,4 @@
-"""What starts retrainings: the roles of an identity of the cluster that may invoke training endpoints, and no more.
+"""Start of retrainings: the roles of an identity of the cluster that may invoke training endpoints, and no more.
 
 It is not the pipeline's identity, which registers models: whoever takes a scoring run over cannot promote by this one,
 and a retraining is known by who started it (docs/adr/0040).

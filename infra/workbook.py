@@ -19,7 +19,7 @@ from infra.placement import Placement
 
 _DAYS_30 = 30 * 24 * 3600 * 1000
 _TOTAL = 1
-"""Of a metric's values, as workbooks number the aggregations."""
+"""Aggregation of a metric's values, by its number in workbooks."""
 _LEARNING = "microsoft.machinelearningservices/workspaces"
 _COST_VERSION = "2023-11-01"
 

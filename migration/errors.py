@@ -1,4 +1,4 @@
-"""What stops a migration; the text says what to do."""
+"""Errors that stop a migration; each text names the remedy."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Content:
 
 @dataclass(frozen=True)
 class TerraformState:
-    """What a state file manages: resources that a stack can declare, and contents and roles that it takes not over."""
+    """Content of a state file: resources that a stack can declare, and contents and roles that it takes not over."""
 
     resources: list[TerraformResource]
     contents: list[Content]

@@ -1,1 +1,1 @@
-"""What runs on the platform: notebooks, components, pipeline, and the verbs that publish, run and promote them."""
+"""Code that runs on the platform: notebooks, components, pipeline, and the verbs that publish, run and promote them."""

@@ -335,5 +335,5 @@ def _run(command: Callable[[], None]) -> int:
 
 
 def _variable(name: str, value: str, *, output: bool = False) -> None:
-    """Of the build, for its next steps; `output`: for other jobs too."""
+    """Set a variable of the build, for its next steps; `output`: for other jobs too."""
     typer.echo(f"##vso[task.setvariable variable={name}{';isOutput=true' if output else ''}]{value}")

@@ -1,4 +1,4 @@
-"""What is wrong with a data file, as far as its first line shows it: seconds, before anything is started or uploaded.
+"""Errors of a data file that its first line shows: seconds, before anything is started or uploaded.
 
 Columns and separator are checked here as well as in the notebook, which sees every row, and files that are in storage.
 """

@@ -1,4 +1,4 @@
-"""What a person has to look at, one entry for each episode, whose name stays the same as long as it lasts."""
+"""Episodes that need a person, one entry for each; an episode keeps its name as long as it lasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides whether anything is new: hashes of content (docs/adr/0007)."""
+"""Hashes of content, which decide whether anything is new (docs/adr/0007)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def of_file(file: Path) -> str:
 
 
 def of_files(root: Path, files: Iterable[Path]) -> str:
-    """Of names (relative to `root`) and contents, in whatever order they come."""
+    """Return the hash of names (relative to `root`) and contents, in any order."""
     digest = hashlib.sha256()
     for name, file in sorted((file.relative_to(root).as_posix(), file) for file in files):
         digest.update(f"{name}\0{of_file(file)}\n".encode())

@@ -36,12 +36,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Publication:
-    """What would be, or is, published."""
+    """Content and version of a publication, planned or made."""
 
     fingerprint: str
     version: str
     requested: bool = False
-    """Somebody chose the version, which is published then even with content that is there under another."""
+    """The version was requested: it is published even if its content exists under another version."""
 
     def is_up_to_date(self, published: Published) -> bool:
         """Whether there is nothing to publish: the same content, and the version where somebody chose one."""

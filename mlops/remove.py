@@ -35,7 +35,7 @@ _SCHEDULES, _ONLINE = "/schedules/", "/onlineEndpoints/"
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to be removed of a pipeline. Resources by ARM id, dependents first; files with pipeline.yml last."""
+    """Parts of a pipeline to remove. Resources by ARM id, dependents first; files with pipeline.yml last."""
 
     name: str
     resources: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a finished run left: report.json of its last step, and the table that people see."""
+"""Results of a finished run: report.json of its last step, and the table that people see."""
 
 from __future__ import annotations
 

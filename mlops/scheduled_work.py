@@ -1,4 +1,4 @@
-"""What the schedules of a pipeline run: a training, or the scoring of the files that were not scored."""
+"""Work of a pipeline's schedules: a training, or the scoring of the files that were not scored."""
 
 from __future__ import annotations
 

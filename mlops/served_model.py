@@ -1,4 +1,4 @@
-"""What a registered version takes: its MLflow signature, and a request that fits it, to try the version with."""
+"""Inputs of a registered version: its MLflow signature, and a request that fits it, to try the version with."""
 
 from __future__ import annotations
 

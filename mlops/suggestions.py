@@ -1,4 +1,4 @@
-"""What a name that is not known was probably meant for."""
+"""Suggestions of known names for an unknown one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watching scored files found, for people: the newest windows as a table, as JSON and as a page."""
+"""Results of watching scored files, for people: the newest windows as a table, as JSON and as a page."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ _RELAY_SECONDS = 5
 """For the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
 _VERBS = frozenset({"up", "destroy", "refresh"})
 _AFTERMATH = re.compile(r"context canceled|update canceled")
-"""Of resources that the engine had in hand when it stopped because of another one's error."""
+"""Messages of resources that the engine had in hand when it stopped because of another one's error."""
 
 
 def errors_of(lines: Sequence[str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""What a stack must not weaken, as rules that the engine checks on every preview and update."""
+"""Rules that a stack must keep; the engine checks them on every preview and update."""

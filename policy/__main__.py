@@ -1,4 +1,4 @@
-"""What the engine starts: `pulumi preview --policy-pack policy --policy-pack-config policy/config/dev.json`."""
+"""Entry point for the engine: `pulumi preview --policy-pack policy --policy-pack-config policy/config/dev.json`."""
 
 from __future__ import annotations
 

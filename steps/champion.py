@@ -1,4 +1,4 @@
-"""Which registered version is the champion: the one that serves. The rule reads tags alone.
+"""Choice of the champion among registered versions: the one that serves. The rule reads tags alone.
 
 Azure ML's MLflow has no aliases of model versions (learn.microsoft.com/azure/machine-learning/
 how-to-manage-models-mlflow), so that tags hold the facts there and on every other tracking server.

@@ -116,7 +116,7 @@ class ColumnRules(_Section):
 
 
 class DataContract(_Section):
-    """What the data have to be before a model is trained on them."""
+    """Conditions on the data before a model is trained on them."""
 
     show_values: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""What a run found out about its data: `data_contract.json` and `profile.json`, artifacts of the pipeline's root run.
+"""Results of a run about its data: `data_contract.json` and `profile.json`, artifacts of the pipeline's root run.
 
 Both are versioned: a reader takes the versions that it knows. Names of columns and texts come from data: whoever shows
 them escapes them.
@@ -15,9 +15,9 @@ from steps.data_contract import ColumnType, Severity
 
 CONTRACT_FILE, PROFILE_FILE = "data_contract.json", "profile.json"
 PREDICTION_PROFILE_FILE = "prediction_profile.json"
-"""What the model answers for held-out rows: `prediction` and, where there are two classes, `probability`."""
+"""Profile of the model's answers for held-out rows: `prediction` and, where there are two classes, `probability`."""
 MEASURES_FILE = "measures.json"
-"""What the notebook measured of each column: between steps of a run alone."""
+"""File of the notebook's measures of each column, between steps of a run alone."""
 RuleName = Literal[
     "columns", "extra_columns", "row_length", "type", "minimum", "maximum", "allowed", "missing", "unique",
     "duplicates", "rows", "target", "drift",

@@ -33,7 +33,7 @@ def load(address: str) -> Any:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answers for rows: `predicted` has a row for each, `probabilities` a column for each class."""
+    """Answers of a model for rows: `predicted` has a row for each, `probabilities` a column for each class."""
 
     predicted: np.ndarray[Any, Any]
     probabilities: np.ndarray[Any, Any] | None

@@ -45,7 +45,7 @@ class Request(BaseModel):
     requested_at: datetime
     held_until: datetime
     holder: str
-    """Who may carry it out until then: a name that nobody else has."""
+    """Holder that may carry it out until then: a unique name."""
     data: TrainingInput | None = None
     run: str | None = None
     """The training run, once it was started."""

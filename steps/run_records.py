@@ -1,4 +1,4 @@
-"""What the pipeline's run keeps of its data: results as artifacts, where reports read them, and a summary as tags.
+"""Records of the data in the pipeline's run: results as artifacts, where reports read them, and a summary as tags.
 
 That a step may write to the pipeline's run on Azure: Azure/azureml-assets, `add_action_analyzer_tag` of its model
 monitoring components.

@@ -1,4 +1,4 @@
-"""What was measured of a scored file, and of the predictions for it: the input of the step watch.
+"""Measures of a scored file and of its predictions: the input of the step watch.
 
 The file is beside the predictions and is put in its place with them, so that a run that ends before it watches loses
 nothing. It has quantiles and categories, which are data: it is for the stack's storage.

@@ -35,7 +35,7 @@ class ScoringError(Exception):
 
 @dataclass(frozen=True)
 class Stamp:
-    """What every predicted row says of where it comes from."""
+    """Origin that every predicted row carries."""
 
     model_version: str
     scored_at: datetime

@@ -34,7 +34,7 @@ class _Section(BaseModel):
 
 
 class Split(_Section):
-    """Which rows are held out of the training, to judge models by."""
+    """Choice of the rows that are held out of the training, to judge models by."""
 
     held_out: float = Field(default=0.2, ge=0.05, le=0.5, description="Share of the rows.")
     by: tuple[str, ...] = Field(

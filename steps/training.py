@@ -30,7 +30,7 @@ _MODEL_PACKAGES = ("cloudpickle", "mlflow-skinny", "numpy", "pandas", "scikit-le
 """Without mlflow-skinny in this list MLflow adds mlflow of the same version, which takes no pandas 3: the environment
 of such a model cannot be built."""
 _SCORING_SCRIPT_PACKAGES = ("azureml-ai-monitoring==1.0.0",)
-"""What Azure ML's own scoring script imports, and the environment that it builds of a model lacks otherwise
+"""Packages that Azure ML's own scoring script imports, and the environment that it builds of a model lacks otherwise
 (Azure/azureml-examples#3904): without it, a model cannot be served without code."""
 _FORMAT = mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE
 """MLflow's default, skops, refuses every tree model. MLflow warns that a pickle runs code when it is loaded: whoever

@@ -42,7 +42,7 @@ class ColumnLimits(_Section):
 
 
 class Labels(_Section):
-    """What turned out to be true of scored rows, in a CSV file that others bring up to date."""
+    """True values of scored rows, in a CSV file that others bring up to date."""
 
     file: _File = Field(
         description="CSV file of the training container, below scoring/labels/, with the keys and the target."
@@ -71,7 +71,7 @@ class Labels(_Section):
 
 
 class Watch(_Section):
-    """What is held against each scored file, and what follows where it is exceeded."""
+    """Limits for each scored file, and the actions when they are exceeded."""
 
     drift: _Index = Field(default=0.25, description="Greatest population stability index of a column.")
     prediction_drift: _Index = Field(default=0.25, description="The same of what the model predicts.")

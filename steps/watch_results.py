@@ -1,4 +1,4 @@
-"""What watching scored files found out: a window for each scored file, and a judgement once its labels are there.
+"""Results of watching scored files: a window for each scored file, and a judgement once its labels are there.
 
 Both are files of the table of history and never change. Names of columns and files come from data: whoever shows them
 escapes them. No value of the data is in them unless the data contract shows values.

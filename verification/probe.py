@@ -1,4 +1,4 @@
-"""What a probe is: a belief about Azure, what it rests on, and how a stack is asked."""
+"""A probe: a belief about Azure, its basis, and the question to a stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 class Outcome(Enum):
-    """What an answer says of the belief."""
+    """Verdict of an answer on the belief."""
 
     HOLDS = "holds"
     CONTRADICTED = "contradicted"

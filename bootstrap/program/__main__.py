@@ -1,4 +1,4 @@
-"""What Pulumi runs in bootstrap/."""
+"""Entry point of the Pulumi program in bootstrap/."""
 
 import sys
 from pathlib import Path

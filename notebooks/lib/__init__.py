@@ -1,1 +1,1 @@
-"""What the notebooks do, as plain functions over DataFrames: tested without Databricks."""
+"""Work of the notebooks, as plain functions over DataFrames: tested without Databricks."""

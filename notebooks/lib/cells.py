@@ -25,7 +25,7 @@ _WHOLE = r"^[+-]?[0-9]+$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NOT_FINITE = r"(?i)^[+-]?(inf|infinity)$"
 _MISSING = "NaN"
-"""What Spark and pandas write for a number that is missing."""
+"""Texts that Spark and pandas write for a missing number."""
 
 
 @dataclass(frozen=True)

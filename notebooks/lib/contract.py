@@ -24,7 +24,7 @@ _BROKEN = "_broken"
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found out. `typed` has the columns of the schema in its order; a wrong cell is null there."""
+    """Result of a check. `typed` has the columns of the schema in its order; a wrong cell is null there."""
 
     results: list[Result]
     typed: DataFrame | None = None

@@ -1,4 +1,4 @@
-"""What the data are, counted in one pass: one action of Spark, whose first stage reads the table once.
+"""Measures of the data, counted in one pass: one action of Spark, whose first stage reads the table once.
 
 Counts, bounds and quantiles are aggregates that are observed while the rows go by. Duplicates and categories need
 groups, which the same action makes of each row's hash and texts.
@@ -34,7 +34,7 @@ class ColumnMeasures:
     missing: int
     wrong: int = 0
     too_large: int = 0
-    """Of the wrong ones, those that are numbers."""
+    """Wrong cells that are numbers."""
     below: int = 0
     above: int = 0
     not_allowed: int = 0

@@ -1,1 +1,1 @@
-"""What make targets do for Azure Pipelines alone: releases, comments, work items, the CI image."""
+"""Code of make targets for Azure Pipelines alone: releases, comments, work items, the CI image."""

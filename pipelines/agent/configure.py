@@ -1,4 +1,4 @@
-"""What the environment's variable group says, written into the stack's settings file before a preview or an up.
+"""Settings of the environment's variable group, written into the stack's settings file before a preview or an up.
 
 By `pulumi config set-all --path`, which adds to an object there; `--config --config-path` of preview and up replaces
 the whole object. A principal goes behind those that the file lists already.
@@ -19,7 +19,7 @@ _PRINCIPALS = {
     "MODEL_REGISTRY_USER_OBJECT_ID": ("model_registry", "users"),
 }
 NAMES = (*_VALUES, *_PRINCIPALS)
-"""Of the variables."""
+"""Names of the variables."""
 
 
 class ConfigureError(Exception):

@@ -20,16 +20,16 @@ _VERSION = "7.1"
 _LONGEST = 60_000
 """Characters of a preview; a comment holds 150,000."""
 _CLOSED = 4
-"""Of a thread: nobody has to resolve it before the pull request completes."""
+"""State of a thread that need not be resolved before the pull request completes."""
 _DRIFT = re.compile(r"^[1-9]\d* differences? of stack \S+ that should not be there\.$", re.MULTILINE)
-"""What `make drift` ends with, when it compared to the end (pipelines/agent/drift.py)."""
+"""Last line of `make drift` after a complete comparison (pipelines/agent/drift.py)."""
 # In every process template (Basic, Agile, Scrum, CMMI): Scrum has no Issue.
 _TYPE, _DONE = "Task", "'Done', 'Closed', 'Removed'"
 _REASON_CHARACTERS = 300
 _TAG = re.compile(r"[A-Za-z0-9._-]{1,400}")
 """A tag of Azure DevOps has at most 400 characters, and neither commas nor semicolons."""
 _LONGEST_TITLE = 255
-"""Of a work item."""
+"""Longest title of a work item."""
 
 
 class DevOpsError(Exception):

@@ -1,4 +1,4 @@
-"""What `pulumi preview --refresh` found to differ, less what is reviewed to be no drift (pipelines/agent/tolerated.py).
+"""Differences of `pulumi preview --refresh`, less those reviewed to be no drift (pipelines/agent/tolerated.py).
 
 Reads the engine's events as `pulumi preview --json` streams them with PULUMI_ENABLE_STREAMING_JSON_PREVIEW (its help
 names the variable). After its refresh the engine compares what is there with the program; every step that is more than

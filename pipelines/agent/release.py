@@ -27,7 +27,7 @@ class Release:
 
 
 def current() -> Release:
-    """Of this checkout and build. Raises ReleaseError outside of a git checkout or a build."""
+    """Return the release of this checkout and build. Raises ReleaseError outside of a git checkout or a build."""
     completed = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     if completed.returncode:
         raise ReleaseError(f"{ROOT} is no git checkout: {completed.stderr.strip()}")

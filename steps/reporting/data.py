@@ -1,4 +1,4 @@
-"""What the report shows of the data: the contract's results and the profile, values only where the contract allows."""
+"""Data section of the report: the contract's results and the profile, values only where the contract allows."""
 
 from __future__ import annotations
 

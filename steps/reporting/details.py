@@ -1,4 +1,4 @@
-"""What the report shows beside the verdict: intervals, charts' numbers, and the importance of each column.
+"""Details of the report beside the verdict: intervals, charts' numbers, and the importance of each column.
 
 Everything is an aggregate: a report travels further than the data, so that no row of them is in it.
 """

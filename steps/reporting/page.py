@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the run's end knows, and its content does not: states, durations, and why it failed."""
+    """Facts of a run's end that its content lacks: states, durations, and the cause of a failure."""
 
     name: str = ""
     status: str = "Completed"

@@ -49,7 +49,7 @@ def free_ports() -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did: exit code and its two streams as one text, as a user sees them."""
+    """Result of a command: exit code and its two streams as one text, as a user sees them."""
 
     code: int
     text: str

@@ -1,4 +1,4 @@
-"""What no client can ask: steps for a person, recorded so that they are not forgotten."""
+"""Probes that no client can make: steps for a person, recorded so that they are not forgotten."""
 
 from __future__ import annotations
 

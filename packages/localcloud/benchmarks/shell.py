@@ -17,7 +17,7 @@ MAKEFILE_S = {
     "LOCALCLOUD_STATE_ACCOUNT": "stdataopsmlstate",
     "LOCALCLOUD_STATE_CONTAINER": "state-local",
 }
-"""What the Makefile sets, for benchmarks that are started without it."""
+"""Variables that the Makefile sets, for benchmarks that are started without it."""
 _EXPORT = re.compile(r"^export (\w+)='(.*)'$")
 
 

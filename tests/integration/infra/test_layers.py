@@ -31,7 +31,7 @@ _OPEN = ({"lock": True, "protect": False}, {"lock": False, "protect": False})
 """Protection comes off first, then the lock, each with an update."""
 _FORGETTABLE = {"key_vault": {"soft_delete_days": 7, "purge_protection": False}}
 _LATER = (".venv", "declarations", "steps")
-"""What the earlier commits do not have, or is not theirs."""
+"""Resources that the earlier commits lack."""
 
 
 @pytest.fixture(scope="module", params=[BEFORE_LAYERS, BEFORE_AZURE])
@@ -61,13 +61,13 @@ _SCORING = {
     "catalog-scoring-files-location": "create", "catalog-scoring-files-location-grants": "create",
     "storage-training-lifecycle": "update",
 }  # fmt: skip
-"""What files to be scored need: the notebooks' way to read them, and the rules that delete them."""
+"""Resources that files to be scored need: the notebooks' way to read them, and the rules that delete them."""
 _WATCHING = {
     "insights-monitoring-metrics-publisher-pipeline": "create", "model-alerts": "create",
     "workbook": "create", "workbook-runs": "create",
     **{f"model-alerts-watch-{model}": "create" for model in watched_models()},
 }  # fmt: skip
-"""What watched models need: the right to send metrics, alerts on them, and the page that shows them."""
+"""Resources that watched models need: the right to send metrics, alerts on them, and the page that shows them."""
 
 
 def _config(text: str) -> dict[str, Any]:

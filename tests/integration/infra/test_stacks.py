@@ -179,7 +179,7 @@ def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) ->
 
 
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:
-    """What Azure would tell whoever may ask is looked for by value, anything that looks like a key by its form.
+    """Search for Azure's secrets by value, and for keys by their form.
 
     The connection string of Application Insights is an output: local sign-in is off, and nobody can write with it.
     """

@@ -23,7 +23,7 @@ ACCOUNT: Json = {
     },
     "publicNetworkAccess": "Enabled", "supportsHttpsTrafficOnly": True,
 }  # fmt: skip
-"""What azurerm 5.2 was seen to send for an account whose configuration has no more than its name, tier and copies."""
+"""Body that azurerm 5.2 sends for an account whose configuration has no more than its name, tier and copies."""
 
 
 class Sample:

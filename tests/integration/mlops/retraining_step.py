@@ -1,4 +1,4 @@
-"""What the step watch does after breaches, as a program: RETRAINING has its arguments as JSON, and the moment it is."""
+"""The step watch after breaches, as a program: RETRAINING has its arguments as JSON, and the moment it is."""
 
 from __future__ import annotations
 

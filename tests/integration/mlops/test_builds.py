@@ -1,4 +1,4 @@
-"""What a build does with runs: it says which it started, cancels that and no other, or lets a server job start it."""
+"""Runs of a build: it says which it started, cancels that and no other, or lets a server job start it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _mlops(stack: Stack, folder: Path, *words: str) -> str:
 
 
 def _server_job() -> Job:
-    """Of the stage dev, as azure-pipelines.yml has it."""
+    """Return the server job of the stage dev, as azure-pipelines.yml has it."""
     predefined = {"Build.Reason": "IndividualCI", "Build.SourceBranch": "refs/heads/main"}
     compiled = compile_pipeline(ROOT / "azure-pipelines.yml", ROOT, {"amlServerJob": True}, predefined)
     (stage,) = [stage for stage in model.read(compiled).stages if stage.name == "dev"]

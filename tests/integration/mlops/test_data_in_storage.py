@@ -1,4 +1,4 @@
-"""What mlops and the notebook step do with storage: names from outside, and whether a notebook wrote anything."""
+"""Storage as mlops and the notebook step use it: names from outside, and whether a notebook wrote anything."""
 
 from __future__ import annotations
 

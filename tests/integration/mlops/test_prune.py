@@ -29,7 +29,7 @@ def stack(azure: AzureSession) -> Iterator[Stack]:
 
 @pytest.fixture
 def clients(azure: AzureSession, stack: Stack) -> Clients:
-    """Of the stack, with a Databricks workspace."""
+    """Return the stack's clients with a Databricks workspace."""
     body: dict[str, Any] = {
         "location": "westeurope", "sku": {"name": "premium"},
         "properties": {"computeMode": "Hybrid", "managedResourceGroupId": f"{stack.workspace.group}-managed"},

@@ -1,4 +1,4 @@
-"""Which version scores: after promotions, rollbacks and publications, and after a promotion whose sample fails."""
+"""The scoring version: after promotions, rollbacks and publications, and after a promotion whose sample fails."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _MSREST = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong at `path` of a body."""
+    """Fault at `path` of a body."""
 
     path: str
     kind: Kind

@@ -44,7 +44,7 @@ _RICHEST = ("staging", "prod")
 
 @dataclass(frozen=True)
 class Request:
-    """What a stack sent. `path` is without the query."""
+    """Request of a stack. `path` is without the query."""
 
     method: str
     host: str

@@ -1,4 +1,4 @@
-"""Which model judges the body of which ARM resource type, and what differs from it for a known reason."""
+"""Models for the bodies of ARM resource types, and their known differences."""
 
 from __future__ import annotations
 

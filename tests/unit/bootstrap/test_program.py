@@ -1,4 +1,4 @@
-"""What the bootstrap's program declares, with mocks for Azure and Azure DevOps."""
+"""Declarations of the bootstrap's program, with mocks for Azure and Azure DevOps."""
 
 from __future__ import annotations
 

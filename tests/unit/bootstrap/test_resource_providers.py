@@ -1,4 +1,4 @@
-"""Which resource providers are registered where, and what happens when Azure takes too long."""
+"""Registrations of resource providers per subscription, and a registration that takes too long."""
 
 from __future__ import annotations
 

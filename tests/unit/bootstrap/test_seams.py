@@ -1,4 +1,4 @@
-"""What the bootstrap promises to the stacks and the pipelines: names, roles and variables that they use."""
+"""Contract of the bootstrap with stacks and pipelines: names, roles and variables that they use."""
 
 from __future__ import annotations
 

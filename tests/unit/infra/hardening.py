@@ -117,7 +117,7 @@ def _transport(resource: Registered) -> str:
 
 
 def _open(profile: str, resource: Registered, deployment: Deployment) -> str:
-    """Who reaches it: the internet (with a sign-in), named addresses and the platform's network, or endpoints."""
+    """Return its reach: the internet (with a sign-in), named addresses and the platform's network, or endpoints."""
     inputs = resource.inputs["properties"] if resource.type.endswith(":Vault") else resource.inputs
     access_ = inputs.get("publicNetworkAccess")
     if access_ == "Disabled":

@@ -1,4 +1,4 @@
-"""Who may do what: every role assignment of the stack, and no other."""
+"""Access: every role assignment of the stack, and no other."""
 
 from __future__ import annotations
 

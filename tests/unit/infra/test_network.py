@@ -1,4 +1,4 @@
-"""What each network profile makes, and what it does not."""
+"""Resources of each network profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people need to run the platform: logs, alerts, a budget, locks, and the ways to bring data back."""
+"""Operations of the platform: logs, alerts, a budget, locks, and the ways to bring data back."""
 
 from __future__ import annotations
 

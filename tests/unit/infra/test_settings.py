@@ -1,4 +1,4 @@
-"""What a stack may say, and what it is told when it says something else."""
+"""Settings of a stack, and the messages for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is imported, what would be replaced, what Azure refuses, and what has no counterpart."""
+"""Plan of a migration: imports, replacements, refusals of Azure, and resources without a counterpart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of mlops share: a stack's outputs as Pulumi prints them."""
+"""Fixtures for the tests of mlops: a stack's outputs as Pulumi prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook would have counted of rows, made with pandas: the input of the step check_data."""
+"""Counts of rows as a notebook makes them, with pandas: the input of the step check_data."""
 
 from __future__ import annotations
 

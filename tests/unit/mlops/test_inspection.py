@@ -1,4 +1,4 @@
-"""What the verbs that show something print: versions, runs, differences, and text from outside as text."""
+"""Output of the verbs that show something: versions, runs, differences, and text from outside as text."""
 
 from __future__ import annotations
 

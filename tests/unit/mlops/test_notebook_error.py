@@ -1,4 +1,4 @@
-"""What people see of a notebook's failure."""
+"""Messages of a notebook's failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint's tags and traffic say of a rollout, and what its refusals mean."""
+"""Tags and traffic of an endpoint during a rollout, and its refusals."""
 
 from __future__ import annotations
 

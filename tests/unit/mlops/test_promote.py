@@ -1,4 +1,4 @@
-"""What may be promoted, and what a rollback goes back to."""
+"""Candidates of a promotion, and the target of a rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of the checkout are a pipeline's own."""
+"""Files of the checkout that belong to one pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of the data after a run: dropped rows and warnings, as text."""
+"""Data in the summary after a run: dropped rows and warnings, as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model takes is read from its files: the signature, and a request to try it with."""
+"""Inputs of a model, read from its files: the signature, and a request to try it with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stacks share through the registry: its versions' names, and which of them is whose newest."""
+"""Versions that stacks share through the registry: their names, and the newest of each stack."""
 
 from __future__ import annotations
 

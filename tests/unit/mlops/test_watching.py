@@ -1,4 +1,4 @@
-"""What the verb watch prints, and which pipelines it refuses."""
+"""Output of the verb watch, and the pipelines that it refuses."""
 
 from __future__ import annotations
 

@@ -26,12 +26,12 @@ _EXCLUDED = re.compile(r"\[System\.State\] NOT IN \(([^)]*)\)")
 _TAG = re.compile(r"\[System\.Tags\] CONTAINS '([^']*)'")
 _SIGN_IN = "<html><head><title>Azure DevOps Services | Sign In</title></head></html>"
 _TYPES = {"Epic", "Task", "Bug", "Impediment"}
-"""Of the Scrum process, which has no Issue."""
+"""Types of the Scrum process, which has no Issue."""
 
 
 @dataclass
 class AzureDevOps:
-    """What the project holds. `forbidden`: the token is good, and may do nothing. `broken`: answers that come first."""
+    """Content of the project. `forbidden`: the token is good, and may do nothing. `broken`: answers that come first."""
 
     forbidden: bool = False
     sign_in: int | None = None

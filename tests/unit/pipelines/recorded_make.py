@@ -48,7 +48,7 @@ class Played:
 
     records: list[Record]
     calls: list[tuple[str, str]]
-    """Whose identity, and the words after `make`; agents' own preparation is left out."""
+    """The identity, and the words after `make`; agents' own preparation is left out."""
     log: str
     subscriptions: list[tuple[str, str]]
     """In which subscription, and the words after `make`."""

@@ -1,4 +1,4 @@
-"""What the pipelines use is what the bootstrap opens to them: none waits for a permission, and none has too much."""
+"""Resources of the pipelines, which the bootstrap opens to them: none waits for a permission, and none has too much."""
 
 from __future__ import annotations
 

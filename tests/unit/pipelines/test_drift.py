@@ -1,4 +1,4 @@
-"""What of a refresh is drift, by the events that the engine recorded (drift_events.jsonl) and their look-alikes.
+"""Drift of a refresh, by the events that the engine recorded (drift_events.jsonl) and their look-alikes.
 
 The recording is of the real engine, previewing a stack whose state a refresh on Azure had filled with the values of the
 threads; outputs and debug messages are left out of it.

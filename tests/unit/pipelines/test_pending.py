@@ -1,4 +1,4 @@
-"""Which pending operations of a killed update are over, and what `pipelines.up` does about them."""
+"""Pending operations of a killed update, and their removal by `pipelines.up`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the repository's pipelines ask for, in which order, as whom; and what they leave alone on bad days."""
+"""Commands of the repository's pipelines, their order and identity, and the ones left out after a failure."""
 
 from __future__ import annotations
 

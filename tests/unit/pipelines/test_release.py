@@ -1,4 +1,4 @@
-"""What passed in one environment is what goes to the next: commit, lock file, published version."""
+"""Release from one environment to the next: commit, lock file, published version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipelines' make targets run, in a build and on a workstation."""
+"""Commands of the pipelines' make targets, in a build and on a workstation."""
 
 from __future__ import annotations
 

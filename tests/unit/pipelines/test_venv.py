@@ -1,4 +1,4 @@
-"""What tools/venv.sh builds packages with is locked, as the packages are."""
+"""Build tools of tools/venv.sh: they are locked, as the packages are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this repository deploys keeps its own rules, in every environment."""
+"""Stacks of this repository keep its own rules in every environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which registered version is the champion."""
+"""Choice of the champion among registered versions."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _KNOWN = re.compile(r"_known/([0-9a-f]{64})\.([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of a file. `staged`: the folder in which the output was written; `output`: its place."""
+    """Result of scoring a file. `staged`: the folder in which the output was written; `output`: its place."""
 
     file_version: str
     file_name: str
@@ -67,7 +67,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run did with the files that it took. `left`: files that wait for the next run."""
+    """Results of a run for the files that it took. `left`: files that wait for the next run."""
 
     run: str
     attempt: str
@@ -78,7 +78,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a ledger knows, by the names of its blobs alone.
+    """Entries of a ledger, read from the names of its blobs alone.
 
     `scored`: files with their attempts; `failed`: files that failed, with the time of the last failure; `known`: files
     by the key of a blob that was read.

@@ -1,4 +1,4 @@
-"""What the step watch does after breaches, from the inputs of the run."""
+"""Actions of the step watch after breaches, from the inputs of the run."""
 
 from __future__ import annotations
 

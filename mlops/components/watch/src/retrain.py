@@ -1,4 +1,4 @@
-"""What follows breaches: a training run or a work item, once for a row of scored files, and not too often."""
+"""Reaction to breaches: a training run or a work item, once for a row of scored files, and not too often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run keeps of watching: metrics, artifacts and tags of the pipeline's run in MLflow."""
+"""Records of watching in a run: metrics, artifacts and tags of the pipeline's run in MLflow."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_apply_plan_change_and_destroy_read_back_what_they_wrote(
 
 
 _NOT_SHOWN = {".properties.createMode", ".identity"}
-"""What the provider writes and does not compare: how to create a vault, and an identity of type None."""
+"""Values that the provider writes and does not compare: how to create a vault, and an identity of type None."""
 
 
 def _differences(wanted: Any, actual: Any, at: str = "") -> Iterator[str]:

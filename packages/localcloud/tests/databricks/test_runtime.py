@@ -1,4 +1,4 @@
-"""What a notebook finds on its driver: the runtime's packages, Delta Lake, its identity, and nothing of the gateway."""
+"""Driver of a notebook: the runtime's packages, Delta Lake, its identity, and nothing of the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs reach in storage: Unity Catalog's grants and the access connector's roles decide, or Spark settings."""
+"""Access of runs to storage: Unity Catalog's grants and the access connector's roles decide, or Spark settings."""
 
 from __future__ import annotations
 

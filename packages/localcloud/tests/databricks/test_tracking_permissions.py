@@ -1,4 +1,4 @@
-"""Who may do what with the experiments of a workspace: whatever a request names counts, in each of its spellings."""
+"""Permissions on the experiments of a workspace, for every spelling of a request."""
 
 from __future__ import annotations
 

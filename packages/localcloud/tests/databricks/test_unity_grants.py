@@ -1,4 +1,4 @@
-"""Who may do what in Unity Catalog: privileges, what is inherited, owners, MANAGE, and workspace bindings."""
+"""Permissions in Unity Catalog: privileges, inheritance, owners, MANAGE, and workspace bindings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the credentials of Unity Catalog open: as much of an external location as holds nothing of others."""
+"""Scope of the credentials of Unity Catalog: as much of an external location as holds nothing of others."""
 
 from __future__ import annotations
 

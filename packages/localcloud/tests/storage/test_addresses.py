@@ -1,4 +1,4 @@
-"""Whatever a client writes, Azurite opens the account, container and blob that were authorized."""
+"""Addresses in all spellings: Azurite opens the account, container and blob that were authorized."""
 
 from __future__ import annotations
 

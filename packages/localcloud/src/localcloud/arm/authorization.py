@@ -223,7 +223,7 @@ def _refuse_duplicate(ctx: Context, fresh: Resource) -> None:
 
 
 async def _list_assignments(ctx: Context, scope: str, call: Call) -> list[Resource]:
-    """Those at, above and below the scope; $filter atScope() leaves out what is below, principalId eq keeps one's."""
+    """List assignments at, above and below the scope; $filter atScope() omits those below, principalId selects."""
     text = call.query.get("$filter", "")
     at_scope = "atscope()" in text.lower()
     principal = re.search(r"(?:principalId|assignedTo)\s*(?:eq\s*|\()'([^']+)'", text, re.IGNORECASE)

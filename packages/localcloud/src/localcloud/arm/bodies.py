@@ -54,7 +54,7 @@ def readable(type_: str, read: Callable[[], T]) -> T:
 
 
 def check_conditions(headers: Mapping[str, str], etag: str | None, *, exists: bool) -> None:
-    """Of a resource that has etags (None while it does not exist). Raises ServiceError 412 PreconditionFailed."""
+    """Check If-Match and If-None-Match against an etag, if any. Raises ServiceError 412 PreconditionFailed."""
     wanted, unwanted = headers.get("if-match", "").strip(), headers.get("if-none-match", "").strip()
     if wanted and not (exists and (wanted == "*" or _opaque(wanted) == _opaque(etag))):
         raise _failed("If-Match", wanted, etag)

@@ -68,7 +68,7 @@ class ConditionError(Exception):
 
 @dataclass(frozen=True)
 class AccessRequest:
-    """What a condition is evaluated on."""
+    """Action and attributes on which a condition is evaluated."""
 
     action: str
     attributes: Attributes

@@ -1,4 +1,4 @@
-"""Who reaches a service that keeps the internet out: private endpoints, their DNS, and firewall rules.
+"""Access to a service that is closed to the internet: private endpoints, their DNS, and firewall rules.
 
 On Azure a private path takes three things: an approved private endpoint for the sub-resource, a private DNS zone of
 the right name with its record, and a link of that zone to the network of the caller. localcloud's callers stand in the
@@ -24,7 +24,7 @@ CONNECTIONS = "privateEndpointConnections"
 VARIABLE = "LOCALCLOUD_CLIENT_ADDRESS"
 NETWORK_VARIABLE = "LOCALCLOUD_CLIENT_NETWORK"
 _DEFAULT_ADDRESS = "203.0.113.10"
-"""Of TEST-NET-3 (RFC 5737): public to every firewall, and nobody's."""
+"""Address of TEST-NET-3 (RFC 5737): public to every firewall, and unused."""
 _ENDPOINT = "Microsoft.Network/privateEndpoints"
 _ZONE_GROUP = f"{_ENDPOINT}/privateDnsZoneGroups"
 _LINK = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"

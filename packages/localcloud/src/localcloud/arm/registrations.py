@@ -1,4 +1,4 @@
-"""Which resource providers the subscription is registered for.
+"""Registrations of the subscription with resource providers.
 
 A new subscription has the providers that Azure registers by default; every other one is registered by a call, by the
 portal or by a template deployment (learn.microsoft.com/azure/azure-resource-manager/management/

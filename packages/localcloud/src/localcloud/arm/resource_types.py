@@ -1,4 +1,4 @@
-"""What localcloud knows of each resource type: versions, names, rules, hooks. Services register theirs here."""
+"""Registry of resource types: versions, names, rules, hooks. Services register theirs here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
 """For views and for types with filters of their own: the resources in a parent id, instead of the store's.
 `call.query` has the request's filters."""
 AttributesOf = Callable[["Context", str, "Json | None"], Attributes]
-"""What conditions on role assignments see: of a request's body, or (None) of the resource that has the id."""
+"""Attributes for conditions on role assignments: of a request's body, or (None) of the resource that has the id."""
 Render = Callable[["Context", Resource], Json]
 Action = Callable[["Context", Resource, Json, Call], Awaitable["Json | Response | None"]]
 """A POST below a resource: body in, JSON out (None for 200 without a body, or a Response for full control)."""
@@ -123,12 +123,12 @@ class ResourceType:
     list_in: ListIn | None = None
     render: Render | None = None
     locks: Lock | None = None
-    """What a PUT, PATCH or DELETE needs for itself while it is under way: see arm.exclusive."""
+    """Resources that a PUT, PATCH or DELETE needs for itself while it is under way: see arm.exclusive."""
     attributes: AttributesOf | None = None
     long_running: frozenset[Literal["put", "create", "delete"]] = frozenset()
     """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After. "create" is a "put" that creates."""
     create_status: int = 201
-    """Of a PUT that creates: 201, 200, or 202 (no body, poll Location). Clients accept only their provider's own."""
+    """Status of a creating PUT: 201, 200, or 202 (no body, poll Location). Clients accept only their provider's own."""
     update_status: int = 200
     provisioning_state: bool = True
     """Whether the type has properties.provisioningState."""
@@ -138,7 +138,7 @@ class ResourceType:
     """By name ("listKeys"); the permission asked for is TYPE/NAME/action."""
     patchable: bool = True
     note: str = ""
-    """What COVERAGE.md adds where the hooks do not tell how far the type goes."""
+    """Note that COVERAGE.md adds where the hooks do not tell how far the type goes."""
 
     @property
     def namespace(self) -> str:
@@ -146,7 +146,7 @@ class ResourceType:
 
     @property
     def permission(self) -> str:
-        """What actions on it begin with. Resource groups are named below their subscription there."""
+        """Return the prefix of the type's actions. Resource groups are named below their subscription there."""
         if self.type == "Microsoft.Resources/resourceGroups":
             return "Microsoft.Resources/subscriptions/resourceGroups"
         return self.type

@@ -1,4 +1,4 @@
-"""What ARM checks before a resource provider sees a request: versions, scopes, names, locations, locks."""
+"""Checks of ARM before a resource provider sees a request: versions, scopes, names, locations, locks."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ArmService:
     arm: Arm
     routes: list[BaseRoute]
     local_routes: list[BaseRoute]
-    """Of localcloud itself, on localhost only."""
+    """Routes of localcloud itself, on localhost only."""
 
 
 def create(ctx: Context, propagation: Propagation) -> ArmService:

@@ -21,7 +21,7 @@ _VERSIONS = (
     "2021-01-01", "2021-04-01", "2022-09-01", "2022-12-01", "2023-07-01", "2024-03-01", "2024-07-01", "2024-11-01",
     "2025-03-01", "2025-04-01",
 )  # fmt: skip
-"""Of Microsoft.Resources (azure-mgmt-resource and azure-mgmt-resource-subscriptions)."""
+"""Versions of Microsoft.Resources (azure-mgmt-resource and azure-mgmt-resource-subscriptions)."""
 
 
 def subscription() -> Json:

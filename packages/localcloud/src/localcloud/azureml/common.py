@@ -1,4 +1,4 @@
-"""What the modules of Azure ML share: the namespace, its published api-versions, and how to find a workspace."""
+"""Common parts of the modules of Azure ML: the namespace, its published api-versions, and how to find a workspace."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _CREDENTIALS = {
     "AAD": (),
     "None": (),
 }
-"""What each authType needs (the ARM specification's WorkspaceConnection… types)."""
+"""Fields that each authType needs (the ARM specification's WorkspaceConnection… types)."""
 _DATA = frozenset({"AzureBlob", "ADLSGen2", "AzureOneLake"})
 """Listed only with includeAll=true, as data connections are."""
 

@@ -19,7 +19,7 @@ _TYPES = {
     "AzureDataLakeGen2": ("accountName", "filesystem"),
     "AzureFile": ("accountName", "fileShareName"),
 }
-"""What each type needs. File shares are recorded: there are none here that a job could read."""
+"""Fields that each type needs. File shares are recorded: there are none here that a job could read."""
 _UNSUPPORTED = {"AzureDataLakeGen1", "OneLake", "Hdfs"}
 
 

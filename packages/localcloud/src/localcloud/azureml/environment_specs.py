@@ -34,7 +34,7 @@ _BASE_IMAGE = re.compile(r"mcr\.microsoft\.com/azureml/openmpi[^/]*", re.IGNOREC
 _LOCAL_FILE = re.compile(r"(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f)\b|[./~]|.*@\s*file:|file:")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
-"""What pip replaces by a variable of its environment, as uv does, unless it is not set or in a comment (pip
+"""Text that pip replaces by a variable of its environment, as uv does, unless it is not set or in a comment (pip
 `_internal/req/req_file.py`: COMMENT_RE, ENV_VAR_RE; pip.pypa.io "Requirements File Format")."""
 
 

@@ -26,8 +26,10 @@ from localcloud.core.streams import whole_body
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
 _ON_ENDPOINT = ("jobs/write", "deployments/jobs/write", "read", "deployments/read")
 _ON_WORKSPACE = ("read", "experiments/runs/submit/action", "experiments/runs/write")
-"""Of what "Authorization on batch endpoints" lists for an invocation, what is not about data, keys or changing what is
-invoked: of those it is not known whether Azure asks for them where a pipeline component is invoked."""
+"""Actions that "Authorization on batch endpoints" lists for an invocation, without those on data, keys and changes.
+
+It is not known whether Azure requires the others where a pipeline component is invoked.
+"""
 
 
 class Invoke:

@@ -1,4 +1,4 @@
-"""What a region offers computes: virtual machine sizes, and how much of the subscription's quota is used.
+"""Offer of a region for computes: virtual machine sizes, and how much of the subscription's quota is used.
 
 The sizes are those that training clusters are usually made of, with the figures of learn.microsoft.com "Sizes for
 virtual machines in Azure". A cluster may have any other size: this list is what clients show, not what is allowed.

@@ -1,4 +1,4 @@
-"""What Azure ML checks in the content of an asset version before it registers it."""
+"""Checks of an asset version's content before Azure ML registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shell needs so that Azure's own clients find this localcloud. Works while it is stopped."""
+"""Variables of a shell whose clients of Azure reach this localcloud. Works while it is stopped."""
 
 from __future__ import annotations
 

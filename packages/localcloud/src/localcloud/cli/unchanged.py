@@ -57,7 +57,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a command reads. `paths` are glob patterns, folders with all below; `variables` are patterns of names.
+    """Inputs of a command. `paths` are glob patterns, folders with all below; `variables` are patterns of names.
 
     `programs` are found on PATH; `blobs` are account/container/name.
     `passing` are what other programs change: "TYPE FIELD.FIELD", a field of resources, or "TYPE", whole resources.

@@ -1,4 +1,4 @@
-"""What every service is given: no module of localcloud keeps state of its own.
+"""Context of every service: no module of localcloud keeps state of its own.
 
 The protocols here are the seams between services; their one implementation is named beside each.
 """
@@ -19,7 +19,7 @@ from localcloud.core.settings import Settings
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a token speaks for. `object_id` is what role assignments name; `app_id` is the client id."""
+    """Principal that a token represents. `object_id` is what role assignments name; `app_id` is the client id."""
 
     object_id: str
     app_id: str
@@ -178,4 +178,4 @@ class Context:
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     offered: dict[type[Any], Any] = field(default_factory=dict)
-    """What one service offers another, by its class: `ctx.offered[JobRunner]`."""
+    """Parts that one service offers another, by class: `ctx.offered[JobRunner]`."""

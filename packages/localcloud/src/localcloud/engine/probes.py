@@ -1,4 +1,4 @@
-"""Which usable tools the machine itself has: programs on PATH (and JAVA_HOME), asked for their version.
+"""Probes for usable tools of the machine: programs on PATH (and JAVA_HOME), with their version.
 
 Each probe starts the program, 10 to 200 ms; `toolchain.find` remembers the answers.
 """

@@ -1,4 +1,4 @@
-"""What a person sees while tools install: one line per task, as a live bar on a terminal, as dated lines elsewhere."""
+"""Display while tools install: one line per task, as a live bar on a terminal, as dated lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes in front of every verb: find the tools, or install what the machine lacks and say where it is."""
+"""Preparation before every verb: find the tools, or install missing ones, and print their place."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def is_stale(lock: dict[str, object]) -> bool:
 
 
 def container_of(backend: str) -> ContainerClient:
-    """Of a backend URL such as azblob://CONTAINER?storage_account=NAME. Raises ValueError for another kind."""
+    """Return the container in azblob://CONTAINER?storage_account=NAME. Raises ValueError for another URL."""
     parts = urlsplit(backend)
     account = parse_qs(parts.query).get("storage_account", [""])[0]
     if parts.scheme != "azblob" or not account:

@@ -1,4 +1,4 @@
-"""Which versions of each tool are accepted from PATH, and which are installed where PATH has none.
+"""Versions of each tool: the least that is accepted from PATH, and the one that is installed otherwise.
 
 Scope: facts only. The versions that are installed are pinned a second time, with hashes, in the files beside this
 module: `requirements/*.txt` (wheels), `azurite/package-lock.json`, `pulumi_cli/go.sum` and `abfs.py`.

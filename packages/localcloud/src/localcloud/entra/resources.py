@@ -1,4 +1,4 @@
-"""Which services a token can be for: the resources whose service principals every tenant has, and the tenant's own."""
+"""Services as audiences of tokens: the resources whose service principals every tenant has, and the tenant's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Azure host names localcloud answers for, and which service each belongs to."""
+"""Azure's host names that localcloud answers, and the service of each."""
 
 from __future__ import annotations
 

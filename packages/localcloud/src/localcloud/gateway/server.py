@@ -154,6 +154,6 @@ async def _close(close: Callable[[], Awaitable[None]]) -> None:
 
 
 def _write_state(settings: Settings, code: str) -> None:
-    """Who serves this home: `start` and `status` read it."""
+    """Write the process that serves this home: `start` and `status` read it."""
     state = {"pid": os.getpid(), "port": settings.port, "fingerprint": code, "started": time.time()}
     write_private(state_file(settings), json.dumps(state))

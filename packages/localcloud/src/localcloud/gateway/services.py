@@ -38,7 +38,7 @@ from localcloud.storage.azurite_accounts import StorageFabric
 
 @dataclass(frozen=True)
 class Services:
-    """What the gateway serves."""
+    """Services of the gateway."""
 
     context: Context
     directory: Directory

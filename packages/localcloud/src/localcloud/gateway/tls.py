@@ -74,7 +74,7 @@ def _machine_roots() -> Path:
 
 
 def certificates_of(bundle: bytes) -> Iterator[x509.Certificate]:
-    """Those of a PEM file that can be read: machines have roots with flaws that cryptography does not accept."""
+    """Return a PEM file's readable certificates: machines have roots with flaws that cryptography does not accept."""
     for block in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", bundle, re.DOTALL):
         try:
             with warnings.catch_warnings(action="ignore"):  # flaws that it only accepts for now

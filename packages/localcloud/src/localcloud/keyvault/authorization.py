@@ -1,4 +1,4 @@
-"""Who may call a vault: sign-in, network, role or access policy; and how a vault refuses."""
+"""Authorization of a vault's callers: sign-in, network, role or access policy, and the refusals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NO_SUFFIX = frozenset({"delete", "read", "write"})
 
 @dataclass(frozen=True)
 class Action:
-    """What a route needs: the dataAction of the role model below `vaults/KIND`, and the access policy's permission."""
+    """A route's permission: the role model's dataAction below `vaults/KIND`, and the access policy's permission."""
 
     kind: str
     """"secrets", "keys" or "certificatecontacts"."""

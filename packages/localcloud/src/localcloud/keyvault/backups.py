@@ -1,4 +1,4 @@
-"""What `backup` of a secret gives: its versions, sealed with a key that never leaves localcloud.
+"""Backups of secrets: the versions, sealed with a key that never leaves localcloud.
 
 On Azure a backup opens in vaults of the same subscription and geography; localcloud is one of each.
 """

@@ -1,4 +1,4 @@
-"""What secrets and keys of all vaults have in common: versions, the newest one current, deleted softly by name."""
+"""Versions of secrets and keys of all vaults, the newest one current, deleted softly by name."""
 
 from __future__ import annotations
 

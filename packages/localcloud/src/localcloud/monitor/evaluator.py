@@ -23,7 +23,7 @@ from localcloud.monitor.notifications import Notifications, context_of
 
 RULE = "Microsoft.Insights/metricAlerts"
 _MOST_MOMENTS = 2_500
-"""Of one rule after a jump of the clock: a week at five minutes. Older ones are passed over."""
+"""Most moments of one rule after a jump of the clock: a week at five minutes. Older ones are passed over."""
 _log = logging.getLogger("localcloud.monitor")
 
 

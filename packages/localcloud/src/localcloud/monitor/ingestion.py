@@ -90,7 +90,7 @@ class Ingestion:
 
 
 class _Caller:
-    """Who sends a request, and to which components it may."""
+    """Sender of a request, and the components to which it may send."""
 
     def __init__(self, ctx: Context, request: Request) -> None:
         self._ctx = ctx

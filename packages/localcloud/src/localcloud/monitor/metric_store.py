@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from localcloud.core.database import Database
 
 NAMESPACE = "azure.applicationinsights"
-"""Of metrics that came by Application Insights. Azure compares it without regard to letter case."""
+"""Namespace of metrics that came by Application Insights. Azure compares it without regard to letter case."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS monitor_metrics (
     component TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""What an alert's action groups do: webhooks are called with the common alert schema; no e-mail leaves the machine.
+"""Notifications of action groups: webhooks are called with the common alert schema; no e-mail leaves the machine.
 
 The payload is that of learn.microsoft.com/azure/azure-monitor/alerts/alerts-payload-samples ("Metric alert with a
 static threshold"); when a call is tried again, learn.microsoft.com/azure/azure-monitor/alerts/action-groups says.

@@ -1,4 +1,4 @@
-"""What differs between a resource's old and new inputs, and which differences need a new resource."""
+"""Differences between a resource's old and new inputs, and those that need a new resource."""
 
 from __future__ import annotations
 

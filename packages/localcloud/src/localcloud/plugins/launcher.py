@@ -1,4 +1,4 @@
-"""What the engine starts for a plugin: asks the plugin host for a process, and stands for it until one of the two ends.
+"""Program that the engine starts for a plugin: it asks the plugin host for a process and represents it until one ends.
 
 To import what a plugin needs takes most of a second, to fork a process that has imported it a few milliseconds. The
 first launcher of a PULUMI_HOME starts the host (localcloud/plugins/host.py), which forks a process for each engine and
@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 
 STARTED, ENDED = b"+", b"."
-"""What a forked plugin answers: it has the request; it has ended in order."""
+"""Answers of a forked plugin: it has the request; it has ended in order."""
 INTERRUPT, TERMINATE = b"I", b"T"
 """Signals that are passed on. A launcher that is gone is a signal too."""
 END_HOST = b"end"
@@ -42,7 +42,7 @@ _PLUGIN = (
     "runpy.run_module('localcloud.plugins.{module}', run_name='__main__', alter_sys=True)"
 )
 _HOST_VARIABLES = ("HOME", "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR")
-"""What the host has of the environment of the launcher that starts it: nothing that is the engine's own."""
+"""Variables that the host takes from the launcher that starts it: none of the engine's own."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the engine asks of a provider, and what the provider answers, as plain Python.
+"""Requests of the engine to a provider, and the answers, as plain Python.
 
 As `pulumi.provider.experimental.provider` of the SDK, without the SDK: importing it takes a plugin twice as long as all
 else.
@@ -123,7 +123,7 @@ class ResourceState:
 
 
 class Provider(Protocol):
-    """What serving.py needs of a provider. Refusals are raised as errors.PluginError."""
+    """Interface of a provider for serving.py. Refusals are raised as errors.PluginError."""
 
     def configure(self, variables: Mapping[str, str], arguments: Plain) -> None: ...
     def cancel(self) -> None: ...

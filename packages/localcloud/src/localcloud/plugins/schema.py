@@ -21,7 +21,7 @@ _SCALARS = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (
 
 @dataclass(frozen=True)
 class Schema:
-    """What is in a schema file; it is read when it is first needed."""
+    """Content of a schema file, read when it is first needed."""
 
     file: Path
 

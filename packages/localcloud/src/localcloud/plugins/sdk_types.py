@@ -76,7 +76,7 @@ def _type(hint: Any, module: str, objects: Objects) -> str:
 
 
 def _choice(hints: Sequence[Any], module: str, objects: Objects) -> str:
-    """Of an input's forms (value, awaitable, output, dictionary of the same) the value is what counts."""
+    """Return the value among an input's forms (value, awaitable, output, dictionary of the same)."""
     result: list[str] = []
     for hint in hints:
         origin = typing.get_origin(hint)

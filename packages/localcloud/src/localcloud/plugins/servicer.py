@@ -23,7 +23,7 @@ _Base: Any = stubs.ResourceProviderServicer
 
 
 class Servicer(_Base):  # type: ignore[misc]  # generated code has no types
-    """What is not here answers UNIMPLEMENTED, which the engine takes for what it is."""
+    """Servicer of the provider protocol; methods that it lacks answer UNIMPLEMENTED, which the engine understands."""
 
     def __init__(self, provider: Provider, version: str) -> None:
         self._provider = provider

@@ -1,4 +1,4 @@
-"""Who may do what at a storage account: network, credentials, roles. One answer for the blob and the dfs endpoint."""
+"""Authorization at a storage account: network, credentials, roles. One answer for the blob and the dfs endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHALLENGE_SINCE = "2019-12-12"
 
 @dataclass(frozen=True)
 class Demand:
-    """What a request needs of a bearer token's principal, and where."""
+    """Permission that a bearer token's principal needs for a request, and its scope."""
 
     target: Target
     need: Need
@@ -30,7 +30,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Entry:
-    """Who came in. `trusted` says that Azurite need not check any more; `principal` is a bearer token's."""
+    """Authorized caller. `trusted` says that Azurite need not check any more; `principal` is a bearer token's."""
 
     trusted: bool
     principal: Principal | None
@@ -114,7 +114,7 @@ class Gate:
             raise errors.permission_mismatch()
 
     def principal(self, authorization: str, account: str) -> Principal:
-        """Whose bearer token it is. Raises ServiceError 401."""
+        """Return the principal of the bearer token. Raises ServiceError 401."""
         services = ("blob", "dfs")
         hosts = (
             "https://storage.azure.com",

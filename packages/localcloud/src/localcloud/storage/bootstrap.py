@@ -1,4 +1,4 @@
-"""What a subscription has before its first stack: the state account and its container, as ordinary ARM resources."""
+"""Content of a subscription before its first stack: the state account and its container, as ordinary ARM resources."""
 
 from __future__ import annotations
 

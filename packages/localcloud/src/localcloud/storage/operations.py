@@ -1,4 +1,4 @@
-"""Which permission a blob request needs: the table of "Authorize with Microsoft Entra ID" of the Blob REST API.
+"""Permission that a blob request needs: the table of "Authorize with Microsoft Entra ID" of the Blob REST API.
 
 Source: learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
 ("Permissions for calling data operations").

@@ -1,4 +1,4 @@
-"""What the tests of localcloud's services share: a signed-in caller of a running localcloud, by real Azure clients."""
+"""Session for the tests of localcloud's services: a signed-in caller of a running localcloud, by real Azure clients."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class _Directory:
         return uuid.uuid4().hex
 
     def revoke_workload(self, secret: str) -> None:
-        """Nobody asked for tokens."""
+        """Assert that no token was requested."""
 
     @staticmethod
     def _principal(name: str) -> Principal:

@@ -83,7 +83,7 @@ _MLFLOW = (
 
 @dataclass(frozen=True)
 class Places:
-    """What the requests are about: resources that exist, by their ARM ids or host names."""
+    """Subjects of the requests: resources that exist, by their ARM ids or host names."""
 
     group: str
     account: str

@@ -1,4 +1,4 @@
-"""What tests of Azure Monitor share: a component, an identity that may send to it, rules, and telemetry items."""
+"""Fixtures for tests of Azure Monitor: a component, an identity that may send to it, rules, and telemetry items."""
 
 from __future__ import annotations
 

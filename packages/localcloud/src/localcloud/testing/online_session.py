@@ -38,7 +38,7 @@ class Sum(mlflow.pyfunc.PythonModel):
 mlflow.models.set_model(Sum())
 """
 _MONITORING = "azureml-ai-monitoring==1.0.0"
-"""What Azure's scoring script imports, and a model must bring along: see localcloud.azureml.online.preparation."""
+"""Packages that Azure's scoring script imports and a model brings along: see localcloud.azureml.online.preparation."""
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("double", "first"), ColSpec("double", "second"), ColSpec("long", "times", required=False)]),
     outputs=Schema([ColSpec("double")]),

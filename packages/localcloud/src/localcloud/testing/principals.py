@@ -14,7 +14,7 @@ from localcloud.testing.azure_session import AzureSession
 
 
 class IdentityCredential:
-    """What a workload with the identity gets: tokens for any audience, for the principal alone."""
+    """Credential of a workload with the identity: tokens for any audience, for the principal alone."""
 
     def __init__(self, cloud: Any, object_id: str) -> None:
         self._directory = Directory(Database(cloud.settings.database))

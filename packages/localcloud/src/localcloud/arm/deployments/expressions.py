@@ -56,7 +56,7 @@ def is_expression(text: str) -> bool:
 
 
 def parse(text: str) -> Node:
-    """Of "[…]". Raises ServiceError 400 InvalidTemplate naming the expression."""
+    """Parse an expression "[…]". Raises ServiceError 400 InvalidTemplate naming the expression."""
     return _Parser(text).whole()
 
 

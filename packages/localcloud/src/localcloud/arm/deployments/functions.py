@@ -16,7 +16,7 @@ from typing import Any
 from localcloud.arm.deployments.expressions import invalid
 
 _GUID_NAMESPACE = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
-"""Of Azure (learn.microsoft.com, Bicep string functions, guid): UUIDs of version 5 over the arguments and hyphens."""
+"""Namespace of guid() (learn.microsoft.com, Bicep string functions): UUIDs of version 5 over arguments and hyphens."""
 
 
 def _text(value: Any) -> str:

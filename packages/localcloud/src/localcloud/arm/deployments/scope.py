@@ -1,4 +1,4 @@
-"""What the expressions of one template see: parameters, variables, where it is deployed, and what is deployed."""
+"""Scope of one template's expressions: parameters, variables, place of the deployment, deployed resources."""
 
 from __future__ import annotations
 

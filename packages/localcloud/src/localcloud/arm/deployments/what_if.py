@@ -1,4 +1,4 @@
-"""What-if: the changes that a deployment would make, compared with what exists; nothing is deployed.
+"""Changes that a deployment would make (what-if), compared with what exists; nothing is deployed.
 
 Results: learn.microsoft.com/azure/azure-resource-manager/templates/deploy-what-if. Properties that a template leaves
 out are taken to stay as they are; tags that it leaves out would go, as tags are replaced as a whole.

@@ -1,4 +1,4 @@
-"""What the types of Microsoft.Network share: versions, name rule, references, children shown inside their parent."""
+"""Common parts of types of Microsoft.Network: versions, name rule, references, children shown inside their parent."""
 
 from __future__ import annotations
 

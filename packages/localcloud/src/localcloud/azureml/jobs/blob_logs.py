@@ -23,7 +23,7 @@ _STEPS = ((60.0, 0.5), (600.0, 2.0), (3600.0, 10.0))
 
 
 def folder(run_id: str) -> str:
-    """Of a run's artifacts, in the container of workspaceartifactstore."""
+    """Return the path of a run's artifacts in the container of workspaceartifactstore."""
     return f"ExperimentRun/dcid.{run_id}"
 
 

@@ -22,7 +22,7 @@ _KEPT = ("LANG", "LC_ALL", "TZ", "USER", "LD_LIBRARY_PATH")
 
 @dataclass(frozen=True)
 class Access:
-    """What a running job is given to act with: secrets, which end with it."""
+    """Secrets with which a running job acts; they end with it."""
 
     run_token: str
     identity: Principal | None

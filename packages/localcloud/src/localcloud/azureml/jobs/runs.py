@@ -59,7 +59,7 @@ class Run:
     outputs: Json = field(default_factory=dict)
     """By name: {"type", "uri", "mode", "asset_name", "asset_version"}."""
     spec: Json = field(default_factory=dict)
-    """What a command run executes: command, code, environment, variables, identity, timeout_seconds, component."""
+    """Plan of a command run: command, code, environment, variables, identity, timeout_seconds, component."""
     mlflow_run_id: str | None = None
     logs: list[str] = field(default_factory=list)
     """Log files in the run's artifacts, relative to their root."""
@@ -164,7 +164,7 @@ class RunStore:
         return [_run(row) for row in rows]
 
     def unfinished(self) -> list[Run]:
-        """Of all workspaces."""
+        """Return the unfinished runs of all workspaces."""
         rows = self._database.query(
             "SELECT number, body FROM azureml_runs WHERE status NOT IN ('Completed', 'Failed', 'Canceled')"
             " ORDER BY number"

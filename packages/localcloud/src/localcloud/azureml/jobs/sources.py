@@ -1,4 +1,4 @@
-"""What an input's path stands for: assets and outputs of other jobs become the storage they are in."""
+"""Resolution of an input's path: assets and outputs of other jobs become the storage they are in."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 
 
 class Stop:
-    """Of one run. The first reason counts: cancel, timeout, failure (of another step), shutdown (of localcloud)."""
+    """Stop of a run. The first reason counts: cancel, timeout, failure (of another step), shutdown (of localcloud)."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()

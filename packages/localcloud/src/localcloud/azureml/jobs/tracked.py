@@ -1,4 +1,4 @@
-"""What MLflow knows of runs, for their pages: metrics, tags and the model versions that came from them."""
+"""Data of runs in MLflow, for their pages: metrics, tags and the model versions that came from them."""
 
 from __future__ import annotations
 

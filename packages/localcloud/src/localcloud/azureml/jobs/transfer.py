@@ -36,7 +36,7 @@ def state_of(folder: Path) -> State:
 
 
 class Transfer:
-    """Of one localcloud: the threads are shared by all jobs."""
+    """Transfers of one localcloud: the threads are shared by all jobs."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx

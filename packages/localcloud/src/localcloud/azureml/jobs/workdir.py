@@ -59,7 +59,7 @@ class WorkFolder:
         self.work = self.root / "wd"
         self.log = self.root / blob_logs.STD_LOG
         self.inputs: dict[str, str | None] = {}
-        """What the command's placeholders stand for."""
+        """Values of the command's placeholders."""
         self.outputs: dict[str, str] = {}
         self.notes: list[str] = list(run.spec.get("notes", ()))
         """Lines of localcloud's own, which come first in the log."""

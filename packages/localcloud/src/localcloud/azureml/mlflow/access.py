@@ -1,4 +1,4 @@
-"""Who may do what at Azure ML's data plane: sign-in, roles, and the tokens that running jobs are given."""
+"""Access to Azure ML's data plane: sign-in, roles, and the tokens that running jobs are given."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LIFETIME_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class RunToken:
-    """What a job's token opens: MLflow and the run history of the job's own workspace, while the job runs."""
+    """Scope of a job's token: MLflow and the run history of the job's own workspace, while the job runs."""
 
     run_id: str
     workspace_id: str

@@ -19,7 +19,7 @@ OTHER = re.compile(r"(?P<experiment>\d+)(?:/(?P<path>.*))?")
 
 @dataclass(frozen=True)
 class Artifact:
-    """Of a run or of a logged model; `path` below it."""
+    """Artifact of a run or of a logged model; `path` below it."""
 
     run: str | None
     model: str | None

@@ -1,4 +1,4 @@
-"""What localcloud asks of the MLflow server beyond MLflow's API. Runs in the server's process, on MLflow's own stores.
+"""Extensions of the MLflow server beyond MLflow's API. Runs in the server's process, on MLflow's own stores.
 
 It goes by the names of MLflow 3.17, which the lock pins: ids and version numbers are chosen by the server there.
 """

@@ -1,4 +1,4 @@
-"""Which Azure ML workspace stands behind each of MLflow's, and where its files are. For the MLflow server's process."""
+"""The Azure ML workspace behind each of MLflow's, and the place of its files. For the MLflow server's process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment runs: its model, code, environment and identity, resolved from its resource.
+"""Launch of a deployment: its model, code, environment and identity, resolved from its resource.
 
 Source: learn.microsoft.com "Troubleshoot online endpoints" (Authorization error: AcrPull on the workspace's registry
 and Storage Blob Data Reader on its storage account for a user-assigned identity; Unable to download user model), and

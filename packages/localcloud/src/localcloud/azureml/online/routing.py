@@ -1,4 +1,4 @@
-"""Which endpoint a host name means, and which deployment a request goes to."""
+"""Routes from host names to endpoints, and from requests to deployments."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Routes:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a deployment takes: seconds for a request, and requests at once."""
+    """Limits of a deployment: seconds for a request, and requests at once."""
 
     seconds: float
     requests: int

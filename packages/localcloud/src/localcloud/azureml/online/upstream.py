@@ -34,7 +34,7 @@ class Answer:
 
 
 class _Reading:
-    """What httptools calls as it parses."""
+    """Callbacks of httptools' parser."""
 
     def __init__(self) -> None:
         self.answer = Answer()

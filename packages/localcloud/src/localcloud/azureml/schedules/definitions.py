@@ -1,4 +1,4 @@
-"""What a schedule does: the job that it makes, by its definition or by a job that is there.
+"""Definition of a schedule: the job that it makes, by its definition or by a job that is there.
 
 Sources: azure-ai-ml's JobSchedule (`entities/_schedule/schedule.py`: CreateJob with a pipeline job, `sourceJobId` for a
 job by its id), learn.microsoft.com/azure/machine-learning "Schedule pipeline jobs" (display names, expressions).

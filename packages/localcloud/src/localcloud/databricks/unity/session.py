@@ -21,7 +21,7 @@ from localcloud.databricks.unity import errors
 from localcloud.databricks.unity.securables import METASTORE, Securable, chain
 
 ACCOUNT_ID = "b7c1c7de-52a4-4f0b-8d0b-9a4f6f0f7a11"
-"""Of localcloud's Databricks account."""
+"""Id of localcloud's Databricks account."""
 EVERYONE = "account users"
 SYSTEM = "System user"
 _INFO, _ATTACHED, _GRANTS, _BINDINGS = "uc-metastore", "uc-workspace", "uc-grants", "uc-bindings"

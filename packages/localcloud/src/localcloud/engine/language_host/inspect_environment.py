@@ -1,4 +1,4 @@
-"""What a Python environment holds, as JSON: run as a script in that environment, or imported when it is our own.
+"""Content of a Python environment as JSON: run as a script in that environment, or imported when it is our own.
 
 python inspect_environment.py plugins        resource plugins that the installed Pulumi SDKs ask for
 python inspect_environment.py dependencies   what was asked for: distributions that no other one requires

@@ -1,4 +1,4 @@
-"""What `pulumi install` does for a Python program, as the commands to run one after another."""
+"""Commands of `pulumi install` for a Python program, in their order."""
 
 from __future__ import annotations
 

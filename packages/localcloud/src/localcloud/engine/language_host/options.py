@@ -1,4 +1,4 @@
-"""Which Python interpreter a program or plugin asks for: the `runtime.options` of its Pulumi.yaml."""
+"""The Python interpreter of a program or plugin: the `runtime.options` of its Pulumi.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keys and secrets of a vault have in common as ARM types: names, their vault, reading and listing them."""
+"""Common parts of keys and secrets as ARM types: names, their vault, reading and listing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine starts."""
+"""Entry point that the engine starts."""
 
 from importlib.metadata import version
 

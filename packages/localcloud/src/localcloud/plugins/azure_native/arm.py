@@ -20,7 +20,7 @@ _DONE = frozenset({"succeeded", "failed", "canceled", "cancelled"})
 
 
 class ArmError(PluginError):
-    """What ARM refused, worded as the vendor's provider does."""
+    """Refusal of ARM, worded as the vendor's provider does."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f'Status={status} Code="{code}" Message="{message}"')

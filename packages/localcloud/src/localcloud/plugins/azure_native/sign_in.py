@@ -1,4 +1,4 @@
-"""Which identity the provider acts as: its settings, else ARM_* variables, as the vendor's provider reads them."""
+"""Identity of the provider: its settings, else ARM_* variables, as the vendor's provider reads them."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Api:
 
 @dataclass(frozen=True)
 class _Sdk:
-    """What is used of databricks-sdk."""
+    """Parts of databricks-sdk that the provider uses."""
 
     client: type[ApiClient]
     config: type[Config]

@@ -34,7 +34,7 @@ class Securable(Resource):
         "isolationMode": "isolation_mode", "owner": "owner",
         "enablePredictiveOptimization": "enable_predictive_optimization",
     }  # fmt: skip
-    """What can be set by an update alone."""
+    """Inputs that only an update can set."""
     _inputs = (
         "name", "comment", "owner", "isolationMode", "azureManagedIdentity", "readOnly", "url", "credentialName",
         "fallback", "catalogName", "schemaName", "storageRoot", "volumeType", "properties",

@@ -1,4 +1,4 @@
-"""What every resource class of this provider says and does. Inputs and states are camelCase."""
+"""Base of every resource class of this provider. Inputs and states are camelCase."""
 
 from __future__ import annotations
 

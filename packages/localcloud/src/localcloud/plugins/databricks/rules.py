@@ -1,4 +1,4 @@
-"""What the vendor's provider refuses before it sends anything, beside unknown, missing and mistyped inputs.
+"""Refusals of the vendor's provider before it sends anything, beside unknown, missing and mistyped inputs.
 
 The vendor's plugin is the Terraform provider behind a bridge: rules and texts are those of its source
 (github.com/databricks/terraform-provider-databricks, the file beside each rule) and of terraform-plugin-sdk's

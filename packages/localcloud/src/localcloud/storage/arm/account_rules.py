@@ -1,4 +1,4 @@
-"""What Microsoft.Storage refuses in firewalls, blob services and lifecycle policies.
+"""Refusals of Microsoft.Storage in firewalls, blob services and lifecycle policies.
 
 Texts: hashicorp/terraform-provider-azurerm issue threads that quote the service;
 learn.microsoft.com/azure/storage/blobs/lifecycle-management-policy-structure.

@@ -10,14 +10,14 @@ WITHOUT_ZONES = frozenset(
         "australiasoutheast", "canadaeast", "northcentralus", "southindia", "ukwest", "westcentralus", "westus",
     }
 )  # fmt: skip
-"""Of the regions that localcloud has, those without availability zones.
+"""Regions of localcloud without availability zones.
 Source: learn.microsoft.com/azure/reliability/regions-list."""
 WITHOUT_PAIR = frozenset(
     {
         "israelcentral", "italynorth", "mexicocentral", "polandcentral", "qatarcentral", "spaincentral",
     }
 )  # fmt: skip
-"""Those without a paired region (same source)."""
+"""Regions without a paired region (same source)."""
 
 
 def check_redundancy(account: Resource, existing: Resource | None) -> None:

@@ -53,7 +53,7 @@ def of(metadata: Mapping[str, str], *, directory: bool) -> Access:
 
 
 def created(headers: Mapping[str, str], owner: str, *, directory: bool) -> Access:
-    """Of a new path: x-ms-permissions less x-ms-umask, or x-ms-acl. Raises ServiceError 400."""
+    """Return the access of a new path: x-ms-permissions less x-ms-umask, or x-ms-acl. Raises ServiceError 400."""
     umask = _octal("x-ms-umask", headers["x-ms-umask"]) if headers.get("x-ms-umask") else _UMASK
     permissions = headers.get("x-ms-permissions")
     mode = _mode(permissions) if permissions else (0o777 if directory else 0o666)

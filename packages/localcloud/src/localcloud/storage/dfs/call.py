@@ -62,7 +62,7 @@ class Call:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Of this filesystem's turns."""
+        """Return the key of this filesystem's turns."""
         return self.account.name, self.target.container
 
     @property
@@ -71,7 +71,7 @@ class Call:
 
     @property
     def owner(self) -> str:
-        """Who owns what this call creates."""
+        """Return the owner of paths that this call creates."""
         return self.principal.object_id if self.principal is not None else SUPERUSER
 
     def conditions(self) -> dict[str, str]:
@@ -130,5 +130,5 @@ def target_of(raw_path: str) -> Target:
 
 
 def written(headers: Mapping[str, str]) -> dict[str, str]:
-    """Of an answer of Azurite to a write."""
+    """Return the headers that Azurite answers to a write."""
     return {name: headers[name] for name in ("etag", "last-modified") if name in headers}

@@ -77,7 +77,7 @@ def _check_control(call: Call, node: tree.Node) -> None:
 
 
 def check_ownership(call: Call) -> None:
-    """Nobody names an owner without a role for it. Raises ServiceError 403."""
+    """Refuse a change of owner without a role for it. Raises ServiceError 403."""
     if call.principal is not None and "x-ms-owner" in call.headers:
         call.gate.check(call.principal, call.account, Demand(call.target, needs.OWNERSHIP))
 

@@ -1,4 +1,4 @@
-"""Which operation a request is, and which permissions it takes.
+"""Operation of a request and the permissions that it needs.
 
 Sources: learn.microsoft.com/rest/api/storageservices/data-lake-storage-gen2; the permissions:
 learn.microsoft.com/azure/role-based-access-control/permissions/storage and

@@ -44,7 +44,7 @@ def written(metadata: Mapping[str, str]) -> str:
 
 
 def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Of Azurite's answer. Names keep their case, which httpx gives in `raw` alone."""
+    """Return the metadata of Azurite's answer. Names keep their case, which httpx gives in `raw` alone."""
     pairs = headers.items()
     if isinstance(headers, httpx.Headers):
         pairs = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}.items()

@@ -83,7 +83,7 @@ def unmarked_etag(path: str) -> str:
 
 
 class Turns:
-    """Who changes the tree of a filesystem is alone in it: nobody at the dfs endpoint sees half of a change."""
+    """Exclusive access to the tree of a filesystem during a change: no request at the dfs endpoint sees half of it."""
 
     def __init__(self) -> None:
         self._conditions: dict[tuple[str, str], asyncio.Condition] = {}

@@ -16,7 +16,7 @@ from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused
 
 _DIGITS = 20
-"""Of a position in a block's name: the names of a blob's blocks have one length."""
+"""Digits of a position in a block's name: the names of a blob's blocks have one length."""
 _ENCRYPTED = {"x-ms-request-server-encrypted": "true"}
 
 
@@ -131,7 +131,7 @@ def _name(position: int) -> str:
 
 
 def _position(name: str) -> int:
-    """Of a block; -1 when its name is none of ours."""
+    """Return the position of a block; -1 when its name is none of ours."""
     try:
         text = base64.b64decode(name, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):

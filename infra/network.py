@@ -200,7 +200,7 @@ class Network(pulumi.ComponentResource):
                 PeeringsArgs(names=names, placement=place, settings=settings, network=self._vnet),
                 self._child,
             )
-            self.links += self._peerings.made
+            self.links += self._peerings.peerings
         gateway = self._way_out()
         # Azure changes one subnet of a network at a time, and refuses a second one meanwhile.
         host = self._databricks_subnet("host", settings.databricks_host_subnet, gateway, after=None)

@@ -55,19 +55,19 @@ class PeeringsArgs:
 
 
 class Peerings(pulumi.ComponentResource):
-    """Peerings with `network.peered_networks`, in one direction or both: `made`."""
+    """Peerings with `network.peered_networks`, in one direction or both: `peerings`."""
 
     def __init__(self, name: str, args: PeeringsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:network:Peerings", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         self._remotes: Sequence[_Remote] = [_Remote(id_) for id_ in args.settings.peered_networks]
-        self.made: list[pulumi.Resource] = []
+        self.peerings: list[pulumi.Resource] = []
         for remote in self._remotes:
             # Azure changes one peering of a network at a time.
-            self.made.append(self._outward(remote, self.made[-1:]))
+            self.peerings.append(self._outward(remote, self.peerings[-1:]))
             if args.settings.peering == "both_ways":
-                self.made.append(self._back(remote, self.made[-1:]))
+                self.peerings.append(self._back(remote, self.peerings[-1:]))
         self.register_outputs({})
 
     def link(self, label: str, zone: privatedns.PrivateZone) -> list[pulumi.Resource]:

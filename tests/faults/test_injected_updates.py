@@ -9,7 +9,7 @@ from tests.faults.table import Tries
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 _WAITED_OUT = ("429", "503", "slowness")
-_MADE = (
+_RESOURCE_TYPES = (
     "Microsoft.Storage/storageAccounts", "Microsoft.ContainerRegistry/registries", "Microsoft.Databricks/workspaces",
     "Microsoft.MachineLearningServices/workspaces", "Microsoft.MachineLearningServices/workspaces/*/computes",
 )  # fmt: skip
@@ -31,7 +31,7 @@ def test_an_update_survives_faults_or_names_them(platform: Platform, tries: Trie
 
 def test_an_operation_that_fails_is_named_and_made_again(platform: Platform, tries: Tries) -> None:
     for verb, method, paths in (
-        ("up", "PUT", [f"*/providers/{type_}/*" for type_ in _MADE]),
+        ("up", "PUT", [f"*/providers/{type_}/*" for type_ in _RESOURCE_TYPES]),
         ("destroy", "DELETE", ["*"] * 3),
     ):
         for path in paths:

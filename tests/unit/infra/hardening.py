@@ -51,7 +51,7 @@ def table() -> str:
             _row(
                 (
                     label, _sign_in(private), _transport(private),
-                    _each([_open(profile, resource, profiles[profile]) for profile, resource in seen.items()]),
+                    _joined([_open(profile, resource, profiles[profile]) for profile, resource in seen.items()]),
                     _identity(private), _encryption(private), _comes_back(private, deployment),
                     _logged(private, deployment), _kept(ours.resource(type_, name), ours),
                 )
@@ -71,7 +71,7 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _each(of_profiles: list[str]) -> str:
+def _joined(of_profiles: list[str]) -> str:
     return of_profiles[0] if len(set(of_profiles)) == 1 else ", ".join(of_profiles)
 
 

@@ -169,8 +169,8 @@ def test_a_build_reports_the_run_that_its_smoke_step_named(recorded: Recorded) -
     assert build == f"{verb} --azure-devops -- run-8"
 
 
-_MADE = ROOT / "made-by-a-value"
-_TOUCH = f"touch {_MADE.name}"
+_TOUCHED = ROOT / "made-by-a-value"
+_TOUCH = f"touch {_TOUCHED.name}"
 _ODD = [
     "-my data.csv", "März.csv", "#x.csv", "%.csv", "a\\b.csv", "*.csv", "~", "$HOME", "$$", f"a$({_TOUCH}).csv",
     f"a`{_TOUCH}`.csv", f"$(shell {_TOUCH})", f"$(error no){_TOUCH}", f"a;{_TOUCH};.csv", f"a\";{_TOUCH};\".csv",
@@ -204,7 +204,7 @@ def test_a_value_reaches_the_program_unchanged(
         commands = recorded.run(target, *words, *arguments, build=target == "cancel", **variables)
 
         assert any(value in word for command in commands for word in command), (value, commands)
-        assert not _MADE.exists(), value
+        assert not _TOUCHED.exists(), value
 
 
 def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:

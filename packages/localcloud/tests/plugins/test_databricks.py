@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from localcloud.plugins.values import UNKNOWN, Secret
 from localcloud.testing.azure_session import AzureSession, unique
-from localcloud.testing.plugin_process import Made, Plain, Plugin, Refused
+from localcloud.testing.plugin_process import Plain, Plugin, Refused, ResourceState
 
 POOL = "databricks:index/instancePool:InstancePool"
 POLICY = "databricks:index/clusterPolicy:ClusterPolicy"
@@ -35,14 +35,16 @@ def pool_inputs(**more: object) -> Plain:
 
 
 @pytest.fixture
-def pool(databricks: Plugin) -> Iterator[tuple[Made, Plain]]:
+def pool(databricks: Plugin) -> Iterator[tuple[ResourceState, Plain]]:
     inputs = pool_inputs()
     pool = databricks.create(POOL, inputs)
     yield pool, inputs
     databricks.delete(POOL, pool)
 
 
-def test_a_pool_is_made_changed_and_read_without_a_difference(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
+def test_a_pool_is_made_changed_and_read_without_a_difference(
+    databricks: Plugin, pool: tuple[ResourceState, Plain]
+) -> None:
     resource, inputs = pool
 
     refreshed, seen = databricks.read(POOL, resource.id, resource)
@@ -54,7 +56,7 @@ def test_a_pool_is_made_changed_and_read_without_a_difference(databricks: Plugin
     assert changed.outputs["customTags"]["CostCenter"] == "a_b", "tags keep their own names"
 
 
-def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
+def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[ResourceState, Plain]) -> None:
     resource, inputs = pool
 
     difference = databricks.diff(POOL, resource, inputs | {"nodeTypeId": "Standard_D8ds_v5"})
@@ -63,7 +65,7 @@ def test_a_pool_s_node_type_cannot_change(databricks: Plugin, pool: tuple[Made, 
 
 
 def test_a_name_that_is_taken_is_refused_unless_a_killed_run_left_the_same_behind(
-    databricks: Plugin, pool: tuple[Made, Plain]
+    databricks: Plugin, pool: tuple[ResourceState, Plain]
 ) -> None:
     resource, inputs = pool
 
@@ -72,7 +74,7 @@ def test_a_name_that_is_taken_is_refused_unless_a_killed_run_left_the_same_behin
         databricks.create(POOL, inputs | {"maxCapacity": 9})
 
 
-def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
+def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[ResourceState, Plain]) -> None:
     resource, inputs = pool
     databricks.update(POOL, resource, inputs | {"idleInstanceAutoterminationMinutes": 45})
 
@@ -201,7 +203,7 @@ def test_secrets_remain_secret(databricks: Plugin) -> None:
     databricks.delete(SCOPE, scope)
 
 
-def test_a_job_keeps_its_tasks_and_their_order(databricks: Plugin, pool: tuple[Made, Plain]) -> None:
+def test_a_job_keeps_its_tasks_and_their_order(databricks: Plugin, pool: tuple[ResourceState, Plain]) -> None:
     cluster = {"sparkVersion": RUNTIME, "numWorkers": 1, "instancePoolId": pool[0].id}
     task = {
         "taskKey": "one", "newCluster": cluster,

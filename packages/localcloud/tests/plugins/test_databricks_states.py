@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from localcloud.plugins.databricks.schema import SCHEMA
 from localcloud.testing.azure_session import unique
-from localcloud.testing.plugin_process import Made, Plain, Plugin
+from localcloud.testing.plugin_process import Plain, Plugin, ResourceState
 
 PRINCIPAL = "databricks:index/servicePrincipal:ServicePrincipal"
 POOL = "databricks:index/instancePool:InstancePool"
@@ -26,7 +26,7 @@ PRINCIPAL_DEFAULTS = {
 """Defaults of the provider's schema (scim/scim.go, scim/resource_service_principal.go)."""
 
 
-def by_the_vendor(state: Made, inputs: Plain, defaults: Plain, **outputs: object) -> Made:
+def by_the_vendor(state: ResourceState, inputs: Plain, defaults: Plain, **outputs: object) -> ResourceState:
     """Return the state that the vendor's plugin would have of a resource."""
     meta = {"__meta": '{"schema_version":"0"}'}
     return replace(

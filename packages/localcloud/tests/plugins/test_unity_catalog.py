@@ -10,7 +10,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service import catalog as uc
 from localcloud.testing.azure_session import AzureSession, unique
-from localcloud.testing.plugin_process import Made, Plain, Plugin, Refused
+from localcloud.testing.plugin_process import Plain, Plugin, Refused, ResourceState
 
 CREDENTIAL = "databricks:index/storageCredential:StorageCredential"
 LOCATION = "databricks:index/externalLocation:ExternalLocation"
@@ -56,7 +56,7 @@ def stage(azure: AzureSession) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def catalog(stage: Stage) -> Iterator[tuple[Made, Plain]]:
+def catalog(stage: Stage) -> Iterator[tuple[ResourceState, Plain]]:
     place = stage.location()
     location = stage.plugin.create(LOCATION, place)
     inputs = {"name": unique("cat"), "storageRoot": f"{place['url']}unity/", "forceDestroy": True}
@@ -86,7 +86,9 @@ def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
     assert stage.plugin.read(CREDENTIAL, resource.id, changed) == (None, {})
 
 
-def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(
+    stage: Stage, catalog: tuple[ResourceState, Plain]
+) -> None:
     resource, inputs = catalog
     assert {schema.name for schema in stage.client.schemas.list(resource.id)} == {"information_schema"}
     refreshed, seen = stage.plugin.read(CATALOG, resource.id, resource)
@@ -96,7 +98,7 @@ def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(stage: Stage
     assert list(changed.replaces) == ["storageRoot"]
 
 
-def test_a_schema_and_a_volume_are_made_changed_and_deleted(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_a_schema_and_a_volume_are_made_changed_and_deleted(stage: Stage, catalog: tuple[ResourceState, Plain]) -> None:
     inputs = {"catalogName": catalog[0].id, "name": "training", "properties": {"my_Key": "v"}, "forceDestroy": True}
     schema = stage.plugin.create(SCHEMA, inputs)
     assert schema.id == f"{catalog[0].id}.training" and schema.outputs["schemaId"]
@@ -111,7 +113,7 @@ def test_a_schema_and_a_volume_are_made_changed_and_deleted(stage: Stage, catalo
     assert stage.plugin.read(SCHEMA, schema.id, schema)[0] is None
 
 
-def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple[ResourceState, Plain]) -> None:
     resource, inputs = catalog
     assert stage.plugin.create(CATALOG, inputs).id == resource.id
     with pytest.raises(Refused, match=rf"^CATALOG_ALREADY_EXISTS: Catalog '{resource.id}' already exists"):
@@ -138,7 +140,7 @@ def test_another_metastore_than_the_workspace_s_is_refused(stage: Stage) -> None
     stage.plugin.delete(LOCATION, resource)
 
 
-def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Made, Plain]) -> None:
+def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[ResourceState, Plain]) -> None:
     me = str(stage.client.current_user.me().user_name)
     arguments = {"catalog": catalog[0].id, "grants": [
         {"principal": "account users", "privileges": ["use catalog", "BROWSE"]},

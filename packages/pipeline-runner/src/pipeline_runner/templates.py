@@ -23,7 +23,7 @@ from pipeline_runner.parameters import bind
 
 _WHOLE = re.compile(r"^\s*\$\{\{(?P<body>(?:(?!\}\}).)*)\}\}\s*$", re.DOTALL)
 _PART = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_EACH = re.compile(r"^each\s+(\w+)\s+in\s+(.*)$", re.DOTALL)
+_EACH_EXPRESSION = re.compile(r"^each\s+(\w+)\s+in\s+(.*)$", re.DOTALL)
 _LISTS = ("stages", "jobs", "steps", "variables")
 _SCOPED = ("stage", "job", "deployment")
 
@@ -182,7 +182,7 @@ def _branches(
     if word == "insert":
         return None, [(value, scope)]
     if word == "each":
-        return None, _each(directive, value, scope)
+        return None, _expand_each(directive, value, scope)
     if word != "if" and chosen is None:
         raise PipelineError(f"{_name(scope)}: {word} without an if before it.")
     holds = (
@@ -193,8 +193,8 @@ def _branches(
     return (True if chosen and word != "if" else holds), [(value, scope)] if holds else []
 
 
-def _each(directive: str, value: Any, scope: Scope) -> list[tuple[Any, Scope]]:
-    match = _EACH.match(directive)
+def _expand_each(directive: str, value: Any, scope: Scope) -> list[tuple[Any, Scope]]:
+    match = _EACH_EXPRESSION.match(directive)
     if match is None:
         raise PipelineError(f"{_name(scope)}: {directive!r} should be: each NAME in LIST.")
     members = _value(match[2], scope)

@@ -60,7 +60,7 @@ class WarmDrivers:
         self._pools: dict[Key, _Pool] = {}
         self._closed = False
         self._archiving = False
-        self._found: launch.SparkTools | None = None
+        self._spark_tools: launch.SparkTools | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def start(self) -> None:
@@ -206,9 +206,9 @@ class WarmDrivers:
 
     async def _tools(self) -> launch.SparkTools:
         """Return the tools, which are searched once: the search for Java runs it."""
-        if self._found is None:
-            self._found = await asyncio.to_thread(launch.find_tools, self._context.settings)
-        return self._found
+        if self._spark_tools is None:
+            self._spark_tools = await asyncio.to_thread(launch.find_tools, self._context.settings)
+        return self._spark_tools
 
     async def _expire(self) -> None:
         while True:

@@ -31,8 +31,8 @@ from localcloud.plugins.serving import serve
 _IDLE_SECONDS = 20 * 60
 _CHECK_SECONDS = 5.0
 _PACKAGE = Path(__file__).resolve().parents[1]
-_Made = tuple[Callable[[], AzureNative | Databricks], str]
-_PLUGINS: Mapping[str, _Made] = {
+_Factory = tuple[Callable[[], AzureNative | Databricks], str]
+_PLUGINS: Mapping[str, _Factory] = {
     "azure_native": (AzureNative, version("pulumi-azure-native")),
     "databricks": (Databricks, version("pulumi-databricks")),
 }

@@ -30,7 +30,7 @@ _TAKEN = frozenset(
     }
 )  # fmt: skip
 """The headers of deletions and changes of the access tier. With others Azurite could take a request for another one."""
-_SHOWN = ("x-ms-error-code", "x-ms-request-id", "x-ms-version", "x-ms-delete-type-permanent", "content-type")
+_HEADERS = ("x-ms-error-code", "x-ms-request-id", "x-ms-version", "x-ms-delete-type-permanent", "content-type")
 
 Check = Callable[[str, Target, Mapping[str, str], Mapping[str, str]], None]
 """(method, target, query, headers). Raises ServiceError where the caller lacks the role."""
@@ -99,7 +99,7 @@ async def _answered(subrequest: _Subrequest, container: str, check: Check, send:
 
 
 def _written(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
-    lines_of_headers = [f"{name}: {value}" for name, value in headers.items() if name.lower() in _SHOWN]
+    lines_of_headers = [f"{name}: {value}" for name, value in headers.items() if name.lower() in _HEADERS]
     lines = [
         f"HTTP/1.1 {status} {httpx.codes.get_reason_phrase(status)}",
         *lines_of_headers,

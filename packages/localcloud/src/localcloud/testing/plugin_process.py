@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Made:
+class ResourceState:
     """A resource as state has it: its outputs, and the inputs that made them. Secrets are values.Secret."""
 
     id: str
@@ -56,13 +56,13 @@ class Plugin:
         answer = self.call("Check", request)
         return from_struct(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
 
-    def create(self, token: str, inputs: Plain, *, preview: bool = False) -> Made:
+    def create(self, token: str, inputs: Plain, *, preview: bool = False) -> ResourceState:
         answer = self.call(
             "Create", pb.CreateRequest(urn=_urn(token), properties=to_struct(inputs), preview=preview, timeout=120)
         )
-        return Made(answer.id, from_struct(answer.properties), inputs)
+        return ResourceState(answer.id, from_struct(answer.properties), inputs)
 
-    def diff(self, token: str, resource: Made, inputs: Plain) -> Any:
+    def diff(self, token: str, resource: ResourceState, inputs: Plain) -> Any:
         return self.call(
             "Diff",
             pb.DiffRequest(
@@ -71,13 +71,13 @@ class Plugin:
             ),
         )  # fmt: skip
 
-    def update(self, token: str, resource: Made, inputs: Plain) -> Made:
+    def update(self, token: str, resource: ResourceState, inputs: Plain) -> ResourceState:
         request = pb.UpdateRequest(
             urn=_urn(token), id=resource.id, olds=to_struct(resource.outputs), news=to_struct(inputs), timeout=120
         )
-        return Made(resource.id, from_struct(self.call("Update", request).properties), inputs)
+        return ResourceState(resource.id, from_struct(self.call("Update", request).properties), inputs)
 
-    def read(self, token: str, id_: str, resource: Made | None = None) -> tuple[Made | None, Plain]:
+    def read(self, token: str, id_: str, resource: ResourceState | None = None) -> tuple[ResourceState | None, Plain]:
         """Return the resource or None, and its inputs; without `resource` as `pulumi import` reads it."""
         outputs, known = (resource.outputs, resource.inputs) if resource else ({}, {})
         request = pb.ReadRequest(
@@ -85,9 +85,9 @@ class Plugin:
         )
         answer = self.call("Read", request)
         inputs = from_struct(answer.inputs)
-        return (Made(answer.id, from_struct(answer.properties), inputs) if answer.id else None), inputs
+        return (ResourceState(answer.id, from_struct(answer.properties), inputs) if answer.id else None), inputs
 
-    def delete(self, token: str, resource: Made) -> None:
+    def delete(self, token: str, resource: ResourceState) -> None:
         self.call(
             "Delete",
             pb.DeleteRequest(urn=_urn(token), id=resource.id, properties=to_struct(resource.outputs), timeout=120),

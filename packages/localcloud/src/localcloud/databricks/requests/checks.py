@@ -27,7 +27,7 @@ from localcloud.databricks.requests.names import anonymous
 
 _DECIDED_BY_HANDLERS = frozenset({"catalog.Privilege", "iam.PermissionLevel", "jobs.JobPermissionLevel"})
 """Enums that are narrower for each kind of object, or wider at the service than in the SDK (databricks/cli#3821)."""
-_SHOWN = 200
+_EXCERPT_LENGTH = 200
 """Characters of a wrong value that an error message repeats."""
 
 
@@ -137,7 +137,7 @@ def _enum(name: str, values: list[str], value: Any, path: str) -> Iterator[Fault
     if not isinstance(value, str):
         yield _expected(path, "a string", value)
     elif name not in _DECIDED_BY_HANDLERS and value not in values and value != "":
-        excerpt = f"{value[:_SHOWN]!r}"
+        excerpt = f"{value[:_EXCERPT_LENGTH]!r}"
         yield Fault("enum", f"Invalid value {excerpt} for field {path}: must be one of {', '.join(values)}.")
 
 
@@ -163,7 +163,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _expected(path: str, expected: str, value: Any) -> Fault:
-    excerpt = f"{value!r:.{_SHOWN}}"
+    excerpt = f"{value!r:.{_EXCERPT_LENGTH}}"
     return Fault("type", f"Could not parse request object: Expected '{_name(path)}' to be {expected}, got {excerpt}.")
 
 

@@ -12,7 +12,7 @@ from localcloud.storage.dfs.blobs import TREE, is_folder
 from localcloud.storage.dfs.call import Call, written
 from localcloud.storage.dfs.errors import refused
 
-_SHOWN = (
+_BLOB_HEADERS = (
     "accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-language", "content-length",
     "content-md5", "content-range", "content-type", "etag", "last-modified", "x-ms-content-md5", "x-ms-creation-time",
     "x-ms-lease-duration", "x-ms-lease-state", "x-ms-lease-status", "x-ms-server-encrypted",
@@ -73,7 +73,7 @@ async def read(call: Call) -> Response:
     if is_folder(metadata):
         await answer.aclose()
         raise refused("PathConflict", f"'{call.path}' is a directory.")
-    headers_of_blob = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
+    headers_of_blob = {name: answer.headers[name] for name in _BLOB_HEADERS if name in answer.headers}
     about = {"x-ms-resource-type": "file", "x-ms-properties": properties.written(metadata)}
     return StreamingResponse(streamed(answer), answer.status_code, {**call.common(), **headers_of_blob, **about})
 
@@ -94,7 +94,7 @@ async def show(call: Call) -> Response:
     if action == "getaccesscontrol":
         acl = {"x-ms-acl": ",".join(node.access.acl)}
         return call.answer(200, {**written(node.headers), **about, **acl})
-    headers_of_blob = {name: node.headers[name] for name in _SHOWN if name in node.headers}
+    headers_of_blob = {name: node.headers[name] for name in _BLOB_HEADERS if name in node.headers}
     if node.directory:
         headers_of_blob = {**written(node.headers), "content-length": "0"}
     if not action:

@@ -135,7 +135,7 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    """As it is: what Pulumi says may have brackets, which are no markup."""
+    """Print an error as it is: Pulumi's messages may have brackets, which are no markup."""
     Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1) from None
 

@@ -37,7 +37,7 @@ class PulumiError(BootstrapError):
 
 @dataclass(frozen=True)
 class Backend:
-    """Where the bootstrap's own state is, and the variables that open it."""
+    """Place of the bootstrap's own state, and the variables that open it."""
 
     url: str
     variables: Mapping[str, str]

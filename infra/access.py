@@ -126,7 +126,7 @@ class ServingAccess(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class CallerAccessArgs:
-    """Each of `callers` gets the role on each of `endpoints`."""
+    """Role of each of `callers` on each of `endpoints`."""
 
     assigner: RoleAssigner
     role: CustomRole

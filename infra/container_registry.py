@@ -53,7 +53,7 @@ class ContainerRegistry(pulumi.ComponentResource):
 
 
 def _firewall(network: Network) -> containerregistry.NetworkRuleSetArgs | None:
-    """None in the public profile, whose tier has no firewall."""
+    """Return the firewall; None in the public profile, whose tier has none."""
     if not network.isolated:
         return None
     return containerregistry.NetworkRuleSetArgs(

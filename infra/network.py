@@ -52,7 +52,7 @@ class Link(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Injection:
-    """Where the Databricks clusters live: a virtual network's id and the names of two of its subnets."""
+    """Network of the Databricks clusters: a virtual network's id and the names of two of its subnets."""
 
     network_id: pulumi.Output[str]
     host_subnet: pulumi.Output[str]
@@ -103,7 +103,7 @@ class Network(pulumi.ComponentResource):
 
     @property
     def public_access(self) -> str:
-        """As Azure's services take it in `publicNetworkAccess`."""
+        """Return the value of `publicNetworkAccess` for Azure's services."""
         return "Enabled" if self.public else "Disabled"
 
     @property
@@ -237,7 +237,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _security_group(self, purpose: str) -> network.NetworkSecurityGroup:
-        """Without rules in line: Databricks adds its own, and rules in line would take them away again."""
+        """Declare a group without rules in line: Databricks adds its own, which rules in line would remove."""
         place = self._args.placement
         group = network.NetworkSecurityGroup(
             f"{self._name}-{purpose}-security",

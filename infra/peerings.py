@@ -1,4 +1,4 @@
-"""How agents and people reach a private stack: peerings with their networks, and the stack's DNS zones in them.
+"""Access of agents and people to a private stack: peerings with their networks, and the stack's DNS zones in them.
 
 A peering has two directions, each a resource of its own network. The deploying identity needs, on every network that is
 named: peer/action and join/action (learn.microsoft.com/azure/virtual-network/virtual-network-manage-peering,

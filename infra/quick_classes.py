@@ -65,7 +65,7 @@ def _compile(text: str, path: str) -> CodeType:
 
 
 class TextAnnotations(SourceFileLoader):
-    """As Python's own loader, but for annotations, and for inputs that the module does not name."""
+    """Python's own loader, but for annotations, and for inputs that the module does not name."""
 
     def get_code(self, fullname: str) -> CodeType:
         source = Path(self.path)

@@ -106,7 +106,7 @@ def _network(value: str) -> str:
 
 
 def _databricks_subnet(value: str) -> str:
-    """As above: /26 at least."""
+    """Check a subnet as above: /26 at least."""
     return _size(value, 26)
 
 

@@ -1,4 +1,4 @@
-"""How each Terraform type corresponds to one of Pulumi's: ids, names, and what cannot change without a new resource.
+"""Correspondence of Terraform's and Pulumi's types: ids, names, and what cannot change without a new resource.
 
 Which properties replace a resource: the pulumi-azure-native and Azure API documentation of each type.
 """

@@ -29,7 +29,7 @@ class Candidate:
 
     @property
     def origin(self) -> str:
-        """How a promotion names it, such as staging:house_prices:3."""
+        """Return its name in promotions, such as staging:house_prices:3."""
         return f"{self.environment}:{self.model}:{self.version}"
 
 

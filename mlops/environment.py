@@ -64,7 +64,7 @@ def stack_names(root: Path = _ROOT) -> list[str]:
 
 
 def _from_pulumi(stack: str) -> str:
-    """From the backend that is signed in to, else from the stack's own container beside it."""
+    """Read from the backend that is signed in to, else from the stack's own container beside it."""
     words = ("stack", "output", "--json", "--stack", stack)
     completed = _pulumi(*words)
     reason, own = "", None

@@ -61,7 +61,7 @@ class _Lines(Progress):
 
 
 class _Table(Progress):
-    """It goes at the end: the report's table comes in its place."""
+    """Table of the steps, removed at the end: the report's table replaces it."""
 
     def __init__(self, console: Console, run: str) -> None:
         self._run = run

@@ -174,5 +174,5 @@ def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> 
 
 
 def stamp() -> str:
-    """When it is, as tags say it: UTC, to the second, so that later is greater."""
+    """Return the time as tags have it: UTC, to the second, so that later is greater."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Where the step `watch` starts a retraining: the inputs that a published scoring pipeline has for it."""
+"""Targets of the step `watch` for a retraining: the inputs that a published scoring pipeline has for it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class TrainingPipeline:
 
     @property
     def score(self) -> Score:
-        """How the pipeline scores. Raises InvalidError when its specification has no such section."""
+        """Return the section on scoring. Raises InvalidError when its specification has no such section."""
         if self.specification.score is None:
             raise InvalidError(
                 f"The pipeline {self.name} does not score: give {_relative(self.folder / FILE)} a section score, such "
@@ -83,7 +83,7 @@ class TrainingPipeline:
 
     @property
     def online(self) -> Online:
-        """How the pipeline serves online. Raises InvalidError when its specification does not say so."""
+        """Return the section on serving online. Raises InvalidError when its specification does not say so."""
         if self.specification.serve is None:
             raise InvalidError(
                 f"The pipeline {self.name} does not serve online: write `serve: online` into "

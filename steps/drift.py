@@ -1,4 +1,4 @@
-"""How far data are from a profile: the population stability index (PSI) and Jensen-Shannon distance of each column.
+"""Distance of data from a profile: the population stability index (PSI) and Jensen-Shannon distance of each column.
 
 The index of two distributions over the same bins is the sum of (p - q) ln(p / q): 0 for equal ones; 0.1 is commonly
 called a small shift and 0.25 a large one (Siddiqi, "Credit Risk Scorecards"). A share of zero counts as a small one.

@@ -73,7 +73,7 @@ class _Section(BaseModel):
 
 
 class Recurrence(_Section):
-    """Every `interval` units from the start on, or at clock times."""
+    """Recurrence every `interval` units from the start on, or at clock times."""
 
     frequency: Literal["minute", "hour", "day", "week", "month"]
     interval: int = Field(default=1, ge=1, le=1000)
@@ -97,7 +97,7 @@ class Recurrence(_Section):
 
 
 class Times(_Section):
-    """When Azure ML runs something by itself, which is off until `mlops schedule on` switches it on, stack by stack."""
+    """Schedule of Azure ML, which is off until `mlops schedule on` switches it on, stack by stack."""
 
     cron: Annotated[str, AfterValidator(_cron)] | None = Field(
         default=None, description="MINUTES HOURS * * DAYS-OF-WEEK, such as '15 3 * * 1' for Mondays at 3:15."
@@ -117,7 +117,7 @@ class Times(_Section):
 
 
 class Schedule(Times):
-    """When Azure ML trains by itself. A schedule is off until `mlops schedule on` switches it on, stack by stack."""
+    """Schedule of trainings. It is off until `mlops schedule on` switches it on, stack by stack."""
 
     data: Annotated[str, StringConstraints(pattern=r"^data/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?$")] | None = Field(
         default=None,

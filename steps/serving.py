@@ -54,7 +54,7 @@ class Online(BaseModel):
 
 
 class Serve(BaseModel):
-    """Where the version that serves answers requests."""
+    """Place where the serving version answers requests."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -122,7 +122,7 @@ class Slice(_Section):
 
 
 class Gate(_Section):
-    """When a model is registered."""
+    """Conditions for the registration of a model."""
 
     metrics: tuple[Metric, ...] = Field(min_length=1)
     confidence: float = Field(

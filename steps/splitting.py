@@ -10,7 +10,7 @@ _HASH_RANGE = 10_000
 
 
 class UnusableRowsError(Exception):
-    """No model can be trained on these rows; the text says why."""
+    """Error of rows on which no model can be trained; the text says why."""
 
 
 def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:

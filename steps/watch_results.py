@@ -146,7 +146,7 @@ class History:
 
     @property
     def breached_in_a_row(self) -> int:
-        """How many of the newest windows breach a limit, one after another. Files with too few rows do not count."""
+        """Return how many of the newest windows breach a limit in a row. Files with too few rows do not count."""
         number = 0
         for window in reversed(self.windows):
             if self.breaches(window):

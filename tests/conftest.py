@@ -1,3 +1,3 @@
-"""For all tests."""
+"""Fixtures for all tests."""
 
 from localcloud.testing.scratch import scratch as scratch

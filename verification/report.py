@@ -50,14 +50,14 @@ class Report:
         return "" if answer is None else f"{_MARKS[answer.outcome]} {answer.text}"
 
     def table(self) -> Table:
-        """For the terminal."""
+        """Render the report for the terminal."""
         table = Table("probe", "believed", *self.columns, title=f"Stack {self.stack}, {self.day}", show_lines=True)
         for probe in self.probes:
             table.add_row(probe.name, probe.believed, *(self.cell(column, probe) for column in self.columns))
         return table
 
     def markdown(self) -> str:
-        """For the file of the day."""
+        """Render the report for the file of the day."""
         head = ["probe", "believed", "rests on", *self.columns]
         lines = [
             f"# What {self.name} answered on {self.day}", "",

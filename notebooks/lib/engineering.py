@@ -1,4 +1,4 @@
-"""From a CSV file to the engineered set, after the file was held against its data contract."""
+"""Engineering of a CSV file after the check of its data contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a CSV file without the target to the features that a model is given, by the training notebook's own function.
+"""Features of a CSV file without the target for a model, by the training notebook's own function.
 
 A row that cannot be used does not end the read, as it does in training: it is refused with a reason, and every row of
 the file is in the end either prepared or refused. The action that writes the features also measures the rows, as

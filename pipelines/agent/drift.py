@@ -115,7 +115,7 @@ def _entry_for(difference: Difference, known: Sequence[Tolerated]) -> Tolerated 
 
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
-    """Each property that the provider's comparison names; a step without any is one difference as a whole."""
+    """Return each property that the provider's comparison names; a step without any is one difference as a whole."""
     urn, type_, operation = str(step["urn"]), str(step["type"]), str(step["op"])
     paths = step.get("detailedDiff") or {}
     if operation != "update" or not paths:

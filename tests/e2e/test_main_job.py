@@ -1,4 +1,4 @@
-"""From nothing to a registered model and back to nothing, by the verbs that a user types, in their order."""
+"""The way from nothing to a registered model and back, by the verbs that a user types, in their order."""
 
 from __future__ import annotations
 

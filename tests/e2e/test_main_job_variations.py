@@ -42,7 +42,7 @@ def trained(machine: Machine) -> Machine:
 
 
 def test_without_its_role_assignment_the_pipeline_fails_with_azure_s_403(trained: Machine) -> None:
-    """By hand, behind Pulumi's back: the run says what is missing, and a refreshing update puts it right."""
+    """The role is deleted behind Pulumi's back: the run says what is missing, and a refreshing update puts it right."""
     before = registered_versions(trained)
     revoked = trained.python(_REVOKE)
     assert revoked.code == 0, revoked.text

@@ -1,4 +1,4 @@
-"""For the tests of Pulumi programs: an event loop, which the engine's mocks want, and a garbage collector that waits.
+"""Fixtures of Pulumi programs: an event loop, which the engine's mocks want, and a delayed garbage collector.
 
 The providers' SDKs are millions of objects, and a program run with mocks makes a hundred thousand more: collecting as
 often as Python does by itself takes half of such a test's time.

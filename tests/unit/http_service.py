@@ -37,7 +37,7 @@ class Response:
 
 
 class Service:
-    """It answers while it is entered, by https with a certificate for localhost; `url` has no slash at its end."""
+    """Service that answers while entered, by https with a certificate for localhost; `url` ends without a slash."""
 
     def __init__(self, answer: Callable[[Request], Response], certificate: trustme.LeafCert | None = None) -> None:
         handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Not on the test's standard error."""
+        """Keep the log off the test's standard error."""
 
     def _serve(self) -> None:
         address = urlsplit(self.path)

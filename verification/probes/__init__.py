@@ -1,4 +1,4 @@
-"""Every probe, in the order in which they are asked."""
+"""All probes, in their order."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def _output_path(target: Target) -> Answer:
 
 
 def _literal_inputs(target: Target) -> Answer:
-    """Every step reads its literal inputs from variables, and ends with the name of one that is not set."""
+    """Judge whether every step reads its literal inputs from variables and ends with the name of a missing one."""
     job = jobs.newest(target.clients)
     if job is None:
         return skipped("no run: `make smoke` starts one")

@@ -1,4 +1,4 @@
-"""Where mlops puts notebooks in a workspace, and which of their folders it finds unused."""
+"""Folders of notebooks in a workspace, and the unused ones among them."""
 
 from __future__ import annotations
 

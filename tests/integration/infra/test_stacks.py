@@ -325,7 +325,7 @@ def _made_again_after_a_purge(project: Project, azure: AzureSession, base: str) 
 def test_a_protected_stack_is_not_destroyed_in_any_part(
     project: Project, private: str, base: str, azure: AzureSession
 ) -> None:
-    """As prod is. Without a preview, which would be refused already."""
+    """The stack is like prod, and is updated without a preview, which would be refused already."""
 
     def deploy(**protection: bool) -> None:
         project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "protection": protection})

@@ -42,7 +42,7 @@ class Sample:
         }  # fmt: skip
 
     def make(self) -> None:
-        """As the sample's Terraform does: keys on, access policies, an admin user."""
+        """Make the resources as the sample's Terraform does: keys on, access policies, an admin user."""
         base, environment = self._base, self._environment
         self._put(
             "azurerm_resource_group", "rg", self.group, "2024-03-01", {},

@@ -223,7 +223,7 @@ def test_a_rollout_that_was_killed_makes_way_for_another_version(online: Serving
 
 @pytest.mark.nightly
 def test_a_deployment_that_is_being_made_is_waited_for(online: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a kill while Azure ML makes it: the resource is there, and its creation is under way."""
+    """A kill while Azure ML makes it: the resource is there, and its creation is under way."""
     version = online.register(1.0)
     settings = online.clients.pipeline.online
     operations = online.clients.ml.online_deployments

@@ -313,7 +313,7 @@ def test_a_closed_azure_ml_workspace_answers_only_at_its_private_endpoint(azure:
         return properties["discoveryUrl"], properties["mlFlowTrackingUri"]
 
     def invoke() -> tuple[int, str, str]:
-        """With a body that the endpoint refuses, once the caller is through."""
+        """Send a body that the endpoint refuses once the caller is through."""
         headers = {"Authorization": f"Bearer {token}"}
         return error_of(requests.post(_batch_endpoint(azure, id_), data="{", headers=headers, timeout=60))
 

@@ -1,4 +1,4 @@
-"""Every request body of the stacks staging and prod, nightly also of local and dev, against the vendors' own types.
+"""Request bodies of the stacks staging and prod, nightly also of local and dev, against the vendors' own types.
 
 The stacks have their committed settings, but for the base name. ARM's bodies are judged by the models of the azure-mgmt
 packages (required, enum, pattern, read-only, unknown fields), Databricks' bodies by databricks-sdk's types.

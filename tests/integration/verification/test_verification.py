@@ -24,7 +24,7 @@ _BUDGETS = "2024-08-01"
 
 @dataclass(frozen=True)
 class Verification:
-    """How the program ended, what it printed, and the answers that it wrote."""
+    """Exit code, output and answers of the program."""
 
     code: int
     text: str

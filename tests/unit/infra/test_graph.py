@@ -20,7 +20,7 @@ STACK = "urn:pulumi:dev::dataopsml::pulumi:pulumi:Stack::dataopsml-dev"
 
 
 def exported(deployment: Deployment) -> dict[str, Any]:
-    """As `pulumi stack export` prints it."""
+    """Return the stack as `pulumi stack export` prints it."""
     resources: list[dict[str, Any]] = [{"urn": STACK, "type": "pulumi:pulumi:Stack", "custom": False}]
     for resource in deployment:
         resources.append(

@@ -23,7 +23,7 @@ GUID = "11111111-2222-3333-4444-555555555555"
 
 
 def read(stack: str = "dev", /, **config: Any) -> Settings:
-    """As the engine passes settings on: texts as they are, the rest as JSON. None takes a setting away."""
+    """Read settings as the engine passes them on: texts as they are, the rest as JSON. None takes a setting away."""
     merged = {key: value for key, value in (MINIMAL | config).items() if value is not None}
     return read_settings(
         {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in merged.items()},

@@ -59,7 +59,7 @@ def training(**inputs: Any) -> Declared:
 
 
 def declaration(*resources: Declared) -> Declaration:
-    """With placeholders as the engine writes them: a component above each resource."""
+    """Return a preview with placeholders as the engine writes them: a component above each resource."""
     top: list[Json] = [{"type": "dataopsml:platform:Platform", "name": "platform", "component": True}]
     parents = [
         {

@@ -1,4 +1,4 @@
-"""How often a publication tries to make a version that somebody else may be making."""
+"""Attempts of a publication to make a version that another process makes at the same time."""
 
 from __future__ import annotations
 

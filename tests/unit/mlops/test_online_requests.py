@@ -118,7 +118,7 @@ def test_any_text_is_a_request_or_one_message(text: str) -> None:
 
 
 def test_whole_numbers_become_floats_where_the_model_takes_floats() -> None:
-    """As MLflow wants them: it converts no whole numbers by itself."""
+    """Values for MLflow: it converts no whole numbers by itself."""
     request = online_requests.read(json.dumps(ROW | {"age": 50.0, "bmi": 21}), "r")
 
     (row,) = online_requests.fit(request, COLUMNS, "r")["input_data"]["data"]

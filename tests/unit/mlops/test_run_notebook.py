@@ -64,7 +64,7 @@ class Step:
         return answer
 
     def give(self, inputs: dict[str, Any]) -> None:
-        """As Azure ML does: literal inputs are variables."""
+        """Set the inputs as Azure ML does: literal inputs are variables."""
         for name, value in (_INPUTS | {"workspace_url": self._url} | inputs).items():
             self._patch.setenv(f"AZUREML_PARAMETER_{name}", str(value))
 

@@ -36,7 +36,7 @@ def _texts(node: Any, keys: set[str]) -> Iterator[str]:
 
 
 def _used(path: str, keys: set[str]) -> set[str]:
-    """In whatever way the pipeline is started: with every value of its parameters that have a few."""
+    """Compile every start of the pipeline: with every value of its parameters that have a few."""
     used: set[str] = set()
     for start in _STARTS:
         for environment in ENVIRONMENTS[:-1] if path == "pipelines/retrain.yml" else ("",):

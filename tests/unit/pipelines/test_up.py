@@ -1,4 +1,4 @@
-"""When the engine is run a second time: its events are those that the real one writes."""
+"""Second runs of the engine: its events are those that the real one writes."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _MOST_REASONS = 5
 
 
 class NoVersionError(Exception):
-    """No version can score, whatever the file; the text says why."""
+    """Error of a run without a version that can score any file; the text says why."""
 
 
 def resolve(specified: Specification, wanted: str, deployment: str) -> str:

@@ -24,7 +24,7 @@ _JUDGED = frozenset({"passed", "breach"})
 
 @dataclass(frozen=True)
 class Place:
-    """Where trainings are started, as the pipeline was published: `others` are folders of other pipelines' new data."""
+    """Targets of retrainings, as the pipeline was published: `others` are folders of other pipelines' new data."""
 
     container_uri: str
     endpoint_uri: str

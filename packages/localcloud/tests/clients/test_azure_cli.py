@@ -142,7 +142,7 @@ def test_the_event_of_a_refused_change_has_status_failed(azure: AzureSession, gr
 
 
 def test_device_codes_are_refused_in_oauth_s_form() -> None:
-    """Without a person there is no device code, and msal reads `error` as a text."""
+    """Device codes need a person, and msal reads `error` as a text."""
     application = msal.PublicClientApplication(
         "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
         authority=f"https://login.microsoftonline.com/{os.environ['AZURE_TENANT_ID']}",

@@ -63,7 +63,7 @@ dbutils.notebook.exit(json.dumps([attempt(lambda: calls[verb](url)) for verb, ur
 
 @pytest.fixture
 def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
-    """With a file for each test in data/in, written by the deployer."""
+    """Make a lakehouse with a file for each test in data/in, written by the deployer."""
     lakehouse = Lakehouse.make(azure, group)
     azure.assign(lakehouse.account_id, "Storage Blob Data Contributor", azure.object_id)
     files = DataLakeServiceClient(f"https://{lakehouse.account}.dfs.core.windows.net", DefaultAzureCredential())

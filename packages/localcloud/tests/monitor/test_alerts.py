@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Not on the test's standard error."""
+        """Keep the log off the test's standard error."""
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Organisation(_Section):
     shared_folders: tuple[str, ...] = ()
     """Folders of the repository outside of version control that every checkout gets as a link, such as `.venv`."""
     pipelines: tuple[Start, ...] = ()
-    """Every way in which every pipeline starts, for `check`."""
+    """Starts of every pipeline, for `check`."""
     templates: tuple[str, ...] = ()
     """Folders whose templates must be in use, for `check`."""
     alternatives: Mapping[str, Mapping[str, Any]] = {}

@@ -56,7 +56,7 @@ class Authorization:
         )
 
     def _assignments(self) -> dict[str, list[_Grant]]:
-        """By object id; every request of every service asks for it."""
+        """Return the assignments by object id; every request of every service reads them."""
         changes = (
             self._store.changes[ROLE_ASSIGNMENT_TYPE.lower()], self._store.changes[ROLE_DEFINITION_TYPE.lower()]
         )  # fmt: skip

@@ -74,7 +74,7 @@ def _failed(header: str, value: str, etag: str | None) -> ServiceError:
 
 
 def check_tags(tags: Mapping[str, Any]) -> None:
-    """At most 50 tags, names of 512 characters without some, values of 256 (learn.microsoft.com, tag-resources)."""
+    """Check for 50 tags at most, names of 512 characters, values of 256 (learn.microsoft.com, tag-resources)."""
     if len(tags) > 50:
         raise ServiceError(
             400, "InvalidTagCount", f"The resource has {len(tags)} tags. The maximum number of tags allowed is '50'."

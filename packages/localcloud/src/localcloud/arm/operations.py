@@ -179,7 +179,7 @@ class Operations:
     def headers(
         self, operation: Operation, base_url: str, subscription: str, namespace: str, location: str
     ) -> dict[str, str]:
-        """Where to poll. Resource groups give a Location only, as in Azure: pass an empty namespace."""
+        """Return headers with the address to poll: for groups (empty namespace) a Location only, as in Azure."""
         suffix = f"{operation.id}?api-version={operation.api_version}"
         retry = {"Retry-After": str(max(1, min(15, round(duration()))))}
         if not namespace:

@@ -153,7 +153,7 @@ class ResourceType:
 
     @property
     def short(self) -> str:
-        """Without the namespace: storageAccounts/blobServices."""
+        """Return the type without the namespace: storageAccounts/blobServices."""
         return self.type.split("/", 1)[1]
 
     @property
@@ -230,7 +230,7 @@ class ResourceTypes:
         return self._types.get(type_.lower())
 
     def all(self) -> list[ResourceType]:
-        """In the order they were registered."""
+        """Return the types in the order of registration."""
         return list(self._types.values())
 
     def namespaces(self) -> dict[str, list[ResourceType]]:

@@ -116,7 +116,7 @@ class Resources:
         return NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
 
     def _check_conditions(self, type_: ResourceType, existing: Resource | None, call: Call) -> None:
-        """If-Match and If-None-Match, where a type has etags; Azure's other types take no notice of them."""
+        """Check If-Match and If-None-Match where a type has etags; Azure's other types take no notice of them."""
         if not call.headers.keys() & {"if-match", "if-none-match"}:
             return
         etag = None if existing is None else self.render(existing).get("etag")

@@ -33,7 +33,7 @@ class Role:
         return _any(yes, action.lower()) and not _any(no, action.lower())
 
     def to_json(self, scope: str) -> Json:
-        """As ARM shows it when asked at `scope` (a subscription, or empty for the tenant)."""
+        """Return ARM's JSON of the role at `scope` (a subscription, or empty for the tenant)."""
         return {
             "id": f"{scope}/providers/{ROLE_DEFINITION_TYPE}/{self.id}",
             "type": ROLE_DEFINITION_TYPE,

@@ -1,4 +1,4 @@
-"""Where ARM keeps resources: one row each in SQLite, found by id, type, scope or parent."""
+"""Store of ARM's resources: one row each in SQLite, found by id, type, scope or parent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS arm_resources_parent ON arm_resources (parent_key);
 
 
 class ResourceStore:
-    """Every method takes ids in any letter case. A returned Resource is the caller's own copy: `put` keeps changes."""
+    """Store whose methods take ids in any letter case. A returned Resource is a copy: `put` keeps changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""How ARM's answers look: JSON bodies, the error envelope, request ids, pages."""
+"""Form of ARM's answers: JSON bodies, the error envelope, request ids, pages."""
 
 from __future__ import annotations
 

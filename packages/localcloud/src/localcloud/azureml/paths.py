@@ -1,4 +1,4 @@
-"""Where data is: datastore URIs, asset references, and the blobs behind them.
+"""Addresses of data: datastore URIs, asset references, and the blobs behind them.
 
 azureml://datastores/NAME/paths/PATH                                       short, within a workspace
 azureml://subscriptions/S/resourcegroups/G/workspaces/W/datastores/NAME/paths/PATH

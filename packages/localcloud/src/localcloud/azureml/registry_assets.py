@@ -18,7 +18,7 @@ _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 class AssetType(ResourceType):
-    """All assets of a registry are under one permission, registries/assets."""
+    """Assets of a registry, under the one permission registries/assets."""
 
     @property
     def permission(self) -> str:

@@ -1,4 +1,4 @@
-"""How clients find a registry (registrymanagement) and the second address of its assets (mferp/managementfrontend)."""
+"""Discovery of a registry (registrymanagement) and the second address of its assets (mferp/managementfrontend)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RegistryFront:
 
 
 def _renamed(answer: Response) -> Response:
-    """With ids as the front writes them (azureml://registries/…), and the next page at the front's own address."""
+    """Return content with the front's ids (azureml://registries/…), and the next page at the front's own address."""
     body = json.loads(bytes(answer.body))
     for item in body.get("value", [body]) if isinstance(body, dict) else []:
         if isinstance(item, dict) and (match := _ID.fullmatch(str(item.get("id")))):

@@ -1,4 +1,4 @@
-"""Where a registry keeps the files of its assets: a container for each version, opened by a SAS to upload or download.
+"""Storage of a registry's assets: a container for each version, opened by a SAS to upload or download.
 
 Source: azure-ai-ml `_utils/_registry_utils.py` (what it sends and reads), the ARM specification's registry codes, data
 and models (startPendingUpload).
@@ -78,7 +78,7 @@ def _requested_version(parameters: Mapping[str, str], body: Json, kind: str | No
 
 
 async def _upload(ctx: Context, parameters: Mapping[str, str], body: Json, kind: str | None) -> Json:
-    """Where to upload a new version to. Raises 409 for a version that exists."""
+    """Return the address to upload a new version to. Raises 409 for a version that exists."""
     registry = registries.named(ctx, parameters["registry"])
     kind, name, version = _requested_version(parameters, body, kind)
     if find(ctx, registry, kind, name, version) is not None:

@@ -1,4 +1,4 @@
-"""Where clients upload the content of an asset to: a fresh container of the workspace's account, opened by a SAS."""
+"""Places to upload the content of an asset: a fresh container of the workspace's account, opened by a SAS."""
 
 from __future__ import annotations
 

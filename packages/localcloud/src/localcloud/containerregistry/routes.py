@@ -21,7 +21,7 @@ _TYPE = "Microsoft.ContainerRegistry/registries"
 
 
 class RegistryHost:
-    """Every registry's host."""
+    """Host of every registry."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx

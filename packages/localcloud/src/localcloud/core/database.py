@@ -44,7 +44,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block's statements or none."""
+        """Run all of the block's statements or none."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:

@@ -1,4 +1,4 @@
-"""Where one localcloud lives: its state folder, its ports and the fixed ids of its tenant and subscription.
+"""Settings of one localcloud: its state folder, its ports and the fixed ids of its tenant and subscription.
 
 Every value comes from the environment, so that several localclouds (a user's, a test's) stand side by side.
 """

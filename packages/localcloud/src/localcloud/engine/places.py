@@ -1,4 +1,4 @@
-"""Where things lie that more than one module must agree on. Imports little: `find` is part of every verb."""
+"""Places on which several modules agree. Imports little: `find` is part of every verb."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _java_home_programs() -> list[Path]:
 
 
 def _programs(name: str) -> Iterator[Path]:
-    """Every program of that name on the machine's PATH, in its order, by real path and each once."""
+    """Yield every program of that name on the machine's PATH, in its order, by real path and each once."""
     seen: set[Path] = set()
     for folder in machine_path().split(os.pathsep):
         located = shutil.which(name, path=folder)

@@ -28,7 +28,7 @@ _STAMP = "toolchain.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
-    """Where each tool is. `origins` says for people where it came from: "PATH 20.20.2", "cache 3.259.0"."""
+    """Paths of the tools. `origins` says for people where it came from: "PATH 20.20.2", "cache 3.259.0"."""
 
     pulumi: Path
     java_home: Path

@@ -77,7 +77,7 @@ class Directory:
         return self._principal_by("app_id", app_id)
 
     def all(self) -> list[Principal]:
-        """Every principal, oldest first."""
+        """Return every principal, oldest first."""
         rows = self._database.query("SELECT * FROM entra_principals ORDER BY created")
         return [_principal(row) for row in rows]
 

@@ -83,7 +83,7 @@ class Child:
 
 
 class Children:
-    """All of them. `health` is the request to which MLflow says that it is ready."""
+    """Child processes of the gateway. `health` is the request to which MLflow says that it is ready."""
 
     def __init__(self, children: list[Child], health: httpx.Request) -> None:
         self._children = children

@@ -106,7 +106,7 @@ async def _ready(request: Request) -> Response:
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
-    """No route of the service takes this path: say which operation is not emulated."""
+    """Answer a path without a route: name the operation that is not emulated."""
     request = Request(scope)
     error = not_emulated(f"{request.method} https://{request.headers.get('host', '')}{request.url.path}")
     body = {"error": {"code": error.code, "message": error.message}, "error_code": error.code, "message": error.message}

@@ -76,7 +76,7 @@ class Secrets:
             raise held("Secret", name)
 
     async def backup(self, call: VaultCall) -> Json:
-        """All versions of a secret, sealed: only a vault of the same subscription can open it."""
+        """Return all versions of a secret, sealed: only a vault of the same subscription can open it."""
         self._existing(call)
         return {"value": self._backups.seal(self._store.versions(call.vault.name, call.name))}
 

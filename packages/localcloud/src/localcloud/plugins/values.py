@@ -99,7 +99,7 @@ def _to_value(value: Any) -> Any:
 
 
 def reveal(value: Any) -> Any:
-    """Without secret marks: for requests and comparisons."""
+    """Return the values without secret marks: for requests and comparisons."""
     if isinstance(value, Secret):
         return reveal(value.value)
     if isinstance(value, dict):

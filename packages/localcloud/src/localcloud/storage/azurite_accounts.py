@@ -54,7 +54,7 @@ class StorageFabric:
         return self.folder / "accounts.json"
 
     def command(self, node: str, package: Path) -> list[str]:
-        """How to start Azurite: `package` is the folder of the npm package azurite."""
+        """Return the command that starts Azurite: `package` is the folder of the npm package azurite."""
         return [
             node, str(Path(__file__).with_name("azurite.js")), str(package), str(self.accounts_file),
             "--blobHost", "127.0.0.1", "--blobPort", str(self._settings.azurite_port),
@@ -196,7 +196,7 @@ class StorageFabric:
 
 
 def _period(lifetime: timedelta) -> tuple[datetime, datetime]:
-    """From a little ago, for clocks that are late, to the end of the lifetime."""
+    """Return the times from a little ago, for clocks that are late, to the end of the lifetime."""
     now = datetime.now(UTC).replace(microsecond=0)
     return now - timedelta(minutes=5), now + lifetime
 

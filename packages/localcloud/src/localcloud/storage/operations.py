@@ -19,7 +19,7 @@ _BLOBS = f"{_CONTAINERS}/blobs"
 
 @dataclass(frozen=True)
 class Need:
-    """Any of `actions` suffices; `data` says that they are dataActions."""
+    """Permission of which any of `actions` suffices; `data` says that they are dataActions."""
 
     actions: tuple[str, ...]
     data: bool

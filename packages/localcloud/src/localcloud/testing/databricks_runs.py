@@ -20,7 +20,7 @@ SINGLE_USER = compute.DataSecurityMode.SINGLE_USER
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: the notebook's exit value, or its error."""
+    """End of a run: the notebook's exit value, or its error."""
 
     value: str | None
     error: str

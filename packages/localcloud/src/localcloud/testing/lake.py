@@ -45,7 +45,7 @@ class Lake:
         return ContainerClient(f"https://{self.name}.blob.core.windows.net", "data", credential=self.azure.credential)
 
     def ask(self, method: str, path: str, headers: Headers = None, data: bytes = b"") -> requests.Response:
-        """As the deployer."""
+        """Send a request as the deployer."""
         token = self.azure.credential.get_token("https://storage.azure.com/.default").token
         return requests.request(
             method,

@@ -105,7 +105,7 @@ class Plugin:
             raise Refused(error.details()) from error
 
     def stop(self) -> str:
-        """As the engine ends it; what it said on its error stream meanwhile."""
+        """End it as the engine does; return its error stream."""
         self._channel.close()
         self.process.send_signal(signal.SIGINT)
         _, stderr = self.process.communicate(timeout=30)

@@ -78,7 +78,7 @@ def wait_for(get: Callable[[], Any], holds: Callable[[Any], bool], seconds: floa
 
 
 def make_workspace(azure: AzureSession, name: str, nodes: int = 2, *, granted: bool = True) -> MlWorkspace:
-    """With everything that it needs, in a resource group of its own."""
+    """Make a workspace with everything that it needs, in a resource group of its own."""
     group = f"{azure.subscription}/resourceGroups/rg-{name}"
     azure.put(group, "2024-03-01", {"location": "westeurope"})
     account = unique("st")

@@ -52,7 +52,7 @@ class Planned:
         return evaluated
 
     def is_called(self, reference: str) -> bool:
-        """By id, symbolic name, loop, or (type and) name, as dependsOn and reference() may say."""
+        """Return whether dependsOn or reference() means it: by id, symbolic name, loop, or (type and) name."""
         text = reference.lower()
         return text in {self.id.lower(), (self.symbol or "").lower(), (self.loop or "").lower(), self.name.lower()} or (
             "/" in text and self.id.lower().endswith(f"/{text.strip('/')}")
@@ -91,7 +91,7 @@ class Template:
         self.resources = self._resources()
 
     def shown_parameters(self) -> Json:
-        """As GET shows them: secure ones without their values."""
+        """Return the parameters as GET shows them: secure ones without their values."""
         return {
             name: {"type": _NAMES[str(definition["type"]).lower()]}
             | ({} if str(definition["type"]).lower().startswith("secure") else {"value": self.parameters[name]})
@@ -112,7 +112,7 @@ class Template:
         return values
 
     def _resolved(self, definition: Json) -> Json:
-        """With the type of the template's own definitions that it refers to."""
+        """Resolve a reference to one of the template's own definitions."""
         resolved = dict(definition)
         while "$ref" in resolved:
             name = str(resolved.pop("$ref")).rsplit("/", 1)[-1]

@@ -102,7 +102,7 @@ def _complete_component(ctx: Context, resource: Resource, existing: Resource | N
 
 
 def _complete_setting(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """At least one target, and a workspace that exists. Raises 400 BadRequest."""
+    """Check that there is at least one target, and that the workspace exists. Raises 400 BadRequest."""
     properties = resource.properties
     targets = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId")
     if not any(properties.get(target) for target in targets):

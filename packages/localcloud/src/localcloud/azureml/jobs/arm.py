@@ -171,7 +171,7 @@ class JobType:
             )
 
     async def _delete(self, ctx: Context, resource: Resource, call: Call) -> None:
-        """With its workspace a job may go while it runs: then it is cancelled first."""
+        """Delete a job; with its workspace it may be running, and is cancelled first."""
         workspace = workspace_id(resource.id)
         if self._runner.cancel(workspace, resource.name):
             await self._runner.ended(workspace, resource.name, _END_SECONDS)
@@ -184,7 +184,7 @@ class JobType:
 
 
 def services(ctx: Context, workspace: Resource, run: Run) -> Json:
-    """Where to look at a run: its page, and its workspace's MLflow."""
+    """Return the addresses of a run: its page, and its workspace's MLflow."""
     more = {"port": None, "status": None, "errorMessage": None, "nodes": None, "properties": None}
     return {
         "Tracking": {
@@ -200,7 +200,7 @@ def page_url(ctx: Context, workspace: Resource, run_id: str) -> str:
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Only names, tags, description, properties and the archive mark of a job may change."""
+    """Refuse changes of a job, except of names, tags, description, properties and the archive mark."""
     complete(resource)
     if existing is None:
         return

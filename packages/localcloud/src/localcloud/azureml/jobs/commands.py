@@ -71,7 +71,7 @@ class Commands:
         self.nodes = Nodes(ctx)
 
     async def run(self, workspace: Resource, run: Run, parent: Run | None, stop: Stop, changed: Changed) -> None:
-        """To its end, which `run.status` says. Only the gateway's stop raises."""
+        """Run a command to its end, which `run.status` has. Only the gateway's stop raises."""
         attempt = _Attempt(workspace, run, parent, stop, changed)
         body = asyncio.create_task(self._body(attempt), name=f"job {run.id}")
         stopping = asyncio.create_task(stop.wait())

@@ -71,7 +71,7 @@ def whole(value: object) -> Reference | None:
 
 
 def references(value: object) -> list[Reference]:
-    """Every reference in a text."""
+    """Return every reference in a text."""
     return [parse(inner) for inner in _EXPRESSION.findall(value)] if isinstance(value, str) else []
 
 

@@ -64,7 +64,7 @@ class Pages:
         ]
 
     async def _jobs(self, request: Request) -> Response:
-        """Every workspace with its jobs, newest first."""
+        """Render every workspace with its jobs, newest first."""
         parts = []
         for workspace in self._ctx.resources.list(WORKSPACE):
             runs = [self._live(run) for run in self._store.jobs(workspace.id)]

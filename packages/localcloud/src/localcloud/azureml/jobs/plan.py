@@ -1,4 +1,4 @@
-"""From a job's specification to its runs: steps and sub-pipelines, with inputs bound, outputs placed, and all checked.
+"""Plan of a job's runs: steps and sub-pipelines, with inputs bound, outputs placed, and all checked.
 
 The places of a step's outputs are known before it runs, so that bindings become URIs here; at run time it remains
 which step waits for which (`spec["needs"]`). Raises ServiceError 400 UserError for what Azure ML would refuse, 501 for

@@ -140,7 +140,7 @@ class RunStore:
         return None if row is None else _run(row)
 
     def children(self, workspace_id: str, parent: str) -> list[Run]:
-        """In the order in which they were made."""
+        """Return the runs in the order of their creation."""
         rows = self._database.query(
             "SELECT number, body FROM azureml_runs WHERE workspace_key = ? AND parent = ? ORDER BY number",
             (_key(workspace_id), parent),

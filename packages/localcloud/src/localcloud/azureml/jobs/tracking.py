@@ -72,7 +72,7 @@ class Tracking:
                 raise
 
     async def delete(self, workspace: Resource, run: Run) -> None:
-        """With a deleted job goes its run, but not the run of a step that it reused.
+        """Delete the run of a deleted job, but not the run of a step that it reused.
 
         Raises MlflowError, ServiceError 503.
         """

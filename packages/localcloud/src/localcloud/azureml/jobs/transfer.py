@@ -113,7 +113,7 @@ class Transfer:
         return file
 
     def download_folder(self, place: BlobPath, target: Path) -> Path:
-        """Every blob below a prefix. Raises ServiceError 404 when there is none."""
+        """Download every blob below a prefix. Raises ServiceError 404 when there is none."""
         prefix = place.path.rstrip("/") + "/" if place.path.strip("/") else ""
         container = self._container(place)
         target.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class Transfer:
         return not _is_directory(blob.metadata)
 
     def upload_folder(self, source: Path, place: BlobPath, before: State | None = None) -> None:
-        """Every file of a folder below a prefix; with `before`, what has changed since, deletions too."""
+        """Upload every file of a folder below a prefix; with `before` only the changes since then, deletions too."""
         container = self._container(place)
         prefix = place.path.rstrip("/") + "/" if place.path.strip("/") else ""
         known, after = before or {}, state_of(source)

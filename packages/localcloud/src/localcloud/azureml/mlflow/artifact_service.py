@@ -74,7 +74,7 @@ class ArtifactService:
         self._tokens = tokens
 
     def routes(self) -> list[BaseRoute]:
-        """Before those of run history, which take every path below /history."""
+        """Return the routes, to come before those of run history, which take every path below /history."""
         of_run, uploaded = self._endpoint(self._of_run), self._endpoint(self._uploaded)
         runs = "/history/v1.0/{workspace:path}/runs/{run}/artifacts"
         uploads = "/artifact/v2.0/{workspace:path}/artifacts/{origin}/{container}"
@@ -118,7 +118,7 @@ class ArtifactService:
         raise not_emulated(f"{request.method} {request.url.path}")
 
     async def _create(self, folder: _Folder, body: Json) -> Json:
-        """Where to put new artifacts; one that is there already is an error of its own, and is not written again."""
+        """Return the addresses for new artifacts; an existing one is an error of its own, and is not written again."""
         paths = [str(item.get("path", "")).strip("/") for item in body.get("paths") or [] if isinstance(item, dict)]
         if not all(paths) or not paths:
             raise ServiceError(400, "UserError", "Every one of 'paths' needs a 'path'.")

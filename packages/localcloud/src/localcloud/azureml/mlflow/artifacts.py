@@ -42,7 +42,7 @@ class Place:
 
 
 class Locator:
-    """From MLflow's paths to blobs."""
+    """Translation of MLflow's paths to blobs."""
 
     def __init__(self, places: Places, azurite: str, logged_models: Any) -> None:
         self._places = places

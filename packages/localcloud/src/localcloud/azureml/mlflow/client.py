@@ -84,7 +84,7 @@ class Mlflow:
     async def request(
         self, method: str, path: str, *, body: Json | None = None, params: Json | None = None, workspace: str = ""
     ) -> Json:
-        """As `call`, in an MLflow workspace by name."""
+        """Call MLflow as `call` does, in an MLflow workspace by name."""
         headers = {workspaces.WORKSPACE_HEADER: workspace} if workspace else {}
         request = self._client.build_request(method, path, json=body, params=params, headers=headers)
         answer = await self.send(request)

@@ -42,7 +42,7 @@ class Stores:
 
 
 class LoggedModels:
-    """Where the blobs of logged models are: in their run's folder under the model's name, once for each name."""
+    """Places of logged models' blobs: in their run's folder under the model's name, once for each name."""
 
     def __init__(self, stores: Stores) -> None:
         self._tracking = stores.tracking

@@ -85,7 +85,7 @@ class MlflowProxy:
         return StreamingResponse(streamed(answer), answer.status_code, kept)
 
     async def _for_plugin(self, request: Request, target: str, headers: dict[str, str], workspace_id: str) -> Response:
-        """As any other, with Azure ML's addresses of artifacts instead of MLflow's."""
+        """Forward a request, and answer with Azure ML's addresses of artifacts instead of MLflow's."""
         content = await bounded_content(request)
         if content and "json" in headers.get("content-type", ""):
             try:

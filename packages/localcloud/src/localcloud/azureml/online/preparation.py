@@ -41,7 +41,7 @@ _TSG = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where a server's parts are: the virtual environment, the scoring script, the model."""
+    """Places of a server's parts: the virtual environment, the scoring script, the model."""
 
     environment: Path
     app_root: Path

@@ -42,7 +42,7 @@ _LONGEST_CLIENT_ID = 40
 
 
 class Scoring:
-    """All online endpoints."""
+    """Host of all online endpoints."""
 
     def __init__(self, ctx: Context, servers: Servers) -> None:
         self._ctx = ctx

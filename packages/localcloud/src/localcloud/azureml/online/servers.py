@@ -25,7 +25,7 @@ _log = logging.getLogger("localcloud.azureml")
 
 @dataclass
 class _Status:
-    """How far a deployment's instance has come: "Waiting", "InProgress", "Succeeded" or "Failed" by step."""
+    """Progress of a deployment's instance: "Waiting", "InProgress", "Succeeded" or "Failed" by step."""
 
     steps: dict[str, str]
 

@@ -46,7 +46,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 async def _put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-    """With a value, a new version; without, other attributes of the current one."""
+    """Make a new version with a value; without one, change attributes of the current version."""
     vault = _OBJECTS.vault_of(ctx, resource.id)
     if vault is None:
         return

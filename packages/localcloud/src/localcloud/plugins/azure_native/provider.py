@@ -129,7 +129,7 @@ class AzureNative:
             await asyncio.to_thread(self._client().delete, request.resource_id, version, dict(type_.query))
 
     def _delete_elsewhere(self, type_: AzureType, resource_id: str) -> None:
-        """As the vendor's provider deletes keys: by the vault itself, for those who may."""
+        """Delete keys as the vendor's provider does: by the vault itself, for permitted callers."""
         address = type_.deleted_at.format_map(shape.path_inputs(type_, resource_id))
         endpoint, _, path = address.removeprefix("https://").partition("/")
         vault = Arm(f"https://{endpoint}", self._credential(), _VAULT_AUDIENCE)
@@ -172,7 +172,7 @@ def _type(token: str) -> tuple[AzureType, str]:
 
 
 def _name(type_: AzureType, logical: str, seed: bytes) -> str:
-    """As azure-native: the logical name and eight random hex digits, or a GUID."""
+    """Return a name as azure-native does: the logical name and eight random hex digits, or a GUID."""
     source = random.Random(seed)  # noqa: S311
     if type_.guid:
         return str(uuid.UUID(int=source.getrandbits(128), version=4))

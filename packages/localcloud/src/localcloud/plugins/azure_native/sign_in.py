@@ -19,7 +19,7 @@ _VARIABLES = {
 
 
 def settings(configured: Mapping[str, str]) -> dict[str, str]:
-    """By name; empty where neither the provider nor the environment has a value."""
+    """Return the settings by name; empty where neither the provider nor the environment has a value."""
     return {name: str(configured.get(name) or os.environ.get(variable, "")) for name, variable in _VARIABLES.items()}
 
 

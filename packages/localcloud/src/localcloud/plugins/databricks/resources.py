@@ -1,4 +1,4 @@
-"""Each resource type's requests. Inputs and states are camelCase; ids are those of the vendor's provider."""
+"""Requests of each resource type. Inputs and states are camelCase; ids are those of the vendor's provider."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ServicePrincipal(Resource):
         return next((str(principal["id"]) for principal in known.get("Resources") or []), None)
 
     def create(self, api: Api, inputs: Plain) -> str:
-        """With `force`, one that is there already is taken over, as the vendor's provider does."""
+        """Create one; `force` takes over an existing one, as the vendor's provider does."""
         if inputs.get("force") and (known := self.existing(api, inputs)):
             self.update(api, known, inputs)
             return known

@@ -156,7 +156,7 @@ def _account_of(ctx: Context, id_: str) -> Resource | None:
 
 
 async def _read_service(ctx: Context, id_: str) -> Resource | None:
-    """Every account has its blob service, with Azure's defaults until it is set."""
+    """Return the blob service that every account has, with Azure's defaults until it is set."""
     account = _account_of(ctx, id_)
     stored = ctx.resources.get(id_)
     if account is None or not id_.lower().endswith("/default"):

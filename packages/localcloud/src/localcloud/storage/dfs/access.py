@@ -39,7 +39,7 @@ class Access:
         return {"x-ms-owner": self.owner, "x-ms-group": self.group, "x-ms-permissions": self.permissions}
 
     def kept(self) -> dict[str, str]:
-        """As metadata."""
+        """Return the access as metadata."""
         return {ACCESS: "|".join((quote(self.owner), quote(self.group), ",".join(self.acl)))}
 
 

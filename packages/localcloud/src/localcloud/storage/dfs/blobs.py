@@ -97,7 +97,7 @@ class Blobs:
             raise
 
     async def below(self, path: str, *, limit: int | None = None) -> list[Item]:
-        """All that is below a directory, at any depth, or the first `limit` of it."""
+        """List all blobs below a directory, at any depth, or the first `limit` of them."""
         items: list[Item] = []
         marker = ""
         while True:

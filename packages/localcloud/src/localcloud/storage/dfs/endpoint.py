@@ -93,7 +93,7 @@ class DataLake:
 def _named(
     operation: Operation, target: Target, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Iterator[Target]:
-    """Every place that a request names, wherever it does."""
+    """Return every place that a request names."""
     yield target
     if operation is Operation.RENAME:
         yield renamed(headers)

@@ -57,7 +57,7 @@ def _item(file: tree.Node) -> Item:
 
 
 def complete(listed: Iterable[Item], directory: str) -> list[Item]:
-    """With the directories that only the names of blobs tell of."""
+    """Add the directories that only the names of blobs imply."""
     items = {item.name: item for item in listed}
     for item in list(items.values()):
         parent = item.name.rpartition("/")[0]

@@ -131,8 +131,8 @@ def _tag_name(value: str) -> str:
 
 def _each_once(values: list[Any]) -> list[Any]:
     """Names of resources and of receivers come from these: Azure refuses the second."""
-    seen = [str(getattr(value, "object_id", value)).lower() for value in values]
-    twice = sorted({value for value in seen if seen.count(value) > 1})
+    ids = [str(getattr(value, "object_id", value)).lower() for value in values]
+    twice = sorted({value for value in ids if ids.count(value) > 1})
     if twice:
         raise ValueError(f"has {', '.join(twice)} more than once")
     return values

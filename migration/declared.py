@@ -72,14 +72,14 @@ def _diagnostics(ran: subprocess.CompletedProcess[str]) -> str:
 
 
 def _resources(steps: list[Json]) -> list[Declared]:
-    wanted = {kind.pulumi: kind.name_input for kind in KINDS.values()}
+    name_inputs = {kind.pulumi: kind.name_input for kind in KINDS.values()}
     states = {step["urn"]: step.get("newState") or step.get("oldState") or {} for step in steps}
     result = []
     for step in steps:
         state = states[step["urn"]]
-        if state.get("type") in wanted:
+        if state.get("type") in name_inputs:
             inputs = {key: _known(key, value, state, states) for key, value in (state.get("inputs") or {}).items()}
-            name = inputs.get(wanted[state["type"]])
+            name = inputs.get(name_inputs[state["type"]])
             result.append(
                 Declared(
                     urn=step["urn"],

@@ -92,8 +92,10 @@ def _with_its_account(match: Match, blocked: Iterable[Match]) -> Match:
     if not below or account.lower() not in {other.id.lower() for other in blocked}:
         return match
     name = account.rsplit("/", 1)[-1]
-    gone = Difference(path="accountName", there=f"{name}, which is not imported", declared="one of its own", setting="")
-    return replace(match, replacing=(*match.replacing, gone))
+    missing_account = Difference(
+        path="accountName", there=f"{name}, which is not imported", declared="one of its own", setting=""
+    )
+    return replace(match, replacing=(*match.replacing, missing_account))
 
 
 def _is_same(declared: Declared, id_: str) -> bool:
@@ -108,14 +110,18 @@ def _is_same(declared: Declared, id_: str) -> bool:
 
 def _group_difference(kind: Kind, id_: str, declared: Declared) -> tuple[Difference, ...]:
     """Return the difference in the resource group: a resource of the same name elsewhere is another one."""
-    wanted = declared.inputs.get("resourceGroupName")
+    declared_group = declared.inputs.get("resourceGroupName")
     parts = id_.split("/")
-    if kind.name_input == "resourceGroupName" or len(parts) < 5 or wanted in (None, UNKNOWN):
+    if kind.name_input == "resourceGroupName" or len(parts) < 5 or declared_group in (None, UNKNOWN):
         return ()
-    same = wanted.matches(parts[4]) if isinstance(wanted, Reference) else str(wanted).lower() == parts[4].lower()
+    same = (
+        declared_group.matches(parts[4])
+        if isinstance(declared_group, Reference)
+        else str(declared_group).lower() == parts[4].lower()
+    )
     if same:
         return ()
-    declared_name = wanted.name if isinstance(wanted, Reference) else wanted
+    declared_name = declared_group.name if isinstance(declared_group, Reference) else declared_group
     return (Difference(path="resourceGroupName", there=parts[4], declared=declared_name, setting="base_name"),)
 
 
@@ -125,13 +131,17 @@ def _differences(
     differences = []
     for property_ in properties:
         there = property_.terraform(resource)
-        wanted = _at(declared.inputs, property_.pulumi)
-        wanted = property_.missing if wanted is None else wanted
-        if there is None or wanted == UNKNOWN or _same(there, wanted):
+        declared_value = _at(declared.inputs, property_.pulumi)
+        declared_value = property_.missing if declared_value is None else declared_value
+        if there is None or declared_value == UNKNOWN or _same(there, declared_value):
             continue
         differences.append(
             Difference(
-                path=property_.pulumi, there=there, declared=wanted, setting=property_.setting, way=property_.way
+                path=property_.pulumi,
+                there=there,
+                declared=declared_value,
+                setting=property_.setting,
+                way=property_.way,
             )
         )
     return tuple(differences)
@@ -146,12 +156,12 @@ def _at(inputs: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _same(there: Any, wanted: Any) -> bool:
-    if isinstance(wanted, Reference):
-        return wanted.matches(there)
-    if isinstance(there, str) and isinstance(wanted, str):
-        return there.replace(" ", "").rstrip("/").lower() == wanted.replace(" ", "").rstrip("/").lower()
-    return bool(there == wanted)
+def _same(there: Any, declared: Any) -> bool:
+    if isinstance(declared, Reference):
+        return declared.matches(there)
+    if isinstance(there, str) and isinstance(declared, str):
+        return there.replace(" ", "").rstrip("/").lower() == declared.replace(" ", "").rstrip("/").lower()
+    return bool(there == declared)
 
 
 def import_file(plan: Plan, declaration: Declaration) -> Json:

@@ -52,9 +52,11 @@ def check(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = 
 
     loaded = load_outputs(stack, outputs)
     names = [pipeline] if pipeline else specifications.names()
-    gone = [episode for name in names for episode in episodes.gone_targets(Clients(loaded, specifications.load(name)))]
-    if gone:
-        raise InvalidError("\n".join(f"{episode.title}. {episode.text}" for episode in gone))
+    missing = [
+        episode for name in names for episode in episodes.gone_targets(Clients(loaded, specifications.load(name)))
+    ]
+    if missing:
+        raise InvalidError("\n".join(f"{episode.title}. {episode.text}" for episode in missing))
     typer.echo(f"Every schedule of stack {stack} that is on has its target.")
 
 

@@ -72,9 +72,9 @@ def find(clients: Clients, code: str, data: str, parameters: Mapping[str, Parame
     A parameter that a run was not given has its default.
     """
     rules = clients.pipeline.specification.parameters
-    wanted = {name: rule.default for name, rule in rules.items()} | dict(parameters or {})
+    expected = {name: rule.default for name, rule in rules.items()} | dict(parameters or {})
     for job in recent(clients):
-        same = (job.code, job.data) == (code, data) and _parameters(job, rules) == wanted
+        same = (job.code, job.data) == (code, data) and _parameters(job, rules) == expected
         if same and (job.status == "Completed" or not job.ended):
             return job
     return None

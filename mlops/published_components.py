@@ -108,8 +108,8 @@ def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]
     """Return what goes beside the component's program: azure-ai-ml's `additional_includes`, and the own metrics."""
     content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
     listed = [(folder / include).resolve() for include in content.get("additional_includes") or ()]
-    if gone := [path for path in listed if not path.exists()]:
-        raise InvalidError(f"{folder / _FILE}: additional_includes names {gone[0]}, which does not exist.")
+    if missing := [path for path in listed if not path.exists()]:
+        raise InvalidError(f"{folder / _FILE}: additional_includes names {missing[0]}, which does not exist.")
     return [*listed, pipeline.folder / _OWN_METRICS] if _has_own_metrics(step, pipeline) else listed
 
 

@@ -130,9 +130,9 @@ def _resources(clients: Clients) -> Iterator[str]:
     others = [pipelines.load(name) for name in pipelines.names() if name != pipeline.name]
     if pipeline.model not in {other.model for other in others}:
         yield from _with_versions(clients, f"{workspace}/models/{pipeline.model}")
-    taken = {name for other in others for name in published_components.names(other)}
+    shared = {name for other in others for name in published_components.names(other)}
     for name in (*pipeline.components, *published_components.names(pipeline)):
-        if name not in taken:
+        if name not in shared:
             yield from _with_versions(clients, f"{workspace}/components/{name}")
     environment = job_environment.own_name(pipeline)
     yield from _with_versions(clients, f"{workspace}/environments/{environment}")
@@ -169,11 +169,11 @@ def _notebook_folders(clients: Clients) -> list[str]:
         versions = clients.arm.list(f"{clients.workspace_id}/components/{component}/versions", listViewType="All")
         own |= _named(root, (version["properties"].get("componentSpec") for version in versions))
     others = [known for known in publish.all_deployments(clients) if not _is_own(pipeline, known.pipeline_id)]
-    taken = _named(root, (prune.specification(clients, deployment) for deployment in others))
+    used = _named(root, (prune.specification(clients, deployment) for deployment in others))
     for name in pipelines.names():
         if name != pipeline.name:
-            taken |= {f"{root}/{content}" for content in _content_hashes(pipelines.load(name))}
-    return sorted(folder for folder in own - taken if notebooks.exists(clients, folder))
+            used |= {f"{root}/{content}" for content in _content_hashes(pipelines.load(name))}
+    return sorted(folder for folder in own - used if notebooks.exists(clients, folder))
 
 
 def _named(root: str, specifications: Iterable[Any]) -> set[str]:

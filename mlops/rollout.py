@@ -76,11 +76,11 @@ def serve_if_any(clients: Clients, say: Say) -> None:
         _bring(clients, online_endpoints.read(clients), serving.version, steps, say)
 
 
-def _take_back_another(clients: Clients, endpoint: Endpoint, wanted: str, say: Say) -> Endpoint:
+def _take_back_another(clients: Clients, endpoint: Endpoint, fingerprint_: str, say: Say) -> Endpoint:
     """End a rollout of another version that was cut off: the deployment that it was to replace gets all requests."""
     answering = [known for known in endpoint.deployments.values() if known.traffic > 0]
     serving = endpoint.serving
-    if serving is None or len(answering) < 2 or endpoint.of(wanted) in answering:
+    if serving is None or len(answering) < 2 or endpoint.of(fingerprint_) in answering:
         return endpoint
     say(f"online: a rollout was cut off, {serving.colour} gets all requests again")
     online_endpoints.set_traffic(clients, {serving.colour: _ALL})

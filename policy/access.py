@@ -36,13 +36,13 @@ def _role(assignment: Subject) -> Problems:
 
 
 def _closed(resource: Subject) -> Problems:
-    wanted = resource.config.get("profile", "public")
-    if wanted == "public":
+    profile = resource.config.get("profile", "public")
+    if profile == "public":
         return
     nested = resource.type in (types.VAULT, types.ML_ONLINE_ENDPOINT)
     properties = get(resource.props, "properties") if nested else resource.props
     public = str(get(properties, "publicNetworkAccess")).lower() != "disabled"
-    if wanted == "private":
+    if profile == "private":
         if public:
             yield "Set network.profile to private: the service answers on the internet (public_network_access)."
         return

@@ -60,10 +60,10 @@ def rule(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ResourceValidationPolicy:
     """Return a policy on each resource of `types`. `settings`: the JSON schema of its configuration in the pack."""
-    wanted = frozenset(types)
+    expected = frozenset(types)
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type in wanted:
+        if args.resource_type in expected:
             config = args.get_config() if settings else {}
             sealed = tuple(args.opts.additional_secret_outputs or ())
             for problem in check(Subject(args.resource_type, args.props, config, sealed)):

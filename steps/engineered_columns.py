@@ -27,7 +27,7 @@ def unknown(engineered: Path, specified: Specification) -> list[str]:
     }
     return [
         f"{place} names the column {column}, which the engineered set does not have: {closest(column, columns)}"
-        for place, wanted in named.items()
-        for column in wanted
+        for place, expected in named.items()
+        for column in expected
         if column not in columns
     ]

@@ -53,9 +53,9 @@ def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
     model whose flavor offers `predict_proba` gives probabilities as well.
     """
     columns = input_columns(model, rows, others)
-    if gone := [column for column in columns if column not in rows.columns]:
-        noun = "column" if len(gone) == 1 else "columns"
-        raise NotComparableError(f"{noun} {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone")
+    if missing := [column for column in columns if column not in rows.columns]:
+        noun = "column" if len(missing) == 1 else "columns"
+        raise NotComparableError(f"{noun} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} gone")
     features = rows[columns]
     features = features.astype(dict.fromkeys(features.select_dtypes("integer").columns, float))
     try:

@@ -39,8 +39,8 @@ def read_labels(stream: BinaryIO, keys: Sequence[str], target: str) -> Labels:
         content = pd.read_csv(stream, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise LabelsError(f"it is not a CSV file with a header: {error}") from error
-    if gone := [name for name in (*keys, target) if name not in content]:
-        raise LabelsError(f"its header lacks {', '.join(gone)}: it has {', '.join(map(str, content.columns))}")
+    if missing := [name for name in (*keys, target) if name not in content]:
+        raise LabelsError(f"its header lacks {', '.join(missing)}: it has {', '.join(map(str, content.columns))}")
     rows = content[[*keys, target]].rename(columns={target: _LABEL})
     labelled = rows[rows[_LABEL].str.strip() != ""].drop_duplicates()
     twice = labelled.duplicated(list(keys), keep=False)

@@ -174,8 +174,8 @@ def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp
     """Return a row for each row: its number, its keys, what the model answers, and the stamp."""
     scoring = specified.score
     keys = {name: f"_key_{index}" for index, name in enumerate(scoring.keys if scoring else ())}
-    if gone := [column for column in (_ROW, *keys.values()) if column not in rows]:
-        raise ScoringError(f"the features lack {', '.join(gone)}: the notebook was published with other keys")
+    if missing := [column for column in (_ROW, *keys.values()) if column not in rows]:
+        raise ScoringError(f"the features lack {', '.join(missing)}: the notebook was published with other keys")
     predictions = pd.DataFrame({"row": rows[_ROW]} | {name: rows[column] for name, column in keys.items()})
     if not len(rows):
         return predictions

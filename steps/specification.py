@@ -203,8 +203,10 @@ class Score(_Section):
     def _are_free(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"{', '.join(twice)} are there more than once")
-        if taken := [key for key in keys if key in SCORED_COLUMNS or key.startswith(("prediction_", "probability_"))]:
-            raise ValueError(f"{', '.join(taken)}: columns of the output, choose others")
+        if reserved := [
+            key for key in keys if key in SCORED_COLUMNS or key.startswith(("prediction_", "probability_"))
+        ]:
+            raise ValueError(f"{', '.join(reserved)}: columns of the output, choose others")
         return keys
 
 
@@ -252,8 +254,8 @@ class Specification(_Section):
     @field_validator("parameters")
     @classmethod
     def _free_names(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
-        if taken := sorted(RESERVED & set(parameters)):
-            raise ValueError(f"{', '.join(taken)}: these are inputs of every pipeline, choose other names")
+        if reserved := sorted(RESERVED & set(parameters)):
+            raise ValueError(f"{', '.join(reserved)}: these are inputs of every pipeline, choose other names")
         return parameters
 
     @model_validator(mode="after")

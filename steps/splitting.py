@@ -21,9 +21,9 @@ def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     if len(rows) < rule.fewest_rows:
         raise UnusableRowsError(f"there are {len(rows)} complete rows: at least {rule.fewest_rows} are needed to train")
-    if gone := [column for column in rule.by if column not in rows.columns]:
+    if missing := [column for column in rule.by if column not in rows.columns]:
         raise UnusableRowsError(
-            f"split.by names {', '.join(gone)}, and the engineered set has {', '.join(map(str, rows.columns))}"
+            f"split.by names {', '.join(missing)}, and the engineered set has {', '.join(map(str, rows.columns))}"
         )
     ordered = rows.sort_values(list(rows.columns)).reset_index(drop=True)
     deciding = ordered[list(rule.by)] if rule.by else ordered

@@ -66,12 +66,12 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path, *, onl
         f"notebooks/lib/{name}.py": files.library(name, columns),
         f"tests/spark/test_{name}_features.py": files.spark_test(name),
     }
-    taken = [path for path in (f"mlops/pipelines/{name}", *content) if (root / path).exists()]
+    existing = [path for path in (f"mlops/pipelines/{name}", *content) if (root / path).exists()]
     copied = (root / stored).resolve() != data.resolve()
     if copied and (root / stored).exists():
-        taken.append(stored)
-    if taken:
-        raise InvalidError(f"{taken[0]} is there already: choose another name, or remove it first.")
+        existing.append(stored)
+    if existing:
+        raise InvalidError(f"{existing[0]} is there already: choose another name, or remove it first.")
     if copied and data.stat().st_size > _LARGEST_COPY:
         raise InvalidError(
             f"{printable(str(data))} is outside of the repository and larger than {_LARGEST_COPY // 1024**2} MiB: put "

@@ -29,23 +29,23 @@ class DataError(Exception):
     """The data are not what they should be; the text is for the person who provides them."""
 
 
-def read_header(spark: SparkSession, uri: str, wanted: Sequence[str]) -> list[str]:
+def read_header(spark: SparkSession, uri: str, expected: Sequence[str]) -> list[str]:
     """Return the names in the header line of a file, or of the first file in a folder.
 
-    `wanted` are the columns that the notebook reads. Raises DataError for an empty file, another separator than commas,
-    a line with none of the columns, which is not quoted since it may have values, and a name that is there twice.
+    `expected` are the columns that the notebook reads. Raises DataError for an empty file, another separator than
+    commas, a line with none of the columns, which is not quoted since it may have values, and a repeated name.
     """
     lines = spark.read.text(uri).take(1)
     line = str(lines[0][0]).removeprefix(_BYTE_ORDER_MARK) if lines else ""
     if not line.strip():
         raise DataError(f"{uri}: there is not a single row, and no header.")
     header = next(csv.reader([line]))
-    if len(header) == 1 and len(wanted) > 1:
+    if len(header) == 1 and len(expected) > 1:
         for separator, name in _SEPARATORS.items():
             if separator in line:
                 raise DataError(f"{uri}: it is separated by {name}: save it with commas.")
     folded = [name.casefold() for name in header]
-    if not {name.casefold() for name in wanted} & set(folded):
+    if not {name.casefold() for name in expected} & set(folded):
         raise DataError(f"{uri}: the first line has none of the columns' names: has the file a header?")
     if twice := [name for name in dict.fromkeys(header) if folded.count(name.casefold()) > 1]:
         raise DataError(f"{uri}: the header has {', '.join(twice)} more than once.")

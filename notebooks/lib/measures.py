@@ -185,24 +185,24 @@ def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
 
 
 def _column(
-    cell: Cell, seen: Mapping[str, Any], repeated: Mapping[str, Any], index: int, frequent: Categories
+    cell: Cell, measures: Mapping[str, Any], repeated: Mapping[str, Any], index: int, frequent: Categories
 ) -> ColumnMeasures:
     def number(name: str) -> int:
-        return int(seen.get(f"{name}{index}") or 0)
+        return int(measures.get(f"{name}{index}") or 0)
 
     return ColumnMeasures(
         kind=cell.kind,
         count=number("value"),
-        missing=int(seen["rows"] or 0) - number("present"),
+        missing=int(measures["rows"] or 0) - number("present"),
         wrong=number("present") - number("value"),
         too_large=number("too_large"),
         below=number("minimum"),
         above=number("maximum"),
         not_allowed=number("allowed"),
-        minimum=seen.get(f"least{index}"),
-        maximum=seen.get(f"greatest{index}"),
-        mean=seen.get(f"mean{index}"),
-        quantiles=tuple(map(float, filter(None, (seen.get(f"quantiles{index}") or "").split(_BETWEEN)))),
+        minimum=measures.get(f"least{index}"),
+        maximum=measures.get(f"greatest{index}"),
+        mean=measures.get(f"mean{index}"),
+        quantiles=tuple(map(float, filter(None, (measures.get(f"quantiles{index}") or "").split(_BETWEEN)))),
         repeated=int(repeated.get(f"repeated{index}") or 0),
         distinct=int(repeated.get(f"distinct{index}") or 0),
         categories=() if cell.is_number else frequent,

@@ -113,8 +113,8 @@ def _known(threads: list[dict[str, Any]], mark: str) -> tuple[int, int] | None:
     """Return the thread that an earlier run began, and its first comment. A deleted one has only its id."""
     for thread in threads:
         first = (thread.get("comments") or [{}])[0]
-        gone = thread.get("isDeleted") or first.get("isDeleted")
-        if not gone and str(first.get("content", "")).startswith(mark):
+        deleted = thread.get("isDeleted") or first.get("isDeleted")
+        if not deleted and str(first.get("content", "")).startswith(mark):
             return int(thread["id"]), int(first["id"])
     return None
 

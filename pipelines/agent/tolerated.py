@@ -76,18 +76,19 @@ def parts(path: str) -> list[str | int]:
 
 def _fits(path: list[str | int], pattern: list[str | int]) -> bool:
     return len(path) == len(pattern) and all(
-        part == wanted or (wanted == "*" and isinstance(part, int)) for part, wanted in zip(path, pattern, strict=True)
+        part == expected or (expected == "*" and isinstance(part, int))
+        for part, expected in zip(path, pattern, strict=True)
     )
 
 
-def _same(value: Any, wanted: Any) -> bool:
+def _same(value: Any, expected: Any) -> bool:
     """Equal, and of the same type: False is not 0."""
-    if type(value) is not type(wanted):
+    if type(value) is not type(expected):
         # The engine writes whole numbers as 0 or 0.0.
-        numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (value, wanted))
-        return numbers and bool(value == wanted)
-    if isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[key], wanted[key]) for key in wanted)
-    if isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return bool(value == wanted)
+        numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (value, expected))
+        return numbers and bool(value == expected)
+    if isinstance(expected, dict):
+        return value.keys() == expected.keys() and all(_same(value[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_same, value, expected))
+    return bool(value == expected)

@@ -78,11 +78,11 @@ def test_the_table_is_read_once(spark: SparkSession, tmp_path: Path) -> None:
     rows = read_texts(spark, _csv(tmp_path, HEADER, *ROWS), SCHEMA.names)
     reads = spark.sparkContext.accumulator(0)
 
-    def seen(number: int) -> int:
+    def counts(number: int) -> int:
         reads.add(1)
         return number
 
-    counting = rows.withColumn("id", F.udf(seen, LongType())(rows["id"].cast("long")))
+    counting = rows.withColumn("id", F.udf(counts, LongType())(rows["id"].cast("long")))
 
     checked = check(counting, _rules(columns=COLUMNS | {"score": {}}, duplicates=0), SCHEMA, MALFORMED)
 

@@ -18,7 +18,7 @@ def _locations(target: Target) -> Answer:
     workspace, out = target.clients.databricks, target.outputs
     root = f"abfss://{out.training_container}@{out.training_account}.dfs.core.windows.net"
     by_url = {str(location.url).rstrip("/"): location for location in workspace.external_locations.list()}
-    seen, holds = [], True
+    addresses, holds = [], True
     for folder, expected in _PRIVILEGES.items():
         location = by_url.get(f"{root}/{folder}")
         if location is None:
@@ -36,8 +36,10 @@ def _locations(target: Target) -> Answer:
         }
         holds = holds and not failed and privileges == expected
         granted = ", ".join(sorted(privileges)) or "nothing"
-        seen.append(f"{folder}/ validated with {len(failed)} failures, granted {granted} {'; '.join(failed)}".strip())
-    return judged("; ".join(seen), holds=holds)
+        addresses.append(
+            f"{folder}/ validated with {len(failed)} failures, granted {granted} {'; '.join(failed)}".strip()
+        )
+    return judged("; ".join(addresses), holds=holds)
 
 
 def _shared(target: Target) -> Answer:

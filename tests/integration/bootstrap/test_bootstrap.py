@@ -296,8 +296,8 @@ def test_a_taken_base_name_is_reported_before_the_state_is_moved(
     token = azure.credential.get_token("https://management.azure.com/.default").token
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{cloud.settings.gateway_url}{PATH}"
-    taken = {"type": "Microsoft.Storage/storageAccounts", "name": _account(checkout)}
-    assert requests.post(url, json=taken, headers=headers, timeout=30).status_code == 200
+    body = {"type": "Microsoft.Storage/storageAccounts", "name": _account(checkout)}
+    assert requests.post(url, json=body, headers=headers, timeout=30).status_code == 200
     ran = checkout.run("up")
     assert ran.returncode == 1
     assert "StorageAccountAlreadyTaken" in ran.stdout + ran.stderr

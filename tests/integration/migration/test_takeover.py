@@ -83,9 +83,9 @@ def test_the_sample_is_imported_and_none_of_its_resources_are_replaced(
     preview = _run(environment, *show, folder=project)
     assert preview.returncode == 0, preview.stderr + preview.stdout
     steps = {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in json.loads(preview.stdout)["steps"]}
-    taken = {resource["name"] for resource in json.loads(file.read_text())["resources"]}
-    assert len(taken) > 10, "with the components that hold them"
-    assert {name: steps[name] for name in taken if steps[name] not in {"same", "update"}} == {}
+    addresses = {resource["name"] for resource in json.loads(file.read_text())["resources"]}
+    assert len(addresses) > 10, "with the components that hold them"
+    assert {name: steps[name] for name in addresses if steps[name] not in {"same", "update"}} == {}
     assert not {op for op in steps.values() if "replace" in op or "delete" in op}, steps
     up = _run(
         environment, "pulumi", "up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", folder=project

@@ -61,6 +61,6 @@ def test_the_version_of_the_other_publisher_is_used(stack: Stack, tmp_path: Path
     stack.workspace.azure.put(theirs, "2024-04-01", {"properties": {"componentSpec": step | {"name": "raced"}}})
     race = Race(stack, tmp_path)
 
-    taken = asset_versions.get_or_make(race.get, race.make)
+    used = asset_versions.get_or_make(race.get, race.make)
 
-    assert (taken.id.lower(), race.requests, race.tries) == (theirs.lower(), 2, 1)
+    assert (used.id.lower(), race.requests, race.tries) == (theirs.lower(), 2, 1)

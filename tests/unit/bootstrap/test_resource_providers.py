@@ -88,10 +88,10 @@ def test_the_list_has_every_namespace_of_the_bootstrap() -> None:
 def test_every_environment_s_subscription_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "77777777-7777-7777-7777-777777777777"
     monkeypatch.setenv("ARM_SUBSCRIPTION_ID", "own")
-    seen: list[str] = []
+    backends: list[str] = []
 
     def recorded(subscription: str, providers: object) -> Registration:
-        seen.append(subscription)
+        backends.append(subscription)
         return Registration(subscription, _Subscription(0), [])
 
     monkeypatch.setattr(resource_providers, "compare", recorded)
@@ -100,7 +100,7 @@ def test_every_environment_s_subscription_is_read_once(monkeypatch: pytest.Monke
         {"name": "prod", "subscription_id": other, "unapproved": True},
     ]  # fmt: skip
     list(resource_providers.registrations(settings(environments=environments), None))
-    assert seen == ["own", other]
+    assert backends == ["own", other]
 
 
 def _az(folder: Path, script: str) -> None:

@@ -44,14 +44,14 @@ def table() -> str:
     lines = [_row(HEAD), _row("---" for _ in HEAD)]
     rules = ["| resource | held by the rules |", "|---|---|"]
     for label, type_, name in ROWS:
-        seen = {profile: deployment.resource(type_, name) for profile, deployment in profiles.items()}
-        deployment, private = profiles["private"], seen["private"]
+        resources = {profile: deployment.resource(type_, name) for profile, deployment in profiles.items()}
+        deployment, private = profiles["private"], resources["private"]
         ours = prod if any(resource.name == name for resource in prod.of(type_)) else staging
         lines.append(
             _row(
                 (
                     label, _sign_in(private), _transport(private),
-                    _joined([_open(profile, resource, profiles[profile]) for profile, resource in seen.items()]),
+                    _joined([_open(profile, resource, profiles[profile]) for profile, resource in resources.items()]),
                     _identity(private), _encryption(private), _comes_back(private, deployment),
                     _logged(private, deployment), _kept(ours.resource(type_, name), ours),
                 )

@@ -154,13 +154,13 @@ def test_the_identity_is_a_plain_principal_in_databricks() -> None:
     assert set(principal) == {"applicationId", "displayName"}, "no entitlements"
     client = principal["applicationId"]
     targets = {"instancePoolId": "CAN_ATTACH_TO", "clusterPolicyId": "CAN_USE", "directoryPath": "CAN_READ"}
-    seen = {}
+    principals = {}
     for permissions in deployment.of("Permissions"):
         (control,) = permissions.inputs["accessControls"]
         assert control["servicePrincipalName"] == client
         (target,) = set(permissions.inputs) - {"accessControls"}
-        seen[target] = control["permissionLevel"]
-    assert seen == targets
+        principals[target] = control["permissionLevel"]
+    assert principals == targets
 
 
 @pytest.mark.parametrize("profile", NETWORKS)

@@ -54,8 +54,8 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 def test_every_resource_is_shown_under_its_component(deployment: Deployment) -> None:
     drawn = graph.boxes(exported(deployment))
     owners = {resource.urn: resource.name for resource in deployment if resource.is_component}
-    wanted = {(owners[resource.parent], resource.name) for resource in deployment if not resource.is_component}
-    assert {(box.name, name) for box in drawn for _, name in box.resources} == wanted
+    expected = {(owners[resource.parent], resource.name) for resource in deployment if not resource.is_component}
+    assert {(box.name, name) for box in drawn for _, name in box.resources} == expected
     assert drawn_resources(graph.mermaid(drawn)) == real(deployment)
 
 

@@ -82,8 +82,8 @@ def test_online_endpoints_are_named_within_their_limits(
 @given(bases, environments, environments)
 def test_environments_do_not_share_a_name(base: str, first: str, second: str) -> None:
     if first != second:
-        taken = [{getattr(Names(base, environment), name) for name in RULES} for environment in (first, second)]
-        assert not taken[0] & taken[1]
+        name_sets = [{getattr(Names(base, environment), name) for name in RULES} for environment in (first, second)]
+        assert not name_sets[0] & name_sets[1]
 
 
 def test_subscriptions_of_the_same_names_have_endpoints_of_their_own() -> None:

@@ -103,9 +103,9 @@ def test_components_are_named_by_area_and_class(full: Deployment) -> None:
 
 def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None:
     tagged = [resource for resource in full if "tags" in resource.inputs]
-    wanted = {"project", "environment", "managed_by", "owner", "cost_center"}
+    required = {"project", "environment", "managed_by", "owner", "cost_center"}
     for resource in tagged:
-        assert wanted <= set(resource.inputs["tags"]), resource.name
+        assert required <= set(resource.inputs["tags"]), resource.name
     untagged = {resource.type.split(":")[-1] for resource in full if resource.type.startswith("azure-native:")} - {
         resource.type.split(":")[-1] for resource in tagged
     }

@@ -15,12 +15,12 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 
 def test_storage_accounts_have_no_keys_and_no_strangers(deployment: Deployment) -> None:
     for account in deployment.of("StorageAccount"):
-        wanted = {
+        expected = {
             "allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "allowCrossTenantReplication": False,
             "isLocalUserEnabled": False, "defaultToOAuthAuthentication": True, "enableHttpsTrafficOnly": True,
             "minimumTlsVersion": "TLS1_2", "kind": "StorageV2",
         }  # fmt: skip
-        assert {key: account.inputs.get(key) for key in wanted} == wanted, account.name
+        assert {key: account.inputs.get(key) for key in expected} == expected, account.name
 
 
 def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:

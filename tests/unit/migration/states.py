@@ -54,8 +54,8 @@ def declared(type_: str, logical: str, name: str | None, *, managed: bool = Fals
 
 def training(**inputs: Any) -> Declared:
     """Return the training account as infra/ declares it."""
-    wanted = {"kind": "StorageV2", "allowSharedKeyAccess": False, "sku": {"name": "Standard_LRS"}, **inputs}
-    return declared("azurerm_storage_account", "storage-training", "stdataopsdevtr", **wanted)
+    expected = {"kind": "StorageV2", "allowSharedKeyAccess": False, "sku": {"name": "Standard_LRS"}, **inputs}
+    return declared("azurerm_storage_account", "storage-training", "stdataopsdevtr", **expected)
 
 
 def declaration(*resources: Declared) -> Declaration:

@@ -81,10 +81,10 @@ def test_a_container_is_not_taken_over_without_its_account(tmp_path: Path) -> No
     id_ = f"{ACCOUNT}/blobServices/default/containers/trainingdata"
     box = resource("azurerm_storage_container", "data", id_, storage_account_name="stdataopsdevtr")
     of = Reference(KINDS["azurerm_storage_account"].pulumi, "stdataopsdevtr")
-    wanted = declared("azurerm_storage_container", "storage-trainingdata", "trainingdata", accountName=of)
-    both, stack = _plan(tmp_path, [account(is_hns_enabled=True), box], training(isHnsEnabled=True), wanted)
+    container = declared("azurerm_storage_container", "storage-trainingdata", "trainingdata", accountName=of)
+    both, stack = _plan(tmp_path, [account(is_hns_enabled=True), box], training(isHnsEnabled=True), container)
     assert len(import_file(both, stack)["resources"]) > 2 and both.blocked == []
-    neither, stack = _plan(tmp_path, [account(), box], training(isHnsEnabled=True), wanted)
+    neither, stack = _plan(tmp_path, [account(), box], training(isHnsEnabled=True), container)
     assert import_file(neither, stack) == {"resources": []}
     text = render(neither, "dev", "import.json")
     assert "accountName is stdataopsdevtr, which is not imported" in text and "pulumi import" not in text

@@ -86,8 +86,8 @@ class Workspace:
         return _json(*self.answer(operation, request.query, json.loads(request.content or b"null")))
 
     def _token(self, request: Request) -> tuple[int, Json]:
-        wanted = {"resource": [_SCOPE], "clientid": ["client-1"], "api-version": ["2017-09-01"]}
-        if request.headers.get("secret") != SECRET or request.query != wanted:
+        expected = {"resource": [_SCOPE], "clientid": ["client-1"], "api-version": ["2017-09-01"]}
+        if request.headers.get("secret") != SECRET or request.query != expected:
             return 400, {"statusCode": 400, "message": f"not a request of this job: {request.query}"}
         later = str(int(time.time()) + 3600)
         return 200, {"access_token": TOKEN, "expires_on": later, "resource": _SCOPE, "token_type": "Bearer"}

@@ -53,8 +53,8 @@ def _pulumi(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pulumi_gets_the_stack_s_name(printed: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = tmp_path / "answer.json"
     answer.write_text(json.dumps(printed), encoding="utf-8")
-    wanted = "stack output --json --stack staging --non-interactive"
-    _pulumi(tmp_path, f'[ "$*" = "{wanted}" ] && cat {answer}', monkeypatch)
+    command = "stack output --json --stack staging --non-interactive"
+    _pulumi(tmp_path, f'[ "$*" = "{command}" ] && cat {answer}', monkeypatch)
 
     assert load_outputs("staging").environment == "test"
 

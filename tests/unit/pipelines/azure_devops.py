@@ -118,8 +118,8 @@ class AzureDevOps:
     def _refusal(self, request: Request) -> tuple[int, Json] | None:
         if request.query.get("api-version") != ["7.1"]:
             return 400, _error("VssVersionNotSpecifiedException", f"No api-version was supplied for {request.method}.")
-        wanted = "application/json-patch+json" if _ITEMS.match(request.path) else "application/json"
-        if request.method != "GET" and request.headers.get("Content-Type") != wanted:
+        content_type = "application/json-patch+json" if _ITEMS.match(request.path) else "application/json"
+        if request.method != "GET" and request.headers.get("Content-Type") != content_type:
             return 415, _error("VssServiceException", "Media type is not supported.")
         if self.forbidden:
             return 403, _error("GitNeedsPermissionException", "TF401027: You need the Git 'PullRequestContribute'.")

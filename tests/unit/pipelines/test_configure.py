@@ -60,15 +60,15 @@ def _config(project: Path) -> dict[str, Any]:
 
 
 def test_a_variable_group_adds_to_an_object_and_changes_nothing_more(project: Path) -> None:
-    wanted = _config(project)
-    assert wanted["dataopsml:model_registry"]["create"] is True
+    expected = _config(project)
+    assert expected["dataopsml:model_registry"]["create"] is True
 
     configure("staging", _GROUP, project)
 
-    wanted["dataopsml:base_name"], wanted["dataopsml:location"] = "acme", "northeurope"
-    wanted["dataopsml:access"]["operators"] = [{"object_id": _DEPLOYER, "type": "ServicePrincipal"}]
-    wanted["dataopsml:model_registry"]["users"] = [{"object_id": _PROD, "type": "ServicePrincipal"}]
-    assert _config(project) == wanted
+    expected["dataopsml:base_name"], expected["dataopsml:location"] = "acme", "northeurope"
+    expected["dataopsml:access"]["operators"] = [{"object_id": _DEPLOYER, "type": "ServicePrincipal"}]
+    expected["dataopsml:model_registry"]["users"] = [{"object_id": _PROD, "type": "ServicePrincipal"}]
+    assert _config(project) == expected
     assert stack_settings("staging", project).base_name == "acme"
 
 

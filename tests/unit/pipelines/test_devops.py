@@ -80,12 +80,12 @@ def test_the_next_push_renews_the_comment_and_leaves_other_threads_alone(service
 
 
 def test_a_deleted_comment_is_made_anew(service: AzureDevOps, preview: Path) -> None:
-    gone = service.add_thread("<!-- preview of dev -->", deleted=True)
+    thread = service.add_thread("<!-- preview of dev -->", deleted=True)
 
     devops.comment("dev", preview)
 
     assert len(service.threads) == 2
-    assert gone["comments"] == [{"id": 1, "isDeleted": True}]
+    assert thread["comments"] == [{"id": 1, "isDeleted": True}]
 
 
 def test_a_preview_that_never_began_is_reported_as_missing(service: AzureDevOps, tmp_path: Path) -> None:

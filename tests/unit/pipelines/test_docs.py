@@ -67,14 +67,14 @@ _MADE_BY_COMMANDS = {"bootstrap/.state", "docs/parity/azure.json", "docs/parity/
 def test_a_page_s_links_files_and_verbs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
-    gone = [link for link in links if not (page.parent / link).exists()]
+    missing = [link for link in links if not (page.parent / link).exists()]
     if "adr" not in page.parts:  # a record says what was so when it was written
         named = set(_FILE.findall(text)) - _MADE_BY_COMMANDS
         made_up = {file for file in named if _EXAMPLE in file}
-        gone += [file for file in named - made_up if not any((ROOT / file).parent.glob((ROOT / file).name))]
-        gone += [verb for verb in re.findall(r"`make ([a-z][a-z-]+)", text) if verb not in _targets()]
+        missing += [file for file in named - made_up if not any((ROOT / file).parent.glob((ROOT / file).name))]
+        missing += [verb for verb in re.findall(r"`make ([a-z][a-z-]+)", text) if verb not in _targets()]
 
-    assert gone == []
+    assert missing == []
 
 
 @pytest.mark.parametrize("spec", specs(ENVIRONMENTS), ids=lambda spec: spec.path)

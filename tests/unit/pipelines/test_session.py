@@ -59,11 +59,11 @@ def test_a_target_signs_in_only_by_the_session_of_the_azure_cli(az: str) -> None
 
     variables = _environment(az, **agent)
 
-    wanted = {
+    expected = {
         "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "DATABRICKS_AUTH_TYPE": "azure-cli",
         "ARM_TENANT_ID": "tenant-1", "PULUMI_BACKEND_URL": "azblob://state-dev?storage_account=stacme",
     }  # fmt: skip
-    assert {name: variables.get(name) for name in wanted} == wanted
+    assert {name: variables.get(name) for name in expected} == expected
     signing_in = {name for name in variables if name.startswith("ARM_")} - {"ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"}
     assert not signing_in, "the provider would prefer any of these to the session"
     assert "idToken" not in variables

@@ -183,8 +183,8 @@ SEALED = ("connectionString", "instrumentationKey")
 def violations_of(
     type_: str, props: Mapping[str, Any], config: Mapping[str, Any] | None = None, sealed: tuple[str, ...] = SEALED
 ) -> list[tuple[str, str]]:
-    seen = [resource(type_, props, secret_outputs=sealed)]
-    return [(rule, text) for rule, _, text in violations(seen, config) if rule not in STACK_RULES]
+    resources = [resource(type_, props, secret_outputs=sealed)]
+    return [(rule, text) for rule, _, text in violations(resources, config) if rule not in STACK_RULES]
 
 
 @pytest.mark.parametrize("type_", GOOD)

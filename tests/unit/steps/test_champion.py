@@ -14,7 +14,7 @@ def _promoted(at: str, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("versions", "wanted"),
+    ("versions", "expected"),
     [
         ([], None),
         ([("by-hand", {})], None),
@@ -26,5 +26,5 @@ def _promoted(at: str, **more: str) -> dict[str, str]:
     ],
     ids=["none", "by hand", "newest", "promoted before newer", "promoted last", "rolled back", "promoted elsewhere"],
 )
-def test_the_champion_is_the_version_that_serves(versions: list[tuple[str, Any]], wanted: str | None) -> None:
-    assert champion(versions) == wanted
+def test_the_champion_is_the_version_that_serves(versions: list[tuple[str, Any]], expected: str | None) -> None:
+    assert champion(versions) == expected

@@ -71,8 +71,8 @@ def test_the_same_model_again_is_not_better() -> None:
 
 
 def test_a_gain_below_the_margin_is_refused_and_a_negative_margin_tolerates_a_loss() -> None:
-    wanted = _gate(metrics=[{"name": "rmse", "margin": 50}])
-    assert not judge(wanted, HELD_OUT, BEST, Champion("7", FAIR)).register
+    gate_ = _gate(metrics=[{"name": "rmse", "margin": 50}])
+    assert not judge(gate_, HELD_OUT, BEST, Champion("7", FAIR)).register
     tolerant = _gate(metrics=[{"name": "rmse", "margin": -1}])
     assert judge(tolerant, HELD_OUT, FAIR, Champion("7", FAIR)).register
 

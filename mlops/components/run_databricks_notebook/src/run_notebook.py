@@ -175,8 +175,8 @@ def outcome(client: WorkspaceClient, run: Run) -> str:
     if state is not None and state.result_state == RunResultState.SUCCESS:
         output = client.jobs.get_run_output(task or 0)
         return (output.notebook_output.result or "") if output.notebook_output is not None else ""
-    seen = () if state is None else (state.life_cycle_state, state.result_state)
-    ended = ", ".join(part.value for part in seen if part is not None)
+    states = () if state is None else (state.life_cycle_state, state.result_state)
+    ended = ", ".join(part.value for part in states if part is not None)
     reason = (state.state_message if state is not None else "") or ""
     try:
         output = client.jobs.get_run_output(task or 0)

@@ -67,8 +67,8 @@ def predictions(blobs: ContainerClient, window: Window, keys: Sequence[str]) -> 
     names = file.schema_arrow.names
     if scored_measures.PREDICTION not in names or any(key not in names for key in keys):
         return None
-    wanted = [*keys, scored_measures.PREDICTION, *(name for name in names if name.startswith("probability_"))]
-    rows: pd.DataFrame = file.read(columns=wanted).to_pandas()
+    columns = [*keys, scored_measures.PREDICTION, *(name for name in names if name.startswith("probability_"))]
+    rows: pd.DataFrame = file.read(columns=columns).to_pandas()
     return rows
 
 

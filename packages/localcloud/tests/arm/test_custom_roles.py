@@ -78,8 +78,8 @@ def test_a_custom_role_is_assigned_below_its_assignable_scopes_alone_and_deleted
     azure.arm("DELETE", assigned.json()["id"], "2022-04-01")
     assert client.role_definitions.delete(group, name).name == name
     assert client.role_definitions.delete(group, name) is None
-    gone = _assign(azure, group, str(role.id), object_id)
-    assert error_of(gone)[:2] == (400, "RoleDefinitionDoesNotExist")
+    refused_below = _assign(azure, group, str(role.id), object_id)
+    assert error_of(refused_below)[:2] == (400, "RoleDefinitionDoesNotExist")
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def test_the_clients_name_checks_know_of_other_subscriptions(azure: AzureSession
     elsewhere("Microsoft.Storage/storageAccounts", storage)
     elsewhere("Microsoft.ContainerRegistry/registries", registry)
     client = StorageManagementClient(azure.credential, azure.subscription_id)
-    taken: Any = {"name": storage, "type": "Microsoft.Storage/storageAccounts"}
-    free: Any = {**taken, "name": unique("st")}
-    assert client.storage_accounts.check_name_availability(taken).reason == "AlreadyExists"
+    body: Any = {"name": storage, "type": "Microsoft.Storage/storageAccounts"}
+    free: Any = {**body, "name": unique("st")}
+    assert client.storage_accounts.check_name_availability(body).reason == "AlreadyExists"
     assert client.storage_accounts.check_name_availability(free).name_available
     registries = ContainerRegistryManagementClient(azure.credential, azure.subscription_id).registries
     checked = registries.check_name_availability({"name": registry, "type": "Microsoft.ContainerRegistry/registries"})
@@ -78,8 +78,10 @@ def test_a_name_taken_by_another_group_of_the_subscription_is_refused_with_that_
     other = f"{azure.subscription}/resourceGroups/{unique('rg-')}"
     azure.put(other, "2024-03-01", {"location": "westeurope"})
     try:
-        taken = azure.arm("PUT", f"{other}/providers/Microsoft.Storage/storageAccounts/{name}", "2024-01-01", ACCOUNT)
-        assert error_of(taken)[:2] == (409, "StorageAccountInAnotherResourceGroup")
+        response = azure.arm(
+            "PUT", f"{other}/providers/Microsoft.Storage/storageAccounts/{name}", "2024-01-01", ACCOUNT
+        )
+        assert error_of(response)[:2] == (409, "StorageAccountInAnotherResourceGroup")
     finally:
         azure.finish(azure.arm("DELETE", other, "2024-03-01"))
 

@@ -166,8 +166,8 @@ def test_a_missing_resource_parent_and_group_have_their_own_codes(azure: AzureSe
     child = f"{group}/providers/Microsoft.Storage/storageAccounts/stnope/managementPolicies/default"
     parent = azure.arm("PUT", child, "2024-01-01", {"properties": {"policy": {"rules": []}}})
     assert error_of(parent)[:2] == (404, "ParentResourceNotFound")
-    gone = azure.arm("PUT", f"{group}-no/providers/Microsoft.KeyVault/vaults/kv-x", "2024-11-01", _vault(azure))
-    assert error_of(gone)[:2] == (404, "ResourceGroupNotFound")
+    response = azure.arm("PUT", f"{group}-no/providers/Microsoft.KeyVault/vaults/kv-x", "2024-11-01", _vault(azure))
+    assert error_of(response)[:2] == (404, "ResourceGroupNotFound")
     assert azure.arm("DELETE", f"{group}/providers/Microsoft.KeyVault/vaults/nope", "2024-11-01").status_code == 204
 
 

@@ -77,18 +77,18 @@ def test_steps_are_nested_below_their_pipeline(ml: MlWorkspace, tracking: mlflow
     assert tracking.get_run(job.name).info.status == "FINISHED"
 
 
-@pytest.mark.parametrize(("line", "seen"), [("exit 1", "FAILED"), ("sleep 60", "KILLED")])
+@pytest.mark.parametrize(("line", "final_state"), [("exit 1", "FAILED"), ("sleep 60", "KILLED")])
 def test_a_run_has_the_final_state_of_its_job(
-    ml: MlWorkspace, tracking: mlflow.MlflowClient, line: str, seen: str
+    ml: MlWorkspace, tracking: mlflow.MlflowClient, line: str, final_state: str
 ) -> None:
     name = submit(ml, line)
-    if seen == "KILLED":
+    if final_state == "KILLED":
         ml.in_state(name, "Running")
         ml.client.jobs.begin_cancel(name).result()
 
     ml.finished(name)
 
-    assert tracking.get_run(name).info.status == seen
+    assert tracking.get_run(name).info.status == final_state
 
 
 def test_clients_track_and_register_by_azure_ml_s_address(

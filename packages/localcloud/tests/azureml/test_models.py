@@ -94,8 +94,8 @@ def test_the_job_s_model_is_registered_again_by_azure_ml_and_loaded_by_mlflow(
     )  # fmt: skip
 
     assert (model.version, model.job_name) == ("1", trainer)
-    seen = registry.get_model_version(name, "1")
-    assert (seen.run_id, seen.description, seen.tags) == (trainer, "by hand", {"stage": "test"})
+    version = registry.get_model_version(name, "1")
+    assert (version.run_id, version.description, version.tags) == (trainer, "by hand", {"stage": "test"})
     job = submit(ml, f"python use.py models:/{name}/1", code=str(code(tmp_path / "src", use=USES)))
     assert ml.finished(job).status == "Completed", error_of_run(ml, job)
     assert "predicted [3.0]" in log_of(ml, job)
@@ -136,10 +136,10 @@ def test_tags_descriptions_and_the_archive_mark_change_and_both_sides_see_it(
     registered.tags = {"a": "3"}
     registered.description = "new"
     ml.client.models.create_or_update(registered)
-    seen = registry.get_model_version(name, "1")
+    version = registry.get_model_version(name, "1")
     registry.set_model_version_tag(name, "1", "by", "mlflow")
 
-    assert (seen.tags, seen.description) == ({"a": "3"}, "new")
+    assert (version.tags, version.description) == ({"a": "3"}, "new")
     assert ml.client.models.get(name, "1").tags == {"a": "3", "by": "mlflow"}
     ml.client.models.archive(name, "1")
     assert list(ml.client.models.list(name=name)) == []

@@ -202,8 +202,8 @@ def test_pulumi_s_azure_native_creates_reads_and_updates_an_endpoint(ml: MlWorks
     kind = "azure-native:machinelearningservices:OnlineEndpoint"
     resource = plugin.create(kind, inputs)
     assert resource.outputs["properties"]["scoringUri"] == f"https://{name}.westeurope.inference.ml.azure.com/score"
-    refreshed, seen = plugin.read(kind, resource.id, resource)
-    assert refreshed is not None and seen == inputs
+    refreshed, read_inputs = plugin.read(kind, resource.id, resource)
+    assert refreshed is not None and read_inputs == inputs
     assert plugin.diff(kind, refreshed, inputs).changes == 1, "DIFF_NONE"
     changed = inputs | {"properties": {"authMode": "AADToken", "description": "changed"}}
     assert plugin.diff(kind, refreshed, changed).replaces == [], "an endpoint is updated"

@@ -180,8 +180,8 @@ def test_pulumi_s_azure_native_deploys_a_model(ml: MlWorkspace, empty: Callable[
     kind = "azure-native:machinelearningservices:OnlineDeployment"
     resource = plugin.create(kind, inputs)
     assert score(ml, name, REQUEST, **{"azureml-model-deployment": "blue"}).json() == [3.0, 7.5]
-    refreshed, seen = plugin.read(kind, resource.id, resource)
-    assert refreshed is not None and seen == inputs
+    refreshed, read_inputs = plugin.read(kind, resource.id, resource)
+    assert refreshed is not None and read_inputs == inputs
     assert plugin.diff(kind, refreshed, inputs).changes == 1, "DIFF_NONE"
     larger = inputs | {"properties": inputs["properties"] | {"instanceType": "Standard_DS4_v2"}}
     assert list(plugin.diff(kind, refreshed, larger).replaces) == ["properties"], "another size, another deployment"

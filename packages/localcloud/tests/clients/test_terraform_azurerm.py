@@ -60,20 +60,20 @@ _NOT_SHOWN = {".properties.createMode", ".identity"}
 """Values that the provider writes and does not compare: how to create a vault, and an identity of type None."""
 
 
-def _differences(wanted: Any, actual: Any, at: str = "") -> Iterator[str]:
+def _differences(expected: Any, actual: Any, at: str = "") -> Iterator[str]:
     """Yield the values that the provider would not find again, by their path."""
-    if at in _NOT_SHOWN or wanted in (None, {}, []):
+    if at in _NOT_SHOWN or expected in (None, {}, []):
         return
-    if isinstance(wanted, dict):
-        for key, value in wanted.items():
+    if isinstance(expected, dict):
+        for key, value in expected.items():
             yield from _differences(value, actual.get(key) if isinstance(actual, dict) else None, f"{at}.{key}")
-    elif isinstance(wanted, list):
-        if len(wanted) != len(actual or []):
-            yield f"{at} is {actual}, not {wanted}"
-    elif isinstance(wanted, str) and "{" in wanted:
+    elif isinstance(expected, list):
+        if len(expected) != len(actual or []):
+            yield f"{at} is {actual}, not {expected}"
+    elif isinstance(expected, str) and "{" in expected:
         return  # names and ids of this run
-    elif _comparable(wanted) != _comparable(actual):
-        yield f"{at} is {actual!r}, not {wanted!r}"
+    elif _comparable(expected) != _comparable(actual):
+        yield f"{at} is {actual!r}, not {expected!r}"
 
 
 def _comparable(value: Any) -> Any:

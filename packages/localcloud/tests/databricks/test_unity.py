@@ -67,11 +67,11 @@ def test_an_invalid_credential_is_refused(admin: WorkspaceClient, member: Worksp
         "INVALID_PARAMETER_VALUE",
         "CreateStorageCredential Missing required field: azure_managed_identity",
     )
-    gone = CONNECTOR.replace("dbac-test", "dbac-gone")
+    missing = CONNECTOR.replace("dbac-test", "dbac-gone")
     refused(
-        lambda: create(unique("cred"), azure_managed_identity=uc.AzureManagedIdentityRequest(gone)),
+        lambda: create(unique("cred"), azure_managed_identity=uc.AzureManagedIdentityRequest(missing)),
         "INVALID_PARAMETER_VALUE",
-        f"The Azure Databricks Access Connector '{gone}' could not be found.",
+        f"The Azure Databricks Access Connector '{missing}' could not be found.",
     )
     other = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
     with pytest.raises(DatabricksError, match="userAssignedIdentities/id' is not valid: use /subscriptions/"):

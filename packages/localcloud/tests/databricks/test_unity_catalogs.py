@@ -162,15 +162,15 @@ def test_there_are_no_tables(admin: WorkspaceClient, catalog: str) -> None:
 def test_catalogs_are_listed_in_pages(admin: WorkspaceClient, catalog: str) -> None:
     for number in range(5):
         admin.schemas.create(f"s{number}", catalog)
-    path, wanted = "/api/2.1/unity-catalog/schemas", {"catalog_name": catalog}
-    first: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3})
+    path, query = "/api/2.1/unity-catalog/schemas", {"catalog_name": catalog}
+    first: Any = admin.api_client.do("GET", path, query={**query, "max_results": 3})
     assert [item["name"] for item in first["schemas"]] == ["default", "information_schema", "s0"]
     admin.schemas.delete(f"{catalog}.s0")
     token = first["next_page_token"]
-    second: Any = admin.api_client.do("GET", path, query={**wanted, "max_results": 3, "page_token": token})
+    second: Any = admin.api_client.do("GET", path, query={**query, "max_results": 3, "page_token": token})
     assert [item["name"] for item in second["schemas"]] == ["s1", "s2", "s3"], "a deletion moves no page"
     assert len(list(admin.schemas.list(catalog, max_results=1))) == 6
-    whole: Any = admin.api_client.do("GET", path, query=wanted)
+    whole: Any = admin.api_client.do("GET", path, query=query)
     assert len(whole["schemas"]) == 6 and "next_page_token" not in whole
     refused(
         lambda: list(admin.schemas.list(catalog, max_results=-1)),

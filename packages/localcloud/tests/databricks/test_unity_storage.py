@@ -357,11 +357,11 @@ def test_a_variable_lists_the_regions_with_a_metastore(monkeypatch: pytest.Monke
 def test_a_start_forgets_deleted_workspaces_and_no_metastore(tmp_path: Any) -> None:
     database = Database(tmp_path / "localcloud.db")
     store.create_schema(database)
-    gone, region = Documents(database, "1@then"), Documents(database, "metastore@westeurope")
-    gone.put("pool", "p", {"name": "p"})
+    deleted, region = Documents(database, "1@then"), Documents(database, "metastore@westeurope")
+    deleted.put("pool", "p", {"name": "p"})
     region.put("uc-metastore", "metastore", {"name": "m"})
     region.put("uc-catalog", "c", {"name": "c"})
     context: Any = SimpleNamespace(database=database)
     store.forget_workspaces(database, {*session.namespaces(context)})
-    assert gone.all("pool") == [] and region.all("uc-catalog") == [{"name": "c"}]
+    assert deleted.all("pool") == [] and region.all("uc-catalog") == [{"name": "c"}]
     database.close()

@@ -81,13 +81,13 @@ def keep(session: Session, securable: Securable, name: str, **fields: Any) -> No
 
 
 def test_a_credential_is_issued_for_the_location_and_not_for_a_volume(session: Session) -> None:
-    wanted = storage_urls.parse(f"{ROOT}/lake/raw/day/rows.csv")
-    whole = vending.vend(session, wanted, write=False)
+    parsed = storage_urls.parse(f"{ROOT}/lake/raw/day/rows.csv")
+    whole = vending.vend(session, parsed, write=False)
     assert whole.place.path == "/lake"
     assert parse_qs(whole.sas)["sdd"] == ["1"] and parse_qs(whole.sas)["sp"] == ["rle"]
 
     keep(session, VOLUME, "main.default.files", storage_location=f"{ROOT}/lake/files")
 
-    narrower = vending.vend(session, wanted, write=True)
+    narrower = vending.vend(session, parsed, write=True)
     assert narrower.place.path == "/lake/raw", "a SAS for the location would open the volume's files"
     assert parse_qs(narrower.sas)["sdd"] == ["2"] and parse_qs(narrower.sas)["sp"] == ["acwdm"]

@@ -110,6 +110,6 @@ def test_a_command_that_does_not_exist_is_named() -> None:
 
 
 def test_lines_are_reported_as_they_arrive() -> None:
-    seen: list[str] = []
-    assert run("Widget", [sys.executable, "-c", "print('a'); print('b')"], on_line=seen.append) == "a\nb\n"
-    assert seen == ["a", "b"]
+    lines: list[str] = []
+    assert run("Widget", [sys.executable, "-c", "print('a'); print('b')"], on_line=lines.append) == "a\nb\n"
+    assert lines == ["a", "b"]

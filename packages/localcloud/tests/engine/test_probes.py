@@ -54,11 +54,11 @@ def test_an_empty_path_has_no_tools(path: Path) -> None:
     assert probes.find_npm() is None
 
 
-@pytest.mark.parametrize(("version", "taken"), [("v3.259.0", True), ("v3.258.9", False), ("v4.0.0", True)])
-def test_an_old_pulumi_is_passed_over(path: Path, version: str, taken: bool) -> None:
+@pytest.mark.parametrize(("version", "accepted"), [("v3.259.0", True), ("v3.258.9", False), ("v4.0.0", True)])
+def test_an_old_pulumi_is_passed_over(path: Path, version: str, accepted: bool) -> None:
     program = script(path, "pulumi", f"echo {version}")
     pulumi = probes.find_pulumi()
-    assert pulumi == (probes.Program(program, version[1:]) if taken else None)
+    assert pulumi == (probes.Program(program, version[1:]) if accepted else None)
 
 
 def test_a_recent_pulumi_further_down_the_path_is_used(
@@ -85,12 +85,14 @@ def test_a_broken_program_is_passed_over(path: Path) -> None:
     assert probes.find_node() is None
 
 
-@pytest.mark.parametrize(("version", "taken"), [("11.0.2", False), ("17.0.1", True), ("21.0.8", True), ("24", False)])
-def test_only_a_java_supported_by_spark_is_used(path: Path, tmp_path: Path, version: str, taken: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("11.0.2", False), ("17.0.1", True), ("21.0.8", True), ("24", False)]
+)
+def test_only_a_java_supported_by_spark_is_used(path: Path, tmp_path: Path, version: str, accepted: bool) -> None:
     home = tmp_path / "jvm"
     script(home / "bin", "java", "true")
     script(path, "java", f"printf '    java.home = {home}\\n    java.version = {version}\\n' >&2")
-    assert probes.find_java() == (probes.Program(home, version) if taken else None)
+    assert probes.find_java() == (probes.Program(home, version) if accepted else None)
 
 
 def test_java_home_comes_before_path(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,12 +66,12 @@ def test_plugins_carry_the_version_of_the_installed_sdk(settings: Settings, pulu
 
     pulumi_home.prepare(settings, pulumi)
 
-    wanted = {
+    expected = {
         f"resource-azure-native-v{importlib.metadata.version('pulumi-azure-native')}",
         f"resource-databricks-v{importlib.metadata.version('pulumi-databricks')}",
     }
-    assert {plugin.name for plugin in plugins.iterdir() if plugin.is_dir()} == wanted | {"resource-random-v4.0.0"}
-    for name in wanted:
+    assert {plugin.name for plugin in plugins.iterdir() if plugin.is_dir()} == expected | {"resource-random-v4.0.0"}
+    for name in expected:
         (launcher,) = (plugins / name).iterdir()
         assert launcher.name == f"pulumi-{name.rsplit('-v', 1)[0]}"
         assert os.access(launcher, os.X_OK)

@@ -200,9 +200,9 @@ def test_env_in_its_own_shell_prints_the_same(cloud: Cloud) -> None:
 
 
 def test_a_port_in_use_is_named_with_its_process(fresh: Cloud) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", fresh.settings.mlflow_port))
-        taken.listen()
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", fresh.settings.mlflow_port))
+        occupied.listen()
         answer = fresh.command("start")
     assert answer.returncode == 1
     assert f"{fresh.settings.mlflow_port} (for MLflow) by process {os.getpid()}" in answer.stderr

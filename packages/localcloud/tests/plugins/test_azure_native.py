@@ -77,9 +77,9 @@ def test_a_new_resource_has_no_difference(azure_native: Plugin, group_name: str)
     inputs = account(group_name, unique("st"), networkRuleSet={"defaultAction": "Allow"}, location="West Europe")
     resource = azure_native.create(ACCOUNT, inputs)
 
-    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
+    refreshed, read_inputs = azure_native.read(ACCOUNT, resource.id, resource)
 
-    assert seen == inputs
+    assert read_inputs == inputs
     assert refreshed is not None and refreshed.outputs == resource.outputs
     assert azure_native.diff(ACCOUNT, refreshed, inputs | {"location": "westeurope"}).changes == 1, "DIFF_NONE"
 
@@ -92,9 +92,9 @@ def test_drift_shows_in_declared_properties(azure_native: Plugin, azure: AzureSe
     body["properties"]["minimumTlsVersion"] = "TLS1_0"
     azure.put(resource.id, VERSION, body)
 
-    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
+    refreshed, read_inputs = azure_native.read(ACCOUNT, resource.id, resource)
 
-    assert seen == inputs | {"tags": {"kept": "1", "added": "3"}, "minimumTlsVersion": "TLS1_0"}
+    assert read_inputs == inputs | {"tags": {"kept": "1", "added": "3"}, "minimumTlsVersion": "TLS1_0"}
     assert refreshed is not None
     difference = azure_native.diff(ACCOUNT, refreshed, inputs)
     assert sorted(difference.detailedDiff) == ["minimumTlsVersion", "tags.added", "tags.taken"]
@@ -263,12 +263,12 @@ def test_secret_inputs_remain_secret(azure_native: Plugin, group_name: str) -> N
     inputs = account(group_name, unique("st"), tags={"hidden": Secret("s3cret")})
 
     resource = azure_native.create(ACCOUNT, inputs)
-    refreshed, seen = azure_native.read(ACCOUNT, resource.id, resource)
+    refreshed, read_inputs = azure_native.read(ACCOUNT, resource.id, resource)
 
     assert resource.outputs["tags"] == Secret({"hidden": "s3cret"}) or resource.outputs["tags"] == {
         "hidden": Secret("s3cret")
     }
-    assert refreshed is not None and seen == inputs
+    assert refreshed is not None and read_inputs == inputs
     assert "s3cret" not in str(
         {key: value for key, value in resource.outputs.items() if key not in {"tags", "__inputs"}}
     )

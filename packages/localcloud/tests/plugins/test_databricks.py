@@ -47,10 +47,10 @@ def test_a_pool_is_made_changed_and_read_without_a_difference(
 ) -> None:
     resource, inputs = pool
 
-    refreshed, seen = databricks.read(POOL, resource.id, resource)
+    refreshed, read_inputs = databricks.read(POOL, resource.id, resource)
     changed = databricks.update(POOL, resource, inputs | {"maxCapacity": 6})
 
-    assert seen == inputs and refreshed is not None
+    assert read_inputs == inputs and refreshed is not None
     assert databricks.diff(POOL, refreshed, inputs).changes == 1, "DIFF_NONE"
     assert changed.outputs["maxCapacity"] == 6
     assert changed.outputs["customTags"]["CostCenter"] == "a_b", "tags keep their own names"
@@ -78,9 +78,9 @@ def test_drift_of_a_pool_shows(databricks: Plugin, pool: tuple[ResourceState, Pl
     resource, inputs = pool
     databricks.update(POOL, resource, inputs | {"idleInstanceAutoterminationMinutes": 45})
 
-    _, seen = databricks.read(POOL, resource.id, resource)
+    _, read_inputs = databricks.read(POOL, resource.id, resource)
 
-    assert seen == inputs | {"idleInstanceAutoterminationMinutes": 45}
+    assert read_inputs == inputs | {"idleInstanceAutoterminationMinutes": 45}
 
 
 def test_a_deleted_resource_reads_as_missing_and_deletes_without_error(databricks: Plugin) -> None:
@@ -138,10 +138,10 @@ def test_a_policy_has_permissions_for_a_service_principal(databricks: Plugin) ->
     inputs = {"clusterPolicyId": policy.id, "accessControls": controls}
 
     resource = databricks.create(PERMISSIONS, inputs)
-    _, seen = databricks.read(PERMISSIONS, resource.id, resource)
+    _, read_inputs = databricks.read(PERMISSIONS, resource.id, resource)
 
     assert resource.id == f"/cluster-policies/{policy.id}"
-    assert seen == inputs
+    assert read_inputs == inputs
     databricks.delete(PERMISSIONS, resource)
     _, without = databricks.read(PERMISSIONS, resource.id, resource)
     assert without["accessControls"] == []
@@ -193,11 +193,11 @@ def test_secrets_remain_secret(databricks: Plugin) -> None:
     inputs = {"scope": scope.id, "key": "k", "stringValue": Secret("hush")}
 
     resource = databricks.create(SECRET, inputs)
-    refreshed, seen = databricks.read(SECRET, resource.id, resource)
+    refreshed, read_inputs = databricks.read(SECRET, resource.id, resource)
 
     assert resource.outputs["stringValue"] == Secret("hush")
     assert resource.outputs["configReference"] == f"{{{{secrets/{scope.id}/k}}}}"
-    assert seen == inputs and refreshed is not None and refreshed.outputs["stringValue"] == Secret("hush")
+    assert read_inputs == inputs and refreshed is not None and refreshed.outputs["stringValue"] == Secret("hush")
     databricks.delete(SECRET, resource)
     assert databricks.read(SECRET, resource.id, resource)[0] is None
     databricks.delete(SCOPE, scope)
@@ -215,9 +215,9 @@ def test_a_job_keeps_its_tasks_and_their_order(databricks: Plugin, pool: tuple[R
     }
 
     resource = databricks.create(JOB, inputs)
-    refreshed, seen = databricks.read(JOB, resource.id, resource)
+    refreshed, read_inputs = databricks.read(JOB, resource.id, resource)
 
-    assert seen == inputs and refreshed is not None
+    assert read_inputs == inputs and refreshed is not None
     assert resource.outputs["tasks"][1]["dependsOns"] == [{"taskKey": "one"}]
     assert resource.outputs["tasks"][0]["notebookTask"]["baseParameters"] == {"in_putPath": "x"}
     databricks.delete(JOB, resource)

@@ -50,8 +50,8 @@ def test_a_principal_of_the_vendor_s_plugin_has_no_changes(databricks: Plugin, p
     )  # fmt: skip
 
     assert databricks.diff(PRINCIPAL, state, principal).changes == NO_CHANGE
-    refreshed, seen = databricks.read(PRINCIPAL, resource.id, state)
-    assert seen == principal and refreshed is not None
+    refreshed, read_inputs = databricks.read(PRINCIPAL, resource.id, state)
+    assert read_inputs == principal and refreshed is not None
     assert databricks.diff(PRINCIPAL, refreshed, principal).changes == NO_CHANGE
     changed = databricks.diff(PRINCIPAL, state, {"applicationId": application, "allowClusterCreate": True})
     assert changed.changes == SOME_CHANGE

@@ -71,8 +71,8 @@ def test_a_credential_is_made_changed_read_and_imported(stage: Stage) -> None:
     identity = {"accessConnectorId": stage.connector}
     inputs = {"name": unique("cred"), "azureManagedIdentity": identity, "comment": "one"}
     resource = stage.plugin.create(CREDENTIAL, inputs)
-    refreshed, seen = stage.plugin.read(CREDENTIAL, resource.id, resource)
-    assert seen == inputs and refreshed is not None
+    refreshed, read_inputs = stage.plugin.read(CREDENTIAL, resource.id, resource)
+    assert read_inputs == inputs and refreshed is not None
     assert stage.plugin.diff(CREDENTIAL, refreshed, inputs).changes == NO_CHANGE
     assert resource.id == inputs["name"] and resource.outputs["storageCredentialId"]
     _, imported = stage.plugin.read(CREDENTIAL, resource.id)
@@ -91,8 +91,8 @@ def test_a_catalog_s_own_schema_is_deleted_at_once_as_by_the_vendor(
 ) -> None:
     resource, inputs = catalog
     assert {schema.name for schema in stage.client.schemas.list(resource.id)} == {"information_schema"}
-    refreshed, seen = stage.plugin.read(CATALOG, resource.id, resource)
-    assert seen == inputs and refreshed is not None, "the slash that Databricks drops is no change"
+    refreshed, read_inputs = stage.plugin.read(CATALOG, resource.id, resource)
+    assert read_inputs == inputs and refreshed is not None, "the slash that Databricks drops is no change"
     assert stage.plugin.diff(CATALOG, refreshed, inputs).changes == NO_CHANGE
     changed = stage.plugin.diff(CATALOG, resource, inputs | {"storageRoot": f"{inputs['storageRoot']}more"})
     assert list(changed.replaces) == ["storageRoot"]
@@ -150,8 +150,8 @@ def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Resou
     assert failures == []
     resource = stage.plugin.create(GRANTS, inputs)
     assert resource.id == f"catalog/{catalog[0].id}"
-    refreshed, seen = stage.plugin.read(GRANTS, resource.id, resource)
-    assert seen == inputs and refreshed is not None
+    refreshed, read_inputs = stage.plugin.read(GRANTS, resource.id, resource)
+    assert read_inputs == inputs and refreshed is not None
     turned, _ = stage.plugin.check(GRANTS, {**arguments, "grants": arguments["grants"][::-1]})
     assert stage.plugin.diff(GRANTS, refreshed, turned).changes == NO_CHANGE, "grants have no order"
     others = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal=me)]

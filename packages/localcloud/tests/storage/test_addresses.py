@@ -114,8 +114,11 @@ class _Authorizer:
     def allows(
         self, principal: Principal, action: str, scope: str, *, data: bool = False, attributes: Any = None
     ) -> bool:
-        seen = {name: values[0] for name, values in attributes["resource"].items()}
-        container, blob = seen.get(f"{_CONTAINERS}:name".lower(), ""), seen.get(f"{_BLOBS}:path".lower(), "")
+        resource_attributes = {name: values[0] for name, values in attributes["resource"].items()}
+        container, blob = (
+            resource_attributes.get(f"{_CONTAINERS}:name".lower(), ""),
+            resource_attributes.get(f"{_BLOBS}:path".lower(), ""),
+        )
         account = scope.split("/")[2]
         suffix = f"/blobServices/default/containers/{container}" if container else ""
         assert scope == f"/accounts/{account}{suffix}"

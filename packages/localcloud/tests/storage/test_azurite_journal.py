@@ -86,7 +86,7 @@ def content(container: ContainerClient) -> dict[str, bytes]:
 @pytest.mark.fault_kind("kill of Azurite right after answers")
 def test_every_kind_of_change_survives_a_kill(azurite: Azurite) -> None:
     service = azurite.client()
-    kept, gone = service.create_container("kept"), service.create_container("gone")
+    kept, deleted = service.create_container("kept"), service.create_container("gone")
     kept.upload_blob("replaced", b"old")
     kept.upload_blob("replaced", b"new", overwrite=True)
     kept.upload_blob("deleted", b"x")
@@ -95,8 +95,8 @@ def test_every_kind_of_change_survives_a_kill(azurite: Azurite) -> None:
     kept.get_blob_client("described").set_blob_metadata({"a": "b"})
     kept.upload_blob("blocks", b"z" * 9_000_000, max_concurrency=2)
     snapshot = kept.get_blob_client("replaced").create_snapshot()
-    gone.upload_blob("one", b"1")
-    gone.upload_blob("two", b"2")
+    deleted.upload_blob("one", b"1")
+    deleted.upload_blob("two", b"2")
     service.delete_container("gone")
 
     azurite.kill()
@@ -117,10 +117,10 @@ def test_acknowledged_writes_survive_kills_at_any_moment(azurite: Azurite) -> No
     azurite.client().create_container("data")
     acknowledged: dict[str, bytes] = {}
     for round_, more in enumerate((1, 7, 30, 60, 120)):
-        wanted = len(acknowledged) + more
+        expected = len(acknowledged) + more
         writer = threading.Thread(target=_write_until_refused, args=(azurite.client(), round_, acknowledged))
         writer.start()
-        _wait_for(lambda: len(acknowledged) >= wanted)  # noqa: B023 - called before the next round
+        _wait_for(lambda: len(acknowledged) >= expected)  # noqa: B023 - called before the next round
         azurite.kill()
         writer.join(timeout=60)
         azurite.start()

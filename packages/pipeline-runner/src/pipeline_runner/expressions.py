@@ -108,8 +108,8 @@ def evaluate(node: Node, contexts: Mapping[str, Value], extra: Mapping[str, Func
 def member(container: Value, key: Value) -> Value:
     """Return a member by name, ignoring case, or by position; None when there is none."""
     if isinstance(container, Mapping):
-        wanted = functions.text(key).lower()
-        return next((value for name, value in container.items() if str(name).lower() == wanted), None)
+        member_key = functions.text(key).lower()
+        return next((value for name, value in container.items() if str(name).lower() == member_key), None)
     if isinstance(container, Sequence) and not isinstance(container, str):
         if isinstance(key, str) and not key.isdigit():
             return [member(element, key) for element in container]  # after `.*`

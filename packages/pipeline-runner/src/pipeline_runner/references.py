@@ -58,9 +58,9 @@ def _unset(job: Job, output: str) -> Iterator[str]:
     """Return what is wrong with an output's name: `step.variable`, in a deployment job `job.step.variable`."""
     named = {step.name for step in job.steps if step.name}
     parts = output.split(".")
-    wanted = 3 if job.deployment else 2
+    expected = 3 if job.deployment else 2
     kind = "deployment job" if job.deployment else "job"
-    if len(parts) != wanted or (job.deployment and parts[0] != job.name):
+    if len(parts) != expected or (job.deployment and parts[0] != job.name):
         form = f"{job.name}.step.variable" if job.deployment else "step.variable"
         yield f"outputs of the {kind} {job.name} are called {form}, not {output}"
     elif parts[-2] not in named:

@@ -145,8 +145,8 @@ def _download(step: Step, agent: Agent) -> Played:
         return Played(skipped="the step names no download")
     if step.argument != "current":
         return Played(skipped="artifacts of other pipelines are not played")
-    wanted = agent.variables.expand(step.inputs.get("artifact", ""))
-    names = [wanted] if wanted else [folder.name for folder in agent.artifacts.iterdir()]
+    artifact = agent.variables.expand(step.inputs.get("artifact", ""))
+    names = [artifact] if artifact else [folder.name for folder in agent.artifacts.iterdir()]
     for name in names:
         source = agent.artifacts / name
         if not source.exists():

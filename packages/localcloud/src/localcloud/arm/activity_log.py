@@ -202,7 +202,7 @@ def _time(value: str, text: str) -> datetime:
 def _matches(event: Json, texts: Mapping[str, str]) -> bool:
     values = {name: event.get(name) for name in texts}
     plain = {name: value["value"] if isinstance(value, dict) else value for name, value in values.items()}
-    return all(str(plain[name]).lower() == wanted for name, wanted in texts.items())
+    return all(str(plain[name]).lower() == expected for name, expected in texts.items())
 
 
 def _invalid(text: str) -> ServiceError:

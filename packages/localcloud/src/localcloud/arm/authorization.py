@@ -122,11 +122,11 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
     properties = resource.properties
     role = custom_roles.role_of(ctx.resources, str(properties.get("roleDefinitionId") or ""))
     if role is None:
-        wanted = str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
+        role_guid = str(properties.get("roleDefinitionId") or "").rsplit("/", 1)[-1]
         raise ServiceError(
             400,
             "RoleDefinitionDoesNotExist",
-            f"The specified role definition with ID '{wanted}' does not exist.",
+            f"The specified role definition with ID '{role_guid}' does not exist.",
         )
     if not custom_roles.is_assignable(ctx.resources, role.id, rid.parent):
         raise ServiceError(

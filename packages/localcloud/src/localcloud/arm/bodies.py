@@ -55,9 +55,9 @@ def readable(type_: str, read: Callable[[], T]) -> T:
 
 def check_conditions(headers: Mapping[str, str], etag: str | None, *, exists: bool) -> None:
     """Check If-Match and If-None-Match against an etag, if any. Raises ServiceError 412 PreconditionFailed."""
-    wanted, unwanted = headers.get("if-match", "").strip(), headers.get("if-none-match", "").strip()
-    if wanted and not (exists and (wanted == "*" or _opaque(wanted) == _opaque(etag))):
-        raise _failed("If-Match", wanted, etag)
+    if_match, unwanted = headers.get("if-match", "").strip(), headers.get("if-none-match", "").strip()
+    if if_match and not (exists and (if_match == "*" or _opaque(if_match) == _opaque(etag))):
+        raise _failed("If-Match", if_match, etag)
     if unwanted and exists and (unwanted == "*" or _opaque(unwanted) == _opaque(etag)):
         raise _failed("If-None-Match", unwanted, etag)
 

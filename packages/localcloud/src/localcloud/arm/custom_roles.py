@@ -131,8 +131,8 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
     properties = _checked(ctx, body.get("properties") or {}, scope)
     _check_scopes(ctx, properties["assignableScopes"], scope, call)
     others = [other for other in ctx.resources.list(ROLE_DEFINITION_TYPE) if other.name != name]
-    taken = {str(other.properties["roleName"]).lower() for other in others} | {role.name.lower() for role in BUILT_IN}
-    if properties["roleName"].lower() in taken:
+    used = {str(other.properties["roleName"]).lower() for other in others} | {role.name.lower() for role in BUILT_IN}
+    if properties["roleName"].lower() in used:
         raise ServiceError(
             409,
             "RoleDefinitionWithSameNameExists",

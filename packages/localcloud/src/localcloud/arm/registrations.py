@@ -79,10 +79,10 @@ class Registrations:
         row = self._database.row("SELECT * FROM arm_registrations WHERE namespace_key = ?", (namespace.lower(),))
         if row is None:
             return "NotRegistered"
-        done = time.time() - row["changed"] >= self._seconds
+        effective = time.time() - row["changed"] >= self._seconds
         if row["registered"]:
-            return "Registered" if done else "Registering"
-        return "Unregistered" if done else "Unregistering"
+            return "Registered" if effective else "Registering"
+        return "Unregistered" if effective else "Unregistering"
 
     def all(self) -> list[str]:
         """Return every namespace that was ever registered, those of Azure's default list included."""

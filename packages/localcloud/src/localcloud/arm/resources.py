@@ -76,8 +76,8 @@ class Resources:
         type_ = self.type_of(rid, verb)
         rules.check_version(type_, call.api_version, str(body.get("location") or ""))
         bodies.check_form(body)
-        seen = bodies.readable(type_.type, lambda: self._seen(type_, rid, body))
-        rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text, seen)
+        attributes = bodies.readable(type_.type, lambda: self._seen(type_, rid, body))
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/write", rid.text, attributes)
         rules.check_registered(self._ctx, type_)
         if rid.type != ids.RESOURCE_GROUP_TYPE:
             rules.check_group(self._ctx, rid, writes=True)
@@ -246,8 +246,8 @@ class Resources:
     async def delete(self, rid: ResourceId, call: Call) -> Response:
         type_ = self.type_of(rid, "DELETE")
         rules.check_version(type_, call.api_version)
-        seen = self._seen(type_, rid, None)
-        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, seen)
+        attributes = self._seen(type_, rid, None)
+        rules.authorize(self._ctx, call.principal, f"{type_.permission}/delete", rid.text, attributes)
         rules.check_registered(self._ctx, type_)
         rules.check_group(self._ctx, rid)
         resource = await self.find(rid.text)

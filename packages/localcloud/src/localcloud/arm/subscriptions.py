@@ -88,8 +88,8 @@ def _expanded(resource: Resource, call: Call) -> Json:
         "createdTime": data.get("createdAt"), "changedTime": data.get("lastModifiedAt"),
         "provisioningState": resource.properties.get("provisioningState"),
     }  # fmt: skip
-    wanted = {name.strip() for name in call.query.get("$expand", "").split(",")}
-    return {name: value for name, value in fields.items() if name in wanted and value is not None}
+    expansions = {name.strip() for name in call.query.get("$expand", "").split(",")}
+    return {name: value for name, value in fields.items() if name in expansions and value is not None}
 
 
 async def _resources(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:

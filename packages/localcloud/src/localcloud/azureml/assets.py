@@ -120,11 +120,11 @@ async def delete_version(ctx: Context, resource: Resource, call: Call) -> None:
 async def _list_versions(ctx: Context, parent: str, call: Call) -> list[Resource]:
     """Newest first by $orderBy=createdtime desc; filters hash and hashVersion (codes), tags, listViewType."""
     kind = parent.rstrip("/").rsplit("/", 2)[1]
-    if wanted := call.query.get("hash"):
+    if hash_ := call.query.get("hash"):
         # "If specified, return CodeVersion assets with specified content hash value, regardless of name" (the ARM
         # specification): so clients find code that was uploaded before.
         everything = ctx.resources.list(f"{WORKSPACE}/{kind}/versions", parent.rsplit(f"/{kind}/", 1)[0])
-        versions = [version for version in everything if version.properties["properties"].get("hash_sha256") == wanted]
+        versions = [version for version in everything if version.properties["properties"].get("hash_sha256") == hash_]
     else:
         versions = ctx.resources.children(parent, f"{WORKSPACE}/{kind}/versions")
     return filtered(versions, call.query)
@@ -143,8 +143,8 @@ def filtered(versions: list[Resource], query: Mapping[str, str]) -> list[Resourc
     if view != "All":
         archived = view == "ArchivedOnly"
         versions = [version for version in versions if bool(version.properties.get("isArchived")) == archived]
-    for wanted in filter(None, query.get("tags", "").split(",")):
-        key, _, value = wanted.partition("=")
+    for tag in filter(None, query.get("tags", "").split(",")):
+        key, _, value = tag.partition("=")
         versions = [version for version in versions if _tagged(version.properties.get("tags") or {}, key, value)]
     order = (query.get("$orderBy") or query.get("$orderby") or query.get("orderBy") or "").lower()
     if order.startswith(("createdtime", "createdat", "modifiedtime", "updatetime")):

@@ -56,9 +56,9 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     if call.query.get("includeAll", "").lower() != "true":
         connections = [connection for connection in connections if connection.properties["category"] not in _DATA]
     for name in ("category", "target"):
-        if wanted := call.query.get(name):
+        if value := call.query.get(name):
             connections = [
-                connection for connection in connections if str(connection.properties[name]).lower() == wanted.lower()
+                connection for connection in connections if str(connection.properties[name]).lower() == value.lower()
             ]
     return connections
 

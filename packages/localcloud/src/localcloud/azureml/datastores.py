@@ -94,8 +94,8 @@ async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     workspace_of(ctx, parent)
     stores = ctx.resources.children(parent, TYPE)
     if "isDefault" in call.query:
-        wanted = call.query["isDefault"].lower() == "true"
-        stores = [store for store in stores if bool(store.properties.get("isDefault")) == wanted]
+        is_default = call.query["isDefault"].lower() == "true"
+        stores = [store for store in stores if bool(store.properties.get("isDefault")) == is_default]
     if names := call.query.get("names"):
         stores = [store for store in stores if store.name in names.split(",")]
     if text := call.query.get("searchText"):

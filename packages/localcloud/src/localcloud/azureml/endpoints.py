@@ -26,9 +26,9 @@ def _complete_endpoint(ctx: Context, resource: Resource, existing: Resource | No
         raise user_error(f"authMode '{mode}' is not valid for a batch endpoint: use AADToken.")
     properties["authMode"] = "AADToken"
     defaults = properties.get("defaults") or {}
-    wanted = defaults.get("deploymentName")
-    if wanted and ctx.resources.get(f"{resource.id}/deployments/{wanted}") is None:
-        raise user_error(f"The default deployment '{wanted}' of endpoint '{resource.name}' does not exist.")
+    default_name = defaults.get("deploymentName")
+    if default_name and ctx.resources.get(f"{resource.id}/deployments/{default_name}") is None:
+        raise user_error(f"The default deployment '{default_name}' of endpoint '{resource.name}' does not exist.")
     properties["defaults"] = defaults
     if existing is None:
         endpoint_names.check_new_endpoint(ctx, resource)
@@ -91,14 +91,14 @@ async def _jobs(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
     endpoint = ctx.resources.get(f"{workspace}/batchEndpoints/{parameters['endpoint']}")
     if endpoint is None:
         raise user_error(f"There is no batch endpoint '{parameters['endpoint']}'.", 404, "NotFound")
-    wanted = {"azureml.endpointname": endpoint.name}
+    properties_ = {"azureml.endpointname": endpoint.name}
     if "deployment" in parameters:
-        wanted["azureml.deploymentname"] = parameters["deployment"]
+        properties_["azureml.deploymentname"] = parameters["deployment"]
     jobs = resource_types.of(ctx).get(f"{WORKSPACE}/jobs")
     if jobs is None or jobs.list_in is None or jobs.render is None:
         raise not_emulated(f"GET {endpoint.id}/jobs")
     every_job = await jobs.list_in(ctx, workspace, call)
-    matching = [job for job in every_job if wanted.items() <= (job.properties.get("properties") or {}).items()]
+    matching = [job for job in every_job if properties_.items() <= (job.properties.get("properties") or {}).items()]
     where = f"/deployments/{parameters['deployment']}" if "deployment" in parameters else ""
     return page([jobs.render(ctx, job) for job in matching], call.query, f"{call.base_url}{endpoint.id}{where}/jobs")
 

@@ -97,10 +97,10 @@ class EnvironmentBuilds:
         cache = self._ctx.settings.cache
         return Build(log, _in_thread(lambda: _build(cache, name, python, declared, log), f"environment {name}"))
 
-    def _ended(self, key: str, done: asyncio.Future[Path]) -> None:
+    def _ended(self, key: str, future: asyncio.Future[Path]) -> None:
         del self._running[key]
-        if not done.cancelled():
-            done.exception()  # marks it as seen: nobody may be waiting
+        if not future.cancelled():
+            future.exception()  # marks it as seen: nobody may be waiting
 
     def _interpreter(self, version: Resource, declared: Declaration) -> tuple[Path | None, Declaration]:
         settings = self._ctx.settings

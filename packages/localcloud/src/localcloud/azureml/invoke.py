@@ -74,10 +74,12 @@ class Invoke:
                     f"authorization to perform action '{action}' over scope '{scope}'.",
                 )
 
-    async def _submit(self, endpoint: Resource, wanted: str | None, body: Json, principal: Principal) -> Resource:
+    async def _submit(
+        self, endpoint: Resource, deployment_name: str | None, body: Json, principal: Principal
+    ) -> Resource:
         from localcloud.azureml.jobs.submit import submit
 
-        name = wanted or endpoint.properties["defaults"].get("deploymentName")
+        name = deployment_name or endpoint.properties["defaults"].get("deploymentName")
         if not name:
             raise user_error(f"Endpoint '{endpoint.name}' has no default deployment: name one.")
         deployment = self._ctx.resources.get(f"{endpoint.id}/deployments/{name}")

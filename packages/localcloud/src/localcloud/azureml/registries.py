@@ -116,8 +116,8 @@ def _complete_region(ctx: Context, registry: Resource, details: Json, providers:
 
 def _sku(registry: Resource, account_type: Any) -> str:
     """Return a storage account's SKU as Azure Storage writes it: azure-ai-ml sends it in lower case. Raises 400."""
-    wanted = str(account_type or _SKUS[0])
-    sku = next((known for known in _SKUS if known.lower() == wanted.lower()), None)
+    account_sku = str(account_type or _SKUS[0])
+    sku = next((known for known in _SKUS if known.lower() == account_sku.lower()), None)
     if sku is None:
         raise user_error(
             f"storageAccountType '{account_type}' of registry '{registry.name}' is not valid: use {', '.join(_SKUS)}.",

@@ -26,11 +26,11 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     Raises 404 for a source that does not exist, 409 for a destination that does.
     """
     registry = registries.named(ctx, parameters["registry"])
-    wanted = body.get("properties") or {}
-    source = _SOURCE.fullmatch(str(wanted.get("sourceAssetId") or ""))
+    asset_properties = body.get("properties") or {}
+    source = _SOURCE.fullmatch(str(asset_properties.get("sourceAssetId") or ""))
     if source is None:
         raise user_error(
-            f"sourceAssetId '{wanted.get('sourceAssetId')}' is not valid: use azureml://locations/LOCATION/workspaces/"
+            f"sourceAssetId '{asset_properties.get('sourceAssetId')}' is not valid: use azureml://locations/LOCATION/workspaces/"
             "WORKSPACE-ID/KIND/NAME/versions/VERSION with a KIND of models, data or environments."
         )
     workspace, kind = _workspace(ctx, source[2]), source[3].lower()
@@ -42,8 +42,8 @@ async def _import(ctx: Context, parameters: Mapping[str, str], body: Json, call:
     if asset is None:
         raise user_error(f"The {assets.singular(kind)} '{source[0]}' was not found.", 404, "NotFound")
     name, version = (
-        str(wanted.get("destinationName") or source[4]),
-        str(wanted.get("destinationVersion") or source[5]),
+        str(asset_properties.get("destinationName") or source[4]),
+        str(asset_properties.get("destinationVersion") or source[5]),
     )
     assets.NAME.check(name)
     assets.VERSION.check(version)

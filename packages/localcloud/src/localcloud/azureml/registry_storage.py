@@ -63,8 +63,8 @@ def _requested_version(parameters: Mapping[str, str], body: Json, kind: str | No
     if kind is None:
         asset_id = str(body.get("assetId") or "")
         match = _ID.fullmatch(asset_id)
-        wanted = (parameters["registry"].lower(), name.lower(), version.lower())
-        if match is None or match[2].lower() not in _KINDS or wanted != (
+        expected = (parameters["registry"].lower(), name.lower(), version.lower())
+        if match is None or match[2].lower() not in _KINDS or expected != (
             match[1].lower(), match[3].lower(), match[4].lower(),
         ):  # fmt: skip
             raise user_error(

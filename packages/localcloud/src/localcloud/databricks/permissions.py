@@ -66,11 +66,11 @@ def allows(documents: Documents, caller: Caller, type_: str, id_: str, level: st
     if caller.is_admin:
         return True
     order = list(SECURABLES[type_].levels)
-    wanted = order.index(level)
+    index = order.index(level)
     names = caller.names()
     for owner_type, owner_id in _chain(documents, type_, id_):
         for name, held in read_acl(documents, owner_type, owner_id).items():
-            if name in names and order.index(held) >= wanted:
+            if name in names and order.index(held) >= index:
                 return True
     return False
 

@@ -173,10 +173,10 @@ class WarmDrivers:
         versions = document.get("preloaded_spark_versions") or []
         version = str(versions[0]) if versions else "17.3.x-scala2.13"
         minutes = int(document["idle_instance_autotermination_minutes"])
-        wanted = max(int(document["min_idle_instances"]), extra if minutes > 0 else 0)
+        target = max(int(document["min_idle_instances"]), extra if minutes > 0 else 0)
         # One fresh driver at a time is all that one machine wants, however many a real pool would keep.
-        wanted = min(wanted, 1)
-        if self._closed or pool.filling is not None or len(pool.idle) >= wanted or version not in RUNNABLE:
+        target = min(target, 1)
+        if self._closed or pool.filling is not None or len(pool.idle) >= target or version not in RUNNABLE:
             return
         pool.filling = self._context.tasks.start(
             self._fill(key, version, minutes, keep=int(document["min_idle_instances"]) > 0), f"fill pool {key[1]}"
@@ -216,8 +216,8 @@ class WarmDrivers:
             live = {workspace.documents.workspace for workspace in access.all_workspaces(self._context)}
             for key, pool in list(self._pools.items()):
                 for item in list(pool.idle):
-                    gone = key[0] not in live or not item.driver.alive
-                    if gone or (item.expires is not None and item.expires < time.monotonic()):
+                    expired = key[0] not in live or not item.driver.alive
+                    if expired or (item.expires is not None and item.expires < time.monotonic()):
                         pool.idle.remove(item)
                         await self._end(item.driver)
 

@@ -52,11 +52,11 @@ class Types:
 
 def types(routes: typing.Iterable[tuple[str, str]]) -> Types:
     """Return the types of `routes`: method and path below /api/2.x, as localcloud.databricks.routes has them."""
-    wanted = {f"{method} {anonymous(path)}" for method, path in routes}
+    requested = {f"{method} {anonymous(path)}" for method, path in routes}
     collected = Types()
     for module in _service_modules():
         for method in _client_methods(module):
-            _add_request(collected, wanted, module, method)
+            _add_request(collected, requested, module, method)
     return collected
 
 

@@ -48,9 +48,9 @@ class RunTokens:
 
 def owner_of(documents: Documents, token: str) -> str | None:
     """Return the id of the service principal whose valid token this is."""
-    wanted = _hash(token)
+    digest = _hash(token)
     for document in documents.all(_KIND):
-        if document["hash"] == wanted and document["expiry_time"] > now_ms():
+        if document["hash"] == digest and document["expiry_time"] > now_ms():
             return str(document["owner_id"])
     return None
 

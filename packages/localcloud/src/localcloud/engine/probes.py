@@ -97,12 +97,12 @@ def _java_home_programs() -> list[Path]:
 
 def _programs(name: str) -> Iterator[Path]:
     """Yield every program of that name on the machine's PATH, in its order, by real path and each once."""
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     for folder in machine_path().split(os.pathsep):
         located = shutil.which(name, path=folder)
         # A version manager's shim decides by the name it is called by, so the link itself is what is run.
-        if located and (path := Path(located).absolute()) not in seen:
-            seen.add(path)
+        if located and (path := Path(located).absolute()) not in visited:
+            visited.add(path)
             yield path
 
 

@@ -92,13 +92,13 @@ def _write_provider_launchers(home: Path, versions: Mapping[str, str], vendors_o
     plugins = home / "plugins"
     start = f"import sys; sys.path.append({str(CHECKOUT)!r}); from localcloud.plugins.launcher import main; main()"
     for provider, version in versions.items():
-        wanted = f"resource-{provider}-v{version}"
+        name_ = f"resource-{provider}-v{version}"
         if plugins.is_dir():
             for other in plugins.iterdir():
                 # The engine keeps files such as resource-NAME-vVERSION.lastused beside the folders.
-                if other.is_dir() and other.name.startswith(f"resource-{provider}-v") and other.name != wanted:
+                if other.is_dir() and other.name.startswith(f"resource-{provider}-v") and other.name != name_:
                     shutil.rmtree(other)
-        folder = plugins / wanted
+        folder = plugins / name_
         folder.mkdir(parents=True, exist_ok=True)
         launcher = folder / f"pulumi-resource-{provider}"
         if plugin := vendors_own.get(provider):

@@ -40,9 +40,9 @@ def find(settings: Settings, versions: Mapping[str, str]) -> dict[str, Path]:
         if plugin is not None:
             plugins[provider] = plugin.absolute()
     if not plugins:
-        wanted = " and ".join(f"pulumi-resource-{provider} {version}" for provider, version in versions.items())
+        names = " and ".join(f"pulumi-resource-{provider} {version}" for provider, version in versions.items())
         raise LocalcloudError(
-            f"{VARIABLE} is vendor, and the machine has no vendor's plugin: {wanted} are neither on PATH nor in"
+            f"{VARIABLE} is vendor, and the machine has no vendor's plugin: {names} are neither on PATH nor in"
             f" {' or '.join(map(str, homes))}. Install one with `pulumi plugin install resource NAME VERSION`."
         )
     return plugins

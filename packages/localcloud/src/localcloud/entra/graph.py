@@ -63,8 +63,8 @@ class Graph:
         ids, types = body.get("ids"), body.get("types") or ["servicePrincipal"]
         if not isinstance(ids, list) or len(ids) > _LARGEST_LOOKUP:
             raise ServiceError(400, "Request_BadRequest", f"The property 'ids' is a list of at most {_LARGEST_LOOKUP}.")
-        wanted = {"serviceprincipal", "directoryobject"} & {str(type_).lower() for type_ in types}
-        principals = [self._directory.by_object_id(str(id_)) for id_ in ids] if wanted else []
+        types_ = {"serviceprincipal", "directoryobject"} & {str(type_).lower() for type_ in types}
+        principals = [self._directory.by_object_id(str(id_)) for id_ in ids] if types_ else []
         kind = {"@odata.type": "#microsoft.graph.servicePrincipal"}
         return {
             "@odata.context": f"{_CONTEXT}directoryObjects",

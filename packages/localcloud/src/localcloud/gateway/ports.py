@@ -21,15 +21,17 @@ def names(settings: Settings) -> dict[int, str]:
 def check(settings: Settings) -> None:
     """Check the ports. Raises ConfigurationError naming each port in use, its process, and how to choose others."""
     purposes = names(settings)
-    taken = [port for port in purposes if _in_use(port)]
-    if not taken:
+    occupied = [port for port in purposes if _in_use(port)]
+    if not occupied:
         return
-    holders = _holders(set(taken))
-    lines = [f"  {port} (for {purposes[port]}) by {holders.get(port, 'a process of another user')}" for port in taken]
+    holders = _holders(set(occupied))
+    lines = [
+        f"  {port} (for {purposes[port]}) by {holders.get(port, 'a process of another user')}" for port in occupied
+    ]
     raise ConfigurationError(
         "\n".join(
             [
-                f"localcloud cannot start: {'a port is' if len(taken) == 1 else 'ports are'} in use:",
+                f"localcloud cannot start: {'a port is' if len(occupied) == 1 else 'ports are'} in use:",
                 *lines,
                 "Stop what holds them, or choose the first of five other ports in a row with LOCALCLOUD_PORT, such as "
                 f"LOCALCLOUD_PORT={_suggestion(settings.port)}.",

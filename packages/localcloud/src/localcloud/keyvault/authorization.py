@@ -81,8 +81,8 @@ async def json_body(call: VaultCall) -> Json:
     if not isinstance(attributes, dict):
         raise ServiceError(400, "BadParameter", "Property attributes has invalid value: it is an object.")
     for name, value in attributes.items():
-        wanted = bool if name == "enabled" else int
-        if name in _SETTABLE and value is not None and type(value) is not wanted:
+        type_ = bool if name == "enabled" else int
+        if name in _SETTABLE and value is not None and type(value) is not type_:
             kind = "true or false" if name == "enabled" else "the seconds since 1970"
             raise ServiceError(400, "BadParameter", f"Property {name} has invalid value {value!r}: give {kind}.")
     return body

@@ -57,13 +57,13 @@ def checked_request(kind: object, bits: object, operations: object, sku: str) ->
     size = 2048 if bits is None else bits
     if not isinstance(size, int) or size not in SIZES:
         raise bad_parameter(f"Property key_size has invalid value {bits!r}: use 2048, 3072 or 4096.")
-    wanted = (
+    expected = (
         tuple(str(operation) for operation in operations) if isinstance(operations, list) and operations else OPERATIONS
     )
-    unknown = sorted(set(wanted) - {*OPERATIONS, "import", "export"})
+    unknown = sorted(set(expected) - {*OPERATIONS, "import", "export"})
     if unknown:
         raise bad_parameter(f"Property key_ops has invalid value '{unknown[0]}': use {', '.join(OPERATIONS)}.")
-    return key_type, size, wanted
+    return key_type, size, expected
 
 
 def _number(value: int) -> str:

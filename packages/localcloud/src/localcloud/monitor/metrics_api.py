@@ -66,21 +66,21 @@ class MetricsApi:
         known = {name.lower(): name for name in self._store.names(key)}
         value = []
         for name in query.get("metricnames", "").split(","):
-            wanted = name.replace("%2", ",").strip()
-            if wanted.lower() not in known:
+            metric = name.replace("%2", ",").strip()
+            if metric.lower() not in known:
                 raise ServiceError(
                     400,
                     "BadRequest",
                     f"Failed to find metric configuration for provider: Microsoft.Insights, resource Type: components, "
-                    f"metric: {wanted}, Valid metrics: {','.join(known.values())}",
+                    f"metric: {metric}, Valid metrics: {','.join(known.values())}",
                 )
             value.append(
                 {
-                    "id": f"{component.id}/providers/Microsoft.Insights/metrics/{known[wanted.lower()]}",
+                    "id": f"{component.id}/providers/Microsoft.Insights/metrics/{known[metric.lower()]}",
                     "type": "Microsoft.Insights/metrics",
-                    "name": _name(known[wanted.lower()]),
+                    "name": _name(known[metric.lower()]),
                     "unit": "Unspecified",
-                    "timeseries": self._timeseries(key, wanted, since, until, interval, aggregations, conditions),
+                    "timeseries": self._timeseries(key, metric, since, until, interval, aggregations, conditions),
                     "errorCode": "Success",
                 }
             )
@@ -107,7 +107,7 @@ class MetricsApi:
         grouped: dict[tuple[tuple[str, str], ...], list[tuple[datetime, Aggregate]]] = {}
         for dimensions, points in series.items():
             own = {label.lower(): (label, text) for label, text in dimensions}
-            if all(label in own and wanted in ("*", own[label][1]) for label, wanted in conditions.items()):
+            if all(label in own and expected in ("*", own[label][1]) for label, expected in conditions.items()):
                 grouped.setdefault(tuple(own[label] for label in conditions), []).extend(points)
         if not conditions and not grouped:
             grouped[()] = []
@@ -209,13 +209,13 @@ def _interval(text: str, since: datetime, until: datetime) -> timedelta:
 
 def _aggregations(text: str) -> tuple[str, ...]:
     known = {name.lower(): name for name in _AGGREGATIONS}
-    wanted = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in wanted if name.lower() not in known]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name.lower() not in known]
     if unknown:
         raise ServiceError(
             400, "BadRequest", f"The aggregation '{unknown[0][:50]}' is not valid: use {', '.join(_AGGREGATIONS)}."
         )
-    return tuple(known[name.lower()] for name in wanted)
+    return tuple(known[name.lower()] for name in names)
 
 
 def _conditions(text: str) -> dict[str, str]:

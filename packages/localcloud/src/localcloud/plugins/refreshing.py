@@ -75,29 +75,31 @@ def _plain(text: str) -> str:
     return text.lower().replace(" ", "").rstrip("/")
 
 
-def _projected(old: Any, seen: Any) -> Any:
-    """`old` where `seen` is the same in the service's own form, or leaves it out; else `seen`."""
-    if isinstance(old, Secret) or seen is None:
+def _projected(old: Any, actual: Any) -> Any:
+    """`old` where `actual` is the same in the service's own form, or leaves it out; else `actual`."""
+    if isinstance(old, Secret) or actual is None:
         return old
-    if isinstance(seen, Secret):
-        return _projected(old, seen.value)
-    if isinstance(old, dict) and isinstance(seen, dict):
-        return {key: _projected(value, seen.get(key)) for key, value in old.items()}
+    if isinstance(actual, Secret):
+        return _projected(old, actual.value)
+    if isinstance(old, dict) and isinstance(actual, dict):
+        return {key: _projected(value, actual.get(key)) for key, value in old.items()}
     if isinstance(old, list):
-        if isinstance(seen, dict):  # userAssignedIdentities
-            seen = list(seen)
-        if isinstance(seen, list) and len(seen) == len(old):
-            return _matched(old, seen)
-        return seen
-    if isinstance(old, str) and isinstance(seen, str):
-        return old if _plain(old) == _plain(seen) else seen
-    if isinstance(old, str) and isinstance(seen, (int, float)) and str(seen) == old:
+        if isinstance(actual, dict):  # userAssignedIdentities
+            actual = list(actual)
+        if isinstance(actual, list) and len(actual) == len(old):
+            return _matched(old, actual)
+        return actual
+    if isinstance(old, str) and isinstance(actual, str):
+        return old if _plain(old) == _plain(actual) else actual
+    if isinstance(old, str) and isinstance(actual, (int, float)) and str(actual) == old:
         return old
-    return old if old == seen else seen
+    return old if old == actual else actual
 
 
-def _matched(old: list[Any], seen: list[Any]) -> list[Any]:
+def _matched(old: list[Any], actual: list[Any]) -> list[Any]:
     """Element by element; scalars in whatever order the service keeps them."""
-    if all(isinstance(item, str) for item in [*old, *seen]) and {_plain(o) for o in old} == {_plain(s) for s in seen}:
+    if all(isinstance(item, str) for item in [*old, *actual]) and {_plain(o) for o in old} == {
+        _plain(s) for s in actual
+    }:
         return old
-    return [_projected(first, other) for first, other in zip(old, seen, strict=True)]
+    return [_projected(first, other) for first, other in zip(old, actual, strict=True)]

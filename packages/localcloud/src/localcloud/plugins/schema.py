@@ -36,8 +36,8 @@ class Schema:
 
     def settable(self, token: str, values: Plain) -> Plain:
         """Return those of a resource's outputs that its type takes as inputs."""
-        taken: Plain = self._taken(token, values)
-        return taken
+        settable_values: Plain = self._taken(token, values)
+        return settable_values
 
     def _taken(self, type_: str, value: Any) -> Any:
         if isinstance(value, Secret):
@@ -89,8 +89,8 @@ class Schema:
         elif type_[0] not in "[{<" and isinstance(value, dict):
             yield from self._object(type_, value, path)
         else:
-            wanted = {"[": "array", "<": "string"}.get(type_[0], "object")
-            yield path, f"'{path}' should be of type '{wanted}' but got '{_NAMES[type(value)]}'"
+            expected = {"[": "array", "<": "string"}.get(type_[0], "object")
+            yield path, f"'{path}' should be of type '{expected}' but got '{_NAMES[type(value)]}'"
 
 
 def _join(path: str, key: str) -> str:

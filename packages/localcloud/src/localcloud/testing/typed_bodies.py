@@ -33,8 +33,8 @@ def typed_body(chance: random.Random, method: str, path: str) -> dict[str, Any]:
 
 def _object(chance: random.Random, fields: dict[str, str], depth: int) -> dict[str, Any]:
     share = 0.5 if depth == 0 else 0.3
-    taken = [name for name in fields if name.endswith("!") or chance.random() < share]
-    return {name.rstrip("!"): _value(chance, fields[name], depth + 1) for name in taken}
+    chosen = [name for name in fields if name.endswith("!") or chance.random() < share]
+    return {name.rstrip("!"): _value(chance, fields[name], depth + 1) for name in chosen}
 
 
 def _value(chance: random.Random, declared: str, depth: int) -> Any:

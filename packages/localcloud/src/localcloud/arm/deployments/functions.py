@@ -92,8 +92,8 @@ def _last(value: Any) -> Any:
 
 
 def _split(text: str, separators: str | list[str]) -> list[str]:
-    wanted = [separators] if isinstance(separators, str) else separators
-    return re.split("|".join(re.escape(delimiter) for delimiter in wanted), text)
+    delimiters = [separators] if isinstance(separators, str) else separators
+    return re.split("|".join(re.escape(delimiter) for delimiter in delimiters), text)
 
 
 PURE: Mapping[str, Callable[..., Any]] = {

@@ -215,8 +215,8 @@ def _check(name: str, definition: Json, value: Any) -> None:
     kind = str(definition.get("type")).lower()
     if kind not in _TYPES:
         raise invalid(f"The type '{definition.get('type')}' of the template parameter '{name}' is not valid")
-    wanted, type_name = _TYPES[kind]
-    if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
+    types, type_name = _TYPES[kind]
+    if not isinstance(value, types) or (kind == "int" and isinstance(value, bool)):
         raise invalid(
             f"Template parameter JToken type is not valid. Expected '{type_name}'. Actual '{type(value).__name__}'. "
             f"Please see https://aka.ms/resource-manager-parameter-files for usage details: parameter '{name}'"

@@ -50,12 +50,12 @@ def inside(network: Network, spaces: Iterable[Network]) -> bool:
     )
 
 
-def free_address(networks: Iterable[Network], taken: set[str]) -> str | None:
+def free_address(networks: Iterable[Network], used: set[str]) -> str | None:
     """Return the lowest free IPv4 address, None when the subnet is full."""
     for network in networks:
         if isinstance(network, ipaddress.IPv4Network):
             first = int(network.network_address) + RESERVED - 1
             for value in range(first, int(network.broadcast_address)):
-                if str(ipaddress.IPv4Address(value)) not in taken:
+                if str(ipaddress.IPv4Address(value)) not in used:
                     return str(ipaddress.IPv4Address(value))
     return None

@@ -175,13 +175,13 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
 
 def _interface(ctx: Context, endpoint: Resource, subnet: Resource) -> Resource:
     id_ = endpoint.properties["networkInterfaces"][0]["id"]
-    taken = {
+    used = {
         configuration["properties"]["privateIPAddress"]
         for nic in ctx.resources.list(NETWORK_INTERFACE)
         for configuration in nic.properties["ipConfigurations"]
         if configuration["properties"]["subnet"]["id"].lower() == subnet.id.lower()
     }
-    address = addresses.free_address(prefixes_of(subnet), taken)
+    address = addresses.free_address(prefixes_of(subnet), used)
     if address is None:
         raise bad_request(
             "SubnetIsFull", f"Subnet {subnet.name} with address prefix {prefixes_of(subnet)[0]} does not have enough "

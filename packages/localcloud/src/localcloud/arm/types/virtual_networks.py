@@ -70,18 +70,18 @@ def network_of(ctx: Context, subnet_id: str) -> Resource | None:
 
 def users_of_subnet(ctx: Context, subnet_id: str) -> list[str]:
     """Return the ids of resources in a subnet: network interfaces, Databricks workspaces, compute clusters."""
-    wanted = subnet_id.lower()
+    subnet_key = subnet_id.lower()
     users = [
         configuration["id"]
         for nic in ctx.resources.list(NETWORK_INTERFACE)
         for configuration in nic.properties.get("ipConfigurations") or []
-        if refers_to(configuration["properties"].get("subnet"), wanted)
+        if refers_to(configuration["properties"].get("subnet"), subnet_key)
     ]
     for workspace in ctx.resources.list(DATABRICKS):
-        if wanted in {id_.lower() for id_ in databricks_subnets(workspace)}:
+        if subnet_key in {id_.lower() for id_ in databricks_subnets(workspace)}:
             users.append(workspace.id)
     for compute in ctx.resources.list("Microsoft.MachineLearningServices/workspaces/computes"):
-        if refers_to((compute.properties.get("properties") or {}).get("subnet"), wanted):
+        if refers_to((compute.properties.get("properties") or {}).get("subnet"), subnet_key):
             users.append(compute.id)
     return users
 
@@ -121,8 +121,8 @@ def _complete_network(ctx: Context, resource: Resource, existing: Resource | Non
             before = next((candidate for candidate in present if candidate.name.lower() == subnet.name.lower()), None)
             _check_subnet(ctx, subnet, before, spaces, inline[:index], resource.location)
         names = {candidate.name.lower() for candidate in inline}
-        for gone in (candidate for candidate in present if candidate.name.lower() not in names):
-            check_unused(ctx, gone)
+        for dropped in (candidate for candidate in present if candidate.name.lower() not in names):
+            check_unused(ctx, dropped)
         resource.private["subnets"] = [
             {"name": candidate.name, "properties": candidate.properties} for candidate in inline
         ]

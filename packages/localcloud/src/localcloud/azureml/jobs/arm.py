@@ -106,7 +106,7 @@ class JobType:
                 continue
             if tag and not _matches(run.tags, tag):
                 continue
-            if (wanted := call.query.get("properties")) and not _matches(run.properties, wanted):
+            if (filter_ := call.query.get("properties")) and not _matches(run.properties, filter_):
                 continue
             if not _is_scheduled_as(resource, call.query):
                 continue
@@ -233,14 +233,14 @@ def _is_step(resource: Resource) -> bool:
 def _is_scheduled_as(resource: Resource, query: Mapping[str, str]) -> bool:
     """Whether the job was made by a schedule, or by none, or by a certain one, where the query asks for that."""
     schedule = resource.private.get("schedule")
-    wanted = query.get("scheduled", "").lower()
-    if wanted in {"true", "false"} and (wanted == "true") != (schedule is not None):
+    scheduled = query.get("scheduled", "").lower()
+    if scheduled in {"true", "false"} and (scheduled == "true") != (schedule is not None):
         return False
     return "scheduleId" not in query or schedule == query["scheduleId"].rsplit("/", 1)[-1]
 
 
-def _matches(entries: Mapping[str, str], wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
+def _matches(entries: Mapping[str, str], conditions: str) -> bool:
+    key, equals, value = conditions.partition("=")
     return key in entries and (not equals or str(entries[key]) == value)
 
 

@@ -77,8 +77,8 @@ class RunHistory:
         if rest == "rundata" and request.method == "POST":
             return self._run_data(workspace, body)
         if rest == "batchrundata" and request.method == "POST":
-            wanted = _map(body, "requests")
-            return {"runs": {key: {"runData": self._run_data(workspace, _map(wanted, key))} for key in wanted}}
+            requests_ = _map(body, "requests")
+            return {"runs": {key: {"runData": self._run_data(workspace, _map(requests_, key))} for key in requests_}}
         experiment = _EXPERIMENT.fullmatch(rest)
         if experiment is not None:
             rest = experiment[2]

@@ -122,12 +122,12 @@ class Transfer:
         except ResourceNotFoundError as error:
             raise _not_found(place) from error
         names = [item.name for item in blobs if not item.name.endswith("/") and not _is_directory(item.metadata)]
-        wanted = [(name, _inside(target, name[len(prefix) :])) for name in names]
+        files = [(name, _inside(target, name[len(prefix) :])) for name in names]
         if not blobs:
             raise _not_found(place)
-        for folder in {file.parent for _, file in wanted}:
+        for folder in {file.parent for _, file in files}:
             folder.mkdir(parents=True, exist_ok=True)
-        self._all(lambda pair: self._fetch(container, *pair), wanted)
+        self._all(lambda pair: self._fetch(container, *pair), files)
         return target
 
     def is_file(self, place: BlobPath) -> bool:

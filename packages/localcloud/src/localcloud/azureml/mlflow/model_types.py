@@ -59,8 +59,8 @@ class ModelTypes:
         versions = filtered(
             await self._models.versions(workspace_of(ctx, parent), parent.rsplit("/", 1)[-1]), call.query
         )
-        if wanted := call.query.get("version"):
-            versions = [version for version in versions if version.name == wanted]
+        if version_filter := call.query.get("version"):
+            versions = [version for version in versions if version.name == version_filter]
         if stage := call.query.get("stage"):
             versions = [version for version in versions if version.properties.get("stage") == stage]
         return versions

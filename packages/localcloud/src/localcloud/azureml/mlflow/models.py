@@ -133,11 +133,11 @@ class Models:
 
     async def _to_stage(self, workspace: Resource, key: Json, row: Json, stage: str) -> str | None:
         """Azure ML's stages are any words. Those that MLflow has too are its to keep; the other is given back."""
-        wanted = next((known for known in _STAGES if known.lower() == stage.lower()), None)
-        if wanted is None:
+        known_stage = next((known for known in _STAGES if known.lower() == stage.lower()), None)
+        if known_stage is None:
             return stage
-        if wanted != (row.get("current_stage") or "None"):
-            body = key | {"stage": wanted, "archive_existing_versions": False}
+        if known_stage != (row.get("current_stage") or "None"):
+            body = key | {"stage": known_stage, "archive_existing_versions": False}
             await self._mlflow.call(workspace, "POST", "model-versions/transition-stage", body)
         return None
 

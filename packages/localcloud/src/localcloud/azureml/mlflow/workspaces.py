@@ -54,9 +54,9 @@ def claim(database: Database, workspace: Resource) -> str:
         known = name_of(database, workspace)
         if known is not None:
             return known
-        taken = {str(row["name"]) for row in database.query("SELECT name FROM azureml_mlflow_workspaces")}
-        is_default = DEFAULT not in taken and workspace.type.lower() != _DATABRICKS
-        name = DEFAULT if is_default else _own(workspace.name, guid, taken)
+        used = {str(row["name"]) for row in database.query("SELECT name FROM azureml_mlflow_workspaces")}
+        is_default = DEFAULT not in used and workspace.type.lower() != _DATABRICKS
+        name = DEFAULT if is_default else _own(workspace.name, guid, used)
         database.execute("INSERT INTO azureml_mlflow_workspaces VALUES (?, ?, ?)", (name, workspace.id, guid))
     return name
 
@@ -71,9 +71,9 @@ def all_of(database: Database) -> list[tuple[str, str, str]]:
     return [(str(row["name"]), str(row["workspace_id"]), str(row["guid"])) for row in rows]
 
 
-def _own(name: str, guid: str, taken: set[str]) -> str:
+def _own(name: str, guid: str, used: set[str]) -> str:
     """MLflow takes 2 to 63 lowercase letters, digits and inner hyphens (mlflow WorkspaceNameValidator)."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if plain in taken | _RESERVED or len(plain) < 2:
+    if plain in used | _RESERVED or len(plain) < 2:
         return f"{plain}-{hashlib.sha256(guid.encode()).hexdigest()[:8]}"
     return plain

@@ -106,10 +106,10 @@ def check(ctx: Context, deployment: Resource) -> None:
             f"sku.capacity {number!r} is not a valid number of instances: use 1 to {MOST_INSTANCES}.",
             code="BadArgument",
         )
-    taken = used(ctx, instance_type.family, deployment.location, deployment.id)
+    used_cores = used(ctx, instance_type.family, deployment.location, deployment.id)
     needed = instance_type.needed(number)
-    if taken + needed > QUOTA:
+    if used_cores + needed > QUOTA:
         raise out_of_quota(
             f"Not enough quota available for {instance_type.name} in SubscriptionId {deployment.id.split('/')[2]}. "
-            f"Current usage/limit: {taken}/{QUOTA}. Additional needed: {needed}"
+            f"Current usage/limit: {used_cores}/{QUOTA}. Additional needed: {needed}"
         )

@@ -96,7 +96,9 @@ def _check_delete(ctx: Context, resource: Resource) -> None:
 
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
     view = call.query.get("listViewType", "EnabledOnly")
-    wanted = _VIEWS.get(view.lower())
-    if wanted is None:
+    view_type = _VIEWS.get(view.lower())
+    if view_type is None:
         raise user_error(f"The listViewType '{view}' is not valid: use EnabledOnly, DisabledOnly or All.")
-    return [schedule for schedule in ctx.resources.children(parent, TYPE) if schedule.properties["isEnabled"] in wanted]
+    return [
+        schedule for schedule in ctx.resources.children(parent, TYPE) if schedule.properties["isEnabled"] in view_type
+    ]

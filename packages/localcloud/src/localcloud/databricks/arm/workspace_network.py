@@ -70,8 +70,8 @@ def _check_subnet(ctx: Context, workspace: Resource, id_: str) -> None:
         if isinstance(prefix, ipaddress.IPv4Network) and prefix.prefixlen > _SMALLEST:
             raise _refused(f"The subnet '{id_}' with {prefix} is too small: Databricks needs at least a /{_SMALLEST}.")
     for other in ctx.resources.list(DATABRICKS):
-        taken = id_.lower() in {subnet_id.lower() for subnet_id in databricks_subnets(other)}
-        if taken and other.id.lower() != workspace.id.lower():
+        is_used = id_.lower() in {subnet_id.lower() for subnet_id in databricks_subnets(other)}
+        if is_used and other.id.lower() != workspace.id.lower():
             raise _refused(f"The subnet '{id_}' is used by workspace '{other.name}': a subnet serves one workspace.")
 
 

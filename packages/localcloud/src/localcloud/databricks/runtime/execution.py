@@ -204,11 +204,11 @@ def describe(error: BaseException) -> Failure:
     """Return the notebook's own part of the traceback, with its source lines; frames of this package are left out."""
     package = str(Path(__file__).parent)
     lines: list[str] = []
-    seen: set[int] = set()
+    visited: set[int] = set()
     current: BaseException | None = error
     parts: list[list[str]] = []
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
         frames = [f for f in traceback.extract_tb(current.__traceback__) if not f.filename.startswith(package)]
         part = ["-" * 75 + "\n", f"{type(current).__name__:<42}Traceback (most recent call last)\n"]
         for frame in frames:

@@ -84,8 +84,8 @@ def _saved(call: Call, document: Json, group: Group, *, members: list[str]) -> J
     fields: Json = {
         "entitlements": messages.checked_entitlements(group.entitlements), "roles": messages.values(group.roles),
     }  # fmt: skip
-    wanted = messages.values(group.members)
-    changed = {id_: id_ in wanted for id_ in {*members, *wanted} if (id_ in members) != (id_ in wanted)}
+    member_ids = messages.values(group.members)
+    changed = {id_: id_ in member_ids for id_ in {*members, *member_ids} if (id_ in members) != (id_ in member_ids)}
     principals = {id_: call.documents.get("principal", id_) for id_ in changed}
     document = document | fields
     with call.documents.database.transaction():

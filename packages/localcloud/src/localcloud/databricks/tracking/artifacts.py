@@ -86,8 +86,8 @@ class Artifacts:
         expires, permission = query.get("se", "0"), query.get("sp", "")
         expected = self._signature(place, expires, permission)
         signed = hmac.compare_digest(expected.encode(), query.get("sig", "").encode())
-        wanted = "w" if request.method == "PUT" else "r"
-        if not signed or permission != wanted or int(expires) < time.time():
+        mode = "w" if request.method == "PUT" else "r"
+        if not signed or permission != mode or int(expires) < time.time():
             return JSONResponse({"error_code": "PERMISSION_DENIED", "message": "The signed URL is not valid."}, 403)
         comp = query.get("comp", "")
         if comp not in (("", "block", "blocklist") if request.method == "PUT" else ("",)):

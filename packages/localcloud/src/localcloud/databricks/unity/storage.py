@@ -138,9 +138,9 @@ def _principal(context: Context, identity: Json) -> Principal | None:
     connector = context.resources.get(identity["access_connector_id"])
     block = (connector.identity if connector is not None else None) or {}
     object_id = block.get("principalId")
-    if wanted := identity.get("managed_identity_id"):
+    if managed_identity := identity.get("managed_identity_id"):
         attached = block.get("userAssignedIdentities") or {}
-        attached_identity = {id_.lower(): entry for id_, entry in attached.items()}.get(wanted.lower())
+        attached_identity = {id_.lower(): entry for id_, entry in attached.items()}.get(managed_identity.lower())
         object_id = attached_identity["principalId"] if attached_identity else None
     return None if object_id is None else Principal(object_id, "", TENANT_ID, "access connector")
 
@@ -154,8 +154,8 @@ def _keeps_out(account: Resource, connector_id: str) -> bool:
 
 def _attributes(url: Url) -> dict[str, dict[str, list[str]]]:
     containers = f"{ACCOUNT}/blobServices/containers"
-    seen = {f"{containers}:name": url.container, f"{_BLOBS}:path": url.path.strip("/")}
-    return {"resource": {name.lower(): [value] for name, value in seen.items() if value}}
+    attributes_ = {f"{containers}:name": url.container, f"{_BLOBS}:path": url.path.strip("/")}
+    return {"resource": {name.lower(): [value] for name, value in attributes_.items() if value}}
 
 
 def _flat_with_soft_delete(context: Context, account: Resource) -> bool:

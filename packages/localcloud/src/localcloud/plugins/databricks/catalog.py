@@ -105,11 +105,13 @@ class Securable(Resource):
             api.find("PATCH", f"{_ROOT}/bindings/{self._type}/{quote(id_)}", body={"add": add})
 
     def _check_metastore(self, api: Api, inputs: Plain) -> None:
-        wanted = inputs.get("metastoreId")
-        if wanted:
+        metastore = inputs.get("metastoreId")
+        if metastore:
             current = api.call("GET", f"{_ROOT}/current-metastore-assignment")["metastore_id"]
-            if wanted != current:
-                raise PluginError(f"metastoreId is {wanted}, and the workspace is assigned to the metastore {current}")
+            if metastore != current:
+                raise PluginError(
+                    f"metastoreId is {metastore}, and the workspace is assigned to the metastore {current}"
+                )
 
     @staticmethod
     def _id(securable: Mapping[str, Any]) -> str:
@@ -193,11 +195,11 @@ class Grants(Resource):
             for assignment in current.get("privilege_assignments") or []
         }
 
-    def _set(self, api: Api, id_: str, wanted: dict[str, set[str]]) -> None:
+    def _set(self, api: Api, id_: str, grants: dict[str, set[str]]) -> None:
         there = self._granted(api, id_)
         changes: list[dict[str, Any]] = []
-        for principal in sorted({*there, *wanted}):
-            has, should = there.get(principal, set()), wanted.get(principal, set())
+        for principal in sorted({*there, *grants}):
+            has, should = there.get(principal, set()), grants.get(principal, set())
             if has != should:
                 changes.append({"principal": principal, "add": sorted(should - has), "remove": sorted(has - should)})
         if changes:

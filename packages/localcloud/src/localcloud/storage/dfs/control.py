@@ -98,7 +98,7 @@ def _merged(node: tree.Node, mode: str, text: str) -> str:
         wrong = [entry for entry in changes if not _REMOVED.fullmatch(entry)]
         if wrong:
             raise refused("InvalidHeaderValue", f"x-ms-acl: {wrong[0]!r} is not like user:OBJECT-ID.")
-        gone = {entry if entry.count(":") > entry.startswith("default:") else f"{entry}:" for entry in changes}
-        return ",".join(entry for entry in node.access.acl if entry.rpartition(":")[0] not in gone)
+        replaced = {entry if entry.count(":") > entry.startswith("default:") else f"{entry}:" for entry in changes}
+        return ",".join(entry for entry in node.access.acl if entry.rpartition(":")[0] not in replaced)
     entries = {entry.rpartition(":")[0]: entry for entry in node.access.acl}
     return ",".join((entries | {entry.rpartition(":")[0]: entry for entry in changes}).values())

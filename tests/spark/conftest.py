@@ -11,6 +11,7 @@ import pytest
 from localcloud.core.settings import load_settings
 from localcloud.databricks.launch import find_tools
 from localcloud.engine.java_runtime import jvm_options
+from localcloud.testing.plugin import SHORT_JOBS
 from pyspark.sql import SparkSession
 
 
@@ -27,7 +28,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             SparkSession.builder.master("local[2]")
             .appName("tests")
             .config("spark.ui.enabled", "false")
-            .config("spark.driver.extraJavaOptions", shlex.join(jvm_options(scratch)))
+            .config("spark.driver.extraJavaOptions", shlex.join([*jvm_options(scratch), *shlex.split(SHORT_JOBS)]))
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.session.timeZone", "Etc/UTC")
             .getOrCreate()

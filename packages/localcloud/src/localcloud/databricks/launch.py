@@ -28,6 +28,8 @@ from localcloud.engine.versions import NOTEBOOK_RUNTIME
 
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
 """The driver JVM's heap, as -Xmx takes it."""
+_JAVA_OPTIONS = "LOCALCLOUD_DRIVER_JAVA_OPTIONS"
+"""The variable with more options of the driver JVM, as a command line has them."""
 _START = Path(__file__).resolve().parent / "runtime" / "start.py"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
@@ -53,6 +55,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         shlex.quote(f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}"),
         "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
         "-Duser.timezone=UTC",
+        os.environ.get(_JAVA_OPTIONS, ""),
     ]
     archive = archive_file(settings, tools)
     if archive.exists():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Machine
+from tests.e2e.conftest import ROOT, Machine
 from tests.e2e.main_job import DATA, assert_refused_by_contract, data_file, registered_versions
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
@@ -72,6 +73,36 @@ def test_too_few_rows_stop_the_run_and_keep_the_model(trained: Machine, tmp_path
     up = trained.make("up", f"DATA={data_file(tmp_path, 'few', few)}")
 
     assert_refused_by_contract(up, reason)
+    assert registered_versions(trained) == before
+
+
+def test_other_data_train_another_model(trained: Machine, tmp_path: Path) -> None:
+    rows = list(csv.reader(DATA.read_text(encoding="utf-8").splitlines()))
+    other = tmp_path / "mine.csv"
+    with other.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([rows[0], *rows[1:300]])
+
+    up = trained.make("up", f"DATA={other}")
+
+    assert up.code == 0, up.text
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", up.text), up.text
+    assert re.search(r"feature_engineering\b.*Completed", up.text), up.text
+
+
+def _with_text_in_a_number() -> str:
+    lines = DATA.read_text(encoding="utf-8").splitlines()
+    lines[5] = ",".join(["abc", *lines[5].split(",")[1:]])
+    return "\n".join(lines) + "\n"
+
+
+def test_data_that_break_the_contract_stop_the_run_and_a_file_s_name_is_text(trained: Machine, tmp_path: Path) -> None:
+    before = registered_versions(trained)
+    name = "odd $(touch made-by-a-name)`touch made-by-a-name`';\""  # shell code, wherever it is not taken as text
+
+    up = trained.make("up", f"DATA={data_file(tmp_path, name, _with_text_in_a_number())}")
+
+    assert_refused_by_contract(up, "age has 1 value that is not a whole number, such as 'abc'")
+    assert not (ROOT / "made-by-a-name").exists()
     assert registered_versions(trained) == before
 
 

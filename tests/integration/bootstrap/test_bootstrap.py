@@ -236,6 +236,7 @@ def test_states_are_locked(azure: AzureSession, checkout: Checkout, outputs: dic
         assert error_of(azure.arm("DELETE", path, version))[:2] == (409, "ScopeLocked")
 
 
+@pytest.mark.nightly
 def test_manually_made_connections_sign_in_once_the_settings_have_their_subjects(
     azure: AzureSession, checkout: Checkout, outputs: dict[str, Any]
 ) -> None:

@@ -178,6 +178,7 @@ def test_the_pipeline_s_identity_reads_its_notebooks_and_changes_none(stack: Sta
     assert [item.path for item in stack.admin.workspace.list("/Shared")] == []
 
 
+@pytest.mark.nightly
 def test_an_earlier_stack_keeps_the_notebooks_of_its_deployments(stack: Stack) -> None:
     stack.program(_EARLIER)
     stack.up()

@@ -61,6 +61,7 @@ def _project(cloud: Cloud, folder: Path, **settings: Any) -> tuple[Project, str]
     return project, "roles"
 
 
+@pytest.mark.nightly
 def test_the_wait_for_databricks_is_long_enough(slow: Cloud, tmp_path: Path) -> None:
     # Without Unity Catalog, whose external locations are tried one operation earlier than the ML workspace is made.
     way = {"unity_catalog": {"enabled": False}, "databricks": {"spark_conf": SPARK_CONF}}

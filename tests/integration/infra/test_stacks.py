@@ -87,6 +87,7 @@ def test_agents_reach_it_by_peering_and_by_its_names(private: str, base: str, az
         assert {link["properties"]["virtualNetwork"]["id"] for link in links} == {own["id"], agents}
 
 
+@pytest.mark.nightly
 def test_a_network_that_overlaps_with_the_agents_is_named_by_azure(
     project: Project, base: str, azure: AzureSession, agents: str
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_network_that_overlaps_with_the_agents_is_named_by_azure(
         assert project.purge("near").code == 0
 
 
+@pytest.mark.nightly
 def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project, private: str, base: str) -> None:
     """docs/infrastructure.md says what to do: take the lock off first."""
     project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "compute": {"vm_size": "Standard_DS4_v2"}})
@@ -349,6 +351,7 @@ def test_a_protected_stack_is_not_destroyed_in_any_part(
         deploy(lock=True)
 
 
+@pytest.mark.nightly
 def test_names_of_a_deployed_or_protected_stack_are_not_freed(project: Project, private: str, base: str) -> None:
     refused = project.purge(private)
     assert refused.code != 0 and "Stack priv is protected" in refused.text

@@ -160,6 +160,7 @@ def test_the_schedule_moves_with_promotion_and_rollback_and_stops_both_when_it_c
     assert (prod.default, scheduled()) == ("v-1", ("1", True))
 
 
+@pytest.mark.nightly
 def test_an_overtaken_promotion_uses_the_version_of_the_other(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_rollback_without_an_earlier_deployment_changes_nothing(pair: Pair, tm
     assert (pair.prod.default, pair.prod.models()) == ("v-1", before)
 
 
+@pytest.mark.nightly
 def test_a_rollback_leaves_a_manually_moved_endpoint_unchanged(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     pair.promote()
@@ -238,6 +240,7 @@ def _unseat(stack: Stack) -> None:
     assert publish.published(stack.clients) is None
 
 
+@pytest.mark.nightly
 def test_a_promotion_restores_its_default_deployment(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
@@ -260,6 +263,7 @@ def test_a_promotion_restores_its_default_deployment(pair: Pair, tmp_path: Path)
     assert pair.rollback().deployment == "v-1", "what a rollback goes back to is still known"
 
 
+@pytest.mark.nightly
 def test_a_rollback_works_though_its_deployment_is_no_longer_the_default(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
@@ -270,6 +274,7 @@ def test_a_rollback_works_though_its_deployment_is_no_longer_the_default(pair: P
     assert pair.prod.default == "v-1"
 
 
+@pytest.mark.nightly
 def test_a_rollback_to_a_deployment_of_another_commit_is_refused(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         pair.both(version, tmp_path)
@@ -294,6 +299,7 @@ def test_a_lineage_that_staging_did_not_test_is_refused_and_prod_is_untouched(pa
     _nothing_came(pair)
 
 
+@pytest.mark.nightly
 def test_a_model_with_code_of_another_commit_in_prod_is_refused(pair: Pair, tmp_path: Path) -> None:
     pair.staging.publish("1", "commit-1")
     pair.staging.train("1", "commit-1", tmp_path)
@@ -305,6 +311,7 @@ def test_a_model_with_code_of_another_commit_in_prod_is_refused(pair: Pair, tmp_
     _nothing_came(pair)
 
 
+@pytest.mark.nightly
 def test_a_manually_registered_model_is_refused(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     weights = tmp_path / "by-hand"

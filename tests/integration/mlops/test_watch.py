@@ -275,6 +275,7 @@ def test_files_of_runs_that_were_killed_before_they_watched_are_watched_by_the_n
     assert "next.csv: no breach" in output
 
 
+@pytest.mark.nightly
 def test_a_version_that_was_registered_without_profiles_is_not_comparable(scoring: Scoring) -> None:
     output = scoring.score_and_watch("older", _rows(200), version="1")
 

@@ -38,8 +38,6 @@ from tests.integration.referee.types import MODELS, TOLERATED, WITHOUT_MODEL
 from tests.unit.environments import STACKS
 
 _READY_SECONDS = 120
-_RICHEST = ("staging", "prod")
-"""Stacks with every type of resource; prod uses the registry of models that staging makes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Request:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(_RICHEST, id="staging and prod"),
+        pytest.param(("staging",), id="staging"),
         pytest.param(STACKS, id="all stacks", marks=pytest.mark.nightly),
     ],
 )

@@ -144,6 +144,7 @@ def lakehouse(azure: AzureSession, group: str) -> Iterator[Lakehouse]:
     lakehouse.client.storage_credentials.delete(lakehouse.credential, force=True)
 
 
+@pytest.mark.nightly
 def test_no_secret_within_reach_of_a_notebook_exceeds_its_grants(cloud: Cloud, lakehouse: Lakehouse) -> None:
     parameters = {
         "source": lakehouse.url("in/rows.csv"), "account": lakehouse.account, "client": lakehouse.client_id,

@@ -213,7 +213,12 @@ def test_the_driver_has_harmless_variables_only(observed: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "cell", ["# MAGIC %pip install requests", "!pip install requests", "# MAGIC %sh pip install x"]
+    "cell",
+    [
+        "# MAGIC %pip install requests",
+        pytest.param("!pip install requests", marks=pytest.mark.nightly),
+        pytest.param("# MAGIC %sh pip install x", marks=pytest.mark.nightly),
+    ],
 )
 def test_packages_are_not_added_and_the_refusal_names_the_remedy(client: WorkspaceClient, cell: str) -> None:
     output, _ = run(client, f"# Databricks notebook source\n{cell}\n".encode())
@@ -221,6 +226,7 @@ def test_packages_are_not_added_and_the_refusal_names_the_remedy(client: Workspa
     assert "put the module beside the notebook as a workspace file" in (output.error or "")
 
 
+@pytest.mark.nightly
 def test_a_path_without_a_scheme_fails_with_its_meaning(client: WorkspaceClient) -> None:
     output, _ = run(client, b"# Databricks notebook source\nspark.range(2).write.save('/kept')\n")
     assert "localcloud does not emulate DBFS, where paths without a scheme are: use abfss://" in (output.error or "")
@@ -295,6 +301,7 @@ def test_experiments_are_objects_of_the_workspace(client: WorkspaceClient) -> No
         client.api_client.do("GET", "/api/2.0/mlflow/registered-models/search")
 
 
+@pytest.mark.nightly
 def test_a_run_logs_where_its_identity_may_edit(
     azure: AzureSession, resource_group: str, client: WorkspaceClient
 ) -> None:

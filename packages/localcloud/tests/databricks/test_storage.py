@@ -130,6 +130,7 @@ def test_grants_on_locations_open_what_they_name(azure: AzureSession, lakehouse:
     assert f"User does not have WRITE FILES on External Location '{target}'" in ended
 
 
+@pytest.mark.nightly
 def test_the_access_connector_s_roles_and_the_firewall_decide_too(azure: AzureSession, lakehouse: Lakehouse) -> None:
     lakehouse.open_for_connector()
     lakehouse.locate("in", READ, WRITE)
@@ -159,6 +160,7 @@ def test_the_access_connector_s_roles_and_the_firewall_decide_too(azure: AzureSe
     assert "AccessDeniedException" in refused and "403" in refused, "the cluster itself has to reach the account"
 
 
+@pytest.mark.nightly
 def test_managed_storage_is_not_reached_by_path(lakehouse: Lakehouse) -> None:
     lakehouse.open_for_connector()
     lakehouse.locate("", READ, WRITE)
@@ -182,6 +184,7 @@ def test_managed_storage_is_not_reached_by_path(lakehouse: Lakehouse) -> None:
     assert outcomes[2:] == ["done", "done"]
 
 
+@pytest.mark.nightly
 def test_spark_settings_of_the_cluster_are_an_alternative_to_grants(azure: AzureSession, lakehouse: Lakehouse) -> None:
     """A service principal by its secret (learn.microsoft.com/azure/databricks/connect/storage/azure-storage)."""
     client = lakehouse.client
@@ -204,6 +207,7 @@ def test_spark_settings_of_the_cluster_are_an_alternative_to_grants(azure: Azure
     assert run.value is not None and json.loads(run.value)["kept"] == [[1, 2.5]], run.trace
 
 
+@pytest.mark.nightly
 def test_a_dedicated_cluster_is_for_its_own_identity(lakehouse: Lakehouse) -> None:
     other = os.environ["AZURE_CLIENT_ID"]
     with pytest.raises(OperationFailed, match=r"Single-user check failed: user '.*' attempted to run") as caught:

@@ -27,9 +27,9 @@ class Property:
     terraform: Callable[[TerraformResource], Any]
     missing: Any = None
     setting: str = ""
-    """Where the stack says it, if it does."""
+    """Setting of the stack, if it has one."""
     way: str = ""
-    """How to bring the resource to what the stack declares, where neither does it."""
+    """Other way to bring the resource to the stack's declaration."""
 
 
 @dataclass(frozen=True, kw_only=True)

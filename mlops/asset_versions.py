@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _ATTEMPTS = 3
-"""For a version that somebody else makes at the same time: code, then the component that names it."""
+"""Attempts at a version that another process makes at the same time: code, then the component that names it."""
 
 
 def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:

@@ -17,7 +17,7 @@ from mlops.errors import InvalidError, MissingError, RemoteError
 from mlops.failures import CHECK_CONNECTION, NO_CONNECTION
 
 _CONTAINER = re.compile(r"(?<=/)state-[^/?]+")
-"""As the bootstrap names the containers."""
+"""Name of a container, as the bootstrap makes it."""
 _NO_STACK = re.compile(r"no stack named|ContainerNotFound|container (?:\S+ )?does not exist")
 _ROOT = Path(__file__).resolve().parents[1]
 

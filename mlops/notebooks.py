@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 _HASH_LENGTH = 16
 _FIRST_LINE = "# Databricks notebook source"
 _EARLIER_FOLDER = "/Shared/AzureMLDeployed"
-"""Where stacks that were made before 2026-11-29 have the notebooks of their earlier deployments."""
+"""Folder for the notebooks of earlier deployments in stacks that were made before 2026-11-29."""
 _CONTENT = re.compile(r"[0-9a-f]{16}")
 
 

@@ -28,7 +28,7 @@ PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
 """Tags: what a rollback goes back to. "none" when there was nothing."""
 NONE = "none"
 _ATTEMPTS = 5
-"""For a number of a model's version that somebody else takes at the same time."""
+"""Attempts at a version number that another process takes at the same time."""
 
 
 @dataclass(frozen=True)

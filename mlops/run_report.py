@@ -25,7 +25,7 @@ from steps.reporting import page, summary
 
 DEFAULT_FOLDER = Path("build/reports")
 _FILES = (("register", "report.json"), ("evaluate", "evaluation.json"))
-"""Where the content is, the better place first: a run that failed in its register step has the evaluation alone."""
+"""Places of the content, the better one first: a run that failed in its register step has the evaluation alone."""
 _DATA = (("data_contract", CONTRACT_FILE), ("profile", PROFILE_FILE))
 
 

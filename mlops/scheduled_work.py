@@ -13,7 +13,7 @@ from steps.schedule import Times
 from steps.taken_files import INCOMING, SOURCE
 
 TRIGGER_TIME = "${{creation_context.trigger_time}}"
-"""When a scheduled run was due, as Azure ML fills it into inputs of text ("Use supported expressions in schedules")."""
+"""Due time of a scheduled run, as Azure ML fills it into inputs of text ("Use supported expressions in schedules")."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ _LOCKED = b"the stack is currently locked by"
 _PAUSE_SECONDS = (1.0, 6.0)
 """The shortest and the longest wait for another engine: of two that gave up, one begins before the other."""
 _RELAY_SECONDS = 5
-"""For the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
+"""Time for the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
 _VERBS = frozenset({"up", "destroy", "refresh"})
 _AFTERMATH = re.compile(r"context canceled|update canceled")
 """Messages of resources that the engine had in hand when it stopped because of another one's error."""

@@ -15,7 +15,7 @@ DEPLOYMENT = "deployment"
 """Tag of a promoted version: the deployment that the promotion made the endpoint's default."""
 
 CHAMPION = "champion"
-"""In place of a version's number: the one that serves when the step begins."""
+"""Value in place of a version's number: the one that serves when the step begins."""
 
 
 def champion(versions: Iterable[tuple[str, Mapping[str, str]]]) -> str | None:

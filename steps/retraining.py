@@ -1,4 +1,4 @@
-"""When scored files that differ from the training data are followed by a training run, or by a work item.
+"""Rules by which a training run or a work item follows scored files that differ from the training data.
 
 The rules alone: requests are kept by the step `watch`, each under a number of its own that one conditional write takes,
 so that runs at the same time make one. A request that was made is carried out by its maker, or, when that one was
@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict
 
 Mode = Literal["on_drift", "work_item"]
 HOLD = timedelta(minutes=15)
-"""How long a request is its maker's. Starting a run takes seconds, and its requests end long before."""
+"""Time for which a request belongs to its maker. Starting a run takes seconds, and its requests end long before."""
 _MOST_REASONS = 5
 NONE = "none"
-"""In place of inputs that a pipeline without retraining does not need."""
+"""Value of inputs that a pipeline without retraining does not need."""
 
 
 class TrainingInput(BaseModel):

@@ -27,8 +27,8 @@ from steps.splitting import UnusableRowsError, check_values, split
 Fit = Callable[[pd.DataFrame, "pd.Series[Any]", Mapping[str, ParameterValue]], Any]
 
 _MODEL_PACKAGES = ("cloudpickle", "mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy")
-"""Without mlflow-skinny in this list MLflow adds mlflow of the same version, which takes no pandas 3: the environment
-of such a model cannot be built."""
+"""Packages with mlflow-skinny, without which MLflow adds mlflow of the same version, which takes no pandas 3: the
+environment of such a model cannot be built."""
 _SCORING_SCRIPT_PACKAGES = ("azureml-ai-monitoring==1.0.0",)
 """Packages that Azure ML's own scoring script imports, and the environment that it builds of a model lacks otherwise
 (Azure/azureml-examples#3904): without it, a model cannot be served without code."""

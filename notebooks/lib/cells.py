@@ -34,7 +34,7 @@ class Cell:
 
     name: str
     kind: str
-    """As in the contract: integer, number, text, boolean, date or timestamp."""
+    """Type of the contract: integer, number, text, boolean, date or timestamp."""
     text: Column
     value: Column
     too_large: Column

@@ -20,7 +20,7 @@ class Request:
 
     method: str
     path: str
-    """Without its percent signs."""
+    """Path without its percent signs."""
     query: dict[str, list[str]]
     headers: Message
     content: bytes

@@ -19,7 +19,8 @@ _VAGUE = (
     "who", "whoever", "whom", "whose",
 )  # fmt: skip
 _OPENINGS = (
-    "Nobody", "Of", "Somebody", "That", "Those", "What", "Whatever", "Which", "Who", "Whoever", "Whom", "Whose",
+    "As", "Because", "By", "From", "How", "Nobody", "Of", "Somebody", "That", "Those", "What", "Whatever", "When",
+    "Where", "Which", "Who", "Whoever", "Whom", "Whose", "With", "Without",
 )  # fmt: skip
 # A file without a match has no such name, and need not be parsed: that takes milliseconds for each.
 _SUSPECT = re.compile(

@@ -51,7 +51,7 @@ class Played:
     """The identity, and the words after `make`; agents' own preparation is left out."""
     log: str
     subscriptions: list[tuple[str, str]]
-    """In which subscription, and the words after `make`."""
+    """The subscription, and the words after `make`."""
 
     @property
     def results(self) -> dict[str, str]:

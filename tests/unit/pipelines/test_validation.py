@@ -186,7 +186,7 @@ def test_every_job_of_an_environment_goes_to_its_pool_and_no_other_job(prod: dic
 
 
 def test_an_unused_template_is_named_for_every_form_of_reference(copy: Path) -> None:
-    """From the repository's root, and as of this repository, which Azure Pipelines takes both."""
+    """Azure Pipelines takes a path from the repository's root, also with this repository's own name."""
     preview = copy / "pipelines/stages/preview.yml"
     text = preview.read_text(encoding="utf-8")
     changed = text.replace("../steps/agent.yml", "/pipelines/steps/agent.yml@self")

@@ -24,14 +24,14 @@ FOLDER = "scoring/ledger"
 SAMPLE = "sample-"
 """Attempts that begin with it only try a version: they count as nobody's predictions."""
 ENTRIES_FILE = "entries.json"
-"""In the score step's output: the entries of the files that the run scored."""
+"""File in the score step's output with the entries of the files that the run scored."""
 FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
 STAGED = "_staged"
 """Folder of outputs that are being written. Readers of Parquet leave out names that begin with an underscore."""
 _ENTRY = re.compile(r"([0-9a-f]{64})/([^/]+)\.json")
 _FAILED = "_failed"
-"""In place of an attempt: why the file could not be scored last. It decides nothing but the order of the next run."""
+"""Name in place of an attempt: the cause of the file's last failure. It only decides the order of the next run."""
 _KNOWN = re.compile(r"_known/([0-9a-f]{64})\.([0-9a-f]{64})")
 
 

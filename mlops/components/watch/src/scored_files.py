@@ -22,7 +22,7 @@ from steps.scoring import PREDICTIONS_FILE
 from steps.watch_results import Window, window_id
 
 _LOOK_BACK = timedelta(days=7)
-"""How long a file that was scored and not watched is looked for."""
+"""Time for which a scored file is searched that was not watched."""
 _ENTRY = re.compile(r"[^/_][^/]*/[^/_][^/]*\.json")
 
 

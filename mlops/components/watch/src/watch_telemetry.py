@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watch_history import WatchHistory  # type: ignore[import-not-found]
 
 NOWHERE = "none"
-"""In place of a connection string: the stack says none."""
+"""Value in place of a connection string: the stack has none."""
 
 
 def send(store: WatchHistory, history: History, connection_string: str, credential: TokenCredential) -> int:

@@ -111,7 +111,7 @@ def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, gro
 def test_agents_in_another_network_reach_an_account_by_peering_and_by_a_link_of_the_zone(
     azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Where the callers stand in the agents' network, the endpoint's own network does not help them."""
+    """The endpoint's own network does not help callers in the agents' network."""
     home = tmp_path_factory.mktemp("agents") / "home"
     own = type(cloud)(Settings(home=home, port=free_port(), cache=cloud.settings.cache), {})
     agents = f"{azure.subscription}/resourceGroups/rg-agents/providers/Microsoft.Network/virtualNetworks/vnet-agents"

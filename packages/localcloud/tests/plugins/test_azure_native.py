@@ -128,7 +128,7 @@ def test_a_change_of_an_immutable_property_replaces(
 
 
 def test_removing_an_immutable_input_replaces(azure_native: Plugin, group_name: str) -> None:
-    """As with the vendor's plugin (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
+    """The vendor's plugin does the same (provider/pkg/provider/diff.go: DELETE_REPLACE)."""
     inputs = account(group_name, "stdiff") | {"isHnsEnabled": False}
     resource = azure_native.create(ACCOUNT, inputs, preview=True)
     without = {key: value for key, value in inputs.items() if key != "isHnsEnabled"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Lock = Callable[["Context", Resource], "Resource | None"]
 """Return the resource that a change of another one needs for itself, None if there is none."""
 LINK_SECONDS = 0.8
-"""How long an operation that calls another provider takes at least; on Azure it is about a minute. Two that a client
+"""Least duration of an operation that calls another provider; on Azure it is about a minute. Two that a client
 starts together overlap with certainty, and a poll (operations.wait) still sees the end of one."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PATH = "/_localcloud/role-propagation"
 VARIABLE = "LOCALCLOUD_ROLE_SECONDS"
 ASSIGNED = "assignedAt"
-"""In an assignment's private part: when it was made, in seconds since 1970."""
+"""Field of an assignment's private part: its time of creation, in seconds since 1970."""
 
 
 class Change(BaseModel):

@@ -59,9 +59,9 @@ CheckDelete = Callable[["Context", Resource], None]
 Purge = Callable[["Context", str, Call], Awaitable[bool]]
 """Forget a soft-deleted resource by id; False when there is none."""
 Read = Callable[["Context", str], Awaitable[Resource | None]]
-"""For types that are a view of something else: the resource of an id, instead of the store's."""
+"""Lookup of a resource by id, instead of the store's, for types that are a view of something else."""
 ListIn = Callable[["Context", str, Call], Awaitable[list[Resource]]]
-"""For views and for types with filters of their own: the resources in a parent id, instead of the store's.
+"""List of the resources in a parent id, instead of the store's, for views and types with their own filters.
 `call.query` has the request's filters."""
 AttributesOf = Callable[["Context", str, "Json | None"], Attributes]
 """Attributes for conditions on role assignments: of a request's body, or (None) of the resource that has the id."""
@@ -83,7 +83,7 @@ class NameRule:
     taken_code: str = "NameUnavailable"
     taken_message: str = "The name '{name}' is already in use."
     own_code: str = ""
-    """Where the service answers differently when the caller's own subscription has the name."""
+    """Code of services that answer differently when the caller's own subscription has the name."""
     own_message: str = ""
 
     def check(self, name: str) -> None:
@@ -135,7 +135,7 @@ class ResourceType:
     allow_put: bool = True
     allow_delete: bool = True
     actions: Mapping[str, Action] = field(default_factory=dict)
-    """By name ("listKeys"); the permission asked for is TYPE/NAME/action."""
+    """Handlers by name ("listKeys"); the permission needed is TYPE/NAME/action."""
     patchable: bool = True
     note: str = ""
     """Note that COVERAGE.md adds where the hooks do not tell how far the type goes."""

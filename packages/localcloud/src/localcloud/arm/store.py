@@ -35,7 +35,7 @@ class ResourceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.changes: Counter[str] = Counter()
-        """How often something of a type (in lower case) was put or deleted by this process: for caches of a type."""
+        """Number of changes by this process to resources of a type (in lower case): for caches of a type."""
         database.script(_SCHEMA)
         self.elsewhere = NamesElsewhere(database)
         self.registrations = Registrations(database)

@@ -19,9 +19,9 @@ NAME = NameRule(
     "UserError",
 )
 MOST_ENDPOINTS = 100
-"""In a region of a subscription."""
+"""Limit for a region of a subscription."""
 MOST_DEPLOYMENTS = 20
-"""Below an endpoint."""
+"""Limit for an endpoint."""
 _QUOTA_GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-outofquota"
 
 

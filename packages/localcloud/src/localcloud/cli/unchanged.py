@@ -48,7 +48,7 @@ SELECT workspace || ' ' || kind || ' ' || key, 'databricks/' || kind, body, '' F
 WHERE kind NOT IN ('run', 'task-run', 'cluster', 'job', 'token', 'tracking')
 """
 _WRITTEN = ("systemData",)
-"""When and by whom a resource was written, also with the same content."""
+"""Fields with time and author of a resource's last write, also with the same content."""
 
 
 class Unreadable(Exception):

@@ -12,7 +12,7 @@ Advance = Callable[[int, int], None]
 """Called with (done, total), in whatever unit the task counts."""
 
 _QUIET_SECONDS = 20.0
-"""Without a terminal, a task that goes on is reported this often."""
+"""Interval of reports on a running task without a terminal."""
 
 
 class Progress(Protocol):

@@ -27,7 +27,7 @@ from localcloud.engine import python_runtime
 from localcloud.engine.install import platform_tag
 
 BUILD_LOG = "build.log"
-"""In an environment's folder: what uv printed while it was built."""
+"""File in an environment's folder with uv's output of the build."""
 _BUILT = "built"
 _REQUIREMENTS = "requirements.txt"
 _UV = [sys.executable, "-m", "uv"]

@@ -20,7 +20,7 @@ from localcloud.gateway.hosts import Service, service_of
 _requests = logging.getLogger("localcloud.requests")
 _log = logging.getLogger("localcloud.gateway")
 _CLIENT_GONE = 499
-"""In the log, for a request that its client did not finish. The number is nginx's."""
+"""Status in the log for a request that its client did not finish. The number is nginx's."""
 
 
 class Gateway:

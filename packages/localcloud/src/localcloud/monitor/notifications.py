@@ -26,7 +26,7 @@ _RETRIABLE = frozenset({408, 429, 503, 504})
 _DELAYS_SECONDS = (5.0, 20.0, 5.0, 40.0, 5.0)
 _TIMEOUT_SECONDS = 10.0
 _PAUSE_SECONDS = 15 * 60.0
-"""After a webhook failed for good, no group calls its URL for so long."""
+"""Time without calls of a webhook's URL after it failed for good."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

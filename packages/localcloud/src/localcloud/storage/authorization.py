@@ -17,7 +17,7 @@ from localcloud.storage.operations import Need, attributes_of
 
 ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 _CHALLENGE_SINCE = "2019-12-12"
-"""From this x-ms-version on, an anonymous request gets a bearer challenge."""
+"""First x-ms-version with a bearer challenge for anonymous requests."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from localcloud.core.resource import Resource
 
 STD_LOG = "user_logs/std_log.txt"
 IMAGE_BUILD_LOG = "azureml-logs/20_image_build_log.txt"
-"""Only of jobs that waited for a build (learn.microsoft.com "Monitor and view ML run logs and metrics")."""
+"""Log of jobs that waited for a build (learn.microsoft.com "Monitor and view ML run logs and metrics")."""
 EXECUTION_LOG = "logs/azureml/executionlogs.txt"
 _BLOCK = 4 * 1024 * 1024
 _TEXT = ContentSettings(content_type="text/plain; charset=utf-8")

@@ -55,9 +55,9 @@ class Run:
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     inputs: Json = field(default_factory=dict)
-    """By name: {"type": "literal", "value"} or {"type", "uri", "mode"}."""
+    """Inputs by name: {"type": "literal", "value"} or {"type", "uri", "mode"}."""
     outputs: Json = field(default_factory=dict)
-    """By name: {"type", "uri", "mode", "asset_name", "asset_version"}."""
+    """Outputs by name: {"type", "uri", "mode", "asset_name", "asset_version"}."""
     spec: Json = field(default_factory=dict)
     """Plan of a command run: command, code, environment, variables, identity, timeout_seconds, component."""
     mlflow_run_id: str | None = None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO
 
 _GRACE_SECONDS = 2.0
-"""How long a process may take to end by itself before it is killed; the engine gives its plugins a second more."""
+"""Time for a process to end by itself before it is killed; the engine gives its plugins a second more."""
 
 Chunk = tuple[str, bytes]
 """("stdout" or "stderr", what was written)."""

@@ -21,7 +21,7 @@ class AzureType:
     """`path` is below /subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName} unless it starts with "/"."""
 
     token: str = ""
-    """As "storage:StorageAccount"; the table's own key."""
+    """Type such as "storage:StorageAccount"; the table's own key."""
     path: str
     version: str
     flat: bool = True
@@ -42,7 +42,7 @@ class AzureType:
     query: Mapping[str, str] = field(default_factory=dict)
     """More parameters of a DELETE."""
     deleted_at: str = ""
-    """Where ARM has no DELETE: the address of the service's own, with the path's parameters."""
+    """Address of the service's own DELETE where ARM has none, with the path's parameters."""
     guid: bool = False
     """Its name is a GUID."""
 

@@ -39,13 +39,13 @@ class Call:
 
     request: Request
     method: str
-    """After X-HTTP-Method-Override."""
+    """Method after X-HTTP-Method-Override."""
     account: Resource
     target: Target
     query: Mapping[str, str]
-    """By lower-case name."""
+    """Parameters by lower-case name."""
     headers: Mapping[str, str]
-    """By lower-case name, without those of the hop."""
+    """Headers by lower-case name, without those of the hop."""
     principal: Principal | None
     """None for Shared Key, which may everything."""
     azurite: Azurite

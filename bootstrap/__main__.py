@@ -82,7 +82,7 @@ def _show(engine: Engine, backend: Backend) -> None:
 
 
 def _show_connections(settings: Settings, outputs: dict[str, Any]) -> None:
-    """Print what somebody has to do in the project: the connections that have no federated credential yet."""
+    """Print the manual work in the project: the connections that have no federated credential yet."""
     missing = {name: connection for name, connection in outputs["connections"].items() if not connection["federated"]}
     if missing:
         _out.print(

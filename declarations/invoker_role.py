@@ -51,7 +51,7 @@ def role_name(role: str, *owner: str) -> str:
 
 
 def permissions(role: str) -> authorization.PermissionArgs:
-    """Return what a role lets its identity do."""
+    """Return the actions of a role."""
     return authorization.PermissionArgs(
         actions=list(_ACTIONS[role]), not_actions=[], data_actions=[], not_data_actions=[]
     )

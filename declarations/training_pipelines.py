@@ -39,7 +39,7 @@ def online_pipelines(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def _sign_in(serve: Any) -> Any:
-    """Return what a specification says of signing in, None where it does not serve online."""
+    """Return a specification's way to sign in, None where it does not serve online."""
     if serve == "online":
         return SIGN_INS[0]
     if not isinstance(serve, dict) or "online" not in serve:
@@ -54,7 +54,7 @@ def retraining_pipelines(folder: Path = FOLDER) -> list[str]:
 
 
 def _retrain(content: dict[str, Any]) -> Any:
-    """Return what a specification says of retraining, None for nothing, or another thing that `mlops` refuses."""
+    """Return a specification's retraining, None for nothing, or another thing that `mlops` refuses."""
     section = content.get("watch")
     return section.get("retrain") if isinstance(section, dict) else None
 

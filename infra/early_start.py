@@ -14,7 +14,7 @@ from pulumi.runtime.proto import resource_pb2
 
 
 def start_provider() -> None:
-    """Ask who is signed in, as infra/platform.py will, and do not wait: an error is the later answer's to report."""
+    """Request the identity, as infra/platform.py will, without waiting: the later request reports an error."""
     if os.environ.get("DATAOPSML_FAST_START") == "0":
         return
     from pulumi_azure_native import _utilities

@@ -100,7 +100,7 @@ class _State(_Model):
 
 
 def read_state(file: Path, left_out: Collection[str] = ()) -> TerraformState:
-    """Return what the file manages, without the addresses in `left_out`.
+    """Return the file's resources, without the addresses in `left_out`.
 
     Raises MigrationError for another format or version, for resource types that are neither SUPPORTED nor CONTENTS
     (naming each), and for an address to leave out that is not there.

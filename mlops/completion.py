@@ -11,7 +11,7 @@ PROGRAM, VARIABLE = "mlops", "_MLOPS_COMPLETE"
 
 
 def script(shell: str) -> str:
-    """Return what a shell evaluates to complete `mlops`."""
+    """Return the script that a shell evaluates to complete `mlops`."""
     from typer._completion_shared import get_completion_script
 
     return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell)

@@ -81,7 +81,7 @@ class Endpoint:
 
 
 def fingerprint(version: str, settings: Online) -> str:
-    """Return what tells deployments apart. Traffic steps and sign-in are not the deployment's."""
+    """Return the fingerprint that tells deployments apart. Traffic steps and sign-in are not the deployment's."""
     parts = settings.model_dump(mode="json", exclude={"traffic_steps", "auth"})
     return fingerprints.of_values({"version": version} | {key: str(value) for key, value in parts.items()})[:16]
 

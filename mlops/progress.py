@@ -26,7 +26,7 @@ class Progress(AbstractContextManager["Progress"], Protocol):
 
 
 def progress(console: Console, run: str) -> Progress:
-    """Return what fits the console. A dumb terminal cannot move its cursor."""
+    """Return the display that fits the console. A dumb terminal cannot move its cursor."""
     return _Table(console, run) if console.is_terminal and not console.is_dumb_terminal else _Lines(console)
 
 

@@ -60,7 +60,7 @@ def promote(source: Clients, target: Clients, version: str | None, say: Say) -> 
 
 
 def promote_shared(environment: str, target: Clients, version: str | None, say: Say) -> Promotion:
-    """Promote what a stack shared in the registry, as the target's identity, which may not look into that stack.
+    """Promote the version that a stack shared in the registry, as the target's identity, which may not read that stack.
 
     Raises what `promote` raises.
     """

@@ -112,7 +112,7 @@ def deployments(clients: Clients) -> list[Published]:
 
 
 def scoring_deployment(clients: Clients, deployment: str) -> Published | None:
-    """Return what scores beside a deployment that trains, None when it was published without scoring."""
+    """Return the scoring part of a training deployment, None when it was published without scoring."""
     beside = _deployment(clients, scoring_name(deployment))
     return beside if beside is not None and beside.scores else None
 
@@ -169,7 +169,7 @@ def make_default(clients: Clients, name: str) -> None:
 
 
 def publish(clients: Clients, publication: Publication, say: Say, *, keep_default: bool = False) -> Published:
-    """Make what is missing and move the default, unless a promotion is to do that. Raises the clients' errors."""
+    """Make the missing parts and move the default, unless a promotion is to do that. Raises the clients' errors."""
     uploaded = [notebooks.upload(clients, notebook) for notebook in clients.pipeline.notebooks]
     say("notebooks: uploaded" if any(uploaded) else "notebooks: unchanged")
     environment = _environment(clients.ml, clients.pipeline)

@@ -105,7 +105,7 @@ def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, envir
 
 
 def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]:
-    """Return what goes beside the component's program: azure-ai-ml's `additional_includes`, and the own metrics."""
+    """Return the files beside the component's program: azure-ai-ml's `additional_includes`, and the own metrics."""
     content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
     listed = [(folder / include).resolve() for include in content.get("additional_includes") or ()]
     if missing := [path for path in listed if not path.exists()]:

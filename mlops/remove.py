@@ -45,7 +45,7 @@ class Removal:
     """Why it serves, "" if it does not."""
 
     def lines(self) -> Iterator[str]:
-        """Yield what would be deleted, for people."""
+        """Yield the names of the parts to delete, for people."""
         for resource in self.resources:
             yield _render(resource)
         for folder in self.notebook_folders:
@@ -55,7 +55,7 @@ class Removal:
 
 
 def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
-    """Return what there is of a pipeline on a stack and in this checkout.
+    """Return a pipeline's parts on a stack and in this checkout.
 
     Raises InvalidError for the pipeline that has the stack's first endpoint, and while a run is under way.
     """

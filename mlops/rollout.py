@@ -65,7 +65,7 @@ def answers_with(clients: Clients, version: str) -> bool:
 
 
 def serve_if_any(clients: Clients, say: Say) -> None:
-    """Do what `serve` does, if the pipeline serves online and a version serves."""
+    """Serve, if the pipeline serves online and a version serves."""
     if clients.pipeline.specification.serve is None:
         return
     serving = serving_version.find(clients)

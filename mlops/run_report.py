@@ -87,7 +87,7 @@ def read(clients: Clients, history: History, job: Job, steps: list[Step]) -> dic
 
 
 def run_facts(history: History, job: Job, steps: list[Step]) -> page.RunFacts:
-    """Return what the run's end knows."""
+    """Return the facts of the run's end."""
     failed = any(step.status == "Failed" for step in steps)
     error = "" if job.status == "Completed" or failed else history.run(job.name).error
     return page.RunFacts(

@@ -110,7 +110,7 @@ def compare(first: Run, second: Run) -> list[tuple[str, str, str]]:
 
 
 def show_comparison(first: Run, second: Run, console: Console) -> None:
-    """Print what differs between two runs."""
+    """Print the differences between two runs."""
     rows = compare(first, second)
     if not rows:
         console.print("The runs are alike in status, code, data, parameters, metrics and decision.", highlight=False)

@@ -129,7 +129,7 @@ def score_sample(clients: Clients, console: Console) -> Entry:
 
 
 def show(entry: Entry, clients: Clients, console: Console) -> None:
-    """Print what became of a file."""
+    """Print the result of a file."""
 
     def say(text: str) -> None:
         console.print(plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -45,7 +45,7 @@ class ServedModel:
 
 
 def read(clients: Clients, version: str) -> ServedModel:
-    """Return what a version takes. Raises InvalidError for a version that cannot be served without code."""
+    """Return the inputs of a version. Raises InvalidError for a version that cannot be served without code."""
     name = clients.pipeline.model
     with tempfile.TemporaryDirectory() as folder, quiet_uploads():
         return parse(candidates.download(clients.ml, name, version, Path(folder)), f"Version {version} of {name}")

@@ -8,7 +8,7 @@ from tzlocal.windows_tz import tz_win, win_tz
 
 
 def fault(name: str) -> str | None:
-    """Return what is wrong with a name, None when Azure ML takes it."""
+    """Return the fault of a name, None when Azure ML takes it."""
     if name in win_tz:
         return None
     close = tz_win.get(name)

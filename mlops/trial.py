@@ -48,7 +48,7 @@ def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Cons
 
 
 def serve_promotion(target: Clients, promotion: Promotion, say: Say) -> None:
-    """Let what was promoted answer online requests, if the pipeline serves online.
+    """Let the promoted version answer online requests, if the pipeline serves online.
 
     Raises GateError when it does not answer: the requests go where they went before, and the promotion is taken back,
     unless the version answered before with other settings.

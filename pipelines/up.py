@@ -79,7 +79,7 @@ def errors_of(lines: Sequence[str]) -> list[str]:
 
 
 def causes_of(errors: Sequence[str]) -> list[Cause]:
-    """Return what role assignments caused; nothing if any error has another cause, which a second run would meet."""
+    """Return the errors that role assignments caused; nothing if an error has another cause, which stays."""
     causes = [next((cause for cause in CAUSES if cause.pattern.search(error)), None) for error in errors]
     return [] if None in causes else list(dict.fromkeys(cause for cause in causes if cause is not None))
 
@@ -157,7 +157,7 @@ def _stack(command: Sequence[str]) -> str:
 
 
 def _damage_of_state(command: Sequence[str]) -> str:
-    """Return what is wrong with the state of the command's stack, and how to mend it; empty if the state is whole."""
+    """Return the fault of the command's stack's state and its remedy; empty for a whole state."""
     from azure.core.exceptions import AzureError
 
     from pipelines.state.backend import BackendError, container_of, project_name

@@ -41,13 +41,13 @@ class Answer:
 
 
 def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
-    """Return what the model predicts for rows whose target is known. Raises NotComparableError as `ask` does."""
+    """Return the model's predictions for rows whose target is known. Raises NotComparableError as `ask` does."""
     answer = ask(model, rows, (target,))
     return Predictions(rows[target].to_numpy(), answer.predicted.reshape(-1), answer.probabilities, answer.classes)
 
 
 def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
-    """Return what the model answers for the rows. Raises NotComparableError when it lacks columns or fails.
+    """Return the model's answers for the rows. Raises NotComparableError when it lacks columns or fails.
 
     The columns are those of the model's signature, so that others do no harm; without one, all but the `others`. A
     model whose flavor offers `predict_proba` gives probabilities as well.

@@ -61,7 +61,7 @@ def measured(values: np.ndarray[Any, Any], *, categories: bool = False) -> dict[
 
 
 def hashed(value: str) -> str:
-    """Return what stands for a category whose value may not be shown."""
+    """Return the hash of a category whose value may not be shown."""
     return hashlib.sha256(value.encode()).hexdigest()[:_HASH_LENGTH]
 
 

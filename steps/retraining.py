@@ -52,7 +52,7 @@ class Request(BaseModel):
 
     @property
     def name(self) -> str:
-        """Return what tells the request from all others, such as in the inputs of its training run."""
+        """Return the id that tells the request from all others, such as in the inputs of its training run."""
         return f"retraining-{self.model}-{self.number:06}"
 
     @property

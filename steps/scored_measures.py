@@ -45,7 +45,7 @@ class Answers:
         self._parts: dict[str, list[np.ndarray[Any, Any]]] = {}
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Keep what is measured of some predictions."""
+        """Add the measures of some predictions."""
         probabilities = [name for name in rows.columns if str(name).startswith(_PREFIX)]
         names = {PREDICTION: PREDICTION} if PREDICTION in rows else {}
         if len(probabilities) == 2:

@@ -70,7 +70,7 @@ def check(rows: DataFrame, rules: Rules, schema: StructType, malformed: str | No
 
 
 def content(checked: Check, source: str, rows_kept: int | None, quarantine: str | None, rules: Rules) -> str:
-    """Return what the notebook leaves for the step check_data, as JSON on one line. `source` is the file's address."""
+    """Return the notebook's results for the step check_data, as JSON on one line. `source` is the file's address."""
     measures = checked.measures
     measured: dict[str, Any] = {} if measures is None else asdict(measures)["columns"]
     return json.dumps(

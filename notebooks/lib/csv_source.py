@@ -72,7 +72,7 @@ def read_texts(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFram
 
 @contextmanager
 def plain_errors(uri: str) -> Iterator[None]:
-    """Raise what `explain` says of an error of Spark's in the block, such as a DataError in its place."""
+    """Replace an error of Spark's in the block by that of `explain`, such as a DataError in its place."""
     try:
         yield
     except read_errors() as error:

@@ -107,7 +107,7 @@ def measure(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Col
 
 
 def aggregates(cells: Sequence[Cell], rules: Rules) -> list[Column]:
-    """Return what is observed of the columns while rows go by, the number of rows among it."""
+    """Return the observed aggregates of the columns and the number of rows."""
     counted = [F.count(F.lit(1)).alias("rows")]
     for index, cell in enumerate(cells):
         counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]

@@ -30,7 +30,7 @@ def path() -> None:
 
 @app.command()
 def configure(stack: str) -> None:
-    """Write what the variable group says into the stack's settings file."""
+    """Write the variable group's settings into the stack's settings file."""
     for where, value in configuring.configure(stack, os.environ, Path.cwd()).items():
         typer.echo(f"{where}: {value}")
 

@@ -41,7 +41,7 @@ class MetricRow:
 
 
 def verdict(content: Content, status: str = "Completed") -> Verdict:
-    """Return what became of the run, the reason as a sentence."""
+    """Return the run's outcome, with its reason as a sentence."""
     decision = content.get("decision") or {}
     reason = _sentence(str(decision.get("reason", "")))
     model = str(

@@ -23,7 +23,7 @@ class Data:
 
     @classmethod
     def of(cls, content: Content) -> Data:
-        """Return what a content has of them."""
+        """Return the results in a content."""
         problems = []
         contract, profile = None, None
         try:
@@ -46,7 +46,7 @@ class Data:
         return column.shares or (*column.categories.values(), *((column.other,) if column.other else ()))
 
     def names(self, column: ColumnProfile) -> Sequence[str]:
-        """Return what the shares are of; nothing where values are not shown."""
+        """Return the subject of the shares; nothing where values are not shown."""
         if not self.show_values:
             return ()
         if not column.shares:

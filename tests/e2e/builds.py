@@ -45,7 +45,7 @@ def play(machine: Machine, *words: str, timeout: float = 900) -> Result:
 
 
 def tag_group(machine: Machine, stack: str, owner: str) -> None:
-    """Change what a stack declares behind its back."""
+    """Change a declared resource behind the stack's back."""
     code = f'client.resource_groups.update("rg-dataops-{stack}", {{"tags": {{"owner": "{owner}"}}}})'
     tagged = machine.python(_GROUPS + code)
     assert tagged.code == 0, tagged.text

@@ -189,7 +189,7 @@ class Platform:
         raise AssertionError(completed.text)
 
     def recover(self) -> None:
-        """Do what `make up` does before its update."""
+        """Prepare as `make up` does before its update."""
         started = self.cloud.command("start")
         assert started.returncode == 0, started.stdout + started.stderr
 

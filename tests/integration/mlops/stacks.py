@@ -51,7 +51,7 @@ class Stack:
         return {str(model.version): dict(model.tags) for model in listed}
 
     def publish(self, version: str, commit: str, *, keep_default: bool = False, notebook: str | None = None) -> None:
-        """Leave what `mlops publish` leaves: the pipeline component, which may name a notebook, and a deployment."""
+        """Make the resources of `mlops publish`: the pipeline component, maybe with a notebook, and a deployment."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.endpoint
         component = f"{id_}/components/{self.clients.pipeline.component}/versions/{version}"
         fingerprint = publish.plan(self.clients, version).fingerprint

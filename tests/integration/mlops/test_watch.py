@@ -99,7 +99,7 @@ class Scoring:
         return self._run("score", words, run, kill_at, literals)
 
     def watch(self, run: str, kill_at: str = "0", telemetry: str = "none") -> Any:
-        """Watch what was scored."""
+        """Watch the scored files."""
         literals = {
             "telemetry": telemetry, "training_endpoint": "none", "training_component": "none",
             "training_experiment": "none", "retraining_client_id": "none", "incoming": "incoming/", "others": "[]",

@@ -87,7 +87,7 @@ def classification(classes: tuple[Any, ...] = ("no", "yes"), *, labels_only: boo
 
 
 def content(specified: Specification, rows: pd.DataFrame, model: Any, former: Any) -> dict[str, Any]:
-    """Return what the register step writes."""
+    """Return the register step's files."""
     challenger = models.predict(model, rows, specified.target)
     champion = None if former is None else gate.Champion("3", models.predict(former, rows, specified.target))
     verdict = gate.judge(specified.gate, rows, challenger, champion)

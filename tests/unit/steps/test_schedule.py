@@ -15,7 +15,7 @@ from steps.schedule import Schedule
 
 
 def faults(folder: Path, schedule: dict[str, Any]) -> str:
-    """Return what is said of a pipeline.yml with this schedule."""
+    """Return the messages for a pipeline.yml with this schedule."""
     content = yaml.safe_load((specifications.PIPELINES / "diabetes" / specifications.FILE).read_text())
     (folder / "diabetes").mkdir()
     (folder / "diabetes" / specifications.FILE).write_text(yaml.safe_dump(content | {"schedule": schedule}))

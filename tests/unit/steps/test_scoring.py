@@ -36,7 +36,7 @@ class Twice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
 
 def _prepared(folder: Path, rows: pd.DataFrame, refused: list[tuple[int, str, str]] | None = None) -> Path:
-    """Leave what the notebook leaves."""
+    """Write the notebook's files."""
     (folder / "rows").mkdir(parents=True)
     rows.to_parquet(folder / "rows/part-0.parquet", index=False)
     if refused:

@@ -23,7 +23,7 @@ _COUNTS = "_data_contract"
 
 
 def read_counts(engineered: Path) -> dict[str, Any]:
-    """Return what the notebook has counted. Ends the program when it has not."""
+    """Return the notebook's counts. Ends the program when it has not."""
     files = sorted((engineered / _COUNTS).glob("part-*"))
     if not files:
         sys.exit(

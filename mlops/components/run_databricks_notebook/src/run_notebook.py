@@ -238,7 +238,7 @@ def main() -> None:
 
 
 def named_input(folder: Path | None) -> str:
-    """Return what the notebook reads: the URI in an earlier step's output, or the literal input; empty for nothing."""
+    """Return the notebook's input: the URI in an earlier step's output, or the literal input; empty for nothing."""
     if folder is None:
         return parameter("input_uri")
     file = folder / _INPUT_URI

@@ -106,7 +106,7 @@ class Ledger:
         return Entry(**json.loads(content))
 
     def contents(self) -> Contents:
-        """Return what is known of all files, by one listing."""
+        """Return the entries of all files, by one listing."""
         contents = Contents()
         for blob in self._blobs.list_blobs(name_starts_with=f"{self._folder}/"):
             name = blob.name.removeprefix(f"{self._folder}/")
@@ -129,12 +129,12 @@ class Ledger:
         self._blobs.upload_blob(self._path(failure.file_version, _FAILED), content, overwrite=True)
 
     def record(self, record: RunRecord) -> None:
-        """Keep what a run did, for the person who follows it."""
+        """Keep a run's results, for the person who follows it."""
         content = json.dumps(asdict(record), indent=2).encode()
         self._blobs.upload_blob(f"{self._folder}/_runs/{record.run}.json", content, overwrite=True)
 
     def recorded(self, run: str) -> RunRecord | None:
-        """Return what a run did, None before its score step ended."""
+        """Return a run's results, None before its score step ended."""
         try:
             content = json.loads(self._blobs.download_blob(f"{self._folder}/_runs/{run}.json").readall())
         except ResourceNotFoundError:

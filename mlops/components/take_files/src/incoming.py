@@ -65,6 +65,6 @@ def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str) -
 
 
 def blob_key(name: str, etag: str) -> str:
-    """Return what a blob is known by. Listings have ETags without the quotes that headers have."""
+    """Return the key of a blob. Listings have ETags without the quotes that headers have."""
     bare = etag.strip('"')
     return hashlib.sha256(f"{name}\n{bare}".encode("utf-8", "surrogateescape")).hexdigest()

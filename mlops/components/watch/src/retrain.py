@@ -34,7 +34,7 @@ class Retraining:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def follow(self, mode: Mode, observations: Sequence[Observation], windows: int, at_most_every: timedelta) -> str:
-        """Do what is due; return a sentence about it, empty when nothing is.
+        """Carry out due reactions; return a sentence about them, empty without any.
 
         Raises the errors of storage and of the endpoint: what was requested then is carried out by a later run.
         """

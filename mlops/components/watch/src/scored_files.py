@@ -49,7 +49,7 @@ def unwatched(container: Container, model: str, watched: Sequence[str], own: Seq
 
 
 def measures(blobs: ContainerClient, window: Window) -> ScoredMeasures | None:
-    """Return what the score step measured, None for a file of an earlier version, or whose predictions are gone."""
+    """Return the score step's measures, None for a file of an earlier version, or whose predictions are gone."""
     try:
         content = blobs.download_blob(f"{window.output}/{scored_measures.FILE}").readall()
     except ResourceNotFoundError:

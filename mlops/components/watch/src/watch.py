@@ -137,7 +137,7 @@ def _profile(folder: Path, name: str) -> Profile | None:
 
 
 def say(windows: Sequence[Window], judged: Sequence[Judgement], history: History) -> None:
-    """Print what was found out. Names of files and columns are percent-encoded, or come from the specification."""
+    """Print the results. Names of files and columns are percent-encoded, or come from the specification."""
     names = {window.id: window.file_name for window in history.windows}
     for window in windows:
         print(f"{window.file_name}: {summary(window)}.")

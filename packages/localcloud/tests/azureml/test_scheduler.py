@@ -24,7 +24,7 @@ MONDAY = datetime(2027, 1, 4, 3, tzinfo=UTC)
 
 
 class Recorder(Scheduler):
-    """Keeps what it would start; a schedule named `broken` fails."""
+    """Recorder of started schedules; a schedule named `broken` fails."""
 
     def __init__(self, ctx: Context) -> None:
         super().__init__(ctx)

@@ -36,13 +36,13 @@ def _methods(*classes: type) -> set[str]:
 
 
 def _methods_of(*classes: type) -> Commands:
-    """Return what reads the calls of these classes' methods out of a test."""
+    """Return a reader of the calls of these classes' methods in a test."""
     names = _methods(*classes) - {"close"}
     return lambda text: names & set(re.findall(r"\.(\w+)\(", text))
 
 
 def _chains(groups: dict[str, set[str]]) -> Commands:
-    """Return what reads calls such as `client.jobs.get()` out of a test: "jobs.get"."""
+    """Return a reader of calls such as `client.jobs.get()` in a test: "jobs.get"."""
 
     def commands(text: str) -> set[str]:
         pairs = re.findall(r"\.\s*(\w+)\.(\w+)\(", text)
@@ -96,7 +96,7 @@ def _mlflow(text: str) -> set[str]:
 
 
 def _spark(text: str) -> set[str]:
-    """Read what programs of notebooks do with files: "read.csv", "write.parquet", "dbutils.fs.ls"."""
+    """Read the file operations of notebooks' programs: "read.csv", "write.parquet", "dbutils.fs.ls"."""
     writes = re.findall(r"\.write(?:\.\w+\([^()]*\))*\.(csv|json|parquet|save|saveAsTable|text)\(", text)
     reads = re.findall(r"\bspark\.(read\.(?:csv|json|load|parquet|table|text)|sql)\(", text)
     return {*reads, *(f"write.{format_}" for format_ in writes), *re.findall(r"\b(dbutils\.fs\.\w+)\(", text)}

@@ -22,7 +22,7 @@ UNITY = "/api/2.1/unity-catalog"
 
 @pytest.fixture
 def values(azure: AzureSession, group: str) -> Mapping[str, str]:
-    """Make what azurerm makes of the configuration: account, workspace, access connector and its roles, an identity."""
+    """Make azurerm's resources: account, workspace, access connector and its roles, an identity."""
     name = unique("x")
 
     def put(type_: str, version: str, resource: str, **body: object) -> Json:

@@ -15,7 +15,7 @@ from localcloud.databricks.runtime.output import Output
 
 
 def _descriptors() -> set[str]:
-    """Return what this process has open, by number and target."""
+    """Return this process's open files, by number and target."""
     opened = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         try:

@@ -79,7 +79,7 @@ def running() -> Iterator[_Running]:
 
 
 def _until_closed(client: socket.socket) -> tuple[bytes, float]:
-    """Return what the server sent, and the seconds until it closed the connection."""
+    """Return the bytes from the server, and the seconds until it closed the connection."""
     started, received = time.monotonic(), b""
     with contextlib.suppress(ConnectionResetError):
         while chunk := client.recv(65536):

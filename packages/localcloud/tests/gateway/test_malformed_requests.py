@@ -25,7 +25,7 @@ _COUNT = int(os.environ.get("FUZZ_REQUESTS", "2000"))
 
 
 class _Client:
-    """Sends what a vendor's client would not. One connection, opened again when it was closed."""
+    """Sender of requests that a vendor's client would not send. One connection, opened again when it was closed."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._port = cloud.settings.gateway_port

@@ -23,7 +23,7 @@ class Cloud(Protocol):
     """A cloud as one build sees it."""
 
     def prepare(self, checkout: Path) -> Groups:
-        """Create what the pipelines expect; return variables that only the cloud knows, by variable group.
+        """Create the pipelines' resources; return variables that only the cloud knows, by variable group.
 
         A value in the organisation's file wins over one of the cloud. Raises RunnerError.
         """

@@ -55,7 +55,7 @@ def _across(stage: Stage, stages: dict[str, Stage], texts: Iterable[str]) -> Ite
 
 
 def _unset(job: Job, output: str) -> Iterator[str]:
-    """Return what is wrong with an output's name: `step.variable`, in a deployment job `job.step.variable`."""
+    """Return the fault of an output's name: `step.variable`, in a deployment job `job.step.variable`."""
     named = {step.name for step in job.steps if step.name}
     parts = output.split(".")
     expected = 3 if job.deployment else 2

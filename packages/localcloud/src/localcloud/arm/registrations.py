@@ -58,13 +58,13 @@ class Registrations:
                 self.register(_namespaces_in_use(database))
 
     def register(self, namespaces: Iterable[str]) -> None:
-        """Register what is not registered yet; a registered namespace keeps its state."""
+        """Register the missing namespaces; a registered namespace keeps its state."""
         for namespace in namespaces:
             if not self.is_registered(namespace):
                 self._set(namespace, registered=True)
 
     def unregister(self, namespace: str) -> None:
-        """Unregister what is registered; every other namespace keeps its state."""
+        """Unregister registered namespaces; every other namespace keeps its state."""
         if self.is_registered(namespace):
             self._set(namespace, registered=False)
 

@@ -107,7 +107,7 @@ class Resources:
         return await self._save(type_, rid, resource, existing, call, self._claim(resource))
 
     def _claim(self, resource: Resource) -> Claim:
-        """Claim what an operation needs. Raises ServiceError 409 where another has it and Azure refuses at once."""
+        """Claim the operation's resources. Raises 409 where another has it and Azure refuses at once."""
         type_ = resource_types.of(self._ctx).get(resource.type)
         locks = None if type_ is None or type_.locks is None else type_.locks(self._ctx, resource)
         return self._exclusive.claim(resource, locks)

@@ -29,7 +29,7 @@ class ArmParts:
 
 
 def parts(database: Database) -> ArmParts:
-    """Return what Context wants from ARM, before there is a Context."""
+    """Return ARM's parts of Context, before there is a Context."""
     resources = ResourceStore(database)
     propagation = Propagation()
     authorization = Authorization(resources, propagation)

@@ -69,7 +69,7 @@ def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
 
 
 def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
-    """Refuse what localcloud cannot build where Azure ML would begin to. Raises ServiceError 501 or 400."""
+    """Refuse environments that localcloud cannot build, and Azure ML would. Raises ServiceError 501 or 400."""
     if properties.get("build"):
         raise not_emulated(f"Docker build contexts, such as that of environment '{name}'. {HOW_TO_DECLARE}")
     if properties.get("condaFile"):

@@ -15,7 +15,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parsed(raw: bytes, *, strict: bool = True) -> Any:
-    """Return what a request's body says.
+    """Return the JSON of a request's body.
 
     Raises ValueError for text that is not UTF-8 or not JSON (NaN and Infinity are not), for halves of surrogate pairs,
     which no text has, and for values nested too deep. Without `strict`, texts

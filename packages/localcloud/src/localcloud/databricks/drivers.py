@@ -21,7 +21,7 @@ _LINE_LIMIT = 64 * 1024 * 1024
 _TAIL = 4000
 
 OnCall = Callable[[str, dict[str, str]], Any]
-"""Answers what a notebook asks of its workspace (method, arguments). Raises ServiceError to refuse."""
+"""Handler of a notebook's requests to its workspace (method, arguments). Raises ServiceError to refuse."""
 
 
 async def rehearse(tools: launch.SparkTools, conf: dict[str, str], environment: dict[str, str], folder: Path) -> int:

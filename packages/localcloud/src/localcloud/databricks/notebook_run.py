@@ -126,7 +126,7 @@ def _resolve(documents: Documents, caller: Caller, value: str) -> str:
 
 
 def _answer(documents: Documents, caller: Caller, method: str, arguments: dict[str, str]) -> Any:
-    """Answer what a notebook asks its workspace, as the run's identity."""
+    """Answer a notebook's request to its workspace, as the run's identity."""
     if method == "secrets.get":
         return secrets_api.read(documents, caller, arguments["scope"], arguments["key"])
     if method == "secrets.list":

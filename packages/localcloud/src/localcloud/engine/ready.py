@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_ready(settings: Settings) -> None:
-    """Install what is missing, and say so. Raises LocalcloudError naming the tool that cannot be installed."""
+    """Install the missing tools, and say so. Raises LocalcloudError naming the tool that cannot be installed."""
     started = time.monotonic()
     if known := find(settings):
         # The usual case: say nothing but that.

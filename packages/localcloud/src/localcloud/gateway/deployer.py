@@ -44,7 +44,7 @@ def passphrase_file(settings: Settings) -> Path:
 
 
 def ensure(settings: Settings, directory: Directory) -> Principal:
-    """Make what is missing; the deployer's principal."""
+    """Make the missing parts; return the deployer's principal."""
     if not passphrase_file(settings).exists():
         write_private(passphrase_file(settings), LOCAL_PASSPHRASE)
     if credentials_file(settings).exists():

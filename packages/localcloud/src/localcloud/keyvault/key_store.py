@@ -78,7 +78,7 @@ class KeyStore(Versions[Key]):
         return key
 
     def update(self, key: Key, operations: tuple[str, ...] | None, tags: Json | None, attributes: Json) -> Key:
-        """Change what is not the key itself."""
+        """Change a key's attributes."""
         return self.change(
             key,
             {

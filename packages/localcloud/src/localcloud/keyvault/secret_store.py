@@ -74,7 +74,7 @@ class SecretStore(Versions[Secret]):
         )  # fmt: skip
 
     def update(self, secret: Secret, content_type: str | None, tags: Json | None, attributes: Json) -> Secret:
-        """Change what is not the value."""
+        """Change a secret's attributes."""
         return self.change(
             secret,
             {

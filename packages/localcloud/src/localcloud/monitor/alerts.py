@@ -137,7 +137,7 @@ class Alerts:
         return [tuple((name, value) for name, value in json.loads(row["combination"])) for row in rows]
 
     def keep_context(self, change: Change, context: Json) -> None:
-        """Keep what the alert's readings were, which `includeContext` shows."""
+        """Keep the alert's readings, which `includeContext` shows."""
         change.alert["properties"]["context"] = context
         self._write(change.alert)
 
@@ -159,7 +159,7 @@ class Alerts:
         return alert
 
     def change_state(self, guid: str, state: str, by: str, now: datetime) -> Json:
-        """Set what a person makes of an alert. Raises ServiceError 404, and 400 for another state."""
+        """Set the state that a person gives an alert. Raises ServiceError 404, and 400 for another state."""
         if state not in STATES:
             raise ServiceError(400, "BadRequest", f"The newState '{state[:50]}' is not valid: use {', '.join(STATES)}.")
         alert = self.get(guid)

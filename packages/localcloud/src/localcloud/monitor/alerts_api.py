@@ -92,7 +92,7 @@ class AlertsApi:
         return _render(self._alerts.get(parameters["alert"]), context=True)
 
     async def history(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-        """Return what became of an alert."""
+        """Return the history of an alert."""
         alert = self._alerts.get(parameters["alert"])
         guid = guid_of(alert)
         return {

@@ -15,7 +15,7 @@ from localcloud.monitor.metrics_api import MetricsApi
 
 
 def build(ctx: Context) -> list[BaseRoute]:
-    """Register what Resource Manager answers, let the evaluator start, and return the routes of ingestion."""
+    """Register the types of Resource Manager, let the evaluator start, and return the routes of ingestion."""
     store, alerts = MetricStore(ctx.database), Alerts(ctx.database)
     MetricsApi(store).register(ctx)
     AlertsApi(alerts).register(ctx)

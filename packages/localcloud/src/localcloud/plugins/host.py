@@ -78,7 +78,7 @@ def main(descriptor: int, folder: str) -> None:
 
 
 def _close_others(descriptor: int) -> None:
-    """Close what the launcher has inherited: the pipe of a shell, whose reader would wait for this process."""
+    """Close the launcher's inherited files: the pipe of a shell, whose reader would wait for this process."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the numbers alone
         if int(name) > 2 and int(name) != descriptor:
             with contextlib.suppress(OSError):  # the descriptor of this listing
@@ -86,7 +86,7 @@ def _close_others(descriptor: int) -> None:
 
 
 def _import_for_later() -> None:
-    """Import what the plugins import when they sign in."""
+    """Import the modules that plugins import when they sign in."""
     import jwt
     from azure import identity
     from azure.mgmt import core
@@ -99,7 +99,7 @@ def _import_for_later() -> None:
 
 
 def _mark(file: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one of the same name, None if it is gone."""
+    """Return a mark that tells a file from another one of the same name, None if it is gone."""
     try:
         stat = file.stat()
     except OSError:

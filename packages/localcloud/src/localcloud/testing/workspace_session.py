@@ -67,7 +67,7 @@ class MlWorkspace:
 
 
 def wait_for(get: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = 60) -> Any:
-    """Return what `get` returns once `holds` is true of it; a failure's message has the last value."""
+    """Return the value of `get` once `holds` is true of it; a failure's message has the last value."""
     deadline = time.monotonic() + seconds
     while True:
         answer = get()

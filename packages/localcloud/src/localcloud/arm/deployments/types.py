@@ -112,7 +112,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
 
 
 def _register_namespaces(ctx: Context, template: Template, call: Call) -> None:
-    """Register what the template names, as far as the caller may: a deployment does so by itself.
+    """Register the providers that the template names, as far as the caller may: a deployment does so by itself.
 
     Source: learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types.
     """

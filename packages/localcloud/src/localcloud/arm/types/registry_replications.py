@@ -42,7 +42,7 @@ def _registry(ctx: Context, replication: Resource) -> Resource | None:
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Refuse what only Premium registries have. No public source quotes the code that Azure answers with."""
+    """Refuse properties that only Premium registries have. No public source quotes the code that Azure answers with."""
     registry = _registry(ctx, resource)
     tier = (registry.sku or {}).get("name") if registry is not None else None
     if tier != "Premium":

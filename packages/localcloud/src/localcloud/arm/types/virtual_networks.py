@@ -151,7 +151,7 @@ def _check_inline_peerings(ctx: Context, resource: Resource) -> None:
 
 
 def _peering_settings(properties: Json) -> Json:
-    """Return what a client decides of a peering, with defaults for what is left out and the remote's id in lower case.
+    """Return a client's settings of a peering, with defaults for missing ones and the remote's id in lower case.
 
     Ids compare case-insensitively in ARM.
     """

@@ -218,7 +218,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 def _agrees(before: Any, after: Any) -> bool:
-    """Whether what a client sends back is what it was given: addresses that the service filled in do not count."""
+    """Return whether a client sends back the unchanged job: addresses that the service filled in do not count."""
     if isinstance(before, dict) and isinstance(after, dict):
         return all(_agrees(before[key], after[key]) for key in before.keys() & after.keys() if after[key] is not None)
     if isinstance(before, str) and isinstance(after, str):

@@ -52,7 +52,7 @@ class BlobLog:
 
 
 class FileFollower:
-    """Brings what a process writes into a file to its blob, until it is stopped."""
+    """Copy of a process's log file to its blob, until it is stopped."""
 
     def __init__(self, file: Path, log: BlobLog) -> None:
         self._file = file

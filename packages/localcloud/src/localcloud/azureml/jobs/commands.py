@@ -218,7 +218,7 @@ class Commands:
 
 @contextlib.asynccontextmanager
 async def _ended(*tasks: asyncio.Task[Any]) -> AsyncIterator[None]:
-    """Cancel what is left of the tasks at the end, and wait for it: `gather` leaves the others when one fails."""
+    """Cancel the remaining tasks at the end, and wait for them: `gather` leaves the others when one fails."""
     try:
         yield
     finally:

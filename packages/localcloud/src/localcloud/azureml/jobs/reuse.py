@@ -71,7 +71,7 @@ class Reuse:
         self.ctx.database.script(_SCHEMA)
 
     async def fingerprint(self, workspace: Resource, run: Run) -> str | None:
-        """Return what decides whether a step can be reused; None when it cannot be, or an input is not readable."""
+        """Return the key of a step that can be reused; None when it cannot be, or an input is not readable."""
         settings = run.spec.get(_PROMISE)
         if settings is None:
             return None

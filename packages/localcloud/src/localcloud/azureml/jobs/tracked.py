@@ -27,7 +27,7 @@ class Tracked:
 
 
 async def of_runs(mlflow: Mlflow, workspace: Resource, runs: list[Run]) -> dict[str, Tracked]:
-    """Return what the first hundred of the runs logged, by run id. Raises MlflowError, ServiceError 503."""
+    """Return the logged data of the first hundred runs, by run id. Raises MlflowError, ServiceError 503."""
     tracked = [run for run in runs if run.mlflow_run_id is not None][:_MOST_RUNS]
     if not tracked:
         return {}

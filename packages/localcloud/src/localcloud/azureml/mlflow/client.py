@@ -141,7 +141,7 @@ class Mlflow:
         self._experiments.pop((workspace.id.lower(), name), None)
 
     async def forget_deleted(self) -> None:
-        """Drop what MLflow keeps of Azure ML workspaces that are no more."""
+        """Drop MLflow's data of deleted Azure ML workspaces."""
         for name, id_, guid in workspaces.all_of(self._ctx.database):
             existing = self._ctx.resources.get(id_)
             if existing is not None and workspaces.identity_of(existing) == guid:

@@ -25,7 +25,7 @@ _RESERVED = frozenset({"default", "workspaces", "api", "ajax-api", "static-files
 
 
 def identity_of(workspace: Resource) -> str:
-    """Return what tells a workspace from one of the same name that was deleted before it."""
+    """Return the identity that tells a workspace from a deleted one of the same name."""
     identity = str(workspace.properties.get("workspaceId"))
     if workspace.type.lower() == _DATABRICKS:  # its number follows from its name
         return f"{identity}@{workspace.properties.get('createdDateTime', '')}"

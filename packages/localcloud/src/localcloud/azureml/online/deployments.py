@@ -128,7 +128,7 @@ async def _skus(ctx: Context, parameters: Mapping[str, str], body: Json, call: C
 
 
 def _check_kind(ctx: Context, resource: Resource) -> None:
-    """Refuse what localcloud cannot run. Raises ServiceError 501, or 400 for a network that is not there yet."""
+    """Refuse deployments that localcloud cannot run. Raises ServiceError 501, or 400 for a missing network."""
     properties = resource.properties
     kind = properties["endpointComputeType"]
     if kind != "Managed":

@@ -36,7 +36,7 @@ class Scheduler:
         ctx.clock.on_move.append(self._changed.set)
 
     async def start(self) -> None:
-        """Plan what is stored, and go on until the gateway stops."""
+        """Plan the stored schedules, and go on until the gateway stops."""
         for schedule in self._ctx.resources.list(TYPE):
             self.plan(schedule)
         self._ctx.tasks.start(self._run(), "schedules")
@@ -92,7 +92,7 @@ class Scheduler:
                 continue
 
     async def _fire_due(self, id_: str, due: datetime, now: datetime) -> None:
-        """Start what is due and plan the next. Whatever fails, the other schedules go on."""
+        """Start due runs and plan the next ones. After a failure the other schedules go on."""
         schedule = self._ctx.resources.get(id_)
         if schedule is None or not schedule.properties["isEnabled"] or schedule.state == "Deleting":
             return

@@ -40,7 +40,7 @@ class Fault:
 
 
 def first_fault(method: str, path: str, parameters: Mapping[str, Any], *, scim: bool = False) -> Fault | None:
-    """Return what is wrong with a request, None when nothing is.
+    """Return the fault of a request, None without any.
 
     `path` is the route's, such as "permissions/{type}/{id}". SCIM has its own extensions (RFC 7643, 3.3): only the
     types of known fields are looked at.

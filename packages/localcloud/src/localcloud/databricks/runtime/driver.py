@@ -70,7 +70,7 @@ class Gateway:
 
 
 def secrets_of(assignment: dict[str, Any]) -> list[str]:
-    """Return what the output shows as [REDACTED]: the run's token, and its secret for Unity Catalog's credentials."""
+    """Return the texts that the output shows as [REDACTED]: the run's token, and its secret for Unity Catalog."""
     secrets = [assignment["context"]["apiToken"], assignment["conf"].get(_CREDENTIALS_KEY)]
     return [secret for secret in secrets if secret]
 

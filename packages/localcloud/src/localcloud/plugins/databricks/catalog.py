@@ -93,7 +93,7 @@ class Securable(Resource):
         return inputs
 
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
-        """Set what the creation does not take, before anything else."""
+        """Set the inputs that the creation does not take, before anything else."""
 
     def _bind(self, api: Api, id_: str, inputs: Plain) -> None:
         """Bind an isolated object to the workspace that declares it, first, so that it is never closed to that."""

@@ -105,7 +105,7 @@ def run(input_data: Any, params: Any = None) -> Any:
 
 
 def _parsed(content: Any) -> Any:
-    """Return what the model takes: a data frame for a signature of columns, arrays for one of tensors.
+    """Return the model's input: a data frame for a signature of columns, arrays for one of tensors.
 
     Raises InvalidInput, MlflowException.
     """

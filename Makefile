@@ -13,7 +13,7 @@ STACK ?= local
 FORCE ?=
 # Values of these variables are text. make would expand `$(...)` in them, and a shell everything in a recipe's line, so
 # they are taken as they stand and handed on by the environment: recipes write "$$DATA", never $(DATA).
-TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
+TEXTS := DATA PIPELINE PARAMS STACK FROM TO CODE_VERSION MODEL_VERSION AMLRUN_ID RELEASE TIER REGISTRY INCOMING WITH_DATA KEEP_DEFAULT \
 	DRY_RUN YES QUIET SWITCH NAME CHANGES UPGRADE PLUGINS FORCE RUN FILE AGAIN \
 	DEPLOYMENT
 $(foreach name,$(TEXTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))\

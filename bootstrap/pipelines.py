@@ -71,6 +71,13 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
             connections=(*deploying, WEBHOOK_CONNECTION),
         ),
         PipelineSpec(
+            name=f"dataopsml-promote-{last}",
+            path="pipelines/promote.yml",
+            environments=(last,),
+            groups=(deployment_environment(last),),
+            connections=(environment_connection(last),),
+        ),
+        PipelineSpec(
             name=f"dataopsml-destroy-{first}",
             path="pipelines/destroy.yml",
             environments=(first,),

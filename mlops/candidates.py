@@ -12,6 +12,7 @@ from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.lineage import Tags, check_lineage, check_tested, kept
 from mlops.suggestions import hint
+from steps import champion
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,12 @@ class Candidate:
     @property
     def origin(self) -> str:
         """Return its name in promotions, such as staging:house_prices:3."""
-        return f"{self.environment}:{self.model}:{self.version}"
+        return origin_of(self.environment, self.model, self.version)
+
+
+def origin_of(environment: str, model: str, version: str) -> str:
+    """Return the name of a version by the stack that trained it."""
+    return f"{environment}:{model}:{version}"
 
 
 def versions(ml: Any, name: str) -> list[Any]:
@@ -58,12 +64,14 @@ def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
     The newest version goes with the code that was tested last: a newer run that registered nothing found that version
     to be the best still. An older one goes with the code that made it.
 
-    Raises MissingError when there is none, GateError when its lineage is not what the stack tested.
+    Raises MissingError when there is none, GateError when its lineage is not what the stack tested, such as that of a
+    version that was promoted to the stack.
     """
     name = source.pipeline.model
     known = versions(source.ml, name)
     model = _chosen(known, version, name, source.outputs.environment)
     lineage = check_lineage(model.tags or {}, name, str(model.version))
+    _check_own(model, source.outputs.environment)
     check_tested(lineage, jobs.get(source, lineage["pipeline_run"]))
     code = _tested_code(source, lineage) if model is known[0] else lineage
     candidate = Candidate(
@@ -95,6 +103,17 @@ def _chosen(known: Sequence[Any], version: str | None, name: str, environment: s
             f"There is no {description} on {environment} to promote: run the pipeline on that stack first."
         )
     return fitting[0]
+
+
+def _check_own(model: Any, environment: str) -> None:
+    """Raise GateError for a version that another stack trained."""
+    origin = (model.tags or {}).get(champion.PROMOTED_FROM)
+    if origin not in (None, origin_of(environment, model.name, str(model.version))):
+        raise GateError(
+            f"Version {model.version} of {model.name} on {environment} was promoted from {origin}: only a version that "
+            f"{environment} trained itself can be promoted from there. `python -m mlops models --stack {environment}` "
+            "lists them; --model-version names one."
+        )
 
 
 def _tested_code(source: Clients, lineage: Tags) -> Tags:

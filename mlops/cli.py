@@ -201,15 +201,22 @@ def promote(
     from_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --from.")] = None,
     to_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --to.")] = None,
 ) -> None:
-    """Let a model that one stack tested serve in another, if its lineage is what was tested there."""
+    """Let a model that one stack tested serve in another, if its lineage is what was tested there.
+
+    With the same stack in --from and --to: a version that it trained itself, such as after drift.
+    """
     from mlops import promote as promotion
     from mlops import trial
 
-    if source == target:
-        raise InvalidError(f"--from and --to are both {source}: a model is promoted from one stack to another.")
+    if source == target and shared:
+        raise InvalidError(
+            f"--from and --to are both {source}: a version that {source} trained itself is promoted without --shared."
+        )
     training = specifications.load(pipeline)
     serves = Clients(load_outputs(target, to_outputs), training)
-    if shared:
+    if source == target:
+        promotion_ = promotion.promote_own(serves, model_version, say)
+    elif shared:
         promotion_ = promotion.promote_shared(source, serves, model_version, say)
     else:
         tests = Clients(load_outputs(source, from_outputs), training)

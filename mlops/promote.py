@@ -1,4 +1,4 @@
-"""Promotion: a model version that one stack tested serves in another.
+"""Promotion: a model version that one stack tested serves in another, or in the stack that trained it itself.
 
 What is promoted is the model with its lineage and, on the target's endpoint, the deployment of the code that tested
 it. It is recorded as tags of the target's model; mlops/rollback.py takes it back.
@@ -67,11 +67,19 @@ def promote_shared(environment: str, target: Clients, version: str | None, say: 
     return take(shared.find(target, environment, version), target, version is not None, say)
 
 
+def promote_own(stack: Clients, version: str | None, say: Say) -> Promotion:
+    """Promote `version` of the stack's model, the newest one if None, where it was trained, such as after drift.
+
+    Raises what `promote` raises, and GateError for a version that another stack trained.
+    """
+    return take(candidates.tested(stack, version)[0], stack, version is not None, say)
+
+
 def take(candidate: Candidate, target: Clients, requested: bool, say: Say) -> Promotion:
     """Copy the model unless it is there, move the endpoint's default, record both.
 
-    A version that was rolled back is taken again only if it is `requested` by its number. Raises GateError, with
-    nothing changed, when the target has not published the candidate's code.
+    A version that was rolled back, or that another promotion has followed, is taken again only if it is `requested` by
+    its number. Raises GateError, with nothing changed, when the target has not published the candidate's code.
     """
     known = publish.deployments(target)
     deployment = choose_deployment(known, candidate.code, target.outputs.environment)
@@ -81,16 +89,25 @@ def take(candidate: Candidate, target: Clients, requested: bool, say: Say) -> Pr
         f"{lineage['commit'][:10]}"
     )
     versions = candidates.versions(target.ml, candidate.model)
-    present = _promoted(versions, candidate)
+    present = _present(versions, candidate, target)
+    serves_now = champion.champion((str(version.version), version.tags or {}) for version in versions)
     default = publish.published(target)
     if present is not None and present.tags.get(DEPLOYMENT) == deployment.deployment and default is not None:
         if ROLLED_BACK in present.tags and not requested:
             say(f"{candidate.origin} was rolled back: give --model-version {candidate.version} to promote it again")
             return Promotion(str(present.version), default.deployment, default.deployment)
         if ROLLED_BACK not in present.tags and default.deployment == deployment.deployment:
-            schedules.move(target, deployment, say)
-            say(f"{candidate.origin} serves already, as version {present.version}")
-            return Promotion(str(present.version), deployment.deployment, deployment.deployment)
+            followed = serves_now is not None and serves_now != str(present.version)
+            if not followed:
+                schedules.move(target, deployment, say)
+                say(f"{candidate.origin} serves already, as version {present.version}")
+                return Promotion(str(present.version), deployment.deployment, deployment.deployment)
+            if not requested:
+                say(
+                    f"version {serves_now} was promoted after {candidate.origin} and serves on: give --model-version "
+                    f"{candidate.version} to promote that one again"
+                )
+                return Promotion(str(serves_now), default.deployment, default.deployment)
     serves = present is not None and serving(present.tags) and present.tags[DEPLOYMENT] == deployment.deployment
     if default is None and present is not None and serves:
         with schedules.moved(target, deployment, None, say):
@@ -144,9 +161,20 @@ def _copy(candidate: Candidate, target: Clients, tags: Tags, say: Say) -> Any:
     return version
 
 
-def _promoted(versions: Sequence[Any], candidate: Candidate) -> Any | None:
-    """Return the version of the target's model that is the candidate, None when there is none."""
-    return next((version for version in versions if (version.tags or {}).get(FROM) == candidate.origin), None)
+def _present(versions: Sequence[Any], candidate: Candidate, target: Clients) -> Any | None:
+    """Return the version of the target's model that is the candidate, None when there is none.
+
+    A version that the target trained itself is there under its own number, before it is promoted too.
+    """
+    own = candidate.environment == target.outputs.environment
+    return next(
+        (
+            version
+            for version in versions
+            if (version.tags or {}).get(FROM) == candidate.origin or (own and str(version.version) == candidate.version)
+        ),
+        None,
+    )
 
 
 def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> Any:
@@ -159,7 +187,7 @@ def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> 
 
     for attempt in range(1, _ATTEMPTS + 1):
         versions = candidates.versions(target.ml, candidate.model)
-        present = _promoted(versions, candidate)
+        present = _present(versions, candidate, target)
         if present is not None:
             return present
         number = str(int(versions[0].version) + 1 if versions else 1)

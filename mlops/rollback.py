@@ -73,5 +73,8 @@ def rollback(target: Clients, say: Say) -> Promotion:
     with schedules.moved(target, known[before], known[promoted], say):
         publish.make_default(target, before)
     tag(target.ml, model, {ROLLED_BACK: stamp()})
-    say(f"endpoint {target.endpoint}: default is {before} again, before {promoted}")
+    if before == promoted:
+        say(f"version {model.version} of {name} does not serve any more; {before} stays the default, with its model")
+    else:
+        say(f"endpoint {target.endpoint}: default is {before} again, before {promoted}")
     return Promotion(str(model.version), before, promoted)

@@ -19,7 +19,7 @@ from localcloud.testing.principals import IdentityCredential
 from localcloud.testing.workspace_session import ML
 
 from infra.stack_file import ROOT
-from mlops import candidates, jobs, promote, publish, registered_models, rollback, schedules, shared
+from mlops import candidates, jobs, promote, publish, registered_models, rollback, schedules, serving_version, shared
 from mlops.clients import Clients
 from mlops.errors import GateError, MissingError
 from mlops.promote import Promotion
@@ -120,6 +120,39 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     pair.promote("2")
     assert pair.prod.default == "v-2"
     assert "rolled_back_at" not in pair.prod.models()["2"]
+
+
+def test_a_version_that_prod_trained_itself_is_promoted_there_and_taken_back(pair: Pair, tmp_path: Path) -> None:
+    """As after drift: the code that serves has trained again, on prod's own data."""
+    pair.both("1", tmp_path)
+    pair.promote()
+    prod, retrained = pair.prod.clients, tmp_path / "retrained"
+    retrained.mkdir()
+    assert pair.prod.train("1", "commit-1", retrained) == "2"
+    with pytest.raises(GateError, match=r"Version 1 of diabetes on prod was promoted from staging:diabetes:1: only a"):
+        promote.promote_own(prod, "1", pair.messages.append)
+    assert serving_version.require(prod, "").version == "1", "a version that is registered does not serve"
+
+    done = promote.promote_own(prod, None, pair.messages.append)
+
+    assert done == Promotion("2", "v-1", "v-1")
+    assert pair.prod.models()["2"]["promoted_from"] == "prod:diabetes:2"
+    assert serving_version.require(prod, "").version == "2"
+    pair.promote()
+    assert pair.messages[-1] == (
+        "version 2 was promoted after staging:diabetes:1 and serves on: give --model-version 1 to promote that one "
+        "again"
+    )
+    assert serving_version.require(prod, "").version == "2", "the next build of the same code changes nothing"
+
+    pair.rollback()
+
+    assert pair.messages[-1].startswith("version 2 of diabetes does not serve any more; v-1 stays the default")
+    assert (serving_version.require(prod, "").version, pair.prod.default) == ("1", "v-1")
+    promote.promote_own(prod, None, pair.messages.append)
+    assert pair.messages[-1] == "prod:diabetes:2 was rolled back: give --model-version 2 to promote it again"
+    promote.promote_own(prod, "2", pair.messages.append)
+    assert serving_version.require(prod, "").version == "2"
 
 
 def test_the_schedule_moves_with_promotion_and_rollback_and_stops_both_when_it_cannot(

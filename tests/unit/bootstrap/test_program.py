@@ -265,6 +265,7 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
     assert prod == {
         "pipelines-dataopsml-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-drift-endpoint-dataopsml-arm-connection-prod",
+        "pipelines-dataopsml-promote-prod-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-retrain-endpoint-dataopsml-arm-connection-prod",
         "pipelines-dataopsml-watch-endpoint-dataopsml-arm-connection-prod",
     }
@@ -272,6 +273,7 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
         "dataopsml",
         "dataopsml-ci-image",
         "dataopsml-drift",
+        "dataopsml-promote-prod",
         "dataopsml-retrain",
         "dataopsml-watch",
         "dataopsml-destroy-dev",

@@ -53,8 +53,11 @@ def test_a_missing_output_is_named(printed: dict[str, Any], tmp_path: Path) -> N
     _refused(mlops("status", "--outputs", str(file)), "batch_endpoint is missing")
 
 
-def test_a_model_is_not_promoted_to_its_own_stack() -> None:
-    _refused(mlops("promote", "--from", "prod", "--to", "prod"), "--from and --to are both prod")
+def test_a_stack_s_own_version_is_not_looked_for_in_the_registry() -> None:
+    _refused(
+        mlops("promote", "--from", "prod", "--to", "prod", "--shared"),
+        "--from and --to are both prod: a version that prod trained itself is promoted without --shared.",
+    )
 
 
 def test_an_endpoint_that_does_not_answer_is_named(outputs_file: str) -> None:

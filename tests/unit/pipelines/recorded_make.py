@@ -23,7 +23,8 @@ PREVIEW = "DataOpsML ARM Connection - preview"
 # Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
 _MAKE = """\
 #!/usr/bin/env bash
-words="$*${RELEASE:+ RELEASE=$RELEASE}${PIPELINE:+ PIPELINE=$PIPELINE}${KEEP_DEFAULT:+ (default kept)}"
+words="$*${RELEASE:+ RELEASE=$RELEASE}${PIPELINE:+ PIPELINE=$PIPELINE}${MODEL_VERSION:+ MODEL_VERSION=$MODEL_VERSION}"
+words+="${KEEP_DEFAULT:+ (default kept)}"
 echo "${servicePrincipalId:-nobody}|$words" >> "$MAKE_LOG"
 echo "$ARM_SUBSCRIPTION_ID|$*" >> "$MAKE_LOG.subscriptions"
 mkdir -p build

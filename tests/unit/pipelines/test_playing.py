@@ -279,6 +279,17 @@ def test_retraining_deploys_nothing_and_promotes_only_on_request(pipelines: Pipe
     ]
 
 
+def test_a_version_that_prod_trained_is_promoted_there_after_an_approval(pipelines: Pipelines) -> None:
+    version = {"modelVersion": "5"}
+    rejected = Approvals(rejected=frozenset({"dataopsml-prod"}))
+    refused = pipelines.play("pipelines/promote.yml", reason="Manual", parameters=version, approvals=rejected)
+    assert (refused.calls, refused.results) == ([], {"Promote in prod": "Failed"})
+
+    played = pipelines.play("pipelines/promote.yml", reason="Manual", parameters=version)
+
+    assert played.calls == [(connection("prod"), "promote FROM=prod TO=prod MODEL_VERSION=5")]
+
+
 @pytest.mark.parametrize(("confirm", "words"), [("dev", ["undeploy STACK=dev"]), ("no", []), ("prod", [])])
 def test_only_dev_is_destroyed_and_only_when_its_name_is_typed(
     pipelines: Pipelines, confirm: str, words: list[str]

@@ -126,6 +126,11 @@ def test_the_pulumi_task_meets_it_too() -> None:
             "mlops promote --from staging --to prod",
             "mlops promote --from staging --to prod --shared --score-sample",
         ),
+        (
+            ("promote", "FROM=prod", "TO=prod", "MODEL_VERSION=5"),
+            "mlops promote --from prod --to prod --model-version 5",
+            "mlops promote --from prod --to prod --model-version 5 --score-sample",
+        ),
         (("share", "STACK=staging"), "mlops share --stack staging", "mlops share --stack staging"),
         (("rollback", "STACK=prod"), "mlops rollback --stack prod", "mlops rollback --stack prod"),
     ],
@@ -185,6 +190,7 @@ _TARGETS = [
     ("destroy", "STACK"), ("preview", "STACK"), ("deploy", "STACK"), ("drift", "STACK"), ("publish", "STACK"),
     ("share", "STACK"), ("rollback", "STACK"), ("release", "STACK"), ("comment", "STACK"), ("work-item", "STACK"),
     ("smoke", "CODE_VERSION"), ("cancel", "AMLRUN_ID"), ("promote", "FROM"), ("promote", "TO"),
+    ("promote", "MODEL_VERSION"),
     ("release-check", "RELEASE"), ("report", "RUN"), ("verify-azure", "STACK"), ("verify-azure", "NAME"),
 ]  # fmt: skip
 

@@ -50,8 +50,13 @@ def role_name(role: str, *owner: str) -> str:
     return " ".join(("dataopsml", role.replace("_", " ").lower(), *owner))
 
 
+def actions(role: str) -> tuple[str, ...]:
+    """Return the actions of a role."""
+    return _ACTIONS[role]
+
+
 def permissions(role: str) -> authorization.PermissionArgs:
     """Return the actions of a role."""
     return authorization.PermissionArgs(
-        actions=list(_ACTIONS[role]), not_actions=[], data_actions=[], not_data_actions=[]
+        actions=list(actions(role)), not_actions=[], data_actions=[], not_data_actions=[]
     )

@@ -8,9 +8,6 @@ CI_REPOSITORY = $(if $(REGISTRY),$$REGISTRY,$(error REGISTRY is not set: make $@
 CI_IMAGE = $(CI_REPOSITORY):$$($(PYTHON3) -m pipelines.agent.image)
 PYTHON3 ?= python3
 ORGANISATION := pipelines/rehearsal/organisation.yml
-# Builds are kept with the localcloud that they are played against, and use the tools that are on this machine.
-PLAY = $(BIN)/pipeline-runner play azure-pipelines.yml --organisation $(ORGANISATION) --home "$$LOCALCLOUD_HOME/rehearsal" \
-	--cache "$$LOCALCLOUD_CACHE"
 # Where pipelines/ci-image/Dockerfile puts the locked packages.
 CI_HOME := /opt/dataopsml
 
@@ -83,8 +80,10 @@ episodes: ## what a person has to look at, into a file: make episodes STACK=dev
 share: ## put the tested model into the shared registry: make share STACK=staging
 	@$(PYTHON_BIN) -m mlops share --stack "$$STACK"
 
-promote: ## promote the model: make promote FROM=staging TO=prod
-	@$(PYTHON_BIN) -m mlops promote --from "$${FROM:?make promote FROM=staging TO=prod}" --to "$${TO:?make promote FROM=staging TO=prod}" $(if $(TF_BUILD),--shared --score-sample)
+# From a stack to itself: a version that it trained after drift, which is in no registry.
+promote: ## promote the model: make promote FROM=staging TO=prod [MODEL_VERSION=3]
+	@$(PYTHON_BIN) -m mlops promote --from "$${FROM:?make promote FROM=staging TO=prod}" --to "$${TO:?make promote FROM=staging TO=prod}" \
+	$(if $(MODEL_VERSION),--model-version "$$MODEL_VERSION") $(if $(TF_BUILD),$(if $(filter-out $(TO),$(FROM)),--shared) --score-sample)
 
 rollback: ## take the last promotion back: make rollback STACK=prod
 	@$(PYTHON_BIN) -m mlops rollback --stack "$$STACK"
@@ -134,9 +133,6 @@ ci-image-push:
 verify-azure: .venv/installed ## ask a deployed stack what the code believes of Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
 	@$(PYTHON_BIN) -m verification --stack "$$STACK" --as "$${NAME:-azure}" $(if $(CHANGES),--allow-changes)
 
-rehearse: tools .venv/development ## play the pipelines on this machine, dev to prod, and one more commit: make rehearse [YES=1]
+rehearse: tools .venv/development ## play two commits from dev to prod and the life of a model there: make rehearse [YES=1] [LIFE=1: the life again, without builds]
 	@$(START)
-	@$(ENTER); $(PLAY) $(if $(YES),--yes) $(if $(QUIET),--quiet)
-	@$(PYTHON_BIN) -m localcloud.engine
-	@copy="$$($(PYTHON_BIN) -m pipelines.rehearsal.next_commit "$$LOCALCLOUD_HOME/rehearsal/next")"; $(ENTER); \
-	$(PLAY) --repository "$$copy" $(if $(YES),--yes) $(if $(QUIET),--quiet)
+	@$(ENTER); $(PYTHON_BIN) -m pipelines.rehearsal $(if $(YES),--yes) $(if $(QUIET),--quiet) $(if $(LIFE),--life-only)

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from azure.identity import EnvironmentCredential
+from azure.core.credentials import TokenCredential
+from azure.identity import ClientAssertionCredential, EnvironmentCredential
 from pipeline_runner import az
 from pipeline_runner.errors import RunnerError
 from pipeline_runner.issuer import AUDIENCE, Issuer
 from pipeline_runner.organisation import Organisation
 from pipeline_runner.variables import Groups
 
+from declarations import invoker_role
 from declarations.roles import Role
 from pipelines.rehearsal.settings import CloudSettings, Connection, connection_id, parse
 
@@ -41,12 +43,16 @@ def open_cloud(organisation: Organisation) -> Iterator[Cloud]:
     """Open the cloud that this process's environment leads to, with an issuer of tokens. Raises RunnerError."""
     check_shell()
     settings = parse(organisation.cloud.settings if organisation.cloud else {})
-    certificate = Path(os.environ["LOCALCLOUD_HOME"]) / "tls" / "server.pem"
-    issuer = Issuer(certificate, os.environ["AZURE_TENANT_ID"])
+    issuer = Issuer(certificate(), os.environ["AZURE_TENANT_ID"])
     try:
         yield Cloud(organisation.groups, settings, issuer)
     finally:
         issuer.close()
+
+
+def certificate() -> Path:
+    """Return localcloud's own key and certificate for localhost."""
+    return Path(os.environ["LOCALCLOUD_HOME"]) / "tls" / "server.pem"
 
 
 def check_shell() -> None:
@@ -90,6 +96,8 @@ class Cloud:
             )
         identities = f"{self._subscription}/resourceGroups/{self._settings.identities_group}"
         self._call("PUT", identities, "2024-03-01", {"location": group["LOCATION"]})
+        for base in {group["BASE_NAME"] for group in self._groups.values()}:
+            self._define_invoker_roles(base)
         for name, connection in self._settings.connections.items():
             self._create_identity(identities, account, name, connection, group["LOCATION"])
         for name, variables in self._groups.items():
@@ -118,6 +126,25 @@ class Cloud:
             "AZURESUBSCRIPTION_TENANT_ID": tenant, "AZURE_CONFIG_DIR": str(session),
             "PATH": f"{az.install(folder)}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
+
+    def credential(self, connection: str) -> TokenCredential:
+        """Return a credential of a service connection's identity, for clients in this process."""
+        subject = self._issuer.subject(connection_id(connection))
+        client, tenant = self._clients[connection], os.environ["AZURE_TENANT_ID"]
+        return ClientAssertionCredential(tenant, client, lambda: self._issuer.token(subject))
+
+    def _define_invoker_roles(self, base: str) -> None:
+        """Make the custom roles of identities that start retrainings, as the bootstrap does."""
+        for role in invoker_role.ROLES:
+            custom = invoker_role.custom_role(role, base)
+            definition = {
+                "roleName": invoker_role.role_name(role, base), "type": "CustomRole",
+                "description": "For identities that start retrainings after drift.",
+                "permissions": [{"actions": list(invoker_role.actions(role)), "notActions": []}],
+                "assignableScopes": [self._subscription],
+            }  # fmt: skip
+            path = f"{self._subscription}/providers/Microsoft.Authorization/roleDefinitions/{custom.value}"
+            self._call("PUT", path, "2022-04-01", {"properties": definition})
 
     def _create_identity(self, group: str, account: str, name: str, connection: Connection, location: str) -> None:
         id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{connection.identity}"

@@ -2,7 +2,8 @@
 
 `python -m pipelines.rehearsal.next_commit COPY` prints the copy's folder, for `pipeline-runner play --repository`.
 The default pipeline's specification changes, so that it is published, trained and promoted again. Its gate tolerates a
-loss then: whether another value gives a better model is nothing that a rehearsal can know before.
+loss then: whether another value gives a better model is nothing that a rehearsal can know before. Drift in one scored
+file starts a retraining, and prod's alerts are posted to a webhook of this machine, for the model's life there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ import yaml
 from pipeline_runner.errors import RunnerError
 from pipeline_runner.workspace import git
 
+from pipelines.rehearsal import webhook
+
 _SPECIFICATIONS = "mlops/pipelines/*/pipeline.yml"
+_PROD, _MONITORING, _WEBHOOKS = "Pulumi.prod.yaml", "dataopsml:monitoring", "alert_webhooks"
+_RETRAINING = {"retrain": "on_drift", "windows": 1, "at_most_every": "PT1H"}
 _TOLERATED = -1_000_000.0
 """Margin of the first metric, in its own unit: any model is accepted that keeps the gate's bounds."""
 
@@ -29,9 +34,13 @@ def commit_on_top(repository: Path, copy: Path) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     copy.parent.mkdir(parents=True, exist_ok=True)
     git("clone", "--quiet", str(repository), str(copy), cwd=repository)
-    file = _default_specification(copy)
+    file = default_specification(copy)
     content = changed(yaml.safe_load(file.read_text(encoding="utf-8")), file.relative_to(copy))
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    prod = copy / _PROD
+    settings = yaml.safe_load(prod.read_text(encoding="utf-8"))
+    settings["config"].setdefault(_MONITORING, {})[_WEBHOOKS] = [webhook.new_address()]
+    prod.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     author = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.com")
     git(*author, "commit", "--quiet", "--all", "--message", "Train with another value", cwd=copy)
     if (repository / ".venv").exists():
@@ -53,10 +62,22 @@ def changed(specification: dict[str, Any], name: Path) -> dict[str, Any]:
         value = float(parameter["default"]) / 2
     parameter["default"] = value
     specification["gate"]["metrics"][0]["margin"] = _TOLERATED
+    if "watch" in specification:
+        specification["watch"] = (specification["watch"] or {}) | _RETRAINING
     return specification
 
 
-def _default_specification(copy: Path) -> Path:
+def webhook_address(copy: Path) -> str:
+    """Return the address that prod's alerts are posted to. Raises RunnerError when the copy has none."""
+    try:
+        settings = yaml.safe_load((copy / _PROD).read_text(encoding="utf-8"))
+        return str(settings["config"][_MONITORING][_WEBHOOKS][0])
+    except (OSError, KeyError, IndexError) as error:
+        raise RunnerError(f"{copy / _PROD} names no webhook: play the whole rehearsal first.") from error
+
+
+def default_specification(copy: Path) -> Path:
+    """Return the file of the default pipeline's specification. Raises RunnerError when there is none."""
     files = sorted(copy.glob(_SPECIFICATIONS))
     for file in files:
         if len(files) == 1 or yaml.safe_load(file.read_text(encoding="utf-8")).get("default"):

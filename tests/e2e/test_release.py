@@ -1,12 +1,15 @@
-"""The good day: a commit goes to prod, one more follows, and what the other pipelines find and do after that.
+"""The good day: a commit goes to prod, one more follows, its model lives there, and what the other pipelines do.
 
-The commits bring both training pipelines. A tier of its own, since it deploys three stacks and trains more than ten
-times: `pytest -m rehearsal`. The tests go on from each other, in their order.
+The first commit brings both training pipelines to all three stacks, the second one the default pipeline to staging and
+prod. A tier of its own, since it deploys three stacks and trains ten times: `pytest -m rehearsal`. The tests go on from
+each other, in their order.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import sys
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 from pipeline_runner.workspace import git
 
 from contract.resource_providers import RESOURCE_PROVIDERS
+from pipelines.rehearsal.life_stages import STAGES
 from pipelines.rehearsal.next_commit import commit_on_top
 from tests.e2e.builds import STATE, command, play, resource_groups, serving
 from tests.e2e.conftest import ROOT, Machine
@@ -26,7 +30,8 @@ STACKS = ("dev", "staging", "prod")
 PREVIEWS = [word for stack in STACKS for word in ("--stage", f"Preview_{stack}")]
 OTHER = "breast_cancer"
 BOTH = ("--parameter", f"trainingPipelines=['', {OTHER}]")
-STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
+FIRST_STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
+NEXT_STAGES = ["--stage", "staging", "--stage", "prod"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def cloud(machine: Machine) -> Machine:
 @pytest.fixture(scope="module")
 def first(cloud: Machine) -> dict[str, Any]:
     """Release the first commit and return the serving model of prod."""
-    played = play(cloud, "--yes", *STAGES, *BOTH, timeout=2500)
+    played = play(cloud, "--yes", *FIRST_STAGES, *BOTH, timeout=2500)
     assert played.code == 0, played.text
     return serving(cloud, "prod")
 
@@ -96,20 +101,45 @@ def test_a_retraining_without_a_better_model_keeps_the_serving_one(cloud: Machin
     assert "staging:diabetes:1 serves already" in played.text
 
 
-def test_another_commit_is_promoted_and_can_be_rolled_back(cloud: Machine, first: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def second(cloud: Machine, first: dict[str, Any]) -> dict[str, Any]:
+    """Release another commit and return the serving model of prod."""
+    assert first
     copy = commit_on_top(ROOT, cloud.home / "rehearsal" / "next")
-    played = play(cloud, "--yes", *STAGES, *BOTH, "--repository", str(copy), timeout=2500)
+    played = play(cloud, "--yes", *NEXT_STAGES, "--repository", str(copy), timeout=2500)
     assert played.code == 0, played.text
-    second = serving(cloud, "prod")
+    return serving(cloud, "prod")
+
+
+def test_another_commit_is_promoted(first: dict[str, Any], second: dict[str, Any]) -> None:
     assert second["tags"]["commit"] != first["tags"]["commit"]
     assert second["tags"]["previous_deployment"] == first["default"] != second["default"]
 
-    rolled = cloud.in_shell("make", "rollback", "STACK=prod", env={"PULUMI_BACKEND_URL": STATE.format("prod")})
+
+def test_its_model_lives_in_prod_from_the_first_scores_to_a_rollback(cloud: Machine, second: dict[str, Any]) -> None:
+    lived = cloud.in_shell("python", "-m", "pipelines.rehearsal", "--life-only", "--yes", timeout=1200)
+
+    assert lived.code == 0, lived.text
+    table = lived.text[lived.text.index("Rehearsal: from a commit to a rollback in prod") :]
+    assert all(re.search(rf"│ {stage} +│", table) for stage in STAGES), table
+    serves = [match[1] for match in re.finditer(r"│ +(\d+) │ +\d+\.\d │$", table, re.MULTILINE)]
+    assert len(serves) == len(STAGES) and len(set(serves)) == 2 and serves[-1] == serves[0], table
+    assert serving(cloud, "prod")["default"] == second["default"], "the retrained version has the same code"
+
+
+@pytest.mark.usefixtures("second")
+def test_another_commit_can_be_rolled_back(cloud: Machine, first: dict[str, Any]) -> None:
+    backend = {"PULUMI_BACKEND_URL": STATE.format("prod")}
+    rolled = cloud.in_shell("make", "rollback", "STACK=prod", env=backend)
 
     assert rolled.code == 0, rolled.text
-    after = serving(cloud, "prod")
-    assert after["default"] == first["default"]
-    assert after["tags"]["rolled_back_at"]
+    assert serving(cloud, "prod")["default"] == first["default"]
+    listed = cloud.in_shell("python", "-m", "mlops", "models", "--stack", "prod", "--output", "json", env=backend)
+    versions = json.loads(listed.text[listed.text.index("[") :])
+    (champion,) = (version for version in versions if version["serves"])
+    assert champion["promoted_from"] == "staging:diabetes:1"
+    promoted = [version for version in versions if version["promoted_from"] and version != champion]
+    assert promoted and all(version["rolled_back_at"] for version in promoted)
 
 
 @pytest.mark.usefixtures("first")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 
 from mlops import failures, promote, rollback, rollout, scoring
@@ -26,23 +29,15 @@ def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Cons
     name = target.pipeline.model
     model = target.ml.models.get(name, promotion.model_version)
     tags = dict(model.tags or {})
-    tried = tags.get(TRIED, "") >= tags.get(promote.AT, "")
-    try:
+    stays = ""
+    if tags.get(TRIED, "") >= tags.get(promote.AT, ""):
+        stays = (
+            f"Version {promotion.model_version} of {name} did not score a sample. It serves on, since it scored a "
+            "sample when it was promoted."
+        )
+    # Who interrupts a trial has no version that was tried.
+    with _taken_back(target, promotion, say, "did not score a sample", stays, (Exception, KeyboardInterrupt)):
         entry = scoring.score_sample(target, console)
-    except (Exception, KeyboardInterrupt) as error:
-        reason = failures.message(error) or f"{type(error).__name__}: {error}"
-        if tried:
-            raise GateError(
-                f"Version {promotion.model_version} of {name} did not score a sample. It serves on, since it scored a "
-                f"sample when it was promoted.\n{reason}"
-            ) from error
-        rollback.take_back(target, promotion.model_version, say)
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise GateError(
-            f"Version {promotion.model_version} of {name} was promoted and did not score a sample, so that the "
-            f"promotion was taken back.\n{reason}"
-        ) from error
     promote.tag(target.ml, model, {TRIED: promote.stamp()})
     say(f"sample: {entry.rows_scored} of {entry.rows_read} rows scored by version {entry.model_version}")
 
@@ -56,18 +51,36 @@ def serve_promotion(target: Clients, promotion: Promotion, say: Say) -> None:
     if target.pipeline.specification.serve is None:
         return
     name, version = target.pipeline.model, promotion.model_version
-    answered = rollout.answers_with(target, version)
-    try:
+    stays = ""
+    if rollout.answers_with(target, version):
+        stays = (
+            f"Version {version} of {name} serves on with the settings that it had, since it does not serve with those "
+            "of pipeline.yml."
+        )
+    with _taken_back(target, promotion, say, "does not serve online", stays, (Exception,)):
         rollout.serve(target, say)
-    except Exception as error:
+
+
+@contextmanager
+def _taken_back(
+    target: Clients,
+    promotion: Promotion,
+    say: Say,
+    failure: str,
+    stays: str,
+    errors: tuple[type[BaseException], ...],
+) -> Iterator[None]:
+    """Take the promotion back when the block fails, unless `stays` says why it does not; raise GateError either way."""
+    try:
+        yield
+    except errors as error:
         reason = failures.message(error) or f"{type(error).__name__}: {error}"
-        if answered:
-            raise GateError(
-                f"Version {version} of {name} serves on with the settings that it had, since it does not serve with "
-                f"those of pipeline.yml.\n{reason}"
-            ) from error
-        rollback.take_back(target, version, say)
+        if stays:
+            raise GateError(f"{stays}\n{reason}") from error
+        rollback.take_back(target, promotion.model_version, say)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise GateError(
-            f"Version {version} of {name} was promoted and does not serve online, so that the promotion was taken "
-            f"back.\n{reason}"
+            f"Version {promotion.model_version} of {target.pipeline.model} was promoted and {failure}, so that the "
+            f"promotion was taken back.\n{reason}"
         ) from error

@@ -14,7 +14,7 @@ def unknown(engineered: Path, specified: Specification) -> list[str]:
     """Return a sentence without its full stop for each column that the specification names and the set has not.
 
     `engineered` is a folder of Parquet files with the same columns. What the features leave of the data is known when
-    they are made, and not before: this is the first place that can tell.
+    they are made, and not before: the step check_data is the first place that can tell, and the only one that does.
     """
     files = sorted(engineered.glob("*.parquet"))
     if not files:

@@ -217,11 +217,6 @@ def _out_of_bounds(metric: Metric, value: float) -> str:
 
 def _slice(part: Slice, gate: Gate, measure: Measure, predictions: Predictions) -> list[SliceResult]:
     """Return a result for each group, in the order of the values. Numbers with many values are grouped by quartiles."""
-    if part.column not in measure.rows.columns:
-        raise GateError(
-            f"gate.slices names the column {part.column}, and the engineered set has "
-            f"{', '.join(map(str, measure.rows.columns))}"
-        )
     values = measure.rows[part.column].reset_index(drop=True)
     if values.nunique() > _MOST_GROUPS and pd.api.types.is_numeric_dtype(values):
         values = pd.qcut(values, 4, duplicates="drop")

@@ -17,14 +17,11 @@ def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training and held-out rows.
 
     A row is on the same side whatever other rows there are, so that no registered model is judged by rows that it was
-    trained on. Raises UnusableRowsError for too few rows, or a column of the rule that is not there.
+    trained on. The step check_data has seen that the columns of the rule are there. Raises UnusableRowsError for too
+    few rows.
     """
     if len(rows) < rule.fewest_rows:
         raise UnusableRowsError(f"there are {len(rows)} complete rows: at least {rule.fewest_rows} are needed to train")
-    if missing := [column for column in rule.by if column not in rows.columns]:
-        raise UnusableRowsError(
-            f"split.by names {', '.join(missing)}, and the engineered set has {', '.join(map(str, rows.columns))}"
-        )
     ordered = rows.sort_values(list(rows.columns)).reset_index(drop=True)
     deciding = ordered[list(rule.by)] if rule.by else ordered
     hashes = pd.util.hash_pandas_object(deciding, index=False)
@@ -33,11 +30,7 @@ def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def check_values(rows: pd.DataFrame, target: str) -> None:
-    """Raise UnusableRowsError for a target that is not there or constant, and for infinite values."""
-    if target not in rows.columns:
-        raise UnusableRowsError(
-            f"the target {target} is not in the engineered set, which has {', '.join(map(str, rows.columns))}"
-        )
+    """Raise UnusableRowsError for a target that is constant, and for infinite values."""
     if rows[target].nunique() < 2:
         value = rows[target].iloc[0] if len(rows) else "no value"
         raise UnusableRowsError(f"the target {target} is constant, {value}: there is nothing to learn")

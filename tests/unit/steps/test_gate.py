@@ -155,13 +155,6 @@ def test_groups_of_numbers_are_in_the_order_of_the_numbers() -> None:
     ), "quartiles from the least to the greatest"
 
 
-def test_a_slice_of_a_missing_column_is_named() -> None:
-    slices = [{"column": "colour", "metric": "rmse", "maximum": 1}]
-
-    with pytest.raises(GateError, match="names the column colour, and the engineered set has group, target"):
-        judge(_gate(slices=slices), HELD_OUT, BEST, None)
-
-
 def test_an_own_metric_gets_the_rows_and_decides() -> None:
     def cost(actual: Any, predicted: Any, rows: pd.DataFrame) -> float:
         weights = np.where(rows["group"] == "few", 10.0, 1.0)

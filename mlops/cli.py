@@ -22,7 +22,7 @@ from mlops.cli_serving import serving
 from mlops.cli_watch import watching
 from mlops.clients import Clients
 from mlops.environment import load_outputs, loading
-from mlops.errors import InvalidError
+from mlops.errors import InvalidError, MlopsError
 from mlops.terminal import as_json, console, plain, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -318,7 +318,7 @@ def remove(
 
 
 def main() -> None:
-    """Exit 1 with one message for every known error, 130 for Ctrl-C."""
+    """Exit with one message for every known error, 1 for most of them; 130 for Ctrl-C."""
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in the error
     completion.prepare()
     sys.exit(_run(lambda: app(complete_var=completion.VARIABLE)))
@@ -337,7 +337,7 @@ def _run(command: Callable[[], None]) -> int:
         # A log of a run can hold anything, a command to Azure Pipelines too: microsoft/azure-pipelines-agent looks for
         # the prefix anywhere in a line (src/Microsoft.VisualStudio.Services.Agent/Command.cs).
         typer.echo(plain(text, lines=True), err=True)
-        return 1
+        return error.exit_code if isinstance(error, MlopsError) else 1
     return 0
 
 

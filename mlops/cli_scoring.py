@@ -29,25 +29,30 @@ def score(
     again: Annotated[bool, typer.Option("--again", help="Score again what was scored, under a new run.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")] = False,
 ) -> None:
-    """Score a file, or what came in, with the version that serves, and follow the run."""
+    """Score a file, or what came in, with the version that serves, and follow the run.
+
+    Exits with 3 when a file was refused as a whole, with 1 when one could not be scored for another reason.
+    """
     from mlops import incoming_files
     from mlops import scoring as scorings
+    from mlops.scoring_runs import Results
 
     if sum((file is not None, incoming, sample)) != 1:
         raise InvalidError("Give a CSV file, --incoming or --sample: one of them.")
     clients = clients_of(stack, outputs, pipeline)
     screen = console(stderr=json_)
+    results = Results()
     if sample and clients.pipeline.specification.score is None:
         screen.print(f"{clients.pipeline.name} does not score: nothing to try.", highlight=False)
-        entries = []
     elif sample:
-        entries = [scorings.score_sample(clients, screen)]
+        results = Results(entries=(scorings.score_sample(clients, screen),))
     elif file is not None:
-        entries = [scorings.score(clients, scorings.read(file), screen, again=again)]
+        results = scorings.score(clients, scorings.read(file), screen, again=again)
     else:
-        entries = incoming_files.score(clients, screen, again=again)
-        if not entries:
+        results = incoming_files.score(clients, screen, again=again)
+        if results == Results():
             place = f"{clients.outputs.training_container}/{clients.pipeline.score.input}/"
-            screen.print(f"There is no CSV file in {place}.", highlight=False, markup=False)
+            screen.print(f"There is no CSV file in {place} to score.", highlight=False, markup=False)
     if json_:
-        typer.echo(as_json(scorings.as_json(entries)))
+        typer.echo(as_json(results.as_json()))
+    results.check()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops import schedules
+from mlops import refused_files, schedules
 from mlops.clients import Clients
+from mlops.components.score.src.ledger import Refusal
 from mlops.components.watch.src.retraining_requests import Requests
 
+_MOST_FILES = 10
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -22,8 +25,36 @@ class Episode:
 
 
 def read(clients: Clients) -> list[Episode]:
-    """Return the pipeline's episodes on a stack: schedules without a target, and drift that asks for a work item."""
-    return [*gone_targets(clients), *drifted(clients)]
+    """Return the pipeline's episodes on a stack: schedules without a target, drift for a person, refused files."""
+    return [*gone_targets(clients), *drifted(clients), *refused(clients)]
+
+
+def refused(clients: Clients) -> list[Episode]:
+    """Return an episode for each scoring run that refused files which are still in the input folder, not scored."""
+    pipeline, stack = clients.pipeline, clients.outputs.environment
+    if pipeline.specification.score is None:
+        return []
+    by_run: dict[str, list[Refusal]] = {}
+    for refusal in refused_files.waiting(clients):
+        by_run.setdefault(refusal.run, []).append(refusal)
+    container = clients.outputs.training_container
+    return [
+        Episode(
+            tag=tag("refused", stack, pipeline.model, run),
+            title=f"{len(refusals)} {'file was' if len(refusals) == 1 else 'files were'} refused when {pipeline.model} "
+            f"scored on stack {stack}",
+            text=f"Nothing of them is scored: {_reasons(refusals)}. Refused rows and reasons are in {container}/"
+            f"{refusals[0].quarantine}. Replace the files in {pipeline.score.input}/, or take them away; run "
+            f"{run} refused them.",
+        )
+        for run, refusals in by_run.items()
+    ]
+
+
+def _reasons(refusals: Sequence[Refusal]) -> str:
+    shown = [f"{refusal.file_name} ({refusal.reason})" for refusal in refusals[:_MOST_FILES]]
+    more = len(refusals) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")
 
 
 def drifted(clients: Clients) -> list[Episode]:

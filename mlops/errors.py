@@ -6,6 +6,9 @@ from __future__ import annotations
 class MlopsError(Exception):
     """Base of all known errors; its text is for people and says what to do."""
 
+    exit_code = 1
+    """Of the verb that ends with it."""
+
 
 class MissingError(MlopsError):
     """A file, tool, output or published thing is not there."""
@@ -25,3 +28,9 @@ class GateError(MlopsError):
 
 class RunFailedError(MlopsError):
     """A pipeline run ended otherwise than completed; the text has the failing step's own error."""
+
+
+class RefusedError(MlopsError):
+    """The verb did its work, and refused a part of it: what was refused needs a person."""
+
+    exit_code = 3

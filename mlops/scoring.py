@@ -5,28 +5,21 @@ from __future__ import annotations
 import csv
 import tempfile
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from mlops import jobs, publish, reuse_keys, run, serving_version, training_data, watching
+from mlops import publish, reuse_keys, scoring_runs, serving_version, training_data
 from mlops.clients import Clients
-from mlops.components.score.src.ledger import FIRST, SAMPLE, Entry, Ledger
+from mlops.components.score.src.ledger import FIRST, SAMPLE, Entry
 from mlops.components.take_files.src.incoming import copy_of
-from mlops.components.watch.src.watch_history import WatchHistory
 from mlops.errors import InvalidError, MissingError, RemoteError, RunFailedError
-from mlops.jobs import Job
 from mlops.promote import DEPLOYMENT, serving
-from mlops.terminal import plain
+from mlops.scoring_runs import Results, Scorer, Started, model_ledger
 from mlops.training_data import TrainingData
 from steps.file_names import printable
 from steps.taken_files import FILE, SOURCE
-from steps.watch_results import window_id
 
 SAMPLES = "scoring/samples"
 """Folder of the predictions that only try a version: readers of predictions do not look there."""
@@ -39,15 +32,6 @@ class ScoringData(TrainingData):
     @property
     def blob(self) -> str:
         return copy_of(self.sha256)
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """The version that serves, the deployment that scores with it, and the inputs that runs of it have."""
-
-    model_version: str
-    deployment: str
-    inputs: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def find_scorer(clients: Clients) -> Scorer:
@@ -72,12 +56,7 @@ def find_scorer(clients: Clients) -> Scorer:
             f"published before its pipeline scored with {scoring.notebook}: publish it, and train or promote a model "
             "with it."
         )
-    return Scorer(served.version, beside.deployment, frozenset(publish.inputs_of(clients, beside)))
-
-
-def ledger(clients: Clients) -> Ledger:
-    """Return the ledger of the pipeline's model."""
-    return Ledger(clients.training_lake, clients.training, clients.pipeline.model)
+    return Scorer(served.version, beside.deployment, frozenset(publish.inputs_of(clients, beside)), beside.version)
 
 
 def read(file: Path) -> ScoringData:
@@ -87,67 +66,60 @@ def read(file: Path) -> ScoringData:
 
 
 def score(
-    clients: Clients,
-    data: ScoringData,
-    console: Console,
-    *,
-    again: bool = False,
-    started: Callable[[Job], None] | None = None,
-) -> Entry:
-    """Score a file that was not scored, or any file `again`; return what the ledger says of it.
+    clients: Clients, data: ScoringData, console: Console, *, again: bool = False, started: Started | None = None
+) -> Results:
+    """Score a file that was neither scored nor refused, or any file `again`; return what the ledger says of it.
 
     Raises what `find_scorer` raises, also for a file that was scored, and RunFailedError for one that cannot be scored.
     A promotion that is made meanwhile takes effect at the next file.
     """
     scorer = find_scorer(clients)
-    known = None if again else ledger(clients).read(data.sha256, FIRST)
+    known = None if again else _known(clients, scorer, data, console)
     if known is not None:
-        there = ledger(clients).settle(known)
-        state = "" if there else "; its predictions were deleted since"
-        name = printable(data.name)
-        console.print(f"{name} was scored already{state}: --again scores it again.", highlight=False, markup=False)
-        show(known, clients, console)
         return known
     training_data.upload(clients, data)
     attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
     try:
         return _run(clients, scorer, data, console, attempt=attempt, started=started)
-    except (RunFailedError, InvalidError) as error:
-        console.print(plain(str(error), lines=True), highlight=False, markup=False, soft_wrap=True)
-        raise RunFailedError(f"Not scored:\n{printable(data.name)}: {error}") from error
+    except RunFailedError as error:
+        if model_ledger(clients).read(data.sha256, attempt) is not None:
+            raise RunFailedError(
+                f"{printable(data.name)} is scored, and the run failed after that:\n{error}"
+            ) from error
+        raise
+
+
+def _known(clients: Clients, scorer: Scorer, data: ScoringData, console: Console) -> Results | None:
+    """Show and return what became of a file before, None when it was neither scored nor refused."""
+    entry, name = model_ledger(clients).read(data.sha256, FIRST), printable(data.name)
+    if entry is not None:
+        state = "" if model_ledger(clients).settle(entry) else "; its predictions were deleted since"
+        scoring_runs.say(f"{name} was scored already{state}: --again scores it again.", console)
+        scoring_runs.show_entry(entry, clients, console)
+        return Results(entries=(entry,))
+    refusal = model_ledger(clients).refusal(data.sha256, FIRST, scorer.code_version)
+    if refusal is not None:
+        scoring_runs.say(f"{name} was refused already: --again tries it again.", console)
+        scoring_runs.show_refusal(refusal, clients, console)
+        return Results(refusals=(refusal,))
+    return None
 
 
 def score_sample(clients: Clients, console: Console) -> Entry:
-    """Score some rows of the training data, to try the version that serves; they count as nobody's predictions."""
+    """Score some rows of the training data, to try the version that serves; they count as nobody's predictions.
+
+    Raises RefusedError when the sample is refused.
+    """
     scorer = find_scorer(clients)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sample.csv"
         _write_sample(clients.pipeline.data, file)
         data = ScoringData(**vars(training_data.measured(file, "sample.csv")))
         training_data.upload(clients, data)
-    return _run(clients, scorer, data, console, attempt=f"{SAMPLE}{uuid.uuid4().hex[:12]}", output_folder=SAMPLES)
-
-
-def show(entry: Entry, clients: Clients, console: Console) -> None:
-    """Print the result of a file."""
-
-    def say(text: str) -> None:
-        console.print(plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-    say(
-        f"{entry.file_name}: {entry.rows_read} rows read, {entry.rows_scored} scored, {entry.rows_refused} refused, by "
-        f"version {entry.model_version} of {entry.model} (run {entry.run}, {entry.scored_at})."
-    )
-    for reason, number in entry.reasons.items():
-        say(f"  {number} refused: {reason}")
-    say(f"Predictions: {clients.outputs.training_uri}/{entry.output}")
-    if entry.quarantine:
-        say(f"Refused rows: {clients.outputs.training_uri}/{entry.quarantine}")
-
-
-def as_json(entries: list[Entry]) -> list[dict[str, Any]]:
-    """Return the entries as JSON values."""
-    return [asdict(entry) for entry in entries]
+    attempt = f"{SAMPLE}{uuid.uuid4().hex[:12]}"
+    results = _run(clients, scorer, data, console, attempt=attempt, output_folder=SAMPLES)
+    results.check()
+    return results.entries[0]
 
 
 def _run(
@@ -158,45 +130,28 @@ def _run(
     *,
     attempt: str,
     output_folder: str | None = None,
-    started: Callable[[Job], None] | None = None,
-) -> Entry:
-    """Start a run, follow it, and return the ledger's entry."""
-    out = clients.outputs
+    started: Started | None = None,
+) -> Results:
+    """Start a run for a file, follow it, and return what the ledger says of the file."""
+    out, name = clients.outputs, printable(data.name)
     uri = data.uri(out.training_account, out.training_container)
     inputs = {
-        SOURCE: FILE, "file_uri": uri, "file_version": data.sha256,
+        SOURCE: FILE, "file_uri": uri, "file_version": data.sha256, "file_name": name, "attempt": attempt,
+        # Earlier versions of the pipeline have a key of reuse, and no source.
         reuse_keys.INPUT: reuse_keys.shared(uri, data.sha256, out.engineered_days),
-        "file_name": printable(data.name), "model_version": scorer.model_version, "attempt": attempt,
-        "output_folder": output_folder or clients.pipeline.score.output,
     }  # fmt: skip
-    # Earlier versions of the pipeline have a key of reuse, and no source.
-    inputs = {name: value for name, value in inputs.items() if name in scorer.inputs}
-    job = jobs.start(clients, scorer.deployment, inputs, clients.pipeline.scoring_experiment)
-    name = printable(data.name)
-    console.print(
-        f"Scoring {name} with version {scorer.model_version} of {clients.pipeline.model}: run {job.name}, {job.page}",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
-    if started is not None:
-        started(job)
-    run.follow(clients, job, console)
-    entry = ledger(clients).read(data.sha256, attempt)
+    if output_folder is not None:
+        inputs["output_folder"] = output_folder
+    job = scoring_runs.start(clients, scorer, name, inputs, console, started)
+    results = scoring_runs.follow(clients, scorer, job, console)
+    if results.entries or results.refusals:
+        return results
+    entry = model_ledger(clients).read(data.sha256, attempt)
     if entry is None:
         raise RemoteError(f"Run {job.name} completed, and the ledger has no entry of {name}.")
-    show(entry, clients, console)
-    if not attempt.startswith(SAMPLE):
-        show_window(clients, entry, console)
-    return entry
-
-
-def show_window(clients: Clients, entry: Entry, console: Console) -> None:
-    """Print how the file differs from the data of the version that scored it; nothing where nobody watches."""
-    if clients.pipeline.specification.watch is None:
-        return
-    name = window_id(datetime.fromisoformat(entry.scored_at), entry.file_version, entry.attempt)
-    window = WatchHistory(clients.training, entry.model).window(name)
-    if window is not None:
-        watching.show_window(window, console)
+    results = Results(entries=(entry,))
+    scoring_runs.show(results, clients, console)
+    return results
 
 
 def _write_sample(data: Path, file: Path) -> None:

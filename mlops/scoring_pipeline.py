@@ -54,6 +54,7 @@ def build(
             file_version=file_version,
             file_name=file_name,
             attempt=attempt,
+            code_version=version,
             output_folder=output_folder,
         )
         take_files.outputs.files = folder_output(outputs, ENGINEERED)

@@ -25,12 +25,24 @@ FAILED = "failed"
 """Folder in place of the others: why the notebook could not use the file."""
 PREDICTIONS_FILE, REFUSED_FILE = "predictions.parquet", "refused.parquet"
 _BATCH_ROWS = 100_000
+_MOST_REASONS = 5
 _ROW = "_row"
 _REFUSED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("record", pa.string())])
 
 
+_NO_PREDICTION = "the model predicts nothing for it"
+
+
 class ScoringError(Exception):
     """The file cannot be scored; the text says why."""
+
+
+class RefusedError(ScoringError):
+    """The file itself is at fault: the same version never scores it. `counts` where its rows are known."""
+
+    def __init__(self, reason: str, counts: Counts | None = None) -> None:
+        super().__init__(reason)
+        self.counts = counts
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,20 @@ class Counts:
     refused: int
     reasons: dict[str, int]
 
-    @property
-    def refused_share(self) -> float:
-        return self.refused / self.read
+    def check_share(self, allowed: float) -> None:
+        """Raise ScoringError when nothing is scored, or more rows are refused than the share that is allowed.
+
+        It is a RefusedError unless that is so for rows alone that the model answers nothing for: another version of
+        the model may.
+        """
+        if self.scored and self.refused / self.read <= allowed:
+            return
+        reasons = "; ".join(f"{reason} ({number})" for reason, number in list(self.reasons.items())[:_MOST_REASONS])
+        text = f"{self.refused} of {self.read} rows are refused, and {allowed:.0%} may be: {reasons}"
+        by_the_file = self.refused - self.reasons.get(_NO_PREDICTION, 0)
+        if by_the_file == self.read or by_the_file / self.read > allowed:
+            raise RefusedError(text, self)
+        raise ScoringError(text)
 
 
 def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, folder: Path) -> Counts:
@@ -130,10 +153,14 @@ class _Refused:
             self._writer.close()
 
 
-def failure(prepared: Path) -> str:
-    """Return why the notebook could not use a file."""
+def check_prepared(prepared: Path) -> None:
+    """Raise ScoringError when the notebook could not use a file, RefusedError when that is the file's own fault."""
+    if not (prepared / FAILED).exists():
+        return
     texts = "".join(file.read_text(encoding="utf-8") for file in sorted((prepared / FAILED).glob("*.json")))
-    return str(json.loads(texts)["reason"]).rstrip(".")
+    failed = json.loads(texts)
+    reason = str(failed["reason"]).rstrip(".")
+    raise RefusedError(reason) if failed["refused"] else ScoringError(reason)
 
 
 def _counts(prepared: Path) -> dict[str, Any]:
@@ -167,7 +194,7 @@ def _unpredicted(predictions: pd.DataFrame) -> pd.Series[Any]:
     """Return a reason for each row without a prediction; empty for the others."""
     columns = [name for name in predictions.columns if name == "prediction" or name.startswith("prediction_")]
     missing = predictions[columns].replace([float("inf"), float("-inf")], np.nan).isna().any(axis="columns")
-    return pd.Series("", index=predictions.index).mask(missing, "the model predicts nothing for it")
+    return pd.Series("", index=predictions.index).mask(missing, _NO_PREDICTION)
 
 
 def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp: Stamp) -> pd.DataFrame:

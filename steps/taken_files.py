@@ -27,15 +27,28 @@ class TakenFile:
 
 
 @dataclass(frozen=True)
+class UnreadableFile:
+    """A file whose content storage does not hand out, by the key of its blob, and the reason."""
+
+    version: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TakenFiles:
     """`left`: files that were not scored either, and wait for the next run."""
 
     files: tuple[TakenFile, ...]
     left: int = 0
+    unreadable: tuple[UnreadableFile, ...] = ()
 
     def write(self, folder: Path, uri: str) -> None:
         """Write the list into a folder whose URI is `uri`, and name it there unless it is empty."""
-        content = {"files": [asdict(file) for file in self.files], "left": self.left}
+        content = {
+            "files": [asdict(file) for file in self.files], "left": self.left,
+            "unreadable": [asdict(file) for file in self.unreadable],
+        }  # fmt: skip
         (folder / LIST).write_text(json.dumps(content), encoding="utf-8")
         if self.files:
             (folder / INPUT_URI).write_text(f"{uri}/{LIST}", encoding="utf-8")
@@ -44,4 +57,5 @@ class TakenFiles:
     def read(cls, folder: Path) -> TakenFiles:
         """Return the list in a folder."""
         content = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        return cls(tuple(TakenFile(**file) for file in content["files"]), content["left"])
+        unreadable = tuple(UnreadableFile(**file) for file in content["unreadable"])
+        return cls(tuple(TakenFile(**file) for file in content["files"]), content["left"], unreadable)

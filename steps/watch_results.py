@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -59,7 +60,7 @@ class ColumnWatch(_Result):
 
 
 class Window(_Result):
-    """A scored file."""
+    """A scored file, or one that was refused as a whole: `rows_scored` is 0 then."""
 
     version: Literal[1] = 1
     id: str
@@ -72,7 +73,7 @@ class Window(_Result):
     file_name: str
     file_version: str
     output: str
-    """Folder of the training container with the predictions."""
+    """Folder of the training container with the predictions; of a refused file, its folder in the quarantine."""
     scored_at: datetime
     watched_at: datetime
     rows_read: int
@@ -87,7 +88,8 @@ class Window(_Result):
 
     @property
     def refused_share(self) -> float:
-        return self.rows_refused / max(self.rows_read, 1)
+        """Return the share of the rows that were refused; 1 for a file whose rows are not known."""
+        return self.rows_refused / self.rows_read if self.rows_read else 1.0
 
     @property
     def worst(self) -> tuple[str, ColumnWatch] | None:
@@ -144,22 +146,27 @@ class History:
         judged = self.judgements.get(window.id)
         return (*window.breaches, *(judged.breaches if judged else ()))
 
+    def is_judged(self, window: Window) -> bool:
+        """Return whether a window counts for a row of breaches, or ends it.
+
+        Those that were only measured do neither. Nor do files that nothing could read: no training mends them.
+        """
+        if not window.rows_read:
+            return False
+        return window.verdict in ("passed", "breach") or window.id in self.judgements
+
     @property
     def breached_in_a_row(self) -> int:
-        """Return how many of the newest windows breach a limit in a row. Files with too few rows do not count."""
-        number = 0
-        for window in reversed(self.windows):
-            if self.breaches(window):
-                number += 1
-            elif window.verdict != "too_few_rows":
-                break
-        return number
+        """Return how many of the newest judged windows breach a limit in a row."""
+        judged = (window for window in reversed(self.windows) if self.is_judged(window))
+        return sum(1 for _ in takewhile(self.breaches, judged))
 
 
 def summary(window: Window) -> str:
     """Return a window's verdict in a line, without its full stop."""
     if window.verdict == "too_few_rows":
-        return f"not judged, {window.rows_read} rows are too few"
+        reason = f"; {window.not_compared}" if not window.rows_scored else ""
+        return f"not judged, {window.rows_read} rows are too few{reason}"
     if window.verdict == "breach":
         return f"breach: {'; '.join(breach.message for breach in window.breaches)}"
     reason = f" ({window.not_compared})" if window.not_compared else ""

@@ -50,6 +50,22 @@ def judge(window: Window, specified: Specification, scored: ScoredMeasures, cham
     return window.model_copy(update=changes | {"columns": columns, "predictions": predictions})
 
 
+def refused_file(window: Window, specified: Specification, reason: str) -> Window:
+    """Return the window of a file of which nothing was scored: a breach, unless it has too few rows to be judged.
+
+    A file whose rows are not known is a breach however small it is.
+    """
+    watch = specified.watch
+    assert watch is not None
+    if 0 < window.rows_read < watch.fewest_rows:
+        return window.model_copy(update={"verdict": "too_few_rows", "not_compared": f"it is refused: {reason}"})
+    breach = Breach(
+        kind="refused", measured=round(window.refused_share, 6), limit=watch.refused,
+        message=f"nothing is scored, the file is refused: {reason}",
+    )  # fmt: skip
+    return window.model_copy(update={"verdict": "breach", "breaches": (breach,)})
+
+
 def _not_compared(
     window: Window, scored: ScoredMeasures, champion: Champion, columns: Mapping[str, ColumnWatch]
 ) -> Iterator[str]:

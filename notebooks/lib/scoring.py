@@ -27,9 +27,17 @@ ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each, with the
 measures of the columns."""
 FAILED = "failed"
-"""Folder in their place: why the file cannot be used."""
+"""Folder in their place: why the file cannot be used, and whether that is the file's own fault (`refused`)."""
 _LIST = ".json"
 _ROW, _CORRUPT, _CARRIED, _REASON = "_row", "_corrupt", "_carried", "_reason"
+_MOST_COLUMNS, _LONGEST_NAME = 30, 60
+"""Limits of a header in a message: it may be a line of anything."""
+_NOT_CSV = "com.univocity.parsers.common.TextParsingException"
+"""What Spark's parser raises for a text that it cannot split, such as a row of more than 20,480 values."""
+
+
+class RefusedFileError(DataError):
+    """The file cannot be used, whatever reads it and however often."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +76,47 @@ def prepare(
     `input_uri` is a CSV file, or the list of files that the scoring pipeline took (JSON); of a list, each file gets a
     folder of its version. `features` gets the columns of the schema but the target, and one more column, which it has
     to keep. `contract` is the notebook's parameter of that name: rows that break a rule of it are refused. Raises
-    DataError when the file lacks columns or rows, or a row is neither kept nor refused. A file among
-    several does not keep the others from being prepared: the reason is written in place of its rows.
+    RefusedFileError when the file lacks columns or rows, DataError when it is not there or a row is neither kept nor
+    refused. Of a list, the reason is written in place of the rows of a file that is refused; a file among several does
+    not keep the others from being prepared for any other reason either.
     """
     if not input_uri.endswith(_LIST):
-        with plain_errors(input_uri):
-            return _prepare(spark, input_uri, output_uri, columns, features, parse(contract))
-    files = _listed(spark, input_uri)
-    if len(files) == 1:
-        return prepare(spark, files[0]["uri"], f"{output_uri}/{files[0]['version']}", columns, features, contract)
+        return _explained(spark, input_uri, output_uri, columns, features, parse(contract))
+    files, rules = _listed(spark, input_uri), parse(contract)
     total = Counts(0, 0, 0)
-    failures: tuple[type[Exception], ...] = (DataError, *read_errors())
+    kept_going: tuple[type[Exception], ...] = (DataError, *read_errors()) if len(files) > 1 else (RefusedFileError,)
     for file in files:
         place = f"{output_uri}/{file['version']}"
         try:
-            counts = _prepare(spark, file["uri"], place, columns, features, parse(contract))
-        except failures as error:
-            reason = _first_line(explain(error, file["uri"]))
-            _write_json(spark, f"{place}/{FAILED}", (reason,), "reason string")
+            counts = _explained(spark, file["uri"], place, columns, features, rules)
+        except kept_going as error:
+            # People know the file by another name than that of its copy.
+            reason = _first_line(error).removeprefix(f"{file['uri']}: ")
+            failed = reason, isinstance(error, RefusedFileError)
+            _write_json(spark, f"{place}/{FAILED}", failed, "reason string, refused boolean")
         else:
             total = Counts(total.read + counts.read, total.kept + counts.kept, total.refused + counts.refused)
     return total
+
+
+def _explained(
+    spark: SparkSession,
+    input_uri: str,
+    output_uri: str,
+    columns: Columns,
+    features: Callable[[DataFrame], DataFrame],
+    rules: Rules,
+) -> Counts:
+    """Do what `_prepare` does, and raise a DataError in place of an error of Spark's that is the file's."""
+    try:
+        return _prepare(spark, input_uri, output_uri, columns, features, rules)
+    except read_errors() as error:
+        if _NOT_CSV in str(error):
+            raise RefusedFileError(f"{input_uri}: it cannot be read as CSV with at most 20,480 columns.") from error
+        plain = explain(error, input_uri)
+        if plain is error:
+            raise
+        raise plain from None
 
 
 def _listed(spark: SparkSession, uri: str) -> list[dict[str, str]]:
@@ -123,7 +151,7 @@ def _prepare(
     prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
     total, malformed, written = read.get["rows"], read.get["malformed"], kept.get["rows"]
     if total == 0:
-        raise DataError(f"{input_uri}: there is not a single row.")
+        raise RefusedFileError(f"{input_uri}: there is not a single row.")
     refused = 0
     if written < total:
         gone = Observation("gone")
@@ -154,10 +182,10 @@ def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
     """Return the file's rows with their numbers, in the types of the schema. Columns may be in any order."""
     header = _header(spark, input_uri)
     if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise DataError(f"{input_uri}: the header has {', '.join(twice)} more than once.")
+        raise RefusedFileError(f"{input_uri}: the header has {_named(twice)} more than once.")
     if missing := [name for name in dict.fromkeys([*columns.needed, *columns.keys]) if name not in header]:
-        raise DataError(
-            f"{input_uri}: the header lacks {', '.join(missing)}. It has {', '.join(header)}; scoring needs "
+        raise RefusedFileError(
+            f"{input_uri}: the header lacks {', '.join(missing)}. It has {_named(header)}; scoring needs "
             f"{', '.join(dict.fromkeys([*columns.needed, *columns.keys]))}."
         )
     # What is not needed, the target too, is read as text: nothing in it can be malformed.
@@ -173,10 +201,20 @@ def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
 
 def _header(spark: SparkSession, input_uri: str) -> list[str]:
     first = spark.read.text(input_uri).first()
-    names = [] if first is None else next(csv.reader([str(first[0]).lstrip("\ufeff")]), [])
+    try:
+        names = [] if first is None else next(csv.reader([str(first[0]).lstrip("\ufeff")]), [])
+    except csv.Error as error:
+        raise RefusedFileError(f"{input_uri}: its first line is no header: {error}.") from error
     if not any(names):
-        raise DataError(f"{input_uri}: there is no header, and not a single row.")
+        raise RefusedFileError(f"{input_uri}: there is no header, and not a single row.")
     return [name.strip() for name in names]
+
+
+def _named(header: Sequence[str]) -> str:
+    """Return names of a file's columns for a message."""
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in header[:_MOST_COLUMNS]]
+    more = len(header) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns: Columns) -> DataFrame:

@@ -32,6 +32,7 @@ with open(sys.argv[1], "rb") as stream:
     stream.seek(0)
     lines = stream.readlines()
 container.upload_blob("scoring/in/diabetes/april.csv", b"".join(lines[:11]), overwrite=True)
+container.upload_blob("scoring/in/diabetes/bad.csv", b"age,colour\\n59,red\\n", overwrite=True)
 """
 
 
@@ -164,14 +165,16 @@ def test_the_engine_s_own_verbs_work_in_the_shell(machine: Machine) -> None:
     assert json.loads(outputs.text)["workspace_name"].startswith("aml-")
 
 
-def test_incoming_files_are_scored_once_by_the_serving_version(machine: Machine, tmp_path: Path) -> None:
+def test_incoming_files_are_scored_once_and_a_bad_one_is_refused_once(machine: Machine, tmp_path: Path) -> None:
     left = machine.python(_LEAVE, str(DATA))
     assert left.code == 0, left.text
 
     scored = machine.make("score")
     again = machine.make("score")
 
-    assert scored.code == 0, scored.text
+    refused = "scoring/in/diabetes/bad.csv: the header lacks sex, bmi, bp"
+    assert scored.code != 0 and f"Refused:\n{refused}" in scored.text, scored.text
+    assert "2 files scored, 1 refused." in scored.text, scored.text
     version = registered_versions(machine)[-1]
     numbers = r"(\d+) rows read, (\d+) scored, (\d+) refused"
     counts = re.search(rf"scoring/in/diabetes/march\.csv: {numbers}, by version {version} of diabetes", scored.text)
@@ -181,6 +184,7 @@ def test_incoming_files_are_scored_once_by_the_serving_version(machine: Machine,
     assert len(runs) == 1, "one run, and one Spark session, for all files"
     assert "scoring/out/diabetes/date=" in scored.text and "scoring/quarantine/diabetes/date=" in scored.text
     assert again.code == 0 and "march.csv was scored already: --again scores it again." in again.text, again.text
+    assert "bad.csv was refused by run" in again.text, "it fails no later run"
 
 
 def _with_a_wrong_column() -> str:

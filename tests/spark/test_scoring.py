@@ -17,7 +17,7 @@ from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.diabetes import SCHEMA, complete_rows
 from notebooks.lib.rules import Rules
-from notebooks.lib.scoring import Columns, Counts, prepare
+from notebooks.lib.scoring import Columns, Counts, RefusedFileError, prepare
 from steps import profiles
 from steps.data_contract import DataContract
 
@@ -104,22 +104,28 @@ def test_columns_in_any_order_and_unused_columns_are_accepted(spark: SparkSessio
         ([HEADER.replace("bmi", "bim")], r"the header lacks bmi\. It has patient, age, sex, bim, bp"),
         ([HEADER.replace("patient", "id")], r"the header lacks patient\."),
         ([f"{HEADER},bmi"], r"the header has bmi more than once\.$"),
+        ([",".join(f"c{number}" for number in range(99))], r"It has c0, c1, .*, c29 and 69 more; scoring needs "),
+        (["x" * 200_000], r"its first line is no header: field larger than field limit"),
+        ([HEADER, "," * 21_000], r"it cannot be read as CSV with at most 20,480 columns\.$"),
     ],
 )
-def test_a_file_that_lacks_columns_or_rows_is_refused(
+def test_a_file_that_is_at_fault_itself_is_refused(
     spark: SparkSession, tmp_path: Path, lines: list[str], message: str
 ) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(RefusedFileError, match=message):
         _prepare(spark, tmp_path, lines)
 
 
 def test_a_bad_file_of_a_list_keeps_no_other_from_being_prepared(spark: SparkSession, tmp_path: Path) -> None:
-    lines = {"good": [HEADER, f"p1,{VALUES}"], "bad": [HEADER.replace("bmi", "bim")], "also": [HEADER, f"p2,{VALUES}"]}
+    lines = {
+        "good": [HEADER, f"p1,{VALUES}"], "bad": [HEADER.replace("bmi", "bim")], "also": [HEADER, f"p2,{VALUES}"],
+    }  # fmt: skip
     files = []
     for name, rows in lines.items():
         file = tmp_path / f"{name}.csv"
         file.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
         files.append({"version": name, "name": file.name, "uri": file.as_uri()})
+    files.append({"version": "gone", "name": "gone.csv", "uri": (tmp_path / "gone.csv").as_uri()})
     listed = tmp_path / "files.json"
     listed.write_text(json.dumps({"files": files, "left": 0}), encoding="utf-8")
     columns = Columns(SCHEMA, "progression", ["patient"])
@@ -129,12 +135,24 @@ def test_a_bad_file_of_a_list_keeps_no_other_from_being_prepared(spark: SparkSes
     assert counts == Counts(read=2, kept=2, refused=0)
     for name in ("good", "also"):
         assert spark.read.parquet((tmp_path / "out" / name / "rows").as_uri()).count() == 1
-    (failed,) = (tmp_path / "out/bad/failed").glob("*.json")
-    assert "the header lacks bmi. It has patient, age, sex, bim, bp" in json.loads(failed.read_text())["reason"]
+    failed = _failed(tmp_path / "out/bad")
+    assert failed["reason"].startswith("the header lacks bmi. It has patient, age, sex, bim, bp")
+    assert failed["refused"] is True
+    gone = _failed(tmp_path / "out/gone")
+    assert gone == {"reason": "there is no such file.", "refused": False}, "a later run may read it"
 
     listed.write_text(json.dumps({"files": files[1:2], "left": 0}), encoding="utf-8")
-    with pytest.raises(DataError, match=r"the header lacks bmi\."):
-        prepare(spark, listed.as_uri(), (tmp_path / "one").as_uri(), columns, complete_rows)
+    assert prepare(spark, listed.as_uri(), (tmp_path / "one").as_uri(), columns, complete_rows) == Counts(0, 0, 0)
+    assert _failed(tmp_path / "one/bad")["refused"] is True
+    listed.write_text(json.dumps({"files": files[3:], "left": 0}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"there is no such file\."):
+        prepare(spark, listed.as_uri(), (tmp_path / "none").as_uri(), columns, complete_rows)
+
+
+def _failed(folder: Path) -> dict[str, Any]:
+    (written,) = (folder / "failed").glob("*.json")
+    content: dict[str, Any] = json.loads(written.read_text())
+    return content
 
 
 @pytest.mark.parametrize(

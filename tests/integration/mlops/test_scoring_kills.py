@@ -37,6 +37,7 @@ SPECIFICATION = specifications.load("diabetes").specification.model_copy(
         "target": "y",
         "data_contract": DataContract(),
         "score": Score(notebook="n", input="scoring/in/n", most_refused=0.5),
+        "watch": None,
     }
 )
 REFUSED = "scoring/quarantine/doubled"
@@ -222,20 +223,27 @@ def test_a_file_is_scored_again_only_on_request_and_under_a_new_run(step: Step) 
     assert second is not None and second.model_version == "1", "the version is the one that the run was given"
 
 
-def test_more_refused_rows_than_allowed_leave_no_output_and_a_quarantine(step: Step) -> None:
+def test_more_refused_rows_than_allowed_refuse_the_file_once_and_leave_a_quarantine(step: Step) -> None:
     strict = SPECIFICATION.model_copy(update={"score": Score(notebook="n", input="scoring/in/n", most_refused=0.3)})
+    specification = strict.model_dump_json(exclude_defaults=True)
 
-    completed = step.run("strict", "run-strict", specification=strict.model_dump_json(exclude_defaults=True))
+    completed = step.run("strict", "run-strict", specification=specification)
+    again = step.run("strict", "run-later", specification=specification)
+    asked = step.run("strict", "run-asked", attempt="again-1", specification=specification)
 
-    assert completed.returncode == 1
-    last = completed.stderr.strip().splitlines()[-1]
-    assert last.startswith(
-        "The file strict.csv is not scored: 1 of 3 rows are refused, and 30% may be: missing: a (1). Nothing is "
-        f"scored; the refused rows are in {REFUSED}/date="
-    )
+    assert (completed.returncode, again.returncode, asked.returncode) == (0, 0, 0), completed.stderr
+    refusal = step.ledger.refusal("strict", FIRST, "v1")
+    assert refusal is not None and refusal.run == "run-strict"
+    assert refusal.reason == "1 of 3 rows are refused, and 30% may be: missing: a (1)"
+    assert (refusal.rows_read, refusal.rows_refused) == (3, 1)
+    assert refusal.quarantine.startswith(f"{REFUSED}/date=") and "/run=run-strict/" in refusal.quarantine
+    assert f"Refused strict.csv: {refusal.reason}. Quarantine: {refusal.quarantine}" in completed.stdout
+    assert f"Refused strict.csv, by run run-strict: {refusal.reason}" in again.stdout
+    assert step.ledger.refusal("strict", "again-1", "v1") is not None, "--again tries it again"
     assert step.ledger.read("strict", FIRST) is None and step.outputs("strict") == {}
-    (kept,) = [str(path.name) for path in step.lake.data.get_paths(REFUSED) if "run-strict/" in str(path.name)]
-    rows: Any = pd.read_parquet(io.BytesIO(step.blobs.download_blob(kept).readall()))
+    kept = [str(path.name) for path in step.lake.data.get_paths(REFUSED) if path.name.endswith("refused.parquet")]
+    assert [name for name in kept if "run-strict/" in name or "run-later/" in name] == [refusal.quarantine]
+    rows: Any = pd.read_parquet(io.BytesIO(step.blobs.download_blob(refusal.quarantine).readall()))
     assert rows.to_dict("records") == [{"row": 2, "reason": "missing: a", "record": '{"a": null}'}]
 
 
@@ -251,24 +259,73 @@ def test_a_version_that_is_not_registered_is_named(step: Step) -> None:
     assert "The file gone.csv is not scored: version 9 of doubled cannot be read" in gone.stderr
 
 
-def test_files_of_one_run_are_scored_one_by_one_and_a_bad_one_keeps_none_from_it(step: Step) -> None:
+def _leave_failed(step: Step, file: str, *, refused: bool) -> None:
+    """Leave what the notebook leaves for a file that it cannot use."""
+    failed = step.files / file / "failed"
+    failed.mkdir(parents=True)
+    (failed / "part-0.json").write_text(json.dumps({"reason": "abfss://x: the header lacks a.", "refused": refused}))
+
+
+def test_a_bad_file_is_refused_keeps_no_other_from_being_scored_and_fails_no_run(step: Step) -> None:
     names = [f"many-{number}" for number in range(3)]
-    bad = step.files / names[1]
-    (bad / "failed").mkdir(parents=True)
-    (bad / "failed/part-0.json").write_text(json.dumps({"reason": "abfss://x: the header lacks a."}))
+    _leave_failed(step, names[1], refused=True)
 
     completed = step.run_all(names, "run-many")
 
-    assert completed.returncode == 1
-    last = completed.stderr.strip().splitlines()[-1]
-    assert last == "The file many-1.csv is not scored: abfss://x: the header lacks a."
+    assert completed.returncode == 0, completed.stderr
     first, third = (step.check_scored_once(name) for name in (names[0], names[2]))
     assert (first.run, third.run) == ("run-many", "run-many") and first.output != third.output
     record = step.ledger.recorded("run-many")
     assert record is not None and record.files == (names[0], names[2])
+    assert (record.refused, record.failures) == ((names[1],), ())
+    refusal = step.ledger.refusal(names[1], FIRST, "v1")
+    assert refusal is not None and refusal.reason == "abfss://x: the header lacks a"
+    assert (refusal.rows_read, refusal.model_version) == (0, "2")
+    kept = json.loads(step.blobs.download_blob(refusal.quarantine).readall())
+    assert (kept["file_name"], kept["reason"]) == ("many-1.csv", refusal.reason)
+    written = json.loads(step.requests.with_name("scored").joinpath("refusals.json").read_text())
+    assert [item["file_version"] for item in written] == [names[1]]
+
+
+def test_a_file_that_this_run_alone_cannot_use_fails_the_step_after_the_others(step: Step) -> None:
+    _leave_failed(step, "odd-1", refused=False)
+
+    completed = step.run_all(["odd-1", "odd-2"], "run-odd")
+
+    assert completed.returncode == 1
+    assert completed.stderr.strip().splitlines()[-1] == (
+        "The file odd-1.csv is not scored: abfss://x: the header lacks a."
+    )  # fmt: skip
+    step.check_scored_once("odd-2")
+    record = step.ledger.recorded("run-odd")
+    assert record is not None and record.refused == ()
     assert [(failed.file_name, failed.reason) for failed in record.failures] == [
-        ("many-1.csv", "abfss://x: the header lacks a")
+        ("odd-1.csv", "abfss://x: the header lacks a")
     ]
+    assert step.ledger.refusal("odd-1", FIRST, "v1") is None, "the next run tries it"
+
+
+@pytest.mark.nightly
+@pytest.mark.fault_kind("kill of a step that refuses a file")
+def test_a_step_killed_at_any_request_leaves_a_file_refused_once_and_the_other_scored_once(step: Step) -> None:
+    _leave_failed(step, "none-bad", refused=True)
+    assert step.run_all(["none-bad", "none-good"], "run-none").returncode == 0
+    requests = int(step.requests.read_text())
+    assert requests >= 11, "of the bad file: entry, refusal, quarantine, refuse"
+    for number in range(1, requests + 1):
+        bad, good = f"refused-{number}-bad", f"refused-{number}-good"
+        _leave_failed(step, bad, refused=True)
+        killed = step.run_all([bad, good], f"refused-{number}-first", kill_at=f"{number}:after")
+        assert killed.returncode == -9, (number, killed.stderr)
+        before = step.ledger.refusal(bad, FIRST, "v1")
+        again = step.run_all([bad, good], f"refused-{number}-second")
+        assert again.returncode == 0, (number, again.stderr)
+        step.check_scored_once(good)
+        refusal = step.ledger.refusal(bad, FIRST, "v1")
+        assert refusal is not None and before in (None, refusal), number
+        assert step.blobs.get_blob_client(refusal.quarantine).exists()
+        record = step.ledger.recorded(f"refused-{number}-second")
+        assert record is not None and (record.files, record.refused) == ((good,), (bad,))
 
 
 @pytest.mark.nightly

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.workspace_session import ML
+from rich.console import Console
 
-from mlops import jobs, promote, publish, rollback, scoring, trial
-from mlops.errors import GateError, MissingError
+from mlops import episodes, incoming_files, jobs, promote, publish, rollback, scoring, trial
+from mlops.clients import Clients
+from mlops.components.score.src.ledger import FIRST, Entry, Refusal, RunRecord
+from mlops.components.take_files.src.incoming import blob_key
+from mlops.components.watch.src.watch_history import WatchHistory
+from mlops.errors import GateError, MissingError, RefusedError
+from mlops.jobs import Job
 from mlops.promote import Promotion
-from mlops.scoring import Scorer
+from mlops.scoring_runs import Results, Scorer, model_ledger
 from mlops.terminal import console
 from tests.integration.mlops.stacks import Stack, make_stack, remove_stack
 
@@ -106,3 +115,101 @@ def test_a_deployment_that_was_published_without_scoring_is_named(
         MissingError, match="The deployment v-1, with which version 1 of diabetes serves, was published"
     ):
         scoring.find_scorer(prod.clients)
+
+
+class _Files:
+    """Files of the input folder, and what the steps of a run leave for them."""
+
+    def __init__(self, clients: Clients) -> None:
+        self.clients = clients
+        self.model, self.folder = clients.pipeline.model, clients.pipeline.score.input
+        self.ledger = model_ledger(clients)
+        self._out = io.StringIO()
+        self.console = Console(file=self._out, width=200)
+
+    @property
+    def said(self) -> str:
+        return self._out.getvalue()
+
+    def leave(self, name: str, text: str) -> str:
+        """Leave a file whose content a run has read; return its version."""
+        version = hashlib.sha256(text.encode()).hexdigest()
+        blob = self.clients.training.get_blob_client(f"{self.folder}/{name}")
+        etag = str(blob.upload_blob(text.encode(), overwrite=True)["etag"])
+        self.ledger.know(blob_key(f"{self.folder}/{name}", etag), version)
+        return version
+
+    def entry(self, version: str, name: str, run: str, attempt: str = FIRST) -> None:
+        entry = Entry(
+            file_version=version, file_name=name, attempt=attempt, run=run, model=self.model, model_version="2",
+            code_version="2", scored_at="2026-11-29T12:00:00+00:00", staged="none", output="scoring/out/x",
+            quarantine=None, rows_read=9, rows_scored=9, rows_refused=0, reasons={},
+        )  # fmt: skip
+        self.ledger._make(entry)
+
+    def refusal(self, version: str, name: str, run: str) -> Refusal:
+        return self.ledger.refuse(
+            Refusal(
+                file_version=version, file_name=name, attempt=FIRST, run=run, model=self.model, model_version="2",
+                code_version="2", refused_at="2026-11-29T12:00:00+00:00", reason="the header lacks bmi",
+                quarantine="scoring/quarantine/x/refused.json", rows_read=0, rows_refused=0,
+            )
+        )  # fmt: skip
+
+    def score(self, steps: Callable[[Job], None] | None = None) -> Results:
+        return incoming_files.score(self.clients, self.console, started=steps)
+
+
+def test_refused_files_are_listed_and_left_alone_until_they_change(tested: Stack) -> None:
+    files = _Files(tested.clients)
+    good, bad = files.leave("good.csv", "good"), files.leave("bad.csv", "bad")
+    runs: list[str] = []
+
+    def steps(job: Job) -> None:
+        runs.append(job.name)
+        files.entry(good, "good.csv", job.name)
+        files.refusal(bad, "bad.csv", job.name)
+        files.ledger.record(RunRecord(job.name, FIRST, (good,), (), 0, (bad,)))
+        history = WatchHistory(tested.clients.training, files.model)
+        history.note_followed(job.name, "retraining-diabetes-000001 started run tr-1 on incoming/new.csv")
+
+    results = files.score(steps)
+
+    with pytest.raises(RefusedError, match=r"^Refused:\nbad\.csv: the header lacks bmi\n") as refused:
+        results.check()
+    assert refused.value.exit_code == 3
+    assert [item["status"] for item in results.as_json()] == ["scored", "refused"]
+    assert "1 file scored, 1 refused." in files.said
+    assert f"bad.csv: refused as a whole, by version 2 of diabetes (run {runs[0]}, " in files.said
+    assert "After breaches: retraining-diabetes-000001 started run tr-1 on incoming/new.csv." in files.said
+    assert "`python -m mlops runs --stack staging --pipeline diabetes` shows the training runs" in files.said
+
+    (episode,) = episodes.refused(tested.clients)
+    assert episode.title == "1 file was refused when diabetes scored on stack staging"
+    assert "bad.csv (the header lacks bmi)" in episode.text and episode.tag.endswith(runs[0])
+
+    later = files.score(lambda job: pytest.fail("nothing waits"))
+    later.check()
+    assert [refusal.file_name for refusal in later.refused_before] == ["bad.csv"]
+    assert f"bad.csv was refused by run {runs[0]}: the header lacks bmi. It is left alone" in files.said
+    files.leave("bad.csv", "mended")
+    assert episodes.refused(tested.clients) == []
+
+
+def test_a_named_file_that_was_refused_is_not_run_again_without_being_asked(tested: Stack, tmp_path: Path) -> None:
+    files = _Files(tested.clients)
+    file = tmp_path / "named.csv"
+    file.write_text("a\n1\n")
+    data = scoring.read(file)
+
+    def steps(job: Job) -> None:
+        files.refusal(data.sha256, "named.csv", job.name)
+        files.ledger.record(RunRecord(job.name, FIRST, (), (), 0, (data.sha256,)))
+
+    first = scoring.score(tested.clients, data, files.console, started=steps)
+    again = scoring.score(tested.clients, data, files.console, started=lambda job: pytest.fail("it is known"))
+
+    assert first == again and first.refusals
+    with pytest.raises(RefusedError, match=r"named\.csv: the header lacks bmi"):
+        again.check()
+    assert "named.csv was refused already: --again tries it again." in files.said

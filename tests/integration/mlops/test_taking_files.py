@@ -18,7 +18,7 @@ from localcloud.testing.cloud import Cloud
 from localcloud.testing.lake import Lake, make_lake
 
 from mlops import specifications
-from mlops.components.score.src.ledger import FIRST, Entry, Failure, Ledger
+from mlops.components.score.src.ledger import FIRST, Entry, Failure, Ledger, Refusal
 from steps.data_contract import DataContract
 from steps.specification import Score
 from steps.taken_files import TakenFiles
@@ -61,11 +61,21 @@ class Taking:
         )  # fmt: skip
         return self.ledger._make(entry)
 
+    def refuse(self, version: str, attempt: str = FIRST, code_version: str = "v1") -> None:
+        """Leave the refusal that the score step leaves."""
+        self.ledger.refuse(
+            Refusal(
+                file_version=version, file_name="x", attempt=attempt, run="r", model=self.model, model_version="1",
+                code_version=code_version, refused_at="now", reason="the header lacks a", quarantine="q",
+                rows_read=0, rows_refused=0,
+            )
+        )  # fmt: skip
+
     def run(
-        self, kill_at: str = "0", attempt: str = FIRST, most_files: int = 100
+        self, kill_at: str = "0", attempt: str = FIRST, most_files: int = 100, code_version: str = "v1"
     ) -> tuple[subprocess.CompletedProcess[str], Path]:
         """Run the program; it is killed at a request to storage, such as 3:after."""
-        output, variables = self._inputs(attempt, most_files)
+        output, variables = self._inputs(attempt, most_files, code_version)
         own = {"KILL_AT": kill_at, "REQUESTS_FILE": str(self.folder / "requests")}
         wrapper = Path(__file__).with_name("killed_step.py")
         return self.processes.run(wrapper, [str(PROGRAM), "--files", str(output)], variables | own), output
@@ -79,7 +89,7 @@ class Taking:
         )
         return started, output
 
-    def _inputs(self, attempt: str, most_files: int) -> tuple[Path, dict[str, str]]:
+    def _inputs(self, attempt: str, most_files: int, code_version: str = "v1") -> tuple[Path, dict[str, str]]:
         score = Score(notebook="n", input=f"scoring/in/{self.model}", most_files=most_files)
         specified = specifications.load("diabetes").specification.model_copy(
             update={"model": self.model, "data_contract": DataContract(), "score": score}
@@ -88,7 +98,8 @@ class Taking:
         inputs = {
             "specification": specified.model_dump_json(exclude_defaults=True), "container_uri": container,
             "output_base": f"{container}/engineered", "source": "incoming", "file_uri": "none",
-            "file_version": "none", "file_name": "none", "attempt": attempt, "output_folder": "scoring/out",
+            "file_version": "none", "file_name": "none", "attempt": attempt, "code_version": code_version,
+            "output_folder": "scoring/out",
         }  # fmt: skip
         variables = {f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()}
         output = self.folder / unique("taken")
@@ -178,6 +189,38 @@ def test_a_run_takes_as_many_files_as_it_may_and_those_that_failed_last(taking: 
         taking.score(version)
     taken = taking.taken(most_files=2)
     assert ([file.version for file in taken.files], taken.left) == ([good[2], bad], 0)
+
+
+def test_a_file_that_was_refused_is_taken_with_new_content_or_again_or_by_another_version(taking: Taking) -> None:
+    bad, good = taking.leave("0-bad.csv", "bad"), taking.leave("1-good.csv", "good")
+    taking.refuse(bad)
+
+    completed, output = taking.run()
+    assert [file.version for file in TakenFiles.read(output).files] == [good]
+    assert "0-bad.csv was refused already, under this name or another" in completed.stdout, "its content was not known"
+    assert taking.versions() == [good]
+    assert set(taking.versions(attempt="again-1")) == {bad, good}
+    assert set(taking.versions(code_version="v2")) == {bad, good}, "another version may know better"
+    mended = taking.leave("0-bad.csv", "mended")
+    assert set(taking.versions()) == {mended, good}
+
+
+def test_a_file_that_storage_does_not_hand_out_keeps_no_other_from_being_taken(taking: Taking) -> None:
+    taking.leave("0-archived.csv", "archived")
+    good = taking.leave("1-good.csv", "good")
+    archived = taking.blobs.get_blob_client(f"scoring/in/{taking.model}/0-archived.csv")
+    archived.set_standard_blob_tier("Archive")
+
+    taken = taking.taken()
+
+    assert [file.version for file in taken.files] == [good]
+    (unreadable,) = taken.unreadable
+    assert unreadable.name.endswith("/0-archived.csv")
+    assert unreadable.reason == "storage does not hand it out (BlobArchived)"
+    taking.refuse(unreadable.version)
+    assert taking.taken().unreadable == ()
+    archived.set_standard_blob_tier("Hot")
+    assert len(taking.versions()) == 2, "it can be read now"
 
 
 def test_a_copy_that_a_lifecycle_rule_deleted_is_made_again(taking: Taking) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,15 +88,26 @@ class Scoring:
         measures = data_counts.counts(rows[["a"]])["measures"]
         noted = {"read": len(rows), "kept": len(rows), "refused": 0, "measures": json.dumps(measures)}
         (prepared / "counts/part-0.json").write_text(json.dumps(noted))
+        return self.score_prepared([name], run, version, kill_at)
+
+    def score_prepared(self, names: Sequence[str], run: str, version: str = "2", kill_at: str = "0") -> Any:
+        """Score files in one run."""
+        prepared = self.folder / "prepared"
         taken = self.folder / "taken"
         taken.mkdir(exist_ok=True)
-        TakenFiles((TakenFile(name, f"{name}.csv", "abfss://none"),)).write(taken, "none")
+        TakenFiles(tuple(TakenFile(name, f"{name}.csv", "abfss://none") for name in names)).write(taken, "none")
         literals = {
             "output_folder": "scoring/out", "model_version": version, "attempt": "first", "code_version": "v1",
             "deployment": "v-v1",
         }  # fmt: skip
-        words = ["--files", str(taken), "--prepared", str(prepared.parent), "--scored", str(self.folder / "scored")]
+        words = ["--files", str(taken), "--prepared", str(prepared), "--scored", str(self.folder / "scored")]
         return self._run("score", words, run, kill_at, literals)
+
+    def leave_failed(self, name: str, reason: str, *, refused: bool) -> None:
+        """Leave what the notebook leaves for a file that it cannot use."""
+        failed = self.folder / "prepared" / name / "failed"
+        failed.mkdir(parents=True)
+        (failed / "part-0.json").write_text(json.dumps({"reason": f"{reason}.", "refused": refused}))
 
     def watch(self, run: str, kill_at: str = "0", telemetry: str = "none") -> Any:
         """Watch the scored files."""
@@ -261,8 +272,8 @@ def test_a_watch_killed_at_any_request_leaves_one_window_and_loses_none(scoring:
 def test_files_of_runs_that_were_killed_before_they_watched_are_watched_by_the_next_run(scoring: Scoring) -> None:
     ended, killed = scoring.start(), scoring.start()
     assert scoring.score("unwatched", _rows(200, shift=20), ended).returncode == 0
-    # Requests of a step without refused rows: ledger, predictions, measures, entry, folder, rename.
-    assert scoring.score("unsettled", _rows(200, shift=20), killed, kill_at="5:before").returncode == -9
+    # Requests of a step without refused rows: entry, refusal, predictions, measures, entry, folder, rename.
+    assert scoring.score("unsettled", _rows(200, shift=20), killed, kill_at="6:before").returncode == -9
     assert [scoring.windows(name) for name in ("unwatched", "unsettled")] == [[], []]
 
     output = scoring.score_and_watch("next", _rows(200))
@@ -350,6 +361,38 @@ def test_metrics_that_are_not_accepted_fail_the_step_after_all_else_and_wait_for
     assert scoring.history.unsent([window]) == []
 
 
+def test_a_refused_file_is_a_breach_and_watched_once(scoring: Scoring) -> None:
+    run = scoring.start()
+    scoring.leave_failed("unreadable", "the header lacks a", refused=True)
+    assert scoring.score_prepared(["unreadable"], run).returncode == 0
+    watched = scoring.watch(run)
+    again = scoring.watch(scoring.start())
+
+    assert watched.returncode == 0, watched.stderr
+    breach = "nothing is scored, the file is refused: the header lacks a"
+    assert f"unreadable.csv: breach: {breach}." in watched.stdout
+    assert "unreadable.csv" not in again.stdout
+    (window,) = scoring.windows("unreadable")
+    assert (window.verdict, window.run, window.refused_share) == ("breach", run, 1.0)
+    assert [(found.kind, found.message) for found in window.breaches] == [("refused", breach)]
+    assert not scoring.history.read(1).is_judged(window), "no training mends a file that nothing can read"
+
+
+def test_a_file_that_cannot_be_scored_fails_the_watch_after_the_others_are_watched(scoring: Scoring) -> None:
+    run = scoring.start()
+    scoring.leave_failed("lost", "rows are lost", refused=False)
+    scoring.leave_failed("beside", "the header lacks a", refused=True)
+
+    alone = scoring.score_prepared(["lost"], run)
+    together = scoring.score_prepared(["lost", "beside"], run)
+    watched = scoring.watch(run)
+
+    assert (alone.returncode, together.returncode, watched.returncode) == (1, 0, 1), together.stderr
+    message = "The file lost.csv is not scored: rows are lost."
+    assert all(completed.stderr.strip().splitlines()[-1] == message for completed in (alone, together, watched))
+    assert [window.verdict for window in scoring.windows("beside")] == ["breach"]
+
+
 def test_breaches_in_a_row_ask_for_a_work_item_once(scoring: Scoring) -> None:
     watch = Watch.model_validate({"retrain": "work_item", "windows": 2})
     asking = replace(scoring, specification=SPECIFICATION.model_copy(update={"watch": watch}))
@@ -360,6 +403,8 @@ def test_breaches_in_a_row_ask_for_a_work_item_once(scoring: Scoring) -> None:
     )
     later = asking.score_and_watch("asks-4", _rows(500, shift=30, first=63_000))
     assert "asks for a work item" not in later, "a file leads to one request, and two are needed"
+    assert asking.history.followed(asking.entry("asks-3").run) == "retraining-doubled-000001 asks for a work item"
+    assert asking.history.followed(asking.entry("asks-4").run) == ""
     (request,) = Requests(scoring.blobs, MODEL).all()
     assert (request.mode, len(request.windows), request.run) == ("work_item", 2, None)
     assert request.reasons and request.reasons[0].startswith("a has drifted")

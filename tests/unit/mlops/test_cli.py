@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from mlops import cli
+from mlops.errors import InvalidError, RefusedError
+
 ROOT = Path(__file__).resolve().parents[3]
 _FOREIGN = ("AZURE_", "HTTP", "http", "MLOPS_", "NO_PROXY", "no_proxy", "STACK")
 
@@ -111,3 +114,14 @@ def test_the_completion_of_each_shell_is_printed_and_bash_takes_it() -> None:
     for shell in ("zsh", "fish"):
         assert "_MLOPS_COMPLETE" in mlops("completion", shell).stdout
     assert mlops("completion", "tcsh").returncode == 2
+
+
+@pytest.mark.parametrize(("error", "code"), [(InvalidError("no such value"), 1), (RefusedError("march.csv"), 3)])
+def test_a_known_error_ends_the_verb_with_its_own_code(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise error
+
+    assert cli._run(command) == code
+    assert capsys.readouterr().err.strip() == f"Error: {error}"

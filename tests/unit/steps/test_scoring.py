@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlops import specifications
 from steps.scored_measures import ScoredMeasures
-from steps.scoring import Counts, ScoringError, Stamp, score
+from steps.scoring import Counts, RefusedError, ScoringError, Stamp, score
 from steps.specification import Score, Specification
 
 STAMP = Stamp("7", datetime(2026, 11, 29, 12, 0, tzinfo=UTC), "in/march.csv")
@@ -158,3 +158,28 @@ def test_a_notebook_of_training_is_named_as_the_cause(tmp_path: Path) -> None:
 
     with pytest.raises(ScoringError, match="the features' notebook wrote no counts"):
         _score(tmp_path / "prepared", None, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error"),
+    [
+        ({"missing: a": 2}, RefusedError),
+        ({"missing: a": 10}, RefusedError),
+        ({"the model predicts nothing for it": 10}, ScoringError),
+        ({"missing: a": 1, "the model predicts nothing for it": 9}, ScoringError),
+    ],
+)
+def test_a_file_is_refused_for_its_own_rows_and_not_for_what_the_model_does(
+    reasons: dict[str, int], error: type[ScoringError]
+) -> None:
+    refused = sum(reasons.values())
+    counts = Counts(10, 10 - refused, refused, reasons)
+
+    with pytest.raises(ScoringError, match=rf"^{refused} of 10 rows are refused, and 10% may be: ") as raised:
+        counts.check_share(0.1)
+
+    assert type(raised.value) is error
+
+
+def test_rows_within_the_share_pass() -> None:
+    Counts(10, 9, 1, {"missing: a": 1}).check_share(0.1)

@@ -233,6 +233,25 @@ def test_breaches_in_a_row_count_from_the_newest_and_skip_what_was_not_judged() 
     assert History([]).breached_in_a_row == 0
 
 
+def test_a_refused_file_is_a_breach_unless_it_has_too_few_rows() -> None:
+    def refused(read: int) -> Window:
+        numbers = {"rows_read": read, "rows_scored": 0, "rows_refused": read}
+        return watching.refused_file(_window(1).model_copy(update=numbers), _specified(), "no column bmi")
+
+    whole, unreadable, small = refused(100), refused(0), refused(3)
+
+    message = "nothing is scored, the file is refused: no column bmi"
+    for window in (whole, unreadable):
+        assert (window.verdict, window.refused_share) == ("breach", 1.0)
+        assert [(breach.kind, breach.measured, breach.message) for breach in window.breaches] == [
+            ("refused", 1.0, message)
+        ]
+    assert (small.verdict, small.breaches) == ("too_few_rows", ())
+    assert summary(small) == "not judged, 3 rows are too few; it is refused: no column bmi"
+    assert [History([]).is_judged(window) for window in (whole, unreadable, small)] == [True, False, False]
+    assert History([whole, unreadable, small, whole]).breached_in_a_row == 2
+
+
 def test_a_window_s_name_sorts_by_time_and_is_that_of_file_and_attempt() -> None:
     assert window_id(NOW, "f", "first").startswith("20261129T124107Z-")
     assert window_id(NOW, "f", "first") == window_id(NOW, "f", "first") != window_id(NOW, "f", "again-1")

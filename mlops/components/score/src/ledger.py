@@ -4,6 +4,9 @@ The output is written to a folder of its own first. Then the entry is made, by o
 (If-None-Match: *): this decides which run scored the file. Then the folder is renamed to its place, in one step. A run
 that is killed before the entry is made leaves nothing but a folder that nobody reads; one that is killed later leaves
 an entry whose output anybody can put in its place. No lock is held, so that none can be left behind.
+
+A file that is at fault itself, such as one without a column, is refused by an entry of another kind, which is made by
+the same kind of request. It holds for the published version that refused the file: another one may know better.
 """
 
 from __future__ import annotations
@@ -25,11 +28,16 @@ SAMPLE = "sample-"
 """Attempts that begin with it only try a version: they count as nobody's predictions."""
 ENTRIES_FILE = "entries.json"
 """File in the score step's output with the entries of the files that the run scored."""
+REFUSALS_FILE = "refusals.json"
+"""File beside it with the refusals of the files that the run refused."""
+FAILURES_FILE = "failures.json"
+"""File beside it with the reasons for which other files were not scored. The step watch fails for them in the end."""
 FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
 STAGED = "_staged"
 """Folder of outputs that are being written. Readers of Parquet leave out names that begin with an underscore."""
 _ENTRY = re.compile(r"([0-9a-f]{64})/([^/]+)\.json")
+_REFUSED = re.compile(r"([0-9a-f]{64})/_refused/([^/]+)/([^/]+)\.json")
 _FAILED = "_failed"
 """Name in place of an attempt: the cause of the file's last failure. It only decides the order of the next run."""
 _KNOWN = re.compile(r"_known/([0-9a-f]{64})\.([0-9a-f]{64})")
@@ -66,6 +74,28 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a file cannot be scored by a published version: the file itself is at fault.
+
+    `file_version` is the SHA-256 of its content, or of the blob's name and ETag where the content cannot be read.
+    `quarantine`: the refused rows, or the reason alone where the rows are not known; `rows_read` is 0 then.
+    """
+
+    file_version: str
+    file_name: str
+    attempt: str
+    run: str
+    model: str
+    model_version: str
+    code_version: str
+    refused_at: str
+    reason: str
+    quarantine: str
+    rows_read: int
+    rows_refused: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """Results of a run for the files that it took. `left`: files that wait for the next run."""
 
@@ -74,17 +104,20 @@ class RunRecord:
     files: tuple[str, ...]
     failures: tuple[Failure, ...]
     left: int
+    refused: tuple[str, ...] = ()
+    """Files that it refused, or found refused."""
 
 
 @dataclass(frozen=True)
 class Contents:
     """Entries of a ledger, read from the names of its blobs alone.
 
-    `scored`: files with their attempts; `failed`: files that failed, with the time of the last failure; `known`: files
-    by the key of a blob that was read.
+    `scored`: files with their attempts; `refused`: the same with the published version that refused them; `failed`:
+    files that failed, with the time of the last failure; `known`: files by the key of a blob that was read.
     """
 
     scored: set[tuple[str, str]] = field(default_factory=set)
+    refused: set[tuple[str, str, str]] = field(default_factory=set)
     failed: dict[str, datetime] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
 
@@ -115,6 +148,8 @@ class Ledger:
                     contents.failed[entry[1]] = blob.last_modified
                 else:
                     contents.scored.add((entry[1], entry[2]))
+            elif refused := _REFUSED.fullmatch(name):
+                contents.refused.add((refused[1], refused[3], refused[2]))
             elif known := _KNOWN.fullmatch(name):
                 contents.known[known[1]] = known[2]
         return contents
@@ -140,7 +175,29 @@ class Ledger:
         except ResourceNotFoundError:
             return None
         failures = tuple(Failure(**failure) for failure in content.pop("failures"))
-        return RunRecord(**content | {"failures": failures, "files": tuple(content["files"])})
+        lists = {"files": tuple(content["files"]), "refused": tuple(content.get("refused", ()))}
+        return RunRecord(**content | lists | {"failures": failures})
+
+    def refusal(self, file_version: str, attempt: str, code_version: str) -> Refusal | None:
+        """Return why a published version refused a file, None when it did not."""
+        try:
+            content = self._blobs.download_blob(self._refusal_path(file_version, attempt, code_version)).readall()
+        except ResourceNotFoundError:
+            return None
+        return Refusal(**json.loads(content))
+
+    def refuse(self, refusal: Refusal) -> Refusal:
+        """Refuse a file unless this published version did; return the refusal that counts."""
+        of_file = refusal.file_version, refusal.attempt, refusal.code_version
+        content = json.dumps(asdict(refusal), indent=2).encode()
+        try:
+            self._blobs.upload_blob(self._refusal_path(*of_file), content, overwrite=False)
+        except ResourceExistsError:
+            present = self.refusal(*of_file)
+            if present is None:
+                raise
+            return present
+        return refusal
 
     def commit(self, entry: Entry) -> Entry:
         """Make the entry unless there is one, and put its output in its place. Return the entry that counts.
@@ -208,6 +265,9 @@ class Ledger:
 
     def _path(self, file_version: str, attempt: str) -> str:
         return f"{self._folder}/{file_version}/{attempt}.json"
+
+    def _refusal_path(self, file_version: str, attempt: str, code_version: str) -> str:
+        return f"{self._folder}/{file_version}/_refused/{code_version}/{attempt}.json"
 
 
 def staged_name(file_version: str, attempt: str, own: str) -> str:

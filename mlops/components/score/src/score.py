@@ -1,7 +1,8 @@
 """Score prepared files with the version that serves, each once; write predictions and refused rows whole or not at all.
 
 The version is an input of the run, or is resolved here, once: a promotion during the run changes nothing for it. A file
-that cannot be scored does not keep the others from it, and fails the step in the end.
+that is at fault itself is refused, and the step succeeds. Another one that cannot be scored does not keep the others
+from being scored and watched: it fails this step where there is nothing to watch, and the step watch otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import sys
 import tempfile
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,72 +26,45 @@ from azure.storage.blob import ContainerClient
 from containers import connect, job_credential  # type: ignore[import-not-found]
 from ledger import (  # type: ignore[import-not-found]
     ENTRIES_FILE,
+    FAILURES_FILE,
+    REFUSALS_FILE,
     STAGED,
     Entry,
     Failure,
     Ledger,
+    Refusal,
     RunRecord,
     staged_name,
     summary,
 )
-from mlflow.exceptions import MlflowException
+from scoring_version import NoVersionError, load, resolve  # type: ignore[import-not-found]
 
-from steps import champion, models, scored_measures
+from steps import scored_measures
 from steps.inputs import parameter, specification
-from steps.scoring import FAILED, PREDICTIONS_FILE, REFUSED_FILE, Counts, ScoringError, Stamp, failure, score
+from steps.scoring import PREDICTIONS_FILE, REFUSED_FILE, RefusedError, ScoringError, Stamp, check_prepared, score
 from steps.specification import Specification
-from steps.taken_files import TakenFile, TakenFiles
+from steps.taken_files import TakenFile, TakenFiles, UnreadableFile
 
 _QUARANTINE = "scoring/quarantine"
-_MOST_REASONS = 5
+_REASON_FILE = "refused.json"
+"""In the quarantine, in place of rows: why the whole file is refused."""
+_TAG_LENGTH = 250
 
 
-class NoVersionError(Exception):
-    """Error of a run without a version that can score any file; the text says why."""
+@dataclass
+class Outcome:
+    """What became of the files of a run."""
 
+    entries: list[Entry] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
-def resolve(specified: Specification, wanted: str, deployment: str) -> str:
-    """Return the number of the version that scores.
-
-    `deployment` is the one beside which this code was published. Raises NoVersionError when no version is registered,
-    or when the one that serves was promoted with other code: a promotion or a rollback is under way.
-    """
-    if wanted != champion.CHAMPION:
-        return wanted
-    registered = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
-    versions = {str(item.version): dict(item.tags or {}) for item in registered}
-    version = champion.champion(versions.items())
-    if version is None:
-        raise NoVersionError(f"no version of {specified.model} is registered: train and promote a model first")
-    promoted_with = versions[version].get(champion.DEPLOYMENT, deployment)
-    if promoted_with != deployment:
-        raise NoVersionError(
-            f"version {version} of {specified.model} serves with {promoted_with}, and this run is of {deployment}: "
-            "what serves is being moved, and the next run takes the files"
-        )
-    return version
-
-
-def load(specified: Specification, version: str) -> Any:
-    """Return the version as a pyfunc. Raises NoVersionError when it cannot be had."""
-    try:
-        return models.load(mlflow.artifacts.download_artifacts(f"models:/{specified.model}/{version}"))
-    except models.NotComparableError as error:
-        raise NoVersionError(f"version {version} of {specified.model}: {error}") from error
-    except (MlflowException, OSError) as error:
-        raise NoVersionError(f"version {version} of {specified.model} cannot be read: {error}") from error
-
-
-def check_share(counts: Counts, specified: Specification, quarantine: str | None) -> None:
-    """Raise ScoringError when nothing is scored, or more rows are refused than the specification allows."""
-    allowed = specified.score.most_refused if specified.score else 0.0
-    if counts.scored and counts.refused_share <= allowed:
-        return
-    reasons = "; ".join(f"{reason} ({number})" for reason, number in list(counts.reasons.items())[:_MOST_REASONS])
-    raise ScoringError(
-        f"{counts.refused} of {counts.read} rows are refused, and {allowed:.0%} may be: {reasons}. Nothing is "
-        f"scored; the refused rows are in {quarantine}"
-    )
+    def record(self, run: str, attempt: str, left: int) -> RunRecord:
+        """Return the record of the run for the ledger."""
+        scored, refused = (
+            tuple(item.file_version for item in items) for items in (self.entries, self.refusals)
+        )  # fmt: skip
+        return RunRecord(run, attempt, scored, tuple(self.failures), left, refused)
 
 
 @dataclass
@@ -101,87 +76,149 @@ class Scorer:
     blobs: ContainerClient
     run: str
     attempt: str
+    code_version: str
 
     @cached_property
     def version(self) -> str:
-        return resolve(self.specified, parameter("model_version"), parameter("deployment"))
+        return str(resolve(self.specified, parameter("model_version"), parameter("deployment")))
 
     @cached_property
     def model(self) -> Any:
         return load(self.specified, self.version)
 
-    def score(self, file: TakenFile, prepared: Path, own: str) -> Entry:
-        """Score a file unless it was scored, and return the entry that counts.
+    def score(self, file: TakenFile, prepared: Path, own: str) -> Entry | Refusal:
+        """Score or refuse a file unless either was done, and return the entry or the refusal that counts.
 
-        `own` is a name that no other output has. Raises ScoringError for a file that cannot be scored, NoVersionError
-        when none can.
+        `own` is a name that no other output has. Raises ScoringError for a file that this run cannot score,
+        NoVersionError when none can.
         """
         known = self.ledger.read(file.version, self.attempt)
         if known is not None:
             self.ledger.settle(known)
             return known
-        if (prepared / FAILED).exists():
-            raise ScoringError(failure(prepared))
-        model, specified, now = self.model, self.specified, datetime.now(UTC)
-        stamp = Stamp(self.version, now, file.name)
+        refusal = self.ledger.refusal(file.version, self.attempt, self.code_version)
+        if refusal is not None:
+            return refusal
+        now = datetime.now(UTC)
         place = f"date={now:%Y-%m-%d}/run={own}"
+        quarantine = f"{_QUARANTINE}/{self.specified.model}/{place}"
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            try:
+                check_prepared(prepared)
+                return self._score(file, prepared, folder, now, place, f"{quarantine}/{REFUSED_FILE}")
+            except RefusedError as error:
+                return self._refuse(file, error, now, folder, quarantine)
+
+    def refuse_unreadable(self, file: UnreadableFile) -> Refusal:
+        """Refuse a file that storage does not hand out."""
+        own = f"{self.run}-{file.version[:12]}"
+        now = datetime.now(UTC)
+        quarantine = f"{_QUARANTINE}/{self.specified.model}/date={now:%Y-%m-%d}/run={own}"
+        with tempfile.TemporaryDirectory() as temporary:
+            return self._refuse(file, RefusedError(file.reason), now, Path(temporary), quarantine)
+
+    def _score(
+        self, file: TakenFile, prepared: Path, folder: Path, now: datetime, place: str, quarantine: str
+    ) -> Entry:
+        model, specified = self.model, self.specified
         root = f"{parameter('output_folder')}/{specified.model}"
         # A name of the step's own: Azure ML may start a step again.
         staged = f"{root}/{STAGED}/{staged_name(file.version, self.attempt, uuid.uuid4().hex[:8])}"
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            counts = score(prepared, model, specified, stamp, folder)
-            quarantine = f"{_QUARANTINE}/{specified.model}/{place}/{REFUSED_FILE}" if counts.refused else None
-            if quarantine is not None:
-                # One request, or blocks that are committed by the last one: there is never a part of it.
-                self._upload(folder / REFUSED_FILE, quarantine)
-            check_share(counts, specified, quarantine)
-            for name in (PREDICTIONS_FILE, scored_measures.FILE):
-                self._upload(folder / name, f"{staged}/{name}")
-        return self.ledger.commit(
+        counts = score(prepared, model, specified, Stamp(self.version, now, file.name), folder)
+        if counts.refused:
+            # One request, or blocks that are committed by the last one: there is never a part of it.
+            self._upload(folder / REFUSED_FILE, quarantine)
+        counts.check_share(specified.score.most_refused if specified.score else 0.0)
+        for name in (PREDICTIONS_FILE, scored_measures.FILE):
+            self._upload(folder / name, f"{staged}/{name}")
+        entry: Entry = self.ledger.commit(
             Entry(
                 file_version=file.version, file_name=file.name, attempt=self.attempt, run=self.run,
-                model=specified.model, model_version=self.version, code_version=parameter("code_version"),
+                model=specified.model, model_version=self.version, code_version=self.code_version,
                 scored_at=now.isoformat(timespec="seconds"), staged=staged, output=f"{root}/{place}",
-                quarantine=quarantine, rows_read=counts.read, rows_scored=counts.scored,
+                quarantine=quarantine if counts.refused else None, rows_read=counts.read, rows_scored=counts.scored,
                 rows_refused=counts.refused, reasons=counts.reasons,
             )
         )  # fmt: skip
+        return entry
+
+    def _refuse(
+        self, file: TakenFile | UnreadableFile, error: RefusedError, now: datetime, folder: Path, quarantine: str
+    ) -> Refusal:
+        """Refuse a file after its rows, or the reason alone, are in the quarantine."""
+        counts = error.counts
+        refusal = Refusal(
+            file_version=file.version, file_name=file.name, attempt=self.attempt, run=self.run,
+            model=self.specified.model, model_version=self.version, code_version=self.code_version,
+            refused_at=now.isoformat(timespec="seconds"), reason=str(error),
+            quarantine=f"{quarantine}/{_REASON_FILE if counts is None else REFUSED_FILE}",
+            rows_read=0 if counts is None else counts.read, rows_refused=0 if counts is None else counts.refused,
+        )  # fmt: skip
+        if counts is None:
+            (folder / _REASON_FILE).write_text(json.dumps(asdict(refusal), indent=2), encoding="utf-8")
+            self._upload(folder / _REASON_FILE, refusal.quarantine)
+        made: Refusal = self.ledger.refuse(refusal)
+        return made
 
     def _upload(self, file: Path, path: str) -> None:
         with file.open("rb") as stream:
             self.blobs.upload_blob(path, stream, overwrite=True)
 
 
-def score_all(scorer: Scorer, taken: TakenFiles, prepared: Path) -> tuple[list[Entry], list[Failure]]:
+def score_all(scorer: Scorer, taken: TakenFiles, prepared: Path) -> Outcome:
     """Score each file, and note those that cannot be scored. Raises NoVersionError when none can."""
-    entries: list[Entry] = []
-    failures: list[Failure] = []
+    outcome = Outcome()
     for file in taken.files:
         own = scorer.run if len(taken.files) == 1 else f"{scorer.run}-{file.version[:12]}"
         try:
-            entry = scorer.score(file, prepared / file.version, own)
+            _add(outcome, scorer.score(file, prepared / file.version, own), scorer.run)
         except ScoringError as error:
-            failures.append(Failure(file.version, file.name, str(error)))
-            scorer.ledger.note_failure(failures[-1], scorer.run)
-            continue
-        entries.append(entry)
-        by = "" if entry.run == scorer.run else f", by run {entry.run}"
-        print(
-            f"Scored {entry.file_name} with version {entry.model_version}{by}: {entry.rows_read} rows read, "
-            f"{entry.rows_scored} scored, {entry.rows_refused} refused. Output: {entry.output}",
-            flush=True,
-        )
-    return entries, failures
+            failure = Failure(file.version, file.name, str(error))
+            outcome.failures.append(failure)
+            scorer.ledger.note_failure(failure, scorer.run)
+    for unreadable in taken.unreadable:
+        _add(outcome, scorer.refuse_unreadable(unreadable), scorer.run)
+    return outcome
 
 
-def log(entries: list[Entry], files: int) -> None:
-    """Log the numbers of all files, and where the last one's output is."""
+def _add(outcome: Outcome, result: Entry | Refusal, run: str) -> None:
+    """Add what became of a file, and print it."""
+    by = "" if result.run == run else f", by run {result.run}"
+    if isinstance(result, Refusal):
+        outcome.refusals.append(result)
+        print(f"Refused {result.file_name}{by}: {result.reason}. Quarantine: {result.quarantine}", flush=True)
+        return
+    outcome.entries.append(result)
+    print(
+        f"Scored {result.file_name} with version {result.model_version}{by}: {result.rows_read} rows read, "
+        f"{result.rows_scored} scored, {result.rows_refused} refused. Output: {result.output}",
+        flush=True,
+    )
+
+
+def write(folder: Path, outcome: Outcome) -> None:
+    """Write the output of the step, by which the step watch knows the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Sequence[Any]] = {
+        ENTRIES_FILE: outcome.entries, REFUSALS_FILE: outcome.refusals, FAILURES_FILE: outcome.failures,
+    }  # fmt: skip
+    for name, results in files.items():
+        content = json.dumps([asdict(result) for result in results], indent=2)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def log(outcome: Outcome, files: int) -> None:
+    """Log the numbers of all files, where the last one's output is, and which files were refused."""
+    numbers = {"files": files, "files_scored": len(outcome.entries), "files_refused": len(outcome.refusals)}
     with mlflow.start_run():
-        mlflow.log_metrics(summary(entries) | {"files": files, "files_scored": len(entries)})
-        if entries:
-            last = entries[-1]
+        mlflow.log_metrics(summary(outcome.entries) | numbers)
+        if outcome.entries:
+            last = outcome.entries[-1]
             mlflow.set_tags({"model_version": last.model_version, "output": last.output, "scored_by": last.run})
+        if outcome.refusals:
+            texts = (f"{refusal.file_name}: {refusal.reason}" for refusal in outcome.refusals)
+            mlflow.set_tag("refused", "; ".join(texts)[:_TAG_LENGTH])
 
 
 def main() -> None:
@@ -196,20 +233,21 @@ def main() -> None:
     run, attempt = os.environ["AZUREML_ROOT_RUN_ID"], parameter("attempt")
     ledger = Ledger(container.lake, container.blobs, specified.model)
     try:
-        scorer = Scorer(specified, ledger, container.blobs, run, attempt)
-        entries, failures = score_all(scorer, taken, options.prepared)
-        versions = tuple(entry.file_version for entry in entries)
-        ledger.record(RunRecord(run, attempt, versions, tuple(failures), taken.left))
+        scorer = Scorer(specified, ledger, container.blobs, run, attempt, parameter("code_version"))
+        outcome = score_all(scorer, taken, options.prepared)
+        ledger.record(outcome.record(run, attempt, taken.left))
     except (NoVersionError, AzureError) as error:
         only = taken.files[0].name if len(taken.files) == 1 else ""
         sys.exit(f"The file {only} is not scored: {error}." if only else f"The scoring ended early: {error}.")
-    options.scored.mkdir(parents=True, exist_ok=True)
-    content = json.dumps([asdict(entry) for entry in entries], indent=2)
-    (options.scored / ENTRIES_FILE).write_text(content, encoding="utf-8")
-    log(entries, len(taken.files))
-    if failures:
-        sys.exit("\n".join(f"The file {failed.file_name} is not scored: {failed.reason}." for failed in failures))
-    if not taken.files:
+    write(options.scored, outcome)
+    files = len(taken.files) + len(taken.unreadable)
+    log(outcome, files)
+    text = "\n".join(f"The file {failure.file_name} is not scored: {failure.reason}." for failure in outcome.failures)
+    if text and (specified.watch is None or not (outcome.entries or outcome.refusals)):
+        sys.exit(text)
+    if text:
+        print(text, file=sys.stderr)
+    if not files:
         print("No file waits to be scored.")
 
 

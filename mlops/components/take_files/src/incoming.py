@@ -8,7 +8,7 @@ name from outside is part of an address.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,11 +29,23 @@ class LeftFile:
 
     name: str
     etag: str
+    tier: str
     size: int
     modified: datetime
     version: str | None
     scored: bool
+    refused: bool = False
     failed: datetime = _LONG_AGO
+
+    @property
+    def waits(self) -> bool:
+        """Whether runs take the file."""
+        return not (self.scored or self.refused)
+
+    @property
+    def refused_as(self) -> str:
+        """Return what the file is refused by: its content, or the blob and its tier while it cannot be read."""
+        return self.version or blob_key(f"{self.name}\n{self.tier}", self.etag)
 
     @property
     def order(self) -> tuple[datetime, datetime, str]:
@@ -46,21 +58,23 @@ def copy_of(version: str) -> str:
     return f"{FILES}/{version}/data.csv"
 
 
-def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str) -> list[LeftFile]:
-    """Return the CSV files of an input folder, in the order in which runs take them."""
+def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str, code_version: str) -> list[LeftFile]:
+    """Return the CSV files of an input folder, in the order in which runs take them.
+
+    `code_version` is the published version whose refusals hold.
+    """
     contents = ledger.contents()
     files = []
     for blob in blobs.list_blobs(name_starts_with=f"{folder}/"):
         if not blob.name.endswith(_SUFFIX):
             continue
         version = contents.known.get(blob_key(blob.name, blob.etag))
-        files.append(
-            LeftFile(
-                name=blob.name, etag=blob.etag, size=blob.size, modified=blob.last_modified, version=version,
-                scored=(version, attempt) in contents.scored,
-                failed=contents.failed.get(version or "", _LONG_AGO),
-            )
+        file = LeftFile(
+            name=blob.name, etag=blob.etag, tier=str(blob.blob_tier or ""), size=blob.size,
+            modified=blob.last_modified, version=version, scored=(version, attempt) in contents.scored,
+            failed=contents.failed.get(version or "", _LONG_AGO),
         )  # fmt: skip
+        files.append(replace(file, refused=(file.refused_as, attempt, code_version) in contents.refused))
     return sorted(files, key=lambda file: file.order)
 
 

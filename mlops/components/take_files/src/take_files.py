@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 from containers import connect, job_credential  # type: ignore[import-not-found]
 from content_copies import copy_by_content  # type: ignore[import-not-found]
@@ -21,7 +22,13 @@ from ledger import Ledger  # type: ignore[import-not-found]
 from steps.file_names import printable
 from steps.inputs import parameter, specification
 from steps.specification import Score
-from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles
+from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles, UnreadableFile
+
+_OF_THE_FILE = frozenset({400, 409})
+"""Answers to Get Blob that are about the blob itself: an archived one (409 BlobArchived), one that is encrypted with a
+key of the request (409 BlobUsesCustomerSpecifiedEncryption). Others are about the caller, or pass.
+learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+"""
 
 
 def take_incoming(specified_model: str, score: Score) -> TakenFiles:
@@ -30,9 +37,11 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
     container = connect(uri, job_credential())
     ledger = Ledger(container.lake, container.blobs, specified_model)
     ledger.settle_left(f"{parameter('output_folder')}/{specified_model}")
-    attempt = parameter("attempt")
-    waiting = [file for file in listing(container.blobs, score.input, ledger, attempt) if not file.scored]
+    attempt, code_version = parameter("attempt"), parameter("code_version")
+    listed = listing(container.blobs, score.input, ledger, attempt, code_version)
+    waiting = [file for file in listed if file.waits]
     taken: dict[str, TakenFile] = {}
+    unreadable: list[UnreadableFile] = []
     left = 0
     for number, file in enumerate(waiting):
         if len(taken) == score.most_files:
@@ -42,18 +51,28 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
         if not file.size:
             print(f"{name} is empty, and left where it is", flush=True)
             continue
-        version = copy(container.blobs, file, ledger)
+        try:
+            version = copy(container.blobs, file, ledger)
+        except HttpResponseError as error:
+            if error.status_code not in _OF_THE_FILE:
+                raise
+            reason = f"storage does not hand it out ({_code(error)})"
+            print(f"{name} cannot be read: {reason}", flush=True)
+            unreadable.append(UnreadableFile(file.refused_as, name, reason))
+            continue
         if version is None:
             print(f"{name} was changed or deleted while it was read: the next run takes it", flush=True)
         elif ledger.read(version, attempt) is not None:
             print(f"{name} was scored already, under this name or another", flush=True)
+        elif ledger.refusal(version, attempt, code_version) is not None:
+            print(f"{name} was refused already, under this name or another", flush=True)
         elif version in taken:
             print(f"{name} has the content of {taken[version].name}, and is scored with it", flush=True)
         else:
             taken[version] = TakenFile(version, name, f"{uri}/{copy_of(version)}")
     if left:
         print(f"{left} files wait for the next run: score.most_files is {score.most_files}", flush=True)
-    return TakenFiles(tuple(taken.values()), left)
+    return TakenFiles(tuple(taken.values()), left, tuple(unreadable))
 
 
 def copy(blobs: ContainerClient, file: LeftFile, ledger: Ledger) -> str | None:
@@ -66,6 +85,12 @@ def copy(blobs: ContainerClient, file: LeftFile, ledger: Ledger) -> str | None:
         return None
     ledger.know(blob_key(file.name, etag), version)
     return str(version)
+
+
+def _code(error: HttpResponseError) -> str:
+    """Return the service's own code for a refusal, such as BlobArchived."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    return headers.get("x-ms-error-code") or str(error.status_code)
 
 
 def take_named() -> TakenFiles:

@@ -19,7 +19,6 @@ from steps.watch_results import History
 
 _MOST_WINDOWS = 4
 """Newest files that are looked at, for each of those that have to breach a limit: some may not be judged."""
-_JUDGED = frozenset({"passed", "breach"})
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,12 @@ class Place:
 
 def observations(history: History) -> list[Observation]:
     """Return the scored files of a history, the oldest first, with the limits that inputs or outcomes breached."""
-    seen = []
-    for window in history.windows:
-        judgement = history.judgements.get(window.id)
-        breaches = (*window.breaches, *(judgement.breaches if judgement is not None else ()))
-        judged = window.verdict in _JUDGED or judgement is not None
-        seen.append(Observation(window.id, judged, tuple(breach.message for breach in breaches)))
-    return seen
+    return [
+        Observation(
+            window.id, history.is_judged(window), tuple(breach.message for breach in history.breaches(window))
+        )
+        for window in history.windows
+    ]  # fmt: skip
 
 
 def follow(

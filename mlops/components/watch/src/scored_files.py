@@ -21,7 +21,7 @@ from steps.scored_measures import ScoredMeasures
 from steps.scoring import PREDICTIONS_FILE
 from steps.watch_results import Window, window_id
 
-_LOOK_BACK = timedelta(days=7)
+LOOK_BACK = timedelta(days=7)
 """Time for which a scored file is searched that was not watched."""
 _ENTRY = re.compile(r"[^/_][^/]*/[^/_][^/]*\.json")
 
@@ -34,7 +34,7 @@ def unwatched(container: Container, model: str, watched: Sequence[str], own: Seq
     """
     blobs, ledger = container.blobs, Ledger(container.lake, container.blobs, model)
     root, known = f"{FOLDER}/{model}/", set(watched)
-    since = datetime.now(UTC) - _LOOK_BACK
+    since = datetime.now(UTC) - LOOK_BACK
     names = [
         blob.name
         for blob in blobs.list_blobs(name_starts_with=root)

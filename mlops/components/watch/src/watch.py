@@ -1,5 +1,7 @@
 """Watch scored files: hold each against the data of the version that scored it, and earlier ones against their labels.
 
+Files that were refused as a whole are watched too.
+
 The order is that of what must not be lost. The table of history is written first, by conditional writes; then the run's
 metrics and artifacts, the telemetry, and what follows breaches. Predictions are committed before this step begins: when
 it fails, they stay, and the next run watches what this one did not.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,9 +24,10 @@ import watch_telemetry  # type: ignore[import-not-found]
 from after_breaches import Place, follow  # type: ignore[import-not-found]
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from containers import Container, connect, job_credential  # type: ignore[import-not-found]
-from ledger import ENTRIES_FILE  # type: ignore[import-not-found]
+from ledger import ENTRIES_FILE, FAILURES_FILE, REFUSALS_FILE  # type: ignore[import-not-found]
 from mlflow.exceptions import MlflowException
-from scored_files import measures, predictions, read_entry, unwatched  # type: ignore[import-not-found]
+from refused_files import read_refusal, unwatched_refusals  # type: ignore[import-not-found]
+from scored_files import LOOK_BACK, measures, predictions, read_entry, unwatched  # type: ignore[import-not-found]
 from watch_history import WatchHistory  # type: ignore[import-not-found]
 from watch_records import keep  # type: ignore[import-not-found]
 
@@ -51,11 +55,16 @@ class Watcher:
         self.problems: list[str] = []
 
     def watch(self, own: Path) -> list[Window]:
-        """Add a window for each scored file that has none; return those of this run, and those that it made up for."""
-        entries = [read_entry(content) for content in json.loads(own.read_text(encoding="utf-8"))]
-        watched = self.history.names()
+        """Add a window for each scored or refused file that has none; return those, also of runs before.
+
+        `own` is the output of the score step.
+        """
+        entries = [read_entry(content) for content in listed(own / ENTRIES_FILE)]
+        refusals = [read_refusal(content) for content in listed(own / REFUSALS_FILE)]
+        watched, since = self.history.names(), datetime.now(UTC) - LOOK_BACK
         added = [self._judged(window) for window in unwatched(self._container, self._specified.model, watched, entries)]
-        return [self.history.add(window) for window in added]
+        added += unwatched_refusals(self.blobs, self._specified, watched, refusals, since)
+        return [self.history.add(window) for window in sorted(added, key=lambda window: window.id)]
 
     def judge_labels(self) -> list[Judgement]:
         """Add a judgement for each window that has enough labels now and none yet."""
@@ -80,6 +89,8 @@ class Watcher:
         known = []
         for window in history.windows:
             if before is not None and (window.id in history.judgements or window.watched_at < before.read_at):
+                continue
+            if not window.rows_scored:
                 continue
             rows = predictions(self.blobs, window, labels.keys)
             if rows is None:
@@ -129,6 +140,12 @@ class Watcher:
         return {name.removeprefix(prefix): float(text) for name, text in tags.items() if name.startswith(prefix)}
 
 
+def listed(file: Path) -> list[dict[str, object]]:
+    """Return what the score step wrote to a file of its output."""
+    content: list[dict[str, object]] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
 def _profile(folder: Path, name: str) -> Profile | None:
     try:
         return data_results.read_profile(folder, name)
@@ -155,7 +172,7 @@ def main() -> None:
     specified, credential = specification(), job_credential()
     watcher = Watcher(specified, connect(parameter("container_uri"), credential))
     try:
-        windows = watcher.watch(options.scored / ENTRIES_FILE)
+        windows = watcher.watch(options.scored)
         judged = watcher.judge_labels()
         history = watcher.history.read(_MOST_WINDOWS)
     except (AzureError, MlflowException, OSError) as error:
@@ -180,10 +197,14 @@ def main() -> None:
     try:
         if text := follow(specified, watcher.history, watcher.blobs, credential, training):
             print(f"{text}.")
+            watcher.history.note_followed(os.environ["AZUREML_ROOT_RUN_ID"], text)
     except (AzureError, ValueError) as error:
         watcher.problems.append(f"what follows breaches is left to the next run: {str(error).rstrip('.')}")
-    if watcher.problems:
-        sys.exit("\n".join(f"The predictions are committed; {problem}." for problem in watcher.problems))
+    lines = [f"The predictions are committed; {problem}." for problem in watcher.problems]
+    failures = listed(options.scored / FAILURES_FILE)
+    lines += [f"The file {failure['file_name']} is not scored: {failure['reason']}." for failure in failures]
+    if lines:
+        sys.exit("\n".join(lines))
 
 
 if __name__ == "__main__":

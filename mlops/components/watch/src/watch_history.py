@@ -7,6 +7,7 @@ and repeated finds the window, and makes no second one.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from azure.storage.blob import ContainerClient
 
 from steps.watch_results import WATCH_FOLDER, History, Judgement, LabelsReport, Window
 
-_WINDOWS, _JUDGEMENTS, _LABELS, _SENT = "windows", "judgements", "labels", "sent"
+_WINDOWS, _JUDGEMENTS, _LABELS, _SENT, _FOLLOWED = "windows", "judgements", "labels", "sent", "followed"
 _Result = TypeVar("_Result", Window, Judgement, LabelsReport)
 
 
@@ -72,6 +73,18 @@ class WatchHistory:
             self._blobs.upload_blob(self._path(f"{_SENT}/{_sent_name(result)}"), b"{}", overwrite=False)
         except ResourceExistsError:
             return
+
+    def note_followed(self, run: str, text: str) -> None:
+        """Keep what a scoring run did after breaches, for the person who follows it."""
+        self._blobs.upload_blob(self._path(f"{_FOLLOWED}/{run}"), json.dumps({"text": text}).encode(), overwrite=True)
+
+    def followed(self, run: str) -> str:
+        """Return what a scoring run did after breaches, as a sentence without its full stop; empty for nothing."""
+        try:
+            content = self._blobs.download_blob(self._path(f"{_FOLLOWED}/{run}")).readall()
+        except ResourceNotFoundError:
+            return ""
+        return str(json.loads(content)["text"])
 
     def _names(self, kind: str) -> list[str]:
         root = f"{self._folder}/{kind}/"

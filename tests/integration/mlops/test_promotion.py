@@ -123,7 +123,7 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
 
 
 def test_a_version_that_prod_trained_itself_is_promoted_there_and_taken_back(pair: Pair, tmp_path: Path) -> None:
-    """As after drift: the code that serves has trained again, on prod's own data."""
+    """The code that serves has trained again after drift, on prod's own data."""
     pair.both("1", tmp_path)
     pair.promote()
     prod, retrained = pair.prod.clients, tmp_path / "retrained"

@@ -52,9 +52,9 @@ def refused(clients: Clients) -> list[Episode]:
 
 
 def _reasons(refusals: Sequence[Refusal]) -> str:
-    shown = [f"{refusal.file_name} ({refusal.reason})" for refusal in refusals[:_MOST_FILES]]
-    more = len(refusals) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more else "")
+    reasons = [f"{refusal.file_name} ({refusal.reason})" for refusal in refusals[:_MOST_FILES]]
+    more = len(refusals) - len(reasons)
+    return "; ".join(reasons) + (f"; and {more} more" if more else "")
 
 
 def drifted(clients: Clients) -> list[Episode]:

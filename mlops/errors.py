@@ -7,7 +7,7 @@ class MlopsError(Exception):
     """Base of all known errors; its text is for people and says what to do."""
 
     exit_code = 1
-    """Of the verb that ends with it."""
+    """Exit code of the verb that ends with it."""
 
 
 class MissingError(MlopsError):

@@ -36,7 +36,7 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Results:
-    """What became of files: `refused_before` are those that an earlier run refused, and that this one left alone."""
+    """Results of files: `refused_before` are those that an earlier run refused, and that this one left alone."""
 
     entries: tuple[Entry, ...] = ()
     refusals: tuple[Refusal, ...] = ()
@@ -64,17 +64,17 @@ def model_ledger(clients: Clients) -> Ledger:
 def start(
     clients: Clients,
     scorer: Scorer,
-    what: str,
+    label: str,
     inputs: Mapping[str, str],
     console: Console,
     started: Started | None = None,
 ) -> Job:
-    """Start a run, and say so. `what` names the files; inputs that an earlier version does not have are left out."""
+    """Start a run, and say so. `label` names the files; inputs that an earlier version does not have are left out."""
     complete = {"model_version": scorer.model_version, "output_folder": clients.pipeline.score.output} | dict(inputs)
     supported = {name: value for name, value in complete.items() if name in scorer.inputs}
     job = jobs.start(clients, scorer.deployment, supported, clients.pipeline.scoring_experiment)
     say(
-        f"Scoring {what} with version {scorer.model_version} of {clients.pipeline.model}: run {job.name}, {job.page}",
+        f"Scoring {label} with version {scorer.model_version} of {clients.pipeline.model}: run {job.name}, {job.page}",
         console,
     )
     if started is not None:

@@ -33,7 +33,7 @@ _ROW, _CORRUPT, _CARRIED, _REASON = "_row", "_corrupt", "_carried", "_reason"
 _MOST_COLUMNS, _LONGEST_NAME = 30, 60
 """Limits of a header in a message: it may be a line of anything."""
 _NOT_CSV = "com.univocity.parsers.common.TextParsingException"
-"""What Spark's parser raises for a text that it cannot split, such as a row of more than 20,480 values."""
+"""Exception of Spark's parser for a text that it cannot split, such as a row of more than 20,480 values."""
 
 
 class RefusedFileError(DataError):

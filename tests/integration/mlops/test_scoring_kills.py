@@ -229,9 +229,9 @@ def test_more_refused_rows_than_allowed_refuse_the_file_once_and_leave_a_quarant
 
     completed = step.run("strict", "run-strict", specification=specification)
     again = step.run("strict", "run-later", specification=specification)
-    asked = step.run("strict", "run-asked", attempt="again-1", specification=specification)
+    rescored = step.run("strict", "run-asked", attempt="again-1", specification=specification)
 
-    assert (completed.returncode, again.returncode, asked.returncode) == (0, 0, 0), completed.stderr
+    assert (completed.returncode, again.returncode, rescored.returncode) == (0, 0, 0), completed.stderr
     refusal = step.ledger.refusal("strict", FIRST, "v1")
     assert refusal is not None and refusal.run == "run-strict"
     assert refusal.reason == "1 of 3 rows are refused, and 30% may be: missing: a (1)"

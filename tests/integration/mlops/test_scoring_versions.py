@@ -128,7 +128,7 @@ class _Files:
         self.console = Console(file=self._out, width=200)
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self._out.getvalue()
 
     def leave(self, name: str, text: str) -> str:
@@ -179,10 +179,10 @@ def test_refused_files_are_listed_and_left_alone_until_they_change(tested: Stack
         results.check()
     assert refused.value.exit_code == 3
     assert [item["status"] for item in results.as_json()] == ["scored", "refused"]
-    assert "1 file scored, 1 refused." in files.said
-    assert f"bad.csv: refused as a whole, by version 2 of diabetes (run {runs[0]}, " in files.said
-    assert "After breaches: retraining-diabetes-000001 started run tr-1 on incoming/new.csv." in files.said
-    assert "`python -m mlops runs --stack staging --pipeline diabetes` shows the training runs" in files.said
+    assert "1 file scored, 1 refused." in files.printed
+    assert f"bad.csv: refused as a whole, by version 2 of diabetes (run {runs[0]}, " in files.printed
+    assert "After breaches: retraining-diabetes-000001 started run tr-1 on incoming/new.csv." in files.printed
+    assert "`python -m mlops runs --stack staging --pipeline diabetes` shows the training runs" in files.printed
 
     (episode,) = episodes.refused(tested.clients)
     assert episode.title == "1 file was refused when diabetes scored on stack staging"
@@ -191,7 +191,7 @@ def test_refused_files_are_listed_and_left_alone_until_they_change(tested: Stack
     later = files.score(lambda job: pytest.fail("nothing waits"))
     later.check()
     assert [refusal.file_name for refusal in later.refused_before] == ["bad.csv"]
-    assert f"bad.csv was refused by run {runs[0]}: the header lacks bmi. It is left alone" in files.said
+    assert f"bad.csv was refused by run {runs[0]}: the header lacks bmi. It is left alone" in files.printed
     files.leave("bad.csv", "mended")
     assert episodes.refused(tested.clients) == []
 
@@ -212,4 +212,4 @@ def test_a_named_file_that_was_refused_is_not_run_again_without_being_asked(test
     assert first == again and first.refusals
     with pytest.raises(RefusedError, match=r"named\.csv: the header lacks bmi"):
         again.check()
-    assert "named.csv was refused already: --again tries it again." in files.said
+    assert "named.csv was refused already: --again tries it again." in files.printed

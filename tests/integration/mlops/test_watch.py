@@ -374,7 +374,7 @@ def test_a_refused_file_is_a_breach_and_watched_once(scoring: Scoring) -> None:
     assert "unreadable.csv" not in again.stdout
     (window,) = scoring.windows("unreadable")
     assert (window.verdict, window.run, window.refused_share) == ("breach", run, 1.0)
-    assert [(found.kind, found.message) for found in window.breaches] == [("refused", breach)]
+    assert [(item.kind, item.message) for item in window.breaches] == [("refused", breach)]
     assert not scoring.history.read(1).is_judged(window), "no training mends a file that nothing can read"
 
 

@@ -53,7 +53,7 @@ _TAG_LENGTH = 250
 
 @dataclass
 class Outcome:
-    """What became of the files of a run."""
+    """Results of a run's files."""
 
     entries: list[Entry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -158,8 +158,8 @@ class Scorer:
         if counts is None:
             (folder / _REASON_FILE).write_text(json.dumps(asdict(refusal), indent=2), encoding="utf-8")
             self._upload(folder / _REASON_FILE, refusal.quarantine)
-        made: Refusal = self.ledger.refuse(refusal)
-        return made
+        recorded: Refusal = self.ledger.refuse(refusal)
+        return recorded
 
     def _upload(self, file: Path, path: str) -> None:
         with file.open("rb") as stream:

@@ -42,6 +42,7 @@ _HOSTS = {
     Service.AZURE_ML: "Azure ML: *.api.azureml.ms",
     Service.SCORING: "Azure ML endpoints: *.inference.ml.azure.com",
     Service.MONITOR: "Application Insights: *.in.applicationinsights.azure.com",
+    Service.LOGIC: "Logic Apps: *.logic.azure.com",
 }
 
 

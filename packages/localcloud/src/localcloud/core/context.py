@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from localcloud.core.blob_events import BlobListener
 from localcloud.core.clock import Clock
 from localcloud.core.database import Database
 from localcloud.core.resource import ResourceStore
@@ -177,5 +178,7 @@ class Context:
     tasks: Tasks = field(default_factory=Tasks)
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    blob_listeners: list[BlobListener] = field(default_factory=list)
+    """Told of the blobs that clients create."""
     offered: dict[type[Any], Any] = field(default_factory=dict)
     """Parts that one service offers another, by class: `ctx.offered[JobRunner]`."""

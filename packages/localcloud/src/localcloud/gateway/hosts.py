@@ -19,6 +19,7 @@ class Service(StrEnum):
     AZURE_ML = "azureml"
     SCORING = "scoring"
     MONITOR = "monitor"
+    LOGIC = "logic"
     OTHER = "other"
     """Azure's, but not emulated: asking them must neither leave this machine nor look like a network failure."""
 
@@ -49,6 +50,7 @@ _SUFFIXES = {
     ".services.visualstudio.com": Service.OTHER,
     ".in.applicationinsights.azure.com": Service.MONITOR,
     ".ods.opinsights.azure.com": Service.OTHER,
+    ".logic.azure.com": Service.LOGIC,
 }
 
 _REGIONS = (
@@ -63,11 +65,12 @@ _REGIONS = (
 AZURE_NAMES: tuple[str, ...] = (
     *_EXACT,
     *(f"*{suffix}" for suffix in _SUFFIXES),
-    # adb-123.4.azuredatabricks.net, ENDPOINT.REGION.inference.ml.azure.com and GUID.workspace.REGION.api.azureml.ms
-    # have more labels before the suffix, and a wildcard stands for one.
+    # adb-123.4.azuredatabricks.net, ENDPOINT.REGION.inference.ml.azure.com, prod-00.REGION.logic.azure.com and
+    # GUID.workspace.REGION.api.azureml.ms have more labels before the suffix, and a wildcard stands for one.
     *(f"*.{number}.azuredatabricks.net" for number in range(20)),
     *(f"*.{region}.inference.ml.azure.com" for region in _REGIONS),
     *(f"*.workspace.{region}.api.azureml.ms" for region in _REGIONS),
+    *(f"*.{region}.logic.azure.com" for region in _REGIONS),
 )
 """The names of the gateway's certificate."""
 

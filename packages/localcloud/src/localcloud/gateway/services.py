@@ -28,6 +28,7 @@ from localcloud.gateway.deployer import DeployerCheck
 from localcloud.gateway.faults import FaultRoute, Faults
 from localcloud.gateway.hosts import Service
 from localcloud.gateway.pages import Pages
+from localcloud.integration import service as integration_service
 from localcloud.keyvault import arm as keyvault_types
 from localcloud.keyvault import routes as keyvault_routes
 from localcloud.monitor import service as monitor_service
@@ -62,6 +63,7 @@ def build(settings: Settings, faults: Faults) -> Services:
     for types in (storage_types, keyvault_types, databricks_types):
         types.register(context)
     monitor_routes = monitor_service.build(context)
+    workflow_routes = integration_service.build(context)
     databricks = databricks_service.build(context)
     azureml = azureml_service.build(context)
     entra = entra_service.build(directory, parts.resources, settings.tls / "bundle.pem")
@@ -94,6 +96,7 @@ def build(settings: Settings, faults: Faults) -> Services:
         Service.AZURE_ML: azureml.routes,
         Service.SCORING: azureml.scoring_routes,
         Service.MONITOR: monitor_routes,
+        Service.LOGIC: workflow_routes,
         Service.OTHER: [],
     }
     routers = {service: Router(table, redirect_slashes=False, default=_unknown) for service, table in routes.items()}

@@ -35,6 +35,7 @@ from localcloud.storage.authorization import Demand, Entry, Gate
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.azurite_accounts import StorageFabric, fabric_of
 from localcloud.storage.copy_sources import CopySources
+from localcloud.storage.created_blobs import CreatedBlobs
 from localcloud.storage.dfs.blobs import TREE
 from localcloud.storage.dfs.endpoint import DataLake
 from localcloud.storage.dfs.errors import json_response
@@ -53,7 +54,8 @@ class StorageFront:
         self._azurite = Azurite(ctx, self._fabric)
         self._gate = Gate(ctx)
         self._copy_sources = CopySources(ctx, self._gate, self._azurite, self._fabric)
-        self._lake = DataLake(self._gate, self._azurite, self._fabric)
+        self._created_blobs = CreatedBlobs(ctx, self._azurite)
+        self._lake = DataLake(self._gate, self._azurite, self._fabric, self._created_blobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -94,7 +96,10 @@ class StorageFront:
         )  # fmt: skip
         if entry.principal is not None and not target.container and query.get("comp") == "userdelegationkey":
             return await delegation.key_response(self._fabric, entry.principal, request)
-        return await self._forward(request, account.name, target, query, headers, entry)
+        copies = "x-ms-copy-source" in headers
+        response = await self._forward(request, account.name, target, query, headers, entry)
+        self._created_blobs.written(request, account, target, query, response, copies=copies)
+        return response
 
     async def _batch(self, request: Request, account: Resource, target: Target, headers: Mapping[str, str]) -> Response:
         if not headers.get("authorization", "").lower().startswith("bearer "):

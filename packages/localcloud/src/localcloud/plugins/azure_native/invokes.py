@@ -28,6 +28,8 @@ def call(
     if module.split("/")[0] == "authorization" and name == "getClientToken":
         endpoint = str(arguments.get("endpoint") or _DEFAULT_TOKEN_ENDPOINT).rstrip("/")
         return {"token": Secret(credential().get_token(f"{endpoint}/.default").token)}
+    if module.split("/")[0] == "logic" and name == "listWorkflowTriggerCallbackUrl":
+        return _callback_url(arguments, settings, client())
     if name.startswith("get"):
         return _get(f"azure-native:{module}:{name[3:]}", token, arguments, settings, client())
     raise PluginError(f"the function '{token}' is not in this provider's table")
@@ -45,6 +47,20 @@ def _client_config(settings: Mapping[str, str], credential: Callable[[], Any]) -
         "subscriptionId": sign_in.subscription(settings),
         "tenantId": str(claims["tid"]),
     }
+
+
+def _callback_url(arguments: Plain, settings: Mapping[str, str], arm: Arm) -> Plain:
+    """Return the signed address of a workflow's trigger; the vendor's schema does not mark it as a secret."""
+    type_, version = find("azure-native:logic:Workflow")
+    path = shape.path_of(type_, arguments, sign_in.subscription(settings))
+    answer = arm.post(f"{path}/triggers/{arguments['triggerName']}/listCallbackUrl", version)
+    queries = {_camel(name): value for name, value in (answer.get("queries") or {}).items()}
+    return answer | {"queries": queries}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("-")
+    return first + "".join(part.title() for part in others)
 
 
 def _get(resource: str, token: str, arguments: Plain, settings: Mapping[str, str], arm: Arm) -> Plain:

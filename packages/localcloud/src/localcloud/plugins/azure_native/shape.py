@@ -16,7 +16,7 @@ _SECRET = re.compile(
     r"(?i)(password|secret|token|primaryKey|secondaryKey|sharedKey|connectionString|instrumentationKey|accountKey)$"
 )
 _NOT_INPUTS = frozenset({"id", "type", "name", "systemData", "etag", "azureApiVersion"})
-_ELEMENT = frozenset({"name", "id", "etag", "type"})
+_ELEMENT = frozenset({"name", "id", "etag", "type", "endpointType"})
 
 
 def path_of(type_: AzureType, inputs: Mapping[str, Any], subscription: str) -> str:

@@ -218,6 +218,16 @@ _TABLE: Mapping[str, AzureType] = {
     "monitor:ScheduledQueryRule": AzureType(
         path="Microsoft.Insights/scheduledQueryRules/{ruleName}", version="2025-01-01-preview", name="ruleName",
     ),
+    "eventgrid:SystemTopic": AzureType(
+        path="Microsoft.EventGrid/systemTopics/{systemTopicName}", version="2025-02-15", name="systemTopicName",
+    ),
+    "eventgrid:SystemTopicEventSubscription": AzureType(
+        path="Microsoft.EventGrid/systemTopics/{systemTopicName}/eventSubscriptions/{eventSubscriptionName}",
+        version="2025-02-15", name="eventSubscriptionName", wrapped=frozenset({"destination"}),
+    ),
+    "logic:Workflow": AzureType(
+        path="Microsoft.Logic/workflows/{workflowName}", version="2019-05-01", name="workflowName",
+    ),
     "consumption:Budget": AzureType(
         path="/{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", version="2024-08-01", name="budgetName",
         replaces=("category", "timeGrain"), top=_TOP | {"eTag"},

@@ -15,6 +15,7 @@ from localcloud.storage.addresses import Target, check_name, lake_path, query_of
 from localcloud.storage.authorization import Gate
 from localcloud.storage.azurite import HOP_BY_HOP, Azurite
 from localcloud.storage.azurite_accounts import StorageFabric
+from localcloud.storage.created_blobs import CreatedBlobs
 from localcloud.storage.dfs import filesystems, listing, paths, rename, signature, updates
 from localcloud.storage.dfs.call import Call, target_of
 from localcloud.storage.dfs.needs import Operation, demands_of, operation_of, renamed
@@ -40,9 +41,10 @@ _HANDLERS: dict[Operation, Callable[[Call], Awaitable[Response]]] = {
 class DataLake:
     """Handler of the dfs endpoint."""
 
-    def __init__(self, gate: Gate, azurite: Azurite, fabric: StorageFabric) -> None:
+    def __init__(self, gate: Gate, azurite: Azurite, fabric: StorageFabric, created_blobs: CreatedBlobs) -> None:
         self._gate = gate
         self._fabric = fabric
+        self._created_blobs = created_blobs
         self._azurite = azurite
         self._turns = Turns()
 
@@ -71,7 +73,11 @@ class DataLake:
             if place.container:
                 filesystems.check_name(place.container)
         call = Call(request, method, account, target, query, headers, principal, self._azurite, self._turns, self._gate)
-        return await _HANDLERS[operation](call)
+        response = await _HANDLERS[operation](call)
+        api = _creating(operation, query)
+        if api is not None:
+            self._created_blobs.in_lake(request, account, target, api, response)
+        return response
 
     def _signed(
         self,
@@ -88,6 +94,14 @@ class DataLake:
             raise not_emulated("account and service SAS at the dfs endpoint: use a user delegation SAS or a token")
         signature.check(self._fabric.secret, account.name, operation, target, query, headers)
         return self._gate.delegator(query)
+
+
+def _creating(operation: Operation, query: Mapping[str, str]) -> str | None:
+    """Return the name that events have for an operation which creates a file, None for any other."""
+    if operation is Operation.CREATE and query.get("resource", "").lower() == "file":
+        return "CreateFile"
+    flushes = operation is Operation.UPDATE and query.get("action", "").lower() == "flush"
+    return "FlushWithClose" if flushes and query.get("close", "").lower() == "true" else None
 
 
 def _named(

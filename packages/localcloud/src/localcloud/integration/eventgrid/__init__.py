@@ -1,0 +1,1 @@
+"""Event Grid: system topics of storage accounts, their event subscriptions, and delivery to webhooks."""

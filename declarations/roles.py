@@ -45,6 +45,7 @@ ASSIGNED_BY_STACKS = (
     Role.ML_REGISTRY_USER,
     Role.MONITORING_METRICS_PUBLISHER,
     Role.NETWORK_CONNECTION_APPROVER,
+    Role.READER,  # of the Logic App's identity on the Logic App, whose waiting runs it looks for
     Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
     Role.STORAGE_BLOB_DATA_READER,  # of online endpoints, which read the model
     Role.STORAGE_BLOB_DELEGATOR,  # of the access connector's identity

@@ -12,6 +12,8 @@ FILE = "pipeline.yml"
 
 
 SIGN_INS = ("entra", "key")
+INCOMING = "incoming/"
+"""Folder of the training container where others leave new data."""
 
 
 class SpecificationError(ValueError):
@@ -68,6 +70,21 @@ def additional_pipelines(folder: Path = FOLDER) -> list[str]:
     if len(specifications) < 2:
         return []
     return [name for name, content in specifications.items() if not content.get("default")]
+
+
+def all_pipelines(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all pipelines, sorted."""
+    return list(_specifications(folder))
+
+
+def incoming_folder(pipeline: str, folder: Path = FOLDER) -> str:
+    """Return the folder of new data for a pipeline: incoming/ for the default one, a subfolder of its name else."""
+    return f"{INCOMING}{pipeline}/" if pipeline in additional_pipelines(folder) else INCOMING
+
+
+def training_experiment(pipeline: str) -> str:
+    """Return the name of the experiment of a pipeline's training runs."""
+    return f"{pipeline.replace('_', '-')}-training"
 
 
 def watched_models(folder: Path = FOLDER) -> list[str]:

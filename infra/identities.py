@@ -1,4 +1,4 @@
-"""The identities of the platform: the pipeline's, the ML workspace's own, online endpoints', and retrainings'.
+"""The identities of the platform: the pipeline's, the ML workspace's own, online endpoints', and trainings' starters.
 
 What they may do is decided where the resources are: infra.access.
 """
@@ -31,6 +31,7 @@ class Identities(pulumi.ComponentResource):
     pipeline_client_id: pulumi.Output[str]
     workspace_id: pulumi.Output[str]
     serving_id: pulumi.Output[str]
+    new_data_id: pulumi.Output[str]
     retraining_id: pulumi.Output[str] | None
     retraining_client_id: pulumi.Output[str] | None
 
@@ -57,6 +58,12 @@ class Identities(pulumi.ComponentResource):
         serving = self._identity(f"{self._name}-serving", self._names.serving_identity)
         self.serving_id = serving.id
         return Grantee(label="serving", principal_id=serving.principal_id)
+
+    def declare_new_data(self) -> Grantee:
+        """Declare the identity that starts trainings on new data. Sets `new_data_id`."""
+        new_data = self._identity(f"{self._name}-new-data", self._names.new_data_identity)
+        self.new_data_id = new_data.id
+        return Grantee(label="new-data", principal_id=new_data.principal_id)
 
     def _identity(self, name: str, resource_name: str) -> managedidentity.UserAssignedIdentity:
         return managedidentity.UserAssignedIdentity(

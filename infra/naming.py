@@ -104,6 +104,15 @@ class Names:
         return self._dashed("id", "serving")
 
     @property
+    def new_data_identity(self) -> str:
+        return self._dashed("id", "newdata")
+
+    @property
+    def training_events(self) -> str:
+        """The Event Grid topic of the training account: letters, digits and hyphens, at most 50 characters."""
+        return self._dashed("evgt", "training")
+
+    @property
     def compute(self) -> str:
         """The cluster's name: unique in its workspace only, at most 16 characters."""
         return f"cpu-{self.environment}"
@@ -143,6 +152,10 @@ class Names:
     def online_endpoint(self, subscription_id: str, pipeline: str) -> str:
         """Return the name of a training pipeline's online endpoint, which is part of a host name of the region."""
         return self._endpoint_of("oep", subscription_id, pipeline)
+
+    def new_data_workflow(self, subscription_id: str, pipeline: str) -> str:
+        """Return the name of the Logic App that starts a pipeline, and of its event subscription."""
+        return self._endpoint_of("logic", subscription_id, pipeline)
 
     def _endpoint_of(self, prefix: str, subscription_id: str, pipeline: str) -> str:
         text = "|".join((subscription_id.lower(), self.base, self.environment, pipeline))

@@ -12,6 +12,7 @@ from infra.diagnostics import Diagnostics, DiagnosticsArgs, Source
 from infra.foundation import Foundation
 from infra.locks import Locks, LocksArgs
 from infra.model_alerts import ModelAlerts, ModelAlertsArgs
+from infra.new_data_alerts import NewDataAlerts, NewDataAlertsArgs
 from infra.stack_parts import Layer, StackContext
 from infra.workbook import PlatformWorkbook, WorkbookArgs
 from infra.workspaces import Workspaces
@@ -19,11 +20,12 @@ from infra.workspaces import Workspaces
 
 @dataclass(frozen=True, kw_only=True)
 class Operations(Layer):
-    """The components; `locks` where the settings ask for them."""
+    """The components; `locks` and `new_data_alerts` where the settings ask for them."""
 
     diagnostics: Diagnostics
     alerts: Alerts
     model_alerts: ModelAlerts
+    new_data_alerts: NewDataAlerts | None
     workbook: PlatformWorkbook
     locks: Locks | None
 
@@ -45,6 +47,7 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
                 # Not Application Insights: what it takes is in this workspace already, and would be there twice.
                 *([] if registry is None else registry.sources),
                 *([] if workspaces.serving is None else workspaces.serving.sources),
+                *([] if workspaces.new_data is None else workspaces.new_data.sources),
                 *foundation.network.sources,
             ],
         ),
@@ -76,6 +79,18 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
         ),
         context.child,
     )
+    new_data_alerts = None
+    if workspaces.new_data is not None:
+        new_data_alerts = NewDataAlerts(
+            "new-data-alerts",
+            NewDataAlertsArgs(
+                names=context.names,
+                placement=context.placement,
+                action_group_id=alerts.action_group_id,
+                workflow_ids=workspaces.new_data.workflow_ids,
+            ),
+            context.child,
+        )
     workbook = PlatformWorkbook(
         "workbook",
         WorkbookArgs(
@@ -87,9 +102,17 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
         ),
         context.child,
     )
-    everything = [*foundation.components, *workspaces.components, diagnostics, alerts, model_alerts, workbook]
+    own = [diagnostics, alerts, model_alerts, *([] if new_data_alerts is None else [new_data_alerts]), workbook]
+    everything = [*foundation.components, *workspaces.components, *own]
     locks = _locks(context, foundation, workspaces, everything)
-    return Operations(diagnostics=diagnostics, alerts=alerts, model_alerts=model_alerts, workbook=workbook, locks=locks)
+    return Operations(
+        diagnostics=diagnostics,
+        alerts=alerts,
+        model_alerts=model_alerts,
+        new_data_alerts=new_data_alerts,
+        workbook=workbook,
+        locks=locks,
+    )
 
 
 def _locks(

@@ -1,12 +1,12 @@
-"""Start of retrainings: the roles of an identity of the cluster that may invoke training endpoints, and no more.
+"""Roles of identities that start trainings: they may invoke training endpoints, and nothing else.
 
-It is not the pipeline's identity, which registers models: whoever takes a scoring run over cannot promote by this one,
-and a retraining is known by who started it (docs/adr/0040).
+None is the pipeline's identity, which registers models: whoever takes over a scoring run, or the Logic App that new
+data start, cannot promote, and a training is known by who started it (docs/adr/0040, 0044).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -19,19 +19,23 @@ from infra.setting_types import InvokerRole
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainingArgs:
-    """`endpoints` are the ids of the endpoints that are invoked, by the pipelines' names.
+class Starter:
+    """An identity that starts trainings. `endpoints`: the ids of the endpoints that it invokes, by pipeline."""
 
-    `role` says who makes the role definitions: the bootstrap, or the stack itself.
-    """
+    identity: Grantee
+    endpoints: Mapping[str, pulumi.Input[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingArgs:
+    """`role` says who makes the role definitions: the bootstrap, or the stack itself."""
 
     names: Names
     assigner: RoleAssigner
     role: InvokerRole
     resource_group_id: pulumi.Input[str]
     workspace_id: pulumi.Input[str]
-    endpoints: Mapping[str, pulumi.Input[str]]
-    identity: Grantee
+    starters: Sequence[Starter]
 
 
 class Retraining(pulumi.ComponentResource):
@@ -41,18 +45,18 @@ class Retraining(pulumi.ComponentResource):
         super().__init__("dataopsml:access:Retraining", name, None, opts)
         self._name, self._args = name, args
         roles = [self._role(role) for role in invoker_role.ROLES]
-        scopes = {
-            invoker_role.SUBMITTER: [RoleScope(label="workspace", id=args.workspace_id)],
-            invoker_role.INVOKER: [
-                RoleScope(label=f"endpoint-{pipeline}", id=id_) for pipeline, id_ in args.endpoints.items()
-            ],
-        }
-        self.assignments = [
-            args.assigner.assign(self, role, args.identity, scope, depends_on=definitions)
+        self.assignments: list[pulumi.Resource] = [
+            args.assigner.assign(self, role, starter.identity, scope, depends_on=definitions)
+            for starter in args.starters
             for role, definitions in roles
-            for scope in scopes[role.name]
+            for scope in self._scopes(role, starter)
         ]
         self.register_outputs({})
+
+    def _scopes(self, role: CustomRole, starter: Starter) -> list[RoleScope]:
+        if role.name == invoker_role.SUBMITTER:
+            return [RoleScope(label="workspace", id=self._args.workspace_id)]
+        return [RoleScope(label=f"endpoint-{pipeline}", id=id_) for pipeline, id_ in starter.endpoints.items()]
 
     def _role(self, role: str) -> tuple[CustomRole, list[pulumi.Resource]]:
         """Return a role, and its definition where the bootstrap has not made it."""

@@ -14,6 +14,7 @@ from contract.storage_redundancy import redundancy_problem
 from infra import spark_storage
 from infra.naming import Names
 from infra.network_settings import NetworkSettings
+from infra.new_data_settings import NewDataSettings
 from infra.serving_settings import ServingSettings
 from infra.setting_types import (
     BaseName,
@@ -269,9 +270,9 @@ class AccessSettings(Section):
     )
     invoker_role: InvokerRole = Field(
         default="bootstrap",
-        description="Who makes the custom roles of the identity that starts retrainings, where a pipeline has "
-        "`watch.retrain: on_drift`: the bootstrap, whose deployers may assign them, or the stack, whose deployer then "
-        "needs Microsoft.Authorization/roleDefinitions/write.",
+        description="Who makes the custom roles of the identities that start trainings, where a pipeline has "
+        "`watch.retrain: on_drift` or `new_data.train` names one: the bootstrap, whose deployers may assign them, or "
+        "the stack, whose deployer then needs Microsoft.Authorization/roleDefinitions/write.",
         examples=["stack"],
     )
 
@@ -307,6 +308,7 @@ class Settings(Section):
     model_registry: ModelRegistrySettings = ModelRegistrySettings()
     access: AccessSettings = AccessSettings()
     serving: ServingSettings = ServingSettings()
+    new_data: NewDataSettings = NewDataSettings()
 
     @field_validator("training_data", "workspace_storage")
     @classmethod
@@ -340,6 +342,19 @@ class Settings(Section):
                 "leaves notebook runs without a way to the training data: set unity_catalog.enabled to true (the "
                 "workspace needs a metastore), or let databricks.spark_conf sign in as a service principal, which "
                 f"takes {', '.join(missing)}",
+            )
+        return value
+
+    @field_validator("new_data")
+    @classmethod
+    def _the_endpoints_can_be_reached(cls, value: NewDataSettings, info: ValidationInfo) -> NewDataSettings:
+        network = info.data.get("network")
+        if value.train and network is not None and network.profile == "private":
+            raise wrong_field(
+                value,
+                "train",
+                "cannot work with network.profile private: a Logic App (Consumption) reaches no private endpoint. Let "
+                "a schedule train (docs/how-to/schedule-a-pipeline.md), or choose the profile restricted or public",
             )
         return value
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from declarations.roles import RoleScope
+from declarations.roles import Grantee, RoleScope
 from declarations.training_pipelines import additional_pipelines, retraining_pipelines
 from infra.access import WorkspaceAccess, WorkspaceAccessArgs
 from infra.databricks_workspace import DatabricksWorkspace, DatabricksWorkspaceArgs
@@ -18,8 +18,9 @@ from infra.foundation import Foundation
 from infra.machine_learning import MachineLearning, MachineLearningArgs
 from infra.managed_network import Target
 from infra.model_registry import ModelRegistry, ModelRegistryArgs
+from infra.new_data import NewData, declare_new_data
 from infra.notebook_runs import NotebookRuns, NotebookRunsArgs
-from infra.retraining import Retraining, RetrainingArgs
+from infra.retraining import Retraining, RetrainingArgs, Starter
 from infra.serving import Serving, declare_serving
 from infra.stack_parts import Layer, StackContext, operator_grantee
 from infra.training_resources import TrainingResources, TrainingResourcesArgs
@@ -28,7 +29,7 @@ from infra.unity_catalog import UnityCatalog, UnityCatalogArgs
 
 @dataclass(frozen=True, kw_only=True)
 class Workspaces(Layer):
-    """The components; `catalog`, `model_registry` where the settings ask for them, `serving` where a pipeline does."""
+    """The components; `catalog`, `model_registry`, `new_data` by the settings, `serving`, `retraining` by pipelines."""
 
     databricks: DatabricksWorkspace
     learning: MachineLearning
@@ -39,6 +40,7 @@ class Workspaces(Layer):
     catalog: UnityCatalog | None
     model_registry: ModelRegistry | None
     serving: Serving | None
+    new_data: NewData | None
 
 
 def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspaces:
@@ -108,7 +110,8 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         ),
         child,
     )
-    retraining = _retraining(context, foundation, learning, training)
+    new_data_identity = foundation.identities.declare_new_data() if settings.new_data.train else None
+    retraining = _retraining(context, foundation, learning, training, new_data_identity)
     runs = NotebookRuns(
         "runs",
         NotebookRunsArgs(
@@ -135,17 +138,34 @@ def declare_workspaces(context: StackContext, foundation: Foundation) -> Workspa
         catalog=catalog,
         model_registry=_model_registry(context),
         serving=declare_serving(context, foundation, learning),
+        new_data=None
+        if new_data_identity is None or retraining is None
+        else declare_new_data(context, foundation, training, new_data_identity, retraining.assignments),
     )
 
 
 def _retraining(
-    context: StackContext, foundation: Foundation, learning: MachineLearning, training: TrainingResources
+    context: StackContext,
+    foundation: Foundation,
+    learning: MachineLearning,
+    training: TrainingResources,
+    new_data: Grantee | None,
 ) -> Retraining | None:
-    """Declare the roles of the identity that starts retrainings, where a pipeline asks for them."""
-    identity = foundation.identities.retraining
-    if identity is None:
+    """Declare the roles of the identities that start trainings: after drift, and on new data."""
+    pipelines = (
+        (foundation.identities.retraining, retraining_pipelines()),
+        (new_data, context.settings.new_data.train),
+    )
+    starters = [
+        Starter(
+            identity=identity,
+            endpoints={name: training.endpoint_ids.get(name, training.batch_endpoint_id) for name in names},
+        )
+        for identity, names in pipelines
+        if identity is not None
+    ]
+    if not starters:
         return None
-    endpoints = {name: training.endpoint_ids.get(name, training.batch_endpoint_id) for name in retraining_pipelines()}
     return Retraining(
         "retraining",
         RetrainingArgs(
@@ -154,8 +174,7 @@ def _retraining(
             role=context.settings.access.invoker_role,
             resource_group_id=context.resource_group_id,
             workspace_id=learning.workspace_id,
-            endpoints=endpoints,
-            identity=identity,
+            starters=starters,
         ),
         context.child,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from declarations.training_pipelines import INCOMING
 from mlops import specifications, training_data
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
@@ -20,7 +21,7 @@ def inputs(clients: Clients) -> dict[str, str]:
     watch = pipeline.specification.watch
     retrains = watch is not None and watch.retrain == "on_drift"
     folder = training_data.incoming(pipeline)
-    others = [f"{training_data.INCOMING}{name}/" for name in specifications.names()]
+    others = [f"{INCOMING}{name}/" for name in specifications.names()]
     return {
         "training_endpoint": _endpoint(clients) if retrains else NONE,
         "retraining_client_id": _client_id(clients) if retrains else NONE,

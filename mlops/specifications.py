@@ -53,7 +53,7 @@ class TrainingPipeline:
     @property
     def experiment(self) -> str:
         """Name of the experiment of its runs."""
-        return f"{self.name.replace('_', '-')}-training"
+        return training_pipelines.training_experiment(self.name)
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 from azure.core.exceptions import HttpResponseError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
+from declarations import training_pipelines
+from declarations.training_pipelines import INCOMING
 from mlops import fingerprints, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
@@ -19,8 +21,6 @@ from mlops.specifications import TrainingPipeline
 from steps.file_names import printable
 
 _PROPAGATION_SECONDS = 60
-INCOMING = "incoming/"
-"""Folder of the training container where others leave new data."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def blob_name(sha256: str) -> str:
 
 
 def incoming(pipeline: TrainingPipeline) -> str:
-    """Return the folder of new data for a pipeline: incoming/ for the default one, a subfolder of its name else."""
-    return INCOMING if pipeline.has_first_endpoint else f"{INCOMING}{pipeline.name}/"
+    """Return the folder of new data for a pipeline."""
+    return training_pipelines.incoming_folder(pipeline.name, pipeline.folder.parent)
 
 
 def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:

@@ -16,10 +16,12 @@ _TAGGED = (
     types.ML_REGISTRY, types.ML_BATCH_ENDPOINT, types.ML_ONLINE_ENDPOINT, types.LOG_WORKSPACE,
     types.APPLICATION_INSIGHTS, types.DATABRICKS, types.IDENTITY, types.ACTION_GROUP, types.METRIC_ALERT,
     types.LOG_ALERT, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS, types.WORKBOOK,
+    types.SYSTEM_TOPIC, types.WORKFLOW,
 )  # fmt: skip
 _LOGGED = (
     types.VAULT, types.REGISTRY, types.ML_WORKSPACE, types.ML_REGISTRY, types.ML_ONLINE_ENDPOINT, types.DATABRICKS,
     types.STORAGE_ACCOUNT, types.LOG_WORKSPACE, types.VIRTUAL_NETWORK, types.NETWORK_GROUP, types.PUBLIC_ADDRESS,
+    types.SYSTEM_TOPIC, types.WORKFLOW,
 )  # fmt: skip
 _HOLDS_DATA = (types.STORAGE_ACCOUNT, types.VAULT, types.ML_WORKSPACE, types.ML_REGISTRY)
 _REQUIRED = {"required": {"type": "boolean", "default": False}}

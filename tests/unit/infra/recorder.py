@@ -52,7 +52,8 @@ _NAMED_BY = {
     "BatchEndpoint": "endpointName", "OnlineEndpoint": "endpointName",
     "Datastore": "name", "UserAssignedIdentity": "resourceName",
     "Component": "resourceName", "AccessConnector": "connectorName", "VirtualNetwork": "virtualNetworkName",
-    "Subnet": "subnetName", "PrivateZone": "privateZoneName",
+    "Subnet": "subnetName", "PrivateZone": "privateZoneName", "SystemTopic": "systemTopicName",
+    "Workflow": "workflowName",
 }  # fmt: skip
 
 
@@ -157,6 +158,9 @@ class _Mocks(pulumi.runtime.Mocks):
             return {
                 "subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "objectId": DEPLOYER, "clientId": DEPLOYER,
             }, []  # fmt: skip
+        if args.token == "azure-native:logic:listWorkflowTriggerCallbackUrl":
+            base = f"https://prod-00.westeurope.logic.azure.com/{args.args['workflowName']}/paths/invoke"
+            return {"value": f"{base}?sig=signature", "basePath": base, "method": "POST", "relativePath": ""}, []
         raise AssertionError(f"the program asks for {args.token}, which the tests do not know")
 
 

@@ -38,6 +38,8 @@ RULES = {
     "retraining_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "workspace_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
     "serving_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
+    "new_data_identity": r"[a-zA-Z0-9][a-zA-Z0-9_-]{2,127}",
+    "training_events": r"[a-zA-Z0-9-]{3,50}",
     "compute": r"(?=.{2,16}$)[a-zA-Z]([a-zA-Z0-9-]*[a-zA-Z0-9])",
     "action_group": r"[^/&%?]{1,260}",
     "budget": r"[a-zA-Z0-9_-]{1,63}",
@@ -77,6 +79,15 @@ def test_online_endpoints_are_named_within_their_limits(
     assert name != Names(base, f"{environment[:-1]}{'b' if environment[-1] == 'a' else 'a'}").online_endpoint(
         subscription, pipeline
     )
+
+
+@given(bases, environments, subscriptions, st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True))
+def test_logic_apps_are_named_within_their_limits(
+    base: str, environment: str, subscription: str, pipeline: str
+) -> None:
+    """Event subscriptions have the same name, of letters, digits and hyphens."""
+    name = Names(base, environment).new_data_workflow(subscription, pipeline)
+    assert re.fullmatch(r"[a-zA-Z0-9-]{3,43}", name), name
 
 
 @given(bases, environments, environments)

@@ -29,7 +29,8 @@ _SCORING_OUTPUTS = ("scoring/out", "scoring/quarantine")
 _SCORING_SAMPLES, _SCORING_LEDGER, _SCORING_WATCH = "scoring/samples", "scoring/ledger", "scoring/watch"
 _LEDGER_MARGIN_DAYS = 30
 """Days for which the ledger knows a scored file that is gone, so that a file that is still there is never unknown."""
-INPUT_FOLDERS = (DATA, "incoming")
+NEW_DATA = "incoming"
+INPUT_FOLDERS = (DATA, NEW_DATA)
 """Folders of the runs' input data: uploaded by `mlops`, or written by other systems."""
 
 

@@ -22,7 +22,7 @@ from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 from infra.naming import Names
 from infra.placement import Placement
 from infra.settings import UnityCatalogSettings
-from infra.storage import DATA, ENGINEERED, SCORING_FILES
+from infra.storage import DATA, ENGINEERED, NEW_DATA, SCORING_FILES
 
 _ISOLATED = "ISOLATION_MODE_ISOLATED"
 _MANAGED = "unity-catalog"
@@ -31,7 +31,7 @@ _MANAGED = "unity-catalog"
 
 @dataclass(frozen=True, kw_only=True)
 class UnityCatalogArgs:
-    """The training container, and where it is."""
+    """The training container, and where it is. `new_data`: notebooks read the files that others leave."""
 
     names: Names
     placement: Placement
@@ -41,6 +41,7 @@ class UnityCatalogArgs:
     training_container: RoleScope
     training_account_name: pulumi.Input[str]
     training_container_name: pulumi.Input[str]
+    new_data: bool = False
 
 
 class UnityCatalog(pulumi.ComponentResource):
@@ -109,6 +110,9 @@ class UnityCatalog(pulumi.ComponentResource):
         self._locate(ENGINEERED, root, managed, "READ_FILES", "WRITE_FILES")
         # The notebook reads files that are to be scored; predictions are written by the job, under its role.
         self._locate(SCORING_FILES, root, managed, "READ_FILES")
+        if args.new_data:
+            # Trainings that a file starts read it where it is; all others have a copy of it below data/.
+            self._locate(NEW_DATA, root, managed, "READ_FILES")
         catalog = databricks.Catalog(
             f"{name}-catalog",
             name=args.settings.catalog or label,

@@ -229,6 +229,7 @@ def _unity_catalog(context: StackContext, foundation: Foundation) -> UnityCatalo
             training_container=RoleScope(label="training-container", id=storage.training_container_id),
             training_account_name=storage.training_account_name,
             training_container_name=storage.training_container_name,
+            new_data=bool(context.settings.new_data.train),
         ),
         context.child,
     )

@@ -80,6 +80,14 @@ def test_the_identity_invokes_these_endpoints_and_reads_its_own_runs(both: Deplo
     assert len(roles & set(subscription.depends_on)) == 4, "the first file is not lost for a role that is missing"
 
 
+def test_notebooks_may_read_the_files_where_they_are(both: Deployment) -> None:
+    location = both.resource("ExternalLocation", "catalog-incoming-location").inputs
+    assert location["url"] == "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net/incoming/"
+    (grant,) = both.resource("Grants", "catalog-incoming-location-grants").inputs["grants"]
+    assert grant["privileges"] == ["READ_FILES"]
+    assert "catalog-incoming-location" not in {assignment.name for assignment in deploy()}
+
+
 def test_files_that_come_together_start_one_run(both: Deployment) -> None:
     definition = _definition(both, "diabetes")
     assert definition["triggers"][TRIGGER]["runtimeConfiguration"]["concurrency"]["runs"] == 1

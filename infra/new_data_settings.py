@@ -18,7 +18,7 @@ class NewDataSettings(Section):
         description="Training pipelines that a new CSV file starts: in `incoming/` of the training container for the "
         "default pipeline, in `incoming/NAME/` for the others. Not with `network.profile: private`: the Logic App that "
         "starts them reaches no private endpoint.",
-        examples=[["diabetes"]],
+        examples=[["houses"]],
         max_length=20,
     )
     quiet_seconds: int = Field(

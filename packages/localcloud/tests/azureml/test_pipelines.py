@@ -49,7 +49,7 @@ def test_steps_run_in_the_order_of_their_data_and_the_output_is_the_last_one_s(
     job = run(ml, chain(first="one-"))
 
     assert job.status == "Completed", error_of_run(ml, job.name)
-    assert steps(ml, job.name) == {"one": "Completed", "two": "Completed", "three": "Completed"}
+    assert steps(ml, job.name) == {"first_step": "Completed", "two": "Completed", "three": "Completed"}
     assert words(ml, job.name, "all", tmp_path) == "one-two-three"
 
 
@@ -154,7 +154,7 @@ def test_a_pipeline_component_is_a_step_with_steps_of_its_own(ml: MlWorkspace, s
     assert words(ml, job.name, "all", tmp_path) == "start-inner1-inner2-end"
     children = {child.display_name: child.name for child in ml.client.jobs.list(parent_job_name=job.name)}
     assert set(children) == {"start", "middle", "end"}
-    assert steps(ml, children["middle"]) == {"one": "Completed", "two": "Completed"}
+    assert steps(ml, children["middle"]) == {"first_step": "Completed", "two": "Completed"}
 
 
 def test_literals_reach_the_command_by_their_types(ml: MlWorkspace, tmp_path: Path) -> None:
@@ -275,4 +275,4 @@ def test_a_batch_endpoint_runs_its_pipeline_without_the_optional_inputs(ml: MlWo
     )
 
     assert ml.finished(job.name).status == "Completed", error_of_run(ml, job.name)
-    assert steps(ml, job.name) == {"one": "Completed"}
+    assert steps(ml, job.name) == {"first_step": "Completed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,11 @@ def watched_models(folder: Path = FOLDER) -> list[str]:
 
 def _specifications(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the content of the specifications by pipeline, {} for one that is no mapping: `mlops` refuses it."""
-    contents = {
-        file.parent.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))
-    }
+    contents = {file.parent.name: _parse(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))}
     return {name: content if isinstance(content, dict) else {} for name, content in contents.items()}
+
+
+@functools.cache
+def _parse(text: str) -> Any:
+    """Return the content of YAML. A program asks for the same files several times, and each takes 10 ms to parse."""
+    return yaml.safe_load(text)

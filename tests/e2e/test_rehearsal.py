@@ -87,6 +87,7 @@ def failed_smoke_run(cloud: Machine) -> Result:
     )
 
 
+@pytest.mark.rehearsal
 def test_a_failed_smoke_run_in_staging_leaves_prod_unchanged(cloud: Machine, failed_smoke_run: Result) -> None:
     assert failed_smoke_run.code == 1
     assert "Invoke the endpoint and wait: exit code 2" in failed_smoke_run.text.replace("\n", " ")
@@ -95,6 +96,7 @@ def test_a_failed_smoke_run_in_staging_leaves_prod_unchanged(cloud: Machine, fai
     assert "rg-dataops-prod" not in groups
 
 
+@pytest.mark.rehearsal
 @pytest.mark.usefixtures("failed_smoke_run")
 def test_a_rollback_without_an_earlier_deployment_is_refused(cloud: Machine) -> None:
     backend = {"PULUMI_BACKEND_URL": STATE.format("staging")}

@@ -266,6 +266,7 @@ def test_manually_made_connections_sign_in_once_the_settings_have_their_subjects
         assert trusts == expected, "a token of another connection stands for nobody"
 
 
+@pytest.mark.nightly
 def test_an_interrupted_bootstrap_continues(azure: AzureSession, cloud: Any, tmp_path: Path) -> None:
     """Everything is made, and the machine stops before the state is moved."""
     checkout = _checkout(tmp_path, cloud.environment)

@@ -58,6 +58,7 @@ def environment(azure: AzureSession, cloud: Any, tmp_path: Path) -> dict[str, st
     }  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_the_sample_is_imported_and_none_of_its_resources_are_replaced(
     azure: AzureSession, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_labels_are_held_against_the_gate_once_and_unknown_keys_are_counted(scor
     assert [breach.kind for breach in history.breaches(window)] == ["realised"]
 
 
+@pytest.mark.nightly
 def test_labels_that_cannot_be_used_fail_the_step_after_all_else(scoring: Scoring) -> None:
     scoring.blobs.upload_blob(LABELS, "key,y\n1,2\n", overwrite=True)
     run = scoring.start()
@@ -136,6 +137,7 @@ def test_labels_that_cannot_be_used_fail_the_step_after_all_else(scoring: Scorin
     assert len(scoring.windows("bad-labels")) == 1
 
 
+@pytest.mark.nightly
 def test_metrics_that_are_not_accepted_fail_the_step_after_all_else_and_wait_for_the_next_run(scoring: Scoring) -> None:
     scoring.blobs.delete_blob(LABELS)
     run = scoring.start()

@@ -98,14 +98,18 @@ def replaced(project: Project) -> list[bytes]:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda whole: b"", "it is empty"),
-        (lambda whole: whole[: len(whole) // 2], "it is not JSON"),
-        (lambda whole: b"[]", "it has no checkpoint"),
-        (lambda whole: whole.replace(b"/dev", b"/prod"), "it is a state of"),
-        (lambda whole: gzip.compress(whole)[:-20], "it is not JSON"),
+        pytest.param(lambda whole: b"", "it is empty", id="empty", marks=pytest.mark.nightly),
+        pytest.param(lambda whole: whole[: len(whole) // 2], "it is not JSON", id="half"),
+        pytest.param(lambda whole: b"[]", "it has no checkpoint", id="another document", marks=pytest.mark.nightly),
+        pytest.param(
+            lambda whole: whole.replace(b"/dev", b"/prod"), "it is a state of", id="another stack",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param(
+            lambda whole: gzip.compress(whole)[:-20], "it is not JSON", id="half compressed", marks=pytest.mark.nightly
+        ),
     ],
-    ids=["empty", "half", "another document", "another stack", "half compressed"],
-)
+)  # fmt: skip
 def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
     project: Project, damage: Callable[[bytes], bytes], reason: str
 ) -> None:
@@ -126,6 +130,7 @@ def test_a_damaged_state_is_replaced_by_the_newest_copy_and_kept(
     assert broken in replaced(project)
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("damage of a state")
 def test_a_deleted_state_is_restored(project: Project) -> None:
     project.container.delete_blob(project.state)

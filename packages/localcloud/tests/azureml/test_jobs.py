@@ -277,6 +277,7 @@ def test_a_full_cluster_makes_jobs_wait_in_the_queue(ml: MlWorkspace) -> None:
     assert ml.finished(second).status == "Completed"
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of the gateway under a job")
 def test_jobs_of_a_killed_localcloud_fail_with_the_reason_and_their_processes_are_terminated(
     ml: MlWorkspace, cloud: Cloud

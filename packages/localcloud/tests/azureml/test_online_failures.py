@@ -150,6 +150,7 @@ def test_a_failed_update_leaves_the_running_server_alone(
     ml.client.online_endpoints.begin_delete(endpoint).result()
 
 
+@pytest.mark.nightly
 def test_a_probe_that_gives_up_ends_the_deployment(ml: MlWorkspace, empty: Callable[..., str], tmp_path: Path) -> None:
     slow = "import time\ntime.sleep(60)\n"
     folder = save(tmp_path)

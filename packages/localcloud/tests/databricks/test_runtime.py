@@ -266,6 +266,7 @@ dbutils.notebook.exit(json.dumps({
 """
 
 
+@pytest.mark.nightly
 def test_mlflow_in_a_notebook_logs_to_its_workspace(client: WorkspaceClient) -> None:
     """Its own experiment by default, another by path; runs, metrics, artifacts and models outlive the run."""
     folder = f"/Shared/{uuid.uuid4().hex}"

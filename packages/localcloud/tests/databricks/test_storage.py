@@ -84,6 +84,7 @@ def tried(lakehouse: Lakehouse, *tries: tuple[str, str]) -> list[str]:
     return outcomes
 
 
+@pytest.mark.nightly
 def test_a_cluster_has_no_identity_of_its_own_for_storage(azure: AzureSession, lakehouse: Lakehouse) -> None:
     """The run's identity has the role, which is of no use to its cluster: neither without Unity Catalog nor with it."""
     azure.assign(lakehouse.account_id, "Storage Blob Data Contributor", lakehouse.object_id)

@@ -27,6 +27,7 @@ print("driver", jvm.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlob
 """
 
 
+@pytest.mark.nightly
 def test_spark_runs_on_the_java_wheel_with_the_abfs_driver(toolchain: Toolchain, tmp_path: Path) -> None:
     java_home = ensure_java(load_settings().cache, Silent())
     jars = ",".join(map(str, toolchain.abfs_jars))

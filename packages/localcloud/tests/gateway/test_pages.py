@@ -207,7 +207,9 @@ def test_no_log_holds_a_link_s_token_or_a_session(cloud: Cloud, azure: AzureSess
     secrets["tracking token"] = cloud.environment["MLFLOW_TRACKING_TOKEN"]
     secrets["gateway key"] = (cloud.settings.home / "mlflow" / "gateway-key").read_text()
 
-    logs = {file.name: file.read_text(errors="replace") for file in cloud.settings.logs.iterdir()}
+    folder = cloud.settings.logs
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    logs = {str(file.relative_to(folder)): file.read_text(errors="replace") for file in files}
 
     assert "/_localcloud/open" in logs["gateway.log"], "the request itself is logged"
     assert [(name, log) for name, secret in secrets.items() for log, text in logs.items() if secret in text] == []

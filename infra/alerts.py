@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import consumption, monitor
 
+from infra.metric_alert_rules import above_zero, actions
 from infra.naming import Names
 from infra.placement import Placement
 from infra.settings import BudgetSettings
@@ -85,21 +86,13 @@ class Alerts(pulumi.ComponentResource):
             scopes=[args.ml_workspace_id],
             evaluation_frequency="PT5M",
             window_size="PT15M",
-            criteria=monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
-                odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
-                all_of=[
-                    monitor.MetricCriteriaArgs(
-                        criterion_type="StaticThresholdCriterion",
-                        name="failed",
-                        metric_namespace="Microsoft.MachineLearningServices/workspaces",
-                        metric_name="Failed Runs",
-                        time_aggregation=monitor.AggregationTypeEnum.TOTAL,
-                        operator=monitor.Operator.GREATER_THAN,
-                        threshold=0,
-                    )
-                ],
+            criteria=above_zero(
+                "failed",
+                "Microsoft.MachineLearningServices/workspaces",
+                "Failed Runs",
+                monitor.AggregationTypeEnum.TOTAL,
             ),
-            actions=[monitor.MetricAlertActionArgs(action_group_id=group.id)],
+            actions=actions(group.id),
             tags=args.placement.tags,
             opts=self._child,
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import monitor
 
+from infra.metric_alert_rules import above_zero, actions
 from infra.naming import Names
 from infra.placement import Placement
 
@@ -61,25 +62,14 @@ class ModelAlerts(pulumi.ComponentResource):
             evaluation_frequency="PT5M",
             window_size="PT15M",
             auto_mitigate=True,
-            criteria=monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
-                odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
-                all_of=[
-                    monitor.MetricCriteriaArgs(
-                        criterion_type="StaticThresholdCriterion",
-                        name="breached",
-                        metric_namespace=NAMESPACE,
-                        metric_name=f"watch_breaches_{model}",
-                        time_aggregation=monitor.AggregationTypeEnum.MAXIMUM,
-                        operator=monitor.Operator.GREATER_THAN,
-                        threshold=0,
-                        # The metric is there with its first value.
-                        skip_metric_validation=True,
-                    )
-                ],
+            criteria=above_zero(
+                "breached",
+                NAMESPACE,
+                f"watch_breaches_{model}",
+                monitor.AggregationTypeEnum.MAXIMUM,
+                skip_metric_validation=True,  # the metric is there with its first value
             ),
-            actions=[]
-            if args.action_group_id is None
-            else [monitor.MetricAlertActionArgs(action_group_id=args.action_group_id)],
+            actions=actions(args.action_group_id),
             tags=args.placement.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

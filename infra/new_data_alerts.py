@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import monitor
 
+from infra.metric_alert_rules import above_zero, actions
 from infra.naming import Names
 from infra.placement import Placement
 
@@ -41,23 +42,10 @@ class NewDataAlerts(pulumi.ComponentResource):
                 scopes=[workflow_id],
                 evaluation_frequency="PT5M",
                 window_size="PT5M",
-                criteria=monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
-                    odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
-                    all_of=[
-                        monitor.MetricCriteriaArgs(
-                            criterion_type="StaticThresholdCriterion",
-                            name="failed",
-                            metric_namespace="Microsoft.Logic/workflows",
-                            metric_name="RunsFailed",
-                            time_aggregation=monitor.AggregationTypeEnum.TOTAL,
-                            operator=monitor.Operator.GREATER_THAN,
-                            threshold=0,
-                        )
-                    ],
+                criteria=above_zero(
+                    "failed", "Microsoft.Logic/workflows", "RunsFailed", monitor.AggregationTypeEnum.TOTAL
                 ),
-                actions=[]
-                if args.action_group_id is None
-                else [monitor.MetricAlertActionArgs(action_group_id=args.action_group_id)],
+                actions=actions(args.action_group_id),
                 tags=args.placement.tags,
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from mlops import scoring, scoring_runs
 from mlops.clients import Clients
-from mlops.components.score.src.ledger import FIRST
+from mlops.components.score.src.ledger import FIRST, Ledger
 from mlops.components.take_files.src.incoming import LeftFile, listing
 from mlops.errors import MissingError
-from mlops.scoring_runs import Results, Scorer, Started, model_ledger, say
+from mlops.scoring_runs import Results, Started, model_ledger, say
 from steps.file_names import printable
 from steps.taken_files import INCOMING, SOURCE
 
@@ -29,8 +29,9 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
     scorer = scoring.find_scorer(clients)
     attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
     folder = clients.pipeline.score.input
-    files = listing(clients.training, folder, model_ledger(clients), attempt, scorer.code_version)
-    known = _known(clients, scorer, files, console)
+    ledger = model_ledger(clients)
+    files = listing(clients.training, folder, ledger.contents(), attempt, scorer.code_version)
+    known = _known(clients, ledger, files, scorer.code_version, console)
     if not any(file.waits for file in files):
         return known
     if SOURCE not in scorer.inputs:
@@ -39,24 +40,22 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
             f"{clients.pipeline.model} serves, was published before its runs took files by themselves: publish it, and "
             "train or promote a model with it. Until then, score files one by one."
         )
-    job = scoring_runs.start(
-        clients, scorer, f"{folder}/", {SOURCE: INCOMING, "attempt": attempt}, console, started
-    )  # fmt: skip
+    job = scoring_runs.start(clients, scorer, f"{folder}/", {SOURCE: INCOMING, "attempt": attempt}, console, started)
     results = scoring_runs.follow(clients, scorer, job, console)
-    record = model_ledger(clients).recorded(job.name)
-    if record is not None:
-        left = f", {record.left} wait for the next run (score.most_files)" if record.left else ""
+    if results.left is not None:
+        left = f", {results.left} wait for the next run (score.most_files)" if results.left else ""
         say(f"{_files(len(results.entries))} scored, {len(results.refusals)} refused{left}.", console)
     return Results((*known.entries, *results.entries), results.refusals, known.refused_before)
 
 
-def _known(clients: Clients, scorer: Scorer, files: list[LeftFile], console: Console) -> Results:
+def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version: str, console: Console) -> Results:
     """Show and return what became of files before; put outputs in their places that a killed run left."""
-    ledger, code = model_ledger(clients), scorer.code_version
     ledger.settle_left(f"{clients.pipeline.score.output}/{clients.pipeline.model}")
     scored, refused = [file for file in files if file.scored], [file for file in files if file.refused]
     entries = [entry for file in scored if (entry := ledger.read(str(file.version), FIRST)) is not None]
-    refusals = [known for file in refused if (known := ledger.refusal(file.refused_as, FIRST, code)) is not None]
+    refusals = [
+        known for file in refused if (known := ledger.refusal(file.refused_as, FIRST, code_version)) is not None
+    ]
     for file in scored[:_MOST_SHOWN]:
         say(f"{printable(file.name)} was scored already: --again scores it again.", console)
     if len(scored) > _MOST_SHOWN:

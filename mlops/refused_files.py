@@ -18,7 +18,7 @@ def waiting(clients: Clients) -> list[Refusal]:
     scored = {version for version, attempt in contents.scored if not attempt.startswith(SAMPLE)}
     files = {
         file.refused_as
-        for file in listing(clients.training, clients.pipeline.score.input, ledger, FIRST, "")
+        for file in listing(clients.training, clients.pipeline.score.input, contents, FIRST, "")
         if file.refused_as not in scored
     }
     first: dict[str, Refusal] = {}

@@ -36,11 +36,15 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Results:
-    """Results of files: `refused_before` are those that an earlier run refused, and that this one left alone."""
+    """Results of files: `refused_before` are those that an earlier run refused, and that this one left alone.
+
+    `left`: number of files that wait for the next run, None for a run that keeps no record.
+    """
 
     entries: tuple[Entry, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     refused_before: tuple[Refusal, ...] = ()
+    left: int | None = field(default=None, compare=False)
 
     def check(self) -> None:
         """Raise RefusedError when a file was refused."""
@@ -92,8 +96,9 @@ def follow(clients: Clients, scorer: Scorer, job: Job, console: Console) -> Resu
         run.follow(clients, job, console)
     except RunFailedError as error:
         failed = error
-    record = model_ledger(clients).recorded(job.name)
-    results = Results() if record is None else _results(clients, scorer, record)
+    ledger = model_ledger(clients)
+    record = ledger.recorded(job.name)
+    results = Results() if record is None else _results(ledger, scorer, record)
     show(results, clients, console)
     if failed is None:
         if text := WatchHistory(clients.training, clients.pipeline.model).followed(job.name):
@@ -146,13 +151,13 @@ def say(text: str, console: Console) -> None:
     console.print(plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def _results(clients: Clients, scorer: Scorer, record: RunRecord) -> Results:
-    ledger = model_ledger(clients)
+def _results(ledger: Ledger, scorer: Scorer, record: RunRecord) -> Results:
     entries = (ledger.read(version, record.attempt) for version in record.files)
     refusals = (ledger.refusal(version, record.attempt, scorer.code_version) for version in record.refused)
     return Results(
         tuple(entry for entry in entries if entry is not None),
         tuple(refusal for refusal in refusals if refusal is not None),
+        left=record.left,
     )
 
 

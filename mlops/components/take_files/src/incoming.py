@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from azure.storage.blob import ContainerClient
 
 if TYPE_CHECKING:
-    from ledger import Ledger  # type: ignore[import-not-found]
+    from ledger import Contents  # type: ignore[import-not-found]
 
 FILES = "scoring/files"
 """Folder of the copies."""
@@ -58,12 +58,11 @@ def copy_of(version: str) -> str:
     return f"{FILES}/{version}/data.csv"
 
 
-def listing(blobs: ContainerClient, folder: str, ledger: Ledger, attempt: str, code_version: str) -> list[LeftFile]:
+def listing(blobs: ContainerClient, folder: str, contents: Contents, attempt: str, code_version: str) -> list[LeftFile]:
     """Return the CSV files of an input folder, in the order in which runs take them.
 
-    `code_version` is the published version whose refusals hold.
+    `contents` are the ledger's; `code_version` is the published version whose refusals hold.
     """
-    contents = ledger.contents()
     files = []
     for blob in blobs.list_blobs(name_starts_with=f"{folder}/"):
         if not blob.name.endswith(_SUFFIX):

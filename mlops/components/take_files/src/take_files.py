@@ -38,7 +38,7 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
     ledger = Ledger(container.lake, container.blobs, specified_model)
     ledger.settle_left(f"{parameter('output_folder')}/{specified_model}")
     attempt, code_version = parameter("attempt"), parameter("code_version")
-    listed = listing(container.blobs, score.input, ledger, attempt, code_version)
+    listed = listing(container.blobs, score.input, ledger.contents(), attempt, code_version)
     waiting = [file for file in listed if file.waits]
     taken: dict[str, TakenFile] = {}
     unreadable: list[UnreadableFile] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pipeline_runner import command_line
 from pipeline_runner.errors import RunnerError
 from pipeline_runner.workspace import git
 from rich.console import Console
@@ -88,14 +89,8 @@ def _live(copy: Path, home: Path, console: Console, *, yes: bool) -> list[Row]:
 
 
 def main() -> None:
-    """Run the command line; exit with 1 and one message for every known error."""
-    try:
-        app()
-    except RunnerError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    command_line.run(app)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from pipeline_runner import command_line
 from pipeline_runner import organisation as organisations
 from pipeline_runner.errors import RunnerError
 
@@ -124,14 +125,8 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def main() -> None:
-    """Run the command line; exit with 1 and one message for every known error."""
-    try:
-        app()
-    except RunnerError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    command_line.run(app)
 
 
 if __name__ == "__main__":

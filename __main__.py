@@ -20,7 +20,7 @@ def main() -> None:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     start_provider()  # not before: the engine keeps a provider in the state, and wrong settings leave nothing there
-    from infra.platform import Platform  # takes a while, which wrong settings need not wait for
+    from infra.platform import Platform  # takes a while: wrong settings are reported before it
 
     for name, value in Platform("platform", settings).outputs.items():
         pulumi.export(name, value)

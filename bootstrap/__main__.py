@@ -29,7 +29,7 @@ def up(
     folder: Folder = _FOLDER,
     stack: Stack = "main",
 ) -> None:
-    """Register resource providers, make what is missing, then move the bootstrap's own state into its container."""
+    """Register resource providers, make missing resources, then move the bootstrap's own state into its container."""
     engine = Engine(folder, stack)
     settings = engine.settings()
     moved = engine.remote_has_state(settings)
@@ -125,7 +125,7 @@ def stacks(
 
 
 def main() -> None:
-    """Run the command line; what went wrong is one clear text and exit code 1."""
+    """Run the command line; an error is printed as one clear text, with exit code 1."""
     try:
         app()
     except PulumiError as error:
@@ -135,7 +135,7 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    """Print an error as it is: Pulumi's messages may have brackets, which are no markup."""
+    """Print an error unchanged: Pulumi's messages may have brackets, which are no markup."""
     Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1) from None
 

@@ -44,7 +44,7 @@ class AccessArgs:
 
 
 class Access(pulumi.ComponentResource):
-    """Role assignments. Nobody is Owner: deployers can assign the roles that stacks need, and no others."""
+    """Role assignments. No role is Owner: deployers can assign the roles that stacks need, and no others."""
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:bootstrap:Access", name, None, opts)

@@ -1,4 +1,4 @@
-"""Azure DevOps, put together: the project's connections, then its pipelines and what they use."""
+"""Declaration of Azure DevOps as a whole: the project's connections, then its pipelines and their resources."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class AzureDevOpsArgs:
 
 
 def declare_azure_devops(args: AzureDevOpsArgs) -> dict[str, Federation]:
-    """Declare it all in an existing project; whose tokens stand for the connections' identities, by connection."""
+    """Declare all resources in an existing project; return the federation of each connection's identity by its name."""
     devops = args.settings.azure_devops
-    # Whoever runs this signs in by `az login`; a token in AZDO_PERSONAL_ACCESS_TOKEN goes before, and into no state.
+    # The operator signs in by `az login`; a token in AZDO_PERSONAL_ACCESS_TOKEN takes precedence and is in no state.
     provider = azuredevops.Provider(
         "azure-devops",
         org_service_url=f"https://dev.azure.com/{devops.organization}",

@@ -1,4 +1,4 @@
-"""Azure DevOps: service connections that sign in by workload identity federation. None of them holds a secret."""
+"""Azure DevOps: service connections that sign in by workload identity federation. No connection holds a secret."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _PROPAGATION_SECONDS = 300
 
 
 class BootstrapError(Exception):
-    """An error that the person who runs the bootstrap can mend; the text names the mend."""
+    """An error that the operator can mend; the text names the mend."""
 
 
 class PulumiError(BootstrapError):
@@ -65,7 +65,7 @@ class Engine:
             raise BootstrapError(str(error)) from None
 
     def subscription(self) -> str | None:
-        """Return azure-native's subscription from the settings file; None without one. Raises BootstrapError."""
+        """Return azure-native's subscription from the settings file, None without one. Raises BootstrapError."""
         return self._config().get("azure-native:subscriptionId")
 
     def _config(self) -> dict[str, str]:
@@ -139,7 +139,8 @@ class Engine:
         names = Names(settings.base_name)
         with tempfile.TemporaryDirectory() as folder:
             exported = Path(folder) / "state.json"
-            # In the clear, since the key that seals it changes; this state holds no secret, and the file goes at once.
+            # The export is in the clear, since the key that seals it changes; the state holds no secret, and the file
+            # is deleted at once.
             self.pulumi(backend, "stack", "export", "--stack", self.stack, "--show-secrets", "--file", str(exported),
                         quiet=True)  # fmt: skip
             provider = names.secrets_provider("bootstrap")

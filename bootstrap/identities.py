@@ -35,7 +35,7 @@ class IdentityArgs:
 
 
 class Identity(pulumi.ComponentResource):
-    """One user-assigned identity and its federated credentials."""
+    """A user-assigned identity and its federated credentials."""
 
     client_id: pulumi.Output[str]
     principal_id: pulumi.Output[str]

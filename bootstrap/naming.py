@@ -22,7 +22,7 @@ OWN_CONTAINER = "state-bootstrap"
 
 
 def environment_connection(environment: str) -> str:
-    """Return the name of the connection that deploys to an environment; the one of "preview" only reads."""
+    """Return the name of the connection that deploys to an environment; the connection of "preview" only reads."""
     return f"{ARM_CONNECTION} - {environment}"
 
 

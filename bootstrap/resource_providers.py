@@ -1,8 +1,8 @@
 """Registration of resource providers, in every subscription that the bootstrap or a stack makes resources in.
 
-A subscription takes resources of registered providers only, and azure-native registers none
-(pulumi/pulumi-azure-native#3479). Registering takes minutes at most and is safe to repeat. Whoever runs the bootstrap
-needs Contributor or Owner there; so do deployers, who may therefore register what a later version adds.
+A subscription accepts resources of registered providers only, and azure-native registers none
+(pulumi/pulumi-azure-native#3479). Registering takes minutes at most and is safe to repeat. Both the operator of the
+bootstrap and deployers need Contributor or Owner there; so deployers may register providers that a later version adds.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Registration:
 def registrations(settings: Settings, provider_subscription: str | None) -> Iterator[Registration]:
     """Yield the missing providers of every subscription. Raises BootstrapError.
 
-    `provider_subscription` is the one that azure-native is configured for in the settings file, if it is.
+    `provider_subscription` is the subscription in azure-native's settings, if there is one.
     """
     from azure.identity import DefaultAzureCredential
     from azure.mgmt.resource.resources import ResourceManagementClient
@@ -105,7 +105,7 @@ def _call(subscription: str, work: Callable[[], Provider]) -> Provider:
 
 
 def _own_subscription(configured: str | None) -> str:
-    """Return the subscription that azure-native uses: its setting, ARM_SUBSCRIPTION_ID, or that of `az login`."""
+    """Return the subscription that azure-native uses: its setting, ARM_SUBSCRIPTION_ID, or `az login`'s."""
     subscription = configured or os.environ.get("ARM_SUBSCRIPTION_ID")
     if subscription:
         return subscription

@@ -66,12 +66,12 @@ def _address(value: str) -> str:
 
 
 class _Section(BaseModel):
-    # A name may be all digits, such as a cost center's, and comes as a number in an object.
+    # A name may be all digits, such as a cost center's, and is then a number in an object.
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, coerce_numbers_to_str=True)
 
 
 class Environment(_Section):
-    """One environment, which has a stack of its name."""
+    """An environment; its stack has the same name."""
 
     name: EnvironmentName
     subscription_id: Guid | None = Field(None, description="Subscription; the one you are signed in to when left out.")
@@ -104,9 +104,9 @@ class Repository(_Section):
 
 
 class Presented(_Section):
-    """Issuer and subject of a service connection that somebody else made, as its page in Azure DevOps shows them.
+    """Issuer and subject of an existing service connection, as its page in Azure DevOps shows them.
 
-    Connections made before the tenant's own issuer came have Azure DevOps' instead, until it is retired on 2027-07-01
+    Connections older than the tenant's own issuer have the issuer of Azure DevOps, until it is retired on 2027-07-01
     (learn.microsoft.com/azure/devops/pipelines/release/convert-service-connections).
     """
 
@@ -139,7 +139,7 @@ class Presented(_Section):
 
 
 class AzureDevOps(_Section):
-    """The Azure DevOps project. With `enabled: false` it is not changed, and `connections` has its connections."""
+    """The Azure DevOps project. With `enabled: false` it is left alone: `connections` lists existing ones."""
 
     enabled: bool = True
     organization: _Text = Field(description="Name in https://dev.azure.com/NAME.")
@@ -241,7 +241,7 @@ def read_settings(config: Mapping[str, str]) -> Settings:
 
 
 def _decoded(text: str) -> Any:
-    """Parse objects and lists. Other text is returned as it is: its field converts it."""
+    """Parse objects and lists. Return other text unchanged: its field converts it."""
     if text[:1] in {"{", "["}:
         try:
             return json.loads(text)

@@ -1,6 +1,6 @@
 """The states of all stacks: one account, one container an environment, versions and soft delete, a lock.
 
-Pulumi overwrites a state in place and keeps one copy: versions and soft delete are what brings back an older one.
+Pulumi overwrites a state in place and keeps one copy: only versions and soft delete can restore an older one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bootstrap.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class StateArgs:
-    """`containers` by name; `replication` such as ZRS."""
+    """`containers` by name; `replication` is such as ZRS."""
 
     placement: Placement
     containers: Sequence[str]

@@ -40,7 +40,7 @@ class Vault(pulumi.ComponentResource):
                 enable_rbac_authorization=True,
                 enable_soft_delete=True,
                 soft_delete_retention_in_days=place.soft_delete_days,
-                # A state whose key is gone is gone: nobody may purge it. Azure refuses `false`.
+                # A state without its key cannot be read: no purge is allowed. Azure refuses `false`.
                 enable_purge_protection=True if place.protect else None,
                 network_acls=keyvault.NetworkRuleSetArgs(
                     default_action=(

@@ -1,6 +1,6 @@
 """The contract between the stack and the code that is shipped on it: every stack output with type and meaning.
 
-`__main__.py` exports exactly these outputs; `mlops` reads them with `read_outputs`. None of them is a secret.
+`__main__.py` exports exactly these outputs; `mlops` reads them with `read_outputs`. No output is a secret.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OutputsError(Exception):
 
 
 class PlatformOutputs(BaseModel):
-    """One stack's outputs. Field names are the output names."""
+    """Outputs of a stack. Field names are the output names."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""The resource providers that stacks and the bootstrap need, beside those that Azure registers by itself.
+"""Resource providers that stacks and the bootstrap need and Azure does not register by itself.
 
 azure-native registers none (pulumi/pulumi-azure-native#3479), so the bootstrap does it in every subscription. Run as a
 program, this module prints them separated by commas, the form of `localcloud start --register`.

@@ -24,7 +24,7 @@ WITHOUT_PAIR = frozenset(
 
 
 def redundancy_problem(replication: str, region: str) -> str | None:
-    """Return why a region does not support a replication; None when it does.
+    """Return why a region does not support a replication, None when it does.
 
     Azure answers 400 RedundancyConfigurationNotAvailableInRegion (Esri/arcgis-gitops#160 for zones,
     Azure/ALZ-PowerShell-Module#291 for pairs).

@@ -1,6 +1,6 @@
 """The custom role of the identity that starts retrainings: it may invoke a training endpoint, and nothing else.
 
-The actions are those that "Authorization on batch endpoints" lists for an invocation (learn.microsoft.com/azure/
+The actions are the list of "Authorization on batch endpoints" for an invocation (learn.microsoft.com/azure/
 machine-learning/how-to-authenticate-batch-endpoint, "Configure RBAC for batch endpoints invoke"), without those that
 change what serves (write on endpoints and deployments), that read secrets and keys, and that write data, environments
 and artifacts: docs/adr/0040 says why. Actions on the endpoint hold at its scope alone, so that no other is invoked.
@@ -35,7 +35,7 @@ WORKSPACE_ACTIONS = (
     f"{_ML}/modules/read",
 )
 INVOKER, SUBMITTER = "TRAINING_INVOKER", "RUN_SUBMITTER"
-"""The role on the endpoint, and the one on the workspace, in which the invocation makes a run."""
+"""The role on the endpoint and the role on the workspace, in which the invocation makes a run."""
 _ACTIONS = {INVOKER: ENDPOINT_ACTIONS, SUBMITTER: WORKSPACE_ACTIONS}
 ROLES = tuple(_ACTIONS)
 

@@ -38,14 +38,14 @@ class Role(Enum):
 ASSIGNED_BY_STACKS = (
     Role.ACR_PULL,
     Role.ACR_PUSH,  # where the cluster builds images
-    Role.CONTRIBUTOR,  # of the ML workspace's identity on what it manages
+    Role.CONTRIBUTOR,  # of the ML workspace's identity on resources that it manages
     Role.KEY_VAULT_ADMINISTRATOR,  # likewise
     Role.KEY_VAULT_SECRETS_USER,
     Role.ML_DATA_SCIENTIST,
     Role.ML_REGISTRY_USER,
     Role.MONITORING_METRICS_PUBLISHER,
     Role.NETWORK_CONNECTION_APPROVER,
-    Role.READER,  # of the Logic App's identity on the Logic App, whose waiting runs it looks for
+    Role.READER,  # of the Logic App's identity on the Logic App, to find its waiting runs
     Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
     Role.STORAGE_BLOB_DATA_READER,  # of online endpoints, which read the model
     Role.STORAGE_BLOB_DELEGATOR,  # of the access connector's identity
@@ -55,7 +55,7 @@ ASSIGNED_BY_STACKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CustomRole:
-    """A role that an organisation made itself: `name` is its name within the stack, `value` its id."""
+    """A custom role of an organisation: `name` is its name within the stack, `value` its id."""
 
     name: str
     value: str

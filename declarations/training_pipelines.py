@@ -24,7 +24,7 @@ class SpecificationError(ValueError):
 def online_pipelines(folder: Path = FOLDER) -> dict[str, str]:
     """Return the pipelines that have an online endpoint, sorted: the way to sign in, entra or key, by name.
 
-    Raises SpecificationError for any other way. The verbs check everything else (steps.serving).
+    Raises SpecificationError for another way. The verbs check everything else (steps.serving).
     """
     pipelines: dict[str, str] = {}
     for name, content in _specifications(folder).items():
@@ -98,7 +98,7 @@ def watched_models(folder: Path = FOLDER) -> list[str]:
 
 
 def _specifications(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the content of the specifications by pipeline, {} for one that is no mapping: `mlops` refuses it."""
+    """Return the content of the specifications by pipeline, {} where it is no mapping: `mlops` refuses it."""
     contents = {file.parent.name: _parse(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))}
     return {name: content if isinstance(content, dict) else {} for name, content in contents.items()}
 

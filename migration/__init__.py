@@ -1,1 +1,1 @@
-"""The way from the Terraform sample to a stack of this program."""
+"""Migration from the Terraform sample to a stack of this program."""

@@ -44,7 +44,7 @@ class Declaration:
 
 
 def preview(project: Path, stack: str) -> Declaration:
-    """Ask the engine. Raises MigrationError with what it said when the preview fails."""
+    """Ask the engine. Raises MigrationError with the engine's message when the preview fails."""
     if shutil.which("pulumi") is None:
         raise MigrationError("pulumi is not on PATH: install it, or run `make tools`.")
     with tempfile.TemporaryDirectory() as folder:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class MigrationError(Exception):
-    """Nothing was written."""
+    """No file was written."""

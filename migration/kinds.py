@@ -1,6 +1,6 @@
-"""Correspondence of Terraform's and Pulumi's types: ids, names, and what cannot change without a new resource.
+"""Correspondence of Terraform's and Pulumi's types: ids, names, and properties that need a new resource.
 
-Which properties replace a resource: the pulumi-azure-native and Azure API documentation of each type.
+Replacing properties are taken from the pulumi-azure-native and Azure API documentation of each type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 class Property:
     """A property on both sides. `pulumi` is a dotted path in the declared inputs; `terraform` reads the attribute.
 
-    `missing` is what Azure takes when the stack leaves the input out.
+    `missing` is Azure's default when the stack leaves the input out.
     """
 
     pulumi: str
@@ -36,7 +36,8 @@ class Property:
 class Kind:
     """`name_input` names the resource among the inputs.
 
-    `fixed` properties need a new resource, `kept` ones Azure refuses to change, `changed` ones an update changes.
+    Changing a `fixed` property needs a new resource; Azure refuses to change `kept` ones; an update changes `changed`
+    ones.
     """
 
     pulumi: str

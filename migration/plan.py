@@ -43,7 +43,7 @@ class Match:
 
 @dataclass
 class Plan:
-    """`without`: resources that the stack has under no such name, with what it has of their type instead.
+    """`without`: resources without a counterpart of their name, with the stack's resources of the same type.
 
     `contents` are to be removed from Terraform's state. `destroyed` are addresses that Terraform's next plan deletes.
     """

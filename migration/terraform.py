@@ -38,12 +38,12 @@ CONTENTS = {
     "azurerm_key_vault_certificate": "a certificate",
     "azurerm_role_assignment": "a role assignment",
 }
-"""Types that no stack takes over: content of an account or vault, and roles. Terraform must let them go."""
+"""Types that no stack adopts: content of an account or vault, and roles. Terraform must let them go."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TerraformResource:
-    """One instance. `address` is Terraform's own: module.ml.azurerm_storage_account.data["train"]."""
+    """A resource instance. `address` is Terraform's own: module.ml.azurerm_storage_account.data["train"]."""
 
     address: str
     type: str
@@ -68,7 +68,7 @@ class Content:
 
 @dataclass(frozen=True)
 class TerraformState:
-    """Content of a state file: resources that a stack can declare, and contents and roles that it takes not over."""
+    """Content of a state file: resources that a stack can declare, and contents and roles that it cannot adopt."""
 
     resources: list[TerraformResource]
     contents: list[Content]

@@ -28,7 +28,7 @@ class _Plan(BaseModel):
 
 
 def destroyed_by(file: Path) -> list[str]:
-    """Return the addresses that the plan deletes, those that it replaces among them.
+    """Return the addresses that the plan deletes or replaces.
 
     Raises MigrationError for a file that is no plan in JSON.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# The engine runs this file in its own folder, where the package that it belongs to is not found.
+# The engine runs this file in its own folder, where Python does not find the package that contains it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from policy.pack import serve

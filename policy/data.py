@@ -1,4 +1,4 @@
-"""Rules on what holds data and secrets: storage accounts, Key Vault, the container registry."""
+"""Rules on storage of data and secrets: storage accounts, Key Vault, the container registry."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _recoverable(service: Subject) -> Problems:
 
 
 def _versions(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
-    """Check the blob services of accounts. One that the program does not declare has defaults that recover nothing."""
+    """Check the blob services of accounts. An undeclared service has defaults that recover nothing."""
     declared = targets(resources, [types.BLOB_SERVICE], "accountName")
     for resource in resources:
         if resource.resource_type == types.STORAGE_ACCOUNT and resource.urn not in declared:

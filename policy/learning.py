@@ -52,7 +52,7 @@ def _endpoint_identity(endpoint: Subject) -> Problems:
 
 
 def _sealed(component: Subject) -> Problems:
-    """Azure shows both to whoever may read the component, and the state would too."""
+    """Azure shows both to all readers of the component, and the state would too."""
     missing = sorted({"connectionString", "instrumentationKey"} - set(component.secret_outputs))
     if missing:
         yield f"Name {', '.join(missing)} in additional_secret_outputs: the state shows them otherwise."

@@ -1,4 +1,4 @@
-"""Rules on running the platform: tags, logs, alerts, a budget, and protection of what holds data."""
+"""Rules on running the platform: tags, logs, alerts, a budget, and protection of resources that hold data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pack: every rule, advisory unless the environment's configuration says otherwise (`policy/config`)."""
+"""The pack: every rule, advisory unless the environment's configuration overrides it (`policy/config`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Type tokens of the resources that the rules look at."""
+"""Type tokens of the resources that the rules check."""
 
 from __future__ import annotations
 

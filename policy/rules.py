@@ -18,7 +18,7 @@ from pulumi_policy import (
 
 Problems = Iterator[str]
 Findings = Iterator[tuple[str, str | None]]
-"""Problems with the URNs of their resources; None for a problem of the stack."""
+"""Problems with the URNs of their resources, None for a problem of the stack."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Asks a deployed stack what the platform's code believes of Azure, and writes the answers down."""
+"""Probes that ask a deployed stack about the platform's beliefs on Azure; the answers are written to files."""

@@ -1,4 +1,4 @@
-"""python -m verification: ask a deployed stack what the platform's code believes of Azure."""
+"""python -m verification: ask a deployed stack about the platform's beliefs on Azure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verify(
 ) -> None:
     """Ask, print a table, and write the answers down. Exit code 1 when a belief is contradicted.
 
-    Whoever asks needs what a deployer of the stack has. Probes that change something put it back.
+    The caller needs the rights of a deployer of the stack. Probes that change something put it back.
     """
     if not _NAME.fullmatch(name):
         raise typer.BadParameter(

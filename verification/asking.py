@@ -1,4 +1,4 @@
-"""Asks every probe in turn: what fails is an answer too, and stops no other probe."""
+"""Run of every probe in turn: a failure is an answer too, and stops no other probe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LONGEST_ERROR = 300
 
 
 class UnknownProbeError(Exception):
-    """A probe is asked for that does not exist; the text names those that do."""
+    """A requested probe does not exist; the text names the existing ones."""
 
 
 def chosen(probes: Sequence[Probe], names: Collection[str]) -> list[Probe]:
-    """Return the named probes, or all without names. Raises UnknownProbeError."""
+    """Return the named probes, or all of them without names. Raises UnknownProbeError."""
     known = [probe.name for probe in probes]
     unknown = sorted(set(names) - set(known))
     if unknown:

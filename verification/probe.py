@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """Reads change nothing; changes put back what they touch; manual probes are steps for a person."""
+    """Reads change nothing; changes restore their object; manual probes are steps for a person."""
 
     READ = "read"
     CHANGE = "change"
@@ -32,7 +32,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """`text` is what was observed, in a few words."""
+    """`text` is the observation, in a few words."""
 
     text: str
     outcome: Outcome
@@ -61,5 +61,5 @@ def measured(text: str) -> Answer:
 
 
 def skipped(text: str) -> Answer:
-    """Return why there is nothing to ask on this stack."""
+    """Return the reason why the probe does not apply to this stack."""
     return Answer(text, Outcome.SKIPPED)

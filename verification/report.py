@@ -1,7 +1,7 @@
 """The table of beliefs and answers, on the terminal and in docs/parity.
 
-NAME.json holds the newest answers of one platform, DATE-NAME.json and .md those of a day. The table's other columns are
-the newest answers of the other platforms that have a file there.
+NAME.json holds the newest answers of a platform, DATE-NAME.json and .md the answers of a day. The table's other
+columns are the newest answers of the other platforms that have a file there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stack that is asked: its outputs, its clients, and whether it may be changed."""
+"""The deployed stack: its outputs, its clients, and whether it may be changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARM = "https://management.azure.com/.default"
 
 
 class Target:
-    """One stack, asked as whoever is signed in."""
+    """A stack, and the credentials of the signed-in caller."""
 
     def __init__(self, outputs: PlatformOutputs) -> None:
         self.outputs = outputs
@@ -74,7 +74,7 @@ class Target:
 
     @cached_property
     def caller(self) -> str:
-        """Object id of whoever is signed in, as the token says."""
+        """Object id of the signed-in caller, from the token."""
         claims = self.clients.credential.get_token(_ARM).token.split(".")[1]
         content: Json = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
         return str(content["oid"])

@@ -43,7 +43,7 @@ def _data_plane(target: Target) -> Answer:
 
 
 def _default_deployment(target: Target) -> Answer:
-    """Put the endpoint without `defaults`, look, and put the default back where it was unseated."""
+    """Put the endpoint without `defaults`, read it, and restore a default that is gone."""
     id_ = f"{target.workspace}/batchEndpoints/{target.outputs.batch_endpoint}"
     endpoint = target.get(id_)
     default = _default(endpoint)

@@ -1,4 +1,4 @@
-"""The Databricks workspace: access to the data, and who may change a notebook."""
+"""The Databricks workspace: access to the data, and the right to change a notebook."""
 
 from __future__ import annotations
 

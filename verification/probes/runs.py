@@ -19,7 +19,7 @@ def _output_path(target: Target) -> Answer:
     step = next((step for step in target.history.steps(job.name) if step.name == _STEP), None)
     if step is None:
         return judged(f"run {job.name} has no step {_STEP}", holds=False)
-    # Azure ML shows no outputs of a pipeline's step by ARM: what the step wrote tells where it was told to write.
+    # Azure ML shows no outputs of a pipeline's step by ARM: the text that the step wrote shows its folder.
     for label, run in (("step", step.origin), ("pipeline run", job.name)):
         blobs = list(target.clients.training.list_blobs(name_starts_with=f"{_FOLDER}/{run}/"))
         if blobs:

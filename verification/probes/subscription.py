@@ -27,7 +27,7 @@ def _registered(target: Target) -> Answer:
 
 
 def _budget(target: Target) -> Answer:
-    """Add one to the amount, and take it back."""
+    """Add one to the amount, and restore it."""
     budgets = list(target.clients.arm.list(f"{target.group}/providers/Microsoft.Consumption/budgets", _BUDGETS))
     if not budgets:
         return skipped("the stack has no budget")

@@ -45,7 +45,7 @@ class ResourceAccessArgs:
 
 
 class ResourceAccess(pulumi.ComponentResource):
-    """The roles that the ML workspace needs from its first second, and those of the pipeline and the operators.
+    """Roles that the ML workspace needs from its first second, and roles of the pipeline and the operators.
 
     Azure answers a role assignment before it has effect everywhere
     (learn.microsoft.com/azure/role-based-access-control/troubleshooting, "Role assignment changes are not being
@@ -65,8 +65,8 @@ class ResourceAccess(pulumi.ComponentResource):
             # It lets an identity send telemetry of every kind to the component (learn.microsoft.com/azure/
             # azure-monitor/app/azure-ad-authentication), and read none.
             (args.pipeline, Role.MONITORING_METRICS_PUBLISHER, scopes.application_insights),
-            # learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication lists what a
-            # workspace needs when it brings its own identity.
+            # learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication lists the roles
+            # of a workspace with an identity of its own.
             (args.workspace, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, scopes.workspace_storage),
             (args.workspace, Role.CONTRIBUTOR, scopes.workspace_storage),
             (args.workspace, Role.CONTRIBUTOR, scopes.key_vault),
@@ -75,9 +75,10 @@ class ResourceAccess(pulumi.ComponentResource):
             (args.workspace, Role.CONTRIBUTOR, scopes.application_insights),
         ]
         if args.cluster_builds_images:
-            # Microsoft's pages name AcrPull for a cluster and say nothing of one that builds (how-to-secure-workspace-
-            # vnet, "image-build compute"); published modules for closed workspaces give its identity AcrPush as well.
-            # Without an admin user, nothing else can let it push. docs/adr/0022 has the cost.
+            # Microsoft's pages name AcrPull for a cluster and do not mention a cluster that builds
+            # (how-to-secure-workspace-vnet, "image-build compute"); published modules for closed workspaces give its
+            # identity AcrPush as well. The registry has no admin user, so a role is the only way to push.
+            # docs/adr/0022 has the cost.
             grants.append((args.pipeline, Role.ACR_PUSH, scopes.container_registry))
         if args.approves_storage:
             grants.append((args.workspace, Role.NETWORK_CONNECTION_APPROVER, scopes.training_storage))
@@ -135,7 +136,7 @@ class CallerAccessArgs:
 
 
 class CallerAccess(pulumi.ComponentResource):
-    """Others ask the online endpoints, and see nothing else of the platform."""
+    """Callers invoke the online endpoints, and see nothing else of the platform."""
 
     def __init__(self, name: str, args: CallerAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:access:CallerAccess", name, None, opts)
@@ -158,7 +159,7 @@ class WorkspaceAccessArgs:
 class WorkspaceAccess(pulumi.ComponentResource):
     """The pipeline's identity runs jobs and registers models in the ML workspace, and cannot change the workspace.
 
-    The workspace's own identity can: it makes what the workspace is made of.
+    The workspace's own identity can: it makes the parts of the workspace.
     """
 
     def __init__(self, name: str, args: WorkspaceAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:

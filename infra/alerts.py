@@ -1,4 +1,4 @@
-"""Alerts on failed pipeline runs, failed notebook runs, and a budget that runs out; and who is told."""
+"""Alerts on failed pipeline runs, failed notebook runs and an exhausted budget, and their receivers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FAILED_NOTEBOOK_RUNS = 'DatabricksJobs | where ActionName in ("runFailed", "sub
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsArgs:
-    """Ids are ARM ids; `resource_group_id` is what the budget counts. `webhooks` may hold secrets."""
+    """Ids are ARM ids; `resource_group_id` is the scope of the budget. `webhooks` may hold secrets."""
 
     names: Names
     placement: Placement

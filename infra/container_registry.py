@@ -1,4 +1,7 @@
-"""The container registry that holds the images of Azure ML's environments. No admin user, no anonymous pull."""
+"""The container registry that holds the images of Azure ML's environments.
+
+It has no admin user and no anonymous pull.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ class ContainerRegistry(pulumi.ComponentResource):
 
 
 def _firewall(network: Network) -> containerregistry.NetworkRuleSetArgs | None:
-    """Return the firewall; None in the public profile, whose tier has none."""
+    """Return the firewall; None in the public profile, whose tier has no firewall."""
     if not network.isolated:
         return None
     return containerregistry.NetworkRuleSetArgs(

@@ -15,7 +15,7 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class DatabricksWorkspaceArgs:
-    """`managed_group`: name of the group that the service makes and owns; None for that of the naming scheme.
+    """`managed_group`: name of the group that the service makes and owns; None for the name of the naming scheme.
 
     `depends_on`: the role assignments that take effect while the workspace is made (infra.access).
     """
@@ -28,7 +28,7 @@ class DatabricksWorkspaceArgs:
 
 
 class DatabricksWorkspace(pulumi.ComponentResource):
-    """`host` is the workspace's URL, with https://. `workspace`: what is made in it goes and comes with it."""
+    """`host` is the workspace's URL, with https://. `workspace`: its contents are made and deleted with it."""
 
     workspace: pulumi.Resource
     workspace_id: pulumi.Output[str]
@@ -63,7 +63,8 @@ class DatabricksWorkspace(pulumi.ComponentResource):
                 parent=self,
                 depends_on=list(args.depends_on),
                 replace_on_changes=["parameters.customVirtualNetworkId"],
-                # Azure fills these in. A workspace that is taken over shows them, and without this would be replaced.
+                # Azure fills these in. A workspace that the stack adopts shows them, and a program without them would
+                # replace it.
                 ignore_changes=["parameters.requireInfrastructureEncryption", "parameters.storageAccountName"],
                 delete_before_replace=True,
             ),
@@ -79,7 +80,7 @@ class DatabricksWorkspace(pulumi.ComponentResource):
 
 
 def _parameters(network: Network) -> databricks.WorkspaceCustomParametersArgs:
-    """Clusters have no public addresses in any profile, and live in the platform's own network where there is one."""
+    """Clusters have no public addresses in any profile; they run in the platform's own network where there is one."""
     no_public_ip = databricks.WorkspaceNoPublicIPBooleanParameterArgs(value=True)
     if network.injection is None:
         return databricks.WorkspaceCustomParametersArgs(enable_no_public_ip=no_public_ip)

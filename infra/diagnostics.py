@@ -1,4 +1,4 @@
-"""Diagnostic settings: what every resource logs and measures goes to Log Analytics."""
+"""Diagnostic settings: logs and metrics of every resource go to Log Analytics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pulumi_azure_native import monitor
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A resource that logs; `label` is its name within the stack. Not every type measures, and not every type logs.
+    """A resource that logs; `label` is its name within the stack. Some types have no metrics, and some have no logs.
 
     `categories`: the categories of its logs by name; all of them if empty.
     """
@@ -32,7 +32,7 @@ class DiagnosticsArgs:
 
 
 class Diagnostics(pulumi.ComponentResource):
-    """One setting per source, all logs and all metrics."""
+    """A setting for each source, with all logs and all metrics."""
 
     def __init__(self, name: str, args: DiagnosticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:Diagnostics", name, None, opts)

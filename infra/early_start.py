@@ -1,7 +1,8 @@
 """Starts the Azure provider's plugin while the program is still being imported.
 
-The engine starts a plugin when it is first asked for something of it, and Pulumi's SDK asks when the program has
-declared all its resources. A plugin takes a second to start and to sign in, which the import need not wait for.
+The engine starts a plugin at the first request for one of its resources, and Pulumi's SDK sends requests when the
+program has declared all its resources. A plugin takes a second to start and to sign in, which the import need not wait
+for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def start_provider() -> None:
         return
     from pulumi_azure_native import _utilities
 
-    # The same version and address as the SDK's own requests have, or the engine makes a second provider of it.
+    # The version and address are the same as in the SDK's own requests, or the engine makes a second provider of it.
     options = _utilities.get_invoke_opts_defaults()
     request = resource_pb2.ResourceInvokeRequest(
         tok="azure-native:authorization:getClientConfig",

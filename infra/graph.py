@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass
 class Box:
-    """One component: its class, its own resources as (type, name), and the URNs of the components that it needs."""
+    """A component: its class, its own resources as (type, name), and the URNs of the components that it needs."""
 
     urn: str
     name: str
@@ -29,7 +29,7 @@ class Box:
 
 
 def boxes(state: Mapping[str, Any]) -> list[Box]:
-    """Return the components of an exported stack that have resources of their own, each after those that it needs."""
+    """Return the components of an exported stack that have resources of their own, in the order of their needs."""
     resources = {resource["urn"]: resource for resource in state["deployment"].get("resources") or []}
     components: dict[str, Box] = {}
     owners = {urn: _owner(urn, resources) for urn in resources}
@@ -86,7 +86,7 @@ def _in_order(components: Mapping[str, Box]) -> list[Box]:
     """Sort components by need, and leave out needs that others imply.
 
     Components can need each other, such as a network and the accounts that it connects. In such a circle the need of
-    the component that was declared first does not count.
+    the component that was declared first is ignored.
     """
     declared = {urn: index for index, urn in enumerate(components)}
     while True:
@@ -109,7 +109,7 @@ def _in_order(components: Mapping[str, Box]) -> list[Box]:
 
 
 def mermaid(drawn: Sequence[Box]) -> str:
-    """Return the flowchart. The same stack gives the same text."""
+    """Return the flowchart. The same stack has the same text."""
     ids = {box.urn: f"c{index}" for index, box in enumerate(drawn)}
     lines = ["flowchart LR"]
     for box in drawn:

@@ -1,6 +1,6 @@
 """The identities of the platform: the pipeline's, the ML workspace's own, online endpoints', and trainings' starters.
 
-What they may do is decided where the resources are: infra.access.
+Their roles are declared beside the resources: infra.access.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from pulumi_azure_native import authorization
 
 @dataclass(frozen=True, kw_only=True)
 class LocksArgs:
-    """ARM ids to lock, by label. `depends_on`: every other part of the stack, for a lock comes last and goes first.
+    """ARM ids to lock, by label. `depends_on`: all other parts of the stack: locks are made last and deleted first.
 
     `protect`: Pulumi refuses to take the locks off. The engine checks each resource when its turn comes, and not the
-    whole plan (pkg/resource/deploy/step.go, DeleteStep.Apply): a destroy that begins with the locks alone ends there,
+    whole plan (pkg/resource/deploy/step.go, DeleteStep.Apply): a destroy that begins with the locks alone fails there,
     with nothing deleted.
     """
 
@@ -28,7 +28,7 @@ class LocksArgs:
 
 
 class Locks(pulumi.ComponentResource):
-    """One lock per scope."""
+    """A lock for each scope."""
 
     def __init__(self, name: str, args: LocksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:protection:Locks", name, None, opts)

@@ -16,7 +16,10 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class MachineLearningArgs:
-    """Ids are ARM ids. `depends_on`: the roles that the workspace needs first, and resources that give them time."""
+    """Ids are ARM ids.
+
+    `depends_on`: the roles that the workspace needs first, and resources that take as long as roles to have effect.
+    """
 
     names: Names
     placement: Placement
@@ -74,7 +77,8 @@ class MachineLearning(pulumi.ComponentResource):
                 parent=self,
                 depends_on=args.depends_on,
                 protect=args.protect,
-                # A workspace that is taken over shows it as false: an input that is stated no more replaces it.
+                # A workspace that the stack adopts shows it as false: leaving the input out would replace the
+                # workspace.
                 ignore_changes=["hbiWorkspace"],
             ),
         )

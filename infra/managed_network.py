@@ -1,7 +1,7 @@
 """The managed network of the ML workspace, which confines its jobs, and the outbound rules of that network.
 
-Azure ML makes some private endpoints by itself (infra.network, `endpoints_implied`); whatever else jobs need is a rule
-here.
+Azure ML makes some private endpoints by itself (infra.network, `endpoints_implied`); every other destination of jobs
+is a rule here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts that the stack's metric alerts share: the criterion, and who is told."""
+"""Parts that the stack's metric alerts share: the criterion and the receivers."""
 
 from __future__ import annotations
 

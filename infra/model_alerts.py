@@ -1,8 +1,8 @@
-"""Metric alerts on the custom metrics of watched models: severity, window, who is told.
+"""Metric alerts on the custom metrics of watched models: severity, window, receivers.
 
 The metric store of Application Insights keeps custom metrics without their dimensions (steps/telemetry.py), so that
-each model has a metric of its own to watch; docs/adr/0039 has the choice. A rule without an action group tells nobody,
-and its alerts are still listed, in the portal and by Microsoft.AlertsManagement.
+each model has a metric of its own to watch; docs/adr/0039 has the choice. A rule without an action group sends no
+message, and its alerts are still listed in the portal and by Microsoft.AlertsManagement.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WARNING = 2
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAlertsArgs:
-    """`models`: names of the watched models. `action_group_id`: who is told, None for nobody."""
+    """`models`: names of the watched models. `action_group_id`: the receivers of alerts, None without receivers."""
 
     names: Names
     placement: Placement

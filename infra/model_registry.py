@@ -1,6 +1,6 @@
 """The Azure ML registry through which models go from one environment to the next.
 
-One stack makes it and says who else may use it; the others only name it.
+One stack makes it and its settings list the other users; other stacks only name it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log Analytics and Application Insights. This makes where logs go; alerts are elsewhere."""
+"""Log Analytics and Application Insights. This module makes the destination of logs; alerts are elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.placement import Placement
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """`retention_days`: how long logs are kept."""
+    """`retention_days`: days until logs are deleted."""
 
     names: Names
     placement: Placement
@@ -53,15 +53,15 @@ class Monitoring(pulumi.ComponentResource):
             workspace_resource_id=workspace.id,
             disable_local_auth=True,
             tags=place.tags,
-            # Whoever has the key may write telemetry where local sign-in is on: the state does not show it.
+            # The key allows writing telemetry where local sign-in is on: the state does not show it.
             opts=pulumi.ResourceOptions(
                 parent=self, additional_secret_outputs=["instrumentationKey", "connectionString"]
             ),
         )
         self.workspace_id = workspace.id
         self.application_insights_id = insights.id
-        # Local sign-in is off, so that nobody can write with it alone: "Ikey unique identifiers aren't security tokens
-        # or security keys, and aren't considered secrets" (learn.microsoft.com/azure/azure-monitor/app/
+        # Local sign-in is off, so that the key alone does not allow writing: "Ikey unique identifiers aren't security
+        # tokens or security keys, and aren't considered secrets" (learn.microsoft.com/azure/azure-monitor/app/
         # connection-strings).
         self.connection_string = pulumi.Output.unsecret(insights.connection_string)
         self.register_outputs(

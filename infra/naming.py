@@ -92,7 +92,7 @@ class Names:
 
     @property
     def retraining_identity(self) -> str:
-        """Sorts behind the pipeline's: a cluster's first identity is the one that jobs run as."""
+        """Sorts behind the pipeline's: jobs run as a cluster's first identity."""
         return self._dashed("id", "retraining")
 
     @property
@@ -164,7 +164,7 @@ class Names:
         return f"{prefix}-{name}-{digest}"
 
     def role_assignment(self, subscription_id: str, /, *, grantee: str, role: str, scope: str) -> str:
-        """Return a GUID that stays the same for the same identity, role and scope, given by their logical names.
+        """Return a GUID that stays the same for the same identity, role and scope, by their logical names.
 
         Names of role assignments are unique in a tenant, and principal ids are unknown before the first deployment.
         """

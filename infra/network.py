@@ -1,12 +1,11 @@
-"""The network, and the only place that knows what its profile means: other components take it as an argument.
+"""The network, the only module that interprets the network profile: other components take it as an argument.
 
-public: no network of its own; every service answers on the internet to whoever signs in.
-restricted: Databricks clusters live in a virtual network and leave it by one address; storage, vault and registry
-answer to that network, to Azure ML's managed network and to named addresses.
-private: nothing answers on the internet. Services are reached through private endpoints, whose names private DNS zones
-resolve. The deploying identity has to be inside as well.
+public: no network of its own; every service answers signed-in callers on the internet. restricted: Databricks clusters
+run in a virtual network and leave it by one address; storage, vault and registry answer to that network, to Azure ML's
+managed network and to named addresses. private: nothing answers on the internet. Services are reached through private
+endpoints, whose names private DNS zones resolve. The deploying identity has to be inside as well.
 
-Application Insights and Log Analytics stay public in every profile: closing them takes an Azure Monitor private link
+Application Insights and Log Analytics stay public in every profile: closing them needs an Azure Monitor private link
 scope, which belongs to a whole company's network rather than to one stack.
 """
 
@@ -71,8 +70,8 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """`injection` is None without a virtual network; `service_subnet_ids` are let through firewalls (restricted).
 
-    `endpoints` are the private endpoints and `links` their names: what goes through these waits for them. `sources`
-    are what logs.
+    `endpoints` are the private endpoints and `links` their names: resources that use these depend on them. `sources`
+    are resources that log.
     """
 
     profile: Literal["public", "restricted", "private"]
@@ -113,15 +112,15 @@ class Network(pulumi.ComponentResource):
 
     @property
     def own_zones(self) -> bool:
-        """Whether the names of private endpoints are the stack's own, and not those of a hub that others share."""
+        """Whether the names of private endpoints are the stack's own, and not of a hub that others share."""
         return self.profile == "private" and self._args.settings.dns_zone_group is None
 
     @property
     def endpoints_implied(self) -> bool:
         """Whether the managed network of Azure ML reaches the workspace's own storage, vault and registry by itself.
 
-        It makes private endpoints to those that keep the internet out altogether and, where jobs may go to named hosts
-        only, to all of them; not to those that let some addresses in
+        It makes private endpoints to services that keep the internet out altogether and, where jobs may go to named
+        hosts only, to all of them; not to services that let some addresses in
         (learn.microsoft.com/azure/machine-learning/how-to-managed-network, "List of required rules").
         """
         return self.profile == "private" or bool(self.outbound_hosts)
@@ -293,7 +292,7 @@ class Network(pulumi.ComponentResource):
                 protocol=network.SecurityRuleProtocol.ASTERISK if "*" in ports else network.SecurityRuleProtocol.TCP,
                 source_port_range="*",
                 destination_address_prefix="*",
-                # One goes by the one name and several by the other: Azure takes no tags and no * among several.
+                # A single source has another property than several: Azure accepts no tags and no * among several.
                 source_address_prefix=sources[0] if len(sources) == 1 else None,
                 source_address_prefixes=list(sources) if len(sources) > 1 else None,
                 destination_port_range=ports[0] if len(ports) == 1 else None,

@@ -1,8 +1,9 @@
-"""Trainings that new data start: the training account's events, and a Logic App for each pipeline of `new_data.train`.
+"""Trainings on new data: events of the training account, and a Logic App for each pipeline of `new_data.train`.
 
 A created CSV file below the pipeline's folder starts a run of the Logic App, which waits until no other file comes and
-invokes the training endpoint as an identity that may do nothing else. docs/adr/0044 has the choices. The address of the
-Logic App's trigger is signed, and whoever has it can start trainings: it is a secret in the state, sealed like others.
+invokes the training endpoint as an identity that may do nothing else. docs/adr/0044 has the choices. The address of
+the Logic App's trigger is signed, and allows its holder to start trainings: it is a secret in the state, sealed like
+others.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class NewDataArgs:
 
 
 class NewData(pulumi.ComponentResource):
-    """The topic, and a Logic App with its event subscription for each pipeline. `sources` are what logs."""
+    """The topic, and a Logic App with its event subscription for each pipeline. `sources` are resources that log."""
 
     workflow_ids: dict[str, pulumi.Output[str]]
 
@@ -166,7 +167,7 @@ class NewData(pulumi.ComponentResource):
 
 
 async def _address(group: str, workflow: str) -> str:
-    """Return the address; in a preview by an identity that may not ask for it, another one, which shows as a change.
+    """Return the address; a preview by an identity that may not read it returns another one, which shows as a change.
 
     Asking is an action, which the role Reader does not have.
     """
@@ -188,7 +189,7 @@ def declare_new_data(
     identity: Grantee,
     roles: Sequence[pulumi.Resource],
 ) -> NewData:
-    """Declare what starts the trainings that `new_data.train` names."""
+    """Declare the Logic Apps and events that start the trainings of `new_data.train`."""
     settings = context.settings.new_data
     names = training.pipeline_endpoint_names
     return NewData(

@@ -17,7 +17,10 @@ _WARNING = 2
 
 @dataclass(frozen=True, kw_only=True)
 class NewDataAlertsArgs:
-    """`workflow_ids`: the Logic Apps by pipeline. `action_group_id`: who is told, None for nobody."""
+    """`workflow_ids`: the Logic Apps by pipeline.
+
+    `action_group_id`: the receivers of alerts, None without receivers.
+    """
 
     names: Names
     placement: Placement

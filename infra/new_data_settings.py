@@ -11,7 +11,7 @@ from infra.setting_types import EachOnce, Identifier, Section
 
 
 class NewDataSettings(Section):
-    """Trainings that start by themselves when somebody leaves new data."""
+    """Trainings that start by themselves on new data."""
 
     train: Annotated[list[Identifier], EachOnce] = Field(
         default=[],

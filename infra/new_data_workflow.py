@@ -1,8 +1,9 @@
 """The definition of the Logic App that starts a training, in the Workflow Definition Language.
 
-One run is under way at a time, the others wait (`concurrency`). A run that sees another one waiting leaves the work to
-that one, so that files which arrive together start one training, on the newest. A request that starts a training is
-never sent again: one that was taken and not answered would start a second one.
+One run is active at a time, and the others wait (`concurrency`). A run that sees another one waiting leaves the work
+to the waiting one, so that files which arrive together start one training, on the newest. A request that starts a
+training is never sent again: Azure may have accepted it without an answer, and a second one would start another
+training.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MOST_WAITING = 100
 _RETRY = {"type": "fixed", "count": 3, "interval": "PT10S"}
 _NO_RETRY = {"type": "none"}
 _REFUSED = ("*", "?", "{", "}", "[", "]", "\\", "%", "#", ":")
-"""Characters that Spark takes for a pattern, or that mean something in an address. The name comes from outside."""
+"""Characters that are a pattern to Spark or have a meaning in an address. The name comes from outside."""
 _NEWEST = "last(sort(triggerBody(), 'eventTime'))"
 _SUCCEEDED = ["Succeeded"]
 
@@ -41,7 +42,7 @@ class Target:
 
 
 def workflow_definition(target: Target) -> dict[str, Any]:
-    """Return the definition; what is known after the deployment of other resources alone is an output in it."""
+    """Return the definition; values that depend on other resources' deployment are outputs in it."""
     return {
         "$schema": _SCHEMA,
         "contentVersion": "1.0.0.0",
@@ -96,7 +97,7 @@ def _if_none_waits(looked: str, actions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start(target: Target) -> dict[str, Any]:
-    """Return the condition that starts the training on the newest file, or ends the run as failed for its name."""
+    """Return the condition that starts the training on the newest file, or fails the run for its name."""
     path = pulumi.Output.from_input(target.container_name).apply(_path)
     return {
         "type": "If",
@@ -127,7 +128,7 @@ def _start(target: Target) -> dict[str, Any]:
 
 
 def _invocation(target: Target, path: pulumi.Output[str]) -> dict[str, Any]:
-    """Return the action that invokes the endpoint's default deployment, which is what serves.
+    """Return the action that invokes the endpoint's default deployment, which serves.
 
     A second delivery of the same event has the same key of reuse, so that its run takes over the steps of the first.
     """

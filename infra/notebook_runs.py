@@ -4,7 +4,7 @@ The identity is a plain service principal: it may attach to this pool, use this 
 themselves are uploaded by `mlops`.
 
 The folder is the platform's own, below the workspace's root, where administrators alone create objects. Below /Shared
-every user of the workspace may manage everything, this identity included, whatever permissions are set there
+every user of the workspace may manage everything, this identity included, regardless of permissions there
 (learn.microsoft.com/azure/databricks/security/auth/access-control/workspace-acl, "Folder ACLs").
 """
 
@@ -24,8 +24,8 @@ from infra.settings import DatabricksSettings
 POOL_NAME = "azureml_training"
 PLATFORM_FOLDER = "/dataopsml"
 NOTEBOOK_FOLDER = f"{PLATFORM_FOLDER}/notebooks"
-# A pool knows no fallback to on-demand instances (databricks-sdk `InstancePoolAzureAttributesAvailability`); for a
-# cluster that is made from a pool, the pool's availability is that of all its nodes, the driver included.
+# A pool has no fallback to on-demand instances (databricks-sdk `InstancePoolAzureAttributesAvailability`); the pool's
+# availability holds for all nodes of its clusters, the driver included.
 _AVAILABILITY = {"on_demand": "ON_DEMAND_AZURE", "spot": "SPOT_AZURE"}
 
 
@@ -80,7 +80,7 @@ class NotebookRuns(pulumi.ComponentResource):
             azure_workspace_resource_id=args.workspace_id,
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.depends_on),
         )
-        # A new workspace (another network, say) is empty, and the engine sees nothing of it but another host name.
+        # A new workspace (for another network, for example) is empty, and the engine sees only another host name.
         self._child = pulumi.ResourceOptions(
             parent=self, provider=self.provider, replace_with=[args.workspace], deleted_with=args.workspace
         )
@@ -106,7 +106,7 @@ class NotebookRuns(pulumi.ComponentResource):
             opts=self._child,
         )
         # Stacks made before 2026-11-29 have /Shared/AzureMLDeployed under this name, and deployments name notebooks in
-        # it. There the path stays as it is, and what it held outlives the resource; `mlops prune` empties it.
+        # it. There the path stays, and the folder's content outlives the resource; `mlops prune` empties it.
         platform = databricks.Directory(
             f"{name}-folder",
             path=PLATFORM_FOLDER,

@@ -1,4 +1,4 @@
-"""The layer for the people who run the platform: diagnostic logs, alerts, a budget, a workbook and locks."""
+"""The operators' layer: diagnostic logs, alerts, a budget, a workbook and locks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.workspaces import Workspaces
 
 @dataclass(frozen=True, kw_only=True)
 class Operations(Layer):
-    """The components; `locks` and `new_data_alerts` where the settings ask for them."""
+    """The components; `locks` and `new_data_alerts` are None unless the settings enable them."""
 
     diagnostics: Diagnostics
     alerts: Alerts
@@ -44,7 +44,8 @@ def declare_operations(context: StackContext, foundation: Foundation, workspaces
                 Source(label="workspace", id=workspaces.learning.workspace_id),
                 Source(label="databricks", id=workspaces.databricks.workspace_id, metrics=False),
                 Source(label="logs", id=monitoring.workspace_id),
-                # Not Application Insights: what it takes is in this workspace already, and would be there twice.
+                # Application Insights has no setting: its telemetry is in this workspace already, and would be there
+                # twice.
                 *([] if registry is None else registry.sources),
                 *([] if workspaces.serving is None else workspaces.serving.sources),
                 *([] if workspaces.new_data is None else workspaces.new_data.sources),

@@ -1,6 +1,6 @@
 """`python -m infra.purge --stack dev`: free the names that a destroyed stack still holds.
 
-Azure keeps a deleted Key Vault and a deleted Azure ML workspace for days, and nobody can use their names meanwhile. A
+Azure keeps a deleted Key Vault and a deleted Azure ML workspace for days, and their names cannot be used meanwhile. A
 stack that is made anew needs them back. Stacks that are locked or protected are left alone.
 """
 
@@ -34,7 +34,7 @@ _GONE = frozenset({204, 404})
 
 
 class PurgeError(Exception):
-    """A name cannot be freed; the text says which and why."""
+    """A name cannot be freed; the text has the name and the reason."""
 
 
 class Purge:

@@ -26,7 +26,7 @@ _CLASS = re.compile(r"^(?:@.*\n)*class (\w+)", re.MULTILINE)
 _STAR = re.compile(r"^from \._inputs import \*$", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _PRELUDE = ""
-"""The key of what stands before a module's first class."""
+"""The key of the code before a module's first class."""
 
 
 class _Cache:
@@ -88,12 +88,12 @@ def _with_named_inputs(source: Path) -> str:
 
 
 def _is_typing_only(name: str) -> bool:
-    """Whether it is one of the SDKs' TypedDicts, which stand in the signatures of constructors and nowhere else."""
+    """Whether it is one of the SDKs' TypedDicts, which are used in the signatures of constructors only."""
     return name.endswith("ArgsDict")
 
 
 class ClassesOnDemand(SourceFileLoader):
-    """Runs what stands before a module's first class. A class is compiled when it is first asked for, and then kept."""
+    """Runs the code before a module's first class. A class is compiled at its first use, and then stays."""
 
     def exec_module(self, module: ModuleType) -> None:
         _Classes(self, module)

@@ -1,14 +1,14 @@
 """Faster imports of the vendors' SDKs: a preview spends most of its time on classes that it never uses.
 
 pulumi_azure_native and pulumi_databricks define tens of thousands of classes. `install` changes how Python imports
-them, not what they do:
+them, and not their behaviour:
 
 - a package does not import all of its modules; a name is looked up in the one module that defines it;
-- annotations stay text until something asks for them (PEP 563), which is what makes defining a class slow;
-- classes of the parts of resources are defined when they are first asked for (infra/quick_classes.py).
+- annotations, which make defining a class slow, stay text until their first use (PEP 563);
+- classes of the parts of resources are defined at their first use (infra/quick_classes.py).
 
-Compiled modules are cached beside Python's own, under names of their own. Nothing depends on this: without `install`
-the program registers the same resources, which a test holds it to.
+Compiled modules are cached beside Python's own, under names of their own. Only speed depends on this: without
+`install` the program registers the same resources, as a test checks.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _ENUMS = "_enums"
 
 
 def start_fast() -> None:
-    """Import the SDKs quickly and collect no garbage: the program lives for seconds and keeps nearly all that it makes.
+    """Import the SDKs quickly and collect no garbage: the program runs for seconds and keeps nearly all objects.
 
     A preview of the whole platform takes 2.6 s of processor time instead of 8.3 (Python 3.11, four pairs on two cores).
-    `DATAOPSML_FAST_START=0` leaves Python as it is.
+    `DATAOPSML_FAST_START=0` leaves Python unchanged.
     """
     if os.environ.get("DATAOPSML_FAST_START") != "0":
         from infra import quick_aliases

@@ -1,4 +1,4 @@
-"""Azure's public regions, by the name that ARM takes. Source: learn.microsoft.com/azure/reliability/regions-list."""
+"""Azure's public regions, by their ARM names. Source: learn.microsoft.com/azure/reliability/regions-list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Roles of identities that start trainings: they may invoke training endpoints, and nothing else.
 
-None is the pipeline's identity, which registers models: whoever takes over a scoring run, or the Logic App that new
-data start, cannot promote, and a training is known by who started it (docs/adr/0040, 0044).
+None is the pipeline's identity, which registers models: an attacker in a scoring run, or in the Logic App for new
+data, cannot promote, and a training is recognised by its starter (docs/adr/0040, 0044).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Starter:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainingArgs:
-    """`role` says who makes the role definitions: the bootstrap, or the stack itself."""
+    """`role` names the maker of the role definitions: the bootstrap, or the stack itself."""
 
     names: Names
     assigner: RoleAssigner

@@ -1,4 +1,4 @@
-"""Online endpoints: one for each training pipeline whose specification says `serve: online`, and none otherwise.
+"""Online endpoints: one for each training pipeline whose specification says `serve: online`.
 
 Deployments, which hold a version of the model, and the traffic between them are made after the deployment, by `mlops`.
 """
@@ -45,7 +45,7 @@ class ServingArgs:
 
 
 class Serving(pulumi.ComponentResource):
-    """The endpoints. `sources` are what logs, `scopes` what callers get roles on."""
+    """The endpoints. `sources` are resources that log, `scopes` the scopes of callers' roles."""
 
     endpoint_names: dict[str, pulumi.Output[str]]
 
@@ -86,7 +86,7 @@ class Serving(pulumi.ComponentResource):
             tags=place.tags,
             # Promotions move the traffic, which the stack does not know. The provider updates by PUT, with the
             # program's inputs alone, and the traffic would be taken as removed: callers would get no answer. So
-            # nothing updates an endpoint. How callers reach it and sign in is worth a new one, which a preview shows;
+            # nothing updates an endpoint. Another address or way to sign in needs a new one, which a preview shows;
             # `mlops serve` deploys to it again. To change one of the ignored, take it off this list, and serve again.
             opts=pulumi.ResourceOptions(
                 parent=self,

@@ -1,4 +1,4 @@
-"""Settings of the online endpoints: who may ask them."""
+"""Settings of the online endpoints: their callers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.setting_types import EachOnce, Guid, PrincipalType, Section
 
 
 class Caller(Section):
-    """An identity that asks online endpoints."""
+    """An identity that calls online endpoints."""
 
     object_id: Guid = Field(description="Object id in Entra.", examples=["11111111-2222-3333-4444-555555555555"])
     type: PrincipalType = Field(description="Type of the identity.", examples=["ServicePrincipal"])

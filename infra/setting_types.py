@@ -1,4 +1,4 @@
-"""Types of the settings: each refuses what Azure or the platform would, and says what is right."""
+"""Types of the settings: each refuses invalid values with a message that has a valid one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Section(BaseModel):
 
 
 class SecretInSettingsError(ValueError):
-    """A secret stands where a reference to one belongs; whoever reports it must not repeat the value."""
+    """A secret was passed in place of a reference to one; its report must not repeat the value."""
 
 
 def wrong_field(section: BaseModel, field: str, reason: str) -> ValidationError:
@@ -111,7 +111,7 @@ def _databricks_subnet(value: str) -> str:
 
 
 def _subnet(value: str) -> str:
-    """Azure keeps five addresses of a subnet for itself, and takes none below /29."""
+    """Azure keeps five addresses of a subnet for itself, and refuses subnets smaller than /29."""
     return _size(value, 29)
 
 
@@ -123,7 +123,7 @@ def _webhook(value: str) -> str:
 
 
 def _tag_name(value: str) -> str:
-    """learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: what is kept for Azure."""
+    """learn.microsoft.com/azure/azure-resource-manager/management/tag-resources: names that Azure reserves."""
     if value.lower().startswith(("microsoft", "azure", "windows")):
         raise ValueError("must not begin with microsoft, azure or windows, which Azure keeps for itself")
     return value

@@ -41,7 +41,7 @@ from infra.storage_settings import TrainingDataSettings, WorkspaceStorageSetting
 _SECRET_KEY = re.compile(r"(?i)(account\.key|secret|password|token|sas)\b")
 _REFERENCE = re.compile(r"\{\{secrets/[\w.@-]+/[\w.@-]+\}\}")
 _LARGEST_BASE_TAGS = 5  # project, environment, managed_by, owner, cost_center
-_STORAGE_TAGS_MAX = 15  # a storage account takes no more; other resources take 50
+_STORAGE_TAGS_MAX = 15  # a storage account allows no more; other resources allow 50
 
 
 class ComputeSettings(Section):

@@ -1,6 +1,6 @@
 """Generator of docs/reference/settings.md and of the `config` of Pulumi.yaml: `python -m infra.settings_reference`.
 
-Both are made from infra.settings; a test compares them with it.
+Both are made from infra.settings; a test holds them to it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def config_schema() -> dict[str, Any]:
             default = field.default.model_dump(mode="json", exclude_none=True)
             schema[name] = {"type": "object", "description": _summary(model), "default": default}
         elif field.annotation is str:
-            # Without a default the engine would report a missing name by itself, before all others are looked at.
+            # Without a default the engine would report a missing name by itself, before the others are checked.
             schema[name] = {"type": "string", "description": f"{field.description} Has to be set.", "default": ""}
         else:
             schema[name] = {"type": "object", "description": field.description, "default": field.default}

@@ -1,7 +1,7 @@
-"""Sign-in to storage by a cluster's Spark settings: the way for Databricks workspaces without Unity Catalog.
+"""Sign-in to storage by a cluster's Spark settings, for Databricks workspaces without Unity Catalog.
 
 A service principal signs in with a client secret. Keys and values: learn.microsoft.com/azure/databricks/connect/storage
-/azure-storage ("Connect to Azure Data Lake Storage with OAuth 2.0 credentials"). A managed identity is no choice: a
+/azure-storage ("Connect to Azure Data Lake Storage with OAuth 2.0 credentials"). A managed identity cannot be used: a
 cluster has none.
 """
 
@@ -20,7 +20,7 @@ _REQUIRED = {
 
 
 def missing_keys(spark_conf: Mapping[str, str], account: str) -> list[str]:
-    """Keys that are absent, or have another value than signing in to the account takes."""
+    """Keys that are absent, or differ from the values that signing in to the account needs."""
     host = f"{account}.dfs.core.windows.net"
     values = {key.removeprefix("spark.hadoop."): value for key, value in spark_conf.items()}
     return [

@@ -23,7 +23,7 @@ TRAINING_CONTAINER = "trainingdata"
 DATA, ENGINEERED = "data", "engineered"
 """Folders of the container: uploaded training data, which stay, and the output of each feature engineering run."""
 SCORING_FILES = "scoring/files"
-"""Copies of the files that are to be scored, which stay as they are while runs read them."""
+"""Copies of the files to be scored, which stay unchanged while runs read them."""
 _SCORING_INPUTS = ("scoring/in", SCORING_FILES, "scoring/labels")
 _SCORING_OUTPUTS = ("scoring/out", "scoring/quarantine")
 _SCORING_SAMPLES, _SCORING_LEDGER, _SCORING_WATCH = "scoring/samples", "scoring/ledger", "scoring/watch"
@@ -73,7 +73,7 @@ class Storage(pulumi.ComponentResource):
             public_access=storage.PublicAccess.NONE,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[service], protect=args.protect),
         )
-        # What is read and written is logged by the blob service; the account itself only measures.
+        # Reads and writes are logged by the blob service; the account itself only has metrics.
         self.sources = [
             Source(label="workspace-storage", id=workspace.id, logs=False),
             Source(label="workspace-blobs", id=pulumi.Output.concat(workspace.id, "/blobServices/default")),
@@ -83,7 +83,7 @@ class Storage(pulumi.ComponentResource):
         versions = self._lifecycle(f"{name}-workspace", workspace, flat, self._version_lifecycle_rules())
         ageing = self._lifecycle(f"{name}-training", training, service, self._training_data_lifecycle_rules())
         for label, account, policy, links in (
-            # Batch endpoints take all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
+            # Batch endpoints need all four (learn.microsoft.com/azure/machine-learning/how-to-secure-batch-endpoint).
             ("workspace-storage", workspace, versions, (Link.BLOB, Link.FILE, Link.QUEUE, Link.TABLE)),
             ("training-storage", training, ageing, (Link.BLOB, Link.DFS)),
         ):
@@ -126,7 +126,7 @@ class Storage(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=self._args.protect,
-                # Accounts that Terraform made show false for both: an input that is no longer stated replaces them too
+                # Terraform's accounts show false for both: leaving an input out would replace them too
                 # (pulumi-azure-native, provider/pkg/gen/replacement.go and provider/pkg/provider/diff.go).
                 ignore_changes=["enableNfsV3"] if hierarchical else ["enableNfsV3", "isHnsEnabled"],
             ),
@@ -215,7 +215,7 @@ def _after(days: int) -> storage.DateAfterModificationArgs:
 
 
 def _deletion(name: str, days: int, folders: Sequence[str]) -> storage.ManagementPolicyRuleArgs:
-    """Return a rule that deletes what is in folders of the training container."""
+    """Return a rule that deletes the content of folders of the training container."""
     ends = storage.ManagementPolicyBaseBlobArgs(delete=_after(days))
     actions = storage.ManagementPolicyActionArgs(base_blob=ends)
     return _rule(name, actions, [f"{TRAINING_CONTAINER}/{folder}/" for folder in folders])
@@ -224,7 +224,7 @@ def _deletion(name: str, days: int, folders: Sequence[str]) -> storage.Managemen
 def _rule(
     name: str, actions: storage.ManagementPolicyActionArgs, prefixes: list[str] | None = None
 ) -> storage.ManagementPolicyRuleArgs:
-    """Return a rule over block blobs: all of the account's, or those below `prefixes`."""
+    """Return a rule over block blobs: all of the account's, or the ones below `prefixes`."""
     return storage.ManagementPolicyRuleArgs(
         name=name,
         enabled=True,

@@ -30,8 +30,8 @@ class TrainingResourcesArgs:
 
     `pipelines`: training pipelines that get an endpoint of their own.
 
-    `compute_depends_on`: the roles on the workspace. Its own identity needs one to make the managed network, which the
-    first compute brings about. `rules_depend_on`: resources after which rules of the managed network are made.
+    `compute_depends_on`: the roles on the workspace. Its own identity needs one to make the managed network, which
+    happens with the first compute. `rules_depend_on`: resources after which rules of the managed network are made.
     """
 
     names: Names
@@ -132,7 +132,7 @@ class TrainingResources(pulumi.ComponentResource):
                 ),
             ),
             tags=place.tags,
-            # A new size needs a new cluster, and its name is taken until the old one is gone.
+            # A new size needs a new cluster, whose name is free only after the old one is deleted.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 aliases=self._earlier_parent,
@@ -153,7 +153,7 @@ class TrainingResources(pulumi.ComponentResource):
                 account_name=args.training_account_name,
                 filesystem=args.training_container_name,
                 credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
-                # Nobody sees data through the workspace's identity: people and jobs sign in as themselves.
+                # The workspace's identity shows no data to its users: people and jobs sign in as themselves.
                 service_data_access_auth_identity=ml.ServiceDataAccessAuthIdentity.NONE,
                 subscription_id=place.subscription_id,
                 resource_group=place.resource_group_name,
@@ -180,8 +180,8 @@ class TrainingResources(pulumi.ComponentResource):
             ),
             tags=place.tags,
             # Publishing moves the default deployment, which is a property of the endpoint that the stack does not know.
-            # The provider updates by PUT, with the program's inputs alone, and Azure takes what a PUT leaves out as
-            # removed: any update would leave the endpoint without a default. So it gets none. To change one of these
-            # on purpose, take it off this list, and publish again.
+            # The provider updates by PUT, with the program's inputs alone, and Azure removes properties that a PUT
+            # leaves out: any update would leave the endpoint without a default. Hence the provider makes no update.
+            # To change one of these on purpose, take it off this list, and publish again.
             opts=pulumi.ResourceOptions(parent=self, aliases=aliases, ignore_changes=["properties", "tags"]),
         )

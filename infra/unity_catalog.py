@@ -2,12 +2,12 @@
 
 A cluster has no identity of its own for storage. Unity Catalog gives it short-lived credentials of an access
 connector's identity, for the external locations on which its user has privileges. The pipeline's identity may read the
-training data and the files that are to be scored, and read and write the engineered data. Managed storage has a
-location of its own: it is reached through tables and volumes only, and external locations must not overlap
+training data and the files to be scored, and read and write the engineered data. Managed storage has a location of its
+own: it is reached through tables and volumes only, and external locations must not overlap
 (learn.microsoft.com/azure/databricks/volumes/paths).
 
 A metastore is shared by all workspaces of a region, also by those of other environments. The stack's objects are
-therefore isolated: open to its own workspace alone, whatever is granted elsewhere.
+therefore isolated: open to its own workspace alone, regardless of grants elsewhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from infra.storage import DATA, ENGINEERED, NEW_DATA, SCORING_FILES
 
 _ISOLATED = "ISOLATION_MODE_ISOLATED"
 _MANAGED = "unity-catalog"
-"""The folder of the container in which the catalog keeps what it manages."""
+"""The folder of the container in which the catalog stores managed data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,9 @@ class UnityCatalogArgs:
 class UnityCatalog(pulumi.ComponentResource):
     """Credential, external locations, catalog and schema, with the pipeline identity's privileges on each.
 
-    The access connector and its `assignments` come first: external locations are tried as its identity, and its roles
-    take effect while the Databricks workspace is made (infra.access). `declare` adds the objects of the metastore.
+    The access connector and its `assignments` come first: external locations are tested with its identity, and its
+    roles take effect while the Databricks workspace is made (infra.access). `declare` adds the objects of the
+    metastore.
     """
 
     assignments: list[pulumi.Resource]
@@ -73,7 +74,7 @@ class UnityCatalog(pulumi.ComponentResource):
         grantee = Grantee(label="access-connector", principal_id=principal)
         self.assignments = [
             args.assigner.assign(self, Role.STORAGE_BLOB_DATA_CONTRIBUTOR, grantee, args.training_container),
-            # Clusters get a user delegation SAS. Its key is the account's: a role on the container does not give it
+            # Clusters get a user delegation SAS. Its key is the account's: a role on the container does not allow it
             # (learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
             args.assigner.assign(self, Role.STORAGE_BLOB_DELEGATOR, grantee, args.training_account),
         ]
@@ -145,7 +146,7 @@ class UnityCatalog(pulumi.ComponentResource):
             url=pulumi.Output.concat(root, f"{folder}/"),
             credential_name=managed.credential_name,
             isolation_mode=_ISOLATED,
-            # Locations must not overlap: the one that was the whole container gives way first.
+            # Locations must not overlap: an older one of the whole container is deleted first.
             opts=pulumi.ResourceOptions(parent=self, provider=self._child.provider, depends_on=[managed]),
         )
         databricks.Grants(

@@ -26,7 +26,7 @@ _COST_VERSION = "2023-11-01"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkbookArgs:
-    """Ids are ARM ids; the cost is that of the resource group."""
+    """Ids are ARM ids; the cost is the resource group's."""
 
     names: Names
     placement: Placement
@@ -36,7 +36,7 @@ class WorkbookArgs:
 
 
 class PlatformWorkbook(pulumi.ComponentResource):
-    """The workbook. It shows what its reader may read."""
+    """The workbook. It shows data that its reader has access to."""
 
     def __init__(self, name: str, args: WorkbookArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dataopsml:monitoring:PlatformWorkbook", name, None, opts)

@@ -1,6 +1,6 @@
 """The layer with the Databricks and ML workspaces, the roles on them, and the training pipeline's resources.
 
-The order is that of time: assignments, the Databricks workspace (minutes, in which the roles take effect), the ML
+The order is by time: assignments, the Databricks workspace (minutes, in which the roles take effect), the ML
 workspace, the roles on it, its compute.
 """
 
@@ -208,7 +208,7 @@ def _hosts(foundation: Foundation, databricks: DatabricksWorkspace) -> dict[str,
 
 
 def _ingestion_host(connection_string: str) -> str:
-    """Return the host that takes telemetry: of IngestionEndpoint, or the one that clients take without it."""
+    """Return the host that takes telemetry: from IngestionEndpoint, or the clients' default without it."""
     parts = dict(part.split("=", 1) for part in connection_string.split(";") if "=" in part)
     endpoint = parts.get("IngestionEndpoint", "https://dc.services.visualstudio.com/")
     return endpoint.removeprefix("https://").rstrip("/")

@@ -15,6 +15,7 @@ from contract.outputs import PlatformOutputs
 from mlops import job_environment
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
+from steps import champion
 from steps.specification import Parameter
 
 STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
@@ -44,13 +45,15 @@ def build(
     specification = training.specification_json
     environment = f"{job_environment.NAME}:{job_environment.version()}"
     contract = training.specification.data_contract.notebook_json(training.specification.target)
+    compares = training.specification.data_contract.drift_ends_runs
 
     def steps(data_uri, data_version, reuse_key, code_version, **parameters):  # type: ignore[no-untyped-def]
+        serving_version = parameters.pop(champion.INPUT) if compares else champion.NOT_COMPARED
         feature_engineering = notebook_step(
             components, outputs, notebook, {"contract": contract}, input_uri=data_uri, reuse_key=reuse_key
         )
         check_data = components["check_data"](
-            engineered=feature_engineering.outputs.output, specification=specification
+            engineered=feature_engineering.outputs.output, specification=specification, serving_version=serving_version
         )
         train = components["train"](
             engineered=feature_engineering.outputs.output,
@@ -80,7 +83,10 @@ def build(
         register.outputs.report = folder_output(outputs, REPORTS)
 
     decorate = pipeline(name=training.component, display_name=f"Train, evaluate and register {training.model}")
-    built = decorate(_with_inputs(steps, training.specification.parameters, version))
+    optional = {"code_version": ("string", version)}
+    if compares:
+        optional[champion.INPUT] = ("string", champion.CHAMPION)
+    built = decorate(_with_inputs(steps, training.specification.parameters, optional))
     return built(data_uri="abfss://…", data_version="…", reuse_key="…")
 
 
@@ -117,16 +123,19 @@ def folder_output(outputs: PlatformOutputs, root: str) -> Output:
 
 
 def _with_inputs(
-    function: Callable[..., None], parameters: Mapping[str, Parameter], version: str
+    function: Callable[..., None], parameters: Mapping[str, Parameter], others: Mapping[str, tuple[str, str]]
 ) -> Callable[..., None]:
-    """Return the function with one argument for each input: the DSL reads the inputs from the signature."""
+    """Return the function with one argument for each input: the DSL reads the inputs from the signature.
+
+    `others`: types and defaults of further inputs.
+    """
     plain = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=str) for name in _DATA_INPUTS]
     optional = [
         inspect.Parameter(
             name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Input(type=kind, default=default)
         )
         for name, kind, default in (
-            ("code_version", "string", version),
+            *((name, *declared) for name, declared in others.items()),
             *((name, rule.type, rule.default) for name, rule in parameters.items()),
         )
     ]

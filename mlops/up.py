@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from mlops import jobs, publish, report, reuse_keys, run, schedules, training_data
+from mlops import jobs, publish, report, reuse_keys, run, schedules, serving_version, training_data
 from mlops.clients import Clients
 from mlops.errors import MissingError, RunFailedError
 from mlops.history import History
 from mlops.jobs import Job
 from mlops.publish import Published
+from steps import champion
 from steps.file_names import printable
 from steps.specification import ParameterValue
 
@@ -94,8 +95,12 @@ def begin(
     started: Callable[[Job], None] | None = None,
 ) -> None:
     """Start a run with these inputs, call `started` with it, and follow it."""
-    if reuse_keys.INPUT in publish.inputs_of(clients, now):  # an earlier version has no such input, and reuses nothing
+    declared = publish.inputs_of(clients, now)
+    if reuse_keys.INPUT in declared:  # an earlier version has no such input, and reuses nothing
         inputs = {**inputs, reuse_keys.INPUT: reuse_key}
+    if champion.INPUT in declared:  # by its number, so that the check is reused until another version serves
+        serving = serving_version.find(clients)
+        inputs = {**inputs, champion.INPUT: champion.NOT_COMPARED if serving is None else serving.version}
     job = jobs.start(clients, now.deployment, inputs)
     console.print(f"Run {job.name}: {job.page}", highlight=False, soft_wrap=True)
     if started is not None:

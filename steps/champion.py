@@ -17,6 +17,12 @@ DEPLOYMENT = "deployment"
 CHAMPION = "champion"
 """Value in place of a version's number: the one that serves when the step begins."""
 
+NOT_COMPARED = "none"
+"""Value in place of a version's number: none is registered, or none is needed."""
+
+INPUT = "serving_version"
+"""Input of a published pipeline whose data contract ends runs by drift: the version that serves."""
+
 
 def champion(versions: Iterable[tuple[str, Mapping[str, str]]]) -> str | None:
     """Return the version that serves, None when there is none. `versions`: number and tags of each.

@@ -136,6 +136,12 @@ class DataContract(_Section):
         description="Greatest population stability index of a column against the data of the version that serves.",
     )
 
+    @property
+    def drift_ends_runs(self) -> bool:
+        """Whether a drift of some column is an error."""
+        columns = (column.drift for column in self.columns.values() if column.drift is not None)
+        return any(rule.severity == "error" for rule in (self.drift, *columns))
+
     def notebook_json(self, target: str) -> str:
         """Return the rules as the notebook gets them, without those of drift, which are not the notebook's to check.
 

@@ -47,8 +47,8 @@ def judge(contract: DataContract, former: Profile, now: Profile, measured: Mappi
                 passed=index <= max(rule.limit, bound),
                 measured=round(index, 4),
                 limit=f"{rule.limit:g}",
-                message=f"{name} is distributed otherwise than in the data of the model that serves (population "
-                f"stability index {index:.2f}, and {rule.limit:g} may be)",
+                message=f"{name} is distributed otherwise than in the data of the model that serves (drift: "
+                f"population stability index {index:.2f}, and {rule.limit:g} may be)",
             )
         )
     return results

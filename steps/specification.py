@@ -307,7 +307,7 @@ _PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.!+_]*")
 RESERVED = frozenset(
     {
         "data_uri", "data_version", "code_version", "reuse_key", "specification", "engineered", "checked", "model",
-        "held_out",
+        "held_out", "serving_version",
     }
 )  # fmt: skip
 """Names of inputs that every pipeline or train component has."""

@@ -293,6 +293,29 @@ def test_reordered_columns_are_accepted_and_a_shift_is_a_warning(own: Machine, n
     assert "Data: 300 rows, 3 of them dropped. Rows without a value: size 3." in text, up.text
 
 
+@pytest.mark.nightly
+def test_a_shift_that_is_an_error_ends_the_run_before_training(own: Machine, new_pipeline: Result) -> None:
+    specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
+    before, versions = specification.read_text(encoding="utf-8"), registered(own, "flats")[0]
+    content = yaml.safe_load(before)
+    content["data_contract"]["drift"] = {"limit": 0.25, "severity": "error"}
+    specification.write_text(yaml.safe_dump(content), encoding="utf-8")
+    shifted = _changed(own, "far.csv", {index: {"size": str(500 + index)} for index in range(150)})
+
+    up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
+
+    specification.write_text(before, encoding="utf-8")
+    text = " ".join(up.text.split())
+    assert up.code != 0
+    assert re.search(
+        r"check_data: Failed\. The data break their contract: size is distributed otherwise than in the data of the "
+        r"model that serves \(drift: population stability index \d+\.\d\d, and 0\.25 may be\)\.",
+        text,
+    ), up.text
+    assert not re.search(r"\btrain\b.*(Running|Completed)", up.text), up.text
+    assert registered(own, "flats")[0] == versions
+
+
 def test_a_forced_run_runs_all_steps_and_a_removed_pipeline_leaves_nothing(own: Machine, new_pipeline: Result) -> None:
     forced = own.make("run", "PIPELINE=flats", "FORCE=1")
     trained(forced)

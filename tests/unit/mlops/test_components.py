@@ -21,7 +21,7 @@ from azure.ai.ml import load_component
 from data.make_diabetes import FILE
 from mlops import component_commands, published_components, specifications
 from mlops.errors import InvalidError
-from steps import data_results
+from steps import champion, data_results
 from steps.data_contract import DriftRule
 from steps.specification import Slice
 from tests.unit.mlops import data_counts, forked_steps
@@ -44,6 +44,8 @@ class Steps:
 
     def run(self, step: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
         """Paths stand on the command line, literal inputs in variables, as in the component's specification."""
+        if step == "check_data":
+            inputs = {champion.INPUT: champion.NOT_COMPARED} | inputs
         paths = {name: value for name, value in inputs.items() if isinstance(value, Path)}
         words = [word for name, value in paths.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         literals = {f"AZUREML_PARAMETER_{name}": str(value) for name, value in inputs.items() if name not in paths}
@@ -180,10 +182,7 @@ def test_a_broken_contract_stops_the_run_before_training_and_is_kept(
 def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path, severity: Literal["warning", "error"]
 ) -> None:
-    rule = DriftRule(limit=0.25, severity=severity)
-    contract = PIPELINE.specification.data_contract.model_copy(update={"drift": rule})
-    changed = PIPELINE.specification.model_copy(update={"data_contract": contract})
-    specification = changed.model_dump_json()
+    specification = _with_drift_of(severity)
     data_counts.write(tmp_path, rows.assign(bmi=rows["bmi"] * 2))
     rows.to_parquet(tmp_path / "part-0.parquet", index=False)
     checked = steps.run("check_data", engineered=tmp_path, specification=specification, checked=tmp_path / "checked")
@@ -210,6 +209,58 @@ def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
     else:
         assert completed.returncode == 1 and f"The data break their contract: {warning}" in completed.stderr
         assert tag.startswith(f"broken: {warning}") and not (tmp_path / "evaluation/evaluation.json").exists()
+
+
+@pytest.mark.parametrize("version", ["champion", "1"])
+def test_a_drift_that_is_an_error_ends_the_run_before_training(
+    first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path, version: str
+) -> None:
+    specification = _with_drift_of("error")
+    rows.to_parquet(tmp_path / "part-0.parquet", index=False)
+    inputs = {"engineered": tmp_path, "specification": specification, "serving_version": version}
+    data_counts.write(tmp_path, rows.assign(bmi=rows["bmi"] * 2))
+
+    drifted = steps.run("check_data", **inputs, checked=tmp_path / "drifted")
+
+    assert drifted.returncode == 1
+    result = data_results.read_contract(tmp_path / "drifted")
+    (error,) = result.errors
+    assert (error.rule, error.column, error.limit, result.compared_with) == ("drift", "bmi", "0.25", "1")
+    assert drifted.stderr.strip().splitlines()[-1] == (
+        "The data break their contract: bmi is distributed otherwise than in the data of the model that serves (drift: "
+        f"population stability index {error.measured:.2f}, and 0.25 may be). The file: abfss://d."
+    )
+    tag = mlflow.MlflowClient(steps.tracking).get_run(steps.root).data.tags["data_contract"]
+    assert tag.startswith("broken: bmi is distributed otherwise")
+    data_counts.write(tmp_path, rows)
+    same = steps.run("check_data", **inputs, checked=tmp_path / "same")
+    assert same.returncode == 0 and "Drift: the data are near those of version 1." in same.stdout, same.stderr
+
+
+def test_data_are_compared_with_none_where_no_version_serves_or_it_cannot_be_read(
+    first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = PIPELINE.specification.model_copy(update={"model": "unheard-of"})
+    rows.to_parquet(tmp_path / "part-0.parquet", index=False)
+    data_counts.write(tmp_path, rows)
+    inputs = {"engineered": tmp_path, "checked": tmp_path / "checked"}
+
+    first_run = steps.run(
+        "check_data", **inputs, specification=model.model_dump_json(), serving_version=champion.CHAMPION
+    )
+    gone = steps.run("check_data", **inputs, specification=_with_drift_of("error"), serving_version="99")
+
+    assert first_run.returncode == 0, first_run.stderr
+    assert "Drift: the data are not compared: no version of unheard-of is registered." in first_run.stdout
+    assert gone.returncode == 0 and "version 99 has no profile of its data" in gone.stdout, gone.stderr
+    assert "Version 99 of diabetes: its artifacts cannot be read: " in gone.stderr
+
+
+def _with_drift_of(severity: Literal["warning", "error"]) -> str:
+    """Return the pipeline's specification with another severity of drift."""
+    rule = DriftRule(limit=0.25, severity=severity)
+    contract = PIPELINE.specification.data_contract.model_copy(update={"drift": rule})
+    return PIPELINE.specification.model_copy(update={"data_contract": contract}).model_dump_json()
 
 
 def test_a_model_needs_the_packages_that_trained_it_in_versions_that_go_together(

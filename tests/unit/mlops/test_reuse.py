@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+from azure.ai.ml import load_component
 from rich.console import Console
 
-from mlops import jobs, publish, published_components, resume, reuse_keys, runs, specifications, up
+from contract.outputs import PlatformOutputs
+from mlops import jobs, pipeline, publish, published_components, resume, reuse_keys, runs, specifications, up
+from mlops import serving_version as serving_versions
 from mlops.errors import InvalidError
 from mlops.jobs import Job
+from mlops.serving_version import ServingVersion
+from steps.data_contract import DataContract
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAYS = 90
@@ -133,3 +138,60 @@ def test_a_version_that_was_published_earlier_has_no_key(
     up.begin(clients, publish.Published("v-1", {}, "id"), {"data_uri": ADDRESS}, "key", Console(file=io.StringIO()))
 
     assert started == [{"data_uri": ADDRESS} | ({"reuse_key": "key"} if passed else {})]
+
+
+@pytest.mark.parametrize(
+    ("serving", "number"), [(ServingVersion("7", {}), "7"), (None, "none")], ids=["version 7 serves", "none serves"]
+)
+def test_the_serving_version_is_an_input_so_that_the_check_of_drift_is_reused_truthfully(
+    monkeypatch: pytest.MonkeyPatch, serving: ServingVersion | None, number: str
+) -> None:
+    started: list[dict[str, Any]] = []
+    declared = dict.fromkeys(("data_uri", "serving_version"), "string")
+    monkeypatch.setattr(publish, "inputs_of", lambda clients, deployment: declared)
+    monkeypatch.setattr(serving_versions, "find", lambda clients: serving)
+
+    def start(clients: Any, deployment: str, inputs: dict[str, Any]) -> Job:
+        started.append(inputs)
+        return JOB
+
+    monkeypatch.setattr(jobs, "start", start)
+    monkeypatch.setattr(up, "finish", lambda clients, job, console: None)
+    clients: Any = None
+    earlier = {"data_uri": ADDRESS, "serving_version": "3"}
+
+    up.begin(clients, publish.Published("v-1", {}, "id"), earlier, "key", Console(file=io.StringIO()))
+
+    assert started == [{"data_uri": ADDRESS, "serving_version": number}], "a resumed run compares with what serves now"
+
+
+@pytest.mark.parametrize(
+    ("contract", "default"),
+    [
+        ({"drift": {"limit": 0.25, "severity": "error"}}, "champion"),
+        ({"columns": {"bmi": {"drift": {"limit": 0.1, "severity": "error"}}}}, "champion"),
+        ({"columns": {"bmi": {"drift": 0.1}}}, None),
+    ],
+)
+def test_a_published_pipeline_names_the_serving_version_where_drift_ends_runs(
+    outputs: PlatformOutputs, contract: dict[str, Any], default: str | None
+) -> None:
+    shipped = specifications.load("diabetes")
+    specification = shipped.specification.model_copy(update={"data_contract": DataContract.model_validate(contract)})
+    training = replace(shipped, specification=specification)
+    components = {
+        step: load_component(source=folder / "component.yml")
+        for step, folder in published_components.folders(shipped).items()
+    }
+
+    built = pipeline.build(training, components, outputs, "/notebooks/features", "v1", "c0ffee")
+
+    jobs_of = built.component.jobs
+    compared_with = jobs_of["check_data"]._build_inputs()["serving_version"]
+    if default is None:
+        assert "serving_version" not in built.component.inputs and compared_with == "none"
+    else:
+        assert built.component.inputs["serving_version"].default == default
+        assert compared_with["path"] == "${{parent.inputs.serving_version}}"
+    checked = jobs_of["train"]._build_inputs()["checked"]
+    assert checked["path"] == "${{parent.jobs.check_data.outputs.checked}}", "train waits for the check"

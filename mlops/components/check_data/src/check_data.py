@@ -3,8 +3,10 @@
 It ends the run as well when the specification names columns that the engineered set does not have.
 
 The notebook has held each row against the rules where Spark is. What it counted is in a file beside the engineered set;
-this program makes the profile of it and ends the run or lets it go on. The distance to the data of the version that
-serves is evaluate's to judge: it depends on more than the data, so that this step could not be reused.
+this program makes the profile of it and ends the run or lets it go on.
+
+Where the contract calls a drift an error, the input `serving_version` names the registered version whose data these are
+held against. The step depends on its inputs alone, and can be reused: a version's files never change.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from steps import data_results, profiles
+from steps import champion, data_results, profiles
 from steps.data_results import ContractResult
-from steps.inputs import specification
+from steps.inputs import parameter, specification
+from steps.specification import Specification
 
 _COUNTS = "_data_contract"
 
@@ -32,6 +35,36 @@ def read_counts(engineered: Path) -> dict[str, Any]:
         )
     content: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
     return content
+
+
+def compared(specified: Specification, checked: Path, version: str) -> ContractResult:
+    """Return the result with the rules of drift. `version`: a registered one, or `champion` for the one that serves."""
+    # MLflow and scipy take two seconds to be imported, which other contracts do not need.
+    from steps import serving_data
+
+    number = serving_data.serving_version(specified.model) if version == champion.CHAMPION else version
+    files = None
+    if number is not None:
+        try:
+            files = serving_data.files_of(specified.model, number)
+        except serving_data.UnreadableVersionError as error:
+            print(f"Version {number} of {specified.model}: {error}.", file=sys.stderr)
+    return serving_data.compare(specified, checked, number, files)
+
+
+def refuse(result: ContractResult, checked: Path) -> NoReturn:
+    """Keep a result that breaks the contract in the pipeline's run, and end the program."""
+    # Of data that are accepted evaluate keeps it, when all is known. MLflow takes a second to be imported.
+    from steps import run_records
+
+    run_records.keep(result, checked)
+    broken = "; ".join(rule.message for rule in result.errors)
+    sys.exit(f"The data break their contract: {broken}. The file: {result.source}.{quarantine(result)}")
+
+
+def quarantine(result: ContractResult) -> str:
+    """Return the sentence about example rows, with a space before it; nothing where there are none."""
+    return f" Rows that break a rule: {result.quarantine}." if result.quarantine else ""
 
 
 def main() -> None:
@@ -51,21 +84,24 @@ def main() -> None:
         print(f"Rows: {result.rows_read} read, {result.rows_kept} kept, {result.rows_dropped} dropped.")
     for rule in result.warnings:
         print(f"Warning: {rule.message}.")
-    where = f" Rows that break a rule: {result.quarantine}." if result.quarantine else ""
     if not result.accepted:
-        # Of data that are accepted evaluate does it, when all is known. MLflow takes a second to be imported.
-        from steps import run_records
-
-        run_records.keep(result, options.checked)
-        broken = "; ".join(rule.message for rule in result.errors)
-        sys.exit(f"The data break their contract: {broken}. The file: {result.source}.{where}")
+        refuse(result, options.checked)
     # pyarrow is imported for data that keep their contract: there is a set then.
     from steps.engineered_columns import unknown
 
     if faults := unknown(options.engineered, specified):
         sys.exit(f"pipeline.yml does not fit the engineered set: {'; '.join(faults)}.")
     (options.checked / data_results.MEASURES_FILE).write_text(json.dumps(counts["measures"]), encoding="utf-8")
-    print(f"The data keep their contract: {len(result.rules)} rules.{where}")
+    version = parameter("serving_version")
+    if version != champion.NOT_COMPARED:
+        drifted = compared(specified, options.checked, version)
+        if not drifted.accepted:
+            data_results.write(options.checked, drifted, profile)
+            refuse(drifted, options.checked)
+        # The rules of drift are evaluate's to keep: what serves then is what the new model is judged against.
+        basis = f"those of version {drifted.compared_with}" if drifted.compared_with else drifted.not_compared
+        print(f"Drift: the data are {'near ' if drifted.compared_with else 'not compared: '}{basis}.")
+    print(f"The data keep their contract: {len(result.rules)} rules.{quarantine(result)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Decide whether the new model is registered: by the pipeline's gate, against the version that serves.
 
-Its data are held against those of that version, too: a drift that the data contract does not allow ends the run.
+Its data are held against those of that version, too, and warnings are kept. A drift that is an error has ended the run
+before the training, by check_data; here it ends one during whose training another version began to serve.
 """
 
 from __future__ import annotations
@@ -17,11 +18,8 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.exceptions import MlflowException
 
-from steps import champion as champions
-from steps import data_results, drift, gate, models, run_records, scored_measures
-from steps.data_results import ContractResult
+from steps import data_results, gate, models, run_records, scored_measures, serving_data
 from steps.inputs import specification
 from steps.reporting.details import details
 from steps.specification import Specification
@@ -35,40 +33,18 @@ def find_champion(specified: Specification, rows: pd.DataFrame) -> tuple[gate.Ch
 
     None when there is no version, or its files cannot be read.
     """
-    versions = mlflow.MlflowClient().search_model_versions(f"name='{specified.model}'")
-    version = champions.champion((str(item.version), dict(item.tags or {})) for item in versions)
+    version = serving_data.serving_version(specified.model)
     if version is None:
         return None, None
     try:
-        local = mlflow.artifacts.download_artifacts(f"models:/{specified.model}/{version}")
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return gate.Champion(version, None, f"its artifacts cannot be read: {reason}"), None
+        files = serving_data.files_of(specified.model, version)
+    except serving_data.UnreadableVersionError as error:
+        return gate.Champion(version, None, str(error)), None
     try:
-        predictions = models.predict(models.load(local), rows, specified.target)
+        predictions = models.predict(models.load(str(files)), rows, specified.target)
     except models.NotComparableError as error:
-        return gate.Champion(version, None, str(error)), Path(local)
-    return gate.Champion(version, predictions), Path(local)
-
-
-def judge_data(
-    specified: Specification, checked: Path, champion: gate.Champion | None, files: Path | None
-) -> ContractResult:
-    """Return the result of the data's check with the rules of drift, against the data of the version that serves."""
-    result = data_results.read_contract(checked)
-    if champion is None:
-        return result.model_copy(update={"not_compared": f"no version of {specified.model} is registered"})
-    try:
-        former = data_results.read_profile(files) if files is not None else None
-    except (OSError, ValueError):
-        former = None
-    if former is None:
-        return result.model_copy(update={"not_compared": f"version {champion.version} has no profile of its data"})
-    measures = json.loads((checked / data_results.MEASURES_FILE).read_text(encoding="utf-8"))
-    judged = drift.judge(specified.data_contract, former, data_results.read_profile(checked), measures)
-    accepted = all(rule.passed or rule.severity == "warning" for rule in judged)
-    rules = (*result.rules, *judged)
-    return result.model_copy(update={"rules": rules, "accepted": accepted, "compared_with": champion.version})
+        return gate.Champion(version, None, str(error)), files
+    return gate.Champion(version, predictions), files
 
 
 def own_metrics(specified: Specification) -> Mapping[str, gate.OwnMetric]:
@@ -127,7 +103,8 @@ def main() -> None:
     specified = specification()
     rows = pd.read_parquet(options.held_out).reset_index(drop=True)
     champion, files = find_champion(specified, rows)
-    data = judge_data(specified, options.checked, champion, files)
+    version = None if champion is None else champion.version
+    data = serving_data.compare(specified, options.checked, version, files)
     data_results.write(options.evaluation, data, data_results.read_profile(options.checked))
     run_records.keep(data, options.evaluation)
     for rule in data.warnings:

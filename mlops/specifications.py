@@ -23,6 +23,8 @@ from steps.specification import Score, Specification
 PIPELINES = training_pipelines.FOLDER
 FILE = training_pipelines.FILE
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+DEFAULT = "default"
+"""Name of the default pipeline, whatever its folder is called: builds name jobs and artifacts after it."""
 ROOT = Path(__file__).resolve().parents[1]
 EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
 
@@ -126,11 +128,12 @@ def names(folder: Path = PIPELINES) -> list[str]:
 def load(name: str | None, folder: Path = PIPELINES) -> TrainingPipeline:
     """Return a pipeline by name; without one, the only one or the one whose specification says `default: true`.
 
-    Raises MissingError with the closest names, InvalidError with every fault of the specification by dotted path.
+    DEFAULT is that one's name too, unless a folder is named so. Raises MissingError with the closest names,
+    InvalidError with every fault of the specification by dotted path.
     """
-    if not name:
-        return _default(folder)
     known = names(folder)
+    if not name or (name == DEFAULT and name not in known):
+        return _default(folder)
     if name not in known:
         where = _relative(folder / name / FILE)
         raise MissingError(f"There is no pipeline {name!r}: {where} does not exist. {hint(name, known)}")

@@ -21,6 +21,7 @@ _RESERVED = frozenset(
         "columns",
         "contract",
         "csv_source",
+        specifications.DEFAULT,
         "engineering",
         "judgement",
         "measures",

@@ -29,7 +29,7 @@ STACKS = ("dev", "staging", "prod")
 # The stage Verify is `make lint` and this test suite's own lower tiers.
 PREVIEWS = [word for stack in STACKS for word in ("--stage", f"Preview_{stack}")]
 OTHER = "breast_cancer"
-BOTH = ("--parameter", f"trainingPipelines=['', {OTHER}]")
+BOTH = ("--parameter", f"trainingPipelines=[default, {OTHER}]")
 FIRST_STAGES = [*PREVIEWS, *(word for stack in STACKS for word in ("--stage", stack))]
 NEXT_STAGES = ["--stage", "staging", "--stage", "prod"]
 

@@ -119,7 +119,7 @@ def test_a_column_that_azure_ml_would_replace_is_refused(root: Path, tmp_path: P
     assert not (root / "mlops/pipelines/odd").exists()
 
 
-@pytest.mark.parametrize("name", ["Houses", "1x", "../x", "a b", "lib", "class", "x" * 50, ""])
+@pytest.mark.parametrize("name", ["Houses", "1x", "../x", "a b", "lib", "class", "default", "x" * 50, ""])
 def test_an_invalid_pipeline_name_is_refused(root: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidError, match="A pipeline cannot be named"):
         new(name, "regression", _csv(tmp_path, ["a", "b"]), None, root)

@@ -190,6 +190,7 @@ def test_without_a_name_it_is_the_default_or_the_only_one(tmp_path: Path) -> Non
         specifications.load(None, tmp_path)
     _write(tmp_path, "sheds", default=True)
     assert specifications.load(None, tmp_path).name == "sheds"
+    assert specifications.load("default", tmp_path).name == "sheds", "builds name it so"
     _write(tmp_path, "huts", default=True)
     with pytest.raises(InvalidError, match="huts and sheds both are the default"):
         specifications.load(None, tmp_path)

@@ -23,6 +23,7 @@ PREVIEW = "DataOpsML ARM Connection - preview"
 # Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
 _MAKE = """\
 #!/usr/bin/env bash
+[[ ${PIPELINE:-} == default ]] && PIPELINE=  # as without a name
 words="$*${RELEASE:+ RELEASE=$RELEASE}${PIPELINE:+ PIPELINE=$PIPELINE}${MODEL_VERSION:+ MODEL_VERSION=$MODEL_VERSION}"
 words+="${KEEP_DEFAULT:+ (default kept)}"
 echo "${servicePrincipalId:-nobody}|$words" >> "$MAKE_LOG"

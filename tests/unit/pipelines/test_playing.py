@@ -59,7 +59,7 @@ def test_the_published_pipelines_id_reaches_the_release(pipelines: Pipelines) ->
 
 
 def test_a_build_publishes_runs_and_promotes_each_of_its_training_pipelines(pipelines: Pipelines) -> None:
-    played = pipelines.play(parameters={"trainingPipelines": ["", "rents"]})
+    played = pipelines.play(parameters={"trainingPipelines": ["default", "rents"]})
 
     assert set(played.results.values()) == {"Succeeded"}, played.log
     assert [words for words in played.words if words.startswith("deploy")] == [
@@ -87,7 +87,7 @@ def test_a_build_publishes_runs_and_promotes_each_of_its_training_pipelines(pipe
 
 def test_a_training_pipeline_that_fails_in_staging_keeps_its_build_from_prod(pipelines: Pipelines) -> None:
     played = pipelines.play(
-        parameters={"trainingPipelines": ["", "rents"]}, fails="smoke STACK=staging * PIPELINE=rents"
+        parameters={"trainingPipelines": ["default", "rents"]}, fails="smoke STACK=staging * PIPELINE=rents"
     )
 
     assert played.results["Deploy staging"] == "Failed"

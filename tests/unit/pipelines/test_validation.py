@@ -98,7 +98,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
         ),
         (
             "stages/environment.yml",
-            "                        name: publish_${{ coalesce(pipeline, 'default') }}\n",
+            "                        name: publish_${{ pipeline }}\n",
             "",
             "the deployment job Deploy has no step named publish_default",
         ),

@@ -1,4 +1,4 @@
-"""The main job without a role, with other bad data, and after its stack was destroyed: the nightly part."""
+"""The main job without a role, with incoming files, after a stop, with other bad data: the nightly part."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ for one in list(assignments.list_for_scope(container, filter=f"principalId eq '{
         assignments.delete_by_id(one.id)
         print("revoked", one.role_definition_id.rsplit("/", 1)[-1])
 """
+_LEAVE = """
+import json, subprocess, sys
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+outputs = json.loads(subprocess.check_output(["pulumi", "stack", "output", "--json", "-s", "local"]))
+account = f"https://{outputs['training_account']}.blob.core.windows.net"
+container = ContainerClient(account, outputs["training_container"], credential=DefaultAzureCredential())
+with open(sys.argv[1], "rb") as stream:
+    container.upload_blob("scoring/in/diabetes/march.csv", stream, overwrite=True)
+    stream.seek(0)
+    lines = stream.readlines()
+container.upload_blob("scoring/in/diabetes/april.csv", b"".join(lines[:11]), overwrite=True)
+container.upload_blob("scoring/in/diabetes/bad.csv", b"age,colour\\n59,red\\n", overwrite=True)
+"""
 _BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 
 
@@ -60,6 +74,41 @@ def test_without_its_role_assignment_the_pipeline_fails_with_azure_s_403(trained
     assert repaired.code == 0, repaired.text
     assert re.search(r"1 created", repaired.text), repaired.text
     assert trained.make("run").code == 0
+
+
+def test_incoming_files_are_scored_once_and_a_bad_one_is_refused_once(trained: Machine) -> None:
+    left = trained.python(_LEAVE, str(DATA))
+    assert left.code == 0, left.text
+
+    scored = trained.make("score")
+    again = trained.make("score")
+
+    refused = "scoring/in/diabetes/bad.csv: the header lacks sex, bmi, bp"
+    assert scored.code != 0 and f"Refused:\n{refused}" in scored.text, scored.text
+    assert "2 files scored, 1 refused." in scored.text, scored.text
+    version = registered_versions(trained)[-1]
+    numbers = r"(\d+) rows read, (\d+) scored, (\d+) refused"
+    counts = re.search(rf"scoring/in/diabetes/march\.csv: {numbers}, by version {version} of diabetes", scored.text)
+    assert counts and int(counts[1]) == int(counts[2]) + int(counts[3]) > 400, scored.text
+    assert re.search(r"scoring/in/diabetes/april\.csv: 10 rows read, \d+ scored, \d+ refused", scored.text), scored.text
+    runs = set(re.findall(r"\(run ([\w-]+), ", scored.text))
+    assert len(runs) == 1, "one run, and one Spark session, for all files"
+    assert "scoring/out/diabetes/date=" in scored.text and "scoring/quarantine/diabetes/date=" in scored.text
+    assert again.code == 0 and "march.csv was scored already: --again scores it again." in again.text, again.text
+    assert "bad.csv was refused by run" in again.text, "it fails no later run"
+
+
+def test_stop_and_start_lose_nothing(trained: Machine) -> None:
+    before = registered_versions(trained)
+    assert trained.make("down").code == 0
+    stopped = trained.make("status")
+    assert stopped.code != 0, "status must say with its exit code that localcloud is down"
+
+    up = trained.make("up")
+
+    assert up.code == 0, up.text
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", up.text), up.text
+    assert set(before) <= set(registered_versions(trained))
 
 
 @pytest.mark.parametrize(

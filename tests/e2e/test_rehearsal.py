@@ -69,6 +69,7 @@ def test_an_expired_approval_leaves_prod_unchanged(cloud: Machine) -> None:
     assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
+@pytest.mark.nightly
 def test_a_held_state_lock_names_its_holder(cloud: Machine) -> None:
     put = cloud.python(_PUT_LOCK.replace("LOCK", json.dumps(_LOCK), 1).replace("PUT", "True"))
     assert put.code == 0, put.text

@@ -244,6 +244,7 @@ def test_mlflow_without_azure_ml_s_plugin_cannot_log_here_as_on_azure(ml: MlWork
     assert "unsupported URI 'azureml://" in error_of_run(ml, name)[1]
 
 
+@pytest.mark.nightly
 def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and_evaluate_loads_it(
     ml: MlWorkspace, tmp_path: Path
 ) -> None:

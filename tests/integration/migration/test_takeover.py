@@ -97,6 +97,7 @@ def test_the_sample_is_imported_and_none_of_its_resources_are_replaced(
     assert json.loads(file.read_text()) == {"resources": []}, "what the stack has is not imported twice"
 
 
+@pytest.mark.nightly
 def test_resources_that_cannot_be_imported_are_named_and_set_the_exit_code(
     azure: AzureSession, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

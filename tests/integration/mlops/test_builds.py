@@ -108,6 +108,7 @@ def test_a_build_names_the_run_that_it_started(stack: Stack, tmp_path: Path) -> 
     assert "setvariable" not in _mlops(stack, tmp_path, "run"), "a person's terminal is no build"
 
 
+@pytest.mark.nightly
 def test_a_version_that_waits_for_its_promotion_is_run_by_its_name(azure: AzureSession, tmp_path: Path) -> None:
     waiting = make_stack(azure, "prod", None)
     waiting.publish("416", "commit-0")
@@ -125,6 +126,7 @@ def test_a_version_that_waits_for_its_promotion_is_run_by_its_name(azure: AzureS
     remove_stack(waiting)
 
 
+@pytest.mark.nightly
 def test_retraining_uses_the_newest_upload_or_else_the_repository_s_data(stack: Stack, tmp_path: Path) -> None:
     def trained_on() -> str:
         _mlops(stack, tmp_path, "run", "--incoming")

@@ -102,6 +102,7 @@ def test_one_command_promotes_from_staging_to_prod(pair: Pair, cloud: Any, azure
     assert pair.prod.default == "v-1"
 
 
+@pytest.mark.nightly
 def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) -> None:
     for version in ("1", "2"):
         model = pair.both(version, tmp_path)
@@ -155,6 +156,7 @@ def test_a_version_that_prod_trained_itself_is_promoted_there_and_taken_back(pai
     assert serving_version.require(prod, "").version == "2"
 
 
+@pytest.mark.nightly
 def test_the_schedule_moves_with_promotion_and_rollback_and_stops_both_when_it_cannot(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +243,7 @@ def _as(object_id: str, stack: Stack, cloud: Any) -> Clients:
     return clients
 
 
+@pytest.mark.nightly
 def test_a_rollback_without_an_earlier_deployment_changes_nothing(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     with pytest.raises(MissingError, match="There is no promotion of diabetes to roll back on prod"):
@@ -360,6 +363,7 @@ def test_a_manually_registered_model_is_refused(pair: Pair, tmp_path: Path) -> N
     _nothing_came(pair)
 
 
+@pytest.mark.nightly
 def test_pipelines_of_one_stack_are_promoted_and_rolled_back_apart(pair: Pair, tmp_path: Path) -> None:
     other = Pair(beside(pair.staging, "breast_cancer"), beside(pair.prod, "breast_cancer"), pair.registry, [])
     for release, versions in ((pair, ("1",)), (other, ("1", "2"))):

@@ -107,6 +107,7 @@ def test_a_pipeline_is_removed_with_all_its_resources_also_after_a_failure(
     assert notebooks.exists(clients, _FIRST)
 
 
+@pytest.mark.nightly
 def test_the_pipeline_with_the_stack_s_first_endpoint_is_not_removed(stacks: tuple[Stack, Stack]) -> None:
     with pytest.raises(InvalidError, match="diabetes has the stack's first endpoint"):
         remove.plan(stacks[0].clients, keep_files=True)

@@ -162,7 +162,7 @@ def _register(tracking: str, folder: Path) -> None:
 
 @pytest.mark.fault_kind("kill of a scoring step")
 @pytest.mark.parametrize(
-    "interval", [pytest.param(5, id="every fifth moment"), pytest.param(1, id="any moment", marks=pytest.mark.nightly)]
+    "interval", [pytest.param(9, id="every ninth moment"), pytest.param(1, id="any moment", marks=pytest.mark.nightly)]
 )
 def test_the_next_run_completes_the_work_of_a_step_killed_at_a_request(step: Step, interval: int) -> None:
     whole = step.run("whole", "run-whole")
@@ -287,6 +287,7 @@ def test_a_bad_file_is_refused_keeps_no_other_from_being_scored_and_fails_no_run
     assert [item["file_version"] for item in written] == [names[1]]
 
 
+@pytest.mark.nightly
 def test_a_file_that_this_run_alone_cannot_use_fails_the_step_after_the_others(step: Step) -> None:
     _leave_failed(step, "odd-1", refused=False)
 

@@ -92,6 +92,7 @@ def test_a_promotion_whose_sample_is_not_scored_is_taken_back(tested: Stack, pro
     assert scoring.find_scorer(prod.clients) == Scorer("1", "s-1")
 
 
+@pytest.mark.nightly
 def test_a_version_that_scored_its_sample_once_stays_when_a_later_one_fails(tested: Stack, prod: Stack) -> None:
     prod.publish("1", "commit-1", keep_default=True)
     promotion = _promote(tested, prod, "1")

@@ -171,6 +171,7 @@ def test_a_version_whose_environment_cannot_be_built_is_deleted_again(online: Se
     assert online.traffic() == {}
 
 
+@pytest.mark.nightly
 def test_a_promotion_that_does_not_serve_is_taken_back(online: Serving) -> None:
     record = {"promoted_from": "staging:diabetes:1", "previous_deployment": promote.NONE, "deployment": "v-1"}
     first = online.register(1.0, tags=record | {"promoted_at": "2027-01-01T00:00:00Z"})

@@ -175,6 +175,7 @@ def test_files_that_were_not_scored_are_taken_by_content(taking: Taking) -> None
     assert set(taking.versions(attempt="again")) == {changed, april}
 
 
+@pytest.mark.nightly
 def test_a_run_takes_as_many_files_as_it_may_and_those_that_failed_last(taking: Taking) -> None:
     bad = taking.leave("0-bad.csv", "bad")
     assert taking.versions() == [bad]
@@ -205,6 +206,7 @@ def test_a_file_that_was_refused_is_taken_with_new_content_or_again_or_by_anothe
     assert set(taking.versions()) == {mended, good}
 
 
+@pytest.mark.nightly
 def test_a_file_that_storage_does_not_hand_out_keeps_no_other_from_being_taken(taking: Taking) -> None:
     taking.leave("0-archived.csv", "archived")
     good = taking.leave("1-good.csv", "good")
@@ -223,6 +225,7 @@ def test_a_file_that_storage_does_not_hand_out_keeps_no_other_from_being_taken(t
     assert len(taking.versions()) == 2, "it can be read now"
 
 
+@pytest.mark.nightly
 def test_a_copy_that_a_lifecycle_rule_deleted_is_made_again(taking: Taking) -> None:
     version = taking.leave("old.csv", "old")
     assert taking.versions() == [version]

@@ -179,6 +179,7 @@ def test_a_refused_file_is_a_breach_and_watched_once(scoring: Scoring) -> None:
     assert not scoring.history.read(1).is_judged(window), "no training mends a file that nothing can read"
 
 
+@pytest.mark.nightly
 def test_a_file_that_cannot_be_scored_fails_the_watch_after_the_others_are_watched(scoring: Scoring) -> None:
     run = scoring.start()
     scoring.leave_failed("lost", "rows are lost", refused=False)
@@ -194,6 +195,7 @@ def test_a_file_that_cannot_be_scored_fails_the_watch_after_the_others_are_watch
     assert [window.verdict for window in scoring.windows("beside")] == ["breach"]
 
 
+@pytest.mark.nightly
 def test_breaches_in_a_row_ask_for_a_work_item_once(scoring: Scoring) -> None:
     watch = Watch.model_validate({"retrain": "work_item", "windows": 2})
     asking = replace(scoring, specification=SPECIFICATION.model_copy(update={"watch": watch}))
@@ -211,6 +213,7 @@ def test_breaches_in_a_row_ask_for_a_work_item_once(scoring: Scoring) -> None:
     assert request.reasons and request.reasons[0].startswith("a has drifted")
 
 
+@pytest.mark.nightly
 def test_a_pipeline_that_retrains_without_an_identity_for_it_fails_after_all_else(scoring: Scoring) -> None:
     watch = Watch.model_validate({"retrain": "on_drift", "windows": 1})
     lacking = replace(scoring, specification=SPECIFICATION.model_copy(update={"watch": watch}))

@@ -110,6 +110,7 @@ def test_a_manually_changed_resource_fails_the_check_and_is_shown(
     assert project.drift()[0] != 0, "not even in the state: the next night says it again"
 
 
+@pytest.mark.nightly
 def test_values_that_azure_fills_in_are_no_drift_and_manual_values_are(project: Project) -> None:
     """The state is as a refresh by the vendor's provider leaves it: with the service's values among the inputs."""
     exported = project.run("pulumi", "stack", "export", "--stack", "dev").stdout

@@ -181,10 +181,11 @@ _ODD = [
     f"a`{_TOUCH}`.csv", f"$(shell {_TOUCH})", f"$(error no){_TOUCH}", f"a;{_TOUCH};.csv", f"a\";{_TOUCH};\".csv",
     f"a';{_TOUCH};'.csv", f"a\n{_TOUCH}\n.csv", f"a&{_TOUCH}&.csv", f"a|{_TOUCH}", f"a>{_TOUCH}",
 ]  # fmt: skip
-# `up`, `preview` and `drift` name a file after the stack, and names of files are short.
-_IN_FULL = [
+_SHORT = [
     ("up", "DATA"), ("up", "STACK"), ("smoke", "DATA"), ("deploy", "STACK"), ("preview", "STACK"), ("drift", "STACK"),
 ]  # fmt: skip
+"""Targets that name a file after a value, or run several programs with it."""
+_LONGEST = 120  # names of files are short
 _TARGETS = [
     ("up", "DATA"), ("run", "DATA"), ("publish", "DATA"), ("smoke", "DATA"), ("up", "STACK"), ("status", "STACK"),
     ("destroy", "STACK"), ("preview", "STACK"), ("deploy", "STACK"), ("drift", "STACK"), ("publish", "STACK"),
@@ -195,16 +196,39 @@ _TARGETS = [
 ]  # fmt: skip
 
 
+def _joined() -> list[str]:
+    """Return the odd values joined to few that are short enough, and those that mean something by themselves."""
+    values = [""]
+    for value in _ODD:
+        if len(values[-1]) + len(value) > _LONGEST:
+            values.append("")
+        values[-1] += value
+    return [*values, "~", "$HOME"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("from_environment", [False, True], ids=["argument", "environment"])
+@pytest.mark.parametrize(("target", "name"), _SHORT)
+def test_each_odd_value_reaches_the_program_unchanged(
+    recorded: Recorded, target: str, name: str, from_environment: bool
+) -> None:
+    _assert_unchanged(recorded, target, name, _ODD, from_environment)
+
+
 @pytest.mark.parametrize("from_environment", [False, True], ids=["argument", "environment"])
 @pytest.mark.parametrize(("target", "name"), _TARGETS)
 def test_a_value_reaches_the_program_unchanged(
     recorded: Recorded, target: str, name: str, from_environment: bool
 ) -> None:
-    """Neither make nor a shell expands a value, whatever is in it."""
+    odd = _joined() if (target, name) in _SHORT else ["".join(_ODD)]
+    _assert_unchanged(recorded, target, name, odd, from_environment)
+
+
+def _assert_unchanged(recorded: Recorded, target: str, name: str, values: list[str], from_environment: bool) -> None:
+    """Assert that neither make nor a shell expands a value, whatever is in it."""
     others = {"STACK": "dev", "FROM": "staging", "TO": "prod", "WITH_DATA": "1"}
     words = [f"BUILD={recorded.folder}", *(f"{key}={value}" for key, value in others.items() if key != name)]
-    odd = _ODD if (target, name) in _IN_FULL else ["".join(_ODD)]
-    for value in odd:
+    for value in values:
         arguments, variables = ([], {name: value}) if from_environment else ([f"{name}={value}"], {})
 
         commands = recorded.run(target, *words, *arguments, build=target == "cancel", **variables)

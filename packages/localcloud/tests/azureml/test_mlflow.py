@@ -172,6 +172,7 @@ def _check_jobs_of_one_name(ml: MlWorkspace, other: MlWorkspace, tracking: mlflo
     assert tracking.get_run(name).info.status == "FINISHED"
 
 
+@pytest.mark.nightly
 def test_a_workspace_made_anew_starts_with_nothing(azure: AzureSession, monkeypatch: pytest.MonkeyPatch) -> None:
     name = unique("aml-")
     first = make_workspace(azure, name)

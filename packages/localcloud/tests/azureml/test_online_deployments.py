@@ -169,6 +169,7 @@ def test_logs_tell_what_each_container_did(ml: MlWorkspace, endpoint: str) -> No
     assert len(last.split("Container logs:")[1].strip().splitlines()) == 3
 
 
+@pytest.mark.nightly
 def test_settings_change_without_a_new_server_and_bound_time_and_number_of_requests(
     ml: MlWorkspace, cloud: Cloud, endpoint: str, model: str
 ) -> None:
@@ -197,6 +198,7 @@ def test_settings_change_without_a_new_server_and_bound_time_and_number_of_reque
         ml.client.online_deployments.begin_create_or_update(deployment(endpoint, "blue", model)).result()
 
 
+@pytest.mark.nightly
 def test_a_server_that_dies_is_started_again(ml: MlWorkspace, cloud: Cloud, endpoint: str) -> None:
     killed = server_of(cloud, endpoint)
     killed.send_signal(signal.SIGKILL)

@@ -230,6 +230,7 @@ def test_a_scoring_script_runs_in_its_own_environment(
     assert "the script has ['model']" in log and "ValueError: there are no values" in log
 
 
+@pytest.mark.nightly
 def test_a_deployment_goes_on_when_localcloud_starts_again(ml: MlWorkspace, cloud: Cloud, model: str) -> None:
     name = serve(ml, model)
     before = server_of(cloud, name).pid

@@ -131,6 +131,7 @@ def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
     assert now is not None and (now.pid, now.fingerprint) != (state["pid"], "of older code")
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of an idle gateway")
 def test_temporary_files_are_in_the_localcloud_s_own_folder_and_deleted_with_it(own: Cloud, tmp_path: Path) -> None:
     """The next start clears the files of a killed one."""

@@ -21,7 +21,6 @@ from localcloud.testing.cloud import Cloud, running_cloud
 from localcloud.testing.malformed import Malformed, Places, operations, requests
 
 _SEED = int(os.environ.get("FUZZ_SEED", "20261129"))
-_COUNT = int(os.environ.get("FUZZ_REQUESTS", "2000"))
 
 
 class _Client:
@@ -152,7 +151,10 @@ def _object_id(client: _Client) -> str:
     return str(claims["oid"])
 
 
-def test_no_request_fails_localcloud(client: _Client, places: Places, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=pytest.mark.nightly)])
+def test_no_request_fails_localcloud(
+    client: _Client, places: Places, tmp_path_factory: pytest.TempPathFactory, count: int
+) -> None:
     folder = tmp_path_factory.mktemp("services")
     services = build(Settings(home=folder, cache=folder), Faults([]))
     routes = operations(services, places)
@@ -160,16 +162,16 @@ def test_no_request_fails_localcloud(client: _Client, places: Places, tmp_path_f
     assert len(routes) > 900, "all hosts are among them"
     statuses: Counter[int] = Counter()
     failures: list[str] = []
-    for request in requests(routes, _SEED, _COUNT):
+    for request in requests(routes, _SEED, count):
         status, answer = _answered(client, request)
         statuses[status] += 1
         if status >= 500 and status != 501:
             operation = request.operation
             line = f"{status} {operation.method} https://{operation.host}{request.url[:300]} {dict(request.headers)}"
             failures.append(f"{line[:600]} {request.body[:300]!r}: {answer[:500]!r}")
-    assert not failures, "\n".join([f"{len(failures)} of {_COUNT}, {dict(statuses)}", *failures])
+    assert not failures, "\n".join([f"{len(failures)} of {count}, {dict(statuses)}", *failures])
     assert statuses[200] > 20, "some of them are good enough"
-    assert statuses[400] > _COUNT / 10, statuses
+    assert statuses[400] > count / 10, statuses
 
 
 def _answered(client: _Client, request: Malformed) -> tuple[int, bytes]:

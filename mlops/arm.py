@@ -1,4 +1,4 @@
-"""Single ARM requests, for what has to be fast: azure.ai.ml needs seconds before its first one."""
+"""Single ARM requests, for fast commands: azure.ai.ml needs seconds before its first request."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class Arm:
         )
 
     def delete(self, path: str, api_version: str = MACHINE_LEARNING) -> None:
-        """Delete a resource and wait until it is gone; one that is not there is. Raises azure.core's exceptions."""
+        """Delete a resource and wait until it is gone; a missing resource counts as deleted.
+
+        Raises azure.core's exceptions.
+        """
         answer = self._client.send_request(HttpRequest("DELETE", HOST + path, params={"api-version": api_version}))
         if answer.status_code == 404:
             return

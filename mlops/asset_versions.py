@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 _ATTEMPTS = 3
-"""Attempts at a version that another process makes at the same time: code, then the component that names it."""
+"""Attempts at a version that another process makes at the same time: code, then the component that uses it."""
 
 
 def get_or_make(get: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """Return a version, which is made where `get` finds none.
+    """Return a version; make it where `get` returns none.
 
-    Somebody who publishes the same at the same time makes it between the two, or the code that it names: Azure ML
-    refuses to make either again. `get` decides whether theirs will do. Raises the clients' errors.
+    Another publisher of the same content may make it between the two, or its code: Azure ML refuses to make either
+    again. `get` decides whether the other version is good enough. Raises the clients' errors.
     """
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -45,6 +45,6 @@ def with_unique_name(folder: Path) -> Path:
     """Rename a folder, so that its upload meets no other of the same content.
 
     azure-ai-ml uploads to a folder named after content and name. Where another process writes a file there first, it
-    waits for ever (`BlobStorageClient.upload` of its _artifacts/_blob_storage_helper.py counts its own files alone).
+    waits forever (`BlobStorageClient.upload` of its _artifacts/_blob_storage_helper.py counts its own files alone).
     """
     return folder.rename(folder.with_name(f"model-{uuid.uuid4().hex[:8]}"))

@@ -1,7 +1,7 @@
 """Reading one small blob of the training container without azure-storage-blob.
 
-To import that library takes as long as all else that `mlops up` without changes does. The request is that of Get Blob
-(learn.microsoft.com/rest/api/storageservices/get-blob), signed in as the library signs in.
+Importing that library takes as long as the rest of `mlops up` without changes. The request is Get Blob
+(learn.microsoft.com/rest/api/storageservices/get-blob), with the library's sign-in.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Blobs:
         self._client: PipelineClient[Any, Any] = PipelineClient(host, policies=policies)
 
     def read(self, name: str) -> bytes | None:
-        """Return the content, None when there is no such blob. Raises azure.core's exceptions."""
+        """Return the content, None for a missing blob. Raises azure.core's exceptions."""
         answer = self._client.send_request(HttpRequest("GET", f"{self._container}/{quote(name)}"))
         code = str(answer.headers.get("x-ms-error-code", ""))
         if answer.status_code == 404 and code == "BlobNotFound":

@@ -1,4 +1,4 @@
-"""Models that may be promoted: what a stack has trained and tested, as its workspace and its runs prove it."""
+"""Models that may be promoted: trained and tested versions of a stack, as its workspace and its runs prove."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from steps import champion
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model version that passed the gate. `code` has the commit and code_version of what tested it last."""
+    """A model version that passed the gate. `code` has the commit and code_version of the newest test."""
 
     environment: str
     model: str
@@ -40,16 +40,16 @@ def origin_of(environment: str, model: str, version: str) -> str:
 
 
 def versions(ml: Any, name: str) -> list[Any]:
-    """Return the versions of a workspace's model, newest first; none when there is no such model.
+    """Return the versions of a workspace's model, newest first; an empty list without such a model.
 
-    Runs and promotions number their versions; a version that somebody gave another name is none of theirs.
+    Runs and promotions number their versions; a version with another name is by neither.
     """
     numbered = [model for model in listed(ml, name) if str(model.version).isdecimal()]
     return sorted(numbered, key=lambda model: int(model.version), reverse=True)
 
 
 def listed(ml: Any, name: str) -> list[Any]:
-    """Return the model's versions in a workspace or registry, in its order; none when there is no such model."""
+    """Return the model's versions in a workspace or registry, in its order; an empty list without such a model."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
@@ -61,10 +61,10 @@ def listed(ml: Any, name: str) -> list[Any]:
 def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
     """Return `version` of the stack's model, the newest one if None, and its entity.
 
-    The newest version goes with the code that was tested last: a newer run that registered nothing found that version
-    to be the best still. An older one goes with the code that made it.
+    The newest version has the code of the newest test: a newer run that registered nothing found that version to be
+    the best still. An older version has the code that made it.
 
-    Raises MissingError when there is none, GateError when its lineage is not what the stack tested, such as that of a
+    Raises MissingError for a missing version, GateError when its lineage differs from the stack's tests, such as for a
     version that was promoted to the stack.
     """
     name = source.pipeline.model

@@ -44,7 +44,7 @@ def up(
     param: Parameters = None,
     force: Force = False,
 ) -> None:
-    """Publish and run what is new: nothing when nothing changed. --force trains again."""
+    """Publish and run changed content; do nothing without changes. --force trains again."""
     loaded = loading(stack, outputs)
     from azure import identity  # the longest import: Pulumi reads the outputs meanwhile
 
@@ -69,7 +69,7 @@ def up(
 
 @app.command("check-data")
 def check_data(pipeline: Pipeline = None, data: Data = None, param: Parameters = None) -> None:
-    """Say what is wrong with a data file's columns, and with run parameters; needs no stack."""
+    """Print problems with a data file's columns, and with run parameters; needs no stack."""
     from mlops import data_files
 
     training = specifications.load(pipeline)
@@ -173,7 +173,7 @@ def cancel(
     """Cancel a run, if it is under way."""
     from mlops import jobs
 
-    if run == "":  # of a build that was cancelled before: the newest run is somebody else's
+    if run == "":  # of a build that was cancelled before: the newest run belongs to another build
         typer.echo("No run was started.")
         return
     clients = clients_of(stack, outputs, pipeline)
@@ -201,7 +201,7 @@ def promote(
     from_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --from.")] = None,
     to_outputs: Annotated[Path | None, typer.Option(help="Outputs file of --to.")] = None,
 ) -> None:
-    """Let a model that one stack tested serve in another, if its lineage is what was tested there.
+    """Let a model that one stack tested serve in another, if its lineage is the tested one.
 
     With the same stack in --from and --to: a version that it trained itself, such as after drift.
     """
@@ -284,7 +284,7 @@ def new(
 def completion_script(
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")],
 ) -> None:
-    """Print what completes `mlops` in a shell: eval "$(mlops completion bash)"."""
+    """Print the code for completion of `mlops` in a shell: eval "$(mlops completion bash)"."""
     typer.echo(completion.script(shell))
 
 
@@ -319,7 +319,7 @@ def remove(
 
 def main() -> None:
     """Exit with one message for every known error, 1 for most of them; 130 for Ctrl-C."""
-    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in the error
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # the error has the message
     completion.prepare()
     sys.exit(_run(lambda: app(complete_var=completion.VARIABLE)))
 

@@ -1,4 +1,4 @@
-"""The verb for a build that opens work items: what a person has to look at."""
+"""Verb for builds that open work items: episodes that need a person."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def list_(
     outputs: Outputs = None,
     file: Annotated[Path | None, typer.Option("--file", help="File to write them to as JSON.")] = None,
 ) -> None:
-    """List what a person has to look at: schedules whose target is gone, files that drift or are refused.
+    """List episodes that need a person: schedules without a target, files that drift or are refused.
 
     Each has a name of its own, which stays the same as long as the episode lasts.
     """

@@ -79,7 +79,7 @@ def compare(
     outputs: Outputs = None,
     output: Format = "table",
 ) -> None:
-    """Show what differs between two runs: parameters, metrics, data, commit, durations."""
+    """Show differences between two runs: parameters, metrics, data, commit, durations."""
     from mlops import runs as history
 
     clients = clients_of(stack, outputs, pipeline)
@@ -120,7 +120,7 @@ def report(
         bool, typer.Option("--watch", help="Write the page of scored files instead: trends, columns, windows.")
     ] = False,
 ) -> None:
-    """Write the report of an ended run as a page: decision, metrics, charts, data, lineage, steps; or why it failed."""
+    """Write the report of an ended run as a page: decision, metrics, charts, data, lineage, steps; or the failure."""
     from mlops import run_report, watching
 
     if watch:
@@ -144,7 +144,7 @@ def logs(
     run: Annotated[str | None, typer.Option(help="Name of the run; default: the newest.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
 ) -> None:
-    """Print what a run's steps printed."""
+    """Print the output of a run's steps."""
     from mlops import jobs
     from mlops import runs as runs_
     from mlops.history import ENDED, History

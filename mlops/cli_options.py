@@ -1,4 +1,4 @@
-"""Options that several verbs take, and the clients that they stand for."""
+"""Options that several verbs share, and clients made from them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def on(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = Non
 
 @schedule.command()
 def off(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs = None, score: Score = False) -> None:
-    """Switch the pipeline's schedule off. Runs that are under way go on."""
+    """Switch the pipeline's schedule off. Active runs go on."""
     _switch(clients_of(stack, outputs, pipeline), False, score)
 
 

@@ -29,7 +29,7 @@ def score(
     again: Annotated[bool, typer.Option("--again", help="Score again what was scored, under a new run.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")] = False,
 ) -> None:
-    """Score a file, or what came in, with the version that serves, and follow the run.
+    """Score a file, or all incoming files, with the version that serves, and follow the run.
 
     Exits with 3 when a file was refused as a whole, with 1 when one could not be scored for another reason.
     """

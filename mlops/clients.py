@@ -1,4 +1,4 @@
-"""The one place where clients are made, each when it is first used: azure.ai.ml alone takes seconds to import."""
+"""The only module that makes clients, each at its first use: azure.ai.ml alone takes seconds to import."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def script(shell: str) -> str:
 
 
 def prepare() -> None:
-    """Let typer answer a shell that asks: it does so by itself only for programs that can install their completion."""
+    """Let typer answer a shell's request: it does so by itself only for programs that can install their completion."""
     if VARIABLE in os.environ:
         from typer._completion_classes import completion_init
 

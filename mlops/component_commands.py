@@ -1,7 +1,8 @@
-"""The commands of components: no literal input stands in one (docs/adr/0020).
+"""Commands of components, none with a literal input (docs/adr/0020).
 
-Azure ML replaces `${{inputs.NAME}}` by the value as it is and gives the line to a shell: anybody who may start a run
-could run any command as the pipeline's identity. Quotes do not help, since the value may hold quotes itself.
+Azure ML replaces `${{inputs.NAME}}` by the unquoted value and passes the line to a shell: a caller with the right to
+start a run could run any command as the pipeline's identity. Quotes do not help, since the value may hold quotes
+itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stack's outputs, from Pulumi or from the file that a CI stage passes on: all that mlops knows of a stack."""
+"""The stack's outputs, from Pulumi or from a CI stage's file: mlops has no other knowledge of a stack."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mlops.errors import InvalidError, MissingError, RemoteError
 from mlops.failures import CHECK_CONNECTION, NO_CONNECTION
 
 _CONTAINER = re.compile(r"(?<=/)state-[^/?]+")
-"""Name of a container, as the bootstrap makes it."""
+"""Name of a container, in the form of the bootstrap."""
 _NO_STACK = re.compile(r"no stack named|ContainerNotFound|container (?:\S+ )?does not exist")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
-    """Return the validated outputs of `stack`; `file` holds what `pulumi stack output --json` printed, when given.
+    """Return the validated outputs of `stack`; `file`, if any, has the output of `pulumi stack output --json`.
 
     Raises MissingError, InvalidError or RemoteError.
     """
@@ -42,7 +42,7 @@ def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
 
 
 def loading(stack: str, file: Path | None = None) -> Callable[[], PlatformOutputs]:
-    """Begin with `load_outputs` and return what waits for it: Pulumi runs meanwhile, and so may the caller."""
+    """Begin with `load_outputs` and return a function that waits for it: Pulumi and the caller run meanwhile."""
     threads = ThreadPoolExecutor(1)
     future = threads.submit(load_outputs, stack, file)
     threads.shutdown(wait=False)
@@ -81,7 +81,7 @@ def _from_pulumi(stack: str) -> str:
 
 
 def _unknown_stack(stack: str, own: str | None) -> str:
-    """Return one line: where the stack was looked for, and the names that it may have been meant for."""
+    """Return one line: the searched backend, and similar names."""
     known = stack_names()
     close = difflib.get_close_matches(stack, known, n=2)
     if stack in known:

@@ -58,7 +58,7 @@ def _reasons(refusals: Sequence[Refusal]) -> str:
 
 
 def drifted(clients: Clients) -> list[Episode]:
-    """Return an episode for each row of scored files whose drift asks for a person."""
+    """Return an episode for each row of scored files whose drift needs a person."""
     stack, pipeline = clients.outputs.environment, clients.pipeline
     return [
         Episode(
@@ -76,7 +76,8 @@ def drifted(clients: Clients) -> list[Episode]:
 def gone_targets(clients: Clients) -> list[Episode]:
     """Return an episode for each schedule that is on and whose component's version was deleted.
 
-    Azure ML starts no job then, and says so nowhere: a failed trigger has no run, no metric and no documented event.
+    Azure ML starts no job then, and does not report it: a failed trigger has no run, no metric and no documented
+    event.
     """
     stack = clients.outputs.environment
     off = f"python -m mlops schedule off --stack {stack} --pipeline {clients.pipeline.name}"

@@ -1,4 +1,4 @@
-"""The errors that people see as one message: what is missing, what is invalid, what failed elsewhere."""
+"""Errors that people see as one message: missing, invalid or refused values, and failures elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MissingError(MlopsError):
 
 
 class InvalidError(MlopsError):
-    """Something is there and cannot be used as it is."""
+    """A thing exists and cannot be used unchanged."""
 
 
 class RemoteError(MlopsError):
@@ -27,10 +27,10 @@ class GateError(MlopsError):
 
 
 class RunFailedError(MlopsError):
-    """A pipeline run ended otherwise than completed; the text has the failing step's own error."""
+    """A pipeline run ended without completion; the text has the failing step's own error."""
 
 
 class RefusedError(MlopsError):
-    """The verb did its work, and refused a part of it: what was refused needs a person."""
+    """The verb did its work, and refused a part of it, which needs a person."""
 
     exit_code = 3

@@ -1,4 +1,4 @@
-"""Other people's errors as one message: the clients' exceptions that a user can do something about."""
+"""Errors of other systems as one message: the clients' exceptions that a user can mend."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _refused(error: HttpResponseError) -> str:
 
 
 def _databricks(error: BaseException) -> str | None:
-    """Asked only when the SDK was imported: it takes half a second."""
+    """Return the SDK's refusal as text; without an import, which takes half a second, there is none."""
     errors = sys.modules.get("databricks.sdk.errors")
     if errors is not None and isinstance(error, errors.DatabricksError):
         return f"Databricks refused: {_short(str(error))}"

@@ -36,5 +36,5 @@ def of_values(values: Mapping[str, str]) -> str:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Everything but what Python leaves behind."""
+    """Every file except Python's caches."""
     return sorted(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)

@@ -23,7 +23,7 @@ _LOG = "user_logs/std_log.txt"
 
 @dataclass(frozen=True)
 class Step:
-    """`name` is the step's; `run` its own run. Times are UTC, None before they are known."""
+    """`name` is the step's; `run` its own run. Times are UTC, None while unknown."""
 
     name: str
     run: str
@@ -47,8 +47,8 @@ class Step:
 class History:
     """The run history of a workspace, by the routes that azure-ai-ml uses (its _restclient/runhistory).
 
-    The host is the one that the workspace's discovery names, as in azure-ai-ml (`_job_operations._get_workspace_url`):
-    a closed workspace answers at a host of its own (MicrosoftDocs/azure-docs how-to-custom-dns.md).
+    The host is the workspace's discovery URL's, as in azure-ai-ml (`_job_operations._get_workspace_url`): a closed
+    workspace answers at a host of its own (MicrosoftDocs/azure-docs how-to-custom-dns.md).
     """
 
     def __init__(self, clients: Clients) -> None:
@@ -77,7 +77,7 @@ class History:
         )
 
     def log(self, step: Step) -> str:
-        """Return the output of the step's process, or of the one that it reused; empty when it printed nothing."""
+        """Return the output of the step's process, or of the reused step's; it may be empty."""
         details = self._json(self._client, f"{self._runs}/{step.origin}/details")
         address = (details.get("logFiles") or {}).get(_LOG)
         if not address:
@@ -140,7 +140,7 @@ def _step(run: dict[str, Any]) -> Step:
 
 
 def time(text: str | None) -> datetime | None:
-    """Return Azure's time, in UTC where the text says no zone; None for none."""
+    """Return Azure's time, in UTC where the text has no zone; None for none."""
     if not text:
         return None
     moment = datetime.fromisoformat(text)

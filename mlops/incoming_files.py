@@ -1,4 +1,4 @@
-"""Score what others left in the input folder: one run takes the files that were neither scored nor refused."""
+"""Scoring of the input folder: one run takes the files that were neither scored nor refused."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MOST_SHOWN = 20
 def score(clients: Clients, console: Console, *, again: bool = False, started: Started | None = None) -> Results:
     """Score the files that were neither scored nor refused, or all of them `again`, in one run.
 
-    No run is started where there is nothing to score. A file that cannot be scored does not keep the others from it:
-    RunFailedError names each at the end. Raises what `scoring.find_scorer` raises, and MissingError for a version that
-    was published before runs took files by themselves.
+    No run is started without files to score. A file that cannot be scored does not stop the others: RunFailedError
+    names each at the end. Raises the errors of `scoring.find_scorer`, and MissingError for a version that was
+    published before runs took files by themselves.
     """
     scorer = scoring.find_scorer(clients)
     attempt = f"again-{uuid.uuid4().hex[:12]}" if again else FIRST
@@ -49,7 +49,7 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
 
 
 def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version: str, console: Console) -> Results:
-    """Show and return what became of files before; put outputs in their places that a killed run left."""
+    """Show and return earlier results of files; put outputs of a killed run in their places."""
     ledger.settle_left(f"{clients.pipeline.score.output}/{clients.pipeline.model}")
     scored, refused = [file for file in files if file.scored], [file for file in files if file.refused]
     entries = [entry for file in scored if (entry := ledger.read(str(file.version), FIRST)) is not None]

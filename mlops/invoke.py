@@ -1,4 +1,4 @@
-"""Send a request to an online endpoint; what it refuses becomes one line that says what to do."""
+"""Requests to an online endpoint; a refusal becomes one line that names the mend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL_ERROR = 424
 
 
 class InvocationError(RemoteError):
-    """A request that was not answered; `status` is that of HTTP."""
+    """A request was not answered; `status` is HTTP's."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -32,7 +32,7 @@ class InvocationError(RemoteError):
 
 
 class Caller:
-    """Sends requests to one endpoint, as whoever runs the verb."""
+    """Sends requests to one endpoint, with the credential of the verb's caller."""
 
     def __init__(self, clients: Clients, endpoint: Endpoint) -> None:
         self._clients, self._endpoint = clients, endpoint
@@ -41,7 +41,7 @@ class Caller:
         self._client: PipelineClient[Any, Any] = PipelineClient(endpoint.scoring_uri, policies=policies)
 
     def ask(self, request: dict[str, Any], deployment: str | None = None) -> Any:
-        """Return the answer. `deployment`: the colour to ask, whatever traffic it has.
+        """Return the answer. `deployment`: the colour to call, regardless of its traffic.
 
         Raises InvocationError, and azure.core's exceptions where nothing answers.
         """
@@ -62,7 +62,7 @@ class Caller:
 
     @property
     def _secret(self) -> str:
-        """The key, or a token that is valid now. It goes into one header, and nowhere else."""
+        """The key, or a token that is valid now. It is sent in one header, and is nowhere else."""
         return self._key if self._endpoint.uses_keys else self._clients.credential.get_token(_SCOPE).token
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The environment of the pipeline's jobs: a base image, and the locked versions of what the components import."""
+"""The environment of the pipeline's jobs: a base image, and the locked versions of the components' imports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from mlops import fingerprints
 from mlops.errors import InvalidError
 
-if TYPE_CHECKING:  # any Python can say the version, without the checkout's packages
+if TYPE_CHECKING:  # any Python can read the version, without the checkout's packages
     from mlops.specifications import TrainingPipeline
 
 NAME = "dataopsml-training"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20260315.v1"
-# A constant, so that whoever publishes publishes the same version, whatever Python their checkout has.
+# A constant, so that all publishers publish the same version, regardless of their checkout's Python.
 _PYTHON = "3.12"
 _LOCK = Path(__file__).resolve().parents[1] / "requirements.txt"
 # skops is for reading: models that earlier versions of the pipeline registered are in its format, MLflow's default,
@@ -26,7 +26,7 @@ _PACKAGES = (
 )  # fmt: skip
 # On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
 # MLflow is newer. The components use only calls that both have. It allows azure-storage-blob up to 12.27.1 as well,
-# with which goes an older azure-storage-file-datalake than the lock's.
+# which needs an older azure-storage-file-datalake than the lock's.
 _ONLY_IN_JOBS = (
     "azureml-mlflow==1.62.0.post6", "mlflow-skinny==3.15.0", "azure-storage-blob==12.27.1",
     "azure-storage-file-datalake==12.22.0",

@@ -1,4 +1,4 @@
-"""Runs of the published pipeline: start one, find one, cancel one. What they are made of is in their inputs."""
+"""Runs of the published pipeline: start one, find one, cancel one. Their versions are in their inputs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def newest_completed(clients: Clients) -> Job | None:
 def find(clients: Clients, code: str, data: str, parameters: Mapping[str, ParameterValue] | None = None) -> Job | None:
     """Return the newest run with these versions and run parameters that completed or is under way.
 
-    A parameter that a run was not given has its default.
+    An omitted parameter has its default.
     """
     rules = clients.pipeline.specification.parameters
     expected = {name: rule.default for name, rule in rules.items()} | dict(parameters or {})
@@ -116,9 +116,9 @@ def recent(clients: Clients) -> Iterator[Job]:
 
 
 def belongs_to(job: Job, clients: Clients) -> bool:
-    """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment where it names none.
+    """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment without one.
 
-    A batch endpoint may name the experiment after itself, whatever the invocation asks for.
+    A batch endpoint may name the experiment after itself, regardless of the invocation.
     """
     if job.component:
         return f"/components/{clients.pipeline.component}/" in job.component

@@ -1,4 +1,4 @@
-"""The gate of a promotion: what a model's tags say it comes from, against what was really tested and published."""
+"""The gate of a promotion: the lineage in a model's tags is compared with the tested and published one."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def check_tested(lineage: Tags, job: jobs.Job) -> None:
 
 
 def choose_deployment(known: Sequence[Published], lineage: Tags, environment: str) -> Published:
-    """Return the target's deployment of the lineage's code. Raises GateError when there is none, or of another commit.
+    """Return the target's deployment of the lineage's code. Raises GateError for none or another commit.
 
-    Without build ids a version differs from stack to stack, and the commit decides, where there is one.
+    Without build ids a version differs from stack to stack, and the commit decides, if any.
     """
     version, commit = lineage["code_version"], lineage["commit"]
     same = [deployment for deployment in known if deployment.version == version]

@@ -18,7 +18,7 @@ _RUNS_ANOTHER = re.compile(r"^# MAGIC\s+%run\b", re.MULTILINE)
 def files(folder: Path, notebook: str) -> list[Path]:
     """Return the files, sorted. A notebook that runs another one by %run needs the whole folder.
 
-    Raises MissingError when there is no such notebook, InvalidError when a file is not Python.
+    Raises MissingError for a missing notebook, InvalidError when a file is not Python.
     """
     start = folder / f"{notebook}.py"
     if not start.is_file():

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 _HASH_LENGTH = 16
 _FIRST_LINE = "# Databricks notebook source"
 _EARLIER_FOLDER = "/Shared/AzureMLDeployed"
-"""Folder for the notebooks of earlier deployments in stacks that were made before 2026-11-29."""
+"""Folder for the notebooks of earlier deployments in stacks older than 2026-11-29."""
 _CONTENT = re.compile(r"[0-9a-f]{16}")
 
 
@@ -72,7 +72,7 @@ def upload(clients: Clients, notebook: str) -> bool:
 def check_folder(folder: str) -> None:
     """Raise InvalidError unless the platform's own permissions decide in this folder."""
     parts = [part for part in folder.split("/") if part]
-    if parts[:1] == ["Workspace"]:  # a prefix that Databricks takes and leaves out
+    if parts[:1] == ["Workspace"]:  # a prefix that Databricks accepts and removes
         parts = parts[1:]
     if parts[:1] == ["Shared"]:
         raise InvalidError(
@@ -97,7 +97,7 @@ def unused(clients: Clients, pipelines: Iterable[Any]) -> Iterator[str]:
 
 
 def exists(clients: Clients, folder: str) -> bool:
-    """Whether there is such a folder in Databricks."""
+    """Whether the folder exists in Databricks."""
     from databricks.sdk.errors import NotFound
 
     try:

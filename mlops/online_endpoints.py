@@ -1,6 +1,6 @@
 """A pipeline's online endpoint: two deployments, blue and green, and the traffic between them.
 
-All that is known of a rollout is here, in tags and traffic, so that a verb that was killed can be run again.
+The whole state of a rollout is here, in tags and traffic, so that a killed verb can be run again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from steps.serving import Online
 
 COLOURS = ("blue", "green")
 VERSION_TAG, FINGERPRINT_TAG, REPLACES_TAG = "model_version", "fingerprint", "replaces"
-"""Tags of a deployment: the model's version, a digest of version and settings, and the digest of what it replaces."""
+"""Tags of a deployment: the model's version, a digest of version and settings, and the replaced one's digest."""
 _UNDER_WAY = frozenset({"Creating", "Updating", "Scaling", "Deleting"})
 _SUCCEEDED = "Succeeded"
 _POLL_SECONDS, _LONGEST_SECONDS = 2.0, 3600
@@ -30,7 +30,7 @@ machine-learning/reference-yaml-deployment-managed-online, `max_concurrent_reque
 
 @dataclass(frozen=True)
 class Deployment:
-    """A colour of the endpoint. `version` and `fingerprint` are empty for a deployment of somebody else's."""
+    """A colour of the endpoint. `version` and `fingerprint` are empty for another maker's deployment."""
 
     colour: str
     version: str
@@ -59,7 +59,7 @@ class Endpoint:
 
     @property
     def serving(self) -> Deployment | None:
-        """The deployment that answers: during a rollout, the one that is being replaced."""
+        """The deployment that answers: during a rollout, the replaced one."""
         answering = [deployment for deployment in self.deployments.values() if deployment.traffic > 0]
         replaced = {deployment.replaces for deployment in answering}
         stable = [deployment for deployment in answering if deployment.fingerprint in replaced - {""}]
@@ -87,7 +87,7 @@ def fingerprint(version: str, settings: Online) -> str:
 
 
 def read(clients: Clients) -> Endpoint:
-    """Return the endpoint as it is. Raises MissingError when the stack has none."""
+    """Return the endpoint's current state. Raises MissingError when the stack has none."""
     name = clients.online_endpoint
     resource = clients.arm.get(_id(clients))
     if resource is None:
@@ -126,7 +126,7 @@ def create(clients: Clients, colour: str, version: str, settings: Online, replac
 
 
 def wait(clients: Clients, colour: str) -> Deployment | None:
-    """Return a deployment when nothing is under way with it any more, None when it is gone. Raises RemoteError."""
+    """Return a deployment when no operation on it is active, None when it is gone. Raises RemoteError."""
     limit = time.monotonic() + _LONGEST_SECONDS
     while True:
         deployment = read(clients).deployments.get(colour)

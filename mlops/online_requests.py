@@ -63,10 +63,10 @@ def read(text: str, source: str) -> dict[str, Any]:
 
 
 def fit(request: dict[str, Any], columns: Sequence[Column], source: str) -> dict[str, Any]:
-    """Hold a request against the columns of a model's signature; return it with numbers of the columns' types.
+    """Check a request against the columns of a model's signature; return it with numbers of the columns' types.
 
-    JSON does not tell 80 from 80.0, and MLflow takes no whole numbers for a column of floats. Raises InvalidError that
-    names the first field that does not fit.
+    JSON does not distinguish 80 from 80.0, and MLflow refuses whole numbers in a column of floats. Raises InvalidError
+    that names the first field that does not fit.
     """
     data = request["input_data"]
     if not columns or not isinstance(data, dict):
@@ -100,7 +100,7 @@ def _wanted(column: Column) -> str:
 
 
 def _with_index(content: dict[str, Any], source: str) -> dict[str, Any]:
-    """Return a request whose rows all have as many values as there are columns; other inputs as they are."""
+    """Return a request whose rows all have as many values as there are columns; return other inputs unchanged."""
     data = content["input_data"]
     if isinstance(data, list):
         return content

@@ -1,4 +1,4 @@
-"""Parameters of a run, as a person gives them: name=value."""
+"""Parameters of a run in the form name=value."""
 
 from __future__ import annotations
 

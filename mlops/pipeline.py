@@ -57,7 +57,7 @@ def build(
         )
         train = components["train"](
             engineered=feature_engineering.outputs.output,
-            # Not for its content: a step waits for the steps whose outputs it takes, and for no others.
+            # The reason is not its content: a step waits only for steps whose outputs it takes.
             checked=check_data.outputs.checked,
             specification=specification,
             **parameters,
@@ -99,8 +99,8 @@ def notebook_step(
 ) -> Any:
     """Return the step that runs a notebook.
 
-    `source` are inputs of the component that say what it reads: input_uri with reuse_key, inputs of the pipeline that
-    is built, or input_folder, the output of another step.
+    `source` are inputs of the component that name the notebook's input: input_uri with reuse_key, inputs of the
+    pipeline that is built, or input_folder, the output of another step.
     """
     step = components["run_databricks_notebook"](
         workspace_url=outputs.databricks_host,

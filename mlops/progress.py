@@ -1,4 +1,4 @@
-"""The steps of a run under way: a table with running clocks on a terminal, a line for each change elsewhere."""
+"""The steps of an active run: a table with running clocks on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 

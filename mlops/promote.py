@@ -1,7 +1,7 @@
 """Promotion: a model version that one stack tested serves in another, or in the stack that trained it itself.
 
-What is promoted is the model with its lineage and, on the target's endpoint, the deployment of the code that tested
-it. It is recorded as tags of the target's model; mlops/rollback.py takes it back.
+The model is promoted with its lineage and, on the target's endpoint, the deployment of the code that tested it. It is
+recorded as tags of the target's model; mlops/rollback.py takes it back.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from steps import champion
 
 FROM, AT, ROLLED_BACK = champion.PROMOTED_FROM, champion.PROMOTED_AT, champion.ROLLED_BACK_AT
 DEPLOYMENT, DEPLOYMENT_COMMIT = champion.DEPLOYMENT, "deployment_commit"
-"""Tags: what the promotion made the endpoint's default, and the commit that it was published from."""
+"""Tags: the deployment that the promotion made the endpoint's default, and its commit."""
 PREVIOUS, PREVIOUS_COMMIT = "previous_deployment", "previous_commit"
-"""Tags: what a rollback goes back to. "none" when there was nothing."""
+"""Tags: the deployment and version that a rollback restores. They are "none" for a first promotion."""
 NONE = "none"
 _ATTEMPTS = 5
 """Attempts at a version number that another process takes at the same time."""
@@ -41,14 +41,14 @@ class Promotion:
 
 
 def promote(source: Clients, target: Clients, version: str | None, say: Say) -> Promotion:
-    """Promote `version` of the source's model, the newest one if None, as somebody who may act on both stacks.
+    """Promote `version` of the source's model, the newest one if None, with rights on both stacks.
 
-    Through the target's registry where it has one. Raises MissingError when there is no such version, GateError when
-    its lineage is not what the source tested or the target has not published the code. Nothing is changed then.
+    The model goes through the target's registry where it has one. Raises MissingError for a missing version, GateError
+    when its lineage differs from the source's tests or the target has not published the code. Nothing is changed then.
     """
     candidate, model = candidates.tested(source, version)
     if target.outputs.model_registry and source.outputs.model_registry == target.outputs.model_registry:
-        # Before anything is put into the registry; `take` looks again.
+        # This check precedes changes of the registry; `take` repeats it.
         choose_deployment(publish.deployments(target), candidate.code, target.outputs.environment)
         shared.share(source, candidate, say)
         candidate = shared.find(target, candidate.environment, candidate.version)
@@ -62,7 +62,7 @@ def promote(source: Clients, target: Clients, version: str | None, say: Say) -> 
 def promote_shared(environment: str, target: Clients, version: str | None, say: Say) -> Promotion:
     """Promote the version that a stack shared in the registry, as the target's identity, which may not read that stack.
 
-    Raises what `promote` raises.
+    Raises the errors of `promote`.
     """
     return take(shared.find(target, environment, version), target, version is not None, say)
 
@@ -70,7 +70,7 @@ def promote_shared(environment: str, target: Clients, version: str | None, say: 
 def promote_own(stack: Clients, version: str | None, say: Say) -> Promotion:
     """Promote `version` of the stack's model, the newest one if None, where it was trained, such as after drift.
 
-    Raises what `promote` raises, and GateError for a version that another stack trained.
+    Raises the errors of `promote`, and GateError for a version that another stack trained.
     """
     return take(candidates.tested(stack, version)[0], stack, version is not None, say)
 
@@ -180,7 +180,7 @@ def _present(versions: Sequence[Any], candidate: Candidate, target: Clients) -> 
 def _register(candidate: Candidate, target: Clients, path: Path, tags: Tags) -> Any:
     """Register the model under the next number, unless another promotion of the candidate has done so meanwhile.
 
-    Two promotions at the same instant choose the same number, which the service gives away once. Numbers of its own
+    Two promotions at the same instant choose the same number, which the service accepts once. Numbers of its own
     choice would make two versions of one candidate.
     """
     from azure.ai.ml.entities import Model

@@ -1,4 +1,4 @@
-"""Remove what earlier publications left behind and nothing names any more."""
+"""Removal of leftovers of earlier publications that no deployment names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 def prune(clients: Clients, say: Say) -> None:
     """Delete the notebook folders that no deployment of any endpoint of the workspace names, default or not.
 
-    Raises MissingError, and deletes nothing, when the pipeline of a deployment cannot be read. Not to be run while
+    Raises MissingError, and deletes nothing, when the pipeline of a deployment cannot be read. It must not run while
     another checkout is being published: its notebooks are there before its deployment is.
     """
     pipelines = [specification(clients, deployment) for deployment in publish.all_deployments(clients)]

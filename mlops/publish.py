@@ -28,7 +28,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,27}")
 _DEPLOYMENT_LENGTH = 32  # of Azure ML
 FINGERPRINT_TAG, VERSION_TAG, COMMIT_TAG = "fingerprint", "code_version", "commit"
 PURPOSE_TAG, SCORING = "purpose", "scoring"
-"""Tag of the deployment that scores, which is beside the one that trains."""
+"""Tag of the scoring deployment, which is beside the training deployment."""
 NO_COMMIT = "nogit"
 
 Say = Callable[[str], None]
@@ -44,7 +44,7 @@ class Publication:
     """The version was requested: it is published even if its content exists under another version."""
 
     def is_up_to_date(self, published: Published) -> bool:
-        """Whether there is nothing to publish: the same content, and the version where somebody chose one."""
+        """Whether there is nothing to publish: the same content, and the chosen version, if any."""
         same = published.tags.get(FINGERPRINT_TAG) == self.fingerprint
         return same and (not self.requested or published.version == self.version)
 
@@ -123,9 +123,10 @@ def scoring_name(deployment: str) -> str:
 
 
 def is_whole(clients: Clients, published: Published) -> bool:
-    """Whether the deployment that scores is there too, where the pipeline scores.
+    """Whether the scoring deployment exists too, where the pipeline scores.
 
-    Azure ML makes an endpoint's first deployment its default at once: a publication may have been cut off after it.
+    Azure ML makes an endpoint's first deployment its default at once: a publication may have been interrupted after
+    it.
     """
     return clients.pipeline.specification.score is None or scoring_deployment(clients, published.deployment) is not None
 
@@ -162,7 +163,7 @@ def make_default(clients: Clients, name: str) -> None:
     """Let the endpoint's invocations go to this deployment. Raises the clients' errors when there is none."""
     endpoint = clients.ml.batch_endpoints.get(clients.endpoint)
     if endpoint.defaults is None or endpoint.defaults.deployment_name != name:
-        # A dictionary, since there is no object to change where there is no default. azure-ai-ml takes both
+        # A dictionary, since an endpoint without a default has no object to change. azure-ai-ml accepts both
         # (entities/_endpoint/batch_endpoint.py, _to_rest_batch_endpoint).
         endpoint.defaults = {"deployment_name": name}
         clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
@@ -186,7 +187,7 @@ def publish(clients: Clients, publication: Publication, say: Say, *, keep_defaul
     _deploy(clients, component, publication.deployment, tags)
     if clients.pipeline.specification.score is not None:
         scores = _scoring_pipeline(clients, components, publication)
-        # After the other one: Azure ML makes an endpoint's first deployment its default.
+        # It follows the training deployment: Azure ML makes an endpoint's first deployment its default.
         _deploy(clients, scores, scoring_name(publication.deployment), tags | {PURPOSE_TAG: SCORING})
         say(f"scoring: {scores.name} version {scores.version}")
     if not keep_default:
@@ -287,7 +288,7 @@ def _scoring_pipeline(clients: Clients, components: dict[str, Any], publication:
 
 
 def _register(clients: Clients, name: str, publication: Publication, build: Callable[[], Any]) -> Any:
-    """Return the published version of a pipeline component, made now if it is new."""
+    """Return the published version of a pipeline component; make it if it is new."""
 
     def get() -> Any:
         known = clients.ml.components.get(name, publication.version)

@@ -66,14 +66,14 @@ def _has_own_metrics(step: str, pipeline: TrainingPipeline) -> bool:
 
 
 def _name(step: str, folder: Path, pipeline: TrainingPipeline) -> str:
-    """Return a component's name: a shared one that carries a pipeline's own metrics is a component of that pipeline."""
+    """Return a component's name: a shared component with a pipeline's own metrics is a component of that pipeline."""
     content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
     suffix = f"_{pipeline.name}" if _has_own_metrics(step, pipeline) else ""
     return f"{content['name']}{suffix}"
 
 
 def source_files(pipeline: TrainingPipeline) -> list[Path]:
-    """Return every file that the components are made of."""
+    """Return every source file of the components."""
     files: set[Path] = set()
     for step, folder in folders(pipeline).items():
         files.update(fingerprints.source_files(folder))
@@ -115,7 +115,7 @@ def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]
 
 @contextmanager
 def _staged(step: str, folder: Path, pipeline: TrainingPipeline, includes: list[Path]) -> Iterator[Path]:
-    """Yield a copy of the component's folder, whose includes are found from anywhere."""
+    """Yield a copy of the component's folder whose includes can be found from any folder."""
     with tempfile.TemporaryDirectory() as temporary, _temporary_files_in(temporary):
         staged = Path(temporary) / step
         shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))
@@ -129,9 +129,9 @@ def _staged(step: str, folder: Path, pipeline: TrainingPipeline, includes: list[
 
 @contextmanager
 def _temporary_files_in(folder: str) -> Iterator[None]:
-    """Let temporary files be made in a folder: azure-ai-ml leaves one behind for each component with includes.
+    """Make temporary files in a folder: azure-ai-ml leaves one behind for each component with includes.
 
-    Its `AdditionalIncludes.merge_local_code_and_additional_includes` removes what it put into the folder of `mkdtemp`,
+    Its `AdditionalIncludes.merge_local_code_and_additional_includes` removes the content of its folder of `mkdtemp`,
     and not the folder.
     """
     before = tempfile.tempdir

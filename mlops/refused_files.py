@@ -11,7 +11,7 @@ from mlops.scoring_runs import model_ledger
 def waiting(clients: Clients) -> list[Refusal]:
     """Return the first refusal of each file that is in the input folder and was not scored, the oldest first.
 
-    Another published version may have refused it since, which is no news for the person who looks at it.
+    Another published version may have refused it since, which is no news for its reader.
     """
     ledger = model_ledger(clients)
     contents = ledger.contents()

@@ -17,7 +17,7 @@ from steps import champion
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version. `metrics` are those of the held-out rows when it was registered."""
+    """A version. `metrics` are of the held-out rows at its registration."""
 
     version: str
     serves: bool

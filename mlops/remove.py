@@ -1,7 +1,7 @@
-"""Remove a training pipeline: what a stack has of it, then its files. Done again, it goes on where it was cut off.
+"""Removal of a training pipeline: its parts on a stack, then its files. A repetition continues it.
 
-The pipeline's files go last, since they say what there is to remove. What stays is the record: runs, their logs, and
-the training data, which are addressed by content and may be another pipeline's too.
+The pipeline's files are last, since they name the parts to remove. The record stays: runs, their logs, and the
+training data, which are addressed by content and may be another pipeline's too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Removal:
 def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
     """Return a pipeline's parts on a stack and in this checkout.
 
-    Raises InvalidError for the pipeline that has the stack's first endpoint, and while a run is under way.
+    Raises InvalidError for the pipeline with the stack's first endpoint, and during a run.
     """
     pipeline = clients.pipeline
     if pipeline.has_first_endpoint:
@@ -81,7 +81,10 @@ def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
 
 
 def remove(clients: Clients, removal: Removal, say: Say) -> None:
-    """Delete it all, each with a line. Raises the clients' errors; what is left then is removed by doing it again."""
+    """Delete all parts, each with a line.
+
+    Raises the clients' errors; a repetition removes the rest.
+    """
     for resource in removal.resources:
         if _SCHEDULES in resource:
             schedules.delete(clients, resource.rpartition("/")[2])
@@ -182,7 +185,7 @@ def _named(root: str, specifications: Iterable[Any]) -> set[str]:
 
 
 def _content_hashes(pipeline: pipelines.TrainingPipeline) -> set[str]:
-    """Return those of the pipeline's notebooks, as far as their files are there."""
+    """Return the hashes of the pipeline's notebooks, as far as their files exist."""
     hashes = set()
     for notebook in pipeline.notebooks:
         with suppress(MissingError):
@@ -203,7 +206,7 @@ def files(pipeline: pipelines.TrainingPipeline) -> list[Path]:
 
 
 def _notebook_files(pipeline: pipelines.TrainingPipeline) -> set[Path]:
-    """Return a notebook's own files; a notebook that runs others needs the whole folder, and those are not its own."""
+    """Return the notebooks' own files, without other notebooks of the folder, which %run needs."""
     own: set[Path] = set()
     for name in pipeline.notebooks:
         notebook = notebooks.FOLDER / f"{name}.py"

@@ -1,6 +1,6 @@
 """Resume a run: start its pipeline again with its inputs, so that Azure ML reuses the steps that it finished.
 
-Steps that are not deterministic run again even when they succeeded: what `evaluate` found may be out of date.
+Steps that are not deterministic run again even when they succeeded: the result of `evaluate` may be out of date.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def typed(text: str, kind: str) -> ParameterValue:
 
 
 def _can_be_reused(job: Job, engineered_days: int | None, now: datetime) -> bool:
-    """Whether the rule that deletes engineered data leaves a run's until its continuation has read them.
+    """Whether the rule that deletes engineered data spares a run's until its continuation has read them.
 
-    What the run itself reused was made up to one `reuse_keys.period` before it.
+    Data that the run itself reused were made up to one `reuse_keys.period` before it.
     """
     if engineered_days is None or job.created is None or not job.inputs.get(reuse_keys.INPUT):
         return False

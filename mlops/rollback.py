@@ -1,4 +1,4 @@
-"""Take the newest promotion back: the endpoint's default moves to what it was, and the model's tags say so."""
+"""Rollback of the newest promotion: the endpoint's default moves back, and the model's tags record it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mlops.publish import Say
 
 
 def take_back(target: Clients, version: str, say: Say) -> None:
-    """Take a promotion back that was made a moment ago: as `rollback` does, also where it was the first one.
+    """Take back a promotion of a moment ago, as `rollback` does, even the first one.
 
-    Of the first one the model's tags alone say so: there is no other deployment to go back to. Raises what `rollback`
-    raises.
+    The model's tags alone record this for the first one: there is no earlier deployment. Raises the errors of
+    `rollback`.
     """
     model = target.ml.models.get(target.pipeline.model, version)
     tags = dict(model.tags or {})
@@ -40,8 +40,8 @@ def take_back(target: Clients, version: str, say: Say) -> None:
 def rollback(target: Clients, say: Say) -> Promotion:
     """Move the endpoint's default back to what it was before the newest promotion.
 
-    Raises MissingError when there is nothing to go back to, GateError when the endpoint is not where that promotion
-    left it, or a deployment is not what it was then.
+    Raises MissingError without an earlier promotion, GateError when the endpoint or a deployment was changed after the
+    promotion.
     """
     name = target.pipeline.model
     promotions = [version for version in candidates.versions(target.ml, name) if serving(version.tags or {})]
@@ -51,7 +51,7 @@ def rollback(target: Clients, say: Say) -> Promotion:
     tags: Tags = dict(model.tags)
     promoted, before = tags[DEPLOYMENT], tags[PREVIOUS]
     now = publish.published(target)
-    # No default at all is nobody's choice: an update of the endpoint took it away.
+    # A missing default is no decision: an update of the endpoint removed it.
     if now is not None and now.deployment != promoted:
         raise GateError(
             f"The endpoint's default is {now.deployment}, not {promoted}, which version {model.version} of {name} was "

@@ -1,6 +1,6 @@
-"""Bring the version that serves to a pipeline's online endpoint: beside the old one, tried, and with traffic in steps.
+"""Rollout of the serving version to a pipeline's online endpoint: beside the old one, tested, with traffic in steps.
 
-Every step reads what the endpoint says of the one before, so that a verb that was killed is run again and goes on.
+Every step reads the result of the step before from the endpoint, so that a killed verb can be run again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def serve(clients: Clients, say: Say, *, at_once: bool = False) -> Served:
 
 
 def _bring(clients: Clients, endpoint: Endpoint, version: str, steps: tuple[int, ...], say: Say) -> Served:
-    """Have a version answer on the endpoint as it is, by these steps of the traffic."""
+    """Bring a version to the endpoint in its current state, by these steps of the traffic."""
     wanted = online_endpoints.fingerprint(version, clients.pipeline.online)
     deployed = endpoint.of(wanted)
     if deployed is not None and deployed.succeeded and deployed.traffic == _ALL:
@@ -88,14 +88,17 @@ def _take_back_another(clients: Clients, endpoint: Endpoint, fingerprint_: str, 
 
 
 class _Rollout:
-    """One version's way to an endpoint."""
+    """The rollout of one version to an endpoint."""
 
     def __init__(self, clients: Clients, version: str, wanted: str, example: dict[str, Any] | None, say: Say) -> None:
         self._clients, self._version, self._wanted, self._say = clients, version, wanted, say
         self._example = example
 
     def run(self, endpoint: Endpoint, steps: tuple[int, ...]) -> Served:
-        """Deploy, try and move the traffic. Raises GateError with all as it was when the version does not answer."""
+        """Deploy, test and move the traffic.
+
+        Raises GateError, with nothing changed, when the version does not answer.
+        """
         colour = self._colour(endpoint)
         old = self._replaced(endpoint, colour)
         try:
@@ -131,7 +134,7 @@ class _Rollout:
 
     @staticmethod
     def _replaced(endpoint: Endpoint, colour: str) -> Deployment | None:
-        """Return the deployment whose requests the colour takes over, None where nothing else answers."""
+        """Return the deployment whose requests the colour takes over, None without another deployment."""
         serving = endpoint.serving
         if serving is None or serving.colour != colour:
             return serving
@@ -139,7 +142,7 @@ class _Rollout:
         return next(others, None)
 
     def _deploy(self, colour: str, replaces: str) -> None:
-        """Have the version deployed without traffic; another one's deployment, or one that failed, is deleted first."""
+        """Deploy the version without traffic; delete another version's or a failed deployment first."""
         existing = online_endpoints.wait(self._clients, colour)
         if existing is not None and existing.fingerprint == self._wanted and existing.succeeded:
             self._say(f"online: {colour} has version {self._version} already")
@@ -161,7 +164,7 @@ class _Rollout:
                 answer = caller.ask(self._example, colour)
                 break
             except InvocationError as error:
-                # Without an address, the old version may still get it, whose inputs may be others.
+                # Without an address, the old version may still get it, and its inputs may differ.
                 passing = colour is None or error.status in _NOT_YET
                 if not passing or time.monotonic() > limit:
                     raise

@@ -1,4 +1,4 @@
-"""Follow a run to its end, step by step, and say what became of it. Stopping this stops the run."""
+"""Follow a run to its end, step by step, and print the result. Stopping this stops the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlops.jobs import Job
 from mlops.progress import progress
 from steps.file_names import printable
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two requests
 _CANCEL_SECONDS = 60
 _ERROR_LINES = 12
 

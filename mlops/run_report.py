@@ -1,7 +1,7 @@
 """The report of a run as files: a page, and a summary for builds. Only an ended run has one.
 
-The register step makes the page of a run that completes (docs/adr/0033). This renders it again from the same content,
-with what only the end knows: durations, reuse, and why a run failed.
+The register step makes the page of a run that completes (docs/adr/0033). This module renders it again from the same
+content, with facts of the run's end: durations, reuse, and the reason of a failure.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Written:
 def write(clients: Clients, name: str | None, output: Path | None, *, with_summary: bool = False) -> Written:
     """Write the report of a run, by default of the newest one.
 
-    Raises MissingError with the closest names for an unknown run, InvalidError for a run that is under way, and for a
-    file that cannot be written.
+    Raises MissingError with the closest names for an unknown run, InvalidError for an active run, and for a file that
+    cannot be written.
     """
     job = jobs.newest(clients) if name is None else runs.job(clients, name)
     if job is None:

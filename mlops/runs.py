@@ -94,7 +94,7 @@ def reused_steps(clients: Clients, runs: Sequence[Job]) -> list[tuple[str, ...]]
 def show(runs: Sequence[Job], reused: Sequence[tuple[str, ...]], console: Console) -> None:
     """Print a table of runs."""
     parameters = list(dict.fromkeys(name for job in runs for name in job.parameters))
-    # A name that is cut cannot be given to another verb.
+    # A cut name cannot be passed to another verb.
     table = Table(Column("run", overflow="fold"), "status", "code", "data", "reused", *parameters)
     for job, steps in zip(runs, reused, strict=True):
         values = (job.parameters.get(name, "") for name in parameters)
@@ -103,7 +103,7 @@ def show(runs: Sequence[Job], reused: Sequence[tuple[str, ...]], console: Consol
 
 
 def compare(first: Run, second: Run) -> list[tuple[str, str, str]]:
-    """Return name and both values of all that differs, in the order of the values."""
+    """Return name and both values of all differences, in the order of the values."""
     names = dict.fromkeys([*first.values, *second.values])
     rows = ((name, first.values.get(name, ""), second.values.get(name, "")) for name in names)
     return [row for row in rows if row[1] != row[2]]

@@ -31,8 +31,8 @@ class Work:
 class Kind:
     """A schedule that a pipeline may have.
 
-    `section` is its place in pipeline.yml; `work` returns what it runs when a deployment serves, None when that
-    deployment's version cannot be scheduled.
+    `section` is its place in pipeline.yml; `work` returns the component to run when a deployment serves, None when
+    that deployment's version cannot be scheduled.
     """
 
     title: str
@@ -57,9 +57,9 @@ def training_work(clients: Clients, deployment: Published) -> Work:
 
 
 def scoring_work(clients: Clients, deployment: Published) -> Work | None:
-    """Return the scoring beside a deployment, None where it was published without, or cannot take files by itself.
+    """Return the scoring beside a deployment, None where the deployment has none, or cannot take files by itself.
 
-    The run resolves the model's version, and refuses to score with one that was promoted with other code.
+    The run resolves the model's version, and refuses to score with a version that was promoted with other code.
     """
     beside = publish.scoring_deployment(clients, deployment.deployment)
     if beside is None or SOURCE not in publish.inputs_of(clients, beside):

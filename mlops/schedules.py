@@ -1,7 +1,7 @@
-"""Schedules of Azure ML that live with the platform: they train, or score, with the published version that serves.
+"""Schedules of Azure ML that live with the platform: they train, or score, with the serving published version.
 
-A schedule is made switched off, so that a fresh bring-up or a restored workspace trains nothing by itself, and keeps
-its switch when it moves on to another version. Where the specification has none any more, it goes.
+A schedule is switched off when it is made, so that a fresh bring-up or a restored workspace trains nothing by itself,
+and keeps its switch when it moves on to another version. It is deleted when the specification has none any more.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def read(clients: Clients, name: str) -> Scheduled | None:
 
 
 def read_all(clients: Clients) -> list[Scheduled]:
-    """Return the schedules that there are of the pipeline: the one that trains, the one that scores."""
+    """Return the existing schedules of the pipeline: training, scoring."""
     schedules = (read(clients, kind.name(clients.pipeline)) for kind in KINDS)
     return [scheduled for scheduled in schedules if scheduled is not None]
 
 
 def move(clients: Clients, deployment: Published, say: Say) -> None:
-    """Let the pipeline's schedules run a deployment's version, and delete those that the specification does not have.
+    """Let the pipeline's schedules run a deployment's version, and delete schedules without a specification.
 
     Raises InvalidError for a schedule that is over, before anything is changed, and the clients' errors.
     """
@@ -115,7 +115,7 @@ def moved(clients: Clients, to: Published, back: Published | None, say: Say) -> 
 
 
 def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, say: Say) -> None:
-    """Make or change a schedule; its switch stays as it is. Nothing is done where all is so already."""
+    """Make or change a schedule; its switch stays. A schedule that is right already is left alone."""
     content = _content(times, work)
     if existing is not None and existing.content == content:
         return
@@ -143,9 +143,9 @@ def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, 
 
 
 def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
-    """Switch one of the pipeline's schedules on or off; return it as it is then.
+    """Switch one of the pipeline's schedules on or off; return its new state.
 
-    Raises MissingError without one, and InvalidError where it must not be on: it is over, or its target is gone.
+    Raises MissingError without one, and InvalidError where it must stay off: it is over, or its target is gone.
     """
     name = kind.name(clients.pipeline)
     existing = read(clients, name)

@@ -1,4 +1,4 @@
-"""Score files with the version that serves: each once, unless somebody asks for it again."""
+"""Scoring of files with the serving version: each once, unless a repetition is requested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from steps.file_names import printable
 from steps.taken_files import FILE, SOURCE
 
 SAMPLES = "scoring/samples"
-"""Folder of the predictions that only try a version: readers of predictions do not look there."""
+"""Folder of predictions of trials: readers of predictions skip it."""
 _SAMPLE_ROWS = 50
 
 
@@ -68,10 +68,10 @@ def read(file: Path) -> ScoringData:
 def score(
     clients: Clients, data: ScoringData, console: Console, *, again: bool = False, started: Started | None = None
 ) -> Results:
-    """Score a file that was neither scored nor refused, or any file `again`; return what the ledger says of it.
+    """Score a file that was neither scored nor refused, or any file `again`; return its entry in the ledger.
 
-    Raises what `find_scorer` raises, also for a file that was scored, and RunFailedError for one that cannot be scored.
-    A promotion that is made meanwhile takes effect at the next file.
+    Raises the errors of `find_scorer`, MissingError included, and RunFailedError for a file that cannot be scored. A
+    promotion meanwhile takes effect at the next file.
     """
     scorer = find_scorer(clients)
     known = None if again else _known(clients, scorer, data, console)
@@ -90,7 +90,7 @@ def score(
 
 
 def _known(clients: Clients, scorer: Scorer, data: ScoringData, console: Console) -> Results | None:
-    """Show and return what became of a file before, None when it was neither scored nor refused."""
+    """Show and return the earlier result of a file, None when it was neither scored nor refused."""
     entry, name = model_ledger(clients).read(data.sha256, FIRST), printable(data.name)
     if entry is not None:
         state = "" if model_ledger(clients).settle(entry) else "; its predictions were deleted since"
@@ -106,7 +106,7 @@ def _known(clients: Clients, scorer: Scorer, data: ScoringData, console: Console
 
 
 def score_sample(clients: Clients, console: Console) -> Entry:
-    """Score some rows of the training data, to try the version that serves; they count as nobody's predictions.
+    """Score some rows of the training data, to test the serving version; they do not count as predictions.
 
     Raises RefusedError when the sample is refused.
     """
@@ -132,7 +132,7 @@ def _run(
     output_folder: str | None = None,
     started: Started | None = None,
 ) -> Results:
-    """Start a run for a file, follow it, and return what the ledger says of the file."""
+    """Start a run for a file, follow it, and return the file's entry in the ledger."""
     out, name = clients.outputs, printable(data.name)
     uri = data.uri(out.training_account, out.training_container)
     inputs = {

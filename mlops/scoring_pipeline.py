@@ -1,4 +1,4 @@
-"""The pipeline that scores files, and watches them where the specification says so, in azure-ai-ml's DSL.
+"""The pipeline that scores files, and watches them where the specification does, in azure-ai-ml's DSL.
 
 The DSL reads the annotations of its function as types, so that they are not postponed in this module.
 """
@@ -29,7 +29,7 @@ def build(
 ) -> Any:
     """Return the DSL's pipeline, which takes the files of the input folder unless a run names one.
 
-    `components` are registered ones by step; `notebook` a workspace path; `deployment` the one that trains.
+    `components` are registered ones by step; `notebook` a workspace path; `deployment` the training deployment.
     `retraining` are inputs of the step watch.
     """
     specification, scoring = training.specification, training.score

@@ -1,4 +1,4 @@
-"""Runs of the scoring pipeline: start one, follow it, and show what became of its files."""
+"""Runs of the scoring pipeline: start one, follow it, and show the results of its files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Started = Callable[[Job], None]
 
 @dataclass(frozen=True)
 class Scorer:
-    """The version that serves, the deployment that scores with it, and the inputs that runs of it have.
+    """The serving version, its scoring deployment, and the inputs of its runs.
 
-    `code_version` is the one that the deployment was published as: its refusals hold.
+    `code_version` is the deployment's published version: its refusals hold.
     """
 
     model_version: str
@@ -36,9 +36,9 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Results:
-    """Results of files: `refused_before` are those that an earlier run refused, and that this one left alone.
+    """Results of files: `refused_before` are refused by an earlier run, and left alone by this one.
 
-    `left`: number of files that wait for the next run, None for a run that keeps no record.
+    `left`: number of files that wait for the next run, None for a run without a record.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -73,7 +73,7 @@ def start(
     console: Console,
     started: Started | None = None,
 ) -> Job:
-    """Start a run, and say so. `label` names the files; inputs that an earlier version does not have are left out."""
+    """Start a run, and print it. `label` names the files; inputs that an earlier version does not have are left out."""
     complete = {"model_version": scorer.model_version, "output_folder": clients.pipeline.score.output} | dict(inputs)
     supported = {name: value for name, value in complete.items() if name in scorer.inputs}
     job = jobs.start(clients, scorer.deployment, supported, clients.pipeline.scoring_experiment)
@@ -87,7 +87,7 @@ def start(
 
 
 def follow(clients: Clients, scorer: Scorer, job: Job, console: Console) -> Results:
-    """Follow a run, show what became of its files, and return it; nothing for a run that keeps no record.
+    """Follow a run, show the results of its files, and return them; an empty result without a record.
 
     Raises RunFailedError that names each file that was not scored, else the failing step's own error.
     """
@@ -113,7 +113,7 @@ def follow(clients: Clients, scorer: Scorer, job: Job, console: Console) -> Resu
 
 
 def show(results: Results, clients: Clients, console: Console) -> None:
-    """Print what became of files, and how scored ones differ from the data of the version that scored them."""
+    """Print results of files, and differences of scored ones from the data of the version that scored them."""
     for entry in results.entries:
         show_entry(entry, clients, console)
         if not entry.attempt.startswith(SAMPLE):
@@ -123,7 +123,7 @@ def show(results: Results, clients: Clients, console: Console) -> None:
 
 
 def show_entry(entry: Entry, clients: Clients, console: Console) -> None:
-    """Print what became of a scored file."""
+    """Print the result of a scored file."""
     say(
         f"{entry.file_name}: {entry.rows_read} rows read, {entry.rows_scored} scored, {entry.rows_refused} refused, by "
         f"version {entry.model_version} of {entry.model} (run {entry.run}, {entry.scored_at}).",
@@ -174,7 +174,7 @@ def _how_to_follow(clients: Clients) -> str:
 
 
 def _show_window(clients: Clients, entry: Entry, console: Console) -> None:
-    """Print how the file differs from the data of the version that scored it; nothing where nobody watches."""
+    """Print differences of the file from the data of the version that scored it; print nothing without a window."""
     if clients.pipeline.specification.watch is None:
         return
     name = window_id(datetime.fromisoformat(entry.scored_at), entry.file_version, entry.attempt)

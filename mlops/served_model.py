@@ -35,9 +35,9 @@ class Column:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """`columns` are empty for a model of tensors, whose requests nobody checks here.
+    """`columns` are empty for a model of tensors, whose requests are not checked here.
 
-    `example` is a request that the model takes, None where none is known.
+    `example` is a request that the model accepts, None where none is known.
     """
 
     columns: tuple[Column, ...]

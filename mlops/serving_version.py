@@ -28,7 +28,7 @@ def find(clients: Clients) -> ServingVersion | None:
 
 
 def require(clients: Clients, so_that: str) -> ServingVersion:
-    """Return the version that serves. Raises MissingError when there is none; `so_that` says what that prevents."""
+    """Return the version that serves. Raises MissingError without one; `so_that` names the consequence."""
     serving = find(clients)
     if serving is None:
         pipeline, environment = clients.pipeline, clients.outputs.environment

@@ -1,7 +1,8 @@
-"""The Azure ML registry that stacks share: what one stack tested, for those that may not look into that stack.
+"""The Azure ML registry that stacks share: tested versions of one stack, for stacks without access to it.
 
 A version there is named after the stack, the model's version and the version of the code that tested it last. Its tags
-carry what the gate found, because whoever takes it may not be able to ask again; a registry's versions never change.
+have the gate's results, because the promoting identity may not be able to read them later; a registry's versions never
+change.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def share(source: Clients, candidate: Candidate, say: Say) -> str:
         shared_model = Model(
             name=candidate.model, version=version, path=path, type="mlflow_model", tags=candidate.tags | record
         )
-        # Named after what was tested: whoever shares it at the same instant shares the same.
+        # The name follows from the tested content: another share of the same has the same name.
         with quiet_uploads():
             get_or_make(
                 lambda: ml.models.get(candidate.model, version), lambda: ml.models.create_or_update(shared_model)
@@ -93,7 +94,7 @@ def newest_first(versions: Iterable[tuple[str, Tags]], environment: str) -> list
 
 
 def shared_version(candidate: Candidate) -> str:
-    """Letters, digits, dots, hyphens and underscores, as Azure ML takes them."""
+    """Letters, digits, dots, hyphens and underscores, the characters that Azure ML accepts."""
     return re.sub(
         r"[^A-Za-z0-9._-]+", "-", f"{candidate.environment}-{candidate.version}-{candidate.code['code_version']}"
     )

@@ -69,7 +69,7 @@ class TrainingPipeline:
 
     @property
     def notebooks(self) -> tuple[str, ...]:
-        """Names of its notebooks: the training's, and the one that prepares rows for scoring."""
+        """Names of its notebooks: the training's, and the notebook that prepares rows for scoring."""
         score = self.specification.score
         return (self.specification.notebook, *((score.notebook,) if score else ()))
 
@@ -85,7 +85,7 @@ class TrainingPipeline:
 
     @property
     def online(self) -> Online:
-        """Return the section on serving online. Raises InvalidError when its specification does not say so."""
+        """Return the section on serving online. Raises InvalidError when its specification does not enable it."""
         if self.specification.serve is None:
             raise InvalidError(
                 f"The pipeline {self.name} does not serve online: write `serve: online` into "
@@ -110,7 +110,7 @@ class TrainingPipeline:
 
     @property
     def data(self) -> Path:
-        """The training data that the verbs take by default."""
+        """Training data that the verbs use by default."""
         return ROOT / self.specification.data
 
     @cached_property
@@ -200,7 +200,7 @@ def _check_time_zone(name: str, specification: Specification) -> None:
 
 
 def _faults(name: str, error: ValidationError) -> str:
-    """Return one line for each fault: where, the value, and what is right."""
+    """Return one line for each fault: path, value, and a valid value."""
     lines = [_HEAD.format(name)]
     for problem in error.errors():
         path = ".".join(str(part) for part in problem["loc"]) or "the whole"

@@ -1,4 +1,4 @@
-"""Suggestions of known names for an unknown one."""
+"""Suggestions of existing names for an unknown one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST_LISTED = 8
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the closest of the known names, or the first of them where none is close."""
+    """Return a sentence with the closest names, or the first of them where none is close."""
     names = list(known)
     if close := difflib.get_close_matches(name, names, n=2, cutoff=0.5):
         return f"Did you mean {' or '.join(close)}?"

@@ -24,7 +24,7 @@ _COMMAND = re.compile(rf"#{_IGNORED}#(?={_IGNORED}(?:v{_IGNORED}s{_IGNORED}o{_IG
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a console that is wide enough for addresses where there is no terminal to ask."""
+    """Return a console that is wide enough for addresses without a terminal."""
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) > 0 else _WIDTH
     stream = sys.stderr if stderr else sys.stdout
@@ -33,7 +33,7 @@ def console(stderr: bool = False) -> Console:
 
 @contextmanager
 def quiet_uploads() -> Iterator[None]:
-    """Leave out what azure-ai-ml's uploads print whatever they are told.
+    """Leave out the output of azure-ai-ml's uploads, which no option stops.
 
     They end with a colour code on standard error (`_artifacts/_blob_storage_helper.py`, `_gen2_storage_helper.py`).
     """
@@ -42,7 +42,7 @@ def quiet_uploads() -> Iterator[None]:
 
 
 def cell(text: str) -> Text:
-    """Return a table's cell with the text as it is: no markup, no emoji, no control characters."""
+    """Return a table's cell with the plain text: no markup, no emoji, no control characters."""
     return Text(plain(text))
 
 
@@ -59,7 +59,7 @@ def as_json(value: Any) -> str:
 def plain(text: str, *, lines: bool = False) -> str:
     """Return a text without control characters and without commands to Azure Pipelines; `lines` keeps line breaks.
 
-    The agent looks for `##vso[` and `##[` in each line of a log (microsoft/azure-pipelines-agent,
+    The agent searches for `##vso[` and `##[` in each line of a log (microsoft/azure-pipelines-agent,
     src/Microsoft.VisualStudio.Services.Agent/Command.cs).
     """
     kept = "\n\t" if lines else ""

@@ -8,7 +8,7 @@ from tzlocal.windows_tz import tz_win, win_tz
 
 
 def fault(name: str) -> str | None:
-    """Return the fault of a name, None when Azure ML takes it."""
+    """Return the fault of a name, None when Azure ML accepts it."""
     if name in win_tz:
         return None
     close = tz_win.get(name)

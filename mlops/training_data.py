@@ -49,7 +49,7 @@ def read(file: Path) -> TrainingData:
 
 
 def _has_no_effect_yet(error: BaseException) -> bool:
-    """Whether a role on storage may be too new: it is seen some minutes after it was given.
+    """Whether a role on storage may be too new: it has effect some minutes after its assignment.
 
     Azure/azure-rest-api-specs#9467; learn.microsoft.com/azure/role-based-access-control/troubleshooting.
     """
@@ -77,7 +77,7 @@ def upload(clients: Clients, data: TrainingData) -> bool:
 
 
 def original_name(clients: Clients, sha256: str) -> str | None:
-    """Return the name that the file of a data version was uploaded under; None where it is not known."""
+    """Return the name under which the file of a data version was uploaded; None where it is unknown."""
     try:
         metadata = clients.training.get_blob_client(blob_name(sha256)).get_blob_properties().metadata
     except HttpResponseError:
@@ -96,7 +96,7 @@ def incoming(pipeline: TrainingPipeline) -> str:
 
 
 def newest_incoming(clients: Clients, folder: Path) -> TrainingData | None:
-    """Copy the CSV file that somebody left last in the stack's storage into a folder; None when there is none.
+    """Copy the newest incoming CSV file of the stack's storage into a folder; return None without one.
 
     Raises InvalidError when it is empty.
     """

@@ -1,4 +1,4 @@
-"""Try a promotion: the version has to score a sample and serve online, else the promotion is taken back."""
+"""Trial of a promotion: the version has to score a sample and serve online, else the promotion is taken back."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TRIED = "sample_scored_at"
 
 
 def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Console) -> None:
-    """Score a sample with what was promoted, if the pipeline scores.
+    """Score a sample with the promoted version, if the pipeline scores.
 
     Raises GateError when it is not scored. Then the promotion is taken back, unless the version scored a sample
-    before: something else must have changed since.
+    before: the cause must be elsewhere then.
     """
     if target.pipeline.specification.score is None:
         say(f"{target.pipeline.name} does not score: nothing to try")
@@ -35,7 +35,7 @@ def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Cons
             f"Version {promotion.model_version} of {name} did not score a sample. It serves on, since it scored a "
             "sample when it was promoted."
         )
-    # Who interrupts a trial has no version that was tried.
+    # An interrupted trial proves no version.
     with _taken_back(target, promotion, say, "did not score a sample", stays, (Exception, KeyboardInterrupt)):
         entry = scoring.score_sample(target, console)
     promote.tag(target.ml, model, {TRIED: promote.stamp()})
@@ -45,8 +45,8 @@ def try_promotion(target: Clients, promotion: Promotion, say: Say, console: Cons
 def serve_promotion(target: Clients, promotion: Promotion, say: Say) -> None:
     """Let the promoted version answer online requests, if the pipeline serves online.
 
-    Raises GateError when it does not answer: the requests go where they went before, and the promotion is taken back,
-    unless the version answered before with other settings.
+    Raises GateError when it does not answer: the traffic is restored, and the promotion is taken back, unless the
+    version answered before with other settings.
     """
     if target.pipeline.specification.serve is None:
         return
@@ -70,7 +70,7 @@ def _taken_back(
     stays: str,
     errors: tuple[type[BaseException], ...],
 ) -> Iterator[None]:
-    """Take the promotion back when the block fails, unless `stays` says why it does not; raise GateError either way."""
+    """Take the promotion back when the block fails, unless `stays` has a reason; raise GateError either way."""
     try:
         yield
     except errors as error:

@@ -1,4 +1,4 @@
-"""Publish and run what is new, and only that."""
+"""Publish and run changed content only."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def ensure_published(
 ) -> Published:
     """Return the default deployment with this checkout's content, published if there is none.
 
-    A version that is asked for, such as a build's id, is published even with the same content: the next environment
-    gets the build under that version, and a promotion looks for it there. With `keep_default` it is a promotion that
-    makes it the default.
+    A requested version, such as a build's id, is published even with the same content: the next environment gets the
+    build under that version, and a promotion searches for it there. With `keep_default` only a promotion makes it the
+    default.
     """
     planned = publish.plan(clients, version)
     now = publish.published(clients)
@@ -117,7 +117,7 @@ def upload(clients: Clients, data: training_data.TrainingData, console: Console)
 
 
 def finish(clients: Clients, job: Job, console: Console) -> None:
-    """Follow a run to its end and show what became of it."""
+    """Follow a run to its end and show its result."""
     try:
         run.follow(clients, job, console)
     except RunFailedError:

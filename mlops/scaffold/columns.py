@@ -1,4 +1,4 @@
-"""The columns of a CSV file and their types, as its values say."""
+"""Types of the columns of a CSV file, from its values."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _column(name: str, texts: list[str]) -> Column:
 
 def _holds(fits: Callable[[str], bool], text: str) -> bool:
     try:
-        # Python takes underscores and blanks in numbers, and Spark does not.
+        # Python accepts underscores and blanks in numbers, and Spark does not.
         return "_" not in text and text == text.strip() and fits(text)
     except ValueError:
         return False

@@ -1,7 +1,7 @@
-"""The data contract of a new pipeline, drafted from what its CSV file has.
+"""Draft of the data contract of a new pipeline, from the content of its CSV file.
 
-What later files must have, too, is an error: columns, types, classes of the target. What they may well exceed, such as
-the least and greatest value, is a warning. A person tightens it.
+Properties that later files must have, too, are errors: columns, types, classes of the target. Properties that later
+files may well exceed, such as the least and greatest value, are warnings. A person tightens it.
 """
 
 from __future__ import annotations

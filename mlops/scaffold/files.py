@@ -1,4 +1,4 @@
-"""The texts of a new pipeline's files. A name of a column stands in them as a quoted literal of the file's language."""
+"""The texts of a new pipeline's files. A name of a column is in them as a quoted literal of the file's language."""
 
 from __future__ import annotations
 

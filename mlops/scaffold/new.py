@@ -91,7 +91,7 @@ def _stored(data: Path, name: str, root: Path) -> str:
 
 
 def _write(root: Path, content: dict[str, str], copy: tuple[Path, str] | None) -> None:
-    """Write all files beside their places first. A failure takes away what was put in place."""
+    """Write all files beside their places first. A failure removes the files again."""
     with tempfile.TemporaryDirectory(dir=root, prefix=".new-") as temporary:
         staged = Path(temporary)
         for path, text in content.items():
@@ -106,7 +106,7 @@ def _write(root: Path, content: dict[str, str], copy: tuple[Path, str] | None) -
         try:
             for path in paths:
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
-                os.link(staged / path, root / path)  # refuses to replace what came meanwhile
+                os.link(staged / path, root / path)  # refuses to replace a file that appeared meanwhile
                 placed.append(root / path)
         except OSError as error:
             for file in placed:

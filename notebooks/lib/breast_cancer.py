@@ -1,4 +1,4 @@
-"""The breast cancer data: its columns, and the features that are made of them."""
+"""Columns of the breast cancer data, and features made from them."""
 
 from __future__ import annotations
 

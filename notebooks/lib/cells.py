@@ -1,7 +1,7 @@
 """The columns of a table as text and as values of their types, with the conditions that a wrong cell meets.
 
-A cell is wrong, and has no value, when its text is none of the type, or a number that is not finite or too large for
-it: Spark's own casts take `Infinity`, `1d` and `1e400`.
+A cell is wrong, and has no value, when its text does not fit the type, or is a number that is infinite, not a number,
+or too large: Spark's own casts take `Infinity`, `1d` and `1e400`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Cell:
     text: Column
     value: Column
     too_large: Column
-    """Whether the text is a number, and not one that the type can hold."""
+    """Whether the text is a number that the type cannot hold."""
     typed: Column | None = None
-    """The text before it was made one, for a column that has its type: it is cheaper to look at."""
+    """The original text, for a column that has its type: it is cheaper to check."""
 
     @property
     def present(self) -> Column:

@@ -1,4 +1,4 @@
-"""The header of a file against the columns that a notebook reads: what is missing, what is extra, and where."""
+"""The header of a file against the columns that a notebook reads: missing and extra ones, with their positions."""
 
 from __future__ import annotations
 

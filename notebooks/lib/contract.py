@@ -1,4 +1,4 @@
-"""The check of a table by the rules of its contract, before anything is made of it."""
+"""Check of a table by the rules of its contract, before features are made."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Check:
     typed: DataFrame | None = None
     measures: Measures | None = None
     example_rows: list[str] = field(default_factory=list)
-    """Rows that break a rule, as JSON. They are data: for the stack's storage, and nothing that is shown."""
+    """Rows that break a rule, as JSON. They are data: they go to the stack's storage, and are never shown."""
 
     @property
     def accepted(self) -> bool:

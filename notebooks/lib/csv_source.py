@@ -15,7 +15,7 @@ MALFORMED = "_malformed_row"
 """Column of `read_texts` with the line of a row that has more or fewer values than the header; null in the others."""
 _PATH_NOT_FOUND = "PATH_NOT_FOUND"
 """Spark's error condition (error-conditions.json of apache/spark)."""
-# Spark's check of the header and the storage driver's refusals have no condition: their text is all that there is.
+# Spark's check of the header and the storage driver's refusals have no condition: only their text is available.
 _HEADER = re.compile(r"CSV header does not conform to the schema|Number of column in CSV header is not equal")
 _MISSING = re.compile(r"The specified blob does not exist|FileNotFoundException|BlobNotFound")
 _FORBIDDEN = re.compile(r"AuthorizationPermissionMismatch|AuthorizationFailure|StatusCode=403|Status code: 403")
@@ -26,7 +26,7 @@ QUOTING = {"quote": '"', "escape": '"'}
 
 
 class DataError(Exception):
-    """The data are not what they should be; the text is for the person who provides them."""
+    """The data are faulty; the text is for their provider."""
 
 
 def read_header(spark: SparkSession, uri: str, expected: Sequence[str]) -> list[str]:
@@ -53,12 +53,12 @@ def read_header(spark: SparkSession, uri: str, expected: Sequence[str]) -> list[
 
 
 def read_texts(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFrame:
-    """Return the rows as texts, with MALFORMED. Nothing is read yet: errors show when the rows are.
+    """Return the rows as texts, with MALFORMED. Nothing is read yet: errors occur when the rows are read.
 
     The header of every file in a folder must be the same.
     """
     schema = StructType([StructField(name, StringType()) for name in (*header, MALFORMED)])
-    # Of rows of which some columns alone are parsed, Spark does not tell whether they have too many or too few values.
+    # Spark does not check the number of values in rows of which it parses only some columns.
     return spark.read.option("columnPruning", "false").csv(
         uri,
         schema=schema,
@@ -72,7 +72,7 @@ def read_texts(spark: SparkSession, uri: str, header: Sequence[str]) -> DataFram
 
 @contextmanager
 def plain_errors(uri: str) -> Iterator[None]:
-    """Replace an error of Spark's in the block by that of `explain`, such as a DataError in its place."""
+    """Replace an error of Spark's in the block by the error of `explain`, such as a DataError."""
     try:
         yield
     except read_errors() as error:
@@ -85,7 +85,7 @@ def plain_errors(uri: str) -> Iterator[None]:
 def explain(error: Exception, uri: str) -> Exception:
     """Return a DataError for a file at `uri` that cannot be read; `error` itself for everything else.
 
-    `error` is what Spark raised: pyspark's own exceptions, or a Py4J error with Java's text.
+    `error` is Spark's: one of pyspark's own exceptions, or a Py4J error with Java's text.
     """
     text, conditions = str(error), _conditions(error)
     if _HEADER.search(text):
@@ -105,7 +105,7 @@ def read_errors() -> tuple[type[Exception], ...]:
 
 
 def _conditions(error: Exception) -> set[str]:
-    """Return the error conditions of an exception and its causes, as far as this kind of Spark tells them.
+    """Return the error conditions of an exception and its causes, as far as this kind of Spark has them.
 
     A Py4J error has the Java exceptions, each of which may have a condition; pyspark's own exceptions have one. Spark
     Connect has no causes, and quotes their conditions in brackets.

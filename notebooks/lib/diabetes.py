@@ -1,4 +1,4 @@
-"""The diabetes data: its columns, and the features that are made of them."""
+"""Columns of the diabetes data, and features made from them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ CHECKED, QUARANTINE = "_data_contract", "_quarantine"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows of the file, and rows that were kept: 0 when the contract is broken, by `broken`."""
+    """Rows of the file, and remaining rows: 0 when the contract is broken, by `broken`."""
 
     read: int
     kept: int
@@ -42,8 +42,8 @@ def engineer(
     """Write the features of the rows of `input_uri` (CSV) to `output_uri` (Parquet, replaced).
 
     `features` returns the engineered rows, a row for each row that it keeps. `contract` is the notebook's parameter of
-    that name. Where the data break it, no features are written: the step check_data, which reads what is written beside
-    them, ends the run. Raises DataError for a file that cannot be read; then nothing is written.
+    that name. Where the data break it, no features are written: the step check_data, which reads the results written
+    beside them, ends the run. Raises DataError for a file that cannot be read; then nothing is written.
     """
     rules = parse(contract)
     with plain_errors(input_uri):

@@ -1,4 +1,4 @@
-"""Each rule of the contract, held against what was counted. Messages have values only where the contract shows them."""
+"""Judgement of the counts by each rule of the contract. Messages have values only where the contract shows them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Result:
 
 
 def judge(measures: Measures, rules: Rules) -> list[Result]:
-    """Return the results of all rules, those of the whole table first."""
+    """Return the results of all rules, rules of the whole table first."""
     results = [*_whole(measures, rules)]
     for name, measured in measures.columns.items():
         results += _column(name, measured, measures.rows, rules)

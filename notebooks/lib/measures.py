@@ -1,7 +1,7 @@
 """Measures of the data, counted in one pass: one action of Spark, whose first stage reads the table once.
 
 Counts, bounds and quantiles are aggregates that are observed while the rows go by. Duplicates and categories need
-groups, which the same action makes of each row's hash and texts.
+groups, which the same action makes from each row's hash and texts.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
             "least": F.min(number),
             "greatest": F.max(number),
             "mean": F.avg(number),
-            # As text: an observation hands arrays on as Java objects.
+            # The value is text: an observation hands arrays on as Java objects.
             "quantiles": F.array_join(
                 F.percentile_approx(number, _PROBABILITIES, _ACCURACY).cast("array<string>"), _BETWEEN
             ),
@@ -216,6 +216,6 @@ def _count(condition: Column) -> Column:
 def _hash(cells: Sequence[Cell]) -> Column:
     """Return a row's hash as text, of 64 bits: of ten million different rows two agree in one of 300,000 files.
 
-    A missing value has a text of its own: null would leave the hash as it is.
+    A missing value has a text of its own: null would leave the hash unchanged.
     """
     return F.xxhash64(*(F.coalesce(cell.text, F.lit("\x00")) for cell in cells)).cast("string")

@@ -1,7 +1,7 @@
 """The rules of a data contract, as the notebook's parameter `contract` has them: JSON of `steps/data_contract.py`.
 
-That program has validated them, so that reading them here is plain. Without the parameter there are no rules but those
-that every file is held to: the columns of the notebook's schema and their types, a row, and a target that varies.
+That program has validated them, so that reading them here is plain. Without the parameter only the general rules hold:
+the columns of the notebook's schema and their types, at least one row, and a target that varies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True)
 class Rule:
-    """A limit, and what a breach of it is."""
+    """A limit, and the consequence of a breach."""
 
     limit: Any
     severity: str = ERROR
@@ -54,7 +54,7 @@ class Rules:
     duplicates: Rule | None = None
 
     def of(self, column: str) -> ColumnRules:
-        """Return the rules of a column; those of every column when the contract does not name it."""
+        """Return the rules of a column; return the general ones when the contract does not name it."""
         return self.columns.get(column, ColumnRules())
 
 
@@ -83,5 +83,5 @@ def _column(content: Mapping[str, Any]) -> ColumnRules:
 
 
 def _rule(content: Mapping[str, Any] | None) -> Rule | None:
-    # What has its default is left out: the limit of a rule that is a flag, and the severity error.
+    # Defaults are left out: the limit of a rule that is a flag, and the severity error.
     return None if content is None else Rule(content.get("limit", True), content.get("severity", ERROR))

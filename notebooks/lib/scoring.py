@@ -1,8 +1,8 @@
 """Features of a CSV file without the target for a model, by the training notebook's own function.
 
-A row that cannot be used does not end the read, as it does in training: it is refused with a reason, and every row of
-the file is in the end either prepared or refused. The action that writes the features also measures the rows, as
-training measures its data.
+A row that cannot be used does not end the read, as it does in training: it is refused with a reason, so that every row
+of the file is either prepared or refused. The action that writes the features also measures the rows, as training
+measures its data.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NOT_CSV = "com.univocity.parsers.common.TextParsingException"
 
 
 class RefusedFileError(DataError):
-    """The file cannot be used, whatever reads it and however often."""
+    """The file cannot be used by any reader or repetition."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Columns:
 
     @property
     def needed(self) -> list[str]:
-        """Columns that the features are made of."""
+        """Columns from which the features are made."""
         return [name for name in self.schema.names if name != self.target]
 
 
@@ -76,9 +76,9 @@ def prepare(
     `input_uri` is a CSV file, or the list of files that the scoring pipeline took (JSON); of a list, each file gets a
     folder of its version. `features` gets the columns of the schema but the target, and one more column, which it has
     to keep. `contract` is the notebook's parameter of that name: rows that break a rule of it are refused. Raises
-    RefusedFileError when the file lacks columns or rows, DataError when it is not there or a row is neither kept nor
-    refused. Of a list, the reason is written in place of the rows of a file that is refused; a file among several does
-    not keep the others from being prepared for any other reason either.
+    RefusedFileError when the file lacks columns or rows, DataError for a missing file, or when a row is neither
+    prepared nor refused. For a list, the reason is written in place of the rows of a refused file; a file that fails
+    for another reason does not stop the preparation of the others.
     """
     if not input_uri.endswith(_LIST):
         return _explained(spark, input_uri, output_uri, columns, features, parse(contract))
@@ -90,7 +90,7 @@ def prepare(
         try:
             counts = _explained(spark, file["uri"], place, columns, features, rules)
         except kept_going as error:
-            # People know the file by another name than that of its copy.
+            # People use the file's original name, not its copy's.
             reason = _first_line(error).removeprefix(f"{file['uri']}: ")
             failed = reason, isinstance(error, RefusedFileError)
             _write_json(spark, f"{place}/{FAILED}", failed, "reason string, refused boolean")
@@ -107,7 +107,7 @@ def _explained(
     features: Callable[[DataFrame], DataFrame],
     rules: Rules,
 ) -> Counts:
-    """Do what `_prepare` does, and raise a DataError in place of an error of Spark's that is the file's."""
+    """Call `_prepare`, and raise a DataError in place of a Spark error that the file caused."""
     try:
         return _prepare(spark, input_uri, output_uri, columns, features, rules)
     except read_errors() as error:
@@ -188,10 +188,10 @@ def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
             f"{input_uri}: the header lacks {', '.join(missing)}. It has {_named(header)}; scoring needs "
             f"{', '.join(dict.fromkeys([*columns.needed, *columns.keys]))}."
         )
-    # What is not needed, the target too, is read as text: nothing in it can be malformed.
+    # Unneeded columns, the target too, are read as text: nothing in them can be malformed.
     fields = [columns.schema[name] if name in columns.needed else StructField(name, StringType()) for name in header]
     schema = StructType([*fields, StructField(_CORRUPT, StringType())])
-    # Of rows of which some columns alone are parsed, Spark does not tell whether they have too many or too few values.
+    # Spark does not check the number of values in rows of which it parses only some columns.
     whole = spark.read.option("columnPruning", "false")
     rows = whole.csv(
         input_uri, schema=schema, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=_CORRUPT, **QUOTING

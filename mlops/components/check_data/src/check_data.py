@@ -2,11 +2,11 @@
 
 It ends the run as well when the specification names columns that the engineered set does not have.
 
-The notebook has held each row against the rules where Spark is. What it counted is in a file beside the engineered set;
-this program makes the profile of it and ends the run or lets it go on.
+The notebook has checked each row against the rules with Spark. Its counts are in a file beside the engineered set;
+this program makes the profile from them, and ends the run or lets it go on.
 
-Where the contract calls a drift an error, the input `serving_version` names the registered version whose data these are
-held against. The step depends on its inputs alone, and can be reused: a version's files never change.
+Where the contract calls a drift an error, the data are compared with the data of the registered version that the input
+`serving_version` names. The step depends on its inputs alone, and can be reused: a version's files never change.
 """
 
 from __future__ import annotations

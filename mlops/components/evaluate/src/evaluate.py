@@ -1,7 +1,7 @@
 """Decide whether the new model is registered: by the pipeline's gate, against the version that serves.
 
-Its data are held against those of that version, too, and warnings are kept. A drift that is an error has ended the run
-before the training, by check_data; here it ends one during whose training another version began to serve.
+Its data are compared with that version's, too, and warnings are stored. A drift that is an error has ended the run
+before the training, by check_data; here it ends a run during whose training another version began to serve.
 """
 
 from __future__ import annotations

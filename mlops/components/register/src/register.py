@@ -1,6 +1,7 @@
 """Register the model of the training run, when the evaluation decided so, and make the report of the pipeline's run.
 
-This step knows what the report says: the evaluation, the lineage, the version. A step of its own would take seconds.
+This step has all content of the report: the evaluation, the lineage, the version. A step of its own would take
+seconds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from steps.reporting.page import RunFacts, html
 from steps.specification import Specification
 
 _TAG_LENGTH = 250
-"""ARM takes tag values of up to 256 characters."""
+"""ARM accepts tag values of up to 256 characters."""
 _CARD = "README.md"
 
 

@@ -1,4 +1,4 @@
-"""The cause of a notebook's failure on one line: what Databricks gives as the error may be a page of stack frames."""
+"""The cause of a notebook's failure on one line: Databricks' own error text may be a page of stack frames."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LONGEST = 1000
 
 
 def summarize(error: str) -> str:
-    """Return the error's first lines, what a Python worker raised, and the JVM's innermost cause, without frames.
+    """Return the error's first lines, the exception of a Python worker, and the JVM's innermost cause, without frames.
 
     A Py4JJavaError is the exception's text and its Java frames; a PythonException quotes the worker's whole traceback
-    (pyspark `errors.exceptions.captured`); the text of an error without frames comes back as it is, on one line.
+    (pyspark `errors.exceptions.captured`); the text of an error without frames is returned unchanged, on one line.
     """
     # Py4J writes the Java exception on a line of its own, behind a colon.
     lines = [line.strip().strip("'").removeprefix(": ") for line in error.splitlines()]

@@ -1,9 +1,9 @@
-"""Run a Databricks notebook as this job's identity, and end as it ends.
+"""Run a Databricks notebook as this job's identity, and end with its result.
 
 The identity is the job's; Databricks knows it as a service principal. SIGTERM, which Azure ML sends when a step is
-cancelled, cancels the run; a step that is killed leaves that to its watchdog. The idempotency token is made of the
-job's run id: a job that Azure ML starts again finds the run that it started before. A notebook that succeeds and writes
-no file to its parameter output_uri fails the step, which would hand on an empty folder.
+cancelled, cancels the run; after a kill the step's watchdog does so. The idempotency token is made of the job's run
+id: a job that Azure ML starts again finds the run that it started before. A notebook that succeeds and writes no file
+to its parameter output_uri fails the step, which would hand on an empty folder.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleS
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0
 _TASK = "notebook"
 _INPUT_URI, _NOT_RUN = "input_uri", "not_run"
-"""Files: in an earlier step's output, what the notebook reads; in this step's output, that there was nothing."""
+"""Files: the notebook's work in an earlier step's output; the note of no work in this step's output."""
 # A refusal by Databricks; no token for this job's identity; no connection, or none within the SDK's retries.
 _REFUSALS = (DatabricksError, AzureError, OSError)
 
 
 class _EntraIdentity(CredentialsStrategy):
-    """The SDK has no strategy for a managed identity outside of virtual machines: ask azure-identity for each token."""
+    """The SDK has no strategy for a managed identity outside of virtual machines: azure-identity returns each token."""
 
     def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
@@ -93,7 +93,7 @@ def read_inputs(input_uri: str) -> Inputs:
 
 
 def parameter(name: str) -> str:
-    """Return a literal input, which Azure ML gives to the process as a variable.
+    """Return a literal input, which Azure ML passes to the process as a variable.
 
     Ends the program when the variable is missing. The name of the variable: azure-ai-ml, docstring of `CommandJob`.
     """
@@ -104,7 +104,7 @@ def parameter(name: str) -> str:
 
 
 def job_credential() -> TokenCredential:
-    """Return the credential of the job's managed identity; outside of Azure ML, whatever azure-identity finds."""
+    """Return the credential of the job's managed identity; outside of Azure ML, azure-identity's default."""
     client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
     return ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
 
@@ -114,7 +114,7 @@ def connect(inputs: Inputs, credential: TokenCredential) -> WorkspaceClient:
 
 
 def submit(client: WorkspaceClient, inputs: Inputs, output_uri: str, run_id: str) -> int:
-    """Start the run (or find the one that this job started before); its id."""
+    """Start the run, or find the run that this job started before; return its id."""
     cluster = ClusterSpec(
         spark_version=inputs.spark_version,
         policy_id=inputs.cluster_policy_id,
@@ -135,10 +135,10 @@ def submit(client: WorkspaceClient, inputs: Inputs, output_uri: str, run_id: str
 
 
 def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
-    """Print each new state and the run's page; the run when it has ended.
+    """Print each new state and the run's page; return the ended run.
 
-    Raises NotebookError when it takes longer, and what refuses to show the run: either way the run is cancelled,
-    since nobody would wait for it.
+    Raises NotebookError when it takes longer, and the client's error when the run cannot be read: either way the run
+    is cancelled, since no caller would wait for it.
     """
     try:
         return _watch(client, run_id, timeout_minutes)
@@ -204,7 +204,7 @@ def check_output(credential: TokenCredential, output_uri: str) -> None:
 
 
 def cancel(client: WorkspaceClient, run_id: int) -> None:
-    """Ask for the end of a run; a refusal is said, and hides no error that led here."""
+    """Request the end of a run; a refusal is printed, and hides no earlier error."""
     print(f"cancelling Databricks run {run_id}", flush=True)
     try:
         client.jobs.cancel_run(run_id)

@@ -1,7 +1,7 @@
 """A process that outlives this one by seconds and cancels the Databricks run that a killed step leaves behind.
 
 No program can handle SIGKILL, which the kernel sends when memory runs out, and Azure ML when a step does not end in
-time. Where the whole node goes, so does the watchdog: then the run ends at its own timeout.
+time. The watchdog dies with the whole node: then the run ends at its own timeout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENDED = b"."
 def on_kill(cancel: Callable[[], None]) -> Iterator[None]:
     """Call `cancel` in a process of its own if this one is killed inside of the block.
 
-    The pipe tells: the kernel closes a killed process's end of it, and a block that is left writes to it first.
+    The watchdog reads a pipe: the kernel closes a killed process's end of it, and an ended block writes to it first.
     """
     reading, writing = os.pipe()
     watchdog = os.fork()
@@ -40,7 +40,7 @@ def on_kill(cancel: Callable[[], None]) -> Iterator[None]:
 def _watch(reading: int, cancel: Callable[[], None]) -> NoReturn:
     """Wait for the end of the other process; does not return."""
     try:
-        os.setsid()  # what kills a step kills its process group
+        os.setsid()  # a step's kill ends its whole process group
         if os.read(reading, len(_ENDED)) != _ENDED:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(_PATIENCE_SECONDS)

@@ -24,7 +24,7 @@ class Container:
 
 
 def job_credential() -> TokenCredential:
-    """Return the credential of the job's managed identity; outside of Azure ML, whatever azure-identity finds."""
+    """Return the credential of the job's managed identity; outside of Azure ML, azure-identity's default."""
     client = os.environ.get("DEFAULT_IDENTITY_CLIENT_ID")
     return ManagedIdentityCredential(client_id=client) if client else DefaultAzureCredential()
 

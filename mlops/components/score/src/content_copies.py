@@ -1,4 +1,4 @@
-"""Copies of files that others left, under the name of their content: nobody changes them while runs read them."""
+"""Copies of incoming files, named after their content, so that they stay unchanged while runs read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from azure.storage.blob import ContainerClient
 def copy_by_content(blobs: ContainerClient, name: str, path: Callable[[str], str]) -> tuple[str, str]:
     """Copy a blob to the path of its SHA-256 unless the copy is there; return the SHA-256 and the blob's ETag.
 
-    Raises ResourceNotFoundError for a blob that was deleted, ResourceModifiedError for one that changes meanwhile.
+    Raises ResourceNotFoundError for a blob that was deleted, ResourceModifiedError for a blob that changes meanwhile.
     """
     digest = hashlib.sha256()
     with tempfile.TemporaryFile() as stream:

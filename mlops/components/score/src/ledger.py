@@ -1,12 +1,12 @@
-"""The ledger of scored files: an entry for each file, which decides between runs and says where the output is.
+"""The ledger of scored files: an entry for each file, which decides between runs and names the output's folder.
 
-The output is written to a folder of its own first. Then the entry is made, by one request that fails where an entry is
-(If-None-Match: *): this decides which run scored the file. Then the folder is renamed to its place, in one step. A run
-that is killed before the entry is made leaves nothing but a folder that nobody reads; one that is killed later leaves
-an entry whose output anybody can put in its place. No lock is held, so that none can be left behind.
+The output is written to a folder of its own first. Then the entry is made, by one request that fails where an entry
+exists (If-None-Match: *): the request decides between runs. Then the folder is renamed to its place, in one step. A
+run that is killed before the entry is made leaves only a folder without readers; a run that is killed later leaves an
+entry whose output any run can put in its place. There is no lock, so that none can be left behind.
 
-A file that is at fault itself, such as one without a column, is refused by an entry of another kind, which is made by
-the same kind of request. It holds for the published version that refused the file: another one may know better.
+A file at fault, such as a file without a column, is refused by an entry of another kind, which is made by the same
+kind of request. It holds for the published version that refused the file: another version may accept it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from azure.storage.filedatalake import FileSystemClient
 
 FOLDER = "scoring/ledger"
 SAMPLE = "sample-"
-"""Attempts that begin with it only try a version: they count as nobody's predictions."""
+"""Attempts that begin with it only try a version: they do not count as predictions."""
 ENTRIES_FILE = "entries.json"
 """File in the score step's output with the entries of the files that the run scored."""
 REFUSALS_FILE = "refusals.json"
 """File beside it with the refusals of the files that the run refused."""
 FAILURES_FILE = "failures.json"
-"""File beside it with the reasons for which other files were not scored. The step watch fails for them in the end."""
+"""File beside it with the reasons for which other files were not scored. The step watch fails for them at the end."""
 FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
 STAGED = "_staged"
@@ -105,7 +105,7 @@ class RunRecord:
     failures: tuple[Failure, ...]
     left: int
     refused: tuple[str, ...] = ()
-    """Files that it refused, or found refused."""
+    """Files that it refused, or that were refused before."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Ledger:
         self._blobs.upload_blob(self._path(failure.file_version, _FAILED), content, overwrite=True)
 
     def record(self, record: RunRecord) -> None:
-        """Keep a run's results, for the person who follows it."""
+        """Store a run's results, for its followers."""
         content = json.dumps(asdict(record), indent=2).encode()
         self._blobs.upload_blob(f"{self._folder}/_runs/{record.run}.json", content, overwrite=True)
 
@@ -210,10 +210,10 @@ class Ledger:
         return counts
 
     def settle(self, entry: Entry) -> bool:
-        """Put the output of an entry in its place, unless somebody did. Return whether it is there."""
+        """Put the output of an entry in its place, unless another run did. Return whether it is there."""
         self._make_folder(entry.output.rpartition("/")[0])
         try:
-            # The condition is the destination's: what is there is never replaced.
+            # The condition is the destination's: an existing file is never replaced.
             self._files.get_directory_client(entry.staged).rename_directory(
                 f"{self._files.file_system_name}/{entry.output}", match_condition=MatchConditions.IfMissing
             )
@@ -226,7 +226,7 @@ class Ledger:
         return True
 
     def settle_left(self, root: str) -> None:
-        """Put outputs in their places that runs left which were killed after they had made the entry."""
+        """Put outputs in their places for runs that were killed after they had made the entry."""
         try:
             staged = [str(path.name) for path in self._files.get_paths(f"{root}/{STAGED}", recursive=False)]
         except ResourceNotFoundError:
@@ -244,7 +244,7 @@ class Ledger:
     def _make(self, entry: Entry) -> Entry:
         content = json.dumps(asdict(entry), indent=2).encode()
         try:
-            # One request, so that no half of an entry can be left behind.
+            # One request writes it, so that no half of an entry can be left behind.
             self._blobs.upload_blob(self._path(entry.file_version, entry.attempt), content, overwrite=False)
         except ResourceExistsError:
             # It may be this one: where the answer to the request is lost, the client sends it again.

@@ -1,8 +1,8 @@
 """Score prepared files with the version that serves, each once; write predictions and refused rows whole or not at all.
 
-The version is an input of the run, or is resolved here, once: a promotion during the run changes nothing for it. A file
-that is at fault itself is refused, and the step succeeds. Another one that cannot be scored does not keep the others
-from being scored and watched: it fails this step where there is nothing to watch, and the step watch otherwise.
+The version is an input of the run, or is resolved here, once: a promotion during the run has no effect on it. A file
+that is at fault itself is refused, and the step succeeds. Another file that cannot be scored does not stop scoring and
+watching of the others: it fails this step where nothing needs watching, and the step watch otherwise.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Scorer:
         staged = f"{root}/{STAGED}/{staged_name(file.version, self.attempt, uuid.uuid4().hex[:8])}"
         counts = score(prepared, model, specified, Stamp(self.version, now, file.name), folder)
         if counts.refused:
-            # One request, or blocks that are committed by the last one: there is never a part of it.
+            # A single request, or blocks that the last request commits: there is never a part of it.
             self._upload(folder / REFUSED_FILE, quarantine)
         counts.check_share(specified.score.most_refused if specified.score else 0.0)
         for name in (PREDICTIONS_FILE, scored_measures.FILE):
@@ -167,7 +167,7 @@ class Scorer:
 
 
 def score_all(scorer: Scorer, taken: TakenFiles, prepared: Path) -> Outcome:
-    """Score each file, and note those that cannot be scored. Raises NoVersionError when none can."""
+    """Score each file, and note files that cannot be scored. Raises NoVersionError when none can."""
     outcome = Outcome()
     for file in taken.files:
         own = scorer.run if len(taken.files) == 1 else f"{scorer.run}-{file.version[:12]}"
@@ -183,7 +183,7 @@ def score_all(scorer: Scorer, taken: TakenFiles, prepared: Path) -> Outcome:
 
 
 def _add(outcome: Outcome, result: Entry | Refusal, run: str) -> None:
-    """Add what became of a file, and print it."""
+    """Add the result of a file, and print it."""
     by = "" if result.run == run else f", by run {result.run}"
     if isinstance(result, Refusal):
         outcome.refusals.append(result)

@@ -18,8 +18,8 @@ class NoVersionError(Exception):
 def resolve(specified: Specification, wanted: str, deployment: str) -> str:
     """Return the number of the version that scores.
 
-    `deployment` is the one beside which this code was published. Raises NoVersionError when no version is registered,
-    or when the one that serves was promoted with other code: a promotion or a rollback is under way.
+    `deployment` is the deployment beside which this code was published. Raises NoVersionError when no version is
+    registered, or when the serving version was promoted with other code: a promotion or a rollback is under way.
     """
     if wanted != champion.CHAMPION:
         return wanted

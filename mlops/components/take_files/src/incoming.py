@@ -1,8 +1,8 @@
 """Files that others left to be scored: which there are, which were scored, and where their copies are.
 
-A file is known by its content, and a blob by its name and ETag: a blob that was read once is not read again as long as
-it stays as it is. Copies are named after the content alone, so that nobody changes a file while runs read it and no
-name from outside is part of an address.
+A file is known by its content, and a blob by its name and ETag: a blob that was read once is not read again until it
+changes. Copies are named after the content alone, so that a file stays unchanged while runs read it and no name from
+outside is part of an address.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LeftFile:
 
     @property
     def refused_as(self) -> str:
-        """Return what the file is refused by: its content, or the blob and its tier while it cannot be read."""
+        """Return the key of the file's refusal: its content, or the blob and its tier while it cannot be read."""
         return self.version or blob_key(f"{self.name}\n{self.tier}", self.etag)
 
     @property

@@ -1,7 +1,7 @@
-"""Take the files that a scoring run scores: the one that it names, or those of the input folder that were not scored.
+"""Take the files that a scoring run scores: the file that it names, or files of the input folder that were not scored.
 
-Two runs may take the same files; the ledger decides which of them scored a file. Nothing is marked as taken, so that a
-run that is killed loses no file.
+Two runs may take the same files; the ledger decides which of them scored a file. No file is marked as taken, so that a
+killed run loses none.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from steps.specification import Score
 from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles, UnreadableFile
 
 _OF_THE_FILE = frozenset({400, 409})
-"""Answers to Get Blob that are about the blob itself: an archived one (409 BlobArchived), one that is encrypted with a
-key of the request (409 BlobUsesCustomerSpecifiedEncryption). Others are about the caller, or pass.
+"""Answers to Get Blob that are about the blob itself, such as an archived one (409 BlobArchived) or one with a key of
+the request (409 BlobUsesCustomerSpecifiedEncryption). Others are about the caller, or pass.
 learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 """
 
 
 def take_incoming(specified_model: str, score: Score) -> TakenFiles:
-    """Copy the files of the input folder that were not scored, as many as one run takes, and return them."""
+    """Copy files of the input folder that were not scored, as many as one run takes, and return them."""
     uri = parameter("container_uri").rstrip("/")
     container = connect(uri, job_credential())
     ledger = Ledger(container.lake, container.blobs, specified_model)

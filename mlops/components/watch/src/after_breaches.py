@@ -18,7 +18,7 @@ from steps.specification import Specification
 from steps.watch_results import History
 
 _MOST_WINDOWS = 4
-"""Newest files that are looked at, for each of those that have to breach a limit: some may not be judged."""
+"""Number of newest files to check for each file that has to breach a limit: some may not be judged."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ def observations(history: History) -> list[Observation]:
 def follow(
     specified: Specification, history: WatchHistory, blobs: ContainerClient, credential: TokenCredential, place: Place
 ) -> str:
-    """Ask for a retraining or a work item where one is due; return a sentence about it, empty for nothing.
+    """Ask for a retraining or a work item where due; return a sentence about it, or an empty text.
 
-    Raises the errors of storage and of the endpoint; what was asked for then is carried out by a later run.
+    Raises the errors of storage and of the endpoint; a later run carries out the pending requests.
     """
     watch = specified.watch
     if watch is None or watch.retrain == "never":

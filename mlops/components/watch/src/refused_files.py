@@ -1,4 +1,4 @@
-"""Files that were refused as a whole: windows too, since nobody would see that data are missing otherwise."""
+"""Files that were refused as a whole: they are windows too, since missing data would be overlooked otherwise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unwatched_refusals(
 ) -> Iterator[Window]:
     """Yield a judged window for each refusal that has none.
 
-    `watched`: ids of windows. `own`: refusals of the run; of other runs, those since a moment are looked for.
+    `watched` has ids of windows. `own` are refusals of the run; for other runs, refusals since a moment are read.
     """
     root = f"{FOLDER}/{specified.model}/"
     seen = {name.rpartition("-")[2] for name in watched}
@@ -34,7 +34,7 @@ def unwatched_refusals(
         named = _REFUSAL.fullmatch(blob.name.removeprefix(root))
         if named is None or blob.last_modified < since:
             continue
-        # A window's name ends with what stands for the refusal: no refusal is read for it.
+        # A window's name ends with the key of the refusal: no refusal is read for it.
         if window_id(datetime.now(UTC), named[1], _attempt(named[3], named[2])).rpartition("-")[2] not in seen:
             try:
                 refusal = read_refusal(json.loads(blobs.download_blob(blob.name).readall()))
@@ -58,7 +58,7 @@ def _id(refusal: Refusal) -> str:
 
 
 def _attempt(attempt: str, code_version: str) -> str:
-    """Return what a window's name has in place of the attempt: the file may be scored in that one later."""
+    """Return the part of a window's name that replaces the attempt: the file may be scored in that attempt later."""
     return f"{attempt}/refused/{code_version}"
 
 

@@ -34,9 +34,9 @@ class Retraining:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def follow(self, mode: Mode, observations: Sequence[Observation], windows: int, at_most_every: timedelta) -> str:
-        """Carry out due reactions; return a sentence about them, empty without any.
+        """Carry out due reactions; return a sentence about them, or an empty text.
 
-        Raises the errors of storage and of the endpoint: what was requested then is carried out by a later run.
+        Raises the errors of storage and of the endpoint: a later run carries out the pending requests.
         """
         known = self.requests.newest()
         newest, now = (None, self.clock()) if known is None else (known[0], self.clock())

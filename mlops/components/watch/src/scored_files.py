@@ -1,4 +1,4 @@
-"""Scored files that nobody has watched, by the ledger: those too whose run was killed before it watched them."""
+"""Scored files without a window, by the ledger, also of runs that were killed before they watched them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _read(blobs: ContainerClient, names: Sequence[str], watched: set[str]) -> It
     known = {name.rpartition("-")[2] for name in watched}
     for name in names:
         *_, file_version, attempt = name.removesuffix(".json").split("/")
-        # A window's name ends with what stands for file and attempt: no entry is read for it.
+        # A window's name ends with the keys of file and attempt: no entry is read for it.
         if window_id(datetime.now(UTC), file_version, attempt).rpartition("-")[2] not in known:
             try:
                 yield read_entry(json.loads(blobs.download_blob(name).readall()))

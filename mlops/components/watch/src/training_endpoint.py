@@ -1,6 +1,6 @@
-"""The training endpoint and its runs: which are under way, which is a request's, and how one is started.
+"""The training endpoint and its runs: active runs, the run of a request, and the start of a run.
 
-Runs are looked for as the job's own identity. One is started as another identity of the cluster, which may invoke the
+Runs are read as the job's own identity. A run is started as another identity of the cluster, which may invoke the
 endpoint and nothing else (docs/adr/0040).
 """
 
@@ -52,14 +52,14 @@ class TrainingEndpoint:
         return None
 
     def run_under_way(self) -> str | None:
-        """Return a training run that has not ended, None when there is none."""
+        """Return an active training run, None without one."""
         return next((str(job["name"]) for job in self._runs() if job["properties"].get("status") not in _ENDED), None)
 
     def start(self, request: Request) -> str:
-        """Invoke the endpoint's default deployment, which is what serves; return the run. Raises HttpResponseError."""
+        """Invoke the endpoint's default deployment, which serves; return the run. Raises HttpResponseError."""
         inputs = {name: {"jobInputType": "literal", "value": value} for name, value in training_inputs(request).items()}
         body = {"properties": {"experimentName": self.experiment, "inputData": inputs}}
-        # An invocation that was taken and not answered must not be sent again: a run would be started twice.
+        # An invocation without an answer must not be sent again: it may have started a run.
         answer = _send(self.invoker, _ML_SCOPE, HttpRequest("POST", self.uri, json=body), retries=0)
         return str(answer["name"])
 
@@ -77,7 +77,7 @@ class TrainingEndpoint:
 
 
 def _workspace() -> str:
-    """Return the ARM id of the workspace, from the variables that Azure ML gives to jobs."""
+    """Return the ARM id of the workspace, from the variables that Azure ML passes to jobs."""
     names = ("AZUREML_ARM_SUBSCRIPTION", "AZUREML_ARM_RESOURCEGROUP", "AZUREML_ARM_WORKSPACE_NAME")
     subscription, group, workspace = (os.environ[name] for name in names)
     place = f"/subscriptions/{subscription}/resourceGroups/{group}"

@@ -1,10 +1,10 @@
-"""Watch scored files: hold each against the data of the version that scored it, and earlier ones against their labels.
+"""Watch scored files: compare each with the data of the version that scored it, and earlier ones with their labels.
 
 Files that were refused as a whole are watched too.
 
-The order is that of what must not be lost. The table of history is written first, by conditional writes; then the run's
-metrics and artifacts, the telemetry, and what follows breaches. Predictions are committed before this step begins: when
-it fails, they stay, and the next run watches what this one did not.
+The most valuable results are stored first. The table of history is written first, by conditional writes; then the
+run's metrics and artifacts, the telemetry, and reactions to breaches. Predictions are committed before this step
+begins: they stay when it fails, and the next run watches the files that this run did not.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from steps.telemetry import TelemetryError
 from steps.watch_results import History, Judgement, LabelsReport, Window, summary
 
 _MOST_WINDOWS = 50
-"""Newest windows that are shown in the run's page, and whose labels are looked for."""
+"""Newest windows that the run's page shows and whose labels are read."""
 
 
 class Watcher:
-    """Watches a model's scored files. `problems` are what kept it from something, as sentences without a full stop."""
+    """Watches a model's scored files. `problems` are reasons of incomplete work, as sentences without a full stop."""
 
     def __init__(self, specified: Specification, container: Container) -> None:
         self._specified = specified
@@ -55,7 +55,7 @@ class Watcher:
         self.problems: list[str] = []
 
     def watch(self, own: Path) -> list[Window]:
-        """Add a window for each scored or refused file that has none; return those, also of runs before.
+        """Add a window for each scored or refused file without one, also of earlier runs; return these windows.
 
         `own` is the output of the score step.
         """
@@ -122,7 +122,10 @@ class Watcher:
         return watching.judge(window, self._specified, measured, self._champions(window.model_version))
 
     def _champion(self, version: str) -> watching.Champion:
-        """Return the profiles of a version, none of one that was deleted since. Raises the errors of a server."""
+        """Return the profiles of a version, none for a version that was deleted since.
+
+        Raises the errors of a server.
+        """
         try:
             folder = Path(mlflow.artifacts.download_artifacts(f"models:/{self._specified.model}/{version}"))
         except MlflowException as error:
@@ -141,7 +144,7 @@ class Watcher:
 
 
 def listed(file: Path) -> list[dict[str, object]]:
-    """Return what the score step wrote to a file of its output."""
+    """Return the content of a file in the score step's output."""
     content: list[dict[str, object]] = json.loads(file.read_text(encoding="utf-8"))
     return content
 

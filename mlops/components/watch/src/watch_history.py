@@ -36,11 +36,11 @@ class WatchHistory:
         return self._read(Window, f"{_WINDOWS}/{name}")
 
     def add(self, window: Window) -> Window:
-        """Add a window unless it is there; return the one that counts."""
+        """Add a window unless it is there; return the valid one."""
         return self._make(window, f"{_WINDOWS}/{window.id}")
 
     def judge(self, judgement: Judgement) -> Judgement:
-        """Add the judgement of a window unless it is there; return the one that counts."""
+        """Add the judgement of a window unless it is there; return the valid one."""
         return self._make(judgement, f"{_JUDGEMENTS}/{judgement.window}")
 
     def read(self, number: int) -> History:
@@ -55,7 +55,7 @@ class WatchHistory:
         )
 
     def labels(self, content: str) -> LabelsReport | None:
-        """Return how a state of the labels, by its ETag, fits; None when nobody looked at it."""
+        """Return how a state of the labels, by its ETag, fits; None before it is judged."""
         return self._read(LabelsReport, f"{_LABELS}/{_hash(content)}")
 
     def add_labels(self, report: LabelsReport) -> LabelsReport:
@@ -63,7 +63,7 @@ class WatchHistory:
         return self._make(report, f"{_LABELS}/{_hash(report.content)}")
 
     def unsent(self, results: Iterable[Window | Judgement]) -> Sequence[Window | Judgement]:
-        """Return the results of which no run says that it sent their metrics."""
+        """Return the results without a record that their metrics were sent."""
         sent = set(self._names(_SENT))
         return [result for result in results if _sent_name(result) not in sent]
 
@@ -75,11 +75,11 @@ class WatchHistory:
             return
 
     def note_followed(self, run: str, text: str) -> None:
-        """Keep what a scoring run did after breaches, for the person who follows it."""
+        """Store a scoring run's reactions to breaches, for its followers."""
         self._blobs.upload_blob(self._path(f"{_FOLLOWED}/{run}"), json.dumps({"text": text}).encode(), overwrite=True)
 
     def followed(self, run: str) -> str:
-        """Return what a scoring run did after breaches, as a sentence without its full stop; empty for nothing."""
+        """Return a scoring run's reactions to breaches, as a sentence without its full stop, or an empty text."""
         try:
             content = self._blobs.download_blob(self._path(f"{_FOLLOWED}/{run}")).readall()
         except ResourceNotFoundError:
@@ -101,7 +101,7 @@ class WatchHistory:
     def _make(self, result: _Result, name: str) -> _Result:
         content = result.model_dump_json(indent=2).encode()
         try:
-            # One request, so that no half of a file can be left behind.
+            # One request writes it, so that no half of a file can be left behind.
             self._blobs.upload_blob(self._path(name), content, overwrite=False)
         except ResourceExistsError:
             # It may be this one: where the answer to the request is lost, the client sends it again.

@@ -26,7 +26,7 @@ _PAGE = "watch.html"
 def keep(specified: Specification, windows: Sequence[Window], judged: Sequence[Judgement], history: History) -> None:
     """Put results and the page of the trend into the pipeline's run; outside of a pipeline, into a run of its own.
 
-    A run that found nothing new, such as one of a sample, keeps nothing.
+    A run without new results, such as a sample's, stores nothing.
     """
     if not windows and not judged:
         return

@@ -1,4 +1,4 @@
-"""The custom metrics of watched files: each window and judgement is sent once, and once more only after a kill.
+"""The custom metrics of watched files: each window and judgement is sent once, or twice after a kill.
 
 A result is marked after the service has accepted its metrics, so that a run sends what earlier ones did not.
 """

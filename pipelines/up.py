@@ -1,14 +1,14 @@
 """`python -m pipelines.up [--mend MODULE --stack NAME] -- pulumi up …`: run the engine, and once more if that helps.
 
 A second run follows in three cases. After an update that failed only because role assignments had no effect yet
-(CAUSES): Azure answers an assignment before it has, and nobody can see when another identity's roles have taken effect.
-When `python -m MODULE --stack NAME` exits 0, which is asked where the engine did not get as far as an update, such as
-for the lock of an engine that was killed. And after a moment where the stack was locked: of two engines that start at
-the same instant each may see the other's lock and give up (pulumi/pulumi pkg/backend/diy/lock.go, `Lock`: it writes its
-own, then looks for others).
+(CAUSES): Azure answers an assignment before it has, and the effect of another identity's roles cannot be read. When
+`python -m MODULE --stack NAME` exits 0, which is run where the engine did not start an update, such as for the lock of
+a killed engine. And after a moment where the stack was locked: of two engines that start at the same instant each may
+see the other's lock and give up (pulumi/pulumi pkg/backend/diy/lock.go, `Lock`: it writes its own, then looks for
+others).
 
 The engine's events are read from the file that Pulumi's own Automation API reads them from
-(pulumi/automation/_stack.py: `--event-log` with PULUMI_DEBUG_COMMANDS): the terminal shows what it always shows.
+(pulumi/automation/_stack.py: `--event-log` with PULUMI_DEBUG_COMMANDS): the terminal's output stays the same.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from pipelines.state import pending
 
 @dataclass(frozen=True)
 class Cause:
-    """An error that a role assignment without effect brings about, and who says so."""
+    """An error that a role assignment without effect causes, with its source."""
 
     pattern: re.Pattern[str]
     role: str
 
 
 CAUSES = (
-    # Quoted by people whose first deployment made the roles and the workspace together; Azure/bicep#16601 is the same
-    # race. Some report that Azure ML then refuses the same workspace name for tens of minutes: where that happens, the
-    # second run fails as well, and its error stands.
+    # People report it whose first deployment made the roles and the workspace together; Azure/bicep#16601 is the same
+    # race. Some report that Azure ML then refuses the same workspace name for tens of minutes: where that happens,
+    # the second run fails as well, with its own error.
     Cause(re.compile(r"User assigned identity doesn't have enough permissions"), "the ML workspace's identity"),
     # ARM's own text: "this error might be related to a replication delay".
     Cause(re.compile(r'Code="PrincipalNotFound"'), "an identity that is seconds old"),
     # Azure/azure-rest-api-specs#9467: "the endpoint often comes back with HTTP 201 before the role is in place".
     Cause(re.compile(r"AuthorizationPermissionMismatch"), "a role on storage"),
-    # Databricks looks at the storage as the access connector's identity when an external location is made.
+    # Databricks reads the storage as the access connector's identity when an external location is made.
     Cause(
         re.compile(r"(Azure )?Managed Identity.* does not have .* permissions on url", re.IGNORECASE | re.DOTALL),
         "the access connector's identity",
@@ -57,7 +57,7 @@ CAUSES = (
 
 _LOCKED = b"the stack is currently locked by"
 _PAUSE_SECONDS = (1.0, 6.0)
-"""The shortest and the longest wait for another engine: of two that gave up, one begins before the other."""
+"""The shortest and the longest wait for another engine: random waits let one of two that gave up begin first."""
 _RELAY_SECONDS = 5
 """Time for the rest of the engine's errors: a plugin of a killed engine may hold the stream open for longer."""
 _VERBS = frozenset({"up", "destroy", "refresh"})
@@ -95,7 +95,7 @@ def run(command: Sequence[str], mend: Sequence[str]) -> int:
         elif lines:
             return code
         elif mend and subprocess.run(mend, check=False).returncode == 0:
-            pass  # the module has said what it mended
+            pass  # the module has printed its repair
         elif locked:
             pause = random.uniform(*_PAUSE_SECONDS)  # noqa: S311 -- chance, not a secret
             sys.stdout.write(f"Another update has locked the stack. Trying once more in {pause:.1f} s.\n")
@@ -115,7 +115,7 @@ def run(command: Sequence[str], mend: Sequence[str]) -> int:
 def _engine(command: Sequence[str]) -> tuple[int, list[str], bool]:
     """Run the engine. Return its exit code, its event log's lines (none without an update), and whether it was locked.
 
-    The engine gets Ctrl-C from the terminal as well and ends its update in order: it is waited for.
+    The engine gets Ctrl-C from the terminal as well and ends its update in order: this process waits for it.
     """
     with tempfile.TemporaryFile() as log:  # a file without a name: nothing is left if this process is killed
         descriptor = log.fileno()
@@ -148,7 +148,7 @@ def _relay(stream: IO[bytes], lines: list[bytes]) -> None:
 
 
 def _program(command: Sequence[str]) -> Sequence[str]:
-    """Return the words before the engine's verb: the program, and options that every verb takes."""
+    """Return the words before the engine's verb: the program and its global options."""
     return command[: next(index for index, word in enumerate(command) if word in _VERBS)]
 
 
@@ -166,7 +166,7 @@ def _damage_of_state(command: Sequence[str]) -> str:
     try:
         current, _ = container_of(os.environ.get("PULUMI_BACKEND_URL", ""), project_name(), stack).current()
     except (AzureError, BackendError):
-        return ""  # the engine has said what is wrong with its backend
+        return ""  # the engine has printed the problem with its backend
     if current is None or not current.damage:
         return ""
     return (

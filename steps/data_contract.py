@@ -1,7 +1,7 @@
-"""The data contract of a training pipeline: what its data have to be, as a section of `pipeline.yml`.
+"""The data contract of a training pipeline: rules for its data, a section of `pipeline.yml`.
 
 Rules are data. A rule is its limit, or a mapping of limit and severity: `minimum: 0`, or
-`minimum: {limit: 0, severity: warning}`. An error stops the run before training; a warning is shown and kept.
+`minimum: {limit: 0, severity: warning}`. An error stops the run before training; a warning is shown and stored.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class DataContract(_Section):
         return any(rule.severity == "error" for rule in (self.drift, *columns))
 
     def notebook_json(self, target: str) -> str:
-        """Return the rules as the notebook gets them, without those of drift, which are not the notebook's to check.
+        """Return the rules for the notebook, without rules of drift, which it does not check.
 
         Databricks replaces `{{…}}` in parameters, which only a name or a value can have here: it is escaped.
         """
@@ -152,6 +152,6 @@ class DataContract(_Section):
 
 
 def closest(name: str, known: list[str]) -> str:
-    """Return the hint `: did you mean x?` for an unknown name, or the known ones."""
+    """Return the hint `: did you mean x?` for an unknown name, or a list of the valid ones."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"

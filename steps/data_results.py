@@ -1,7 +1,7 @@
 """Results of a run about its data: `data_contract.json` and `profile.json`, artifacts of the pipeline's root run.
 
-Both are versioned: a reader takes the versions that it knows. Names of columns and texts come from data: whoever shows
-them escapes them.
+Both are versioned: a reader accepts the versions that it knows. Names of columns and texts come from data: every page
+escapes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Result(BaseModel):
 
 
 class RuleResult(_Result):
-    """A rule, and what the data are by it."""
+    """A rule, and its result on the data."""
 
     rule: RuleName
     column: str | None = None
@@ -42,7 +42,7 @@ class RuleResult(_Result):
     limit: str = ""
     """The rule's limit as text."""
     message: str = ""
-    """A sentence without its full stop, such as `bmi has 3 values below 10`. Without values unless `show_values`."""
+    """A sentence without its full stop, such as `bmi has 3 values below 10`. It has no values unless `show_values`."""
     examples: tuple[str, ...] = ()
     """Values that break the rule, where `show_values` allows it."""
 
@@ -58,7 +58,7 @@ class ContractResult(_Result):
     """Address of the file."""
     rows_read: int
     rows_kept: int | None = None
-    """Rows of the engineered set; None where none was made."""
+    """Rows of the engineered set; None without one."""
     missing: dict[str, int] = {}
     """Columns that have rows without a value, with their number. Such rows are dropped by most features."""
     rules: tuple[RuleResult, ...] = ()
@@ -81,7 +81,7 @@ class ContractResult(_Result):
 
     @property
     def warnings(self) -> tuple[RuleResult, ...]:
-        """The broken rules that are shown and kept."""
+        """The broken rules that are shown and stored."""
         return tuple(rule for rule in self.rules if not rule.passed and rule.severity == "warning")
 
 

@@ -24,8 +24,9 @@ _CERTAINTY = 0.999
 def judge(contract: DataContract, former: Profile, now: Profile, measured: Mapping[str, Any]) -> list[RuleResult]:
     """Return, for each column of both profiles, whether its distribution is within the contract's limit.
 
-    A shift that is likely by chance, such as in a file with few rows, keeps the rule: for samples of one distribution
-    the index is distributed like chi-square (Yurdakul, "Statistical Properties of Population Stability Index", 2018).
+    A shift that is likely by chance, such as in a file with few rows, does not break the rule: for samples of one
+    distribution the index is distributed like chi-square (Yurdakul, "Statistical Properties of Population Stability
+    Index", 2018).
     """
     results = []
     for name, column in now.columns.items():
@@ -61,7 +62,7 @@ def stability_index(expected: Sequence[float], measured: Sequence[float]) -> flo
 
 
 def distance(expected: Sequence[float], measured: Sequence[float]) -> float:
-    """Return the Jensen-Shannon distance to the base 2: 0 for equal distributions, 1 for those without a common bin."""
+    """Return the Jensen-Shannon distance to the base 2: 0 for equal distributions, 1 without a common bin."""
     return float(jensenshannon(expected, measured, base=2))
 
 

@@ -1,4 +1,4 @@
-"""The columns of the engineered set, held against those that the specification names."""
+"""Check of the engineered set's columns against the specification."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from steps.specification import Specification
 def unknown(engineered: Path, specified: Specification) -> list[str]:
     """Return a sentence without its full stop for each column that the specification names and the set has not.
 
-    `engineered` is a folder of Parquet files with the same columns. What the features leave of the data is known when
-    they are made, and not before: the step check_data is the first place that can tell, and the only one that does.
+    `engineered` is a folder of Parquet files with the same columns. The columns are unknown before the features are
+    made: only the step check_data can check them.
     """
     files = sorted(engineered.glob("*.parquet"))
     if not files:

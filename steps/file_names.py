@@ -8,7 +8,7 @@ _PLAIN = frozenset("._-/ ")
 
 
 def printable(name: str) -> str:
-    """Return a name for people and logs: letters, digits, spaces and `._-/` as they are, all else percent-encoded.
+    """Return a name for people and logs: letters, digits, spaces and `._-/` unchanged, all else percent-encoded.
 
     A name from outside may hold line breaks, terminal controls, or a logging command of Azure Pipelines (`##vso[…]`).
     """

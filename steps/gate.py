@@ -17,7 +17,7 @@ OwnMetric = Callable[[Any, Any, pd.DataFrame], float]
 """A pipeline's own metric: of actual values, predicted values and the held-out rows."""
 
 _MOST_ROWS = 50_000
-"""Rows that are resampled. More make the interval narrower than a decision needs, and the step take minutes."""
+"""Rows that are resampled. More would make the interval narrower than a decision needs, and the step take minutes."""
 _LOST_SHARE = 0.1
 _MOST_GROUPS = 20
 
@@ -74,7 +74,7 @@ class Verdict:
 
 
 class GateError(Exception):
-    """The gate cannot be applied to the challenger; the text says why."""
+    """The gate cannot be applied to the challenger; the text has the reason."""
 
 
 def judge(

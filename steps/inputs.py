@@ -1,6 +1,6 @@
-"""Literal inputs of a component, which Azure ML gives to the process as variables.
+"""Literal inputs of a component, which Azure ML passes to the process as variables.
 
-The name of the variable: azure-ai-ml, docstring of `CommandJob`. No literal input stands in a command (docs/adr/0020).
+The name of the variable: azure-ai-ml, docstring of `CommandJob`. No command has a literal input (docs/adr/0020).
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ Direction = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for some rows, and what is true of them.
+    """Predictions for some rows, and the true values.
 
     `actual`, `predicted`: one value a row. `probabilities`: rows x classes, in the order of `classes`, None when the
-    model gives none.
+    model has none.
     """
 
     actual: np.ndarray[Any, Any]
@@ -46,7 +46,7 @@ class BuiltIn:
 
 
 class NotComputableError(Exception):
-    """These rows or this model do not allow the metric; the text says why."""
+    """These rows or this model do not allow the metric; the text has the reason."""
 
 
 def _sklearn(name: str, **options: Any) -> Callable[[Predictions], float]:

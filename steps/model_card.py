@@ -82,7 +82,7 @@ def model_card(
 
 
 def escape(text: str) -> str:
-    """Return a text that Markdown and HTML show as it is, on one line: names of columns come from data."""
+    """Return a text that Markdown and HTML show unchanged, on one line: names of columns come from data."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 

@@ -16,11 +16,11 @@ from steps.metrics import Predictions
 MODEL_FILE_FOLDER = "model"
 """Folder of the training run's artifacts that has the model."""
 RUN_FILE = "training_run.json"
-"""Beside the model: the MLflow run that made it."""
+"""File beside the model: the MLflow run that made it."""
 
 
 class NotComparableError(Exception):
-    """A model cannot judge these rows; the text says why."""
+    """A model cannot judge these rows; the text has the reason."""
 
 
 def load(address: str) -> Any:
@@ -41,7 +41,7 @@ class Answer:
 
 
 def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
-    """Return the model's predictions for rows whose target is known. Raises NotComparableError as `ask` does."""
+    """Return the model's predictions for rows whose target is known. Raises NotComparableError like `ask`."""
     answer = ask(model, rows, (target,))
     return Predictions(rows[target].to_numpy(), answer.predicted.reshape(-1), answer.probabilities, answer.classes)
 
@@ -49,8 +49,8 @@ def predict(model: Any, rows: pd.DataFrame, target: str) -> Predictions:
 def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
     """Return the model's answers for the rows. Raises NotComparableError when it lacks columns or fails.
 
-    The columns are those of the model's signature, so that others do no harm; without one, all but the `others`. A
-    model whose flavor offers `predict_proba` gives probabilities as well.
+    The columns are the model's signature, so that others do no harm; without a signature, all but the `others`. A
+    model whose flavor offers `predict_proba` returns probabilities as well.
     """
     columns = input_columns(model, rows, others)
     if missing := [column for column in columns if column not in rows.columns]:
@@ -68,7 +68,7 @@ def ask(model: Any, rows: pd.DataFrame, others: Collection[str]) -> Answer:
 
 
 def input_columns(model: Any, rows: pd.DataFrame, others: Collection[str]) -> list[str]:
-    """Return the columns that the model takes: those of its signature; without one, all but the others."""
+    """Return the model's input columns: its signature; without one, all but the others."""
     inputs = model.metadata.get_input_schema()
     if inputs is None or not inputs.has_input_names():
         return [str(column) for column in rows.columns if column not in others]

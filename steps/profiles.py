@@ -1,4 +1,4 @@
-"""Profiles of data: the distribution of each column, by what the notebook has measured."""
+"""Profiles of data: the distribution of each column, from the notebook's measures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from steps.data_results import ColumnProfile, Profile
 
 BINS = 10
 _POINTS = 400
-"""Quantiles of a number, as in notebooks/lib/measures.py: shares are known to a quarter of a percent."""
+"""Quantiles of a number, as in notebooks/lib/measures.py: shares are exact to a quarter of a percent."""
 _HASH_LENGTH = 16
 _MOST_CATEGORIES = 50
 
 
 def profile(columns: Mapping[str, Any], rows: int, target: str, *, show_values: bool) -> Profile:
-    """Return the profile of data by what was measured of each column.
+    """Return the profile of data from the measures of each column.
 
     Without `show_values` categories are hashes of their values, and the least and greatest value are left out.
     """
@@ -35,7 +35,7 @@ def profile(columns: Mapping[str, Any], rows: int, target: str, *, show_values: 
 def bin_shares(edges: Sequence[float], quantiles: Sequence[float]) -> tuple[float, ...]:
     """Return the share of rows in each bin, by evenly spaced quantiles: exact to the distance of two of them.
 
-    The bins are those up to the first edge, above it up to the second, and so on, and above the last.
+    The bins end at the edges, the last one above all edges.
     """
     steps = len(quantiles) - 1
     below = [min(max(bisect_right(quantiles, edge) - 1, 0), steps) / steps for edge in edges]

@@ -1,4 +1,4 @@
-"""Predictions against what turned out to be true: the metrics of the gate on scored rows that have labels."""
+"""Predictions against later labels: the metrics of the gate on scored rows that have labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABEL = "_label"
 
 
 class LabelsError(Exception):
-    """The file of labels cannot be used; the text says why."""
+    """The file of labels cannot be used; the text has the reason."""
 
 
 @dataclass(frozen=True)

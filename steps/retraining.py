@@ -1,8 +1,8 @@
 """Rules by which a training run or a work item follows scored files that differ from the training data.
 
-The rules alone: requests are kept by the step `watch`, each under a number of its own that one conditional write takes,
-so that runs at the same time make one. A request that was made is carried out by its maker, or, when that one was
-killed, by a later run, which takes it over after some time by another conditional write.
+The module has the rules alone: the step `watch` stores requests, each under a number of its own by one conditional
+write, so that concurrent runs make one. A request is carried out by its maker or, when that one was killed, by a later
+run, which takes it over after some time by another conditional write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict
 
 Mode = Literal["on_drift", "work_item"]
 HOLD = timedelta(minutes=15)
-"""Time for which a request belongs to its maker. Starting a run takes seconds, and its requests end long before."""
+"""Time for which a request belongs to its maker.
+
+Starting a run takes seconds, and its requests time out long before.
+"""
 _MOST_REASONS = 5
 NONE = "none"
 """Value of inputs that a pipeline without retraining does not need."""
@@ -52,7 +55,7 @@ class Request(BaseModel):
 
     @property
     def name(self) -> str:
-        """Return the id that tells the request from all others, such as in the inputs of its training run."""
+        """Return the id that distinguishes the request from all others, such as in the inputs of its training run."""
         return f"retraining-{self.model}-{self.number:06}"
 
     @property
@@ -74,7 +77,7 @@ def breaching(observations: Sequence[Observation], number: int, after: str = "")
     """Return the newest `number` files that were judged, if all of them breached a limit; else nothing.
 
     `after` is the newest file of the request before: a file leads to one request. Files that were measured and not
-    judged, such as those with few rows, neither count nor break a row.
+    judged, such as files with few rows, neither count nor break a row.
     """
     judged = [observed for observed in observations if observed.judged and observed.window > after]
     newest = tuple(judged[-number:])
@@ -82,7 +85,7 @@ def breaching(observations: Sequence[Observation], number: int, after: str = "")
 
 
 def not_before(newest: Request, at_most_every: timedelta) -> datetime:
-    """Return when the next request may be made."""
+    """Return the earliest time of the next request."""
     return newest.requested_at + at_most_every
 
 
@@ -105,7 +108,7 @@ def make(
 
 
 def training_inputs(request: Request) -> Mapping[str, str]:
-    """Return the inputs of the training run. Its key of reuse names the request, by which the run is found again."""
+    """Return the inputs of the training run. Its key of reuse names the request, by which a later run recognises it."""
     if request.data is None:
         raise ValueError(f"{request.name} has no data to train on")
     return {"data_uri": request.data.uri, "data_version": request.data.version, "reuse_key": request.name}

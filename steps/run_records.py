@@ -1,7 +1,7 @@
 """Records of the data in the pipeline's run: results as artifacts, where reports read them, and a summary as tags.
 
-That a step may write to the pipeline's run on Azure: Azure/azureml-assets, `add_action_analyzer_tag` of its model
-monitoring components.
+Source of the right to write to the pipeline's run on Azure: Azure/azureml-assets, `add_action_analyzer_tag` of its
+model monitoring components.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _TAG_LENGTH = 250
 
 
 def keep(result: ContractResult, folder: Path) -> None:
-    """Log the files of `folder` and set the tags. Outside of a pipeline, such as by hand, in a run of its own."""
+    """Log the files of `folder` and set the tags.
+
+    Outside of a pipeline, such as by hand, they go to a run of its own.
+    """
     client = mlflow.MlflowClient()
     run = os.environ.get("AZUREML_ROOT_RUN_ID")
     if run is None:

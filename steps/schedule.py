@@ -1,6 +1,6 @@
-"""The schedules of a training pipeline, as `pipeline.yml` describes them: when to train, and on what; when to score.
+"""The schedules of a training pipeline, as `pipeline.yml` describes them: training's times and data, scoring's times.
 
-The names are those of Azure ML's triggers (azure-ai-ml's CronTrigger and RecurrenceTrigger).
+The names are the names of Azure ML's triggers (azure-ai-ml's CronTrigger and RecurrenceTrigger).
 """
 
 from __future__ import annotations

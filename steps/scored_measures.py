@@ -1,6 +1,6 @@
 """Measures of a scored file and of its predictions: the input of the step watch.
 
-The file is beside the predictions and is put in its place with them, so that a run that ends before it watches loses
+The file is beside the predictions and is put in its place with them, so that a run which fails before it watches loses
 nothing. It has quantiles and categories, which are data: it is for the stack's storage.
 """
 
@@ -22,7 +22,7 @@ from steps.specification import Specification
 FILE = "_measures.json"
 """Readers of Parquet leave out names that begin with an underscore."""
 PREDICTION, PROBABILITY = "prediction", "probability"
-"""Columns of the predictions: what the model answers, and how likely the second of two classes is."""
+"""Columns of the predictions: the model's answer, and the probability of the second of two classes."""
 _PREFIX = "probability_"
 
 
@@ -59,7 +59,7 @@ class Answers:
 
 
 def prediction_profile(predictions: Predictions, specified: Specification) -> Profile:
-    """Return the profile of what a model answers for its held-out rows."""
+    """Return the profile of a model's answers for its held-out rows."""
     values = {PREDICTION: np.asarray(predictions.predicted)}
     if predictions.probabilities is not None and predictions.probabilities.shape[1] == 2:
         values[PROBABILITY] = predictions.probabilities[:, -1]

@@ -34,11 +34,11 @@ _NO_PREDICTION = "the model predicts nothing for it"
 
 
 class ScoringError(Exception):
-    """The file cannot be scored; the text says why."""
+    """The file cannot be scored; the text has the reason."""
 
 
 class RefusedError(ScoringError):
-    """The file itself is at fault: the same version never scores it. `counts` where its rows are known."""
+    """The file itself is at fault: the same version never scores it. `counts` is None where its rows are unknown."""
 
     def __init__(self, reason: str, counts: Counts | None = None) -> None:
         super().__init__(reason)
@@ -172,7 +172,7 @@ def _counts(prepared: Path) -> dict[str, Any]:
 
 
 def _batches(folder: Path) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a folder of Parquet files; none when there is no such folder."""
+    """Yield the rows of a folder of Parquet files; there are none without the folder."""
     if not folder.exists():
         return
     for batch in ds.dataset(folder, format="parquet").to_batches(batch_size=_BATCH_ROWS):
@@ -198,7 +198,7 @@ def _unpredicted(predictions: pd.DataFrame) -> pd.Series[Any]:
 
 
 def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp: Stamp) -> pd.DataFrame:
-    """Return a row for each row: its number, its keys, what the model answers, and the stamp."""
+    """Return a row for each row: its number, its keys, the model's answer, and the stamp."""
     scoring = specified.score
     keys = {name: f"_key_{index}" for index, name in enumerate(scoring.keys if scoring else ())}
     if missing := [column for column in (_ROW, *keys.values()) if column not in rows]:

@@ -17,7 +17,7 @@ _Percentage = Annotated[int, Field(ge=1, le=_ALL)]
 
 
 class Online(BaseModel):
-    """A managed online endpoint: what its deployments run on, and how traffic moves to a new one."""
+    """A managed online endpoint: its deployments' machines, and the steps of traffic to a new one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -61,7 +61,7 @@ class Parameter(_Section):
         return self
 
     def parse(self, text: str) -> ParameterValue:
-        """Return the value that a text stands for. Raises ValueError that says what is right."""
+        """Return the value of a text. Raises ValueError with a valid value in its message."""
         if self.type == "boolean":
             if text.lower() not in ("true", "false"):
                 raise ValueError(f"{text!r} is neither true nor false")

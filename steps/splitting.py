@@ -10,15 +10,14 @@ _HASH_RANGE = 10_000
 
 
 class UnusableRowsError(Exception):
-    """Error of rows on which no model can be trained; the text says why."""
+    """Error of rows on which no model can be trained; the text has the reason."""
 
 
 def split(rows: pd.DataFrame, rule: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training and held-out rows.
 
-    A row is on the same side whatever other rows there are, so that no registered model is judged by rows that it was
-    trained on. The step check_data has seen that the columns of the rule are there. Raises UnusableRowsError for too
-    few rows.
+    The side of a row does not depend on other rows, so that no registered model is judged by rows that it was trained
+    on. The step check_data has checked that the columns of the rule exist. Raises UnusableRowsError for too few rows.
     """
     if len(rows) < rule.fewest_rows:
         raise UnusableRowsError(f"there are {len(rows)} complete rows: at least {rule.fewest_rows} are needed to train")

@@ -1,4 +1,4 @@
-"""The list of the files that a scoring run takes, which its steps hand on: take_files, the notebook, score."""
+"""The list of the files that a scoring run takes, handed on by its steps: take_files, the notebook, score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_FILE = "none"
 """Value in place of a file's name, where the run takes the files of the input folder."""
 LIST = "files.json"
 INPUT_URI = "input_uri"
-"""File of a step's output, which names what the next step's notebook reads; without it, the notebook has no work."""
+"""File of a step's output with the input of the next step's notebook; without it, the notebook has no work."""
 
 
 @dataclass(frozen=True)

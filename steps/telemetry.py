@@ -1,7 +1,7 @@
 """Custom metrics of Application Insights, sent with an Entra token: each is accepted, or sending fails with a reason.
 
 The vendor's exporter writes the envelopes, signs in for https://monitor.azure.com and posts them. It reports failures
-to its log alone and keeps what it could not send in files for later, of which a job that ends has none: see `send`.
+to its log alone and stores unsent metrics in files for later, which a job does not have: see `send`.
 
 Azure's metric store keeps custom metrics without their dimensions, unless the component was opted in by hand
 (learn.microsoft.com/azure/azure-monitor/app/metrics-overview, "Pricing models"); logs keep them. Hence a metric that an
@@ -56,8 +56,8 @@ def send(connection_string: str, metrics: Sequence[Metric], credential: TokenCre
 
     Raises TelemetryError when any was not accepted. It returns when the service has accepted all of them.
     """
-    # The exporter would report its own use to Microsoft and to the component, and ask another host for settings, all
-    # in threads that outlive this call.
+    # The exporter would report its own use to Microsoft and to the component, and request settings from another host,
+    # all in threads that outlive this call.
     for switch in ("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED"):
         os.environ.setdefault(f"APPLICATIONINSIGHTS_{switch}", "true")
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter  # takes a while
@@ -80,7 +80,7 @@ def send(connection_string: str, metrics: Sequence[Metric], credential: TokenCre
 
 
 class _Attempts(RetryPolicy):  # type: ignore[type-arg]
-    """The retries of azure-core; it keeps the end of the last attempt, which the exporter does not return."""
+    """The retries of azure-core; it records the result of the last attempt, which the exporter does not return."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""The program of a train component: everything but how a pipeline fits its model, which is a function that it gives.
+"""The program of a train component, except for the pipeline's own function that fits its model.
 
 The function gets the features, the target and the run's parameters, and returns a fitted estimator of scikit-learn's
 interface. The program splits the rows, logs parameters and metrics, and writes the model with its signature.
@@ -27,19 +27,24 @@ from steps.splitting import UnusableRowsError, check_values, split
 Fit = Callable[[pd.DataFrame, "pd.Series[Any]", Mapping[str, ParameterValue]], Any]
 
 _MODEL_PACKAGES = ("cloudpickle", "mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy")
-"""Packages with mlflow-skinny, without which MLflow adds mlflow of the same version, which takes no pandas 3: the
-environment of such a model cannot be built."""
+"""Packages with mlflow-skinny. Without it MLflow adds mlflow of the same version, which excludes pandas 3.
+
+The environment of such a model cannot be built.
+"""
 _SCORING_SCRIPT_PACKAGES = ("azureml-ai-monitoring==1.0.0",)
 """Packages that Azure ML's own scoring script imports, and the environment that it builds of a model lacks otherwise
 (Azure/azureml-examples#3904): without it, a model cannot be served without code."""
 _FORMAT = mlflow.sklearn.SERIALIZATION_FORMAT_CLOUDPICKLE
-"""MLflow's default, skops, refuses every tree model. MLflow warns that a pickle runs code when it is loaded: whoever
-loads this one trusts the pipeline that wrote it, by the version's lineage and by who may register models."""
+"""MLflow's default, skops, refuses every tree model.
+
+MLflow warns that a pickle runs code when it is loaded: a loader of this one trusts the pipeline that wrote it, by the
+version's lineage and by the right to register models.
+"""
 _SIGNATURE_ROWS = 5
 
 
 def run(fit: Fit, description: str | None = None) -> None:
-    """Train as the component's command line and variables say. Ends the program with one line for unusable rows."""
+    """Train with the component's command line and variables. Ends the program with one line for unusable rows."""
     parser = argparse.ArgumentParser(description=description)
     for name in ("engineered", "model", "held-out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -102,7 +107,7 @@ def _save(model: Any, features: pd.DataFrame, folder: Path, needed: list[str]) -
 
 
 def typical_row(features: pd.DataFrame) -> pd.DataFrame:
-    """Return a row of medians and of the most frequent values, with which a deployment is tried: nobody's record."""
+    """Return a row of medians and of the most frequent values, which tests a deployment: no real record."""
     numbers = features.select_dtypes("number")
     values = {
         name: float(column.median()) if name in numbers else next(iter(column.mode()), None)

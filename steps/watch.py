@@ -1,4 +1,4 @@
-"""The section `watch` of `pipeline.yml`: what scored files may differ in from the data of the version that scores.
+"""The section `watch` of `pipeline.yml`: limits for differences of scored files from the scoring version's data.
 
 A window is one scored file. Thresholds are data; `steps/watching.py` holds a window against them.
 """
@@ -34,7 +34,7 @@ class _Section(BaseModel):
 
 
 class ColumnLimits(_Section):
-    """Limits of a column, instead of those for all columns."""
+    """Limits of a column, instead of the general ones."""
 
     drift: _Index | None = None
     missing: _Share | None = None
@@ -108,7 +108,7 @@ class Watch(_Section):
         return period
 
     def limit(self, column: str, name: Literal["drift", "missing", "new_categories"]) -> float:
-        """Return the limit of a column: its own, or that of all columns."""
+        """Return the limit of a column: its own, or the general one."""
         own = self.columns.get(column)
         value = None if own is None else getattr(own, name)
         return float(getattr(self, name) if value is None else value)

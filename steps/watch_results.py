@@ -1,7 +1,7 @@
 """Results of watching scored files: a window for each scored file, and a judgement once its labels are there.
 
-Both are files of the table of history and never change. Names of columns and files come from data: whoever shows them
-escapes them. No value of the data is in them unless the data contract shows values.
+Both are files of the table of history and never change. Names of columns and files come from data: every page escapes
+them. They have no value of the data unless the data contract shows values.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Breach(_Result):
 
 
 class ColumnWatch(_Result):
-    """A column of a scored file, or of the predictions, against that of the version that scored."""
+    """A column of a scored file, or of the predictions, compared with the same column of the version that scored."""
 
     count: int
     """Rows with a value."""
@@ -52,15 +52,15 @@ class ColumnWatch(_Result):
     distance: float | None = None
     """Jensen-Shannon distance, from 0 to 1."""
     limit: float | None = None
-    """Greatest index that passes: the specification's, or what chance explains in so few rows."""
+    """Greatest index that passes: the specification's, or a greater one that chance explains in so few rows."""
     new_categories: float | None = None
-    """Share of rows with a category that the training data do not have; None where that is not known."""
+    """Share of rows with a category that the training data do not have; None where it is unknown."""
     new_names: tuple[str, ...] = ()
     """Some of them, where the data contract shows values."""
 
 
 class Window(_Result):
-    """A scored file, or one that was refused as a whole: `rows_scored` is 0 then."""
+    """A scored file, or a file that was refused as a whole: `rows_scored` is 0 then."""
 
     version: Literal[1] = 1
     id: str
@@ -88,7 +88,7 @@ class Window(_Result):
 
     @property
     def refused_share(self) -> float:
-        """Return the share of the rows that were refused; 1 for a file whose rows are not known."""
+        """Return the share of the rows that were refused; 1 for a file with an unknown number of rows."""
         return self.rows_refused / self.rows_read if self.rows_read else 1.0
 
     @property
@@ -120,7 +120,7 @@ class Judgement(_Result):
 
 
 class LabelsReport(_Result):
-    """A state of the file of labels, and how far it fits what was scored."""
+    """A state of the file of labels, and its fit with the scored rows."""
 
     version: Literal[1] = 1
     content: str
@@ -142,14 +142,14 @@ class History:
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
 
     def breaches(self, window: Window) -> tuple[Breach, ...]:
-        """Return a window's breaches, those too that its labels have shown."""
+        """Return a window's breaches, also by its labels."""
         judged = self.judgements.get(window.id)
         return (*window.breaches, *(judged.breaches if judged else ()))
 
     def is_judged(self, window: Window) -> bool:
         """Return whether a window counts for a row of breaches, or ends it.
 
-        Those that were only measured do neither. Nor do files that nothing could read: no training mends them.
+        Measured windows without a judgement do neither. Nor do unreadable files: no training mends them.
         """
         if not window.rows_read:
             return False
@@ -182,7 +182,7 @@ def _index_text(column: ColumnWatch) -> str:
 
 
 def window_id(scored_at: datetime, file_version: str, attempt: str) -> str:
-    """Return the name of a window: the same for each run that says that it scored this file in this attempt."""
+    """Return the name of a window: the same for each run that scored this file in this attempt."""
     content = hashlib.sha256(f"{file_version}/{attempt}".encode()).hexdigest()[:16]
     return f"{scored_at:%Y%m%dT%H%M%SZ}-{content}"
 

@@ -1,6 +1,6 @@
 """A scored file against the profile of the version that scored it: drift, missing values, new categories, refused rows.
 
-Statistics are made of profiles, bins and shares: no row of the training data is there any more.
+Statistics are made from profiles, bins and shares: the rows of the training data are no longer there.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from steps.watch import Watch
 from steps.watch_results import Breach, ColumnWatch, Kind, Verdict, Window
 
 _CHANGES_ANYWAY = frozenset({"date", "timestamp"})
-"""Types whose values go on with time: that they drift says nothing."""
+"""Types whose values grow with time: their drift has no meaning."""
 _MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The profiles of the version that scored; None for what it was registered without."""
+    """The profiles of the version that scored; None for missing ones."""
 
     data: Profile | None
     predictions: Profile | None
 
 
 def judge(window: Window, specified: Specification, scored: ScoredMeasures, champion: Champion) -> Window:
-    """Return the window with what differs, and whether that is within the limits of the section watch."""
+    """Return the window with its differences, and whether they are within the limits of the section watch."""
     watch = specified.watch
     assert watch is not None
     columns = _columns(watch, scored, champion.data, show_values=specified.data_contract.show_values)
@@ -53,7 +53,7 @@ def judge(window: Window, specified: Specification, scored: ScoredMeasures, cham
 def refused_file(window: Window, specified: Specification, reason: str) -> Window:
     """Return the window of a file of which nothing was scored: a breach, unless it has too few rows to be judged.
 
-    A file whose rows are not known is a breach however small it is.
+    A file with an unknown number of rows is a breach of any size.
     """
     watch = specified.watch
     assert watch is not None
@@ -125,7 +125,8 @@ def _column(before: ColumnProfile, measured: Mapping[str, Any], limit: float, *,
 def _new_categories(before: ColumnProfile, measured: Mapping[str, Any]) -> tuple[float | None, tuple[str, ...]]:
     """Return the share of categories that the profile does not have, and some of them, the most frequent ones.
 
-    None for numbers, and where the profile has the most frequent categories alone: another one may be among the rest.
+    It is None for numbers, and where the profile has only the most frequent categories: another one may be among the
+    rest.
     """
     if before.edges or not before.categories or before.other > 0:
         return None, ()

@@ -37,21 +37,21 @@ def configure(stack: str) -> None:
 
 @app.command()
 def release(folder: Path) -> None:
-    """Write down what was released."""
+    """Write down the content of a release."""
     release = releases.write(folder)
     typer.echo(f"Released: commit {release.commit}, lock {release.lock[:16]}, version {release.version}.")
 
 
 @app.command()
 def check(folder: Path) -> None:
-    """Refuse anything but what passed."""
+    """Refuse a release unless it passed."""
     release = releases.check(folder)
     typer.echo(f"The same as passed: commit {release.commit}, lock {release.lock[:16]}, version {release.version}.")
 
 
 @app.command()
 def drift(stack: str, file: Path) -> None:
-    """Compare the stack with what is there; write the differences into a file, and fail if there are any."""
+    """Compare the stack with its resources; write the differences into a file, and fail if there are any."""
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         comparison = drifting.compare(drifting.preview(stack, Path.cwd()))

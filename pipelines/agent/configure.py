@@ -1,7 +1,7 @@
 """Settings of the environment's variable group, written into the stack's settings file before a preview or an up.
 
-By `pulumi config set-all --path`, which adds to an object there; `--config --config-path` of preview and up replaces
-the whole object. A principal goes behind those that the file lists already.
+The values are set by `pulumi config set-all --path`, which adds to an object there; `--config --config-path` of
+preview and up replaces the whole object. A principal is added behind the existing ones of the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES = (*_VALUES, *_PRINCIPALS)
 
 
 class ConfigureError(Exception):
-    """The settings file cannot be read or written; the text says which and why."""
+    """The settings file cannot be read or written; the text has the name and the reason."""
 
 
 def configure(stack: str, variables: Mapping[str, str], folder: Path) -> dict[str, str]:

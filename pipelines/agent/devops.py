@@ -33,7 +33,7 @@ _LONGEST_TITLE = 255
 
 
 class DevOpsError(Exception):
-    """Azure DevOps refused, or the build has no such thing; the text says what to do."""
+    """Azure DevOps refused, or the build lacks a value; the text names the mend."""
 
 
 def comment(stack: str, file: Path) -> str:
@@ -62,10 +62,9 @@ def comment(stack: str, file: Path) -> str:
 
 
 def work_item(stack: str, file: Path) -> str:
-    """Open a work item about drift, unless one is open; its address for people.
+    """Open a work item about drift, unless one is open; return its address for people.
 
-    A check that failed before it could compare is told apart by its title. Raises DevOpsError when Azure DevOps
-    refuses.
+    A check that failed before the comparison has another title. Raises DevOpsError when Azure DevOps refuses.
     """
     text = _read(file)
     title = f"Drift of stack {stack}" if _DRIFT.search(text) else f"The drift check of stack {stack} failed"
@@ -78,10 +77,10 @@ def work_item(stack: str, file: Path) -> str:
 
 
 def work_items(file: Path) -> list[str]:
-    """Open a work item for each episode in a file that has none yet, open or done; their addresses for people.
+    """Open a work item for each episode in a file without one, open or done; return their addresses for people.
 
-    `file` is what `mlops episodes --file` wrote. An episode is known by its tag, so that another build opens no second
-    one. Raises DevOpsError for a tag that is none, before anything is opened, and when Azure DevOps refuses.
+    `file` is the output of `mlops episodes --file`. An episode has its tag, so that another build opens no second
+    item. Raises DevOpsError for an invalid tag, before any item is opened, and when Azure DevOps refuses.
     """
     episodes = json.loads(file.read_text(encoding="utf-8"))
     for episode in episodes:
@@ -176,7 +175,7 @@ def _read(file: Path) -> str:
 
 
 def _tail(text: str) -> str:
-    """Return the end, where the summary is, from the start of a line, with a note that it is not all."""
+    """Return the end, where the summary is, from the start of a line, with a note that the rest is missing."""
     if len(text) <= _LONGEST:
         return text
     kept = text[-_LONGEST:]

@@ -1,8 +1,8 @@
 """Differences of `pulumi preview --refresh`, less those reviewed to be no drift (pipelines/agent/tolerated.py).
 
 Reads the engine's events as `pulumi preview --json` streams them with PULUMI_ENABLE_STREAMING_JSON_PREVIEW (its help
-names the variable). After its refresh the engine compares what is there with the program; every step that is more than
-a look counts. A step is put aside only if each of its differences is on the list.
+names the variable). After its refresh the engine compares the real resources with the program; every step counts
+except reads. A step is put aside only if each of its differences is on the list.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _LOOKING = {"same", "refresh", "read", "read-replacement", "discard"}
 
 
 class DriftError(Exception):
-    """The comparison did not come to its end; the text has what the engine said."""
+    """The comparison did not finish; the text has the engine's message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One property that differs, or with an empty `path` the whole resource. Values are those of the inputs."""
+    """A property that differs, or with an empty `path` the whole resource. Values are inputs."""
 
     urn: str
     type: str
@@ -45,7 +45,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """Differences that are drift, and those that are put aside, each with the entry that says why."""
+    """Differences that are drift, and tolerated ones, each with its entry."""
 
     drift: list[Difference] = field(default_factory=list)
     tolerated: list[tuple[Difference, Tolerated]] = field(default_factory=list)
@@ -74,7 +74,7 @@ def preview(stack: str, folder: Path) -> list[str]:
 def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Comparison:
     """Sort the differences of one preview.
 
-    Raises DriftError for what is no event, and for a preview that failed or stopped before its summary.
+    Raises DriftError for a line that is no event, and for a preview that failed or stopped before its summary.
     """
     comparison, messages, result = Comparison(), [], ""
     for line in filter(str.strip, events):

@@ -1,4 +1,4 @@
-"""The CI image's tag: a hash of all that goes into it."""
+"""The CI image's tag: a hash of its sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = ("pipelines/ci-image/Dockerfile", "requirements.txt", "requirements-dev.txt", "tools/venv.sh")
-"""All that the Dockerfile copies, and itself. pipelines/ci-image.yml starts when one of them changes."""
+"""The Dockerfile and all files that it copies."""
 
 
 def tag(root: Path = ROOT) -> str:

@@ -14,7 +14,7 @@ _FILE = "release.json"
 
 
 class ReleaseError(Exception):
-    """Two releases differ, or one cannot be read; the text says in what."""
+    """Two releases differ, or a release cannot be read; the text names the difference."""
 
 
 @dataclass(frozen=True)

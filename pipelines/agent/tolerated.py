@@ -1,8 +1,8 @@
 """Differences that a refresh shows on Azure where nothing has changed: the reviewed list.
 
-An entry is one property of one resource type, with the exact value that Azure fills in where the program says nothing.
-Anything else is drift: another value, another property, a value that the program does declare. To add an entry, look at
-the resource on Azure, find the thread, and add the look-alikes to tests/unit/pipelines/test_drift.py.
+An entry is one property of one resource type, with the exact value that Azure fills in where the program declares
+nothing. Anything else is drift: another value, another property, a value that the program does declare. To add an
+entry, look at the resource on Azure, find the thread, and add the look-alikes to tests/unit/pipelines/test_drift.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ABSENT: Any = _Absent()
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerated:
-    """`path` as Pulumi writes property paths, with `[*]` for any position; `there` is what Azure fills in."""
+    """`path` as Pulumi writes property paths, with `[*]` for any position; `there` is Azure's own value."""
 
     type: str
     path: str
@@ -33,7 +33,7 @@ class Tolerated:
     thread: str
 
     def covers(self, type_: str, path: str, there: Any, declared: Any) -> bool:
-        """Whether a difference is this one: the program declares nothing there, and Azure's own value stands."""
+        """Whether the entry covers a difference: the program declares nothing there, and the value is Azure's own."""
         return (
             type_ == self.type
             and declared is ABSENT
@@ -54,10 +54,10 @@ TOLERATED = (
     Tolerated(
         type=_BLOB_SERVICE, path="deleteRetentionPolicy.allowPermanentDelete", there=False, thread=f"{_ISSUES}/1700"
     ),
-    # Retention by a diagnostic setting is gone from Azure, but each log and metric still answers with one that is off.
+    # Retention by a diagnostic setting is gone from Azure, but each log and metric still has a disabled one.
     Tolerated(type=_DIAGNOSTICS, path="logs[*].retentionPolicy", there=_NO_RETENTION, thread=f"{_ISSUES}/2798"),
     Tolerated(type=_DIAGNOSTICS, path="metrics[*].retentionPolicy", there=_NO_RETENTION, thread=f"{_ISSUES}/2798"),
-    # Containers are encrypted by the account's own scope where none is said.
+    # Containers are encrypted by the account's own scope by default.
     Tolerated(type=_CONTAINER, path="defaultEncryptionScope", there="$account-encryption-key", thread=f"{_ISSUES}/627"),
     Tolerated(type=_CONTAINER, path="denyEncryptionScopeOverride", there=False, thread=f"{_ISSUES}/627"),
 )

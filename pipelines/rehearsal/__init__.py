@@ -1,4 +1,4 @@
-"""The repository's pipelines played on one machine: what `pipeline-runner` needs to know of this repository."""
+"""The repository's pipelines played on one machine: this repository's arguments of `pipeline-runner`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Rehearse: the commit that is checked out goes to prod, one more follows, and its model lives there.
+"""Rehearse: the checked-out commit goes to prod, a second one follows, and its model lives there.
 
-`python -m pipelines.rehearsal` is what `make rehearse` runs. Each part can be played again: builds publish new
-versions, and a life leaves nothing that the next one meets. The exit code is 1 when a stage failed, which the last line
-names.
+`make rehearse` runs `python -m pipelines.rehearsal`. Each part can be played again: builds publish new versions, and a
+life leaves nothing behind. The exit code is 1 when a stage failed, which the last line names.
 """
 
 from __future__ import annotations

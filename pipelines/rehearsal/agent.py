@@ -29,7 +29,7 @@ class Agent(Protocol):
 
 
 def mlops(agent: Agent, *words: str) -> str:
-    """Return what a verb of mlops prints about prod."""
+    """Return the output of a verb of mlops on prod."""
     return agent.run(".venv/bin/python", "-m", "mlops", *words, "--stack", "prod")
 
 
@@ -43,7 +43,7 @@ def mlops_json(agent: Agent, *words: str) -> Any:
 
 
 class ProdAgent:
-    """An agent whose commands run in a checkout by `pipelines/session.sh`, as those of the pipelines' steps do."""
+    """An agent whose commands run in a checkout by `pipelines/session.sh`, as pipelines' steps do."""
 
     def __init__(self, cloud: Cloud, variables: Mapping[str, str], checkout: Path, home: Path, *, yes: bool) -> None:
         self._cloud, self._variables, self._checkout, self._yes = cloud, variables, checkout, yes
@@ -56,7 +56,7 @@ class ProdAgent:
         self._sessions.mkdir(parents=True, exist_ok=True, mode=0o700)
         session = self._cloud.connect("DataOpsML ARM Connection - prod", self._sessions)
         environment = {**self._cloud.shell(), **self._variables, **session, "TF_BUILD": "True"}
-        # Of another checkout than this process's: its own modules come first.
+        # The command is another checkout's: its own modules come first.
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
             ["pipelines/session.sh", *words], cwd=self._checkout, env=environment, stdin=subprocess.DEVNULL,

@@ -68,7 +68,7 @@ def check_shell() -> None:
 
 
 class Cloud:
-    """One subscription, prepared for an organisation's pipelines."""
+    """A subscription, prepared for an organisation's pipelines."""
 
     def __init__(self, groups: Groups, settings: CloudSettings, issuer: Issuer) -> None:
         self._groups, self._settings, self._issuer = groups, settings, issuer
@@ -80,7 +80,7 @@ class Cloud:
         self._principals: dict[str, str] = {}
 
     def prepare(self, checkout: Path) -> Groups:
-        """Create what is missing, empty stacks included; return the subscription and identities for each group.
+        """Create missing objects, empty stacks included; return the subscription and identities for each group.
 
         Raises RunnerError with ARM's own message.
         """

@@ -27,7 +27,7 @@ from pipelines.rehearsal.prod import LocalProd
 from pipelines.rehearsal.webhook import listening
 
 FAILURES = (RunnerError, AzureError, httpx.HTTPError, OSError, KeyError)
-"""Errors that end a stage: its own finding, those of services, and answers that lack a value."""
+"""Errors that end a stage: failed checks, errors of services, and answers that lack a value."""
 _GROUP, _CONNECTION = "dataopsml-prod", "DataOpsML ARM Connection - prod"
 
 
@@ -37,7 +37,7 @@ def play(
     stages: Mapping[str, Callable[[Life], Outcome]] = STAGES,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Row]:
-    """Play stages until one fails; return a row for each that was begun. Whatever happens, the life is tidied up."""
+    """Play stages until one fails; return a row for each that was begun. The life is tidied up in any case."""
     rows: list[Row] = []
     try:
         for name, stage in stages.items():
@@ -63,7 +63,7 @@ def timed(name: str, work: Callable[[], Outcome], clock: Callable[[], float] = t
 def opened(checkout: Path, home: Path, *, yes: bool) -> Iterator[Life]:
     """Open a life in prod, of the commit that was released there last, whose copy is `checkout`.
 
-    Raises RunnerError where prod is not there, or the commit says nothing of retraining.
+    Raises RunnerError without prod, or when the commit does not configure retraining.
     """
     organisation = organisations.read(ORGANISATION)
     specification = yaml.safe_load(default_specification(checkout).read_text(encoding="utf-8"))

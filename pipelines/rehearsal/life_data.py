@@ -1,9 +1,9 @@
 """Files of a rehearsal's life: rows as the model knows them, rows that have drifted, and new training data.
 
-They are made of the pipeline's own training data. Drifted rows have greater numbers, within the bounds of the data
-contract, so that none is refused; in the new training data the target goes the other way as well, so that the version
-that serves is wrong about them and a new one is not. A seed makes each life's files new ones: a file is scored once,
-and a run on known data would be reused.
+They are made from the pipeline's own training data. Drifted rows have greater numbers, within the bounds of the data
+contract, so that none is refused; in the new training data the target is inverted as well, so that the serving version
+is wrong about them and a new version is not. A seed makes each life's files new ones: a file is scored once, and a run
+on known data would be reused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LifeData:
     seed: int
 
     def usual(self, number: int = 1) -> bytes:
-        """Return rows to be scored as the training data have them; `number` tells a life's files apart."""
+        """Return rows to be scored, distributed as the training data; `number` distinguishes a life's files."""
         return self._scored(self.rows, number)
 
     def drifted(self, number: int = 1) -> bytes:
@@ -42,7 +42,7 @@ class LifeData:
         return self._scored([self._greater(row) for row in self.rows], number)
 
     def training(self) -> bytes:
-        """Return new training data: drifted rows whose target goes the other way."""
+        """Return new training data: drifted rows with an inverted target."""
         targets = [float(row[self.target]) for row in self.rows]
         ends = min(targets) + max(targets)
         rows = [self._greater(row) | {self.target: f"{ends - float(row[self.target]):g}"} for row in self.rows]

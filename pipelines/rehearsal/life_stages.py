@@ -1,7 +1,7 @@
-"""The life of a model in prod after its release, stage by stage, with what each has to find.
+"""The life of a model in prod after its release, stage by stage, with the expected results.
 
 Prod's deployer leaves files, scores, promotes and rolls back, by the verbs and pipelines that people use. The rest
-follows by itself and is only looked at: watching, telemetry, alert, retraining, gate.
+follows by itself and is only observed: watching, telemetry, alert, retraining, gate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class Life:
-    """A life under way. `invoker` is the client id of the identity that starts retrainings."""
+    """An active life. `invoker` is the client id of the identity that starts retrainings."""
 
     agent: Agent
     prod: Prod
@@ -68,7 +68,7 @@ class Life:
 
 
 def begin(life: Life) -> Outcome:
-    """Remove what an earlier life left, and look which version serves."""
+    """Remove leftovers of an earlier life, and read the serving version."""
     tidy(life)
     serving = _serving(life)
     life.first = serving["version"]
@@ -108,7 +108,7 @@ def alert(life: Life) -> Outcome:
 
 
 def retrain(life: Life) -> Outcome:
-    """Wait for the training that the breach started, and check who started it."""
+    """Wait for the training that the breach started, and check its starter."""
 
     def started() -> dict[str, Any] | None:
         return next((run for run in life.prod.runs() if _is_retraining(run, life)), None)
@@ -130,7 +130,7 @@ def retrain(life: Life) -> Outcome:
 
 
 def gate(life: Life) -> Outcome:
-    """Look what the gate decided; the earlier version still serves."""
+    """Check the gate's decision; the earlier version still serves."""
     versions = _versions(life)
     version = next((version for version in versions if version["pipeline_run"] == life.run), None)
     if version is None:
@@ -150,7 +150,7 @@ def promote(life: Life) -> Outcome:
 
 
 def score_with_the_new_one(life: Life) -> Outcome:
-    """Score drifted rows again: they are what the new version was trained on."""
+    """Score drifted rows again: the new version was trained on them."""
     return _score(life, "after-promotion", life.data.drifted(2), life.second, breach=False)
 
 
@@ -182,14 +182,14 @@ STAGES: Mapping[str, Callable[[Life], Outcome]] = {
 
 
 def tidy(life: Life) -> None:
-    """Remove the files of lives from the storage, and the requests for retrainings, so that the next may follow."""
+    """Remove the files of lives from the storage, and the requests for retrainings, so that another life may follow."""
     life.prod.move_clock(None)
     requests = f"scoring/watch/{life.model}/requests/"
     life.prod.remove((requests, f"{_INCOMING}{OWN_FILES}", f"{life.input_folder}/{OWN_FILES}"))
 
 
 def _score(life: Life, name: str, content: bytes, version: str, *, breach: bool) -> Outcome:
-    """Leave a file, score it, and check by which version, and whether watching found it beyond a limit."""
+    """Write a file, score it, and check the version, and whether it was beyond a limit."""
     file = f"{OWN_FILES}{name}-{life.began:%Y%m%dT%H%M%S}.csv"
     life.prod.leave(f"{life.input_folder}/{file}", content)
     entries = mlops_json(life.agent, "score", "--incoming", "--json")

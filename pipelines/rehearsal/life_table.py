@@ -20,7 +20,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Row:
-    """A stage that was played. `failed`: it is the one at which the rehearsal ended."""
+    """A stage that was played. `failed`: the rehearsal ended at this stage."""
 
     stage: str
     outcome: Outcome

@@ -1,9 +1,9 @@
-"""One more commit in a copy of the repository, as a data scientist would push it: another value of a run parameter.
+"""Another commit in a copy of the repository, as a data scientist would push it: another value of a run parameter.
 
 `python -m pipelines.rehearsal.next_commit COPY` prints the copy's folder, for `pipeline-runner play --repository`.
 The default pipeline's specification changes, so that it is published, trained and promoted again. Its gate tolerates a
-loss then: whether another value gives a better model is nothing that a rehearsal can know before. Drift in one scored
-file starts a retraining, and prod's alerts are posted to a webhook of this machine, for the model's life there.
+loss then: a rehearsal cannot predict whether another value makes a better model. Drift in one scored file starts a
+retraining, and prod's alerts are posted to a webhook of this machine, for the model's life there.
 """
 
 from __future__ import annotations

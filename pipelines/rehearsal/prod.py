@@ -1,7 +1,7 @@
 """The stack prod as a rehearsal sees it: its storage, its runs, its alerts, and the clock of alert rules.
 
-Files are left and runs are read by the deployer's identity, by Azure's own interfaces. The clock alone is localcloud's:
-rules are evaluated every five minutes, and nobody waits for them.
+Files are written and runs are read by the deployer's identity, by Azure's own interfaces. Only the clock is
+localcloud's: rules are evaluated every five minutes, which would be a long wait.
 """
 
 from __future__ import annotations

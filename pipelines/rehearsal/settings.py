@@ -1,4 +1,4 @@
-"""Settings of the rehearsal's cloud: what a platform owner creates in Azure before the first build."""
+"""Settings of the rehearsal's cloud: objects that a platform owner creates in Azure before the first build."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Connection(_Section):
     """A service connection with workload identity federation, and the roles of its identity.
 
     A role's scope is `subscription`, or `state:CONTAINER` for a container of the state account. `subscription` is the
-    one that the connection is bound to; empty for that of the stacks.
+    connection's subscription; empty for the stacks' own.
     """
 
     identity: str
@@ -50,7 +50,7 @@ class CloudSettings(_Section):
 
 
 def connection_id(name: str) -> str:
-    """Return the id that Azure DevOps gives to a connection; here the same for the same name."""
+    """Return the id of a connection in Azure DevOps; here it is the same for the same name."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 

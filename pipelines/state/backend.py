@@ -1,4 +1,4 @@
-"""The way from the engine's variables to a stack's state."""
+"""Resolution of the engine's variables to a stack's state."""
 
 from __future__ import annotations
 

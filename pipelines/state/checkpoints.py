@@ -1,7 +1,7 @@
 """Copies of a stack's state: the engine's backups and history, and earlier versions of the state's blob.
 
-Scope: reading only. The layout is that of Pulumi's DIY backend with projects (`.pulumi/meta.yaml` version 1); a blob
-may be compressed. Source: pulumi/pulumi pkg/backend/diy/store.go and state.go (backupStack, addToHistory).
+Scope: reading only. The layout is Pulumi's DIY backend with projects (`.pulumi/meta.yaml` version 1); a blob may be
+compressed. Source: pulumi/pulumi pkg/backend/diy/store.go and state.go (backupStack, addToHistory).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NEWEST = 30
 
 
 class DamagedError(Exception):
-    """A text is no state of the stack; the message says why."""
+    """A text is no state of the stack; the message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class StateContainer:
     stack: str
 
     def state_name(self) -> str:
-        """Return the name of the state's blob: that of the blob there is, compressed or not."""
+        """Return the name of the state's existing blob, compressed or not."""
         plain = self._path("stacks", f"{self.stack}.json")
         compressed = f"{plain}.gz"
         return compressed if self.client.get_blob_client(compressed).exists() else plain

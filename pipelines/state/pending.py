@@ -1,9 +1,9 @@
-"""Operations that an update began and did not end, in a stack's state: which of them are over, and their removal.
+"""Operations that an update began and did not end, in a stack's state: finished ones, and their removal.
 
-A killed update leaves its operations as pending, and the next update goes on without them but keeps them for ever. One
-is over when a later update has the resource in its state (created, updated, replaced) or no longer has it (deleted). A
-creation whose resource is in no state may have made something in the cloud that nobody knows: it stays, and is named.
-Source: pulumi/pulumi sdk/go/common/apitype/core.go (OperationV2), pkg/resource/stack/deployment.go.
+A killed update leaves its operations as pending, and the next update goes on without them but keeps them forever. An
+operation is over when a later update has the resource in its state (created, updated, replaced) or no longer has it
+(deleted). A creation whose resource is in no state may have made an unknown object in the cloud: it stays, and is
+named. Source: pulumi/pulumi sdk/go/common/apitype/core.go (OperationV2), pkg/resource/stack/deployment.go.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WARNING = "pending operations from previous deployment"
 
 
 def split(deployment: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the pending operations that are over, and those that are not."""
+    """Return the pending operations that are over, and the others."""
     known = {resource["urn"] for resource in deployment.get("resources") or [] if not resource.get("delete")}
     over: list[dict[str, Any]] = []
     open_: list[dict[str, Any]] = []
@@ -28,7 +28,7 @@ def split(deployment: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[s
 
 
 def clear(pulumi: Sequence[str], stack: str) -> str:
-    """Remove the operations that are over from the state. Return what was done, in a line for people."""
+    """Remove the operations that are over from the state. Return a line about the result for people."""
     command = [*pulumi, "stack"]
     exported = subprocess.run(
         [*command, "export", "--stack", stack], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL

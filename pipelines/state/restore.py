@@ -15,7 +15,7 @@ from pipelines.state.checkpoints import Checkpoint, StateContainer
 
 
 class RestoreError(Exception):
-    """A state is not restored; the message says why and what to do."""
+    """A state is not restored; the message has the reason and the mend."""
 
 
 def choose(current: Checkpoint | None, copies: list[Checkpoint], id_: str) -> Checkpoint:
@@ -39,9 +39,9 @@ def choose(current: Checkpoint | None, copies: list[Checkpoint], id_: str) -> Ch
 
 
 def restore(container: StateContainer, chosen: Checkpoint, current: Checkpoint | None, etag: str) -> str:
-    """Replace the state by a copy. Return the name of the blob that keeps the replaced state, empty if there was none.
+    """Replace the state by a copy. Return the name of the blob with the replaced state, empty if there was none.
 
-    The replaced state is kept first. Raises RestoreError when an engine holds the stack's lock, or when the state has
+    The replaced state is saved first. Raises RestoreError when an engine holds the stack's lock, or when the state has
     changed since it was read.
     """
     if locks := container.locks():

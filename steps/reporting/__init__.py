@@ -1,1 +1,1 @@
-"""The report of a run: what the evaluation saw, as numbers, as a page and as a summary. It knows no model."""
+"""The report of a run: the evaluation as numbers, as a page and as a summary. It knows no model."""

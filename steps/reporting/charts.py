@@ -53,7 +53,7 @@ class Plot:
         self._parts.append(Markup('<polygon class="{}" points="{}"/>').format(kind, self._path(points)))
 
     def box(self, left: float, right: float, height: float, kind: str, text: str) -> None:
-        """Draw a bar from zero, with a text for those who point at it."""
+        """Draw a bar from zero, with a text under the pointer."""
         x, y = self.at(left, height)
         far, base = self.at(right, 0)
         self._parts.append(
@@ -63,7 +63,7 @@ class Plot:
         )
 
     def dot(self, x: float, y: float, radius: float, kind: str, text: str) -> None:
-        """Draw a dot, with a text for those who point at it."""
+        """Draw a dot, with a text under the pointer."""
         across, up = self.at(x, y)
         self._parts.append(
             Markup('<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(
@@ -156,7 +156,7 @@ def residual_histogram(histogram: Mapping[str, Any]) -> Markup:
 
 
 def roc(curves: Mapping[str, Any]) -> Markup:
-    """Return the share of the class that is found, by the share of others that is taken for it."""
+    """Return the true positive rate by the false positive rate."""
     plot = Plot(f"ROC of {curves['label']}", (0.0, 1.0), (0.0, 1.0), ("false positive rate", "true positive rate"))
     plot.line([(0.0, 0.0), (1.0, 1.0)], "zero")
     if former := curves.get("champion_roc"):
@@ -166,7 +166,7 @@ def roc(curves: Mapping[str, Any]) -> Markup:
 
 
 def calibration(curves: Mapping[str, Any]) -> Markup:
-    """Return how often the class is there by the probability that the model gave, in groups of equally many rows."""
+    """Return the observed share of the class by the model's probability, in groups of equally many rows."""
     points = curves["calibration"]
     plot = Plot(f"Calibration of {curves['label']}", (0.0, 1.0), (0.0, 1.0), ("predicted probability", "actual share"))
     plot.line([(0.0, 0.0), (1.0, 1.0)], "zero")
@@ -195,7 +195,7 @@ def gain(low: float, value: float, high: float, margin: float | None) -> Markup:
 
 
 def shares(values: Sequence[float], names: Sequence[str]) -> Markup:
-    """Return a distribution as small bars; `names` are what to read when pointing at one, none where it is empty."""
+    """Return a distribution as small bars; `names`, unless empty, are shown under the pointer."""
     most = max(values, default=0.0) or 1.0
     width = 160 / max(len(values), 1)
     parts = [

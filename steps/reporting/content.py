@@ -1,4 +1,4 @@
-"""The content of a report: report.json of the register step, or evaluation.json where that step did not end."""
+"""The content of a report: report.json of the register step, or evaluation.json where that step did not finish."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """A metric with what it is held against. `low`, `high` and those of the gain are intervals, None where unknown."""
+    """A metric with its comparison. `low`, `high` and the gain's are intervals, None where unknown."""
 
     name: str
     better: str

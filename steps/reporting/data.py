@@ -15,7 +15,7 @@ from steps.reporting.content import Content
 
 @dataclass(frozen=True)
 class Data:
-    """Both results; None for what the run does not have. `problems` name what cannot be shown."""
+    """Both results; None for a result that the run does not have. `problems` name results that cannot be shown."""
 
     contract: ContractResult | None
     profile: Profile | None
@@ -46,7 +46,7 @@ class Data:
         return column.shares or (*column.categories.values(), *((column.other,) if column.other else ()))
 
     def names(self, column: ColumnProfile) -> Sequence[str]:
-        """Return the subject of the shares; nothing where values are not shown."""
+        """Return the subject of the shares; an empty sequence where values are not shown."""
         if not self.show_values:
             return ()
         if not column.shares:

@@ -18,7 +18,7 @@ from steps.reporting.importance import permutation_importance
 from steps.specification import Metric, Specification
 
 _RESAMPLES = 100
-"""Enough for an interval to look at. What the gate decides by has as many as it asks for."""
+"""Enough for a displayed interval. The metric that decides has as many as the gate needs."""
 _MOST_ROWS = 20_000
 _BINS, _FEWEST_ROWS = 10, 5
 _CURVE_POINTS = 60
@@ -35,7 +35,7 @@ def details(
 ) -> dict[str, Any]:
     """Return the numbers as JSON values. `rows` are the held-out rows that both predicted.
 
-    The gate has measured both models by now: scikit-learn does not check the same values a thousand times more, which
+    The gate has measured both models before: scikit-learn does not check the same values a thousand times more, which
     takes half of the time.
     """
     import sklearn
@@ -117,12 +117,12 @@ def _residuals(challenger: Predictions, former: Predictions | None) -> dict[str,
 
 
 def _groups(predicted: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    """Return positions in up to ten groups of equally many rows, at least five, ordered by what was predicted."""
+    """Return positions in up to ten groups of equally many rows, at least five, ordered by prediction."""
     return np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, max(1, len(predicted) // _FEWEST_ROWS)))
 
 
 def _classes(challenger: Predictions, former: Predictions | None) -> dict[str, Any]:
-    """Return the confusion of labels, and ROC and calibration of each class where the model gives probabilities."""
+    """Return the confusion of labels, and ROC and calibration of each class where the model returns probabilities."""
     from sklearn.metrics import confusion_matrix
 
     labels = challenger.classes or tuple(np.unique(np.concatenate([challenger.actual, challenger.predicted])).tolist())

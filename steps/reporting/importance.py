@@ -27,7 +27,7 @@ _MOST_SECONDS = 30.0
 def permutation_importance(
     specified: Specification, model: Any, rows: pd.DataFrame, measure: Measure, challenger: Predictions
 ) -> dict[str, Any]:
-    """Return the loss of the gate's first metric for each column that the model takes, the greatest first."""
+    """Return the loss of the gate's first metric for each column of the model's input, the greatest first."""
     metric = specified.gate.metrics[0]
     chance = np.random.default_rng(specified.gate.seed)
     chosen = np.arange(len(rows))

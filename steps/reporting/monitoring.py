@@ -1,4 +1,4 @@
-"""The page of what watching scored files found: the newest verdict, trends, columns and windows.
+"""The page of watched files: the newest verdict, trends, columns and windows.
 
 Like a run's report it needs nothing from elsewhere and runs no script. Names of files and columns are escaped.
 """
@@ -27,7 +27,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Chart:
-    """A trend, with what is to be read from it."""
+    """A trend, and its meaning."""
 
     svg: Markup
     caption: str
@@ -44,7 +44,7 @@ class Row:
 
 
 def html(specified: Specification, history: History) -> str:
-    """Return the page; without a window it says so."""
+    """Return the page; without a window it has a sentence about that."""
     windows = history.windows
     newest = windows[-1] if windows else None
     verdict = "breach" if newest is not None and history.breaches(newest) else (newest.verdict if newest else "")
@@ -126,7 +126,7 @@ def _chart(
 
 
 def _rows(windows: Sequence[Window], newest: Window) -> list[Row]:
-    """Return the columns of the newest window, those beyond their limits first, and then the nearest to it."""
+    """Return the columns of the newest window, columns beyond their limits first, and then the nearest to it."""
     rows = []
     for name, column in newest.columns.items():
         indexes = [known.index if (known := window.columns.get(name)) else None for window in windows]

@@ -12,7 +12,7 @@ from steps.reporting.charts import Plot, number
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a window beside what it is compared with; `text` is for those who point at it."""
+    """A value of a window beside its comparison; `text` is shown under the pointer."""
 
     window: int
     value: float
@@ -23,7 +23,7 @@ class Point:
 
 
 def trend(title: str, label: str, points: Sequence[Point], windows: int) -> Markup:
-    """Return values by window, breaches in another colour, and what they are compared with as a dashed line.
+    """Return values by window, breaches in another colour, and their comparison as a dashed line.
 
     `windows` is the number of all: some may have no value.
     """

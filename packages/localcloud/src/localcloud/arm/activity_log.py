@@ -1,8 +1,8 @@
-"""The subscription's activity log: one event for each change that a client requested from ARM, as it was answered.
+"""The subscription's activity log: one event for each change that a client requested from ARM, with ARM's answer.
 
 Schema: learn.microsoft.com/azure/azure-monitor/platform/activity-log-schema, category Administrative. The changes that
-a template deployment makes on its caller's behalf are not events of their own, and neither is the end of an operation
-that was answered with 202.
+a template deployment makes on its caller's behalf are not events of their own, nor is the end of an operation after a
+202 answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Comparison of a request's api-version with those that localcloud knows."""
+"""Comparison of a request's api-version with localcloud's versions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _FORM = re.compile(r"(\d{4}-\d{2}-\d{2})(-[a-z]+(\.\d+)?)?", re.IGNORECASE)
 
 
 def is_supported(version: str, known: Sequence[str]) -> bool:
-    """Return whether a request with `version` is answered; without known versions, any is.
+    """Return whether a request with `version` is answered; a service without listed versions answers all.
 
-    A version newer than all known ones is answered as the newest: clients name versions that are younger than this
-    table (azure-cli 2.91 sends 2026-09-01-preview to Container Registry).
+    A version newer than all known ones is answered as the newest: clients send versions that are newer than this table
+    (azure-cli 2.91 sends 2026-09-01-preview to Container Registry).
     """
     if not known or version.lower() in known:
         return True

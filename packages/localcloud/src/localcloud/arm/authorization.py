@@ -27,7 +27,7 @@ _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 
 @dataclass(frozen=True)
 class _Grant:
-    """One assignment of a principal: what holds where and from when, and under which condition (empty for none)."""
+    """An assignment of a principal: permissions, scope, start, and condition (empty for none)."""
 
     scope: str
     role: Role
@@ -72,7 +72,7 @@ class Authorization:
         return self._by_principal
 
     def assign(self, principal: Principal, role_name: str, scope: str) -> None:
-        """Give a built-in role at a scope, once; for what localcloud itself sets up."""
+        """Assign a built-in role at a scope, once; for localcloud's own set-up."""
         role = BY_NAME[role_name]
         name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{principal.object_id}|{role.id}"))
         resource = _assignment(scope, name, principal, role)
@@ -178,7 +178,7 @@ def _complete_assignment(ctx: Context, resource: Resource, existing: Resource | 
 
 
 def _check_condition(properties: Json) -> None:
-    """Check a condition. Raises ServiceError 400 for one that cannot be parsed, or without its version."""
+    """Check a condition. Raises ServiceError 400 for an invalid condition, or a condition without its version."""
     condition = properties.get("condition")
     if not condition:
         return
@@ -223,7 +223,7 @@ def _refuse_duplicate(ctx: Context, fresh: Resource) -> None:
 
 
 async def _list_assignments(ctx: Context, scope: str, call: Call) -> list[Resource]:
-    """List assignments at, above and below the scope; $filter atScope() omits those below, principalId selects."""
+    """List assignments at, above and below the scope; $filter atScope() omits lower ones, principalId selects."""
     text = call.query.get("$filter", "")
     at_scope = "atscope()" in text.lower()
     principal = re.search(r"(?:principalId|assignedTo)\s*(?:eq\s*|\()'([^']+)'", text, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The form of request bodies, and what If-Match and If-None-Match ask: checked before a type's own rules."""
+"""The form of request bodies, and the conditions If-Match and If-None-Match: checked before a type's own rules."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def check_form(body: Json) -> None:
 def readable(type_: str, read: Callable[[], T]) -> T:
     """Return the result of `read`. Raises ServiceError 400 where the inner form of the body is not the type's.
 
-    Types read their properties as what the specification says they are; a list where an object belongs shows as one
-    of these errors. The log keeps the place, should it be localcloud's own mistake.
+    Types read their properties in the specification's form; a list where an object belongs shows as one of these
+    errors. The log has the place, in case of a mistake of localcloud's own.
     """
     try:
         return read()

@@ -1,6 +1,6 @@
-"""Conditions on role assignments: parsed when an assignment is made, evaluated when it would grant something.
+"""Conditions on role assignments: parsed when an assignment is made, evaluated when it would allow something.
 
-Source: learn.microsoft.com "Azure role assignment condition format and syntax". Attributes are given by source and
+Source: learn.microsoft.com "Azure role assignment condition format and syntax". Attributes are addressed by source and
 name: {"request": {"microsoft.authorization/roleassignments:roledefinitionid": ["acdd72a7-…"]}}. A comparison with an
 attribute that the request does not have does not hold.
 """
@@ -63,7 +63,7 @@ _COMPARE: dict[str, Callable[[str, str], bool]] = {
 
 
 class ConditionError(Exception):
-    """The text is not a condition; says where and why."""
+    """The text is not a condition; the message has the position and the reason."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Parser:
             patterns = self._values()
             return lambda request: any(_like(request.action.lower(), pattern.lower()) for pattern in patterns)
         if self._accept("SubOperationMatches"):
-            # Suboperations (listing as a kind of reading) are not told apart from their operation.
+            # Suboperations (listing as a kind of reading) are treated like their operation.
             self._values()
             return lambda request: False
         if self._accept("Exists"):

@@ -1,10 +1,11 @@
-"""Role definitions: built-in ones as Azure has them, and custom ones that a tenant makes.
+"""Role definitions: Azure's built-in ones, and custom ones of a tenant.
 
-A custom role's definition is in the tenant, whatever scope it is written at; its assignable scopes say where it is
-shown and may be assigned. Sources: learn.microsoft.com/azure/role-based-access-control "Understand Azure role
-definitions", "Azure custom roles" and "Troubleshoot Azure RBAC" (codes and limits); Azure/azure-rest-api-specs
-`Microsoft.Authorization/…/authorization-RoleDefinitionsCalls.json`: PUT answers 201, DELETE 200 with the definition or
-204. Which actions exist is known here by the namespace alone.
+A custom role's definition is in the tenant, regardless of the scope of its request; its assignable scopes are the
+scopes at which it is shown and may be assigned. Sources: learn.microsoft.com/azure/role-based-access-control
+"Understand Azure role definitions", "Azure custom roles" and "Troubleshoot Azure RBAC" (codes and limits);
+Azure/azure-rest-api-specs `Microsoft.Authorization/…/authorization-RoleDefinitionsCalls.json`: PUT answers 201, DELETE
+200 with the definition or
+204. The existence of actions is checked by the namespace alone.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ async def _delete(ctx: Context, parameters: Mapping[str, str], body: Json, call:
 
 
 def _checked(ctx: Context, properties: Json, scope: str) -> Json:
-    """Return the properties as they are kept. Raises ServiceError 400 for what Azure refuses."""
+    """Return the properties in their stored form. Raises ServiceError 400 for invalid properties, as Azure does."""
     name, description = str(properties.get("roleName") or ""), str(properties.get("description") or "")
     if not name or len(name) > _LONGEST_NAME:
         raise _invalid(f"The roleName of a role definition must have 1 to {_LONGEST_NAME} characters.")
@@ -210,7 +211,7 @@ def _check_action(ctx: Context, action: str) -> None:
 
 
 def _check_scopes(ctx: Context, scopes: list[str], scope: str, call: Call) -> None:
-    """Check that the caller may write definitions at every assignable scope, as Azure asks ("Custom role limits")."""
+    """Check that the caller may write definitions at every assignable scope, as on Azure ("Custom role limits")."""
     for at in scopes:
         group = ids.parse(at)
         if at.strip("/") == "" or "*" in at:
@@ -232,7 +233,10 @@ def _invalid(message: str) -> ServiceError:
 
 
 def routes() -> list[ProviderRoute]:
-    """Return the operations of role definitions. At the tenant's scope built-in roles are for everyone who signs in."""
+    """Return the operations of role definitions.
+
+    At the tenant's scope every signed-in caller can read built-in roles.
+    """
     template = f"{{scope...}}/providers/{ROLE_DEFINITION_TYPE}"
     tenant = template.removeprefix("{scope...}")
     read = f"{ROLE_DEFINITION_TYPE}/read"

@@ -1,4 +1,4 @@
-"""Operations that need a resource for themselves: Azure refuses a second one while the first is under way.
+"""Operations that need a resource for themselves: Azure refuses a second one while the first is active.
 
 A write to a storage account, vault or Databricks workspace (or to one of its settings) is refused at once, with 409.
 A private endpoint or an outbound rule of a managed network is another provider's resource: that provider accepts it,
@@ -7,8 +7,8 @@ calls the target and fails inside its long-running operation, with the target's 
 Texts of the failures: storage accounts, Azure/bicep-registry-modules#6001 and
 hashicorp/terraform-provider-azurerm#28112 (the direct refusal: openshift/openshift-azure#1332, and
 "StorageAccountOperationInProgress, Conflict (409)" of the storage resource provider's error codes); Databricks,
-databricks/terraform-databricks-examples#177; vaults, hashicorp/terraform-provider-azurerm#32095. No public text was
-found for the other targets of private endpoints: they answer with ARM's own AnotherOperationInProgress.
+databricks/terraform-databricks-examples#177; vaults, hashicorp/terraform-provider-azurerm#32095. No public text is
+known for the other targets of private endpoints: they answer with ARM's own AnotherOperationInProgress.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 Lock = Callable[["Context", Resource], "Resource | None"]
 """Return the resource that a change of another one needs for itself, None if there is none."""
 LINK_SECONDS = 0.8
-"""Least duration of an operation that calls another provider; on Azure it is about a minute. Two that a client
-starts together overlap with certainty, and a poll (operations.wait) still sees the end of one."""
+"""Least duration of an operation that calls another provider; on Azure it is about a minute.
+
+Two operations that a client starts together overlap with certainty, and a poll (operations.wait) still sees the end
+of one.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def parent_of(levels: int) -> Lock:
 
 
 class Claim:
-    """One operation's exclusive access to a resource, a context manager that gives it back.
+    """One operation's exclusive access to a resource, a context manager that releases it.
 
     `error` is set where another operation has it: entering the claim raises it.
     """
@@ -100,7 +103,7 @@ class Claim:
 
 
 class Exclusive:
-    """The resources that operations under way have for themselves, by id."""
+    """Resources that active operations have for themselves, by id."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
@@ -108,7 +111,7 @@ class Exclusive:
     def claim(self, resource: Resource, target: Resource | None) -> Claim:
         """Claim `target` for an operation on `resource`.
 
-        Raises ServiceError 409 when the target is the resource or above it, and has an operation under way.
+        Raises ServiceError 409 when the target is the resource or above it, and has an active operation.
         """
         if target is None:
             return Claim(self._held, None, 0)

@@ -1,4 +1,4 @@
-"""Globally unique names that other subscriptions hold: nobody's to see, everybody's to collide with.
+"""Globally unique names that other subscriptions hold: invisible, but in conflict with the same names here.
 
 GET, POST (one) and DELETE (all) /_localcloud/names-elsewhere on localhost change them, with an ARM token:
 {"type": "Microsoft.Storage/storageAccounts", "name": "stdata"}.
@@ -27,7 +27,7 @@ PRIMARY KEY (type_key, name_key));
 
 
 class TakenName(BaseModel):
-    """One name that a resource of another subscription has."""
+    """A name that a resource of another subscription has."""
 
     model_config = ConfigDict(extra="forbid")
 

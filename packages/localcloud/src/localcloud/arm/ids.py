@@ -1,7 +1,7 @@
 """Resource ids: /subscriptions/S/resourceGroups/G/providers/NS/T1/N1/T2/N2, and extensions of them.
 
-Ids compare case-insensitively and are shown as they were first written, as in ARM, which writes its own words
-(resourceGroups) in one way.
+Ids compare case-insensitively and are shown in their first spelling, as in ARM, which has one spelling of its own
+words (resourceGroups).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ RESOURCE_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 
 @dataclass(frozen=True)
 class ResourceId:
-    """A parsed id. `type` and `name` are of the last resource; `parent` is the id that holds it.
+    """A parsed id. `type` and `name` are of the last resource; `parent` is the id of its container.
 
     The parent of a top-level resource is its resource group; of an extension (role assignment, diagnostic setting,
-    lock) the resource it stands on.
+    lock) the resource that it extends.
     """
 
     text: str
@@ -71,7 +71,7 @@ def _below_scope(scope: list[str], rest: list[str], subscription: str, group: st
         return None  # a group's id has no provider: this one would be taken for its own group
     whole = scope + rest
     extension = len(chains) > 1
-    # A nested resource lives in its parent resource; a top-level one (and an extension) in the scope before /providers.
+    # A nested resource is in its parent resource; a top-level one (and an extension) in the scope before /providers.
     parent = whole[:-2] if len(last) > 3 else whole[: -len(last) - 1]
     return ResourceId(
         text="/" + "/".join(whole),

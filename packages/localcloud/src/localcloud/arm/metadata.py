@@ -1,4 +1,4 @@
-"""/metadata/endpoints: which clouds there are and where their services live; asked before any sign-in.
+"""/metadata/endpoints: the existing clouds and their services' addresses; requested before any sign-in.
 
 The answer's form depends on the api-version, as on management.azure.com: one small object up to 2018, then a list of
 clouds.
@@ -39,9 +39,9 @@ _ONE_CLOUD = {"2020-06-01", "2022-09-01"}
 def cloud(base_url: str) -> Json:
     """Return the description of the cloud.
 
-    `base_url` is the address asked: clients take the cloud whose resourceManager is in their metadata URL.
-    The name is AzureCloud and the portal's domain .com because azure-ai-ml derives its token audience and the registry
-    discovery address from them. Sign-in stays at the address asked when that is localhost.
+    `base_url` is the request's address: clients use the cloud whose resourceManager is in their metadata URL. The name
+    is AzureCloud and the portal's domain .com because azure-ai-ml derives its token audience and the registry
+    discovery address from them. Sign-in stays at the request's address when that is localhost.
     """
     local = "//localhost" in base_url or "//127.0.0.1" in base_url
     login = base_url if local else "https://login.microsoftonline.com"

@@ -1,6 +1,6 @@
-"""Long-running operations: what Azure-AsyncOperation and Location point at.
+"""Long-running operations: the targets of Azure-AsyncOperation and Location.
 
-Operations are kept in SQLite, so that a client may go on polling after a restart; what was under way is taken up again.
+Operations are kept in SQLite, so that a client may go on polling after a restart, which resumes active ones.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _log = logging.getLogger("localcloud.arm")
 
 
 def duration() -> float:
-    """LOCALCLOUD_OPERATION_SECONDS: how long creating and deleting takes, at least. Default 0."""
+    """LOCALCLOUD_OPERATION_SECONDS: least duration of creating and deleting. Default 0."""
     return float(os.environ.get("LOCALCLOUD_OPERATION_SECONDS", "0"))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`kind` is "put", "delete" or "deleteGroup"; `client` the object id of who asked."""
+    """`kind` is "put", "delete" or "deleteGroup"; `client` the caller's object id."""
 
     id: str
     kind: str
@@ -105,7 +105,7 @@ class Operations:
         task.add_done_callback(lambda _: self._running.pop(id_, None))
 
     def resume(self, restart: Callable[[Operation], Callable[[], Awaitable[None]]]) -> None:
-        """Take up what a stopped process left: `restart` gives the work of an operation again."""
+        """Resume operations of a stopped process: `restart` returns the work of an operation again."""
         rows = self._ctx.database.query("SELECT id FROM arm_operations WHERE status = 'InProgress'")
         for row in rows:
             operation = self.get(row["id"])
@@ -162,7 +162,7 @@ class Operations:
         return None if row is None else self.get(row["id"])
 
     async def idle(self) -> None:
-        """Until nothing is under way."""
+        """Wait until no operation is active."""
         while self._running:
             await asyncio.wait(set(self._running.values()))
 

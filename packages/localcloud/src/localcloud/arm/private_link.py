@@ -1,10 +1,10 @@
 """Access to a service that is closed to the internet: private endpoints, their DNS, and firewall rules.
 
-On Azure a private path takes three things: an approved private endpoint for the sub-resource, a private DNS zone of
-the right name with its record, and a link of that zone to the network of the caller. localcloud's callers stand in the
-network of the endpoint (docs/adr/0010), or in the one that LOCALCLOUD_CLIENT_NETWORK names, which then has to be peered
-with the endpoint's. With all three they are inside, without any one of them they come from the internet, with the
-address `client_address()`.
+On Azure a private path needs three things: an approved private endpoint for the sub-resource, a private DNS zone of
+the right name with its record, and a link of that zone to the network of the caller. localcloud's callers are in the
+network of the endpoint (docs/adr/0010), or in the network of LOCALCLOUD_CLIENT_NETWORK, which then has to be peered
+with the endpoint's. With all three they are inside, without one of them they come from the internet, with the address
+`client_address()`.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def client_address() -> str:
 
 
 def client_network() -> str | None:
-    """LOCALCLOUD_CLIENT_NETWORK: ARM id of the virtual network that localcloud's callers stand in, a build agent's say.
+    """LOCALCLOUD_CLIENT_NETWORK: ARM id of the virtual network of localcloud's callers, such as a build agent's.
 
-    None where it is not set: they stand in the network of each private endpoint. Raises ConfigurationError.
+    None where it is not set: callers are in the network of each private endpoint. Raises ConfigurationError.
     """
     text = os.environ.get(NETWORK_VARIABLE)
     if not text:
@@ -103,7 +103,7 @@ def is_private(ctx: Context, target: Resource, group: str) -> bool:
 
 
 def has_endpoint(ctx: Context, target: Resource, group: str) -> bool:
-    """Whether an approved private endpoint in somebody's own network leads to a sub-resource, names or not."""
+    """Whether an approved private endpoint in a customer's own network leads to a sub-resource, even without names."""
     for connection in ctx.resources.children(target.id, f"{target.type}/{CONNECTIONS}"):
         endpoint = ctx.resources.get(connection.properties["privateEndpoint"]["id"])
         if _approved(connection, group) and endpoint is not None and "subnet" in endpoint.properties:
@@ -131,7 +131,7 @@ def _approved(connection: Resource, group: str) -> bool:
 def _resolves(ctx: Context, connection: Resource, zones: tuple[str, ...]) -> bool:
     endpoint = ctx.resources.get(connection.properties["privateEndpoint"]["id"])
     if endpoint is None or "subnet" not in endpoint.properties:
-        return False  # of Azure ML's managed network: its jobs' way in, not everybody's
+        return False  # of Azure ML's managed network: a way in for its jobs only
     network = endpoint.properties["subnet"]["id"].rsplit("/", 2)[0].lower()
     home = client_network() or network
     if home != network and not _peered(ctx, home, network):

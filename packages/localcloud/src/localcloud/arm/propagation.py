@@ -1,9 +1,10 @@
-"""The time that a role assignment takes to have effect: it is listed at once, and authorizes nothing before.
+"""The time until a role assignment has effect: it is listed at once, and authorizes nothing before.
 
 On Azure it is up to ten minutes (learn.microsoft.com/azure/role-based-access-control/troubleshooting, "Role assignment
-changes are not being detected"; Azure/azure-rest-api-specs#9467, Azure/bicep#16601). Here it is no time, unless
+changes are not being detected"; Azure/azure-rest-api-specs#9467, Azure/bicep#16601). Here it is zero, unless
 LOCALCLOUD_ROLE_SECONDS or a POST of {"seconds": 20} to /_localcloud/role-propagation on localhost, with an ARM token,
-says otherwise. GET shows it. The assignments of localcloud's own deployer, which on Azure are old, have effect at once.
+sets another one. GET shows it. The assignments of localcloud's own deployer, which on Azure are old, have effect at
+once.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Propagation:
             raise ConfigurationError(f"{VARIABLE} is {text!r}: give seconds, 0 to 1800, such as 30.") from error
 
     def has_effect(self, assigned: float) -> bool:
-        """Return whether an assignment that was made then has effect by now."""
+        """Return whether an assignment of that time has effect by now."""
         return assigned + self.seconds <= time.time()
 
 

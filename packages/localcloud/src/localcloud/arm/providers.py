@@ -1,4 +1,4 @@
-"""Resource providers: what each one offers, and whether the subscription is registered for it."""
+"""Resource providers: their resource types, and whether the subscription is registered for them."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ async def unregister(ctx: Context, parameters: Mapping[str, str], body: Json, ca
     registered = ctx.resources.registrations.is_registered(namespace)
     ctx.resources.registrations.unregister(namespace)
     answer = _provider(ctx, namespace)
-    # Nothing begins where nothing was registered; otherwise the answer is Unregistering, however soon it is done.
+    # An unregistered namespace stays so; otherwise the answer is Unregistering, however soon it is done.
     return answer | {"registrationState": "Unregistering"} if registered else answer
 
 
 def _checked(ctx: Context, namespace: str) -> str:
-    """Return the namespace as it is written. Raises ServiceError 404 InvalidResourceNamespace."""
+    """Return the namespace in ARM's spelling. Raises ServiceError 404 InvalidResourceNamespace."""
     types = resource_types.of(ctx).in_namespace(namespace)
     if types:
         return types[0].namespace

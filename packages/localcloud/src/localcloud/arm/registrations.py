@@ -2,7 +2,7 @@
 
 A new subscription has the providers that Azure registers by default; every other one is registered by a call, by the
 portal or by a template deployment (learn.microsoft.com/azure/azure-resource-manager/management/
-resource-providers-and-types). Registration takes LOCALCLOUD_REGISTRATION_SECONDS, by default none: until then the state
+resource-providers-and-types). Registration takes LOCALCLOUD_REGISTRATION_SECONDS, 0 by default: until then the state
 is Registering, in which Azure creates resources already (same page: "shouldn't block the creation of resources").
 """
 
@@ -44,7 +44,7 @@ CREATE TABLE arm_registrations (
 
 
 class Registrations:
-    """Namespaces compare case-insensitively and are shown as they were first registered.
+    """Namespaces compare case-insensitively and are shown in their first spelling.
 
     Raises ConfigurationError when LOCALCLOUD_REGISTRATION_SECONDS is no number of seconds.
     """
@@ -85,7 +85,7 @@ class Registrations:
         return "Unregistered" if effective else "Unregistering"
 
     def all(self) -> list[str]:
-        """Return every namespace that was ever registered, those of Azure's default list included."""
+        """Return every namespace that was ever registered, Azure's default list included."""
         rows = self._database.query("SELECT namespace FROM arm_registrations ORDER BY namespace_key")
         return [*REGISTERED_BY_DEFAULT, *(str(row["namespace"]) for row in rows)]
 
@@ -140,7 +140,7 @@ def _has_table(database: Database, name: str) -> bool:
 
 
 def _namespaces_in_use(database: Database) -> list[str]:
-    """Return the namespaces of existing resources: a home of an earlier localcloud goes on as it was."""
+    """Return the namespaces of existing resources: a home of an earlier localcloud stays usable."""
     if not _has_table(database, "arm_resources"):
         return []
     rows: list[Any] = database.query("SELECT body FROM arm_resources GROUP BY type_key")

@@ -1,6 +1,6 @@
 """JSON as ARM reads it in deployments: comments, names without quotes, texts in single quotes and over several lines.
 
-azure-cli splices a template file into its request as it is, behind an unquoted `template:` (source: azure-cli
+azure-cli splices a template file unchanged into its request, behind an unquoted `template:` (source: azure-cli
 `command_modules/resource/custom.py`, JsonCTemplatePolicy). Libraries for JSON5 refuse texts over several lines.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.core.json import parsed
 
-# Every alternative also takes what is not closed until the end, so that a hostile text is read once, not once a quote.
+# Every alternative also matches an unclosed end, so that a hostile text is read once, not once for each quote.
 _DOUBLE = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _SINGLE = r"'(?P<single>(?:[^'\\]|\\.)*+)(?:(?P<closed>')|\\?\Z)"
 _COMMENTS = re.compile(rf"(?P<text>{_DOUBLE}|{_SINGLE})|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)

@@ -39,7 +39,7 @@ LOCATIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Call:
-    """The request behind a hook: who asks, in which version, and by which public address of ARM."""
+    """The request behind a hook: the caller, the api-version, and the public address of ARM."""
 
     principal: Principal
     api_version: str
@@ -55,7 +55,10 @@ OnPut = Callable[["Context", Resource, Resource | None, Call], Awaitable[None]]
 """Make it real (a container, a principal …). A ServiceError fails the request, or the operation when long-running."""
 OnDelete = Callable[["Context", Resource, Call], Awaitable[None]]
 CheckDelete = Callable[["Context", Resource], None]
-"""Raises ServiceError when something still uses the resource. Not asked when its resource group goes as a whole."""
+"""Raises ServiceError when something still uses the resource.
+
+It is not called when its resource group is deleted as a whole.
+"""
 Purge = Callable[["Context", str, Call], Awaitable[bool]]
 """Forget a soft-deleted resource by id; False when there is none."""
 Read = Callable[["Context", str], Awaitable[Resource | None]]
@@ -94,7 +97,10 @@ class NameRule:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """One type. Property paths are dotted and relative to the body: "properties.tenantId", "sku.name", "kind"."""
+    """A resource type.
+
+    Property paths are dotted and relative to the body: "properties.tenantId", "sku.name", "kind".
+    """
 
     type: str
     """"Microsoft.Storage/storageAccounts", nested "Microsoft.Storage/storageAccounts/blobServices/containers"."""
@@ -118,12 +124,12 @@ class ResourceType:
     on_delete: OnDelete | None = None
     check_delete: CheckDelete | None = None
     purge: Purge | None = None
-    """A DELETE of what is not there (any more), for types whose deleted resources are held for a while."""
+    """A DELETE of a missing resource, for types whose deleted resources are held for a while."""
     read: Read | None = None
     list_in: ListIn | None = None
     render: Render | None = None
     locks: Lock | None = None
-    """Resources that a PUT, PATCH or DELETE needs for itself while it is under way: see arm.exclusive."""
+    """Resources that a PUT, PATCH or DELETE needs for itself while it is active: see arm.exclusive."""
     attributes: AttributesOf | None = None
     long_running: frozenset[Literal["put", "create", "delete"]] = frozenset()
     """These answer 201/202 with Azure-AsyncOperation, Location and Retry-After. "create" is a "put" that creates."""
@@ -138,7 +144,7 @@ class ResourceType:
     """Handlers by name ("listKeys"); the permission needed is TYPE/NAME/action."""
     patchable: bool = True
     note: str = ""
-    """Note that COVERAGE.md adds where the hooks do not tell how far the type goes."""
+    """Note that COVERAGE.md adds where the hooks do not show the depth of emulation."""
 
     @property
     def namespace(self) -> str:
@@ -178,7 +184,7 @@ class ProviderRoute:
     permission: str | None
     handler: RouteHandler
     api_versions: tuple[str, ...] = ()
-    """Empty: any is accepted, but one must be given."""
+    """Empty: every version is accepted, but the request must have one."""
 
     def match(self, path: str) -> dict[str, str] | None:
         match = _template(self.template).fullmatch(path)
@@ -220,7 +226,7 @@ class ResourceTypes:
         return None
 
     def register(self, *types: ResourceType) -> None:
-        """Add types. Raises ValueError for one that is registered already."""
+        """Add types. Raises ValueError for a type that is registered already."""
         for type_ in types:
             if type_.type.lower() in self._types:
                 raise ValueError(f"resource type {type_.type} is registered twice")

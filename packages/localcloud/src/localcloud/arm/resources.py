@@ -64,14 +64,14 @@ class Resources:
         return JsonResponse(self.render(resource))
 
     async def head(self, rid: ResourceId, call: Call) -> Response:
-        """204 when it exists, 404 when not, no body either way."""
+        """Answer 204 when it exists, 404 when not, no body either way."""
         type_ = self.type_of(rid, "HEAD")
         rules.check_version(type_, call.api_version)
         rules.authorize(self._ctx, call.principal, f"{type_.permission}/read", rid.text)
         return Response(status_code=404 if await self.find(rid.text) is None else 204)
 
     async def put(self, rid: ResourceId, body: Json, call: Call, *, patch: bool = False) -> Response:
-        """Create or replace; with `patch`, merge into what is there. Answers as the type's clients expect."""
+        """Create or replace; with `patch`, merge into the existing resource. Answers as the type's clients expect."""
         verb = "PATCH" if patch else "PUT"
         type_ = self.type_of(rid, verb)
         rules.check_version(type_, call.api_version, str(body.get("location") or ""))
@@ -116,7 +116,7 @@ class Resources:
         return NONE if type_.attributes is None else type_.attributes(self._ctx, rid.text, body)
 
     def _check_conditions(self, type_: ResourceType, existing: Resource | None, call: Call) -> None:
-        """Check If-Match and If-None-Match where a type has etags; Azure's other types take no notice of them."""
+        """Check If-Match and If-None-Match where a type has etags; Azure's other types ignore them."""
         if not call.headers.keys() & {"if-match", "if-none-match"}:
             return
         etag = None if existing is None else self.render(existing).get("etag")
@@ -204,7 +204,7 @@ class Resources:
     ) -> Operation:  # fmt: skip
         """Start an operation on a resource, which shows `state` meanwhile.
 
-        When it cannot be started, nothing would end it: the claim is given back, and the resource is as it was.
+        When it cannot be started, nothing would end it: the claim is released, and the resource is restored.
         """
         before = self._ctx.resources.get(resource.id)
         try:
@@ -264,7 +264,7 @@ class Resources:
             body = self.render(resource)
             with self._claim(resource):
                 await self.remove(resource, call)
-            # Role assignments and other extensions answer with what they deleted; other providers with nothing.
+            # Role assignments and other extensions answer with the deleted resource; other providers with no body.
             return JsonResponse(body) if type_.extension else Response(status_code=200)
         return await self.start_delete(resource, type_, "delete", call)
 
@@ -302,7 +302,7 @@ class Resources:
             raise
 
     async def remove(self, resource: Resource, call: Call) -> None:
-        """Delete a resource and all that is below it, deepest first, by each one's own on_delete."""
+        """Delete a resource and all below it, deepest first, by their own on_delete."""
         for removed in [*self._ctx.resources.below(resource.id), resource]:
             type_ = resource_types.of(self._ctx).get(removed.type)
             if type_ is not None and type_.on_delete is not None:

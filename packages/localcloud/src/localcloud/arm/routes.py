@@ -62,7 +62,7 @@ class Arm:
         ctx.on_start.append(self._start)
 
     def accepting(self, audiences: frozenset[str]) -> Arm:
-        """Return the same handler for a service that takes other tokens as well; the activity log leaves it out."""
+        """Return the same handler for a service that accepts other tokens as well; the activity log leaves it out."""
         other = copy.copy(self)
         other.audiences = self.audiences | audiences
         other._records = False

@@ -123,7 +123,7 @@ def check_registered(ctx: Context, type_: ResourceType) -> None:
 def check_group(ctx: Context, rid: ResourceId, *, writes: bool = False) -> Resource | None:
     """Return the resource group of an id.
 
-    Raises ServiceError 404 ResourceGroupNotFound, and 409 for a write into one that is being deleted.
+    Raises ServiceError 404 ResourceGroupNotFound, and 409 for a write into a group that is being deleted.
     """
     if not rid.resource_group:
         return None
@@ -136,7 +136,7 @@ def check_group(ctx: Context, rid: ResourceId, *, writes: bool = False) -> Resou
 
 
 def group_goes(group: Resource) -> ServiceError:
-    """Nothing is put into a resource group that is being deleted, and it is not changed."""
+    """Refuse to put a resource into a resource group that is being deleted, or to change the group."""
     return ServiceError(
         409,
         "ResourceGroupBeingDeleted",
@@ -265,7 +265,7 @@ def check_body(type_: ResourceType, body: Json, existing: Resource | None) -> No
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Ids and enumerations compare case-insensitively; objects by what the new one names; a switch is off unset."""
+    """Ids and enumerations compare case-insensitively; objects by the new one's names; an unset switch is off."""
     if isinstance(old, str) and isinstance(new, str):
         return old.lower() == new.lower()
     if isinstance(old, dict) and isinstance(new, dict):

@@ -1,4 +1,4 @@
-"""ARM as a part of localcloud: what its context needs first, its routes, and what a new subscription starts with."""
+"""ARM as a part of localcloud: the first parts of its context, its routes, and the content of a new subscription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store of ARM's resources: one row each in SQLite, found by id, type, scope or parent."""
+"""Store of ARM's resources: a row for each in SQLite, selected by id, type, scope or parent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS arm_resources_parent ON arm_resources (parent_key);
 
 
 class ResourceStore:
-    """Store whose methods take ids in any letter case. A returned Resource is a copy: `put` keeps changes."""
+    """Store whose methods take ids in any letter case. A returned Resource is a copy: `put` stores changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,7 +66,7 @@ class ResourceStore:
         )
 
     def delete(self, id_: str) -> bool:
-        """Forget one resource; what is below it stays (see `below`). True when it was there."""
+        """Forget one resource; resources below it stay (see `below`). Return True when it existed."""
         parsed = ids.parse(id_)
         if parsed is not None:
             self.changes[parsed.type.lower()] += 1

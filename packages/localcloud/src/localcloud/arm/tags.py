@@ -72,7 +72,7 @@ async def _put(ctx: Context, parameters: Mapping[str, str], body: Json, call: Ca
 
 
 async def _patch(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """`operation`: Merge adds, Replace replaces, Delete takes away those of the same name and value."""
+    """`operation`: Merge adds, Replace replaces, Delete removes tags of the same name and value."""
     changes, before = _requested_tags(body), dict(_holder(ctx, parameters["scope"]).tags or {})
     operation = str(body.get("operation"))
     if operation == "Merge":

@@ -91,7 +91,7 @@ def _too_large() -> ServiceError:
 
 
 def page(items: list[Json], query: Mapping[str, str], url: str) -> Json:
-    """One page of a list: `value`, and `nextLink` (absolute, same query with $skiptoken) when there is more.
+    """One page of a list: `value`, and `nextLink` (absolute, same query with $skiptoken) when there are more.
 
     `$top` sets the page size. Raises ServiceError 400 for a $top or $skiptoken that is not a number.
     """

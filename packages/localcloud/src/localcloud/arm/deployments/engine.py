@@ -23,7 +23,7 @@ Keep = Callable[[list[Json]], None]
 
 
 class Run:
-    """One run of one template. `keep` receives the operations whenever one changes."""
+    """A run of a template. `keep` receives the operations at every change of one."""
 
     def __init__(self, resources: Resources, template: Template, call: Call, keep: Keep) -> None:
         self._resources = resources

@@ -46,7 +46,7 @@ Node = Value | Invocation | Member
 
 
 class Scope(Protocol):
-    """Answers functions. `evaluate` turns an argument into its value; those of if() are not all evaluated."""
+    """Answers functions. `evaluate` turns an argument into its value; arguments of if() are not all evaluated."""
 
     def invoke(self, name: str, arguments: tuple[Node, ...], evaluate: Callable[[Node], Any]) -> Any: ...
 

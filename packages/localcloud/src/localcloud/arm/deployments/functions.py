@@ -123,7 +123,7 @@ PURE: Mapping[str, Callable[..., Any]] = {
 
 
 def resource_id(root: str, type_: str, names: tuple[Any, ...]) -> str:
-    """`root` is the id of what holds the resource, empty for a tenant's."""
+    """`root` is the id of the resource's container, empty for a tenant's."""
     namespace, *kinds = type_.split("/")
     if len(kinds) != len(names) or not kinds:
         raise invalid(

@@ -42,7 +42,7 @@ class Place:
 
 
 class NeededError(Exception):
-    """An expression asks for something that is to be fetched, or deployed, first."""
+    """An expression needs a value that is to be fetched, or deployed, first."""
 
     def __init__(self, key: tuple[str, ...]) -> None:
         super().__init__(key)
@@ -51,7 +51,7 @@ class NeededError(Exception):
 
 @dataclass(frozen=True)
 class TemplateScope:
-    """`resolved` holds what reference() and list…() gave, by key; what is not in it raises NeededError."""
+    """`resolved` holds the results of reference() and list…(), by key; another key raises NeededError."""
 
     place: Place
     parameters: Mapping[str, Any]
@@ -60,7 +60,7 @@ class TemplateScope:
     runs: bool = False
     """Whether resources are being deployed, so that they can be referred to."""
     defaults: bool = False
-    """Whether these are the default values of parameters, where newGuid() and utcNow() may stand."""
+    """Whether these are the default values of parameters, where newGuid() and utcNow() are allowed."""
     loops: Mapping[str, int] = field(default_factory=dict)
 
     def looping(self, name: str, index: int) -> TemplateScope:

@@ -28,7 +28,7 @@ _OF_THE_TEMPLATE = {
 
 @dataclass
 class Planned:
-    """A resource of a template. `body` is evaluated last, when what it refers to is there."""
+    """A resource of a template. `body` is evaluated last, after the resources that it refers to."""
 
     id: str
     type: str
@@ -71,7 +71,7 @@ def _nested(raw: Json, scope: TemplateScope) -> Json:
 
 
 class Template:
-    """Raises ServiceError 400 InvalidTemplate for one that cannot be deployed."""
+    """Raises ServiceError 400 InvalidTemplate for an invalid template."""
 
     def __init__(self, raw: Json, arguments: Json, place: Place) -> None:
         self._raw = raw

@@ -41,7 +41,10 @@ def _place(ctx: Context, id_: str) -> Place:
 
 
 def _template(ctx: Context, id_: str, properties: Json) -> Template:
-    """Return the template. Raises ServiceError 400 for an invalid one, 501 for one that localcloud does not deploy."""
+    """Return the template.
+
+    Raises ServiceError 400 for an invalid template, 501 for a template that localcloud does not deploy.
+    """
     if not isinstance(properties, dict):
         raise ServiceError(400, "InvalidRequestContent", "The request content was invalid: 'properties' is no object.")
     if properties.get("templateLink") or properties.get("parametersLink"):
@@ -107,7 +110,7 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
         resource.properties["error"] = {"code": error.code, "message": error.message, "details": list(error.details)}
         raise
     finally:
-        resource.private["parameters"] = {}  # secure ones among them are kept no longer than they are needed
+        resource.private["parameters"] = {}  # secure ones are deleted after their use
     resource.properties["outputResources"] = [{"id": planned.id} for planned in template.resources]
 
 
@@ -175,7 +178,7 @@ async def _validate(ctx: Context, parameters: Mapping[str, str], body: Json, cal
 
 
 async def _what_if(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """POST …/whatIf. Azure answers 202 first; its clients take the result at once as well."""
+    """POST …/whatIf. Azure answers 202 first; its clients accept an immediate result as well."""
     id_ = f"{parameters['scope']}/providers/{DEPLOYMENT}/{parameters['name']}"
     properties = body.get("properties") or {}
     template = _template(ctx, id_, properties)
@@ -210,7 +213,7 @@ def register(ctx: Context) -> None:
         )
     )
     root = "{scope...}/providers/Microsoft.Resources/deployments/{name}"
-    short = "{scope...}/deployments/{name}"  # so the operations of a resource group's deployments are found
+    short = "{scope...}/deployments/{name}"  # so that a search finds the operations of a resource group's deployments
     routes = (
         ("GET", f"{root}/operations", "operations/read", _operations),
         ("GET", f"{root}/operations/{{operation}}", "operations/read", _operation),

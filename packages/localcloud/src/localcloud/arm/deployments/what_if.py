@@ -1,7 +1,7 @@
-"""Changes that a deployment would make (what-if), compared with what exists; nothing is deployed.
+"""Changes that a deployment would make (what-if), compared with existing resources; nothing is deployed.
 
 Results: learn.microsoft.com/azure/azure-resource-manager/templates/deploy-what-if. Properties that a template leaves
-out are taken to stay as they are; tags that it leaves out would go, as tags are replaced as a whole.
+out are predicted to stay; omitted tags are predicted to be removed, as tags are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Nested = Callable[[str, Json], Template]
 
 
 class WhatIf:
-    """One prediction. `full` is for resultFormat FullResourcePayloads; else only ids are shown."""
+    """A prediction. `full` is for resultFormat FullResourcePayloads; else only ids are shown."""
 
     def __init__(self, ctx: Context, resources: Resources, nested: Nested, *, full: bool) -> None:
         self._ctx = ctx
@@ -58,7 +58,7 @@ class WhatIf:
 
     @staticmethod
     def _body(planned: Planned) -> Json | None:
-        """Return the evaluated body; None where it refers to what a deployment would make first."""
+        """Return the evaluated body; None where it refers to a resource that a deployment would make first."""
         try:
             return planned.body({})
         except NeededError:
@@ -86,7 +86,7 @@ class WhatIf:
         return {"resourceId": existing.id, "changeType": kind, "before": before, "after": after, "delta": delta}
 
     def _ignored(self, group: str, named: set[str]) -> list[Json]:
-        """Return the group's other resources, which an incremental deployment leaves as they are."""
+        """Return the group's other resources, which an incremental deployment leaves unchanged."""
         changes = []
         for resource in self._ctx.resources.list(scope=group):
             type_ = resource_types.of(self._ctx).get(resource.type)

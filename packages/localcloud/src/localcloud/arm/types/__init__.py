@@ -1,4 +1,4 @@
-"""One module per resource provider or part of one; each registers its types."""
+"""Modules for resource providers or parts of them; each registers its types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Address prefixes, as Microsoft.Network takes and refuses them."""
+"""Address prefixes, with the checks of Microsoft.Network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft.Network: the way out of a virtual network: NAT gateways, public IP addresses, route tables."""
+"""Microsoft.Network: outbound traffic of a virtual network: NAT gateways, public IP addresses, route tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _complete_address(ctx: Context, resource: Resource, existing: Resource | Non
     if existing is not None and existing.sku is not None and existing.sku["name"] != sku:
         raise bad_request("SkuCannotBeChangedOnUpdate", f"Sku property of {resource.id} cannot be changed.")
     resource.sku = {"name": sku, "tier": (resource.sku or {}).get("tier") or "Regional"}
-    # 203.0.113.0/24 is set aside for documentation (RFC 5737): nobody's address.
+    # 203.0.113.0/24 is reserved for documentation (RFC 5737): no host has such an address.
     digest = hashlib.sha256(resource.id.lower().encode()).digest()
     resource.properties["ipAddress"] = f"203.0.113.{1 + digest[0] % 254}"
     resource.properties.setdefault("publicIPAddressVersion", "IPv4")

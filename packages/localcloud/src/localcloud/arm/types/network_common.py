@@ -79,7 +79,7 @@ def refers_to(value: object, id_: str) -> bool:
 
 
 def sync_children(ctx: Context, parent: Resource, type_: str, collection: str, bodies: list[Json]) -> None:
-    """Make the children of `parent` exactly those that its body listed inline."""
+    """Make the children of `parent` exactly the list in its body."""
     kept = set()
     for body in bodies:
         id_ = f"{parent.id}/{collection}/{body['name']}"

@@ -1,8 +1,8 @@
 """Microsoft.Network/virtualNetworks/virtualNetworkPeerings: one direction of a peering each.
 
-States: a direction alone is Initiated, both are Connected, and what remains when the other is deleted is Disconnected
-(learn.microsoft.com/azure/virtual-network/virtual-network-manage-peering). Codes and texts of overlapping address
-spaces: Azure/ResourceModules#731, microsoft/AzureTRE#4641.
+States: a single direction is Initiated, both are Connected, and the remaining one is Disconnected after the other is
+deleted (learn.microsoft.com/azure/virtual-network/virtual-network-manage-peering). Codes and texts of overlapping
+address spaces: Azure/ResourceModules#731, microsoft/AzureTRE#4641.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _check_other_peerings(ctx: Context, resource: Resource, own: Resource, remot
 
 
 def _check_overlap(ctx: Context, resource: Resource, own: Resource, remote: Resource) -> None:
-    """Address spaces of peered networks differ, and so do those of all networks that one of them is peered with."""
+    """Refuse overlapping address spaces: of the two networks, and of all networks that are peered with one of them."""
     begin = f"Cannot create or update peering {resource.id}. Virtual networks {own.id} and {remote.id} cannot be peered"
     pair = addresses.overlapping(spaces_of(own), spaces_of(remote))
     if pair is not None:

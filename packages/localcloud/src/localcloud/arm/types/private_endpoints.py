@@ -29,7 +29,7 @@ _LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """One connection, to a target that exists, with a group id that its type has; a subnet that is not delegated."""
+    """Check its one connection to an existing target with one of its group ids, and that its subnet is not delegated."""
     properties = resource.properties
     subnet = reference(ctx, resource, properties.get("subnet"), SUBNET)
     if subnet is None:

@@ -66,7 +66,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 def _check_network(tier: str, properties: Json) -> None:
-    """Firewalls are the premium tier's. Raises 400 with the codes that Azure gives.
+    """Firewalls are the premium tier's. Raises 400 with Azure's codes.
 
     Source: Azure-Samples/dotNET-Frontend-AB-Testing-on-Azure-Container-Apps#5 for the first text.
     """

@@ -17,7 +17,7 @@ _NAME = NameRule(
 
 
 def keep_home(ctx: Context, registry: Resource) -> None:
-    """Give a Premium registry the replication of its own region; take it from one of another tier.
+    """Add the replication of its own region to a Premium registry; remove it from a registry of another tier.
 
     Clients leave it out by its location: terraform-provider-azurerm, `container_registry_resource.go`.
     """
@@ -42,7 +42,7 @@ def _registry(ctx: Context, replication: Resource) -> Resource | None:
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Refuse properties that only Premium registries have. No public source quotes the code that Azure answers with."""
+    """Refuse properties that only Premium registries have. No public source quotes Azure's code."""
     registry = _registry(ctx, resource)
     tier = (registry.sku or {}).get("name") if registry is not None else None
     if tier != "Premium":

@@ -88,7 +88,7 @@ def _check_conflicts(rule: Resource, others: Iterable[Resource]) -> None:
 
 
 def _complete_group(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Rules in the body replace all; a body without them keeps what is there."""
+    """Rules in the body replace all; a body without them leaves the existing ones."""
     rules = inline_children(resource, "securityRules", RULE)
     if rules is not None:
         for index, rule in enumerate(rules):

@@ -52,7 +52,7 @@ PEERING_FLAGS: Json = {
     "doNotVerifyRemoteGateways": False,
     "peerCompleteVnets": True,
 }
-"""A peering's settings, with the values that the service gives to what a body leaves out."""
+"""A peering's settings, with the service's defaults for omitted ones."""
 PEERING_READ_ONLY = ("peeringState", "peeringSyncLevel", "remoteAddressSpace", "remoteVirtualNetworkAddressSpace")
 _SMALLEST_IPV4 = 29
 """A /29 leaves three usable addresses: Azure keeps five of every subnet."""
@@ -136,7 +136,7 @@ def _complete_network(ctx: Context, resource: Resource, existing: Resource | Non
 
 
 def _check_inline_peerings(ctx: Context, resource: Resource) -> None:
-    """Take a list that changes nothing, as clients that send back what they read do. Raises ServiceError 501."""
+    """Accept a list that changes nothing, since clients send back the list that they read. Raises ServiceError 501."""
     inline = resource.properties.pop("virtualNetworkPeerings", None)
     if inline is None:
         return
@@ -204,7 +204,7 @@ def _check_subnet(
     others: Sequence[Resource],
     location: str | None,
 ) -> None:
-    """Everything about one subnet; sets the defaults of what its body leaves out."""
+    """Check the properties of one subnet; set defaults of omitted ones."""
     properties = subnet.properties
     if not properties.get("addressPrefix") and not properties.get("addressPrefixes"):
         raise bad_request("NoAddressPrefixOrPoolProvided", f"No address prefix or pool for subnet {subnet.id}.")

@@ -1,8 +1,8 @@
-"""The table of what localcloud answers, generated from its routes and resource types: `python -m localcloud.coverage`.
+"""The table of localcloud's answers, generated from its routes and resource types: `python -m localcloud.coverage`.
 
-The committed page is COVERAGE.md of the distribution. How far a resource type goes follows from its hooks: executed
-when a change has an effect beyond the store or the type has actions, checked when bodies are completed or refused, else
-stored. Operations on other hosts are executed unless they answer 501, which names them.
+The committed page is COVERAGE.md of the distribution. The depth of a resource type follows from its hooks: executed
+when a change has an effect beyond the store or the type has actions, checked when bodies are completed or refused,
+else stored. Operations on other hosts are executed unless they answer 501, which names them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def page() -> str:
 
 
 def how_far(type_: ResourceType) -> str:
-    """Return `executed`, `checked` or `stored`, and what the type says of itself."""
+    """Return `executed`, `checked` or `stored`, and the type's own note."""
     return f"{_how_far(type_)}; {type_.note}" if type_.note else _how_far(type_)
 
 

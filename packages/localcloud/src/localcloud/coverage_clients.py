@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Client:
-    """`commands` are all that its tests use, and no other: `tests/clients/` holds the lists to the tests."""
+    """`commands` are all commands of its tests, and no others: `tests/clients/` holds the lists to the tests."""
 
     name: str
     commands: tuple[str, ...]

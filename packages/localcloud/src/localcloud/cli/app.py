@@ -1,6 +1,6 @@
 """The commands, and how their errors reach the user: one message on standard error, exit code 1.
 
-Two of them stand in front of every verb of the Makefile: a command imports what it needs, and nothing else.
+Two of them run before every verb of the Makefile: a command imports only the modules that it needs.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ def open_(_: argparse.Namespace) -> int:
 
 
 def unchanged(options: argparse.Namespace) -> int:
-    """Check whether all that a command reads is as it was at its last success, or record a success. Exit code 1: no."""
+    """Check whether all inputs of a command are the same as at its last success, or record a success.
+
+    Exit code 1: no.
+    """
     from pathlib import Path
 
     from localcloud.cli.unchanged import check, record
@@ -82,7 +85,7 @@ def unchanged(options: argparse.Namespace) -> int:
 
 
 def enter(options: argparse.Namespace) -> int:
-    """Do what `python -m localcloud.engine`, start, env and unchanged do, in one process: what a verb begins with."""
+    """Do the work of `python -m localcloud.engine`, start, env and unchanged in one process: a verb's beginning."""
     from pathlib import Path
 
     from localcloud.cli.enter import enter as run
@@ -126,13 +129,13 @@ def clean(options: argparse.Namespace) -> int:
 def _confirmed(question: str) -> bool:
     try:
         return input(question).strip().lower() in ("y", "yes")
-    except EOFError:  # nobody is there to ask
+    except EOFError:  # there is no terminal to prompt
         sys.stdout.write("\n")
         return False
 
 
 def serve(_: argparse.Namespace) -> int:
-    """Run in the foreground: what start starts."""
+    """Run in the foreground, like `start` in the background."""
     from localcloud.arm import registrations
     from localcloud.gateway.server import run
 
@@ -172,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_subject(options: Callable[..., object]) -> None:
-    """Add the options that say what a command reads."""
+    """Add the options that name a command's inputs."""
     options("--key-file", required=True, help="Where it is kept what the command read when it last succeeded.")
     options("--paths", nargs="*", default=(), help="Files, folders and glob patterns that the command reads.")
     options(

@@ -1,4 +1,4 @@
-"""`enter`: tools, start, variables and `unchanged check` in one process, since each start of one takes a while."""
+"""`enter`: tools, start, variables and `unchanged check` in one process, since each process start takes a while."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def enter(
 ) -> bool:
     """Return whether nothing has changed since the command last succeeded. Raises LocalcloudError.
 
-    The open file `descriptor` gets what a shell evaluates; nothing unless all has succeeded.
+    The open file `descriptor` receives the text for a shell's eval; it stays empty unless all has succeeded.
     """
     make_ready(settings)
     start(settings, namespaces)
-    # The command runs in that shell: it is asked what the command would read there.
+    # The command runs in that shell: its inputs are evaluated there.
     os.environ.update(variables(settings))
     same = unchanged.check(settings, key, subject, force=force)
     with os.fdopen(descriptor, "w", encoding="utf-8") as shell:

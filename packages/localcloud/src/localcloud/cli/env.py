@@ -17,8 +17,8 @@ from localcloud.gateway import deployer
 from localcloud.gateway.upstream import upstream_of
 
 _METADATA_VERSION = "2020-09-01"
-# No "::1": azureml-dataprep-rslex, which is below azureml-fsspec and mltable, reads what follows a colon as a port and
-# panics. Nothing of localcloud listens on IPv6.
+# No "::1": azureml-dataprep-rslex, which is below azureml-fsspec and mltable, reads the text behind a colon as a port
+# and panics. localcloud does not listen on IPv6.
 _NOT_PROXIED = "localhost,127.0.0.1"
 
 

@@ -1,4 +1,4 @@
-"""`logs`: the ends of all logs, and what is added to them."""
+"""`logs`: the ends of all logs, and their new lines."""
 
 from __future__ import annotations
 

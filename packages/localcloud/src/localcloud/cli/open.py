@@ -20,7 +20,7 @@ _SECONDS = 30
 def open_pages(settings: Settings) -> None:
     """Print a link that signs a browser in once, within five minutes.
 
-    Raises LocalcloudError where logs keep what a command prints, and when localcloud does not run.
+    Raises LocalcloudError where logs record a command's output, and when localcloud does not run.
     """
     named = [name for name in _AUTOMATION if os.environ.get(name)]
     if named:

@@ -27,9 +27,9 @@ _LOG_BYTES = 20 * 1024 * 1024
 
 
 def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
-    """Start it, with `namespaces` registered; one that runs already gets those that it lacks.
+    """Start it, with `namespaces` registered; register missing ones with a running one.
 
-    Raises ConfigurationError for a port in use, LocalcloudError when the gateway ends or is not ready in time.
+    Raises ConfigurationError for a port in use, LocalcloudError when the gateway exits or is not ready in time.
     """
     if _runs_as_wanted(instance.running(settings), settings):
         registrations.ensure(settings.database, namespaces)
@@ -56,7 +56,7 @@ def start(settings: Settings, namespaces: Sequence[str] = ()) -> None:
 
 
 def _runs_as_wanted(current: instance.Instance | None, settings: Settings) -> bool:
-    """Whether it is of this code and on these ports; says so then."""
+    """Whether it is of this code and on these ports; if so, print it."""
     if current is None or current.fingerprint != instance.fingerprint() or current.port != settings.port:
         return False
     _say(f"localcloud runs at {settings.gateway_url} (process {current.pid}).")
@@ -65,8 +65,8 @@ def _runs_as_wanted(current: instance.Instance | None, settings: Settings) -> bo
 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Hold the lock of this home; say so when another start has it."""
-    from filelock import FileLock, Timeout  # takes a while to import, and a localcloud that runs does without
+    """Hold the lock of this home; print a line when another start has it."""
+    from filelock import FileLock, Timeout  # takes a while to import, and is not needed while localcloud runs
 
     lock = FileLock(settings.home / "start.lock")
     try:

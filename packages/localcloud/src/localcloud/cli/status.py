@@ -1,4 +1,4 @@
-"""`status`: is it running, what are its processes, how much memory do they hold."""
+"""`status`: whether it is running, its processes, and their memory."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from localcloud.gateway import instance
 from localcloud.plugins import launcher
 
 _GRACE_SECONDS = 60
-"""A job that is running gets half of it to end what it started elsewhere."""
+"""A running job has half of it to end its work elsewhere."""
 _PROGRESS_SECONDS = 3
 _CHILD_SECONDS = 10
 
 
 def stop(settings: Settings) -> None:
-    """Stop the gateway of this home and all that it started. Not an error when it does not run."""
+    """Stop the gateway of this home and all that it started; do nothing when it does not run."""
     if not stop_all(settings):
         sys.stdout.write("localcloud does not run.\n")
         return
@@ -31,7 +31,7 @@ def stop(settings: Settings) -> None:
 
 
 def stop_all(settings: Settings) -> bool:
-    """Stop the gateway, and delete what a killed one left: processes and temporary files.
+    """Stop the gateway, and delete leftovers of a killed one: processes and temporary files.
 
     False when there was nothing to stop.
     """
@@ -51,7 +51,7 @@ def stop_all(settings: Settings) -> bool:
 
 
 def stop_process(process: psutil.Process) -> None:
-    """Let it end by itself (it stops its children); what is left after a minute is killed."""
+    """Let it end by itself (it stops its children); kill the rest after a minute."""
     try:
         below = process.children(recursive=True)
         process.terminate()
@@ -63,7 +63,7 @@ def stop_process(process: psutil.Process) -> None:
         sys.stdout.flush()
         _, alive = psutil.wait_procs([process], timeout=_GRACE_SECONDS - _PROGRESS_SECONDS)
     _end(alive, psutil.Process.kill)
-    left = _end(below, psutil.Process.terminate)  # Azurite still writes what it has in memory
+    left = _end(below, psutil.Process.terminate)  # Azurite still writes its memory to disk
     _end(left, psutil.Process.kill)
 
 
@@ -78,12 +78,12 @@ def _end(processes: list[psutil.Process], end: Callable[[psutil.Process], None])
 
 
 def clean(settings: Settings) -> None:
-    """Check that a home looks like one: a wrong variable must not cost a folder. Raises LocalcloudError."""
+    """Check that the folder is a home: a wrong variable must not delete another folder. Raises LocalcloudError."""
     if not settings.home.exists():
         sys.stdout.write(f"There is nothing in {settings.home}.\n")
         return
     content = {entry.name for entry in settings.home.iterdir()}
-    # The first is made by `start`; before that, only the engine wrote its launchers.
+    # The first is made by `start`; before that, it has only the engine's launchers.
     if "start.lock" not in content and not content <= {"pulumi"}:
         raise LocalcloudError(
             f"{settings.home} does not look like a localcloud home (LOCALCLOUD_HOME): nothing was deleted."

@@ -1,4 +1,4 @@
-"""`unchanged`: whether all that a command reads is as it was when the command last succeeded.
+"""`unchanged`: whether all inputs of a command are the same as when the command last succeeded.
 
 Two calls go around the command: `check` before it, which forgets the last success unless nothing has changed, and
 `record` after it has succeeded. They compare:
@@ -9,7 +9,7 @@ Two calls go around the command: `check` before it, which forgets the last succe
 - every resource that existed after the last success: what others have changed or deleted since. A resource that came
   later is none of the command's.
 
-What cannot be read, for whatever reason, has changed.
+Unreadable inputs count as changed, regardless of the reason.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ _WRITTEN = ("systemData",)
 
 
 class Unreadable(Exception):
-    """Something that the command reads cannot be read now, so that nobody knows whether it has changed."""
+    """An input of the command cannot be read now, so that a change is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """Inputs of a command. `paths` are glob patterns, folders with all below; `variables` are patterns of names.
+    """Inputs of a command. `paths` are glob patterns, folders with all content; `variables` are patterns of names.
 
-    `programs` are found on PATH; `blobs` are account/container/name.
-    `passing` are what other programs change: "TYPE FIELD.FIELD", a field of resources, or "TYPE", whole resources.
+    `programs` are searched on PATH; `blobs` are account/container/name. `passing` are changed by other programs: "TYPE
+    FIELD.FIELD", a field of resources, or "TYPE", whole resources.
     """
 
     paths: Sequence[str] = ()
@@ -71,7 +71,10 @@ class Subject:
 
 
 def check(settings: Settings, key: Path, subject: Subject, *, force: bool = False) -> bool:
-    """Return whether nothing has changed since `record`. Else forget it, and note what the command will read."""
+    """Return whether nothing has changed since `record`.
+
+    Else forget it, and note the inputs that the command will read.
+    """
     begun = _begun(key)
     begun.unlink(missing_ok=True)
     try:
@@ -98,7 +101,7 @@ def _is_as_recorded(settings: Settings, key: Path, subject: Subject, read: str) 
 
 
 def record(settings: Settings, key: Path, subject: Subject) -> bool:
-    """Note that the command has succeeded with what it read; not if that has changed since `check`."""
+    """Record the success of the command with the inputs that it read, unless they have changed since `check`."""
     begun = _begun(key)
     try:
         read = json.loads(begun.read_text())
@@ -161,7 +164,7 @@ def _files(patterns: Iterable[str]) -> Iterator[Path]:
             raise Unreadable(f"nothing matches {pattern}")
         for match in matches:
             if match.is_dir():
-                # Where a link leads is not looked at: Path.rglob follows none.
+                # The target of a link is not checked: Path.rglob follows none.
                 yield from sorted(file for file in match.rglob("*") if file.is_file() and file.suffix != ".pyc")
             else:
                 yield match
@@ -245,7 +248,7 @@ def blob_tags(settings: Settings, blobs: Sequence[str]) -> list[str]:
 
 
 class _Connection:
-    """One connection to the gateway, which tells Azure's hosts apart by the Host header."""
+    """One connection to the gateway, which distinguishes Azure's hosts by the Host header."""
 
     def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
         self._connection = HTTPSConnection("localhost", settings.gateway_port, timeout=_SECONDS, context=context)

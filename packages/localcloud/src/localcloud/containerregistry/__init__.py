@@ -1,1 +1,1 @@
-"""Azure Container Registry's own hosts, as far as reaching them goes: there are no images."""
+"""Azure Container Registry's own hosts, only to reach them: there are no images."""

@@ -1,8 +1,8 @@
-"""https://REGISTRY.azurecr.io: the firewall and the challenge, by which clients tell whether they reach a registry.
+"""https://REGISTRY.azurecr.io: the firewall and the challenge, by which clients recognise a registry.
 
-Images are not kept: jobs are processes of this machine. Everything behind the challenge says that it is not emulated.
-Sources: azure.github.io/acr "Token-BasicAuth" (the challenge), learn.microsoft.com "Troubleshoot network issues with
-registry" (the refusal), the OCI distribution specification (the shape of errors).
+Images are not stored: jobs are processes of this machine. Everything behind the challenge answers that it is not
+emulated. Sources: azure.github.io/acr "Token-BasicAuth" (the challenge), learn.microsoft.com "Troubleshoot network
+issues with registry" (the refusal), the OCI distribution specification (the shape of errors).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RegistryHost:
         self._ctx = ctx
 
     async def challenge(self, request: Request) -> Response:
-        """/v2/: where clients learn who signs them in."""
+        """/v2/: where clients read the address of sign-in."""
         return self._answer(request, signing_in=True)
 
     async def other(self, request: Request) -> Response:

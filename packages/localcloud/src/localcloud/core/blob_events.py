@@ -1,4 +1,4 @@
-"""Blobs that clients created: what the storage frontend reports, and who listens."""
+"""Blobs that clients created: reports of the storage frontend, and their listeners."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Protocol
 class BlobCreated:
     """A blob that was created or replaced. `api` is the operation, such as PutBlob; `account_id` an ARM id.
 
-    `time` is that of the operation, as ARM writes it; `etag` has its quotes, as in a header. `lake`: the operation is
-    one of Data Lake Storage's.
+    `time` is the operation's time, in ARM's form; `etag` has its quotes, as in a header. `lake`: the operation is one
+    of Data Lake Storage's.
     """
 
     account_id: str
@@ -33,7 +33,7 @@ class BlobListener(Protocol):
     """A service that wants to know of created blobs."""
 
     def wants(self, account_id: str) -> bool:
-        """Return whether anything depends on the blobs of an account: asked at each write."""
+        """Return whether anything depends on the blobs of an account: called at each write."""
         ...
 
     def created(self, event: BlobCreated) -> None:

@@ -1,4 +1,4 @@
-"""The clock that schedules are held against. Tests move it, so that nobody waits for a Monday."""
+"""The clock of schedules. Tests move it, so that they need not wait for a Monday."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """The machine's time plus an offset, which is nothing until somebody sets it and ends with the process."""
+    """The machine's time plus an offset, which is zero until it is set, and is lost with the process."""
 
     def __init__(self) -> None:
         self._offset = timedelta()

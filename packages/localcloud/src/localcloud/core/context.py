@@ -20,7 +20,7 @@ from localcloud.core.settings import Settings
 
 @dataclass(frozen=True)
 class Principal:
-    """Principal that a token represents. `object_id` is what role assignments name; `app_id` is the client id."""
+    """Principal that a token represents. Role assignments name `object_id`; `app_id` is the client id."""
 
     object_id: str
     app_id: str
@@ -55,8 +55,8 @@ class Identities(Protocol):
     def grant_workload(self, app_ids: Mapping[str, str] | None, default_app_id: str) -> str:
         """Return a secret for MSI_SECRET.
 
-        Its holder may ask the identity endpoint for tokens of `default_app_id`, and of the client ids that are values
-        of `app_ids`.
+        Its holder may request tokens of `default_app_id` from the identity endpoint, and of the client ids that are
+        values of `app_ids`.
         """
         ...
 
@@ -77,7 +77,7 @@ class Authorizer(Protocol):
     ) -> bool:
         """Return whether a role allows an action, such as Microsoft.Storage/storageAccounts/write, at an ARM id.
 
-        `data` is for dataActions. Conditions on role assignments look at `attributes`: see localcloud.arm.conditions.
+        `data` is for dataActions. Conditions on role assignments read `attributes`: see localcloud.arm.conditions.
         """
         ...
 
@@ -120,7 +120,7 @@ class BlobStorage(Protocol):
 class TypeRegistry(Protocol):
     """ARM's resource types, which services register: localcloud.arm.resource_types.ResourceTypes.
 
-    The types' hooks take a Context, so that only ARM and the services above it know what a type looks like.
+    The types' hooks take a Context, so that only ARM and the services above it know the form of a type.
     """
 
     def register(self, *types: Any) -> None:

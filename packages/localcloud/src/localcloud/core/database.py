@@ -1,4 +1,4 @@
-"""One SQLite file for all of localcloud's control-plane state. Each service creates and owns its tables."""
+"""A SQLite file for all of localcloud's control-plane state. Each service creates and owns its tables."""
 
 from __future__ import annotations
 

@@ -7,15 +7,15 @@ from typing import Any
 
 
 class LocalcloudError(Exception):
-    """Anything that localcloud reports to the person who runs it; the CLI prints its text and exits 1."""
+    """Error that localcloud reports to its user; the CLI prints its text and exits 1."""
 
 
 class ConfigurationError(LocalcloudError):
-    """A setting, port or file of the machine is not usable; the text names it and says what is right."""
+    """A setting, port or file of the machine is not usable; the text names it and a valid value."""
 
 
 class ServiceError(Exception):
-    """A refusal that a client sees: HTTP status, the service's own error code, and the message Azure gives.
+    """A refusal that a client sees: HTTP status, the service's own error code, and Azure's message.
 
     `headers` are added to the answer, for instance Retry-After or WWW-Authenticate. `details` are further errors behind
     this one, as ARM lists them: {"code", "message"}.

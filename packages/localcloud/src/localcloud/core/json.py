@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 Json = dict[str, Any]
 
 _DEEPEST = 128
-"""Levels of nesting. Azure's services read JSON with .NET, whose readers take 64 levels by default."""
+"""Levels of nesting. Azure's services read JSON with .NET, whose readers accept 64 levels by default."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 

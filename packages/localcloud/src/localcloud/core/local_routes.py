@@ -29,5 +29,5 @@ async def read_model(request: Request, model: type[Model]) -> Model:
 
 
 def details_of(error: ValidationError) -> Any:
-    """Return the fault of each field. The input stays out: it may hold what JSON cannot write, such as NaN."""
+    """Return the fault of each field. The input stays out: it may hold values that JSON cannot write, such as NaN."""
     return json.loads(error.json(include_url=False, include_context=False, include_input=False))

@@ -1,6 +1,6 @@
-"""Paths that a shell takes as one word, for commands that Azure ML's placeholders write paths into.
+"""Paths that are one word to a shell, for commands with Azure ML's placeholders of paths.
 
-Azure ML puts the path of an input or output into a command's line as it is, and on Azure it is always plain:
+Azure ML puts the path of an input or output into a command's line unquoted, and on Azure it is always plain:
 /mnt/azureml/…. A user's home here may be "/home/me/My Projects/…".
 """
 
@@ -18,7 +18,7 @@ _LINKS = Path("/tmp")  # noqa: S108 - the link's owner is checked; TMPDIR of the
 
 
 def plain(folder: Path) -> Path:
-    """Return a folder's path if it is plain, or else that of a link to it which is.
+    """Return a folder's path if it is plain, or else a link's plain path to it.
 
     Raises LocalcloudError when the link's name is taken.
     """

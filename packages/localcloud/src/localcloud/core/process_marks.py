@@ -1,4 +1,4 @@
-"""Marks of the processes that a localcloud started: files by which `start` and `stop` find what a killed one left."""
+"""Marks of processes that a localcloud started: `start` and `stop` find a killed one's processes by these files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def children_folder(settings: Settings) -> Path:
 
 def write_mark(mark: Path, pid: int) -> None:
     """Write a mark: a process id and the process's start, because process ids are used again."""
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once
+    with contextlib.suppress(psutil.NoSuchProcess):  # it exited at once
         fresh = mark.with_suffix(f".{os.getpid()}")
         fresh.write_text(f"{pid} {psutil.Process(pid).create_time()}")
         fresh.replace(mark)

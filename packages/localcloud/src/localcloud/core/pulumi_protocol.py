@@ -1,4 +1,4 @@
-"""The messages and stubs of the Pulumi protocol, imported without what only programs need.
+"""The messages and stubs of the Pulumi protocol, imported without the modules that only programs need.
 
 `import pulumi` takes half a second; the generated protocol modules in it take a tenth of that. Importing them under
 empty parent packages leaves out everything else. The engine starts such processes several times for each operation.
@@ -17,7 +17,7 @@ from typing import Any
 def protocol_modules(*names: str) -> list[Any]:
     """Import modules of pulumi.runtime.proto by their last names.
 
-    Whoever calls this must never import the real `pulumi`: of `pulumi` the process has the protocol alone.
+    A process that calls this must never import the real `pulumi`: of `pulumi` it has the protocol alone.
     """
     spec = importlib.util.find_spec("pulumi")
     if spec is None or not spec.submodule_search_locations:

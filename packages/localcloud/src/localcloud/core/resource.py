@@ -20,7 +20,7 @@ def now() -> str:
 
 @dataclass
 class Resource:
-    """One resource as ARM shows it.
+    """A resource in ARM's form.
 
     `extra` holds other top-level fields (zones, plan, managedBy, etag …). `private` is never shown: keys and internal
     marks.
@@ -110,7 +110,7 @@ class GloballyUniqueNames(Protocol):
 class ResourceStore(Protocol):
     """The store of all resources: localcloud.arm.store.ResourceStore.
 
-    Every method takes ids in any letter case. A returned Resource is the caller's own copy: `put` keeps changes.
+    A returned Resource is the caller's own copy: `put` stores changes.
     """
 
     changes: Counter[str]
@@ -129,11 +129,11 @@ class ResourceStore(Protocol):
         ...
 
     def delete(self, id_: str) -> bool:
-        """Forget one resource and keep those below it. True if it existed."""
+        """Forget one resource; resources below it stay. Return True if it existed."""
         ...
 
     def children(self, id_: str, type_: str | None = None) -> builtins.list[Resource]:
-        """Return the resources directly in `id_`, of the full type `type_` if given, by name."""
+        """Return the resources directly in `id_`, of the full type `type_` if any, by name."""
         ...
 
     def list(self, type_: str | None = None, scope: str = "") -> builtins.list[Resource]:

@@ -1,6 +1,6 @@
 """Settings of one localcloud: its state folder, its ports and the fixed ids of its tenant and subscription.
 
-Every value comes from the environment, so that several localclouds (a user's, a test's) stand side by side.
+Every value comes from the environment, so that several localclouds (a user's, a test's) run side by side.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StateNames:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One localcloud: `home` holds everything it keeps; the five ports follow one another from `port`."""
+    """Settings of a localcloud: `home` holds all its files; the five ports follow one another from `port`."""
 
     home: Path
     port: int = DEFAULT_PORT
@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def gateway_port(self) -> int:
-        """TLS: every Azure host name, told apart by the Host header."""
+        """TLS: every Azure host name, distinguished by the Host header."""
         return self.port
 
     @property
@@ -61,7 +61,7 @@ class Settings:
 
     @property
     def identity_port(self) -> int:
-        """Plain HTTP, loopback only: the managed identity endpoint that jobs are given."""
+        """Plain HTTP, loopback only: the managed identity endpoint of jobs."""
         return self.port + 4
 
     @property
@@ -70,12 +70,12 @@ class Settings:
 
     @property
     def tracking_url(self) -> str:
-        """MLflow's address for people and programs: the gateway checks who calls."""
+        """MLflow's address for people and programs: the gateway checks the caller."""
         return f"{self.gateway_url}{TRACKING_PATH}"
 
     @property
     def mlflow_url(self) -> str:
-        """The address of the MLflow server itself, which takes the gateway's requests alone."""
+        """The address of the MLflow server itself, which accepts the gateway's requests alone."""
         return f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
@@ -84,7 +84,7 @@ class Settings:
 
     @property
     def logs(self) -> Path:
-        """One file per process: gateway.log, azurite.log, mlflow.log; runs keep theirs under `runs`."""
+        """One file per process: gateway.log, azurite.log, mlflow.log; logs of runs are under `runs`."""
         return self.home / "logs"
 
     @property
@@ -106,7 +106,7 @@ class Settings:
 def load_settings() -> Settings:
     """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT, LOCALCLOUD_CACHE and LOCALCLOUD_STATE_GROUP, _ACCOUNT and _CONTAINER.
 
-    A home's port and state names are by default those that it was started with. Raises ConfigurationError when the port
+    A home's port and state names are by default the ones of its first start. Raises ConfigurationError when the port
     is not a number between 1024 and 65531.
     """
     states = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")

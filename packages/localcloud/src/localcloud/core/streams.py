@@ -1,4 +1,4 @@
-"""Bodies of requests: whole ones with a bound, and those that pass through without being held, both ways."""
+"""Bodies of requests: whole ones with a bound, and streams in both directions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def whole_body(request: Request, most: int, too_large: Exception) -> bytes
 
 
 async def body_of(request: Request) -> AsyncIterator[bytes]:
-    """Yield the request's bytes as they come. A client that goes away ends the upload at the service too."""
+    """Yield the request's bytes as they come. A client that disconnects ends the upload at the service too."""
     try:
         async for chunk in request.stream():
             if chunk:
@@ -36,7 +36,7 @@ async def body_of(request: Request) -> AsyncIterator[bytes]:
 
 
 async def streamed(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the answer's bytes as they come; close the connection to the service when the client goes away."""
+    """Yield the answer's bytes as they come; close the connection to the service when the client disconnects."""
     try:
         async for chunk in answer.aiter_raw():
             yield chunk

@@ -8,7 +8,7 @@ from localcloud.core.resource import Resource
 
 
 class TrackingServer(Protocol):
-    """One MLflow server with a workspace for each Azure ML and Databricks workspace: azureml.mlflow.client.Mlflow."""
+    """An MLflow server with a workspace for each Azure ML and Databricks workspace: azureml.mlflow.client.Mlflow."""
 
     async def call(
         self,

@@ -1,7 +1,7 @@
 """Entra's directory: service principals, their secrets, the tokens they get, and workloads that act as them.
 
-Secrets are kept as salted hashes. The signing key is made once per localcloud and never leaves its database, which only
-the user can read.
+Secrets are stored as salted hashes. The signing key is made once per localcloud and never leaves its database, which
+only the user can read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Directory:
         database.script(_SCHEMA)
         self._kid, self._key = self._signing_key()
         self._public = self._key.public_key()
-        # Workloads live as long as the gateway that started them: their secrets are not kept.
+        # Workloads last as long as the gateway that started them: their secrets are not stored.
         self._workloads: dict[str, tuple[str, frozenset[str]]] = {}
 
     def create_principal(

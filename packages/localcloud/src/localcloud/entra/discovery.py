@@ -1,4 +1,4 @@
-"""OpenID configuration, signing keys and instance discovery: what sign-in libraries ask before they sign in."""
+"""OpenID configuration, signing keys and instance discovery: requests of sign-in libraries before the sign-in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def configuration(request: Request) -> Response:
 
 
 async def instances(request: Request) -> Response:
-    """GET /common/discovery/instance: which login hosts are one cloud (MSAL asks before it trusts an authority)."""
+    """GET /common/discovery/instance: the login hosts of one cloud (MSAL requests it before it trusts an authority)."""
     aliases = sorted({_HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"})
     own = request.headers.get("host", _HOST)
     metadata = [{"preferred_network": _HOST, "preferred_cache": "login.windows.net", "aliases": aliases}]

@@ -1,4 +1,4 @@
-"""Microsoft Graph, as far as clients look up principals: service principals, read only."""
+"""Microsoft Graph for clients that look up principals: service principals, read only."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Graph:
 
 
 def _filter(text: str) -> Callable[[Principal], bool]:
-    """Return the condition of a $filter. Raises ServiceError 501 for one that is not emulated."""
+    """Return the condition of a $filter. Raises ServiceError 501 for a filter that is not emulated."""
     text = text.strip()
     if not text:
         return lambda _: True

@@ -1,12 +1,13 @@
 """The identity endpoints of Azure ML: plain HTTP on the loopback interface, opened by a secret.
 
-GET /msi/token?resource=… with the header `secret`, as azure-identity asks in a job (MSI_ENDPOINT, MSI_SECRET; source:
-azure-identity `_credentials/azure_ml.py`).
+GET /msi/token?resource=… with the header `secret`, the request of azure-identity in a job (MSI_ENDPOINT, MSI_SECRET;
+source: azure-identity `_credentials/azure_ml.py`).
 
-GET /obo/token?resource=… with the header `secret`, as programs ask on a compute instance for tokens of its user
-(AZUREML_OBO_ENABLED, OBO_ENDPOINT, MSI_SECRET; source: azureml-dataprep 5.5 `api/_azure_access_token_resolver.py`). The
-shells of `localcloud env` are such a place, and the deployer is the user: azureml-fsspec and mltable take no client
-secret from the environment, and would open a browser. They need a number as the time at which the token expires.
+GET /obo/token?resource=… with the header `secret`, the request of programs on a compute instance for tokens of its
+user (AZUREML_OBO_ENABLED, OBO_ENDPOINT, MSI_SECRET; source: azureml-dataprep 5.5
+`api/_azure_access_token_resolver.py`). The shells of `localcloud env` resemble a compute instance, and the deployer is
+the user: azureml-fsspec and mltable read no client secret from the environment, and would open a browser. They need a
+number as the time at which the token expires.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from localcloud.core.settings import TENANT_ID
 from localcloud.entra.directory import Directory
 
 LIFETIME_SECONDS = 6 * 3600
-"""Long enough for a training job: MLflow asks once."""
+"""Long enough for a training job: MLflow requests one token."""
 
 
 class IdentityEndpoint:
@@ -83,6 +84,6 @@ def _refuse(status: int, error: str, description: str) -> Response:
 
 
 def build(directory: Directory, user_client_id: Callable[[], str]) -> Starlette:
-    """Return the application of the identity port. `user_client_id` gives the client id of the deployer."""
+    """Return the application of the identity port. `user_client_id` returns the client id of the deployer."""
     endpoint = IdentityEndpoint(directory, user_client_id)
     return Starlette(routes=[Route("/msi/token", endpoint.answer), Route("/obo/token", endpoint.answer_user)])

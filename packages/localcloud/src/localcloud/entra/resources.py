@@ -27,7 +27,7 @@ _APPLICATIONS = frozenset(
 def exists(resource: str, is_application: Callable[[str], bool]) -> bool:
     """Whether the tenant has a service principal for `resource`, an identifier URI or an application id.
 
-    `is_application` says whether a client id is the tenant's own.
+    `is_application` returns whether a client id is the tenant's own.
     """
     if resource.lower() in _APPLICATIONS or is_application(resource):
         return True

@@ -159,7 +159,7 @@ def _basic(request: Request) -> dict[str, str]:
     try:
         client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
-        return {}  # what is missing then is named as missing
+        return {}  # missing values are reported as missing
     return {"client_id": unquote_plus(client), "client_secret": unquote_plus(secret)}
 
 

@@ -1,4 +1,4 @@
-"""Azurite and the MLflow server: started with the gateway, started again when they die, ended with it."""
+"""Azurite and the MLflow server: started with the gateway, restarted when they exit, stopped with it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def base_environment() -> dict[str, str]:
 
 @dataclass
 class Child:
-    """One supervised process."""
+    """A supervised process."""
 
     name: str
     argv: list[str]
@@ -83,7 +83,7 @@ class Child:
 
 
 class Children:
-    """Child processes of the gateway. `health` is the request to which MLflow says that it is ready."""
+    """Child processes of the gateway. `health` is the request by which MLflow reports that it is ready."""
 
     def __init__(self, children: list[Child], health: httpx.Request) -> None:
         self._children = children
@@ -97,7 +97,7 @@ class Children:
     async def ready(self) -> None:
         """Return when MLflow answers (Azurite answered ARM's first requests).
 
-        Raises LocalcloudError with the end of its log when one of them does not come up.
+        Raises LocalcloudError with the end of its log when one of them does not start.
         """
         # The gateway's own environment may name a proxy, which is not for the loopback interface.
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:

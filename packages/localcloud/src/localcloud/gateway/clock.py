@@ -1,7 +1,7 @@
 """GET, POST and DELETE /_localcloud/clock on localhost: read, set and reset the clock of schedules.
 
-POST takes {"now": "2027-01-04T03:15:00Z"}. Like faults it is for the deployer alone, with a token for Resource Manager.
-Nothing but schedules is held against this clock: tokens, signatures and stamps keep the machine's time.
+POST takes {"now": "2027-01-04T03:15:00Z"}. Like faults it is the deployer's alone, with a token for Resource Manager.
+Only schedules use this clock: tokens, signatures and stamps use the machine's time.
 """
 
 from __future__ import annotations

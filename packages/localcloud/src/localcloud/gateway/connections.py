@@ -1,7 +1,7 @@
-"""Connections of the gateway's servers: one whose client has gone silent in the middle of a request is ended.
+"""Connections of the gateway's servers: a connection is closed when its client stops in the middle of a request.
 
-uvicorn bounds neither the size of a request's head nor the time that a request takes. What counts here is progress, not
-the time for a whole request: an upload may take hours as long as bytes come.
+uvicorn limits neither the size of a request's head nor the duration of a request. Progress counts here, not the time
+for a whole request: an upload may take hours as long as bytes come.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 SILENCE_SECONDS = 30.0
 _CHECKS = 6
-"""Looks at a connection in that time: it ends between 30 and 35 seconds after the last byte."""
+"""Interval of checks of a connection: it ends between 30 and 35 seconds after the last byte."""
 _LARGEST_HEAD = 64 * 1024
 
 
@@ -74,7 +74,7 @@ class WatchedProtocol(HttpToolsProtocol):
             return self._part is not _Part.WHOLE
         if self.cycle.response_complete:
             return True
-        # Whoever handles the request is slower than its client, or has not asked for the body yet.
+        # The handler is slower than its client, or has not read the body yet.
         return not self.flow.read_paused and not self.cycle.waiting_for_100_continue
 
     def _check_later(self) -> None:

@@ -1,6 +1,6 @@
 """The identity that people and pipelines on this machine deploy with, and the passphrase of local stacks.
 
-The credentials are random, made once, and kept in a file that only the user can read. The passphrase is no secret:
+The credentials are random, made once, and stored in a file that only the user can read. The passphrase is no secret:
 Pulumi.local.yaml carries the salt that was made with it (docs/adr/0009-the-local-passphrase.md).
 """
 

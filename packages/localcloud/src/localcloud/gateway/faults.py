@@ -1,4 +1,4 @@
-"""Fault injection: what Azure does on a bad day, on demand. Off until someone asks for it.
+"""Fault injection: Azure's failures, on demand. It is off by default.
 
 A fault is JSON, such as {"host": "*.blob.core.windows.net", "method": "PUT", "status": 503, "count": 2}; see `Fault`.
 LOCALCLOUD_FAULTS holds a list of them from the start; GET, POST (one) and DELETE (all) /_localcloud/faults on localhost
@@ -26,7 +26,7 @@ VARIABLE = "LOCALCLOUD_FAULTS"
 
 
 class Fault(BaseModel):
-    """One rule: which requests (host, path and method, with * and ?), and what happens to them.
+    """One rule: the requests (host, path and method, with * and ?), and the fault.
 
     One of: an answer with `status` (and `code`, `retry_after` in seconds); `drop`, a connection that breaks with no
     answer; `operation`, a long-running PUT or DELETE that is accepted and then fails (`path` is the resource's id);

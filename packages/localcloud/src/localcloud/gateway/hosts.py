@@ -21,7 +21,7 @@ class Service(StrEnum):
     MONITOR = "monitor"
     LOGIC = "logic"
     OTHER = "other"
-    """Azure's, but not emulated: asking them must neither leave this machine nor look like a network failure."""
+    """Azure's, but not emulated: a request to them must neither leave this machine nor look like a network failure."""
 
 
 _EXACT = {
@@ -66,7 +66,7 @@ AZURE_NAMES: tuple[str, ...] = (
     *_EXACT,
     *(f"*{suffix}" for suffix in _SUFFIXES),
     # adb-123.4.azuredatabricks.net, ENDPOINT.REGION.inference.ml.azure.com, prod-00.REGION.logic.azure.com and
-    # GUID.workspace.REGION.api.azureml.ms have more labels before the suffix, and a wildcard stands for one.
+    # GUID.workspace.REGION.api.azureml.ms have more labels before the suffix, and a wildcard matches one.
     *(f"*.{number}.azuredatabricks.net" for number in range(20)),
     *(f"*.{region}.inference.ml.azure.com" for region in _REGIONS),
     *(f"*.workspace.{region}.api.azureml.ms" for region in _REGIONS),

@@ -57,7 +57,7 @@ def gateway(settings: Settings) -> psutil.Process | None:
 
 
 def leftovers(settings: Settings) -> list[psutil.Process]:
-    """Children of a gateway, which outlive one that was killed."""
+    """Children of a gateway, which outlive a killed one."""
     processes = (marked(mark) for mark in children_folder(settings).glob("*.pid"))
     return [process for process in processes if process is not None]
 

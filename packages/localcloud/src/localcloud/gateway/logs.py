@@ -1,4 +1,4 @@
-"""gateway.log: one record a line, whatever a client sends, and bounded while localcloud runs."""
+"""gateway.log: one record a line, regardless of clients' input, and bounded while localcloud runs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 LARGEST_LOG = 16 * 1024 * 1024
-"""Bytes. One older file is kept beside it: gateway.log.1."""
+"""Bytes. One older file is beside it: gateway.log.1."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# Control characters, what begins a new line elsewhere, and what changes the direction of text on a terminal.
+# Control characters, line separators, and characters that change the direction of text on a terminal.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _QUIET = ("azure", "httpx", "httpcore", "uvicorn.error", "asyncio")
 _STANDARD_STREAMS = (1, 2)
 
 
 class OneLineFormatter(logging.Formatter):
-    """Writes a message in one line, and indents the lines of a trace: none of them looks like a record."""
+    """Writes a message in one line, and indents the lines of a trace: no line of a trace looks like a record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = escaped(record.message)
@@ -41,7 +41,7 @@ class OwnLog(RotatingFileHandler):
 
 
 def configure(log: Path) -> None:
-    """Log to `log` where it is this process's standard error, as `localcloud start` makes it; else to that."""
+    """Log to `log` where it is standard error, as after `localcloud start`; else to standard error."""
     handler: logging.Handler = logging.StreamHandler()
     if _is_standard_error(log):
         handler = OwnLog(log, maxBytes=LARGEST_LOG, backupCount=1)

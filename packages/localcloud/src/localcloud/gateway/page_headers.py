@@ -35,7 +35,7 @@ _MLFLOW_PATH = "/_localcloud/mlflow"
 
 
 def protect(headers: MutableHeaders, service: Service | None, path: str) -> None:
-    """Add them to the headers of a page. Blobs are as they are on Azure, which adds none."""
+    """Add them to the headers of a page. Blobs are unchanged, since Azure adds no headers to them."""
     if service is Service.STORAGE or not headers.get("content-type", "").lower().startswith("text/html"):
         return
     policy = _OWN_POLICY

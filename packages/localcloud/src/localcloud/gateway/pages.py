@@ -74,7 +74,7 @@ class Pages:
         return JSONResponse({"url": url}, headers={"Cache-Control": "no-store"})
 
     async def _open(self, request: Request) -> Response:
-        """Turn a link into a session. HEAD, which previews of links use, leaves the link as it is."""
+        """Turn a link into a session. HEAD, which previews of links use, does not use up the link."""
         try:
             self._check_source(request)
         except ServiceError as error:

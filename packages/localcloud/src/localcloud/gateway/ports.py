@@ -1,4 +1,4 @@
-"""The five ports of a localcloud, and who else has them."""
+"""The five ports of a localcloud, and other programs that hold them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _suggestion(port: int) -> int:
 
 def _in_use(port: int) -> bool:
     with socket.socket() as probe:
-        # As the servers do: connections that are closing down do not count.
+        # The check is the servers' own: connections that are closing down do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -67,5 +67,5 @@ def _holders(ports: set[int]) -> dict[int, str]:
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports:
                     holders[connection.laddr.port] = f"process {process.pid} ({process.info['name']})"
         except psutil.Error:
-            continue  # it ended, or is another user's
+            continue  # it has exited, or is another user's
     return holders

@@ -46,7 +46,7 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve in the foreground. Raises LocalcloudError when a tool is missing or a port in use."""
-    code = fingerprint()  # before the services are imported on demand: what runs is not newer than this
+    code = fingerprint()  # before the services are imported on demand: running code is not newer than this
     ports.check(settings)
     _keep_scratch_in(settings.scratch)
     logs.configure(settings.logs / "gateway.log")

@@ -1,4 +1,4 @@
-"""All services of one localcloud, put together: who is given what, and which host name leads to which routes."""
+"""All services of one localcloud: their dependencies, and the routes of each host name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Sessions of browsers: a link with a one-time token, and the cookie that the link becomes.
 
-Both are kept as hashes and in memory: a gateway that starts again has none.
+Both are stored as hashes and in memory: a restarted gateway has none.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _make(folder: Path) -> None:
         pkcs12.PKCS12Certificate(certificate, f"root-{index}".encode())
         for index, certificate in enumerate(certificates_of(roots + b"\n" + ours))
     ]
-    # Java's own iteration count would take seconds to read; what it protects is public.
+    # Java's own iteration count would take seconds to read; the protected content is public.
     encryption = (
         serialization.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(1000)
@@ -109,4 +109,4 @@ def _make(folder: Path) -> None:
     fresh = folder / "server.new"
     fresh.touch(mode=0o600)
     fresh.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
-    fresh.replace(folder / "server.pem")  # last: it says that all of them are there
+    fresh.replace(folder / "server.pem")  # last: it marks that all of them are there

@@ -1,7 +1,7 @@
-"""The proxy that the machine itself has, which localcloud's own stands in front of.
+"""The machine's own proxy, behind localcloud's.
 
-It is that of the shell that started localcloud; `localcloud env` replaces HTTPS_PROXY and keeps what was there in
-LOCALCLOUD_UPSTREAM_PROXY and LOCALCLOUD_UPSTREAM_NO_PROXY.
+It is the proxy of the shell that started localcloud; `localcloud env` replaces HTTPS_PROXY and stores the former value
+in LOCALCLOUD_UPSTREAM_PROXY and LOCALCLOUD_UPSTREAM_NO_PROXY.
 """
 
 from __future__ import annotations

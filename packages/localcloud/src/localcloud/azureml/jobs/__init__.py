@@ -1,1 +1,1 @@
-"""Azure ML jobs: what is submitted, how pipelines are scheduled, the processes of commands, and their run history."""
+"""Azure ML jobs: submissions, scheduling of pipelines, the processes of commands, and their run history."""

@@ -150,7 +150,7 @@ class JobType:
         return Response(status_code=202, headers={"Location": location, "Retry-After": "1"})
 
     async def _canceled(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Response:
-        """202 until the job is over. Who polls must be allowed to read the job."""
+        """202 until the job is over. A polling caller must be allowed to read the job."""
         id_ = _decoded(parameters["operation"])
         rules.authorize(ctx, call.principal, f"{TYPE}/read", id_)
         if await self._runner.ended(workspace_id(id_), id_.rsplit("/", 1)[-1], _HOLD_SECONDS):
@@ -231,7 +231,7 @@ def _is_step(resource: Resource) -> bool:
 
 
 def _is_scheduled_as(resource: Resource, query: Mapping[str, str]) -> bool:
-    """Whether the job was made by a schedule, or by none, or by a certain one, where the query asks for that."""
+    """Whether the job's schedule is the query's: any, none or a certain one; no condition in the query matches all."""
     schedule = resource.private.get("schedule")
     scheduled = query.get("scheduled", "").lower()
     if scheduled in {"true", "false"} and (scheduled == "true") != (schedule is not None):

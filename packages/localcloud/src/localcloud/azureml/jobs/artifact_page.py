@@ -1,6 +1,6 @@
 """A run's artifacts for a browser. A job wrote them: they are shown without rights, see gateway/page_headers.py.
 
-HTML is a page; text is text, whatever else it may be; everything else is a download.
+HTML is a page; text is text, even of another format; everything else is a download.
 """
 
 from __future__ import annotations

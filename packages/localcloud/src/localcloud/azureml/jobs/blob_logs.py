@@ -36,7 +36,7 @@ def artifact_store(ctx: Context, workspace: Resource) -> tuple[str, str]:
 
 
 class BlobLog:
-    """One append blob. `append` blocks; `write` is for a log whose lines are made here."""
+    """An append blob. `append` blocks; `write` is for a log whose lines are made here."""
 
     def __init__(self, ctx: Context, workspace: Resource, run_id: str, name: str) -> None:
         account, container = artifact_store(ctx, workspace)
@@ -72,7 +72,7 @@ class FileFollower:
         await self._send()
 
     def stop(self) -> None:
-        """Nothing is written any more: send the rest and end."""
+        """Send the rest of the complete file and end."""
         self._end.set()
 
     def _pause(self) -> float:

@@ -27,7 +27,7 @@ _ACCELERATED = re.compile(r"Standard_N[CDGPV]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Defaults:
-    """Settings that steps take from the pipelines around them."""
+    """Settings that steps inherit from the pipelines around them."""
 
     submitter: Principal
     datastore: str

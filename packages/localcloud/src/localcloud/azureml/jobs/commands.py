@@ -35,12 +35,12 @@ LOST = "localcloud was stopped while the job ran: the job did not end. Submit it
 _log = logging.getLogger("localcloud.azureml")
 
 Changed = Callable[[Run], None]
-"""Told after each change of a run's status: keeps it, and whatever else wants to know."""
+"""Called after each change of a run's status: stores it, and informs listeners."""
 
 
 @dataclass
 class _Attempt:
-    """One run of a command. `process` while there is one."""
+    """A run of a command. `process` is set while there is one."""
 
     workspace: Resource
     run: Run
@@ -71,7 +71,7 @@ class Commands:
         self.nodes = Nodes(ctx)
 
     async def run(self, workspace: Resource, run: Run, parent: Run | None, stop: Stop, changed: Changed) -> None:
-        """Run a command to its end, which `run.status` has. Only the gateway's stop raises."""
+        """Run a command to its end, with the result in `run.status`. Only the gateway's stop raises."""
         attempt = _Attempt(workspace, run, parent, stop, changed)
         body = asyncio.create_task(self._body(attempt), name=f"job {run.id}")
         stopping = asyncio.create_task(stop.wait())
@@ -89,7 +89,7 @@ class Commands:
                 body.result()
         except ServiceError as error:
             attempt.fail("UserError" if error.status < 500 else "ServiceError", error.message)
-        except asyncio.CancelledError:  # the gateway stops: the command may end what it started elsewhere
+        except asyncio.CancelledError:  # the gateway stops: the command may cancel its work elsewhere
             stop.request("shutdown")
             if attempt.process is None:
                 body.cancel()
@@ -180,7 +180,7 @@ class Commands:
                 self._ctx.identities.revoke_workload(secret)
 
     async def _followed(self, attempt: _Attempt, process: CommandProcess, folder: WorkFolder) -> int:
-        """Return the exit code, when the log is in storage to its end."""
+        """Return the exit code, after the log is in storage to its end."""
         run = attempt.run
         follower = FileFollower(folder.log, BlobLog(self._ctx, attempt.workspace, run.id, blob_logs.STD_LOG))
         following = asyncio.create_task(follower.run(), name=f"log of {run.id}")
@@ -197,7 +197,7 @@ class Commands:
                 timer.cancel()
 
     async def _finish(self, attempt: _Attempt) -> None:
-        """MLflow's run ends before anyone sees that the job has."""
+        """MLflow's run ends before the job's end is visible."""
         run = attempt.run
         if attempt.stop.wanted:
             ended = "Failed" if attempt.stop.reason == "shutdown" else "Canceled"
@@ -218,7 +218,7 @@ class Commands:
 
 @contextlib.asynccontextmanager
 async def _ended(*tasks: asyncio.Task[Any]) -> AsyncIterator[None]:
-    """Cancel the remaining tasks at the end, and wait for them: `gather` leaves the others when one fails."""
+    """Cancel the remaining tasks at the end, and wait for them: `gather` leaves the others running when one fails."""
     try:
         yield
     finally:
@@ -235,7 +235,7 @@ async def _built(build: Build, follower: FileFollower, run_id: str) -> Path:
     except BaseException:
         follower.stop()
         (failure,) = await asyncio.gather(following, return_exceptions=True)
-        if failure is not None:  # why the build failed is what the job must say
+        if failure is not None:  # the reason of the failed build must be the job's error
             _log.warning("the build log of job %s is not in storage to its end: %s", run_id, failure)
         raise
     follower.stop()

@@ -8,7 +8,7 @@ import isodate
 
 
 def seconds(value: object) -> float | None:
-    """Return the seconds of "PT1H30M", or of a number of seconds as component specs have it. None stays None.
+    """Return the seconds of "PT1H30M", or of a number of seconds in the form of component specs. None stays None.
 
     Raises ValueError for other text, for a negative duration, and for years and months, whose length varies.
     """
@@ -20,7 +20,7 @@ def seconds(value: object) -> float | None:
         duration = isodate.parse_duration(str(value))
     except isodate.ISO8601Error:
         duration = None
-    # isodate takes "PT", which has no number, for no time at all.
+    # isodate parses "PT", which has no number, as zero.
     if not isinstance(duration, timedelta) or duration < timedelta(0) or str(value).endswith("T"):
         raise ValueError(f"'{value}' is not an ISO 8601 duration, such as PT30M.")
     return duration.total_seconds()

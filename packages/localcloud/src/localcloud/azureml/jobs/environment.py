@@ -1,4 +1,4 @@
-"""The variables of a job's process: those that Azure ML sets, and how to reach this localcloud; none of the gateway's.
+"""Variables of a job's process: Azure ML's own, and the addresses of this localcloud; none of the gateway's.
 
 Source of the names: learn.microsoft.com "Azure ML compute environment variables", azure-identity `_credentials/
 azure_ml.py` (MSI_ENDPOINT, MSI_SECRET), mlflow `environment_variables.py`.
@@ -16,13 +16,13 @@ from localcloud.core.resource import Resource
 from localcloud.core.settings import Settings
 
 _IMAGE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""PATH of a Linux image: of this machine a job has its system's programs, not those of whoever started localcloud."""
+"""PATH of a Linux image: a job gets the system's programs of this machine, not the user's."""
 _KEPT = ("LANG", "LC_ALL", "TZ", "USER", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
 class Access:
-    """Secrets with which a running job acts; they end with it."""
+    """Secrets with which a running job acts; they are revoked at its end."""
 
     run_token: str
     identity: Principal | None

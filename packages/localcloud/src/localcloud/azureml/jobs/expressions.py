@@ -20,7 +20,7 @@ _OUTPUT = re.compile(rf"outputs\.({_NAME})")
 
 
 class BindingError(ValueError):
-    """An expression that leads nowhere; the text says which."""
+    """An expression without a target; the text names it."""
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class RunHistory:
         return content
 
     def _query(self, workspace: Resource, body: Json, experiment: str | None) -> Json:
-        """Return runs, the newest first; those of an experiment by its name or id. Filters are not emulated."""
+        """Return runs, the newest first; runs of an experiment by its name or id. Filters are not emulated."""
         if body.get("filter"):
             raise not_emulated(f"runs:query with the filter {body['filter']!r}")
         runs = [

@@ -19,7 +19,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class JobIdentity:
-    """`data` reads inputs and writes outputs; `managed` is the identity whose tokens the process gets. None: nobody.
+    """`data` reads inputs and writes outputs; `managed` is the identity of the process's tokens. None is no identity.
 
     `attached` are all identities of the compute, whose tokens the process gets where it names one by its client id
     ("Set up service authentication": "provide the client_id corresponding to the managed identity you want to use").

@@ -18,7 +18,7 @@ class LiteralError(ValueError):
 
 
 def text_of(value: Any) -> str:
-    """Return the text that the service makes of a JSON value: booleans as True and False, the rest as written."""
+    """Return the service's text of a JSON value: booleans as True and False, others as written."""
     return str(value)
 
 

@@ -32,7 +32,7 @@ class Nodes:
             self._waiting[key].append(turn)
             try:
                 while not turn.done():
-                    # Someone may give the cluster more nodes meanwhile.
+                    # The cluster may get more nodes meanwhile.
                     await asyncio.wait({turn}, timeout=_RESIZE_SECONDS)
                     self._wake(key)
             except asyncio.CancelledError:
@@ -51,7 +51,7 @@ class Nodes:
             self._wake(key)
 
     def _wake(self, key: str) -> None:
-        """Hand free nodes to those who wait; a node is counted as busy from then on."""
+        """Hand free nodes to waiting jobs; a node is counted as busy from then on."""
         while self._waiting[key] and self._busy[key] < self._most(key):
             turn = self._waiting[key].popleft()
             if not turn.done():

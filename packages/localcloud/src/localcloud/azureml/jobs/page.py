@@ -1,4 +1,7 @@
-"""Run pages: one HTML document a job, with its steps, metrics, inputs and outputs, errors and logs. No script."""
+"""Run pages: one HTML document a job, with its steps, metrics, inputs and outputs, errors and logs.
+
+It has no script.
+"""
 
 from __future__ import annotations
 
@@ -266,7 +269,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _literals(run: Run) -> dict[str, str]:
-    """Return the inputs that are values, which tell runs of one pipeline apart."""
+    """Return the inputs that are values, which distinguish runs of one pipeline."""
     return {name: str(port["value"]) for name, port in run.inputs.items() if "value" in port}
 
 

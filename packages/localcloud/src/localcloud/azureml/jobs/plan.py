@@ -1,8 +1,8 @@
 """Plan of a job's runs: steps and sub-pipelines, with inputs bound, outputs placed, and all checked.
 
-The places of a step's outputs are known before it runs, so that bindings become URIs here; at run time it remains
-which step waits for which (`spec["needs"]`). Raises ServiceError 400 UserError for what Azure ML would refuse, 501 for
-kinds of jobs that localcloud does not run.
+The addresses of a step's outputs are fixed before it runs, so that bindings become URIs here; at run time only the
+order of steps remains (`spec["needs"]`). Raises ServiceError 400 UserError for a job that Azure ML would refuse, 501
+for kinds of jobs that localcloud does not run.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Planner:
 def _pipeline_outputs(
     ports: Mapping[str, OutputSpec], declared: Mapping[str, OutputDeclaration], path: str
 ) -> dict[str, Json]:
-    """Return the outputs of a job: those that its component declares, and its own."""
+    """Return the outputs of a job: its component's, and its own."""
     return {
         name: outputs.output(
             ports.get(name) or OutputSpec(),

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 GRACE_SECONDS = float(os.environ.get("LOCALCLOUD_JOB_GRACE_SECONDS", "30"))
-"""Between SIGTERM and SIGKILL of a job that is cancelled: time to cancel what it started elsewhere."""
+"""Between SIGTERM and SIGKILL of a job that is cancelled: time to cancel its work elsewhere."""
 
 
 class CommandProcess:
@@ -35,11 +35,11 @@ class CommandProcess:
         return self._process.pid
 
     def mark(self) -> dict[str, float]:
-        """Return the data that tell this process from a later one with its number."""
+        """Return the data that distinguish this process from a later one with its number."""
         return mark_of(self.pid)
 
     async def wait(self) -> int:
-        """Return the exit code as a shell shows it (128 + N after signal N), and end processes that it left."""
+        """Return the exit code as a shell shows it (128 + N after signal N), and end its remaining processes."""
         code = await self._process.wait()
         signal_group(self.pid, signal.SIGKILL)
         return 128 - code if code < 0 else code
@@ -66,7 +66,7 @@ def mark_of(pid: int) -> dict[str, float]:
 
 
 def end_left_over(mark: Mapping[str, float]) -> None:
-    """Kill the process group that a killed gateway left behind, if it is still the one that it started."""
+    """End the remaining process group of a killed gateway's job, if it still is the same process."""
     pid = int(mark["pid"])
     with contextlib.suppress(psutil.NoSuchProcess):
         if abs(psutil.Process(pid).create_time() - mark["created"]) < 1:

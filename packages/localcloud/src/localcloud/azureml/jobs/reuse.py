@@ -1,4 +1,4 @@
-"""Reuse of steps: a step that would do what an earlier one did takes that one's outputs, and does not run.
+"""Reuse of steps: a step that would repeat an earlier one gets the earlier outputs, and does not run.
 
 Source: learn.microsoft.com "How to debug pipeline reuse issues" (MicrosoftDocs/azure-docs
 articles/machine-learning/how-to-debug-pipeline-reuse-issues.md): the same component, environment, inputs, parameters,
@@ -7,8 +7,8 @@ logs and metrics are shown. The marks are azure-ai-ml's (`constants/_job/pipelin
 Azure/azureml-assets'.
 
 Azure ML compares addresses; here content counts too. An input that changed in its place is another input, and outputs
-that were changed or deleted since, by a lifecycle rule for instance, are not handed on. A step reuses only what ran in
-its workspace as its identity, as long as that may still read its inputs and write its outputs.
+that were changed or deleted since, by a lifecycle rule for instance, are not handed on. A step reuses only steps that
+ran in its workspace as its identity, as long as that identity may still read its inputs and write its outputs.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _log = logging.getLogger("localcloud.azureml")
 
 
 def promise(run: Run, component: ComponentSpec | None, places: dict[str, str | None], *, force_rerun: bool) -> None:
-    """Note in a planned step what it is compared by, if it may be reused at all.
+    """Note in a planned step the values that decide on its reuse, if it may be reused at all.
 
-    `places` are the outputs' as they were specified. An output that becomes an asset is made by each run anew.
+    `places` are the specified addresses of the outputs. An output that becomes an asset is made by each run anew.
     """
     registers = any(output.get("asset_name") for output in run.outputs.values())
     if component is None or not component.is_deterministic or force_rerun or registers:
@@ -159,7 +159,7 @@ class Reuse:
 
 
 def take(run: Run, earlier: Run) -> dict[str, str]:
-    """Let a step be what an earlier one was. Return the earlier outputs' addresses by those that were planned."""
+    """Let a step have an earlier one's results. Return the earlier outputs' addresses by the planned ones."""
     addresses = {str(run.outputs[name]["uri"]): str(output["uri"]) for name, output in earlier.outputs.items()}
     run.outputs = {name: output | {"uri": earlier.outputs[name]["uri"]} for name, output in run.outputs.items()}
     run.properties |= {FLAG: "true", RUN_ID: earlier.id, PIPELINE_RUN_ID: earlier.root}

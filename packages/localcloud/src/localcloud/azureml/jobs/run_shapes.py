@@ -145,7 +145,7 @@ def _lasted(run: Run) -> str | None:
 
 
 def lasted(run: Run) -> float:
-    """Seconds from its start to its end, or to now."""
+    """Return seconds from its start to its end, or to now."""
     if run.started is None:
         return 0.0
     return (moment(run.ended or now()) - moment(run.started)).total_seconds()

@@ -1,4 +1,4 @@
-"""Runs jobs: a command at once, the steps of a pipeline as soon as those that they wait for are done."""
+"""Runs jobs: a command at once, the steps of a pipeline as soon as their needs are done."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class JobRunner:
         self._active: dict[tuple[str, str], _Active] = {}
 
     def start(self, workspace: Resource, runs: list[Run]) -> None:
-        """Start a planned and kept job: its run first, then everything below it."""
+        """Start a planned and stored job: its run first, then everything below it."""
         for run in runs:
             self._active[_key(run)] = active = _Active(run)
             if run.parent is not None:
@@ -58,7 +58,7 @@ class JobRunner:
         return None if active is None else active.run
 
     def cancel(self, workspace_id: str, id_: str) -> bool:
-        """Ask a run to end as Canceled; False when it is over already."""
+        """Request the end of a run as Canceled; return False when it is over already."""
         active = self._active.get((workspace_id.lower(), id_))
         if active is None or active.run.over:
             return False
@@ -79,7 +79,7 @@ class JobRunner:
         return True
 
     async def recover(self) -> None:
-        """Jobs that the last gateway left unfinished have lost it: their processes are ended, and they are Failed."""
+        """Fail unfinished jobs of the last gateway: their processes are ended."""
         for run in self._store.unfinished():
             if run.process is not None:
                 await asyncio.to_thread(end_left_over, run.process)
@@ -183,7 +183,7 @@ class JobRunner:
         changed(run)
 
     async def _steps(self, workspace: Resource, active: _Active, changed: Callable[[Run], None], log: LineLog) -> None:
-        """Start each step when all that it needs is done; return when none is left."""
+        """Start each step when all its needs are done; return when none is left."""
         waiting = {child.run.id: child for child in active.children}
         status: dict[str, str] = {}
         working: dict[asyncio.Task[None], _Active] = {}
@@ -239,7 +239,7 @@ class JobRunner:
         active.ended.set()
 
     def _outcome(self, active: _Active) -> str:
-        """Return the pipeline's end, which follows from its steps, and note the error."""
+        """Return the pipeline's final status, which follows from its steps, and note the error."""
         if active.stop.wanted:
             return "Canceled"
         failed = [child.run.path for child in active.children if child.run.status == "Failed"]

@@ -1,4 +1,4 @@
-"""Runs: what is known of a job and of each step of a pipeline. One row each, found by id or parent."""
+"""Runs: status and results of a job and of each step of a pipeline. Each has a row, selected by id or parent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Run:
     started: str | None = None
     ended: str | None = None
     submitter: str = ""
-    """Object id of who submitted the job."""
+    """Object id of the job's submitter."""
     compute: str | None = None
     """ARM id."""
     error: Json | None = None
@@ -107,13 +107,16 @@ class Run:
             self.ended = stamp
 
     def fail(self, code: str, message: str, **more: Any) -> None:
-        """Note an error and end as Failed."""
+        """Note an error and end with the status Failed."""
         self.error = {"code": code, "message": message, **more}
         self.move("Failed")
 
 
 class RunStore:
-    """The table of runs. `get` gives what is kept; a run under way is its scheduler's own object, saved by `save`."""
+    """The table of runs.
+
+    `get` returns the stored state; an active run is its scheduler's own object, saved by `save`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -28,7 +28,7 @@ def kind_of(value: Any) -> Any:
 
 
 def mode_of(value: Any) -> Any:
-    """Return the name in YAML of a mode, and other values as they are."""
+    """Return the name in YAML of a mode; return other values unchanged."""
     return _MODES.get(str(value).lower(), value)
 
 

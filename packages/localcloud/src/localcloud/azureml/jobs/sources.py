@@ -31,7 +31,7 @@ class Sources:
     async def resolve(self, workspace: Resource, value: Value, label: str) -> str:
         """Return the azureml://…/datastores/… or https:// address of a data input.
 
-        Raises ServiceError 400 UserError when there is no such asset, job output, or kind of path.
+        Raises ServiceError 400 UserError for a missing asset or job output, or an unknown kind of path.
         """
         uri = str(value["uri"])
         try:

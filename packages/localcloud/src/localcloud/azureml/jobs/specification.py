@@ -121,7 +121,7 @@ class Identity(_Specification):
 
 
 class Resources(_Specification):
-    """The machine that a job asks for."""
+    """The machine that a job requires."""
 
     instance_count: Annotated[int, Field(strict=False)] = 1
     instance_type: str | None = None
@@ -208,7 +208,7 @@ class Work(_Specification):
 
 
 class ComponentSpec(Work):
-    """The specification of a component. It is deterministic unless its author says no, as in azure-ai-ml."""
+    """The specification of a component. It is deterministic unless its author declares otherwise, as in azure-ai-ml."""
 
     is_deterministic: Truth = True
     inputs: Annotated[dict[str, InputDeclaration], BeforeValidator(_declarations)] = Field(default_factory=dict)

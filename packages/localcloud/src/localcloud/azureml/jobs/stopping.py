@@ -1,4 +1,4 @@
-"""The wish that a run ends early, and why."""
+"""The request that a run ends early, and its reason."""
 
 from __future__ import annotations
 

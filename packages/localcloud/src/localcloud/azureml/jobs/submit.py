@@ -53,9 +53,9 @@ class Submission:
 async def submit(
     ctx: Context, workspace: Resource, name: str, body: Json, principal: Principal, *, schedule: str | None = None
 ) -> Resource:
-    """Check a JobBase body ({"properties": …}), keep it, and start it; return the job as ARM shows it.
+    """Check a JobBase body ({"properties": …}), store it, and start it; return the job in ARM's form.
 
-    `schedule` names what made it.
+    `schedule` names the job's schedule, if any.
 
     Raises ServiceError to refuse.
     """

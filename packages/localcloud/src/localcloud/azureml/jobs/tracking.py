@@ -58,7 +58,7 @@ class Tracking:
             await self._mlflow.call(workspace, "POST", "/_localcloud/runs", body)
 
     async def end(self, workspace: Resource, run: Run, status: str) -> None:
-        """Give MLflow's run the job's end, a terminal status. Raises MlflowError, ServiceError 503."""
+        """Set the status of MLflow's run to the job's, a terminal status. Raises MlflowError, ServiceError 503."""
         if run.mlflow_run_id is None:
             return
         body = {

@@ -1,4 +1,4 @@
-"""Data between storage and a job's folder, as the job's identity: what storage would refuse it is refused here.
+"""Data between storage and a job's folder, as the job's identity: requests that storage would refuse are refused here.
 
 The check is the storage front's own; the bytes then go straight to and from Azurite. Blocking: call it in a thread.
 """
@@ -56,7 +56,7 @@ class Transfer:
     ) -> BlobPath:
         """Return the blobs of a URI, if `principal` may read (or write) them.
 
-        The service hands out a registry's files to whom may read its assets: the job's identity or its submitter.
+        The service hands out a registry's files to readers of its assets: the job's identity or its submitter.
 
         Raises ServiceError 403 in storage's words (AuthorizationPermissionMismatch …), 404 for an unknown account.
         """
@@ -73,7 +73,7 @@ class Transfer:
             return place
         if principal is not None and self._allowed(principal, account, place, write=write):
             return place
-        # Last, for it looks at every registry, and few files are in one.
+        # This check is last: it searches every registry, and few files are in one.
         if not write and self._in_registry(place.account, principal, submitter):
             return place
         if principal is None:
@@ -102,7 +102,7 @@ class Transfer:
         return str(credentials.get("credentialsType", "None"))
 
     def download_file(self, place: BlobPath, target: Path) -> Path:
-        """One blob into the folder `target`, by its name. Raises ServiceError 404."""
+        """Download one blob into the folder `target`, by its name. Raises ServiceError 404."""
         target.mkdir(parents=True, exist_ok=True)
         file = target / PurePosixPath(place.path).name
         try:
@@ -178,7 +178,7 @@ def _inside(target: Path, relative: str) -> Path:
 
 
 def _is_directory(metadata: dict[str, str] | None) -> bool:
-    """Whether a blob stands for a directory of Data Lake Storage: Spark's outputs have such blobs at every level."""
+    """Whether a blob represents a directory of Data Lake Storage: Spark's outputs have such blobs at every level."""
     return any(name.lower() == "hdi_isfolder" for name in metadata or {})
 
 

@@ -5,7 +5,7 @@
     RUN/outputs/NAME an output that is mounted or uploaded
     RUN/user_logs    std_log.txt
 
-There is no lazy mount: what a mode mounts is copied before the command starts, and back when it has ended.
+There is no lazy mount: mounted data are copied before the command starts, and back when it has ended.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ARTIFACTS = ("outputs", "logs")
 
 @dataclass(frozen=True)
 class _Sent:
-    """File or folder that goes to storage when the command has ended; `before` is its state at the command's start."""
+    """A file or folder that is uploaded when the command has ended; `before` is its state at the command's start."""
 
     label: str
     source: Path
@@ -66,7 +66,10 @@ class WorkFolder:
         self._sent_later: list[_Sent] = []
 
     async def prepare(self) -> None:
-        """Fetch code and inputs, and see that the outputs may be written. Raises ServiceError that says which not."""
+        """Fetch code and inputs, and check that the outputs may be written.
+
+        Raises ServiceError for an output that may not be written.
+        """
         for folder in (self.root / "home", self.root / "tmp", self.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.log.touch()
@@ -89,11 +92,11 @@ class WorkFolder:
         self.log.write_text("".join(f"localcloud: {line}\n" for line in self.notes), encoding="utf-8")
 
     def variables(self) -> dict[str, str]:
-        """AZUREML_PARAMETER_NAME for literal inputs, AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME for data.
+        """Return AZUREML_PARAMETER_NAME for literal inputs, AZURE_ML_INPUT_NAME and AZURE_ML_OUTPUT_NAME for data.
 
-        Values are exactly those that the command's placeholders stand for. Source of the first: azure-ai-ml, docstring
-        of `CommandJob`; Azure/azureml-assets, whose fine-tuning components read their literal inputs so in every
-        pipeline job ("The actual values for them will be read from env variables").
+        Values are exactly the values of the command's placeholders. Source of the first: azure-ai-ml, docstring of
+        `CommandJob`; Azure/azureml-assets, whose fine-tuning components read their literal inputs so in every pipeline
+        job ("The actual values for them will be read from env variables").
         """
         result = {}
         for name, text in self.inputs.items():

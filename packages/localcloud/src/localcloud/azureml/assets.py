@@ -46,7 +46,7 @@ def _complete_version(ctx: Context, resource: Resource, existing: Resource | Non
     kind = resource.type.split("/")[-2]
     set_defaults(properties)
     if existing is not None and existing.properties.get("isAnonymous"):
-        # Its version is the hash of what it does; its name, which the hash leaves out, may be another.
+        # Its version is the hash of its content; its name, which the hash leaves out, may be another.
         resource.properties = dict(existing.properties)
         return
     specs.complete(ctx, resource, kind, workspace_of(ctx, resource.id))

@@ -56,5 +56,5 @@ def workspace_of(ctx: Context, id_: str) -> Resource:
 
 
 def user_error(message: str, status: int = 400, code: str = "UserError") -> ServiceError:
-    """Return a refusal as Azure ML's services word it: the code stands for the kind, the message says what is wrong."""
+    """Return a refusal in the words of Azure ML's services: the code is the kind, the message the reason."""
     return ServiceError(status, code, message)

@@ -1,4 +1,4 @@
-"""Connections of a workspace: what lies outside of it, and how to sign in there. Only listsecrets shows the secrets."""
+"""Connections of a workspace: outside resources, and their credentials. Only listsecrets shows the secrets."""
 
 from __future__ import annotations
 

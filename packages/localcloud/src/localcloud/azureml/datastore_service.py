@@ -31,7 +31,7 @@ _CREDENTIAL_TYPES = {
 
 
 class DatastoreService:
-    """Answers reads of datastores. A credential is shown to callers who may list secrets."""
+    """Answers reads of datastores. Callers see a credential if they may list secrets."""
 
     def __init__(self, ctx: Context, tokens: RunTokens) -> None:
         self._ctx = ctx

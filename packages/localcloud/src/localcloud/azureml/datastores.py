@@ -1,4 +1,4 @@
-"""Datastores: named places in storage accounts. The workspace's own are made with it, in its storage account."""
+"""Datastores: named places in storage accounts. The workspace's own ones are made with it, in its storage account."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def _list_secrets(ctx: Context, resource: Resource, body: Json, call: Call
 
 
 def secrets_of(ctx: Context, resource: Resource) -> Json:
-    """Return the secrets of a datastore. Those of the system have the account's key, as long as the account takes keys.
+    """Return the secrets of a datastore. The system's ones have the account's key where it accepts keys.
 
     Raises ServiceError 403 where shared keys are off.
     """

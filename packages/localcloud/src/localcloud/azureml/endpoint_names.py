@@ -28,7 +28,7 @@ _QUOTA_GUIDE = "Please see troubleshooting guide, available here: https://aka.ms
 def check_new_endpoint(ctx: Context, resource: Resource) -> None:
     """Check an endpoint that is being created: endpoint names are host names, unique in a region.
 
-    Raises ServiceError 409 for a name that is taken, 400 OutOfQuota when the region has all endpoints that it may have.
+    Raises ServiceError 409 for a used name, 400 OutOfQuota when the region has its greatest number of endpoints.
     """
     existing = [
         endpoint
@@ -58,5 +58,5 @@ def check_new_deployment(ctx: Context, resource: Resource) -> None:
 
 
 def out_of_quota(message: str) -> ServiceError:
-    """Return the refusal of what exceeds a quota."""
+    """Return the refusal of a request beyond a quota."""
     return ServiceError(400, "OutOfQuota", f"{message} {_QUOTA_GUIDE}")

@@ -72,7 +72,7 @@ async def _on_put_deployment(ctx: Context, resource: Resource, existing: Resourc
 
 
 def _check_delete_deployment(ctx: Context, resource: Resource) -> None:
-    """Asked when the deployment alone is deleted, not when it goes with its endpoint or workspace."""
+    """Check a deletion of the deployment alone, not with its endpoint or workspace."""
     endpoint = ctx.resources.get(resource.id.rsplit("/deployments/", 1)[0])
     if endpoint is None or endpoint.state == "Deleting":
         return

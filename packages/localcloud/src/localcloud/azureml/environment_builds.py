@@ -2,7 +2,7 @@
 
 On Azure the client's call returns as soon as the version is registered, while its image is being built (threads
 Azure/azure-cli#23381, Azure/azure-sdk-for-python#37441); a job that needs the image meanwhile waits in Preparing. Here
-too. Whatever asks for the same packages shares one environment and one build.
+too. All users of the same packages share one environment and one build.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger("localcloud.azureml")
 
 @dataclass(frozen=True)
 class Build:
-    """A build under way. `done` gives the environment's folder or raises BuildError; `log` grows until then."""
+    """An active build. `done` returns the environment's folder or raises BuildError; `log` grows until then."""
 
     log: Path
     done: asyncio.Future[Path]
@@ -38,7 +38,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Environment:
-    """A version's environment: the folder if it is built already, or the build under way.
+    """A version's environment: the folder if it is built already, or the active build.
 
     `warnings` belong into the log of each job that uses it.
     """
@@ -48,7 +48,7 @@ class Environment:
 
 
 class EnvironmentBuilds:
-    """Builds of environments under way, one for each content."""
+    """Active builds of environments, one for each content."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -56,7 +56,10 @@ class EnvironmentBuilds:
         self._looking = asyncio.Lock()
 
     def declaration(self, version: Resource) -> Declaration:
-        """Return the declaration of a registered version. Raises ServiceError 501 for what cannot be built here."""
+        """Return the declaration of a registered version.
+
+        Raises ServiceError 501 for a declaration that cannot be built here.
+        """
         declared = environment_specs.declaration(label(version), version.properties)
         return declared if version.private.get(_BUILT_HERE) else environment_specs.earlier(declared)
 
@@ -100,7 +103,7 @@ class EnvironmentBuilds:
     def _ended(self, key: str, future: asyncio.Future[Path]) -> None:
         del self._running[key]
         if not future.cancelled():
-            future.exception()  # marks it as seen: nobody may be waiting
+            future.exception()  # marks it as seen: there may be no waiter
 
     def _interpreter(self, version: Resource, declared: Declaration) -> tuple[Path | None, Declaration]:
         settings = self._ctx.settings
@@ -149,7 +152,7 @@ def _in_thread(work: Callable[[], Path], name: str) -> asyncio.Future[Path]:
             result = work()
         except Exception as error:
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway has ended
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the gateway has stopped
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, name=name, daemon=True).start()

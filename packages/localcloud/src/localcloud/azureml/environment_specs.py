@@ -2,8 +2,8 @@
 
 Clients send an image, with or without a conda file, or a Docker build context (azure-ai-ml
 `entities/_assets/environment.py`: `image`, `condaFile` as YAML text, `build`). There is no Docker here and no conda:
-pip requirements of a conda file can be installed exactly, everything else is refused with a text that says how to
-declare packages instead.
+pip requirements of a conda file can be installed exactly, everything else is refused with a text that shows the right
+declaration of packages.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Declaration:
 def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
     """Return the declaration of a version; `name` is "NAME:VERSION", for messages.
 
-    Raises ServiceError 501 for what cannot be known or installed here, 400 for a conda file that is none.
+    Raises ServiceError 501 for packages that cannot be determined or installed here, 400 for an invalid conda file.
     """
     check_buildable(name, properties)
     if properties.get("condaFile"):
@@ -79,8 +79,8 @@ def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
 def earlier(declared: Declaration) -> Declaration:
     """Return the environment of a version that was registered before localcloud built environments.
 
-    Its jobs ran with the checkout's packages. Published pipelines came to depend on one that they did not declare:
-    skops, in which MLflow 3.15 saves scikit-learn models (mlflow-skinny has no such dependency).
+    Its jobs ran with the checkout's packages. Published pipelines depend on an undeclared one: skops, in which MLflow
+    3.15 saves scikit-learn models (mlflow-skinny has no such dependency).
     """
     if any(re.match(r"skops\b", line) for line in declared.requirements):
         return declared

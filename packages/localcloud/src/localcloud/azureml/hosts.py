@@ -1,8 +1,8 @@
 """The host of a workspace's data plane: the region's, or its own where it has a private endpoint.
 
-Source of the names: MicrosoftDocs/azure-docs how-to-custom-dns.md. Of which one a workspace shows: azureml-mlflow
-`_internal/utils.py` ("Needs this so that discovery url is set correctly for Private Link (PL) and non PL workspace. Now
-since we are using tracking uri …"). A workspace that is closed and has no private endpoint shows the region's.
+Source of the names: MicrosoftDocs/azure-docs how-to-custom-dns.md. Source of a workspace's choice: azureml-mlflow
+`_internal/utils.py` ("Needs this so that discovery url is set correctly for Private Link (PL) and non PL workspace.
+Now since we are using tracking uri …"). A workspace that is closed and has no private endpoint shows the region's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Invoking a batch endpoint: POST https://ENDPOINT.REGION.inference.ml.azure.com/jobs makes a pipeline job.
 
-Source: azure-ai-ml `_batch_endpoint_operations.py` (what it sends and reads), learn.microsoft.com "Batch scoring REST".
+Source: azure-ai-ml `_batch_endpoint_operations.py` (its requests and answers), learn.microsoft.com "Batch scoring
+REST".
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from localcloud.core.streams import whole_body
 _AUDIENCES = frozenset({"https://ml.azure.com", "https://ml.azure.com/"})
 _ON_ENDPOINT = ("jobs/write", "deployments/jobs/write", "read", "deployments/read")
 _ON_WORKSPACE = ("read", "experiments/runs/submit/action", "experiments/runs/write")
-"""Actions that "Authorization on batch endpoints" lists for an invocation, without those on data, keys and changes.
+"""Actions that "Authorization on batch endpoints" lists for an invocation, without actions on data, keys and changes.
 
-It is not known whether Azure requires the others where a pipeline component is invoked.
+It is unknown whether Azure requires the others where a pipeline component is invoked.
 """
 
 
@@ -142,7 +143,7 @@ def pipeline_job(ctx: Context, workspace: Resource, endpoint: Resource, deployme
             "inputs": inputs,
             "outputs": invocation.get("outputData") or {},
             "jobs": copy.deepcopy(spec["jobs"]),
-            # Its declaration says which inputs are optional.
+            # Its declaration marks optional inputs.
             "componentId": component.id,
             "isArchived": False,
         }

@@ -23,7 +23,7 @@ _HOST = re.compile(r"(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Raise ServiceError 400 for a rule of a workspace without managed network, or one that leads nowhere."""
+    """Raise ServiceError 400 for a rule of a workspace without managed network, or a rule without a target."""
     workspace, properties = workspace_of(ctx, resource.id), resource.properties
     mode = (workspace.properties.get("managedNetwork") or {}).get("isolationMode", "Disabled")
     if mode == "Disabled":
@@ -113,7 +113,7 @@ async def _put(ctx: Context, resource: Resource, existing: Resource | None, call
 
 
 def _target(ctx: Context, rule: Resource) -> Resource | None:
-    """Return the resource that a rule makes a private endpoint to."""
+    """Return the target of a rule's private endpoint."""
     destination = rule.properties.get("destination")
     return ctx.resources.get(str(destination.get("serviceResourceId"))) if isinstance(destination, dict) else None
 

@@ -24,7 +24,7 @@ _DEFAULT = "workspaceblobstore"
 
 @dataclass(frozen=True)
 class BlobPath:
-    """A blob or a prefix. `path` has no leading slash; a folder may or may not end in one."""
+    """A blob or a prefix. `path` has no leading slash; a folder may end in one."""
 
     account: str
     container: str
@@ -90,9 +90,9 @@ def curated(reference: str) -> bool:
 def resolve_asset(ctx: Context, home: Resource, reference: str, kind: str) -> Resource:
     """Return the asset version of `kind` (components, environments, codes, data, models) behind a reference.
 
-    `home` is the workspace or registry in which the reference stands.
+    `home` is the workspace or registry of the reference.
 
-    Raises ServiceError 404 when there is no such version.
+    Raises ServiceError 404 for a missing version.
     """
     text = reference.removeprefix("azureml:")
     if text.startswith("//registries/"):

@@ -1,7 +1,7 @@
 """Offer of a region for computes: virtual machine sizes, and how much of the subscription's quota is used.
 
-The sizes are those that training clusters are usually made of, with the figures of learn.microsoft.com "Sizes for
-virtual machines in Azure". A cluster may have any other size: this list is what clients show, not what is allowed.
+The sizes are common ones of training clusters, with the figures of learn.microsoft.com "Sizes for virtual machines in
+Azure". A cluster may have any other size: clients show this list, and nothing is limited to it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def _sizes(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
 
 
 async def _usages(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """Dedicated vCPUs by family: what the clusters there have running now, which is their minimum."""
+    """Dedicated vCPUs by family: the running nodes of the clusters there, which are their minimum."""
     location = _check(parameters["location"])
     cpus = {name.lower(): (family, count) for name, family, count, *_ in _SIZES}
     used = dict.fromkeys(sorted({family for family, _ in cpus.values()}), 0)

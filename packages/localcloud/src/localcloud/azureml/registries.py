@@ -89,7 +89,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 def _complete_region(ctx: Context, registry: Resource, details: Json, providers: str, seed: str) -> None:
-    """Return the ids of the resources that Azure ML makes; those that the user brings must exist."""
+    """Return the ids of the resources that Azure ML makes; resources of the user must exist."""
     unique = uuid.uuid5(uuid.NAMESPACE_URL, seed).hex[:22]
     for key, kind, type_ in (
         ("storageAccountDetails", "StorageAccount", _STORAGE),

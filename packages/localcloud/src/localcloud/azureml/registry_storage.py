@@ -1,7 +1,7 @@
 """Storage of a registry's assets: a container for each version, opened by a SAS to upload or download.
 
-Source: azure-ai-ml `_utils/_registry_utils.py` (what it sends and reads), the ARM specification's registry codes, data
-and models (startPendingUpload).
+Source: azure-ai-ml `_utils/_registry_utils.py` (its requests and answers), the ARM specification's registry codes,
+data and models (startPendingUpload).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ VERSIONS = (*registries.VERSIONS, DATA_PLANE)
 PERMISSION = f"{registries.TYPE}/assets"
 ROOT = f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{registries.TYPE}/{{registry}}"
 FILES = {"codes": "codeUri", "data": "dataUri", "models": "modelUri"}
-"""Kinds of assets that have files, and the property that says where."""
+"""Kinds of assets that have files, and the property with their address."""
 _ID = re.compile(r"azureml://registries/([^/]+)/([^/]+)/([^/]+)/versions/([^/]+)", re.IGNORECASE)
 _KINDS = (*FILES, "environments", "components")
 
 
 def place(registry: Resource, kind: str, name: str, version: str) -> tuple[str, str]:
-    """(account, container) of a version: the same whenever it is asked for."""
+    """Return the (account, container) of a version, which never change."""
     number = uuid.uuid5(uuid.NAMESPACE_URL, f"{registry.id}/{kind}/{name}/{version}".lower())
     return registries.account_of(registry), f"{registry.name.lower().replace('_', '-')[:20].rstrip('-')}-{number}"
 

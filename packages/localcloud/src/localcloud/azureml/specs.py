@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def complete(ctx: Context, resource: Resource, kind: str, home: Resource) -> None:
-    """`home` is the workspace or registry of the version. Raises ServiceError 400 UserError with what is wrong."""
+    """`home` is the workspace or registry of the version. Raises ServiceError 400 UserError with the reason."""
     properties = resource.properties
     if kind == "codes" and not properties.get("codeUri"):
         raise user_error(f"The property 'codeUri' of code '{resource.id.split('/')[-3]}' is required.")

@@ -27,7 +27,7 @@ async def _start(ctx: Context, parameters: Mapping[str, str], body: Json, call: 
     workspace = workspace_of(ctx, id_)
     account = str(workspace.properties["storageAccount"]).rsplit("/", 1)[-1]
     upload = uuid.uuid4()
-    # Named as Azure ML names them: the workspace's number, and what makes it unique.
+    # Azure ML's form of name: the workspace's number, and a unique part.
     container = f"{str(workspace.properties['workspaceId'])[:8]}-{upload}"
     await asyncio.to_thread(fabric_of(ctx).put_container, account, container, None, {})
     sas = ctx.storage.sas_url(account, container, permissions="racwl", hours=8)

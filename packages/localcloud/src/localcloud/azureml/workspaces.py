@@ -1,4 +1,4 @@
-"""Microsoft.MachineLearningServices/workspaces: what they are made of, their datastores, and soft delete.
+"""Microsoft.MachineLearningServices/workspaces: their linked resources, their datastores, and soft delete.
 
 A deleted workspace holds its name for 14 days unless it is deleted with forceToPurge=true, as in Azure
 (learn.microsoft.com "Recover workspace data while soft deleted").
@@ -90,7 +90,7 @@ def _check_not_deleted(ctx: Context, id_: str) -> None:
     if row is None:
         return
     group = ctx.resources.get("/".join(id_.split("/")[:5]))
-    # A deleted resource group takes the soft-deleted workspaces in it along: a new group of its name starts empty.
+    # A deleted resource group purges the soft-deleted workspaces in it: a new group of its name starts empty.
     if group is None or str((group.system_data or {}).get("createdAt", "")) < row["deleted"]:
         raise ServiceError(
             400, "BadRequest", "Soft-deleted workspace exists. Please purge or recover it. https://aka.ms/wsoftdelete"
@@ -104,12 +104,12 @@ async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, c
 
 
 def _check_identity(ctx: Context, resource: Resource) -> None:
-    """Refuse a workspace whose own user-assigned identity cannot read what the workspace is made of.
+    """Refuse a workspace whose own user-assigned identity cannot read the workspace's linked resources.
 
-    The service signs in as that identity within the first seconds, so that roles which are as new as that have no
-    effect yet. It names one missing action at a time, the vault's first. The words are those that people quote of a
-    first deployment; the code is that of the workspace's other failures (Azure/ResourceModules#3596). A system-assigned
-    identity gets its roles from the service itself.
+    The service signs in as that identity within the first seconds, so that roles of the same age have no effect yet.
+    It names one missing action at a time, the vault's first. The words are quoted from a user's first deployment; the
+    code is the same as of the workspace's other failures (Azure/ResourceModules#3596). A system-assigned identity gets
+    its roles from the service itself.
     """
     if "systemassigned" in str((resource.identity or {}).get("type", "")).lower():
         return
@@ -139,14 +139,14 @@ async def _on_delete(ctx: Context, resource: Resource, call: Call) -> None:
 
 
 async def _purge(ctx: Context, id_: str, call: Call) -> bool:
-    """forceToPurge=true also takes a workspace that is soft-deleted already."""
+    """forceToPurge=true also purges a workspace that is soft-deleted already."""
     if call.query.get("forceToPurge", "").lower() != "true":
         return False
     return ctx.database.execute("DELETE FROM azureml_deleted_workspaces WHERE id_key = ?", (id_.lower(),)) > 0
 
 
 async def _list(ctx: Context, parent: str, call: Call) -> list[Resource]:
-    """`kind` asks for some kinds alone: "hub,project"."""
+    """`kind` selects some kinds: "hub,project"."""
     if ids.parse(parent) is None:
         resources = ctx.resources.list(WORKSPACE, parent)
     else:
@@ -178,7 +178,7 @@ async def _list_keys(ctx: Context, resource: Resource, body: Json, call: Call) -
 
 
 async def _resync_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> None:
-    """Keys are read when they are asked for, so there is nothing to bring up to date but the datastores."""
+    """Keys are read at each request, so only the datastores need an update."""
     await asyncio.to_thread(datastores.ensure_system_datastores, ctx, resource)
 
 

@@ -29,7 +29,7 @@ _LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Check its one connection to an existing target with one of its group ids, and that its subnet is not delegated."""
+    """Check its connection to an existing target with one of its group ids, and its subnet, which has no delegation."""
     properties = resource.properties
     subnet = reference(ctx, resource, properties.get("subnet"), SUBNET)
     if subnet is None:

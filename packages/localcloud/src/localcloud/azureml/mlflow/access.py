@@ -1,4 +1,4 @@
-"""Access to Azure ML's data plane: sign-in, roles, and the tokens that running jobs are given."""
+"""Access to Azure ML's data plane: sign-in, roles, and tokens of running jobs."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _check_host(workspace: Resource, host: str) -> None:
     """Raise ServiceError 403 for a closed workspace at another host than its own.
 
     A private endpoint leads there from the workspace's own names alone (azure-docs how-to-custom-dns.md); a request to
-    the region's host goes over the internet, from wherever it comes.
+    the region's host goes over the internet, regardless of its origin.
     """
     if private_link.is_closed(workspace) and host.rsplit(":", 1)[0].lower() != hosts.own(workspace):
         raise _denied()

@@ -4,10 +4,10 @@
                                                                    /metadata|/batch/metadata]
     /artifact/v2.0/…/workspaces/WS/artifacts/ORIGIN/CONTAINER[/…the same]
 
-The files go to and come from the storage account itself, by URLs that are signed for one blob each. They lie at
+The files go to and come from the storage account itself, by URLs that are signed for one blob each. They are at
 ORIGIN/CONTAINER/PATH in workspaceartifactstore; a run's are at ExperimentRun/dcid.RUN/PATH. Two origins are views of
-what lies elsewhere (azureml_uris.py) and are not written: registered/NAME/VERSION/PATH, models/MODEL/artifacts/PATH.
-Source: azureml-mlflow 1.62 `_restclient/{run_artifact,artifact}/operations`.
+other files (azureml_uris.py) and are not written: registered/NAME/VERSION/PATH, models/MODEL/artifacts/PATH. Source:
+azureml-mlflow 1.62 `_restclient/{run_artifact,artifact}/operations`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _HOURS = 1
 
 @dataclass(frozen=True)
 class _Folder:
-    """Blobs of ORIGIN/CONTAINER: those below `root`, whose paths are shown below `public_path` ("" for as they are)."""
+    """Blobs of ORIGIN/CONTAINER: the ones below `root`, shown below `public_path`, unchanged if empty."""
 
     account: str
     store: str
@@ -50,7 +50,7 @@ class _Folder:
     public_path: str = ""
 
     def blob(self, path: str) -> str:
-        """Return the name of an artifact's blob. Raises ServiceError 400 for one that leads out of the folder."""
+        """Return the name of an artifact's blob. Raises ServiceError 400 for a path that leads out of the folder."""
         name = f"{self.root}/{path.removeprefix(self.public_path).lstrip('/')}".replace("\\", "/")
         check_name(Target(self.store, name))
         return name
@@ -74,7 +74,7 @@ class ArtifactService:
         self._tokens = tokens
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes, to come before those of run history, which take every path below /history."""
+        """Return the routes, to precede the routes of run history, which match every path below /history."""
         of_run, uploaded = self._endpoint(self._of_run), self._endpoint(self._uploaded)
         runs = "/history/v1.0/{workspace:path}/runs/{run}/artifacts"
         uploads = "/artifact/v2.0/{workspace:path}/artifacts/{origin}/{container}"

@@ -1,9 +1,10 @@
 """Artifacts by the addresses that azureml-mlflow knows, Azure ML's plugin of MLflow's client.
 
-MLflow's server keeps mlflow-artifacts:/[workspaces/W/]EXPERIMENT/RUN/artifacts/PATH, which MLflow's plain client
-reads through the server. Azure ML says azureml://HOST/mlflow/v2.0/WORKSPACE/experiments/EXPERIMENT/runs/RUN/artifacts/
-PATH, and the plugin, which names itself in User-Agent, reads that through Azure ML's artifact service. What is no
-run's is azureml://artifacts/ORIGIN/CONTAINER/PATH there: registered models, and logged ones whose run is not said.
+MLflow's server stores mlflow-artifacts:/[workspaces/W/]EXPERIMENT/RUN/artifacts/PATH, which MLflow's plain client
+reads through the server. In Azure ML the address is
+azureml://HOST/mlflow/v2.0/WORKSPACE/experiments/EXPERIMENT/runs/RUN/artifacts/PATH, and the plugin, which names itself
+in User-Agent, reads that through Azure ML's artifact service. Other artifacts are at
+azureml://artifacts/ORIGIN/CONTAINER/PATH there: registered models, and logged ones without a run in their address.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _FOLDER = re.compile(r"ExperimentRun/dcid\.[^/]+/(.+)")
 def wanted(user_agent: str, version: str) -> bool:
     """Whether a request comes by an azureml:// tracking address.
 
-    The plugin then asks version v2.0. Where it is merely installed it adds its name as well, and MLflow's own store
-    asks the version of its https:// address, which here is v1.0.
+    The plugin then requests version v2.0. Where it is merely installed it adds its name as well, and MLflow's own
+    store requests the version of its https:// address, which here is v1.0.
     """
     return _PLUGIN in user_agent and version == "v2.0"
 
@@ -93,6 +94,6 @@ def _store(fields: Json, prefix: str) -> Json:
         rest = "" if fields.get("model_id") or not path else f"/{path}"
         fields["source"] = f"mlflow-artifacts:/{prefix}{experiment}/{place}{rest}"
         if not fields.get("model_id"):
-            # Azure ML takes the address alone; MLflow's server wants the run that it is in.
+            # Azure ML accepts the address alone; MLflow's server needs its run as well.
             fields["run_id"] = fields.get("run_id") or run
     return fields

@@ -28,7 +28,10 @@ async def content_of(request: Request, path: str) -> AsyncIterator[bytes] | byte
 
 
 async def bounded_content(request: Request) -> bytes:
-    """Return the whole body. Raises ServiceError 413, and 400 for JSON that MLflow fails on: it takes objects alone."""
+    """Return the whole body.
+
+    Raises ServiceError 413, and 400 for JSON that MLflow fails on: it accepts objects alone.
+    """
     content = await whole_body(request, _LARGEST, ServiceError(413, "BAD_REQUEST", f"Over {_LARGEST} bytes."))
     if request.method in _READING or not content or "protobuf" in request.headers.get("content-type", ""):
         return content

@@ -41,7 +41,7 @@ class Mlflow:
         ctx.on_stop.append(self._client.aclose)
 
     async def workspace(self, workspace: Resource) -> str:
-        """MLflow's workspace of an Azure ML workspace, made on first use."""
+        """Return MLflow's workspace of an Azure ML workspace, made on first use."""
         name = workspaces.name_of(self._ctx.database, workspace)
         if name is None:
             await self.forget_deleted()
@@ -76,7 +76,7 @@ class Mlflow:
     async def call(
         self, workspace: Resource, method: str, path: str, body: Json | None = None, params: Json | None = None
     ) -> Json:
-        """One REST call: `path` such as "runs/create", below /api/2.0/mlflow. Raises MlflowError."""
+        """Send a REST call: `path` such as "runs/create", below /api/2.0/mlflow. Raises MlflowError."""
         name = await self.workspace(workspace)
         full = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         return await self.request(method, full, body=body, params=params, workspace=name)
@@ -117,7 +117,7 @@ class Mlflow:
                 ) from error
 
     async def experiment(self, workspace: Resource, name: str) -> str:
-        """Return the id of an experiment, which is made or restored where it must be."""
+        """Return the id of an experiment, which is made or restored if needed."""
         key = (workspace.id.lower(), name)
         if key in self._experiments:
             return self._experiments[key]

@@ -1,6 +1,6 @@
 """Extensions of the MLflow server beyond MLflow's API. Runs in the server's process, on MLflow's own stores.
 
-It goes by the names of MLflow 3.17, which the lock pins: ids and version numbers are chosen by the server there.
+It uses names of MLflow 3.17, which the lock pins: ids and version numbers are chosen by the server there.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ _TOO_LARGE = MlflowException("The request has more than 16 MB.", BAD_REQUEST)
 
 async def _answered(request: Request, work: Callable[[Json], Json]) -> Response:
     if WORKSPACE_HEADER.lower() not in request.headers:
-        # A page in a browser cannot send it: it would have to ask first, and is refused.
+        # A page in a browser cannot send it: its preflight request would be refused.
         return JSONResponse({"error_code": "BAD_REQUEST", "message": f"{WORKSPACE_HEADER} is missing."}, 400)
     try:
         raw = await whole_body(request, _LARGEST, _TOO_LARGE)

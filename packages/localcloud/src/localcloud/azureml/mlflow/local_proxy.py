@@ -19,7 +19,8 @@ from localcloud.core.settings import TRACKING_PATH
 from localcloud.core.streams import streamed
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-# Without Authorization, Cookie and Origin: they are the gateway's business, and MLflow would judge another origin.
+# Authorization, Cookie and Origin are left out: they are the gateway's business, and MLflow would judge another
+# origin.
 _FORWARDED = frozenset(
     {
         "accept", "accept-language", "content-type", "content-length", "if-modified-since", "if-none-match", "range",
@@ -35,7 +36,7 @@ _RETURNED = frozenset(
 
 
 class LocalProxy:
-    """Forwards a request as it was sent, without the credentials that opened it."""
+    """Forwards a request unchanged, without the credentials that opened it."""
 
     def __init__(self, ctx: Context, mlflow: Mlflow) -> None:
         self._url = ctx.settings.mlflow_url
@@ -77,7 +78,7 @@ class LocalProxy:
 
 
 def _target(request: Request) -> str:
-    """Return MLflow's path as it was sent, since names of artifacts may hold escaped characters.
+    """Return MLflow's path unchanged, since names of artifacts may hold escaped characters.
 
     Raises ServiceError for dot segments, and for the operations that the MLflow server has for the gateway alone.
     """

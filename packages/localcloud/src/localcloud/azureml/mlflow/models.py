@@ -1,7 +1,7 @@
 """Models as ARM shows them: a view of MLflow's registry. There is one registry, and each side shows all of it.
 
-What MLflow has no room for (the datastore path, the model's type and flavors, the archive mark) is kept with the ARM
-resource, beside the time at which MLflow made the version, so that a version made anew is not taken for the old one.
+Fields that MLflow lacks (the datastore path, the model's type and flavors, the archive mark) are stored with the ARM
+resource, beside the time at which MLflow made the version, so that a new version is not confused with a deleted one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger("localcloud.azureml")
 
 
 class Models:
-    """Registered models of workspaces, by way of MLflow."""
+    """Registered models of workspaces, stored in MLflow."""
 
     def __init__(self, ctx: Context, mlflow: Mlflow) -> None:
         self._ctx = ctx
@@ -132,7 +132,7 @@ class Models:
         self._ctx.resources.put(kept)
 
     async def _to_stage(self, workspace: Resource, key: Json, row: Json, stage: str) -> str | None:
-        """Azure ML's stages are any words. Those that MLflow has too are its to keep; the other is given back."""
+        """Azure ML's stages are any words. MLflow stores a stage that it has too; the other is returned."""
         known_stage = next((known for known in _STAGES if known.lower() == stage.lower()), None)
         if known_stage is None:
             return stage

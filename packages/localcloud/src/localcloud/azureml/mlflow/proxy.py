@@ -1,6 +1,6 @@
-"""https://REGION.api.azureml.ms/mlflow/v1.0/…/workspaces/WS/…: MLflow's own API, for those who may.
+"""https://REGION.api.azureml.ms/mlflow/v1.0/…/workspaces/WS/…: MLflow's own API, for authorized callers.
 
-Artifacts stream both ways, so that those of any size pass; the bodies of other requests are bounded.
+Artifacts stream both ways, so that any size passes; the bodies of other requests are bounded.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class MlflowProxy:
         headers = {key: value for key, value in request.headers.items() if key in _FORWARDED}
         headers[WORKSPACE_HEADER] = name
         headers["accept-encoding"] = request.headers.get("accept-encoding", "identity")
-        # As it was sent: names of artifacts may hold escaped characters.
+        # The path is unchanged: names of artifacts may hold escaped characters.
         raw = _RAW.fullmatch(request.scope["raw_path"].decode("ascii").split("?")[0])
         target = f"/{raw[1] if raw else rest}" + (f"?{request.url.query}" if request.url.query else "")
         by_plugin = azureml_uris.wanted(headers.get("user-agent", ""), request.path_params["version"])
@@ -91,7 +91,7 @@ class MlflowProxy:
             try:
                 body = azureml_uris.stored(parsed(content), headers[WORKSPACE_HEADER])
             except ValueError:
-                body = None  # MLflow says what is wrong with it
+                body = None  # MLflow's answer has the reason
             content = content if body is None else json.dumps(body).encode()
         headers = {key: value for key, value in headers.items() if key != "content-length"}
         upstream = self._mlflow.build(request.method, target, headers=headers, content=content)

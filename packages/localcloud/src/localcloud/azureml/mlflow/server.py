@@ -1,7 +1,7 @@
-"""The MLflow server's process: MLflow's own application, with Azure ML's habits that it does not have.
+"""The MLflow server's process: MLflow's own application, with additions for Azure ML.
 
-A job's MLflow run has the job's name as its id, a model version registered through ARM has the number that was asked
-for, and artifacts are blobs of the workspace's storage account. For the first two it answers, to localcloud alone:
+A job's MLflow run has the job's name as its id, a model version registered through ARM has the requested number, and
+artifacts are blobs of the workspace's storage account. Operations for the first two, for localcloud alone:
 
     POST   /_localcloud/runs              {experiment_id, run_id, run_name, user_id, start_time, tags}
     POST   /_localcloud/model-versions    {name, version, source, run_id, description, tags}
@@ -83,7 +83,7 @@ def _application(home: Path, azurite: str, folder: Path) -> Any:
 
     _artifact_repository_registry.register(artifacts.SCHEME, repository)
     answers = extensions.Answers(stores)
-    # Before MLflow's own routes, the last of which takes every path.
+    # They precede MLflow's own routes, the last of which matches every path.
     app.router.routes[:0] = [
         Route("/_localcloud/runs", answers.create_run, methods=["POST"]),
         Route("/_localcloud/model-versions", answers.create_model_version, methods=["POST"]),

@@ -23,7 +23,7 @@ _log = logging.getLogger("localcloud.azureml")
 
 @dataclass(frozen=True)
 class MlflowService:
-    """`routes` for *.api.azureml.ms, `artifact_routes` before those of run history, `page_routes` for localhost."""
+    """`routes`: of *.api.azureml.ms; `artifact_routes`: to precede run history's; `page_routes`: of localhost."""
 
     routes: list[BaseRoute]
     artifact_routes: list[BaseRoute]
@@ -34,7 +34,7 @@ class MlflowService:
 
 
 def build(ctx: Context) -> MlflowService:
-    """Make the service, or give the one that the context has."""
+    """Make the service, or return the context's existing one."""
     if MlflowService in ctx.offered:
         return ctx.offered[MlflowService]  # type: ignore[no-any-return]
     mlflow, tokens = Mlflow(ctx), RunTokens()

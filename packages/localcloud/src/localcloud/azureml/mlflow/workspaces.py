@@ -25,7 +25,7 @@ _RESERVED = frozenset({"default", "workspaces", "api", "ajax-api", "static-files
 
 
 def identity_of(workspace: Resource) -> str:
-    """Return the identity that tells a workspace from a deleted one of the same name."""
+    """Return the identity that distinguishes a workspace from a deleted one of the same name."""
     identity = str(workspace.properties.get("workspaceId"))
     if workspace.type.lower() == _DATABRICKS:  # its number follows from its name
         return f"{identity}@{workspace.properties.get('createdDateTime', '')}"
@@ -48,7 +48,7 @@ def name_of(database: Database, workspace: Resource) -> str | None:
 
 
 def claim(database: Database, workspace: Resource) -> str:
-    """Give a workspace its name in MLflow: "default" if it is free, else its own, made unique where it must be."""
+    """Return a workspace's name in MLflow: "default" if it is free, else its own, made unique if needed."""
     guid = identity_of(workspace)
     with database.transaction():
         known = name_of(database, workspace)
@@ -72,7 +72,7 @@ def all_of(database: Database) -> list[tuple[str, str, str]]:
 
 
 def _own(name: str, guid: str, used: set[str]) -> str:
-    """MLflow takes 2 to 63 lowercase letters, digits and inner hyphens (mlflow WorkspaceNameValidator)."""
+    """MLflow accepts 2 to 63 lowercase letters, digits and inner hyphens (mlflow WorkspaceNameValidator)."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if plain in used | _RESERVED or len(plain) < 2:
         return f"{plain}-{hashlib.sha256(guid.encode()).hexdigest()[:8]}"

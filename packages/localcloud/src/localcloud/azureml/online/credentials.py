@@ -1,9 +1,9 @@
-"""Keys and tokens of an online endpoint, and who may score.
+"""Keys and tokens of an online endpoint, and the right to score.
 
 Source: the ARM specification (EndpointAuthKeys, EndpointAuthToken, RegenerateEndpointKeysRequest), learn.microsoft.com
 "Authentication for managed online endpoints" (which mode needs which role), "Troubleshoot online endpoints" (401 for a
-caller without permission too). The texts of keys that are refused, key_auth_access_denied and
-key_auth_bad_header_forbidden, are those that people quote of the service.
+caller without permission too). Texts of refused keys, key_auth_access_denied and key_auth_bad_header_forbidden, are
+quoted from users of the service.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = {"primary": "primaryKey", "secondary": "secondaryKey"}
 
 
 def complete(resource: Resource) -> None:
-    """Keep an endpoint's keys: those of its body, which never shows them again, or new ones."""
+    """Store an endpoint's keys: its body's, which never shows them again, or new ones."""
     supplied = resource.properties.pop("keys", None) or {}
     kept = resource.private.setdefault("keys", {})
     for name in _NAMES.values():
@@ -46,7 +46,7 @@ async def list_keys(ctx: Context, resource: Resource, body: Json, call: Call) ->
 
 
 async def regenerate_keys(ctx: Context, resource: Resource, body: Json, call: Call) -> None:
-    """Make a new key, or set the one of the body.
+    """Make a new key, or set the body's.
 
     azure-ai-ml sends the key that is to be replaced as the new value, and its tests expect another one afterwards.
     """
@@ -61,7 +61,10 @@ async def regenerate_keys(ctx: Context, resource: Resource, body: Json, call: Ca
 
 
 async def token(ctx: Context, resource: Resource, body: Json, call: Call) -> Json:
-    """Return an Azure ML token for the endpoint. Raises ServiceError 400 for an endpoint that takes none."""
+    """Return an Azure ML token for the endpoint.
+
+    Raises ServiceError 400 for an endpoint without token authentication.
+    """
     _check_mode(resource, "AMLToken", "tokens of Azure Machine Learning")
     now = int(time.time())
     claims = {"sub": resource.id.lower(), "iat": now, "exp": now + _TOKEN_SECONDS}

@@ -61,7 +61,7 @@ class DeploymentType:
         )
 
     async def _put(self, ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
-        """Run the deployment's server. What it ran before goes on until the new one is ready, and if that fails."""
+        """Run the deployment's server. The former server runs on until the new one is ready, and if that fails."""
         before = resource.private.get("launch")
         launch = await self._launches.of(resource)
         if before != launch.to_json() or not self._servers.runs(resource.id):
@@ -114,7 +114,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
 
 
 async def _skus(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """Return the one SKU, which stands for a number of instances (the specification's SkuResource)."""
+    """Return the one SKU, which represents a number of instances (the specification's SkuResource)."""
     endpoint = f"{workspace_of(ctx, parameters['workspace']).id}/onlineEndpoints/{parameters['endpoint']}"
     deployment = ctx.resources.get(f"{endpoint}/deployments/{parameters['deployment']}")
     if deployment is None:
@@ -164,7 +164,7 @@ def _check_scale(properties: Json) -> None:
 
 
 def _check_model(resource: Resource) -> None:
-    """Refuse a deployment from which no server can be made, as azure-ai-ml's schema describes one."""
+    """Refuse a deployment from which no server can be made, with the rules of azure-ai-ml's schema."""
     properties = resource.properties
     code = properties.get("codeConfiguration") or {}
     if not code and not properties.get("model"):
@@ -187,7 +187,7 @@ def _check_variables(properties: Json) -> None:
 
 
 def _check_delete(ctx: Context, resource: Resource) -> None:
-    """Asked when the deployment alone is deleted, not when it goes with its endpoint or workspace."""
+    """Check a deletion of the deployment alone, not with its endpoint or workspace."""
     endpoint = ctx.resources.get(_endpoint_id(resource))
     if endpoint is None or endpoint.state == "Deleting":
         return

@@ -2,7 +2,7 @@
 
 Source: the ARM specification (OnlineEndpointProperties: traffic sums to 100, mirrored traffic to at most 50),
 azure-ai-ml `_online_endpoint_operations.py`, learn.microsoft.com "Authentication for managed online endpoints" (roles,
-and those that a system-assigned identity gets from the service), "Perform safe rollout" (traffic).
+also of a system-assigned identity), "Perform safe rollout" (traffic).
 """
 
 from __future__ import annotations

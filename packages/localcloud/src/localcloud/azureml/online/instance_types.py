@@ -25,7 +25,7 @@ _LIST = "https://learn.microsoft.com/azure/machine-learning/reference-managed-on
 
 @dataclass(frozen=True)
 class InstanceType:
-    """One size. `reserved` is whether Azure keeps a fifth of the instances for upgrades."""
+    """An instance size. `reserved` is whether Azure keeps a fifth of the instances for upgrades."""
 
     name: str
     family: str
@@ -69,7 +69,10 @@ _BY_NAME = {instance_type.name.lower(): instance_type for instance_type in _TYPE
 
 
 def find(name: object) -> InstanceType:
-    """Return the size of a name, in any letter case. Raises ServiceError 400 for one that deployments cannot have."""
+    """Return the size of a name, in any letter case.
+
+    Raises ServiceError 400 for a size that deployments cannot have.
+    """
     instance_type = _BY_NAME.get(str(name).lower())
     if instance_type is None:
         raise user_error(
@@ -81,7 +84,7 @@ def find(name: object) -> InstanceType:
 
 
 def used(ctx: Context, family: str, region: str | None, without: str = "") -> int:
-    """Return the cores of a family that the deployments of a region take, but for the deployment of an id."""
+    """Return the cores of a family that the deployments of a region use, except for the deployment of an id."""
     total = 0
     for deployment in ctx.resources.list(DEPLOYMENT):
         instance_type = _BY_NAME.get(str(deployment.properties.get("instanceType")).lower())

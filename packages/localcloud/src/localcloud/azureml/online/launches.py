@@ -27,15 +27,15 @@ _PULL = "Microsoft.ContainerRegistry/registries/pull/read"
 _READ = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
 _GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#authorization-error"
 _PART_OF_MACHINE = 2
-"""One server may have half of this machine's memory, or its instance's if that is less."""
+"""A server may have half of this machine's memory, or its instance's if that is less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """A server to run: kept with the deployment's resource, to be run again by the next gateway.
+    """A server to run: stored with the deployment's resource, to be run again by the next gateway.
 
-    `model_type` is empty for a deployment without a model, `code_uri` for one without a scoring script, `environment`
-    for one whose environment is made from its model. `identity` is the object id of the endpoint's identity.
+    `model_type` is empty without a model, `code_uri` without a scoring script, `environment` if the environment is
+    made from the model. `identity` is the object id of the endpoint's identity.
     """
 
     workspace: str
@@ -75,7 +75,7 @@ class Launches:
         self._models = models
 
     async def of(self, deployment: Resource) -> Launch:
-        """Resolve a deployment. Raises ServiceError 400 or 404 for what does not exist or may not be read."""
+        """Resolve a deployment. Raises ServiceError 400 or 404 for references that do not exist or may not be read."""
         properties = deployment.properties
         workspace = workspace_of(self._ctx, deployment.id)
         endpoint = self._ctx.resources.get(deployment.id.rsplit("/deployments/", 1)[0])
@@ -137,7 +137,7 @@ class Launches:
     def _has_access(
         self, principal: Principal, workspace: Resource, linked: str, action: str, *, system: bool, data: bool = False
     ) -> bool:
-        """Whether an identity may act on what a workspace is linked to.
+        """Whether an identity may act on a resource that is linked to a workspace.
 
         A workspace without a registry gets one with its first image. Only the system-assigned identity of an endpoint,
         to which the service gives the role, can pull from it at once.

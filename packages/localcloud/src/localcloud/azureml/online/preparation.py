@@ -1,10 +1,10 @@
-"""Files and packages of a server: what the containers of a managed deployment have before they start.
+"""Files and packages of a server: the content of a managed deployment's containers before they start.
 
 The storage initializer downloads model and code; the image has the packages. For an MLflow model without a scoring
 script the image is Azure's mlflow-py312-inference with an environment of its own: the model's conda file, to which the
-service adds azureml-inference-server-http and nothing else (Azure/azureml-assets, `mlflow-py312-inference`; the builds
-of such deployments as people show them). So a model whose conda file lacks azureml-ai-monitoring, which the service's
-scoring script imports, ends with a ModuleNotFoundError (Azure/azureml-examples#3904, #3923, #4008): here too.
+service adds azureml-inference-server-http and nothing else (Azure/azureml-assets, `mlflow-py312-inference`; public
+logs of such builds). So a model whose conda file lacks azureml-ai-monitoring, which the service's scoring script
+imports, ends with a ModuleNotFoundError (Azure/azureml-examples#3904, #3923, #4008): here too.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Preparation:
     async def environment(self, launch: Launch, files: Files, log: BoundedLog) -> Path:
         """Return the virtual environment, built if need be.
 
-        Raises ServiceError 400 ImageBuildFailure, or BadArgument for a model from which no environment can be made.
+        Raises ServiceError 400 ImageBuildFailure, or BadArgument for a model without an environment.
         """
         version = self._version(launch, files)
         try:

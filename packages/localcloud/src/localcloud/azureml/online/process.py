@@ -16,14 +16,14 @@ from localcloud.azureml.jobs.process import signal_group
 from localcloud.core.process_marks import write_mark
 
 _LARGEST_LOG = 4 * 1024 * 1024
-"""Bytes. One older file is kept beside it."""
+"""Bytes. One older file is beside it."""
 _BLOCK = 64 * 1024
 _GRACE_SECONDS = 10
 _log = logging.getLogger("localcloud.azureml")
 
 
 class BoundedLog:
-    """A log file and its predecessor. What is written stays below twice `_LARGEST_LOG`."""
+    """A log file and its predecessor. Its size stays below twice `_LARGEST_LOG`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -78,7 +78,7 @@ class ServerProcess:
         )  # fmt: skip
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_mark(mark, process.pid)
-        with contextlib.suppress(psutil.NoSuchProcess):  # it ended at once, which `wait` tells
+        with contextlib.suppress(psutil.NoSuchProcess):  # it exited at once, which `wait` reports
             psutil.Process(process.pid).rlimit(psutil.RLIMIT_DATA, (memory, memory))
         return cls(process, log, mark)
 

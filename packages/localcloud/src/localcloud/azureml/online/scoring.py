@@ -33,7 +33,7 @@ from localcloud.core.resource import Resource
 from localcloud.core.streams import whole_body
 
 LARGEST = 10 * 1024 * 1024
-"""Bytes of a request. No number of Azure's was found: a bound for this machine's memory."""
+"""Bytes of a request. Azure's number is not public: this bound suits this machine's memory."""
 DEPLOYMENT_HEADER = "azureml-model-deployment"
 _REASON, _STATUS = "ms-azureml-model-error-reason", "ms-azureml-model-error-statuscode"
 _PASSED = ("content-type", "x-ms-run-function-failed", "x-ms-run-fn-exec-ms", "x-ms-server-version")
@@ -57,7 +57,7 @@ class Scoring:
         ]
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request to an endpoint, whatever comes of it, with the ids that trace it."""
+        """Answer a request to an endpoint in any case, with the ids that trace it."""
         ids = {"x-request-id": str(uuid.uuid4())}
         client_id = request.headers.get("x-ms-client-request-id", "")
         if _CLIENT_ID.fullmatch(client_id):
@@ -140,7 +140,7 @@ class Scoring:
     def _mirror(
         self, route: Route, chosen: Resource, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> None:
-        """Send a copy of the request to the deployment that traffic is mirrored to; its answer is nobody's."""
+        """Send a copy of the request to the deployment that traffic is mirrored to; drop its answer."""
         deployment = route.mirror(chosen)
         if deployment is not None:
             work = self._forward(deployment, method, path, headers, body)

@@ -1,8 +1,8 @@
-"""One supervised inference server: Azure's own (azureml-inference-server-http), started, probed, started again.
+"""One supervised inference server: Azure's own (azureml-inference-server-http), started, probed, restarted.
 
-The liveness probe decides as a managed deployment's does: a server that does not answer GET / within the probe's limits
-when it starts has failed; one that stops answering later is started again. There is no reason to wait for the initial
-delay or a whole period while it starts, so it is asked at short intervals.
+The liveness probe has a managed deployment's rules: a server that does not answer GET / within the probe's limits when
+it starts has failed; a server that stops answering later is restarted. There is no reason to wait for the initial
+delay or a whole period while it starts, so that it is probed at short intervals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RUN = (
     "import sys; from azureml_inference_server_http.amlserver_linux import run; "
     "run('unix', sys.argv[1], int(sys.argv[2]))"
 )
-"""The vendor's own way to start it, but for the address: a socket in a private folder, not a port of every network.
+"""The vendor's own start, except for the address: a socket in a private folder, not a port of every network.
 
 The process runs in that folder, so the address is the name alone: Linux takes 107 bytes (unix(7)).
 """
@@ -39,7 +39,7 @@ _START_PAUSE = 0.1
 _BACK_OFF_SECONDS = (0.5, 1, 2, 5, 10, 30)
 _STEADY_SECONDS = 60
 _MARK_SECONDS = 3600
-"""Between marks that the environment is in use: those that are not used for a day may be deleted."""
+"""Interval of marks that the environment is in use: environments without one for a day may be deleted."""
 _TSG = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-resourcenotready"
 _log = logging.getLogger("localcloud.azureml")
 
@@ -67,7 +67,7 @@ class Server:
         await first
 
     def restore(self) -> None:
-        """Supervise it, starting it as often as it takes: it has run before."""
+        """Supervise it, starting it as often as needed: it has run before."""
         self._task = asyncio.create_task(self._supervise(None), name=f"endpoint {self._folder.parent.name}")
 
     async def stop(self) -> None:
@@ -110,7 +110,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[ServerProcess]:
-        """Run the process for the time of the block, with an identity that ends with it."""
+        """Run the process for the time of the block, with an identity that is revoked after it."""
         self._socket.unlink(missing_ok=True)
         principal = self._ctx.identities.by_object_id(self.launch.identity)
         secret = self._ctx.identities.grant_workload(None, principal.app_id) if principal is not None else None

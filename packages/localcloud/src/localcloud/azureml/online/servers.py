@@ -61,14 +61,14 @@ class Servers:
         return server is not None and server.ready.is_set()
 
     async def deploy(self, deployment_id: str, launch: Launch) -> None:
-        """Start a server, and replace the one that the deployment has when the new one is ready.
+        """Start a server, and replace the deployment's existing one when the new one is ready.
 
-        Raises ServiceError 400 with Azure's code when files, environment or server fail; the old one goes on then.
+        Raises ServiceError 400 with Azure's code when files, environment or server fail; the old one stays then.
         """
         key = deployment_id.lower()
         status = self._status[key] = _Status.begun()
         ill = self._servers.get(key)
-        if ill is not None and ill.launch.key == launch.key:  # the new one takes its socket
+        if ill is not None and ill.launch.key == launch.key:  # the new one uses its socket
             await self._servers.pop(key).stop()
         try:
             server = await self._server(deployment_id, launch, status)
@@ -131,7 +131,7 @@ class Servers:
             _log.error("%s", message)
             return
         if deployment_id.lower() in self._servers or self._ctx.resources.get(deployment_id) is None:
-            return  # somebody deployed or deleted it meanwhile
+            return  # another request deployed or deleted it meanwhile
         self._servers[deployment_id.lower()] = server
         server.restore()
 

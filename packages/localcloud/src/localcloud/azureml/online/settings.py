@@ -70,7 +70,7 @@ def request_timeout(properties: Mapping[str, Any]) -> float:
 
 
 def most_requests(properties: Mapping[str, Any], instances: int) -> int:
-    """Return the number of requests that are taken at once; the rest is answered with 429.
+    """Return the number of requests that are accepted at once; others are answered with 429.
 
     learn.microsoft.com "Troubleshoot online endpoints": 2 * max_concurrent_requests_per_instance * instance_count.
     """

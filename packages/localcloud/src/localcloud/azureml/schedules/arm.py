@@ -1,7 +1,7 @@
 """workspaces/schedules as an ARM type.
 
 Source: azure-ai-ml's SchedulesOperations (`_restclient/arm_ml_service`) and its recorded tests of schedules: 201 with
-Azure-AsyncOperation, an enabled schedule cannot be deleted, `listViewType` is EnabledOnly where nothing is said.
+Azure-AsyncOperation, an enabled schedule cannot be deleted, `listViewType` is EnabledOnly by default.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> No
     if enabled not in (True, False, None):
         raise user_error(f"properties.isEnabled must be true or false, not {enabled!r:.100}.")
     properties["isEnabled"] = enabled is not False
-    # One that is over can still be disabled and deleted.
+    # A schedule that is over can still be disabled and deleted.
     if properties["isEnabled"] and trigger.end is not None and trigger.end <= ctx.clock.now():
         raise user_error(
             f"The endTime '{properties['trigger']['endTime']}' of the trigger of schedule '{resource.name}' is in the "

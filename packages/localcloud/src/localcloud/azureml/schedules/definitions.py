@@ -1,9 +1,9 @@
-"""Definition of a schedule: the job that it makes, by its definition or by a job that is there.
+"""Definition of a schedule: the job that it makes, by its definition or by an existing job.
 
 Sources: azure-ai-ml's JobSchedule (`entities/_schedule/schedule.py`: CreateJob with a pipeline job, `sourceJobId` for a
 job by its id), learn.microsoft.com/azure/machine-learning "Schedule pipeline jobs" (display names, expressions).
-Which properties or tags Azure gives such a job is unsettled, so that it has none here; `scheduled` and `scheduleId` of
-the jobs' list tell them.
+The properties or tags of such a job on Azure are unknown, so that it has none here; `scheduled` and `scheduleId` of
+the jobs' list select them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def complete(ctx: Context, resource: Resource, action: Any) -> Json:
 
 
 def _job_definition(ctx: Context, resource: Resource, source: str, changes: Json) -> Json:
-    """Return the definition of a job that is there, with what the schedule changes of it."""
+    """Return the definition of an existing job, with the schedule's changes."""
     id_ = source.removeprefix("azureml:")
     workspace = workspace_of(ctx, resource.id)
     existing = ctx.resources.get(id_ if id_.startswith("/") else f"{workspace.id}/jobs/{id_}")

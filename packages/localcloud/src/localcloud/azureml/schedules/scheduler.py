@@ -1,10 +1,10 @@
 """The task that starts scheduled jobs in time.
 
-What is due is computed from the stored schedules, so that a restart forgets nothing. Moments that passed while
-localcloud was stopped are not made up for: on Azure each schedule is a logic app (the "Cost considerations" of
+Due moments are computed from the stored schedules, so that a restart forgets nothing. Moments that passed while
+localcloud was stopped are skipped: on Azure each schedule is a logic app (the "Cost considerations" of
 learn.microsoft.com/azure/machine-learning "Schedule pipeline jobs"), whose recurrence goes on with the next moment.
-Whose rights a scheduled job has is unsettled there; here they are those of the principal that wrote the schedule last,
-asked for again each time.
+The rights of a scheduled job are not documented there; here they are the rights of the principal that wrote the
+schedule last, checked each time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from localcloud.core.resource import Resource
 
 TYPE = f"{WORKSPACE}/schedules"
 _LONGEST_WAIT_SECONDS = 60.0
-"""Between two looks at the clock: a machine that slept wakes up later than its timers."""
+"""Interval of checks of the clock: a machine that slept wakes up later than its timers."""
 _log = logging.getLogger("localcloud.azureml.schedules")
 
 
@@ -42,7 +42,7 @@ class Scheduler:
         self._ctx.tasks.start(self._run(), "schedules")
 
     def plan(self, schedule: Resource, *, at_once: bool = False) -> None:
-        """Take a schedule as it is now: when it is next due, now if `at_once`, or never while it is disabled."""
+        """Plan a schedule in its current state: its next moment, now if `at_once`, or never while it is disabled."""
         self._due.pop(schedule.id.lower(), None)
         now = self._ctx.clock.now()
         if schedule.properties["isEnabled"]:

@@ -1,10 +1,10 @@
-"""Triggers of schedules: which moments a cron expression or a recurrence means, in its time zone.
+"""Triggers of schedules: the moments of a cron expression or a recurrence, in its time zone.
 
 Sources: azure-ai-ml's TriggerBase (`_restclient/arm_ml_service/models`), learn.microsoft.com/azure/machine-learning
-"Schedule pipeline jobs": days and months of a cron expression are taken as `*`, weekdays are 0 to 6, month days that a
-month lacks are left out, hours and minutes belong to days, weeks and months.
-Of a wall clock that is put forward or back Azure says nothing: a time that does not exist is moved behind the gap, and
-one that is there twice means the first.
+"Schedule pipeline jobs": days and months of a cron expression count as `*`, weekdays are 0 to 6, month days that a
+month lacks are left out, hours and minutes belong to days, weeks and months. Azure does not document a wall clock that
+is put forward or back: a time that does not exist is moved behind the gap, and a time that occurs twice means the
+first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Fields(BaseModel):
 
 
 class Pattern(_Fields):
-    """Clock times of a recurrence; what is empty is that of the start."""
+    """Clock times of a recurrence; an empty part is the start's."""
 
     hours: tuple[_Hour, ...] = ()
     minutes: tuple[_Minute, ...] = ()
@@ -118,9 +118,9 @@ class Trigger:
         return content | {"frequency": fields.frequency, "interval": fields.interval, "schedule": schedule}
 
     def next_after(self, moment: datetime, created: datetime) -> datetime | None:
-        """Return the first moment later than `moment`, in UTC; None when there is none.
+        """Return the first moment later than `moment`, in UTC; None without one.
 
-        `created` stands in for a start time that the trigger does not have.
+        `created` replaces a start time that the trigger does not have.
         """
         start = self.start or created
         following = self._cron(moment, start) if self.fields.trigger_type == "Cron" else self._recurring(moment, start)
@@ -160,7 +160,7 @@ class Trigger:
 
 
 def parse(content: Any) -> Trigger:
-    """Return the trigger that a body describes. Raises ServiceError 400 that names the value and says what is right."""
+    """Return the trigger that a body describes. Raises ServiceError 400 that names the value and a valid one."""
     if not isinstance(content, dict):
         raise user_error("The trigger of a schedule is required: an object with triggerType Cron or Recurrence.")
     try:
@@ -200,7 +200,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _check_cron(expression: str | None) -> None:
-    """Check an expression in NCronTab's form of five fields. cronsim knows more than that, such as L and #."""
+    """Check an expression in NCronTab's form of five fields. cronsim accepts more, such as L and #."""
     refusal = (
         f"The cron expression '{expression}' is not valid: use five fields, MINUTES HOURS DAYS MONTHS DAYS-OF-WEEK, "
         "such as '15 16 * * 1'"

@@ -1,6 +1,6 @@
 """The scoring script of MLflow models that are deployed without one: init() and run() for Azure ML's inference server.
 
-It runs in the environment of the deployment, with the model's packages. It takes what Azure's script takes
+It runs in the environment of the deployment, with the model's packages. It accepts the requests of Azure's script
 (Azure/azureml-assets, `mlflow-py312-inference/context/mlflow_score_script.py`): {"input_data": …, "params": …}, where
 input_data is a data frame in split orientation, a tensor or named tensors, and answers as MLflow's scoring server
 formats predictions. One thing is different: a request that does not fit the model's signature is answered with 400 and
@@ -39,11 +39,11 @@ _log = logging.getLogger("azmlinfsrv.user_script.mlflow")
 
 
 class InvalidInput(ValueError):
-    """A request that cannot be what the model takes."""
+    """A request that cannot be an input of the model."""
 
 
 class _Input(AbstractParameterType):  # type: ignore[misc]
-    """A parameter that is passed on as it is, with its description for swagger.json."""
+    """A parameter that is passed on unchanged, with its description for swagger.json."""
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__(None)
@@ -60,7 +60,7 @@ _FOLDER = str(Path(os.environ["AZUREML_MODEL_DIR"]) / os.environ["MLFLOW_MODEL_F
 
 
 def _data_description(signature: Any) -> dict[str, Any]:
-    """Describe input_data: a frame's columns with their types, an object for what has no columns."""
+    """Describe input_data: a frame's columns with their types, an object for data without columns."""
     schema = signature.inputs if signature is not None else None
     if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
         return {"type": "object", "example": {}}
@@ -153,7 +153,7 @@ def _tensors(content: Any, schema: Any) -> Any:
 
 
 def _unsigned(content: Any) -> Any:
-    """Return the input of a model without a signature: what its form says."""
+    """Return the input of a model without a signature, by its form."""
     if isinstance(content, list):
         return _array("input_data", content)
     if not isinstance(content, dict):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import struct
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,11 @@ from localcloud.gateway.proxy import ConnectProxy
 from localcloud.gateway.upstream import Upstream, upstream_of
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.cloud import Cloud, free_port
+
+_SIOCOUTQ = 0x5411
+"""Bytes that were sent and not acknowledged (tcp(7))."""
+_ROUNDS = 50
+"""More than the packets that Linux acknowledges at once at the beginning of a connection."""
 
 
 def _connect(port: int, target: str, then: bytes = b"") -> bytes:
@@ -40,6 +47,29 @@ def test_other_hosts_are_tunnelled_unchanged(cloud: Cloud) -> None:
                 assert far.recv(100) == b"\x16\x03\x01 not http"
                 far.sendall(b"pong")
                 assert client.recv(100) == b"pong"
+
+
+def test_what_is_sent_on_is_acknowledged_so_that_no_client_holds_its_next_bytes_back(cloud: Cloud) -> None:
+    """A client of urllib3 sends a request's body when its head is acknowledged; Linux would wait for 40 ms."""
+
+    def unacknowledged(client: socket.socket) -> int:
+        return int(struct.unpack("i", fcntl.ioctl(client, _SIOCOUTQ, b"\0" * 4))[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", cloud.settings.proxy_port), timeout=10) as client:
+            client.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+            far, _ = server.accept()
+            with far:
+                left = []
+                for _ in range(_ROUNDS):
+                    client.sendall(b"head")
+                    assert far.recv(100) == b"head"
+                    left.append(unacknowledged(client))
+                    far.sendall(b"answer")
+                    assert client.recv(100) == b"answer"
+    assert left == [0] * _ROUNDS
 
 
 def test_an_unreachable_target_gets_a_502_that_names_it(cloud: Cloud) -> None:

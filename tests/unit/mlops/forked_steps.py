@@ -1,20 +1,25 @@
 """Runs the components' programs as processes of their own that have MLflow and scikit-learn imported already.
 
-Importing them takes most of a step's time, so one process does it once and forks for every step. Run as a program it
-reads a step a line, {program, words, variables, out, err}, and answers its exit code.
+Importing them takes most of a step's time, so one process does it once and forks for every step. Packages that a step
+imports besides are imported before the next one. Run as a program it reads a step a line, {program, words, variables,
+out, err}, and answers its exit code.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import runpy
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
+
+from mlflow.utils import requirements_utils
 
 _IMPORTED = (
     "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
@@ -61,28 +66,51 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def _serve() -> None:
-    for module in (*_IMPORTED, *sys.argv[1:]):
-        importlib.import_module(module)
+    _import((*_IMPORTED, *sys.argv[1:]))
     for line in sys.stdin:
         step = json.loads(line)
+        # Forked processes neither collect what is imported already nor copy its memory for that.
+        gc.freeze()
+        reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
+            os.close(reading)
             os.environ.update(step["variables"])
-            _become(Path(step["program"]), step["words"], step["out"], step["err"])
+            _become(Path(step["program"]), step["words"], step["out"], step["err"], writing)
             return
+        os.close(writing)
+        with os.fdopen(reading) as more:
+            modules = more.read().split()
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
+        _import(modules)
 
 
-def _become(program: Path, words: list[str], out: str, err: str) -> None:
-    """Run `python program.py` in its folder, in this forked process."""
+def _import(modules: Sequence[str]) -> None:
+    """Import modules, and read what MLflow asks about all installed packages when it loads its first model."""
+    for module in modules:
+        importlib.import_module(module)
+    requirements_utils._init_modules_to_packages_map()
+
+
+def _become(program: Path, words: list[str], out: str, err: str, modules: int) -> None:
+    """Run `python program.py` in its folder, in this forked process, and write the names of packages' new modules."""
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(program.parent)
     sys.path[0], sys.argv = str(program.parent), [program.name, *words]
-    runpy.run_path(str(program), run_name="__main__")
+    known = set(sys.modules)
+    try:
+        runpy.run_path(str(program), run_name="__main__")
+    finally:
+        packages = sysconfig.get_path("purelib")
+        names = [
+            name for name, module in sys.modules.items()
+            if name not in known and str(getattr(module, "__file__", None)).startswith(packages)
+        ]  # fmt: skip
+        os.write(modules, " ".join(names).encode())
 
 
 if __name__ == "__main__":

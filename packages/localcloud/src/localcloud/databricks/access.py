@@ -26,7 +26,8 @@ ADMIN_ACTION = "Microsoft.Databricks/workspaces/assignWorkspaceAdmin/action"
 
 def workspace_of(context: Context, resource: Resource) -> Workspace:
     number = str(resource.properties["workspaceId"])
-    # Its number follows from its name: a workspace that was deleted and made again has the same, but is a new one.
+    # Its number follows from its name: a workspace that was deleted and made again has the same number, but is a new
+    # one.
     key = f"{number}@{resource.properties.get('createdDateTime', '')}"
     host = str(resource.properties["workspaceUrl"])
     return Workspace(number, host, resource.id, resource.name, Documents(context.database, key))
@@ -122,7 +123,7 @@ def find_principal(documents: Documents, application_id: str) -> Json | None:
 
 
 def new_principal(documents: Documents, application_id: str, display_name: str) -> Json:
-    """Return a service principal as the workspace keeps it; it gets its home folder, as Databricks gives it one."""
+    """Return a service principal in the workspace's form, with its home folder, as in Databricks."""
     document: Json = {
         "id": str(documents.next_id()),
         "applicationId": application_id,

@@ -91,7 +91,7 @@ def create(call: Call) -> Json:
 
 
 def get(call: Call) -> Json:
-    """Return the job clusters of runs that are kept."""
+    """Return the job clusters of the stored runs."""
     cluster_id = call.text("cluster_id")
     cluster = call.documents.get("cluster", cluster_id)
     if cluster is None:

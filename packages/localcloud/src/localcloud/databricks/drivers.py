@@ -1,4 +1,4 @@
-"""One Spark driver process, seen from the gateway. It takes one run; killing it kills its whole process group."""
+"""A Spark driver process, seen from the gateway. It executes one run; killing it kills its whole process group."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class DriverProcess:
         event = await self._next()
         if event is None:
             self.ready.set_exception(RuntimeError(f"The Spark driver did not start. {self.log_tail()}"))
-            self.ready.exception()  # it may be nobody's yet; a warm driver that failed is only logged
+            self.ready.exception()  # it may be unused yet; a failed warm driver is only logged
             _log.error("driver %s did not start; see %s", self.pid, self.folder / "driver.log")
         else:
             _log.info("driver %s is ready after %s s", self.pid, event.get("seconds"))

@@ -1,6 +1,6 @@
 """Refusals as Databricks words them: {"error_code", "message"} with its codes and statuses.
 
-Codes, statuses and most texts are those that databricks-sdk's error tests and the Terraform provider's issues quote.
+Codes, statuses and most texts are quoted by databricks-sdk's error tests and the Terraform provider's issues.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def all_groups(documents: Documents) -> list[Json]:
 
 
 def entitlements(documents: Documents, principal: Json) -> frozenset[str]:
-    """Return a principal's entitlements: its own, and those of its groups."""
+    """Return a principal's entitlements: its own, and its groups'."""
     names = {*principal["groups"], "users"}
     groups = [group for group in all_groups(documents) if group["displayName"] in names]
     return frozenset(principal["entitlements"]).union(*(group.get("entitlements") or () for group in groups))
@@ -52,6 +52,6 @@ def members(documents: Documents, group: Json) -> list[Json]:
 
 
 def set_member(documents: Documents, principal: Json, name: str, *, member: bool) -> None:
-    """Put a principal into the group of that name, or take it out."""
+    """Put a principal into the group of that name, or remove it."""
     names = {*principal["groups"], name} if member else {*principal["groups"]} - {name}
     documents.put("principal", principal["id"], principal | {"groups": sorted(names)})

@@ -29,7 +29,7 @@ def create(call: Call) -> Json:
         "settings": settings,
     }
     if settings.get("tasks"):
-        # Submission's checks, so that a job that could never run is refused when it is made.
+        # Submission's checks, so that an impossible job is refused when it is made.
         run_requests.new_run(call, settings["tasks"], run_as=run_as, name=settings["name"], job=job)
     call.documents.put("job", str(job_id), job)
     permissions.write_acl(

@@ -1,7 +1,7 @@
 """Notebooks between Jupyter's format and Databricks' source format.
 
-docs.databricks.com "Export and import notebooks". Outputs are left behind: the source format has none. nbformat takes
-0.3 s to import: callers import this module when they need it.
+docs.databricks.com "Export and import notebooks". Outputs are lost: the source format has none. nbformat takes 0.3 s
+to import: callers import this module when they need it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from localcloud.engine import (
 from localcloud.engine.versions import NOTEBOOK_RUNTIME
 
 DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
-"""The driver JVM's heap, as -Xmx takes it."""
+"""The driver JVM's heap, in the form of -Xmx."""
 _JAVA_OPTIONS = "LOCALCLOUD_DRIVER_JAVA_OPTIONS"
 """The variable with more options of the driver JVM, as a command line has them."""
 _START = Path(__file__).resolve().parent / "runtime" / "start.py"
@@ -73,7 +73,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.sql.session.timeZone": "Etc/UTC",
         "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
         "spark.sql.catalogImplementation": "in-memory",
-        # Delta Lake is the format that is meant where none is named (docs.databricks.com "What is Delta Lake?").
+        # Delta Lake is the default format (docs.databricks.com "What is Delta Lake?").
         "spark.sql.sources.default": "delta",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -93,7 +93,7 @@ def _scratch(folder: Path) -> Path:
 def archive_file(settings: Settings, tools: SparkTools) -> Path:
     """Return the archive of Spark's classes for this JVM (class data sharing): a third off the start of each driver.
 
-    The name follows all that the archive depends on, so that another JVM or Spark gets another one.
+    The name depends on all parts of the archive, so that another JVM or Spark gets another one.
     """
     release = tools.java_home / "release"
     parts = [
@@ -107,7 +107,7 @@ def archive_file(settings: Settings, tools: SparkTools) -> Path:
 
 
 _STORAGE = {
-    # The JVM's own client takes the proxy and the roots of certificates from the JVM's properties.
+    # The JVM's own client reads the proxy and the roots of certificates from the JVM's properties.
     "fs.azure.networking.library": "JDK_HTTP_URL_CONNECTION",
     # The driver's own default, 30, is minutes of silence when a storage account does not exist.
     "fs.azure.io.retry.max.retries": "5",

@@ -1,4 +1,4 @@
-"""One task of a run on its driver: the notebooks, the settings and the credentials it gets, and their removal."""
+"""A task of a run on its driver: its notebooks, settings and credentials, and their removal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class NotebookRun:
         return self.settings.runs / f"databricks-{self.task.run_id}"
 
     async def on(self, driver: DriverProcess) -> Outcome:
-        """Run the notebook on a driver, which ends with it. Whatever fails, each later step of the removal is done."""
+        """Run the notebook on a driver, which exits with it. Each step of the removal is done even after a failure."""
         async with AsyncExitStack() as cleanup:
             tree = self.folder / "Workspace"
             cleanup.push_async_callback(_remove, tree)
@@ -99,7 +99,7 @@ class NotebookRun:
         }
 
     def _resolved(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return settings with the secrets that `{{secrets/SCOPE/KEY}}` in spark_conf and spark_env_vars stands for."""
+        """Return settings with the secrets of `{{secrets/SCOPE/KEY}}` in spark_conf and spark_env_vars."""
         return {key: _resolve(self.workspace.documents, self.caller, value) for key, value in values.items()}
 
     def _started(self) -> None:

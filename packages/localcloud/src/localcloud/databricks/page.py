@@ -1,4 +1,7 @@
-"""The run page: one HTML document with state, parameters, output and driver log. No script, nothing from elsewhere."""
+"""The run page: one HTML document with state, parameters, output and driver log.
+
+It has no script and nothing from elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def require(documents: Documents, caller: Caller, type_: str, id_: str, level: s
 
 
 def readable(documents: Documents, caller: Caller) -> Callable[[Json], bool]:
-    """Return a test for CAN_READ on objects of the workspace tree that asks for each folder once."""
+    """Return a test for CAN_READ on objects of the workspace tree that checks each folder once."""
     known: dict[str, bool] = {}
 
     def check(item: Json) -> bool:
@@ -190,10 +190,10 @@ def _requested(call: Call, securable: Securable) -> dict[str, str]:
 
 
 def _principal(documents: Documents, field: str, name: str) -> tuple[str, str]:
-    """Return the field and the name of a principal as the workspace keeps them. Raises RESOURCE_DOES_NOT_EXIST.
+    """Return the field and the name of a principal in the workspace's form. Raises RESOURCE_DOES_NOT_EXIST.
 
     A service principal's user name is its application id, in any letter case: the vendor's provider names its own
-    identity by what Me answers (terraform-provider-databricks, permissions/update/customizers.go).
+    identity by the answer of Me (terraform-provider-databricks, permissions/update/customizers.go).
     """
     if field == "user_name" and any(user["userName"] == name for user in documents.all("user")):
         return field, name

@@ -23,7 +23,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Rule:
-    """One attribute's rule, as written."""
+    """The rule of one attribute, unchanged."""
 
     path: str
     body: Json
@@ -65,7 +65,7 @@ def parse(definition: str) -> list[Rule]:
 def apply(rules: list[Rule], cluster: Json, *, cluster_type: str, defaults: bool) -> Json:
     """Return the cluster with fixed values (and, if `defaults` is set, with defaults) filled in.
 
-    Fixed values of attributes that were not given are set, as job clusters of a policy are. `defaults` is
+    Fixed values of missing attributes are set, as in job clusters of a policy. `defaults` is
     apply_policy_default_values. Raises INVALID_PARAMETER_VALUE with every violation.
     """
     cluster = copy.deepcopy(cluster)

@@ -1,8 +1,8 @@
 """Instance pools' idle instances: Spark drivers that are up and wait for a run.
 
 A pool keeps `min_idle_instances` always. After a run, its instance returns to the pool: a fresh driver takes its place
-and stays `idle_instance_autotermination_minutes`. Starting one takes seconds of both cores, so it waits for a quiet
-moment of the machine.
+and stays `idle_instance_autotermination_minutes`. Starting one needs seconds of both cores, so it waits until the
+machine is idle.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class WarmDrivers:
         return chosen.driver
 
     def occupy(self, workspace: str, pool_id: str, instances: int, capacity: int | None) -> None:
-        """Raise ServiceError INSTANCE_POOL_MAX_CAPACITY_FAILURE when the pool has no room for so many."""
+        """Raise ServiceError INSTANCE_POOL_MAX_CAPACITY_FAILURE when the pool has too few instances left."""
         pool = self._pools.setdefault((workspace, pool_id), _Pool())
         if capacity is not None and pool.used + instances > capacity:
             raise ServiceError(
@@ -174,7 +174,7 @@ class WarmDrivers:
         version = str(versions[0]) if versions else "17.3.x-scala2.13"
         minutes = int(document["idle_instance_autotermination_minutes"])
         target = max(int(document["min_idle_instances"]), extra if minutes > 0 else 0)
-        # One fresh driver at a time is all that one machine wants, however many a real pool would keep.
+        # One machine needs one fresh driver at a time, regardless of the real pool's number.
         target = min(target, 1)
         if self._closed or pool.filling is not None or len(pool.idle) >= target or version not in RUNNABLE:
             return
@@ -186,7 +186,7 @@ class WarmDrivers:
         pool = self._pools[key]
         try:
             async with self._one_at_a_time:
-                await _quiet()  # or not: a pool that should be filled is filled in the end
+                await _quiet()  # or not: the pool is filled later
                 if psutil.virtual_memory().available < _MEMORY_NEEDED:
                     _log.warning("pool %s gets no idle instance: less than 1.5 GB of memory is free", key[1])
                     return

@@ -57,7 +57,7 @@ def edit(call: Call) -> Json:
     pool = _checked(call, {**{k: v for k, v in kept.items() if k in _FIXED}, **changes}) | {
         k: v for k, v in kept.items() if k not in _FIXED
     }
-    # An edit replaces what it may set, but a pool keeps its preloaded runtimes when none are named.
+    # An edit replaces its settings, but a pool retains its preloaded runtimes when none are named.
     pool.setdefault("preloaded_spark_versions", old.get("preloaded_spark_versions", []))
     call.documents.put("pool", pool_id, pool)
     call.services.warm.pool_changed(call.workspace, pool)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One Microsoft.Databricks/workspaces resource. `id` is the number Azure Databricks gives it (its "org id")."""
+    """A Microsoft.Databricks/workspaces resource. `id` is its number in Azure Databricks (its "org id")."""
 
     id: str
     host: str
@@ -30,7 +30,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Caller:
-    """A service principal known to the workspace. `name` is its application id, as in creator_user_name."""
+    """A service principal of the workspace. `name` is its application id, as in creator_user_name."""
 
     principal: Principal
     id: str
@@ -48,7 +48,7 @@ class Caller:
 
 
 class Runs(Protocol):
-    """The runs under way: localcloud.databricks.runner.Runner."""
+    """Active runs: localcloud.databricks.runner.Runner."""
 
     def start(self, workspace: Workspace, run: Run) -> None:
         """Begin a stored run in the background."""
@@ -75,7 +75,7 @@ class Regions(Protocol):
 
 @dataclass
 class Services:
-    """The parts of the Databricks service that live as long as the gateway."""
+    """Parts of the Databricks service that exist as long as the gateway."""
 
     context: Context
     runner: Runs
@@ -85,7 +85,7 @@ class Services:
 
 @dataclass
 class Call:
-    """One request. `parameters` are the query's and the JSON body's fields together; `path` those of the route."""
+    """A request. `parameters` are the query's and the JSON body's fields together; `path` the route's parameters."""
 
     services: Services
     workspace: Workspace

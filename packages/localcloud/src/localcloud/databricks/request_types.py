@@ -5,7 +5,7 @@
 The SDK is generated from Databricks' own API description. A method of its clients names the route in its call of
 `_api.do`, the fields in `body["…"] = …` and `query["…"] = …`, and their types in its signature. A type is written as
 "string", "integer", "number", "boolean", "any", the name of an object or enum ("compute.DiskSpec"), "[T]" for a list,
-"{T}" for a map, and "A|B" where two methods share a route. A name that ends in "!" is required.
+"{T}" for a map, and "A|B" where two methods share a route. A name with "!" at its end is required.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _add_request(collected: Types, wanted: set[str], module: ModuleType, method:
 
 
 def _route(tree: ast.AST) -> str | None:
-    """Return "METHOD path" of the method's request, None for those that send none."""
+    """Return "METHOD path" of the method's request, None for methods without one."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "do":
             continue
@@ -123,7 +123,7 @@ def _assignments(tree: ast.AST, parameters: typing.Container[str]) -> Iterator[t
 
 
 def _merge(fields: Fields, name: str, type_: str, *, required: bool) -> None:
-    """Add a field. Where two methods share the route, it has either type, and is required if both require it."""
+    """Add a field. Where two methods share the route, the field has either type, and is required if both require it."""
     known = next((key for key in (name, f"{name}!") if key in fields), None)
     if known is not None:
         type_ = "|".join(dict.fromkeys([*fields.pop(known).split("|"), type_]))

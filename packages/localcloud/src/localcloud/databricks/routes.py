@@ -54,7 +54,7 @@ _LARGEST = 16 * 1024 * 1024
 _TOO_LARGE = ServiceError(413, "BAD_REQUEST", f"The request has more than {_LARGEST} bytes.")
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
-# Method and path below /api/2.x; {name} is one path segment. Versions are those that Databricks publishes.
+# Method and path below /api/2.x; {name} is one path segment. Versions are Databricks' published ones.
 _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
     ("POST", "workspace/import"): ("2.0", workspace_api.import_),
     ("GET", "workspace/export"): ("2.0", workspace_api.export),
@@ -135,7 +135,7 @@ _CALLS: Mapping[tuple[str, str], tuple[str, Handler]] = {
 ROUTES = tuple(_CALLS)
 """Method and path of each, for the types of their requests (request_types.py)."""
 OPERATIONS = tuple((method, path, versions) for (method, path), (versions, _) in _CALLS.items())
-"""Method, path and API versions of each, for the table of what is covered."""
+"""Method, path and API versions of each, for the coverage table."""
 _CREATED = {("POST", f"{_SCIM}/{name}") for name in ("ServicePrincipals", "Users", "Groups")}
 _NO_CONTENT = {("DELETE", f"{_SCIM}/{name}/{{id}}") for name in ("ServicePrincipals", "Users", "Groups")}
 
@@ -168,7 +168,7 @@ def build_routes(services: Services) -> list[BaseRoute]:
             return _refusal(error)
 
     async def discovery(request: Request) -> Response:
-        """Answer the requests that databricks-sdk makes of a host before it signs in."""
+        """Answer databricks-sdk's requests before its sign-in."""
         try:
             workspace = access.find_workspace(services.context, _host(request))
         except ServiceError as error:
@@ -334,7 +334,7 @@ def _page(services: Services, run_id: int) -> Response:
 
 
 def _run_number(request: Request) -> int | None:
-    """Return the run id of a page's path; None for what can be none, such as thousands of digits."""
+    """Return the run id of a page's path; None for an impossible one, such as thousands of digits."""
     text = request.path_params["run_id"]
     return int(text) if re.fullmatch("[0-9]{1,19}", text) else None
 

@@ -1,4 +1,4 @@
-"""Runs from the requests that ask for them: everything is checked before a run is stored."""
+"""Runs from their requests: everything is checked before a run is stored."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def new_run(
 
 
 def run_identity(call: Call, requested: Any) -> str:
-    """Return the application id that a run acts as: the caller's, or the one that `run_as` names."""
+    """Return the application id of a run's identity: the caller's, or the id in `run_as`."""
     if not requested:
         return call.caller.name
     name = requested.get("service_principal_name") if isinstance(requested, dict) else None

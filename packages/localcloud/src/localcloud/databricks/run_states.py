@@ -14,7 +14,7 @@ _UPSTREAM = ("UPSTREAM_FAILED", "UPSTREAM_CANCELED")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a run. `code` and `type` are those of status.termination_details."""
+    """The end of a run. `code` and `type` are from status.termination_details."""
 
     life_cycle_state: str
     result_state: str
@@ -92,7 +92,7 @@ class Lifecycle:
 
     @property
     def run_duration(self) -> int | None:
-        """The time from start to end, None while the run is not over."""
+        """Return the time from start to end, None while the run is not over."""
         return self.end_time - self.start_time if self.is_over else None
 
     def move(self, state: str, message: str = "") -> None:
@@ -137,7 +137,7 @@ def skipped(run_if: str, upstream: Sequence[Lifecycle]) -> Outcome | None:
 
 
 def combine(outcomes: dict[str, Outcome], stopped: Outcome | None) -> Outcome:
-    """Return a run's outcome from those of its tasks, by task key in the run's order."""
+    """Return a run's outcome from its tasks' outcomes, by task key in the run's order."""
     if stopped is not None and any(outcome.result_state != "SUCCESS" for outcome in outcomes.values()):
         return stopped
     for key, outcome in outcomes.items():

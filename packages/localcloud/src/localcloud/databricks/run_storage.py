@@ -1,8 +1,8 @@
-"""The credentials of a run's Spark for storage: Unity Catalog's, which it gets with a secret of the run.
+"""The credentials of a run's Spark for storage: Unity Catalog's, vended for a secret of the run.
 
 There is nothing else: a cluster has no identity of its own for storage
 (learn.microsoft.com/azure/databricks/connect/storage/azure-storage). Spark settings of the cluster for an account come
-before Unity Catalog for that account. Without either, ABFS finds no key and says so.
+before Unity Catalog for that account. Without either, ABFS finds no key and reports that.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class RunStorage:
             credential = vending.vend(self._session(*run), url, write=form.get("operation") not in _READS)
         except ServiceError as error:
             if error.code == "EXTERNAL_LOCATION_DOES_NOT_EXIST":
-                # ABFS' own words where nothing is configured: Unity Catalog has no say outside of its locations.
+                # ABFS' own words without a configuration: Unity Catalog is not used outside of its locations.
                 return PlainTextResponse(
                     f"Failure to initialize configuration for storage account {url.account}.dfs.core.windows.net: "
                     f"Invalid configuration value detected for fs.azure.account.key. {error.message}", 404
@@ -110,7 +110,7 @@ class RunStorage:
 
 
 def _configures(conf: Mapping[str, str], host: str) -> bool:
-    """Return whether the cluster's Spark settings say how to sign in to the account, or to every account."""
+    """Return whether the cluster's Spark settings configure sign-in to the account, or to every account."""
     keys = {key.removeprefix("spark.hadoop.") for key in conf}
     return "fs.azure.account.auth.type" in keys or any(
         key.startswith("fs.azure.") and key.endswith(f".{host}") for key in keys

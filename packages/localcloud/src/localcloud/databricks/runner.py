@@ -34,7 +34,7 @@ class _Active:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def save(self) -> None:
-        """Store the run as it is now."""
+        """Store the run in its current state."""
         self.run.save(self.workspace.documents)
 
     def end(self, outcome: Outcome) -> None:
@@ -45,7 +45,7 @@ class _Active:
 
 
 class Runner:
-    """The runs under way."""
+    """The active runs."""
 
     storage: RunStorage
     """Set once the service is built, which it is a part of."""
@@ -74,7 +74,7 @@ class Runner:
         self._context.tasks.start(self._execute(active), f"databricks run {run.run_id}")
 
     def cancel(self, run_id: int) -> None:
-        """Ask an active run to end as CANCELED; a finished one stays as it is."""
+        """Request the end of an active run as CANCELED; leave a finished one alone."""
         active = self._active.get(run_id)
         if active is not None:
             active.end(Outcome.canceled())
@@ -95,7 +95,7 @@ class Runner:
             outcomes = {task.key: task.lifecycle.outcome for task in run.tasks if task.lifecycle.outcome is not None}
             run.lifecycle.finish(run_states.combine(outcomes, active.stopped))
         except asyncio.CancelledError:
-            raise  # the gateway stops: recover() will say so
+            raise  # the gateway stops: recover() will report it
         except Exception as error:
             _log.exception("run %s", run.run_id)
             run.lifecycle.finish(Outcome.internal_error(f"{type(error).__name__}: {error}"))
@@ -213,10 +213,10 @@ def _unreadable(documents: Documents, task: TaskRun, caller: Caller) -> Outcome 
 
 
 def _single_user(task: TaskRun, caller: Caller) -> Outcome | None:
-    """Return the refusal of a dedicated cluster that is another identity's.
+    """Return the refusal of another identity's dedicated cluster.
 
-    A job cluster without single_user_name is its run's identity's: the Terraform provider's documentation of
-    databricks_cluster asks for the name of interactive clusters alone.
+    A job cluster without single_user_name belongs to its run's identity: the Terraform provider's documentation of
+    databricks_cluster requires the name for interactive clusters alone.
     """
     name = str(task.new_cluster.get("single_user_name") or caller.name)
     if task.launch.security_mode not in {"SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED"} or name == caller.name:

@@ -29,7 +29,7 @@ class Launch:
 class TaskRun:
     """A task of a run, which has a run id of its own.
 
-    `declared` has the optional fields of the task as they were sent: depends_on, description, run_if, timeout_seconds.
+    `declared` has the task's optional fields as sent: depends_on, description, run_if, timeout_seconds.
     """
 
     key: str
@@ -119,7 +119,7 @@ class Run:
         return body
 
     def save(self, documents: Documents) -> None:
-        """Store the run as it is now."""
+        """Store the run in its current state."""
         documents.put("run", str(self.run_id), _RUN.dump_python(self, mode="json"))
 
     def _shared(self) -> Json:

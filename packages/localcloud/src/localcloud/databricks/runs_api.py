@@ -154,7 +154,7 @@ def start(call: Call, run: Run, token: str | None) -> None:
 
 
 def _require(call: Call, *, manage: bool = False) -> tuple[Run, TaskRun | None]:
-    """Return the run, and its task. Raises INVALID_PARAMETER_VALUE for no such run (sic), or PERMISSION_DENIED."""
+    """Return the run, and its task. Raises INVALID_PARAMETER_VALUE for a missing run (sic), or PERMISSION_DENIED."""
     run_id = call.number("run_id")
     located = find_run(call.documents, run_id)
     if located is None:

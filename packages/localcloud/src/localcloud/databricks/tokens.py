@@ -1,4 +1,4 @@
-"""Personal access tokens: /api/2.0/token, and /api/2.0/token-management for admins. Only their hashes are kept.
+"""Personal access tokens: /api/2.0/token, and /api/2.0/token-management for admins. Only their hashes are stored.
 
 Notebook runs have tokens of their own (RunTokens), which are in memory and no part of these.
 """
@@ -25,7 +25,7 @@ _LONGEST_SECONDS = 730 * 24 * 3600
 class RunTokens:
     """API tokens of notebook runs: each opens its workspace, as the run's identity, while the run lasts.
 
-    They are opaque, so that no other service takes them: not storage, not Entra. Kept in memory, as drivers are.
+    They are opaque, so that no other service accepts them: not storage, not Entra. They are in memory, like drivers.
     """
 
     def __init__(self) -> None:

@@ -116,7 +116,7 @@ def delete(call: Call) -> Json:
 
 
 def _jupyter() -> ModuleType:
-    """Import the conversion when it is needed: nbformat takes 0.3 s."""
+    """Import the conversion on use: nbformat takes 0.3 s."""
     from localcloud.databricks import jupyter
 
     return jupyter
@@ -143,7 +143,7 @@ def _can_see(call: Call, item: Json) -> bool:
 def _readable(call: Call, path: str) -> Json:
     item = workspace_objects.find(call.documents, path)
     if item is None or not _can_see(call, item):
-        # Databricks does not tell the two apart, lest names leak.
+        # Databricks does not distinguish the two, lest names leak.
         raise errors.missing(f"Path ({path}) doesn't exist.")
     return item
 

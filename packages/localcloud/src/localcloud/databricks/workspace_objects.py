@@ -17,7 +17,7 @@ from localcloud.databricks.store import Documents
 
 ROOTS = ("/", "/Users", "/Shared", "/Repos")
 MAX_CONTENT = 10 * 1024 * 1024
-"""Import takes 10 MB at most (Workspace API reference)."""
+"""The limit of an import is 10 MB (Workspace API reference)."""
 HEADERS = {"PYTHON": b"# Databricks notebook source", "SQL": b"-- Databricks notebook source"}
 EXTENSIONS = {".py": "PYTHON", ".sql": "SQL", ".scala": "SCALA", ".r": "R"}
 

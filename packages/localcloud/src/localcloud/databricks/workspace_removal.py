@@ -19,8 +19,8 @@ class WorkspaceRemoval:
         self._context, self._runner, self._artifacts = context, runner, artifacts
 
     async def remove(self, resource: Resource) -> None:
-        """Cancel the workspace's active runs and delete its data. The pools' idle drivers end by themselves."""
-        if "workspaceUrl" not in resource.properties:  # it was never made
+        """Cancel the workspace's active runs and delete its data. The pools' idle drivers exit by themselves."""
+        if "workspaceUrl" not in resource.properties:  # it never existed
             return
         workspace = access.workspace_of(self._context, resource)
         await self._runner.end_all(workspace)

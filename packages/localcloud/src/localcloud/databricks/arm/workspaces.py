@@ -1,6 +1,6 @@
 """Microsoft.Databricks: workspaces and access connectors, as ARM sees them.
 
-What is in a workspace is localcloud.databricks.
+The content of a workspace is in localcloud.databricks.
 """
 
 from __future__ import annotations

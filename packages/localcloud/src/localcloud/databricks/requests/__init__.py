@@ -1,1 +1,1 @@
-"""The requests that Databricks takes, as databricks-sdk's own types state them."""
+"""Requests of Databricks, with databricks-sdk's own types."""

@@ -1,15 +1,15 @@
 """Refusals of requests that databricks-sdk's types do not allow (types.json, written by request_types.py).
 
-Wrong types: Databricks parses a request before it looks at what it asks for, and answers MALFORMED_REQUEST with "Could
+Wrong types: Databricks parses a request before it resolves its references, and answers MALFORMED_REQUEST with "Could
 not parse request object: …" (learn.microsoft.com, Data Factory troubleshooting guide, error 3202). Like its parser,
-this one takes numbers and booleans as text, and plain values in maps of text.
+this one accepts numbers and booleans as text, and plain values in maps of text.
 
 Values outside an enum: Databricks answers 200 and drops the value, so that a misspelled one silently becomes the
 default (measured in apache/airflow#72148; databricks/terraform-provider-databricks#729). localcloud refuses them
 instead, as the Terraform provider does before it sends anything.
 
-Fields that the types do not have: Databricks drops them as well. At a request's top level each handler knows what it
-emulates; below it such a field is answered with 501, since it would be dropped in silence.
+Fields that the types do not have: Databricks drops them as well. At a request's top level each handler knows its
+fields; below it such a field is answered with 501, since it would be dropped in silence.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def first_fault(method: str, path: str, parameters: Mapping[str, Any], *, scim: 
     """Return the fault of a request, None without any.
 
     `path` is the route's, such as "permissions/{type}/{id}". SCIM has its own extensions (RFC 7643, 3.3): only the
-    types of known fields are looked at.
+    types of known fields are checked.
     """
     faults = _fields(_request(method, path), parameters, "", top=True)
     if scim:

@@ -6,5 +6,5 @@ import re
 
 
 def anonymous(path: str) -> str:
-    """Return the path with "{}" for each of its parameters, whatever their names."""
+    """Return the path with "{}" for each of its parameters, without their names."""
     return re.sub(r"\{[^}]*\}", "{}", path)

@@ -1,11 +1,11 @@
-"""The package `dbruntime` of a Databricks driver, as far as vendors' clients import it.
+"""The package `dbruntime` of a Databricks driver, with the names that vendors' clients import.
 
 - databricks-sdk: `UserNamespaceInitializer`, from which databricks.sdk.runtime takes `dbutils`, `spark` and the like;
   `databricks_repl_context.get_context` and `sdk_credential_provider.init_runtime_native_auth`, with which
   `WorkspaceClient()` signs in (databricks/sdk/runtime/__init__.py).
 - MLflow: `databricks_repl_context.get_context`, whose attributes say which notebook and run this is. MLflow signs in
   with them if it found `dbutils` in IPython's namespace when it was imported. Notebooks here do not run in IPython, so
-  MLflow is told (mlflow/utils/databricks_utils.py, `_init_databricks_dynamic_token_config_provider`).
+  this module configures MLflow (mlflow/utils/databricks_utils.py, `_init_databricks_dynamic_token_config_provider`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Repl:
         return {name: namespace[name] for name in _SHARED if name in namespace}
 
     def sign_in(self) -> tuple[str | None, Callable[[], dict[str, str]] | None]:
-        """Return the workspace's address and a function that gives a request's headers: the run's own token."""
+        """Return the workspace's address and a function that returns a request's headers: the run's own token."""
         context = self.context()
         if context is None:
             return None, None
@@ -68,7 +68,7 @@ class Repl:
 
 
 class _EntryPoint:
-    """The part of a driver's entry point that MLflow asks for before it reads the context."""
+    """The part of a driver's entry point that MLflow reads before the context."""
 
     def getDbutils(self) -> _EntryPoint:
         return self

@@ -1,4 +1,4 @@
-"""`dbutils` as notebooks know it: widgets, notebook, secrets, fs. Other utilities say that they are absent.
+"""`dbutils` of notebooks: widgets, notebook, secrets, fs. Other utilities raise an error that names them.
 
 Source: docs.databricks.com "Databricks Utilities (dbutils) reference".
 """
@@ -94,7 +94,7 @@ class _Option:
 
 
 class _EntryPoint:
-    """dbutils.notebook.entry_point, by which notebooks and clients reach their context the long way round."""
+    """dbutils.notebook.entry_point, another path of notebooks and clients to their context."""
 
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
@@ -117,7 +117,7 @@ class Notebook:
         raise NotebookExit(str(value))
 
     def run(self, path: str, timeout_seconds: int = 0, arguments: dict[str, Any] | None = None) -> str:
-        """Run a notebook in this driver, in a namespace of its own; returns what it exits with."""
+        """Run a notebook in this driver, in a namespace of its own; return its exit value."""
         texts = {str(key): str(value) for key, value in (arguments or {}).items()}
         return self._host.run_notebook(path, timeout_seconds, texts, self._path)
 
@@ -126,7 +126,7 @@ class Notebook:
 
 
 class Secrets:
-    """dbutils.secrets. Every value that is read is shown as [REDACTED] in the run's output."""
+    """dbutils.secrets. Every secret that is read is shown as [REDACTED] in the run's output."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -1,9 +1,9 @@
-"""A driver process: it starts Spark, reports that it is ready, waits for one run, runs it, reports its end, and exits.
+"""A driver process: it starts Spark, reports that it is ready, waits for one run, executes and reports it, and exits.
 
     python -I -u start.py driver LAUNCH.json EVENTS_FD
 
 Standard input brings JSON lines: {"run": {...}} once, then {"reply": id, "value"|"error": ...} to its calls. At end of
-file the gateway is gone, and the whole process group ends. Events go to the file descriptor, a JSON object a line.
+file the gateway is gone, and the whole process group exits. Events go to the file descriptor, a JSON object a line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .output import Output, Stream
 
 _CREDENTIALS_KEY = "spark.hadoop.fs.localcloud.unity.secret"
 MAX_RESULT = 5 * 1024 * 1024
-"""get-output gives the first 5 MB of dbutils.notebook.exit's value (Jobs API reference)."""
+"""get-output returns the first 5 MB of dbutils.notebook.exit's value (Jobs API reference)."""
 
 
 class Gateway:
@@ -65,7 +65,7 @@ class Gateway:
                 self._runs.put(message["run"])
             else:
                 self._replies.pop(message["reply"]).put(message)
-        # The gateway closed the pipe or died: nobody waits for this run, and no JVM may be left behind.
+        # The gateway closed the pipe or died: this run has no reader, and no JVM may be left behind.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
@@ -139,5 +139,5 @@ def main(launch_file: str, events: str) -> None:
     else:
         gateway.send(started=True)
         gateway.send(**Driver(gateway, spark, assignment).run())
-    # The notebook's own threads, and Spark's orderly end, are of no use to anyone: the run is over and recorded.
+    # The notebook's own threads, and Spark's orderly end, have no use: the run is over and recorded.
     os.killpg(os.getpgid(0), signal.SIGKILL)

@@ -86,7 +86,7 @@ class Notebooks:
         )
         previous, folder = sys.modules["__main__"], self.folder(path)
         working = Path.cwd()
-        sys.modules["__main__"] = module  # classes of the notebook are found when they are pickled
+        sys.modules["__main__"] = module  # pickle finds classes of the notebook here
         sys.path.insert(0, str(folder))
         os.chdir(folder)
         try:
@@ -192,7 +192,7 @@ class Notebooks:
         last = body.body.pop() if body.body and isinstance(body.body[-1], ast.Expr) else None
         code = compile(body, name, "exec", flags=flags, dont_inherit=True)
         self._flags[id(namespace)] = flags | (code.co_flags & _FUTURE)
-        exec(code, namespace)  # noqa: S102  (this is what a notebook is)
+        exec(code, namespace)  # noqa: S102  (a notebook is such code)
         if isinstance(last, ast.Expr):
             expression = ast.Expression(last.value)
             value = eval(compile(expression, name, "eval", flags=flags, dont_inherit=True), namespace)  # noqa: S307

@@ -8,7 +8,7 @@ from .host import Host, NotEmulatedError
 
 
 class FileInfo(NamedTuple):
-    """A file of dbutils.fs.ls: its size in bytes, its time in milliseconds since 1970. Folders' names end in /."""
+    """A file of dbutils.fs.ls: its size in bytes, its time in milliseconds since 1970. Names of folders end in /."""
 
     path: str
     name: str

@@ -14,7 +14,7 @@ _DBFS_ERROR = 'No FileSystem for scheme "dbfs"'
 
 
 def install() -> None:
-    """Add the audit hook; Python has no way to take one back."""
+    """Add the audit hook; Python cannot remove one."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _EVENTS:
@@ -29,7 +29,7 @@ INSTEAD = "use abfss:// addresses with Spark or dbutils.fs; the driver's own dis
 
 
 def explained(error: str) -> str:
-    """Add to Hadoop's error what it means: Spark's paths without a scheme are on DBFS, as on Databricks."""
+    """Add the meaning to Hadoop's error: Spark's paths without a scheme are on DBFS, as on Databricks."""
     if _DBFS_ERROR not in error:
         return error
     return f"{error}\nlocalcloud does not emulate DBFS, where paths without a scheme are: {INSTEAD}."

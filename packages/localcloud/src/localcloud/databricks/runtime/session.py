@@ -39,7 +39,7 @@ def warm_up(spark: Any) -> None:
 
 
 def fit(spark: Any, started_with: dict[str, str], conf: dict[str, str]) -> Any:
-    """Return the session for a run's spark_conf. Options that only a new context takes make one, in the same JVM."""
+    """Return the session for a run's spark_conf. Options that only a new context accepts make one, in the same JVM."""
     static = {
         key: value
         for key, value in conf.items()

@@ -49,7 +49,7 @@ def parse(text: str, language: str) -> list[Cell]:
 def _cell(number: int, lines: list[str], comment: str) -> Cell:
     title = re.compile(rf"{re.escape(comment)} DBTITLE \d+,.*")
     prefix = re.compile(rf"{re.escape(comment)} MAGIC ?")
-    # A title keeps its line, so that line numbers are those of the cell's text.
+    # A title has its line, so that line numbers match the cell's text.
     lines = ["" if title.fullmatch(line) else line for line in lines]
     first = next((line for line in lines if line.strip()), "")
     if not prefix.match(first):
@@ -61,7 +61,7 @@ def _cell(number: int, lines: list[str], comment: str) -> Cell:
     magic = start.group(1)
     rest = [body[0][start.end() :], *body[1:]]
     if magic == "run":
-        rest = [rest[0]]  # %run stands alone in its cell
+        rest = [rest[0]]  # %run is alone in its cell
     return Cell(number, magic, "\n".join(rest).strip("\n"))
 
 

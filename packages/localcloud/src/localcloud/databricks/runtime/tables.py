@@ -1,4 +1,4 @@
-"""Refuses tables and views of a catalog: localcloud has none, and Spark's own catalog ends with the run.
+"""Refuses tables and views of a catalog: localcloud has none, and Spark's own catalog is lost with the run.
 
 On Databricks these are tables, views, functions and schemas of Unity Catalog or of the Hive metastore. Temporary views
 and functions, and Delta tables that are addressed by their path, are no entries of a catalog: they work.
@@ -24,7 +24,7 @@ _STATEMENTS = {
     "CreateFunction": "CREATE FUNCTION",
     "CreateUserDefinedFunction": "CREATE FUNCTION",
 }
-"""Plan nodes that Spark 4.0's parser makes of statements which add to a catalog."""
+"""Plan nodes of Spark 4.0's parser for statements which add to a catalog."""
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _INSTEAD = (
     "save by path instead, such as df.write.save('abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH'), and read with"
@@ -33,7 +33,7 @@ _INSTEAD = (
 
 
 def install() -> None:
-    """Replace the methods of pyspark and Delta Lake that add to a catalog by ones that refuse."""
+    """Replace methods of pyspark and Delta Lake that add to a catalog by refusing ones."""
     from delta.tables import DeltaTableBuilder
     from pyspark.sql import DataFrameWriter, DataFrameWriterV2, SparkSession
     from pyspark.sql.catalog import Catalog
@@ -63,14 +63,14 @@ def check(spark: Any, query: str) -> None:
     try:
         plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(_PLACEHOLDER.sub("placeholder", query))
     except Exception:
-        return  # Spark says what is wrong with it when the statement is run
+        return  # Spark reports its error when the statement is run
     statement = _STATEMENTS.get(plan.getClass().getSimpleName())
     if statement is not None and not _is_path(plan):
         raise refused(statement)
 
 
 def left_behind(spark: Any) -> list[str]:
-    """Return the tables and schemas that are in Spark's catalog all the same: by a way that nobody thought of."""
+    """Return the tables and schemas that are in Spark's catalog in spite of this module, by an unknown way."""
     catalog = spark._jsparkSession.sharedState().externalCatalog()
     schemas = [str(name) for name in _elements(catalog.listDatabases())]
     tables = [f"{schema}.{table}" for schema in schemas for table in _elements(catalog.listTables(schema))]

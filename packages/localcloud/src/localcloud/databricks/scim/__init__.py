@@ -16,7 +16,7 @@ _importing = threading.Lock()
 def operation(module: str, name: str) -> Handler:
     """Return a handler whose module is imported by its first request, in a thread.
 
-    scim2-models takes 0.4 s to import, which no start of localcloud has to wait for.
+    scim2-models takes 0.4 s to import, which must not delay a start of localcloud.
     """
 
     async def answer(call: Call) -> Json:

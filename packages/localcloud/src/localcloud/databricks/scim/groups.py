@@ -37,7 +37,7 @@ def get(call: Call) -> Json:
 
 
 def create(call: Call) -> Json:
-    """Add a group. Raises ScimError 409 when the name is taken, 404 for members that the workspace does not have."""
+    """Add a group. Raises ScimError 409 for a used name, 404 for members that the workspace does not have."""
     call.require_admin("add groups")
     group = messages.body(call, Group, Context.RESOURCE_CREATION_REQUEST)
     name = call.text("displayName")
@@ -60,7 +60,7 @@ def patch(call: Call) -> Json:
 
 
 def delete(call: Call) -> Json:
-    """Delete a group, and take its members out of it."""
+    """Delete a group, and remove its members."""
     call.require_admin("remove groups")
     document = _document(call)
     if document["displayName"] in groups.BUILT_IN:
@@ -98,7 +98,7 @@ def _saved(call: Call, document: Json, group: Group, *, members: list[str]) -> J
 
 
 def _no_principal(call: Call, id_: str) -> Exception:
-    """Return the refusal of a member: 501 for a user or group, which Databricks takes, 404 for an unknown id."""
+    """Return the refusal of a member: 501 for a user or group, which Databricks accepts, 404 for an unknown id."""
     for kind in ("user", "group"):
         if call.documents.get(kind, id_) is not None:
             return not_emulated(f"a {kind} as a member of a group: members are service principals")

@@ -28,7 +28,7 @@ from localcloud.databricks.store import Documents
 
 AnyResource = TypeVar("AnyResource", bound=Resource[Any])
 _PAGE = 100
-"""Resources of a page when the request does not say how many."""
+"""Default number of resources of a page."""
 _BODIES = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 """Databricks drops fields that it does not know."""
 _PATCHES = ScimPolicy(remove_value_as_filter=ScimPolicy.RemoveValue.apply)
@@ -62,7 +62,7 @@ def patch(call: Call, resource: AnyResource) -> None:
 
 
 def rendered(call: Call, resource: Resource[Any]) -> Json:
-    """Return the resource with the attributes that the request asks for."""
+    """Return the resource with the requested attributes."""
     with _refusals():
         parameters = ResponseParameters[type(resource)].model_validate(  # type: ignore[misc]
             _query(call, "attributes", "excludedAttributes")

@@ -1,4 +1,4 @@
-"""Service principals of a workspace, and Me: the one that asks."""
+"""Service principals of a workspace, and Me: the caller's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Membership(GroupMembership):
-    """A group of a principal. Databricks takes it in bodies: the vendor's provider sends back what it read."""
+    """A group of a principal.
+
+    Databricks accepts it in bodies: the vendor's provider sends back the groups that it read.
+    """
 
     value: str | None = None
 
@@ -85,7 +88,7 @@ def list_(call: Call) -> Json:
 
 
 def replace(call: Call) -> Json:
-    """Replace all attributes: those that the body does not have are cleared."""
+    """Replace all attributes: missing ones are cleared."""
     call.require_admin("change service principals")
     document = _document(call, call.path["id"])
     body = messages.body(call, ServicePrincipal, Context.RESOURCE_REPLACEMENT_REQUEST)

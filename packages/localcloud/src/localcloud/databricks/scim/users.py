@@ -1,4 +1,4 @@
-"""Users of a workspace: people, whom localcloud keeps and does not sign in."""
+"""Users of a workspace: people, stored by localcloud without sign-in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localcloud.databricks.scim import messages
 
 
 def create(call: Call) -> Json:
-    """Add a user. Raises ScimError 409 when the name is taken."""
+    """Add a user. Raises ScimError 409 for a used name."""
     call.require_admin("add users")
     user = messages.body(call, User, Context.RESOURCE_CREATION_REQUEST)
     name = call.text("userName")

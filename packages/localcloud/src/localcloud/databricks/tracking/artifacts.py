@@ -3,9 +3,9 @@
     dbfs:/databricks/mlflow-tracking/EXPERIMENT/RUN/artifacts/PATH
     dbfs:/databricks/mlflow-tracking/EXPERIMENT/logged_models/MODEL/artifacts/PATH
 
-Clients ask for credentials to the paths they want, and then speak Azure Blob Storage's protocol to the signed URLs: Put
-Block, Put Block List, Get Blob (mlflow/store/artifact/databricks_artifact_repo.py, type AZURE_SAS_URI). Here the files
-are in localcloud's home, and the URLs are the workspace's: its storage account is not emulated.
+Clients request credentials for paths, and then speak Azure Blob Storage's protocol to the signed URLs: Put Block, Put
+Block List, Get Blob (mlflow/store/artifact/databricks_artifact_repo.py, type AZURE_SAS_URI). Here the files are in
+localcloud's home, and the URLs are the workspace's: its storage account is not emulated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from localcloud.databricks.request import Workspace
 ROUTE = "/_localcloud/artifacts"
 _LIFETIME_SECONDS = 3600
 _BLOCKS = ".blocks"
-"""The folder, beside those of the experiments, of blocks and of files that are being written."""
+"""The folder, beside the experiments' folders, of blocks and of files that are being written."""
 _LONGEST_NAME = 255
 """Bytes of a file's name on Linux's file systems."""
 _LARGEST_LIST = 16 * 1024 * 1024
@@ -46,7 +46,7 @@ _LISTED_BLOCK = re.compile(r"<(?:Uncommitted|Latest)>([^<]+)</")
 
 
 class Artifacts:
-    """The artifacts of all workspaces. The key that signs URLs lives as long as the gateway."""
+    """The artifacts of all workspaces. The key that signs URLs lasts as long as the gateway."""
 
     def __init__(self, settings: Settings) -> None:
         self._root = settings.home / "databricks-artifacts"

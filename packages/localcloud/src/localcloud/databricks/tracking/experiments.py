@@ -1,8 +1,8 @@
 """Experiments as objects of the workspace: their names are paths, and folders or notebooks have their permissions.
 
-- An experiment's permissions are those of its folder; a notebook's own experiment has the notebook's
+- An experiment has its folder's permissions; a notebook's own experiment has the notebook's
   (docs.databricks.com "MLflow experiment permissions", "Organize training runs with MLflow experiments").
-- A notebook's experiment has the notebook's path as its name and is made when it is first used. On Databricks its id is
+- A notebook's experiment has the notebook's path as its name and is made at its first use. On Databricks its id is
   the notebook's; here MLflow's server chooses it, and answers its creation with it, as Databricks does for notebooks in
   Git folders (mlflow/tracking/default_experiment/databricks_notebook_experiment_provider.py handles both).
 """

@@ -1,6 +1,6 @@
 """/api/2.0/mlflow of a Databricks workspace: MLflow's own server behind the workspace's sign-in and permissions.
 
-The operations are those that MLflow's client asks of a `databricks` tracking URI (mlflow/protos: MlflowService,
+The operations are the requests of MLflow's client to a `databricks` tracking URI (mlflow/protos: MlflowService,
 DatabricksMlflowArtifactsService). The rest, such as the model registry and traces, answers 501.
 """
 
@@ -95,7 +95,7 @@ class _Operation:
             known = await self._server.call(self._workspace, "GET", f"logged-models/{model}")
             return [str(known["model"]["info"]["experiment_id"])]
         ids = []
-        # A request may name more than its operation looks at: each of them counts, whichever MLflow takes.
+        # A request may name more objects than its operation reads: each of them is checked, whichever MLflow uses.
         for run in dict.fromkeys(str(parameters[name]) for name in ("run_id", "run_uuid") if parameters.get(name)):
             if run:
                 known = await self._server.call(self._workspace, "GET", "runs/get", params={"run_id": run})

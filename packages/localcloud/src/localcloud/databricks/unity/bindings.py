@@ -1,6 +1,7 @@
-"""/api/2.1/unity-catalog/bindings: which workspaces an isolated object is open to. It has no say on open ones.
+"""/api/2.1/unity-catalog/bindings: the workspaces of an isolated object. It does not apply to open ones.
 
-Setting isolation_mode binds nothing: until its workspace is bound, an isolated object is closed to that as well.
+Setting isolation_mode binds nothing: until its workspace is bound, an isolated object is closed to its own workspace
+as well.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _target(call: Call) -> tuple[Session, Securable, str]:
 
 
 def _known(session: Session, name: str, granted: Collection[str]) -> str:
-    """Return the principal, also one that left the workspaces: the account has it, and its grants can be removed."""
+    """Return the principal, even outside of the workspaces: the account has it, and its grants can be removed."""
     return name if name in granted else session.principal(name)
 
 

@@ -23,7 +23,7 @@ def page(
 ) -> Json:  # fmt: skip
     """Return one page of `items`, as {key: [...], next_page_token}: all without a size, the service's choice for 0.
 
-    The token names the last item of its page, so that what is added or deleted meanwhile moves nothing else.
+    The token names the last item of its page, so that additions and deletions meanwhile move nothing else.
     """
     requested = call.number(size, -1) if size in call.parameters else None
     if requested is not None and (requested < 0 or 0 < requested < least):
@@ -62,7 +62,7 @@ def required(call: Call, rpc: str, field: str) -> str:
 
 
 def fields(call: Call, operation: str, known: Mapping[str, type], ignored: Sequence[str] = ()) -> Json:
-    """Return the body's fields of `known`, checked. Raises 501 for fields that would be dropped in silence."""
+    """Return the checked fields of `known` in the body. Raises 501 for fields that would be ignored silently."""
     unknown = sorted(set(call.parameters) - known.keys() - set(ignored))
     if unknown:
         raise ServiceError(

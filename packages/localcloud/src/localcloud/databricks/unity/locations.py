@@ -37,7 +37,7 @@ async def create(call: Call) -> Json:
     read_only = requested.get("read_only", False)
     if not call.flag("skip_validation"):
         await storage.check(session, url, credential, read_only=read_only)
-        storage_urls.refuse_overlap(session, url, name, _CREATE)  # another may have been made meanwhile
+        storage_urls.refuse_overlap(session, url, name, _CREATE)  # another may exist meanwhile
     fields: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "url": str(url),

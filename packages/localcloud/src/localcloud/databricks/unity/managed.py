@@ -1,6 +1,6 @@
 """The managed storage of catalogs and schemas: a storage_root inside an external location.
 
-Metastores that Azure makes have no storage of their own, so a catalog needs one.
+Metastores of Azure's making have no storage of their own, so a catalog needs one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def storage(session: Session, securable: Securable, id_: str, root: str) -> Json
 def place(session: Session, address: str, privilege: str) -> Url:
     """Return an address inside an external location.
 
-    Raises INVALID_PARAMETER_VALUE outside of every one, PERMISSION_DENIED for who lacks the privilege on it or where it
-    is not open to the workspace.
+    Raises INVALID_PARAMETER_VALUE outside of every one, PERMISSION_DENIED without the privilege on it or where it is
+    not open to the workspace.
     """
     url = storage_urls.parse(address)
     location = storage_urls.location_of(session, url)

@@ -1,4 +1,4 @@
-"""/api/2.1/unity-catalog: what the metastore says of itself, and that the workspace is attached to it."""
+"""/api/2.1/unity-catalog: the metastore's description, and its assignment to the workspace."""
 
 from __future__ import annotations
 

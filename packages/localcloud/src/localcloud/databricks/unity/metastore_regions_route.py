@@ -1,4 +1,4 @@
-"""The switch of a region's metastore while localcloud runs: what an account administrator does on Azure.
+"""The switch of a region's metastore while localcloud runs: an account administrator's task on Azure.
 
 GET shows the regions without one; POST changes one: {"region": "westeurope", "metastore": false}. The path is
 /_localcloud/databricks/metastores on localhost, with a Databricks token.

@@ -13,7 +13,7 @@ FIELDS = {"owner": str, "isolation_mode": str}
 
 
 def changes(session: Session, securable: Securable, requested: Json) -> Json:
-    """Return the fields of a PATCH as they are kept. Raises PRINCIPAL_DOES_NOT_EXIST."""
+    """Return the fields of a PATCH in their stored form. Raises PRINCIPAL_DOES_NOT_EXIST."""
     kept = dict(requested)
     if "owner" in kept:
         kept["owner"] = session.principal(kept["owner"])

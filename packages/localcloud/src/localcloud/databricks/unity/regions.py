@@ -1,8 +1,8 @@
 """The regions that have a metastore.
 
 Azure Databricks makes one per region and attaches new workspaces to it (since November 2023); a company whose account
-is older may have regions without one. LOCALCLOUD_METASTORE_REGIONS says which have one: regions separated by commas,
-"none", or (the default) "all".
+is older may have regions without one. LOCALCLOUD_METASTORE_REGIONS lists the regions with one: regions separated by
+commas, "none", or (the default) "all".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MetastoreRegions:
 
     @classmethod
     def from_environment(cls) -> MetastoreRegions:
-        """Raise ConfigurationError when the variable names what is not a region."""
+        """Raise ConfigurationError when the variable has an unknown region."""
         text = os.environ.get(VARIABLE, "").strip().lower() or "all"
         if text == "all":
             return cls(LOCATIONS)

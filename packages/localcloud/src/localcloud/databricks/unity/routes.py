@@ -1,4 +1,4 @@
-"""The handlers of calls below /api/2.1/unity-catalog. Other operations answer 501 with their name."""
+"""Handlers of calls below /api/2.1/unity-catalog. Other operations answer 501 with their name."""
 
 from __future__ import annotations
 

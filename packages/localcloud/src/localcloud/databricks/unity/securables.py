@@ -15,10 +15,10 @@ NOT_IN_ALL = frozenset({"MANAGE", "EXTERNAL_USE_SCHEMA", "EXTERNAL_USE_LOCATION"
 
 @dataclass(frozen=True)
 class Securable:
-    """`type` is as paths have it, `noun` as messages do, `entity` as the refusal of a privilege does.
+    """`type` is the name in paths, `noun` in messages, `entity` in the refusal of a privilege.
 
-    `parts` counts the names in a full name; `use` is the privilege without which an object and what is in it are
-    closed; `isolation`: the values of isolation_mode (open, isolated), empty where objects are not bound to workspaces.
+    `parts` counts the names in a full name; `use` is the privilege without which an object and its content are closed;
+    `isolation`: the values of isolation_mode (open, isolated), empty where objects are not bound to workspaces.
     """
 
     type: str

@@ -1,7 +1,7 @@
-"""One request to Unity Catalog: the metastore of the workspace's region, its objects, and the caller.
+"""A request to Unity Catalog: the metastore of the workspace's region, its objects, and the caller.
 
-A metastore is the region's and not the workspace's: what one workspace makes is there for the region's others, and
-stays when the workspace goes.
+A metastore is the region's and not the workspace's: objects of one workspace exist in the region's others, and stay
+when the workspace is deleted.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Session:
         return self.documents.get(securable.kind, _key(name))
 
     def get(self, securable: Securable, name: str, *, bound: bool = True) -> Json:
-        """Return the object. Raises *_DOES_NOT_EXIST, of the objects above it first.
+        """Return the object. Raises *_DOES_NOT_EXIST, for the objects above it first.
 
-        With `bound`, an object that is closed to the workspace does not exist either.
+        With `bound`, an object that is closed to the workspace counts as missing.
         """
         nearest: Json = {}
         for above, full_name in reversed(chain(securable, name)):
@@ -149,7 +149,10 @@ class Session:
         return self.call.workspace.id in self.bindings(securable, document["full_name"])
 
     def principal(self, name: str) -> str:
-        """Return the name as it is kept. Raises PRINCIPAL_DOES_NOT_EXIST: the account has no groups of workspaces."""
+        """Return the name in its stored form.
+
+        Raises PRINCIPAL_DOES_NOT_EXIST: the account has no groups of workspaces.
+        """
         if name.lower() == EVERYONE:
             return EVERYONE
         if name.startswith("_workspace_admins_databricks_"):

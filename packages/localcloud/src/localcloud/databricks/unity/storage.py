@@ -1,7 +1,7 @@
-"""Whether a storage credential can be had, and whether it opens a place: asked of ARM, roles and the account.
+"""Checks of a storage credential and its access to a place: by ARM, roles and the account.
 
-Unity Catalog reads and writes as the access connector's managed identity. Creating a location tries what the location
-is for, unless skip_validation is given. The firewall lets access connectors in as trusted services
+Unity Catalog reads and writes as the access connector's managed identity. Creating a location tests its access, unless
+skip_validation is set. The firewall lets access connectors in as trusted services
 (learn.microsoft.com/azure/storage/common/storage-network-security-trusted-azure-services).
 """
 
@@ -36,10 +36,10 @@ _NO_DATA_LAKE = (
 
 
 def identity(session: Session, requested: Json) -> Json:
-    """Return the azure_managed_identity to keep.
+    """Return the azure_managed_identity to store.
 
-    Raises INVALID_PARAMETER_VALUE for a connector that is not there or lacks the identity, PERMISSION_DENIED for a
-    caller who is not Contributor of it.
+    Raises INVALID_PARAMETER_VALUE for a missing connector or identity, PERMISSION_DENIED for a caller who is not
+    Contributor of it.
     """
     connector_id = str(requested.get("access_connector_id") or "")
     if _CONNECTOR.fullmatch(connector_id) is None:
@@ -115,7 +115,7 @@ def delegator(session: Session, url: Url, credential: Json, operation: str) -> t
     """Return the account and the identity that signs credentials for it.
 
     Raises PERMISSION_DENIED where the identity cannot get a user delegation key from the account: the key is the
-    account's, so that a role on the container does not give it
+    account's, so that a role on the container does not allow it
     (learn.microsoft.com/rest/api/storageservices/get-user-delegation-key).
     """
     context, identity_ = session.context, credential["azure_managed_identity"]

@@ -58,7 +58,7 @@ def location_of(session: Session, url: Url) -> Json | None:
 
 
 def refuse_overlap(session: Session, url: Url, own: str, call: str) -> None:
-    """Raise LOCATION_OVERLAP where the url, or one above or below it, is that of another location than `own`."""
+    """Raise LOCATION_OVERLAP where the url is, contains or is inside of another location than `own`."""
     for other in session.all(EXTERNAL_LOCATION):
         if other["name"] != own and parse(other["url"]).overlaps(url):
             conflict = f" Conflicting location: {other['name']}."

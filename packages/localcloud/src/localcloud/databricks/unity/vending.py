@@ -74,7 +74,7 @@ def vend(session: Session, url: Url, *, write: bool) -> Credential:
 
 
 def _scope(location: Url, url: Url, kept: list[Url]) -> Url:
-    """Return the highest directory on the way from the location to the url that holds none of `kept`."""
+    """Return the highest directory on the way from the location to the url that contains none of `kept`."""
     parts = [part for part in url.path.split("/") if part]
     first = len([part for part in location.path.split("/") if part])
     for depth in range(first, len(parts)):

@@ -1,7 +1,6 @@
 """/api/2.1/unity-catalog/volumes and tables.
 
-Volumes are kept, and nothing reads /Volumes. Tables are made by Spark, which knows nothing of the catalog here: there
-are none.
+Volumes are stored, and no client reads /Volumes. Spark makes tables, outside of this catalog: there are none.
 """
 
 from __future__ import annotations

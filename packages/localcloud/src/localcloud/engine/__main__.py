@@ -1,4 +1,4 @@
-"""`python -m localcloud.engine`: install what the machine lacks, print where each tool is; exit code 1 on failure."""
+"""`python -m localcloud.engine`: install missing tools, print each tool's place; exit code 1 on failure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The ABFS driver (hadoop-azure) for Spark.
 
 Spark 4.0's own Hadoop is 3.4.1 without hadoop-azure; the driver of 3.4.2 runs on it, and is the first that speaks to
-either endpoint of an account. One jar is all it takes: everything else that hadoop-azure names is in Spark already, or
-serves the retired WASB driver only (found by running with fewer and fewer jars, over HTTP and HTTPS).
+either endpoint of an account. One jar is enough: Spark has the other names of hadoop-azure, or they serve the retired
+WASB driver only (found by running with fewer and fewer jars, over HTTP and HTTPS).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def installed_jars(cache: Path) -> list[Path] | None:
 def ensure_jars(cache: Path, java_home: Path, progress: Progress) -> list[Path]:
     """Return the jars, fetched and checked against their hashes first if need be.
 
-    Raises LocalcloudError when they cannot be fetched or are not what the list says.
+    Raises LocalcloudError when they cannot be fetched or have other hashes.
     """
     if installed := installed_jars(cache):
         return installed

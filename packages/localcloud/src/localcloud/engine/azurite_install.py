@@ -37,7 +37,7 @@ def ensure_azurite(cache: Path, node: Path, progress: Progress) -> Path:
     def make(folder: Path) -> None:
         for file in _FILES:
             shutil.copy2(file, folder)
-        # No install scripts: none of Azurite's dependencies needs one to serve blobs.
+        # Install scripts are off: none of Azurite's dependencies needs one to serve blobs.
         run(title, [*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
 
     with progress.task(f"Installing {title}"):

@@ -1,6 +1,6 @@
 """Delta Lake's jars for Spark, in the version of Databricks Runtime 17.3 LTS (its release notes: Delta Lake 4.0.0).
 
-Two jars are all: what else they name (ANTLR, Jackson) is in Spark already.
+Two jars are all: Spark has their other dependencies (ANTLR, Jackson).
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ def digest(*files: Path) -> str:
 
 
 def install(cache: Path, key: str, make: Callable[[Path], None]) -> Path:
-    """Return `cache/key`, made by `make(folder)` if it is not there yet.
+    """Return `cache/key`, made by `make(folder)` if it does not exist yet.
 
-    `make` fills a folder beside the final one, which is renamed when it is whole: whatever kills an install, no half
-    tool is ever found. Two processes that want the same tool wait for each other; the second finds it made.
+    `make` fills a folder beside the final one, which is renamed when it is whole: a killed install leaves no half
+    tool. Of two processes that install the same tool, the second waits for the first.
     """
     home = cache / key
     if home.is_dir():
@@ -45,7 +45,7 @@ def install(cache: Path, key: str, make: Callable[[Path], None]) -> Path:
             "Set LOCALCLOUD_CACHE to a folder that you can write to."
         ) from error
     with (cache / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends
+        fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel at any end of this process
         if home.is_dir():
             return home
         work = cache / f"{key}.part"

@@ -96,7 +96,7 @@ def _write_truststore(roots: Path, store: Path) -> None:
 
     entries: list[PKCS12Certificate] = []
     for block in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", roots.read_bytes(), re.DOTALL):
-        # Some roots in use break a rule of RFC 5280 (a negative serial number): one that cannot be read is left out.
+        # Some roots in use break a rule of RFC 5280 (a negative serial number): an unreadable one is left out.
         with warnings.catch_warnings(), contextlib.suppress(ValueError):
             warnings.simplefilter("ignore")
             entries.append(PKCS12Certificate(x509.load_pem_x509_certificate(block), str(len(entries)).encode()))

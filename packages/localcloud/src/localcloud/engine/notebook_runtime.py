@@ -22,7 +22,7 @@ from localcloud.engine.versions import ENGINE, NOTEBOOK_RUNTIME
 PACKAGES = ENGINE / "requirements" / f"databricks-{NOTEBOOK_RUNTIME}.txt"
 _NAME = f"Databricks Runtime {NOTEBOOK_RUNTIME}"
 _OPTIONS = ("--no-deps", "--no-compile-bytecode")
-"""The list names every package, and some name others that are left out. What is compiled: `_COMPILED`."""
+"""The list names every package, and some name others that are left out. Compiled ones are in `_COMPILED`."""
 _COMPILED = (
     "IPython", "cloudpickle", "databricks", "dateutil", "delta", "google", "joblib", "matplotlib", "mlflow", "numpy",
     "opentelemetry", "pandas", "py4j", "pyarrow", "pydantic", "pyspark", "pytz", "requests", "scipy", "sklearn",
@@ -40,7 +40,7 @@ def installed_python(cache: Path, python: Path) -> Path | None:
 def ensure_python(cache: Path, python: Path, progress: Progress) -> Path:
     """Return the environment's interpreter, with the environment built first if need be.
 
-    Raises LocalcloudError with the end of the build's log when that fails.
+    Raises LocalcloudError with the end of the build's log when the build fails.
     """
     if installed := installed_python(cache, python):
         return installed

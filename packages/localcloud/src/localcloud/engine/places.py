@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.core.settings import Settings
 
 OWN_BIN_MARK = ".localcloud-engine"
-"""A file of this name marks a folder of launchers made by `pulumi_home`: what it holds is not the machine's own."""
+"""A file of this name marks a folder of launchers made by `pulumi_home`: its content is not the machine's own."""
 
 
 def pulumi_home_of(settings: Settings) -> Path:
@@ -21,7 +21,7 @@ def pulumi_environment(settings: Settings) -> dict[str, str]:
     """Return the variables of a shell or process that runs `pulumi` against this localcloud's home.
 
     The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed. The
-    engine would take a provider plugin on PATH before them, whoever's plugins were asked for.
+    engine would prefer a provider plugin on PATH, even another vendor's.
     """
     return {
         "PULUMI_HOME": str(pulumi_home_of(settings)),
@@ -34,7 +34,7 @@ def pulumi_environment(settings: Settings) -> dict[str, str]:
 def machine_path() -> str:
     """PATH without the folders that `localcloud env` put there: our launchers, and the folder of this Python.
 
-    So our own tools are not taken for the machine's, and a shell sees the same PATH before and after `localcloud env`.
+    So our own tools do not count as the machine's, and a shell sees the same PATH before and after `localcloud env`.
     """
     own = Path(sys.executable).parent
     entries = (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)

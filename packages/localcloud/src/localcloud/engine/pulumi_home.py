@@ -4,10 +4,10 @@
     <home>/pulumi/plugins/resource-NAME-vVERSION/              launchers of `localcloud.plugins.*`
     <home>/pulumi/bin/                                         goes on PATH: pulumi, pulumi-language-python
 
-The launchers start the Python that prepared them, with this checkout on its path; those of plugins ask the plugin host
-of this home for a process (localcloud/plugins/host.py). The engine takes a plugin folder's
-executable as it is, and the language host that lies beside the real `pulumi` file without a warning; hence the CLI is
-hard-linked into `bin` rather than put on PATH from the cache.
+The launchers start the Python that prepared them, with this checkout on its path; plugins' launchers request a process
+from the plugin host of this home (localcloud/plugins/host.py). The engine runs a plugin folder's executable unchanged,
+and the language host beside the real `pulumi` file without a warning; hence the CLI is hard-linked into `bin` rather
+than put on PATH from the cache.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from localcloud.engine.probes import has_language_host
 from localcloud.engine.pulumi_build import link
 from localcloud.engine.versions import CHECKOUT, PROVIDERS
 
-# Of the standard library alone, since it stands for a plugin that is forked (localcloud/plugins/launcher.py).
+# It imports the standard library alone, since it represents a plugin that is forked (localcloud/plugins/launcher.py).
 _PLUGIN_LAUNCHER = """#!/bin/sh
 exec {python} -I -S -c {start} {home} {module} "$@"
 """
@@ -55,10 +55,10 @@ class PulumiHome:
 
 
 def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
-    """Write the launchers of this home for the CLI `pulumi` (the machine's or the cache's) and say where all is.
+    """Write the launchers of this home for the CLI `pulumi` (the machine's or the cache's) and return all paths.
 
     A machine's CLI with its official language host beside it is used where it is; otherwise ours joins it in `bin`.
-    Raises LocalcloudError when a provider's SDK is not installed, or vendors' plugins are asked for and not there.
+    Raises LocalcloudError when a provider's SDK is not installed, or vendors' plugins are requested and missing.
     """
     home = pulumi_home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def prepare(settings: Settings, pulumi: Path) -> PulumiHome:
 
 
 def _provider_versions() -> dict[str, str]:
-    """Return the version of each provider's SDK, which is the version of the plugin that the engine asks for."""
+    """Return the version of each provider's SDK, which is the version of the plugin that the engine starts."""
     versions = {}
     for distribution, provider in PROVIDERS.items():
         try:
@@ -95,7 +95,7 @@ def _write_provider_launchers(home: Path, versions: Mapping[str, str], vendors_o
         name_ = f"resource-{provider}-v{version}"
         if plugins.is_dir():
             for other in plugins.iterdir():
-                # The engine keeps files such as resource-NAME-vVERSION.lastused beside the folders.
+                # The engine stores files such as resource-NAME-vVERSION.lastused beside the folders.
                 if other.is_dir() and other.name.startswith(f"resource-{provider}-v") and other.name != name_:
                     shutil.rmtree(other)
         folder = plugins / name_

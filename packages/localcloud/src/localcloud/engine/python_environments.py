@@ -1,11 +1,11 @@
-"""Virtual environments of jobs and notebook runs: built once by uv for each set of requirements, and kept.
+"""Virtual environments of jobs and notebook runs: built once by uv for each set of requirements.
 
 An environment is <cache>/environments/KEY, where KEY is a hash of the interpreter's version, the platform and the
-requirements. It counts only when the file `built` is in it, which is written last: whatever kills a build, no half
-environment is ever used. That file lists the packages, so that an environment into which a job has installed another
-one is built again. It is built where it stays, since programs in bin/ name their interpreter by its full path. uv links
-files from its own cache where the file systems allow it: an environment whose packages uv has seen costs two seconds
-and little disk. Bytecode is left to the first import: to compile everything at once would take ten times as long.
+requirements. It counts only with the file `built` in it, which is written last: a killed build leaves no half
+environment in use. That file lists the packages, so that an environment into which a job has installed another one is
+built again. It is built where it stays, since programs in bin/ name their interpreter by its full path. uv links files
+from its own cache where the file systems allow it: an environment whose packages uv has seen costs two seconds and
+little disk. Bytecode is made at the first import: compiling everything at once would take ten times as long.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ def mark_used(home: Path) -> None:
 
 
 def prune(cache: Path) -> list[Path]:
-    """Delete environments that have not been used for a week, and the oldest beyond eight; return what was deleted.
+    """Delete environments that have not been used for a week, and the oldest beyond eight; return the deleted ones.
 
-    Localclouds of other checkouts share the cache: what was used within a day stays in any case.
+    Localclouds of other checkouts share the cache: environments that were used within a day stay in any case.
     """
     homes = [home for home in (cache / "environments").glob("*") if home.is_dir()]
     homes.sort(key=_last_used, reverse=True)
@@ -111,7 +111,7 @@ def prune(cache: Path) -> list[Path]:
         limit = _UNUSED_SECONDS if index < _MOST_ENVIRONMENTS else _DAY
         if now - _last_used(home) > limit:
             with _locked(home):
-                if home.is_dir() and now - _last_used(home) > limit:  # nobody used or deleted it meanwhile
+                if home.is_dir() and now - _last_used(home) > limit:  # no process used or deleted it meanwhile
                     (home / _BUILT).unlink(missing_ok=True)
                     shutil.rmtree(home)
                     deleted.append(home)
@@ -134,12 +134,12 @@ def _is_whole(home: Path) -> bool:
 
 
 def _packages(home: Path) -> str:
-    """One line for each installed package: its name and version, as its metadata folder is called."""
+    """Return a line for each installed package: its name and version, as in its metadata folder's name."""
     return "\n".join(sorted(entry.name for entry in home.glob("lib/python*/site-packages/*.dist-info")))
 
 
 def _last_used(home: Path) -> float:
-    """Return the time of the last use, in seconds since the epoch; 0 for what another process has deleted meanwhile."""
+    """Return the time of the last use, in seconds since the epoch; 0 for an environment that is deleted meanwhile."""
     for file in (home / _BUILT, home):
         with contextlib.suppress(FileNotFoundError):
             return file.stat().st_mtime
@@ -155,7 +155,7 @@ def _locked(home: Path) -> Iterator[None]:
     file = _lock_file(home)
     while True:
         with file.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel however this process ends
+            fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel at any end of this process
             if _is_open_file(lock.fileno(), file):
                 yield
                 return

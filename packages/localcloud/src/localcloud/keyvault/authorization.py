@@ -27,7 +27,7 @@ _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 _VERSIONS = ("2015-06-01", "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
 _PREVIEW = re.compile(r"-preview(\.\d)?$")
 _PAGE = 25
-"""Also the most that maxresults may ask for (the REST reference's "Get Secrets")."""
+"""It is also the greatest maxresults (the REST reference's "Get Secrets")."""
 _SETTABLE = frozenset({"enabled", "exp", "nbf"})
 _NO_SUFFIX = frozenset({"delete", "read", "write"})
 
@@ -54,7 +54,7 @@ class Action:
 
 @dataclass(frozen=True)
 class VaultCall:
-    """One admitted request. `name` and `version` are those of the path, empty where it has none."""
+    """An admitted request. `name` and `version` are from the path, empty where it has none."""
 
     request: Request
     vault: Resource
@@ -68,7 +68,7 @@ class VaultCall:
 
 
 async def json_body(call: VaultCall) -> Json:
-    """Return the body. Raises ServiceError 400 BadParameter when it is not JSON or a common field makes no sense."""
+    """Return the body. Raises ServiceError 400 BadParameter when it is not JSON or a common field is invalid."""
     try:
         body = await read_body(call.request)
     except ServiceError as error:
@@ -92,7 +92,7 @@ Handler = Callable[[VaultCall], Awaitable[Json | None]]
 
 
 class Forbidden(ServiceError):
-    """403 with Key Vault's inner code: what kept the caller out."""
+    """403 with Key Vault's inner code: the reason of the refusal."""
 
     def __init__(self, inner: str, message: str) -> None:
         super().__init__(403, "Forbidden", message)
@@ -233,7 +233,7 @@ def held(kind: str, name: str) -> ServiceError:
 
 
 def paged(call: VaultCall, items: list[Json]) -> Json:
-    """Return a page of 25, or of maxresults. Raises ServiceError 400 for one that is not from 1 to 25."""
+    """Return a page of 25, or of maxresults. Raises ServiceError 400 for a number outside of 1 to 25."""
     query = dict(call.request.query_params)
     max_results = query.pop("maxresults", str(_PAGE))
     if not max_results.isdigit() or not 1 <= int(max_results) <= _PAGE:

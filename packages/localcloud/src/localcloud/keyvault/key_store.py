@@ -33,7 +33,10 @@ CREATE TABLE IF NOT EXISTS keyvault_keys (
 
 @dataclass(frozen=True)
 class Key:
-    """One version. `kind` is RSA or RSA-HSM; `operations` those it may be used for; `attributes` as of secrets."""
+    """A version of a key.
+
+    `kind` is RSA or RSA-HSM; `operations` are its permitted uses; `attributes` as of secrets.
+    """
 
     vault: str
     name: str

@@ -44,7 +44,7 @@ def bad_parameter(message: str) -> ServiceError:
 
 
 def checked_request(kind: object, bits: object, operations: object, sku: str) -> tuple[str, int, tuple[str, ...]]:
-    """Kind, size and operations of a key to be made. Raises 400 BadParameter, 501 for kinds that are not RSA."""
+    """Return kind, size and operations of a new key. Raises 400 BadParameter, 501 for kinds that are not RSA."""
     key_type = str(kind)
     if key_type in {"EC", "EC-HSM", "oct", "oct-HSM"}:
         raise not_emulated(f"Key Vault keys of kind {key_type}; RSA and RSA-HSM are")

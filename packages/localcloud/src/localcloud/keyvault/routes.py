@@ -30,7 +30,7 @@ async def _unknown(request: Request) -> Response:
 def build_routes(ctx: Context) -> list[BaseRoute]:
     """Paths of the vault hosts."""
     guard = Guard(ctx)
-    # Not a version of the key, though its place is one's.
+    # This is not a version of the key, though its place is one's.
     routes: list[BaseRoute] = [Route("/keys/{name}/rotationpolicy", _unknown, methods=["GET", "PUT"])]
     contacts = guard.endpoint(_CONTACTS, _no_contacts)
     routes += [Route(f"/certificates/contacts{end}", contacts, methods=["GET"]) for end in ("", "/")]

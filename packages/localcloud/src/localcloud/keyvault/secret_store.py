@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS keyvault_secrets (
 
 @dataclass(frozen=True)
 class Secret:
-    """One version.
+    """A version of a secret.
 
     `attributes` has enabled, created, updated, and nbf and exp when set (seconds since 1970). `deleted` is the time of
     the secret's deletion, None while it is live.
@@ -60,7 +60,7 @@ class SecretStore(Versions[Secret]):
         return secret
 
     def restore(self, vault: str, versions: Sequence[Secret]) -> None:
-        """Put back versions, newest first, with all that they had; their vault becomes `vault`."""
+        """Restore versions, newest first, with all their values; their vault becomes `vault`."""
         for version in reversed(versions):
             self._add(replace(version, vault=vault.lower()))
 

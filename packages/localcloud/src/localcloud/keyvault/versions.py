@@ -27,7 +27,7 @@ V = TypeVar("V", bound=Version)
 
 
 class Versions(Generic[V]):
-    """One kind's table, whose columns for everybody are vault, name, version, serial and deleted.
+    """The table of one kind, whose common columns are vault, name, version, serial and deleted.
 
     Vault and object names compare case-insensitively.
     """
@@ -47,7 +47,7 @@ class Versions(Generic[V]):
         )
 
     def change(self, current: V, columns: Json) -> V:
-        """Set columns of a version; the version as it is then."""
+        """Set columns of a version; return the changed version."""
         setting = ", ".join(f"{name} = ?" for name in columns)
         self._database.execute(
             f"UPDATE {self._table} SET {setting} WHERE vault = ? AND name = ? AND version = ?",  # noqa: S608

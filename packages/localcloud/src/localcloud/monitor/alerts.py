@@ -1,7 +1,7 @@
-"""Fired alerts: one for each rule and combination of dimensions that met its condition, with what became of it.
+"""Fired alerts: one for each rule and combination of dimensions that met its condition, with its later states.
 
 A stateful alert fires once and is resolved after three evaluations in a row that do not meet the condition
-(learn.microsoft.com/azure/azure-monitor/alerts/alerts-types, "Metric alerts"). Its shape is that of
+(learn.microsoft.com/azure/azure-monitor/alerts/alerts-types, "Metric alerts"). Its shape is from
 azure-mgmt-alertsmanagement 1.
 """
 
@@ -56,7 +56,7 @@ class Change:
 
 
 class Alerts:
-    """One table of the database."""
+    """A table of the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -128,7 +128,7 @@ class Alerts:
         return alert
 
     def open_combinations(self, rule: Resource) -> list[Combination]:
-        """Return the combinations whose alerts of a rule are fired: their values may have ended."""
+        """Return the combinations whose alerts of a rule are fired: they may have no new values."""
         rows = self._database.query(
             "SELECT DISTINCT combination FROM monitor_alerts WHERE rule = ?"
             " AND json_extract(body, '$.properties.essentials.monitorCondition') = 'Fired'",
@@ -159,7 +159,7 @@ class Alerts:
         return alert
 
     def change_state(self, guid: str, state: str, by: str, now: datetime) -> Json:
-        """Set the state that a person gives an alert. Raises ServiceError 404, and 400 for another state."""
+        """Set the state that a person assigns to an alert. Raises ServiceError 404, and 400 for another state."""
         if state not in STATES:
             raise ServiceError(400, "BadRequest", f"The newState '{state[:50]}' is not valid: use {', '.join(STATES)}.")
         alert = self.get(guid)

@@ -1,4 +1,4 @@
-"""Microsoft.AlertsManagement/alerts: the list with its filters, one alert, its history, and the state people give it.
+"""Microsoft.AlertsManagement/alerts: the list with its filters, one alert, its history, and the state that people set.
 
 Source: azure-mgmt-alertsmanagement 1 (AlertsOperations) and azure-rest-api-specs, alertsmanagement.
 """

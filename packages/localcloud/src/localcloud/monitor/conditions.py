@@ -1,7 +1,7 @@
-"""Whether the criteria of a metric alert rule are met at a moment: pure functions of the rule and the kept values.
+"""Whether the criteria of a metric alert rule are met at a moment: pure functions of the rule and the stored values.
 
 Rules on one Application Insights component and its custom metrics, with static thresholds, are evaluated. Rules on
-platform metrics, on several resources and with dynamic thresholds are kept, and never fire here.
+platform metrics, on several resources and with dynamic thresholds are stored, and never fire here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "lessthan": operator.lt, "lessthanorequal": operator.le,
 }  # fmt: skip
 Combination = tuple[tuple[str, str], ...]
-"""Dimensions and their values that a rule tells apart: () where it names none."""
+"""Dimensions and their values that a rule distinguishes: () where it names none."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Reading:
 
 
 def component_of(ctx: Context, rule: Resource) -> Resource | None:
-    """Return the component that a rule looks at, None for a rule that is not evaluated."""
+    """Return the component of a rule, None for a rule that is not evaluated."""
     properties = rule.properties
     criteria = properties["criteria"]
     scopes = properties["scopes"]

@@ -1,4 +1,4 @@
-"""Telemetry items as clients send them: JSON, in a list or a line each, and what is wrong with one.
+"""Telemetry items in clients' form: JSON, in a list or a line each, and faults of items.
 
 Source: the exporter's models (azure.monitor.opentelemetry.exporter, TelemetryItem) and the messages that clients got:
 microsoft/ApplicationInsights-JS (tests of its sender) and microsoft/ApplicationInsights-Java, pull request 2065.
@@ -33,7 +33,10 @@ class ItemError(Exception):
 
 
 def items_of(content: bytes, encoding: str) -> list[Any]:
-    """Return the items of a request's body. Raises ServiceError 400 for one that is not JSON, 413 for a large one."""
+    """Return the items of a request's body.
+
+    Raises ServiceError 400 for a body that is not JSON, 413 for a large one.
+    """
     if encoding.lower() == "gzip":
         content = _unzipped(content)
     elif encoding:

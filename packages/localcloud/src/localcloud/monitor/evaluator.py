@@ -1,8 +1,8 @@
 """The task that evaluates metric alert rules in time, by the clock that tests move.
 
-Moments are the multiples of a rule's evaluationFrequency. Those that passed while localcloud was stopped are not made
-up for; those that a jump of the clock passed over are, in order, so that alerts fire and are resolved as if it had been
-that time.
+Moments are the multiples of a rule's evaluationFrequency. Moments that passed while localcloud was stopped are
+skipped; moments that a jump of the clock passed over are evaluated, in order, so that alerts fire and are resolved as
+if it had been that time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger("localcloud.monitor")
 
 
 class Evaluator:
-    """Holds the rules against the kept metrics, every minute and whenever the clock moves."""
+    """Evaluates the rules on the stored metrics, every minute and whenever the clock moves."""
 
     def __init__(self, ctx: Context, store: MetricStore, alerts: Alerts) -> None:
         self._ctx, self._store, self._alerts = ctx, store, alerts

@@ -1,8 +1,8 @@
-"""/v2.1/track and /v2/track of REGION-N.in.applicationinsights.azure.com: who may send telemetry to which component.
+"""/v2.1/track and /v2/track of REGION-N.in.applicationinsights.azure.com: telemetry, and the right to send it.
 
-The texts of 400, 401 and 403 are those of the service (microsoft/ApplicationInsights-dotnet,
-AuthenticationTransmissionPolicy; learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication, troubleshooting).
-Azure has them in the status line; the body here has its form of an error.
+The texts of 400, 401 and 403 are the service's (microsoft/ApplicationInsights-dotnet,
+AuthenticationTransmissionPolicy; learn.microsoft.com/azure/azure-monitor/app/azure-ad-authentication,
+troubleshooting). Azure has them in the status line; the body here has its form of an error.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Ingestion:
         self._ctx, self._store = ctx, store
 
     def routes(self) -> list[BaseRoute]:
-        """Return the paths. The exporter puts them behind an address that ends in a slash: //v2.1/track."""
+        """Return the paths. The exporter appends them to an address that ends in a slash: //v2.1/track."""
         return [
             Route(f"{slash}/{version}/track", self.answer, methods=["POST"])
             for slash in ("", "/")

@@ -1,7 +1,7 @@
 """The values of custom metrics, summed up by minute, series and component.
 
-A component is known here by its instrumentation key: one that is made anew under the same name has none of the values.
-Series without dimensions are always kept; those with dimensions where the component's CustomMetricsOptedInType is
+A component is identified here by its instrumentation key: a new one under the same name has no old values. Series
+without dimensions are always stored; series with dimensions where the component's CustomMetricsOptedInType is
 WithDimensions (learn.microsoft.com/azure/azure-monitor/app/metrics-overview, "Pricing models").
 """
 
@@ -71,14 +71,14 @@ class Aggregate:
 
 
 class MetricStore:
-    """One table of the database."""
+    """A table of the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         database.script(_SCHEMA)
 
     def add(self, component: str, samples: Sequence[Sample], *, with_dimensions: bool, now: datetime) -> None:
-        """Keep samples, and forget what is older than Azure keeps and what is more than this holds."""
+        """Store samples, and delete values beyond Azure's retention and this store's limit."""
         with self._database.transaction():
             for sample in samples:
                 kept = [NO_DIMENSIONS, sample.dimensions] if with_dimensions and sample.dimensions else [NO_DIMENSIONS]
@@ -115,7 +115,7 @@ class MetricStore:
     def series(
         self, component: str, name: str, since: datetime, until: datetime, *, with_dimensions: bool = False
     ) -> dict[tuple[tuple[str, str], ...], list[tuple[datetime, Aggregate]]]:
-        """Return the minutes from `since` to before `until`, by dimensions: those that have some, or the one without.
+        """Return the minutes from `since` to before `until`, by dimensions: the series with some, or the one without.
 
         A span begins and ends with a minute.
         """

@@ -1,7 +1,7 @@
 """Queries of custom metrics by Resource Manager: metrics, metricDefinitions and metricNamespaces of a component.
 
 Source: azure-mgmt-monitor 7 (operations and models of api-version 2024-02-01). Platform metrics, such as a workspace's
-failed runs, are not kept: asking for them is answered with 501.
+failed runs, are not stored: queries of them are answered with 501.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ def _points(
             (time, aggregate)
         )
     data = []
-    # One of the whole span begins with it, whatever its second is.
+    # A value of the whole span begins with it, also within a minute.
     count = 1 if interval >= until - since else int(-(-(until - start) // interval))
     for index in range(count):
         point: Json = {"timeStamp": _stamp(start + index * interval)}

@@ -1,7 +1,7 @@
 """Notifications of action groups: webhooks are called with the common alert schema; no e-mail leaves the machine.
 
-The payload is that of learn.microsoft.com/azure/azure-monitor/alerts/alerts-payload-samples ("Metric alert with a
-static threshold"); when a call is tried again, learn.microsoft.com/azure/azure-monitor/alerts/action-groups says.
+The payload is from learn.microsoft.com/azure/azure-monitor/alerts/alerts-payload-samples ("Metric alert with a static
+threshold"), the times of repeated calls from learn.microsoft.com/azure/azure-monitor/alerts/action-groups.
 """
 
 from __future__ import annotations

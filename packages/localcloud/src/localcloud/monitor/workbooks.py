@@ -1,4 +1,4 @@
-"""Microsoft.Insights/workbooks: shared workbooks, whose content is kept and has to be JSON.
+"""Microsoft.Insights/workbooks: shared workbooks, whose content is stored and has to be JSON.
 
 Source: azure-mgmt-applicationinsights 4 (Workbook) and azure-rest-api-specs, workbooks_API.json of 2022-04-01. A GET
 always returns the content, as if canFetchContent were true.

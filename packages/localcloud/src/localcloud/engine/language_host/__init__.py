@@ -4,9 +4,9 @@ The engine starts it for every operation that runs a program or a policy pack an
 `pulumirpc.LanguageRuntime` with it (pulumi/pulumi, proto/pulumi/language.proto). Parts:
 
 - `protocol`: the messages, imported without the rest of the SDK;
-- `options`: which Python a program asks for (`virtualenv`, `toolchain`);
-- `inspect_environment`, `run_program`: scripts that run in that Python, which need not know localcloud;
+- `options`: the Python of a program (`virtualenv`, `toolchain`);
+- `inspect_environment`, `run_program`: scripts that run in that Python without localcloud;
 - `processes`: starting, streaming and ending them;
-- `policy_pack`: what a policy pack needs to know before it starts;
+- `policy_pack`: the environment of a policy pack, for its start;
 - `servicer` and `server`: the calls themselves, and the process.
 """

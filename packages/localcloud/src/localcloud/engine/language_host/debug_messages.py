@@ -1,9 +1,9 @@
 """Whether the engine shows a program's debug messages.
 
-The SDK sends five for each resource. The engine leaves them out of what it shows unless it was started with `--debug`
+The SDK sends five for each resource. The engine does not show them unless it was started with `--debug`
 (pulumi/pkg/backend/display: `payload.Severity == diag.Debug && !opts.Debug`); its logs, its event log and its JSON may
-have them. What the engine was started with is in its command line and in variables; where that cannot be read, and
-where the engine is another program than `pulumi`, they are sent.
+have them. The engine's options are in its command line and in variables; where that cannot be read, and where the
+engine is another program than `pulumi`, they are sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Content of a Python environment as JSON: run as a script in that environment, or imported when it is our own.
 
-python inspect_environment.py plugins        resource plugins that the installed Pulumi SDKs ask for
-python inspect_environment.py dependencies   what was asked for: distributions that no other one requires
+python inspect_environment.py plugins        resource plugins of the installed Pulumi SDKs
+python inspect_environment.py dependencies   requested distributions, which no other one requires
 python inspect_environment.py all            every distribution
 """
 
@@ -33,7 +33,7 @@ def plugins() -> list[dict[str, str]]:
 
 
 def distributions(*, transitive: bool) -> list[dict[str, str]]:
-    """Name and version of the installed distributions; without `transitive` only those that no other one requires."""
+    """Name and version of the installed distributions; without `transitive` only ones that no other requires."""
     from importlib.metadata import distributions as all_distributions
 
     installed = {_normal(distribution.metadata["Name"]): distribution for distribution in all_distributions()}

@@ -16,7 +16,7 @@ _KNOWN = ("virtualenv", "toolchain", "typechecker")
 
 
 class OptionsError(Exception):
-    """An option of Pulumi.yaml cannot be followed; the text names it, its value and what is right."""
+    """An option of Pulumi.yaml cannot be used; the text names it, its value and a valid one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class PythonOptions:
         return cls(root=Path(root), virtualenv=virtualenv, toolchain=toolchain, typechecker=typechecker)
 
     def python(self) -> Path:
-        """Return the interpreter to run, which exists. Without options: PULUMI_PYTHON_CMD, else the one we run in.
+        """Return the interpreter to run, which exists. The default is PULUMI_PYTHON_CMD, else our own interpreter.
 
-        Raises OptionsError when the environment that the options name is not there.
+        Raises OptionsError when the environment of the options does not exist.
         """
         if self.toolchain == "poetry" and self.virtualenv is None:
             return self._poetry_python()
@@ -67,7 +67,7 @@ class PythonOptions:
         return Path(sys.executable)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that an activated virtual environment has, for what the program itself may start."""
+        """Return the variables of an activated virtual environment, for the program's own children."""
         python = self.python()
         home = python.parent.parent
         if not (home / "pyvenv.cfg").exists():

@@ -1,8 +1,8 @@
-"""Stands before a policy pack: starts it once its stack is known, then hands every call on.
+"""Proxy of a policy pack: starts it once its stack is known, then forwards every call.
 
-A pack reads its stack's name and configuration from its environment, but the engine tells them only by a call to the
-running pack (ConfigureStack). So the engine is given this proxy's port; the pack itself starts when that call, or any
-call that does not wait for it (`pulumi policy publish` has no stack), has come.
+A pack reads its stack's name and configuration from its environment, but the engine sends them only by a call to the
+running pack (ConfigureStack). So the engine gets this proxy's port; the pack itself starts when that call, or any call
+that does not wait for it (`pulumi policy publish` has no stack), has come.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PolicyPackProxy:
         self._server.start()
 
     def environment(self) -> dict[str, str]:
-        """Wait for the stack; the variables by which the SDK's runner tells the pack of it (none without a stack)."""
+        """Wait for the stack; return its variables for the SDK's runner, or none without a stack."""
         self._stack_known.wait()
         if self._stack is None:
             return {}
@@ -71,7 +71,7 @@ class PolicyPackProxy:
             self._channel.close()
 
     def call(self, method: str, request: bytes, context: Any) -> bytes:
-        """One call of the engine, as bytes in and bytes out."""
+        """Answer one call of the engine, as bytes in and bytes out."""
         if method == f"{_SERVICE}Handshake":
             return b""
         if method == f"{_SERVICE}ConfigureStack":

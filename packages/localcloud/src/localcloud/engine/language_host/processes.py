@@ -1,4 +1,4 @@
-"""The processes a language host starts: programs, plugins and installs. None outlives the host."""
+"""The processes a language host starts: programs, plugins and installs. No process outlives the host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import IO
 
 _GRACE_SECONDS = 2.0
-"""Time for a process to end by itself before it is killed; the engine gives its plugins a second more."""
+"""Time for a process to end by itself before it is killed; the engine waits a second longer for its plugins."""
 
 Chunk = tuple[str, bytes]
-"""("stdout" or "stderr", what was written)."""
+"""("stdout" or "stderr", the text)."""
 
 
 class Processes:
@@ -32,7 +32,7 @@ class Processes:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start `command` in a process group of its own, so that a terminal's Ctrl-C reaches it only through us.
 
-        `env` is added to ours. With `piped` its output is for the caller to read, else it goes where ours goes.
+        `env` is added to ours. With `piped` the caller reads its output, else it goes to ours.
         """
         with self._lock:
             if self._ended:
@@ -79,7 +79,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
-        return  # it ended in between
+        return  # it has exited since
 
 
 def output(process: subprocess.Popen[bytes]) -> Iterator[Chunk]:

@@ -1,9 +1,9 @@
-"""Runs one Pulumi program: a script for the program's own Python, which needs the `pulumi` SDK and nothing of ours.
+"""Runs one Pulumi program: a script for the program's own Python, which needs the `pulumi` SDK, not ours.
 
     python run_program.py '{"project": ..., "stack": ..., "monitor": ..., "engine": ..., "program": ..., ...}'
 
 Configuration comes in PULUMI_CONFIG and PULUMI_CONFIG_SECRET_KEYS, as the SDK reads it. Exit codes: 0 the program
-ended well; 32 it failed and the engine was told why, as a diagnostic; 1 anything else.
+succeeded; 32 it failed and the engine has the reason, as a diagnostic; 1 anything else.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from types import ModuleType
 from typing import Any
 
 REPORTED = 32
-"""The engine's agreed exit code for a failure that was already shown."""
+"""The engine's agreed exit code for a failure that was shown already."""
 
 
 def main(request: dict[str, Any]) -> int:
     # Beside this script lie modules that a program must not find before its own.
     sys.path[0] = ""
-    gc.disable()  # what is imported stays
+    gc.disable()  # imported modules stay
     sys.meta_path.insert(0, LaterModules())
     try:
         import pulumi
@@ -62,8 +62,8 @@ def main(request: dict[str, Any]) -> int:
     sys.argv = [program, *request["args"]]
     if request["pwd"]:
         os.chdir(request["pwd"])
-    # Futures that nobody awaited are usual when a program fails half way; asyncio's warnings about them only hide
-    # the failure itself.
+    # Futures without an await are usual when a program fails half way; asyncio's warnings about them only hide the
+    # failure itself.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -83,15 +83,15 @@ def main(request: dict[str, Any]) -> int:
         engine.close()
         sys.stdout.flush()
         sys.stderr.flush()
-        gc.freeze()  # to look through all that a program made takes longer than to end without
+        gc.freeze()  # collecting all objects of a program takes longer than exiting without it
     return 0
 
 
 class LaterModules:
     """Runs some of the SDK's modules when a program uses them, a third of the SDK's import.
 
-    `pulumi/__init__.py` imports the first for programs that start the engine themselves. The second looks for a trace
-    of OpenTelemetry to go on with, and does nothing else.
+    `pulumi/__init__.py` imports the first for programs that start the engine themselves. The second only searches for
+    a trace of OpenTelemetry to continue.
     """
 
     def __init__(self) -> None:
@@ -113,8 +113,8 @@ class LaterModules:
 class EngineCalls:
     """The SDK's stub of the engine, but for debug messages: a program does not wait until the engine has them.
 
-    The SDK sends several for each resource. All messages arrive in the order in which they were given. Without `debug`
-    nobody sees debug messages, and they are not sent.
+    The SDK sends several for each resource. All messages arrive in their order. Without `debug`, debug messages are
+    invisible and not sent.
     """
 
     def __init__(self, address: str, *, debug: bool) -> None:
@@ -150,7 +150,7 @@ def _run(program: str) -> None:
 
 
 def _own_traceback(program: str) -> str:
-    """Return the traceback from the program's first line on: this script's and the SDK's frames tell nothing."""
+    """Return the traceback from the program's first line on: this script's and the SDK's frames have no information."""
     _, error, frames = sys.exc_info()
     entries = traceback.extract_tb(frames)
     main_file = program if program.endswith(".py") else os.path.join(program, "__main__.py")  # noqa: PTH118

@@ -1,7 +1,7 @@
 """The language host's process: `pulumi-language-python [flags] ENGINE_ADDRESS`.
 
-Prints its port, serves until SIGINT or SIGTERM, or until the engine is gone, and then ends without a word: the engine
-shows whatever a plugin writes.
+Prints its port, serves until SIGINT or SIGTERM, or until the engine is gone, and then exits silently: the engine shows
+all output of a plugin.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> None:
     # The engine's flags (-v=9, --tracing=...) come before its address.
     addresses = [argument for argument in arguments if not argument.startswith("-")]
     processes = Processes()
-    # The kernel gives a signal to any thread, and an Event's wait ends only for one that the main thread gets: the
-    # engine waited for our end until we next looked for it. Python writes to this pipe in whatever thread it is.
+    # The kernel delivers a signal to any thread, and only a signal in the main thread ends an Event's wait: the
+    # engine waited for our end until our next check. Python writes to this pipe in any thread.
     signals, wake_up = os.pipe()
     os.set_blocking(wake_up, False)
     signal.set_wakeup_fd(wake_up)

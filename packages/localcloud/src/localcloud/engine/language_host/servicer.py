@@ -1,4 +1,4 @@
-"""The calls of `pulumirpc.LanguageRuntime`: translation only; what they decide is in the modules beside."""
+"""Calls of `pulumirpc.LanguageRuntime`: translation only; the decisions are in the other modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _INSPECT = str(_HERE / "inspect_environment.py")
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[misc]  # generated code has no types
-    """One host serves one engine. Blocking calls run in the server's threads."""
+    """A host for one engine. Blocking calls run in the server's threads."""
 
     def __init__(self, engine_address: str, processes: Processes) -> None:
         self._engine_address = engine_address
@@ -123,7 +123,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         folder = request.info.program_directory
         environment = {**options.environment(), **dict(pair.split("=", 1) for pair in request.env if "=" in pair)}
         if request.kind == "analyzer":
-            # The SDK's runner takes the pack last, and packs have always run in their own folder.
+            # The SDK's runner expects the pack last, and packs have always run in their own folder.
             command = [python, "-u", "-m", "pulumi.policy", *request.args, folder]
             yield from self._run_policy_pack(command, folder, environment, context)
             return

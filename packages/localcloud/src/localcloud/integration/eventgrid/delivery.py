@@ -1,8 +1,7 @@
 """Delivery of events to webhooks: at least once, in batches, tried again within the limits of the subscription.
 
-When an attempt is made again, and which answers end the attempts: learn.microsoft.com/azure/event-grid/
-delivery-and-retry ("Retry schedule", "Retry policy", "Output batching"). Events wait in the database, so that a restart
-loses none.
+Times of repetitions, and the answers that stop them: learn.microsoft.com/azure/event-grid/delivery-and-retry ("Retry
+schedule", "Retry policy", "Output batching"). Events wait in the database, so that a restart loses none.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Delivery:
                 self._wake.set()
 
     def forget(self, subscription_id: str) -> None:
-        """Drop what waits for a subscription."""
+        """Drop the waiting events of a subscription."""
         self._ctx.database.execute(
             "DELETE FROM eventgrid_deliveries WHERE subscription = ?", (subscription_id.lower(),)
         )
@@ -82,7 +81,7 @@ class Delivery:
     async def validate(self, subscription: Resource) -> None:
         """Send the handshake. Raises ServiceError 400 unless the endpoint returns the code at once.
 
-        The other way, a GET of the event's validationUrl by a person, is not emulated.
+        Another way, a GET of the event's validationUrl by a person, is not emulated.
         """
         code = str(uuid.uuid4()).upper()
         event = schema.validation(subscription.properties["topic"], code)
@@ -191,7 +190,7 @@ class Delivery:
             _log.info("subscription %s: %s; trying again in %d s", subscription.name, outcome, delay)
 
     async def _post(self, subscription: Resource, events: list[Json], kind: str) -> httpx.Response:
-        """POST events. The address is a secret, and goes nowhere else."""
+        """POST events. The address is a secret, and is used nowhere else."""
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "aeg-event-type": kind,

@@ -1,7 +1,7 @@
 """Filters of event subscriptions: checked when they are written, and applied to events.
 
-Source: learn.microsoft.com/azure/event-grid/event-filtering (limits, and that advanced filters of text take no notice
-of letter case) and the classes of pulumi_azure_native.eventgrid.
+Source: learn.microsoft.com/azure/event-grid/event-filtering (limits; advanced filters of text ignore letter case) and
+the classes of pulumi_azure_native.eventgrid.
 """
 
 from __future__ import annotations

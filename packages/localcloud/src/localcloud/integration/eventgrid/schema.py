@@ -48,7 +48,7 @@ def blob_created(event: BlobCreated) -> Json:
 
 
 def validation(topic_id: str, code: str) -> Json:
-    """Return the event that asks an endpoint to prove itself."""
+    """Return the event by which an endpoint proves itself."""
     return {
         "id": str(uuid.uuid4()),
         "topic": topic_id,

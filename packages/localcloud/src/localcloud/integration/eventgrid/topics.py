@@ -125,7 +125,7 @@ def _complete_subscription(ctx: Context, resource: Resource, existing: Resource 
 
 
 def _destination(resource: Resource, destination: Json) -> Json:
-    """Return what a GET shows of the destination: the address without its path and query, which hold secrets."""
+    """Return the public part of the destination: the address without its path and query, which hold secrets."""
     kind = destination.get("endpointType")
     if kind != "WebHook":
         raise not_emulated(f"event subscriptions with the endpointType {kind}")

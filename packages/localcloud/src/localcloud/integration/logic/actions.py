@@ -1,4 +1,4 @@
-"""The Http action: its sign-in with a managed identity, its attempts, and what the run history keeps of it."""
+"""The Http action: its sign-in with a managed identity, its attempts, and its part of the run history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class HttpActions:
         self._ctx, self._requests = ctx, requests
 
     async def send(self, workflow: Resource, action: Http, scope: Scope) -> Outcome:
-        """Send a request, again where the action's policy says so, and return how it ended."""
+        """Send a request, repeated by the action's policy, and return its result."""
         url, params = str(action.uri(scope)), {str(key): str(value) for key, value in action.queries(scope).items()}
         headers = {str(key): str(value) for key, value in action.headers(scope).items()}
         content = None if action.body is None else action.body(scope)

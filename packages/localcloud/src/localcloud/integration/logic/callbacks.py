@@ -65,7 +65,7 @@ class Callbacks:
         return Response(status_code=202, headers=headers)
 
     async def outputs(self, request: Request) -> Response:
-        """Return what an action returned: status, headers and body."""
+        """Return an action's outputs: status, headers and body."""
         run, action = request.path_params["run"], request.path_params["action"]
         try:
             workflow = self._workflow(request)

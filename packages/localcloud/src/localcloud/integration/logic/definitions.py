@@ -1,4 +1,4 @@
-"""Workflow definitions: checked when they are written, so that nothing is found missing in a run.
+"""Workflow definitions: checked when they are written, so that a run finds no fault in them.
 
 Source: learn.microsoft.com/azure/logic-apps/logic-apps-workflow-definition-language and …/logic-apps-workflow-actions-
 triggers (types, runtimeConfiguration.concurrency, retryPolicy, operationOptions), …/authenticate-with-managed-identity.
@@ -99,7 +99,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Definition:
-    """A workflow as it is run."""
+    """A workflow in the form for runs."""
 
     trigger: Trigger
     actions: tuple[Action, ...]
@@ -171,7 +171,7 @@ def _bounded(value: Any, subject: str, most: int) -> int:
 
 
 def _actions(contents: Any, where: str) -> tuple[Action, ...]:
-    """Return actions in an order in which each comes after those that it runs after."""
+    """Return actions in an order in which each follows its predecessors."""
     if not isinstance(contents, dict):
         raise invalid(f"The actions of {where} must be an object.")
     actions = {name: _action(name, content) for name, content in contents.items()}

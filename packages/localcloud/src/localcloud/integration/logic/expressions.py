@@ -35,7 +35,7 @@ Node = Callable[[Scope], Any]
 
 
 def parse(value: Any, where: str) -> Node:
-    """Return what evaluates a value of a definition: expressions at any depth, all else as it is.
+    """Return an evaluator of a definition's value: expressions at any depth, all else unchanged.
 
     Raises ServiceError 400 InvalidTemplate for a malformed expression, 501 for a function that is not emulated.
     """

@@ -1,4 +1,4 @@
-"""Runs of workflows and their actions in SQLite: what the run history shows."""
+"""Runs of workflows and their actions in SQLite: the content of the run history."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RunStore:
         database.script(_SCHEMA)
 
     def add(self, workflow_id: str, trigger_body: Any, tracking_id: str | None) -> str:
-        """Keep a run that waits; return its name. Later runs have names that sort before those of earlier ones."""
+        """Store a waiting run; return its name. Later runs have names that sort before earlier runs' names."""
         elapsed = int((datetime.now(UTC) - datetime(1, 1, 1, tzinfo=UTC)).total_seconds() * 10_000_000)
         name = f"{(1 << 63) - 1 - elapsed:020d}{uuid.uuid4().int % 10**10:010d}CU00"
         self._database.execute(
@@ -81,14 +81,14 @@ class RunStore:
         return row["name"], json.loads(row["trigger_body"])
 
     def finish(self, name: str, status: str, error: Json | None) -> None:
-        """Keep the end of a run."""
+        """Store the end of a run."""
         self._database.execute(
             "UPDATE logic_runs SET status = ?, ended = ?, error = ? WHERE name = ?",
             (status, now(), None if error is None else json.dumps(error), name),
         )
 
     def fail_interrupted(self) -> None:
-        """End the runs that a stopped localcloud left: whether their last request was taken is not known."""
+        """End the interrupted runs of a stopped localcloud: the fate of their last request is unknown."""
         error = {"code": "RunInterrupted", "message": "localcloud stopped during the run."}
         for row in self._database.query("SELECT name FROM logic_runs WHERE status = 'Running'"):
             self.finish(row["name"], "Failed", error)

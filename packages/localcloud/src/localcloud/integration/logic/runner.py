@@ -43,7 +43,7 @@ class _Run:
 
 
 class Runner:
-    """Starts runs, and keeps what they do in the store."""
+    """Starts runs, and stores their progress."""
 
     def __init__(self, ctx: Context, store: RunStore, requests: Requests) -> None:
         self._ctx, self._store = ctx, store
@@ -52,7 +52,7 @@ class Runner:
         ctx.clock.on_move.append(self._clock_moved)
 
     async def start(self) -> None:
-        """End what a stopped localcloud left, and go on with what waits."""
+        """End interrupted runs of a stopped localcloud, and continue waiting ones."""
         self._store.fail_interrupted()
         for workflow_id in self._store.waiting_workflows():
             self._continue(workflow_id)
@@ -107,7 +107,7 @@ class Runner:
         self._continue(run.workflow.id)
 
     async def _sequence(self, run: _Run, actions: tuple[Action, ...]) -> dict[str, str]:
-        """Run actions, each after those that it waits for; return their statuses."""
+        """Run actions, each after its predecessors; return their statuses."""
         statuses: dict[str, str] = {}
         for action in actions:
             if all(statuses[other] in cases for other, cases in action.run_after.items()):

@@ -64,7 +64,7 @@ class RunsApi:
         return _run_body(workflow, self._run(workflow, parameters["run"]))
 
     async def actions(self, ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-        """Return the actions of a run, with a link to what each returned."""
+        """Return the actions of a run, with links to their outputs."""
         workflow = workflow_of(ctx, parameters)
         run = self._run(workflow, parameters["run"])
         if call.query.get("$filter"):

@@ -1,6 +1,6 @@
-"""Signed addresses of workflows, as Azure hands them out: the trigger's, and those of what a run's actions returned.
+"""Signed addresses of workflows, as Azure hands them out: the trigger's, and the addresses of actions' outputs.
 
-The form is that of azure-rest-api-specs' example of WorkflowTriggers_ListCallbackUrl and of the contents links of runs.
+The form is from azure-rest-api-specs' example of WorkflowTriggers_ListCallbackUrl and from the contents links of runs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def contents(workflow: Resource, run: str, action: str) -> str:
 
 
 def is_signed(workflow: Resource, permission: str, signature: str) -> bool:
-    """Return whether a signature lets its holder do what `permission` says."""
+    """Return whether a signature allows the action `permission`."""
     return hmac.compare_digest(_signature(workflow, permission).encode(), signature.encode())
 
 

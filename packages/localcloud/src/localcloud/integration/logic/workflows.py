@@ -137,7 +137,7 @@ def _switch(ctx: Context, resource: Resource, state: str) -> None:
 
 
 async def _callback_url(ctx: Context, parameters: Mapping[str, str], body: Json, call: Call) -> Json:
-    """Return the address that starts a run for whoever has it: it is signed."""
+    """Return the address that starts a run for any holder: it is signed."""
     workflow = workflow_of(ctx, parameters)
     name = definitions.parse(workflow.properties["definition"]).trigger.name
     if parameters["trigger"] != name:

@@ -1,4 +1,4 @@
-"""Microsoft.KeyVault/vaults/keys: ARM's way to make a key. It changes none and deletes none, as on Azure."""
+"""Microsoft.KeyVault/vaults/keys: creation of keys by ARM. It changes and deletes no key, as on Azure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OBJECTS = VaultObjects("key", KeyStore, _render)
 
 
 def _complete(ctx: Context, resource: Resource, existing: Resource | None) -> None:
-    """Create a key; an existing one stays as it is."""
+    """Create a key; leave an existing one alone."""
     vault = _OBJECTS.vault_of(ctx, resource.id)
     if existing is None and vault is not None:
         properties = resource.properties

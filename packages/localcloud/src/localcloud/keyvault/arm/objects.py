@@ -16,7 +16,7 @@ from localcloud.keyvault.versions import V, Versions
 
 @dataclass(frozen=True)
 class VaultObjects(Generic[V]):
-    """`kind` is key or secret; `shown` makes the resource of an object and its vault."""
+    """`kind` is key or secret; `shown` makes the resource from an object and its vault."""
 
     kind: str
     store: Callable[[Database], Versions[V]]

@@ -1,4 +1,4 @@
-"""Microsoft.KeyVault/vaults/secrets: ARM's way to put a secret. It shows no value and deletes none, as on Azure."""
+"""Microsoft.KeyVault/vaults/secrets: creation of secrets by ARM. It shows no value and deletes none, as on Azure."""
 
 from __future__ import annotations
 

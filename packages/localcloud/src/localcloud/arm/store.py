@@ -73,7 +73,7 @@ class ResourceStore:
         return self._database.execute("DELETE FROM arm_resources WHERE id_key = ?", (_key(id_),)) > 0
 
     def children(self, id_: str, type_: str | None = None) -> Resources:
-        """List the resources directly in `id_`, only those of the full type `type_` if it is set, by name."""
+        """List the resources directly in `id_`, of the full type `type_` if it is set, by name."""
         if type_ is None:
             rows = self._database.query(
                 "SELECT body, private FROM arm_resources WHERE parent_key = ? ORDER BY id_key", (_key(id_),)

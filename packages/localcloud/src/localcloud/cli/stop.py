@@ -68,7 +68,7 @@ def stop_process(process: psutil.Process) -> None:
 
 
 def _end(processes: list[psutil.Process], end: Callable[[psutil.Process], None]) -> list[psutil.Process]:
-    """End the processes; return the ones that still run after a while."""
+    """End the processes; return processes that still run after a while."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             end(process)

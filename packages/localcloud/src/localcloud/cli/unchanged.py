@@ -6,8 +6,8 @@ Two calls go around the command: `check` before it, which forgets the last succe
 - the contents of files and the values of variables that the caller names;
 - localcloud's own code, the installed packages and the tools in PULUMI_HOME;
 - blobs that the caller names, by their ETags;
-- every resource that existed after the last success: what others have changed or deleted since. A resource that came
-  later is none of the command's.
+- every resource that existed after the last success: others may have changed or deleted it since. A later resource is
+  not an input.
 
 Unreadable inputs count as changed, regardless of the reason.
 """
@@ -172,7 +172,7 @@ def _files(patterns: Iterable[str]) -> Iterator[Path]:
 
 def _tools(settings: Settings) -> Iterator[Path]:
     """Return the files of localcloud itself, of Python and its packages, and of the engine and its plugins."""
-    yield Path(sysconfig.get_path("purelib"))  # its time is that of the last installation
+    yield Path(sysconfig.get_path("purelib"))  # its time is the last installation's
     yield Path(sys.executable).resolve()
     yield from sorted(file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"})
     home = pulumi_home_of(settings)

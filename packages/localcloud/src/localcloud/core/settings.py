@@ -106,7 +106,7 @@ class Settings:
 def load_settings() -> Settings:
     """Read LOCALCLOUD_HOME, LOCALCLOUD_PORT, LOCALCLOUD_CACHE and LOCALCLOUD_STATE_GROUP, _ACCOUNT and _CONTAINER.
 
-    A home's port and state names are by default the ones of its first start. Raises ConfigurationError when the port
+    A home's port and state names default to its first start's. Raises ConfigurationError when the port
     is not a number between 1024 and 65531.
     """
     states = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")

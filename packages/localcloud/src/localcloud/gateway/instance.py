@@ -66,7 +66,7 @@ def fingerprint() -> str:
     """Return a hash of localcloud's code, the installed packages and Python: other code means another gateway."""
     digest = hashlib.sha256(sys.version.encode())
     files = [file for file in _PACKAGE.rglob("*") if file.suffix in {".py", ".js", ".json"}]
-    for file in sorted([*files, Path(sysconfig.get_path("purelib"))]):  # its time is that of the last installation
+    for file in sorted([*files, Path(sysconfig.get_path("purelib"))]):  # its time is the last installation's
         if not _NOT_SERVED & set(file.parts):
             stat = file.stat()
             digest.update(f"{file}:{stat.st_mtime_ns}:{stat.st_size}\n".encode())

@@ -1,4 +1,4 @@
-"""Differences between a resource's old and new inputs, and those that need a new resource."""
+"""Differences between a resource's old and new inputs, and differences that need a new resource."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _INDEX = re.compile(r"\[\d+\]")
 def diff(old: Plain, new: Plain, replaces: Callable[[str], bool], *, delete_first: bool) -> DiffResponse:
     """Return the differences, and which of them need a new resource.
 
-    `replaces` says for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource. So
-    does an input that is given no more, as with both vendors (pulumi-azure-native, provider/pkg/provider/diff.go:
+    `replaces` decides for a path such as "sku.name" or "rules[].value" whether a change of it replaces the resource.
+    An omitted former input does so too, as with both vendors (pulumi-azure-native, provider/pkg/provider/diff.go:
     DELETE_REPLACE; ForceNew in Terraform's schemas). An imported resource has all inputs that its service shows, also
-    those that it filled in by itself (provider/pkg/provider/provider.go, Read). `delete_first`: a replacement has the
-    old one's name, so the old one must go first.
+    the service's own defaults (provider/pkg/provider/provider.go, Read). `delete_first`: a replacement has the old
+    one's name, so that the old one must be deleted first.
     """
     result: dict[str, Change] = {}
     _compare("", reveal(old), reveal(new), result)

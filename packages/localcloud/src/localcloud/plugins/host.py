@@ -1,10 +1,10 @@
-"""Forks plugins for launchers (localcloud/plugins/launcher.py): one process that has imported what both plugins need.
+"""Forks plugins for launchers (localcloud/plugins/launcher.py): one process that has imported both plugins' needs.
 
 Each engine has a process for each of its providers, forked for it, with its environment, its working folder and its
-streams, which ends with it. The host itself has no environment of an engine, reads no request and calls no service.
+streams, which exits with it. The host itself has no environment of an engine, reads no request and calls no service.
 
-It ends when nobody has asked for a while, when its socket is no more that of its folder, and when its code or the
-installed packages have changed since it was started.
+It exits without requests for a while, when its socket is no longer its folder's, and when its code or the installed
+packages have changed since it was started.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _import_for_later() -> None:
 
 
 def _mark(file: Path) -> tuple[int, int] | None:
-    """Return a mark that tells a file from another one of the same name, None if it is gone."""
+    """Return a mark that distinguishes a file from another one of the same name, None if it is gone."""
     try:
         stat = file.stat()
     except OSError:
@@ -117,7 +117,7 @@ def _stamp() -> list[tuple[str, int, int]]:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Be the plugin that the launcher asks for. Runs in a process of its own, and ends it."""
+    """Become the plugin that the launcher requests. It runs in a process of its own, and ends it."""
     code = 1
     try:
         host = os.getppid()
@@ -138,7 +138,7 @@ def _answer(connection: socket.socket) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        # Without what the interpreter does at its end: it is the host's to do.
+        # The interpreter's exit handlers are left out: they are the host's.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -1,8 +1,8 @@
-"""Program that the engine starts for a plugin: it asks the plugin host for a process and represents it until one ends.
+"""Program that the engine starts for a plugin: it requests a process from the plugin host and represents it.
 
-To import what a plugin needs takes most of a second, to fork a process that has imported it a few milliseconds. The
+Importing a plugin's needs takes most of a second, forking a process that has imported them a few milliseconds. The
 first launcher of a PULUMI_HOME starts the host (localcloud/plugins/host.py), which forks a process for each engine and
-ends when nobody has asked for some time. Where there is no host to be had, the launcher becomes the plugin itself.
+exits without requests for some time. Without a host, the launcher becomes the plugin itself.
 
     python -I -S -c '...main()' PULUMI_HOME azure_native [arguments of the engine]
 
@@ -23,11 +23,11 @@ import sys
 from collections.abc import Sequence
 
 STARTED, ENDED = b"+", b"."
-"""Answers of a forked plugin: it has the request; it has ended in order."""
+"""Answers of a forked plugin: it has the request; it has exited in order."""
 INTERRUPT, TERMINATE = b"I", b"T"
 """Signals that are passed on. A launcher that is gone is a signal too."""
 END_HOST = b"end"
-"""Instead of a plugin's name: the host is to end."""
+"""Instead of a plugin's name: the host is to exit."""
 _CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120 - quicker
 SOCKET = "plugin-host.sock"
 LENGTH_BYTES = 16
@@ -35,18 +35,18 @@ _LOCK, _LOG = "plugin-host.lock", "plugin-host.log"
 _ORPHAN_CHECK_SECONDS = 1.0
 _START_SECONDS = 60
 _LISTENER = 10
-"""The descriptor under which the host gets its socket: higher than those that the launcher has open."""
+"""The descriptor under which the host gets its socket: higher than the launcher's open ones."""
 _HOST = "import sys; sys.path[0] = {code!r}; from localcloud.plugins.host import main; main({descriptor}, {folder!r})"
 _PLUGIN = (
     "import sys, runpy; sys.path[0] = {code!r}; "
     "runpy.run_module('localcloud.plugins.{module}', run_name='__main__', alter_sys=True)"
 )
 _HOST_VARIABLES = ("HOME", "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR")
-"""Variables that the host takes from the launcher that starts it: none of the engine's own."""
+"""Variables that the host inherits from the launcher that starts it: none of the engine's own."""
 
 
 def main() -> None:
-    """Run the plugin that the second argument names, until it ends or the engine does."""
+    """Run the plugin that the second argument names, until it or the engine exits."""
     folder, module, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
     connection = _forked(folder, module)
     if connection is None:
@@ -56,14 +56,14 @@ def main() -> None:
 
 
 def end_host(folder: str) -> bool:
-    """Let the host of a PULUMI_HOME end, if there is one. The plugins that it forked go on. Return whether it was."""
+    """Stop the host of a PULUMI_HOME, if there is one. Its forked plugins go on. Return whether there was one."""
     connection = _connected(folder)
     if connection is None:
         return False
     with connection:
         try:
             _send(connection, END_HOST, [])
-            connection.recv(1)  # nothing, when it has ended
+            connection.recv(1)  # no answer, when it has exited
         except OSError:
             return False
     return True
@@ -71,7 +71,7 @@ def end_host(folder: str) -> bool:
 
 def _forked(folder: str, module: str) -> socket.socket | None:
     """Return the connection to a plugin forked for this process, None if there is no host that forks one."""
-    # A host whose code has changed ends instead of an answer: the second one is new.
+    # A host whose code has changed exits instead of answering: the second one is new.
     for _ in range(2):
         try:
             connection = _connected(folder) or _started(folder)
@@ -134,7 +134,7 @@ def _started(folder: str) -> socket.socket:
 
 
 def _start(folder: str) -> None:
-    """Listen for the host and start it: it takes the listening socket over."""
+    """Start the host and listen for it: it inherits the listening socket."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     log = os.open(os.path.join(folder, _LOG), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # noqa: PTH118
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -171,13 +171,13 @@ def _send(connection: socket.socket, name: bytes, fields: Sequence[bytes]) -> No
 
 
 def _represent(connection: socket.socket) -> int:
-    """Pass signals on until the plugin has ended, or until the engine is gone. Return the exit code."""
+    """Pass signals on until the plugin has exited, or until the engine is gone. Return the exit code."""
     engine = os.getppid()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a host that this process has started and that ends first
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a host that this process has started and that exits first
     signal.signal(signal.SIGINT, lambda *_: _pass(connection, INTERRUPT))
     signal.signal(signal.SIGTERM, lambda *_: _pass(connection, TERMINATE))
     connection.settimeout(_ORPHAN_CHECK_SECONDS)
-    # The plugin has them: whoever reads them is to see when it has ended.
+    # The plugin has them: their reader has to see its exit.
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)
@@ -196,5 +196,5 @@ def _represent(connection: socket.socket) -> int:
 
 
 def _pass(connection: socket.socket, message: bytes) -> None:
-    with contextlib.suppress(OSError):  # it has ended, which is seen where its answers are read
+    with contextlib.suppress(OSError):  # it has exited, which is noticed where its answers are read
         connection.send(message)

@@ -1,4 +1,4 @@
-"""Inputs after a refresh: what changed at the service since the last state, applied to the inputs of that state.
+"""Inputs after a refresh: the service's changes since the last state, applied to the inputs of that state.
 
 Comparing the service's answers with each other, rather than with the inputs, keeps its own forms and defaults out.
 """
@@ -22,7 +22,7 @@ def refreshed(inputs: Plain, before: Plain, after: Plain) -> Plain:
 
 
 def as_shown(inputs: Plain, actual: Plain) -> bool:
-    """Whether a resource is what the inputs would make of it, as far as the service shows them."""
+    """Whether a resource equals the inputs, as far as the service shows them."""
     return bool(_projected(inputs, actual) == inputs)
 
 
@@ -51,7 +51,7 @@ def _changed(key: str, input_value: Any, before: Any, after: Any) -> Any:
         result = {
             name: _changed(name, value, old.get(name), after.get(name))
             for name, value in input_value.items()
-            if name in after or name not in old  # what the service never shows stays; what it shows no more is gone
+            if name in after or name not in old  # hidden values stay; values that are no longer shown are removed
         }
         if key in _MAPS:
             result |= {name: value for name, value in after.items() if name not in input_value}
@@ -97,7 +97,7 @@ def _projected(old: Any, actual: Any) -> Any:
 
 
 def _matched(old: list[Any], actual: list[Any]) -> list[Any]:
-    """Element by element; scalars in whatever order the service keeps them."""
+    """Compare element by element; scalars in any order."""
     if all(isinstance(item, str) for item in [*old, *actual]) and {_plain(o) for o in old} == {
         _plain(s) for s in actual
     }:

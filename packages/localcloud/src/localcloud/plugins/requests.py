@@ -1,7 +1,7 @@
 """Requests of the engine to a provider, and the answers, as plain Python.
 
-As `pulumi.provider.experimental.provider` of the SDK, without the SDK: importing it takes a plugin twice as long as all
-else.
+The module resembles `pulumi.provider.experimental.provider` of the SDK, whose import takes a plugin twice as long as
+the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from localcloud.plugins.values import Plain
 
 Failure = tuple[str, str]
-"""A property's path, and what is wrong with it."""
+"""A property's path, and its fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class CheckResponse:
 
 
 class Change(Enum):
-    """Names are those of `PropertyDiff.Kind` in Pulumi's protocol."""
+    """Names are from `PropertyDiff.Kind` in Pulumi's protocol."""
 
     ADD = "ADD"
     ADD_REPLACE = "ADD_REPLACE"

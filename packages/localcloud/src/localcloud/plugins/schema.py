@@ -1,6 +1,6 @@
-"""Whether a resource's inputs are those that its type has: unknown, missing and mistyped ones by path.
+"""Check of a resource's inputs by its type: unknown, missing and mistyped ones by path.
 
-The types are those of a schema file (localcloud/plugins/sdk_types.py).
+The types are from a schema file (localcloud/plugins/sdk_types.py).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Schema:
         return objects
 
     def failures(self, token: str, inputs: Plain) -> list[Failure]:
-        """Return (path, reason) of what is wrong with the inputs of a resource type. What is not known yet is right."""
+        """Return (path, reason) of each fault in the inputs of a resource type. Unknown values count as right."""
         return list(self._object(token, reveal(inputs), ""))
 
     def settable(self, token: str, values: Plain) -> Plain:
-        """Return those of a resource's outputs that its type takes as inputs."""
+        """Return the outputs of a resource that its type accepts as inputs."""
         settable_values: Plain = self._taken(token, values)
         return settable_values
 
@@ -46,7 +46,7 @@ class Schema:
             return [self._taken(type_[1:-1], item) for item in value]
         if not isinstance(value, dict) or type_[0] == "{":
             return value
-        # Of several forms the one that takes most.
+        # Of several forms the largest one is used.
         forms = [self._objects[form] for form in type_.split("|") if form in self._objects]
         taken = [
             {key: self._taken(known[key], value[key]) for key in value if key in known}
@@ -78,7 +78,7 @@ class Schema:
             for key, item in value.items():
                 yield from self._value(type_[1:-1], item, _join(path, key))
         elif "|" in type_ and type_[0] not in "[{":
-            # Whichever form fits best is what was meant.
+            # The form with the best fit counts as the intended one.
             yield from min((list(self._value(form, value, path)) for form in type_.split("|")), key=len)
         elif type_ in _SCALARS:
             if not isinstance(value, _SCALARS[type_]) or (isinstance(value, bool) and type_ != "boolean"):

@@ -1,7 +1,7 @@
 """The inputs of resource classes, read from the vendors' Python SDKs: for the schema files beside each provider's code.
 
 A property's type is "string", "integer", "number", "boolean", "any", the name of an object, "<A;B>" for an enum's
-values, "A|B" for a choice of types, "[T]" for a list and "{T}" for a map. A name that ends in "!" is required.
+values, "A|B" for a choice of types, "[T]" for a list and "{T}" for a map. A name with "!" at its end is required.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from enum import Enum
 from typing import Any
 
 _WITHOUT_ENUMS = frozenset({"monitor"})
-"""A module of several specifications whose enums share names: its ConditionOperator is not that of its Condition, whose
-documented values (Equals, GreaterThan …) it lacks (azure-mgmt-monitor, models.ConditionOperator)."""
+"""A module of several specifications whose enums share names.
+
+Its ConditionOperator is another enum than its Condition's: it lacks the documented values (Equals, GreaterThan …;
+azure-mgmt-monitor, models.ConditionOperator).
+"""
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 Objects = dict[str, dict[str, str]]
 
@@ -30,7 +33,7 @@ def arguments_of(package: Any, class_name: str) -> type:
 
 
 def properties(class_: type, module: str, objects: Objects) -> dict[str, str]:
-    """Return the properties of a class of inputs; the objects that they are made of are added to `objects`."""
+    """Return the properties of a class of inputs; add the objects in them to `objects`."""
     import pulumi
     from pulumi._types import input_type_py_to_pulumi_names
 
@@ -91,6 +94,6 @@ def _choice(hints: Sequence[Any], module: str, objects: Objects) -> str:
         if (form := _type(hint, module, objects)) not in result:
             result.append(form)
     if any(form.startswith("<") for form in result):
-        # An enum that may grow is "a text or one of these": the documented values are what is known.
+        # An enum that may grow is "a text or one of these": only the documented values are known.
         result = [form for form in result if form != "string"]
     return "any" if "any" in result or not result else "|".join(result)

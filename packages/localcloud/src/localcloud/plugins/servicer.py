@@ -46,7 +46,7 @@ class Servicer(_Base):  # type: ignore[misc]  # generated code has no types
         return messages.CheckResponse(inputs=request.news)
 
     async def DiffConfig(self, request: Any, context: Any) -> Any:
-        """Another host is another workspace, but its resources say so themselves: they are not in it."""
+        """Another host is another workspace, but its resources show that themselves: they are not in it."""
         return messages.DiffResponse(hasDetailedDiff=True)
 
     async def Configure(self, request: Any, context: Any) -> Any:

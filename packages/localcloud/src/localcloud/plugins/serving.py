@@ -1,4 +1,4 @@
-"""A provider as a plugin process: gRPC on the loopback, errors as one message, a quiet end on SIGINT and SIGTERM."""
+"""A provider as a plugin process: gRPC on the loopback, errors as one message, a silent exit on SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Requests(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             message = str(error)
         finally:
             self.under_way -= 1
-        # Only now: whoever reads the refusal may end the plugin at once, and a request under way would keep it.
+        # It comes last: a reader of the refusal may end the plugin at once, and an active request would delay that.
         return await context.abort(grpc.StatusCode.UNKNOWN, message)
 
 
@@ -73,8 +73,8 @@ async def _serve(provider: Provider, version: str, connection: socket.socket | N
     stop = asyncio.Event()
     parent = os.getppid()
     loop = asyncio.get_running_loop()
-    # The engine ends a plugin that has nothing to do by SIGINT. A user's Ctrl-C reaches the whole process group: then a
-    # request that is under way goes on, and the engine cancels it in its own time.
+    # The engine ends an idle plugin by SIGINT. A user's Ctrl-C reaches the whole process group: then an active
+    # request goes on, and the engine cancels it in its own time.
 
     def interrupt() -> None:
         if not requests.under_way:
@@ -96,14 +96,14 @@ async def _serve(provider: Provider, version: str, connection: socket.socket | N
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that was killed cannot end its plugins, and nobody would read their answers.
+    # A killed engine cannot end its plugins, and their answers would have no reader.
     while os.getppid() == parent:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _ORPHAN_CHECK_SECONDS)
             break
     await server.stop(None)
-    # Here, since asyncio.run waits for threads: one that pauses before it tries a request again would send it minutes
-    # after its engine is gone, into the next update.
+    # It is done here, since asyncio.run waits for threads: a thread that pauses before it repeats a request would
+    # send it minutes after its engine is gone, into the next update.
     sys.stdout.flush()
     if connection is not None:
         with contextlib.suppress(OSError):  # the launcher is gone

@@ -29,7 +29,7 @@ class Secret:
     value: Any
 
 
-# What the engine and the SDKs agree on (pulumi/pulumi sdk/go/common/resource/sig and plugin/rpc.go).
+# The engine and the SDKs agree on these (pulumi/pulumi sdk/go/common/resource/sig and plugin/rpc.go).
 _UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _KIND = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
@@ -52,7 +52,7 @@ def to_struct(values: Mapping[str, Any]) -> Any:
 
 
 def _from_value(value: Any) -> Any:
-    """Whole numbers come back as int: JSON bodies must not say 30.0."""
+    """Whole numbers are returned as int: JSON bodies must not have 30.0."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         text = value.string_value
@@ -121,7 +121,7 @@ def conceal(value: Any, inputs: Any) -> Any:
 
 
 def has_unknown(value: Any) -> bool:
-    """Whether anything in it is not known yet."""
+    """Return whether any value in it is unknown yet."""
     if isinstance(value, Secret):
         return has_unknown(value.value)
     if isinstance(value, dict):

@@ -41,12 +41,12 @@ def endpoint_of(host: str) -> tuple[str, str] | None:
 
 
 def raw_path_of(request: Request) -> str:
-    """Return the request's path as it was sent. Raises ServiceError 400 for bytes that are not UTF-8."""
+    """Return the request's path as sent. Raises ServiceError 400 for bytes that are not UTF-8."""
     return _text(request.scope["raw_path"].partition(b"?")[0])
 
 
 def raw_query_of(request: Request) -> str:
-    """Return the request's query as it was sent. Raises ServiceError 400 for bytes that are not UTF-8."""
+    """Return the request's query as sent. Raises ServiceError 400 for bytes that are not UTF-8."""
     return _text(request.scope["query_string"])
 
 
@@ -63,7 +63,7 @@ def decoded(text: str) -> str:
 def target_of(raw_path: str, query: Mapping[str, str]) -> Target:
     """Return the target of a blob endpoint's path. A single segment without restype=container is a blob of $root.
 
-    Azure takes a backslash in a blob's name for a slash, and so does Azurite.
+    Azure treats a backslash in a blob's name as a slash, and so does Azurite.
     """
     container, _, blob = decoded(raw_path).removeprefix("/").partition("/")
     if blob and not container:
@@ -74,15 +74,15 @@ def target_of(raw_path: str, query: Mapping[str, str]) -> Target:
 
 
 def lake_path(text: str) -> str:
-    """Return a path of Data Lake Storage, which has no empty elements. A backslash is a slash, as it is to Azurite."""
+    """Return a path of Data Lake Storage, which has no empty elements. A backslash is a slash, as in Azurite."""
     return "/".join(part for part in text.replace("\\", "/").split("/") if part)
 
 
 def check_name(target: Target) -> None:
-    """Raise ServiceError 400 for names that Azure does not take, and that Azurite could not list.
+    """Raise ServiceError 400 for names that Azure refuses, and that Azurite could not list.
 
     Dot segments are resolved by HTTP clients and servers on the way (RFC 3986), Azurite's own client included: they
-    would lead out of the container or directory that was checked.
+    would lead out of the checked container or directory.
     """
     if len(target.blob) > _LONGEST_NAME:
         raise ServiceError(
@@ -108,8 +108,8 @@ def path_of(account: str, target: Target) -> str:
 def query_of(text: str) -> dict[str, str]:
     """Return parameters by lower-case name.
 
-    Raises ServiceError 400 for what Azurite could read differently: broken escapes, names that it takes for more than
-    names, and a parameter that is repeated.
+    Raises ServiceError 400 for a query that Azurite could read differently: broken escapes, names with brackets, and a
+    repeated parameter.
     """
     try:
         broken = _BROKEN_ESCAPE.search(text) is not None

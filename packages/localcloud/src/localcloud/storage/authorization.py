@@ -1,4 +1,4 @@
-"""Authorization at a storage account: network, credentials, roles. One answer for the blob and the dfs endpoint."""
+"""Authorization at a storage account: network, credentials, roles. The blob and the dfs endpoint share it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Entry:
-    """Authorized caller. `trusted` says that Azurite need not check any more; `principal` is a bearer token's."""
+    """An authorized caller. `trusted`: Azurite need not check the request again; `principal` is a bearer token's."""
 
     trusted: bool
     principal: Principal | None
@@ -43,7 +43,7 @@ class Gate:
         self._ctx = ctx
 
     def account(self, host: str, endpoint: str) -> Resource:
-        """Return the account of a host, for a caller whom its network lets in. `endpoint`: "blob" or "dfs"."""
+        """Return the account of a host, for a caller whom its network admits. `endpoint` is "blob" or "dfs"."""
         name, named_endpoint = endpoint_of(host) or (host.partition(".")[0], "")
         account = self._ctx.resources.named(ACCOUNT_TYPE, name) if named_endpoint == endpoint else None
         if account is None or account.state != "Succeeded":
@@ -70,7 +70,7 @@ class Gate:
     ) -> Entry:
         """Authorize a request. Raises ServiceError when it is refused. `headers` have lower-case names.
 
-        `demands` is called only where roles decide: it may refuse what is not emulated with roles.
+        `demands` is called only where roles decide: it may refuse operations that are not emulated with roles.
         """
         authorization = headers.get("authorization", "")
         scheme, _, credential = authorization.partition(" ")
@@ -135,8 +135,8 @@ class Gate:
     ) -> None:
         """Check a SAS's principal and the account's setting; Azurite checks the signature itself.
 
-        Without shared keys only user delegation SAS hold, and those no further than their principal's own roles. Raises
-        ServiceError 403.
+        Without shared keys only user delegation SAS are valid, within their principal's own roles. Raises ServiceError
+        403.
         """
         if "skoid" not in query:
             if account.properties.get("allowSharedKeyAccess") is False:

@@ -1,4 +1,4 @@
-"""Requests to Azurite's blob service, which take the front's word for who may: streaming both ways."""
+"""Requests to Azurite's blob service, which trusts the front's authorization: streaming both ways."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ERROR = re.compile("<Message>(.*?)\n?(?:RequestId.*)?</Message>", re.DOTALL)
 _log = logging.getLogger("localcloud.storage")
 _FRONT = "x-localcloud-front"
 _NEVER_SENT = frozenset({_FRONT, "x-http-method"})
-"""A client's own claim to be the front, and the method that Azurite would take in place of the authorized one."""
+"""A client's forged mark of the front, and the method that Azurite would use in place of the authorized one."""
 
 
 class Azurite:
@@ -32,8 +32,8 @@ class Azurite:
     def __init__(self, ctx: Context, fabric: StorageFabric) -> None:
         self._fabric = fabric
         self.url = f"http://127.0.0.1:{ctx.settings.azurite_port}"
-        # Retries are for the moments in which Azurite starts: nothing was sent then. Node closes a connection that was
-        # idle for five seconds, in which a request may be on its way: none is used that long.
+        # Retries are for the moments in which Azurite starts: nothing was sent then. Node closes a connection that
+        # was idle for five seconds, in which a request may be on its way: no connection is used that long.
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 retries=5, limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=2)

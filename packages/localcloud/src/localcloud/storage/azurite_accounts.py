@@ -33,7 +33,10 @@ _ACCOUNT_TYPE = "Microsoft.Storage/storageAccounts"
 
 
 class StorageFabric:
-    """Implements core.context.BlobStorage. Keys live with the account's resource; Azurite gets a copy in a file."""
+    """Implements core.context.BlobStorage.
+
+    Keys are stored with the account's resource; Azurite gets a copy in a file.
+    """
 
     def __init__(self, settings: Settings, resources: ResourceStore) -> None:
         self._settings = settings
@@ -62,7 +65,7 @@ class StorageFabric:
         ]  # fmt: skip
 
     def keys(self, account: str) -> list[str] | None:
-        """Return the account's two keys, None when there is no such account."""
+        """Return the account's two keys, None for a missing account."""
         resource = self._resources.named(_ACCOUNT_TYPE, account)
         return None if resource is None else list(resource.private["keys"])
 
@@ -100,7 +103,7 @@ class StorageFabric:
     ) -> str:
         """`permissions` are SAS letters (racwdl…).
 
-        It is a user delegation SAS, so that it holds where shared keys are off; it asks for no role of the delegator.
+        It is a user delegation SAS, so that it is valid where shared keys are off; it needs no role of the delegator.
         """
         if self.keys(account) is None:
             raise KeyError(f"no storage account {account!r}")
@@ -121,7 +124,7 @@ class StorageFabric:
     def directory_sas(
         self, account: str, container: str, directory: str, *, object_id: str, permissions: str, lifetime: timedelta
     ) -> tuple[str, datetime]:
-        """See core.context.BlobStorage. azure-storage-file-datalake makes a directory's SAS the same way."""
+        """Make a SAS as azure-storage-file-datalake does. See core.context.BlobStorage."""
         start, end = _period(lifetime)
         key = self._delegation_key(object_id, start, end)
         if not directory:
@@ -147,7 +150,7 @@ class StorageFabric:
         return key
 
     def service_client(self, account: str) -> BlobServiceClient:
-        """Return a client with the account's key. Raises KeyError when there is no such account."""
+        """Return a client with the account's key. Raises KeyError for a missing account."""
         key = self._first_key(account)
         client = self._clients.get((account, key))
         if client is None:
@@ -180,7 +183,7 @@ class StorageFabric:
             raise
 
     def put_container(self, account: str, container: str, access: str | None, metadata: dict[str, str]) -> None:
-        """Create it, or set metadata and public access ("blob", "container" or None) of what is there."""
+        """Create it, or set metadata and public access ("blob", "container" or None) of an existing one."""
         client = self.service_client(account).get_container_client(container)
         try:
             client.create_container(metadata=metadata, public_access=access)
@@ -196,11 +199,11 @@ class StorageFabric:
 
 
 def _period(lifetime: timedelta) -> tuple[datetime, datetime]:
-    """Return the times from a little ago, for clocks that are late, to the end of the lifetime."""
+    """Return the times from a moment ago, for clocks that are late, to the end of the lifetime."""
     now = datetime.now(UTC).replace(microsecond=0)
     return now - timedelta(minutes=5), now + lifetime
 
 
 def fabric_of(ctx: Context) -> StorageFabric:
-    """Return the context's storage as what it is, for ARM's storage types."""
+    """Return the context's storage with its own type, for ARM's storage types."""
     return cast(StorageFabric, ctx.storage)

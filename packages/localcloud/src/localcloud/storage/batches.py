@@ -29,7 +29,10 @@ _TAKEN = frozenset(
         "x-ms-version",
     }
 )  # fmt: skip
-"""The headers of deletions and changes of the access tier. With others Azurite could take a request for another one."""
+"""The headers of deletions and changes of the access tier.
+
+With others Azurite could mistake a request for another one.
+"""
 _HEADERS = ("x-ms-error-code", "x-ms-request-id", "x-ms-version", "x-ms-delete-type-permanent", "content-type")
 
 Check = Callable[[str, Target, Mapping[str, str], Mapping[str, str]], None]

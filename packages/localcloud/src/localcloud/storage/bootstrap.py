@@ -19,20 +19,21 @@ _AZURITE_SECONDS = 60
 
 
 async def ensure_state(ctx: Context, resources: Resources, deployer: Principal) -> None:
-    """Give the deployer its roles; create what is missing. Does nothing when all is there.
+    """Assign its roles to the deployer; create missing objects. Do nothing when all exist.
 
-    Waits for Azurite. Raises LocalcloudError when that does not answer within a minute.
+    Wait for Azurite. Raises LocalcloudError when it does not answer within a minute.
     """
     state = ctx.settings.state
     subscription = f"/subscriptions/{SUBSCRIPTION_ID}"
     group = f"{subscription}/resourceGroups/{state.group}"
     account = ids.in_group(SUBSCRIPTION_ID, state.group, "Microsoft.Storage/storageAccounts", state.account)
     authorization = Authorization(ctx.resources)
-    # As for whoever runs the bootstrap on Azure, who assigns roles without a condition, and defines some.
+    # They equal the roles of the bootstrap's operator on Azure, who assigns roles without a condition, and defines
+    # some.
     for role in ("Contributor", "User Access Administrator"):
         authorization.assign(deployer, role, subscription)
     authorization.assign(deployer, "Storage Blob Data Contributor", account)
-    ctx.resources.registrations.register(["Microsoft.Storage"])  # as for everybody who made a state account on Azure
+    ctx.resources.registrations.register(["Microsoft.Storage"])  # like the maker of a state account on Azure
     if ctx.resources.get(group) is None:
         await _put(ctx, resources, deployer, group, "2024-03-01", {"location": _LOCATION})
     if ctx.resources.get(account) is None:

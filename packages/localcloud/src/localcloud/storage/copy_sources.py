@@ -1,6 +1,6 @@
-"""Sources of copies: authorized as a read of its own, and named as Azurite knows them.
+"""Sources of copies: authorized as a read of its own, and with Azurite's own addresses.
 
-Azurite itself looks at a source's authorization only where the source is in another account, or has a signature. Azure
+Azurite itself checks a source's authorization only where the source is in another account, or has a signature. Azure
 always does: learn.microsoft.com/rest/api/storageservices/copy-blob#authorization.
 """
 
@@ -32,8 +32,8 @@ class CopySources:
     async def for_azurite(self, source: str, account: str, entry: Entry) -> str:
         """Return the source's URL at Azurite, for a copy into `account`.
 
-        A bearer token opens what its principal's roles allow, a Shared Key its own account; a source with a signature,
-        and one that neither opens, is authorized by itself. Raises ServiceError when it is refused.
+        A bearer token opens all that its principal's roles allow, a Shared Key its own account; a source with a
+        signature, and a source that neither opens, is authorized by itself. Raises ServiceError when it is refused.
         """
         origin, target, query = self._parsed(source)
         if "sig" in query:
@@ -79,7 +79,7 @@ class CopySources:
         return query_of(url.partition("?")[2])
 
     async def _check_at_azurite(self, origin: Resource, target: Target, query: dict[str, str]) -> None:
-        """Raise ServiceError unless the source can be read with what its URL has."""
+        """Raise ServiceError unless the source can be read with its URL's credentials."""
         path = path_of(origin.name, target) + query_text(query)
         answer = await self._azurite.send("HEAD", path, {"x-ms-version": "2024-11-04"}, b"", trusted=False)
         await answer.aclose()

@@ -1,8 +1,8 @@
 """Reports blobs that clients created to the services that listen, such as Event Grid.
 
-Which operations create a blob: learn.microsoft.com/azure/event-grid/event-schema-blob-storage ("Microsoft.Storage.
-BlobCreated"). The dfs endpoint of an account without a hierarchical namespace has no events, says the same page. Blobs
-that localcloud's own services write straight into Azurite are not reported.
+Operations that create a blob: learn.microsoft.com/azure/event-grid/event-schema-blob-storage ("Microsoft.Storage.
+BlobCreated"). The dfs endpoint of an account without a hierarchical namespace has no events (same page). Blobs that
+localcloud's own services write straight into Azurite are not reported.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CreatedBlobs:
         *,
         copies: bool,
     ) -> None:
-        """Report what a request at the blob endpoint created, if anything."""
+        """Report the blob that a request at the blob endpoint created, if any."""
         comp = query.get("comp", "")
         if request.method != "PUT" or not target.blob or comp not in {"", "blocklist"}:
             return
@@ -49,7 +49,7 @@ class CreatedBlobs:
         self._report(request, account, target, api, response, lake=False)
 
     def in_lake(self, request: Request, account: Resource, target: Target, api: str, response: Response) -> None:
-        """Report what a request at the dfs endpoint created."""
+        """Report the blob that a request at the dfs endpoint created."""
         if account.properties.get("isHnsEnabled"):
             self._report(request, account, target, api, response, lake=True)
 

@@ -1,4 +1,4 @@
-"""User delegation keys: what `Get User Delegation Key` answers, and SAS that localcloud's own services hand out."""
+"""User delegation keys: the answer of `Get User Delegation Key`, and SAS that localcloud's own services hand out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _moment(text: str) -> datetime:
 
 
 def _bad_value(text: str) -> ServiceError:
-    """Azure's words do not say what is wrong with the time (Azure/azure-sdk-for-net#45789)."""
+    """Azure's words do not name the fault of the time (Azure/azure-sdk-for-net#45789)."""
     return ServiceError(
         400,
         "InvalidXmlNodeValue",

@@ -9,7 +9,7 @@ import hmac
 from localcloud.core.settings import TENANT_ID
 
 SERVICE_OBJECT_ID = "00000000-0000-0000-0000-00000000c10d"
-"""The object id in SAS that localcloud's services (Azure ML) hand out: not a principal, and no role is asked for."""
+"""The object id in SAS that localcloud's services (Azure ML) hand out: it is no principal, and needs no role."""
 KEY_VERSION = "2025-11-05"
 
 

@@ -82,7 +82,7 @@ def not_signed_in(*, public: bool, challenge: bool) -> ServiceError:
 
 
 def body_too_large() -> ServiceError:
-    """Return the refusal of a body that is larger than its operation takes."""
+    """Return the refusal of a body beyond its operation's limit."""
     return ServiceError(
         413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
     )
@@ -99,7 +99,7 @@ def bad_token(detail: str) -> ServiceError:
 
 
 def no_account(account: str, host: str) -> ServiceError:
-    """Return the refusal of an unknown account: 400, which no client retries or takes for a missing blob."""
+    """Return the refusal of an unknown account: 400, which no client retries or mistakes for a missing blob."""
     return unresolved(400, "AccountDoesNotExist", "storage account", account, host)
 
 

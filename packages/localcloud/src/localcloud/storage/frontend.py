@@ -1,8 +1,8 @@
-"""https://ACCOUNT.blob.core.windows.net: who may do what, then on to Azurite. Blobs stream both ways, never kept.
+"""https://ACCOUNT.blob.core.windows.net: authorization, then on to Azurite. Blobs stream both ways, unstored.
 
 Authorization is decided here (bearer tokens by role, Shared Key by signature and the account's setting, SAS by the
-account's setting); Azurite then checks a SAS's own signature and permissions, and takes the rest on the front's word.
-What is for the dfs endpoint of an account goes to localcloud.storage.dfs.
+account's setting); Azurite then checks a SAS's own signature and permissions, and trusts the front with the rest.
+Requests to the dfs endpoint of an account go to localcloud.storage.dfs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class StorageFront:
         except ServiceError as error:
             response = self._refusal(error, request, lake=lake)
         except httpx.TransportError as error:
-            # Azurite is starting, or went away in the middle: clients retry a 503, as they do on Azure.
+            # Azurite is starting, or stopped in the middle: clients retry a 503, as they do on Azure.
             _log.warning("%s %s: Azurite: %r", request.method, request.scope["path"], error)
             busy = ServiceError(
                 503, "ServerBusy", f"The storage emulator does not answer: {error!r}", {"Retry-After": "1"}
@@ -150,10 +150,10 @@ class StorageFront:
     async def _name_operation(
         self, method: str, query: Mapping[str, str], headers: dict[str, str], account: str, entry: Entry
     ) -> None:
-        """Leave only the headers that belong to the operation which was authorized.
+        """Leave only the headers that belong to the authorized operation.
 
-        Azurite takes the operation with the most matching parameters and headers: with comp=tags and x-ms-blob-type it
-        would write the blob itself.
+        Azurite chooses the operation with the most matching parameters and headers: with comp=tags and x-ms-blob-type
+        it would write the blob itself.
         """
         source = headers.pop("x-ms-copy-source", None)
         headers.pop("x-ms-copy-source-authorization", None)

@@ -6,7 +6,7 @@ import re
 from xml.sax.saxutils import unescape
 
 ACCESS = "localcloud_access"
-"""The metadata in which the dfs endpoint keeps owner, group and ACL of a path: nothing that a client sees."""
+"""The metadata in which the dfs endpoint stores owner, group and ACL of a path, hidden from clients."""
 HIDDEN_HEADER = f"x-ms-meta-{ACCESS}".encode()
 _HIDDEN = re.compile(f"<{ACCESS}>[^<]*</{ACCESS}>".encode())
 _ENTRY = re.compile(rb"<(BlobPrefix|Blob)>.*?</\1>", re.DOTALL)
@@ -14,9 +14,9 @@ _NAME = re.compile(rb"<Name[^>]*>(.*?)</Name>", re.DOTALL)
 
 
 def rewritten(body: bytes, inner: str, outer: str) -> bytes:
-    """Return the list with the endpoint that the client knows, and its entries in the order of their names.
+    """Return the list with the client's endpoint, and its entries in the order of their names.
 
-    Azurite writes all prefixes before all blobs. ABFS relies on Azure's order to tell that a folder's marker blob and
+    Azurite writes all prefixes before all blobs. ABFS relies on Azure's order to see that a folder's marker blob and
     its prefix are one: Hadoop 3.4 `ListUtils.getUniqueListResult`.
     """
     for written in (f'"{inner}/"', f'"{inner}"'):

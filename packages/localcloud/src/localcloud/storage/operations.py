@@ -19,7 +19,7 @@ _BLOBS = f"{_CONTAINERS}/blobs"
 
 @dataclass(frozen=True)
 class Need:
-    """Permission of which any of `actions` suffices; `data` says that they are dataActions."""
+    """Permission of which any of `actions` suffices; `data`: they are dataActions."""
 
     actions: tuple[str, ...]
     data: bool
@@ -85,7 +85,7 @@ def _blob_need(method: str, query: Mapping[str, str], headers: Mapping[str, str]
     if method == "DELETE" and not comp:
         return Need((f"{_BLOBS}/delete",), data=True)
     if method == "PUT":
-        # New blobs, blocks and appends may be written with add alone; overwriting asks for write. A conditional create
+        # New blobs, blocks and appends may be written with add alone; overwriting needs write. A conditional create
         # is the only PUT that is certain to add.
         creates = comp == "appendblock" or (comp == "" and headers.get("if-none-match") == "*")
         actions = (f"{_BLOBS}/write", f"{_BLOBS}/add/action") if creates else (f"{_BLOBS}/write",)

@@ -9,5 +9,5 @@ from localcloud.storage.frontend import StorageFront
 
 
 def build_routes(ctx: Context) -> list[BaseRoute]:
-    """One mount: a blob's path is anything."""
+    """There is one mount: a blob's path is anything."""
     return [Mount("/", app=StorageFront(ctx))]

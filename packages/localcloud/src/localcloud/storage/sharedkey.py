@@ -18,7 +18,7 @@ _SIGNED_HEADERS = (
 
 
 def string_to_sign(method: str, account: str, raw_path: str, query: str, headers: Mapping[str, str]) -> str:
-    """`raw_path` as it was sent (percent-encoded); `headers` with lower-case names."""
+    """`raw_path` is as sent (percent-encoded); `headers` have lower-case names."""
     values = [headers.get(name, "") for name in _SIGNED_HEADERS]
     values[2] = "" if values[2] == "0" else values[2]
     if "x-ms-date" in headers:

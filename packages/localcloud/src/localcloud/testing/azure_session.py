@@ -49,7 +49,7 @@ class AzureSession:
         return f"/subscriptions/{self.subscription_id}"
 
     def arm(self, method: str, path: str, version: str, body: Json | None = None, **query: str) -> requests.Response:
-        """Send a plain request to management.azure.com, for what the clients hide: status, headers, error bodies."""
+        """Send a plain request to management.azure.com, to see statuses, headers and error bodies."""
         token = self.credential.get_token("https://management.azure.com/.default").token
         return requests.request(
             method,
@@ -113,7 +113,7 @@ def azure(cloud: Any) -> Iterator[AzureSession]:
 
 @pytest.fixture
 def group(azure: AzureSession) -> Iterator[str]:
-    """Return the id of a resource group of the test's own, deleted afterwards with all that is in it."""
+    """Return the id of a resource group of the test's own; delete it afterwards with its content."""
     id_ = f"{azure.subscription}/resourceGroups/rg-{uuid.uuid4().hex[:10]}"
     azure.put(id_, "2024-03-01", {"location": "westeurope"})
     yield id_

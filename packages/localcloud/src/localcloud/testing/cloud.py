@@ -1,4 +1,4 @@
-"""One running localcloud for all tests of its services: a home, ports and principals of the tests' own."""
+"""A running localcloud for all tests of its services: a home, ports and principals of the tests' own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HOME = "a home with a long path " + "-" * 60
 
 @dataclass(frozen=True)
 class Cloud:
-    """`environment` is what `localcloud env` prints."""
+    """`environment` is the output of `localcloud env`."""
 
     settings: Settings
     environment: dict[str, str]
@@ -63,7 +63,7 @@ class Cloud:
 
 
 def free_port() -> int:
-    """Return the first of five ports in a row that nothing listens on. A random one: two test runs may look at once."""
+    """Return the first of five free ports in a row. The choice is random: two test runs may search at once."""
     candidates = list(range(_FIRST, _LAST, _PORTS))
     random.shuffle(candidates)
     for first in candidates:

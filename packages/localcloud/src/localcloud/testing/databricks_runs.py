@@ -29,7 +29,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """`client` is the deployer's; `client_id` and `object_id` are those of the identity that runs run as.
+    """`client` is the deployer's; `client_id` and `object_id` are of the runs' identity.
 
     `connector` is the object id of the access connector's identity.
     """
@@ -125,7 +125,7 @@ class Lakehouse:
         mode: compute.DataSecurityMode | None = SINGLE_USER,
         **cluster: Any,
     ) -> Outcome:
-        """Run a notebook's text as the identity, to its end."""
+        """Run a notebook's text to its end, as the identity."""
         folder = f"/Shared/{uuid.uuid4().hex}"
         self.client.workspace.mkdirs(folder)
         text = "# Databricks notebook source\n" + notebook

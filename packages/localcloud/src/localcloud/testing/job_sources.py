@@ -69,7 +69,7 @@ def put_job(ml: MlWorkspace, body: Json, name: str = "") -> tuple[int, Json]:
 
 
 def refused(ml: MlWorkspace, body: Json) -> tuple[int, str, str]:
-    """(status, code, message) of a job that must not be taken."""
+    """Return (status, code, message) of a job that must be refused."""
     status, content = put_job(ml, body)
     assert status >= 400, content
     return status, content["error"]["code"], content["error"]["message"]
@@ -87,7 +87,7 @@ def details(ml: MlWorkspace, name: str) -> Json:
 
 
 def log_of(ml: MlWorkspace, name: str) -> str:
-    """std_log.txt, by the address that run history gives."""
+    """Return std_log.txt, by its address in the run history."""
     with urllib.request.urlopen(details(ml, name)["logFiles"]["user_logs/std_log.txt"]) as response:
         return str(response.read().decode())
 

@@ -1,6 +1,6 @@
 """Requests that no client should send, over all routes: values of wrong types, broken text, names out of all bounds.
 
-Which words a body has comes from the code itself: every quoted word is one that some handler may look up.
+The words of a body come from the code itself: every quoted word may be read by a handler.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from localcloud.gateway.services import Services
 from localcloud.testing.typed_bodies import typed_body
 
 DIGITS = "9" * 5000
-"""More than Python reads as a number without being told to."""
+"""More digits than Python reads as a number by default."""
 _DEEP = 900
 _DATABRICKS_CALL = re.compile(r"/api/2\.\d/(.+)")
 _WORD = re.compile(r'"([a-z][A-Za-z_]{1,30})"')
@@ -96,7 +96,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Operation:
-    """One route. `path` has {parameters} yet to be filled in; `audience` is whose token it takes, "" for none."""
+    """A route. `path` has {parameters} yet to be filled in; `audience` is its token's, "" for none."""
 
     method: str
     host: str
@@ -158,7 +158,7 @@ def _body(chance: random.Random, operation: Operation, words: list[str]) -> byte
 
 
 def _resource(chance: random.Random, words: list[str]) -> dict[str, Any]:
-    """Return a body that has what Resource Manager wants of every resource, and properties that make no sense."""
+    """Return a body that has Resource Manager's common fields, and invalid properties."""
     names = chance.sample(words, chance.randint(1, min(len(words), 10)))
     resource: dict[str, Any] = {
         "location": "westeurope",
@@ -196,12 +196,12 @@ def _value(chance: random.Random, words: list[str], depth: int) -> Any:
 
 
 def _name(chance: random.Random) -> str:
-    """Return the same name more often than not, so that requests meet what others made."""
+    """Return the same name more often than not, so that requests meet others' objects."""
     return "fuzz" if chance.random() < 0.6 else chance.choice(_NAMES)
 
 
 def _vocabularies() -> list[list[str]]:
-    """Return the words of each module with enough of them: what one module looks up belongs together."""
+    """Return the words of each module with enough of them: one module's words belong together."""
     files = [file for file in sorted(Path(localcloud.__file__).parent.rglob("*.py")) if "testing" not in file.parts]
     vocabularies = [sorted(set(_WORD.findall(file.read_text()))) for file in files]
     return [words for words in vocabularies if len(words) > 5]
@@ -276,7 +276,7 @@ def _hosts(services: Services, places: Places) -> Iterator[Operation]:
                 path = route.path.replace("{tenant}", TENANT_ID).replace(
                     "{workspace:path}", places.workspace.lstrip("/")
                 )
-                # A fault that is accepted makes later requests fail on purpose.
+                # An accepted fault makes later requests fail on purpose.
                 methods = (route.methods or set()) - ({"POST"} if path.endswith("/faults") else set())
                 for method in methods:
                     yield Operation(method, host, path, audience)

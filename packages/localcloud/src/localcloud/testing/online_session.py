@@ -89,7 +89,7 @@ def serve(ml: MlWorkspace, model: str, **settings: Any) -> str:
 
 
 def score(ml: MlWorkspace, endpoint: str, body: Any, *, path: str = "score", **headers: str) -> requests.Response:
-    """POST to an endpoint with its primary key, unless `headers` say otherwise."""
+    """POST to an endpoint with its primary key, unless `headers` have another one."""
     key = ml.client.online_endpoints.get_keys(endpoint).primary_key
     return requests.post(
         f"https://{endpoint}.westeurope.inference.ml.azure.com/{path}", data=json.dumps(body), timeout=90,

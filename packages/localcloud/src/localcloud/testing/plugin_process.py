@@ -24,7 +24,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ResourceState:
-    """A resource as state has it: its outputs, and the inputs that made them. Secrets are values.Secret."""
+    """A resource in the state's form: its outputs, and the inputs that made them. Secrets are values.Secret."""
 
     id: str
     outputs: Plain
@@ -32,7 +32,7 @@ class ResourceState:
 
 
 class Plugin:
-    """`module` such as azure_native. What its methods are given and return is plain Python, as in values.py."""
+    """`module` is such as azure_native. Arguments and results of its methods are plain Python, as in values.py."""
 
     def __init__(self, module: str, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -49,7 +49,7 @@ class Plugin:
         self.call("Configure", pb.ConfigureRequest(args=to_struct(settings), acceptSecrets=True))
 
     def check(self, token: str, inputs: Plain, old: Plain | None = None) -> tuple[Plain, list[tuple[str, str]]]:
-        """Return the inputs as completed, and (path, reason) of what is refused."""
+        """Return the completed inputs, and (path, reason) of each refusal."""
         request = pb.CheckRequest(
             urn=_urn(token), news=to_struct(inputs), olds=to_struct(old or {}), randomSeed=os.urandom(16)
         )

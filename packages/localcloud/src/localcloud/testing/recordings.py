@@ -1,10 +1,10 @@
-"""Requests that other people's programs were seen to send, sent again: tests need no installation of the program.
+"""Recorded requests of other people's programs, sent again: tests need no installation of the program.
 
 A recording is a JSON file: the client's name and version, and for each command its requests, each with the status that
-the client was answered with or the list of those that its source accepts. {subscription}, {tenant}, {client},
+the client was answered with or the list of statuses that its source accepts. {subscription}, {tenant}, {client},
 {principal}, {group}, {name}, {uuid}, {since} and {until} stand for values of the run. A request with "keep": "vault"
-keeps its JSON answer: {vault.properties.vaultUri} in later requests is a value of it. The text "{#workspace}" in a body
-stands for a number of the run. Polling of operations is left out: the player follows `Location` itself.
+keeps its JSON answer: {vault.properties.vaultUri} in later requests is a value of it. The text "{#workspace}" in a
+body represents a number of the run. Polling of operations is left out: the player follows `Location` itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class RecordedCommand:
-    """One command of a client and its requests in order."""
+    """A command of a client and its requests in order."""
 
     command: str
     requests: tuple[RecordedRequest, ...]

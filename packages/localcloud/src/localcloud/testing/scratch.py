@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-# A shell without job control starts background jobs with SIGINT ignored, and what they start inherits it. Tests send
+# A shell without job control starts background jobs with SIGINT ignored, and their children inherit it. Tests send
 # SIGINT as a terminal would.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Fixtures for tests of Unity Catalog: an external location and a catalog of a test's own, and how refusals are told.
+"""Fixtures for tests of Unity Catalog: an external location and a catalog of a test's own, and the form of refusals.
 
 Locations are made without validation, since there is no storage behind the conftest's workspace.
 """

@@ -28,7 +28,7 @@ TERMINAL = {"Completed", "Failed", "Canceled"}
 
 @dataclass(frozen=True)
 class MlWorkspace:
-    """`client` is the vendor's, signed in as the deployer; `identity` what ARM says of the cluster's identity."""
+    """`client` is the vendor's, signed in as the deployer; `identity` is ARM's answer on the cluster's identity."""
 
     azure: AzureSession
     id: str

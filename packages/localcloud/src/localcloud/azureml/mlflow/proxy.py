@@ -62,7 +62,7 @@ class MlflowProxy:
     async def _forward(self, request: Request) -> Response:
         workspace_id, rest = access.split(request.path_params["path"])
         if {".", ".."} & set(rest.split("/")):
-            # httpx resolves them: they would lead to another operation than the one that is authorized here.
+            # httpx resolves them: they would lead to another operation than the authorized one.
             raise ServiceError(400, "BAD_REQUEST", f"The path {request.scope['path']!r} has segments of dots.")
         if not _served(rest):
             raise not_emulated(f"{request.method} {request.url.path}")

@@ -28,11 +28,14 @@ class ArmError(PluginError):
 
 
 class Cancelled(PluginError):
-    """The engine asked to stop."""
+    """The engine requested a stop."""
 
 
 class Arm:
-    """Blocking; used from worker threads. `endpoint` such as https://management.azure.com; `audience` of its tokens."""
+    """Blocking; used from worker threads.
+
+    `endpoint` is such as https://management.azure.com; `audience` is of its tokens.
+    """
 
     def __init__(self, endpoint: str, credential: TokenCredential, audience: str | None = None) -> None:
         from azure.mgmt.core import ARMPipelineClient
@@ -60,7 +63,7 @@ class Arm:
         return _object(_checked(response))
 
     def settled(self, path: str, version: str) -> dict[str, Any] | None:
-        """Like `get`, once nothing is under way there."""
+        """Like `get`, once no operation on it is active."""
         while True:
             resource = self.get(path, version)
             state = str(((resource or {}).get("properties") or {}).get("provisioningState", ""))
@@ -77,7 +80,7 @@ class Arm:
         return answer
 
     def delete(self, path: str, version: str, query: Mapping[str, str]) -> None:
-        """Delete and wait. What is gone already is no error. Raises ArmError."""
+        """Delete and wait. A missing resource is no error. Raises ArmError."""
         response = self._send("DELETE", f"{self._endpoint}{path}", {"api-version": version, **query})
         if response.status_code in {404, 204}:
             return
@@ -87,13 +90,14 @@ class Arm:
         return _object(_checked(self._send("POST", f"{self._endpoint}{path}", {"api-version": version}, body)))
 
     def _finish(self, response: HttpResponse) -> bool:
-        """Follow a long-running operation to its end; False when there was none."""
+        """Follow a long-running operation to its end; return False without one."""
         headers = response.headers
         status_url, location = headers.get("Azure-AsyncOperation"), headers.get("Location")
         if response.status_code not in {200, 201, 202} or not (status_url or location):
             return False
         while True:
-            # At once first: many operations are done by then, and a server that is not says how long to wait.
+            # The first poll is immediate: many operations are done by then, and a server that is not has a
+            # Retry-After.
             answer = self._send("GET", str(status_url or location), {})
             if status_url:
                 body = _object(_checked(answer))
@@ -134,10 +138,10 @@ class Arm:
 
 
 def _retries() -> Any:
-    """Azure-core's retries, and of conflicts those that the vendor's provider repeats: direct answers with these codes.
+    """Azure-core's retries, and the vendor's provider's repetitions of conflicts: direct answers with these codes.
 
-    What fails inside a long-running operation is not repeated (pulumi/pulumi-azure-native provider/pkg/azure/
-    client_azcore.go, shouldRetryConflict; pulls 3653 and 4497 have the codes).
+    Failures inside a long-running operation are not repeated (pulumi/pulumi-azure-native
+    provider/pkg/azure/client_azcore.go, shouldRetryConflict; pulls 3653 and 4497 have the codes).
     """
     from azure.core.pipeline.policies import RetryPolicy
 

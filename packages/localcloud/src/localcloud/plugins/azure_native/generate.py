@@ -2,7 +2,7 @@
 
     python -m localcloud.plugins.azure_native.generate
 
-How types are written: localcloud/plugins/sdk_types.py.
+Types have the form of localcloud/plugins/sdk_types.py.
 """
 
 from __future__ import annotations

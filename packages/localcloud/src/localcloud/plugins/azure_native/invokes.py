@@ -1,4 +1,4 @@
-"""Functions: who is signed in, and reading resources that the program does not own."""
+"""Functions: the signed-in identity, and reading resources that the program does not own."""
 
 from __future__ import annotations
 

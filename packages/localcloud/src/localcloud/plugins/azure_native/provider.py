@@ -86,7 +86,8 @@ class AzureNative:
         there = None if type_.permanent else arm.settled(path, version)
         if there is not None and not shape.as_declared(type_, inputs, shape.outputs_of(type_, there, {}, version)):
             raise PluginError(f"cannot create already existing resource '{path}'")
-        # What is there as declared was made by a run that was killed before it could note it down.
+        # An existing resource with the declared inputs was made by a run that was killed before it could note it
+        # down.
         answer = there if _is_made(there) else arm.put(path, version, shape.body_of(type_, plain))
         outputs = shape.outputs_of(type_, answer, inputs, version)
         return ResourceState(resource_id=str(answer.get("id") or path), properties=outputs)

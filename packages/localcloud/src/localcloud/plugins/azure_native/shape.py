@@ -92,7 +92,7 @@ def _flat(item: Plain) -> Plain:
 
 
 def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> Plain:
-    """Return the resource's outputs from what ARM shows, with secrets marked and the inputs kept."""
+    """Return the resource's outputs from ARM's answer, with secrets marked and the inputs added."""
     back = type_.answered
     outputs: Plain = {}
     for key, value in answer.items():
@@ -108,7 +108,7 @@ def outputs_of(type_: AzureType, answer: Plain, inputs: Plain, version: str) -> 
 
 
 def expected(inputs: Plain) -> Plain:
-    """Return the outputs that a preview can know: identities are given as a list and answered as an object."""
+    """Return the outputs that a preview can know: identities are a list in requests and an object in answers."""
     return {key: value for key, value in inputs.items() if key != "identity"}
 
 
@@ -131,7 +131,7 @@ def imported(type_: AzureType, id_: str, outputs: Plain) -> Plain:
 
 
 def as_declared(type_: AzureType, inputs: Plain, outputs: Plain) -> bool:
-    """Whether the resource is already what the inputs would make of it, as far as the service shows them."""
+    """Whether the resource already equals the inputs, as far as the service shows them."""
     own = {key: value for key, value in reveal(inputs).items() if key not in type_.parameters}
     return refreshing.as_shown(own, reveal(outputs))
 

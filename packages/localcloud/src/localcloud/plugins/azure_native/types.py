@@ -21,7 +21,7 @@ class AzureType:
     """`path` is below /subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName} unless it starts with "/"."""
 
     token: str = ""
-    """Type such as "storage:StorageAccount"; the table's own key."""
+    """Type such as "storage:StorageAccount"; it is the table's own key."""
     path: str
     version: str
     flat: bool = True
@@ -29,11 +29,11 @@ class AzureType:
     name: str = ""
     """The input that names the resource; others of the path are its parents."""
     fixed: Mapping[str, str] = field(default_factory=dict)
-    """Inputs of the path that have one possible value, which need not be given."""
+    """Inputs of the path that have one possible value, and may be omitted."""
     replaces: tuple[str, ...] = ()
     """Beside the path's inputs and the location."""
     renames: Mapping[str, str] = field(default_factory=dict)
-    """Input to ARM's own name, wherever it stands; "ipRules.iPAddressOrRange" only in what `ipRules` holds."""
+    """Input to ARM's own name, at any depth; "ipRules.iPAddressOrRange" only inside of `ipRules`."""
     top: frozenset[str] = _TOP
     wrapped: frozenset[str] = frozenset()
     """Objects, and lists of objects, that have `properties` of their own in ARM and none in the SDK, at any depth."""

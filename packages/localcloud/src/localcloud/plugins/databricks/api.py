@@ -42,7 +42,7 @@ class Api:
         return answer if isinstance(answer, dict) else {}
 
     def find(self, method: str, path: str, **parts: Any) -> dict[str, Any] | None:
-        """Like `call`, with None for what does not exist."""
+        """Like `call`, with None for a missing resource."""
         sdk = _sdk()
         try:
             answer = self._connected().do(method, path, **parts)
@@ -98,8 +98,8 @@ class _Sdk:
 def _sdk() -> _Sdk:
     """Import the SDK at the first request, since it takes a second, and by one thread.
 
-    The engine asks for many resources at once, and Python calls it a deadlock when two threads import modules that
-    import each other.
+    The engine sends many requests at once, and Python reports a deadlock when two threads import modules that import
+    each other.
     """
     with _importing:
         from databricks.sdk.core import ApiClient, Config

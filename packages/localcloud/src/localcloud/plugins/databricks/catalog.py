@@ -1,7 +1,7 @@
-"""Unity Catalog: what a metastore holds, and who may use it.
+"""Unity Catalog: objects of a metastore, and grants on them.
 
-Paths: databricks-sdk, databricks/sdk/service/catalog.py. What is called when: the Terraform provider's catalog/*.go,
-which the vendor's plugin is made of.
+Paths: databricks-sdk, databricks/sdk/service/catalog.py. Order of calls: the Terraform provider's catalog/*.go, from
+which the vendor's plugin is made.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Securable(Resource):
         return inputs
 
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
-        """Set the inputs that the creation does not take, before anything else."""
+        """Set the inputs that the creation does not accept, before anything else."""
 
     def _bind(self, api: Api, id_: str, inputs: Plain) -> None:
         """Bind an isolated object to the workspace that declares it, first, so that it is never closed to that."""
@@ -131,9 +131,9 @@ class Catalog(Securable):
 
 
 class Grants(Resource):
-    """Authoritative: whoever is not named has no grant on the object itself.
+    """Authoritative: unnamed principals have no grant on the object itself.
 
-    An object that nobody has a grant on has no Grants: it reads as gone, and the next update makes it again.
+    An object without grants has no Grants: it reads as gone, and the next update makes it again.
     """
 
     required = ("grants",)
@@ -150,7 +150,7 @@ class Grants(Resource):
             ("foreignConnection", "foreign_connection", "connection"),
         )
     }  # fmt: skip
-    """Input: what ids begin with, and what paths have."""
+    """Input: the prefix of ids, and the name in paths."""
     replaces = tuple(_securables)
 
     def completed(self, inputs: Plain) -> Plain:

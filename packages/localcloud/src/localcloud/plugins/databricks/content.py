@@ -102,7 +102,7 @@ class WorkspaceFile(_Content):
         return {"path": id_, "objectId": current["object_id"], "workspacePath": f"/Workspace{id_}"}
 
     def update(self, api: Api, id_: str, inputs: Plain) -> None:
-        """Upload in one request of several parts, as the vendor's client uploads: JSON takes 10 MB at most."""
+        """Upload in one request of several parts, like the vendor's client: the limit of JSON is 10 MB."""
         import base64
 
         parts: dict[str, Any] = {"path": id_, "format": "RAW", "overwrite": "true"}

@@ -1,4 +1,4 @@
-"""The provider's functions: who is signed in, and which runtimes and node types there are."""
+"""The provider's functions: the signed-in identity, and the existing runtimes and node types."""
 
 from __future__ import annotations
 

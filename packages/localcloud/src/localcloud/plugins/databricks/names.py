@@ -18,7 +18,7 @@ _MAPS = frozenset(
 
 
 def snake(value: Any) -> Any:
-    """Keys of nested objects in snake_case; values as they are, without what is None."""
+    """Return keys of nested objects in snake_case; return other values unchanged, and leave out None."""
     if isinstance(value, dict):
         return {
             _UPPER.sub(lambda match: f"_{match[1].lower()}", key): item if key in _MAPS else snake(item)

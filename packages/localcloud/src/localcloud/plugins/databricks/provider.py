@@ -41,7 +41,7 @@ _DEFAULTS = "__defaults"
 class Databricks:
     """Holds a client and nothing else.
 
-    States have the vendor's form: inputs and what the service shows, and nothing that its plugin does not know.
+    States have the vendor's form: inputs and the service's answer, and nothing that its plugin does not know.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Databricks:
         self._api = Api(snake(known))
 
     def cancel(self) -> None:
-        """Do nothing: requests are short, and the engine waits for those under way."""
+        """Do nothing: requests are short, and the engine waits for active ones."""
 
     def check(self, request: CheckRequest) -> CheckResponse:
         """Refuse inputs that the class does not have, or lacks, or whose values the vendor's provider refuses."""
@@ -144,7 +144,7 @@ def _kind(qualified: str) -> Resource:
 
 
 def _left_behind(kind: Resource, api: Api, inputs: Plain) -> str | None:
-    """One that is there exactly as declared was made by a run that was killed before it could note it down."""
+    """Return the id of a resource that exists exactly as declared: a killed run made it without noting it down."""
     id_ = kind.existing(api, inputs)
     state = None if id_ is None else kind.read(api, id_)
     return id_ if state is not None and refreshing.as_shown(inputs, state) else None

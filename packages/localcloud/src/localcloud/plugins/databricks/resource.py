@@ -32,7 +32,7 @@ class Resource:
         return None
 
     def completed(self, inputs: Plain) -> Plain:
-        """Return the inputs as they are kept. Raises PluginError for wrong inputs."""
+        """Return the inputs in their stored form. Raises PluginError for wrong inputs."""
         return inputs
 
     def imported(self, state: Plain) -> Plain:

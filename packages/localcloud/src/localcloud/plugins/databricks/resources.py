@@ -1,4 +1,4 @@
-"""Requests of each resource type. Inputs and states are camelCase; ids are those of the vendor's provider."""
+"""Requests of each resource type. Inputs and states are camelCase; ids are the vendor's provider's."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ServicePrincipal(Resource):
         return next((str(principal["id"]) for principal in known.get("Resources") or []), None)
 
     def create(self, api: Api, inputs: Plain) -> str:
-        """Create one; `force` takes over an existing one, as the vendor's provider does."""
+        """Create one; `force` adopts an existing one, like the vendor's provider."""
         if inputs.get("force") and (known := self.existing(api, inputs)):
             self.update(api, known, inputs)
             return known
@@ -183,7 +183,7 @@ class Permissions(Resource):
 
 
 class Job(Resource):
-    """`dependsOns` is the SDK's plural of what the service calls depends_on."""
+    """`dependsOns` is the SDK's plural of the service's depends_on."""
 
     unsent = ("controlRunState", "alwaysRunning")
 

@@ -1,6 +1,6 @@
 """Refusals of the vendor's provider before it sends anything, beside unknown, missing and mistyped inputs.
 
-The vendor's plugin is the Terraform provider behind a bridge: rules and texts are those of its source
+The vendor's plugin is the Terraform provider behind a bridge: rules and texts are from its source
 (github.com/databricks/terraform-provider-databricks, the file beside each rule) and of terraform-plugin-sdk's
 helper/validation. Names in texts are the program's own instead of Terraform's.
 """
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[\w.@_/-]{1,128}", re.ASCII)
 
 
 def failures(token: str, inputs: Plain) -> list[Failure]:
-    """Return (path, reason) of each refusal. What is not known yet is right."""
+    """Return (path, reason) of each refusal. Unknown values count as right."""
     rule = _RULES.get(token)
     return [] if rule is None else list(rule(inputs))
 
@@ -152,7 +152,7 @@ def _needs(inputs: Plain, name: str, other: str) -> Iterator[Failure]:
 
 
 def _has_value(inputs: Plain, name: str) -> bool:
-    """Whether an input has a value that is known."""
+    """Whether an input has a known value."""
     return inputs.get(name) not in (None, "", UNKNOWN)
 
 

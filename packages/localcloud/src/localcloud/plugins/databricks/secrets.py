@@ -1,4 +1,4 @@
-"""Secret scopes, what is in them, and who may read it."""
+"""Secret scopes, their secrets, and their readers."""
 
 from __future__ import annotations
 

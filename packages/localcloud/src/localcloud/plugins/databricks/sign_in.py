@@ -1,7 +1,7 @@
-"""databricks-sdk's sign-in, which asks Entra again for a service principal's token where it is throttled or busy.
+"""databricks-sdk's sign-in, which repeats requests for a service principal's token where Entra is throttled or busy.
 
-The SDK for Python asks once (`retrieve_token` of databricks/sdk/oauth.py). The one for Go, which the vendor's provider
-has, repeats such requests (httpclient/errors.go, `DefaultErrorRetriable`: 429 and 504).
+The SDK for Python sends one request (`retrieve_token` of databricks/sdk/oauth.py). The SDK for Go, in the vendor's
+provider, repeats such requests (httpclient/errors.go, `DefaultErrorRetriable`: 429 and 504).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RETRIES = Retry(
     total=8, backoff_factor=0.5, backoff_max=30, backoff_jitter=0.5, status_forcelist=(429, 503, 504),
     allowed_methods=None, raise_on_status=False,
 )  # fmt: skip
-"""About a minute, or as Retry-After says; connections that break are repeated too."""
+"""It is about a minute, or the time of Retry-After; broken connections are repeated too."""
 
 
 class SignIn(DefaultCredentials, CredentialsStrategy):

@@ -76,7 +76,7 @@ def _check_subnet(ctx: Context, id_: str) -> None:
 
 
 def check_blob_service(account: Resource | None, properties: Json) -> None:
-    """Retention in days, what point-in-time restore needs, and what a hierarchical namespace does not have."""
+    """Check retention in days, the needs of point-in-time restore, and the limits of a hierarchical namespace."""
     for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
         policy = properties.get(name) or {}
         days = policy.get("days")
@@ -106,9 +106,10 @@ def check_blob_service(account: Resource | None, properties: Json) -> None:
 
 
 async def upgrade(ctx: Context, account: Resource, body: Json, call: Call) -> Json:
-    """Give a flat account a hierarchical namespace, or check whether it can have one. There is no way back.
+    """Give a flat account a hierarchical namespace, or check whether it can have one. It cannot be undone.
 
-    What has to be off before: learn.microsoft.com/azure/storage/blobs/upgrade-to-data-lake-storage-gen2-how-to.
+    Properties that have to be off before:
+    learn.microsoft.com/azure/storage/blobs/upgrade-to-data-lake-storage-gen2-how-to.
     """
     request = call.query.get("requestType", "")
     if request not in {"HnsOnValidationRequest", "HnsOnHydrationRequest"}:

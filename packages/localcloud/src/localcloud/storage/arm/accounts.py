@@ -1,4 +1,4 @@
-"""Microsoft.Storage: accounts, blob services, containers (a view of what Azurite has), management policies."""
+"""Microsoft.Storage: accounts, blob services, containers (a view of Azurite's), management policies."""
 
 from __future__ import annotations
 

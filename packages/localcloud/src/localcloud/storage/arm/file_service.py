@@ -14,7 +14,7 @@ _KINDS = {"storage", "storagev2", "filestorage"}
 
 
 def _defaults() -> Json:
-    """Return Azure's defaults: deleted shares are kept for seven days.
+    """Return Azure's defaults: deleted shares are retained for seven days.
 
     Source: learn.microsoft.com/azure/storage/files/storage-files-prevent-file-share-deletion.
     """
@@ -48,10 +48,10 @@ def _check_kind(account: Resource) -> None:
 
 
 def _smb_settings(account: Resource | None, resource: Resource) -> Json:
-    """Return the settings without empty texts, each of which stands for Azure's default.
+    """Return the settings without empty texts, which represent Azure's defaults.
 
-    Source: terraform-provider-azurerm's storage_account_resource.go, which sends empty texts for settings that nobody
-    wrote, expects not to read them back, and leaves out multichannel, which accounts of the Standard tier refuse.
+    Source: terraform-provider-azurerm's storage_account_resource.go, which sends empty texts for unset settings,
+    expects not to read them back, and leaves out multichannel, which accounts of the Standard tier refuse.
     """
     settings: Json = (resource.properties["protocolSettings"] or {}).get("smb") or {}
     premium = account is not None and str((account.sku or {}).get("name")).startswith("Premium")

@@ -24,7 +24,7 @@ def check_redundancy(account: Resource, existing: Resource | None) -> None:
     """Check a SKU. Raises ServiceError 400 RedundancyConfigurationNotAvailableInRegion and 409 for other conversions.
 
     Texts and codes: Esri/arcgis-gitops#160 and Azure/ALZ-PowerShell-Module#291; the conversion's code:
-    hashicorp/terraform-provider-azurerm#6526 (its text is ours). Which changes are made in place:
+    hashicorp/terraform-provider-azurerm#6526 (its text is ours). Source of changes that are made in place:
     learn.microsoft.com/azure/storage/common/redundancy-migration.
     """
     sku, region = str((account.sku or {}).get("name")), account.location or ""

@@ -2,5 +2,5 @@
 
 A file is a block blob whose blocks are named after their positions. A directory is an empty blob with the metadata
 hdi_isfolder=true, as the blob endpoint of Azure shows them, or just a prefix of blobs that were written there. Roles
-decide who may do what; owners and ACLs are kept and shown, but no POSIX permission opens or closes anything.
+decide on access; owners and ACLs are stored and shown, but no POSIX permission opens or closes anything.
 """

@@ -1,6 +1,6 @@
-"""Owner, group, permissions and ACL of a path: kept and shown. Nothing here opens or closes a path; roles do.
+"""Owner, group, permissions and ACL of a path: stored and shown. They do not open or close a path; roles do.
 
-Defaults (the owner is who created it; umask 027):
+Defaults (the owner is the creator; umask 027):
 learn.microsoft.com/azure/storage/blobs/data-lake-storage-access-control.
 """
 
@@ -44,7 +44,7 @@ class Access:
 
 
 def of(metadata: Mapping[str, str], *, directory: bool) -> Access:
-    """Return the access that is kept with a path; Azure's defaults for one that the blob endpoint made."""
+    """Return the stored access of a path; return Azure's defaults for a path that the blob endpoint made."""
     for name, value in metadata.items():
         if name.lower() == ACCESS and value.count("|") == 2:
             owner, group, acl = value.split("|")
@@ -63,7 +63,7 @@ def created(headers: Mapping[str, str], owner: str, *, directory: bool) -> Acces
 
 
 def changed(access: Access, headers: Mapping[str, str]) -> Access:
-    """Return access with the changes that setAccessControl's headers ask for. Raises ServiceError 400."""
+    """Return access with the changes in setAccessControl's headers. Raises ServiceError 400."""
     permissions, acl = headers.get("x-ms-permissions"), headers.get("x-ms-acl")
     if permissions and acl:
         raise refused("InvalidHeaderValue", "x-ms-permissions and x-ms-acl exclude each other.")

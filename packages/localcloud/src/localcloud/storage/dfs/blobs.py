@@ -1,4 +1,4 @@
-"""One container at Azurite, as the dfs endpoint works on it: the front's word is taken, errors are Data Lake's."""
+"""A container at Azurite for the dfs endpoint: Azurite trusts the front's authorization, errors are Data Lake's."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Blobs:
                 return items
 
     async def mark(self, path: str, metadata: Mapping[str, str], *, new: bool) -> httpx.Headers:
-        """Make a directory's marker, or write over it. With `new`, one that is there already stays as it is."""
+        """Make a directory's marker, or write over it. With `new`, an existing one stays unchanged."""
         headers = {"x-ms-blob-type": "BlockBlob", **properties.as_headers({**metadata, properties.FOLDER: "true"})}
         try:
             condition = {"if-none-match": "*"} if new else {}

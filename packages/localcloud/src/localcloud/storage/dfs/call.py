@@ -1,4 +1,4 @@
-"""One request at the dfs endpoint, and how its answers look."""
+"""A request at the dfs endpoint, and the form of its answers."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Call:
     query: Mapping[str, str]
     """Parameters by lower-case name."""
     headers: Mapping[str, str]
-    """Headers by lower-case name, without those of the hop."""
+    """Headers by lower-case name, without the hop's."""
     principal: Principal | None
-    """None for Shared Key, which may everything."""
+    """It is None for Shared Key, which is allowed everything."""
     azurite: Azurite
     turns: Turns
     gate: Gate
@@ -93,7 +93,7 @@ class Call:
         return int(text)
 
     def flag(self, name: str) -> bool | None:
-        """Return a query parameter that is true or false; None when it is not given. Raises ServiceError 400."""
+        """Return a query parameter that is true or false; None without it. Raises ServiceError 400."""
         text = self.query.get(name)
         if text is None:
             return None

@@ -1,4 +1,4 @@
-"""Conditional headers on what Azurite does not check: directories, and both ends of a rename."""
+"""Conditional headers for checks that Azurite lacks: directories, and both ends of a rename."""
 
 from __future__ import annotations
 

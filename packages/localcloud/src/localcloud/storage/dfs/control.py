@@ -27,7 +27,7 @@ async def set_control(call: Call) -> Response:
 
 
 async def set_below(call: Call) -> Response:
-    """mode=set|modify|remove, in one go: no continuation. What fails is counted, as on Azure."""
+    """mode=set|modify|remove, in one go: no continuation. Failures are counted, as on Azure."""
     mode, text = call.query.get("mode", "").lower(), call.headers.get("x-ms-acl", "")
     if mode not in {"set", "modify", "remove"}:
         raise refused("InvalidQueryParameterValue", f"mode: {mode!r} is not one of set, modify and remove.")
@@ -88,7 +88,7 @@ def _with(node: tree.Node, changed: access.Access) -> dict[str, str]:
 
 
 def _merged(node: tree.Node, mode: str, text: str) -> str:
-    """Return the ACL that a path gets. Only directories have default entries."""
+    """Return the new ACL of a path. Only directories have default entries."""
     changes = [entry.strip() for entry in text.split(",")]
     if not node.directory:
         changes = [entry for entry in changes if not entry.startswith("default:")]

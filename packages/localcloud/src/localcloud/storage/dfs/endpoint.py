@@ -54,7 +54,7 @@ class DataLake:
         query = query_of(raw_query_of(request))
         raw_path = raw_path_of(request)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
-        # Clients that cannot send PATCH, such as Java's, say so in a header. The signature is that of the PUT.
+        # Clients that cannot send PATCH, such as Java's, use a header. The signature is the PUT's.
         method = headers.get("x-http-method-override", request.method).upper()
         target = target_of(raw_path)
         operation = operation_of(method, target, query, headers)

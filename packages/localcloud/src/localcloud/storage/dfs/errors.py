@@ -1,4 +1,4 @@
-"""The Data Lake service's errors: JSON, and what Azurite's blob errors are called here.
+"""The Data Lake service's errors: JSON, and their names for Azurite's blob errors.
 
 Codes and texts: learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create, "Other Status Codes".
 """
@@ -83,13 +83,13 @@ _XML = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)(?:\nRequestId.*?)?</Mess
 
 
 def refused(code: str, detail: str = "", **headers: str) -> ServiceError:
-    """Return the error of this code; `detail` says what Azure's own words leave out."""
+    """Return the error of this code; `detail` has facts that Azure's own words leave out."""
     status, text = _TEXTS[code]
     return ServiceError(status, code, f"{text} {detail}".rstrip(), {n.replace("_", "-"): v for n, v in headers.items()})
 
 
 def not_modified() -> ServiceError:
-    """304, which is no error to who asks only for what has changed."""
+    """Return 304, which is no error to a client that requests only changes."""
     return ServiceError(304, "ConditionNotMet", "")
 
 

@@ -100,7 +100,7 @@ def demands_of(
         adds = headers.get("if-none-match") == "*"
         return [Demand(target, Need((f"{_BLOBS}/write", *([f"{_BLOBS}/add/action"] if adds else [])), data=True))]
     if operation is Operation.UPDATE:
-        # Owners may change an ACL, whom the path names: access control is decided where the path is known.
+        # The owner of a path may change its ACL: access control is decided where the path is known.
         control = query.get("action", "").lower().startswith("setaccesscontrol")
         return [Demand(target, Need((f"{_BLOBS}/{'read' if control else 'write'}",), data=True))]
     action, data = _VERBS[operation]

@@ -51,7 +51,7 @@ async def create(call: Call) -> Response:
 
 
 async def _empty_file(call: Call, metadata: dict[str, str]) -> httpx.Headers:
-    """Put an empty block list, which drops what was appended to an older file and never flushed."""
+    """Put an empty block list, which drops data that were appended to an older file and never flushed."""
     headers = {
         **properties.as_headers(metadata),
         **properties.content_headers(call.headers),
@@ -121,7 +121,7 @@ async def lease(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    """DELETE, of a directory with all that is in it when recursive=true. Never takes more than one request."""
+    """DELETE, of a directory with its content when recursive=true. It never needs more than one request."""
     if not call.path:
         raise refused("InvalidInput", "The root goes with its filesystem: DELETE ?resource=filesystem.")
     recursive = call.flag("recursive")
@@ -134,6 +134,6 @@ async def delete(call: Call) -> Response:
             await call.blobs.call("DELETE", call.path, headers={TREE: "delete", **call.lease()})
         else:
             await call.blobs.call("DELETE", call.path, headers={**call.conditions(), **call.lease()})
-        # A directory outlives the last file in it, also where only that file told of it.
+        # A directory outlives the last file in it, even without a marker of its own.
         await tree.ensure_parents(call.blobs, call.path, call.owner)
     return call.answer(200)

@@ -44,7 +44,7 @@ def written(metadata: Mapping[str, str]) -> str:
 
 
 def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata of Azurite's answer. Names keep their case, which httpx gives in `raw` alone."""
+    """Return the metadata of Azurite's answer. Names retain their case, which httpx has in `raw` alone."""
     pairs = headers.items()
     if isinstance(headers, httpx.Headers):
         pairs = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}.items()
@@ -56,7 +56,7 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def content_headers(request_headers: Mapping[str, str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return x-ms-content-type and its kin as Azurite takes them; headers without a new value are those of `kept`."""
+    """Return x-ms-content-type and its kin in Azurite's form; headers without a new value are from `kept`."""
     headers = {}
     for name in _CONTENT:
         value = request_headers.get(f"x-ms-{name}", (kept or {}).get(name))

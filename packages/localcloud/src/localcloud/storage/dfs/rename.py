@@ -15,7 +15,7 @@ from localcloud.storage.dfs.needs import renamed
 
 
 async def rename(call: Call) -> Response:
-    """PUT with x-ms-rename-source. What was at the destination is replaced, but a directory with something in it."""
+    """PUT with x-ms-rename-source. Replace the destination, unless it is a directory with content."""
     source = renamed(call.headers)
     if "x-ms-properties" in call.headers:
         raise not_emulated("a rename that sets properties (x-ms-properties)")

@@ -1,7 +1,7 @@
 """User delegation SAS at the dfs endpoint: signature, lifetime, scope and permissions.
 
 String to sign, scopes and permissions: learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas; the
-newest versions' extra lines are those that azure-storage-blob signs.
+newest versions' extra lines are from azure-storage-blob.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check(
 ) -> None:
     """Raise ServiceError 403 unless the request's SAS is authentic, valid now, for this place and this operation.
 
-    `secret` is the one that user delegation keys derive from.
+    User delegation keys derive from `secret`.
     """
     if operation is Operation.RENAME:
         # The source has a SAS of its own, in the header's query.
@@ -73,7 +73,7 @@ def check(
         folder = lake_path(query.get("directory", ""))
         target = Target(target.container, folder)
     elif not target.blob and operation is not Operation.PROPERTIES:
-        # No service or user delegation SAS opens operations on a whole container.
+        # No service or user delegation SAS allows operations on a whole container.
         raise errors.permission_mismatch()
     _check_fields(secret, account, target, query, _letters(operation, query, headers))
 

@@ -1,4 +1,4 @@
-"""Files and directories of a filesystem: what is at a path, its parents, and one change at a time."""
+"""Files and directories of a filesystem: the node at a path, its parents, and one change at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localcloud.storage.dfs.errors import refused
 
 @dataclass(frozen=True)
 class Node:
-    """A file or directory. `marked` is false for a directory that only the names of blobs below it tell of."""
+    """A file or directory. `marked` is false for a directory that exists only by the names of blobs below it."""
 
     path: str
     directory: bool
@@ -37,7 +37,7 @@ class Node:
 
 
 async def find(blobs: Blobs, path: str) -> Node | None:
-    """Return the file or directory at a path. Raises ServiceError 404 when there is no such filesystem."""
+    """Return the file or directory at a path. Raises ServiceError 404 for a missing filesystem."""
     if not path:
         answer = await blobs.call("HEAD", query={"restype": "container"})
         headers_of_node = {name: answer.headers[name] for name in ("etag", "last-modified")}
@@ -62,10 +62,10 @@ async def need(blobs: Blobs, path: str, kind: str = "") -> Node:
 
 
 async def ensure_parents(blobs: Blobs, path: str, owner: str) -> None:
-    """Make the directories that are missing above a path. Raises ServiceError 409 when a file is in the way."""
+    """Make the missing directories above a path. Raises ServiceError 409 when a file is in the way."""
     missing = []
     parent = path.rpartition("/")[0]
-    # Directories get their markers from the top down: where one has its own, those above it have theirs.
+    # Directories get their markers from the top down: a directory with a marker has marked ones above it.
     while parent:
         headers = await blobs.head(parent)
         if headers is not None:

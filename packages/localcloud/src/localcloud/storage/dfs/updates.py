@@ -40,7 +40,7 @@ async def update(call: Call) -> Response:
 
 
 async def append(call: Call) -> Response:
-    """Keep data at a position, which a flush makes part of the file."""
+    """Store data at a position, which a flush makes part of the file."""
     position = call.number("position")
     if not has_body(call.request):
         raise refused("InvalidHeaderValue", "Content-Length: an append has at least one byte.")
@@ -66,9 +66,9 @@ async def flush(call: Call) -> Response:
 
 
 async def _flush(call: Call, position: int, *, keep: bool = False) -> httpx.Headers:
-    """Put the blocks that follow on each other from the file's end to `position` into the file.
+    """Put the consecutive blocks from the file's end to `position` into the file.
 
-    Raises ServiceError 400 when they do not reach it, 409 for a file whose blocks are not from here.
+    Raises ServiceError 400 when they do not reach it, 409 for a file with other blocks.
     """
     node = await tree.need(call.blobs, call.path, "file")
     listed = await call.blobs.call("GET", call.path, {"comp": "blocklist", "blocklisttype": "all"}, call.lease())
@@ -110,7 +110,7 @@ async def _flush(call: Call, position: int, *, keep: bool = False) -> httpx.Head
 
 
 async def set_properties(call: Call) -> Response:
-    """x-ms-properties takes the place of all that were there; x-ms-content-type and its kin are set one by one."""
+    """Replace all properties by x-ms-properties; set x-ms-content-type and its kin one by one."""
     node = await tree.need(call.blobs, call.path)
     if not call.path:
         raise not_emulated("properties of a filesystem's root: set the filesystem's own")

@@ -6,7 +6,7 @@ training data and the files to be scored, and read and write the engineered data
 own: it is reached through tables and volumes only, and external locations must not overlap
 (learn.microsoft.com/azure/databricks/volumes/paths).
 
-A metastore is shared by all workspaces of a region, also by those of other environments. The stack's objects are
+A metastore is shared by all workspaces of a region, also of other environments. The stack's objects are
 therefore isolated: open to its own workspace alone, regardless of grants elsewhere.
 """
 

@@ -132,7 +132,7 @@ def run(
 ) -> None:
     """Run the published pipeline, whether anything changed or not, and follow it.
 
-    Steps that would do what an earlier run's did are reused, as Azure ML does. --force runs them all.
+    Steps that would repeat an earlier run's are reused, as Azure ML does. --force runs them all.
     """
     from mlops import data_files, training_data
     from mlops import up as ups

@@ -118,7 +118,7 @@ def _own_backend(stack: str) -> str | None:
 
 
 def _cause(text: str) -> str:
-    """Entra's own sentence where signing in failed, else the end of what Pulumi printed."""
+    """Entra's own sentence where signing in failed, else the end of Pulumi's output."""
     if refused := re.search(r"AADSTS\d+: [^\r\n\"]*", text):
         return refused[0]
     lines = [line.rstrip() for line in text.splitlines() if line.strip()][-12:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MlopsError(Exception):
-    """Base of all known errors; its text is for people and says what to do."""
+    """Base of all known errors; its text is for people and names the mend."""
 
     exit_code = 1
     """Exit code of the verb that ends with it."""

@@ -38,7 +38,7 @@ def take_back(target: Clients, version: str, say: Say) -> None:
 
 
 def rollback(target: Clients, say: Say) -> Promotion:
-    """Move the endpoint's default back to what it was before the newest promotion.
+    """Move the endpoint's default back to the one before the newest promotion.
 
     Raises MissingError without an earlier promotion, GateError when the endpoint or a deployment was changed after the
     promotion.

@@ -24,7 +24,7 @@ PIPELINES = training_pipelines.FOLDER
 FILE = training_pipelines.FILE
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 DEFAULT = "default"
-"""Name of the default pipeline, whatever its folder is called: builds name jobs and artifacts after it."""
+"""Name of the default pipeline, regardless of its folder's name: builds name jobs and artifacts after it."""
 ROOT = Path(__file__).resolve().parents[1]
 EXPRESSION = re.compile(r"\$\{\{|\$\[\[")
 

@@ -35,7 +35,7 @@ def files_of(model: str, version: str) -> Path:
 def compare(specified: Specification, checked: Path, version: str | None, files: Path | None) -> ContractResult:
     """Return the result of the data's check with the rules of drift, against the data of a registered version.
 
-    `checked`: the output of the step check_data. `files`: those of the version, None when they cannot be read.
+    `checked`: the output of the step check_data. `files`: the version's, None when they cannot be read.
     """
     result = data_results.read_contract(checked)
     if version is None:

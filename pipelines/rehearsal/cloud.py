@@ -1,4 +1,4 @@
-"""The cloud of a rehearsal: localcloud, with what a platform owner creates in Azure before the first build.
+"""The cloud of a rehearsal: localcloud, with objects that a platform owner creates in Azure before the first build.
 
 State containers, stacks, identities, federated credentials and role assignments come from plain ARM calls as the owner
 that the environment signs in. Each can be repeated.

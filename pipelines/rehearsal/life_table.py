@@ -1,4 +1,4 @@
-"""The table at the end of a rehearsal: stage, what happened, the version that serves, seconds."""
+"""The table at the end of a rehearsal: stage, result, the serving version, seconds."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def spark_session(scratch: Path) -> Iterator[Any]:
 
 
 def engineered_by_hand(spark: Any, folder: Path) -> None:
-    """Run the notebook's function on the shipped file, and the check of what it counted."""
+    """Run the notebook's function on the shipped file, and the check of its counts."""
     engineer_by_hand(spark, folder, DATA)
     _program(
         "check_data", _environment(folder), engineered=folder / "engineered", checked=folder / "checked",
@@ -65,7 +65,7 @@ def engineer_by_hand(spark: Any, folder: Path, data: Path) -> None:
 
 
 def trained_by_hand(folder: Path) -> None:
-    """Run the three training programs on what was engineered and checked."""
+    """Run the three training programs on the engineered and checked data."""
     env = _environment(folder)
     names = ("engineered", "checked", "model", "held_out", "evaluation", "report")
     out = {name: folder / name for name in names}

@@ -58,7 +58,7 @@ def measure_notebook(pairs: int) -> Comparison:
 
 @contextmanager
 def _ready(program: Path) -> Iterator[tuple[Path, Callable[[], object]]]:
-    """Bring the platform up and engineer the data by hand. Yield a folder and what edits the program."""
+    """Bring the platform up and engineer the data by hand. Yield a folder and a function that edits the program."""
     text = program.read_text(encoding="utf-8")
     run("make", "up")
     with TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Programs that do nothing, on the state backend of the platform's own stack: what the engine takes by itself."""
+"""Programs that do nothing, on the state backend of the platform's own stack: the engine's own time."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def measure(rows: int) -> Callable[[int], Comparison]:
 
 
 def _write(file: Path, rows: int) -> None:
-    """Write rows whose columns are drawn each by itself from those of the shipped file."""
+    """Write rows whose columns are drawn independently from the shipped file's."""
     import pandas
 
     shipped = pandas.read_csv(DATA)

@@ -23,7 +23,7 @@ _GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-benchmark?api-vers
 
 
 class _Client:
-    """One kept connection to the gateway, signed in as the deployer."""
+    """A persistent connection to the gateway, signed in as the deployer."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.gateway_url
@@ -77,7 +77,7 @@ def measure_memory(pairs: int) -> Comparison:
         current = instance.running(settings)
         assert current is not None
         gateway = psutil.Process(current.pid)
-        time.sleep(5)  # at rest: what the start has left to do is done
+        time.sleep(5)  # at rest: the rest of the start is done
         samples = []
         for _ in range(pairs):
             others = sum(process.memory_info().rss for process in gateway.children(recursive=True))
@@ -90,7 +90,7 @@ def measure_memory(pairs: int) -> Comparison:
 
 
 def measure_pause(pairs: int) -> Comparison:
-    """Compare the slowest answer of the empty route while others write, with the slowest while nobody does."""
+    """Compare the slowest answer of the empty route during writes with the slowest one without."""
     with own_cloud() as (settings, _):
         probe, writers = _Client(settings), [_Client(settings) for _ in range(_WRITERS)]
 

@@ -39,7 +39,7 @@ Connect = Callable[[], http.client.HTTPConnection]
 
 
 def measure(clients: int, percentile: int) -> Callable[[int], Comparison]:
-    """Return a benchmark of so many clients, each with one kept connection."""
+    """Return a benchmark of so many clients, each with a persistent connection."""
 
     def run(pairs: int) -> Comparison:
         endpoint_times, floor_times = [], []
@@ -68,7 +68,7 @@ def _both(model: Path) -> Iterator[tuple[Send, Send]]:
             patch.setenv(name, value)
         host, key = _deploy(environment, model)
         context = ssl.create_default_context(cafile=str(settings.tls / "ca.pem"))
-        context.check_hostname = False  # the gateway is at localhost, and tells services by the Host header
+        context.check_hostname = False  # the gateway is at localhost, and distinguishes services by the Host header
         body = json.dumps({"input_data": FRAME})
         headers = _HEADERS | {"Host": host, "Authorization": f"Bearer {key}"}
         with _mlflow(model) as port:

@@ -1,4 +1,4 @@
-"""A localcloud of the benchmark's own, for what must not happen to the user's."""
+"""A localcloud of the benchmark's own, to spare the user's."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _client(outputs: dict[str, Any]) -> Any:
 
 
 def _run(client: Any, compute: str, count: int) -> None:
-    """Submit the jobs side by side and wait for the last. Raises RuntimeError for one that fails."""
+    """Submit the jobs side by side and wait for the last. Raises RuntimeError for a failed one."""
     from azure.ai.ml import command
 
     environment = next(iter(client.environments.list("dataopsml-training")))

@@ -22,7 +22,7 @@ _EXPORT = re.compile(r"^export (\w+)='(.*)'$")
 
 
 class CommandFailed(Exception):
-    """A benchmark's command ended with another code than 0; its output is the message."""
+    """A benchmark's command exited with another code than 0; its output is the message."""
 
 
 def run(*argv: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:

@@ -38,7 +38,7 @@ def read_counts(engineered: Path) -> dict[str, Any]:
 
 
 def compared(specified: Specification, checked: Path, version: str) -> ContractResult:
-    """Return the result with the rules of drift. `version`: a registered one, or `champion` for the one that serves."""
+    """Return the result with the rules of drift. `version` is a registered one, or `champion`."""
     # MLflow and scipy take two seconds to be imported, which other contracts do not need.
     from steps import serving_data
 
@@ -98,7 +98,7 @@ def main() -> None:
         if not drifted.accepted:
             data_results.write(options.checked, drifted, profile)
             refuse(drifted, options.checked)
-        # The rules of drift are evaluate's to keep: what serves then is what the new model is judged against.
+        # The step evaluate keeps the rules of drift: the new model is judged against the version that serves then.
         basis = f"those of version {drifted.compared_with}" if drifted.compared_with else drifted.not_compared
         print(f"Drift: the data are {'near ' if drifted.compared_with else 'not compared: '}{basis}.")
     print(f"The data keep their contract: {len(result.rules)} rules.{quarantine(result)}")

@@ -1,6 +1,6 @@
 """The custom metrics of watched files: each window and judgement is sent once, or twice after a kill.
 
-A result is marked after the service has accepted its metrics, so that a run sends what earlier ones did not.
+A result is marked after the service has accepted its metrics, so that a run sends metrics that earlier ones did not.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def check(
     pipelines: Annotated[
         list[str] | None, typer.Argument(help="YAML files; all those of the organisation by default.")
     ] = None,
-    reason: Annotated[list[str], typer.Option(help="Build.Reason of the files. May be repeated.")] = ["IndividualCI"],  # noqa: B006 - Typer reads it, nobody changes it
+    reason: Annotated[list[str], typer.Option(help="Build.Reason of the files. May be repeated.")] = ["IndividualCI"],  # noqa: B006 - Typer reads it, and nothing changes it
     parameter: _Parameters = [],  # noqa: B006
     repository: _Repository = Path(),
     organisation: _Organisation = None,
@@ -90,7 +90,7 @@ def play(
     lock_seconds: Annotated[float, typer.Option(help="Maximum wait for an exclusive lock.")] = 3600,
     quiet: Annotated[bool, typer.Option(help="Write the output of steps to the logs only.")] = False,
 ) -> None:
-    """Play a pipeline of a commit on this machine; what is not committed takes no part."""
+    """Play a pipeline of a commit on this machine; uncommitted changes are left out."""
     from pipeline_runner.build import Request, run
 
     root = repository.resolve()

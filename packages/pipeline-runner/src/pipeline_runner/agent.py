@@ -21,7 +21,7 @@ def run(
 ) -> int:
     """Run a script with `bash -eo pipefail`, as an agent does (`set -e` is the task's); return its exit code.
 
-    Ctrl-C reaches the process as SIGINT, as a cancelled build does. Raises KeyboardInterrupt after its end.
+    Ctrl-C reaches the process as SIGINT, as a cancelled build does. Raises KeyboardInterrupt after its exit.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(

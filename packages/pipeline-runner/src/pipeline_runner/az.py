@@ -1,7 +1,7 @@
-"""`az` as AzureCLI@2 leaves it signed in, as far as SDKs call it: `az account get-access-token` and `show`.
+"""`az` in the state that AzureCLI@2 leaves, for SDKs' calls: `az account get-access-token` and `show`.
 
-The session is a file in AZURE_CONFIG_DIR with the identity, its subscriptions and its id token. Access tokens are kept
-until they expire, as the CLI keeps them; a new one takes a valid id token. Every other command is refused, since a
+The session is a file in AZURE_CONFIG_DIR with the identity, its subscriptions and its id token. Access tokens are
+stored until they expire, like the CLI's; a new one needs a valid id token. Every other command is refused, since a
 build must not seem to run it.
 """
 
@@ -85,7 +85,7 @@ def _access_token(folder: Path, session: Mapping[str, Any], scope: str) -> tuple
     token, expires_on = tokens.get(scope, ("", 0))
     if expires_on - _EARLY_SECONDS > time.time():
         return token, expires_on
-    from azure.identity import ClientAssertionCredential  # a slow import, which a kept token does not need
+    from azure.identity import ClientAssertionCredential  # a slow import, which a stored token does not need
 
     credential = ClientAssertionCredential(session["tenant"], session["client"], lambda: str(session["id_token"]))
     access = credential.get_token(scope)

@@ -1,4 +1,4 @@
-"""One build from request to exit code: compile, prepare the cloud, play, show."""
+"""A build from request to exit code: compile, prepare the cloud, play, show."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def _exit_code(stages: list[Record]) -> int:
 def predefined_variables(request: Request, commit: str, build: int) -> dict[str, str]:
     """Return the predefined variables that do not depend on a job.
 
-    Names: learn.microsoft.com/azure/devops/pipelines/build/variables. The build's token is empty: there is no server
-    that would take it.
+    Names: learn.microsoft.com/azure/devops/pipelines/build/variables. The build's token is empty: no server would
+    accept it.
     """
     organisation, folder = request.organisation, request.repository.name
     return {

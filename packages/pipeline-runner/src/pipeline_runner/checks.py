@@ -33,7 +33,7 @@ class Check(BaseModel):
 
 @dataclass(frozen=True)
 class Approvals:
-    """Answers to approvals: `yes` grants all but those of the environments in `expired` and `rejected`."""
+    """Answers to approvals: `yes` grants all except for the environments in `expired` and `rejected`."""
 
     yes: bool = False
     expired: frozenset[str] = field(default=frozenset())
@@ -42,7 +42,7 @@ class Approvals:
     def request(self, environment: str, stage: str, minutes: int) -> tuple[Result, str]:
         """Return SUCCEEDED when the stage may run, else the stage's result; and a note.
 
-        Raises RunnerError when nobody is there to answer.
+        Raises RunnerError without a person to answer.
         """
         if environment in self.expired:
             return Result.SKIPPED, f"approval of {environment} expired after {minutes} minutes"

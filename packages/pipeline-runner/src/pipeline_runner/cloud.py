@@ -1,7 +1,7 @@
-"""The cloud behind service connections: what a build needs of it, and the one of a build that has none.
+"""The cloud behind service connections: a build's needs, and the default for builds without a cloud.
 
-An organisation's file names a factory. The runner knows no cloud itself: a factory signs in as it sees fit, and
-`pipeline_runner.issuer` and `pipeline_runner.az` help those whose connections use workload identity federation.
+An organisation's file names a factory. The runner knows no cloud itself: each factory has its own sign-in, and
+`pipeline_runner.issuer` and `pipeline_runner.az` help factories whose connections use workload identity federation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Cloud(Protocol):
         """
 
     def shell(self) -> Mapping[str, str]:
-        """Return the environment of every job's processes, without the sign-in of the person who plays."""
+        """Return the environment of every job's processes, without the player's own sign-in."""
 
     def connect(self, connection: str, folder: Path) -> Mapping[str, str]:
         """Sign in as a service connection; return the variables that AzureCLI@2 passes to a script.

@@ -47,7 +47,7 @@ def number(value: Value) -> float:
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Return whether two values are equal, the right one cast to the type of the left one."""
+    """Return whether two values are equal, the right one cast to the left one's type."""
     if isinstance(left, bool):
         return left == truth(right)
     try:

@@ -55,7 +55,7 @@ class Issuer:
         return f"/eid1/c/pub/t/{tenant}/a/{application}/sc/{_ORGANISATION}/{connection}"
 
     def token(self, subject: str, seconds: int = _SECONDS) -> str:
-        """Return a token that is valid for ten minutes, as those of Azure DevOps are."""
+        """Return a token that is valid for ten minutes, as in Azure DevOps."""
         now = int(time.time())
         claims = {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + seconds}
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": _KEY_ID})

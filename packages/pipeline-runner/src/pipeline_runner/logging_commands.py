@@ -15,7 +15,7 @@ _ESCAPES = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25",
 
 @dataclass(frozen=True)
 class Command:
-    """One command. `name` is area.action in lower case."""
+    """A logging command. `name` is area.action in lower case."""
 
     name: str
     properties: Mapping[str, str]

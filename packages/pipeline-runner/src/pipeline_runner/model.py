@@ -15,7 +15,7 @@ _HOOKS = ("preDeploy", "deploy", "routeTraffic", "postRouteTraffic")
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `argument` is the script, the task's name or the artifact's path, according to `kind`."""
+    """A step. `argument` is the script, the task's name or the artifact's path, according to `kind`."""
 
     kind: str
     argument: str
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """One job or deployment job; the steps of a deployment are those of its lifecycle hooks in their order."""
+    """One job or deployment job; a deployment's steps are its lifecycle hooks' steps in their order."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage with its jobs."""
+    """A stage with its jobs."""
 
     name: str
     title: str

@@ -24,7 +24,7 @@ class _Section(BaseModel):
 
 
 class Start(_Section):
-    """One way in which a pipeline starts. `reason` is Build.Reason, such as PullRequest or Schedule."""
+    """A way in which a pipeline starts. `reason` is Build.Reason, such as PullRequest or Schedule."""
 
     file: str
     reason: str = "IndividualCI"

@@ -46,7 +46,7 @@ class Setting:
 
 @dataclass
 class Player:
-    """One build of a compiled pipeline, with the results so far."""
+    """A build of a compiled pipeline, with the results so far."""
 
     pipeline: Pipeline
     setting: Setting
@@ -76,7 +76,7 @@ class Player:
         began = time.monotonic()
         _write(f"\nStage {stage.name}: {stage.title}")
         if self.setting.only and stage.name not in self.setting.only:
-            # As with "Stages to run" of Azure DevOps, a stage that is not chosen does not hold up its dependents.
+            # As with "Stages to run" of Azure DevOps, an omitted stage does not hold up its dependents.
             record.note, record.parts = "not chosen", []
             return record
         contexts = {
@@ -186,7 +186,7 @@ class Player:
 
 
 class _JobRun:
-    """One job on its agent: a folder, variables that steps may set, outputs for others."""
+    """A job on its agent: a folder, variables that steps may set, outputs for others."""
 
     def __init__(self, player: Player, stage: Stage, job: Job, variables: Variables, record: Record) -> None:
         self._player, self._stage, self._job = player, stage, job

@@ -1,6 +1,6 @@
 """Validation of compiled pipelines by the schema of Azure DevOps' own language server, which check-jsonschema bundles.
 
-That schema lists the tasks of one organisation; newer tasks and those of extensions come from task_inputs.py.
+That schema lists the tasks of one organisation; newer tasks and extensions' tasks come from task_inputs.py.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _tasks(node: Any) -> Iterator[str]:
 
 
 _BOOLEANS_OF_TASKS = frozenset({"inputs", "continueOnError"})
-"""Keys of a task whose booleans the schema has as they are."""
+"""Keys of a task whose booleans stay booleans in the schema."""
 
 
 def _scalars(node: Any, *, within_inputs: bool) -> Any:
@@ -78,7 +78,7 @@ def _scalars(node: Any, *, within_inputs: bool) -> Any:
 def _line(error: ValidationError) -> str:
     """Return the innermost reason of an error.
 
-    Of an `anyOf` it is that of the intended branch, which is the one whose mistake is deepest in the document.
+    Of an `anyOf` it is the intended branch's, whose mistake is deepest in the document.
     """
     inner = error
     while inner.context and list(inner.absolute_path)[-1:] != ["task"]:

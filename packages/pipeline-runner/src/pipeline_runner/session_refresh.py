@@ -15,7 +15,7 @@ SECONDS = 480.0
 
 @contextmanager
 def session_kept_active(sign_in: Callable[[], object], seconds: float = SECONDS) -> Iterator[None]:
-    """Call `sign_in` every `seconds` until the block ends. Raises its first error at the end of the block."""
+    """Call `sign_in` every `seconds` until the block ends. Raise its first error at the end of the block."""
     ended = threading.Event()
     failures: list[Exception] = []
 

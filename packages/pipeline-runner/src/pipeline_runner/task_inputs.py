@@ -17,7 +17,10 @@ from pipeline_runner.model import Job, Pipeline
 
 @dataclass(frozen=True)
 class Inputs:
-    """Names of a task's inputs, aliases included, since Azure Pipelines takes each of them. `switches` are booleans."""
+    """Names of a task's inputs, aliases included, since Azure Pipelines accepts each of them.
+
+    `switches` are booleans.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()

@@ -226,7 +226,7 @@ def _include(reference: Mapping[str, Any], scope: Scope, key: str | None) -> Any
 
 
 def _static(variables: Any) -> dict[str, Any]:
-    """Return the variables whose values are in the YAML; those of groups are unknown before the run."""
+    """Return the variables whose values are in the YAML; groups' variables are unknown before the run."""
     if isinstance(variables, dict):
         return dict(variables)
     return {variable["name"]: variable.get("value", "") for variable in variables if "name" in variable}

@@ -23,7 +23,7 @@ _TEMPLATE_KEYS = {"stages", "jobs", "steps", "variables"}
 
 
 def problems(root: Path, organisation: Organisation, starts: Sequence[Start] | None = None) -> list[str]:
-    """Return one line for each mistake in the pipelines, compiled for `starts`, by default those of the organisation.
+    """Return one line for each mistake in the pipelines, compiled for `starts`, by default the organisation's.
 
     Unused templates and parameters are reported when there are no other mistakes. Raises RunnerError when inline
     scripts cannot be checked.

@@ -63,7 +63,7 @@ class Workspace:
             self._keep_times(folder)
 
     def _keep_times(self, folder: Path) -> None:
-        """Give unchanged files the time that they have in the repository.
+        """Set the time of unchanged files to their time in the repository.
 
         Make compares times: a fresh checkout would be newer than a shared folder that was made from the same files.
         """

@@ -1,9 +1,10 @@
 """The custom role of the identity that starts retrainings: it may invoke a training endpoint, and nothing else.
 
-The actions are the list of "Authorization on batch endpoints" for an invocation (learn.microsoft.com/azure/
-machine-learning/how-to-authenticate-batch-endpoint, "Configure RBAC for batch endpoints invoke"), except for
-changes of the serving version (write on endpoints and deployments), reads of secrets and keys, and writes of data,
-environments and artifacts: docs/adr/0040 has the reasons. Actions on the endpoint hold at its scope alone, so that no other is invoked.
+The actions are the list of "Authorization on batch endpoints" for an invocation
+(learn.microsoft.com/azure/machine-learning/how-to-authenticate-batch-endpoint, "Configure RBAC for batch endpoints
+invoke"), except for changes of the serving version (write on endpoints and deployments), reads of secrets and keys,
+and writes of data, environments and artifacts: docs/adr/0040 has the reasons. Actions on the endpoint hold at its
+scope alone, so that no other is invoked.
 """
 
 from __future__ import annotations

@@ -119,8 +119,9 @@ lint-beside:
 tests-beside:
 	@MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
-test-nightly: tools .venv/development ## what make test leaves out: earlier stacks, pipelines from dev to prod, models, more of stacks and of the main job
-	@$(PYTHON_BIN) -m pytest -m "nightly or upgrade or rehearsal or models"
+test-nightly: tools .venv/development ## what make test leaves out, or one tier of it: make test-nightly [TIER=upgrade]
+	@$(PYTHON_BIN) -m pytest -m "$${TIER:-nightly or upgrade or rehearsal or models}" \
+	--junitxml="$(BUILD)/tests-$${TIER:-all-nightly}.xml"
 
 faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"

@@ -61,6 +61,7 @@ def specs(environments: Sequence[str]) -> list[PipelineSpec]:
             groups=(CI_GROUP,),
             connections=(REGISTRY_CONNECTION,),
         ),
+        PipelineSpec(name="dataopsml-nightly", path="pipelines/nightly.yml"),
         PipelineSpec(name="dataopsml-drift", path="pipelines/drift.yml", groups=groups, connections=deploying),
         PipelineSpec(name="dataopsml-watch", path="pipelines/watch.yml", groups=groups, connections=deploying),
         PipelineSpec(

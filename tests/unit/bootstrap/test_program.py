@@ -273,6 +273,7 @@ def test_only_the_pipelines_that_need_a_resource_may_use_it() -> None:
         "dataopsml",
         "dataopsml-ci-image",
         "dataopsml-drift",
+        "dataopsml-nightly",
         "dataopsml-promote-prod",
         "dataopsml-retrain",
         "dataopsml-watch",

@@ -238,6 +238,14 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
     }
 
 
+def test_each_tier_of_tests_runs_at_night_whatever_became_of_the_others(pipelines: Pipelines) -> None:
+    played = pipelines.play("pipelines/nightly.yml", reason="Schedule", fails="test-nightly TIER=models")
+
+    tiers = [f"test-nightly TIER={tier}" for tier in ("nightly", "models", "upgrade", "rehearsal")]
+    assert played.calls == [("nobody", words) for words in ("test", "faults", *tiers)]
+    assert played.results == {"All tests": "Failed"}
+
+
 def test_each_morning_episodes_of_each_stack_become_work_items(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/watch.yml", reason="Schedule")
 

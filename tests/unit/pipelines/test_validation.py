@@ -202,11 +202,12 @@ def test_an_unused_template_is_named_for_every_form_of_reference(copy: Path) -> 
 
 def test_an_unused_parameter_is_named(copy: Path) -> None:
     agent = copy / "pipelines/steps/agent.yml"
-    declared = "parameters: [{name: fetchDepth, type: number, default: 1}]\n"
-    agent.write_text(declared + agent.read_text(encoding="utf-8"), encoding="utf-8")
+    text = agent.read_text(encoding="utf-8")
+    declared = "parameters:\n  - {name: unread, type: number, default: 1}\n"
+    agent.write_text(text.replace("parameters:\n", declared, 1), encoding="utf-8")
 
     assert validation.problems(copy, _ORGANISATION, [_MAIN]) == [
-        "pipelines/steps/agent.yml: nothing reads the parameter fetchDepth"
+        "pipelines/steps/agent.yml: nothing reads the parameter unread"
     ]
 
 

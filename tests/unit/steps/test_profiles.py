@@ -39,7 +39,7 @@ def _drift(
     return {rule.column: rule for rule in drift.judge(contract or DataContract(), former, profile, measured)}
 
 
-def test_shares_of_a_number_are_those_of_its_bins() -> None:
+def test_shares_of_a_number_are_its_bins_shares() -> None:
     rows = _rows(1000)
     profile, _ = _profile(rows)
 
@@ -50,7 +50,7 @@ def test_shares_of_a_number_are_those_of_its_bins() -> None:
     assert rooms.shares == pytest.approx([(rows["rooms"] == number).mean() for number in (1, 2, 3)] + [0], abs=0.005)
 
 
-def test_the_index_is_that_of_the_definition() -> None:
+def test_the_index_follows_its_definition() -> None:
     expected = (0.4 - 0.5) * np.log(0.4 / 0.5) + (0.6 - 0.5) * np.log(0.6 / 0.5)
 
     assert drift.stability_index([0.5, 0.5], [0.4, 0.6]) == pytest.approx(expected)
@@ -71,7 +71,7 @@ def test_a_shift_is_named_with_its_index_as_a_warning() -> None:
     size = results["size"]
     assert (size.passed, size.severity, size.limit) == (False, "warning", "0.25")
     assert (size.measured or 0) > 1
-    assert size.message.startswith("size is distributed otherwise than in the data of the model that serves (popul")
+    assert size.message.startswith("size is distributed otherwise than in the data of the model that serves (drift: popul")
     assert not results["city"].passed
     assert results["rooms"].passed
 

@@ -1,4 +1,4 @@
-"""Expressions, held to what learn.microsoft.com documents of Azure Pipelines."""
+"""Expressions, with the results in learn.microsoft.com's pages on Azure Pipelines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def value(text: str) -> Any:
         ("eq('A', 'a')", True),  # strings compare without case
         ("ne(1, 2)", True),
         ("eq(1, '1')", True),  # the right side is cast to the left side's type
-        ("eq(1, 'one')", False),  # what cannot be cast is not equal
+        ("eq(1, 'one')", False),  # a value that cannot be cast is not equal
         ("eq(true, 'false')", True),  # any string but the empty one is true
         ("eq('True', true)", True),
         ("and(true, eq(1, 1), 'x')", True),

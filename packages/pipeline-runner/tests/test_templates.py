@@ -1,4 +1,4 @@
-"""Templates: what Azure Pipelines compiles before a run."""
+"""Templates: their compilation before a run."""
 
 from __future__ import annotations
 

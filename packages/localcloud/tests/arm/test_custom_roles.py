@@ -1,4 +1,4 @@
-"""Custom roles by azure-mgmt-authorization: who may make them, what is refused, and what they let a principal do."""
+"""Custom roles by azure-mgmt-authorization: the right to make them, refusals, and a principal's resulting rights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _assign(azure: AzureSession, scope: str, role: str, object_id: str) -> Any:
     return azure.arm("PUT", name, "2022-04-01", {"properties": properties})
 
 
-def test_a_custom_role_lets_a_principal_do_what_it_lists_and_nothing_else(
+def test_a_custom_role_allows_its_actions_and_nothing_else(
     azure: AzureSession, cloud: Any, group: str, client: AuthorizationManagementClient
 ) -> None:
     object_id, name = _identity(azure, group), str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""An operation that cannot be started leaves its resource as it was, and free."""
+"""An operation that cannot be started leaves its resource unchanged, and free."""
 
 from __future__ import annotations
 

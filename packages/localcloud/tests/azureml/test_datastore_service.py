@@ -82,7 +82,7 @@ def test_datastores_need_a_sign_in(ml: MlWorkspace) -> None:
 
 
 def test_a_table_s_asset_leads_to_its_files(ml: MlWorkspace) -> None:
-    """mltable.load("azureml://…/data/NAME/versions/VERSION") reads these fields of what MLTable.save() wrote."""
+    """mltable.load("azureml://…/data/NAME/versions/VERSION") reads these fields of MLTable.save()'s file."""
     name, place = unique("table"), "azureml://datastores/workspaceblobstore/paths/table"
     container = ml.client.datastores.get_default().container_name
     ml.blobs().get_blob_client(container, "table/MLTable").upload_blob(b"paths: [{file: ./a.csv}]", overwrite=True)
@@ -96,7 +96,7 @@ def test_a_table_s_asset_leads_to_its_files(ml: MlWorkspace) -> None:
 
 
 def test_no_proxy_of_a_shell_has_no_address_with_a_colon(ml: MlWorkspace, cloud: Cloud) -> None:
-    """azureml-dataprep-rslex reads what follows a colon as a port and panics: InvalidNoProxyPort."""
+    """azureml-dataprep-rslex reads the text behind a colon as a port and panics: InvalidNoProxyPort."""
     for name in ("NO_PROXY", "no_proxy"):
         assert ":" not in cloud.environment[name]
 

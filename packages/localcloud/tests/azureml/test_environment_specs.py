@@ -30,7 +30,7 @@ def test_a_patch_release_of_python_is_noted() -> None:
     assert "localcloud has one release: not necessarily 3.12.3" in " ".join(specification.notes)
 
 
-def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_is_kept_as_it_is() -> None:
+def test_pip_and_its_like_are_the_same_on_pypi_and_everything_below_pip_stays_unchanged() -> None:
     specification = declared(
         "python=3.12", "pip=24.0", "setuptools>=70", {"pip": ["a==1", "b[c]>=2 ; os_name == 'posix'"]}
     )

@@ -243,7 +243,7 @@ def test_a_plain_client_keeps_artifacts_before_the_first_job(ml: MlWorkspace, cl
     """MLflow's default workspace goes to the oldest Azure ML workspace with its first request."""
     database = sqlite3.connect(cloud.settings.database, timeout=30)
     with database:
-        # As before any use: neither this workspace nor another one has MLflow's default.
+        # It is the state before any use: neither this workspace nor another one has MLflow's default.
         database.execute(
             "DELETE FROM azureml_mlflow_workspaces WHERE name = 'default' OR lower(workspace_id) = ?", (ml.id.lower(),)
         )

@@ -44,7 +44,7 @@ def model(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def other_model(ml: MlWorkspace, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the id of one that adds 100 too."""
+    """Return the id of a model that adds 100 too."""
     return register(ml, save(tmp_path_factory.mktemp("other"), offset=100))
 
 
@@ -158,7 +158,7 @@ def test_a_request_that_is_too_large_is_refused(ml: MlWorkspace, endpoint: str) 
     assert "10485760 bytes" in response.json()["error"]["message"]
 
 
-def test_logs_tell_what_each_container_did(ml: MlWorkspace, endpoint: str) -> None:
+def test_logs_have_the_output_of_each_container(ml: MlWorkspace, endpoint: str) -> None:
     assert score(ml, endpoint, REQUEST).status_code == 200
     server = wait_for(lambda: logs(ml, endpoint), lambda text: "POST /score 200" in text)
     assert "UserContainerStart: Succeeded" in server

@@ -97,7 +97,7 @@ def test_an_environment_that_cannot_be_built_fails_the_image_build(
     assert "UserContainerImagePull: Failed" in log and "pandas" in log
 
 
-def test_a_model_that_cannot_be_loaded_fails_and_its_log_says_why(
+def test_a_model_that_cannot_be_loaded_fails_and_its_log_has_the_reason(
     ml: MlWorkspace, empty: Callable[..., str], tmp_path: Path
 ) -> None:
     name = empty()

@@ -1,4 +1,4 @@
-"""The process of an inference server: its bounded log, its bounded memory, and its end with all that it started."""
+"""The process of an inference server: its bounded log, its bounded memory, and its end with all its children."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_log_keeps_its_last_lines_and_no_more_than_two_files(tmp_path: Path, m
     assert log.tail(12).startswith("line 38"), "of both files"
 
 
-def test_a_server_that_wants_more_memory_than_it_may_have_fails_and_says_so(tmp_path: Path) -> None:
+def test_a_server_beyond_its_memory_limit_fails_with_that_message(tmp_path: Path) -> None:
     program = "import time; time.sleep(0.5); print('begins'); content = bytearray(1024 ** 3); print('has it')"
 
     async def run() -> tuple[int, str]:
@@ -51,7 +51,7 @@ def test_a_server_that_wants_more_memory_than_it_may_have_fails_and_says_so(tmp_
     assert "begins" in text and "MemoryError" in text and "has it" not in text
 
 
-def test_the_end_of_a_server_is_that_of_its_workers_too(tmp_path: Path) -> None:
+def test_the_end_of_a_server_ends_its_workers_too(tmp_path: Path) -> None:
     program = "import os, time; os.fork(); os.write(1, b'%d\\n' % os.getpid()); time.sleep(600)"
 
     async def run() -> list[int]:

@@ -1,4 +1,4 @@
-"""Deployments that are refused before anything runs: sizes, quota, request settings, probes, what localcloud lacks."""
+"""Deployments that are refused before anything runs: sizes, quota, request settings, probes, missing operations."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from localcloud.azureml.online.upstream import Answer, UpstreamError
 
 
 async def _ask(socket: Path, pieces: list[bytes], headers: dict[str, str]) -> tuple[Answer | UpstreamError, bytes]:
-    """Return the answer of a server that sends `pieces` one by one, or the error, and what the server was sent."""
+    """Return the answer of a server that sends `pieces` one by one, or the error, and the received request."""
     received = b""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -168,7 +168,7 @@ def test_another_identity_does_not_reuse(ml: MlWorkspace, step: Component) -> No
     assert reused(chain.run(default_compute="other")[1]) == {"first": False, "second": False}
 
 
-def test_an_identity_that_lost_its_role_does_not_reuse_what_it_wrote(ml: MlWorkspace, step: Component) -> None:
+def test_an_identity_that_lost_its_role_does_not_reuse_its_outputs(ml: MlWorkspace, step: Component) -> None:
     assignment = compute_of_another_identity(ml, "revoked")
     chain = Chain(ml, step)
     chain.run(default_compute="revoked")

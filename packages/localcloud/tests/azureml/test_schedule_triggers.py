@@ -1,4 +1,4 @@
-"""Moments of triggers, and what is refused of them."""
+"""Moments of triggers, and refused triggers."""
 
 from __future__ import annotations
 

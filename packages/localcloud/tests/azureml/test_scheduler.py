@@ -51,7 +51,7 @@ def keep(ctx: Context, name: str, *, enabled: bool = True, **trigger: Any) -> No
 
 
 async def played(ctx: Context, *moments: datetime) -> list[tuple[str, datetime]]:
-    """Start a scheduler at the first moment and move its clock to the others; return what it started."""
+    """Start a scheduler at the first moment and move its clock to the others; return the started jobs."""
     ctx.clock.set(moments[0])
     scheduler = Recorder(ctx)
     await scheduler.start()

@@ -31,14 +31,14 @@ def answers(player: Player) -> Sequence[tuple[RecordedCommand, list[Json]]]:
     return [(command, player.play(command)) for command in COMMANDS]
 
 
-def test_the_coverage_page_lists_exactly_what_is_replayed() -> None:
+def test_the_coverage_page_lists_exactly_the_replayed_commands() -> None:
     assert sorted(TERRAFORM_AZURERM) == sorted({command.words for command in COMMANDS})
 
 
-def test_apply_plan_change_and_destroy_read_back_what_they_wrote(
+def test_apply_plan_change_and_destroy_read_back_their_writes(
     answers: Sequence[tuple[RecordedCommand, list[Json]]],
 ) -> None:
-    """A plan is clean when what the provider reads is what it wrote."""
+    """A plan is clean when the provider reads exactly its own writes."""
     written: dict[str, Json] = {}
     differences: list[str] = []
     compared = 0

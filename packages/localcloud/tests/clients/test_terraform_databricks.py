@@ -55,13 +55,11 @@ def values(azure: AzureSession, group: str) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def test_the_coverage_page_lists_exactly_what_is_replayed() -> None:
+def test_the_coverage_page_lists_exactly_the_replayed_commands() -> None:
     assert sorted(TERRAFORM_DATABRICKS) == sorted({command.words for command in COMMANDS})
 
 
-def test_apply_plan_changes_and_destroy_read_back_what_they_wrote(
-    azure: AzureSession, values: Mapping[str, str]
-) -> None:
+def test_apply_plan_changes_and_destroy_read_back_their_writes(azure: AzureSession, values: Mapping[str, str]) -> None:
     player = Player(azure, values)
     reads_by_command: dict[str, dict[str, Json]] = {}
     for command in COMMANDS:

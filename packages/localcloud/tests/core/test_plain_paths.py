@@ -20,7 +20,7 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
 
 
-def test_a_plain_path_stays_as_it_is(tmp_path: Path, links: Path) -> None:
+def test_a_plain_path_stays_unchanged(tmp_path: Path, links: Path) -> None:
     assert plain_paths.plain(tmp_path / "runs") == tmp_path / "runs"
     assert list(links.iterdir()) == []
 

@@ -78,7 +78,7 @@ def test_every_value_of_the_enum_is_taken(
 
 
 def test_a_parameter_without_a_value_is_a_malformed_request(admin: WorkspaceClient) -> None:
-    """The text is that of Data Factory's connector troubleshooting guide, error 3202."""
+    """The text is from Data Factory's connector troubleshooting guide, error 3202."""
     body = _task(notebook_task={"notebook_path": "/x", "base_parameters": {"input": None}})
 
     with pytest.raises(BadRequest) as caught:

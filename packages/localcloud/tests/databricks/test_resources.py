@@ -118,7 +118,9 @@ def test_permissions_replace_or_add_and_inherit(admin: WorkspaceClient, member: 
         admin.permissions.update("directories", folder_id, access_control_list=[wrong])
 
 
-def test_secrets_are_kept_by_scope_and_read_by_those_allowed(admin: WorkspaceClient, member: WorkspaceClient) -> None:
+def test_secrets_are_stored_by_scope_and_read_by_allowed_principals(
+    admin: WorkspaceClient, member: WorkspaceClient
+) -> None:
     scope = f"scope-{uuid.uuid4().hex[:6]}"
     admin.secrets.create_scope(scope)
     with pytest.raises(ResourceAlreadyExists, match=f"Scope {scope} already exists!"):

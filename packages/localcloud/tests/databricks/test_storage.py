@@ -97,7 +97,7 @@ def test_a_cluster_has_no_identity_of_its_own_for_storage(azure: AzureSession, l
     assert NO_KEY in outcome.error, "a cluster without an access mode has no Unity Catalog"
 
 
-def test_grants_on_locations_open_what_they_name(azure: AzureSession, lakehouse: Lakehouse) -> None:
+def test_grants_on_locations_open_their_locations(azure: AzureSession, lakehouse: Lakehouse) -> None:
     lakehouse.open_for_connector()
     source, target = lakehouse.locate("in"), lakehouse.locate("out", READ, WRITE)
     parameters = {"base": lakehouse.url("out"), "source": lakehouse.url("in")}

@@ -151,7 +151,7 @@ def test_grants_on_a_parent_apply_to_its_children(admin: WorkspaceClient, catalo
     assert [len(p.privileges or []) for p in admin.grants.list_effective("schema", schema)] == [3]
 
 
-def test_a_principal_sees_and_does_only_what_its_grants_permit(
+def test_a_principal_s_grants_limit_its_view_and_its_actions(
     admin: WorkspaceClient, member: WorkspaceClient, catalog: str, schema: str, job: str
 ) -> None:
     closed = f"User does not have USE CATALOG on Catalog '{catalog}'."

@@ -1,4 +1,4 @@
-"""Unity Catalog through the whole of localcloud: what ARM, roles and storage have to say, and whose metastore it is.
+"""Unity Catalog through the whole of localcloud: checks by ARM, roles and storage, and the metastore of each region.
 
 The region is these tests' own, since one of them takes its metastore away.
 """

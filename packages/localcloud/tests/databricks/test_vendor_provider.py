@@ -1,7 +1,7 @@
 """Requests of the vendor's Terraform provider, of which its Pulumi plugin is made, replayed.
 
-Paths, fields and order are those of github.com/databricks/terraform-provider-databricks at 684f442 (August 2026):
-scim/, permissions/, pools/, policies/, workspace/ and catalog/. Each test names the file of its resource.
+Paths, fields and order are from github.com/databricks/terraform-provider-databricks at 684f442 (August 2026): scim/,
+permissions/, pools/, policies/, workspace/ and catalog/. Each test names the file of its resource.
 """
 
 from __future__ import annotations

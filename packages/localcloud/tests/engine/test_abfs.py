@@ -12,7 +12,7 @@ from localcloud.engine.versions import HADOOP_AZURE
 
 
 def java_that(home: Path, script: str) -> Path:
-    """Return a JAVA_HOME whose `java` is a shell script; its last argument is Ivy's pattern for what it fetches."""
+    """Return a JAVA_HOME whose `java` is a shell script; its last argument is Ivy's pattern for its downloads."""
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\nfor pattern do :; done\nfolder=${{pattern%/*}}\n{script}\n")

@@ -1,4 +1,4 @@
-"""The machine's own tools that localcloud uses, and those that it ignores."""
+"""The machine's own tools that localcloud uses, and tools that it ignores."""
 
 from __future__ import annotations
 

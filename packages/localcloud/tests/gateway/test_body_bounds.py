@@ -1,4 +1,4 @@
-"""No request makes the gateway hold more than its service takes: 413, in the service's own words."""
+"""No request makes the gateway hold more than its service accepts: 413, in the service's own words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_localclouds_own_routes_read_small_bodies_only(cloud: Cloud, azure: Azur
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "RequestContentTooLarge")
 
 
-def test_storage_bounds_what_it_does_not_stream(azure: AzureSession, group: str) -> None:
+def test_storage_bounds_bodies_that_it_does_not_stream(azure: AzureSession, group: str) -> None:
     account = unique("st")
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
     azure.put(id_, "2024-01-01", {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})

@@ -12,7 +12,7 @@ from localcloud.coverage_clients import CLIENTS, Client
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
-def test_the_committed_page_is_that_of_the_code() -> None:
+def test_the_committed_page_is_the_code_s() -> None:
     committed = (PACKAGE / "COVERAGE.md").read_text(encoding="utf-8")
 
     assert committed == coverage.page(), "run `python -m localcloud.coverage > packages/localcloud/COVERAGE.md`"

@@ -1,4 +1,4 @@
-"""`localcloud enter`: what a verb of a Makefile begins with, in a shell as there."""
+"""`localcloud enter`: the beginning of a Makefile's verb, in a shell as there."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_recorded_success_holds_until_a_file_changes(verb: Verb) -> None:
     assert MESSAGE not in changed.stdout
 
 
-def test_a_refusal_ends_the_shell_and_says_why(verb: Verb) -> None:
+def test_a_refusal_ends_the_shell_with_its_reason(verb: Verb) -> None:
     completed = verb.enter("--register", "not a namespace")
 
     assert completed.returncode == 1

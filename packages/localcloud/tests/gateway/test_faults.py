@@ -107,7 +107,7 @@ def test_an_invalid_rule_is_refused(faults: Faults, fault: Json) -> None:
     assert faults.left() == []
 
 
-def test_nobody_sets_faults_without_a_token(faults: Faults) -> None:
+def test_faults_cannot_be_set_without_a_token(faults: Faults) -> None:
     answer = requests.post(faults.address, json={"status": 500}, timeout=30)
     assert answer.status_code == 401
     assert faults.left() == []

@@ -1,4 +1,4 @@
-"""No request fails localcloud: whatever is sent, the answer is no 5xx but 501, which names what is not emulated."""
+"""No request fails localcloud: the answer to any request is no 5xx but 501, which names the missing operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEED = int(os.environ.get("FUZZ_SEED", "20261129"))
 
 
 class _Client:
-    """Sender of requests that a vendor's client would not send. One connection, opened again when it was closed."""
+    """Sender of requests that a vendor's client would not send; it reopens a closed connection."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._port = cloud.settings.gateway_port
@@ -106,7 +106,7 @@ def client(own_cloud: Cloud) -> _Client:
 
 @pytest.fixture(scope="module")
 def places(client: _Client) -> Places:
-    """One resource of each kind with a host of its own."""
+    """Make a resource of each kind with a host of its own."""
     group = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg-fuzz"
     client.put(group, "2024-03-01", {"location": "westeurope"})
     account = f"{group}/providers/Microsoft.Storage/storageAccounts/stfuzz"

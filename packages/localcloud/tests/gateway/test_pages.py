@@ -54,7 +54,7 @@ def _deployer(azure: AzureSession) -> dict[str, str]:
 
 
 def _request(cloud: Cloud, method: str, path: str, **headers: str) -> tuple[int, str]:
-    """Send a request with these headers as they are, Host included; its path is not normalized."""
+    """Send a request with exactly these headers, Host included; its path is not normalized."""
     trust = ssl.create_default_context(cafile=cloud.settings.tls / "ca.pem")
     connection = http.client.HTTPSConnection("localhost", cloud.settings.gateway_port, context=trust, timeout=30)
     try:

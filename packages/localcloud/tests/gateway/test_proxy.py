@@ -22,7 +22,7 @@ _ROUNDS = 50
 
 
 def _connect(port: int, target: str, then: bytes = b"") -> bytes:
-    """Send `CONNECT target`, and `then` once it is connected; return all that comes back."""
+    """Send `CONNECT target`, and `then` once it is connected; return the whole answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         received = client.recv(65536)
@@ -49,7 +49,7 @@ def test_other_hosts_are_tunnelled_unchanged(cloud: Cloud) -> None:
                 assert client.recv(100) == b"pong"
 
 
-def test_what_is_sent_on_is_acknowledged_so_that_no_client_holds_its_next_bytes_back(cloud: Cloud) -> None:
+def test_forwarded_bytes_are_acknowledged_so_that_no_client_holds_its_next_bytes_back(cloud: Cloud) -> None:
     """A client of urllib3 sends a request's body when its head is acknowledged; Linux would wait for 40 ms."""
 
     def unacknowledged(client: socket.socket) -> int:

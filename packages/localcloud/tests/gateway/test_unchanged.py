@@ -1,4 +1,4 @@
-"""`localcloud unchanged`: what is seen between a command's success and its next run."""
+"""`localcloud unchanged`: changes that it notices between a command's success and its next run."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_command_that_failed_or_was_killed_runs_again(place: Place) -> None:
     (place.folder / "infra" / "network.py").write_text("second")
     assert not place.check()
 
-    (place.folder / "infra" / "network.py").write_text("first")  # nobody recorded a success
+    (place.folder / "infra" / "network.py").write_text("first")  # no success was recorded
 
     assert not place.check()
 

@@ -47,7 +47,7 @@ class Endpoint:
         self._server.server_close()
 
     def subjects(self) -> list[str]:
-        """Return what the delivered events are about, without the container's part."""
+        """Return the subjects of the delivered events, without the container's part."""
         return [event["subject"].removeprefix(PREFIX) for events in self.deliveries for event in events]
 
 
@@ -152,7 +152,7 @@ def test_a_created_blob_is_delivered_in_event_grid_s_schema_once_its_content_is_
     assert second["data"]["url"] == f"https://{lake.name}.dfs.core.windows.net/data/in/second.csv"
 
 
-def test_a_refused_delivery_is_tried_again_as_long_as_the_policy_says(
+def test_a_refused_delivery_is_repeated_within_the_policy_s_limits(
     azure: AzureSession, group: str, lake: Lake, endpoint: Endpoint, clock: MovedClock
 ) -> None:
     topic, _ = make_topic(azure, group, lake.id)

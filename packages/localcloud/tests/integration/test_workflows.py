@@ -89,9 +89,7 @@ def test_definitions_that_azure_refuses_or_localcloud_lacks_are_refused(
     assert answer.status_code == status and message in error_of(answer)[2], answer.text
 
 
-def test_a_run_signs_in_as_the_identity_and_an_action_sees_what_another_returned(
-    azure: AzureSession, shared: str
-) -> None:
+def test_a_run_signs_in_as_the_identity_and_an_action_reads_another_s_outputs(azure: AzureSession, shared: str) -> None:
     sign_in = {"type": "ManagedServiceIdentity", "audience": "https://management.azure.com/"}
     group = f"https://management.azure.com{shared}"
     actions = {

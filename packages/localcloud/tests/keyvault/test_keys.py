@@ -22,7 +22,7 @@ USER = "Key Vault Crypto User"
 
 @pytest.fixture
 def vault(azure: AzureSession, group: str) -> str:
-    """Return the id of a vault with role-based access; nobody has a role yet."""
+    """Return the id of a vault with role-based access; no principal has a role yet."""
     id_ = f"{group}/providers/Microsoft.KeyVault/vaults/{unique('kv-')}"
     properties = {
         "tenantId": azure.tenant_id, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True,

@@ -176,7 +176,7 @@ def test_webhooks_that_cannot_be_called_are_refused(
     assert "secret" not in text
 
 
-def test_a_workbook_is_kept_as_it_is_and_has_to_be_one(azure: AzureSession, group: str) -> None:
+def test_a_workbook_is_stored_unchanged_and_has_to_be_one(azure: AzureSession, group: str) -> None:
     client: Any = ApplicationInsightsManagementClient(azure.credential, azure.subscription_id)
     name, content = "11111111-2222-3333-4444-555555555555", json.dumps({"version": "Notebook/1.0", "items": []})
     resource_group = group.rsplit("/", 1)[-1]

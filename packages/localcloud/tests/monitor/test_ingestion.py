@@ -1,4 +1,4 @@
-"""Telemetry of Application Insights: sign-in, role, forms of a request, and what is refused."""
+"""Telemetry of Application Insights: sign-in, role, forms of a request, and refusals."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """States that the vendor's databricks plugin wrote, and states that it would read.
 
-The vendor's plugin is a bridge over the Terraform provider: its states hold what the provider's schema declares, and
-its inputs name the defaults that it filled in (pulumi-terraform-bridge, pkg/tfbridge/schema.go).
+The vendor's plugin is a bridge over the Terraform provider: its states hold the properties of the provider's schema,
+and its inputs name the defaults that it filled in (pulumi-terraform-bridge, pkg/tfbridge/schema.go).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def test_defaults_inside_an_input_are_no_change(databricks: Plugin) -> None:
     databricks.delete(POOL, resource)
 
 
-def test_states_have_what_the_vendor_s_schema_declares(databricks: Plugin, principal: Plain) -> None:
+def test_states_have_the_properties_of_the_vendor_s_schema(databricks: Plugin, principal: Plain) -> None:
     """Its bridge takes every other key of a state but __defaults and __meta for an attribute of the provider."""
     resource = databricks.create(PRINCIPAL, principal)
     unknown = SCHEMA.failures(PRINCIPAL, {key: value for key, value in resource.outputs.items() if value is not None})

@@ -89,10 +89,10 @@ def test_a_directly_answered_conflict_is_retried(
         {"operation": True, "code": "StorageAccountOperationInProgress"},
     ],
 )
-def test_other_conflicts_and_those_inside_an_operation_are_reported_at_once(
+def test_other_conflicts_and_conflicts_inside_an_operation_are_reported_at_once(
     azure_native: Plugin, group_name: str, fault: Callable[..., None], kind: Plain
 ) -> None:
-    """The vendor's provider does the same: it repeats direct answers with two codes, and nothing that was accepted."""
+    """The vendor's provider does the same: it repeats direct answers with two codes, and no accepted request."""
     inputs = account(group_name)
     fault(path=f"*{inputs['accountName']}", method="PUT", count=1, **kind)
 

@@ -1,4 +1,4 @@
-"""The plugin host: plugins that are forked for an engine are as those that it starts itself."""
+"""The plugin host: plugins that are forked for an engine equal plugins that it starts itself."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_a_host_whose_code_has_changed_is_replaced(home: Path, tmp_path: Path) -
     assert [plugin.stop() for plugin in (first, again, second)] == [0, 0, 0]
 
 
-def test_a_host_ends_when_it_is_told_to_and_when_its_folder_is_gone(home: Path) -> None:
+def test_a_host_exits_on_request_and_when_its_folder_is_gone(home: Path) -> None:
     first = Started(plugin_file(home))
     host = forked(first).ppid()
     assert launcher.end_host(str(home))

@@ -20,7 +20,7 @@ def test_the_committed_schema_is_the_installed_sdk_s(schema: ModuleType) -> None
 
 
 @pytest.mark.parametrize("token", TYPES)
-def test_the_api_version_is_the_one_that_the_sdk_s_class_names(token: str) -> None:
+def test_the_api_version_is_named_by_the_sdk_s_class(token: str) -> None:
     """Its docstring says "Uses Azure REST API version …": the default of the vendor's plugin."""
     module, class_name = token.split(":")
     class_ = getattr(importlib.import_module(f"pulumi_azure_native.{module}"), class_name)

@@ -30,7 +30,7 @@ class Stage:
     connector: str
 
     def location(self, **more: object) -> Plain:
-        """Return the inputs of a location of the test's own. Nobody checks that there is storage behind it."""
+        """Return the inputs of a location of the test's own. The storage behind it is not checked."""
         url = f"abfss://data@{unique('st')}.dfs.core.windows.net/"
         return {"name": unique("loc"), "url": url, "credentialName": "shared_cred", "skipValidation": True, **more}
 

@@ -106,7 +106,7 @@ class _Authorized:
 
 
 class _Authorizer:
-    """Allows everything, and remembers for what."""
+    """Allows everything, and remembers the requests."""
 
     def __init__(self) -> None:
         self.authorized: list[_Authorized] = []
@@ -150,7 +150,7 @@ class Front:
         self._seen.close()
 
     def send(self, method: str, host: str, target: str, headers: dict[str, str]) -> tuple[int, list[dict[str, Any]]]:
-        """Return the front's status, and what Azurite would open."""
+        """Return the front's status, and the blob that Azurite would open."""
         self.authorizer.authorized.clear()
         status = self._runner.run(self._answered(method, host, target, headers))
         return status, self._seen.get("/_seen").json()

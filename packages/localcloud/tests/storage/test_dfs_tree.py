@@ -61,7 +61,7 @@ def test_a_directory_moves_with_its_content(lake: Lake) -> None:
     assert lake.ask("HEAD", "/data/from-other").status_code == 200
 
 
-def test_nobody_sees_half_of_a_rename(lake: Lake) -> None:
+def test_half_of_a_rename_is_never_visible(lake: Lake) -> None:
     for number in range(20):
         lake.data.get_file_client(f"one/{number:02}").create_file()
 

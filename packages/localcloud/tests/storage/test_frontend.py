@@ -24,7 +24,7 @@ def code_of(error: HttpResponseError) -> Any:
 
 @pytest.fixture
 def account(azure: AzureSession, group: str) -> Iterator[str]:
-    """Return the id of a storage account without shared keys, with the container `data`; nobody has a data role yet."""
+    """Return the id of a storage account without shared keys, with the container `data`; without data roles."""
     id_ = f"{group}/providers/Microsoft.Storage/storageAccounts/{unique('st')}"
     body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
     azure.put(id_, "2024-01-01", {**body, "properties": {"allowSharedKeyAccess": False}})

@@ -1,4 +1,4 @@
-"""Builds played against a machine's localcloud, and what the vendors' clients see afterwards."""
+"""Builds played against a machine's localcloud, and their results in the vendors' clients."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def resource_groups(machine: Machine) -> list[str]:
 def serving(machine: Machine, stack: str, model: str = "diabetes") -> dict[str, Any]:
     """Return the endpoint's `default` deployment, the newest model's `tags`, and the newest `run`'s state.
 
-    azure-ai-ml is asked. `model` is the default pipeline's, or that of a pipeline of the same name.
+    azure-ai-ml is asked. `model` is the default pipeline's, or a pipeline's of the same name.
     """
     prefix = f"bep-dataops-{stack}-" if model == "diabetes" else f"bep-{model.replace('_', '-')}-"
     code = _SERVING.replace("STACK", stack).replace("PREFIX", prefix).replace("MODEL", model)

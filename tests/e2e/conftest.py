@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FIRST, _LAST, _PORTS = 20100, 29000, 5
 _EXPORT = re.compile(r"^export (\w+)='(.*)'$")
 
-# What a developer's shell may carry and a test must not inherit.
+# Variables that a developer's shell may have and a test must not inherit.
 _FOREIGN = ("ARM_", "AZURE_", "AZUREML_", "DATABRICKS_", "MLFLOW_", "PULUMI_")
 
 
@@ -57,7 +57,7 @@ class Result:
 
 @dataclass
 class Machine:
-    """One user's machine: where its localcloud lives and how to give it a command in the checkout."""
+    """A user's machine: the place of its localcloud, and commands in its checkout."""
 
     home: Path
     port: int

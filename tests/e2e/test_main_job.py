@@ -113,7 +113,7 @@ def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> 
         with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, and a zombie has no files
             used |= {file.path for file in process.open_files()}
             used |= {str(region[0]) for region in process.memory_maps()}
-    # That is the folder which a JVM takes, whatever TMPDIR says. The checkout may lie there itself.
+    # A JVM uses that folder, regardless of TMPDIR. The checkout may lie there itself.
     own = (machine.home, ROOT)
     left = {Path(file) for file in used if file.startswith("/tmp/")}
     assert {file for file in left if not any(file.is_relative_to(folder) for folder in own)} == set()

@@ -57,7 +57,7 @@ def trained(machine: Machine) -> Machine:
 
 
 def test_without_its_role_assignment_the_pipeline_fails_with_azure_s_403(trained: Machine) -> None:
-    """The role is deleted behind Pulumi's back: the run says what is missing, and a refreshing update puts it right."""
+    """The role is deleted behind Pulumi's back: the run names the missing role, and a refreshing update restores it."""
     before = registered_versions(trained)
     revoked = trained.python(_REVOKE)
     assert revoked.code == 0, revoked.text

@@ -1,4 +1,4 @@
-"""The pipelines' bad days, played against one localcloud: what each says, and that prod stays as it was.
+"""The pipelines' bad days, played against one localcloud: the message of each, and an unchanged prod.
 
 The good day, dev to prod and one more commit, is test_release.py. These tests play the commit that is checked out, as
 a build would.

@@ -1,4 +1,4 @@
-"""The good day: a commit goes to prod, one more follows, its model lives there, and what the other pipelines do.
+"""The good day: a commit goes to prod, a second one follows, its model lives there, and the other pipelines run.
 
 The first commit brings both training pipelines to all three stacks, the second one the default pipeline to staging and
 prod. A tier of its own, since it deploys three stacks and trains ten times: `pytest -m rehearsal`. The tests go on from

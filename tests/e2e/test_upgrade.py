@@ -1,7 +1,7 @@
-"""A stack of an earlier commit goes on with this checkout: nothing that holds data or models is replaced.
+"""A stack of an earlier commit works with this checkout: no resource with data or models is replaced.
 
-The earlier commit comes from the repository's history, with an environment of its own. Not part of a plain run, since
-it brings the platform up twice: pytest -m upgrade
+The earlier commit comes from the repository's history, with an environment of its own. A plain run leaves it out,
+since it brings the platform up twice: pytest -m upgrade
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Command:
         return True
 
     def wait(self) -> int:
-        """Return the exit code. A command that does not end is killed, with all that it started."""
+        """Return the exit code. A command that does not end is killed, with all its children."""
         try:
             code = self.process.wait(_LONGEST_SECONDS)
         except subprocess.TimeoutExpired as error:
@@ -200,7 +200,7 @@ class Platform:
         return deployment
 
     def check_whole(self) -> None:
-        """Assert that the stack is what its program declares, in state and in Azure, and nothing besides."""
+        """Assert that the stack equals its program, in state and in Azure, without anything else."""
         state = self.state()
         assert not state.get("pending_operations"), state["pending_operations"]
         for words in (

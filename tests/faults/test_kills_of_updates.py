@@ -1,4 +1,4 @@
-"""Updates that are killed, or lose what they talk to, at many moments: they or the next ones end whole."""
+"""Updates that are killed, or lose their connections, at many moments: they or the next ones end whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_stack_is_made_and_destroyed_across_kills(platform: Platform, tries: T
 def _end_across_kills(platform: Platform, tries: Tries, verb: str, victim: str, kind: str) -> None:
     """Update until one update ends well. It fails at most once for each kill.
 
-    What was killed is back at once, so that the update may go on. Every third time, the gateway is back only when the
+    A killed service is back at once, so that the update may go on. Every third time, the gateway is back only when the
     update has given up.
     """
     update, before, kills = platform.update(verb), 0, 0

@@ -47,7 +47,7 @@ def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platf
 
 
 def _jobs(platform: Platform) -> list[psutil.Process]:
-    """Return the processes of jobs: those that know their run."""
+    """Return the processes of jobs: processes whose variables name their run."""
     home = str(platform.cloud.settings.home)
     processes = []
     for process in psutil.process_iter(["cwd", "environ"]):

@@ -1,4 +1,4 @@
-"""One local Spark session for all tests of a run, with the Java that the engine found or installed."""
+"""A local Spark session for all tests of a run, with the Java that the engine found or installed."""
 
 from __future__ import annotations
 

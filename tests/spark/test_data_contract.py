@@ -1,4 +1,4 @@
-"""The data contract in Spark: what is counted, what is refused, what is said, and what is kept of the rows."""
+"""The data contract in Spark: counts, refusals, messages, and stored rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebook's functions on real Spark: what is kept, what is counted, and what is said of bad files."""
+"""The notebook's functions on real Spark: remaining rows, counts, and messages on bad files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebook itself, cell after cell, with a `dbutils` of the test's own: what it asks for and what it exits with."""
+"""The notebook itself, cell after cell, with a `dbutils` of the test's own: its parameters and its exit value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The features of rows that are to be scored: what is kept, what is refused and why, and which files cannot be used."""
+"""The features of rows to be scored: prepared rows, refused ones with reasons, and files that cannot be used."""
 
 from __future__ import annotations
 

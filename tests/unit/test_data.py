@@ -1,4 +1,4 @@
-"""The committed training data are what their generator makes."""
+"""The committed training data equal their generator's output."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _vault(session: AzureSession, place: str) -> Any:
     return session.arm("PUT", path, "2023-07-01", {"location": "westeurope", "properties": properties})
 
 
-def test_a_fresh_subscription_has_what_azure_registers_and_the_state_accounts_provider(
+def test_a_fresh_subscription_has_azures_registrations_and_the_state_accounts_provider(
     client: ResourceManagementClient,
 ) -> None:
     states = {provider.namespace: provider.registration_state for provider in client.providers.list()}

@@ -1,4 +1,4 @@
-"""Copies of a storage account: what a region offers, and which changes Azure makes in place."""
+"""Copies of a storage account: offers of a region, and changes that Azure makes in place."""
 
 from __future__ import annotations
 

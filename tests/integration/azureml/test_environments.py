@@ -52,7 +52,7 @@ def conda(*requirements: str, python: str = "python=3.12") -> dict[str, Any]:
 
 
 def fresh() -> str:
-    """Return a line that makes requirements unlike those of every environment."""
+    """Return a line that makes requirements unlike every environment's."""
     return f"# {unique('build')}"
 
 
@@ -175,7 +175,7 @@ def test_an_impossible_build_fails_the_job_with_its_reason(
         ({"dependencies": ["python=3.12"], "variables": {"A": "b"}}, "'variables' in the conda file"),
     ],
 )
-def test_a_conda_file_that_cannot_be_resolved_here_is_refused_with_what_to_declare(
+def test_a_conda_file_that_cannot_be_resolved_here_is_refused_with_the_right_declaration(
     ml: MlWorkspace, conda_file: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(HttpResponseError) as refusal:
@@ -186,7 +186,7 @@ def test_a_conda_file_that_cannot_be_resolved_here_is_refused_with_what_to_decla
     assert "python=3.12" in refusal.value.message
 
 
-def test_a_build_context_is_refused_with_what_to_declare(ml: MlWorkspace, tmp_path: Path) -> None:
+def test_a_build_context_is_refused_with_the_right_declaration(ml: MlWorkspace, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM ubuntu\n")
 
     with pytest.raises(HttpResponseError, match="does not emulate Docker build contexts") as refusal:
@@ -200,7 +200,7 @@ def test_a_build_context_is_refused_with_what_to_declare(ml: MlWorkspace, tmp_pa
     "environment",
     ["azureml://registries/azureml/environments/sklearn-1.5/versions/1", "azureml:AzureML-sklearn-1.0:1"],
 )
-def test_a_curated_environment_is_refused_with_what_to_declare(ml: MlWorkspace, environment: str) -> None:
+def test_a_curated_environment_is_refused_with_the_right_declaration(ml: MlWorkspace, environment: str) -> None:
     status, kind, message = refused(ml, job_body(ml, "true", environmentId=environment))
 
     assert (status, kind) == (501, "NotImplemented")

@@ -62,7 +62,7 @@ def test_a_command_reads_its_literal_inputs_unchanged_from_variables(ml: MlWorks
 
 
 def test_a_value_in_a_placeholder_is_shell_code_as_on_azure(ml: MlWorkspace, tmp_path: Path) -> None:
-    """The reason for the variables: a component that names a literal input in its command runs what the value says."""
+    """The reason for the variables: a component that names a literal input in its command runs code in the value."""
     inputs = {"name": {"jobInputType": "literal", "value": f"x$(touch {tmp_path}/made)"}}
     status, job = put_job(ml, job_body(ml, 'echo "${{inputs.name}}"', inputs=inputs))
 
@@ -73,7 +73,7 @@ def test_a_value_in_a_placeholder_is_shell_code_as_on_azure(ml: MlWorkspace, tmp
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_no_value_of_an_invoker_is_run_by_a_published_component(ml: MlWorkspace, tmp_path: Path, folder: Path) -> None:
-    """The product's command on a batch endpoint, with a program that shows what it was given."""
+    """Test the product's command on a batch endpoint, with a program that shows its arguments."""
     specification = load_component(source=folder / "component.yml")
     program = next(word for word in specification.command.split() if word.endswith(".py")).removesuffix(".py")
     specification.code = str(code(tmp_path / "src", **{program: _SHOW}))

@@ -1,4 +1,4 @@
-"""The bootstrap on localcloud with the real engine: dry run, once, twice, interrupted; and what it gives to whom."""
+"""The bootstrap on localcloud with the real engine: dry run, once, twice, interrupted; and its roles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATE = ".pulumi/stacks/dataopsml-bootstrap/main.json"
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of bootstrap/ with settings of its own: what the bootstrap writes must not land in the repository."""
+    """A copy of bootstrap/ with settings of its own: the bootstrap's files must not land in the repository."""
 
     folder: Path
     base: str

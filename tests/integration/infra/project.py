@@ -30,7 +30,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Project:
-    """`environment` is what `make env` prints."""
+    """`environment` is the output of `make env`."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -43,7 +43,7 @@ class Project:
         return cls(folder, environment)
 
     def settings(self, stack: str, config: Mapping[str, Any]) -> None:
-        """Write the stack's file; what the engine put into it stays."""
+        """Write the stack's file; keep the engine's additions."""
         file = self.folder / f"Pulumi.{stack}.yaml"
         content = yaml.safe_load(file.read_text()) if file.exists() else {}
         content["config"] = {f"{PROJECT}:{key}": value for key, value in config.items()}

@@ -96,8 +96,8 @@ def stack(
     earlier.settings(name, _earlier_config(commit, name) | base)
     init = earlier.pulumi("stack", "init", stack=name)
     assert init.code == 0, init.text
-    # One resource at a time: the older program has private endpoints to one account made at once, which Azure refuses
-    # with StorageAccountOperationInProgress.
+    # Resources are made one at a time: the older program has private endpoints to one account made at once, which
+    # Azure refuses with StorageAccountOperationInProgress.
     up = earlier.pulumi("up", "--yes", "--skip-preview", "--parallel", "1", stack=name)
     assert up.code == 0, up.text
     (now.folder / f"Pulumi.{name}.yaml").write_text((earlier.folder / f"Pulumi.{name}.yaml").read_text())

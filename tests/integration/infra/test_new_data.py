@@ -1,6 +1,6 @@
 """New data start a training: the engine, the events of an account, a Logic App and an endpoint, one after another.
 
-The workspace is one that tests of mlops make, whose published pipeline has a step that trains nothing.
+The workspace is made by mlops' helpers for tests, whose published pipeline has a step that trains nothing.
 """
 
 from __future__ import annotations

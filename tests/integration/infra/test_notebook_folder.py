@@ -1,4 +1,4 @@
-"""The folder of the platform's notebooks on the real engine: on a new stack, and on one that had it below /Shared."""
+"""The folder of the platform's notebooks on the real engine: on a new stack, and an old one with it below /Shared."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Workspace(pulumi.ComponentResource):
 
 workspace = Workspace()
 """
-# As commit 3019f3b declared them.
+# Declared as in commit 3019f3b.
 _EARLIER = """
 class NotebookRuns(pulumi.ComponentResource):
     def __init__(self, name):

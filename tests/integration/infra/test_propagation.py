@@ -23,7 +23,7 @@ from tests.integration.infra.test_unity_catalog import SPARK_CONF
 COMMON = {"location": "westeurope", "owner": "mlops@example.com", "cost_center": "tests"}
 FORGOTTEN = {"key_vault": {"soft_delete_days": 7, "purge_protection": False}}
 OPERATION, ROLES = 3.0, 4.5
-"""Seconds: more than one operation takes, and less than two, which is what is between the roles and the workspace."""
+"""Seconds: longer than one operation, and shorter than the two between the roles and the workspace."""
 ENGINE = """#!{python}
 import os, subprocess, sys, requests
 from azure.identity import ClientSecretCredential
@@ -63,7 +63,7 @@ def _project(cloud: Cloud, folder: Path, **settings: Any) -> tuple[Project, str]
 
 @pytest.mark.nightly
 def test_the_wait_for_databricks_is_long_enough(slow: Cloud, tmp_path: Path) -> None:
-    # Without Unity Catalog, whose external locations are tried one operation earlier than the ML workspace is made.
+    # Unity Catalog is off: its external locations are tested one operation earlier than the ML workspace is made.
     way = {"unity_catalog": {"enabled": False}, "databricks": {"spark_conf": SPARK_CONF}}
     project, stack = _project(slow, tmp_path, **way)
 

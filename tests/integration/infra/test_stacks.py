@@ -110,7 +110,7 @@ def test_a_network_that_overlaps_with_the_agents_is_named_by_azure(
 
 @pytest.mark.nightly
 def test_a_lock_on_the_workspace_holds_the_size_of_its_cluster(project: Project, private: str, base: str) -> None:
-    """docs/infrastructure.md says what to do: take the lock off first."""
+    """docs/infrastructure.md has the remedy: remove the lock first."""
     project.settings(private, {"base_name": base, **COMMON, **PRIVATE, "compute": {"vm_size": "Standard_DS4_v2"}})
     try:
         up = project.up(private)
@@ -183,7 +183,7 @@ def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) ->
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:
     """Search for Azure's secrets by value, and for keys by their form.
 
-    The connection string of Application Insights is an output: local sign-in is off, and nobody can write with it.
+    The connection string of Application Insights is an output: local sign-in is off, and it does not allow writing.
     """
     exported = project.pulumi("stack", "export", stack=private).text
     assert not re.search(r"AccountKey=|SharedAccessSignature|\bsig=|eyJ[\w-]{20,}\.eyJ", exported)
@@ -284,7 +284,7 @@ def test_a_name_of_another_subscription_is_reported_and_a_second_update_converge
 
 @pytest.mark.nightly
 def test_a_stack_moves_into_a_network_and_out_of_it_without_losses(project: Project) -> None:
-    """Databricks workspaces do not move: a new one takes the place of the old, and has what the old one had."""
+    """Databricks workspaces do not move: a new one replaces the old, and has the same content."""
     base = f"t{secrets.token_hex(4)}"
     restricted = {"network": {"profile": "restricted", "allowed_ips": ["203.0.113.0/24"]}}
     assert project.pulumi("stack", "init", stack="moves").code == 0

@@ -1,7 +1,7 @@
 """A private stack with Unity Catalog on the real engine: no metastore, then one; drift of grants; destroyed.
 
-Private, because storage then lets nobody in from the internet but trusted services such as the access connector. The
-region is this test's own: its metastore is taken away and given back.
+The stack is private, because storage then admits only trusted services from the internet, such as the access
+connector. The region is this test's own: its metastore is taken away and given back.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def base() -> str:
 
 @pytest.fixture(scope="module")
 def witness(azure: AzureSession) -> Iterator[WorkspaceClient]:
-    """Another workspace of the region: what it sees is in the metastore, and not the stack's alone."""
+    """Another workspace of the region: it sees objects of the metastore, which are not the stack's alone."""
     group = f"{azure.subscription}/resourceGroups/rg-witness-{secrets.token_hex(4)}"
     azure.put(group, "2024-03-01", {"location": REGION})
     properties = {"managedResourceGroupId": f"{group}-managed", "computeMode": "Hybrid"}
@@ -158,7 +158,7 @@ def test_nothing_changes_when_it_is_deployed_again(project: Project, stack: Work
 def test_manually_changed_grants_are_detected_and_corrected(
     project: Project, stack: WorkspaceClient, base: str
 ) -> None:
-    """One is added for everyone, and a schema's are taken away altogether: these read as gone, and are made again."""
+    """A grant is added for everyone, and a schema's are removed altogether: these read as gone, and are made again."""
     label = f"{base}_{STACK}"
     declared = {name: granted(stack, *name) for name in (("catalog", label), ("schema", f"{label}.training"))}
     everyone = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal="account users")]

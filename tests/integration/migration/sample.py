@@ -27,7 +27,7 @@ ACCOUNT: Json = {
 
 
 class Sample:
-    """Resources of one base name and environment; `state` is the Terraform state of what was made."""
+    """Resources of one base name and environment; `state` is their Terraform state."""
 
     def __init__(self, azure: AzureSession, base: str, environment: str) -> None:
         self._azure, self._base, self._environment = azure, base, environment
@@ -101,7 +101,7 @@ class Sample:
                 "container_registry_id": registry, "high_business_impact": False,
             },
         )  # fmt: skip
-        # What azurerm names it when the configuration does not.
+        # azurerm's default name, for configurations without one.
         managed = f"{self._azure.subscription}/resourceGroups/databricks-rg-rg-{base}-{environment}"
         self._put(
             "azurerm_databricks_workspace", "dbw",

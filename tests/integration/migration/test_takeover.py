@@ -26,7 +26,7 @@ def _run(environment: dict[str, str], *words: str, folder: Path = ROOT) -> subpr
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return the platform's project with a stack `dev` of its own; the settings in the repository stay as they are."""
+    """Return the platform's project with a stack `dev` of its own; the settings in the repository stay unchanged."""
     for name in ("infra", "contract", "declarations", "__main__.py", "Pulumi.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)

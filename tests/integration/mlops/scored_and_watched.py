@@ -103,7 +103,7 @@ class Scoring:
         return self._run("score", words, run, kill_at, literals)
 
     def leave_failed(self, name: str, reason: str, *, refused: bool) -> None:
-        """Leave what the notebook leaves for a file that it cannot use."""
+        """Write the notebook's result for a file that it cannot use."""
         failed = self.folder / "prepared" / name / "failed"
         failed.mkdir(parents=True)
         (failed / "part-0.json").write_text(json.dumps({"reason": f"{reason}.", "refused": refused}))
@@ -194,7 +194,7 @@ def scoring(azure: AzureSession, cloud: Cloud, tmp_path_factory: pytest.TempPath
 
 
 def _register(tracking: str, folder: Path) -> str:
-    """Register a version without profiles, as they were once, and one with them."""
+    """Register a version without profiles, an older form, and one with them."""
     client = mlflow.MlflowClient(tracking)
     experiment = str(client.create_experiment("s", (folder / "artifacts").as_uri()))
     rows = rows_of(2000)[["a"]]

@@ -1,6 +1,6 @@
 """Stacks as far as mlops' verbs look at them once all is published: workspace, endpoint, runs, training data, registry.
 
-What `pulumi up`, `mlops publish` and a training run leave is made by plain requests, so that a test takes seconds; the
+Plain requests make the results of `pulumi up`, `mlops publish` and a training run, so that a test takes seconds; the
 step of the pipeline trains nothing.
 """
 
@@ -34,7 +34,7 @@ _SPACE = "https://stlocalcloudstate.blob.core.windows.net"
 
 @dataclass(frozen=True)
 class Stack:
-    """`clients` are what mlops makes of its outputs."""
+    """`clients` are mlops' clients for its outputs."""
 
     workspace: MlWorkspace
     clients: Clients
@@ -82,7 +82,7 @@ class Stack:
             publish.make_default(self.clients, f"v-{version}")
 
     def _publish_scoring(self, version: str, training: Json) -> None:
-        """Leave the deployment that scores, beside the one that trains. Its step writes nothing."""
+        """Add the scoring deployment, beside the training deployment. Its step writes nothing."""
         azure, id_, endpoint = self.workspace.azure, self.workspace.id, self.clients.endpoint
         component = f"{id_}/components/{self.clients.pipeline.scoring_component}/versions/{version}"
         names = (

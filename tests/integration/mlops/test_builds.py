@@ -36,7 +36,7 @@ def stack(azure: AzureSession) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def slow(azure: AzureSession) -> Iterator[Stack]:
-    """Its runs last until somebody cancels them."""
+    """Its runs last until they are cancelled."""
     stack = make_stack(azure, "dev", None, command="sleep 600")
     stack.publish(_BUILD, "commit-1")
     yield stack
@@ -70,7 +70,7 @@ def _expanded(text: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\$\(([\w.]+)\)", value, text)
 
 
-def test_the_agentless_job_runs_what_the_step_before_it_published(stack: Stack, tmp_path: Path) -> None:
+def test_the_agentless_job_runs_the_pipeline_that_the_step_before_it_published(stack: Stack, tmp_path: Path) -> None:
     data = tmp_path / "some.csv"
     data.write_bytes((ROOT / "data/diabetes.csv").read_bytes() + b"59,2,32.1,101,157,93.2,38,4,4.8598,87,151\n")
     output = _mlops(

@@ -1,4 +1,4 @@
-"""Two publications of the same content at the same instant: whoever loses takes what the other has made."""
+"""Two publications of the same content at the same instant: the loser uses the winner's version."""
 
 from __future__ import annotations
 

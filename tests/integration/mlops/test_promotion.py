@@ -204,7 +204,7 @@ def test_an_overtaken_promotion_uses_the_version_of_the_other(
     listed, before = candidates.versions, [2]
 
     def versions(ml: Any, name: str) -> list[Any]:
-        """Show prod's versions as they were before the other promotion, twice."""
+        """Show prod's versions before the other promotion, twice."""
         if ml is pair.prod.clients.ml and before[0]:
             before[0] -= 1
             return []

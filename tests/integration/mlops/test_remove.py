@@ -1,4 +1,4 @@
-"""Removing a pipeline from a stack: its own goes, what others need stays, and a removal that failed goes on."""
+"""Removing a pipeline from a stack: its own parts are deleted, others' needs stay, and a failed removal can go on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def stacks(azure: AzureSession, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]
     first.publish("2", "commit-2", notebook=f"{_FIRST}/feature_engineering")
     second.publish("2", "commit-2", notebook=f"{_FIRST}/breast_cancer_features")
     second.publish("3", "commit-3", notebook=f"{_EARLIER}/breast_cancer_features")
-    # Of the time when the pipeline was the default one.
+    # It is from the time when the pipeline was the default one.
     former = specifications.load(NAME)
     vars(former)["has_first_endpoint"] = True
     elsewhere = Stack(second.workspace, Clients(first.clients.outputs, former), second.step)

@@ -164,7 +164,7 @@ def test_a_step_killed_at_any_request_leaves_one_training(model: Model) -> None:
     model.ended()
     requests = int((model.folder / "requests").read_text())
     assert requests >= 6, "look for requests, list new data, read, copy, request, invoke, note the run"
-    # A kill before a request leaves what a kill after the one before it leaves.
+    # A kill before a request leaves the same state as a kill after the request before.
     for moment in (f"{number}:after" for number in range(1, requests + 1)):
         drifting = replace(model, name=unique("killed"))
         drifting.leave("a\n")

@@ -36,7 +36,7 @@ def delay(cloud: Cloud, azure: AzureSession) -> Iterator[Callable[[float], reque
 
 
 def _identity(azure: AzureSession, group: str) -> tuple[str, str]:
-    """Make a managed identity and return its id and that of its principal."""
+    """Make a managed identity and return its id and its principal's id."""
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{unique('id-')}"
     identity = azure.put(id_, "2023-01-31", {"location": REGION})
     return id_, identity["properties"]["principalId"]

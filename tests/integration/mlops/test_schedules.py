@@ -1,4 +1,4 @@
-"""The pipeline's schedule on a stack: off until it is switched on, moved with what serves, and run by a moved clock."""
+"""The pipeline's schedule on a stack: off at first, moved with the serving version, and run by a moved clock."""
 
 from __future__ import annotations
 

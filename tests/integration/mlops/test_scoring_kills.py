@@ -260,7 +260,7 @@ def test_a_version_that_is_not_registered_is_named(step: Step) -> None:
 
 
 def _leave_failed(step: Step, file: str, *, refused: bool) -> None:
-    """Leave what the notebook leaves for a file that it cannot use."""
+    """Write the notebook's result for a file that it cannot use."""
     failed = step.files / file / "failed"
     failed.mkdir(parents=True)
     (failed / "part-0.json").write_text(json.dumps({"reason": "abfss://x: the header lacks a.", "refused": refused}))

@@ -119,7 +119,7 @@ def test_a_deployment_that_was_published_without_scoring_is_named(
 
 
 class _Files:
-    """Files of the input folder, and what the steps of a run leave for them."""
+    """Files of the input folder, and the results of a run's steps for them."""
 
     def __init__(self, clients: Clients) -> None:
         self.clients = clients

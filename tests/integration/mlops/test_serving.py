@@ -265,7 +265,7 @@ def test_other_settings_are_the_same_version_in_the_other_colour(online: Serving
     assert deployment.request_settings.max_concurrent_requests_per_instance == 2
 
 
-def test_the_verbs_ask_the_endpoint_and_refuse_what_does_not_fit(
+def test_the_verbs_call_the_endpoint_and_refuse_unfit_requests(
     online: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = online.register(2.0)

@@ -176,7 +176,7 @@ def test_files_that_were_not_scored_are_taken_by_content(taking: Taking) -> None
 
 
 @pytest.mark.nightly
-def test_a_run_takes_as_many_files_as_it_may_and_those_that_failed_last(taking: Taking) -> None:
+def test_a_run_takes_as_many_files_as_it_may_and_failed_files_last(taking: Taking) -> None:
     bad = taking.leave("0-bad.csv", "bad")
     assert taking.versions() == [bad]
     taking.ledger.note_failure(Failure(bad, "0-bad.csv", "the header lacks a"), "run")
@@ -241,7 +241,7 @@ def test_a_run_killed_at_any_request_loses_no_file(taking: Taking) -> None:
     assert taking.versions() == [version]
     requests = int((taking.folder / "requests").read_text())
     assert requests >= 6, "look for outputs, list twice, read, copy, note, look for the entry"
-    # A kill before a request leaves what a kill after the one before it leaves.
+    # A kill before a request leaves the same state as a kill after the request before.
     for number in range(1, requests + 1):
         fresh = replace(taking, model=unique("model"))
         version = fresh.leave("a.csv", fresh.model)

@@ -1,4 +1,4 @@
-"""Data planes behind firewalls and private endpoints: who gets in, and with which words the others are sent away."""
+"""Data planes behind firewalls and private endpoints: admitted callers, and the words of refusals."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _EXPIRED = -120
 
 @dataclass
 class Step:
-    """One step of a job, whose service connection is bound to another subscription than the stack's."""
+    """A step of a job, whose service connection is bound to another subscription than the stack's."""
 
     issuer: Issuer
     client: str

@@ -1,4 +1,4 @@
-"""The targets that change or compare a stack, with the real engine: what they say of drift and of a second pipeline."""
+"""The targets that change or compare a stack, with the real engine: messages on drift and on a second pipeline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Request bodies against the model classes of Azure's clients, which are generated from Azure's API description.
 
-Two styles of models are in use: those of `rest_field` (azure.core's generator since 2024), whose annotations hold the
-types, and msrest's, with `_attribute_map`, `_validation` and enums in the annotations of `__init__`.
+Two styles of models are in use: models with `rest_field` (azure.core's generator since 2024), whose annotations hold
+the types, and msrest's, with `_attribute_map`, `_validation` and enums in the annotations of `__init__`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def find(model: str) -> type:
 
 
 def findings(model: type, body: Any, path: str = "") -> Iterator[Finding]:
-    """Yield each thing in which `body` is not what `model` describes."""
+    """Yield each difference between `body` and `model`."""
     if not isinstance(body, dict):
         yield Finding(path, "type", f"{model.__name__} is an object, got {body!r:.80}")
         return

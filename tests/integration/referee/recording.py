@@ -2,7 +2,7 @@
 
     python -m tests.integration.referee.recording FILE
 
-It is the real one, with one ASGI layer in front: what is recorded is what came over the wire.
+It is the real one, with one ASGI layer in front: the records are the requests on the wire.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHANGES = frozenset({"PUT", "POST", "PATCH"})
 
 
 class Recording(Gateway):
-    """One line of JSON for each request: method, host, path, api-version, body, and the answer's status."""
+    """A line of JSON for each request: method, host, path, api-version, body, and the answer's status."""
 
     file: Path
 

@@ -109,7 +109,7 @@ def _settings(stack: str, base: str) -> dict[str, Any]:
 
 
 def _resource_type(path: str) -> str:
-    """Such as Microsoft.Storage/storageAccounts/blobServices; the last provider counts, as for an extension."""
+    """Return Microsoft.Storage/storageAccounts/blobServices and the like, of the last provider, as for an extension."""
     _, separator, rest = path.rpartition("/providers/")
     if not separator:
         return "Microsoft.Resources/resourceGroups"

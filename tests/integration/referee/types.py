@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _ML = "azure.ai.ml._restclient.arm_ml_service.models"
-"""azure-ai-ml's own models are those of 2025-12-01; azure-mgmt-machinelearningservices 1.0 has 2020-08-01."""
+"""azure-ai-ml's own models are from 2025-12-01; azure-mgmt-machinelearningservices 1.0 has 2020-08-01."""
 
 MODELS: Mapping[str, str] = {
     "Microsoft.Resources/resourceGroups": "azure.mgmt.resource.resources.models.ResourceGroup",

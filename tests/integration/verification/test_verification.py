@@ -1,4 +1,4 @@
-"""`make verify-azure` against a stack on localcloud: what is asked, put back, written down and not touched."""
+"""`make verify-azure` against a stack on localcloud: requests, restored values, written answers, untouched parts."""
 
 from __future__ import annotations
 

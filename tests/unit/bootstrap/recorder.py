@@ -1,4 +1,4 @@
-"""Runs the bootstrap's program against Pulumi's mocks and records what it registers."""
+"""Runs the bootstrap's program against Pulumi's mocks and records its resources."""
 
 from __future__ import annotations
 

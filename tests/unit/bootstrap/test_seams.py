@@ -66,7 +66,7 @@ def test_the_condition_names_only_those_roles(action: str, source: str) -> None:
     assert condition.holds("Microsoft.Authorization/roleAssignments/read", {}), "reading is not constrained"
 
 
-def test_names_of_stacks_are_those_of_the_stacks() -> None:
+def test_names_of_stacks_equal_the_program_s() -> None:
     for base, environment in product(("a", "dataops", "a123456789"), ENVIRONMENTS):
         ours, theirs = Names(base), StackNames(base, environment)
         assert ours.stack_group(environment) == theirs.resource_group

@@ -1,4 +1,4 @@
-"""Settings of the bootstrap: what is refused, all at once and by path."""
+"""Settings of the bootstrap: refusals, all at once and by path."""
 
 from __future__ import annotations
 

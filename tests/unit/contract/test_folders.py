@@ -9,7 +9,7 @@ from mlops import pipeline, training_data
 
 
 def test_the_expiring_folder_is_the_output_of_feature_engineering() -> None:
-    """The stack deletes what is old there, and nothing else."""
+    """The stack deletes old files there, and nothing else."""
     assert storage.ENGINEERED == pipeline.ENGINEERED != pipeline.REPORTS
 
 

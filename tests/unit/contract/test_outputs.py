@@ -1,4 +1,4 @@
-"""Outputs are read strictly, and what is wrong with them is said by name."""
+"""Outputs are read strictly, and their faults are reported by name."""
 
 from __future__ import annotations
 

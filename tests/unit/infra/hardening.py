@@ -1,4 +1,4 @@
-"""`python -m tests.unit.infra.hardening` writes the table of docs/infrastructure.md: what each resource is given.
+"""`python -m tests.unit.infra.hardening` writes the table of docs/infrastructure.md: the settings of each resource.
 
 Every cell is read off the declared resources, of the three network profiles and of prod; a test holds the page to it.
 """
@@ -39,7 +39,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
 def table() -> str:
     """Return the table and the rules of each resource in Markdown."""
     profiles = {name: deploy(network=network, **FULL) for name, network in NETWORKS.items()}
-    # By their own settings: what prod makes, and the registry that staging makes.
+    # By their own settings: prod's resources, and staging's registry.
     prod, staging = deploy_stack("prod"), deploy_stack("staging")
     lines = [_row(HEAD), _row("---" for _ in HEAD)]
     rules = ["| resource | held by the rules |", "|---|---|"]
@@ -164,7 +164,7 @@ def _comes_back(resource: Registered, deployment: Deployment) -> str:
 
 
 def _logged(resource: Registered, deployment: Deployment) -> str:
-    """Return the diagnostic settings of a resource, those of its blob service included."""
+    """Return the diagnostic settings of a resource, its blob service's included."""
     settings = [
         setting for setting in deployment.of("DiagnosticSetting") if resource.urn in setting.reads["resourceUri"]
     ]

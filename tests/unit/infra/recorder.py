@@ -1,4 +1,4 @@
-"""Runs the program against Pulumi's mocks and records what it registers, so that absence can be asserted too."""
+"""Runs the program against Pulumi's mocks and records its resources, so that absence can be asserted too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/infrastructure.md says of every resource what the program declares."""
+"""docs/infrastructure.md has the same settings of every resource as the program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_the_table_is_read_off_the_resources() -> None:
 
 
 def test_the_table_names_rules_that_exist() -> None:
-    """And those on resources that hold data are all named."""
+    """The rules on resources that hold data are all named."""
     names = {rule.name for rule in RULES}
     named = {rule for _, type_, _ in hardening.ROWS for rule in names if f"`{rule}`" in hardening.table()}
     of_others = {

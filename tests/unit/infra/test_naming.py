@@ -1,4 +1,4 @@
-"""Names fit Azure's limits whatever the base name and the environment."""
+"""Names fit Azure's limits for every base name and environment."""
 
 from __future__ import annotations
 

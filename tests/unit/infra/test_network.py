@@ -262,7 +262,7 @@ def test_endpoints_of_one_target_are_made_one_after_another() -> None:
             before = endpoint
 
 
-def test_azure_ml_s_own_endpoints_come_after_those_of_the_stack() -> None:
+def test_azure_ml_s_own_endpoints_come_after_the_stack_s() -> None:
     deployed = deploy(network=NETWORKS["private"])
     endpoints = {endpoint.urn for endpoint in deployed.of("PrivateEndpoint")}
 

@@ -1,4 +1,4 @@
-"""Trainings that new data start: the topic, the Logic Apps, their subscriptions, and what their identity may do."""
+"""Trainings that start on new data: the topic, the Logic Apps, their subscriptions, and their identity's rights."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_failed_start_is_logged_and_raises_an_alert(both: Deployment) -> None:
         ({"new_data": {"start": "train"}}, "new_data.start = train: there is no such setting."),
     ],
 )
-def test_what_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         read("dev", **settings)
     assert message in str(refusal.value)

@@ -84,7 +84,7 @@ def test_models_are_watched_that_are_scored_and_say_so(tmp_path: Path) -> None:
     assert watched_models(tmp_path) == ["houses"]
 
 
-def test_webhooks_are_told_and_their_urls_are_secret() -> None:
+def test_webhooks_are_notified_and_their_urls_are_secret() -> None:
     url = "https://hooks.example.com/alerts?code=abc"
     deployment = deploy(monitoring=json.dumps({"alert_webhooks": [url]}))
     group = deployment.resource("ActionGroup")
@@ -175,7 +175,7 @@ def test_data_are_locked_and_protected_where_the_settings_require_it() -> None:
 
 @pytest.mark.parametrize("profile", NETWORKS)
 def test_locks_are_created_last_and_deleted_first(profile: str) -> None:
-    """The engine deletes in parallel what nothing depends on: that must be the locks alone."""
+    """The engine deletes resources without dependents in parallel: they must be the locks alone."""
     deployment = deploy("prod", network=NETWORKS[profile], **FULL)
     locks = deployment.of("ManagementLockByScope")
     others = [resource for resource in deployment if not resource.is_component and resource not in locks]
@@ -255,7 +255,7 @@ def test_engineered_data_are_deleted_and_old_raw_data_become_cool() -> None:
 
 
 def test_data_keep_their_tier_by_default() -> None:
-    """Nothing but what a run can make again is ever deleted."""
+    """Only files that a run can make again are ever deleted."""
     rules = lifecycle(deploy(), "stdataopsdevtr")
     assert set(rules) == {"engineered-data"}
     assert rules["engineered-data"][0] == ["trainingdata/engineered/", "trainingdata/scoring/samples/"]

@@ -1,4 +1,4 @@
-"""The platform as a whole: what is there in every profile, where it hangs, and what it exports."""
+"""The platform as a whole: its resources in every profile, their parents, and its outputs."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_everything_that_takes_tags_has_the_platform_s(full: Deployment) -> None
     untagged = {resource.type.split(":")[-1] for resource in full if resource.type.startswith("azure-native:")} - {
         resource.type.split(":")[-1] for resource in tagged
     }
-    # What ARM has no tags for.
+    # Types without tags in ARM.
     assert untagged == {
         "BlobContainer", "BlobServiceProperties", "Budget", "Datastore", "DiagnosticSetting", "ManagementLockByScope",
         "ManagementPolicy", "ManagedNetworkSettingsRule", "PrivateDnsZoneGroup", "RoleAssignment", "SecurityRule",

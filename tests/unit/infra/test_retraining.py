@@ -1,4 +1,4 @@
-"""The identity that starts retrainings: what it may do, and that it is there only where a pipeline asks for it."""
+"""The identity that starts retrainings: its rights, and its absence without a pipeline that needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secure by default: what each resource asks for, in every network profile."""
+"""Secure by default: the properties of each resource, in every network profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_storage_accounts_have_no_keys_and_no_strangers(deployment: Deployment) 
         assert {key: account.inputs.get(key) for key in expected} == expected, account.name
 
 
-def test_the_container_is_open_to_nobody(deployment: Deployment) -> None:
+def test_the_container_is_closed_to_everybody(deployment: Deployment) -> None:
     assert deployment.resource("BlobContainer").inputs["publicAccess"] == "None"
 
 

@@ -42,7 +42,7 @@ def test_each_pipeline_that_serves_has_an_endpoint_that_outputs_name(serving: De
     }  # fmt: skip
 
 
-def test_callers_sign_in_as_the_specification_says(serving: Deployment) -> None:
+def test_callers_sign_in_by_the_specification_s_way(serving: Deployment) -> None:
     modes = {endpoint.name: endpoint.inputs["properties"]["authMode"] for endpoint in serving.of("OnlineEndpoint")}
 
     assert modes == {"serving-endpoint-diabetes": "AADToken", "serving-endpoint-house_prices": "Key"}
@@ -74,7 +74,7 @@ def test_the_network_profile_decides_whether_the_internet_reaches_it(profile: st
 
 
 def test_no_update_of_the_stack_takes_the_traffic_away(serving: Deployment) -> None:
-    """The provider's PUT has the program's inputs alone: whatever is not ignored makes another endpoint."""
+    """The provider's PUT has the program's inputs alone: every property that is not ignored makes another endpoint."""
     for endpoint in serving.of("OnlineEndpoint"):
         assert "traffic" not in endpoint.inputs["properties"]
         replaced = {name.removeprefix("properties.") for name in endpoint.replaced_on}
@@ -104,7 +104,7 @@ def _pipelines(folder: Path, **serve: Any) -> Path:
     return folder
 
 
-def test_the_specifications_say_who_serves_and_how_callers_sign_in(tmp_path: Path) -> None:
+def test_the_specifications_name_serving_pipelines_and_their_way_to_sign_in(tmp_path: Path) -> None:
     folder = _pipelines(
         tmp_path, a="online", b=None, c={"online": {"auth": "key"}}, d={"online": None}, e={"online": {"instances": 2}}
     )

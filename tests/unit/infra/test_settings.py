@@ -24,7 +24,7 @@ GUID = "11111111-2222-3333-4444-555555555555"
 
 
 def read(stack: str = "dev", /, **config: Any) -> Settings:
-    """Read settings as the engine passes them on: texts as they are, the rest as JSON. None takes a setting away."""
+    """Read settings in the engine's form: texts unchanged, the rest as JSON. None removes a setting."""
     merged = {key: value for key, value in (MINIMAL | config).items() if value is not None}
     return read_settings(
         {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in merged.items()},
@@ -33,7 +33,7 @@ def read(stack: str = "dev", /, **config: Any) -> Settings:
     )
 
 
-# Each: the stack's settings that are wrong, and what is said of them.
+# Stacks' wrong settings, and their messages.
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"base_name": None}, "base_name is missing. Valid example: dataops"),
     ({"base_name": ""}, "base_name is missing. Valid example: dataops"),
@@ -357,7 +357,7 @@ def test_every_setting_is_described_and_has_an_example_that_is_valid(
         return
     section, _, name = path.rpartition(".")
     value: Any = field.examples[0]
-    # What an example needs beside it.
+    # Other settings that an example needs.
     beside: dict[str, Any] = {
         "network.allowed_ips": {"profile": "restricted"},
         "network.outbound_hosts": {"profile": "private"},

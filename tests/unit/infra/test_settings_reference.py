@@ -1,4 +1,4 @@
-"""The reference page and Pulumi.yaml say what the settings say."""
+"""The reference page and Pulumi.yaml equal the settings."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_deployed_stacks_state_all_their_choices(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_every_setting_is_set_or_shown_in_deployed_stacks(stack: str) -> None:
-    """A setting that does not fit an environment is a comment in its file: nobody has to know that it exists."""
+    """A setting that does not fit an environment is a comment in its file: readers see that it exists."""
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     missing = [
         path for path in LEAVES

@@ -1,4 +1,4 @@
-"""Reading a Terraform state: what is known, and what is refused by name."""
+"""Reading a Terraform state: supported types, and refusals by name."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _POINTS = 400
 
 
 def write(engineered: Path, rows: pd.DataFrame, **changes: Any) -> None:
-    """Write the counts beside an engineered set. `changes` replace what they say."""
+    """Write the counts beside an engineered set. `changes` replace the results' own values."""
     folder = engineered / "_data_contract"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "part-0.txt").write_text(json.dumps(counts(rows) | changes), encoding="utf-8")

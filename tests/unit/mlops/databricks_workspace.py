@@ -1,7 +1,7 @@
 """Answers a job as its Databricks workspace does, and as Azure ML's endpoint for its identity.
 
-Paths, bodies and error codes: docs.databricks.com/api, "Jobs", version 2.2. The identity's endpoint is that of
-MSI_ENDPOINT and MSI_SECRET, which azure-identity takes for Azure ML's.
+Paths, bodies and error codes: docs.databricks.com/api, "Jobs", version 2.2. The identity's endpoint is at MSI_ENDPOINT
+with MSI_SECRET, which azure-identity recognises as Azure ML's.
 """
 
 from __future__ import annotations

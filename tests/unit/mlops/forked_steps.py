@@ -28,7 +28,7 @@ _IMPORTED = (
 
 
 class Steps:
-    """Forked steps, to be closed; `environment` is that of every step, `modules` are imported as well."""
+    """Forked steps, to be closed; `environment` is every step's, `modules` are imported as well."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path, modules: Sequence[str] = ()) -> None:
         self._folder = folder

@@ -179,7 +179,7 @@ def test_a_broken_contract_stops_the_run_before_training_and_is_kept(
 
 
 @pytest.mark.parametrize("severity", ["warning", "error"])
-def test_data_that_have_drifted_from_those_of_the_serving_version_are_named(
+def test_data_that_have_drifted_from_the_serving_version_s_are_named(
     first: dict[str, Any], steps: Steps, rows: pd.DataFrame, tmp_path: Path, severity: Literal["warning", "error"]
 ) -> None:
     specification = _with_drift_of(severity)

@@ -1,4 +1,4 @@
-"""Outputs come from Pulumi or from a file, and what is wrong with them is named."""
+"""Outputs come from Pulumi or from a file, and their faults are named."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_pulumi_runs_while_the_caller_does_something_else(
     assert wait().environment == "test"
 
 
-def test_an_error_of_pulumi_waits_for_whoever_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_pulumi_is_raised_to_the_waiting_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _pulumi(tmp_path, "echo 'error: the state is locked' >&2; exit 255", monkeypatch)
 
     wait = loading("x")

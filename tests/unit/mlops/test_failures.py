@@ -27,7 +27,7 @@ def test_a_refused_sign_in_keeps_entra_s_error_number() -> None:
     )
 
 
-def test_a_host_that_does_not_answer_is_named_with_what_to_check() -> None:
+def test_a_host_that_does_not_answer_is_named_with_a_remedy() -> None:
     error = ServiceRequestError("HTTPSConnectionPool(host='management.azure.com', port=443): connection refused")
 
     message = failures.message(error)

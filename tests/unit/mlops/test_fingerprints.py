@@ -23,7 +23,7 @@ def _folder(root: Path, **files: str) -> Path:
     return root
 
 
-def test_a_folder_s_fingerprint_is_that_of_names_and_contents(tmp_path: Path) -> None:
+def test_a_folder_s_fingerprint_follows_from_names_and_contents(tmp_path: Path) -> None:
     first = fingerprints.of_folder(_folder(tmp_path / "a", x="1", sub__y="2"))
 
     assert fingerprints.of_folder(_folder(tmp_path / "b", sub__y="2", x="1")) == first

@@ -11,7 +11,10 @@ from mlops import asset_versions
 
 
 class Version:
-    """One that is never seen. Each try to make it meets the next of `refusals`, and succeeds when there is none."""
+    """A version that is never visible.
+
+    Each try to make it meets the next of `refusals`, and succeeds when there is none.
+    """
 
     def __init__(self, *refusals: int) -> None:
         self._refusals, self.tries = list(refusals), 0

@@ -118,7 +118,7 @@ def imports(program: Path) -> set[str]:
 
 
 def test_the_published_version_does_not_depend_on_the_publisher_s_python() -> None:
-    """The environment's Python is a constant, not that of the machine that publishes."""
+    """The environment's Python is a constant, not the publishing machine's."""
     root = Path(job_environment.__file__).parents[1]
     line = "from mlops import job_environment; print(job_environment.version())"
     cache = load_settings().cache

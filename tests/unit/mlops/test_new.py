@@ -87,7 +87,7 @@ def test_the_data_contract_follows_from_the_file(root: Path, tmp_path: Path) -> 
     assert (contract.show_values, contract.rows and contract.rows.limit) == (False, 50)
 
 
-def test_an_online_endpoint_is_a_choice_of_whoever_makes_the_pipeline(root: Path, tmp_path: Path) -> None:
+def test_an_online_endpoint_is_an_option_of_a_new_pipeline(root: Path, tmp_path: Path) -> None:
     file = _csv(tmp_path, ["a", "b"])
     new("without", "regression", file, "b", root)
     new("within", "regression", file, "b", root, online=True)

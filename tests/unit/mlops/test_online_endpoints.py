@@ -67,7 +67,7 @@ def test_settings_and_version_tell_deployments_apart_and_steps_and_sign_in_do_no
 
 
 class _Endpoint:
-    """An endpoint that answers as it is told, and keeps what it was sent."""
+    """An endpoint with set answers, which records its requests."""
 
     def __init__(self, response: Response) -> None:
         self.requests: list[Request] = []
@@ -120,7 +120,7 @@ def test_without_a_deployment_the_traffic_decides_and_a_key_signs_in_where_the_e
         (502, "502: the deployment blue of oep-houses failed."),
     ],
 )
-def test_a_refusal_is_one_line_with_what_to_do(status: int, message: str) -> None:
+def test_a_refusal_is_one_line_with_a_remedy(status: int, message: str) -> None:
     headers = {"ms-azureml-model-error-statuscode": "500", "ms-azureml-model-error-reason": "KeyError"}
     refused = Response(status, "text/plain", "because\n of it", headers if status == 424 else {})
 

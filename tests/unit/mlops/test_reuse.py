@@ -1,4 +1,4 @@
-"""Keys of reuse, and what a resumed run is started with."""
+"""Keys of reuse, and inputs of a resumed run."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ TYPES = {
 
 
 def _resumed(monkeypatch: pytest.MonkeyPatch, job: Job, days: int | None = DAYS) -> tuple[dict[str, Any], str, str]:
-    """Return inputs and key of the run that is started, and what is printed."""
+    """Return inputs and key of the started run, and the output."""
     begun: list[tuple[dict[str, Any], str]] = []
     monkeypatch.setattr(runs, "job", lambda clients, name: job)
     monkeypatch.setattr(publish, "of_version", lambda clients, version: publish.Published("v-417", {}, "id"))

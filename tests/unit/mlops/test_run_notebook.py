@@ -79,7 +79,7 @@ class Step:
         """Exit code, standard output, lines of standard error. No token is in either; another error is the test's."""
         self.give(inputs)
         self._patch.setattr(sys, "argv", [str(PROGRAM), "--output", "out"])
-        self._patch.setattr(time, "sleep", lambda seconds: _sleep(min(seconds, 0.01)))  # what it waits for has happened
+        self._patch.setattr(time, "sleep", lambda seconds: _sleep(min(seconds, 0.01)))  # the awaited event has happened
         mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGTERM)
         code, message = 0, ""
         try:
@@ -283,7 +283,7 @@ def test_a_refused_run_fails_the_step_with_databricks_words(
     exit_code, _, err = step.run()
 
     assert (exit_code, len(err)) == (1, 1), err
-    # With 401 and 403 the SDK says after it how it signed in.
+    # With 401 and 403 the SDK appends its way of sign-in.
     assert err[0].startswith(f"The notebook /dataopsml/notebooks/0123/feature_engineering failed: {message}"), err
     assert workspace.cancelled == []
 

@@ -1,4 +1,4 @@
-"""`mlops report`: what it writes of completed and failed runs, and what it refuses."""
+"""`mlops report`: pages of completed and failed runs, and refusals."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ def test_rules_for_the_notebook_hold_nothing_that_databricks_replaces(tmp_path: 
     assert rules["target"] == "price"
 
 
-def test_the_schema_for_editors_is_that_of_the_code() -> None:
+def test_the_schema_for_editors_is_the_code_s() -> None:
     assert specification_schema.FILE.read_text(encoding="utf-8") == specification_schema.text(), (
         "run `python -m mlops.specification_schema`"
     )

@@ -1,4 +1,4 @@
-"""Names that nobody knows are answered with the closest ones."""
+"""Unknown names are answered with the closest ones."""
 
 from __future__ import annotations
 

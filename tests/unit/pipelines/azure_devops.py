@@ -1,7 +1,7 @@
 """Answers as Azure DevOps' REST gives them, to the requests that a build makes of it.
 
 Errors, the sign-in page and the JSON of threads and work items are as learn.microsoft.com/rest/api/azure/devops has
-them. Nothing is assumed of the caller: another path, method, api-version or media type is refused.
+them. The caller is not trusted: another path, method, api-version or media type is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The repository's own pipelines, played with a `make` that writes down who asks it for what, and does nothing else."""
+"""The repository's own pipelines, played with a `make` that only writes down its callers and targets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipelines.rehearsal import ORGANISATION
 
 ROOT = Path(__file__).resolve().parents[3]
 PREVIEW = "DataOpsML ARM Connection - preview"
-# Which targets leave which files for the steps after them, as pipelines/targets.mk has it.
+# Files that targets leave for later steps, as in pipelines/targets.mk.
 _MAKE = """\
 #!/usr/bin/env bash
 [[ ${PIPELINE:-} == default ]] && PIPELINE=  # as without a name
@@ -69,7 +69,7 @@ class Played:
 
 @dataclass
 class Pipelines:
-    """A repository with the pipelines as they are in the checkout."""
+    """A repository with the checkout's pipelines."""
 
     folder: Path
     builds: int = field(default=0)

@@ -1,4 +1,4 @@
-"""A variable group's values get into a stack's settings beside what stands there, through the real CLI."""
+"""A variable group's values are added to a stack's settings beside the existing ones, through the real CLI."""
 
 from __future__ import annotations
 

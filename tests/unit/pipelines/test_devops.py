@@ -277,7 +277,7 @@ def test_the_command_line_fails_with_one_line_and_never_shows_the_token(
 ) -> None:
     service.forbidden, service.sign_in = case == "forbidden", 203 if case == "sign in" else None
     if case == "broken":
-        # A proxy that answers with what it was sent.
+        # A proxy that answers with the received request.
         service.broken.append((502, "text/plain", f"Authorization: Bearer {TOKEN}"))
 
     completed = subprocess.run(

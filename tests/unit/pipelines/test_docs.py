@@ -1,4 +1,4 @@
-"""The documentation names what is there: targets, files, links, and in docs/azure-devops.md all that pipelines use."""
+"""The documentation names existing targets, files and links, and in docs/azure-devops.md all that pipelines use."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_page_s_links_files_and_verbs_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
     missing = [link for link in links if not (page.parent / link).exists()]
-    if "adr" not in page.parts:  # a record says what was so when it was written
+    if "adr" not in page.parts:  # a record has the facts of its own time
         named = set(_FILE.findall(text)) - _MADE_BY_COMMANDS
         made_up = {file for file in named if _EXAMPLE in file}
         missing += [file for file in named - made_up if not any((ROOT / file).parent.glob((ROOT / file).name))]

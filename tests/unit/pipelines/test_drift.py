@@ -53,7 +53,7 @@ def _declared(name: str, value: Any) -> Change:
 
 
 def _differs(path: str, there: Any) -> Change:
-    """One property more differs."""
+    """Another property differs."""
 
     def change(step: Step) -> None:
         step["old"]["inputs"][path] = there

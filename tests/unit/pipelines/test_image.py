@@ -1,4 +1,4 @@
-"""The CI image: its tag, what its pipeline does with a registry that has it or not, and the versions it is made of."""
+"""The CI image: its tag, its pipeline with and without an image in the registry, and the versions in it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_content_that_moves_from_one_file_to_the_next_changes_the_tag(inputs: Pa
     assert image.tag(inputs) != image.tag()
 
 
-def test_the_inputs_are_what_the_dockerfile_copies() -> None:
+def test_the_inputs_are_the_files_that_the_dockerfile_copies() -> None:
     copied = re.findall(r"^COPY (?!--from)(\S+) ", _DOCKERFILE, re.MULTILINE)
 
     assert {*copied, "pipelines/ci-image/Dockerfile"} == set(image.INPUTS)
@@ -68,7 +68,7 @@ def test_the_pipeline_starts_only_when_an_input_changes() -> None:
 
 
 def test_the_pulumi_cli_has_one_version_everywhere() -> None:
-    """The CI image's is the one that localcloud builds, so that tests and deployments run the same engine."""
+    """The CI image has localcloud's own CLI, so that tests and deployments run the same engine."""
     engine = (ROOT / "packages/localcloud/src/localcloud/engine/versions.py").read_text(encoding="utf-8")
     (tested,) = re.findall(r'^PULUMI = "(\S+)"', engine, re.MULTILINE)
     (in_image,) = re.findall(r"^ARG PULUMI=(\S+)", _DOCKERFILE, re.MULTILINE)
@@ -135,7 +135,7 @@ def test_the_key_of_a_package_source_is_checked_by_its_fingerprint(tmp_path: Pat
 
 
 class Docker:
-    """A program named docker that writes down what it is asked, and a registry that has the image or has not."""
+    """A program named docker that writes down its arguments, and a registry with or without the image."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "asked"

@@ -1,4 +1,4 @@
-"""A model's life in prod: what each stage has to find, where it stops, and the table."""
+"""A model's life in prod: expected results of each stage, the stage that stops it, and the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pipelines/session.sh: the service connection's identity for all that a target starts, or what is missing by name."""
+"""pipelines/session.sh: the service connection's identity for a target's children, or missing parts by name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _environment(path: str, **variables: str) -> dict[str, str]:
 
 
 def test_a_target_signs_in_only_by_the_session_of_the_azure_cli(az: str) -> None:
-    """A token in a variable would be the provider's until it ends, whatever its lifetime is: AADSTS700024."""
+    """A token in a variable would be the provider's until it exits, regardless of its lifetime: AADSTS700024."""
     agent = {
         "ARM_USE_OIDC": "true", "ARM_OIDC_TOKEN": "eyJ.old", "ARM_CLIENT_ID": "another", "ARM_CLIENT_SECRET": "secret",
         "ARM_USE_MSI": "true", "DATABRICKS_AUTH_TYPE": "azure-msi",

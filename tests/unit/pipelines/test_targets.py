@@ -119,7 +119,7 @@ def test_the_pulumi_task_meets_it_too() -> None:
             "mlops run --force --stack dev --data d.csv --version 417",
             "mlops run --force --stack dev --data d.csv --version 417 --azure-devops",
         ),
-        # A build that has started no run leaves those of others alone.
+        # A build that has started no run leaves other builds' runs alone.
         (("cancel", "STACK=dev"), "mlops cancel --stack dev", "mlops cancel --stack dev --run "),
         (
             ("promote", "FROM=staging", "TO=prod"),
@@ -197,7 +197,7 @@ _TARGETS = [
 
 
 def _joined() -> list[str]:
-    """Return the odd values joined to few that are short enough, and those that mean something by themselves."""
+    """Return the odd values, joined into a few short ones, and values with a meaning of their own."""
     values = [""]
     for value in _ODD:
         if len(values[-1]) + len(value) > _LONGEST:
@@ -225,7 +225,7 @@ def test_a_value_reaches_the_program_unchanged(
 
 
 def _assert_unchanged(recorded: Recorded, target: str, name: str, values: list[str], from_environment: bool) -> None:
-    """Assert that neither make nor a shell expands a value, whatever is in it."""
+    """Assert that neither make nor a shell expands a value, regardless of its content."""
     others = {"STACK": "dev", "FROM": "staging", "TO": "prod", "WITH_DATA": "1"}
     words = [f"BUILD={recorded.folder}", *(f"{key}={value}" for key, value in others.items() if key != name)]
     for value in values:

@@ -1,4 +1,4 @@
-"""Second runs of the engine: its events are those that the real one writes."""
+"""Second runs of the engine: its events have the real engine's form."""
 
 from __future__ import annotations
 

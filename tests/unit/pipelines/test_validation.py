@@ -76,7 +76,7 @@ def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
             "task: AzureMLJobWait@1",
             "'AzureMLJobWait@1' is not",
         ),
-        # Where a task stands.
+        # Place of a task.
         (
             "jobs/aml-server-job.yml",
             "    pool: server\n",

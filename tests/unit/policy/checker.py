@@ -55,7 +55,7 @@ def resource(
 def violations(
     resources: Iterable[PolicyResource], config: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str, str]]:
-    """(rule, name of the resource or empty, what is wrong). `config` as the engine reads it: by rule, and "all"."""
+    """Return (rule, name of the resource or empty, fault). `config` as the engine reads it: by rule, and "all"."""
     checked, violated = list(resources), []
     for rule in RULES:
         configured = (config or {}).get(rule.name, {})

@@ -1,4 +1,4 @@
-"""Every rule finds what it forbids, says what to change, and lets what is right pass."""
+"""Every rule finds violations, names the remedy, and lets right resources pass."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ GOOD: dict[str, dict[str, Any]] = {
     types.ML_CONNECTION: {"properties": {"authType": "ManagedIdentity"}},
 }  # fmt: skip
 
-# Rule, type, what is changed in the good one (None takes it away), and a part of what is said.
+# Rule, type, change of the good resource (None removes it), and a part of the message.
 BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("storage-no-shared-keys", types.STORAGE_ACCOUNT, {"allowSharedKeyAccess": True}, "allow_shared_key_access=False"),
     ("storage-no-shared-keys", types.STORAGE_ACCOUNT, {"allowSharedKeyAccess": None}, "allow_shared_key_access=False"),
@@ -336,7 +336,7 @@ def test_every_rule_is_tried() -> None:
     }
 
 
-def test_rules_say_what_to_do() -> None:
+def test_rules_name_the_remedy() -> None:
     for _, type_, changes, _ in BAD:
         for _, text in violations_of(type_, changed(GOOD.get(type_, {}), changes)):
             assert text.split(" ", 1)[0] in {

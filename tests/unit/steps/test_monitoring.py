@@ -1,4 +1,4 @@
-"""The page of watched files: what it says, and that names from data stay text."""
+"""The page of watched files: its content, and escaped names from data."""
 
 from __future__ import annotations
 

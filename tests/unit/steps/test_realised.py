@@ -52,7 +52,7 @@ def _judge(predictions: pd.DataFrame, labels: Labels, specified: Specification) 
 NUMBERS = pd.DataFrame({"id": [1, 2, 3, 4, 5], "prediction": [10.0, 20.0, 30.0, 40.0, 50.0]})
 
 
-def test_the_realised_metric_is_that_of_the_rows_with_a_label() -> None:
+def test_the_realised_metric_is_of_the_rows_with_a_label() -> None:
     labels = _labels("y,id\n12,1\n20,02\n30,3.0\n44,4\n,5\n99,77\n")
 
     judgement = _judge(NUMBERS, labels, _specified())

@@ -1,4 +1,4 @@
-"""The report of a run: what it says of both tasks and of failures, and that text from data stays text."""
+"""The report of a run: its content for both tasks and for failures, and escaped text from data."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_as_many_judged_files_in_a_row_have_to_breach_a_limit(
     assert [observed.window for observed in due] == windows
 
 
-def test_requests_are_numbered_and_name_what_led_to_them() -> None:
+def test_requests_are_numbered_and_name_their_cause() -> None:
     data = retraining.TrainingInput(uri="abfss://x", version="abc", name="new.csv")
     first = retraining.make("m", "on_drift", _files("bb"), None, "me", NOW, data)
     second = retraining.make("m", "work_item", _files("b"), first, "me", NOW + timedelta(days=7))

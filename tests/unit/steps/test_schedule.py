@@ -1,4 +1,4 @@
-"""The schedule of pipeline.yml: what it means, and refusals by path."""
+"""The schedule of pipeline.yml: its meaning, and refusals by path."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_a_notebook_of_training_is_named_as_the_cause(tmp_path: Path) -> None:
         ({"missing: a": 1, "the model predicts nothing for it": 9}, ScoringError),
     ],
 )
-def test_a_file_is_refused_for_its_own_rows_and_not_for_what_the_model_does(
+def test_a_file_is_refused_for_its_own_rows_and_not_for_an_error_of_the_model(
     reasons: dict[str, int], error: type[ScoringError]
 ) -> None:
     refused = sum(reasons.values())

@@ -35,7 +35,7 @@ class Credential:
 
 
 class Ingestion:
-    """The ingestion service of Application Insights: answers with what the test sets."""
+    """The ingestion service of Application Insights, with the test's answers."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []

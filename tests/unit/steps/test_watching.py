@@ -68,7 +68,7 @@ def _measured(values: Any) -> dict[str, Any]:
     return profiles.measured(np.asarray(values))
 
 
-def test_index_and_distance_are_those_of_their_definitions() -> None:
+def test_index_and_distance_follow_their_definitions() -> None:
     before = _rows(400, city=["Ulm"] * 200 + ["Bonn"] * 200)
     now = _rows(400, city=["Ulm"] * 160 + ["Bonn"] * 240)
 
@@ -83,7 +83,7 @@ def test_index_and_distance_are_those_of_their_definitions() -> None:
     assert drift.distance([1.0, 0.0], [0.0, 1.0]) == 1 and drift.distance([0.3, 0.7], [0.3, 0.7]) == 0
 
 
-def test_measures_of_values_are_those_of_a_notebook() -> None:
+def test_measures_of_values_equal_a_notebook_s() -> None:
     values = np.array([3.0, 1.0, np.nan, 2.0, 2.0])
     measured = profiles.measured(values)
 
@@ -114,7 +114,7 @@ def test_a_shifted_column_is_named_and_so_are_the_predictions() -> None:
     assert summary(window).startswith(f"breach: size has drifted: index {window.columns['size'].index:.2f}, and 0.25")
 
 
-def test_limits_are_those_of_the_column_where_it_has_its_own() -> None:
+def test_a_column_s_own_limits_come_before_the_general_ones() -> None:
     specified = _specified(columns={"size": {"drift": 9}}, prediction_drift=9)
 
     assert _judge(_rows(2000), _rows(1000, shift=20), specified).verdict == "passed"
@@ -131,7 +131,7 @@ def test_few_rows_differ_by_chance_and_fewer_are_not_judged() -> None:
     assert summary(ten) == "not judged, 10 rows are too few"
 
 
-def test_missing_values_are_held_against_those_of_the_training_data() -> None:
+def test_missing_values_are_compared_with_the_training_data_s() -> None:
     before, now = _rows(1000), _rows(1000)
     before.loc[:99, "size"] = np.nan
     now.loc[:189, "size"] = np.nan
@@ -216,7 +216,7 @@ def test_predictions_are_profiled_alike_when_a_model_is_registered_and_when_it_s
     assert "1" not in profile.columns["prediction"].categories, "classes are values of the data"
 
 
-def test_breaches_in_a_row_count_from_the_newest_and_skip_what_was_not_judged() -> None:
+def test_breaches_in_a_row_count_from_the_newest_and_skip_unjudged_files() -> None:
     breach = Breach(kind="drift", column="a", measured=1, limit=0.25, message="a has drifted")
 
     def window(number: int, verdict: Any) -> Window:
@@ -252,6 +252,6 @@ def test_a_refused_file_is_a_breach_unless_it_has_too_few_rows() -> None:
     assert History([whole, unreadable, small, whole]).breached_in_a_row == 2
 
 
-def test_a_window_s_name_sorts_by_time_and_is_that_of_file_and_attempt() -> None:
+def test_a_window_s_name_sorts_by_time_and_follows_from_file_and_attempt() -> None:
     assert window_id(NOW, "f", "first").startswith("20261129T124107Z-")
     assert window_id(NOW, "f", "first") == window_id(NOW, "f", "first") != window_id(NOW, "f", "again-1")

@@ -17,7 +17,7 @@ def test_every_probe_states_its_belief_and_reason() -> None:
         assert (probe.ask is None) == (probe.kind is Kind.MANUAL) == bool(probe.steps), probe.name
 
 
-def test_the_document_lists_the_probes_and_what_they_change() -> None:
+def test_the_document_lists_the_probes_and_their_changes() -> None:
     text = (Path(__file__).resolve().parents[3] / "docs" / "verify-azure.md").read_text(encoding="utf-8")
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
     listed = {name: row[3].strip() for row in rows for name in re.findall(r"`([a-z-]+)`", row[1])}

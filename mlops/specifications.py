@@ -126,9 +126,9 @@ def names(folder: Path = PIPELINES) -> list[str]:
 
 
 def load(name: str | None, folder: Path = PIPELINES) -> TrainingPipeline:
-    """Return a pipeline by name; without one, the only one or the one whose specification says `default: true`.
+    """Return a pipeline by name; without one, the only one or the default one (`default: true`).
 
-    DEFAULT is that one's name too, unless a folder is named so. Raises MissingError with the closest names,
+    DEFAULT is the default one's name too, unless a folder is named so. Raises MissingError with the closest names,
     InvalidError with every fault of the specification by dotted path.
     """
     known = names(folder)

@@ -10,7 +10,7 @@ import pytest
 
 from infra.stack_file import ROOT
 
-_FOLDERS = (
+FOLDERS = (
     "bootstrap", "contract", "declarations", "infra", "migration", "mlops", "notebooks", "packages", "pipelines",
     "policy", "steps", "tests", "verification",
 )  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_noun_is_a_good_name(text: str) -> None:
 
 
 def test_every_name_is_a_noun_and_every_docstring_begins_with_a_verb_or_a_noun() -> None:
-    files = [ROOT / "__main__.py", *(file for folder in _FOLDERS for file in (ROOT / folder).rglob("*.py"))]
+    files = [ROOT / "__main__.py", *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))]
     assert len(files) > 1000
     problems = [
         f"{file.relative_to(ROOT)}:{problem}"

@@ -69,7 +69,7 @@ def _serve() -> None:
     _import((*_IMPORTED, *sys.argv[1:]))
     for line in sys.stdin:
         step = json.loads(line)
-        # Forked processes neither collect what is imported already nor copy its memory for that.
+        # Forked processes neither collect imported objects nor copy their memory for that.
         gc.freeze()
         reading, writing = os.pipe()
         child = os.fork()
@@ -88,7 +88,7 @@ def _serve() -> None:
 
 
 def _import(modules: Sequence[str]) -> None:
-    """Import modules, and read what MLflow asks about all installed packages when it loads its first model."""
+    """Import modules, and MLflow's map of all installed packages, which it reads at its first model."""
     for module in modules:
         importlib.import_module(module)
     requirements_utils._init_modules_to_packages_map()

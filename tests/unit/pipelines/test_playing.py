@@ -238,7 +238,7 @@ def test_drift_of_one_stack_opens_its_work_item_and_the_others_are_compared_too(
     }
 
 
-def test_each_tier_of_tests_runs_at_night_whatever_became_of_the_others(pipelines: Pipelines) -> None:
+def test_each_tier_of_tests_runs_at_night_regardless_of_the_others(pipelines: Pipelines) -> None:
     played = pipelines.play("pipelines/nightly.yml", reason="Schedule", fails="test-nightly TIER=models")
 
     tiers = [f"test-nightly TIER={tier}" for tier in ("nightly", "models", "upgrade", "rehearsal")]

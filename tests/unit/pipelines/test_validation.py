@@ -29,7 +29,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_pipelines_as_they_are_have_no_problems(copy: Path) -> None:
+def test_the_committed_pipelines_have_no_problems(copy: Path) -> None:
     assert validation.problems(copy, _ORGANISATION) == []
 
 

@@ -53,8 +53,8 @@ def compared(specified: Specification, checked: Path, version: str) -> ContractR
 
 
 def refuse(result: ContractResult, checked: Path) -> NoReturn:
-    """Keep a result that breaks the contract in the pipeline's run, and end the program."""
-    # Of data that are accepted evaluate keeps it, when all is known. MLflow takes a second to be imported.
+    """Store a broken contract's result in the pipeline's run, and end the program."""
+    # For accepted data evaluate does it, when all results are there. MLflow takes a second to import.
     from steps import run_records
 
     run_records.keep(result, checked)

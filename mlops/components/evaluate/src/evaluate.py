@@ -31,7 +31,7 @@ _OWN_METRICS = "metrics"
 def find_champion(specified: Specification, rows: pd.DataFrame) -> tuple[gate.Champion | None, Path | None]:
     """Return the registered version that serves, with its predictions for the rows, and its files.
 
-    None when there is no version, or its files cannot be read.
+    They are None without a version, or when its files cannot be read.
     """
     version = serving_data.serving_version(specified.model)
     if version is None:

@@ -103,7 +103,7 @@ def test_an_invalid_role_is_refused_as_on_azure(
     assert refusal.value.error is not None and refusal.value.error.code == code
 
 
-def test_built_in_roles_stay_as_they_are_and_contributors_make_no_roles(
+def test_built_in_roles_stay_unchanged_and_contributors_make_no_roles(
     azure: AzureSession, cloud: Any, group: str, client: AuthorizationManagementClient
 ) -> None:
     reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"

@@ -73,7 +73,7 @@ def client_address() -> str:
 def client_network() -> str | None:
     """LOCALCLOUD_CLIENT_NETWORK: ARM id of the virtual network of localcloud's callers, such as a build agent's.
 
-    None where it is not set: callers are in the network of each private endpoint. Raises ConfigurationError.
+    It is None where it is not set: callers are in the network of each private endpoint. Raises ConfigurationError.
     """
     text = os.environ.get(NETWORK_VARIABLE)
     if not text:

@@ -104,7 +104,7 @@ async def _through(upstream: str, target: str) -> tuple[asyncio.StreamReader, as
 
 
 async def _pump(reader: asyncio.StreamReader, own_writer: asyncio.StreamWriter, writer: asyncio.StreamWriter) -> None:
-    """Send on what comes, to its end. `own_writer` is the one of the reader's connection."""
+    """Forward bytes until the reader's end. `own_writer` belongs to the reader's connection."""
     connection = own_writer.get_extra_info("socket")
     try:
         while data := await reader.read(_CHUNK):

@@ -103,7 +103,7 @@ def logs(ml: MlWorkspace, endpoint: str, name: str = "blue", lines: int = 5000, 
 
 
 def find_server(cloud: Cloud, endpoint: str) -> psutil.Process | None:
-    """Return the process of the endpoint's one deployment: the one whose environment names the endpoint."""
+    """Return the process of the endpoint's one deployment, recognised by its environment's SERVICE_NAME."""
     for mark in children_folder(cloud.settings).glob("endpoint-*.pid"):
         process = marked(mark)
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # a process that was just killed

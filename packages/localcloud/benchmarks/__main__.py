@@ -19,6 +19,7 @@ from packages.localcloud.benchmarks import (
     online,
     pipeline_run,
     queued_runs,
+    scoring,
     warm_up,
 )
 from packages.localcloud.benchmarks.pairs import Comparison
@@ -36,6 +37,10 @@ BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
     "pause": gateway.measure_pause,
     "rows-1e6": engineering.measure(10**6),
     "rows-1e7": engineering.measure(10**7),
+    "score-1e5": scoring.measure(10**5),
+    "score-1e6": scoring.measure(10**6),
+    "score-1e7": scoring.measure(10**7),
+    "score-1e6-memory": scoring.measure_memory(10**6),
     "jobs-1": queued_runs.measure(1),
     "jobs-4": queued_runs.measure(4),
     "jobs-16": queued_runs.measure(16),

@@ -19,7 +19,7 @@ from contract.resource_providers import RESOURCE_PROVIDERS
 from tests.e2e.builds import STATE, play, resource_groups, tag_group
 from tests.e2e.conftest import ROOT, Machine, Result
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
 
 _LOCK = {
     "pid": 4711, "username": "somebody", "hostname": "another-agent", "timestamp": "2026-11-25T03:00:00.000000000Z",
@@ -69,7 +69,6 @@ def test_an_expired_approval_leaves_prod_unchanged(cloud: Machine) -> None:
     assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
-@pytest.mark.nightly
 def test_a_held_state_lock_names_its_holder(cloud: Machine) -> None:
     put = cloud.python(_PUT_LOCK.replace("LOCK", json.dumps(_LOCK), 1).replace("PUT", "True"))
     assert put.code == 0, put.text

@@ -50,7 +50,9 @@ def project(azure: AzureSession, tmp_path: Path) -> Path:
 
 
 @pytest.mark.fault_kind("two updates at once")
-@pytest.mark.parametrize("rounds", [1, pytest.param(8, marks=pytest.mark.faults)])
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(1, marks=pytest.mark.nightly), pytest.param(8, marks=pytest.mark.faults)]
+)
 def test_at_least_one_of_two_updates_succeeds_and_no_lock_remains(project: Path, tries: Tries, rounds: int) -> None:
     update = ("pulumi", "up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive")
     for _ in range(rounds):

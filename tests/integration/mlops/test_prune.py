@@ -39,6 +39,7 @@ def clients(azure: AzureSession, stack: Stack) -> Clients:
     return Clients(stack.clients.outputs.model_copy(update={"databricks_host": host}), PIPELINE)
 
 
+@pytest.mark.nightly
 def test_only_folders_without_a_deployment_are_deleted(azure: AzureSession, stack: Stack, clients: Clients) -> None:
     stack.publish("1", "commit-1", notebook=f"{_EARLIER}/feature_engineering")
     stack.publish("2", "commit-2", notebook=f"{_DEFAULT}/feature_engineering")

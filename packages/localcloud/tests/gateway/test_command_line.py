@@ -119,6 +119,7 @@ def test_a_second_start_changes_nothing(own: Cloud) -> None:
     assert instance.running(own.settings) == before
 
 
+@pytest.mark.nightly
 def test_a_localcloud_of_other_code_is_started_again(own: Cloud) -> None:
     assert own.command("start").returncode == 0
     file = instance.state_file(own.settings)

@@ -116,7 +116,14 @@ def databricks(azure: AzureSession, group: str) -> Iterator[Plugin]:
     assert plugin.stop() == ""
 
 
-@pytest.mark.parametrize("kind", [{"status": 429, "retry_after": 1}, {"status": 503}, {"drop": True}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"status": 429, "retry_after": 1},
+        pytest.param({"status": 503}, marks=pytest.mark.nightly),
+        pytest.param({"drop": True}, marks=pytest.mark.nightly),
+    ],
+)
 def test_throttling_of_databricks_sign_in_is_retried(
     databricks: Plugin, fault: Callable[..., None], kind: Plain
 ) -> None:

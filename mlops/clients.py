@@ -12,6 +12,7 @@ from mlops.arm import Arm
 from mlops.blobs import Blobs
 from mlops.errors import MissingError
 from mlops.specifications import TrainingPipeline
+from mlops.workspace_files import WorkspaceFiles
 
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
@@ -105,6 +106,11 @@ class Clients:
         out = self.outputs
         account = f"https://{out.training_account}.dfs.core.windows.net"
         return FileSystemClient(account, out.training_container, credential=self.credential)
+
+    @cached_property
+    def workspace_files(self) -> WorkspaceFiles:
+        """Files of the Databricks workspace, without the SDK."""
+        return WorkspaceFiles(self.outputs.databricks_host, lambda: self.credential.get_token(_DATABRICKS_SCOPE).token)
 
     @cached_property
     def databricks(self) -> WorkspaceClient:

@@ -5,7 +5,6 @@ A folder stays as long as a deployment names it.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -41,31 +40,21 @@ def upload(clients: Clients, notebook: str) -> bool:
     folder below /Shared, in which every user of the workspace may change the notebooks of a published pipeline.
     """
     check_folder(clients.outputs.notebook_folder)
-    from databricks.sdk.errors import NotFound
-    from databricks.sdk.service.workspace import ImportFormat, Language
-
-    workspace = clients.databricks.workspace
+    workspace = clients.workspace_files
     target = f"{clients.outputs.notebook_folder}/{content_hash(notebook)}"
     mark = f"{target}/.complete"
-    try:
-        workspace.get_status(mark)
-    except NotFound:
-        pass
-    else:
+    if workspace.exists(mark):
         return False
     for file in notebook_sources.files(FOLDER, notebook):
         relative = file.relative_to(FOLDER)
         content = file.read_bytes()
         path = f"{target}/{relative.as_posix()}"
-        workspace.mkdirs(path.rsplit("/", 1)[0])
+        workspace.make_folder(path.rsplit("/", 1)[0])
         if content.startswith(_FIRST_LINE.encode()):
-            source = io.BytesIO(content)
-            workspace.upload(
-                path.removesuffix(".py"), source, format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
-            )
+            workspace.upload(path.removesuffix(".py"), content, notebook=True)
         else:
-            workspace.upload(path, io.BytesIO(content), format=ImportFormat.AUTO, overwrite=True)
-    workspace.upload(mark, io.BytesIO(b"complete\n"), format=ImportFormat.AUTO, overwrite=True)
+            workspace.upload(path, content)
+    workspace.upload(mark, b"complete\n")
     return True
 
 

@@ -84,24 +84,24 @@ def source_files(pipeline: TrainingPipeline) -> list[Path]:
 
 def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, environment: str) -> Any:
     """Return the registered component of a step, registered now if its content is new."""
-    from azure.ai.ml import load_component
-
     includes = _includes(folder, step, pipeline)
-    with _staged(step, folder, pipeline, includes) as staged:
-        component: Any = load_component(source=staged / _FILE)
-        component_commands.check(component.name, component.command, component.inputs)
-        content = {
-            str(index): fingerprints.of_folder(place) if place.is_dir() else fingerprints.of_file(place)
-            for index, place in enumerate((folder, *includes))
-        }
-        version = fingerprints.of_values(content | {"environment": environment})[:12]
-        component.environment = environment
+    content = {
+        str(index): fingerprints.of_folder(place) if place.is_dir() else fingerprints.of_file(place)
+        for index, place in enumerate((folder, *includes))
+    }
+    version = fingerprints.of_values(content | {"environment": environment})[:12]
+    name = _name(step, folder, pipeline)
 
-        def make() -> Any:
-            with quiet_uploads():
-                return ml.components.create_or_update(component, version=version)
+    def make() -> Any:
+        from azure.ai.ml import load_component
 
-        return get_or_make(lambda: ml.components.get(component.name, version), make)
+        with _staged(step, folder, pipeline, includes) as staged, quiet_uploads():
+            component: Any = load_component(source=staged / _FILE)
+            component_commands.check(name, component.command, component.inputs)
+            component.environment = environment
+            return ml.components.create_or_update(component, version=version)
+
+    return get_or_make(lambda: ml.components.get(name, version), make)
 
 
 def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]:

@@ -19,6 +19,8 @@ from mlops.progress import progress
 from steps.file_names import printable
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two requests
+_SHARE_OF_STEP = 0.05
+"""Share of a step's time so far after which the run is read again: its end is seen that late at most."""
 _CANCEL_SECONDS = 60
 _ERROR_LINES = 12
 
@@ -79,15 +81,15 @@ def last_words(log: str) -> str:
 
 
 def _watch(clients: Clients, history: History, job: Job, console: Console) -> Job:
-    pause = _FIRST_PAUSE
+    changed_at = time.monotonic()
     with progress(console, job.name) as display:
         while True:
             job = jobs.get(clients, job.name)
-            changed = display.show(history.steps(job.name))
+            if display.show(history.steps(job.name)):
+                changed_at = time.monotonic()
             if job.ended:
                 return job
-            pause = _FIRST_PAUSE if changed else min(pause * 1.3, _LONGEST_PAUSE)
-            time.sleep(pause)
+            time.sleep(min(max(_FIRST_PAUSE, (time.monotonic() - changed_at) * _SHARE_OF_STEP), _LONGEST_PAUSE))
 
 
 def _wait_for_end(clients: Clients, name: str) -> None:

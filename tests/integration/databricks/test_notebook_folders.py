@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
+from databricks.sdk.service.workspace import ObjectType
 
 from mlops import notebooks
-from mlops.errors import InvalidError
+from mlops.errors import InvalidError, RemoteError
+from mlops.workspace_files import WorkspaceFiles
 
 NOTEBOOK = "feature_engineering"
 _EARLIER = "/Shared/AzureMLDeployed"
 
 
 def clients(admin: WorkspaceClient, folder: str) -> Any:
-    return SimpleNamespace(databricks=admin, outputs=SimpleNamespace(notebook_folder=folder))
+    files = WorkspaceFiles(admin.config.host, lambda: str(admin.config.token))
+    return SimpleNamespace(databricks=admin, workspace_files=files, outputs=SimpleNamespace(notebook_folder=folder))
 
 
 def pipeline(notebook: str) -> dict[str, Any]:
@@ -31,11 +34,25 @@ def test_no_notebook_is_uploaded_where_everybody_may_change_it(admin: WorkspaceC
         notebooks.upload(clients(admin, folder), NOTEBOOK)
 
 
+def test_a_refused_upload_names_databricks_code_and_message(admin: WorkspaceClient) -> None:
+    files = clients(admin, "").workspace_files
+
+    with pytest.raises(RemoteError, match=r"Databricks refused import of /: 400 [A-Z_]+: "):
+        files.upload("/", b"x")
+    with pytest.raises(RemoteError, match=r"Databricks refused get-status of /x: 40[13] .+"):
+        WorkspaceFiles(admin.config.host, lambda: "nobody-s").exists("/x")
+
+
 def test_a_folder_without_a_deployment_is_unused_and_that_of_this_checkout_is_kept(admin: WorkspaceClient) -> None:
     notebook_clients = clients(admin, "/dataopsml/notebooks")
     admin.workspace.mkdirs("/dataopsml/notebooks")
     assert notebooks.upload(notebook_clients, NOTEBOOK)
     assert not notebooks.upload(notebook_clients, NOTEBOOK), "it is there"
+    folder = f"/dataopsml/notebooks/{notebooks.content_hash(NOTEBOOK)}"
+    types = {item.path: item.object_type for item in admin.workspace.list(folder)}
+    assert types[f"{folder}/{NOTEBOOK}"] == ObjectType.NOTEBOOK and types[f"{folder}/lib"] == ObjectType.DIRECTORY
+    library = (notebooks.FOLDER / "lib/engineering.py").read_bytes()
+    assert admin.workspace.download(f"{folder}/lib/engineering.py").read() == library
     named, left, elsewhere = "1" * 16, "2" * 16, "3" * 16
     for path in (
         f"/dataopsml/notebooks/{named}/lib", f"/dataopsml/notebooks/{left}/lib", f"{_EARLIER}/{named}",

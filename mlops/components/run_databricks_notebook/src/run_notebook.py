@@ -37,6 +37,8 @@ from watchdog import on_kill  # type: ignore[import-not-found]
 _SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 _ENDED = (RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR)
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.5, 10.0
+_SHARE_OF_STATE = 0.05
+"""Share of a state's time so far after which the run is read again: its end is seen that late at most."""
 _TASK = "notebook"
 _INPUT_URI, _NOT_RUN = "input_uri", "not_run"
 """Files: the notebook's work in an earlier step's output; the note of no work in this step's output."""
@@ -149,7 +151,7 @@ def follow(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
 
 def _watch(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
     deadline = time.monotonic() + timeout_minutes * 60
-    reported, pause = "", _FIRST_POLL_SECONDS
+    reported, since = "", time.monotonic()
     while True:
         run = client.jobs.get_run(run_id)
         if not reported:
@@ -159,13 +161,13 @@ def _watch(client: WorkspaceClient, run_id: int, timeout_minutes: int) -> Run:
         now = life.value if life is not None else "UNKNOWN"
         if now != reported:
             print(f"Databricks run {run_id} is {now}", flush=True)
-            reported, pause = now, _FIRST_POLL_SECONDS
+            reported, since = now, time.monotonic()
         if life in _ENDED:
             return run
         if time.monotonic() > deadline:
             raise NotebookError(f"the run took longer than {timeout_minutes} minutes")
-        time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+        pause = max(_FIRST_POLL_SECONDS, (time.monotonic() - since) * _SHARE_OF_STATE)
+        time.sleep(min(pause, _LONGEST_POLL_SECONDS))
 
 
 def outcome(client: WorkspaceClient, run: Run) -> str:

@@ -20,15 +20,37 @@ _SILENCE = 0.6
 _HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 
+class _Recorder:
+    """A transport that counts its writes."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, content: bytes) -> None:
+        _Quick.writes += 1
+        self._transport.write(content)
+
+
 class _Quick(WatchedProtocol):
     silence_seconds = _SILENCE
+    writes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_Recorder(transport))  # type: ignore[arg-type]
 
 
 class _App:
-    """Answers with the number of bytes that came; /early without reading, /slow without reading for a while."""
+    """Answers with the number of bytes that came.
+
+    /early does not read, /slow does not read for a while, /parts sends its body when `body_may_go`.
+    """
 
     def __init__(self) -> None:
         self.unfinished = threading.Semaphore(0)
+        self.body_may_go = threading.Semaphore(0)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         length = 0
@@ -45,6 +67,8 @@ class _App:
         body = str(length).encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == "/parts":
+            await asyncio.to_thread(self.body_may_go.acquire)
         await send({"type": "http.response.body", "body": body})
 
 
@@ -151,6 +175,23 @@ def test_a_connection_between_requests_remains_open(running: _Running) -> None:
             client.sendall(_HEAD + b"Content-Length: 1\r\n\r\nx")
             assert _answer(client) == (200, b"1")
             time.sleep(_SILENCE * 3)
+
+
+def test_the_head_of_an_answer_goes_with_its_body(running: _Running) -> None:
+    with running.connect() as client:
+        for _ in range(3):
+            before = _Quick.writes
+            client.sendall(_HEAD + b"Content-Length: 1\r\n\r\nx")
+            assert _answer(client) == (200, b"1")
+            assert _Quick.writes == before + 1
+
+
+def test_a_head_does_not_wait_for_a_body_that_comes_later(running: _Running) -> None:
+    with running.connect() as client:
+        client.sendall(_HEAD.replace(b"/ ", b"/parts ") + b"Content-Length: 1\r\n\r\nx")
+        assert client.recv(65536).endswith(b"\r\n\r\n")
+        running.app.body_may_go.release()
+        assert client.recv(65536) == b"1"
 
 
 def test_a_head_without_end_is_refused(running: _Running) -> None:

@@ -35,6 +35,7 @@ class Gateway:
             return
         started = time.perf_counter()
         host = Headers(scope=scope).get("host", "")
+        service = service_of(host)
         status = 0
 
         async def counted(message: Message) -> None:
@@ -44,11 +45,11 @@ class Gateway:
                 message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("x-ms-request-id", str(uuid.uuid4()))
-                page_headers.protect(headers, service_of(host), scope["path"])
+                page_headers.protect(headers, service, scope["path"])
             await send(message)
 
         try:
-            await self._serve(scope, host, receive, counted)
+            await self._serve(scope, host, service, receive, counted)
         except ClientDisconnect:
             status = status or _CLIENT_GONE
         except Exception as error:
@@ -63,8 +64,7 @@ class Gateway:
             took = (time.perf_counter() - started) * 1000
             _requests.info("%s https://%s%s %s %.1f ms", scope["method"], host, scope["path"], status, took)
 
-    async def _serve(self, scope: Scope, host: str, receive: Receive, send: Send) -> None:
-        service = service_of(host)
+    async def _serve(self, scope: Scope, host: str, service: Service | None, receive: Receive, send: Send) -> None:
         if service is None:
             message = f"localcloud has no service at host {host!r}."
             await JSONResponse({"error": {"code": "UnknownHost", "message": message}}, 404)(scope, receive, send)

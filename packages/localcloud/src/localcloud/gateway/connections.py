@@ -16,6 +16,9 @@ SILENCE_SECONDS = 30.0
 _CHECKS = 6
 """Interval of checks of a connection: it ends between 30 and 35 seconds after the last byte."""
 _LARGEST_HEAD = 64 * 1024
+_HEAD_BEGINS = b"HTTP/1.1 "
+_LARGEST_JOINED = 16 * 1024
+"""Bytes of a body's part that is copied: one TLS record."""
 
 
 class _Part(Enum):
@@ -23,6 +26,41 @@ class _Part(Enum):
     HEAD = "head"
     BODY = "body"
     WHOLE = "whole request"
+
+
+class _JoiningTransport:
+    """A transport that sends the head of an answer together with the first part of its body.
+
+    uvicorn writes them one after the other: each is a TLS record and a packet, for which the client wakes up. A head
+    whose body does not follow at once goes alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, content: bytes) -> None:
+        if not self._head and content.startswith(_HEAD_BEGINS):
+            self._head = content
+            self._loop.call_soon(self._send_head)
+            return
+        if self._head and len(content) <= _LARGEST_JOINED:
+            content, self._head = self._head + content, b""
+        self._send_head()
+        self._transport.write(content)
+
+    def close(self) -> None:
+        self._send_head()
+        self._transport.close()
+
+    def _send_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 class WatchedProtocol(HttpToolsProtocol):
@@ -37,7 +75,7 @@ class WatchedProtocol(HttpToolsProtocol):
         self._silent_checks = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         self._check_later()
 
     def data_received(self, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Service(StrEnum):
@@ -75,6 +76,7 @@ AZURE_NAMES: tuple[str, ...] = (
 """The names of the gateway's certificate."""
 
 
+@lru_cache(maxsize=512)
 def service_of(host: str) -> Service | None:
     """Return the service of a Host header or CONNECT target (with or without port), None for another host."""
     name = host.rsplit(":", 1)[0].strip("[]").lower().rstrip(".")

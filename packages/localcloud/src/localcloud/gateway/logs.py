@@ -32,6 +32,19 @@ class OneLineFormatter(logging.Formatter):
 class OwnLog(RotatingFileHandler):
     """Takes the process's standard streams along when it begins a new file: warnings and crashes are written there."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. The base class formats each of them twice, and looks three times at the file."""
+        try:
+            line = self.format(record) + self.terminator
+            if self.stream is None:  # the last attempt to begin a new file failed
+                self.stream = self._open()
+            if os.fstat(self.stream.fileno()).st_size + len(line) >= self.maxBytes:
+                self.doRollover()
+            self.stream.write(line)
+            self.flush()
+        except Exception:
+            self.handleError(record)
+
     def doRollover(self) -> None:
         super().doRollover()
         if self.stream is None:

@@ -113,6 +113,7 @@ def _server(app: Any, port: int) -> _Server:
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, http=WatchedProtocol, ws="none", lifespan="off", access_log=False,
         log_config=None, server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75, backlog=512,
+        proxy_headers=False,
     )  # fmt: skip
     return _Server(config)
 

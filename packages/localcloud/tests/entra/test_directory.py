@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import jwt
@@ -54,6 +55,36 @@ def test_an_expired_token_is_reported_as_expired(database: Database) -> None:
         directory.authenticate(f"Bearer {token}", frozenset({_AUDIENCE}))
     assert caught.value.code == "ExpiredAuthenticationToken"
     assert "is earlier than current UTC time" in caught.value.message
+
+
+def test_a_token_that_was_valid_a_moment_ago_expires(database: Database) -> None:
+    directory = Directory(database)
+    principal = directory.create_principal("one")
+    lifetime = 2 - 30  # it is valid for half a minute longer, since clocks differ
+    header = f"Bearer {directory.issue_token(principal, _AUDIENCE, lifetime_seconds=lifetime)}"
+    assert directory.authenticate(header, frozenset({_AUDIENCE})) == principal
+    deadline = time.monotonic() + 20
+    with pytest.raises(ServiceError) as caught:
+        while time.monotonic() < deadline:
+            directory.authenticate(header, frozenset({_AUDIENCE}))
+            time.sleep(0.05)
+    assert (caught.value.status, caught.value.code) == (401, "ExpiredAuthenticationToken")
+
+
+def test_a_token_that_was_verified_is_not_one_for_another_audience_or_of_a_deleted_principal(
+    database: Database,
+) -> None:
+    directory = Directory(database)
+    principal = directory.create_principal("one")
+    header = f"Bearer {directory.issue_token(principal, _AUDIENCE)}"
+    assert directory.authenticate(header, frozenset({_AUDIENCE})) == principal
+    with pytest.raises(ServiceError) as caught:
+        directory.authenticate(header, frozenset({"https://vault.azure.net"}))
+    assert caught.value.code == "InvalidAuthenticationTokenAudience"
+    directory.delete_principal(principal.object_id)
+    with pytest.raises(ServiceError) as caught:
+        directory.authenticate(header, frozenset({_AUDIENCE}))
+    assert caught.value.code == "InvalidAuthenticationToken"
 
 
 def test_a_token_of_another_localcloud_is_refused(database: Database, tmp_path: Path) -> None:

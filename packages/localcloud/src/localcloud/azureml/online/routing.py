@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.azureml.online import endpoints, instance_types, settings
@@ -13,11 +13,34 @@ from localcloud.core.resource import Resource
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Limits of a deployment: seconds for a request, and requests at once."""
+
+    seconds: float
+    requests: int
+
+    @classmethod
+    def of(cls, deployment: Resource) -> Limits:
+        properties = deployment.properties
+        return cls(
+            settings.request_timeout(properties),
+            settings.most_requests(properties, instance_types.instances(deployment)),
+        )
+
+
+@dataclass(frozen=True)
 class Route:
     """An endpoint with its deployments by name in lower case."""
 
     endpoint: Resource
     deployments: dict[str, Resource]
+    _limits: dict[str, Limits] = field(default_factory=dict)
+
+    def limits_of(self, deployment: Resource) -> Limits:
+        """Return the limits of one of the deployments, read from its resource once."""
+        if deployment.id not in self._limits:
+            self._limits[deployment.id] = Limits.of(deployment)
+        return self._limits[deployment.id]
 
     def choose(self, header: str | None) -> Resource:
         """Return the deployment that the header azureml-model-deployment names, or one by the shares of traffic.
@@ -76,19 +99,3 @@ class Routes:
                 routes[(endpoint.name.lower(), str(endpoint.location).lower())] = route
             self._routes, self._read_at = routes, at
         return self._routes
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a deployment: seconds for a request, and requests at once."""
-
-    seconds: float
-    requests: int
-
-    @classmethod
-    def of(cls, deployment: Resource) -> Limits:
-        properties = deployment.properties
-        return cls(
-            settings.request_timeout(properties),
-            settings.most_requests(properties, instance_types.instances(deployment)),
-        )

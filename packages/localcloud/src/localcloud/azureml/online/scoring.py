@@ -81,9 +81,10 @@ class Scoring:
         too_large = ServiceError(413, "RequestEntityTooLarge", f"The request has more than {LARGEST} bytes.")
         body = await whole_body(request, LARGEST, too_large)
         headers = {"content-type": request.headers.get("content-type", "application/json"), **ids}
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        self._mirror(route, deployment, request.method, path, headers, body)
-        return await self._forward(deployment, request.method, path, headers, body)
+        query = request.scope["query_string"].decode("latin-1")
+        target = request.scope["path"] + (f"?{query}" if query else "")  # the path is one of the two routes
+        self._mirror(route, deployment, request.method, target, headers, body)
+        return await self._forward(deployment, route.limits_of(deployment), request.method, target, headers, body)
 
     def _check_network(self, endpoint: Resource) -> None:
         """Refuse a caller from outside where the endpoint is open to the workspace's private endpoint alone."""
@@ -98,9 +99,8 @@ class Scoring:
             )
 
     async def _forward(
-        self, deployment: Resource, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, deployment: Resource, limits: Limits, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Response:
-        limits = Limits.of(deployment)
         key = deployment.id.lower()
         served_by = {DEPLOYMENT_HEADER: deployment.name}
         if self._in_flight[key] >= limits.requests:
@@ -110,7 +110,7 @@ class Scoring:
         try:
             server = await self._ready(deployment, limits.seconds)
             async with asyncio.timeout(limits.seconds):
-                answer = await server.request(method, path, headers, body)
+                answer = await server.request(method, target, headers, body)
         except TimeoutError:
             message = f"The request took longer than the deployment's timeout of {limits.seconds:g} s."
             return JSONResponse({"error": {"code": "RequestTimeout", "message": message}}, 408, served_by)
@@ -138,12 +138,12 @@ class Scoring:
         return server
 
     def _mirror(
-        self, route: Route, chosen: Resource, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, route: Route, chosen: Resource, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         """Send a copy of the request to the deployment that traffic is mirrored to; drop its answer."""
         deployment = route.mirror(chosen)
         if deployment is not None:
-            work = self._forward(deployment, method, path, headers, body)
+            work = self._forward(deployment, route.limits_of(deployment), method, target, headers, body)
             self._ctx.tasks.start(work, f"mirror to {deployment.name}")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -69,9 +70,43 @@ def test_the_end_of_a_server_ends_its_workers_too(tmp_path: Path) -> None:
 
     pids = asyncio.run(run())
     assert len(set(pids)) == 2
+    _until(lambda: not any(_runs(pid) for pid in pids))
+
+
+def test_a_tail_has_the_lines_that_a_server_has_just_written(tmp_path: Path) -> None:
+    """Clients read the log right after their request."""
+    written = tmp_path / "written"
+    program = f"import time; print('answered 200'); open({str(written)!r}, 'w').close(); time.sleep(600)"
+
+    async def run() -> str:
+        server, log, _ = await _started(tmp_path, program)
+        _until(written.exists)  # the event loop stands: nothing is copied in the meantime
+        text = log.tail(10)
+        await server.end()
+        log.close()
+        return text
+
+    assert asyncio.run(run()) == "answered 200"
+
+
+def test_all_that_a_server_writes_is_in_its_log_when_it_has_ended(tmp_path: Path) -> None:
+    lines, line = 40_000, "a line of some length, for a pipe that holds less than all of them"
+    program = f"for number in range({lines}): print(number, {line!r})"
+
+    async def run() -> str:
+        server, log, _ = await _started(tmp_path, program)
+        assert await server.wait() == 0
+        assert not log.pipes
+        log.close()
+        return log.tail(lines + 1)
+
+    assert asyncio.run(run()).split("\n") == [f"{number} {line}" for number in range(lines)]
+
+
+def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while any(_runs(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a worker goes on"
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
         time.sleep(0.02)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -129,18 +130,23 @@ def _frame(content: Any, schema: Any) -> pandas.DataFrame:
             raise InvalidInput(f"Row {number} of 'data' has {size} values for {len(columns)} columns.")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         raise InvalidInput("'index' of 'input_data' must have a value for each row of 'data'.")
-    if whole := [column.name for column in schema.inputs if str(getattr(column.type, "name", "")) in _WHOLE]:
-        _check_whole_numbers(pandas.DataFrame(data, columns=columns), whole)
+    _check_whole_numbers(columns, data, [column.name for column in schema.inputs if _is_whole(column)])
     return dataframe_from_parsed_json(content, pandas_orient="split", schema=schema)
 
 
-def _check_whole_numbers(frame: pandas.DataFrame, names: list[Any]) -> None:
-    """Refuse 1.5 for a whole number, which the conversion would cut to 1."""
-    for name in names:
-        if name in frame:
-            values = frame[name]
-            if pandas.api.types.is_float_dtype(values) and (values.dropna() % 1 != 0).any():
-                raise InvalidInput(f"The column '{name}' takes whole numbers.")
+def _is_whole(column: Any) -> bool:
+    return str(getattr(column.type, "name", "")) in _WHOLE
+
+
+def _check_whole_numbers(columns: list[Any], rows: list[list[Any]], names: list[Any]) -> None:
+    """Refuse 1.5 for a whole number, which the conversion would cut to 1. NaN is a missing value."""
+    for position, name in enumerate(columns):
+        if name in names and any(_has_fraction(row[position]) for row in rows):
+            raise InvalidInput(f"The column '{name}' takes whole numbers.")
+
+
+def _has_fraction(value: Any) -> bool:
+    return isinstance(value, float) and not math.isnan(value) and not value.is_integer()
 
 
 def _tensors(content: Any, schema: Any) -> Any:
